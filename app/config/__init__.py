@@ -1,0 +1,1 @@
+"""The demo project: settings, addresses and the WSGI entry point."""
