@@ -44,7 +44,7 @@ FORTUNES = (
 
 
 @dataclass(frozen=True)
-class Progress:
+class Step:
     """How far one table is: `done` of `total` rows looked at, `added` of them new."""
 
     table: str
@@ -53,7 +53,7 @@ class Progress:
     added: int
 
 
-def seed(worlds: int = WORLD_ROWS) -> Iterator[Progress]:
+def seed(worlds: int = WORLD_ROWS) -> Iterator[Step]:
     """Fill the tables, step by step. `worlds`: rows of the benchmark's table, at least `WORLD_ROWS`."""
     yield from _seed_worlds(worlds)
     yield _seed_fortunes()
@@ -62,7 +62,7 @@ def seed(worlds: int = WORLD_ROWS) -> Iterator[Progress]:
         cursor.execute("ANALYZE world, fortune, ledger_account")
 
 
-def _seed_worlds(total: int) -> Iterator[Progress]:
+def _seed_worlds(total: int) -> Iterator[Step]:
     """The rows never leave the server: generate_series makes them where they are stored."""
     added = 0
     with connections[ALIAS].cursor() as cursor:
@@ -75,19 +75,19 @@ def _seed_worlds(total: int) -> Iterator[Progress]:
                 [WORLD_ROWS, first, last],
             )
             added += cursor.rowcount
-            yield Progress("world", last, total, added)
+            yield Step("world", last, total, added)
 
 
-def _seed_fortunes() -> Progress:
+def _seed_fortunes() -> Step:
     before = Fortune.objects.using(ALIAS).count()
     rows = [Fortune(id=number, message=message) for number, message in enumerate(FORTUNES, start=1)]
     Fortune.objects.using(ALIAS).bulk_create(
         rows, update_conflicts=True, unique_fields=["id"], update_fields=["message"]
     )
-    return Progress("fortune", len(rows), len(rows), Fortune.objects.using(ALIAS).count() - before)
+    return Step("fortune", len(rows), len(rows), Fortune.objects.using(ALIAS).count() - before)
 
 
-def _seed_accounts() -> Progress:
+def _seed_accounts() -> Step:
     """Accounts that exist keep their balance: money is made once."""
     before = Account.objects.using(ALIAS).count()
     rows = [
@@ -95,4 +95,4 @@ def _seed_accounts() -> Progress:
         for colour, tree in product(COLOURS, TREES)
     ]
     Account.objects.using(ALIAS).bulk_create(rows, ignore_conflicts=True)
-    return Progress("ledger_account", len(rows), len(rows), Account.objects.using(ALIAS).count() - before)
+    return Step("ledger_account", len(rows), len(rows), Account.objects.using(ALIAS).count() - before)

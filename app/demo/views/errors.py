@@ -1,7 +1,4 @@
-"""Error pages. They ask nothing of the database or the static files' manifest.
-
-An error that a middleware raised passes by the one that sets Content-Length, so it is set here.
-"""
+"""Error pages. They ask nothing of the database or the static files' manifest."""
 
 from __future__ import annotations
 
@@ -16,10 +13,7 @@ RETRY_AFTER = 1
 
 
 def _page(status: int, title: str, text: str) -> HttpResponse:
-    body = render_to_string("demo/error.html", {"title": title, "text": text})
-    response = HttpResponse(body, status=status)
-    response.headers["Content-Length"] = str(len(response.content))
-    return response
+    return HttpResponse(render_to_string("demo/error.html", {"title": title, "text": text}), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

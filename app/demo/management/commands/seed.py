@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, ProgrammingError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from demo.models import WORLD_ROWS
-from demo.seeding import seed
+from demo.seeding import Step, seed
 
 MAX_WORLDS = 2**31 - 1
 """The largest id that PostgreSQL's integer holds."""
@@ -40,9 +42,23 @@ class Command(BaseCommand):
             MofNCompleteColumn(),
             TextColumn("{task.fields[added]:,} new"),
         )
-        with Progress(*columns) as bars:
-            tasks: dict[str, Any] = {}
-            for step in seed(worlds):
-                if step.table not in tasks:
-                    tasks[step.table] = bars.add_task(step.table, total=step.total, added=0)
-                bars.update(tasks[step.table], completed=step.done, added=step.added)
+        try:
+            with Progress(*columns) as bars:
+                _show(seed(worlds), bars)
+        except ProgrammingError as error:
+            raise _failed(error, "Run `manage.py migrate` first.") from error
+        except DatabaseError as error:
+            raise _failed(error, "Check that the stack is up and run it again; rows already there are kept.") from error
+
+
+def _show(steps: Iterable[Step], bars: Progress) -> None:
+    tasks: dict[str, TaskID] = {}
+    for step in steps:
+        if step.table not in tasks:
+            tasks[step.table] = bars.add_task(step.table, total=step.total, added=0)
+        bars.update(tasks[step.table], completed=step.done, added=step.added)
+
+
+def _failed(error: Exception, remedy: str) -> CommandError:
+    reason = str(error).splitlines()[0]
+    return CommandError(f"Cannot seed: {reason}. {remedy}", returncode=2)
