@@ -43,7 +43,8 @@ LOW_CONTRAST = """() => {
 
 
 def test_front_page_keeps_the_pools_fresh(stack: Any, open_page: Any) -> None:
-    page = open_page(f"{stack.url}/")
+    page = open_page(f"{stack.url}/db")  # a pool exists once a client has queried through it
+    page.goto(f"{stack.url}/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Django behind a warm pool")
     expect(page.locator("#live-state")).to_have_text("PgBouncer answers")
     for _ in range(2):
@@ -76,7 +77,8 @@ def test_front_page_puts_load_on_the_stack(stack: Any, open_page: Any) -> None:
 
 
 def test_front_page_is_complete_without_javascript(stack: Any, open_page: Any) -> None:
-    page = open_page(f"{stack.url}/", java_script_enabled=False)
+    page = open_page(f"{stack.url}/db", java_script_enabled=False)
+    page.goto(f"{stack.url}/")
     expect(page.locator("#live-rows")).to_contain_text("as app, transaction mode")
     expect(page.get_by_role("button", name="Send 300 requests")).to_be_disabled()
 

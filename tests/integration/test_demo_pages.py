@@ -110,9 +110,9 @@ def test_updates_answer_distinct_rows_in_their_order(stack: Any, http: requests.
     assert ids == sorted(set(ids))
 
 
-def test_concurrent_updates_do_not_deadlock(stack: Any) -> None:
+def test_concurrent_updates_do_not_deadlock(stack: Any, http: requests.Session) -> None:
     def update(_: int) -> int:
-        return requests.get(f"{stack.url}/updates?n=500", timeout=60).status_code
+        return http.get(f"{stack.url}/updates?n=500", timeout=60).status_code
 
     with ThreadPoolExecutor(8) as threads:
         statuses = list(threads.map(update, range(24)))

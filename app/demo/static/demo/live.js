@@ -30,9 +30,9 @@
     return line;
   };
 
-  const emptyRow = () => {
+  const emptyRow = (text) => {
     const line = document.createElement("tr");
-    const only = cell("No pool to show.");
+    const only = cell(text);
     only.className = "empty";
     only.colSpan = 6;
     line.append(only);
@@ -91,11 +91,11 @@
       const live = await answer.json();
       if (live.available) {
         say("PgBouncer answers", "good");
-        rows.replaceChildren(...(live.pools.length ? live.pools.map(row) : [emptyRow()]));
+        rows.replaceChildren(...(live.pools.length ? live.pools.map(row) : [emptyRow("No pool yet: the first query opens it.")]));
         draw(live.pools);
       } else {
         say("PgBouncer's console does not answer", "warn");
-        rows.replaceChildren(emptyRow());
+        rows.replaceChildren(emptyRow("No pool to show."));
       }
     } catch {
       say("The web server does not answer", "bad");
