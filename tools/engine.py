@@ -16,6 +16,7 @@ import cli_plugins
 import debian
 from debian import ToolError, answers, say
 
+PROC = Path("/proc")
 PID_FILE = Path("/var/run/docker.pid")
 LOG_FILE = Path("/var/log/dockerd.log")
 START_SECONDS = 60
@@ -96,7 +97,7 @@ def start() -> None:
 def _drop_stale_pid_file() -> None:
     # dockerd refuses to start when any process at all has the number in its pid file.
     try:
-        owner = Path("/proc", PID_FILE.read_text(encoding="ascii").strip(), "comm")
+        owner = PROC / PID_FILE.read_text(encoding="ascii").strip() / "comm"
     except OSError:
         return
     if not owner.exists() or owner.read_text(encoding="utf-8").strip() != "dockerd":

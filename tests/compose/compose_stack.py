@@ -1,0 +1,119 @@
+"""A whole stack on a real engine, under a project name and a port of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ENGINE_REMEDY = "run `make engine base-image` as root"
+
+
+def require_engine() -> None:
+    """Skip, saying what is missing and how to get it."""
+    wanted = {
+        "a Docker engine that answers": ["docker", "info", "--format", "{{.ServerVersion}}"],
+        "Compose v2": ["docker", "compose", "version"],
+        "buildx": ["docker", "buildx", "version"],
+        "the image debian:trixie-slim": ["docker", "image", "inspect", "debian:trixie-slim"],
+    }
+    for what, command in wanted.items():
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=30)
+        except (OSError, subprocess.SubprocessError):
+            pytest.skip(f"{what} is missing; {ENGINE_REMEDY}")
+
+
+def free_port() -> int:
+    """A port on the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class ComposeStack:
+    """Commands on one project."""
+
+    project: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command with the stack's inputs and none of the caller's."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "COMPOSE_"))}
+        environment |= {"COMPOSE_PROJECT_NAME": self.project, "STACK_PORT": str(self.port), "STACK_MEMORY": "1g"}
+        done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("docker", "compose", *arguments, check=check)
+
+    def up(self, *arguments: str) -> None:
+        """Start, and print every container's log when that fails."""
+        done = self.compose("up", "--wait", *arguments, check=False)
+        if done.returncode:
+            logs = self.compose("logs", "--no-color", "--tail=60", check=False).stdout
+            pytest.fail(f"docker compose up failed:\n{done.stderr[-3000:]}\n{logs}")
+
+    def container(self, service: str) -> str:
+        return self.compose("ps", "--all", "--quiet", service).stdout.strip()
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", self.container(service)).stdout)
+        return found[0]
+
+    def execute(self, service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.compose("exec", "--no-TTY", service, *command, check=check)
+
+    def sql(self, statement: str) -> str:
+        """What the administrator reads straight from PostgreSQL."""
+        host = "--host=/run/stack/postgres"
+        psql = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", host, "--dbname=app")
+        return self.execute("postgres", *psql, f"--command={statement}").stdout.strip()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; a status of 0 when nothing answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def wait_until_ready(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while (answer := self.get("/readyz"))[0] != 200:
+            assert time.monotonic() < deadline, f"/readyz after {seconds} s: {answer}"
+            time.sleep(0.1)
+
+    def remove(self) -> None:
+        """Everything that the project has: containers, networks, volumes and images."""
+        self.compose("--profile=manage", "down", "--volumes", "--remove-orphans", "--rmi=all", "--timeout=10")
+
+    def leftovers(self) -> list[str]:
+        """Objects of the project that the engine still knows."""
+        label = f"label=com.docker.compose.project={self.project}"
+        listings = (
+            ("docker", "ps", "--all", "--quiet", "--filter", label),
+            ("docker", "volume", "ls", "--quiet", "--filter", label),
+            ("docker", "network", "ls", "--quiet", "--filter", label),
+            ("docker", "image", "ls", "--quiet", f"{self.project}-*"),
+        )
+        return [line for command in listings for line in self.run(*command).stdout.splitlines()]

@@ -1,0 +1,29 @@
+"""One stack for all tests of this directory; it is removed whatever happens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from compose_stack import ComposeStack, free_port, require_engine
+
+
+@pytest.fixture(scope="session")
+def compose_stack() -> Iterator[ComposeStack]:
+    """The stack, built and up. No step comes before `docker compose up --build --wait`."""
+    require_engine()
+    stack = ComposeStack(project=f"pgstack-test-{os.getpid()}", port=free_port())
+    try:
+        stack.up("--build")
+        yield stack
+    finally:
+        stack.remove()
+    assert stack.leftovers() == []
+
+
+@pytest.fixture
+def stack(compose_stack: ComposeStack) -> ComposeStack:
+    """The stack, answering: an earlier test may have broken it on purpose."""
+    compose_stack.wait_until_ready()
+    return compose_stack

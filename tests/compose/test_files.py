@@ -1,0 +1,62 @@
+"""compose.yaml and the Dockerfiles, read as text: what can be said without an engine."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from compose_stack import CHECKOUT
+
+from pgstack.config import StackConfig, environment_name
+
+DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
+
+# Inputs of the other targets: paths and accounts of the machine, its Debian release.
+MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN", "STACK_TLS_CERTIFICATE", "STACK_TLS_KEY"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
+    return loaded
+
+
+def test_configure_is_given_every_input_that_means_something_there(compose: dict[str, Any]) -> None:
+    passed = set(compose["services"]["configure"]["environment"])
+    inputs = {environment_name(field) for field in StackConfig.model_fields}
+    assert passed == inputs - MEANINGLESS_IN_A_CONTAINER
+
+
+def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["configure"]["environment"]
+    fixed = {name: value for name, value in environment.items() if value is not None}
+    assert fixed == {"STACK_TARGET": "compose", "STACK_ADDRESS": "*"}
+
+
+def test_default_port_is_the_planners(compose: dict[str, Any]) -> None:
+    assert StackConfig().port == 8000
+    assert compose["services"]["web"]["ports"] == ["127.0.0.1:${STACK_PORT:-8000}:${STACK_PORT:-8000}"]
+
+
+def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for key in ("mem_limit", "cpus", "pids_limit", "ulimits", "logging", "read_only", "cap_drop"):
+            assert service[key] == compose["x-service"][key], f"{name}: {key}"
+        timings = {key: value for key, value in service.get("healthcheck", {}).items() if key != "test"}
+        assert timings in ({}, compose["x-health"]), name
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_image_builds_from_the_one_base(path: str) -> None:
+    text = (CHECKOUT / path).read_text()
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages == {"debian:trixie-slim"}
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_image_ends_as_an_account_without_privileges(path: str) -> None:
+    users = re.findall(r"^USER (\d+)$", (CHECKOUT / path).read_text(), re.MULTILINE)
+    assert len(users) == 1
+    assert 5001 <= int(users[0]) <= 5004

@@ -1,0 +1,115 @@
+"""What the engine says about each container: who it runs as, and what it may not do."""
+
+from __future__ import annotations
+
+import pytest
+from compose_stack import ComposeStack
+
+pytestmark = pytest.mark.compose
+
+SERVICES = ("configure", "postgres", "pgbouncer", "migrate", "web")
+GIB = 1024**3
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_container_is_read_only_and_has_no_capability(stack: ComposeStack, service: str) -> None:
+    host = stack.inspect(service)["HostConfig"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert host["CapAdd"] is None
+    assert host["Privileged"] is False
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize(
+    ("service", "uid"),
+    [("configure", 5004), ("postgres", 5001), ("pgbouncer", 5002), ("migrate", 5004), ("web", 5003)],
+)
+def test_container_runs_as_its_own_account_and_never_as_root(stack: ComposeStack, service: str, uid: int) -> None:
+    image = stack.inspect(service)["Image"]
+    user = stack.inspect(service)["Config"]["User"]
+    identity = stack.run("docker", "run", "--rm", "--network=none", f"--user={user}", "--entrypoint=id", image, "-u")
+    assert identity.stdout.strip() == str(uid)
+
+
+def test_every_running_process_belongs_to_its_services_account(stack: ComposeStack) -> None:
+    accounts = {}
+    for service in ("postgres", "pgbouncer", "web"):
+        listing = stack.run("docker", "top", stack.container(service), "-eo", "uid")
+        accounts[service] = set(listing.stdout.split()[1:])
+    assert accounts == {"postgres": {"5001"}, "pgbouncer": {"5002"}, "web": {"5003"}}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_container_has_the_same_limits_as_every_other(stack: ComposeStack, service: str) -> None:
+    host = stack.inspect(service)["HostConfig"]
+    assert host["Memory"] == 1 * GIB
+    assert host["PidsLimit"] == 4096
+    assert host["Ulimits"] == [{"Name": "nofile", "Hard": 65536, "Soft": 65536}]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_log_of_a_container_cannot_fill_the_disk(stack: ComposeStack, service: str) -> None:
+    log = stack.inspect(service)["HostConfig"]["LogConfig"]
+    assert log == {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10m"}}
+
+
+@pytest.mark.parametrize("service", ["configure", "postgres", "pgbouncer", "migrate"])
+def test_only_the_web_container_has_a_network(stack: ComposeStack, service: str) -> None:
+    assert stack.inspect(service)["HostConfig"]["NetworkMode"] == "none"
+
+
+def test_one_port_is_published_and_only_on_loopback(stack: ComposeStack) -> None:
+    published = {}
+    for service in SERVICES:
+        bindings = stack.inspect(service)["HostConfig"]["PortBindings"] or {}
+        published |= {port: [entry["HostIp"] for entry in entries] for port, entries in bindings.items()}
+    assert published == {f"{stack.port}/tcp": ["127.0.0.1"]}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack, service: str) -> None:
+    writable = {
+        mount["Destination"] for mount in stack.inspect(service)["Mounts"] if mount["Type"] != "tmpfs" and mount["RW"]
+    }
+    assert (
+        writable
+        == {
+            "configure": {"/etc/stack", "/etc/stack-secrets"},
+            "postgres": {"/var/lib/postgresql", "/run/stack/postgres"},
+            "pgbouncer": {"/run/stack/pooler"},
+            "migrate": set(),
+            "web": set(),
+        }[service]
+    )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_container_reaches_the_engine_or_the_machines_files(stack: ComposeStack, service: str) -> None:
+    assert {mount["Type"] for mount in stack.inspect(service)["Mounts"]} <= {"volume", "tmpfs"}
+
+
+@pytest.mark.parametrize(
+    ("service", "signal", "seconds"), [("postgres", "SIGINT", 60), ("pgbouncer", "SIGINT", 30), ("web", "SIGWINCH", 60)]
+)
+def test_server_is_stopped_by_the_signal_that_lets_work_end(
+    stack: ComposeStack, service: str, signal: str, seconds: int
+) -> None:
+    inspected = stack.inspect(service)
+    assert inspected["Config"]["StopSignal"] == signal
+    assert inspected["Config"]["StopTimeout"] == seconds
+    assert inspected["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("image", ["web", "postgres", "pgbouncer"])
+def test_image_holds_neither_the_build_secret_nor_a_private_key(stack: ComposeStack, image: str) -> None:
+    look = "find / -xdev ( -path /run/secrets/* -o -name ca_bundle -o -name *.key -o -name django_secret_key ) -print"
+    found = stack.run("docker", "run", "--rm", "--network=none", "--user=root", "--entrypoint=find",
+                      f"{stack.project}-{image}", *look.split()[1:])  # fmt: skip
+    assert found.stdout.split() == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_environment_of_a_container_holds_no_secret(stack: ComposeStack, service: str) -> None:
+    names = {entry.partition("=")[0] for entry in stack.inspect(service)["Config"]["Env"]}
+    assert not {name for name in names if any(word in name for word in ("PASSWORD", "SECRET", "KEY", "TOKEN"))}

@@ -1,0 +1,136 @@
+"""The stack as its users meet it: pages, data that stays, strangers kept out, crashes recovered."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from compose_stack import CHECKOUT, ComposeStack
+
+pytestmark = pytest.mark.compose
+
+ASK = "import os, sys, psycopg2; psycopg2.connect(host=sys.argv[1], port=sys.argv[2], user=sys.argv[3], dbname='app')"
+POSTGRES = ("/run/stack/postgres", "5432")
+POOLER = ("/run/stack/pooler", "6432")
+
+
+def login_error(stack: ComposeStack, account: str, *where_and_who: str) -> str:
+    """What a login from a container that mounts both sockets is answered; empty when it succeeds."""
+    done = stack.compose(
+        "run", "--rm", "--no-deps", "--no-TTY", f"--user={account}", "--entrypoint=python",
+        "manage", "-c", ASK, *where_and_who, check=False,
+    )  # fmt: skip
+    return "" if done.returncode == 0 else done.stderr
+
+
+def server_process(stack: ComposeStack, service: str) -> int:
+    return int(stack.inspect(service)["State"]["Pid"])
+
+
+def kill_server(stack: ComposeStack, service: str) -> None:
+    """`kill -9` from the machine; `docker kill` would count as an operator's stop and not be recovered."""
+    uid = stack.execute(service, "id", "-u").stdout.strip()
+    stack.run(
+        "docker", "run", "--rm", "--pid=host", "--network=none", f"--user={uid}", "--entrypoint=sh",
+        f"{stack.project}-{service}", "-c", f"kill -9 {server_process(stack, service)}",
+    )  # fmt: skip
+
+
+def wait_for_another_process(stack: ComposeStack, service: str, old: int) -> None:
+    deadline = time.monotonic() + 20
+    while server_process(stack, service) in (0, old):
+        assert time.monotonic() < deadline, f"{service} was not started again"
+        time.sleep(0.1)
+
+
+def test_front_page_arrives_from_a_plain_clone(stack: ComposeStack) -> None:
+    status, body = stack.get("/")
+    assert status == 200
+    assert "<html" in body
+
+
+def test_page_that_reads_a_row_goes_through_the_pooler(stack: ComposeStack) -> None:
+    assert stack.get("/db")[0] == 200
+    seen = stack.sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'app' AND usename <> 'postgres'")
+    assert seen == "app"
+
+
+def test_one_shot_services_ended_well(stack: ComposeStack) -> None:
+    ended = {service: stack.inspect(service)["State"]["ExitCode"] for service in ("configure", "migrate")}
+    assert ended == {"configure": 0, "migrate": 0}
+
+
+def test_data_survives_down_and_up(stack: ComposeStack) -> None:
+    stack.sql("CREATE TABLE IF NOT EXISTS keepsake (words text)")
+    stack.sql("INSERT INTO keepsake VALUES ('still here')")
+    stack.compose("down")
+    stack.up()
+    assert stack.sql("SELECT DISTINCT words FROM keepsake") == "still here"
+    assert stack.get("/readyz")[0] == 200
+    stack.sql("DROP TABLE keepsake")
+
+
+def test_data_pages_have_checksums(stack: ComposeStack) -> None:
+    assert stack.sql("SHOW data_checksums") == "on"
+
+
+def test_nothing_but_apache_listens_on_tcp(stack: ComposeStack) -> None:
+    assert stack.sql("SHOW listen_addresses") == ""
+    listening = {}
+    for service in ("postgres", "pgbouncer"):
+        tables = stack.execute(service, "cat", "/proc/net/tcp", "/proc/net/tcp6").stdout
+        listening[service] = [line for line in tables.splitlines() if " 0A " in line]
+    assert listening == {"postgres": [], "pgbouncer": []}
+
+
+def test_web_account_gets_in_through_the_pooler_only(stack: ComposeStack) -> None:
+    assert login_error(stack, "app", *POOLER, "app") == ""
+    assert "Peer authentication failed" in login_error(stack, "app", *POSTGRES, "app")
+    assert "Peer authentication failed" in login_error(stack, "app", *POSTGRES, "app_owner")
+
+
+def test_deploy_account_owns_the_schema_directly(stack: ComposeStack) -> None:
+    assert login_error(stack, "deploy", *POSTGRES, "app_owner") == ""
+
+
+def test_stranger_in_the_sockets_group_is_refused_everywhere(stack: ComposeStack) -> None:
+    assert login_error(stack, "5999:5000", *POOLER, "app") != ""
+    assert login_error(stack, "5999:5000", *POSTGRES, "app") != ""
+
+
+def test_stranger_outside_the_group_does_not_reach_a_socket(stack: ComposeStack) -> None:
+    assert "Permission denied" in login_error(stack, "5999:5999", *POOLER, "app")
+    assert "Permission denied" in login_error(stack, "5999:5999", *POSTGRES, "app")
+
+
+@pytest.mark.parametrize("service", ["pgbouncer", "postgres", "web"])
+def test_killed_server_comes_back(stack: ComposeStack, service: str) -> None:
+    old = server_process(stack, service)
+    kill_server(stack, service)
+    wait_for_another_process(stack, service, old)
+    stack.wait_until_ready()
+    assert stack.get("/db")[0] == 200
+
+
+def test_second_database_container_is_kept_off_the_data(stack: ComposeStack) -> None:
+    second = stack.compose("run", "--rm", "--no-deps", "--no-TTY", "postgres", check=False)
+    assert second.returncode == 1
+    assert "is in use by another PostgreSQL container" in second.stderr
+    assert stack.get("/db")[0] == 200
+
+
+def test_code_change_rebuilds_the_application_layers_only(stack: ComposeStack, tmp_path: Path) -> None:
+    for name in ("app", "apache", "pgbouncer", "postgres", "requirements", "tools"):
+        shutil.copytree(CHECKOUT / name, tmp_path / name)
+    for name in ("compose.yaml", ".dockerignore"):
+        shutil.copy(CHECKOUT / name, tmp_path / name)
+    with (tmp_path / "app/config/__init__.py").open("a") as module:
+        module.write(f"# changed at {time.time()}\n")
+    started = time.monotonic()
+    report = stack.compose(f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "web")
+    seconds = time.monotonic() - started
+    assert "compileall" in report.stdout + report.stderr
+    assert "Installing collected packages" not in report.stdout + report.stderr
+    assert seconds < 20
