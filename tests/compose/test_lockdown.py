@@ -45,7 +45,7 @@ def test_container_has_the_same_limits_as_every_other(stack: ComposeStack, servi
     host = stack.inspect(service)["HostConfig"]
     assert host["Memory"] == 1 * GIB
     assert host["PidsLimit"] == 4096
-    assert host["Ulimits"] == [{"Name": "nofile", "Hard": 65536, "Soft": 65536}]
+    assert host["Ulimits"] == [{"Name": "nofile", "Hard": 16384, "Soft": 16384}]
 
 
 @pytest.mark.parametrize("service", SERVICES)
