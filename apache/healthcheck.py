@@ -1,34 +1,43 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -IS
 """Health check of the web container: a request through Apache that reads a row through the pooler.
 
-The exit status is 0 when /readyz says so within the time that the health check allows.
+The exit status is 0 when /readyz says so within the time that the health check allows. It runs every
+few seconds, so it imports little.
 """
 
 import json
 import os
-import ssl
 import sys
-import urllib.error
-import urllib.request
-from pathlib import Path
+from http.client import HTTPConnection, HTTPException
 
-PLAN = Path(os.environ.get("STACK_PLAN", "/etc/stack/plan.json"))
+PLAN = os.environ.get("STACK_PLAN", "/etc/stack/plan.json")
 SECONDS = 5
+
+
+def connect(port: int, tls: bool) -> HTTPConnection:
+    """Return a connection to Apache on the loopback address."""
+    if not tls:
+        return HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    import ssl
+    from http.client import HTTPSConnection
+
+    # The certificate names the site, not this loopback address.
+    unverified = ssl._create_unverified_context()
+    return HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=unverified)
 
 
 def main() -> None:
     """Ask /readyz under the first name that the site answers to."""
-    site = json.loads(PLAN.read_text(encoding="utf-8"))["site"]
-    scheme = "http" if site["tls"] == "off" else "https"
-    request = urllib.request.Request(
-        f"{scheme}://127.0.0.1:{site['port']}/readyz", headers={"Host": site["hosts"][0].lstrip(".")}
-    )
-    # The certificate names the site, not this loopback address.
-    context = ssl._create_unverified_context() if scheme == "https" else None
+    with open(PLAN, encoding="utf-8") as plan:
+        site = json.load(plan)["site"]
+    connection = connect(site["port"], site["tls"] != "off")
     try:
-        urllib.request.urlopen(request, timeout=SECONDS, context=context)
-    except (OSError, urllib.error.URLError) as error:
-        sys.exit(f"{request.full_url}: {error}")
+        connection.request("GET", "/readyz", headers={"Host": site["hosts"][0].lstrip(".")})
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        sys.exit(f"/readyz: {error}")
+    if status != 200:
+        sys.exit(f"/readyz: status {status}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+STEADY = 50
+"""Good answers in a row, several for every thread that the stack has on a small machine."""
 ENGINE_REMEDY = "run `make engine base-image` as root"
 
 
@@ -97,15 +99,27 @@ class ComposeStack:
         except OSError as error:
             return 0, str(error)
 
-    def wait_until_ready(self, seconds: float = 30) -> None:
+    def wait_until_steady(self, seconds: float = 30) -> None:
+        """Until /db answers often enough in a row that every thread has a connection that works."""
         deadline = time.monotonic() + seconds
-        while (answer := self.get("/readyz"))[0] != 200:
-            assert time.monotonic() < deadline, f"/readyz after {seconds} s: {answer}"
-            time.sleep(0.1)
+        good = 0
+        while good < STEADY:
+            answer = self.get("/db")
+            good = good + 1 if answer[0] == 200 else 0
+            assert time.monotonic() < deadline, f"/db after {seconds} s: {answer}"
+            if not good:
+                time.sleep(0.1)
 
     def remove(self) -> None:
         """Everything that the project has: containers, networks, volumes and images."""
-        self.compose("--profile=manage", "down", "--volumes", "--remove-orphans", "--rmi=all", "--timeout=10")
+        self.compose("--profile=manage", "down", "--volumes", "--remove-orphans", "--timeout=10")
+        if images := self.images():
+            self.run("docker", "image", "rm", "--force", *images)
+
+    def images(self) -> list[str]:
+        """Images built for the project, with a name or without."""
+        label = f"label=com.docker.compose.project={self.project}"
+        return self.run("docker", "image", "ls", "--quiet", "--no-trunc", "--filter", label).stdout.split()
 
     def leftovers(self) -> list[str]:
         """Objects of the project that the engine still knows."""
@@ -114,6 +128,5 @@ class ComposeStack:
             ("docker", "ps", "--all", "--quiet", "--filter", label),
             ("docker", "volume", "ls", "--quiet", "--filter", label),
             ("docker", "network", "ls", "--quiet", "--filter", label),
-            ("docker", "image", "ls", "--quiet", f"{self.project}-*"),
         )
-        return [line for command in listings for line in self.run(*command).stdout.splitlines()]
+        return [line for command in listings for line in self.run(*command).stdout.splitlines()] + self.images()

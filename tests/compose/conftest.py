@@ -25,5 +25,5 @@ def compose_stack() -> Iterator[ComposeStack]:
 @pytest.fixture
 def stack(compose_stack: ComposeStack) -> ComposeStack:
     """The stack, answering: an earlier test may have broken it on purpose."""
-    compose_stack.wait_until_ready()
+    compose_stack.wait_until_steady()
     return compose_stack

@@ -35,8 +35,8 @@ def test_container_runs_as_its_own_account_and_never_as_root(stack: ComposeStack
 def test_every_running_process_belongs_to_its_services_account(stack: ComposeStack) -> None:
     accounts = {}
     for service in ("postgres", "pgbouncer", "web"):
-        listing = stack.run("docker", "top", stack.container(service), "-eo", "uid")
-        accounts[service] = set(listing.stdout.split()[1:])
+        listing = stack.run("docker", "top", stack.container(service), "-eo", "pid,uid")
+        accounts[service] = {line.split()[1] for line in listing.stdout.splitlines()[1:]}
     assert accounts == {"postgres": {"5001"}, "pgbouncer": {"5002"}, "web": {"5003"}}
 
 
