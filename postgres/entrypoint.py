@@ -24,15 +24,16 @@ class StartError(Exception):
     """What cannot be done, why, and the remedy."""
 
 
-def read_plan():
+def read_plan() -> dict[str, dict[str, object]]:
     """Return the plan as a dictionary."""
     try:
-        return json.loads(PLAN.read_text(encoding="utf-8"))
+        plan: dict[str, dict[str, object]] = json.loads(PLAN.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StartError(f"{PLAN}: {error}. Run the service `configure` first.") from error
+    return plan
 
 
-def lock(volume):
+def lock(volume: Path) -> None:
     """Keep every other container away from this data until the server has ended.
 
     The number in postmaster.pid says nothing across containers, and pg_ctlcluster removes a pid file
@@ -46,7 +47,7 @@ def lock(volume):
     os.set_inheritable(handle, True)
 
 
-def create_cluster(volume, version, data, drop_in):
+def create_cluster(volume: Path, version: str, data: Path, drop_in: Path) -> None:
     """Create the cluster when there is none, and clear away what a creation that was cut off left."""
     configuration = Path(os.environ["PG_CLUSTER_CONF_ROOT"], version, CLUSTER)
     unfinished = volume / "creating"
@@ -60,7 +61,7 @@ def create_cluster(volume, version, data, drop_in):
     unfinished.unlink()
 
 
-def apply_roles(version, port, script):
+def apply_roles(version: str, port: str, script: Path) -> None:
     """Run ``script`` as the administrator on a server that listens on a private socket only."""
     options = f"--options=-c unix_socket_directories={PRIVATE_SOCKETS}"
     psql = ["psql", "--no-psqlrc", "--quiet", f"--host={PRIVATE_SOCKETS}", f"--port={port}", "--dbname=postgres"]
@@ -76,27 +77,27 @@ def apply_roles(version, port, script):
         server.wait()
 
 
-def _server(version):
+def _server(version: str) -> list[str]:
     return ["pg_ctlcluster", version, CLUSTER, "start", "--foreground"]
 
 
-def _run(*command):
+def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True)
     except subprocess.CalledProcessError as error:
         raise StartError(f"{command[0]} failed with status {error.returncode}; its message stands above.") from error
 
 
-def main():
+def main() -> None:
     """Prepare, then become the server."""
     plan = read_plan()
     version = str(plan["versions"]["postgresql"])
-    rendered = Path(plan["paths"]["conf"], "postgres")
-    data = Path(plan["paths"]["data"])
+    rendered = Path(str(plan["paths"]["conf"]), "postgres")
+    data = Path(str(plan["paths"]["data"]))
     volume = data.parents[1]
     lock(volume)
     create_cluster(volume, version, data, rendered / "pgstack.conf")
-    apply_roles(version, plan["postgres"]["port"], rendered / "roles.sql")
+    apply_roles(version, str(plan["postgres"]["port"]), rendered / "roles.sql")
     command = _server(version)
     os.execvp(command[0], command)
 
