@@ -1,0 +1,1 @@
+"""Plan, render, run and verify Django on Apache, PgBouncer and PostgreSQL."""

@@ -1,0 +1,163 @@
+"""Every input of the stack, once: type, unit, default, meaning and `STACK_*` name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pgstack.errors import InputError
+
+PREFIX = "STACK_"
+# Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies.
+RESERVED = frozenset({"STACK_PLAN"})
+
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def parse_size(text: object) -> object:
+    """Bytes of a size such as `512m`, `2GB` or `1073741824`; units are powers of 1024, as in PostgreSQL."""
+    if not isinstance(text, str):
+        return text
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("expected a size such as 512m, 2g or a number of bytes")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def parse_hosts(text: object) -> object:
+    """Host names of a comma-separated list; each must be safe inside a configuration file."""
+    if not isinstance(text, str):
+        return text
+    hosts = tuple(part.strip() for part in text.split(",") if part.strip())
+    for host in hosts:
+        if _HOST.fullmatch(host) is None:
+            raise ValueError(f"{host!r} is not a host name, an address in brackets or .example.org")
+    return hosts
+
+
+Bytes = Annotated[int, BeforeValidator(parse_size)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
+
+
+class StackConfig(BaseModel):
+    """The inputs. None means "let the planner decide"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: Literal["local", "compose", "host"] = Field(
+        "local", description="where the stack runs", json_schema_extra={"unit": "name"}
+    )
+    dir: Path = Field(
+        Path(".stack"), description="directory of the local target", json_schema_extra={"unit": "path"}
+    )
+    debian: Literal[12, 13] | None = Field(
+        None, description="Debian release; unset: this machine's", json_schema_extra={"unit": "release"}
+    )
+    cores: int | None = Field(
+        None, ge=1, le=1024, description="cores the stack may use", json_schema_extra={"unit": "cores"}
+    )
+    memory: Bytes | None = Field(
+        None, ge=1, description="memory the stack may use", json_schema_extra={"unit": "bytes"}
+    )
+    processes: int | None = Field(
+        None, ge=1, le=512, description="mod_wsgi daemon processes", json_schema_extra={"unit": "processes"}
+    )
+    threads: int | None = Field(
+        None, ge=1, le=64, description="request threads per process", json_schema_extra={"unit": "threads"}
+    )
+    web_hosts: int = Field(
+        1, ge=1, le=64, description="web servers sharing the database", json_schema_extra={"unit": "hosts"}
+    )
+    pool_size: int | None = Field(
+        None, ge=1, le=2000, description="PgBouncer's backends per pool", json_schema_extra={"unit": "connections"}
+    )
+    direct_connections: int = Field(
+        6, ge=2, le=500, description="connections past the pooler: migrate, probes, backups",
+        json_schema_extra={"unit": "connections"},
+    )  # fmt: skip
+    request_timeout: int = Field(
+        30, ge=6, le=3600, description="longest request; all other timeouts follow from it",
+        json_schema_extra={"unit": "seconds"},
+    )  # fmt: skip
+    port: int = Field(8000, ge=1, le=65535, description="port Apache listens on", json_schema_extra={"unit": "port"})
+    address: str = Field(
+        "127.0.0.1", pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]+\])$", description="address Apache listens on; * for all",
+        json_schema_extra={"unit": "address"},
+    )  # fmt: skip
+    hosts: Hosts = Field(
+        ("localhost", "127.0.0.1", "[::1]"), min_length=1, description="host names the site answers to",
+        json_schema_extra={"unit": "names, comma-separated"},
+    )  # fmt: skip
+    tls: Literal["off", "self-signed", "files"] = Field(
+        "off", description="TLS with HTTP/2 on the port", json_schema_extra={"unit": "name"}
+    )
+    tls_certificate: Path | None = Field(
+        None, description="certificate chain (PEM) for tls=files", json_schema_extra={"unit": "path"}
+    )
+    tls_key: Path | None = Field(
+        None, description="private key (PEM) for tls=files", json_schema_extra={"unit": "path"}
+    )
+    account: str | None = Field(
+        None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="account the local target runs as; unset: you, or pgstack for root",
+        json_schema_extra={"unit": "account"},
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _combinations(self) -> StackConfig:
+        files = (self.tls_certificate, self.tls_key)
+        if self.tls == "files" and None in files:
+            raise ValueError("STACK_TLS=files needs STACK_TLS_CERTIFICATE and STACK_TLS_KEY")
+        if self.tls != "files" and files != (None, None):
+            raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
+        return self
+
+
+def environment_name(field: str) -> str:
+    """`STACK_POOL_SIZE` of `pool_size`."""
+    return PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:
+    """The inputs found in `environ`; empty values count as unset, `overrides` win.
+
+    Raises InputError naming the variable, the reason and the remedy.
+    """
+    names = {environment_name(field): field for field in StackConfig.model_fields}
+    values: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name in RESERVED:
+            continue
+        if name not in names:
+            raise InputError(_unknown(name, list(names)))
+        if value.strip():
+            values[names[name]] = value.strip()
+    try:
+        return StackConfig(**{**values, **overrides})
+    except ValidationError as error:
+        raise InputError(_invalid(error)) from None
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else "unset it."
+    return f"{name}: unknown input; {hint} `manage.py stack_plan --inputs` lists every input."
+
+
+def _invalid(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        reason = problem["msg"].removeprefix("Value error, ")
+        if not problem["loc"]:
+            lines.append(f"{reason}.")
+            continue
+        field = str(problem["loc"][0])
+        meaning = StackConfig.model_fields[field].description
+        lines.append(f"{environment_name(field)}={problem['input']}: {reason}. It is the {meaning}.")
+    return "\n".join(dict.fromkeys(lines))

@@ -1,0 +1,130 @@
+"""The inequalities that make a plan sound, once: used by the planner, the system checks and verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgstack.errors import UnsoundPlan
+from pgstack.plan import Plan
+
+CLIENT_MARGIN = 10
+"""client connections at PgBouncer that must stay free for probes and commands"""
+
+SOCKET_PATH_BYTES = 107
+"""longest Unix socket path: sun_path in sys/un.h holds 108 bytes with its end"""
+
+MB = 1024**2
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One inequality with its numbers filled in."""
+
+    name: str
+    holds: bool
+    arithmetic: str
+    remedy: str
+
+
+def check(plan: Plan) -> list[Invariant]:
+    """Every inequality of `plan`, holding or not."""
+    return [*_connections(plan), *_memory(plan), *_descriptors(plan), *_timeouts(plan), *_sockets(plan)]
+
+
+def require(plan: Plan) -> None:
+    """Raise UnsoundPlan with the arithmetic of each broken inequality."""
+    broken = [rule for rule in check(plan) if not rule.holds]
+    if broken:
+        lines = [f"unsound plan: {rule.name}: {rule.arithmetic}. {rule.remedy}" for rule in broken]
+        raise UnsoundPlan("\n".join(lines))
+
+
+def _at_most(name: str, left: int, left_text: str, right: int, right_text: str, remedy: str) -> Invariant:
+    sign = "≤" if left <= right else ">"
+    return Invariant(name, left <= right, f"{left_text} = {left} {sign} {right} = {right_text}", remedy)
+
+
+def _connections(plan: Plan) -> Iterator[Invariant]:
+    web, pooler, postgres = plan.web, plan.pooler, plan.postgres
+    yield _at_most(
+        "clients of the pooler",
+        web.requests * web.hosts + CLIENT_MARGIN,
+        f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + {CLIENT_MARGIN} margin",
+        pooler.max_client_conn, "max_client_conn", "Lower STACK_PROCESSES or STACK_THREADS.",
+    )  # fmt: skip
+    yield _at_most(
+        "pool within its limit", pooler.default_pool_size + pooler.reserve_pool_size,
+        f"{pooler.default_pool_size} pool + {pooler.reserve_pool_size} reserve",
+        pooler.max_db_connections, "max_db_connections", "Lower STACK_POOL_SIZE.",
+    )  # fmt: skip
+    free = postgres.max_connections - postgres.superuser_reserved_connections - postgres.direct_connections
+    yield _at_most(
+        "backends of PostgreSQL", pooler.max_db_connections * web.hosts,
+        f"{pooler.max_db_connections} max_db_connections x {web.hosts} web hosts", free,
+        f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} superuser "
+        f"- {postgres.direct_connections} direct",
+        "Lower STACK_POOL_SIZE.",
+    )  # fmt: skip
+
+
+def _memory(plan: Plan) -> Iterator[Invariant]:
+    shares = plan.memory.shares()
+    text = " + ".join(f"{-(-size // MB)} {name}" for name, size in shares.items())
+    needed = sum(-(-size // MB) for size in shares.values())
+    yield _at_most(
+        "memory in MB", needed, text, plan.memory.total // MB, "memory",
+        f"Give it STACK_MEMORY={needed}m or more, or lower STACK_PROCESSES or STACK_POOL_SIZE.",
+    )  # fmt: skip
+
+
+def _descriptors(plan: Plan) -> Iterator[Invariant]:
+    if plan.open_files is not None:
+        yield _at_most(
+            "file descriptors of the pooler", plan.pooler.file_descriptors,
+            f"{plan.pooler.max_client_conn} clients + {plan.pooler.max_db_connections} backends + spare",
+            plan.open_files, "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS.",
+        )  # fmt: skip
+
+
+def _timeouts(plan: Plan) -> Iterator[Invariant]:
+    """Who waits longer must time out later, or nobody sees who was slow."""
+    chain = {
+        "statement_timeout": plan.postgres.statement_timeout, "query_timeout": plan.pooler.query_timeout,
+        "request-timeout": plan.web.request_timeout, "Apache Timeout": plan.apache.timeout,
+    }  # fmt: skip
+    yield _ordered("timeouts of a query in s", chain)
+    wait = {
+        "query_wait_timeout": plan.pooler.query_wait_timeout, "request-timeout": plan.web.request_timeout,
+        "Apache Timeout": plan.apache.timeout,
+    }  # fmt: skip
+    yield _ordered("timeouts of a wait for the pool in s", wait)
+    queue = {
+        "shutdown-timeout": plan.web.shutdown_timeout, "graceful-timeout": plan.web.graceful_timeout,
+        "request-timeout": plan.web.request_timeout,
+    }  # fmt: skip
+    yield _ordered("timeouts of a restart in s", queue)
+    yield _ordered(
+        "timeouts of the queue in s",
+        {"queue-timeout": plan.web.queue_timeout, "request-timeout": plan.web.request_timeout},
+    )
+
+
+def _ordered(name: str, chain: dict[str, int]) -> Invariant:
+    values = list(chain.values())
+    holds = all(left < right for left, right in zip(values, values[1:], strict=False))
+    text = " < ".join(f"{key} {value}" for key, value in chain.items())
+    return Invariant(name, holds, text if holds else f"not {text}", "Raise STACK_REQUEST_TIMEOUT.")
+
+
+def _sockets(plan: Plan) -> Iterator[Invariant]:
+    longest = max(
+        f"{plan.paths.run_postgres}/.s.PGSQL.{plan.postgres.port}.lock",
+        f"{plan.paths.run_pooler}/.s.PGSQL.{plan.pooler.port}",
+        f"{plan.paths.run_apache}/wsgi.4194304.100.1.sock",
+        key=lambda path: len(path.encode()),
+    )
+    yield _at_most(
+        "length of a socket's path", len(longest.encode()), longest, SOCKET_PATH_BYTES, "the kernel's limit",
+        "Set STACK_DIR to a shorter path.",
+    )  # fmt: skip

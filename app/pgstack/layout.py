@@ -1,0 +1,87 @@
+"""Where things lie and who owns them, by target."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+from pgstack.config import StackConfig
+from pgstack.plan import Accounts, Identity, Paths, Roles, Versions
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout, or the directory that holds `app/` in an image."""
+
+ROOT_ACCOUNT = "pgstack"
+"""The account that the local target drops to when root starts it."""
+
+# Debian's package archive: the versions of its stable releases 12 and 13.
+VERSIONS = {
+    12: Versions(postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11"),
+    13: Versions(postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13"),
+}
+
+
+def version(text: str) -> tuple[int, ...]:
+    """`(1, 24)` of `1.24`, for comparisons."""
+    return tuple(int(part) for part in text.split("."))
+
+
+def stack_directory(config: StackConfig) -> Path:
+    """Absolute directory of the local target; a relative one counts from the checkout."""
+    return (PROJECT / config.dir).resolve()
+
+
+def paths(config: StackConfig, versions: Versions) -> Paths:
+    """Absolute paths of the target."""
+    if config.target == "local":
+        root = stack_directory(config)
+        return Paths(
+            root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
+            run_pooler=f"{root}/run/pooler", run_apache=f"{root}/run/apache", log=f"{root}/log",
+            static=f"{root}/static", secrets=f"{root}/secrets", app=str(PROJECT / "app"), venv=sys.prefix,
+        )  # fmt: skip
+    root_name = "/srv/stack"
+    return Paths(
+        root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
+        run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_apache="/run/stack/apache",
+        log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", app=f"{root_name}/app",
+        venv=f"{root_name}/venv",
+    )  # fmt: skip
+
+
+def accounts(config: StackConfig) -> Accounts:
+    """One account runs the whole local target; elsewhere each part has its own."""
+    if config.target == "local":
+        name = config.account or (ROOT_ACCOUNT if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
+        return Accounts(web=name, deploy=name, postgres=name, pooler=name, group=name)
+    return Accounts(web="app", deploy="deploy", postgres="postgres", pooler="pooler", group="sockets")
+
+
+def peer_maps(versions: Versions) -> bool:
+    """Whether PgBouncer can map an account to another login (auth_ident_file, 1.23)."""
+    return version(versions.pgbouncer) >= (1, 23)
+
+
+def postgres_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Who may log in at PostgreSQL as whom. The web's account reaches rows only through the pooler."""
+    pairs = [
+        (who.postgres, roles.admin), (who.deploy, roles.owner), (who.deploy, roles.monitor),
+        (who.pooler, roles.app),
+    ]  # fmt: skip
+    return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))
+
+
+def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str, str]:
+    """Login of the web and login of the probes at PgBouncer: the roles where it knows peer maps, else the accounts."""
+    return (roles.app, roles.monitor) if peer_maps(versions) else (who.web, who.web)
+
+
+def pooler_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[Identity, ...]:
+    """Who may log in at PgBouncer as whom."""
+    web, monitor = pooler_logins(who, roles, versions)
+    pairs = [(account, login) for account in (who.web, who.deploy) for login in (web, monitor)]
+    if not peer_maps(versions):
+        pairs = [(account, account) for account in (who.web, who.deploy)]
+    return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))

@@ -1,0 +1,185 @@
+"""The plan: every number, name and path of one stack. Safe to print: it holds no secret."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """A frozen part of a plan that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Versions(Part):
+    """What the Debian release brings."""
+
+    postgresql: int
+    pgbouncer: str
+    mod_wsgi: str
+    python: str
+
+
+class Paths(Part):
+    """Absolute paths."""
+
+    root: str
+    conf: str
+    data: str
+    run_postgres: str
+    run_pooler: str
+    run_apache: str
+    log: str
+    static: str
+    secrets: str
+    app: str
+    venv: str
+
+
+class Accounts(Part):
+    """Operating system accounts, and the group that may reach the sockets."""
+
+    web: str
+    deploy: str
+    postgres: str
+    pooler: str
+    group: str
+
+
+class Roles(Part):
+    """Roles in PostgreSQL."""
+
+    app: str = "app"
+    owner: str = "app_owner"
+    monitor: str = "app_monitor"
+    admin: str = "postgres"
+
+
+class Identity(Part):
+    """Peer authentication: operating system account `account` may log in as `role`."""
+
+    account: str
+    role: str
+
+
+class Site(Part):
+    """What Apache serves, and to whom."""
+
+    address: str
+    port: int
+    hosts: tuple[str, ...]
+    tls: Literal["off", "self-signed", "files"]
+    tls_certificate: str
+    tls_key: str
+
+
+class Web(Part):
+    """mod_wsgi's daemon processes; times in seconds."""
+
+    processes: int
+    threads: int
+    hosts: int
+    request_timeout: int
+    queue_timeout: int
+    graceful_timeout: int
+    shutdown_timeout: int
+    listen_backlog: int
+    memory_per_process: int
+    """bytes"""
+
+    @property
+    def requests(self) -> int:
+        """Requests that one web host works on at a time."""
+        return self.processes * self.threads
+
+
+class Apache(Part):
+    """Apache's event MPM; times in seconds."""
+
+    threads_per_child: int
+    server_limit: int
+    start_servers: int
+    max_request_workers: int
+    min_spare_threads: int
+    max_spare_threads: int
+    timeout: int
+    keep_alive_timeout: int
+    graceful_shutdown_timeout: int
+    modules_directory: str
+    mime_types: str
+
+
+class Pooler(Part):
+    """PgBouncer. `settings` are the lines of pgbouncer.ini, and what SHOW CONFIG must answer."""
+
+    port: int
+    web_login: str
+    monitor_login: str
+    peer_maps: bool
+    identities: tuple[Identity, ...]
+    max_client_conn: int
+    default_pool_size: int
+    reserve_pool_size: int
+    max_db_connections: int
+    query_timeout: int
+    query_wait_timeout: int
+    file_descriptors: int
+    settings: dict[str, str]
+
+
+class Postgres(Part):
+    """PostgreSQL. `settings` are the lines of the drop-in, and what pg_settings must answer."""
+
+    port: int
+    database: str
+    identities: tuple[Identity, ...]
+    max_connections: int
+    superuser_reserved_connections: int
+    direct_connections: int
+    settings: dict[str, str]
+    app_settings: dict[str, str]
+    """set on the role of the web processes (ALTER ROLE … SET)"""
+    owner_settings: dict[str, str]
+    """set on the role that migrates"""
+    statement_timeout: int
+    """seconds"""
+
+
+class Memory(Part):
+    """Shares of memory, in bytes; their sum may not exceed `total`."""
+
+    total: int
+    system: int
+    web: int
+    apache: int
+    pooler: int
+    shared_buffers: int
+    backends: int
+    maintenance: int
+
+    def shares(self) -> dict[str, int]:
+        """The shares by name, in bytes."""
+        return {name: value for name, value in self.model_dump().items() if name != "total"}
+
+
+class Plan(Part):
+    """One stack. Templates see it as `stack`; everything that runs reads it from plan.json."""
+
+    target: Literal["local", "compose", "host"]
+    debian: int
+    cores: int
+    open_files: int | None
+    versions: Versions
+    paths: Paths
+    accounts: Accounts
+    roles: Roles
+    site: Site
+    web: Web
+    apache: Apache
+    pooler: Pooler
+    postgres: Postgres
+    memory: Memory
+    arithmetic: dict[str, str]
+    """how each number came about, by its dotted name"""
