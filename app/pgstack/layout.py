@@ -82,6 +82,7 @@ def pooler_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[
     """Who may log in at PgBouncer as whom."""
     web, monitor = pooler_logins(who, roles, versions)
     pairs = [(account, login) for account in (who.web, who.deploy) for login in (web, monitor)]
+    pairs.append((who.pooler, monitor))  # its health check
     if not peer_maps(versions):
         pairs = [(account, account) for account in (who.web, who.deploy)]
     return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))

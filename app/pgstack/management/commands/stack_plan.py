@@ -1,0 +1,27 @@
+"""`manage.py stack_plan`: the plan these inputs give on this machine."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from pgstack import state, tables
+from pgstack.commands import StackCommand
+
+
+class Command(StackCommand):
+    help = "Show the plan for this machine, with the arithmetic."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+        parser.add_argument("--inputs", action="store_true", help="list every input instead")
+
+    def handle(self, *, json: bool, inputs: bool, **options: Any) -> None:
+        if inputs:
+            tables.inputs()
+            return
+        plan = state.fresh_plan()
+        if json:
+            self.stdout.write(plan.model_dump_json(indent=2))
+        else:
+            tables.plan(plan)

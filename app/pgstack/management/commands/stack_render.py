@@ -1,0 +1,28 @@
+"""`manage.py stack_render`: write the configuration files of the plan."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from pgstack import render, state
+from pgstack.commands import CHECK_FAILED, StackCommand
+
+
+class Command(StackCommand):
+    help = "Write the configuration files of the plan; --check only shows the difference."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--check", action="store_true", help="show a diff, exit 1 when files on disk differ")
+
+    def handle(self, *, check: bool, **options: Any) -> None:
+        plan = state.fresh_plan()
+        wanted = render.files(plan)
+        if check:
+            difference = render.difference(wanted)
+            self.stdout.write(difference, ending="")
+            sys.exit(CHECK_FAILED if difference else 0)
+        changed = render.write(wanted)
+        render.ensure_secrets(plan)
+        self.stdout.write(f"{len(changed)} of {len(wanted)} files changed in {plan.paths.conf}")

@@ -1,0 +1,57 @@
+"""PgBouncer's console, as the monitoring login."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import RealDictCursor
+
+from pgstack.errors import ProbeError
+from pgstack.state import current_plan
+
+CONNECT_TIMEOUT_SECONDS = 2
+"""libpq takes less than 2 as 2"""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One row of SHOW POOLS, under PgBouncer's own names; maxwait in seconds, maxwait_us in microseconds."""
+
+    database: str
+    user: str
+    cl_active: int
+    cl_waiting: int
+    sv_active: int
+    sv_idle: int
+    sv_used: int
+    maxwait: int
+    maxwait_us: int
+    pool_mode: str
+
+
+def show(what: str) -> list[dict[str, Any]]:
+    """Rows of `SHOW what`. Raises ProbeError when the console does not answer."""
+    plan = current_plan()
+    connection = None
+    try:
+        connection = psycopg2.connect(
+            host=plan.paths.run_pooler, port=plan.pooler.port, user=plan.pooler.monitor_login, dbname="pgbouncer",
+            connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
+        )  # fmt: skip
+        connection.autocommit = True
+        with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute(f"SHOW {what}")
+            return [dict(row) for row in cursor.fetchall()]
+    except psycopg2.Error as error:
+        raise ProbeError(f"PgBouncer's console: {str(error).strip()}. Is the stack up? `make status`.") from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def pools() -> list[Pool]:
+    """The pools, the console's own included. Raises ProbeError."""
+    names = [field.name for field in fields(Pool)]
+    return [Pool(**{name: row[name] for name in names}) for row in show("POOLS")]

@@ -1,0 +1,148 @@
+"""Plan → files: the one set of templates, each with destination and mode; atomic and idempotent."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets as random
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from pgstack import layout
+from pgstack.errors import RenderError
+from pgstack.plan import Plan
+
+TEMPLATES = {
+    "postgres": ("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
+    "pgbouncer": ("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
+    "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "site.conf"),
+}
+SECRET_KEY = "django_secret_key"
+SECRET_KEY_BYTES = 48
+
+
+@dataclass(frozen=True)
+class File:
+    """One rendered file."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
+
+
+def environment() -> Environment:
+    """Jinja as Ansible's template module sets it up, so that both write the same bytes."""
+    return Environment(
+        loader=FileSystemLoader(layout.PROJECT),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - configuration files, no HTML
+    )
+
+
+def files(plan: Plan) -> list[File]:
+    """Every file of `plan`, plan.json last: once it is there, the others are too."""
+    jinja = environment()
+    conf = Path(plan.paths.conf)
+    result = []
+    for part, names in TEMPLATES.items():
+        for name in names:
+            if name == "ident.conf" and not plan.pooler.peer_maps:
+                continue
+            try:
+                text = jinja.get_template(f"{part}/{name}.j2").render(stack=plan)
+            except TemplateError as error:
+                raise RenderError(f"{part}/{name}.j2: {error}.") from error
+            result.append(File(conf / part / name, text))
+    result.append(File(conf / "plan.json", plan.model_dump_json(indent=2) + "\n"))
+    return result
+
+
+def difference(wanted: list[File]) -> str:
+    """Unified diff from the files on disk to `wanted`; empty when they agree in text and mode."""
+    return "".join(_difference(file) for file in wanted)
+
+
+def _difference(file: File) -> str:
+    try:
+        found, mode = file.path.read_text(), file.path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        found, mode = "", file.mode
+    name = str(file.path)
+    diff = "".join(difflib.unified_diff(found.splitlines(True), file.text.splitlines(True), name, name))
+    return diff + (f"{name}: mode {mode:o} should be {file.mode:o}\n" if mode != file.mode else "")
+
+
+def write(wanted: list[File]) -> list[Path]:
+    """Write what differs and return its paths.
+
+    All files are written beside their places first and moved in only when every one is complete, so a
+    full disk leaves the old set as it was. Raises RenderError naming file, reason and remedy.
+    """
+    changed = [file for file in wanted if _difference(file)]
+    staged: list[tuple[Path, Path]] = []
+    path = Path()
+    try:
+        for file in changed:
+            path = file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.append((_stage(file), path))
+        for source, path in staged:
+            source.replace(path)
+    except OSError as error:
+        for source, _ in staged:
+            source.unlink(missing_ok=True)
+        raise RenderError(
+            f"{path}: {error.strerror}; the files that were there are unchanged. Free the space or the rights and try again."
+        ) from error
+    return [file.path for file in changed]
+
+
+def _stage(file: File) -> Path:
+    temporary = file.path.with_name(f".{file.path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w") as handle:
+            handle.write(file.text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.chmod(file.mode)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def ensure_secrets(plan: Plan) -> None:
+    """Make Django's secret key, and a self-signed certificate where the plan wants one; keep those that exist."""
+    directory = Path(plan.paths.secrets)
+    key = directory / SECRET_KEY
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not key.exists():
+            key.parent.mkdir(parents=True, exist_ok=True)
+            write([File(key, random.token_urlsafe(SECRET_KEY_BYTES) + "\n", 0o440)])
+    except OSError as error:
+        raise RenderError(f"{directory}: {error.strerror}. Give this account the directory.") from error
+    if plan.site.tls == "self-signed" and not Path(plan.site.tls_certificate).exists():
+        _self_signed(plan)
+
+
+def _self_signed(plan: Plan) -> None:
+    """A certificate for trials, valid for a year."""
+    names = ",".join(
+        f"IP:{host.strip('[]')}" if host.strip("[]").replace(".", "").isdigit() or ":" in host else f"DNS:{host.lstrip('.')}"
+        for host in plan.site.hosts
+    )
+    command = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365",
+        "-subj", "/CN=stack", "-addext", f"subjectAltName={names}",
+        "-keyout", plan.site.tls_key, "-out", plan.site.tls_certificate,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RenderError(f"{plan.site.tls_certificate}: openssl: {done.stderr.strip()[-200:]}")
+    Path(plan.site.tls_key).chmod(0o440)

@@ -1,0 +1,55 @@
+"""Django settings that follow from the plan. Any project can use them in its settings module."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pgstack.render import SECRET_KEY
+from pgstack.state import current_plan
+
+
+def databases() -> dict[str, dict[str, Any]]:
+    """`default` through PgBouncer, `direct` straight to PostgreSQL."""
+    plan = current_plan()
+    common = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": plan.postgres.database,
+        "CONN_MAX_AGE": None,
+    }
+    pooled = {
+        **common, "HOST": plan.paths.run_pooler, "PORT": str(plan.pooler.port), "USER": plan.pooler.web_login,
+        # A cursor on the server would be left behind on a backend that the next transaction does not get.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"application_name": "web"},
+    }  # fmt: skip
+    direct = {
+        **common, "HOST": plan.paths.run_postgres, "PORT": str(plan.postgres.port), "USER": plan.roles.owner,
+        "CONN_MAX_AGE": 0, "OPTIONS": {"application_name": "direct"},
+    }  # fmt: skip
+    return {"default": pooled, "direct": direct}
+
+
+def secret_key() -> str:
+    """The key made at set-up; before set-up one that lives as long as this process."""
+    path = Path(current_plan().paths.secrets, SECRET_KEY)
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return secrets.token_urlsafe(48)
+
+
+def allowed_hosts() -> list[str]:
+    """The names that the site answers to."""
+    return list(current_plan().site.hosts)
+
+
+def static_root() -> str:
+    """Directory that `collectstatic` fills and Apache serves."""
+    return current_plan().paths.static
+
+
+def tls() -> bool:
+    """Whether Apache speaks TLS."""
+    return current_plan().site.tls != "off"

@@ -1,0 +1,55 @@
+"""The plan that is in force: the one rendered on disk, else the one the inputs would give."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from pgstack import config, hardware, layout, sizing
+from pgstack.errors import StackError
+from pgstack.plan import Plan
+
+
+def inputs() -> config.StackConfig:
+    """The inputs of `.env` in the checkout and of the environment, which wins."""
+    values: Mapping[str, str | None] = dotenv_values(layout.PROJECT / ".env")
+    merged = {name: value or "" for name, value in values.items() if name.startswith(config.PREFIX)}
+    return config.load({**merged, **os.environ})
+
+
+def fresh_plan() -> Plan:
+    """The plan that the inputs give on this machine now."""
+    chosen = inputs()
+    return sizing.plan(chosen, hardware.detect(chosen))
+
+
+def plan_file() -> Path:
+    """Where the plan in force lies: STACK_PLAN, else below STACK_DIR."""
+    named = os.environ.get("STACK_PLAN")
+    return Path(named) if named else layout.stack_directory(inputs()) / "conf/plan.json"
+
+
+def rendered_plan() -> Plan | None:
+    """The plan on disk, None when there is none.
+
+    Raises StackError when the file cannot be read as a plan.
+    """
+    path = plan_file()
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no plan of this version"
+        raise StackError(f"{path}: {reason}. Render it again with `manage.py stack_render`.") from None
+
+
+@lru_cache(maxsize=1)
+def current_plan() -> Plan:
+    """The plan in force, read once per process."""
+    return rendered_plan() or fresh_plan()

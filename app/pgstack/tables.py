@@ -1,0 +1,41 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from pgstack import invariants
+from pgstack.config import StackConfig, environment_name
+from pgstack.plan import Plan
+
+MB = 1024**2
+
+
+def plan(value: Plan) -> None:
+    """Print numbers with their arithmetic, then the inequalities."""
+    title = f"Debian {value.debian}, {value.cores} cores, {value.memory.total // MB} MB, target {value.target}"
+    table = Table("number", "value", "because", title=title)
+    for name, reason in value.arithmetic.items():
+        part, _, field = name.partition(".")
+        owner = getattr(value, part)
+        found = getattr(owner, field, None)
+        table.add_row(name, str(found if found is not None else owner.settings[field]), reason)
+    sound = Table("holds", "rule", "arithmetic")
+    for rule in invariants.check(value):
+        sound.add_row("yes" if rule.holds else "NO", rule.name, rule.arithmetic)
+    console = Console()
+    console.print(table, sound)
+
+
+def inputs() -> None:
+    """Print every input: name, unit, default, meaning."""
+    table = Table("input", "unit", "default", "meaning")
+    for field, info in StackConfig.model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        default = ",".join(info.default) if isinstance(info.default, tuple) else info.default
+        table.add_row(
+            environment_name(field), str(extra.get("unit", "")),
+            "planned" if default is None else str(default), info.description or "",
+        )  # fmt: skip
+    Console().print(table)

@@ -1,0 +1,10 @@
+"""Health pages; include them at the root of a project's URLs."""
+
+from django.urls import path
+
+from pgstack import views
+
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]
