@@ -42,8 +42,14 @@ def parse_hosts(text: object) -> object:
     return hosts
 
 
+def parse_release(text: object) -> object:
+    """Number of a release such as `12`: a Literal compares, it does not convert what the environment holds."""
+    return int(text) if isinstance(text, str) and re.fullmatch("[0-9]{1,4}", text) else text
+
+
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
+Release = Annotated[Literal[12, 13], BeforeValidator(parse_release)]
 
 
 class StackConfig(BaseModel):
@@ -57,7 +63,7 @@ class StackConfig(BaseModel):
     dir: Path = Field(
         Path(".stack"), description="directory of the local target", json_schema_extra={"unit": "path"}
     )
-    debian: Literal[12, 13] | None = Field(
+    debian: Release | None = Field(
         None, description="Debian release; unset: this machine's", json_schema_extra={"unit": "release"}
     )
     cores: int | None = Field(
