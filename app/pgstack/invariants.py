@@ -68,13 +68,16 @@ def _connections(plan: Plan) -> Iterator[Invariant]:
     )  # fmt: skip
 
 
+def memory_needed(plan: Plan) -> int:
+    """MB that the plan's shares add up to, each rounded up."""
+    return sum(-(-size // MB) for size in plan.memory.shares().values())
+
+
 def _memory(plan: Plan) -> Iterator[Invariant]:
-    shares = plan.memory.shares()
-    text = " + ".join(f"{-(-size // MB)} {name}" for name, size in shares.items())
-    needed = sum(-(-size // MB) for size in shares.values())
+    text = " + ".join(f"{-(-size // MB)} {name}" for name, size in plan.memory.shares().items())
     yield _at_most(
-        "memory in MB", needed, text, plan.memory.total // MB, "memory",
-        f"Give it STACK_MEMORY={needed}m or more, or lower STACK_PROCESSES or STACK_POOL_SIZE.",
+        "memory in MB", memory_needed(plan), text, plan.memory.total // MB, "memory",
+        "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE.",
     )  # fmt: skip
 
 

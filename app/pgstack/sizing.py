@@ -10,7 +10,7 @@ from typing import Any
 
 from pgstack import invariants, layout
 from pgstack.config import StackConfig
-from pgstack.errors import InputError
+from pgstack.errors import InputError, UnsoundPlan
 from pgstack.hardware import Hardware
 from pgstack.plan import Apache, Memory, Plan, Pooler, Postgres, Roles, Site, Web
 
@@ -62,8 +62,23 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     if debian not in layout.VERSIONS:
         raise InputError(f"STACK_DEBIAN={debian}: unsupported release. Supported: 12 and 13.")
     result = _assemble(config, hardware, cores, memory, debian)
-    invariants.require(result)
+    try:
+        invariants.require(result)
+    except UnsoundPlan as error:
+        enough = _enough_memory(config, hardware, cores, memory, debian)
+        hint = f" STACK_MEMORY={enough}m is enough." if enough * MB > memory else ""
+        raise UnsoundPlan(f"{error}{hint}") from None
     return result
+
+
+def _enough_memory(config: StackConfig, hardware: Hardware, cores: int, memory: int, debian: int) -> int:
+    """MB from `memory` on whose plan fits. The shares grow with memory, but slower, so this comes to an end."""
+    enough = memory // MB
+    while True:
+        needed = invariants.memory_needed(_assemble(config, hardware, cores, enough * MB, debian))
+        if needed <= enough:
+            return enough
+        enough = needed
 
 
 def _known(value: int | None, field: str) -> int:
