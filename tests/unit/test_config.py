@@ -86,7 +86,8 @@ def test_a_size_is_read_in_powers_of_1024(text: str, size: int) -> None:
 @pytest.mark.parametrize("text", ["1.5g", "-1", "lots", "2gg", "2 g b", "m"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     assert refusal({"STACK_MEMORY": text}) == (
-        f"STACK_MEMORY={text}: expected a size such as 512m, 2g or a number of bytes. It is the memory the stack may use."
+        f"STACK_MEMORY={text}: expected a size such as 512m, 2g or a number of bytes. "
+        "It is the memory the stack may use."
     )
 
 
@@ -120,7 +121,9 @@ def test_no_host_at_all_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "partial", [{}, {"STACK_TLS_KEY": "/k.pem"}, {"STACK_TLS_CERTIFICATE": "/c.pem"}], ids=["none", "key", "certificate"]
+    "partial",
+    [{}, {"STACK_TLS_KEY": "/k.pem"}, {"STACK_TLS_CERTIFICATE": "/c.pem"}],
+    ids=["none", "key", "certificate"],
 )
 def test_tls_from_files_needs_certificate_and_key(partial: dict[str, str]) -> None:
     assert refusal({"STACK_TLS": "files", **partial}) == (
@@ -144,7 +147,8 @@ def test_tls_from_files_is_accepted_with_both_files() -> None:
 def test_every_input_has_a_meaning_and_a_unit() -> None:
     for name, field in StackConfig.model_fields.items():
         assert field.description, name
-        assert isinstance(field.json_schema_extra, dict) and field.json_schema_extra["unit"], name
+        assert isinstance(field.json_schema_extra, dict), name
+        assert field.json_schema_extra["unit"], name
 
 
 def test_the_environment_name_is_the_upper_case_field() -> None:

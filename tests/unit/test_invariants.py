@@ -1,0 +1,136 @@
+"""Each invariant by itself: a sound plan with one bad number breaks exactly the rule that guards it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pgstack import invariants
+from pgstack.config import StackConfig
+from pgstack.errors import UnsoundPlan
+from pgstack.hardware import Hardware
+from pgstack.plan import Plan
+from pgstack.sizing import plan
+
+GB = 1024**3
+
+NAMES = [
+    "clients of the pooler", "pool within its limit", "backends of PostgreSQL", "memory in MB",
+    "file descriptors of the pooler", "timeouts of a query in s", "timeouts of a wait for the pool in s",
+    "timeouts of a restart in s", "timeouts of the queue in s", "length of a socket's path",
+]  # fmt: skip
+
+
+@pytest.fixture
+def sound() -> Plan:
+    """2 cores, 2 GB, 1024 open files: 36 clients, 5 + 2 backends, 16 connections."""
+    hardware = Hardware(cores=2, memory=2 * GB, debian=13, open_files=1024)
+    return plan(StackConfig.model_validate({"target": "compose"}), hardware)
+
+
+def changed(stack: Plan, part: str, **numbers: Any) -> Plan:
+    """The plan with other numbers in one of its parts."""
+    return stack.model_copy(update={part: getattr(stack, part).model_copy(update=numbers)})
+
+
+def broken(stack: Plan) -> list[str]:
+    """Names of the rules that do not hold."""
+    return [rule.name for rule in invariants.check(stack) if not rule.holds]
+
+
+def test_a_planned_stack_breaks_no_rule(sound: Plan) -> None:
+    assert [rule.name for rule in invariants.check(sound)] == NAMES
+    assert broken(sound) == []
+    invariants.require(sound)
+
+
+# The first number is the last one that holds, the second the first one that does not.
+EDGES = [
+    ("clients of the pooler", "pooler", "max_client_conn", 18, 17),
+    ("clients of the pooler", "web", "threads", 13, 14),
+    ("clients of the pooler", "web", "processes", 6, 7),
+    ("pool within its limit", "pooler", "default_pool_size", 5, 6),
+    ("pool within its limit", "pooler", "reserve_pool_size", 2, 3),
+    ("pool within its limit", "pooler", "max_db_connections", 7, 6),
+    ("backends of PostgreSQL", "pooler", "max_db_connections", 7, 8),
+    ("backends of PostgreSQL", "postgres", "max_connections", 16, 15),
+    ("backends of PostgreSQL", "postgres", "superuser_reserved_connections", 3, 4),
+    ("backends of PostgreSQL", "postgres", "direct_connections", 6, 7),
+    ("backends of PostgreSQL", "web", "hosts", 1, 2),
+    ("memory in MB", "memory", "total", 1056 * 1024**2, 1056 * 1024**2 - 1),
+    ("memory in MB", "memory", "shared_buffers", GB, 2 * GB),
+    ("memory in MB", "memory", "web", GB, 2 * GB),
+    ("memory in MB", "memory", "apache", GB // 2, 2 * GB),
+    ("memory in MB", "memory", "pooler", GB // 2, 2 * GB),
+    ("memory in MB", "memory", "backends", GB, 2 * GB),
+    ("memory in MB", "memory", "maintenance", GB, 2 * GB),
+    ("memory in MB", "memory", "system", GB, 2 * GB),
+    ("file descriptors of the pooler", "pooler", "file_descriptors", 1024, 1025),
+    ("timeouts of a query in s", "postgres", "statement_timeout", 24, 25),
+    ("timeouts of a query in s", "pooler", "query_timeout", 29, 30),
+    ("timeouts of a wait for the pool in s", "pooler", "query_wait_timeout", 29, 30),
+    ("timeouts of a restart in s", "web", "shutdown_timeout", 14, 15),
+    ("timeouts of a restart in s", "web", "graceful_timeout", 29, 30),
+    ("timeouts of the queue in s", "web", "queue_timeout", 29, 30),
+]
+
+
+@pytest.mark.parametrize(("name", "part", "field", "good", "bad"), EDGES)
+def test_one_bad_number_breaks_exactly_its_rule(
+    sound: Plan, name: str, part: str, field: str, good: int, bad: int
+) -> None:
+    assert broken(changed(sound, part, **{field: good})) == []
+    assert broken(changed(sound, part, **{field: bad})) == [name]
+
+
+def test_every_rule_is_broken_by_some_test() -> None:
+    assert {name for name, *_ in EDGES} == set(NAMES) - {"length of a socket's path"}
+
+
+def test_apache_must_wait_longer_than_the_request_for_query_and_pool(sound: Plan) -> None:
+    assert broken(changed(sound, "apache", timeout=31)) == []
+    assert broken(changed(sound, "apache", timeout=30)) == [
+        "timeouts of a query in s", "timeouts of a wait for the pool in s"
+    ]  # fmt: skip
+
+
+def test_an_unknown_limit_of_open_files_is_not_judged(sound: Plan) -> None:
+    unknown = sound.model_copy(update={"open_files": None})
+    assert [rule.name for rule in invariants.check(unknown)] == [
+        name for name in NAMES if name != "file descriptors of the pooler"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "longest"),
+    [("run_postgres", 88), ("run_pooler", 93), ("run_apache", 83)],
+)
+def test_a_socket_path_may_have_107_bytes(sound: Plan, field: str, longest: int) -> None:
+    fitting, long = "/" + "a" * (longest - 1), "/" + "a" * longest
+    assert broken(changed(sound, "paths", **{field: fitting})) == []
+    assert broken(changed(sound, "paths", **{field: long})) == ["length of a socket's path"]
+
+
+def test_the_length_of_a_socket_path_counts_bytes_and_not_letters(sound: Plan) -> None:
+    assert broken(changed(sound, "paths", run_pooler="/" + "ä" * 50)) == ["length of a socket's path"]
+
+
+def test_a_refused_plan_shows_the_arithmetic_and_the_remedy(sound: Plan) -> None:
+    with pytest.raises(UnsoundPlan) as caught:
+        invariants.require(changed(sound, "postgres", max_connections=15))
+    assert str(caught.value) == (
+        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 1 web hosts = 7 > 6 = "
+        "15 max_connections - 3 superuser - 6 direct. Lower STACK_POOL_SIZE."
+    )
+
+
+def test_a_refused_plan_shows_every_broken_rule(sound: Plan) -> None:
+    bad = changed(changed(sound, "web", queue_timeout=31), "pooler", reserve_pool_size=3)
+    with pytest.raises(UnsoundPlan) as caught:
+        invariants.require(bad)
+    assert str(caught.value).splitlines() == [
+        "unsound plan: pool within its limit: 5 pool + 3 reserve = 8 > 7 = max_db_connections. Lower STACK_POOL_SIZE.",
+        "unsound plan: timeouts of the queue in s: not queue-timeout 31 < request-timeout 30. "
+        "Raise STACK_REQUEST_TIMEOUT.",
+    ]
