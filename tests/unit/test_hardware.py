@@ -109,6 +109,12 @@ def test_v1_without_a_limit_leaves_the_machine(tmp_path: Path) -> None:
     assert (hardware.cores, hardware.memory) == (16, 8589934592)
 
 
+def test_v1_number_for_no_limit_is_not_taken_for_memory(tmp_path: Path) -> None:
+    v1(tmp_path, "9223372036854771712", "-1")
+    (tmp_path / "proc/meminfo").unlink()
+    assert found(tmp_path).memory is None
+
+
 def test_without_control_groups_the_machine_counts(tmp_path: Path) -> None:
     hardware = found(tree(tmp_path, proc__meminfo="MemFree: 1 kB\nMemTotal:        2097152 kB"))
     assert (hardware.cores, hardware.memory) == (16, 2147483648)

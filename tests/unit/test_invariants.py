@@ -95,6 +95,12 @@ def test_apache_must_wait_longer_than_the_request_for_query_and_pool(sound: Plan
     ]  # fmt: skip
 
 
+def test_a_rule_that_just_holds_says_so(sound: Plan) -> None:
+    arithmetic = {rule.name: rule.arithmetic for rule in invariants.check(sound)}
+    assert arithmetic["pool within its limit"] == "5 pool + 2 reserve = 7 ≤ 7 = max_db_connections"
+    assert arithmetic["timeouts of a restart in s"] == "shutdown-timeout 10 < graceful-timeout 15 < request-timeout 30"
+
+
 def test_an_unknown_limit_of_open_files_is_not_judged(sound: Plan) -> None:
     unknown = sound.model_copy(update={"open_files": None})
     assert [rule.name for rule in invariants.check(unknown)] == [
