@@ -46,7 +46,7 @@ def rendered_plan() -> Plan | None:
         return None
     except (OSError, ValidationError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no plan of this version"
-        raise StackError(f"{path}: {reason}. Render it again with `manage.py stack_render`.") from None
+        raise StackError(f"{path}: {reason}. Remove the file and start the stack again.") from None
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,67 @@
+# The whole stack on this host or in containers. `make help` lists what there is.
+MANAGE = .venv/bin/python app/manage.py
+TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
+
+.DEFAULT_GOAL := help
+.PHONY: help plan up down status test lint engine base-image clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+plan: install ## show the plan for this machine, with the arithmetic
+	@$(MANAGE) stack_plan
+
+up: up-$(TARGET) ## start the stack (TARGET=local or compose; compose when an engine answers)
+
+up-local: install
+	@$(MANAGE) stack_local up
+
+up-compose:
+	@docker compose up --build --wait
+	@echo "ready     http://127.0.0.1:$${STACK_PORT:-8000}/"
+
+down: down-$(TARGET) ## stop it; the data stays
+
+down-local:
+	@$(MANAGE) stack_local down
+
+down-compose:
+	@docker compose down
+
+status: status-$(TARGET) ## what runs
+
+status-local:
+	@$(MANAGE) stack_local status
+
+status-compose:
+	@docker compose ps
+
+test: install-dev ## everything that can be proven on this machine; skips say what is missing
+	@.venv/bin/python -m pytest
+
+lint: install-dev ## ruff, mypy on the core, import-linter, yamllint, shellcheck, djlint
+	@.venv/bin/ruff check app tests tools
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/yamllint --strict compose.yaml
+	@.venv/bin/shellcheck tools/*.sh .ci/run
+	@.venv/bin/djlint --quiet --check app/demo/templates && .venv/bin/djlint --quiet --lint app/demo/templates
+
+engine: bootstrap ## install and start a Docker engine with Compose v2 (root on Debian)
+	@/usr/bin/python3 tools/engine.py
+
+base-image: bootstrap ## make debian:trixie-slim without an image registry
+	@/usr/bin/python3 tools/base_image.py
+
+clean: ## stop the local stack and delete its directory, data included
+	@test ! -e .stack/conf/plan.json || $(MANAGE) stack_local down
+	@rm -rf .stack .venv
+
+bootstrap:
+	@test -x /usr/bin/python3 || { apt-get update -q && apt-get install -y --no-install-recommends python3; }
+
+install: bootstrap
+	@/usr/bin/python3 tools/install.py run
+
+install-dev: bootstrap
+	@/usr/bin/python3 tools/install.py dev

@@ -1,0 +1,30 @@
+"""`manage.py stack_local up|down|status`: the embedded target."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from pgstack.commands import CHECK_FAILED, StackCommand
+from pgstack.targets import local
+
+
+class Command(StackCommand):
+    help = "Start, stop or show the stack on this host, under one directory."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=["up", "down", "status"])
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        if action == "up":
+            self.stdout.write(f"ready     {local.up(self.stdout.write)}")
+        elif action == "down":
+            self.stdout.write("stopped" if local.down() else "nothing was running")
+        else:
+            states = local.status()
+            for name, state in states.items():
+                self.stdout.write(f"{name:<10}{state}")
+            if set(states.values()) != {"RUNNING"}:
+                self.stdout.write("not all running")
+                sys.exit(CHECK_FAILED)

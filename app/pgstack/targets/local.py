@@ -1,0 +1,165 @@
+"""The embedded target: private instances of Debian's servers under one directory, on sockets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from pgstack import account, layout, render, state
+from pgstack.errors import TargetError
+from pgstack.plan import Plan
+from pgstack.targets import supervision
+
+Say = Callable[[str], None]
+
+
+def up(say: Say) -> str:
+    """Start everything that does not run yet and return the page's address.
+
+    Raises StackError when a package is missing, the port is taken or a server does not start.
+    """
+    plan = state.fresh_plan()
+    _require_packages(plan)
+    root = Path(plan.paths.root)
+    account.prepare(plan.accounts.web, root)
+    account.assume(plan.accounts.web)
+    running = supervision.states(plan) or {}
+    if running.get("apache") != "RUNNING":
+        _require_free_port(plan)
+    _directories(plan)
+    render.ensure_secrets(plan)
+    changed = render.write(render.files(plan))
+    say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
+    _initialise(plan, say)
+    supervision.start_daemon(plan)
+    supervision.start(plan, "postgres")
+    supervision.wait(lambda: _psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log")
+    _require(_psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
+    say("postgres  answers on its socket, roles in place")
+    supervision.start(plan, "pgbouncer")
+    for arguments in (["migrate", "--no-input", "-v0"], ["seed"], ["collectstatic", "--no-input", "-v0"]):
+        _manage(plan, *arguments)
+    say("database  migrated and seeded")
+    supervision.start(plan, "apache")
+    address = url(plan)
+    supervision.wait(lambda: _answers(f"{address}readyz"), "the page", f"{plan.paths.log}/apache-error.log")
+    return address
+
+
+def down() -> bool:
+    """Stop everything; False when nothing ran."""
+    return supervision.stop(_rendered())
+
+
+def status() -> dict[str, str]:
+    """State of each server by name; empty when nothing runs."""
+    return supervision.states(_rendered()) or {}
+
+
+def url(plan: Plan) -> str:
+    """Address of the front page."""
+    scheme = "http" if plan.site.tls == "off" else "https"
+    return f"{scheme}://{plan.site.hosts[0]}:{plan.site.port}/"
+
+
+def _rendered() -> Plan:
+    plan = state.rendered_plan()
+    if plan is None:
+        raise TargetError(f"{state.plan_file().parent}: no stack was started here. Start it with `make up`.")
+    account.assume_owner(Path(plan.paths.root))
+    return plan
+
+
+def _require_packages(plan: Plan) -> None:
+    needed = {
+        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres": f"postgresql-{plan.versions.postgresql}",
+        "/usr/sbin/pgbouncer": "pgbouncer", "/usr/sbin/apache2": "apache2-bin",
+        "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3", "/etc/mime.types": "media-types",
+    }  # fmt: skip
+    missing = [package for path, package in needed.items() if not Path(path).exists()]
+    if missing:
+        raise TargetError(
+            f"missing packages: {', '.join(missing)}. As root: "
+            f"apt-get install --no-install-recommends {' '.join(missing)}"
+        )
+
+
+def _require_free_port(plan: Plan) -> None:
+    address = {"*": "0.0.0.0"}.get(plan.site.address, plan.site.address.strip("[]"))  # noqa: S104
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, plan.site.port))
+        except OSError as error:
+            raise TargetError(
+                f"STACK_PORT={plan.site.port}: {error.strerror} ({address}). Choose another, such as STACK_PORT=8001."
+            ) from None
+
+
+def _directories(plan: Plan) -> None:
+    paths = plan.paths
+    for directory in (paths.conf, paths.log, paths.static):
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    for directory in (paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets):
+        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _initialise(plan: Plan, say: Say) -> None:
+    """initdb into a neighbour that is renamed when complete, so that data is whole or not there."""
+    data = Path(plan.paths.data)
+    if data.exists():
+        return
+    scratch = data.with_name("data.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/initdb"
+    done = subprocess.run(
+        [binary, "-D", str(scratch), "-U", plan.roles.admin, "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    _require(done, "initdb")
+    scratch.rename(data)
+    say("initdb    data checksums on")
+
+
+def _psql(plan: Plan, command: str | None = None, file: str | None = None) -> subprocess.CompletedProcess[str]:
+    what = ["-c", command] if command else ["-f", str(file)]
+    return subprocess.run(
+        ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", plan.paths.run_postgres, "-p", str(plan.postgres.port),
+         "-U", plan.roles.admin, "-d", "postgres", *what],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _manage(plan: Plan, *arguments: str) -> None:
+    environment = {**os.environ, "STACK_PLAN": f"{plan.paths.conf}/plan.json"}
+    command = [sys.executable, f"{plan.paths.app}/manage.py", *arguments]
+    _require(
+        subprocess.run(command, capture_output=True, text=True, check=False, env=environment),
+        f"manage.py {arguments[0]}",
+    )
+
+
+def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
+    if done.returncode:
+        raise TargetError(f"{what}: {done.stderr.strip()[-800:] or done.stdout.strip()[-800:]}")
+
+
+def _answers(address: str) -> bool:
+    import ssl
+
+    context = ssl._create_unverified_context() if address.startswith("https") else None  # noqa: S323 - our own
+    try:
+        with urllib.request.urlopen(address, timeout=2, context=context) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        time.sleep(0.1)
+        return False

@@ -1,0 +1,115 @@
+"""supervisord for the local target: it starts the three servers and brings back one that crashed."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from pgstack.errors import TargetError
+from pgstack.plan import Plan
+
+START_SECONDS = 15
+STOP_SECONDS = 20
+NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
+
+
+def commands(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Command line and stop signal of each server, in starting order."""
+    conf = plan.paths.conf
+    binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres"
+    return {
+        # SIGINT: PostgreSQL ends sessions and checkpoints; PgBouncer waits for transactions.
+        "postgres": (f"{binary} -D {plan.paths.data} -c config_file={conf}/postgres/pgstack.conf", "INT"),
+        "pgbouncer": (f"/usr/sbin/pgbouncer {conf}/pgbouncer/pgbouncer.ini", "INT"),
+        "apache": (f"/usr/sbin/apache2 -DFOREGROUND -f {conf}/apache/apache2.conf", "WINCH"),
+    }
+
+
+def write_configuration(plan: Plan) -> Path:
+    """supervisord.conf from the plan."""
+    root, run = plan.paths.root, f"{plan.paths.root}/run"
+    parser = configparser.RawConfigParser()
+    parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
+    parser["supervisord"] = {
+        "logfile": f"{plan.paths.log}/supervisord.log", "pidfile": f"{run}/supervisord.pid",
+        "minfds": str(plan.pooler.file_descriptors + 64), "directory": root,
+    }  # fmt: skip
+    parser["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    for name, (command, signal) in commands(plan).items():
+        parser[f"program:{name}"] = {
+            "command": command, "autostart": "false", "autorestart": "true", "stopsignal": signal,
+            "stopwaitsecs": str(STOP_SECONDS), "startsecs": "0", "redirect_stderr": "true",
+            "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": "10MB",
+            "environment": f'STACK_PLAN="{plan.paths.conf}/plan.json",PYTHONDONTWRITEBYTECODE="1"',
+        }  # fmt: skip
+    path = Path(root, "supervisord.conf")
+    with path.open("w") as handle:
+        parser.write(handle)
+    return path
+
+
+def _call(plan: Plan) -> Any:
+    transport = SupervisorTransport(None, None, f"unix://{plan.paths.root}/run/supervisor.sock")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def states(plan: Plan) -> dict[str, str] | None:
+    """State of each server by name; None when supervisord does not run."""
+    try:
+        return {row["name"]: row["statename"] for row in _call(plan).getAllProcessInfo()}
+    except (OSError, xmlrpc.client.Error):
+        return None
+
+
+def start_daemon(plan: Plan) -> None:
+    """supervisord itself, unless it runs."""
+    if states(plan) is not None:
+        return
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(write_configuration(plan))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=plan.paths.root)
+    if done.returncode:
+        raise TargetError(f"supervisord: {done.stderr.strip() or done.stdout.strip()}")
+    wait(lambda: states(plan) is not None, "supervisord", f"{plan.paths.log}/supervisord.log")
+
+
+def start(plan: Plan, name: str) -> None:
+    """One server, unless it runs."""
+    try:
+        _call(plan).startProcess(name)
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode not in NO_SUCH_STATE:
+            raise TargetError(f"{name}: {fault.faultString}. See {plan.paths.log}/{name}.log.") from None
+
+
+def stop(plan: Plan) -> bool:
+    """All servers in reverse order, then supervisord; False when nothing ran."""
+    if states(plan) is None:
+        return False
+    for name in reversed(commands(plan)):
+        try:
+            _call(plan).stopProcess(name)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode not in NO_SUCH_STATE:
+                raise TargetError(f"{name}: {fault.faultString}") from None
+    _call(plan).shutdown()
+    wait(lambda: states(plan) is None, "supervisord's end", f"{plan.paths.log}/supervisord.log")
+    return True
+
+
+def wait(condition: Any, what: str, log: str, seconds: float = START_SECONDS) -> None:
+    """Poll `condition` until it holds. Raises TargetError naming `what` and the log to read."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            tail = "\n".join(Path(log).read_text(errors="replace").splitlines()[-5:]) if Path(log).exists() else ""
+            raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{tail}")
+        time.sleep(0.05)
