@@ -151,8 +151,9 @@ def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else "unset it."
+    endings = [other.removeprefix(PREFIX) for other in known]
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.6)
+    hint = f"did you mean {PREFIX}{near[0]}?" if near else "unset it."
     return f"{name}: unknown input; {hint} `manage.py stack_plan --inputs` lists every input."
 
 

@@ -1,0 +1,3 @@
+"""Plugins with the fixtures that need real servers."""
+
+pytest_plugins = ["fixtures.local_stack"]
