@@ -42,7 +42,7 @@ test: install-dev ## everything that can be proven on this machine; skips say wh
 lint: install-dev ## ruff, mypy on the core, import-linter, yamllint, shellcheck, djlint
 	@.venv/bin/ruff check app tests tools
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@PYTHONPATH=app .venv/bin/lint-imports
 	@.venv/bin/yamllint --strict compose.yaml
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/djlint --quiet --check app/demo/templates && .venv/bin/djlint --quiet --lint app/demo/templates

@@ -22,6 +22,7 @@ PYTHON = "/usr/bin/python3"
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.d/zz-pgstack.conf")
 POSTGRESQL = {"12": "15", "13": "17"}
+PYTHON_MINOR = {"12": "11", "13": "13"}
 
 
 def packages(release: str) -> dict[str, str]:
@@ -33,7 +34,7 @@ def packages(release: str) -> dict[str, str]:
         "/usr/sbin/apache2": "apache2-bin",
         "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
         "/etc/mime.types": "media-types",
-        "/usr/lib/python3/dist-packages/../../python3." + ("11" if release == "12" else "13") + "/ensurepip": "python3-venv",
+        f"/usr/lib/python3.{PYTHON_MINOR[release]}/ensurepip": "python3-venv",
     }
 
 
@@ -61,7 +62,7 @@ def install_packages() -> None:
     """Install what is missing, or say how."""
     release = debian.version()
     if release is None:
-        raise ToolError("this is not Debian 12 or 13, whose packages the local target runs. Use `make up TARGET=compose`.")
+        raise ToolError("this is not Debian 12 or 13; the local target runs their packages. Use TARGET=compose.")
     missing = [package for path, package in packages(release).items() if not Path(path).exists()]
     if not missing:
         return
@@ -96,7 +97,9 @@ def install_browser() -> None:
     """Chromium for the browser tests, where it may be installed."""
     if not (shutil.which("chromium") or os.geteuid()):
         say("browser   installing chromium")
-        debian.run(["apt-get", "install", "-y", "--no-install-recommends", "chromium"], DEBIAN_FRONTEND="noninteractive")
+        debian.run(["apt-get", "update", "-q"])
+        command = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
+        debian.run(command, DEBIAN_FRONTEND="noninteractive")
 
 
 def main() -> None:

@@ -73,7 +73,7 @@ def live_pools() -> LivePools:
 def _read() -> LivePools:
     try:
         rows = pooler.pools()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the console, the page stands
+    except Exception as error:
         logger.warning("PgBouncer's console does not answer: %s", error)
         return LivePools(available=False)
     return LivePools(

@@ -16,7 +16,7 @@ CANNOT = 2
 class StackCommand(BaseCommand):
     """A command that ends with 1 when a check failed and with 2 when it could not do its work."""
 
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own declaration
+    requires_system_checks: list[str] = []
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

@@ -111,7 +111,8 @@ class StackConfig(BaseModel):
         None, description="private key (PEM) for tls=files", json_schema_extra={"unit": "path"}
     )
     account: str | None = Field(
-        None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="account the local target runs as; unset: you, or pgstack for root",
+        None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+        description="account the local target runs as; unset: you, or pgstack for root",
         json_schema_extra={"unit": "account"},
     )  # fmt: skip
 

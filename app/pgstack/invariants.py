@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -115,7 +116,7 @@ def _timeouts(plan: Plan) -> Iterator[Invariant]:
 
 def _ordered(name: str, chain: dict[str, int]) -> Invariant:
     values = list(chain.values())
-    holds = all(left < right for left, right in zip(values, values[1:], strict=False))
+    holds = all(left < right for left, right in itertools.pairwise(values))
     text = " < ".join(f"{key} {value}" for key, value in chain.items())
     return Invariant(name, holds, text if holds else f"not {text}", "Raise STACK_REQUEST_TIMEOUT.")
 

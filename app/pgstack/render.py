@@ -40,7 +40,7 @@ def environment() -> Environment:
         trim_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - configuration files, no HTML
+        autoescape=False,
     )
 
 
@@ -97,7 +97,8 @@ def write(wanted: list[File]) -> list[Path]:
         for source, _ in staged:
             source.unlink(missing_ok=True)
         raise RenderError(
-            f"{path}: {error.strerror}; the files that were there are unchanged. Free the space or the rights and try again."
+            f"{path}: {error.strerror}; the files that were there are unchanged. "
+            "Free the space or the rights and try again."
         ) from error
     return [file.path for file in changed]
 
@@ -131,12 +132,15 @@ def ensure_secrets(plan: Plan) -> None:
         _self_signed(plan)
 
 
+def _subject_name(host: str) -> str:
+    bare = host.strip("[]")
+    is_address = ":" in bare or bare.replace(".", "").isdigit()
+    return f"IP:{bare}" if is_address else f"DNS:{host.lstrip('.')}"
+
+
 def _self_signed(plan: Plan) -> None:
     """A certificate for trials, valid for a year."""
-    names = ",".join(
-        f"IP:{host.strip('[]')}" if host.strip("[]").replace(".", "").isdigit() or ":" in host else f"DNS:{host.lstrip('.')}"
-        for host in plan.site.hosts
-    )
+    names = ",".join(_subject_name(host) for host in plan.site.hosts)
     command = [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365",
         "-subj", "/CN=stack", "-addext", f"subjectAltName={names}",

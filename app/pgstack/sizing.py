@@ -98,7 +98,9 @@ def _assemble(config: StackConfig, hardware: Hardware, cores: int, memory: int, 
     web = _web(config, cores, memory, why)
     apache = _apache(web, why)
     pooler = _pooler(config, cores, web, why, versions=versions, paths=paths, who=who, roles=roles)
-    postgres, shares = _postgres(config, cores, memory, pooler, why, versions=versions, paths=paths, who=who, roles=roles)
+    postgres, shares = _postgres(
+        config, cores, memory, pooler, why, versions=versions, paths=paths, who=who, roles=roles
+    )
     return Plan(
         target=config.target, debian=debian, cores=cores, open_files=hardware.open_files, versions=versions,
         paths=paths, accounts=who, roles=roles, site=_site(config, paths.secrets), web=web, apache=apache,

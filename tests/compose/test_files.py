@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from compose_stack import CHECKOUT
+
 from pgstack.config import StackConfig, environment_name
 
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from demo import pools
 
 
 @pytest.fixture(autouse=True)
 def fresh_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pools, "_cache", pools._Cache())
-    yield
+    return
 
 
 def test_a_silent_console_is_shown_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

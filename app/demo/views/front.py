@@ -6,9 +6,9 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from pgstack.state import current_plan
 
 from demo.pools import live_pools
+from pgstack.state import current_plan
 
 REFRESH = 2
 """Seconds between two looks of the front page at the pools."""

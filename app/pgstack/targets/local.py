@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from pgstack import account, layout, render, state
+from pgstack import account, render, state
 from pgstack.errors import TargetError
 from pgstack.plan import Plan
 from pgstack.targets import supervision
@@ -93,7 +93,7 @@ def _require_packages(plan: Plan) -> None:
 
 
 def _require_free_port(plan: Plan) -> None:
-    address = {"*": "0.0.0.0"}.get(plan.site.address, plan.site.address.strip("[]"))  # noqa: S104
+    address = {"*": "0.0.0.0"}.get(plan.site.address, plan.site.address.strip("[]"))
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -156,7 +156,7 @@ def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
 def _answers(address: str) -> bool:
     import ssl
 
-    context = ssl._create_unverified_context() if address.startswith("https") else None  # noqa: S323 - our own
+    context = ssl._create_unverified_context() if address.startswith("https") else None
     try:
         with urllib.request.urlopen(address, timeout=2, context=context) as answer:
             return bool(answer.status == 200)
