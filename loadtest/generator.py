@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust.env import Environment
-from locustfile import Visitor
 
 from loadtest.figures import LONGEST_US, Result, histogram, percentile
 from loadtest.inputs import WARM_SECONDS, Load, is_loopback
+from loadtest.locustfile import Visitor
 from pgstack.errors import TargetError
 
 Progress = Callable[[float, int, int], None]
@@ -49,7 +49,7 @@ def run(url: str, load: Load, progress: Progress) -> Result:
         raise TargetError(f"{url}: load goes to this host only.")
     environment = Environment(user_classes=[Visitor], host=url)
     recorder = Recorder()
-    environment.events.request.add_listener(recorder.record)
+    environment.events.request.add_listener(recorder.record)  # type: ignore[no-untyped-call]
     runner = environment.create_local_runner()
     started = time.monotonic()
     runner.start(load.users, spawn_rate=load.users)

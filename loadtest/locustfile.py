@@ -36,7 +36,7 @@ class Visitor(FastHttpUser):
         self.client.get(LOAD.page)
 
 
-@events.test_start.add_listener
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
 def stay_on_this_host(environment: Environment, **_: Any) -> None:
     """Refuse `--host` with another machine's name before the first request."""
     url = environment.host or BASE_URL

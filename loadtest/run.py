@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-# Locust first: it replaces parts of the standard library before anything else imports them.
-import locust  # noqa: F401, I001
+# isort: off
+import locust  # noqa: F401 - first: it replaces parts of the standard library that the others use
 
+# isort: on
 import os
 import ssl
 import sys
@@ -31,7 +32,7 @@ CANNOT = 2
 
 def require_answer(url: str, page: str) -> None:
     """Raise TargetError unless `page` exists on a stack that is ready."""
-    unverified = ssl._create_unverified_context()  # noqa: S323 - our own certificate
+    unverified = ssl._create_unverified_context()  # our own certificate
     for path, remedy in (("/readyz", "Start the stack with `make up`"), (page, "Choose another PAGE")):
         try:
             with urllib.request.urlopen(f"{url}{path}", timeout=10, context=unverified):
