@@ -1,6 +1,7 @@
 """`make loadtest`: load on the running stack, a table, and a verdict by exit status.
 
 0: every request was answered. 1: some failed, or none was made. 2: bad input, or no stack to load.
+With STRATEGIES=reconnect,persistent,pgbouncer each of these runs on a temporary stack of its own instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import locust  # noqa: F401 - first: it replaces parts of the standard library t
 
 # isort: on
 import os
+import signal
 import ssl
 import sys
 import urllib.error
@@ -23,7 +25,7 @@ from rich.console import Console  # noqa: E402 - the path comes first
 from rich.progress import BarColumn, Progress, TextColumn  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from loadtest import figures, generator, inputs  # noqa: E402
+from loadtest import compare, figures, generator, inputs, strategies  # noqa: E402
 from pgstack.errors import StackError, TargetError  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
@@ -78,16 +80,29 @@ def report(result: figures.Result, url: str, load: inputs.Load, console: Console
         console.print("failed: no request was answered. Give it longer with SECONDS=30.")
 
 
+def compared(names: list[str], load: inputs.Load, console: Console) -> int:
+    """Run the strategies one after another; the worst verdict counts."""
+    trials = {name: compare.trial(name, load, lambda url, load: measure(url, load, console), console) for name in names}
+    compare.report(trials, load, console)
+    return max(figures.verdict(trial.result) for trial in trials.values())
+
+
 def main() -> int:
     """Run, print, and return the exit status."""
     console = Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # temporary stacks are taken down first
     try:
-        load, url = inputs.load(os.environ), inputs.base_url(current_plan())
+        load, names = inputs.load(os.environ), strategies.chosen(os.environ)
+        if names:
+            return compared(names, load, console)
+        url = inputs.base_url(current_plan())
         require_answer(url, load.page)
         result = measure(url, load, console)
     except StackError as error:
         print(error, file=sys.stderr)
         return CANNOT
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     report(result, url, load, console)
     return figures.verdict(result)
 

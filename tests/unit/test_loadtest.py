@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from loadtest import figures, inputs
+from loadtest import figures, inputs, strategies
 from loadtest.figures import Result
 
 from pgstack import config, hardware, sizing
@@ -106,3 +106,20 @@ def test_verdict_is_zero_only_when_all_requests_were_answered() -> None:
 def test_ratios_compare_one_rate_with_each_other() -> None:
     rates = {"reconnect": 150.0, "persistent": 2400.0, "pgbouncer": 2100.0, "broken": 0.0}
     assert figures.ratios(rates, of="pgbouncer") == {"reconnect": 14.0, "persistent": 0.875, "broken": None}
+
+
+def test_strategies_come_in_the_order_given() -> None:
+    assert strategies.chosen({}) == []
+    assert strategies.chosen({"STRATEGIES": "pgbouncer, reconnect"}) == ["pgbouncer", "reconnect"]
+
+
+def test_strategies_refuse_an_unknown_name_and_list_the_known_ones() -> None:
+    with pytest.raises(InputError) as caught:
+        strategies.chosen({"STRATEGIES": "reconnect,pgpool"})
+    known = "There are reconnect, persistent, pgbouncer."
+    assert str(caught.value) == f"STRATEGIES: pgpool: no such strategy. {known}"
+
+
+def test_strategies_refuse_a_name_given_twice() -> None:
+    with pytest.raises(InputError, match="pgbouncer: named twice"):
+        strategies.chosen({"STRATEGIES": "pgbouncer,pgbouncer"})
