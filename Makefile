@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan up down status test lint engine base-image clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help plan up down status verify verify-local verify-compose test lint engine base-image clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,14 @@ status-local:
 
 status-compose:
 	@docker compose ps
+
+verify: verify-$(TARGET) ## prove that what runs is what was planned
+
+verify-local: install
+	@$(MANAGE) stack_verify
+
+verify-compose:
+	@docker compose run --rm manage stack_verify
 
 test: install-dev ## everything that can be proven on this machine; skips say what is missing
 	@.venv/bin/python -m pytest

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pgstack import invariants
 from pgstack.config import StackConfig, environment_name
 from pgstack.plan import Plan
+from pgstack.verify import Finding
 
 MB = 1024**2
 
@@ -38,4 +40,13 @@ def inputs() -> None:
             environment_name(field), str(extra.get("unit", "")),
             "planned" if default is None else str(default), info.description or "",
         )  # fmt: skip
+    Console().print(table)
+
+
+def findings(values: list[Finding]) -> None:
+    """Print what verify found, with the remedy under each failure."""
+    table = Table("", "check", "found")
+    for value in values:
+        text = value.found if value.holds else f"{value.found}\n→ {value.remedy}"
+        table.add_row("[green]ok[/]" if value.holds else "[bold red]FAIL[/]", value.check, escape(text))
     Console().print(table)

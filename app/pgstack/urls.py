@@ -3,8 +3,10 @@
 from django.urls import path
 
 from pgstack import views
+from pgstack.probes import web
 
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path(web.PATH, views.probe, name="probe"),
 ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+from django.core.signing import BadSignature, TimestampSigner
 from django.db import Error, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
+
+from pgstack.probes import web
 
 
 @never_cache
@@ -23,3 +28,22 @@ def readyz(request: HttpRequest) -> HttpResponse:
     except Error:
         return JsonResponse({"status": "database unavailable"}, status=503)
     return JsonResponse({"status": "ready"})
+
+
+@never_cache
+def probe(request: HttpRequest) -> HttpResponse:
+    """What this daemon process is, for `stack_verify`; 404 for everybody without a fresh signature."""
+    try:
+        TimestampSigner(salt=web.SALT).unsign(request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS)
+    except BadSignature:
+        raise Http404 from None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend = cursor.fetchone()[0]
+    try:
+        import mod_wsgi
+
+        shape = (mod_wsgi.maximum_processes, mod_wsgi.threads_per_process)
+    except (ImportError, AttributeError):
+        shape = (None, None)
+    return JsonResponse({"process": os.getpid(), "backend": backend, "processes": shape[0], "threads": shape[1]})

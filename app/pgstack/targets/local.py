@@ -31,12 +31,15 @@ def up(say: Say) -> str:
     root = Path(plan.paths.root)
     account.prepare(plan.accounts.web, root)
     account.assume(plan.accounts.web)
-    running = supervision.states(plan) or {}
-    if running.get("apache") != "RUNNING":
+    wanted = render.files(plan)
+    if supervision.states(plan) is not None and render.difference(wanted):
+        say("restart   the configuration changes")
+        supervision.stop(plan)
+    if (supervision.states(plan) or {}).get("apache") != "RUNNING":
         _require_free_port(plan)
     _directories(plan)
     render.ensure_secrets(plan)
-    changed = render.write(render.files(plan))
+    changed = render.write(wanted)
     say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
     _initialise(plan, say)
     supervision.start_daemon(plan)

@@ -44,6 +44,7 @@ def write_configuration(plan: Plan) -> Path:
     parser["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
+    parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
     for name, (command, signal) in commands(plan).items():
         parser[f"program:{name}"] = {
             "command": command, "autostart": "false", "autorestart": "true", "stopsignal": signal,
