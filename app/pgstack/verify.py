@@ -18,6 +18,9 @@ from pgstack.errors import StackError
 from pgstack.plan import Plan
 from pgstack.probes import pooler, postgres, web
 
+ENGINE_RESOLVER = "127.0.0.11"
+"""Docker's own name server, inside every container on a network"""
+
 REQUESTS = 40
 """requests sent to see that they pass through the pooler"""
 
@@ -209,7 +212,8 @@ def _listening(plan: Plan) -> list[int]:
 
 
 def _ports(connections: Iterable[Any]) -> list[int]:
-    return [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
+    listening = [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
+    return [address.port for address in listening if address.ip != ENGINE_RESOLVER]
 
 
 def _strangers(plan: Plan, name: str) -> Finding:
