@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan up down status verify verify-local verify-compose test lint engine base-image clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help plan up down status verify verify-local verify-compose loadtest test lint engine base-image clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,11 +44,14 @@ verify-local: install
 verify-compose:
 	@docker compose run --rm manage stack_verify
 
+loadtest: install-dev ## load the running stack (PAGE, USERS, SECONDS; STRATEGIES=reconnect,persistent,pgbouncer)
+	@.venv/bin/python loadtest/run.py
+
 test: install-dev ## everything that can be proven on this machine; skips say what is missing
 	@.venv/bin/python -m pytest
 
 lint: install-dev ## ruff, mypy on the core, import-linter, yamllint, shellcheck, djlint
-	@.venv/bin/ruff check app tests tools
+	@.venv/bin/ruff check app loadtest tests tools
 	@.venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
 	@.venv/bin/yamllint --strict compose.yaml
