@@ -9,6 +9,7 @@ from rich.table import Table
 from pgstack import invariants
 from pgstack.config import StackConfig, environment_name
 from pgstack.plan import Plan
+from pgstack.probes.pooler import Pool
 from pgstack.verify import Finding
 
 MB = 1024**2
@@ -50,3 +51,13 @@ def findings(values: list[Finding]) -> None:
         text = value.found if value.holds else f"{value.found}\n→ {value.remedy}"
         table.add_row("[green]ok[/]" if value.holds else "[bold red]FAIL[/]", value.check, escape(text))
     Console().print(table)
+
+
+def pools(rows: list[Pool]) -> Table:
+    """PgBouncer's pools as a table; the wait in seconds."""
+    table = Table("pool", "login", "mode", "clients active", "waiting", "servers active", "idle", "longest wait")
+    for row in rows:
+        wait = f"{row.maxwait + row.maxwait_us / 1e6:.3f} s"
+        counts = (row.cl_active, row.cl_waiting, row.sv_active, row.sv_idle)
+        table.add_row(row.database, row.user, row.pool_mode, *map(str, counts), wait)
+    return table
