@@ -1,0 +1,54 @@
+"""Golden files: a change of any rendered line shows up in review.
+
+After a change on purpose: GOLDEN=write pytest tests/contract, then read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pgstack import render, sizing
+from pgstack.config import StackConfig
+from pgstack.hardware import Hardware
+from pgstack.plan import Plan
+
+GOLDEN = Path(__file__).with_name("golden")
+MB, GB = 1024**2, 1024**3
+SIZES = {"1core-512MB": (1, 512 * MB), "2cores-4GB": (2, 4 * GB), "32cores-128GB": (32, 128 * GB)}
+
+
+def plan(size: str, debian: int) -> Plan:
+    cores, memory = SIZES[size]
+    return sizing.plan(StackConfig(target="compose", address="*"), Hardware(cores, memory, debian, 65536))
+
+
+def text(files: list[render.File]) -> str:
+    return "".join(f"=== {file.path} {file.mode:o}\n{file.text}" for file in files)
+
+
+@pytest.mark.parametrize("debian", [12, 13])
+@pytest.mark.parametrize("size", SIZES)
+def test_rendered_files_equal_the_golden_ones(size: str, debian: int) -> None:
+    found = text(render.files(plan(size, debian)))
+    golden = GOLDEN / f"{size}-debian{debian}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(found)
+    assert found == golden.read_text()
+
+
+def test_debian_12_gets_no_line_that_its_servers_do_not_know() -> None:
+    found = text(render.files(plan("2cores-4GB", 12)))
+    assert "auth_ident_file" not in found
+    assert "max_prepared_statements" not in found
+    assert "SET transaction_timeout" not in found
+    assert "pgbouncer/ident.conf" not in found
+
+
+def test_debian_13_gets_its_own_lines() -> None:
+    found = text(render.files(plan("2cores-4GB", 13)))
+    assert "auth_ident_file = /etc/stack/pgbouncer/ident.conf\n" in found
+    assert "max_prepared_statements = 200\n" in found
+    assert "ALTER ROLE app SET transaction_timeout = '30s';\n" in found
