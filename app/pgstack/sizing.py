@@ -1,7 +1,7 @@
 """The plan of a stack from its inputs and its hardware: one pure function, `plan`.
 
-Constants carry a unit in their name or comment and say where they come from. "Measured" means with
-`make loadtest` and `ps` on this stack; "PostgreSQL wiki" is the page "Number Of Database Connections".
+Constants carry a unit in their name or comment and say where they come from; those that nobody has measured
+yet say so. "PostgreSQL wiki" is the page "Number Of Database Connections".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KB, MB, GB = 1024, 1024**2, 1024**3
 # Web. One process saturates one core (the GIL); a second one serves while the first is replaced.
 MIN_PROCESSES = 2
 THREADS = 4  # cover the waits for the database; more only lengthen the queue inside a process
-WEB_PROCESS_BYTES = 64 * MB  # measured: 45 to 55 MB resident with the demo, plus room
+WEB_PROCESS_BYTES = 64 * MB  # estimate, not measured yet: one process with the demo
 WEB_SHARE_DIVISOR = 4  # processes may take a quarter of memory unless the user says otherwise
 
 # Pooler. PostgreSQL wiki: connections = cores x 2 + effective spindles; one SSD counts as one.
@@ -29,11 +29,11 @@ RESERVE_DIVISOR = 4  # reserve_pool_size as a part of the pool: enough for a bur
 OVERLAP = 2  # while processes are replaced, old and new ones hold connections at the same time
 CLIENT_MARGIN = 20  # probes, management commands, consoles
 SPARE_DESCRIPTORS = 64  # log, sockets and epoll of PgBouncer
-POOLER_BYTES = 16 * MB  # measured: 5 MB with 100 clients, plus buffers
+POOLER_BYTES = 16 * MB  # estimate, not measured yet
 
 # PostgreSQL.
 SUPERUSER_RESERVED = 3  # PostgreSQL's default
-BACKEND_BYTES = 4 * MB  # measured: private memory of an idle OLTP backend
+BACKEND_BYTES = 4 * MB  # estimate, not measured yet: private memory of an idle backend
 SMALL_MEMORY_BYTES = GB  # up to here shared_buffers takes an eighth, of the rest a quarter (PostgreSQL docs: 25 %)
 SHARED_BUFFERS_MAX_BYTES = 64 * GB
 WORK_MEM_MIN_BYTES, WORK_MEM_MAX_BYTES = MB, 64 * MB
@@ -44,7 +44,7 @@ MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES = GB, 32 * GB
 # System.
 SYSTEM_BYTES = 96 * MB  # a Debian host without a desktop
 SYSTEM_DIVISOR = 20
-APACHE_CHILD_BYTES = 6 * MB  # measured: private memory of an event child
+APACHE_CHILD_BYTES = 6 * MB  # estimate, not measured yet: private memory of an event child
 APACHE_THREADS_PER_CHILD = 32
 APACHE_MIN_WORKERS = 64
 APACHE_MAX_WORKERS = 2048
