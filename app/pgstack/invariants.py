@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pgstack.errors import UnsoundPlan
 from pgstack.plan import Plan
 
-CLIENT_MARGIN = 10
-"""client connections at PgBouncer that must stay free for probes and commands"""
+COMMAND_CLIENTS_MIN = 10
+"""client connections at PgBouncer that must be left for probes and commands, however it was sized"""
 
 SOCKET_PATH_BYTES = 107
 """longest Unix socket path: sun_path in sys/un.h holds 108 bytes with its end"""
@@ -50,9 +50,14 @@ def _connections(plan: Plan) -> Iterator[Invariant]:
     web, pooler, postgres = plan.web, plan.pooler, plan.postgres
     yield _at_most(
         "clients of the pooler",
-        web.requests * web.hosts + CLIENT_MARGIN,
-        f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + {CLIENT_MARGIN} margin",
+        web.requests * web.hosts + COMMAND_CLIENTS_MIN,
+        f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + {COMMAND_CLIENTS_MIN} "
+        "for commands",
         pooler.max_client_conn, "max_client_conn", "Lower STACK_PROCESSES or STACK_THREADS.",
+    )  # fmt: skip
+    yield _at_most(
+        "workers of Apache", web.requests, f"{web.processes} processes x {web.threads} threads",
+        plan.apache.max_request_workers, "MaxRequestWorkers", "Lower STACK_PROCESSES or STACK_THREADS.",
     )  # fmt: skip
     yield _at_most(
         "pool within its limit", pooler.default_pool_size + pooler.reserve_pool_size,

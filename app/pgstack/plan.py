@@ -155,9 +155,15 @@ class Memory(Part):
     web: int
     apache: int
     pooler: int
+    postgres: int
+    """PostgreSQL's own processes and its shared memory beside the buffers"""
     shared_buffers: int
     backends: int
+    """private memory of backends and parallel workers, without `work`"""
+    work: int
+    """work_mem of all of them"""
     maintenance: int
+    """maintenance_work_mem, and autovacuum_work_mem of all workers"""
 
     def shares(self) -> dict[str, int]:
         """The shares by name, in bytes."""

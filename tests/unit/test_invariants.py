@@ -16,7 +16,7 @@ from pgstack.sizing import plan
 GB = 1024**3
 
 NAMES = [
-    "clients of the pooler", "pool within its limit", "backends of PostgreSQL", "memory in MB",
+    "clients of the pooler", "workers of Apache", "pool within its limit", "backends of PostgreSQL", "memory in MB",
     "file descriptors of the pooler", "timeouts of a query in s", "timeouts of a wait for the pool in s",
     "timeouts of a restart in s", "timeouts of the queue in s", "length of a socket's path",
 ]  # fmt: skip
@@ -50,6 +50,7 @@ EDGES = [
     ("clients of the pooler", "pooler", "max_client_conn", 18, 17),
     ("clients of the pooler", "web", "threads", 13, 14),
     ("clients of the pooler", "web", "processes", 6, 7),
+    ("workers of Apache", "apache", "max_request_workers", 8, 7),
     ("pool within its limit", "pooler", "default_pool_size", 5, 6),
     ("pool within its limit", "pooler", "reserve_pool_size", 2, 3),
     ("pool within its limit", "pooler", "max_db_connections", 7, 6),
@@ -58,12 +59,14 @@ EDGES = [
     ("backends of PostgreSQL", "postgres", "superuser_reserved_connections", 3, 4),
     ("backends of PostgreSQL", "postgres", "direct_connections", 6, 7),
     ("backends of PostgreSQL", "web", "hosts", 1, 2),
-    ("memory in MB", "memory", "total", 1056 * 1024**2, 1056 * 1024**2 - 1),
+    ("memory in MB", "memory", "total", 1112 * 1024**2, 1112 * 1024**2 - 1),
     ("memory in MB", "memory", "shared_buffers", GB, 2 * GB),
     ("memory in MB", "memory", "web", GB, 2 * GB),
     ("memory in MB", "memory", "apache", GB // 2, 2 * GB),
     ("memory in MB", "memory", "pooler", GB // 2, 2 * GB),
-    ("memory in MB", "memory", "backends", GB, 2 * GB),
+    ("memory in MB", "memory", "postgres", GB // 2, 2 * GB),
+    ("memory in MB", "memory", "backends", GB // 2, 2 * GB),
+    ("memory in MB", "memory", "work", GB, 2 * GB),
     ("memory in MB", "memory", "maintenance", GB, 2 * GB),
     ("memory in MB", "memory", "system", GB, 2 * GB),
     ("file descriptors of the pooler", "pooler", "file_descriptors", 1024, 1025),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pgstack import invariants
@@ -18,18 +19,14 @@ from pgstack.sizing import plan
 MB = 1024**2
 
 CORES = st.integers(1, 128)
-MEMORY_MB = st.integers(64, 2048) | st.integers(64, 2 * 1024**2)
+MEMORY_MB = st.integers(512, 2048) | st.integers(512, 1024**2)
+MORE_MB = st.integers(0, 64) | st.integers(0, 1024**2)
 
 
-def sized(cores: int, memory_mb: int, debian: int = 13, **inputs: object) -> Plan:
+def sized(cores: int, memory_mb: int, debian: int = 13, open_files: int | None = None, **inputs: object) -> Plan:
     """The plan of the compose target on this hardware."""
     config = StackConfig.model_validate({"target": "compose", **inputs})
-    return plan(config, Hardware(cores=cores, memory=memory_mb * MB, debian=debian))
-
-
-def fits(cores: int) -> int:
-    """MB of memory that are always enough for the defaults on `cores`."""
-    return 512 + 36 * cores
+    return plan(config, Hardware(cores=cores, memory=memory_mb * MB, debian=debian, open_files=open_files))
 
 
 def numbers(stack: Plan) -> dict[str, int | str]:
@@ -42,36 +39,47 @@ def numbers(stack: Plan) -> dict[str, int | str]:
         "max_db": stack.pooler.max_db_connections, "clients": stack.pooler.max_client_conn,
         "descriptors": stack.pooler.file_descriptors, "max_connections": stack.postgres.max_connections,
         **{name: settings[name] for name in (
-            "shared_buffers", "effective_cache_size", "work_mem", "maintenance_work_mem", "max_wal_size",
-            "autovacuum_max_workers", "max_parallel_workers_per_gather",
+            "shared_buffers", "effective_cache_size", "work_mem", "maintenance_work_mem", "autovacuum_work_mem",
+            "max_wal_size", "autovacuum_max_workers", "max_parallel_workers", "max_parallel_workers_per_gather",
         )},
     }  # fmt: skip
 
 
 LITERAL = {
     (1, 512): {
-        "processes": 2, "threads": 4, "backlog": 512, "workers": 64, "children": 2, "pool": 3, "reserve": 2,
+        "processes": 2, "threads": 4, "backlog": 192, "workers": 64, "children": 2, "pool": 3, "reserve": 2,
         "max_db": 5, "clients": 36, "descriptors": 105, "max_connections": 14, "shared_buffers": "64MB",
-        "effective_cache_size": "256MB", "work_mem": "2MB", "maintenance_work_mem": "16MB", "max_wal_size": "1024MB",
-        "autovacuum_max_workers": "2", "max_parallel_workers_per_gather": "0",
+        "effective_cache_size": "256MB", "work_mem": "2MB", "maintenance_work_mem": "16MB",
+        "autovacuum_work_mem": "8MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
+        "max_parallel_workers": "0", "max_parallel_workers_per_gather": "0",
     },
-    (2, 2048): {
-        "processes": 2, "threads": 4, "backlog": 512, "workers": 64, "children": 2, "pool": 5, "reserve": 2,
-        "max_db": 7, "clients": 36, "descriptors": 107, "max_connections": 16, "shared_buffers": "384MB",
-        "effective_cache_size": "1024MB", "work_mem": "8MB", "maintenance_work_mem": "64MB", "max_wal_size": "1024MB",
-        "autovacuum_max_workers": "2", "max_parallel_workers_per_gather": "0",
+    (2, 4096): {
+        "processes": 2, "threads": 4, "backlog": 192, "workers": 64, "children": 2, "pool": 5, "reserve": 2,
+        "max_db": 7, "clients": 36, "descriptors": 107, "max_connections": 16, "shared_buffers": "896MB",
+        "effective_cache_size": "2048MB", "work_mem": "15MB", "maintenance_work_mem": "128MB",
+        "autovacuum_work_mem": "64MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
+        "max_parallel_workers": "1", "max_parallel_workers_per_gather": "0",
     },
-    (8, 16384): {
-        "processes": 8, "threads": 4, "backlog": 512, "workers": 128, "children": 4, "pool": 17, "reserve": 4,
-        "max_db": 21, "clients": 84, "descriptors": 169, "max_connections": 30, "shared_buffers": "3968MB",
-        "effective_cache_size": "8192MB", "work_mem": "34MB", "maintenance_work_mem": "512MB",
-        "max_wal_size": "4096MB", "autovacuum_max_workers": "3", "max_parallel_workers_per_gather": "2",
+    (8, 32768): {
+        "processes": 8, "threads": 4, "backlog": 384, "workers": 128, "children": 4, "pool": 17, "reserve": 4,
+        "max_db": 21, "clients": 84, "descriptors": 169, "max_connections": 30, "shared_buffers": "8064MB",
+        "effective_cache_size": "16384MB", "work_mem": "60MB", "maintenance_work_mem": "1024MB",
+        "autovacuum_work_mem": "341MB", "max_wal_size": "8192MB", "autovacuum_max_workers": "3",
+        "max_parallel_workers": "4", "max_parallel_workers_per_gather": "2",
+    },
+    (32, 131072): {
+        "processes": 32, "threads": 4, "backlog": 1536, "workers": 512, "children": 16, "pool": 65, "reserve": 16,
+        "max_db": 81, "clients": 276, "descriptors": 421, "max_connections": 90, "shared_buffers": "32640MB",
+        "effective_cache_size": "65536MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
+        "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
+        "max_parallel_workers": "16", "max_parallel_workers_per_gather": "2",
     },
     (128, 1048576): {
-        "processes": 128, "threads": 4, "backlog": 4096, "workers": 2048, "children": 64, "pool": 257, "reserve": 64,
+        "processes": 128, "threads": 4, "backlog": 6144, "workers": 2048, "children": 64, "pool": 257, "reserve": 64,
         "max_db": 321, "clients": 1044, "descriptors": 1429, "max_connections": 330, "shared_buffers": "65536MB",
         "effective_cache_size": "524288MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
-        "max_wal_size": "32768MB", "autovacuum_max_workers": "5", "max_parallel_workers_per_gather": "2",
+        "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
+        "max_parallel_workers": "64", "max_parallel_workers_per_gather": "2",
     },
 }  # fmt: skip
 
@@ -142,38 +150,118 @@ def test_an_unsupported_release_is_refused() -> None:
 
 
 @given(cores=CORES, memory_mb=MEMORY_MB, debian=st.sampled_from([12, 13]))
-def test_a_plan_is_sound_or_refused_and_enough_memory_is_never_refused(cores: int, memory_mb: int, debian: int) -> None:
-    try:
-        stack = sized(cores, memory_mb, debian)
-    except UnsoundPlan:
-        assert memory_mb < fits(cores)
-        return
+@example(1, 464, 13)
+@example(128, 512, 12)
+def test_every_invariant_holds_on_any_hardware(cores: int, memory_mb: int, debian: int) -> None:
+    stack = sized(cores, memory_mb, debian)
     assert [rule.arithmetic for rule in invariants.check(stack) if not rule.holds] == []
     assert sum(stack.memory.shares().values()) <= memory_mb * MB
 
 
-def capacity(stack: Plan) -> list[int]:
-    """Numbers that may only grow with the machine."""
-    return [
-        stack.web.processes, stack.web.requests, stack.apache.max_request_workers, stack.pooler.default_pool_size,
-        stack.pooler.max_db_connections, stack.pooler.max_client_conn, stack.postgres.max_connections,
-        stack.memory.shared_buffers, stack.memory.maintenance,
-    ]  # fmt: skip
+def capacity(stack: Plan) -> dict[str, int]:
+    """Numbers that may only grow with the machine: all but those that divide memory among more."""
+    sizes = ("shared_buffers", "effective_cache_size", "maintenance_work_mem", "max_wal_size", "min_wal_size")
+    counts = (
+        "max_connections", "max_worker_processes", "max_parallel_workers", "max_parallel_workers_per_gather",
+        "autovacuum_max_workers",
+    )  # fmt: skip
+    return {
+        "processes": stack.web.processes, "requests": stack.web.requests, "backlog": stack.web.listen_backlog,
+        "workers": stack.apache.max_request_workers, "pool": stack.pooler.default_pool_size,
+        "reserve": stack.pooler.reserve_pool_size, "max_db": stack.pooler.max_db_connections,
+        "clients": stack.pooler.max_client_conn, "warm": int(stack.pooler.settings["min_pool_size"]),
+        **{name: int(stack.postgres.settings[name].removesuffix("MB")) for name in (*sizes, *counts)},
+        **{f"share of {name}": size for name, size in stack.memory.shares().items()},
+    }  # fmt: skip
 
 
-@given(cores=CORES, more=CORES, memory_mb=st.integers(0, 1024**2))
+def smaller(small: Plan, large: Plan) -> list[str]:
+    """Names of the numbers that the larger machine has less of."""
+    return [name for name, number in capacity(small).items() if capacity(large)[name] < number]
+
+
+@given(cores=CORES, more=st.integers(0, 127), memory_mb=MEMORY_MB)
+@example(1, 15, 512)
 def test_more_cores_never_lower_the_capacity(cores: int, more: int, memory_mb: int) -> None:
-    assume(cores < more)
-    memory_mb += fits(more)
-    small, large = capacity(sized(cores, memory_mb)), capacity(sized(more, memory_mb))
-    assert all(left <= right for left, right in zip(small, large, strict=True)), (small, large)
+    assert smaller(sized(cores, memory_mb), sized(cores + more, memory_mb)) == []
 
 
-@given(cores=CORES, extra=st.integers(0, 16384), more=st.integers(1, 1024**2))
-def test_more_memory_never_lowers_the_capacity(cores: int, extra: int, more: int) -> None:
-    memory_mb = fits(cores) + extra
-    small, large = capacity(sized(cores, memory_mb)), capacity(sized(cores, memory_mb + more))
-    assert all(left <= right for left, right in zip(small, large, strict=True)), (small, large)
+@given(cores=CORES, memory_mb=MEMORY_MB, more=MORE_MB)
+@example(16, 704, 64)
+@example(16, 704, 80)
+def test_more_memory_never_lowers_the_capacity(cores: int, memory_mb: int, more: int) -> None:
+    assert smaller(sized(cores, memory_mb), sized(cores, memory_mb + more)) == []
+
+
+def test_no_single_megabyte_takes_anything_away() -> None:
+    plans = [sized(16, memory_mb) for memory_mb in range(464, 1281)]
+    assert [name for small, large in itertools.pairwise(plans) for name in smaller(small, large)] == []
+    assert (plans[0].pooler.default_pool_size, plans[-1].web.processes) == (3, 5)
+
+
+@given(
+    cores=CORES, memory_mb=st.integers(64, 16384), more_cores=st.integers(0, 64), more_mb=MORE_MB,
+    processes=st.none() | st.integers(1, 64), threads=st.none() | st.integers(1, 64),
+    pool_size=st.none() | st.integers(1, 400), web_hosts=st.integers(1, 4),
+    open_files=st.none() | st.integers(64, 2048),
+)  # fmt: skip
+def test_what_is_sound_stays_sound_with_more_cores_and_memory(
+    cores: int, memory_mb: int, more_cores: int, more_mb: int, open_files: int | None, **inputs: int | None
+) -> None:
+    try:
+        small = sized(cores, memory_mb, open_files=open_files, **inputs)
+    except UnsoundPlan:
+        return
+    large = sized(cores + more_cores, memory_mb + more_mb, open_files=open_files, **inputs)
+    assert smaller(small, large) == []
+
+
+def test_memory_that_limits_the_stack_is_named() -> None:
+    stack = sized(16, 768)
+    assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 3, 7)
+    limit = "With 4, 4 processes x 64 MB > 192 MB, a quarter of memory"
+    assert stack.arithmetic["web.processes"] == f"one per core, 3 of 16 cores, at least 2. {limit}"
+    assert stack.arithmetic["pooler.default_pool_size"] == f"2 x 3 of 16 cores + 1 (PostgreSQL wiki). {limit}"
+
+
+def test_a_rule_that_limits_the_stack_is_named_with_its_numbers() -> None:
+    stack = sized(16, 65536, open_files=120)
+    assert (stack.web.processes, stack.pooler.file_descriptors) == (3, 117)
+    assert stack.arithmetic["pooler.default_pool_size"] == (
+        "2 x 3 of 16 cores + 1 (PostgreSQL wiki). With 4, file descriptors of the pooler: "
+        "52 clients + 11 backends + spare = 127 > 120 = hard limit of open files"
+    )
+
+
+def test_a_machine_whose_cores_all_count_says_so() -> None:
+    assert sized(4, 8192).arithmetic["web.processes"] == "one per core, 4 cores, at least 2"
+    assert sized(1, 8192).arithmetic["pooler.default_pool_size"] == "2 x 1 core + 1 (PostgreSQL wiki)"
+
+
+@given(cores=CORES, memory_mb=st.integers(64, 16384), processes=st.integers(1, 512), pool_size=st.integers(1, 2000))
+def test_explicit_numbers_are_never_changed(cores: int, memory_mb: int, processes: int, pool_size: int) -> None:
+    try:
+        stack = sized(cores, memory_mb, processes=processes, pool_size=pool_size)
+    except UnsoundPlan as error:
+        web_mb = int(re.findall(r"(\d+) web", str(error))[0])
+    else:
+        assert stack.pooler.default_pool_size == pool_size
+        web_mb = stack.memory.web // MB
+    assert web_mb == processes * 64
+
+
+def test_explicit_processes_may_take_more_than_a_quarter_of_memory() -> None:
+    stack = sized(8, 2048, processes=10)
+    assert (stack.web.processes, stack.memory.web // MB, stack.pooler.default_pool_size) == (10, 640, 17)
+
+
+def test_explicit_processes_that_do_not_fit_are_refused_with_the_arithmetic() -> None:
+    assert "96 system + 640 web + 63 apache" in refusal(2, 512, processes=10)
+
+
+def test_the_largest_inputs_leave_apache_a_worker_for_every_request() -> None:
+    stack = sized(128, 1024**2, processes=512, threads=64)
+    assert (stack.web.requests, stack.apache.max_request_workers, stack.apache.server_limit) == (32768, 131072, 4096)
 
 
 def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
@@ -185,15 +273,15 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
-        "memory in MB: 109 system + 128 web + 9 apache + 16 pooler + 32 shared_buffers + 70 backends "
-        "+ 32 maintenance = 396 > 256 = memory."
+        "memory in MB: 80 system + 128 web + 27 apache + 9 pooler + 26 postgres + 32 shared_buffers + 56 backends "
+        "+ 16 work + 32 maintenance = 406 > 256 = memory."
     ) in refusal(1, 256)
 
 
-def test_a_refusal_names_the_next_larger_memory_that_works() -> None:
-    assert "STACK_MEMORY=426m" in refusal(1, 256)
-    assert sized(1, 426).memory.total == 426 * MB
-    assert "425 = memory" in refusal(1, 425)
+def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
+    assert refusal(1, 256).endswith("STACK_MEMORY=464m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 479).memory.total == 464 * MB
+    assert "> 448 = memory" in refusal(1, 463)
 
 
 @given(

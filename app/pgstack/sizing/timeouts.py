@@ -1,0 +1,38 @@
+"""All timeouts, in sixths of the longest request (STACK_REQUEST_TIMEOUT, at least 6 s, so that none is zero).
+
+Who waits for somebody else gives up later than that one, or nobody sees who was slow. The invariants hold the order.
+"""
+
+from __future__ import annotations
+
+PARTS = 6
+
+LOCK = 1
+"""PostgreSQL lock_timeout: a statement that waits for a lock leaves time to try again or to say so"""
+WAIT = 2
+"""a wait for a free thread (queue-timeout) or a free backend (query_wait_timeout): with the longest statement after
+it, a request still ends in time"""
+IDLE = 2
+"""PostgreSQL idle_in_transaction_session_timeout: a request that holds a backend and does something else"""
+SHUTDOWN = 2
+"""mod_wsgi shutdown-timeout: a request that is still there when draining is over"""
+DRAIN = 3
+"""mod_wsgi graceful-timeout and eviction-timeout: longer than all but stuck requests take, shorter than the rest"""
+STATEMENT = 4
+"""PostgreSQL statement_timeout: what WAIT leaves"""
+QUERY = 5
+"""PgBouncer query_timeout: only where PostgreSQL itself no longer answers"""
+REQUEST = 6
+"""mod_wsgi request-timeout, PostgreSQL transaction_timeout, Apache GracefulShutdownTimeout"""
+CLIENT = 12
+"""Apache Timeout, between two packets of a client or an answer of the daemon: never before the request's own"""
+
+
+def seconds(request_timeout: int, parts: int) -> int:
+    """Whole seconds that are `parts` sixths of `request_timeout`, rounded down."""
+    return request_timeout * parts // PARTS
+
+
+def text(request_timeout: int, parts: int) -> str:
+    """The arithmetic of `seconds`."""
+    return f"{request_timeout} s request timeout x {parts}/{PARTS}"

@@ -1,0 +1,88 @@
+"""mod_wsgi's daemon processes and Apache's event MPM."""
+
+from __future__ import annotations
+
+from pgstack.config import StackConfig
+from pgstack.plan import Apache, Web
+from pgstack.sizing import timeouts
+from pgstack.sizing.scale import MB, Scale
+from pgstack.sizing.timeouts import seconds
+
+MIN_PROCESSES = 2
+"""processes: the second one serves while the first is replaced"""
+THREADS = 4
+"""threads: cover the waits for the database; more only lengthen the queue inside a process"""
+SHARE_DIVISOR = 4
+"""processes beyond the minimum may take this part of memory; PostgreSQL and the page cache live from the rest"""
+PROCESS_BYTES, THREAD_BYTES = 60 * MB, MB
+"""a process of the demo after load, 51 MB with four threads and 0.7 MB for each more, x 1.25 (docs/measurements.md)"""
+
+WORKERS_PER_REQUEST = 4
+"""Apache workers per request at work: the one it came with, two that queue for a thread, and one for a static file or a
+slow client. mod_wsgi-express takes 1.5, without static files and queue in mind."""
+THREADS_PER_CHILD = 32
+"""workers of a child: one listener and one set of pools for many (Apache's default is 25)"""
+MIN_CHILDREN = 2
+"""children: the second one serves when the first dies"""
+CHILD_BYTES = 12 * MB
+"""a child with 95 connections, TLS on: 9.5 MB x 1.25 (docs/measurements.md)"""
+FIRST_BYTES = 3 * MB
+"""Apache's first process: 2 MB x 1.25, rounded (docs/measurements.md)"""
+CONNECTIONS_PER_WORKER = 3
+"""connections to the daemons per Apache worker: its own, and up to 1.5 of the workers of HTTP/2 (H2MaxWorkers)"""
+KEEP_ALIVE_SECONDS = 5
+"""Apache's default; the event MPM keeps idle connections without a worker"""
+
+
+def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
+    """One process per core: a process saturates one core (the GIL)."""
+    processes = config.processes or max(MIN_PROCESSES, scale.cores)
+    threads = config.threads or THREADS
+    timeout = config.request_timeout
+    why["web.processes"] = (
+        f"STACK_PROCESSES={processes}" if config.processes
+        else f"one per core, {scale.text}, at least {MIN_PROCESSES}{scale.because}"
+    )  # fmt: skip
+    why["web.threads"] = f"STACK_THREADS={threads}" if config.threads else "covers the waits for the database"
+    why["web.queue_timeout"] = timeouts.text(timeout, timeouts.WAIT)
+    return Web(
+        processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
+        queue_timeout=seconds(timeout, timeouts.WAIT), graceful_timeout=seconds(timeout, timeouts.DRAIN),
+        shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
+        listen_backlog=CONNECTIONS_PER_WORKER * _children(processes * threads) * THREADS_PER_CHILD,
+        memory_per_process=PROCESS_BYTES + threads * THREAD_BYTES,
+    )  # fmt: skip
+
+
+def _children(requests: int) -> int:
+    """Children of Apache for this many requests at a time."""
+    return max(MIN_CHILDREN, -(-WORKERS_PER_REQUEST * requests // THREADS_PER_CHILD))
+
+
+def apache(part: Web, why: dict[str, str]) -> Apache:
+    """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
+    children = _children(part.requests)
+    workers = children * THREADS_PER_CHILD
+    why["apache.max_request_workers"] = (
+        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, in at least {MIN_CHILDREN} children of "
+        f"{THREADS_PER_CHILD} threads"
+    )
+    why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {workers} workers of Apache, each waiting for a thread"
+    return Apache(
+        threads_per_child=THREADS_PER_CHILD, server_limit=children, start_servers=MIN_CHILDREN,
+        # Children are added before they are needed and never taken away: no client meets one that ends.
+        max_request_workers=workers, min_spare_threads=THREADS_PER_CHILD, max_spare_threads=workers,
+        timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
+        graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
+        modules_directory="/usr/lib/apache2/modules", mime_types="/etc/mime.types",
+    )  # fmt: skip
+
+
+def web_bytes(part: Web) -> int:
+    """Bytes of the daemon processes of one host."""
+    return part.processes * part.memory_per_process
+
+
+def apache_bytes(part: Apache) -> int:
+    """Bytes of Apache's processes with all children running."""
+    return FIRST_BYTES + part.server_limit * CHILD_BYTES
