@@ -117,13 +117,16 @@ def test_the_timeouts_follow_from_the_request_timeout() -> None:
     assert (stack.web.shutdown_timeout, stack.pooler.query_wait_timeout) == (20, 20)
     assert stack.postgres.app_settings["statement_timeout"] == "40s"
     assert stack.pooler.settings["query_timeout"] == "50"
+    assert stack.pooler.settings["reserve_pool_timeout"] == "10"
 
 
 @given(st.integers(6, 3600))
 @example(6)
 @example(7)
 def test_every_request_timeout_gives_a_sound_plan(seconds: int) -> None:
-    assert sized(2, 2048, request_timeout=seconds).web.request_timeout == seconds
+    stack = sized(2, 2048, request_timeout=seconds)
+    assert stack.web.request_timeout == seconds
+    assert 0 < int(stack.pooler.settings["reserve_pool_timeout"]) < stack.pooler.query_wait_timeout
 
 
 def test_explicit_sizes_are_taken_and_explained() -> None:

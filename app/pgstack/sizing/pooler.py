@@ -16,8 +16,6 @@ BACKENDS_PER_CORE, SPINDLES = 2, 1
 Connections"); an upper limit here: PgBouncer opens a backend only when none is free"""
 RESERVE_DIVISOR, RESERVE_MIN = 4, 2
 """reserve_pool_size as a part of the pool: enough for a burst, too few for a stampede"""
-RESERVE_SECONDS = 3
-"""reserve_pool_timeout (default 5): before a waiting client gives up, also with the shortest WAIT that is usual, 5 s"""
 WARM_BACKENDS = 4
 """min_pool_size: the threads of one process find a backend open also after an idle night"""
 GENERATIONS = 2
@@ -77,7 +75,7 @@ def pooler(
         port=PORT, web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
         identities=layout.pooler_identities(who, roles, versions),
         file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
-        settings=_settings(numbers, paths, versions, monitor_login), **numbers,
+        settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, monitor_login), **numbers,
     )  # fmt: skip
 
 
@@ -86,14 +84,16 @@ def pooler_bytes(part: Pooler) -> int:
     return BASE_BYTES + part.max_client_conn * CLIENT_BYTES
 
 
-def _settings(numbers: dict[str, int], paths: Paths, versions: Versions, monitor_login: str) -> dict[str, str]:
+def _settings(
+    numbers: dict[str, int], reserve_seconds: int, paths: Paths, versions: Versions, monitor_login: str
+) -> dict[str, str]:
     """Lines of pgbouncer.ini. No listen_addr: PgBouncer never listens on TCP."""
     conf = f"{paths.conf}/pgbouncer"
     settings: dict[str, object] = {
         "unix_socket_dir": paths.run_pooler, "unix_socket_mode": "0770", "listen_port": PORT,
         "auth_type": "hba", "auth_file": f"{conf}/userlist.txt", "auth_hba_file": f"{conf}/hba.conf",
         "stats_users": monitor_login, "pool_mode": "transaction", **numbers,
-        "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS), "reserve_pool_timeout": RESERVE_SECONDS,
+        "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS), "reserve_pool_timeout": reserve_seconds,
         "server_lifetime": SERVER_LIFETIME_SECONDS, "server_idle_timeout": SERVER_IDLE_SECONDS,
         "server_connect_timeout": SERVER_CONNECT_SECONDS, "server_login_retry": LOGIN_RETRY_SECONDS,
         "client_login_timeout": CLIENT_LOGIN_SECONDS,

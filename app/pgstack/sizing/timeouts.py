@@ -9,6 +9,8 @@ PARTS = 6
 
 LOCK = 1
 """PostgreSQL lock_timeout: a statement that waits for a lock leaves time to try again or to say so"""
+RESERVE = 1
+"""PgBouncer reserve_pool_timeout: half of WAIT, so the reserve still helps who waits; 5 s of 30, its default"""
 WAIT = 2
 """a wait for a free thread (queue-timeout) or a free backend (query_wait_timeout): with the longest statement after
 it, a request still ends in time"""
