@@ -16,7 +16,7 @@ PORT = 5432
 SUPERUSER_RESERVED = 3
 """connections; PostgreSQL's default"""
 BACKEND_BYTES = 4 * MB
-"""a backend of a small schema after load: 2.7 MB x 1.5 (docs/measurements.md)"""
+"""a backend of a small schema after load: 3.2 MB x 1.25 (docs/measurements.md)"""
 PROCESSES_BYTES = 16 * MB
 """the first process and its five helpers: 11 MB x 1.4 (docs/measurements.md)"""
 SHARED_FIXED_BYTES, SHARED_DIVISOR = 8 * MB, 16
