@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.strategies import SETTINGS
+from pgstack import ports
 from pgstack.errors import TargetError
 from pgstack.plan import Plan
 
@@ -33,6 +33,7 @@ class Lab:
 
     @property
     def url(self) -> str:
+        """Address of the site, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
 
     def plan(self) -> Plan:
@@ -84,7 +85,7 @@ def running(strategy: str) -> Iterator[Lab]:
     """A lab with `strategy`, up; stopped and deleted afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
     directory.chmod(0o755)
-    lab = Lab(directory, _free_port())
+    lab = Lab(directory, ports.free_port())
     try:
         if strategy == "reconnect":
             lab.local("up", SETTINGS["pgbouncer"])
@@ -100,7 +101,7 @@ def running(strategy: str) -> Iterator[Lab]:
 
 def open_tcp(lab: Lab) -> None:
     """Let PostgreSQL listen on a loopback address with TLS and SCRAM from its next start on."""
-    plan, host, password = lab.plan(), _free_address(lab.plan().postgres.port), secrets.token_urlsafe(24)
+    plan, host, password = lab.plan(), ports.free_address(lab.plan().postgres.port), secrets.token_urlsafe(24)
     lab.as_owner(
         "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
         "-keyout", f"{plan.paths.data}/loadtest.key", "-out", f"{plan.paths.data}/loadtest.crt",
@@ -123,22 +124,3 @@ def open_tcp(lab: Lab) -> None:
 
 def _write(lab: Lab, path: str, text: str) -> None:
     lab.as_owner("sh", "-c", 'umask 077; cat > "$1"', "sh", path, input=text)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _free_address(port: int) -> str:
-    """A loopback address on which `port` is free: Debian's own PostgreSQL may have it on 127.0.0.1."""
-    for last in range(1, 255):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address := f"127.0.0.{last}", port))
-            except OSError:
-                continue
-            return address
-    raise TargetError(f"port {port} is taken on every loopback address. Leave reconnect out of STRATEGIES.")

@@ -12,10 +12,7 @@ import locust  # noqa: F401 - first: it replaces parts of the standard library t
 # isort: on
 import os
 import signal
-import ssl
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -26,7 +23,8 @@ from rich.progress import BarColumn, Progress, TextColumn  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from loadtest import compare, figures, generator, inputs, strategies  # noqa: E402
-from pgstack.errors import StackError, TargetError  # noqa: E402
+from pgstack.errors import ProbeError, StackError, TargetError  # noqa: E402
+from pgstack.probes import web  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
 CANNOT = 2
@@ -34,16 +32,11 @@ CANNOT = 2
 
 def require_answer(url: str, page: str) -> None:
     """Raise TargetError unless `page` exists on a stack that is ready."""
-    unverified = ssl._create_unverified_context()  # our own certificate
     for path, remedy in (("/readyz", "Start the stack with `make up`"), (page, "Choose another PAGE")):
         try:
-            with urllib.request.urlopen(f"{url}{path}", timeout=10, context=unverified):
-                pass
-        except urllib.error.HTTPError as error:
-            raise TargetError(f"{url}{path}: status {error.code}. {remedy}.") from None
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise TargetError(f"{url}{path}: {getattr(reason, 'strerror', None) or reason}. {remedy}.") from None
+            web.fetch(f"{url}{path}", seconds=10)
+        except ProbeError as error:
+            raise TargetError(f"{error}. {remedy}.") from None
 
 
 def measure(url: str, load: inputs.Load, console: Console) -> figures.Result:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -34,13 +33,6 @@ def require_engine() -> None:
             subprocess.run(command, capture_output=True, check=True, timeout=30)
         except (OSError, subprocess.SubprocessError):
             pytest.skip(f"{what} is missing; {ENGINE_REMEDY}")
-
-
-def free_port() -> int:
-    """A port on the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)

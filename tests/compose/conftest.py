@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from compose_stack import ComposeStack, free_port, require_engine
+from compose_stack import ComposeStack, require_engine
+
+from pgstack.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.local_stack import LocalStack, free_port
+from fixtures.local_stack import LocalStack
 from pgstack.errors import RenderError
+from pgstack.ports import free_port
 from pgstack.render import File, write
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 from pgstack import account, render, state
-from pgstack.errors import TargetError
+from pgstack.errors import ProbeError, TargetError
 from pgstack.plan import Plan
+from pgstack.probes import web
 from pgstack.targets import supervision
 
 Say = Callable[[str], None]
@@ -53,7 +52,7 @@ def up(say: Say) -> str:
     say("database  migrated and seeded")
     supervision.start(plan, "apache")
     address = url(plan)
-    supervision.wait(lambda: _answers(f"{address}readyz"), "the page", f"{plan.paths.log}/apache-error.log")
+    supervision.wait(lambda: _ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
     return address
 
 
@@ -96,7 +95,7 @@ def _require_packages(plan: Plan) -> None:
 
 
 def _require_free_port(plan: Plan) -> None:
-    address = {"*": "0.0.0.0"}.get(plan.site.address, plan.site.address.strip("[]"))
+    address = "" if plan.site.address == "*" else plan.site.address.strip("[]")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,7 +103,8 @@ def _require_free_port(plan: Plan) -> None:
             probe.bind((address, plan.site.port))
         except OSError as error:
             raise TargetError(
-                f"STACK_PORT={plan.site.port}: {error.strerror} ({address}). Choose another, such as STACK_PORT=8001."
+                f"STACK_PORT={plan.site.port}: {error.strerror} ({plan.site.address}). "
+                "Choose another, such as STACK_PORT=8001."
             ) from None
 
 
@@ -156,13 +156,8 @@ def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
         raise TargetError(f"{what}: {done.stderr.strip()[-800:] or done.stdout.strip()[-800:]}")
 
 
-def _answers(address: str) -> bool:
-    import ssl
-
-    context = ssl._create_unverified_context() if address.startswith("https") else None
-    try:
-        with urllib.request.urlopen(address, timeout=2, context=context) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        time.sleep(0.1)
-        return False
+def _ready(plan: Plan) -> bool:
+    with contextlib.suppress(ProbeError):
+        web.ask(plan, "readyz", seconds=2)
+        return True
+    return False
