@@ -50,12 +50,13 @@ loadtest: install-dev ## load the running stack (PAGE, USERS, SECONDS; STRATEGIE
 test: install-dev ## everything that can be proven on this machine; skips say what is missing
 	@.venv/bin/python -m pytest
 
-lint: install-dev ## ruff, mypy on the core, import-linter, yamllint, shellcheck, djlint
-	@.venv/bin/ruff check app loadtest tests tools
-	@.venv/bin/mypy
+lint: install-dev ## ruff, mypy, import-linter, yamllint, shellcheck, hadolint, djlint
+	@.venv/bin/ruff check .
+	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
-	@.venv/bin/yamllint --strict compose.yaml
+	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml
 	@.venv/bin/shellcheck tools/*.sh .ci/run
+	@.venv/bin/hadolint */Dockerfile
 	@.venv/bin/djlint --quiet --check app/demo/templates && .venv/bin/djlint --quiet --lint app/demo/templates
 
 engine: bootstrap ## install and start a Docker engine with Compose v2 (root on Debian)

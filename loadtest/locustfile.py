@@ -33,6 +33,7 @@ class Visitor(FastHttpUser):
 
     @task
     def page(self) -> None:
+        """One request."""
         self.client.get(LOAD.page)
 
 

@@ -16,7 +16,7 @@ from signal import SIGINT
 
 PLAN = Path(os.environ.get("STACK_PLAN", "/etc/stack/plan.json"))
 CLUSTER = "main"
-PRIVATE_SOCKETS = "/tmp"  # the container's own tmpfs
+PRIVATE_SOCKETS = "/tmp"  # noqa: S108 - the container's own tmpfs
 POLL_SECONDS = 0.1
 
 
@@ -65,7 +65,7 @@ def apply_roles(version: str, port: str, script: Path) -> None:
     """Run ``script`` as the administrator on a server that listens on a private socket only."""
     options = f"--options=-c unix_socket_directories={PRIVATE_SOCKETS}"
     psql = ["psql", "--no-psqlrc", "--quiet", f"--host={PRIVATE_SOCKETS}", f"--port={port}", "--dbname=postgres"]
-    server = subprocess.Popen(_server(version) + [options])
+    server = subprocess.Popen([*_server(version), options])
     try:
         while subprocess.run([*psql, "--command=SELECT"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
             if server.poll() is not None:
@@ -99,7 +99,7 @@ def main() -> None:
     create_cluster(volume, version, data, rendered / "pgstack.conf")
     apply_roles(version, str(plan["postgres"]["port"]), rendered / "roles.sql")
     command = _server(version)
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

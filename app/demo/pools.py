@@ -73,7 +73,7 @@ def live_pools() -> LivePools:
 def _read() -> LivePools:
     try:
         rows = pooler.pools()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever ails the console, the page goes on
         logger.warning("PgBouncer's console does not answer: %s", error)
         return LivePools(available=False)
     return LivePools(

@@ -19,6 +19,7 @@ class StackCommand(BaseCommand):
     requires_system_checks: list[str] = []
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; an error raised on purpose becomes one line and exit code 2."""
         try:
             return super().execute(*args, **options)
         except StackError as error:

@@ -20,7 +20,7 @@ TEMPLATES = {
     "pgbouncer": ("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
     "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "site.conf"),
 }
-SECRET_KEY = "django_secret_key"
+SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
 
 
@@ -40,7 +40,7 @@ def environment() -> Environment:
         trim_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - configuration files, no HTML
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -202,8 +202,7 @@ def _listening(plan: Plan) -> list[int]:
     """Ports with a listener: of this stack's processes locally, of the whole network namespace elsewhere."""
     if plan.target != "local":
         return _ports(psutil.net_connections("tcp"))
-    with open(f"{plan.paths.root}/run/supervisord.pid") as handle:
-        supervisor = psutil.Process(int(handle.read()))
+    supervisor = psutil.Process(int(Path(plan.paths.root, "run/supervisord.pid").read_text()))
     ports = []
     for process in supervisor.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -217,7 +216,8 @@ def _ports(connections: Iterable[Any]) -> list[int]:
 
 
 def _strangers(plan: Plan, name: str) -> Finding:
-    open_ = [path for path in (plan.paths.run_postgres, plan.paths.run_pooler) if os.stat(path).st_mode & stat.S_IRWXO]
+    sockets = plan.paths.run_postgres, plan.paths.run_pooler
+    open_ = [path for path in sockets if Path(path).stat().st_mode & stat.S_IRWXO]
     if open_:
         return Finding(name, False, f"{', '.join(open_)}: others may enter", f"chmod o-rwx {' '.join(open_)}")
     return Finding(name, True, "other accounts may not enter the socket directories")

@@ -140,6 +140,8 @@ def test_a_refused_plan_shows_every_broken_rule(sound: Plan) -> None:
         invariants.require(bad)
     assert str(caught.value).splitlines() == [
         "unsound plan: pool within its limit: 5 pool + 3 reserve = 8 > 7 = max_db_connections. Lower STACK_POOL_SIZE.",
-        "unsound plan: timeouts of the queue in s: not queue-timeout 31 < request-timeout 30. "
-        "Raise STACK_REQUEST_TIMEOUT.",
+        (
+            "unsound plan: timeouts of the queue in s: not queue-timeout 31 < request-timeout 30. "
+            "Raise STACK_REQUEST_TIMEOUT."
+        ),
     ]

@@ -52,7 +52,7 @@ def updates(request: HttpRequest) -> JsonResponse:
     ids = sorted(sample(range(1, WORLD_ROWS + 1), _count(request)))
     worlds = [World.objects.get(pk=pk) for pk in ids]
     for world in worlds:
-        world.random_number = randint(1, WORLD_ROWS)
+        world.random_number = randint(1, WORLD_ROWS)  # noqa: S311 - a benchmark, no secret
     with transaction.atomic():
         locks = World.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
         list(locks.values_list("pk"))
@@ -61,7 +61,7 @@ def updates(request: HttpRequest) -> JsonResponse:
 
 
 def _random_world() -> World:
-    return World.objects.get(pk=randint(1, WORLD_ROWS))
+    return World.objects.get(pk=randint(1, WORLD_ROWS))  # noqa: S311 - a benchmark, no secret
 
 
 def _as_json(world: World) -> dict[str, int]:
