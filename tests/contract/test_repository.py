@@ -1,0 +1,50 @@
+"""What no file under version control may hold: secrets, and places of the machine it was written on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SECRETS = {
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    # Not one that is filled in (f-strings, templates) and not an SQL NULL.
+    "a password": re.compile(r"""(?i)\b(password|passwd|secret|token)["']?\s*[:=]\s*["'][^"'{}$<>\s]{6,}["']"""),
+    "a login in an address": re.compile(r"\w+://[^\s/:@{}$]+:[^\s/:@{}$]{6,}@\w"),
+}
+AN_ADDRESS = re.compile(r"https?://|--(extra-)?index-url|--find-links|--trusted-host")
+
+
+def tracked() -> dict[str, str]:
+    """Text of each file under version control, by its path."""
+    if shutil.which("git") is None or not (CHECKOUT / ".git").exists():
+        pytest.skip("this is no git checkout; clone the repository to check what it holds")
+    command = ["git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "-z"]
+    names = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    found = [path for path in names.split("\0") if path and (CHECKOUT / path).is_file()]
+    assert len(found) > 100
+    return {path: (CHECKOUT / path).read_text(errors="replace") for path in found}
+
+
+def test_no_file_holds_a_secret() -> None:
+    found = [
+        f"{path}: {what}: {hit.group()}"
+        for path, text in tracked().items()
+        for what, pattern in SECRETS.items()
+        for hit in pattern.finditer(text)
+    ]
+    assert found == []
+
+
+def test_no_file_names_the_directory_it_was_written_in() -> None:
+    assert [path for path, text in tracked().items() if str(CHECKOUT) in text] == []
+
+
+def test_requirements_come_from_wherever_the_machine_gets_its_packages() -> None:
+    files = {path: text for path, text in tracked().items() if re.fullmatch(r"requirements/.*\.(in|txt)", path)}
+    assert {"requirements/run.txt", "requirements/dev.txt"} <= set(files)
+    assert [path for path, text in files.items() if AN_ADDRESS.search(text)] == []
