@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,17 +101,14 @@ def install_browser() -> None:
         debian.run(command, DEBIAN_FRONTEND="noninteractive")
 
 
-def main() -> None:
+def work() -> None:
     """`install.py run` for the stack, `install.py dev` for tests and lint as well."""
     what = sys.argv[1]
-    try:
-        install_packages()
-        make_venv(f"{what}.txt")
-        if what == "dev":
-            install_browser()
-    except (ToolError, subprocess.SubprocessError) as error:
-        sys.exit(f"install: {error}")
+    install_packages()
+    make_venv(f"{what}.txt")
+    if what == "dev":
+        install_browser()
 
 
 if __name__ == "__main__":
-    main()
+    debian.main("install", work)

@@ -35,6 +35,12 @@ def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict
     assert fixed == {"STACK_TARGET": "compose", "STACK_ADDRESS": "*"}
 
 
+def test_manage_sees_the_inputs_that_configure_sees(compose: dict[str, Any]) -> None:
+    configure, manage = compose["services"]["configure"], compose["services"]["manage"]
+    assert manage["environment"] == configure["environment"]
+    assert manage["env_file"] == configure["env_file"] == [{"path": ".env", "required": False}]
+
+
 def test_default_port_is_the_planners(compose: dict[str, Any]) -> None:
     assert StackConfig().port == 8000
     assert compose["services"]["web"]["ports"] == ["127.0.0.1:${STACK_PORT:-8000}:${STACK_PORT:-8000}"]

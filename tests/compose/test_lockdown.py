@@ -103,9 +103,9 @@ def test_server_is_stopped_by_the_signal_that_lets_work_end(
 
 @pytest.mark.parametrize("image", ["web", "postgres", "pgbouncer"])
 def test_image_holds_neither_the_build_secret_nor_a_private_key(stack: ComposeStack, image: str) -> None:
-    look = "find / -xdev ( -path /run/secrets/* -o -name ca_bundle -o -name *.key -o -name django_secret_key ) -print"
-    found = stack.run("docker", "run", "--rm", "--network=none", "--user=root", "--entrypoint=find",
-                      f"{stack.project}-{image}", *look.split()[1:])  # fmt: skip
+    look = "/ -xdev ( -path /run/secrets/* -o -name ca_bundle -o -name *.key -o -name django_secret_key ) -print"
+    find = ("docker", "run", "--rm", "--network=none", "--user=root", "--entrypoint=find")
+    found = stack.run(*find, f"{stack.project}-{image}", *look.split())
     assert found.stdout.split() == []
 
 

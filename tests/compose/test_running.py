@@ -96,8 +96,8 @@ def test_deploy_account_owns_the_schema_directly(stack: ComposeStack) -> None:
 
 
 def test_stranger_in_the_sockets_group_is_refused_everywhere(stack: ComposeStack) -> None:
-    assert login_error(stack, "5999:5000", *POOLER, "app") != ""
-    assert login_error(stack, "5999:5000", *POSTGRES, "app") != ""
+    assert "XX" in login_error(stack, "5999:5000", *POOLER, "app")
+    assert "XX" in login_error(stack, "5999:5000", *POSTGRES, "app")
 
 
 def test_stranger_outside_the_group_does_not_reach_a_socket(stack: ComposeStack) -> None:
@@ -127,9 +127,6 @@ def test_code_change_rebuilds_the_application_layers_only(stack: ComposeStack, t
         shutil.copy(CHECKOUT / name, tmp_path / name)
     with (tmp_path / "app/config/__init__.py").open("a") as module:
         module.write(f"# changed at {time.time()}\n")
-    started = time.monotonic()
     report = stack.compose(f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "web")
-    seconds = time.monotonic() - started
     assert "compileall" in report.stdout + report.stderr
     assert "Installing collected packages" not in report.stdout + report.stderr
-    assert seconds < 20

@@ -48,7 +48,7 @@ def test_commands_refuse_a_damaged_plan(unused: LocalStack) -> None:
 def test_up_refuses_bad_inputs_by_name(unused: LocalStack, inputs: dict[str, str]) -> None:
     done = unused.manage("stack_local", "up", **inputs)
     assert done.returncode == 2
-    assert "STACK_" in done.stderr
+    assert all(name in done.stderr for name in inputs)
     assert "Traceback" not in done.stderr
     assert list(unused.directory.iterdir()) == []
 
