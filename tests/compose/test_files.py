@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 import yaml
 from compose_stack import CHECKOUT
 
+from pgstack import sizing
 from pgstack.config import StackConfig, environment_name
+from pgstack.hardware import Hardware
 
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
 
@@ -52,6 +55,21 @@ def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, A
             assert service[key] == compose["x-service"][key], f"{name}: {key}"
         timings = {key: value for key, value in service.get("healthcheck", {}).items() if key != "test"}
         assert timings in ({}, compose["x-health"]), name
+
+
+@pytest.mark.parametrize("debian", [12, 13])
+def test_health_checks_and_mounts_name_what_the_planner_names(compose: dict[str, Any], debian: int) -> None:
+    config = StackConfig(target="compose", address="*")
+    plan = sizing.plan(config, Hardware(cores=2, memory=4 * 1024**3, debian=debian, open_files=16384))
+    services, paths = compose["services"], plan.paths
+    assert f"--host={paths.run_postgres}" in services["postgres"]["healthcheck"]["test"]
+    assert f"--dbname={plan.postgres.database}" in services["postgres"]["healthcheck"]["test"]
+    asked = {f"--host={paths.run_pooler}", f"--port={plan.pooler.port}", f"--dbname={plan.postgres.database}"}
+    assert asked <= set(services["pgbouncer"]["healthcheck"]["test"])
+    mounts = {entry.split(":")[1] for service in services.values() for entry in service.get("volumes", [])}
+    cluster = str(PurePosixPath(paths.data).parents[1])
+    assert mounts == {paths.conf, paths.secrets, paths.run_postgres, paths.run_pooler, cluster}
+    assert any(entry.startswith(f"{paths.run_apache}:") for entry in services["web"]["tmpfs"])
 
 
 @pytest.mark.parametrize("path", DOCKERFILES)
