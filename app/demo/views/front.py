@@ -13,10 +13,15 @@ from pgstack.state import current_plan
 REFRESH = 2
 """Seconds between two looks of the front page at the pools."""
 
+REQUESTS, PARALLEL = 300, 6
+"""What the front page's button sends, and how many at a time: browsers open six connections to a host."""
+
 
 def front(request: HttpRequest) -> HttpResponse:
     """What this is, what it runs with and what the pools do right now."""
-    context = {"plan": current_plan(), "live": live_pools(), "refresh": REFRESH}
+    context = {
+        "plan": current_plan(), "live": live_pools(), "refresh": REFRESH, "requests": REQUESTS, "parallel": PARALLEL,
+    }  # fmt: skip
     return render(request, "demo/front.html", context)
 
 
