@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import signal
 import subprocess
 import sys
 import time
@@ -14,9 +15,14 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from pgstack.errors import TargetError
 from pgstack.plan import Plan
+from pgstack.targets import leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20
+START_RETRIES = 1_000_000
+"""a start that failed, for want of memory say, is tried again, later each time, and never given up"""
+UNSUPERVISED = "UNSUPERVISED"
+"""state of a server that runs on after its supervisord was killed"""
 NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
 
 
@@ -45,12 +51,15 @@ def write_configuration(plan: Plan) -> Path:
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
-    for name, (command, signal) in commands(plan).items():
+    for name, (command, stop_signal) in commands(plan).items():
+        if name == "apache":  # the only one whose children outlive it
+            command = f"{sys.executable} {leftovers.__file__} {command}"
         parser[f"program:{name}"] = {
-            "command": command, "autostart": "false", "autorestart": "true", "stopsignal": signal,
-            "stopwaitsecs": str(STOP_SECONDS), "startsecs": "0", "redirect_stderr": "true",
+            "command": command, "autostart": "false", "autorestart": "true", "stopsignal": stop_signal,
+            "stopwaitsecs": str(STOP_SECONDS), "startsecs": "0", "startretries": str(START_RETRIES),
+            "redirect_stderr": "true",
             "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": "10MB",
-            "environment": f'STACK_PLAN="{plan.paths.conf}/plan.json",PYTHONDONTWRITEBYTECODE="1"',
+            "environment": f'{leftovers.MARK}="{_plan_file(plan)}",PYTHONDONTWRITEBYTECODE="1"',
         }  # fmt: skip
     path = Path(root, "supervisord.conf")
     with path.open("w") as handle:
@@ -58,9 +67,21 @@ def write_configuration(plan: Plan) -> Path:
     return path
 
 
+def _plan_file(plan: Plan) -> str:
+    return f"{plan.paths.conf}/plan.json"
+
+
 def _call(plan: Plan) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{plan.paths.root}/run/supervisor.sock")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def unsupervised(plan: Plan) -> dict[str, str]:
+    """State of each server that runs although supervisord does not."""
+    running = commands(plan).items() if states(plan) is None else ()
+    return {
+        name: UNSUPERVISED for name, (command, _) in running if leftovers.find(command.split()[0], _plan_file(plan))
+    }
 
 
 def states(plan: Plan) -> dict[str, str] | None:
@@ -94,7 +115,7 @@ def start(plan: Plan, name: str) -> None:
 def stop(plan: Plan) -> bool:
     """All servers in reverse order, then supervisord; False when nothing ran."""
     if states(plan) is None:
-        return False
+        return _stop_unsupervised(plan)
     for name in reversed(commands(plan)):
         try:
             _call(plan).stopProcess(name)
@@ -104,6 +125,15 @@ def stop(plan: Plan) -> bool:
     _call(plan).shutdown()
     wait(lambda: states(plan) is None, "supervisord's end", f"{plan.paths.log}/supervisord.log")
     return True
+
+
+def _stop_unsupervised(plan: Plan) -> bool:
+    running = unsupervised(plan)
+    for name, (command, stop_signal) in reversed(commands(plan).items()):
+        if name in running:
+            processes = leftovers.find(command.split()[0], _plan_file(plan))
+            leftovers.end(processes, signal.Signals[f"SIG{stop_signal}"], STOP_SECONDS)
+    return bool(running)
 
 
 def wait(condition: Any, what: str, log: str, seconds: float = START_SECONDS) -> None:
