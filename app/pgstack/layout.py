@@ -40,14 +40,15 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         return Paths(
             root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
             run_pooler=f"{root}/run/pooler", run_apache=f"{root}/run/apache", log=f"{root}/log",
-            static=f"{root}/static", secrets=f"{root}/secrets", app=str(PROJECT / "app"), venv=sys.prefix,
+            static=f"{root}/static", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
+            app=str(PROJECT / "app"), venv=sys.prefix,
         )  # fmt: skip
     root_name = "/srv/stack"
     return Paths(
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_apache="/run/stack/apache",
-        log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", app=f"{root_name}/app",
-        venv=f"{root_name}/venv",
+        log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", tls="/etc/stack-tls",
+        app=f"{root_name}/app", venv=f"{root_name}/venv",
     )  # fmt: skip
 
 

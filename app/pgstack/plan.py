@@ -34,6 +34,7 @@ class Paths(Part):
     log: str
     static: str
     secrets: str
+    tls: str
     app: str
     venv: str
 
@@ -72,7 +73,19 @@ class Site(Part):
     hosts: tuple[str, ...]
     tls: Literal["off", "self-signed", "files"]
     tls_certificate: str
+    """what Apache reads, like `tls_key`"""
     tls_key: str
+    tls_given_certificate: str
+    """what STACK_TLS=files names, like `tls_given_key`; the copy in `tls_certificate` is made from it"""
+    tls_given_key: str
+    hsts: int
+    """seconds that a browser may only come back over TLS; 0 without TLS"""
+
+    @property
+    def url(self) -> str:
+        """Address of the front page."""
+        scheme = "http" if self.tls == "off" else "https"
+        return f"{scheme}://{self.hosts[0].lstrip('.')}:{self.port}/"
 
 
 class Web(Part):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import secrets as random
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +30,8 @@ class File:
     path: Path
     text: str
     mode: int = 0o644
+    secret: bool = False
+    """never shown, not even as a difference"""
 
 
 def environment() -> Environment:
@@ -73,6 +74,8 @@ def _difference(file: File) -> str:
     except FileNotFoundError:
         found, mode = "", file.mode
     name = str(file.path)
+    if file.secret and found != file.text:
+        return f"{name}: the content differs\n"
     diff = "".join(difflib.unified_diff(found.splitlines(True), file.text.splitlines(True), name, name))
     return diff + (f"{name}: mode {mode:o} should be {file.mode:o}\n" if mode != file.mode else "")
 
@@ -106,7 +109,8 @@ def write(wanted: list[File]) -> list[Path]:
 def _stage(file: File) -> Path:
     temporary = file.path.with_name(f".{file.path.name}.{os.getpid()}")
     try:
-        with temporary.open("w") as handle:
+        # Nobody else reads it before it has its mode.
+        with open(temporary, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as handle:
             handle.write(file.text)
             handle.flush()
             os.fsync(handle.fileno())
@@ -118,7 +122,7 @@ def _stage(file: File) -> Path:
 
 
 def ensure_secrets(plan: Plan) -> None:
-    """Make Django's secret key, and a self-signed certificate where the plan wants one; keep those that exist."""
+    """Make the directory of secrets and Django's secret key in it; keep a key that exists."""
     directory = Path(plan.paths.secrets)
     key = directory / SECRET_KEY
     try:
@@ -128,25 +132,3 @@ def ensure_secrets(plan: Plan) -> None:
             write([File(key, random.token_urlsafe(SECRET_KEY_BYTES) + "\n", 0o440)])
     except OSError as error:
         raise RenderError(f"{directory}: {error.strerror}. Give this account the directory.") from error
-    if plan.site.tls == "self-signed" and not Path(plan.site.tls_certificate).exists():
-        _self_signed(plan)
-
-
-def _subject_name(host: str) -> str:
-    bare = host.strip("[]")
-    is_address = ":" in bare or bare.replace(".", "").isdigit()
-    return f"IP:{bare}" if is_address else f"DNS:{host.lstrip('.')}"
-
-
-def _self_signed(plan: Plan) -> None:
-    """A certificate for trials, valid for a year."""
-    names = ",".join(_subject_name(host) for host in plan.site.hosts)
-    command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365",
-        "-subj", "/CN=stack", "-addext", f"subjectAltName={names}",
-        "-keyout", plan.site.tls_key, "-out", plan.site.tls_certificate,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RenderError(f"{plan.site.tls_certificate}: openssl: {done.stderr.strip()[-200:]}")
-    Path(plan.site.tls_key).chmod(0o440)

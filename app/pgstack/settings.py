@@ -50,6 +50,11 @@ def static_root() -> str:
     return current_plan().paths.static
 
 
+def hsts_seconds() -> int:
+    """How long a browser may only come back over TLS, in seconds; 0 without TLS."""
+    return current_plan().site.hsts
+
+
 def tls() -> bool:
     """Whether Apache speaks TLS."""
     return current_plan().site.tls != "off"

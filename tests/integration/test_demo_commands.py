@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -32,18 +30,9 @@ def test_seed_refuses_fewer_worlds_than_the_pages_read(stack: Any) -> None:
     assert "'9999' is not a whole number from 10,000" in refused.stderr
 
 
-def test_deployment_checks_are_clean_without_tls_and_with_it(stack: Any) -> None:
-    check = ("check", "--deploy", "--fail-level", "WARNING")
-    plain = stack.manage(*check)
+def test_deployment_checks_are_clean_without_tls(stack: Any) -> None:
+    plain = stack.manage("check", "--deploy", "--fail-level", "WARNING")
     assert plain.returncode == 0, plain.stderr
-    with tempfile.TemporaryDirectory() as directory:  # not tmp_path: the stack's account may not look into it
-        Path(directory).chmod(0o755)
-        Path(directory, "tls_settings.py").write_text(
-            "from pgstack import settings as stack\nstack.tls = lambda: True\nfrom config.settings import *\n"
-        )
-        tls = stack.manage(*check, "--settings", "tls_settings", "--pythonpath", directory)
-    assert tls.returncode == 0, tls.stderr
-    assert "2 silenced" in tls.stdout, "with TLS only the two promises for subdomains are left out"
 
 
 def test_models_and_migrations_agree(stack: Any) -> None:

@@ -16,7 +16,7 @@ from pgstack import invariants, layout
 from pgstack.config import StackConfig
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.hardware import Hardware
-from pgstack.plan import Memory, Plan, Roles, Site
+from pgstack.plan import Memory, Paths, Plan, Roles, Site
 from pgstack.sizing import pooler, postgres, web
 from pgstack.sizing.scale import MB, MEMORY_STEP, Scale
 
@@ -25,6 +25,8 @@ SYSTEM_BYTES = 64 * MB
 SYSTEM_DIVISOR = 16
 """the kernel's part of memory: page tables of shared_buffers above all, which without huge pages take a 512th of it
 for each backend"""
+HSTS_SECONDS = 365 * 24 * 3600
+"""a year, the least that hstspreload.org takes"""
 
 
 def plan(config: StackConfig, hardware: Hardware) -> Plan:
@@ -92,7 +94,7 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
     database, shares = postgres.postgres(config, scale, pool, why, *place)
     return Plan(
         target=config.target, debian=debian, cores=scale.available, open_files=open_files, versions=versions,
-        paths=paths, accounts=who, roles=roles, site=_site(config, paths.secrets), web=daemons, apache=front,
+        paths=paths, accounts=who, roles=roles, site=_site(config, paths), web=daemons, apache=front,
         pooler=pool, postgres=database,
         memory=Memory(
             total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR, web=web.web_bytes(daemons),
@@ -102,11 +104,13 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
     )  # fmt: skip
 
 
-def _site(config: StackConfig, secrets: str) -> Site:
-    certificate, key = str(config.tls_certificate or ""), str(config.tls_key or "")
-    if config.tls == "self-signed":
-        certificate, key = f"{secrets}/tls_certificate.pem", f"{secrets}/tls_key.pem"
+def _site(config: StackConfig, paths: Paths) -> Site:
+    given = [str(layout.PROJECT / path) if path else "" for path in (config.tls_certificate, config.tls_key)]
+    copies = [f"{paths.tls}/certificate.pem", f"{paths.tls}/key.pem"]
+    # A host's Apache starts as root and reads them in their place.
+    certificate, key = given if config.tls == "off" or (config.target == "host" and config.tls == "files") else copies
     return Site(
         address=config.address, port=config.port, hosts=config.hosts, tls=config.tls,
-        tls_certificate=certificate, tls_key=key,
+        tls_certificate=certificate, tls_key=key, tls_given_certificate=given[0], tls_given_key=given[1],
+        hsts=HSTS_SECONDS if config.tls != "off" else 0,
     )  # fmt: skip

@@ -67,7 +67,7 @@ def main() -> None:
     command = sys.argv[1:]
     for process in find(command[0], os.environ[MARK]):
         process.kill()
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 - supervisor waits for this very process
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pgstack import account, render, state
+from pgstack import account, render, state, tls
 from pgstack.errors import ProbeError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import web
 from pgstack.targets import supervision
 
 Say = Callable[[str], None]
+READY_SECONDS = 2
 
 
 def up(say: Say) -> str:
@@ -27,11 +28,15 @@ def up(say: Say) -> str:
     """
     plan = state.fresh_plan()
     _require_packages(plan)
+    tls.provided(plan)  # before anything is changed; read again below with the rights of the account
     root = Path(plan.paths.root)
     account.prepare(plan.accounts.web, root)
     account.assume(plan.accounts.web)
-    wanted = render.files(plan)
-    if supervision.states(plan) is not None and render.difference(wanted):
+    wanted = [*tls.files(plan), *render.files(plan)]
+    if supervision.states(plan) is None:
+        if supervision.stop(plan):
+            say("stopped   what ran on without a supervisor")
+    elif render.difference(wanted):
         say("restart   the configuration changes")
         supervision.stop(plan)
     if (supervision.states(plan) or {}).get("apache") != "RUNNING":
@@ -51,9 +56,8 @@ def up(say: Say) -> str:
         _manage(plan, *arguments)
     say("database  migrated and seeded")
     supervision.start(plan, "apache")
-    address = url(plan)
     supervision.wait(lambda: _ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
-    return address
+    return plan.site.url
 
 
 def down() -> bool:
@@ -61,15 +65,10 @@ def down() -> bool:
     return supervision.stop(_rendered())
 
 
-def status() -> dict[str, str]:
-    """State of each server by name; empty when nothing runs."""
-    return supervision.states(_rendered()) or {}
-
-
-def url(plan: Plan) -> str:
-    """Address of the front page."""
-    scheme = "http" if plan.site.tls == "off" else "https"
-    return f"{scheme}://{plan.site.hosts[0]}:{plan.site.port}/"
+def status() -> tuple[str, dict[str, str]]:
+    """The page's address, and the state of each server by name; no state when nothing runs."""
+    plan = _rendered()
+    return plan.site.url, supervision.states(plan) or supervision.unsupervised(plan)
 
 
 def _rendered() -> Plan:
@@ -86,6 +85,8 @@ def _require_packages(plan: Plan) -> None:
         "/usr/sbin/pgbouncer": "pgbouncer", "/usr/sbin/apache2": "apache2-bin",
         "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3", "/etc/mime.types": "media-types",
     }  # fmt: skip
+    if plan.site.tls == "self-signed":
+        needed["/usr/bin/openssl"] = "openssl"
     missing = [package for path, package in needed.items() if not Path(path).exists()]
     if missing:
         raise TargetError(
@@ -112,7 +113,7 @@ def _directories(plan: Plan) -> None:
     paths = plan.paths
     for directory in (paths.conf, paths.log, paths.static):
         Path(directory).mkdir(parents=True, exist_ok=True)
-    for directory in (paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets):
+    for directory in (paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls):
         Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -158,6 +159,6 @@ def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
 
 def _ready(plan: Plan) -> bool:
     with contextlib.suppress(ProbeError):
-        web.ask(plan, "readyz", seconds=2)
+        web.ask(plan, "readyz", READY_SECONDS)
         return True
     return False

@@ -52,10 +52,10 @@ def write_configuration(plan: Plan) -> Path:
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
     for name, (command, stop_signal) in commands(plan).items():
-        if name == "apache":  # the only one whose children outlive it
-            command = f"{sys.executable} {leftovers.__file__} {command}"
+        # Apache is the only one whose children outlive it.
+        before = f"{sys.executable} {leftovers.__file__} " if name == "apache" else ""
         parser[f"program:{name}"] = {
-            "command": command, "autostart": "false", "autorestart": "true", "stopsignal": stop_signal,
+            "command": before + command, "autostart": "false", "autorestart": "true", "stopsignal": stop_signal,
             "stopwaitsecs": str(STOP_SECONDS), "startsecs": "0", "startretries": str(START_RETRIES),
             "redirect_stderr": "true",
             "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": "10MB",

@@ -22,9 +22,10 @@ class Command(StackCommand):
         elif action == "down":
             self.stdout.write("stopped" if local.down() else "nothing was running")
         else:
-            states = local.status()
+            address, states = local.status()
             for name, state in states.items():
                 self.stdout.write(f"{name:<10}{state}")
             if set(states.values()) != {"RUNNING"}:
                 self.stdout.write("not all running")
                 sys.exit(CHECK_FAILED)
+            self.stdout.write(f"page      {address}")

@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from pgstack import render, state
+from pgstack import render, state, tls
 from pgstack.commands import CHECK_FAILED, StackCommand
 
 
@@ -18,11 +18,12 @@ class Command(StackCommand):
 
     def handle(self, *, check: bool, **options: Any) -> None:
         plan = state.fresh_plan()
-        wanted = render.files(plan)
+        wanted = [*tls.files(plan), *render.files(plan)]
         if check:
             difference = render.difference(wanted)
             self.stdout.write(difference, ending="")
             sys.exit(CHECK_FAILED if difference else 0)
-        changed = render.write(wanted)
         render.ensure_secrets(plan)
+        changed = render.write(wanted)
         self.stdout.write(f"{len(changed)} of {len(wanted)} files changed in {plan.paths.conf}")
+        self.stdout.write(f"page      {plan.site.url}")
