@@ -17,8 +17,8 @@ up-local: install
 	@$(MANAGE) stack_local up
 
 up-compose:
-	@docker compose up --build --wait
-	@echo "ready     http://127.0.0.1:$${STACK_PORT:-8000}/"
+	@docker compose up --build --wait || { docker compose logs --no-log-prefix --tail=3 configure >&2; exit 1; }
+	@docker compose logs --no-log-prefix --tail=1 configure
 
 down: down-$(TARGET) ## stop it; the data stays
 

@@ -17,7 +17,7 @@ from pgstack.hardware import Hardware
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
 
 # Inputs of the other targets: paths and accounts of the machine, its Debian release.
-MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN", "STACK_TLS_CERTIFICATE", "STACK_TLS_KEY"}
+MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,25 @@ def test_configure_is_given_every_input_that_means_something_there(compose: dict
 def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict[str, Any]) -> None:
     environment = compose["services"]["configure"]["environment"]
     fixed = {name: value for name, value in environment.items() if value is not None}
-    assert fixed == {"STACK_TARGET": "compose", "STACK_ADDRESS": "*"}
+    assert fixed == {
+        "STACK_TARGET": "compose",
+        "STACK_ADDRESS": "*",
+        # Where the two files appear in its container, when they are named.
+        "STACK_TLS_CERTIFICATE": "${STACK_TLS_CERTIFICATE:+/run/given/certificate.pem}",
+        "STACK_TLS_KEY": "${STACK_TLS_KEY:+/run/given/key.pem}",
+    }
+
+
+def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str, Any]) -> None:
+    binds, volumes = {}, {}
+    for name, service in compose["services"].items():
+        binds[name] = [mount["source"] for mount in service["volumes"] if isinstance(mount, dict)]
+        volumes[name] = [mount for mount in service["volumes"] if str(mount).startswith("tls:")]
+    assert binds.pop("configure") == ["${STACK_TLS_CERTIFICATE:-/dev/null}", "${STACK_TLS_KEY:-/dev/null}"]
+    assert [found for found in binds.values() if found] == []
+    assert volumes.pop("configure") == ["tls:/etc/stack-tls"]
+    assert volumes.pop("web") == ["tls:/etc/stack-tls:ro"]
+    assert [found for found in volumes.values() if found] == []
 
 
 def test_manage_sees_the_inputs_that_configure_sees(compose: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack,
     assert (
         writable
         == {
-            "configure": {"/etc/stack", "/etc/stack-secrets"},
+            "configure": {"/etc/stack", "/etc/stack-secrets", "/etc/stack-tls"},
             "postgres": {"/var/lib/postgresql", "/run/stack/postgres"},
             "pgbouncer": {"/run/stack/pooler"},
             "migrate": set(),
@@ -86,7 +86,11 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack,
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_container_reaches_the_engine_or_the_machines_files(stack: ComposeStack, service: str) -> None:
-    assert {mount["Type"] for mount in stack.inspect(service)["Mounts"]} <= {"volume", "tmpfs"}
+    mounts = stack.inspect(service)["Mounts"]
+    files = {mount["Destination"]: mount["Source"] for mount in mounts if mount["Type"] not in ("volume", "tmpfs")}
+    # Where STACK_TLS=files puts the user's two files, there is nothing without it.
+    nothing = {"/run/given/certificate.pem": "/dev/null", "/run/given/key.pem": "/dev/null"}
+    assert files == (nothing if service == "configure" else {})
 
 
 @pytest.mark.parametrize(

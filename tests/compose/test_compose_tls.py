@@ -1,0 +1,108 @@
+"""TLS in containers: a certificate made there, and the user's own, which only Apache and its copyist get to see."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from compose_stack import ComposeStack
+
+pytestmark = pytest.mark.compose
+COPIES = "/etc/stack-tls"
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A certificate and its key that group 5000 may read."""
+    directory = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mine -keyout site.key -out site.pem"
+    subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
+    (directory / "site.key").chmod(0o600)
+    return {
+        "STACK_TLS": "files",
+        "STACK_TLS_CERTIFICATE": str(directory / "site.pem"),
+        "STACK_TLS_KEY": str(directory / "site.key"),
+    }
+
+
+@pytest.fixture(scope="module")
+def self_signed(compose_stack: ComposeStack) -> Iterator[ComposeStack]:
+    """The stack over TLS; afterwards as it was."""
+    stack = replace(compose_stack, inputs={"STACK_TLS": "self-signed"})
+    change(stack)
+    yield stack
+    change(compose_stack)
+
+
+def change(stack: ComposeStack) -> None:
+    """What a changed input takes: `make down up`."""
+    stack.compose("down")
+    stack.up()
+    stack.wait_until_steady()
+
+
+def served(stack: ComposeStack) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", stack.port), timeout=30)
+
+
+def modes(stack: ComposeStack, service: str) -> list[str]:
+    return sorted(stack.execute(service, "stat", "-c", "%a %U %G %n", f"{COPIES}/key.pem").stdout.split())
+
+
+def test_page_and_its_health_check_speak_tls(self_signed: ComposeStack) -> None:
+    assert self_signed.get("/db")[0] == 200
+    assert self_signed.inspect("web")["State"]["Health"]["Status"] == "healthy"
+
+
+def test_verify_is_green_over_tls_in_containers(self_signed: ComposeStack) -> None:
+    done = self_signed.compose("run", "--rm", "--no-TTY", "manage", "stack_verify", "--json", check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_configure_tells_the_address(self_signed: ComposeStack) -> None:
+    told = self_signed.compose("logs", "--no-log-prefix", "--tail=1", "configure").stdout
+    assert told == f"page      https://localhost:{self_signed.port}/\n"
+
+
+def test_key_is_readable_by_apache_and_out_of_sight_elsewhere(self_signed: ComposeStack) -> None:
+    assert modes(self_signed, "web") == sorted(["440", "deploy", "sockets", f"{COPIES}/key.pem"])
+    assert self_signed.execute("web", "touch", f"{COPIES}/new", check=False).returncode != 0
+    for service in ("postgres", "pgbouncer"):
+        assert self_signed.execute(service, "test", "-e", COPIES, check=False).returncode == 1
+    mounted = "import os, sys; sys.exit(bool(os.listdir(sys.argv[1])))"
+    done = self_signed.compose(
+        "run", "--rm", "--no-deps", "--no-TTY", "--entrypoint=python", "manage", "-c", mounted, COPIES, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_key_that_the_container_may_not_read_is_refused_by_name(
+    self_signed: ComposeStack, pair: dict[str, str]
+) -> None:
+    before = served(self_signed)
+    done = replace(self_signed, inputs=pair).compose("run", "--rm", "--no-TTY", "configure", check=False)
+    assert done.returncode == 2
+    assert "STACK_TLS_KEY=/run/given/key.pem: uid 5004, which runs the stack, may not read it. Let it" in done.stderr
+    assert served(self_signed) == before
+
+
+def test_file_that_is_missing_is_refused_by_name(self_signed: ComposeStack, pair: dict[str, str]) -> None:
+    inputs = {**pair, "STACK_TLS_KEY": "/no/such.key"}
+    done = replace(self_signed, inputs=inputs).compose("run", "--rm", "--no-TTY", "configure", check=False)
+    assert done.returncode != 0
+    assert "/no/such.key" in done.stderr
+    assert not Path("/no").exists()
+
+
+def test_certificate_of_the_user_is_served_in_containers(self_signed: ComposeStack, pair: dict[str, str]) -> None:
+    key = Path(pair["STACK_TLS_KEY"])
+    subprocess.run(["chgrp", "5000", str(key)], check=True)
+    key.chmod(0o640)
+    stack = replace(self_signed, inputs=pair)
+    change(stack)
+    assert served(stack) == Path(pair["STACK_TLS_CERTIFICATE"]).read_text()
+    assert stack.get("/db")[0] == 200
