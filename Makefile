@@ -42,7 +42,8 @@ verify-local: install
 	@$(MANAGE) stack_verify
 
 verify-compose:
-	@docker compose run --rm manage stack_verify
+	@docker compose run --rm --no-deps manage stack_verify
+	@docker compose run --rm --no-deps --user nobody:sockets manage stack_verify --stranger
 
 loadtest: install-dev ## load the running stack (PAGE, USERS, SECONDS; STRATEGIES=reconnect,persistent,pgbouncer)
 	@.venv/bin/python loadtest/run.py

@@ -96,33 +96,44 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds, under the names of the settings; infinite where one is off."""
+
+    statement: float
+    query: float
+    query_wait: float
+    queue: float
+    shutdown: float
+    graceful: float
+    request: float
+    apache: float
+
+
+def timeouts(values: Timeouts) -> Iterator[Invariant]:
+    """Who waits longer must time out later, or nobody sees who was slow. For planned and for live values."""
+    end = {"request-timeout": values.request, "Apache Timeout": values.apache}
+    query = {"statement_timeout": values.statement, "query_timeout": values.query}
+    yield _ordered("timeouts of a query in s", {**query, **end})
+    yield _ordered("timeouts of a wait for the pool in s", {"query_wait_timeout": values.query_wait, **end})
+    restart = {"shutdown-timeout": values.shutdown, "graceful-timeout": values.graceful}
+    yield _ordered("timeouts of a restart in s", {**restart, "request-timeout": values.request})
+    yield _ordered("timeouts of the queue in s", {"queue-timeout": values.queue, "request-timeout": values.request})
+
+
 def _timeouts(plan: Plan) -> Iterator[Invariant]:
-    """Who waits longer must time out later, or nobody sees who was slow."""
-    chain = {
-        "statement_timeout": plan.postgres.statement_timeout, "query_timeout": plan.pooler.query_timeout,
-        "request-timeout": plan.web.request_timeout, "Apache Timeout": plan.apache.timeout,
-    }  # fmt: skip
-    yield _ordered("timeouts of a query in s", chain)
-    wait = {
-        "query_wait_timeout": plan.pooler.query_wait_timeout, "request-timeout": plan.web.request_timeout,
-        "Apache Timeout": plan.apache.timeout,
-    }  # fmt: skip
-    yield _ordered("timeouts of a wait for the pool in s", wait)
-    queue = {
-        "shutdown-timeout": plan.web.shutdown_timeout, "graceful-timeout": plan.web.graceful_timeout,
-        "request-timeout": plan.web.request_timeout,
-    }  # fmt: skip
-    yield _ordered("timeouts of a restart in s", queue)
-    yield _ordered(
-        "timeouts of the queue in s",
-        {"queue-timeout": plan.web.queue_timeout, "request-timeout": plan.web.request_timeout},
-    )
+    web = plan.web
+    return timeouts(Timeouts(
+        statement=plan.postgres.statement_timeout, query=plan.pooler.query_timeout,
+        query_wait=plan.pooler.query_wait_timeout, queue=web.queue_timeout, shutdown=web.shutdown_timeout,
+        graceful=web.graceful_timeout, request=web.request_timeout, apache=plan.apache.timeout,
+    ))  # fmt: skip
 
 
-def _ordered(name: str, chain: dict[str, int]) -> Invariant:
+def _ordered(name: str, chain: dict[str, float]) -> Invariant:
     values = list(chain.values())
     holds = all(left < right for left, right in itertools.pairwise(values))
-    text = " < ".join(f"{key} {value}" for key, value in chain.items())
+    text = " < ".join(f"{key} {value:g}" for key, value in chain.items())
     return Invariant(name, holds, text if holds else f"not {text}", "Raise STACK_REQUEST_TIMEOUT.")
 
 

@@ -49,6 +49,14 @@ def rendered_plan() -> Plan | None:
         raise StackError(f"{path}: {reason}. Remove the file and start the stack again.") from None
 
 
+def started_plan() -> Plan:
+    """The plan on disk. Raises StackError when there is none, or it cannot be read."""
+    plan = rendered_plan()
+    if plan is None:
+        raise StackError(f"{plan_file().parent}: no stack was started here. Start it with `make up`.")
+    return plan
+
+
 @lru_cache(maxsize=1)
 def current_plan() -> Plan:
     """The plan in force, read once per process."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -10,7 +13,7 @@ from pgstack import invariants
 from pgstack.config import StackConfig, environment_name
 from pgstack.plan import Plan
 from pgstack.probes.pooler import Pool
-from pgstack.verify import Finding
+from pgstack.verify.finding import Finding
 
 MB = 1024**2
 
@@ -45,12 +48,17 @@ def inputs() -> None:
 
 
 def findings(values: list[Finding]) -> None:
-    """Print what verify found, with the remedy under each failure."""
-    table = Table("", "check", "found")
+    """Print what verify found: the remedy under each failure, a count at the end."""
+    table = Table("", "check", "found", box=box.SIMPLE_HEAD, pad_edge=False)
+    marks = {True: "[green]ok[/]", False: "[bold red]FAIL[/]", None: "[yellow]skip[/]"}
     for value in values:
-        text = value.found if value.holds else f"{value.found}\n→ {value.remedy}"
-        table.add_row("[green]ok[/]" if value.holds else "[bold red]FAIL[/]", value.check, escape(text))
-    Console().print(table)
+        found = escape(value.found.replace("; ", "\n"))
+        remedy = f"\n[bold yellow]→ {escape(value.remedy)}[/]" if value.remedy else ""
+        table.add_row(marks[value.holds], value.check, found + remedy)
+    count = Counter(value.holds for value in values)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{count[True]} hold, {count[False]} fail, {count[None]} could not be tried")
 
 
 def pools(rows: list[Pool]) -> Table:

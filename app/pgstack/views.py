@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from dataclasses import asdict
 
 from django.core.signing import BadSignature, TimestampSigner
 from django.db import Error, connection
@@ -10,6 +13,9 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from pgstack.probes import web
+
+STARTED = time.time()
+"""seconds since 1970: when this process imported the views"""
 
 
 @never_cache
@@ -32,18 +38,29 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 def probe(request: HttpRequest) -> HttpResponse:
-    """What this daemon process is, for `stack_verify`; 404 for everybody without a fresh signature."""
+    """What this request thread is, for `stack_verify`; 404 for everybody without a fresh signature.
+
+    The signed value is the time in seconds that the answer is held back, so that several requests at a time
+    need several threads. The backend is free meanwhile.
+    """
     try:
-        TimestampSigner(salt=web.SALT).unsign(request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS)
+        signed = TimestampSigner(salt=web.SALT).unsign(request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS)
     except BadSignature:
         raise Http404 from None
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]
+    time.sleep(min(float(signed), web.MAX_HOLD_SECONDS))
+    answer = web.Answer(os.getpid(), threading.get_native_id(), backend, STARTED, *_shape())
+    return JsonResponse(asdict(answer))
+
+
+def _shape() -> tuple[int | None, int | None]:
+    """Processes and threads that mod_wsgi was told to run; unknown under another server."""
     try:
         import mod_wsgi
 
         shape = (mod_wsgi.maximum_processes, mod_wsgi.threads_per_process)
     except (ImportError, AttributeError):
-        shape = (None, None)
-    return JsonResponse({"process": os.getpid(), "backend": backend, "processes": shape[0], "threads": shape[1]})
+        return None, None
+    return shape

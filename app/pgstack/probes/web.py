@@ -7,9 +7,10 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from types import MappingProxyType
-from typing import Any
 
 from django.core.signing import TimestampSigner
 
@@ -20,6 +21,15 @@ HEADER = "X-Stack-Probe"
 PATH = "stack/probe"
 MAX_AGE_SECONDS = 60
 SALT = "pgstack.probe"
+
+ANSWER_SECONDS = 5
+"""longest wait for one answer: it says enough about a stack that it takes longer"""
+
+HOLDS_SECONDS = (0.05, 0.1, 0.2, 0.4)
+"""how long a survey keeps every request thread, round by round; it ends with the round that saw all of them"""
+
+MAX_HOLD_SECONDS = max(HOLDS_SECONDS)
+
 
 # No proxy stands between this host and itself. The certificate may be self-signed, and names the site, not the
 # address that is asked: who must know who answers signs the question.
@@ -54,12 +64,71 @@ def ask(plan: Plan, path: str, seconds: float, headers: Mapping[str, str] = Mapp
     return fetch(f"{scheme}://{address}:{plan.site.port}/{path}", seconds, {"Host": host, **headers})
 
 
-def probe(plan: Plan) -> dict[str, Any]:
-    """What one daemon process says of itself. Raises ProbeError."""
-    signed = {HEADER: TimestampSigner(salt=SALT).sign("probe")}
-    body = ask(plan, PATH, plan.web.request_timeout, signed)
+@dataclass(frozen=True)
+class Answer:
+    """What one request thread says of itself: process, thread, the backend it just used, seconds since 1970
+    when the process began, and the processes and threads that mod_wsgi was told to run."""
+
+    process: int
+    thread: int
+    backend: int
+    started: float
+    processes: int | None
+    threads: int | None
+
+
+@dataclass
+class Survey:
+    """Answers of the request threads, and why the rest did not answer."""
+
+    answers: list[Answer] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def threads(self) -> dict[int, set[int]]:
+        """Threads that answered, by process."""
+        found: dict[int, set[int]] = {}
+        for answer in self.answers:
+            found.setdefault(answer.process, set()).add(answer.thread)
+        return found
+
+
+def probe(plan: Plan, hold: float = 0) -> Answer:
+    """What one request thread says of itself after `hold` seconds. Raises ProbeError."""
+    signed = {HEADER: TimestampSigner(salt=SALT).sign(str(hold))}
     try:
-        found: dict[str, Any] = json.loads(body)
-    except ValueError as error:
+        return Answer(**json.loads(ask(plan, PATH, ANSWER_SECONDS, signed)))
+    except (ValueError, TypeError) as error:
         raise ProbeError(f"/{PATH}: {error}") from error
-    return found
+
+
+def burst(plan: Plan, count: int, hold: float = 0) -> Survey:
+    """`count` requests, as many at a time as the plan has request threads."""
+
+    def one(_: int) -> Answer | str:
+        try:
+            return probe(plan, hold)
+        except ProbeError as error:
+            return str(error)
+
+    result = Survey()
+    with ThreadPoolExecutor(plan.web.requests) as threads:
+        for found in threads.map(one, range(count)):
+            (result.errors if isinstance(found, str) else result.answers).append(found)  # type: ignore[arg-type]
+    return result
+
+
+def survey(plan: Plan) -> Survey:
+    """An answer of every request thread.
+
+    As many requests at a time as there should be threads, each held for a moment, must land on different
+    threads. Other traffic may take some, so it is tried again with longer holds: the threads are kept for
+    the sum of HOLDS_SECONDS at most. Ends at the first round with an error.
+    """
+    result = Survey()
+    for hold in HOLDS_SECONDS:
+        found = burst(plan, plan.web.requests, hold)
+        result.answers += found.answers
+        result.errors += found.errors
+        if result.errors or sum(map(len, result.threads().values())) >= plan.web.requests:
+            break
+    return result

@@ -72,9 +72,7 @@ def status() -> tuple[str, dict[str, str]]:
 
 
 def _rendered() -> Plan:
-    plan = state.rendered_plan()
-    if plan is None:
-        raise TargetError(f"{state.plan_file().parent}: no stack was started here. Start it with `make up`.")
+    plan = state.started_plan()
     account.assume_owner(Path(plan.paths.root))
     return plan
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pgstack import state, tables
 from pgstack.commands import CHECK_FAILED, StackCommand
-from pgstack.verify import verify
+from pgstack.verify import verify, verify_as_stranger
 
 
 class Command(StackCommand):
@@ -18,11 +18,13 @@ class Command(StackCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+        parser.add_argument("--stranger", action="store_true", help="only prove that this account is refused")
 
-    def handle(self, *, json: bool, **options: Any) -> None:
-        findings = verify(state.current_plan())
+    def handle(self, *, json: bool, stranger: bool, **options: Any) -> None:
+        plan = state.started_plan()
+        findings = verify_as_stranger(plan) if stranger else verify(plan)
         if json:
             self.stdout.write(encoder.dumps([asdict(finding) for finding in findings], indent=2))
         else:
             tables.findings(findings)
-        sys.exit(0 if all(finding.holds for finding in findings) else CHECK_FAILED)
+        sys.exit(CHECK_FAILED if any(finding.holds is False for finding in findings) else 0)

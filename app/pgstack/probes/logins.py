@@ -1,0 +1,109 @@
+"""Attempts to log in: as this account, and as one that the plan does not know."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import pwd
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import psycopg2
+
+from pgstack.errors import ProbeError
+from pgstack.plan import Plan
+
+STRANGER = "nobody"
+"""the account that every Debian has and nothing belongs to"""
+
+LOOPBACK = "127.0.0.1"
+
+# Refusals as the kernel, PostgreSQL and PgBouncer word them; anything else proves nothing.
+BY_DIRECTORY, NO_LISTENER = "Permission denied", "Connection refused"
+BY_SERVER = (
+    "Peer authentication failed", "pg_hba.conf rejects", "no pg_hba.conf entry", "password authentication failed",
+    "no password supplied", "login rejected", "no such user", "no authentication method",
+)  # fmt: skip
+ANOTHER_SERVER = "another server answered"
+
+
+@dataclass(frozen=True)
+class Login:
+    """One attempt, `over` the socket or TCP; `refusal` is None when it succeeded."""
+
+    server: str
+    over: str
+    role: str
+    refusal: str | None
+
+    @property
+    def refused_by(self) -> str:
+        """What kind of refusal it was."""
+        kinds = {BY_DIRECTORY: "refused by a directory", NO_LISTENER: "without a listener"}
+        return kinds.get(self.refusal or "", "refused by a server")
+
+
+def attempt_all(plan: Plan) -> list[Login]:
+    """Every role at both servers over socket and TCP, as the account of this process.
+
+    Raises ProbeError when a server does not answer on its socket, or answers something that is no refusal.
+    """
+    roles = dict.fromkeys([*plan.roles.model_dump().values(), plan.pooler.web_login, plan.pooler.monitor_login])
+    doors = [
+        ("PostgreSQL", "socket", plan.paths.run_postgres, plan.postgres.port),
+        ("PgBouncer", "socket", plan.paths.run_pooler, plan.pooler.port),
+        ("PostgreSQL", "TCP", LOOPBACK, plan.postgres.port),
+        ("PgBouncer", "TCP", LOOPBACK, plan.pooler.port),
+    ]
+    return [
+        Login(server, over, role, _refusal(plan, host, port, role))
+        for (server, over, host, port), role in itertools.product(doors, roles)
+    ]
+
+
+def _refusal(plan: Plan, host: str, port: int, role: str) -> str | None:
+    """Why `role` does not get in; None when it does."""
+    try:
+        connection = psycopg2.connect(host=host, port=port, user=role, dbname=plan.postgres.database)
+    except psycopg2.OperationalError as error:
+        text = str(error).strip()
+        kinds = (BY_DIRECTORY, *BY_SERVER, *([NO_LISTENER] if host == LOOPBACK else []))
+        known = next((kind for kind in kinds if kind in text), None)
+        if known is None:
+            raise ProbeError(f"login as {role} at {host}, port {port}: {text}") from error
+        return known
+    try:
+        # On TCP somebody else's server may answer.
+        return None if host != LOOPBACK or _sockets(connection) == plan.paths.run_postgres else ANOTHER_SERVER
+    finally:
+        connection.close()
+
+
+def _sockets(connection: psycopg2.extensions.connection) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW unix_socket_directories")
+        return str(cursor.fetchall()[0][0])
+
+
+def attempt_all_as_stranger(plan: Plan, past_directories: bool) -> list[Login]:
+    """The same as STRANGER, in a process of its own. Only root can.
+
+    With `past_directories` the kernel lets that process through all directories and sockets, so that the
+    servers themselves have to refuse it. Raises ProbeError when this process may not become STRANGER.
+    """
+    if os.geteuid() != 0:
+        raise ProbeError(f"only root can become {STRANGER}")
+    with ProcessPoolExecutor(1, get_context("fork"), _become_stranger, (past_directories,)) as child:
+        return child.submit(attempt_all, plan).result()
+
+
+def _become_stranger(past_directories: bool) -> None:
+    entry = pwd.getpwnam(STRANGER)
+    os.setgroups([])
+    os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+    os.setresuid(entry.pw_uid, entry.pw_uid, 0 if past_directories else entry.pw_uid)
+    if past_directories:
+        # Rights on files follow this id; the servers are told the effective one (SO_PEERCRED), which stays.
+        ctypes.CDLL(None).setfsuid(0)

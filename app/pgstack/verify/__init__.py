@@ -1,0 +1,72 @@
+"""Proof that the running stack is the one that was planned: each check asks the live servers."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+
+import django.db
+import psycopg2
+
+from pgstack import account
+from pgstack.errors import StackError
+from pgstack.plan import Plan
+from pgstack.probes import bounded
+from pgstack.verify import access, behaviour, settings
+from pgstack.verify.finding import Finding, Outcome
+from pgstack.verify.live import Live, Untried
+
+CHECKS: dict[str, Callable[[Live], Outcome]] = {
+    "plan is sound": settings.soundness,
+    "files are as rendered": settings.files,
+    "PostgreSQL runs the plan": settings.postgres_settings,
+    "roles have their settings": settings.role_settings,
+    "PgBouncer runs the plan": settings.pooler_settings,
+    "processes and threads": behaviour.daemons,
+    "servers read their files": settings.loaded,
+    "requests use PgBouncer": behaviour.through_pooler,
+    "clients share backends": behaviour.shared_backends,
+    "timeouts are in order": settings.timeouts,
+    "web role cannot DDL": access.web_role,
+    "direct alias can DDL": access.direct_role,
+    "only Apache listens on TCP": access.listeners,
+    "login rules are planned": access.login_rules,
+    "logins are planned": access.own_logins,
+}
+"""In an order that names causes before consequences."""
+
+STRANGERS = "strangers are refused"
+
+
+def verify(plan: Plan) -> list[Finding]:
+    """Every check. As root, tries the sockets as a stranger and then becomes the account that deploys, for good.
+
+    Never raises for a broken stack, and waits for no server longer than the probes' limits.
+    """
+    with bounded.waits():
+        strangers = _finding(STRANGERS, partial(access.strangers, plan))
+        account.assume(plan.accounts.deploy)
+        live = Live(plan)
+        return [*(_finding(name, partial(check, live)) for name, check in CHECKS.items()), strangers]
+
+
+def verify_as_stranger(plan: Plan) -> list[Finding]:
+    """That this account is refused everywhere. Raises StackError when the plan knows it."""
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    if name in plan.accounts.model_dump().values():
+        raise StackError(f"--stranger: the plan knows {name}. Run it as an account that it does not know.")
+    with bounded.waits():
+        return [_finding(STRANGERS, partial(access.stranger, plan))]
+
+
+def _finding(name: str, check: Callable[[], Outcome]) -> Finding:
+    try:
+        outcome = check()
+    except Untried as error:
+        outcome = Outcome(None, f"not tried: {error}")
+    except (StackError, OSError, psycopg2.Error, django.db.Error) as error:
+        outcome = Outcome(False, str(error).strip(), "See `make status`; start it again with `make down up`.")
+    return Finding(name, **asdict(outcome))

@@ -1,0 +1,160 @@
+"""Checks of who gets in, where, and what the roles may do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import psutil
+import psycopg2
+from django.db import connections, transaction
+
+from pgstack.plan import Plan
+from pgstack.probes import local, logins, postgres
+from pgstack.verify.finding import Outcome, judge
+from pgstack.verify.live import Live
+
+ENGINE_RESOLVER = "127.0.0.11"
+"""Docker's own name server, inside every container on a network"""
+
+RIGHTS = """
+    SELECT 'owns ' || pg_describe_object(classid, objid, objsubid) FROM pg_shdepend
+     WHERE refclassid = 'pg_authid'::regclass AND refobjid = %(role)s::regrole AND deptype = 'o'
+       AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    UNION ALL SELECT format('is member of %%s', roleid::regrole) FROM pg_auth_members WHERE member = %(role)s::regrole
+    UNION ALL SELECT format('may create in schema %%s', nspname) FROM pg_namespace
+               WHERE has_schema_privilege(%(role)s, oid, 'CREATE')
+    UNION ALL SELECT 'may create schemas' WHERE has_database_privilege(%(role)s, current_database(), 'CREATE')
+    UNION ALL SELECT 'has an attribute beyond LOGIN' FROM pg_roles WHERE oid = %(role)s::regrole
+                 AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)"""
+
+RENDER_AGAIN = "Render the login rules again: `make down up`."
+
+TRY_STRANGERS = {
+    "local": "As root: `make verify`.",
+    "compose": "`make verify TARGET=compose` does, in a second run.",
+    "host": "As root: `manage.py stack_verify`.",
+}
+
+PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
+
+
+def web_role(live: Live) -> Outcome:
+    """The role of the web owns nothing, has no right to create, and is refused when it tries."""
+    role = live.plan.roles.app
+    wrong = [f"{role} {row[0]}" for row in postgres.query(live.plan, RIGHTS, {"role": role})]
+    if not wrong and _creates_tables(live):
+        wrong = [f"{role} created a table"]
+    remedy = f"Take it back: REASSIGN OWNED BY {role}, REVOKE."
+    return judge(wrong, f"{role} owns nothing, CREATE TABLE is refused", remedy)
+
+
+def _creates_tables(live: Live) -> bool:
+    with live.clients(1) as (client,):
+        client.autocommit = False
+        try:
+            with client.cursor() as cursor:
+                cursor.execute(PROBE_TABLE)
+        except psycopg2.errors.InsufficientPrivilege:
+            return False
+        finally:
+            client.rollback()
+    return True
+
+
+def direct_role(live: Live) -> Outcome:
+    """Django's alias `direct` may create a table; it is rolled back."""
+    try:
+        with transaction.atomic("direct"), connections["direct"].cursor() as cursor:
+            cursor.execute(PROBE_TABLE)
+            transaction.set_rollback(True, "direct")
+    finally:
+        connections["direct"].close()
+    return Outcome(True, f"{live.plan.roles.owner} created a table, rolled back")
+
+
+def listeners(live: Live) -> Outcome:
+    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is told to listen."""
+    wrong = [f"a listener on TCP port {port}" for port in sorted(set(_listening(live.plan)) - {live.plan.site.port})]
+    asked = postgres.settings(live.plan, ["listen_addresses"])["listen_addresses"]
+    wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked else []
+    told = live.config["listen_addr"]
+    wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
+    remedy = "Empty listen_addresses and listen_addr: `make down up`."
+    return judge(wrong, f"TCP port {live.plan.site.port} only", remedy)
+
+
+def _listening(plan: Plan) -> list[int]:
+    """Ports with a listener: of this stack's processes locally, of the whole network namespace elsewhere."""
+    if plan.target != "local":
+        return _ports(psutil.net_connections("tcp"))
+    ports = []
+    for process in local.processes(plan):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            ports += _ports(process.net_connections("tcp"))
+    return ports
+
+
+def _ports(found: Iterable[Any]) -> list[int]:
+    listening = [one.laddr for one in found if one.status == psutil.CONN_LISTEN]
+    return [address.port for address in listening if address.ip != ENGINE_RESOLVER]
+
+
+def login_rules(live: Live) -> Outcome:
+    """PostgreSQL's files of rules have no error, nothing but peer authentication, and the planned accounts."""
+    rules = postgres.query(
+        live.plan, "SELECT line_number, type, coalesce(auth_method, ''), coalesce(error, '') FROM pg_hba_file_rules"
+    )
+    wrong = [f"pg_hba.conf:{line}: {error or f'{kind} {method}'}" for line, kind, method, error in rules
+             if error or kind != "local" or method not in ("peer", "reject")]  # fmt: skip
+    rows = postgres.query(live.plan, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings")
+    wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
+    found = {(account, role) for account, role, error in rows if not error}
+    planned = {(one.account, one.role) for one in live.plan.postgres.identities}
+    wrong += [f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(found - planned)]
+    wrong += [f"pg_ident.conf keeps {account} out as {role}" for account, role in sorted(planned - found)]
+    return judge(wrong, f"{len(rules)} rules, {len(planned)} accounts mapped, no TCP", RENDER_AGAIN)
+
+
+def own_logins(live: Live) -> Outcome:
+    """This account gets in as the planned roles and as no other; TCP lets nobody in."""
+    return _judge_logins(live.plan, _account(), logins.attempt_all(live.plan))
+
+
+def stranger(plan: Plan) -> Outcome:
+    """The account of this process, which the plan does not know, is refused."""
+    return _judge_logins(plan, _account(), logins.attempt_all(plan))
+
+
+def strangers(plan: Plan) -> Outcome:
+    """An account that the plan does not know is refused: as it is, and once the kernel lets it reach the
+    sockets. Must run as root, before root is given up."""
+    if os.geteuid() != 0:
+        return Outcome(None, "another account: only root can become one", TRY_STRANGERS[plan.target])
+    outside = logins.attempt_all_as_stranger(plan, past_directories=False)
+    inside = logins.attempt_all_as_stranger(plan, past_directories=True)
+    return _judge_logins(plan, logins.STRANGER, [*outside, *inside])
+
+
+def _account() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcome:
+    planned = {("PostgreSQL", one.role) for one in plan.postgres.identities if one.account == account}
+    planned |= {("PgBouncer", one.role) for one in plan.pooler.identities if one.account == account}
+    wrong = []
+    for one in tried:
+        where = f"as {one.role} at {one.server} over {one.over}"
+        expected = one.over == "socket" and (one.server, one.role) in planned
+        if one.refusal is None and not expected:
+            wrong.append(f"{account} gets in {where}")
+        elif one.refusal is not None and expected:
+            wrong.append(f"{account} is refused {where}: {one.refusal}")
+    kinds = Counter("in as planned" if one.refusal is None else one.refused_by for one in tried)
+    found = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return judge(list(dict.fromkeys(wrong)), found, RENDER_AGAIN)

@@ -1,0 +1,84 @@
+"""What the live servers answer: asked once where several checks need it, and not again where nobody answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import psycopg2
+
+from pgstack.errors import ProbeError
+from pgstack.plan import Plan
+from pgstack.probes import pooler, web
+
+
+class Silent(ProbeError):
+    """PgBouncer gave no answer."""
+
+
+class Untried(ProbeError):
+    """PgBouncer is not asked, because it gave no answer before."""
+
+
+class Live:
+    """The running stack of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._silent = False
+
+    def show(self, what: str) -> list[dict[str, Any]]:
+        """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then Untried."""
+        with self._remembered():
+            return pooler.show(what)
+
+    @contextlib.contextmanager
+    def clients(self, count: int) -> Iterator[list[Any]]:
+        """Connections through the pooler with the web's login, each statement its own transaction.
+
+        Raises Silent, also when a statement inside gets no answer, and Untried after that.
+        """
+        with self._remembered(), contextlib.ExitStack() as open_:
+            yield [open_.enter_context(contextlib.closing(self._connect())) for _ in range(count)]
+
+    def _connect(self) -> Any:
+        client = psycopg2.connect(
+            host=self.plan.paths.run_pooler, port=self.plan.pooler.port, user=self.plan.pooler.web_login,
+            dbname=self.plan.postgres.database, application_name="probe",
+        )  # fmt: skip
+        client.autocommit = True
+        return client
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[None]:
+        self._require_answers()
+        try:
+            yield
+        except (ProbeError, psycopg2.OperationalError) as error:
+            self._silent = True
+            text = str(error).strip()
+            raise Silent(text if isinstance(error, ProbeError) else f"PgBouncer: {text}") from error
+
+    def _require_answers(self) -> None:
+        if self._silent:
+            raise Untried("PgBouncer gave no answer before")
+
+    @cached_property
+    def config(self) -> dict[str, str]:
+        """SHOW CONFIG by name. Raises Silent or Untried."""
+        return {row["key"]: str(row["value"] or "") for row in self.show("CONFIG")}
+
+    @cached_property
+    def web(self) -> web.Survey:
+        """An answer of every request thread. They need the pooler: raises Untried when it was silent."""
+        self._require_answers()
+        return web.survey(self.plan)
+
+
+def ask(client: Any, statement: str) -> Any:
+    """The first value of one statement."""
+    with client.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]

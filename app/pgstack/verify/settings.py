@@ -1,0 +1,132 @@
+"""Checks that the servers run with what was planned and rendered."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from pathlib import Path
+
+from pgstack import invariants, render
+from pgstack.plan import Plan
+from pgstack.probes import postgres
+from pgstack.verify.finding import Outcome, judge
+from pgstack.verify.live import Live, ask
+
+AGAIN = "Render and start again: `make down up`."
+
+
+def soundness(live: Live) -> Outcome:
+    """The plan in force keeps every inequality."""
+    rules = invariants.check(live.plan)
+    broken = [rule for rule in rules if not rule.holds]
+    remedy = broken[0].remedy if broken else ""
+    return judge([rule.arithmetic for rule in broken], f"{len(rules)} inequalities hold", remedy)
+
+
+def files(live: Live) -> Outcome:
+    """The files on disk are the ones that the plan renders."""
+    wanted = render.files(live.plan)
+    edited = [str(file.path) for file in wanted if render.difference([file])]
+    return judge([f"{name}: edited" for name in edited], f"{len(wanted)} files are as rendered", AGAIN)
+
+
+def loaded(live: Live) -> Outcome:
+    """No file is younger than what read it. PgBouncer does not say when it read its files."""
+    conf = Path(live.plan.paths.conf)
+    load_time = postgres.query(live.plan, "SELECT extract(epoch FROM pg_conf_load_time())::float8")[0][0]
+    read = {f"postgres/{name}": load_time for name in ("pgstack.conf", "pg_hba.conf", "pg_ident.conf")}
+    if live.web.answers:
+        started = min(answer.started for answer in live.web.answers)
+        read |= {f"apache/{name}": started for name in render.TEMPLATES["apache"]}
+    late = [f"{name}: changed after it was read" for name, when in read.items() if (conf / name).stat().st_mtime > when]
+    return judge(late, f"{len(read)} files were read after their last change", AGAIN)
+
+
+def postgres_settings(live: Live) -> Outcome:
+    """pg_settings equals the plan, and nothing waits for a restart."""
+    planned = live.plan.postgres.settings
+    wrong = _differences(postgres.different(planned, postgres.settings(live.plan, list(planned))))
+    pending = postgres.query(live.plan, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name")
+    wrong += [f"{name}: waits for a restart" for (name,) in pending]
+    return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+
+
+def role_settings(live: Live) -> Outcome:
+    """What is set on the roles of the web and of deploys equals the plan."""
+    part, roles = live.plan.postgres, live.plan.roles
+    wrong = []
+    for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
+        rows = postgres.query(live.plan, "SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = %s", (role,))
+        pairs = (str(row[0]).split("=", 1) for row in rows)
+        found = {name.lower(): value for name, value in pairs}
+        wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, found))]
+    count = len(part.app_settings) + len(part.owner_settings)
+    return judge(wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`.")
+
+
+def pooler_settings(live: Live) -> Outcome:
+    """SHOW CONFIG equals the plan, and so does the line of the database, which may overrule it."""
+    planned = {**live.plan.pooler.settings, "listen_addr": ""}
+    found = {name: live.config.get(name, "missing") for name in planned}
+    wrong = _differences({
+        name: (value, found[name]) for name, value in planned.items() if not _same(value, found[name])
+    })  # fmt: skip
+    wrong += _differences(_database_line(live))
+    return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+
+
+def _database_line(live: Live) -> dict[str, tuple[str, str]]:
+    plan = live.plan
+    planned = {
+        "host": plan.paths.run_postgres, "port": str(plan.postgres.port), "database": plan.postgres.database,
+        "force_user": plan.roles.app, "paused": "0", "disabled": "0",
+    }  # fmt: skip
+    rows = {row["name"]: row for row in live.show("DATABASES")}
+    row = rows.get(plan.postgres.database, {})
+    planned["pool_mode"] = plan.pooler.settings["pool_mode"]
+    found = {name: str(row.get(name, "missing")) for name in planned}
+    if row.get("pool_mode", "") is None:  # not overruled
+        found["pool_mode"] = planned["pool_mode"]
+    return {f"database {name}": (planned[name], found[name]) for name in planned if planned[name] != found[name]}
+
+
+def timeouts(live: Live) -> Outcome:
+    """The timeouts that the servers run with are in order: whoever waits longer gives up later."""
+    rules = list(invariants.timeouts(_live_timeouts(live)))
+    broken = [f"{rule.name}: {rule.arithmetic}" for rule in rules if not rule.holds]
+    return judge(broken, rules[0].arithmetic + " s", AGAIN)
+
+
+def _live_timeouts(live: Live) -> invariants.Timeouts:
+    with live.clients(1) as (client,):
+        # In milliseconds, on a backend as the web gets it.
+        statement = ask(client, "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'")
+    return invariants.Timeouts(
+        statement=statement or math.inf,
+        query=float(live.config["query_timeout"]) or math.inf,
+        query_wait=float(live.config["query_wait_timeout"]) or math.inf,
+        **_apache_timeouts(live.plan),
+    )
+
+
+def _apache_timeouts(plan: Plan) -> dict[str, float]:
+    """From the files that Apache reads: its processes do not tell theirs."""
+    conf = Path(plan.paths.conf, "apache")
+    site, mpm = (conf / "site.conf").read_text(), (conf / "mpm.conf").read_text()
+    patterns = {name: (rf"\b{name}-timeout=(\d+)", site) for name in ("queue", "shutdown", "graceful", "request")}
+    patterns["apache"] = (r"(?m)^Timeout (\d+)", mpm)
+    found = {name: re.search(pattern, text) for name, (pattern, text) in patterns.items()}
+    return {name: float(match[1]) if match else math.inf for name, match in found.items()}
+
+
+def _differences(wrong: dict[str, tuple[str, str]]) -> list[str]:
+    return [f"{name}: planned {planned!r}, live {live!r}" for name, (planned, live) in wrong.items()]
+
+
+def _same(left: str, right: str) -> bool:
+    if left.startswith("0") and left.isdigit():  # a file mode; PgBouncer 1.18 shows it in decimal
+        return right in (left, str(int(left, 8)))
+    with contextlib.suppress(ValueError):
+        return float(left) == float(right)
+    return left == right
