@@ -14,19 +14,20 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.plan import Plan
+from pgstack.probes import postgres
 
 STRANGER = "nobody"
 """the account that every Debian has and nothing belongs to"""
 
 LOOPBACK = "127.0.0.1"
 
-# Refusals as the kernel, PostgreSQL and PgBouncer word them; anything else proves nothing.
+# Refusals at a socket as the kernel, PostgreSQL and PgBouncer word them; anything else proves nothing.
 BY_DIRECTORY, NO_LISTENER = "Permission denied", "Connection refused"
 BY_SERVER = (
     "Peer authentication failed", "pg_hba.conf rejects", "no pg_hba.conf entry", "password authentication failed",
     "no password supplied", "login rejected", "no such user", "no authentication method",
 )  # fmt: skip
-ANOTHER_SERVER = "another server answered"
+ANOTHER_SERVER = "another stack's server"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Login:
 def attempt_all(plan: Plan) -> list[Login]:
     """Every role at both servers over socket and TCP, as the account of this process.
 
-    Raises ProbeError when a server does not answer on its socket, or answers something that is no refusal.
+    Raises ProbeError when a server does not answer on its socket, or answers there what is no refusal.
     """
     roles = dict.fromkeys([*plan.roles.model_dump().values(), plan.pooler.web_login, plan.pooler.monitor_login])
     doors = [
@@ -66,24 +67,29 @@ def attempt_all(plan: Plan) -> list[Login]:
 def _refusal(plan: Plan, host: str, port: int, role: str) -> str | None:
     """Why `role` does not get in; None when it does."""
     try:
-        connection = psycopg2.connect(host=host, port=port, user=role, dbname=plan.postgres.database)
+        if host == plan.paths.run_postgres:
+            connection = postgres.connect(plan, role)
+        else:
+            connection = psycopg2.connect(host=host, port=port, user=role, dbname=plan.postgres.database)
     except psycopg2.OperationalError as error:
         text = str(error).strip()
-        kinds = (BY_DIRECTORY, *BY_SERVER, *([NO_LISTENER] if host == LOOPBACK else []))
-        known = next((kind for kind in kinds if kind in text), None)
+        if host == LOOPBACK:  # whatever else answers there, it lets nobody in
+            return NO_LISTENER if NO_LISTENER in text else "no login"
+        known = next((kind for kind in (BY_DIRECTORY, *BY_SERVER) if kind in text), None)
         if known is None:
             raise ProbeError(f"login as {role} at {host}, port {port}: {text}") from error
         return known
+    ours = plan.postgres.settings["cluster_name"]
     try:
         # On TCP somebody else's server may answer.
-        return None if host != LOOPBACK or _sockets(connection) == plan.paths.run_postgres else ANOTHER_SERVER
+        return ANOTHER_SERVER if host == LOOPBACK and _cluster(connection) != ours else None
     finally:
         connection.close()
 
 
-def _sockets(connection: psycopg2.extensions.connection) -> str:
+def _cluster(connection: psycopg2.extensions.connection) -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SHOW unix_socket_directories")
+        cursor.execute("SHOW cluster_name")
         return str(cursor.fetchall()[0][0])
 
 

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import psycopg2
 
-from pgstack.errors import ProbeError
 from pgstack.plan import Plan
+
+FULL = "connection slots"
+"""PostgreSQL's words when every connection is taken; those that were just closed end a moment later"""
+
+FULL_SECONDS = 2
+"""how long a full server is tried again"""
 
 CONNECT_TIMEOUT_SECONDS = 3
 
 
-def query(
-    plan: Plan, statement: str, parameters: Any = None, role: str | None = None
-) -> list[tuple[Any, ...]]:
-    """Rows of one statement as `role` (the monitor unless named). Raises ProbeError."""
-    connection = None
-    try:
-        connection = psycopg2.connect(
-            host=plan.paths.run_postgres, port=plan.postgres.port, user=role or plan.roles.monitor,
-            dbname=plan.postgres.database, connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
-        )  # fmt: skip
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return list(cursor.fetchall())
-    except psycopg2.Error as error:
-        raise ProbeError(f"PostgreSQL: {str(error).strip()}") from error
-    finally:
-        if connection is not None:
-            connection.rollback()
-            connection.close()
+def connect(plan: Plan, role: str) -> Any:
+    """A connection in autocommit. Raises psycopg2.OperationalError."""
+    deadline = time.monotonic() + FULL_SECONDS
+    while True:
+        try:
+            connection = psycopg2.connect(
+                host=plan.paths.run_postgres, port=plan.postgres.port, user=role, dbname=plan.postgres.database,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
+            )  # fmt: skip
+        except psycopg2.OperationalError as error:
+            if FULL not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            connection.autocommit = True
+            return connection
 
 
-def settings(plan: Plan, names: list[str]) -> dict[str, str]:
+def query(connection: Any, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """Rows of one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+def settings(connection: Any, names: list[str]) -> dict[str, str]:
     """Live values by name, in the unit pg_settings shows with current_setting()."""
     statement = "SELECT lower(name), current_setting(name) FROM pg_settings WHERE lower(name) = ANY(%s)"
-    return dict(query(plan, statement, (names,)))
+    return dict(query(connection, statement, (names,)))
 
 
 def different(planned: dict[str, str], live: dict[str, str]) -> dict[str, tuple[str, str]]:

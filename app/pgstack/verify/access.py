@@ -46,7 +46,7 @@ PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
 def web_role(live: Live) -> Outcome:
     """The role of the web owns nothing, has no right to create, and is refused when it tries."""
     role = live.plan.roles.app
-    wrong = [f"{role} {row[0]}" for row in postgres.query(live.plan, RIGHTS, {"role": role})]
+    wrong = [f"{role} {row[0]}" for row in postgres.query(live.monitor, RIGHTS, {"role": role})]
     if not wrong and _creates_tables(live):
         wrong = [f"{role} created a table"]
     remedy = f"Take it back: REASSIGN OWNED BY {role}, REVOKE."
@@ -80,7 +80,7 @@ def direct_role(live: Live) -> Outcome:
 def listeners(live: Live) -> Outcome:
     """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is told to listen."""
     wrong = [f"a listener on TCP port {port}" for port in sorted(set(_listening(live.plan)) - {live.plan.site.port})]
-    asked = postgres.settings(live.plan, ["listen_addresses"])["listen_addresses"]
+    asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
     wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked else []
     told = live.config["listen_addr"]
     wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
@@ -107,11 +107,11 @@ def _ports(found: Iterable[Any]) -> list[int]:
 def login_rules(live: Live) -> Outcome:
     """PostgreSQL's files of rules have no error, nothing but peer authentication, and the planned accounts."""
     rules = postgres.query(
-        live.plan, "SELECT line_number, type, coalesce(auth_method, ''), coalesce(error, '') FROM pg_hba_file_rules"
+        live.monitor, "SELECT line_number, type, coalesce(auth_method, ''), coalesce(error, '') FROM pg_hba_file_rules"
     )
     wrong = [f"pg_hba.conf:{line}: {error or f'{kind} {method}'}" for line, kind, method, error in rules
              if error or kind != "local" or method not in ("peer", "reject")]  # fmt: skip
-    rows = postgres.query(live.plan, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings")
+    rows = postgres.query(live.monitor, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings")
     wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
     found = {(account, role) for account, role, error in rows if not error}
     planned = {(one.account, one.role) for one in live.plan.postgres.identities}

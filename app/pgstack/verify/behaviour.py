@@ -57,32 +57,42 @@ def through_pooler(live: Live) -> Outcome:
 
     The count alone proves little: requests of others raise it as well.
     """
+    wrong, rise = _count_transactions(live)
+    if beside := _beside_pooler(live):
+        wrong.append(f"{len(beside)} threads use backends that are not PgBouncer's")
+    remedy = (
+        "The alias `default` bypasses the pooler; take it from pgstack.settings.databases()."
+        if beside
+        else "See Apache's log and `make status`."
+    )
+    return judge(wrong, f"{REQUESTS} requests, {rise} transactions, all on PgBouncer's backends", remedy)
+
+
+def _count_transactions(live: Live) -> tuple[list[str], int]:
+    """What is wrong, and by how much the count rose. Not tried where requests fail already."""
     if live.web.errors:
-        return Outcome(False, _failures(live.web.errors, live.plan.web.requests), "See Apache's log and `make status`.")
+        return [_failures(live.web.errors, live.plan.web.requests)], 0
     before = _transactions(live)
     failures = web.burst(live.plan, REQUESTS).errors
     rise = _transactions(live) - before
     wrong = [_failures(failures, REQUESTS)] if failures else []
     if rise < REQUESTS:
         wrong.append(f"{REQUESTS} requests, but {rise} transactions at PgBouncer")
-    if beside := _beside_pooler(live):
-        wrong.append(f"{len(beside)} threads use backends that are not PgBouncer's")
-    remedy = "The alias `default` bypasses the pooler; take it from pgstack.settings.databases()."
-    return judge(wrong, f"{REQUESTS} requests, {rise} transactions, all on PgBouncer's backends", remedy)
+    return wrong, rise
 
 
 def _beside_pooler(live: Live) -> set[int]:
     """Threads with a backend that PgBouncer does not have.
 
-    PgBouncer may close a connection between the answer and its list, so only what persists counts.
+    PgBouncer may have closed a connection between the answer and its list, so only what persists counts.
     """
-    beside: set[int] = set()
+    answers = live.web.answers
     for _ in range(LOOKS):
-        answers = web.survey(live.plan).answers
         pooled = {int(row["remote_pid"]) for row in live.show("SERVERS")}
         beside = {answer.thread for answer in answers if answer.backend not in pooled}
-        if not beside:
+        if not beside or live.web.errors:
             break
+        answers = web.survey(live.plan).answers
     return beside
 
 

@@ -11,15 +11,15 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.plan import Plan
-from pgstack.probes import pooler, web
+from pgstack.probes import pooler, postgres, web
 
 
 class Silent(ProbeError):
-    """PgBouncer gave no answer."""
+    """A server gave no answer."""
 
 
 class Untried(ProbeError):
-    """PgBouncer is not asked, because it gave no answer before."""
+    """A server is not asked, because it gave no answer before."""
 
 
 class Live:
@@ -27,11 +27,17 @@ class Live:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._silent = False
+        self._silent: set[str] = set()
+
+    @cached_property
+    def monitor(self) -> Any:
+        """One connection to PostgreSQL as the monitor: it has few to spare. Raises Silent or Untried."""
+        with self._remembered("PostgreSQL"):
+            return postgres.connect(self.plan, self.plan.roles.monitor)
 
     def show(self, what: str) -> list[dict[str, Any]]:
         """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then Untried."""
-        with self._remembered():
+        with self._remembered("PgBouncer"):
             return pooler.show(what)
 
     @contextlib.contextmanager
@@ -40,7 +46,7 @@ class Live:
 
         Raises Silent, also when a statement inside gets no answer, and Untried after that.
         """
-        with self._remembered(), contextlib.ExitStack() as open_:
+        with self._remembered("PgBouncer"), contextlib.ExitStack() as open_:
             yield [open_.enter_context(contextlib.closing(self._connect())) for _ in range(count)]
 
     def _connect(self) -> Any:
@@ -52,18 +58,17 @@ class Live:
         return client
 
     @contextlib.contextmanager
-    def _remembered(self) -> Iterator[None]:
-        self._require_answers()
+    def _remembered(self, server: str) -> Iterator[None]:
+        self._require_answers(server)
         try:
             yield
         except (ProbeError, psycopg2.OperationalError) as error:
-            self._silent = True
-            text = str(error).strip()
-            raise Silent(text if isinstance(error, ProbeError) else f"PgBouncer: {text}") from error
+            self._silent.add(server)
+            raise Silent(f"{server}: {str(error).strip()}") from error
 
-    def _require_answers(self) -> None:
-        if self._silent:
-            raise Untried("PgBouncer gave no answer before")
+    def _require_answers(self, server: str) -> None:
+        if server in self._silent:
+            raise Untried(f"{server} gave no answer before")
 
     @cached_property
     def config(self) -> dict[str, str]:
@@ -73,7 +78,7 @@ class Live:
     @cached_property
     def web(self) -> web.Survey:
         """An answer of every request thread. They need the pooler: raises Untried when it was silent."""
-        self._require_answers()
+        self._require_answers("PgBouncer")
         return web.survey(self.plan)
 
 

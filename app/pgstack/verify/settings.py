@@ -34,7 +34,7 @@ def files(live: Live) -> Outcome:
 def loaded(live: Live) -> Outcome:
     """No file is younger than what read it. PgBouncer does not say when it read its files."""
     conf = Path(live.plan.paths.conf)
-    load_time = postgres.query(live.plan, "SELECT extract(epoch FROM pg_conf_load_time())::float8")[0][0]
+    load_time = postgres.query(live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8")[0][0]
     read = {f"postgres/{name}": load_time for name in ("pgstack.conf", "pg_hba.conf", "pg_ident.conf")}
     if live.web.answers:
         started = min(answer.started for answer in live.web.answers)
@@ -46,8 +46,8 @@ def loaded(live: Live) -> Outcome:
 def postgres_settings(live: Live) -> Outcome:
     """pg_settings equals the plan, and nothing waits for a restart."""
     planned = live.plan.postgres.settings
-    wrong = _differences(postgres.different(planned, postgres.settings(live.plan, list(planned))))
-    pending = postgres.query(live.plan, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name")
+    wrong = _differences(postgres.different(planned, postgres.settings(live.monitor, list(planned))))
+    pending = postgres.query(live.monitor, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name")
     wrong += [f"{name}: waits for a restart" for (name,) in pending]
     return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
 
@@ -57,7 +57,7 @@ def role_settings(live: Live) -> Outcome:
     part, roles = live.plan.postgres, live.plan.roles
     wrong = []
     for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
-        rows = postgres.query(live.plan, "SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = %s", (role,))
+        rows = postgres.query(live.monitor, "SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = %s", (role,))
         pairs = (str(row[0]).split("=", 1) for row in rows)
         found = {name.lower(): value for name, value in pairs}
         wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, found))]
