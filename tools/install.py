@@ -16,25 +16,16 @@ import debian
 from debian import ToolError, say
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "app"))
+
+from pgstack import packages  # noqa: E402 - the path comes first
+
 VENV = ROOT / ".venv"
 PYTHON = "/usr/bin/python3"
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.d/zz-pgstack.conf")
-POSTGRESQL = {"12": "15", "13": "17"}
-PYTHON_MINOR = {"12": "11", "13": "13"}
-
-
-def packages(release: str) -> dict[str, str]:
-    """Path that a package brings, and the package."""
-    major = POSTGRESQL[release]
-    return {
-        f"/usr/lib/postgresql/{major}/bin/postgres": f"postgresql-{major}",
-        "/usr/sbin/pgbouncer": "pgbouncer",
-        "/usr/sbin/apache2": "apache2-bin",
-        "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
-        "/etc/mime.types": "media-types",
-        f"/usr/lib/python3.{PYTHON_MINOR[release]}/ensurepip": "python3-venv",
-    }
+OURS = "# pgstack, while it installs packages\n"
+"""In files that go away again: one that an end by force left behind is ours to remove."""
 
 
 @contextlib.contextmanager
@@ -42,10 +33,10 @@ def nothing_starts() -> Iterator[None]:
     """Installing packages starts no service and makes no cluster meanwhile."""
     made = []
     for path, text, mode in (
-        (POLICY, "#!/bin/sh\nexit 101\n", 0o755),
-        (CREATE_CLUSTER, "create_main_cluster = false\n", 0o644),
+        (POLICY, f"#!/bin/sh\n{OURS}exit 101\n", 0o755),
+        (CREATE_CLUSTER, f"{OURS}create_main_cluster = false\n", 0o644),
     ):
-        if not path.exists():
+        if not path.exists() or OURS in path.read_text():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(mode)
@@ -62,16 +53,16 @@ def install_packages() -> None:
     release = debian.version()
     if release is None:
         raise ToolError("this is not Debian 12 or 13; the local target runs their packages. Use TARGET=compose.")
-    missing = [package for path, package in packages(release).items() if not Path(path).exists()]
+    needed = {**packages.servers(int(release)), **packages.environment(int(release))}
+    missing = packages.missing(needed)
     if not missing:
         return
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     if os.geteuid() != 0:
-        raise ToolError(f"missing packages: {' '.join(missing)}. As root: {' '.join(command)}")
+        raise ToolError(packages.refusal(missing))
     say(f"packages  installing {' '.join(missing)}")
     with nothing_starts():
         debian.run(["apt-get", "update", "-q"])
-        debian.run(command, DEBIAN_FRONTEND="noninteractive")
+        debian.run(packages.install_command(missing), DEBIAN_FRONTEND="noninteractive")
 
 
 def make_venv(requirements: str) -> None:
@@ -97,17 +88,19 @@ def install_browser() -> None:
     if not (shutil.which("chromium") or os.geteuid()):
         say("browser   installing chromium")
         debian.run(["apt-get", "update", "-q"])
-        command = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
-        debian.run(command, DEBIAN_FRONTEND="noninteractive")
+        debian.run(packages.install_command(["chromium"]), DEBIAN_FRONTEND="noninteractive")
 
 
 def work() -> None:
     """`install.py run` for the stack, `install.py dev` for tests and lint as well."""
     what = sys.argv[1]
-    install_packages()
-    make_venv(f"{what}.txt")
-    if what == "dev":
-        install_browser()
+    try:
+        install_packages()
+        make_venv(f"{what}.txt")
+        if what == "dev":
+            install_browser()
+    except OSError as error:
+        raise ToolError(f"{error.filename}: {error.strerror}. Free the space or the rights and try again.") from error
 
 
 if __name__ == "__main__":

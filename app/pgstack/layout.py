@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from pgstack.config import StackConfig
+from pgstack.errors import InputError
+from pgstack.packages import RELEASES
 from pgstack.plan import Accounts, Identity, Paths, Roles, Versions
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -16,11 +19,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROOT_ACCOUNT = "pgstack"
 """The account that the local target drops to when root starts it."""
 
-# Debian's package archive: the versions of its stable releases 12 and 13.
-VERSIONS = {
-    12: Versions(postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11"),
-    13: Versions(postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13"),
-}
+VERSIONS = {debian: Versions(**asdict(release)) for debian, release in RELEASES.items()}
+"""What each Debian release brings."""
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -52,10 +52,18 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
     )  # fmt: skip
 
 
+def account_name(uid: int) -> str:
+    """Name of an account; identity goes by names. Raises InputError when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise InputError(f"user {uid}: has no name on this machine. Start the stack as a user that has one.") from None
+
+
 def accounts(config: StackConfig) -> Accounts:
     """One account runs the whole local target; elsewhere each part has its own."""
     if config.target == "local":
-        name = config.account or (ROOT_ACCOUNT if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
+        name = config.account or (ROOT_ACCOUNT if os.geteuid() == 0 else account_name(os.geteuid()))
         return Accounts(web=name, deploy=name, postgres=name, pooler=name, group=name)
     return Accounts(web="app", deploy="deploy", postgres="postgres", pooler="pooler", group="sockets")
 
