@@ -32,14 +32,16 @@ def debian(engine: ModuleType) -> ModuleType:
     return importlib.import_module("debian")
 
 
-def run_tool(tool: str, directory: Path, fake_docker: str | None = None) -> subprocess.CompletedProcess[str]:
+def run_tool(
+    tool: str, directory: Path, fake_docker: str | None = None, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """Run a tool in the system's Python; `fake_docker` is a shell script that answers as the Docker CLI."""
     if fake_docker is not None:
         (directory / "docker").write_text(f"#!/bin/sh\n{fake_docker}\n")
         (directory / "docker").chmod(0o755)
     path = f"{directory}:/usr/bin:/bin"
     return subprocess.run(
-        [PYTHON, str(TOOLS / tool)],
+        [PYTHON, str(TOOLS / tool), *arguments],
         env={"PATH": path, "DOCKER_HOST": "tcp://127.0.0.1:9"},
         capture_output=True,
         text=True,
@@ -80,6 +82,12 @@ def test_base_image_without_an_engine_sends_to_make_engine(tmp_path: Path) -> No
     done = run_tool("base_image.py", tmp_path, "exit 1")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "base-image: no Docker engine answers.\n  Run: make engine\n"
+
+
+def test_base_image_of_an_unknown_suite_is_refused(tmp_path: Path) -> None:
+    done = run_tool("base_image.py", tmp_path, COMPLETE, "bullseye")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "base-image: bullseye: not a suite.\n  Name one of bookworm, trixie, or none.\n"
 
 
 def test_compose_v1_counts_as_missing(engine: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
