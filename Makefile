@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan up down status verify verify-local verify-compose loadtest test lint engine base-image clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help plan up down status verify verify-local verify-compose loadtest test lint engine base-image packages clean bootstrap install install-dev up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,8 +70,11 @@ clean: ## stop the local stack and delete its directory, data included
 	@test ! -e .stack/conf/plan.json || $(MANAGE) stack_local down
 	@rm -rf .stack .venv
 
+packages: bootstrap ## install what the local target runs from Debian (root); no service is started
+	@/usr/bin/python3 tools/install.py packages
+
 bootstrap:
-	@test -x /usr/bin/python3 || { apt-get update -q && apt-get install -y --no-install-recommends python3; }
+	@tools/bootstrap.sh
 
 install: bootstrap
 	@/usr/bin/python3 tools/install.py run

@@ -58,7 +58,7 @@ def install_packages() -> None:
     if not missing:
         return
     if os.geteuid() != 0:
-        raise ToolError(packages.refusal(missing))
+        raise ToolError(f"{packages.refusal(missing)}\nOr, which starts no service of the distribution: make packages")
     say(f"packages  installing {' '.join(missing)}")
     with nothing_starts():
         debian.run(["apt-get", "update", "-q"])
@@ -92,10 +92,12 @@ def install_browser() -> None:
 
 
 def work() -> None:
-    """`install.py run` for the stack, `install.py dev` for tests and lint as well."""
+    """`install.py packages`; `run` for the virtual environment on top; `dev` for tests and lint as well."""
     what = sys.argv[1]
     try:
         install_packages()
+        if what == "packages":
+            return
         make_venv(f"{what}.txt")
         if what == "dev":
             install_browser()

@@ -88,8 +88,7 @@ def _require_packages(plan: Plan) -> None:
     missing = [package for path, package in needed.items() if not Path(path).exists()]
     if missing:
         raise TargetError(
-            f"missing packages: {', '.join(missing)}. As root: "
-            f"apt-get install --no-install-recommends {' '.join(missing)}"
+            f"missing packages: {', '.join(missing)}. As root, in this directory: make packages"
         )
 
 
