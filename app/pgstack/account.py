@@ -43,15 +43,21 @@ def prepare(name: str, directory: Path) -> None:
         command = ["useradd", "--system", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin", name]
         subprocess.run(command, check=True)
         entry = pwd.getpwnam(name)
-    closed = [path for path in (layout.PROJECT, *layout.PROJECT.parents, *directory.parents) if _closed(path)]
-    if closed:
-        raise TargetError(
-            f"{closed[-1]}: the account {name} may not enter it, and the stack does not run as root. "
-            f"Clone into a directory that everybody may enter, such as /srv, or start it as another user."
-        )
-    directory.mkdir(exist_ok=True)
+    existing = next(path for path in directory.parents if path.exists())
+    for goal in (layout.PROJECT / "app", existing):
+        for step in (*reversed(goal.parents), goal):
+            if not _enters(entry, step):
+                raise TargetError(
+                    f"{step}: the account {name} may not enter it, and the stack does not run as root. "
+                    f"Let it in with `chmod o+x {step}`, or use a directory that everybody may enter, such as /srv."
+                )
+    directory.mkdir(parents=True, exist_ok=True)
     os.chown(directory, entry.pw_uid, entry.pw_gid)
 
 
-def _closed(path: Path) -> bool:
-    return path.is_dir() and not path.stat().st_mode & 0o001
+def _enters(entry: pwd.struct_passwd, path: Path) -> bool:
+    """Asked as that account, so that groups and access control lists count."""
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    command = ["test", "-x", str(path)]
+    asked = subprocess.run(command, user=entry.pw_uid, group=entry.pw_gid, extra_groups=groups, check=False)
+    return asked.returncode == 0

@@ -112,7 +112,7 @@ class StackConfig(BaseModel):
     )
     account: str | None = Field(
         None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
-        description="account the local target runs as; unset: you, or pgstack for root",
+        description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",
         json_schema_extra={"unit": "account"},
     )  # fmt: skip
 

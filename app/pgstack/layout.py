@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 """The checkout, or the directory that holds `app/` in an image."""
 
 ROOT_ACCOUNT = "pgstack"
-"""The account that the local target drops to when root starts it."""
+"""The account that the local target drops to when root starts it in a checkout of root's own."""
 
 VERSIONS = {debian: Versions(**asdict(release)) for debian, release in RELEASES.items()}
 """What each Debian release brings."""
@@ -63,9 +63,20 @@ def account_name(uid: int) -> str:
 def accounts(config: StackConfig) -> Accounts:
     """One account runs the whole local target; elsewhere each part has its own."""
     if config.target == "local":
-        name = config.account or (ROOT_ACCOUNT if os.geteuid() == 0 else account_name(os.geteuid()))
+        name = config.account or _local_account()
         return Accounts(web=name, deploy=name, postgres=name, pooler=name, group=name)
     return Accounts(web="app", deploy="deploy", postgres="postgres", pooler="pooler", group="sockets")
+
+
+def _local_account() -> str:
+    """Whoever starts the stack; for root the checkout's owner, and ROOT_ACCOUNT where that is root or has no name."""
+    if os.geteuid():
+        return account_name(os.geteuid())
+    owner = PROJECT.stat().st_uid
+    try:
+        return account_name(owner) if owner else ROOT_ACCOUNT
+    except InputError:
+        return ROOT_ACCOUNT
 
 
 def peer_maps(versions: Versions) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -50,6 +51,16 @@ def test_up_refuses_bad_inputs_by_name(unused: LocalStack, inputs: dict[str, str
     assert done.returncode == 2
     assert all(name in done.stderr for name in inputs)
     assert "Traceback" not in done.stderr
+    assert list(unused.directory.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root starts the stack as another account")
+def test_up_names_the_directory_that_the_account_may_not_enter(unused: LocalStack) -> None:
+    unused.directory.chmod(0o700)
+    done = unused.manage("stack_local", "up", STACK_DIR=f"{unused.directory}/below/stack")
+    assert done.returncode == 2
+    assert f"{unused.directory}: the account pgstack may not enter it" in done.stderr
+    assert f"chmod o+x {unused.directory}`" in done.stderr
     assert list(unused.directory.iterdir()) == []
 
 
