@@ -1,0 +1,140 @@
+"""A newcomer on Debian 12 or 13 without anything: one command, and a page arrives."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bare_machine import CHECKOUT, BareMachine, bare_machine, bundle
+
+pytestmark = pytest.mark.bare
+
+HOME = "/srv/project"
+URL = "http://localhost:8000/"
+USER = "newcomer"
+OWN = f"/home/{USER}/project"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project, ready to be cloned."""
+    return bundle(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def machine(request: pytest.FixtureRequest, project: Path) -> Iterator[BareMachine]:
+    """A bare machine of each release, with the project cloned and an ordinary user."""
+    with bare_machine(request.param, project) as bare:
+        bare.clone(HOME)
+        assert bare.run(f"useradd --create-home {USER}").returncode == 0
+        yield bare
+        print(f"\n{bare.suite}: {bare.seconds}")
+
+
+@pytest.fixture(scope="module")
+def refused(machine: BareMachine) -> subprocess.CompletedProcess[str]:
+    """`make up` of an ordinary user while the machine is still bare."""
+    machine.clone(OWN, USER)
+    return machine.make("up", OWN, user=USER, what="refusal")
+
+
+@pytest.fixture(scope="module")
+def up(machine: BareMachine, refused: object) -> subprocess.CompletedProcess[str]:
+    """The first `make up`, by root."""
+    return machine.make("up", HOME, what="first make up")
+
+
+@pytest.fixture(scope="module")
+def own(machine: BareMachine, up: object) -> subprocess.CompletedProcess[str]:
+    """`make up` of the ordinary user, once the packages are there."""
+    return machine.make("up", OWN, user=USER, STACK_PORT="8001")
+
+
+@pytest.fixture
+def note(machine: BareMachine, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """The times so far, as a property of the test."""
+    yield
+    record_property("seconds", str(machine.seconds))
+
+
+def columns(text: str) -> list[str]:
+    """First word of each line."""
+    return [line.split()[0] for line in text.splitlines()]
+
+
+def shown_in_readme() -> str:
+    """What the README says that `make up` prints on a bare Debian 12 machine."""
+    blocks = re.findall(r"((?:^    \S.*\n)+)", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+    (shown,) = (block for block in blocks if "ready " in block)
+    return textwrap.dedent(shown).replace("…", HOME)
+
+
+def test_user_on_a_bare_machine_is_told_the_one_command(refused: subprocess.CompletedProcess[str]) -> None:
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[0] == (
+        "bootstrap: python3 is missing. As root, in this directory: make packages"
+    )
+
+
+@pytest.mark.usefixtures("note")
+def test_one_command_brings_the_page(machine: BareMachine, up: subprocess.CompletedProcess[str]) -> None:
+    assert (up.returncode, up.stderr) == (0, "")
+    assert up.stdout.splitlines()[-1] == f"ready     {URL}"
+    assert "<h1" in machine.page(URL)
+    assert machine.page(f"{URL}readyz")
+
+
+def test_readme_shows_what_make_up_prints(machine: BareMachine, up: subprocess.CompletedProcess[str]) -> None:
+    shown = shown_in_readme()
+    if machine.suite == "trixie":
+        shown = shown.replace("postgresql-15", "postgresql-17").replace("12 files", "13 files")
+    assert up.stdout == shown
+
+
+def test_installing_starts_no_service_of_the_distribution(
+    machine: BareMachine, up: subprocess.CompletedProcess[str]
+) -> None:
+    assert machine.run("ls /etc/postgresql/*/main").returncode == 2
+    assert machine.run("ls /usr/sbin/policy-rc.d").returncode == 2
+    accounts = set(machine.run("stat --format=%U /proc/[0-9]*").stdout.split())
+    assert accounts == {"root", "pgstack"}
+
+
+@pytest.mark.usefixtures("up", "note")
+def test_verify_and_status_are_green(machine: BareMachine) -> None:
+    verified = machine.make("verify", HOME)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    status = machine.make("status", HOME)
+    assert status.stdout.split() == ["apache", "RUNNING", "pgbouncer", "RUNNING", "postgres", "RUNNING"]
+
+
+@pytest.mark.usefixtures("up", "note")
+def test_second_start_installs_nothing(machine: BareMachine) -> None:
+    assert machine.make("down", HOME).returncode == 0
+    again = machine.make("up", HOME, what="second make up")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert columns(again.stdout) == ["rendered", "postgres", "database", "ready"]
+    assert "<h1" in machine.page(URL)
+
+
+@pytest.mark.usefixtures("note")
+def test_ordinary_user_has_a_stack_of_their_own(machine: BareMachine, own: subprocess.CompletedProcess[str]) -> None:
+    assert (own.returncode, own.stderr) == (0, "")
+    assert columns(own.stdout) == ["python", "rendered", "initdb", "postgres", "database", "ready"]
+    assert "<h1" in machine.page("http://localhost:8001/")
+    assert machine.make("verify", OWN, user=USER).returncode == 0
+    assert machine.run(f"stat -c %U {OWN}/.stack/data").stdout.strip() == USER
+
+
+@pytest.mark.usefixtures("own")
+def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: BareMachine) -> None:
+    assert machine.make("down", OWN, what="root in a user's checkout: down").returncode == 0
+    assert machine.run(f"rm -r {OWN}/.stack").returncode == 0
+    up = machine.make("up", OWN, what="root in a user's checkout: up", STACK_PORT="8001")
+    assert (up.returncode, up.stderr) == (0, "")
+    assert machine.run(f"stat -c %U {OWN}/.stack/data").stdout.strip() == USER
+    assert machine.make("down", OWN, user=USER).returncode == 0
