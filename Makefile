@@ -13,7 +13,9 @@ plan: install ## show the plan for this machine, with the arithmetic
 
 up: up-$(TARGET) ## start the stack (TARGET=local or compose; compose when an engine answers)
 
-up-local: install
+up-local: bootstrap
+	@/usr/bin/python3 tools/reach.py
+	@/usr/bin/python3 tools/install.py run
 	@$(MANAGE) stack_local up
 
 up-compose:

@@ -138,3 +138,27 @@ def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: Bar
     assert (up.returncode, up.stderr) == (0, "")
     assert machine.run(f"stat -c %U {OWN}/.stack/data").stdout.strip() == USER
     assert machine.make("down", OWN, user=USER).returncode == 0
+
+
+@pytest.mark.usefixtures("up", "note")
+def test_checkout_in_the_home_of_root_moves_to_where_the_stack_reaches_it(machine: BareMachine) -> None:
+    machine.clone("/root/closed")
+    moved = machine.make("up", "/root/closed", what="make up in /root", STACK_PORT="8003")
+    assert (moved.returncode, moved.stderr) == (0, "")
+    assert moved.stdout.splitlines()[0] == (
+        "checkout  moved to /srv/closed and linked from /root/closed: other accounts may not enter /root"
+    )
+    assert "<h1" in machine.page("http://localhost:8003/")
+    assert machine.run("readlink /root/closed").stdout == "/srv/closed\n"
+    assert machine.run("stat -c %a /root").stdout == "700\n"
+    assert machine.make("verify down", "/root/closed").returncode == 0
+
+
+@pytest.mark.usefixtures("up")
+def test_checkout_in_the_home_of_root_stays_when_its_name_is_taken(machine: BareMachine) -> None:
+    machine.run("mkdir /srv/taken")
+    machine.clone("/root/taken")
+    refused = machine.make("up", "/root/taken")
+    assert refused.returncode == 2
+    assert "/srv/taken is taken.\n  Run: mv /root/taken /srv/NAME && cd /srv/NAME && make up\n" in refused.stderr
+    assert machine.run("ls -d /root/taken/app /srv/taken/app").stdout == "/root/taken/app\n"
