@@ -4,22 +4,37 @@
 import os
 import sys
 
+PLAN_ANEW = {"stack_local", "stack_plan", "stack_render"}
+"""Commands that plan from the inputs: the project's settings, which read the plan on disk, could keep them from it."""
+
+AS_ROOT = (["stack_verify"], ["stack_local", "delete"])
+"""Commands that root runs as root: one gives it up after a check, the other deletes a directory in one of root's."""
+
 
 def main() -> None:
     """Run one management command; as root, as the account that owns the local stack."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.management import execute_from_command_line
+    try:
+        from django.conf import settings
+        from django.core.management import execute_from_command_line
 
-    from pgstack import account, layout, state
-    from pgstack.errors import StackError
+        from pgstack import account, layout, state
+        from pgstack.errors import StackError
+    except KeyboardInterrupt:
+        sys.exit(130)
 
     try:
-        if "STACK_PLAN" not in os.environ and sys.argv[1:2] != ["stack_verify"]:  # gives root up after a check
+        if "STACK_PLAN" not in os.environ and not any(sys.argv[1 : 1 + len(words)] == words for words in AS_ROOT):
             account.assume_owner(layout.stack_directory(state.inputs()))
+        if PLAN_ANEW.intersection(sys.argv[1:2]):
+            settings.configure(INSTALLED_APPS=["pgstack"])
         execute_from_command_line(sys.argv)
     except StackError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

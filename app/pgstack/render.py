@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import secrets as random
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +65,11 @@ def files(plan: Plan) -> list[File]:
     return result
 
 
+def fingerprint(wanted: list[File]) -> str:
+    """SHA-256 of paths, texts and modes: the same for the same configuration."""
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()
+
+
 def difference(wanted: list[File]) -> str:
     """Unified diff from the files on disk to `wanted`; empty when they agree in text and mode."""
     return "".join(_difference(file) for file in wanted)
@@ -70,9 +77,11 @@ def difference(wanted: list[File]) -> str:
 
 def _difference(file: File) -> str:
     try:
-        found, mode = file.path.read_text(), file.path.stat().st_mode & 0o777
+        found, mode = file.path.read_bytes().decode(errors="replace"), file.path.stat().st_mode & 0o777
     except FileNotFoundError:
         found, mode = "", file.mode
+    except OSError as error:
+        raise RenderError(f"{file.path}: {error.strerror}. Move it away: a rendered file belongs there.") from None
     name = str(file.path)
     if file.secret and found != file.text:
         return f"{name}: the content differs\n"
@@ -86,39 +95,44 @@ def write(wanted: list[File]) -> list[Path]:
     All files are written beside their places first and moved in only when every one is complete, so a
     full disk leaves the old set as it was. Raises RenderError naming file, reason and remedy.
     """
-    changed = [file for file in wanted if _difference(file)]
-    staged: list[tuple[Path, Path]] = []
     path = Path()
     try:
+        changed = [file for file in wanted if _difference(file)]
         for file in changed:
             path = file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            staged.append((_stage(file), path))
-        for source, path in staged:
-            source.replace(path)
+            _stage(file)
+        for file in changed:
+            path = file.path
+            _beside(path).replace(path)
     except OSError as error:
-        for source, _ in staged:
-            source.unlink(missing_ok=True)
         raise RenderError(
             f"{path}: {error.strerror}; the files that were there are unchanged. "
             "Free the space or the rights and try again."
         ) from error
+    finally:
+        _sweep(wanted)
     return [file.path for file in changed]
 
 
-def _stage(file: File) -> Path:
-    temporary = file.path.with_name(f".{file.path.name}.{os.getpid()}")
-    try:
-        # Nobody else reads it before it has its mode.
-        with open(temporary, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as handle:
-            handle.write(file.text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.chmod(file.mode)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _stage(file: File) -> None:
+    # Nobody else reads it before it has its mode.
+    with open(_beside(file.path), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as handle:
+        handle.write(file.text)
+        handle.flush()
+        os.fchmod(handle.fileno(), file.mode)
+        os.fsync(handle.fileno())
+
+
+def _sweep(wanted: list[File]) -> None:
+    """Remove what is left beside the files, by this run or by one that was killed."""
+    for file in wanted:
+        with suppress(OSError):
+            _beside(file.path).unlink()
 
 
 def ensure_secrets(plan: Plan) -> None:
@@ -128,7 +142,8 @@ def ensure_secrets(plan: Plan) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not key.exists():
-            key.parent.mkdir(parents=True, exist_ok=True)
             write([File(key, random.token_urlsafe(SECRET_KEY_BYTES) + "\n", 0o440)])
     except OSError as error:
-        raise RenderError(f"{directory}: {error.strerror}. Give this account the directory.") from error
+        raise RenderError(
+            f"{error.filename or directory}: {error.strerror}. Free the space or the rights and try again."
+        ) from error

@@ -11,13 +11,22 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from pgstack import config, hardware, layout, sizing
-from pgstack.errors import StackError
+from pgstack.errors import InputError, StackError
 from pgstack.plan import Plan
 
 
+@lru_cache(maxsize=1)
 def inputs() -> config.StackConfig:
-    """The inputs of `.env` in the checkout and of the environment, which wins."""
-    values: Mapping[str, str | None] = dotenv_values(layout.PROJECT / ".env")
+    """The inputs of `.env` in the checkout and of the environment, which wins; read once per process.
+
+    Raises InputError, also for a `.env` that cannot be read.
+    """
+    path = layout.PROJECT / ".env"
+    try:
+        values: Mapping[str, str | None] = dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{path}: {reason}. Make it readable, or set the inputs in the environment.") from None
     merged = {name: value or "" for name, value in values.items() if name.startswith(config.PREFIX)}
     return config.load({**merged, **os.environ})
 
@@ -37,16 +46,18 @@ def plan_file() -> Path:
 def rendered_plan() -> Plan | None:
     """The plan on disk, None when there is none.
 
-    Raises StackError when the file cannot be read as a plan.
+    Raises StackError when the file cannot be read as a plan, or when STACK_PLAN names none.
     """
     path = plan_file()
     try:
         return Plan.model_validate_json(path.read_bytes())
     except FileNotFoundError:
+        if "STACK_PLAN" in os.environ:
+            raise InputError(f"STACK_PLAN={path}: no such file. Render it first (`manage.py stack_render`).") from None
         return None
     except (OSError, ValidationError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no plan of this version"
-        raise StackError(f"{path}: {reason}. Remove the file and start the stack again.") from None
+        raise StackError(f"{path}: {reason}. `make up` writes it anew.") from None
 
 
 def started_plan() -> Plan:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from pgstack import account, render, state, tls
-from pgstack.errors import ProbeError, TargetError
+from pgstack import account, hardware, layout, packages, render, state, tls
+from pgstack.config import StackConfig
+from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
-from pgstack.probes import web
-from pgstack.targets import supervision
+from pgstack.targets import directory, listener, supervision
 
 Say = Callable[[str], None]
 READY_SECONDS = 2
@@ -24,45 +23,69 @@ READY_SECONDS = 2
 def up(say: Say) -> str:
     """Start everything that does not run yet and return the page's address.
 
+    What cannot work is refused before anything is made or stopped. A start that fails later stops the servers
+    that it started and can be repeated: it goes on with what is there.
+
     Raises StackError when a package is missing, the port is taken or a server does not start.
     """
     plan = state.fresh_plan()
     _require_packages(plan)
-    tls.provided(plan)  # before anything is changed; read again below with the rights of the account
-    root = Path(plan.paths.root)
-    account.prepare(plan.accounts.web, root)
-    account.assume(plan.accounts.web)
+    tls.provided(plan)  # read again below with the rights of the account
+    directory.require(plan)
+    root, name = Path(plan.paths.root), plan.accounts.web
+    listener.require(plan, supervision.process_ids(plan, "apache"))
+    account.enter(name, root)
     wanted = [*tls.files(plan), *render.files(plan)]
+    with directory.locked(root) as lock:
+        directory.make(plan)
+        render.ensure_secrets(plan)
+        changed = render.write(wanted)
+        say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
+        fingerprint = render.fingerprint(wanted)
+        _stop_what_is_stale(plan, bool(changed) or supervision.started_with(plan) != fingerprint, say)
+        _initialise(plan, say, lock)
+        _start(plan, fingerprint, say, lock)
+    return plan.site.url
+
+
+def _stop_what_is_stale(plan: Plan, changed: bool, say: Say) -> None:
     if supervision.states(plan) is None:
         if supervision.stop(plan):
             say("stopped   what ran on without a supervisor")
-    elif render.difference(wanted):
-        say("restart   the configuration changes")
+    elif changed:
+        say("restart   the configuration changed")
         supervision.stop(plan)
-    if (supervision.states(plan) or {}).get("apache") != "RUNNING":
-        _require_free_port(plan)
-    _directories(plan)
-    render.ensure_secrets(plan)
-    changed = render.write(wanted)
-    say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
-    _initialise(plan, say)
-    supervision.start_daemon(plan)
-    supervision.start(plan, "postgres")
-    supervision.wait(lambda: _psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log")
-    _require(_psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
-    say("postgres  answers on its socket, roles in place")
-    supervision.start(plan, "pgbouncer")
-    for arguments in (["migrate", "--no-input", "-v0"], ["seed"], ["collectstatic", "--no-input", "-v0"]):
-        _manage(plan, *arguments)
-    say("database  migrated and seeded")
-    supervision.start(plan, "apache")
-    supervision.wait(lambda: _ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
-    return plan.site.url
+
+
+def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
+    ran = supervision.states(plan) is not None
+    try:
+        supervision.start_daemon(plan, fingerprint)
+        supervision.start(plan, "postgres")
+        supervision.wait(
+            lambda: _psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log"
+        )
+        _require(_psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
+        say("postgres  answers on its socket, roles in place")
+        supervision.start(plan, "pgbouncer")
+        _manage(plan, lock, "migrate", "--no-input", "-v0")
+        _manage(plan, lock, "seed")
+        _collect_static(plan, lock)
+        say("database  migrated and seeded")
+        supervision.start(plan, "apache")
+        supervision.wait(lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
+    except BaseException:
+        if not ran:
+            with suppress(StackError):
+                supervision.stop(plan)
+        raise
 
 
 def down() -> bool:
     """Stop everything; False when nothing ran."""
-    return supervision.stop(_rendered())
+    plan = _rendered()
+    with directory.locked(Path(plan.paths.root)):
+        return supervision.stop(plan)
 
 
 def status() -> tuple[str, dict[str, str]]:
@@ -71,64 +94,80 @@ def status() -> tuple[str, dict[str, str]]:
     return plan.site.url, supervision.states(plan) or supervision.unsupervised(plan)
 
 
+def delete(say: Say) -> None:
+    """Stop the stack and delete its directory, data included.
+
+    Raises TargetError, and deletes nothing, for a directory that holds no plan of its own.
+    """
+    root = layout.stack_directory(state.inputs())
+    if not os.path.lexists(root) or (root.is_dir() and not any(root.iterdir())):
+        say(f"nothing to delete in {root}")
+        return
+    if not directory.is_stack(root):
+        raise TargetError(
+            f"STACK_DIR={root}: no stack's directory, for conf/plan.json in it is missing or another's. "
+            "Nothing was deleted."
+        )
+    plan = state.rendered_plan()
+    with directory.locked(root):
+        if plan and supervision.stop(plan):
+            say("stopped")
+        kept = directory.delete(root)
+    say(f"deleted   {root}, data included" + (f"; kept in it: {', '.join(kept)}" if kept else ""))
+
+
 def _rendered() -> Plan:
     plan = state.started_plan()
+    _require_target(plan)
     account.assume_owner(Path(plan.paths.root))
     return plan
 
 
+def _require_target(plan: Plan) -> None:
+    if plan.target != "local":
+        raise InputError(f"STACK_TARGET={plan.target}: this command runs the target local only. Unset it.")
+
+
 def _require_packages(plan: Plan) -> None:
-    needed = {
-        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres": f"postgresql-{plan.versions.postgresql}",
-        "/usr/sbin/pgbouncer": "pgbouncer", "/usr/sbin/apache2": "apache2-bin",
-        "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3", "/etc/mime.types": "media-types",
-    }  # fmt: skip
-    if plan.site.tls == "self-signed":
-        needed["/usr/bin/openssl"] = "openssl"
-    missing = [package for path, package in needed.items() if not Path(path).exists()]
-    if missing:
-        raise TargetError(
-            f"missing packages: {', '.join(missing)}. As root, in this directory: make packages"
-        )
+    _require_target(plan)
+    here = hardware.detect(StackConfig()).debian
+    if here not in (None, plan.debian):
+        raise InputError(f"STACK_DEBIAN={plan.debian}: the target local runs this machine's Debian {here}. Unset it.")
+    openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls == "self-signed" else {}
+    if missing := packages.missing({**packages.servers(plan.debian), **openssl}):
+        raise TargetError(packages.refusal(missing))
 
 
-def _require_free_port(plan: Plan) -> None:
-    address = "" if plan.site.address == "*" else plan.site.address.strip("[]")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, plan.site.port))
-        except OSError as error:
-            raise TargetError(
-                f"STACK_PORT={plan.site.port}: {error.strerror} ({plan.site.address}). "
-                "Choose another, such as STACK_PORT=8001."
-            ) from None
-
-
-def _directories(plan: Plan) -> None:
-    paths = plan.paths
-    for directory in (paths.conf, paths.log, paths.static):
-        Path(directory).mkdir(parents=True, exist_ok=True)
-    for directory in (paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls):
-        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _initialise(plan: Plan, say: Say) -> None:
+def _initialise(plan: Plan, say: Say, lock: int) -> None:
     """initdb into a neighbour that is renamed when complete, so that data is whole or not there."""
     data = Path(plan.paths.data)
-    if data.exists():
-        return
     scratch = data.with_name("data.new")
     shutil.rmtree(scratch, ignore_errors=True)
+    if data.exists():
+        return
     binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/initdb"
-    done = subprocess.run(
-        [binary, "-D", str(scratch), "-U", plan.roles.admin, "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    _require(done, "initdb")
-    scratch.rename(data)
+    try:
+        done = subprocess.run(
+            [binary, "-D", str(scratch), "-U", plan.roles.admin, "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8"],
+            capture_output=True, text=True, check=False, pass_fds=[lock],
+        )  # fmt: skip
+        _require(done, "initdb")
+        scratch.rename(data)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     say("initdb    data checksums on")
+
+
+def _collect_static(plan: Plan, lock: int) -> None:
+    """Static files; those of a run that did not end are made anew, for the last may be cut off."""
+    unfinished = Path(plan.paths.root, "static.unfinished")
+    anew = ["--clear"] if unfinished.exists() else []
+    try:
+        unfinished.touch()
+        _manage(plan, lock, "collectstatic", "--no-input", "-v0", *anew)
+        unfinished.unlink()
+    except OSError as error:
+        raise TargetError(f"{unfinished}: {error.strerror}. Put it right and run `make up` again.") from None
 
 
 def _psql(plan: Plan, command: str | None = None, file: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -140,22 +179,25 @@ def _psql(plan: Plan, command: str | None = None, file: str | None = None) -> su
     )  # fmt: skip
 
 
-def _manage(plan: Plan, *arguments: str) -> None:
+def _manage(plan: Plan, lock: int, *arguments: str) -> None:
     environment = {**os.environ, "STACK_PLAN": f"{plan.paths.conf}/plan.json"}
     command = [sys.executable, f"{plan.paths.app}/manage.py", *arguments]
     _require(
-        subprocess.run(command, capture_output=True, text=True, check=False, env=environment),
+        subprocess.run(command, capture_output=True, text=True, check=False, env=environment, pass_fds=[lock]),
         f"manage.py {arguments[0]}",
     )
 
 
 def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
     if done.returncode:
-        raise TargetError(f"{what}: {done.stderr.strip()[-800:] or done.stdout.strip()[-800:]}")
+        reason = _reason(done.stderr.strip() or done.stdout.strip())
+        raise TargetError(f"{what}: {reason}. Put it right and run `make up` again: it goes on from here.")
 
 
-def _ready(plan: Plan) -> bool:
-    with contextlib.suppress(ProbeError):
-        web.ask(plan, "readyz", READY_SECONDS)
-        return True
-    return False
+def _reason(output: str) -> str:
+    """The error itself: what follows a traceback's last frame, at most 800 characters."""
+    lines = output.splitlines()
+    if any(line.startswith("Traceback ") for line in lines):
+        last = max(number for number, line in enumerate(lines) if line.startswith("  "))
+        lines = lines[last + 1 :]
+    return "\n".join(lines)[-800:].strip().rstrip(".")

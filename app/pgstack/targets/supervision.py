@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import io
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from pgstack import render
 from pgstack.errors import TargetError
 from pgstack.plan import Plan
 from pgstack.targets import leftovers
@@ -38,14 +40,14 @@ def commands(plan: Plan) -> dict[str, tuple[str, str]]:
     }
 
 
-def write_configuration(plan: Plan) -> Path:
-    """supervisord.conf from the plan."""
+def configuration(plan: Plan, fingerprint: str) -> render.File:
+    """supervisord.conf from the plan; `fingerprint` is what supervisord answers to `started_with`."""
     root, run = plan.paths.root, f"{plan.paths.root}/run"
     parser = configparser.RawConfigParser()
     parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
     parser["supervisord"] = {
         "logfile": f"{plan.paths.log}/supervisord.log", "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(plan.pooler.file_descriptors + 64), "directory": root,
+        "minfds": str(plan.pooler.file_descriptors + 64), "directory": root, "identifier": fingerprint,
     }  # fmt: skip
     parser["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
@@ -61,10 +63,9 @@ def write_configuration(plan: Plan) -> Path:
             "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": "10MB",
             "environment": f'{leftovers.MARK}="{_plan_file(plan)}",PYTHONDONTWRITEBYTECODE="1"',
         }  # fmt: skip
-    path = Path(root, "supervisord.conf")
-    with path.open("w") as handle:
-        parser.write(handle)
-    return path
+    text = io.StringIO()
+    parser.write(text)
+    return render.File(Path(root, "supervisord.conf"), text.getvalue())
 
 
 def _plan_file(plan: Plan) -> str:
@@ -92,13 +93,32 @@ def states(plan: Plan) -> dict[str, str] | None:
         return None
 
 
-def start_daemon(plan: Plan) -> None:
+def started_with(plan: Plan) -> str | None:
+    """Fingerprint of the files that the running servers were started with; None when supervisord does not run."""
+    try:
+        return str(_call(plan).getIdentification())
+    except (OSError, xmlrpc.client.Error):
+        return None
+
+
+def process_ids(plan: Plan, name: str) -> list[int]:
+    """Process ids of one server: the supervised one, else those that run on without a supervisord."""
+    try:
+        return [int(_call(plan).getProcessInfo(name)["pid"])]
+    except (OSError, xmlrpc.client.Error):
+        program = commands(plan)[name][0].split()[0]
+        return [process.pid for process in leftovers.find(program, _plan_file(plan))]
+
+
+def start_daemon(plan: Plan, fingerprint: str) -> None:
     """supervisord itself, unless it runs."""
     if states(plan) is not None:
         return
-    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(write_configuration(plan))]
+    wanted = configuration(plan, fingerprint)
+    render.write([wanted])
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(wanted.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=plan.paths.root)
-    if done.returncode:
+    if done.returncode and states(plan) is None:
         raise TargetError(f"supervisord: {done.stderr.strip() or done.stdout.strip()}")
     wait(lambda: states(plan) is not None, "supervisord", f"{plan.paths.log}/supervisord.log")
 

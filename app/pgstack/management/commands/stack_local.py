@@ -1,4 +1,4 @@
-"""`manage.py stack_local up|down|status`: the embedded target."""
+"""`manage.py stack_local up|down|status|delete`: the embedded target."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pgstack.targets import local
 
 
 class Command(StackCommand):
-    help = "Start, stop or show the stack on this host, under one directory."
+    help = "Start, stop, show or delete the stack on this host, under one directory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["up", "down", "status"])
+        parser.add_argument("action", choices=["up", "down", "status", "delete"])
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "up":
             self.stdout.write(f"ready     {local.up(self.stdout.write)}")
         elif action == "down":
             self.stdout.write("stopped" if local.down() else "nothing was running")
+        elif action == "delete":
+            local.delete(self.stdout.write)
         else:
             address, states = local.status()
             for name, state in states.items():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
-from pgstack import render, state, tls
+from pgstack import account, render, state, tls
 from pgstack.commands import CHECK_FAILED, StackCommand
+from pgstack.targets import directory
 
 
 class Command(StackCommand):
@@ -23,6 +25,9 @@ class Command(StackCommand):
             difference = render.difference(wanted)
             self.stdout.write(difference, ending="")
             sys.exit(CHECK_FAILED if difference else 0)
+        if plan.target == "local":
+            directory.require(plan)
+            account.enter(plan.accounts.web, Path(plan.paths.root))
         render.ensure_secrets(plan)
         changed = render.write(wanted)
         self.stdout.write(f"{len(changed)} of {len(wanted)} files changed in {plan.paths.conf}")

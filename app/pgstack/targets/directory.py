@@ -1,0 +1,137 @@
+"""The local target's directory: whether it may hold the stack, one start at a time, its end."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pgstack.errors import TargetError
+from pgstack.plan import Plan
+
+NAMES = (
+    "data", "data.new", "log", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
+    ".supervisord.conf.new", "conf",
+)  # fmt: skip
+"""What a stack keeps in its directory; `conf`, which tells that it is one, is deleted last."""
+
+WAIT_SECONDS = 60
+"""for another command that works on the same directory: a start on a slow machine"""
+
+
+def require(plan: Plan) -> None:
+    """The directory is absent, empty or a stack's, and its database is one the plan can run.
+
+    Raises TargetError with the remedy; changes nothing.
+    """
+    root = Path(plan.paths.root)
+    for path in (plan.paths.root, plan.paths.app, plan.paths.venv):
+        if re.fullmatch(r"[A-Za-z0-9_./+@~-]+", path) is None:
+            raise TargetError(
+                f"{path}: the servers' files cannot name it. Use letters, digits and _ . + @ ~ - for STACK_DIR and the "
+                "checkout."
+            )
+    try:
+        foreign = sorted({entry.name for entry in root.iterdir()} - set(NAMES))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TargetError(f"STACK_DIR={root}: {error.strerror}. Set STACK_DIR to another directory.") from None
+    if foreign and not _marker(root).is_file():
+        raise TargetError(
+            f"STACK_DIR={root}: it holds {foreign[0]}, which is no part of a stack. "
+            "Set STACK_DIR to an empty directory or to one that does not exist yet."
+        )
+    _require_database(plan)
+
+
+def _require_database(plan: Plan) -> None:
+    data, wanted = Path(plan.paths.data), plan.versions.postgresql
+    try:
+        found = (data / "PG_VERSION").read_text().strip() if os.path.lexists(data) else str(wanted)
+    except FileNotFoundError:
+        raise TargetError(f"{data}: holds no database. Move it away; `make up` makes a new one.") from None
+    except OSError as error:
+        raise TargetError(f"{data}: {error.strerror}. It must be a directory of the stack's account.") from None
+    if found != str(wanted):
+        raise TargetError(
+            f"{data}: a database of PostgreSQL {found}, and the plan runs {wanted}. "
+            f"Convert it with pg_upgrade, or set STACK_DIR to another directory; nothing in it was touched."
+        )
+
+
+def make(plan: Plan) -> None:
+    """Every directory below; raises TargetError naming the one that could not be made."""
+    paths = plan.paths
+    modes = dict.fromkeys((paths.conf, paths.log, paths.static), 0o755)
+    modes |= dict.fromkeys((paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls), 0o700)
+    for path, mode in modes.items():
+        try:
+            Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+        except OSError as error:
+            raise TargetError(f"{path}: {error.strerror}. Free the space, or move away what is there.") from None
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[int]:
+    """Hold the directory for one command; yields the lock as a descriptor that children may inherit.
+
+    The kernel lets go of it when the last holder ends, so a start that was killed leaves no lock behind, and
+    a child that outlives it keeps the next start waiting. Raises TargetError after WAIT_SECONDS.
+    """
+    try:
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise TargetError(f"STACK_DIR={root}: {error.strerror}.") from None
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not _lock(handle):
+            if time.monotonic() > deadline:
+                raise TargetError(f"{root}: another command has worked on it for {WAIT_SECONDS} s. Let it end first.")
+            time.sleep(0.05)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_stack(root: Path) -> bool:
+    """Whether the plan in it says that it is the directory of a stack."""
+    try:
+        return bool(json.loads(_marker(root).read_bytes())["paths"]["root"] == str(root))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def delete(root: Path) -> list[str]:
+    """Delete what is the stack's in `root`, and `root` when nothing else is in it; returns what was kept."""
+    try:
+        for name in NAMES:
+            path = root / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        kept = sorted(entry.name for entry in root.iterdir())
+        if not kept:
+            root.rmdir()
+    except OSError as error:
+        raise TargetError(f"{error.filename}: {error.strerror}. Delete {root} by hand.") from None
+    return kept
+
+
+def _marker(root: Path) -> Path:
+    return root / "conf/plan.json"
