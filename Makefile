@@ -18,8 +18,13 @@ up-local: bootstrap
 	@/usr/bin/python3 tools/install.py run
 	@$(MANAGE) stack_local up
 
+# compose.yaml passes the inputs that it names. A misspelt one would go unnoticed, so all are checked.
+INPUTS = $(addprefix --env ,$(filter-out STACK_TARGET STACK_PLAN,$(filter STACK_%,$(.VARIABLES))))
+
 up-compose:
-	@docker compose up --build --wait || { docker compose logs --no-log-prefix --tail=3 configure >&2; exit 1; }
+	@docker compose build
+	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
+	@docker compose up --wait || { docker compose logs --no-log-prefix --tail=3 configure >&2; exit 1; }
 	@docker compose logs --no-log-prefix --tail=1 configure
 
 down: down-$(TARGET) ## stop it; the data stays
@@ -69,8 +74,8 @@ base-image: bootstrap ## make debian:trixie-slim without an image registry
 	@/usr/bin/python3 tools/base_image.py
 
 clean: ## stop the local stack and delete its directory, data included
-	@test ! -e .stack/conf/plan.json || $(MANAGE) stack_local down
-	@rm -rf .stack .venv
+	@test ! -x .venv/bin/python || $(MANAGE) stack_local delete
+	@rm -rf .venv
 
 packages: bootstrap ## install what the local target runs from Debian (root); no service is started
 	@/usr/bin/python3 tools/install.py packages
