@@ -1,3 +1,3 @@
 """Plugins with the fixtures that need real servers."""
 
-pytest_plugins = ["fixtures.local_stack"]
+pytest_plugins = ["fixtures.local_stack", "fixtures.machine"]

@@ -35,8 +35,8 @@ def up(say: Say) -> str:
     root, name = Path(plan.paths.root), plan.accounts.web
     listener.require(plan, supervision.process_ids(plan, "apache"))
     account.enter(name, root)
-    wanted = [*tls.files(plan), *render.files(plan)]
     with directory.locked(root) as lock:
+        wanted = [*tls.files(plan), *render.files(plan)]
         directory.make(plan)
         render.ensure_secrets(plan)
         changed = render.write(wanted)
