@@ -108,9 +108,9 @@ def test_up_repairs_what_a_cut_off_start_may_leave(unused: LocalStack) -> None:
     root = unused.directory
     assert unused.manage("stack_local", "up").returncode == 0
     assert unused.manage("stack_local", "down").returncode == 0
-    sheet = next(root.glob("static/demo/site.*.css"))
-    whole = sheet.read_bytes()
-    for path in (sheet, root / "static/demo/site.css"):
+    picture = next(root.glob("static/demo/favicon.*.svg"))
+    whole = picture.read_bytes()
+    for path in (picture, root / "static/demo/favicon.svg"):
         path.write_bytes(path.read_bytes()[:100])
     (root / "static.unfinished").touch()
     (root / "conf/plan.json").write_text('{"target": "lo')
@@ -123,6 +123,6 @@ def test_up_repairs_what_a_cut_off_start_may_leave(unused: LocalStack) -> None:
         os.chown(path, root.stat().st_uid, root.stat().st_gid)
     done = unused.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr + unused.logs()
-    assert sheet.read_bytes() == whole
+    assert picture.read_bytes() == whole
     assert leftovers(unused) == []
     assert unused.manage("stack_verify").returncode == 0
