@@ -217,20 +217,17 @@ def test_verify_sees_a_bypassed_pooler_beside_traffic_that_uses_it(stack: LocalS
 
 @contextmanager
 def pooled_traffic(stack: LocalStack) -> Iterator[None]:
-    """A client of the pooler that is no request: a loop of transactions in psql."""
-    client = subprocess.Popen(
-        ["psql", "-Xq", "-h", f"{stack.directory}/run/pooler", "-p", "6432", "-U", login(stack), "-d", "app"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", user=stack.directory.owner(),
-    )  # fmt: skip
-    assert client.stdin
-    try:
-        client.stdin.write(b"SELECT 1 \\watch 0.001\n")
-        client.stdin.flush()
-        yield
-    finally:
-        client.terminate()
-        client.wait()
-        client.stdin.close()
+    """A client of the pooler that is no request: one transaction after the other, without a pause."""
+    command = ["psql", "-Xq", "-h", f"{stack.directory}/run/pooler", "-p", "6432", "-U", login(stack), "-d", "app"]
+    owner = stack.directory.owner()
+    with subprocess.Popen(["yes", "SELECT 1;"], stdout=subprocess.PIPE) as statements:
+        client = subprocess.Popen(command, stdin=statements.stdout, stdout=subprocess.DEVNULL, cwd="/", user=owner)
+        try:
+            yield
+        finally:
+            client.terminate()
+            client.wait()
+            statements.terminate()
 
 
 def login(stack: LocalStack) -> str:
