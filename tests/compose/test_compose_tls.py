@@ -65,7 +65,8 @@ def test_verify_is_green_over_tls_in_containers(self_signed: ComposeStack) -> No
 
 def test_configure_tells_the_address(self_signed: ComposeStack) -> None:
     told = self_signed.compose("logs", "--no-log-prefix", "--tail=1", "configure").stdout
-    assert told == f"page      https://localhost:{self_signed.port}/\n"
+    # Compose clears the terminal's line first.
+    assert told.removeprefix("\x1b[2K") == f"page      https://localhost:{self_signed.port}/\n"
 
 
 def test_key_is_readable_by_apache_and_out_of_sight_elsewhere(self_signed: ComposeStack) -> None:
