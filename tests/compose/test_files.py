@@ -84,9 +84,10 @@ def test_health_checks_and_mounts_name_what_the_planner_names(compose: dict[str,
     assert f"--dbname={plan.postgres.database}" in services["postgres"]["healthcheck"]["test"]
     asked = {f"--host={paths.run_pooler}", f"--port={plan.pooler.port}", f"--dbname={plan.postgres.database}"}
     assert asked <= set(services["pgbouncer"]["healthcheck"]["test"])
-    mounts = {entry.split(":")[1] for service in services.values() for entry in service.get("volumes", [])}
+    volumes = [entry for service in services.values() for entry in service.get("volumes", []) if isinstance(entry, str)]
+    mounts = {entry.split(":")[1] for entry in volumes}
     cluster = str(PurePosixPath(paths.data).parents[1])
-    assert mounts == {paths.conf, paths.secrets, paths.run_postgres, paths.run_pooler, cluster}
+    assert mounts == {paths.conf, paths.secrets, paths.tls, paths.run_postgres, paths.run_pooler, cluster}
     assert any(entry.startswith(f"{paths.run_apache}:") for entry in services["web"]["tmpfs"])
 
 
