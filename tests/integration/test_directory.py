@@ -30,10 +30,6 @@ def _file(directory: Path) -> None:
     directory.write_text("not a directory")
 
 
-def _missing_parent(directory: Path) -> None:
-    directory.rmdir()
-
-
 def _foreign(directory: Path) -> None:
     (directory / "thesis.txt").write_text("ten years")
 
@@ -81,11 +77,18 @@ def test_up_refuses_a_directory_that_it_cannot_use(
     assert unused.servers() == {}
 
 
-def test_up_refuses_a_path_without_a_parent(unused: LocalStack) -> None:
-    missing = unused.directory / "no/stack"
-    message = refusal(unused.manage("stack_local", "up", STACK_DIR=str(missing)))
-    assert message == f"STACK_DIR={missing}: No such file or directory. Set STACK_DIR to a directory you can write."
-    assert unused.entries() == []
+def test_a_parent_that_is_missing_is_made(unused: LocalStack) -> None:
+    nested = unused.directory / "no/stack"
+    assert unused.manage("stack_render", STACK_DIR=str(nested)).returncode == 0
+    assert (nested / "conf/plan.json").is_file()
+
+
+def test_up_refuses_a_path_below_a_file(unused: LocalStack) -> None:
+    (unused.directory / "letters.txt").write_text("ten years")
+    below = unused.directory / "letters.txt/stack"
+    message = refusal(unused.manage("stack_local", "up", STACK_DIR=str(below)))
+    assert message == f"STACK_DIR={below}: Not a directory. Set STACK_DIR to another directory."
+    assert unused.entries() == ["letters.txt"]
 
 
 def test_up_refuses_a_path_with_a_blank(unused: LocalStack) -> None:

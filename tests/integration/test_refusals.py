@@ -19,7 +19,7 @@ Hide = Callable[[Path, list[str]], list[str]]
 BAD_INPUTS = [
     ({"STACK_PROCESES": "4"}, "STACK_PROCESES: unknown input; did you mean STACK_PROCESSES?"),
     ({"STACK_POOL_SIZE": "0"}, "STACK_POOL_SIZE=0: Input should be greater than or equal to 1"),
-    ({"STACK_MEMORY": "64m", "STACK_CORES": "2"}, "STACK_MEMORY=437m is enough."),
+    ({"STACK_MEMORY": "64m", "STACK_CORES": "2"}, "STACK_MEMORY=464m is enough;"),
 ]
 
 
@@ -63,7 +63,7 @@ def test_make_refuses_bad_inputs_by_name(
         ({"STACK_ACCOUNT": "root"}, "STACK_ACCOUNT=root: PostgreSQL does not run as root."),
         (
             {"STACK_TLS": "files", "STACK_TLS_CERTIFICATE": "/nowhere/c.pem", "STACK_TLS_KEY": "/nowhere/k.pem"},
-            "STACK_TLS_CERTIFICATE=/nowhere/c.pem: No such file or directory.",
+            "STACK_TLS_CERTIFICATE=/nowhere/c.pem: no such file.",
         ),
         ({"STACK_PLAN": "/nowhere/plan.json"}, "STACK_PLAN=/nowhere/plan.json: no such file."),
     ],
