@@ -1,0 +1,1 @@
+"""The load lab: every way to reach PostgreSQL, measured side by side."""

@@ -1,0 +1,121 @@
+"""What a run of the lab measured: the content of results.json, and nothing that can be derived from it.
+
+Ratios, intervals, fits and verdicts are functions of these records; see `analysis`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION = 1
+"""of the file; a run is only resumed or compared with a file of the same version"""
+
+TWIN = " (A/A)"
+"""ends the label of the second of two identical strategies"""
+
+
+class Record(BaseModel):
+    """A frozen record that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Load(Record):
+    """What the generator was asked to do.
+
+    closed: `users` connections, each asks again as soon as it was answered.
+    open: requests arrive at `rate` per second from a seeded Poisson process, whatever the answers do;
+    `users` is then the number of connections that carry them.
+    """
+
+    kind: Literal["closed", "open"]
+    page: str
+    users: int
+    rate: float | None = None
+    seconds: float
+    """of the measured part, without the warm-up"""
+
+
+class Trial(Record):
+    """One strategy under one load, on a stack that was started for it."""
+
+    label: str
+    """the strategy, or its twin: strategy + TWIN"""
+    strategy: str
+    purpose: Literal["block", "ladder", "open"]
+    """block: compared with the others of its block; ladder: a point of a curve over users; open: over rates"""
+    block: int
+    """from 0"""
+    load: Load
+    warm_seconds: float
+    seconds: float
+    """that really passed while measuring"""
+    requests: int
+    """answered as expected (status 200 and a whole body) while measuring"""
+    failures: int
+    unanswered: int
+    """sent while measuring and not answered when the generator stopped waiting"""
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """failure → how often"""
+    latency: str
+    """HdrHistogram of response times in microseconds, 1 to 60,000,000, 3 digits, encoded (base64)"""
+    corrected: str | None = None
+    """open loop: the same from the intended instead of the real time of sending"""
+    rates: tuple[float, ...] = ()
+    """requests/s in each second of the measured part"""
+    generator_cpu: float
+    """share of one core that the generator used"""
+    cpu_seconds: dict[str, float]
+    """CPU time by component: apache, python, pooler, database"""
+    backends: int
+    """most server processes of the application seen at once"""
+    sessions: int | None
+    """connections that the database accepted from the application, warm-up included; None when it does not count"""
+    transactions: int | None
+    """of the pooler while measuring; None without one"""
+    logged: int | None
+    """lines of the access log while measuring; None when the server writes none"""
+    void: tuple[str, ...] = ()
+    """why this trial counts for nothing; empty for a valid one"""
+
+
+class Machine(Record):
+    """What it was measured on."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    kernel: str
+    debian: str
+    stack_cores: tuple[int, ...]
+    generator_cores: tuple[int, ...]
+    """the same as stack_cores when they share"""
+
+
+class Results(Record):
+    """One run of the lab."""
+
+    version: Literal[1] = VERSION
+    suite: Literal["strategies", "servers", "pages", "scaling", "host"]
+    page: str
+    seed: int
+    blocks: int
+    """asked for; fewer are in `trials` when the run was interrupted"""
+    seconds: float
+    """measured part of a trial in the blocks"""
+    started: str
+    """UTC, ISO 8601"""
+    machine: Machine
+    versions: dict[str, str]
+    """server or package → version"""
+    plan: dict[str, int | str]
+    """the plan's figures that matter here, by dotted name"""
+    strategies: dict[str, str]
+    """name → what it is, in the order of the report"""
+    unavailable: dict[str, str]
+    """name → why it cannot run here, and the remedy"""
+    trials: tuple[Trial, ...] = ()
+    limits: dict[str, float] = Field(default_factory=dict)
+    """requests/s of an in-process loop, pgbench and a static file, by name"""
