@@ -1,0 +1,1 @@
+"""Database backends that the lab measures."""

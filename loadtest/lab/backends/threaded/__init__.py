@@ -1,0 +1,1 @@
+"""The second answer: a database backend of our own that keeps connections in psycopg2's ThreadedConnectionPool."""

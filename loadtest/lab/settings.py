@@ -1,0 +1,27 @@
+"""Django settings of a strategy: the demo's own, with another alias `default`. LAB_STRATEGY names it."""
+
+import os
+import sys
+
+from loadtest.lab.strategies import STRATEGIES, mysql
+
+CHOSEN = STRATEGIES[os.environ["LAB_STRATEGY"]]
+
+# Django takes psycopg 3 when it can import it. All strategies that are not about psycopg 3 run on psycopg2,
+# the driver that the stack ships, so that they differ in nothing else.
+if CHOSEN.driver != "psycopg":
+    sys.modules["psycopg"] = None  # type: ignore[assignment]
+if CHOSEN.driver == "mysql":
+    import importlib.util
+
+    found = importlib.util.spec_from_file_location("MySQLdb", mysql.DRIVER / "__init__.py")
+    assert found and found.loader
+    sys.modules["MySQLdb"] = importlib.util.module_from_spec(found)
+    found.loader.exec_module(sys.modules["MySQLdb"])
+
+from config.settings import *  # noqa: E402, F403 - the driver is chosen first
+from config.settings import DATABASES  # noqa: E402
+from pgstack.state import current_plan  # noqa: E402
+
+DATABASES = {**DATABASES, "default": CHOSEN.database(current_plan())}
+CHOSEN.patch()

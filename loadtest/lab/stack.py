@@ -1,0 +1,155 @@
+"""The lab's own stack: one directory, one set of data for all strategies, and its servers started trial by trial."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest.lab import services
+from loadtest.lab.processes import Processes, pinned
+from loadtest.lab.server import Ground, Strategy
+from pgstack import account, layout, render
+from pgstack.errors import TargetError
+from pgstack.plan import Plan
+from pgstack.targets.ports import free_port
+
+PACKAGES = layout.PROJECT / ".cache/lab"
+"""what the strategies need on top of the stack's own virtual environment; see requirements/lab.in"""
+
+
+def own_directory(cores: tuple[int, ...]) -> Path:
+    """A new directory for a lab stack, that of an account that is not root. From here on the process is that account.
+
+    Raises TargetError when that account cannot enter the checkout.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
+    directory.chmod(0o755)
+    if os.geteuid() == 0:
+        try:
+            account.prepare(layout.ROOT_ACCOUNT, directory)
+        except TargetError:
+            directory.rmdir()
+            raise
+        account.assume(layout.ROOT_ACCOUNT)
+    return directory
+
+
+@contextmanager
+def prepared(directory: Path, cores: tuple[int, ...], strategies: list[Strategy]) -> Iterator[Ground]:
+    """A stack with data in `directory`, planned for `cores`, its servers down; removed afterwards."""
+    port = free_port()
+    try:
+        with pinned(cores):
+            _local(directory, port, "up")
+            ground = Ground(directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes()))
+            _local(directory, port, "down")
+        _open_tcp(ground, cores)
+        if any(strategy.driver == "mysql" for strategy in strategies):
+            _create_mariadb(ground, cores, next(one for one in strategies if one.driver == "mysql"))
+        yield ground
+    finally:
+        if (directory / "conf/plan.json").exists():
+            _local(directory, port, "down", check=False)
+        shutil.rmtree(directory)
+
+
+def environment(ground: Ground, strategy: Strategy) -> dict[str, str]:
+    """What a web process needs to run with `strategy`."""
+    return {
+        "STACK_PLAN": f"{ground.plan.paths.conf}/plan.json", "DJANGO_SETTINGS_MODULE": "loadtest.lab.settings",
+        "LAB_STRATEGY": strategy.name, "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": f"{layout.PROJECT}{os.pathsep}{PACKAGES}",
+    }  # fmt: skip
+
+
+def manage(ground: Ground, strategy: Strategy, *arguments: str) -> None:
+    """A management command with the settings of `strategy`. Raises TargetError."""
+    command = [sys.executable, f"{ground.plan.paths.app}/manage.py", *arguments]
+    _run(*command, environment={**os.environ, **environment(ground, strategy)})
+
+
+def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
+    """`manage.py stack_local` for this directory with none of the caller's inputs but cores and memory."""
+    kept = {"STACK_CORES", "STACK_MEMORY", "STACK_PROCESSES", "STACK_THREADS", "STACK_POOL_SIZE"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STACK_") or name in kept}
+    inherited |= {
+        "STACK_DIR": str(directory), "STACK_PORT": str(port), "STACK_TARGET": "local", "STACK_TLS": "off",
+        "STACK_ADDRESS": "127.0.0.1", "STACK_HOSTS": "127.0.0.1",
+    }  # fmt: skip
+    try:
+        _run(sys.executable, str(layout.PROJECT / "app/manage.py"), "stack_local", action, environment=inherited)
+    except TargetError:
+        if check:
+            raise
+
+
+def _run(*command: str, environment: dict[str, str] | None = None, text: str | None = None) -> str:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise TargetError(f"{Path(command[0]).name} {' '.join(command[1:3])}: {done.stderr.strip()[-800:]}")
+    return done.stdout
+
+
+def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
+    """What `services.postgres_tcp` needs: a certificate, and a role with a password beside the stack's own."""
+    plan, password = ground.plan, secrets.token_urlsafe(24)
+    _run(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+        "-keyout", f"{plan.paths.data}/loadtest.key", "-out", f"{plan.paths.data}/loadtest.crt",
+    )  # fmt: skip
+    host = _free_address(plan.postgres.port)
+    login = {"host": host, "user": services.LOGIN, "password": password}
+    render.write([render.File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)])
+    statements = [f"CREATE ROLE {services.LOGIN} LOGIN PASSWORD '{password}' IN ROLE {plan.roles.app};"]
+    for name, value in plan.postgres.app_settings.items():
+        statements.append(f"ALTER ROLE {services.LOGIN} SET {name} = '{value}';")
+    processes = Processes(cores, Path(plan.paths.log))
+    try:
+        processes.start(services.postgres(ground))
+        where = ["-h", plan.paths.run_postgres, "-p", str(plan.postgres.port), "-U", plan.roles.admin, "-d", "postgres"]
+        _run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", *where, text="\n".join(statements))
+    finally:
+        processes.stop()
+
+
+def _create_mariadb(ground: Ground, cores: tuple[int, ...], strategy: Strategy) -> None:
+    """The same schema and rows in MariaDB."""
+    directory = ground.folder("mariadb")
+    options = ["--no-defaults", f"--datadir={directory}/data", "--auth-root-authentication-method=socket"]
+    _run("/usr/bin/mariadb-install-db", *options, "--skip-test-db", f"--auth-root-socket-user={ground.plan.accounts.web}")
+    processes = Processes(cores, Path(ground.plan.paths.log))
+    try:
+        processes.start(services.mariadb(ground))
+        who, database = ground.plan.accounts.web, ground.plan.postgres.database
+        statement = (
+            f"CREATE DATABASE {database} CHARACTER SET utf8mb4;"
+            f"CREATE USER IF NOT EXISTS {who}@localhost IDENTIFIED VIA unix_socket;"
+            f"GRANT ALL ON {database}.* TO {who}@localhost;"
+        )
+        socket_ = f"--socket={directory}/mariadb.sock"
+        _run("/usr/bin/mariadb", "--no-defaults", socket_, "-u", "root", "-e", statement)
+        manage(ground, strategy, "migrate", "--no-input", "-v0", "--database=default")
+        manage(ground, strategy, "seed")
+    finally:
+        processes.stop()
+
+
+def _free_address(port: int) -> str:
+    """A loopback address on which `port` is free: Debian's own PostgreSQL may have it on 127.0.0.1."""
+    for last in range(1, 255):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address := f"127.0.0.{last}", port))
+            except OSError:
+                continue
+            return address
+    raise TargetError(f"port {port} is taken on every loopback address. Leave reconnect-tcp out of STRATEGIES.")

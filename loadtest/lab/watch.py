@@ -1,0 +1,105 @@
+"""What the servers of a trial say of themselves: connections made and open, transactions of the pooler."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg2
+from psycopg2.extras import RealDictCursor
+
+from loadtest.lab.services import LOGIN
+from pgstack.plan import Plan
+
+
+class Database(Protocol):
+    """The database server, asked past every pooler."""
+
+    def sessions(self) -> int:
+        """Connections of the application that it has accepted so far."""
+
+    def backends(self) -> int:
+        """Server processes or threads that serve the application now."""
+
+    def close(self) -> None:
+        """End the watching connection."""
+
+
+class Postgres:
+    """PostgreSQL, through one connection of the monitor."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._connection = psycopg2.connect(
+            host=plan.paths.run_postgres, port=plan.postgres.port, user=plan.roles.monitor,
+            dbname=plan.postgres.database, application_name="loadtest",
+        )  # fmt: skip
+        self._connection.autocommit = True
+
+    def sessions(self) -> int:
+        """All of the database's; nobody else connects to it meanwhile."""
+        return self._number("SELECT sessions FROM pg_stat_database WHERE datname = %s", self._plan.postgres.database)
+
+    def backends(self) -> int:
+        """Those of the web's roles."""
+        statement = "SELECT count(*) FROM pg_stat_activity WHERE usename IN (%s, %s)"
+        return self._number(statement, self._plan.roles.app, LOGIN)
+
+    def _number(self, statement: str, *values: str) -> int:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+class MariaDB:
+    """MariaDB, through its command line client: one connection for each look, which is taken off."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._looks = 0
+
+    def sessions(self) -> int:
+        """Connections but our own."""
+        return self._status("Connections") - self._looks
+
+    def backends(self) -> int:
+        """Threads but our own."""
+        return self._status("Threads_connected") - 1
+
+    def _status(self, name: str) -> int:
+        self._looks += 1
+        statement = f"SHOW GLOBAL STATUS LIKE '{name}'"
+        command = ["/usr/bin/mariadb", "--no-defaults", f"--socket={self._socket}", "-BNe", statement]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1])
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+class Console:
+    """PgBouncer's console, through one connection of the probes' login."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._database = plan.postgres.database
+        self._connection = psycopg2.connect(
+            host=plan.paths.run_pooler, port=plan.pooler.port, user=plan.pooler.monitor_login, dbname="pgbouncer",
+            application_name="loadtest",
+        )  # fmt: skip
+        self._connection.autocommit = True
+
+    def transactions(self) -> int:
+        """Transactions of the application's database so far."""
+        with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute("SHOW STATS_TOTALS")
+            rows: list[dict[str, Any]] = [dict(row) for row in cursor.fetchall()]
+        return sum(int(row["xact_count"]) for row in rows if row["database"] == self._database)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
