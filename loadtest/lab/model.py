@@ -71,12 +71,14 @@ class Trial(Record):
     """CPU time by component: apache, python, pooler, database"""
     backends: int
     """most server processes of the application seen at once"""
+    sent: int
+    """requests of the whole run, warm-up included; the three counts below are those of the whole run too"""
     sessions: int | None
-    """connections that the database accepted from the application, warm-up included; None when it does not count"""
+    """connections that the database accepted from the application; None when nobody looked"""
     transactions: int | None
-    """of the pooler while measuring; None without one"""
+    """of the pooler; None without one that counts"""
     logged: int | None
-    """lines of the access log while measuring; None when the server writes none"""
+    """lines of the access log; None when the server writes none"""
     void: tuple[str, ...] = ()
     """why this trial counts for nothing; empty for a valid one"""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pgstack.plan import Plan
 
-Component = Literal["web", "pooler", "database"]
+Component = Literal["web", "python", "pooler", "database"]
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def pgpool(ground: Ground) -> Server:
     settings: dict[str, object] = {
         "backend_clustering_mode": "'raw'", "backend_hostname0": f"'{plan.paths.run_postgres}'",
         "backend_port0": plan.postgres.port, "backend_weight0": 1, "listen_addresses": "''", "port": PORT_PGPOOL,
-        "unix_socket_directories": f"'{sockets}'", "pcp_listen_addresses": "''", "pcp_socket_dir": f"'{sockets}'",
+        "socket_dir": f"'{sockets}'", "pcp_listen_addresses": "''", "pcp_socket_dir": f"'{sockets}'",
         "logdir": f"'{sockets}'", "pid_file_name": f"'{sockets}/pgpool.pid'", "work_dir": f"'{sockets}'",
         "num_init_children": children, "max_pool": 1, "connection_cache": "on", "child_life_time": 0,
         "connection_life_time": 0, "load_balance_mode": "off", "memory_cache_enabled": "off",

@@ -1,5 +1,6 @@
 """Django settings of a strategy: the demo's own, with another alias `default`. LAB_STRATEGY names it."""
 
+import importlib.util
 import os
 import sys
 
@@ -12,16 +13,14 @@ CHOSEN = STRATEGIES[os.environ["LAB_STRATEGY"]]
 if CHOSEN.driver != "psycopg":
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 if CHOSEN.driver == "mysql":
-    import importlib.util
-
     found = importlib.util.spec_from_file_location("MySQLdb", mysql.DRIVER / "__init__.py")
     assert found and found.loader
     sys.modules["MySQLdb"] = importlib.util.module_from_spec(found)
     found.loader.exec_module(sys.modules["MySQLdb"])
 
 from config.settings import *  # noqa: E402, F403 - the driver is chosen first
-from config.settings import DATABASES  # noqa: E402
+from pgstack import settings as stack  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
-DATABASES = {**DATABASES, "default": CHOSEN.database(current_plan())}
+DATABASES = {**stack.databases(), "default": CHOSEN.database(current_plan())}
 CHOSEN.patch()

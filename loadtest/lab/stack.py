@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,26 +18,36 @@ from loadtest.lab.server import Ground, Strategy
 from pgstack import account, layout, render
 from pgstack.errors import TargetError
 from pgstack.plan import Plan
-from pgstack.targets.ports import free_port
+from pgstack.ports import free_address, free_port
 
 PACKAGES = layout.PROJECT / ".cache/lab"
 """what the strategies need on top of the stack's own virtual environment; see requirements/lab.in"""
 
+# `seed` speaks PostgreSQL; these are the rows of the benchmark pages.
+MARIADB_ROWS = """
+from random import randint
+from demo.models import WORLD_ROWS, Fortune, World
+from demo.seeding import FORTUNES
+World.objects.bulk_create(World(id=n, random_number=randint(1, WORLD_ROWS)) for n in range(1, WORLD_ROWS + 1))
+Fortune.objects.bulk_create(Fortune(id=n, message=text) for n, text in enumerate(FORTUNES, 1))
+"""
 
-def own_directory(cores: tuple[int, ...]) -> Path:
-    """A new directory for a lab stack, that of an account that is not root. From here on the process is that account.
 
-    Raises TargetError when that account cannot enter the checkout.
+def own_directories(results: Path) -> Path:
+    """A new directory for a lab stack; it and `results` belong to an account that is not root.
+
+    From here on the process is that account. Raises TargetError when it cannot enter the checkout.
     """
     directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
     directory.chmod(0o755)
-    if os.geteuid() == 0:
-        try:
-            account.prepare(layout.ROOT_ACCOUNT, directory)
-        except TargetError:
-            directory.rmdir()
-            raise
-        account.assume(layout.ROOT_ACCOUNT)
+    results.mkdir(parents=True, exist_ok=True)
+    try:
+        for path in (directory, results):
+            account.prepare(layout.ROOT_ACCOUNT, path)
+    except TargetError:
+        directory.rmdir()
+        raise
+    account.assume(layout.ROOT_ACCOUNT)
     return directory
 
 
@@ -105,7 +114,7 @@ def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
         "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
         "-keyout", f"{plan.paths.data}/loadtest.key", "-out", f"{plan.paths.data}/loadtest.crt",
     )  # fmt: skip
-    host = _free_address(plan.postgres.port)
+    host = free_address(plan.postgres.port)
     login = {"host": host, "user": services.LOGIN, "password": password}
     render.write([render.File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)])
     statements = [f"CREATE ROLE {services.LOGIN} LOGIN PASSWORD '{password}' IN ROLE {plan.roles.app};"]
@@ -128,28 +137,9 @@ def _create_mariadb(ground: Ground, cores: tuple[int, ...], strategy: Strategy) 
     processes = Processes(cores, Path(ground.plan.paths.log))
     try:
         processes.start(services.mariadb(ground))
-        who, database = ground.plan.accounts.web, ground.plan.postgres.database
-        statement = (
-            f"CREATE DATABASE {database} CHARACTER SET utf8mb4;"
-            f"CREATE USER IF NOT EXISTS {who}@localhost IDENTIFIED VIA unix_socket;"
-            f"GRANT ALL ON {database}.* TO {who}@localhost;"
-        )
-        socket_ = f"--socket={directory}/mariadb.sock"
-        _run("/usr/bin/mariadb", "--no-defaults", socket_, "-u", "root", "-e", statement)
+        statement = f"CREATE DATABASE {ground.plan.postgres.database} CHARACTER SET utf8mb4"
+        _run("/usr/bin/mariadb", "--no-defaults", f"--socket={directory}/mariadb.sock", "-e", statement)
         manage(ground, strategy, "migrate", "--no-input", "-v0", "--database=default")
-        manage(ground, strategy, "seed")
+        manage(ground, strategy, "shell", "-c", MARIADB_ROWS)
     finally:
         processes.stop()
-
-
-def _free_address(port: int) -> str:
-    """A loopback address on which `port` is free: Debian's own PostgreSQL may have it on 127.0.0.1."""
-    for last in range(1, 255):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address := f"127.0.0.{last}", port))
-            except OSError:
-                continue
-            return address
-    raise TargetError(f"port {port} is taken on every loopback address. Leave reconnect-tcp out of STRATEGIES.")

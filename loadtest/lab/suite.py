@@ -1,0 +1,135 @@
+"""`make loadtest`: a run of the lab from its inputs to its report."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from loadtest.lab import design, gates, limits, machine, stack, trial
+from loadtest.lab.analysis import analyse, status
+from loadtest.lab.design import Slot
+from loadtest.lab.model import Load, Results, Trial
+from loadtest.lab.report import store, terminal
+from loadtest.lab.request import Request
+from loadtest.lab.server import Ground
+from loadtest.lab.strategies import STRATEGIES
+from loadtest.lab.trial import Cores
+from pgstack.layout import PROJECT
+
+RESULTS = PROJECT / "loadtest/results"
+LADDER_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+LADDER_STRATEGIES = ("reconnect-tcp", "reconnect-socket", "patched-signal", "pgbouncer-transaction")
+OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
+OPEN_USERS = 64
+"""connections of an open loop: more than the web works on at a time, so that waiting happens in the server"""
+
+Save = Callable[[Results], None]
+
+
+class Run:
+    """Results so far, and where they are kept: after each trial, so that an interrupted run loses none."""
+
+    def __init__(self, results: Results, directory: Path) -> None:
+        self.results, self.directory = results, directory
+
+    def add(self, found: Trial) -> None:
+        """Keep one more trial."""
+        self.results = self.results.model_copy(update={"trials": (*self.results.trials, found)})
+        store.write(self.results, self.directory)
+
+
+def run(request: Request, console: Console) -> int:
+    """Measure, report, and return the exit status. Raises StackError."""
+    cores = machine.cores(request.shared)
+    directory = _directory(request)
+    lab = stack.own_directories(directory)
+    missing = {}
+    with stack.prepared(lab, cores.stack, [STRATEGIES[name] for name in request.strategies]) as ground:
+        missing = {name: why for name in request.strategies if (why := STRATEGIES[name].missing(ground.plan))}
+        found = store.read(directory) if request.resume else None
+        going = Run(found or _empty(request, ground, cores, missing), directory)
+        with contextlib.suppress(KeyboardInterrupt):
+            _measure(going, request, ground, cores, console)
+    analysis = analyse(going.results)
+    terminal.show(analysis, console)
+    console.print(f"report: {store.report(analysis, directory)}", soft_wrap=True)
+    return status(analysis)
+
+
+def _measure(going: Run, request: Request, ground: Ground, cores: Cores, console: Console) -> None:
+    names = [name for name in request.strategies if name not in going.results.unavailable]
+    slots: design.Design = design.blocks(names, request.blocks, request.users, going.results.seed)
+    if request.full:
+        curves = [name for name in LADDER_STRATEGIES if name in names]
+        slots += design.ladder(curves, LADDER_USERS, 1, going.results.seed)
+    with _progress(console) as bar:
+        _slots(going, design.remaining(going.results, slots), request, ground, cores, bar)
+        if request.full:
+            opened = design.open_loops(curves, OPEN_SHARES, OPEN_USERS, going.results.seed)
+            _slots(going, design.remaining(going.results, opened), request, ground, cores, bar)
+        measured = limits.measure(ground, cores, request.page, request.users, request.seconds)
+        going.results = going.results.model_copy(update={"limits": measured})
+        store.write(going.results, going.directory)
+
+
+def _slots(going: Run, slots: design.Design, request: Request, ground: Ground, cores: Cores, bar: Progress) -> None:
+    task = bar.add_task("", total=len(slots), phase="")
+    for slot in slots:
+        bar.update(task, description=slot.label, phase="starting")
+        strategy = STRATEGIES[slot.strategy]
+        load = Load(
+            kind="open" if slot.share else "closed", page=strategy.page or request.page, users=slot.users,
+            rate=_rate(going.results, slot), seconds=request.seconds,
+        )  # fmt: skip
+        seed = going.results.seed + slot.block
+        measured = trial.run(
+            ground, strategy, slot, load, cores, seed,
+            lambda event: bar.update(task, phase=f"{event.phase}, {event.requests} requests"),
+        )  # fmt: skip
+        reasons = gates.reasons(measured, _mode(slot), 1 if request.page in ("/db", "/fortunes") else None)
+        going.add(measured.model_copy(update={"void": reasons}))
+        bar.advance(task)
+
+
+def _mode(slot: Slot) -> gates.Mode | None:
+    mode = STRATEGIES[slot.strategy].connections
+    return None if mode == "none" else mode
+
+
+def _rate(results: Results, slot: Slot) -> float | None:
+    """Requests/s of an open loop: its share of what the strategy did in the blocks."""
+    if slot.share is None:
+        return None
+    row = analyse(results).row(slot.strategy)
+    return round(slot.share * row.rate.value, 1) if row and row.rate else 100.0
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[phase]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield bar
+
+
+def _empty(request: Request, ground: Ground, cores: Cores, missing: dict[str, str]) -> Results:
+    return Results(
+        suite="strategies", page=request.page, seed=request.seed, blocks=request.blocks, seconds=request.seconds,
+        started=datetime.now(UTC).isoformat(timespec="seconds"), machine=machine.machine(cores),
+        versions=machine.versions(ground.plan), plan=machine.figures(ground.plan), unavailable=missing,
+        strategies={name: STRATEGIES[name].meaning for name in request.strategies},
+    )  # fmt: skip
+
+
+def _directory(request: Request) -> Path:
+    """Where this run is kept: a new directory, or that of the latest run when it is resumed."""
+    if request.resume:
+        return store.latest(RESULTS)
+    return RESULTS / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")

@@ -1,0 +1,187 @@
+"""The web side: Apache with mod_wsgi as the stack runs it, and the servers that people compare it with."""
+
+from __future__ import annotations
+
+import re
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGINT
+
+from loadtest.lab.server import Ground, Server, Service, nothing_missing
+from pgstack.plan import Plan
+
+NGINX, UWSGI = "/usr/sbin/nginx", "/usr/bin/uwsgi-core"
+UWSGI_PYTHON = "/usr/lib/uwsgi/plugins/python3_plugin.so"
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """One way to run the WSGI application; as many processes and threads as planned."""
+
+    name: str
+    meaning: str
+    services: tuple[Service, ...]
+    """from the application outwards"""
+    access_log: Callable[[Ground], Path] | None
+    missing: Callable[[Plan], str | None] = nothing_missing
+    """why it cannot run here, with the remedy; None when it can"""
+
+    def logged(self, ground: Ground) -> int | None:
+        """Lines of the access log so far; None for a server without one."""
+        path = self.access_log(ground) if self.access_log else None
+        return None if path is None else path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def url(ground: Ground) -> str:
+    """Address of the site."""
+    return f"http://127.0.0.1:{ground.plan.site.port}"
+
+
+def ready(ground: Ground) -> bool:
+    """Whether a query went to the database and came back."""
+    with suppress(OSError), urllib.request.urlopen(f"{url(ground)}/readyz", timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def daemon(ground: Ground) -> Server:
+    """Apache as planned."""
+    return _apache(ground, "web", Path(ground.plan.paths.conf, "apache/apache2.conf"))
+
+
+def embedded(ground: Ground) -> Server:
+    """The planned configuration, with Python inside of Apache's own processes: as many, with as many threads."""
+    plan, conf = ground.plan, Path(ground.plan.paths.conf, "apache")
+    main = (conf / "apache2.conf").read_text()
+    site = (conf / "site.conf").read_text().replace("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off")
+    inside = f'WSGIPythonHome "{plan.paths.venv}"\nWSGIPythonPath "{plan.paths.app}"\n'
+    site, found = re.subn(r"WSGIDaemonProcess (?:.*\\\n)*.*\n", lambda _: inside, site)
+    if found != 1 or " process-group=stack" not in site:
+        raise ValueError("site.conf has no daemon process any more that could be taken out")
+    site = site.replace(" process-group=stack", "")
+    web = plan.web
+    mpm = (
+        f"StartServers {web.processes}\nServerLimit {web.processes}\nThreadLimit {web.threads}\n"
+        f"ThreadsPerChild {web.threads}\nMaxRequestWorkers {web.requests}\nMinSpareThreads 1\n"
+        f"MaxSpareThreads {web.requests}\nTimeout {plan.apache.timeout}\nKeepAlive On\n"
+        f"KeepAliveTimeout {plan.apache.keep_alive_timeout}\nMaxKeepAliveRequests 0\n"
+    )
+    for name, text in (("site.conf", site), ("mpm.conf", mpm)):
+        main = main.replace(str(conf / name), str(ground.write(f"embedded-{name}", text)))
+    return _apache(ground, "python", ground.write("embedded.conf", main))
+
+
+def _apache(ground: Ground, component: str, configuration: Path) -> Server:
+    command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(configuration))
+    return Server("apache", "python" if component == "python" else "web", command, lambda: ready(ground))
+
+
+def gunicorn(ground: Ground) -> Server:
+    """Gunicorn's threaded workers on a socket."""
+    plan, socket = ground.plan, _socket(ground)
+    command = (
+        sys.executable, "-m", "gunicorn", "config.wsgi", "--chdir", plan.paths.app, "--bind", f"unix:{socket}",
+        "--worker-class", "gthread", "--workers", str(plan.web.processes), "--threads", str(plan.web.threads),
+        "--log-level", "warning",
+    )  # fmt: skip
+    return Server("gunicorn", "python", command, socket.exists)
+
+
+def uwsgi(ground: Ground) -> Server:
+    """uWSGI from Debian, with its Python plugin, on a socket."""
+    plan, socket = ground.plan, _socket(ground)
+    command = (
+        UWSGI, "--plugin", UWSGI_PYTHON, "--socket", str(socket), "--virtualenv", plan.paths.venv, "--master",
+        "--chdir", plan.paths.app, "--module", "config.wsgi", "--processes", str(plan.web.processes),
+        "--threads", str(plan.web.threads), "--need-app", "--disable-logging", "--listen", "100",
+    )  # fmt: skip
+    return Server("uwsgi", "python", command, socket.exists, SIGINT)
+
+
+def nginx(protocol: str) -> Service:
+    """nginx before the application's socket, speaking `protocol` (http or uwsgi) to it."""
+
+    def service(ground: Ground) -> Server:
+        scratch, plan = ground.folder("nginx"), ground.plan
+        temporary = "".join(
+            f"  {kind}_temp_path {scratch}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        forward = (
+            'proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header Connection "";'
+            if protocol == "http"
+            else "include /etc/nginx/uwsgi_params; uwsgi_pass app;"
+        )
+        text = (
+            f"daemon off;\nworker_processes {plan.cores};\npid {scratch}/nginx.pid;\nerror_log stderr;\n"
+            f"events {{ worker_connections 1024; }}\nhttp {{\n{temporary}"
+            f"  access_log {_nginx_log(ground)};\n  keepalive_requests 1000000000;\n"
+            f"  upstream app {{ server unix:{_socket_path(ground)}; {'keepalive 32;' if protocol == 'http' else ''} }}\n"
+            f"  server {{ listen 127.0.0.1:{plan.site.port}; location / {{ {forward} }} }}\n}}\n"
+        )
+        path = ground.write("nginx.conf", text)
+        return Server("nginx", "web", (NGINX, "-e", "stderr", "-c", str(path)), lambda: ready(ground))
+
+    return service
+
+
+def granian(ground: Ground) -> Server:
+    """Granian, whose HTTP side is written in Rust, without another server before it."""
+    plan = ground.plan
+    command = (
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", plan.paths.app,
+        "--host", "127.0.0.1", "--port", str(plan.site.port), "--workers", str(plan.web.processes),
+        "--blocking-threads", str(plan.web.threads), "--log-level", "warning", "config.wsgi:application",
+    )  # fmt: skip
+    return Server("granian", "python", command, lambda: ready(ground), SIGINT)
+
+
+def _socket_path(ground: Ground) -> Path:
+    return ground.folder("app") / "app.sock"
+
+
+def _socket(ground: Ground) -> Path:
+    path = _socket_path(ground)
+    path.unlink(missing_ok=True)
+    return path
+
+
+def _nginx_log(ground: Ground) -> Path:
+    return Path(ground.plan.paths.log, "nginx-access.log")
+
+
+def _apache_log(ground: Ground) -> Path:
+    return Path(ground.plan.paths.log, "apache-access.log")
+
+
+def _absent(*needed: tuple[str, str]) -> Callable[[Plan], str | None]:
+    """Names the packages among (path, package) that are not there."""
+
+    def missing(plan: Plan) -> str | None:
+        absent = [package for path, package in needed if not Path(path).exists()]
+        return f"not installed; as root: apt-get install {' '.join(absent)}" if absent else None
+
+    return missing
+
+
+DAEMON = WebServer("mod_wsgi-daemon", "Apache with mod_wsgi's daemon processes: this stack", (daemon,), _apache_log)
+SERVERS = {
+    server.name: server
+    for server in (
+        DAEMON,
+        WebServer("mod_wsgi-embedded", "Apache with Python inside of its own processes", (embedded,), _apache_log),
+        WebServer(
+            "nginx+gunicorn", "nginx before Gunicorn's threaded workers", (gunicorn, nginx("http")), _nginx_log,
+            _absent((NGINX, "nginx-light")),
+        ),
+        WebServer(
+            "nginx+uwsgi", "nginx before uWSGI", (uwsgi, nginx("uwsgi")), _nginx_log,
+            _absent((NGINX, "nginx-light"), (UWSGI, "uwsgi-core"), (UWSGI_PYTHON, "uwsgi-plugin-python3")),
+        ),
+        WebServer("granian", "Granian alone, HTTP in Rust", (granian,), None),
+    )
+}  # fmt: skip
