@@ -1,0 +1,48 @@
+"""Where a run of the lab is kept: one directory with results.json, and the report made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from loadtest.lab.analysis import Analysis
+from loadtest.lab.model import Results
+from loadtest.lab.report import html, rows
+from pgstack import render
+from pgstack.errors import InputError
+
+RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
+
+
+def write(results: Results, directory: Path) -> None:
+    """Keep the records. Raises RenderError; the records that were there are then unchanged."""
+    render.write([render.File(directory / RECORDS, results.model_dump_json(indent=1) + "\n")])
+
+
+def read(path: Path) -> Results:
+    """The records in a file, or in the directory of a run. Raises InputError naming the file and the remedy."""
+    file = path / RECORDS if path.is_dir() else path
+    try:
+        return Results.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}. Name the {RECORDS} of an earlier run.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{file}: {where}: {first['msg']}. It is not a result of this version; measure again.") from None
+
+
+def latest(results: Path) -> Path:
+    """Directory of the last run below `results`. Raises InputError when there is none."""
+    found = sorted(path.parent for path in results.glob(f"*/{RECORDS}"))
+    if not found:
+        raise InputError("RESUME=1: no earlier run to go on with. Leave RESUME out.")
+    return found[-1]
+
+
+def report(analysis: Analysis, directory: Path) -> Path:
+    """Write page and table; the path of the page. Raises RenderError."""
+    page = directory / PAGE
+    render.write([render.File(page, html.page(analysis)), render.File(directory / TABLE, rows.csv(analysis))])
+    return page
