@@ -5,15 +5,21 @@ Ratios, intervals, fits and verdicts are functions of these records; see `analys
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 1
+VERSION: Final = 1
 """of the file; a run is only resumed or compared with a file of the same version"""
 
 TWIN = " (A/A)"
 """ends the label of the second of two identical strategies"""
+
+REFERENCE = "pgbouncer-transaction"
+"""the strategy that the others are compared with, unless a run says otherwise"""
+
+IN_PROCESS, PGBENCH, STATIC, WRK = "in-process loop", "pgbench", "static file", "wrk"
+"""names in `Results.limits`; the last is another generator on the same URL"""
 
 
 class Record(BaseModel):
@@ -114,10 +120,12 @@ class Results(Record):
     """server or package → version"""
     plan: dict[str, int | str]
     """the plan's figures that matter here, by dotted name"""
+    reference: str = REFERENCE
+    """the strategy that the ratios compare with"""
     strategies: dict[str, str]
     """name → what it is, in the order of the report"""
     unavailable: dict[str, str]
     """name → why it cannot run here, and the remedy"""
     trials: tuple[Trial, ...] = ()
     limits: dict[str, float] = Field(default_factory=dict)
-    """requests/s of an in-process loop, pgbench and a static file, by name"""
+    """requests/s of other ways to ask: IN_PROCESS, PGBENCH, STATIC, WRK"""
