@@ -1,0 +1,79 @@
+"""Which trials a run makes, in which order: randomised complete blocks, and shuffled curves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from loadtest.lab.model import REFERENCE, TWIN, Results
+from pgstack.errors import InputError
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One trial to make. `share` is the rate of an open loop as a share of the strategy's own capacity."""
+
+    purpose: Literal["block", "ladder", "open"]
+    block: int
+    label: str
+    users: int
+    share: float | None = None
+
+    @property
+    def strategy(self) -> str:
+        """What to start for this label."""
+        return self.label.removesuffix(TWIN)
+
+
+T = TypeVar("T")
+Design = tuple[Slot, ...]
+
+
+def blocks(strategies: Sequence[str], count: int, users: int, seed: int, reference: str = REFERENCE) -> Design:
+    """Randomised complete blocks: in each every strategy once and the reference's twin, in an order of its own.
+
+    Whatever drifts during a run (heat, caches, neighbours) then hits every strategy alike. The order of a block
+    depends on the seed and the block's number only, so that more blocks can be added to a run.
+    Raises InputError when a strategy is named twice, or the reference is missing.
+    """
+    if len(set(strategies)) < len(strategies):
+        raise InputError(f"strategies {', '.join(strategies)}: one is named twice. Name each once.")
+    if reference not in strategies:
+        raise InputError(f"strategies {', '.join(strategies)}: {reference} is missing; the others compare with it.")
+    labels = (*strategies, reference + TWIN)
+    return tuple(
+        Slot("block", block, label, users) for block in range(count) for label in _shuffled(labels, seed, block)
+    )
+
+
+def ladder(strategies: Sequence[str], steps: Sequence[int], rounds: int, seed: int) -> Design:
+    """Closed loops with each of `steps` users for each strategy, `rounds` times, shuffled within a round."""
+    points = [(label, users) for label in strategies for users in steps]
+    return tuple(
+        Slot("ladder", number, label, users)
+        for number in range(rounds)
+        for label, users in _shuffled(points, seed, number)
+    )
+
+
+def open_loops(strategies: Sequence[str], shares: Sequence[float], users: int, seed: int) -> Design:
+    """Open loops at each of `shares` of a strategy's own capacity, shuffled; the share's position is its block."""
+    points = [(label, step) for label in strategies for step in range(len(shares))]
+    return tuple(Slot("open", step, label, users, shares[step]) for label, step in _shuffled(points, seed, 0))
+
+
+def remaining(results: Results, design: Design) -> Design:
+    """The slots without a trial, in the order of the design.
+
+    A void trial counts as made: to repeat until it pleases would choose the outcome.
+    """
+    made = {(trial.purpose, trial.block, trial.label, trial.load.users) for trial in results.trials}
+    return tuple(slot for slot in design if (slot.purpose, slot.block, slot.label, slot.users) not in made)
+
+
+def _shuffled(items: Iterable[T], seed: int, block: int) -> list[T]:
+    order = list(items)
+    random.Random(f"{seed}/{block}").shuffle(order)
+    return order
