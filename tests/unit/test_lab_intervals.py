@@ -1,0 +1,92 @@
+"""Ratios of rates with intervals, on data whose answer is known."""
+
+from __future__ import annotations
+
+import pytest
+from loadtest.lab import intervals
+
+from fixtures.lab_results import trial
+
+# ln 2 and ten deviations whose mean is 0 and whose standard deviation is 0.01414: the interval of a normal mean of ten
+# is then 2 × exp(±1.96 × 0.01414 / √10) = [1.983, 2.018].
+AROUND_TWO = [1.9604, 1.9604, 1.9801, 1.9801, 2.0, 2.0, 2.0201, 2.0201, 2.0404, 2.0404]
+
+
+def blocks(*rates: float | None) -> dict[int, float | None]:
+    return dict(enumerate(rates))
+
+
+def test_ratio_is_the_geometric_mean_of_the_blocks_own_ratios() -> None:
+    found = intervals.ratio(blocks(200, 800), blocks(100, 100), seed=1)
+    assert found is not None
+    assert found.value == pytest.approx(4.0)
+    assert (found.low, found.high, found.blocks) == (None, None, 2)
+
+
+def test_drift_between_blocks_cancels() -> None:
+    found = intervals.ratio(blocks(1000, 500, 250, 100), blocks(100, 50, 25, 10), seed=1)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((10.0, 10.0, 10.0))
+    assert found.contains(found.value)
+
+
+def test_interval_of_a_known_data_set() -> None:
+    found = intervals.ratio(blocks(*AROUND_TWO), blocks(*[1.0] * 10), seed=1)
+    assert found is not None
+    assert found.value == pytest.approx(2.0, abs=1e-4)
+    assert found.low == pytest.approx(1.983, abs=0.003)
+    assert found.high == pytest.approx(2.018, abs=0.003)
+
+
+def test_an_outlier_moves_the_interval_to_its_side() -> None:
+    found = intervals.ratio(blocks(1, 1, 1, 1, 1, 1, 1, 1, 1, 2), blocks(*[1.0] * 10), seed=1)
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.value == pytest.approx(1.0718, abs=1e-4)
+    assert found.high - found.value > 1.5 * (found.value - found.low)
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    once, again, other = (intervals.mean(blocks(*AROUND_TWO), seed) for seed in (1, 1, 2))
+    assert once == again
+    assert once != other
+
+
+def test_void_blocks_are_left_out_and_counted() -> None:
+    found = intervals.ratio(blocks(20, None, 20, 20, 20), blocks(10, 10, 10, None, 10), seed=1)
+    assert found is not None
+    assert (found.value, found.blocks, found.left_out) == (pytest.approx(2.0), 3, 2)
+
+
+def test_a_block_that_only_one_of_the_pair_reached_is_not_counted() -> None:
+    found = intervals.ratio(blocks(20, 20), blocks(10), seed=1)
+    assert found is not None
+    assert (found.blocks, found.left_out) == (1, 0)
+
+
+def test_nothing_in_common_is_no_ratio() -> None:
+    assert intervals.ratio(blocks(None, None), blocks(1, 1), seed=1) is None
+    assert intervals.ratio({}, {}, seed=1) is None
+    assert intervals.mean({}, seed=1) is None
+
+
+def test_rates_are_of_valid_trials_in_blocks() -> None:
+    trials = [
+        trial("a", 0, 100), trial("a", 1, 120, void=("3 failed",)), trial("a", 2, 0), trial("b", 0, 50),
+        trial("a", 0, 999, purpose="ladder"),
+    ]  # fmt: skip
+    assert intervals.rates(trials, "a") == {0: 100.0, 1: None, 2: None}
+
+
+def test_change_resamples_each_run_on_its_own() -> None:
+    found = intervals.change(blocks(90, 92, 88, 90), blocks(100, 100, 101, 99, 100), seed=1)
+    assert found is not None
+    assert found.value == pytest.approx(0.9, abs=0.001)
+    assert found.low == pytest.approx(0.886, abs=0.006)
+    assert found.high == pytest.approx(0.914, abs=0.006)
+    assert found.blocks == 4
+    assert intervals.change(blocks(90, 90), blocks(100, 100, 100), seed=1) == intervals.Estimate(
+        pytest.approx(0.9), None, None, 2
+    )
+    assert intervals.change({}, blocks(100), seed=1) is None
