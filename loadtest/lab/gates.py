@@ -1,0 +1,94 @@
+"""When a trial, or a whole run, says nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from loadtest.lab.intervals import Estimate
+from loadtest.lab.model import Trial
+
+BUSY_GENERATOR = 0.70
+"""of its core; above it the generator, not the stack, may be the limit"""
+AGREEMENT = 0.01
+"""share by which counts of the same requests may differ"""
+FULL_BLOCKS = 10
+"""a full run has as many blocks or more; only it claims anything about the goals"""
+SAME = 0.03
+"""two runs of one strategy in a full run differ by no more than this share"""
+SPARE_SESSIONS = 8
+"""that a strategy which keeps its connections may open besides: broken ones, housekeeping"""
+RECONNECTING = (0.95, 1.25)
+"""connections per request, fewest and most: warm-up requests are estimated, and slower than measured ones"""
+
+Mode = Literal["reconnects", "keeps"]
+
+
+def reasons(trial: Trial, mode: Mode | None = None, transactions_per_request: float | None = 1) -> tuple[str, ...]:
+    """Why `trial` is void; empty when it counts.
+
+    `mode` is what the strategy says of its connections to the database, None when it says nothing.
+    `transactions_per_request` is what the page does through the pooler, None when that is not known.
+    """
+    found = (
+        _failures(trial),
+        _generator(trial),
+        _mode(trial, mode),
+        _agrees(trial, "pooler counted", trial.transactions, transactions_per_request),
+        _agrees(trial, "access log has", trial.logged, 1),
+    )
+    return tuple(reason for reason in found if reason)
+
+
+def _failures(trial: Trial) -> str | None:
+    """A rate with failures is not a capacity: a failure costs less work than an answer."""
+    if trial.purpose == "open":
+        return None
+    if not trial.requests:
+        return "no request was answered"
+    if trial.failures or trial.unanswered:
+        return f"{trial.failures} failed and {trial.unanswered} unanswered requests"
+    return None
+
+
+def _generator(trial: Trial) -> str | None:
+    if trial.generator_cpu <= BUSY_GENERATOR:
+        return None
+    return f"generator used {trial.generator_cpu:.0%} of its core, more than {BUSY_GENERATOR:.0%}"
+
+
+def _mode(trial: Trial, mode: Mode | None) -> str | None:
+    """Proof of mode. `sessions` include the warm-up's, `requests` do not: the fewest are one for each measured
+    request, the most are one for each request of all the time at the measured rate."""
+    if mode is None or trial.sessions is None or not trial.requests:
+        return None
+    if mode == "keeps":
+        kept = max(trial.load.users, trial.backends) + SPARE_SESSIONS
+        return f"{trial.sessions} connections opened, more than {kept}: not kept" if trial.sessions > kept else None
+    fewest = RECONNECTING[0] * trial.requests
+    most = RECONNECTING[1] * trial.requests * (trial.seconds + trial.warm_seconds) / trial.seconds
+    if fewest <= trial.sessions <= most:
+        return None
+    return f"{trial.sessions} connections for {trial.requests} requests: not one for each"
+
+
+def _agrees(trial: Trial, who: str, count: int | None, per_request: float | None) -> str | None:
+    """`users` requests may be under way at either end of the window, and be counted on one side only."""
+    if count is None or per_request is None or trial.failures or trial.unanswered:
+        return None
+    expected = trial.requests * per_request
+    if abs(count - expected) <= expected * AGREEMENT + trial.load.users * per_request:
+        return None
+    return f"{who} {count}, expected {expected:.0f} for {trial.requests} requests"
+
+
+def pair(ratio: Estimate | None, blocks: int) -> tuple[str, ...]:
+    """Why a run of `blocks` blocks claims nothing, from the ratio of its A/A pair; empty when it may claim."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ("there are too few valid blocks of the A/A pair for an interval",)
+    found = []
+    shown = f"the A/A pair gives {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    if not ratio.contains(1):
+        found.append(f"{shown}, which does not contain 1")
+    if blocks >= FULL_BLOCKS and (ratio.low < 1 - SAME or ratio.high > 1 + SAME):
+        found.append(f"{shown}, which is not within ±{SAME:.0%}")
+    return tuple(found)
