@@ -1,0 +1,148 @@
+"""The trials of each strategy brought together: a row of the table, and curves over users and over rates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from loadtest.lab import costs, histograms, intervals, scalability
+from loadtest.lab.histograms import Percentiles
+from loadtest.lab.intervals import Estimate
+from loadtest.lab.model import TWIN, Results, Trial
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label in the blocks. Latencies, CPU and backends are of its valid trials only; errors are of all."""
+
+    label: str
+    rate: Estimate | None
+    """requests/s"""
+    latency: Percentiles | None
+    distribution: tuple[tuple[float, float], ...]
+    """see histograms.distribution"""
+    errors: int
+    """failed and unanswered requests"""
+    backends: int | None
+    """most in any valid trial"""
+    cpu: dict[str, float]
+    """component → CPU microseconds per request"""
+    ratio: Estimate | None
+    """rate of the reference ÷ rate of this one; None for the reference itself"""
+    void: dict[str, int]
+    """why trials were left out → how many"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One number of users of a ladder, over its rounds."""
+
+    users: int
+    rate: float | None
+    """mean requests/s of the valid trials; None when all are void"""
+    seen: float
+    """requests/s answered in all trials, valid or not"""
+    latency: Percentiles | None
+    """of the valid trials"""
+    errors: int
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Throughput over users of one strategy."""
+
+    strategy: str
+    steps: tuple[Step, ...]
+    fit: scalability.Fit | None
+
+
+@dataclass(frozen=True)
+class Offered:
+    """One open loop: what was asked for and how long it took."""
+
+    rate: float
+    """requests/s that arrived"""
+    answered: float
+    """requests/s"""
+    errors: int
+    corrected: Percentiles | None
+    """from the intended time of sending, in milliseconds"""
+    naive: Percentiles | None
+    """from the real time of sending"""
+    void: tuple[str, ...]
+
+
+def row(results: Results, label: str) -> Row:
+    """All block trials of `label`."""
+    trials = [trial for trial in results.trials if trial.purpose == "block" and trial.label == label]
+    valid = [trial for trial in trials if not trial.void]
+    rates = intervals.rates(trials, label)
+    reference = intervals.rates(results.trials, results.reference)
+    times = histograms.merge(trial.latency for trial in valid)
+    return Row(
+        label,
+        intervals.mean(rates, results.seed),
+        histograms.percentiles(times),
+        histograms.distribution(times),
+        sum(trial.failures + trial.unanswered for trial in trials),
+        max((trial.backends for trial in valid), default=None),
+        costs.per_request(valid),
+        None if label == results.reference else intervals.ratio(reference, rates, results.seed),
+        dict(Counter(reason for trial in trials for reason in trial.void)),
+    )
+
+
+def ladders(results: Results) -> tuple[Ladder, ...]:
+    """One for each strategy with a ladder, in the order of the report."""
+    found = []
+    for strategy in labels(results):
+        trials = [trial for trial in results.trials if trial.purpose == "ladder" and trial.label == strategy]
+        users = sorted({trial.load.users for trial in trials})
+        steps = tuple(_step([trial for trial in trials if trial.load.users == count]) for count in users)
+        if steps:
+            fit = scalability.fit([(step.users, step.rate) for step in steps if step.rate])
+            found.append(Ladder(strategy, steps, fit))
+    return tuple(found)
+
+
+def _step(trials: Sequence[Trial]) -> Step:
+    valid = [trial for trial in trials if not trial.void]
+    return Step(
+        trials[0].load.users,
+        _rate(valid),
+        _rate(trials) or 0.0,
+        histograms.percentiles(histograms.merge(trial.latency for trial in valid)),
+        sum(trial.failures + trial.unanswered for trial in trials),
+    )
+
+
+def open_loops(results: Results) -> dict[str, tuple[Offered, ...]]:
+    """Strategy → its open loops by rising rate; strategies without one are left out."""
+    found: dict[str, tuple[Offered, ...]] = {}
+    for strategy in labels(results):
+        trials = [trial for trial in results.trials if trial.purpose == "open" and trial.label == strategy]
+        if offered := [_offered(trial) for trial in trials]:
+            found[strategy] = tuple(sorted(offered, key=lambda point: point.rate))
+    return found
+
+
+def labels(results: Results) -> tuple[str, ...]:
+    """The strategies that were measured, in the order of the report, without twins."""
+    measured = dict.fromkeys(trial.label for trial in results.trials if not trial.label.endswith(TWIN))
+    return tuple(dict.fromkeys([name for name in results.strategies if name in measured] + list(measured)))
+
+
+def _offered(trial: Trial) -> Offered:
+    naive = histograms.percentiles(histograms.decode(trial.latency))
+    corrected = histograms.percentiles(histograms.decode(trial.corrected)) if trial.corrected else None
+    return Offered(
+        trial.load.rate or 0.0, trial.requests / trial.seconds, trial.failures + trial.unanswered,
+        corrected, naive, trial.void,
+    )  # fmt: skip
+
+
+def _rate(trials: Iterable[Trial]) -> float | None:
+    answered = [(trial.requests, trial.seconds) for trial in trials]
+    seconds = sum(second for _, second in answered)
+    return sum(requests for requests, _ in answered) / seconds if seconds else None

@@ -1,0 +1,228 @@
+"""Costs, goals, comparison and headline of runs whose figures are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loadtest.lab import analysis, compare, costs
+from loadtest.lab.analysis import analyse, headline
+from loadtest.lab.goals import Judged
+from loadtest.lab.model import IN_PROCESS, TWIN, WRK, Results, Trial
+
+from fixtures.lab_results import MACHINE, latency, results, trial, whole_run
+from pgstack.errors import InputError
+
+REFERENCE = "pgbouncer-transaction"
+
+
+def run(blocks: int = 10, reconnect: float = 150.0, **fields: Any) -> Results:
+    """Blocks with hardly any noise: 2100 requests/s, a direct connection 2200."""
+    rates = {REFERENCE: 2100.0, REFERENCE + TWIN: 2100.0, "patched-signal": 2200.0, "reconnect-tcp": reconnect}
+    cpu = {"patched-signal": (0.0, 0.45), "reconnect-tcp": (3.0, 3.45)}
+    trials = [
+        trial(
+            label, block, rate * (1 + 0.001 * ((block * 7 + len(label)) % 5 - 2)),
+            backends=16 if label in cpu else 5,
+            cpu_seconds=dict(zip(("python", "database"), (10 * rate * ms / 1000 for ms in cpu.get(label, (0, 0))),
+                                 strict=True)),
+        )
+        for block in range(blocks) for label, rate in rates.items()
+    ]  # fmt: skip
+    return results([*trials, *fields.pop("more", ())], blocks=blocks, **fields)
+
+
+def judged(name: str, found: analysis.Analysis) -> Judged:
+    return next(judged for judged in found.goals if name in judged.goal.name)
+
+
+def test_cpu_per_request_is_of_all_valid_trials_together() -> None:
+    trials = [
+        trial(rate=100, cpu_seconds={"python": 0.3, "database": 0.1}),
+        trial(rate=300, cpu_seconds={"python": 0.5, "database": 0.3}),
+        trial(rate=100, cpu_seconds={"python": 99.0}, void=("3 failed",)),
+    ]
+    assert costs.per_request(trials) == {"python": pytest.approx(200.0), "database": pytest.approx(100.0)}
+    assert costs.per_request([]) == {}
+
+
+def test_connect_cost_predicts_the_ratio() -> None:
+    (cost,) = analyse(run()).connects
+    assert (cost.strategy, cost.request_ms, cost.connect_ms) == (
+        "reconnect-tcp", pytest.approx(0.45, rel=0.01), pytest.approx(6.0, rel=0.01),
+    )  # fmt: skip
+    assert cost.predicted == pytest.approx(14.33, abs=0.15)
+    assert cost.measured is not None
+    assert cost.measured.value == pytest.approx(14.67, abs=0.02)
+
+
+def test_headline_says_what_was_gained_and_what_it_cost() -> None:
+    assert headline(analyse(run())) == (
+        "14.0× [14.0, 14.0] over reconnecting, 0.95× of a direct persistent connection, with 5 instead of 16 backends"
+    )
+
+
+def test_headline_claims_nothing_when_the_pair_differs() -> None:
+    found = analyse(whole_run(10, twin=1.08))
+    assert headline(found).startswith("Nothing is claimed: the A/A pair gives 0.92")
+    assert {judged.verdict for judged in found.goals} == {"not claimed"}
+    assert {judged.why for judged in found.goals} == {"the A/A pair failed"}
+    assert analysis.status(found) == 1
+
+
+def test_headline_of_a_run_without_those_strategies_names_the_best() -> None:
+    steps = [trial("host", 0, 90 * users, purpose="ladder", users=users) for users in (1, 2)]
+    found = analyse(results(steps, suite="host"))
+    assert headline(found) == "host: at most 180 requests/s on /db, with 2 users"
+    assert analysis.status(found) == 0
+    assert headline(analyse(results([]))) == "Nothing was measured."
+    assert analysis.status(analyse(results([]))) == 1
+
+
+def test_a_goal_is_met_by_the_lower_bound_only() -> None:
+    assert judged("TCP + TLS", analyse(run())).verdict == "met"
+    noisy = [trial("reconnect-tcp", block, rate) for block, rate in enumerate([150, 200] * 5)]
+    quiet = [one for one in run().trials if one.label != "reconnect-tcp"]
+    found = judged("TCP + TLS", analyse(results([*quiet, *noisy])))
+    assert found.measured is not None
+    assert found.measured.value == pytest.approx(12.1, abs=0.1)
+    assert found.verdict == "missed"
+
+
+def test_half_the_backends_is_enough_and_more_is_not() -> None:
+    assert judged("backends", analyse(run())).verdict == "met"
+    many = tuple(one.model_copy(update={"backends": 9}) for one in run().trials if REFERENCE in one.label)
+    others = tuple(one for one in run().trials if REFERENCE not in one.label)
+    found = judged("backends", analyse(results(many + others)))
+    assert (found.verdict, found.measured and found.measured.value) == ("missed", 0.5625)
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (run(3), "3 blocks; a full run has 10 or more"),
+        (run(page="/fortunes"), "the goals are about /db, not /fortunes"),
+    ],
+)
+def test_other_runs_claim_nothing(made: Results, why: str) -> None:
+    found = judged("TCP + TLS", analyse(made))
+    assert (found.verdict, found.why) == ("not claimed", why)
+    assert analysis.status(analyse(made)) == 0
+
+
+def test_a_goal_with_void_blocks_or_without_trials_is_not_claimed() -> None:
+    trials = [
+        one.model_copy(update={"void": ("3 failed",)}) if (one.label, one.block) == ("reconnect-tcp", 4) else one
+        for one in run().trials
+    ]
+    found = analyse(results(trials))
+    assert judged("TCP + TLS", found).why == "9 valid blocks; a claim takes 10"
+    assert judged("Pgpool", found).why == "not measured"
+    row = found.row("reconnect-tcp")
+    assert row is not None
+    assert row.void == {"3 failed": 1}
+    assert row.ratio is not None
+    assert row.ratio.left_out == 1
+
+
+def test_many_users_are_judged_against_the_best_step() -> None:
+    def ladder(last: float, **fields: Any) -> list[Trial]:
+        steps = [trial(REFERENCE, 0, rate, purpose="ladder", users=users) for users, rate in ((16, 2000), (64, 2100))]
+        return [*steps, trial(REFERENCE, 0, last, purpose="ladder", users=256, **fields)]
+
+    name = "256 users"
+    assert judged(name, analyse(run(more=ladder(2000)))).verdict == "met"
+    assert judged(name, analyse(run(more=ladder(1990)))).verdict == "missed"
+    broken = judged(name, analyse(run(more=ladder(2090, failures=1, void=("1 failed",)))))
+    assert (broken.verdict, broken.measured and broken.measured.value) == ("missed", 0.0)
+    assert judged(name, analyse(run())).why == "not measured"
+
+
+def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> None:
+    def loop(rate: float, p99: float) -> Trial:
+        spread = 0.43  # e to the power of 2.326 × 0.43 is 2.7
+        return trial(
+            REFERENCE, 0, rate, purpose="open", users=64, offered=rate, latency=latency(2, 0.01),
+            corrected=latency(2, spread * p99),
+        )  # fmt: skip
+
+    name = "corrected p99"
+    met = judged(name, analyse(run(more=[loop(1470, 1), loop(2000, 9)])))
+    assert met.verdict == "met"
+    assert met.measured is not None
+    assert met.measured.value == pytest.approx(2.7, abs=0.1)
+    assert judged(name, analyse(run(more=[loop(1470, 2)]))).verdict == "missed"
+    assert judged(name, analyse(run(more=[loop(2000, 1)]))).why == "not measured"
+
+
+def test_limits_and_the_other_generator_are_judged() -> None:
+    found = analyse(run(limits={IN_PROCESS: 2800.0, WRK: 2180.0}))
+    assert judged("without HTTP", found).verdict == "met"
+    assert judged("wrk", found).verdict == "met"
+    found = analyse(run(limits={IN_PROCESS: 3100.0, WRK: 2300.0}))
+    assert judged("without HTTP", found).verdict == "missed"
+    assert judged("wrk", found).verdict == "missed"
+
+
+def test_a_run_fails_when_a_goal_is_missed_or_a_strategy_has_no_valid_trial() -> None:
+    assert analysis.status(analyse(run())) == 0
+    assert analysis.status(analyse(run(reconnect=200))) == 1
+    assert analysis.status(analyse(run(3, more=[trial("pgpool", void=("3 failed",))]))) == 1
+
+
+def test_a_slower_run_is_a_regression() -> None:
+    found = compare.compare(run(4, reconnect=140), run(4))
+    assert {change.strategy: change.verdict for change in found.changes} == {
+        REFERENCE: "no change shown", "patched-signal": "no change shown", "reconnect-tcp": "regression",
+    }  # fmt: skip
+    assert compare.status(found) == 1
+    assert compare.status(compare.compare(run(4), run(4, reconnect=140))) == 0
+    assert compare.compare(run(4), run(4, reconnect=140)).changes[2].verdict == "improvement"
+
+
+def test_within_the_margin_is_no_regression_and_few_blocks_show_nothing() -> None:
+    assert compare.status(compare.compare(run(4, reconnect=146), run(4))) == 0
+    assert {change.verdict for change in compare.compare(run(2, reconnect=9), run(4)).changes} == {"too few blocks"}
+
+
+def test_what_was_updated_is_said() -> None:
+    later = MACHINE.model_copy(update={"kernel": "6.12.50"})
+    found = compare.compare(run(3, versions={"PostgreSQL": "17.7"}, machine=later), run(3))
+    assert found.versions == {
+        "PgBouncer": ("1.24.1", "none"), "PostgreSQL": ("17.6", "17.7"), "kernel": ("6.12.48", "6.12.50"),
+    }  # fmt: skip
+
+
+def test_strategies_of_one_run_only_are_named() -> None:
+    found = compare.compare(run(3, more=[trial("pgpool")]), run(3, more=[trial("no-query")]))
+    assert (found.only_new, found.only_old) == (("pgpool",), ("no-query",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"machine": MACHINE.model_copy(update={"processor": "Other 2"})}, "processor is Other 2, was Example"),
+        ({"machine": MACHINE.model_copy(update={"stack_cores": (0, 1)})}, r"stack_cores is \(0, 1\), was \(0,\)"),
+        ({"page": "/fortunes"}, "page is /fortunes, was /db"),
+        ({"suite": "servers"}, "suite is servers, was strategies"),
+        ({"more": [trial(users=64)]}, r"users is \[16, 64\], was \[16\]"),
+    ],
+)
+def test_another_machine_page_or_load_is_refused_by_name(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compare.compare(run(3, **fields), run(3))
+
+
+def test_a_file_is_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    with pytest.raises(InputError, match=r"results\.json: No such file"):
+        compare.read(path)
+    path.write_text(run(1).model_dump_json())
+    assert compare.read(path) == run(1)
+    path.write_text(path.read_text().replace('"version":1', '"version":2'))
+    with pytest.raises(InputError, match=r"results\.json: version: Input should be 1"):
+        compare.read(path)
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"results\.json: the file: Invalid JSON"):
+        compare.read(path)
