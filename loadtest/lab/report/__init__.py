@@ -1,0 +1,1 @@
+"""An analysis as people read it: on the terminal, as a page, as rows."""

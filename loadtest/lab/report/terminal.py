@@ -1,0 +1,116 @@
+"""The report on the terminal; fits 100 columns."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from loadtest.lab.analysis import Analysis, headline
+from loadtest.lab.compare import Comparison
+from loadtest.lab.costs import COMPONENTS
+from loadtest.lab.report import words
+from loadtest.lab.summary import Row
+
+COLOURS = {"met": "green", "missed": "red", "not claimed": "yellow"}
+
+
+def show(analysis: Analysis, console: Console) -> None:
+    """Tables, what is missing and why, validity, goals, and the headline last, where the eye is."""
+    if analysis.rows:
+        console.print(_rates(analysis))
+        console.print(_cpu(analysis))
+    if analysis.ladders:
+        console.print(_ladders(analysis))
+    for name, why in analysis.results.unavailable.items():
+        console.print(f"[yellow]not here[/]  {escape(name)}: {escape(why)}")
+    for row in analysis.rows:
+        for reason, number in row.void.items():
+            console.print(f"[yellow]void[/]      {escape(row.label)}, {number} ×: {escape(reason)}")
+    for line in words.validity(analysis):
+        console.print(f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False)
+    _goals(analysis, console)
+    console.print(f"\n[bold]{escape(headline(analysis))}[/]", highlight=False)
+
+
+def show_comparison(comparison: Comparison, console: Console) -> None:
+    """New against old; what was updated since, and which strategies only one run has."""
+    table = _table("new ÷ old", "strategy", ("new ÷ old", "verdict"))
+    colours = {"regression": "red", "improvement": "green"}
+    for change in comparison.changes:
+        verdict = f"[{colours.get(change.verdict, 'dim')}]{change.verdict}[/]"
+        table.add_row(escape(change.strategy), escape(words.ratio(change.ratio)), verdict)
+    console.print(table)
+    for name, (then, now) in comparison.versions.items():
+        console.print(f"updated     {escape(name)}: {escape(then)} → {escape(now)}", highlight=False)
+    for only, names in (("old", comparison.only_old), ("new", comparison.only_new)):
+        if names:
+            console.print(f"only in the {only} run: {escape(', '.join(names))}", highlight=False)
+
+
+def _rates(analysis: Analysis) -> Table:
+    results = analysis.results
+    users = max(trial.load.users for trial in results.trials if trial.purpose == "block")
+    title = f"{results.page}, {users} users, {results.blocks} blocks of {results.seconds:g} s"
+    headings = ("r/s", "p50 ms", "p95", "p99", "p99.9", "errors", "backends", "ratio")
+    table = _table(title, "strategy", headings)
+    table.caption = f"ratio: {results.reference}'s requests/s ÷ this strategy's, with its 95 % interval"
+    for row in (*analysis.rows, *([analysis.twin] if analysis.twin else [])):
+        style = "bold" if row.label == results.reference else "dim" if row is analysis.twin else ""
+        table.add_row(words.shown_label(row.label), *_cells(row), style=style)
+    return table
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    latency = row.latency
+    found = (latency.p50, latency.p95, latency.p99, latency.p999) if latency else (None,) * 4
+    return (
+        words.rate(row.rate.value if row.rate else None), *map(words.milliseconds, found),
+        words.count(row.errors), words.count(row.backends), escape(words.ratio(row.ratio)),
+    )  # fmt: skip
+
+
+def _cpu(analysis: Analysis) -> Table:
+    table = _table("CPU-µs per request", "strategy", (*COMPONENTS.values(), "together"))
+    for row in analysis.rows:
+        parts = [row.cpu.get(name) for name in COMPONENTS]
+        table.add_row(escape(row.label), *map(words.rate, parts), words.rate(sum(row.cpu.values()) or None))
+    lines = [
+        f"{cost.strategy}: k = {cost.connect_ms:.2f} ms, c = {cost.request_ms:.2f} ms,"
+        f" 1 + k/c = {cost.predicted:.1f}, measured {words.ratio(cost.measured)}"
+        for cost in analysis.connects
+    ]
+    table.caption = escape("\n".join(lines)) or None
+    return table
+
+
+def _ladders(analysis: Analysis) -> Table:
+    users = sorted({step.users for ladder in analysis.ladders for step in ladder.steps})
+    table = _table("requests/s over users", "strategy", (*map(str, users), "ceiling"))
+    for ladder in analysis.ladders:
+        steps = {step.users: step for step in ladder.steps}
+        cells = [words.step(steps.get(count)) for count in users]
+        ceiling = ladder.fit.ceiling if ladder.fit else None
+        table.add_row(escape(ladder.strategy), *cells, words.rate(ceiling))
+    return table
+
+
+def _goals(analysis: Analysis, console: Console) -> None:
+    for judged in analysis.goals:
+        colour = COLOURS[judged.verdict]
+        measured = words.measured(judged)
+        why = f" ({judged.why})" if judged.why else ""
+        console.print(
+            f"[{colour}]{judged.verdict:<11}[/] {escape(measured)} {escape(judged.goal.name)},"
+            f" {words.bound(judged)}{escape(why)}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _table(title: str, first: str, others: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    table.add_column(first, no_wrap=True)
+    for heading in others:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
