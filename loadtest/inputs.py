@@ -1,37 +1,89 @@
-"""What a load test is told by the environment: PAGE, USERS, SECONDS."""
+"""What a load test is told by the environment: PAGE, USERS, SECONDS; HOST, MAX_RATE, I_OWN_THIS_HOST."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from loadtest.lab.model import Load
 from pgstack.errors import InputError, TargetError
 from pgstack.plan import Plan
 
-WARM_SECONDS = 2
+PAGE, USERS, SECONDS = "/db", 16, 10
 LOOPBACK = ("127.0.0.1", "localhost")  # in this order: `localhost` may mean ::1, where Apache need not listen
 
 
 @dataclass(frozen=True)
-class Load:
-    """A closed loop: `users` connections that ask for `page` without a pause, for `seconds` after the warm-up."""
+class Target:
+    """What is loaded. A host that the user named has a rate, in requests per second, that is never exceeded."""
 
-    page: str = "/db"
-    users: int = 16
-    seconds: int = 10
+    url: str
+    max_rate: int | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether the user named the host; otherwise it is the stack on this one."""
+        return self.max_rate is not None
 
 
 def load(environment: Mapping[str, str]) -> Load:
-    """The load that `environment` asks for. Raises InputError naming the variable and its bounds."""
-    page = environment.get("PAGE") or Load.page
+    """The closed loop that `environment` asks for. Raises InputError naming the variable and its bounds."""
+    page = environment.get("PAGE") or PAGE
     if not re.fullmatch(r"/[!-~]*", page):
         raise InputError(f"PAGE={page!r}: not a path. Give one that starts with a slash, such as PAGE=/fortunes.")
     return Load(
-        page,
-        _number(environment, "USERS", Load.users, 1, 1000),
-        _number(environment, "SECONDS", Load.seconds, 1, 600),
+        kind="closed",
+        page=page,
+        users=_number(environment, "USERS", USERS, 1, 1000),
+        seconds=_number(environment, "SECONDS", SECONDS, 1, 600),
     )
+
+
+def addresses(name: str) -> tuple[str, ...]:
+    """All addresses of the host `name`. Raises TargetError when it has none."""
+    try:
+        return tuple(sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)}))
+    except OSError as error:
+        raise TargetError(f"HOST: {name}: {error.strerror or error}. Give a name that this host can resolve.") from None
+
+
+def named_target(
+    environment: Mapping[str, str], resolve: Callable[[str], tuple[str, ...]] = addresses
+) -> Target | None:
+    """The host that the user named with HOST, None without.
+
+    Its addresses must all be private or loopback ones, or the user says that it is theirs; and it needs MAX_RATE.
+    Raises InputError otherwise.
+    """
+    url = environment.get("HOST")
+    if not url:
+        return None
+    if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", url):
+        raise InputError(f"HOST={url!r}: not an address. Give scheme, host and port only, such as HOST=https://my.host.")
+    public = [address for address in resolve(str(urlsplit(url).hostname)) if not is_private(address)]
+    if public and environment.get("I_OWN_THIS_HOST") != "yes":
+        raise InputError(
+            f"HOST={url}: {public[0]} is a public address. Load goes to hosts of your own only:"
+            " say I_OWN_THIS_HOST=yes when it is one."
+        )
+    if not environment.get("MAX_RATE"):
+        raise InputError(f"HOST={url}: no maximum rate. Say how many requests/s it may get, such as MAX_RATE=100.")
+    return Target(url.rstrip("/"), _number(environment, "MAX_RATE", None, 1, 100_000))
+
+
+def is_private(address: str) -> bool:
+    """Whether the IP `address` is this host's or of a network that is not routed on the internet.
+
+    An IPv4 address inside an IPv6 one counts as itself: Python before 3.13 calls all of these private.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_private and not ip.is_multicast
 
 
 def base_url(plan: Plan) -> str:
@@ -52,8 +104,9 @@ def is_loopback(url: str) -> bool:
     return re.fullmatch(rf"https?://({'|'.join(map(re.escape, LOOPBACK))})(:\d+)?(/.*)?", url) is not None
 
 
-def _number(environment: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _number(environment: Mapping[str, str], name: str, default: int | None, low: int, high: int) -> int:
     text = environment.get(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise InputError(f"{name}={text}: not a whole number from {low} to {high}. The default is {name}={default}.")
+        remedy = "" if default is None else f" The default is {name}={default}."
+        raise InputError(f"{name}={text}: not a whole number from {low} to {high}.{remedy}")
     return int(text)

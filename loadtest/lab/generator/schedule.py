@@ -1,0 +1,47 @@
+"""When requests are sent, and when a rate has settled. Pure functions of numbers."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+
+WINDOW_SECONDS = 0.5
+WINDOWS = 2
+"""compared with as many before them"""
+FLAT = 0.05
+"""difference between the two that still counts as none"""
+
+
+def is_flat(counts: Sequence[int]) -> bool:
+    """Whether the rate has settled: `counts` are the requests answered in each half second so far.
+
+    The last second is compared with the one before. What chance alone does to two counts of this
+    size (the standard deviation of a difference of Poisson counts) is not a slope.
+    """
+    before, now = sum(counts[-2 * WINDOWS : -WINDOWS]), sum(counts[-WINDOWS:])
+    if len(counts) < 2 * WINDOWS or not before or not now:
+        return False
+    return abs(now - before) <= max(FLAT * before, math.sqrt(now + before))
+
+
+def arrivals(rate: float, seed: int) -> Iterator[float]:
+    """Seconds from the start at which requests are due: a Poisson process of `rate` per second, without end."""
+    draw, moment = random.Random(seed).expovariate, 0.0
+    while True:
+        moment += draw(rate)
+        yield moment
+
+
+class Pace:
+    """Hands out moments to send, never more than `rate` per second and never two at once."""
+
+    def __init__(self, rate: float) -> None:
+        self.interval = 1 / rate
+        self.next = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Seconds that the caller has to wait at the time `now` before it sends; it must send then."""
+        moment = max(now, self.next)
+        self.next = moment + self.interval
+        return moment - now

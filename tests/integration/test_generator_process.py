@@ -1,0 +1,218 @@
+"""The load generator as a process, against a server that counts and misbehaves on purpose."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from loadtest.lab import histograms
+from loadtest.lab.generator import Job, Outcome, Progress, drive, drive_all, process
+from loadtest.lab.model import Load
+
+from fixtures.counting_server import CountingServer, Stall, http, serving
+from fixtures.local_stack import CHECKOUT
+from pgstack.errors import TargetError
+
+
+def closed(users: int = 4, seconds: float = 1, page: str = "/plain") -> Load:
+    return Load(kind="closed", page=page, users=users, seconds=seconds)
+
+
+def job(server: CountingServer, *loads: Load, warm: float = 0.5, max_rate: float | None = None) -> Job:
+    loads = loads or (closed(),)
+    return Job(url=server.url, loads=loads, warm_min=warm, warm_max=warm, seed=7, patience=2, max_rate=max_rate)
+
+
+def run(server: CountingServer, *loads: Load) -> Outcome:
+    return drive(job(server, *loads), lambda at: None)
+
+
+def total(encoded: str | None) -> int:
+    assert encoded
+    return int(histograms.decode(encoded).get_total_count())
+
+
+def percentile(encoded: str | None, percent: float) -> float:
+    assert encoded
+    found = histograms.percentile(histograms.decode(encoded), percent)
+    assert found is not None
+    return found
+
+
+def test_corrected_latency_sees_a_stall_that_the_naive_one_does_not() -> None:
+    load = Load(kind="open", page="/plain", users=4, rate=200, seconds=10)
+    with serving(Stall(seconds=1.0, at=1000)) as server:
+        outcome = run(server, load)
+    assert (outcome.failures, outcome.unanswered) == (0, 0)
+    assert outcome.requests == pytest.approx(2000, rel=0.1)
+    assert percentile(outcome.latency, 99) < 50
+    assert percentile(outcome.corrected, 99) >= 500
+    assert total(outcome.latency) == total(outcome.corrected) == outcome.requests
+
+
+def test_server_and_generator_count_the_same_requests() -> None:
+    with serving() as server:
+        outcome = run(server, closed(users=8, seconds=2))
+        assert outcome.sent == server.count
+    assert (outcome.failures, outcome.unanswered, outcome.reasons) == (0, 0, {})
+    assert 0 < outcome.requests < outcome.sent
+    assert sum(outcome.rates) == outcome.requests == total(outcome.latency)
+    assert len(outcome.rates) == outcome.seconds == 2
+    assert outcome.warm_seconds == pytest.approx(0.5, abs=0.4)
+    assert 0 < outcome.generator_cpu <= 1.05
+
+
+def test_open_loop_sends_each_arrival_once() -> None:
+    with serving() as server:
+        outcome = run(server, Load(kind="open", page="/plain", users=4, rate=100, seconds=2))
+        assert outcome.sent == server.count
+    assert outcome.requests == pytest.approx(200, rel=0.2)
+    assert (outcome.failures, outcome.unanswered) == (0, 0)
+
+
+def test_ladder_has_one_outcome_and_one_histogram_for_each_rung() -> None:
+    finished: list[Outcome] = []
+    with serving() as server:
+        plan = job(server, closed(1), closed(2), closed(4))
+        outcomes = drive_all(plan, lambda at: None, finished.append)
+        assert sum(outcome.sent for outcome in outcomes) == server.count
+    assert list(outcomes) == finished
+    assert [outcome.load.users for outcome in outcomes] == [1, 2, 4]
+    assert all(0 < total(outcome.latency) == outcome.requests < outcome.sent for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (lambda number: http(length=100), "answer not whole"),
+        (lambda number: None, "closed without an answer"),
+        (lambda number: http(status="503 Service Unavailable"), "status 503"),
+        (lambda number: http(body=b"Traceback"), "unexpected body"),
+        (lambda number: http(body=b""), "unexpected body"),
+    ],
+)  # fmt: skip
+def test_answer_that_is_not_the_page_is_a_failure(behave: Callable[[int], bytes | None], reason: str) -> None:
+    with serving(behave) as server:
+        outcome = run(server)
+        assert outcome.sent == server.count, "nothing is sent a second time in silence"
+    assert (outcome.requests, outcome.unanswered) == (0, 0)
+    assert outcome.failures > 0
+    assert set(outcome.reasons) == {reason}
+    assert total(outcome.latency) == 0
+
+
+def test_page_of_the_database_must_have_its_fields() -> None:
+    with serving(lambda number: http(body=b'{"id": 1, "randomNumber": 2}')) as server:
+        assert run(server, closed(page="/db")).failures == 0
+    with serving(lambda number: http(body=b'{"id": 1}')) as server:
+        assert run(server, closed(page="/db")).requests == 0
+
+
+def test_request_that_is_never_answered_is_counted_as_such() -> None:
+    forever = Stall(seconds=30)
+
+    def stall_once_measured(at: Progress) -> None:
+        if at.requests:
+            forever.begin()
+
+    with serving(forever) as server:
+        outcome = drive(job(server, closed(users=4, seconds=2)), stall_once_measured)
+    assert outcome.requests > 0
+    assert (outcome.failures, outcome.unanswered) == (0, 4)
+
+
+def test_arrivals_that_wait_for_a_connection_to_the_end_are_unanswered() -> None:
+    with serving(Stall(seconds=30, at=100)) as server:
+        outcome = run(server, Load(kind="open", page="/plain", users=2, rate=100, seconds=2))
+    assert outcome.unanswered > 50
+    assert outcome.requests + outcome.unanswered == pytest.approx(200, rel=0.2)
+
+
+def test_maximum_rate_holds_back_a_closed_loop() -> None:
+    with serving() as server:
+        outcome = drive(job(server, closed(users=16, seconds=2), max_rate=50), lambda at: None)
+    assert 0 < outcome.requests <= 101
+
+
+def test_progress_goes_through_the_phases_and_counts() -> None:
+    seen: list[Progress] = []
+    with serving() as server:
+        outcome = drive(job(server), seen.append)
+    phases = [at.phase for at in seen]
+    assert phases == sorted(phases, key=["warming", "measuring", "draining"].index)
+    assert set(phases) == {"warming", "measuring", "draining"}
+    assert seen[-1].requests == outcome.requests
+
+
+def test_generator_that_overruns_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server:
+        plan = job(server, closed(seconds=60))
+        monkeypatch.setattr(process, "START_SECONDS", 3 - plan.longest)
+        with pytest.raises(TargetError, match="did not end within 3 s"):
+            drive(plan, lambda at: None)
+    assert psutil.Process().children() == []
+
+
+def test_generator_ends_with_whoever_asked() -> None:
+    def interrupt(at: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with serving() as server, pytest.raises(KeyboardInterrupt):
+        drive(job(server, closed(seconds=60)), interrupt)
+    assert psutil.Process().children() == []
+
+
+def test_server_that_is_away_is_a_failure_and_not_a_busy_loop() -> None:
+    with serving() as server:
+        plan = job(server)
+    outcome = drive(plan, lambda at: None)
+    assert outcome.requests == 0
+    assert set(outcome.reasons) == {"Connection refused"}
+    assert outcome.sent < 100
+
+
+def started(text: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "loadtest.lab.generator"]
+    environment = {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app'}"}
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+    assert child.stdin
+    child.stdin.write(text + "\n")
+    child.stdin.flush()
+    return child
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_generator_without_a_traceback(number: signal.Signals) -> None:
+    with serving() as server, started(job(server, closed(seconds=60)).model_dump_json()) as child:
+        assert child.stdout
+        assert child.stderr
+        assert json.loads(child.stdout.readline())["phase"] == "warming"
+        child.send_signal(number)
+        assert child.wait(20) == 128 + number
+        assert child.stderr.read() == ""
+
+
+def test_generator_ends_when_nobody_listens_any_more() -> None:
+    with serving() as server, started(job(server, closed(seconds=60)).model_dump_json()) as child:
+        assert child.stdout
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.wait(20) == 128 + signal.SIGPIPE
+
+
+def test_bad_job_ends_with_two_and_no_request() -> None:
+    with serving() as server, started(json.dumps({"url": "http://192.0.2.1", "loads": []})) as child:
+        assert child.wait(20) == 2
+        assert child.stderr
+        assert "loads" in child.stderr.read()
+        assert server.count == 0
