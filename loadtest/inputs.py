@@ -38,8 +38,8 @@ def load(environment: Mapping[str, str]) -> Load:
     return Load(
         kind="closed",
         page=page,
-        users=_number(environment, "USERS", USERS, 1, 1000),
-        seconds=_number(environment, "SECONDS", SECONDS, 1, 600),
+        users=number(environment, "USERS", USERS, 1, 1000),
+        seconds=number(environment, "SECONDS", SECONDS, 1, 600),
     )
 
 
@@ -72,7 +72,7 @@ def named_target(
         )
     if not environment.get("MAX_RATE"):
         raise InputError(f"HOST={url}: no maximum rate. Say how many requests/s it may get, such as MAX_RATE=100.")
-    return Target(url.rstrip("/"), _number(environment, "MAX_RATE", None, 1, 100_000))
+    return Target(url.rstrip("/"), number(environment, "MAX_RATE", None, 1, 100_000))
 
 
 def is_private(address: str) -> bool:
@@ -104,7 +104,8 @@ def is_loopback(url: str) -> bool:
     return re.fullmatch(rf"https?://({'|'.join(map(re.escape, LOOPBACK))})(:\d+)?(/.*)?", url) is not None
 
 
-def _number(environment: Mapping[str, str], name: str, default: int | None, low: int, high: int) -> int:
+def number(environment: Mapping[str, str], name: str, default: int | None, low: int, high: int) -> int:
+    """The whole number in `name`, `default` where it is unset. Raises InputError naming the bounds."""
     text = environment.get(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
         remedy = "" if default is None else f" The default is {name}={default}."

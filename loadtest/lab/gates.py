@@ -17,8 +17,8 @@ SAME = 0.03
 """two runs of one strategy in a full run differ by no more than this share"""
 SPARE_SESSIONS = 8
 """that a strategy which keeps its connections may open besides: broken ones, housekeeping"""
-RECONNECTING = (0.95, 1.25)
-"""connections per request, fewest and most: warm-up requests are estimated, and slower than measured ones"""
+RECONNECTING = 0.05
+"""share by which connections may differ from requests when each request makes its own"""
 
 Mode = Literal["reconnects", "keeps"]
 
@@ -57,28 +57,24 @@ def _generator(trial: Trial) -> str | None:
 
 
 def _mode(trial: Trial, mode: Mode | None) -> str | None:
-    """Proof of mode. `sessions` include the warm-up's, `requests` do not: the fewest are one for each measured
-    request, the most are one for each request of all the time at the measured rate."""
-    if mode is None or trial.sessions is None or not trial.requests:
+    """Proof of mode: a connection for each request that was sent, or no more than were ever needed at once."""
+    if mode is None or trial.sessions is None:
         return None
     if mode == "keeps":
         kept = max(trial.load.users, trial.backends) + SPARE_SESSIONS
         return f"{trial.sessions} connections opened, more than {kept}: not kept" if trial.sessions > kept else None
-    fewest = RECONNECTING[0] * trial.requests
-    most = RECONNECTING[1] * trial.requests * (trial.seconds + trial.warm_seconds) / trial.seconds
-    if fewest <= trial.sessions <= most:
+    if abs(trial.sessions - trial.sent) <= trial.sent * RECONNECTING:
         return None
-    return f"{trial.sessions} connections for {trial.requests} requests: not one for each"
+    return f"{trial.sessions} connections for {trial.sent} requests: not one for each"
 
 
 def _agrees(trial: Trial, who: str, count: int | None, per_request: float | None) -> str | None:
-    """`users` requests may be under way at either end of the window, and be counted on one side only."""
     if count is None or per_request is None or trial.failures or trial.unanswered:
         return None
-    expected = trial.requests * per_request
-    if abs(count - expected) <= expected * AGREEMENT + trial.load.users * per_request:
+    expected = trial.sent * per_request
+    if abs(count - expected) <= expected * AGREEMENT:
         return None
-    return f"{who} {count}, expected {expected:.0f} for {trial.requests} requests"
+    return f"{who} {count}, expected {expected:.0f} for {trial.sent} requests"
 
 
 def pair(ratio: Estimate | None, blocks: int) -> tuple[str, ...]:

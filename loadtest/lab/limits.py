@@ -1,4 +1,4 @@
-"""Limits worth having in the same run: the application without HTTP, PostgreSQL without Django, Apache without Python."""
+"""Limits worth having in the same run: the application without HTTP, the database without Django, Apache alone."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from wsgiref.util import setup_testing_defaults
 
 WARM_SECONDS = 1.0
@@ -21,9 +22,14 @@ def main() -> None:
     environ = {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "127.0.0.1"}
     setup_testing_defaults(environ)
 
+    status: list[str] = []
+
+    def start(text: str, headers: object, error: object = None) -> Callable[[bytes], object]:
+        status[:] = [text]
+        return lambda data: None
+
     def ask() -> None:
-        status = []
-        answer = application(dict(environ), lambda text, headers: status.append(text))
+        answer = application(dict(environ), start)
         body = b"".join(answer)
         answer.close()
         if not status[0].startswith("200") or not body:

@@ -17,6 +17,7 @@ from loadtest.lab.trial import Cores
 from pgstack.plan import Plan
 
 STACK_PACKAGES = ("Django", "psycopg2-binary", "locust")
+POSTGRES_SETTINGS = ("shared_buffers", "synchronous_commit", "jit")
 LAB_PACKAGES = ("psycopg", "psycopg-pool", "django-db-connection-pool", "SQLAlchemy", "gunicorn", "granian")
 
 
@@ -71,5 +72,5 @@ def figures(plan: Plan) -> dict[str, int | str]:
         "pooler.default_pool_size": plan.pooler.default_pool_size,
         "pooler.max_db_connections": plan.pooler.max_db_connections,
         "postgres.max_connections": plan.postgres.max_connections,
-        **{f"postgres.{name}": plan.postgres.settings[name] for name in ("shared_buffers", "synchronous_commit", "jit")},
+        **{f"postgres.{name}": plan.postgres.settings[name] for name in POSTGRES_SETTINGS},
     }  # fmt: skip

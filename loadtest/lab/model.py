@@ -74,7 +74,7 @@ class Trial(Record):
     generator_cpu: float
     """share of one core that the generator used"""
     cpu_seconds: dict[str, float]
-    """CPU time by component: apache, python, pooler, database"""
+    """CPU time by component: web (the server without Python), python, pooler, database"""
     backends: int
     """most server processes of the application seen at once"""
     sent: int

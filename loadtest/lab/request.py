@@ -13,7 +13,8 @@ from pgstack.errors import InputError
 
 QUICK_BLOCKS, FULL_BLOCKS = 3, 10
 QUICK_SECONDS, FULL_SECONDS = 4, 8
-SUITES = ("strategies",)
+SHORT = {"reconnect": "reconnect-tcp", "pgbouncer": REFERENCE}
+"""names for those who do not want to choose between variants"""
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,15 @@ def request(environment: Mapping[str, str], seed: int) -> Request:
 def _names(environment: Mapping[str, str], default: tuple[str, ...]) -> tuple[str, ...]:
     """The strategies in the order of the report; the reference is always among them."""
     asked = [name.strip() for name in environment.get("STRATEGIES", "").split(",") if name.strip()]
-    for name in asked:
+    if asked == ["all"]:
+        return tuple(STRATEGIES)
+    names = [SHORT.get(name, name) for name in asked]
+    for name, short in zip(names, asked, strict=True):
         if name not in STRATEGIES:
-            raise InputError(f"STRATEGIES: {name}: no such strategy. There are {', '.join(STRATEGIES)}.")
-        if asked.count(name) > 1:
-            raise InputError(f"STRATEGIES: {name}: named twice. Name each once.")
-    return tuple(name for name in STRATEGIES if name in (asked or default) or name == REFERENCE)
+            raise InputError(f"STRATEGIES: {short}: no such strategy. There are all, {', '.join(STRATEGIES)}.")
+        if names.count(name) > 1:
+            raise InputError(f"STRATEGIES: {short}: named twice. Name each once.")
+    return tuple(name for name in STRATEGIES if name in (names or default) or name == REFERENCE)
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:

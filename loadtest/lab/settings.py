@@ -14,7 +14,8 @@ if CHOSEN.driver != "psycopg":
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 if CHOSEN.driver == "mysql":
     found = importlib.util.spec_from_file_location("MySQLdb", mysql.DRIVER / "__init__.py")
-    assert found and found.loader
+    assert found
+    assert found.loader
     sys.modules["MySQLdb"] = importlib.util.module_from_spec(found)
     found.loader.exec_module(sys.modules["MySQLdb"])
 

@@ -132,8 +132,11 @@ def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
 def _create_mariadb(ground: Ground, cores: tuple[int, ...], strategy: Strategy) -> None:
     """The same schema and rows in MariaDB."""
     directory = ground.folder("mariadb")
-    options = ["--no-defaults", f"--datadir={directory}/data", "--auth-root-authentication-method=socket"]
-    _run("/usr/bin/mariadb-install-db", *options, "--skip-test-db", f"--auth-root-socket-user={ground.plan.accounts.web}")
+    options = [
+        "--no-defaults", f"--datadir={directory}/data", "--skip-test-db", "--auth-root-authentication-method=socket",
+        f"--auth-root-socket-user={ground.plan.accounts.web}",
+    ]  # fmt: skip
+    _run("/usr/bin/mariadb-install-db", *options)
     processes = Processes(cores, Path(ground.plan.paths.log))
     try:
         processes.start(services.mariadb(ground))

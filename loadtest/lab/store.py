@@ -30,7 +30,8 @@ def read(path: Path) -> Results:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{file}: {where}: {first['msg']}. It is not a result of this version; measure again.") from None
+        reason = f"{where}: {first['msg']}"
+        raise InputError(f"{file}: {reason}. It is not a result of this version; measure again.") from None
 
 
 def latest(results: Path) -> Path:
@@ -44,5 +45,5 @@ def latest(results: Path) -> Path:
 def report(analysis: Analysis, directory: Path) -> Path:
     """Write page and table; the path of the page. Raises RenderError."""
     page = directory / PAGE
-    render.write([render.File(page, html.page(analysis)), render.File(directory / TABLE, rows.csv(analysis))])
+    render.write([render.File(page, html.page(analysis)), render.File(directory / TABLE, rows.text(analysis.results))])
     return page

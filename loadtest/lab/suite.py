@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from loadtest.lab import design, gates, limits, machine, stack, trial
+from loadtest.lab import design, gates, limits, machine, stack, store, trial
 from loadtest.lab.analysis import analyse, status
 from loadtest.lab.design import Slot
 from loadtest.lab.model import Load, Results, Trial
-from loadtest.lab.report import store, terminal
-from loadtest.lab.request import Request
+from loadtest.lab.report import terminal
+from loadtest.lab.request import Request, request
 from loadtest.lab.server import Ground
 from loadtest.lab.strategies import STRATEGIES
 from loadtest.lab.trial import Cores
@@ -27,8 +28,6 @@ LADDER_STRATEGIES = ("reconnect-tcp", "reconnect-socket", "patched-signal", "pgb
 OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
 OPEN_USERS = 64
 """connections of an open loop: more than the web works on at a time, so that waiting happens in the server"""
-
-Save = Callable[[Results], None]
 
 
 class Run:
@@ -43,18 +42,18 @@ class Run:
         store.write(self.results, self.directory)
 
 
-def run(request: Request, console: Console) -> int:
+def run(environment: Mapping[str, str], console: Console) -> int:
     """Measure, report, and return the exit status. Raises StackError."""
-    cores = machine.cores(request.shared)
-    directory = _directory(request)
+    asked = request(environment, seed=secrets.randbelow(2**31))
+    cores = machine.cores(asked.shared)
+    directory = _directory(environment, asked)
     lab = stack.own_directories(directory)
-    missing = {}
-    with stack.prepared(lab, cores.stack, [STRATEGIES[name] for name in request.strategies]) as ground:
-        missing = {name: why for name in request.strategies if (why := STRATEGIES[name].missing(ground.plan))}
-        found = store.read(directory) if request.resume else None
-        going = Run(found or _empty(request, ground, cores, missing), directory)
+    console.print(f"lab       a stack of its own on core {_text(cores.stack)}, load from core {_text(cores.generator)}")
+    with stack.prepared(lab, cores.stack, [STRATEGIES[name] for name in asked.strategies]) as ground:
+        found = store.read(directory) if asked.resume else None
+        going = Run(found or _empty(asked, ground, cores), directory)
         with contextlib.suppress(KeyboardInterrupt):
-            _measure(going, request, ground, cores, console)
+            _measure(going, asked, ground, cores, console)
     analysis = analyse(going.results)
     terminal.show(analysis, console)
     console.print(f"report: {store.report(analysis, directory)}", soft_wrap=True)
@@ -119,7 +118,12 @@ def _progress(console: Console) -> Iterator[Progress]:
         yield bar
 
 
-def _empty(request: Request, ground: Ground, cores: Cores, missing: dict[str, str]) -> Results:
+def _text(cores: tuple[int, ...]) -> str:
+    return ", ".join(map(str, cores))
+
+
+def _empty(request: Request, ground: Ground, cores: Cores) -> Results:
+    missing = {name: why for name in request.strategies if (why := STRATEGIES[name].missing(ground.plan))}
     return Results(
         suite="strategies", page=request.page, seed=request.seed, blocks=request.blocks, seconds=request.seconds,
         started=datetime.now(UTC).isoformat(timespec="seconds"), machine=machine.machine(cores),
@@ -128,8 +132,9 @@ def _empty(request: Request, ground: Ground, cores: Cores, missing: dict[str, st
     )  # fmt: skip
 
 
-def _directory(request: Request) -> Path:
+def _directory(environment: Mapping[str, str], request: Request) -> Path:
     """Where this run is kept: a new directory, or that of the latest run when it is resumed."""
+    results = Path(environment.get("RESULTS") or RESULTS).resolve()
     if request.resume:
-        return store.latest(RESULTS)
-    return RESULTS / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+        return store.latest(results)
+    return results / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")

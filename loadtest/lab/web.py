@@ -112,15 +112,17 @@ def nginx(protocol: str) -> Service:
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         forward = (
-            'proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header Connection "";'
+            "proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Host $host;"
+            ' proxy_set_header Connection "";'
             if protocol == "http"
             else "include /etc/nginx/uwsgi_params; uwsgi_pass app;"
         )
+        keep = "keepalive 32;" if protocol == "http" else ""
         text = (
             f"daemon off;\nworker_processes {plan.cores};\npid {scratch}/nginx.pid;\nerror_log stderr;\n"
             f"events {{ worker_connections 1024; }}\nhttp {{\n{temporary}"
             f"  access_log {_nginx_log(ground)};\n  keepalive_requests 1000000000;\n"
-            f"  upstream app {{ server unix:{_socket_path(ground)}; {'keepalive 32;' if protocol == 'http' else ''} }}\n"
+            f"  upstream app {{ server unix:{_socket_path(ground)}; {keep} }}\n"
             f"  server {{ listen 127.0.0.1:{plan.site.port}; location / {{ {forward} }} }}\n}}\n"
         )
         path = ground.write("nginx.conf", text)

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from loadtest import inputs, run, strategies
+from loadtest import inputs, run
 from loadtest.inputs import Target
 from loadtest.lab import histograms
 from loadtest.lab.generator import Outcome
@@ -179,20 +179,3 @@ def test_notes_name_the_most_frequent_failures_first() -> None:
 def test_notes_say_that_a_paced_run_is_no_capacity() -> None:
     (note,) = run.notes(outcome(), Target("https://my.host", 100))
     assert note == "paced to MAX_RATE=100: this is not the capacity of the host."
-
-
-def test_strategies_come_in_the_order_given() -> None:
-    assert strategies.chosen({}) == []
-    assert strategies.chosen({"STRATEGIES": "pgbouncer, reconnect"}) == ["pgbouncer", "reconnect"]
-
-
-def test_strategies_refuse_an_unknown_name_and_list_the_known_ones() -> None:
-    with pytest.raises(InputError) as caught:
-        strategies.chosen({"STRATEGIES": "reconnect,pgpool"})
-    known = "There are reconnect, persistent, pgbouncer."
-    assert str(caught.value) == f"STRATEGIES: pgpool: no such strategy. {known}"
-
-
-def test_strategies_refuse_a_name_given_twice() -> None:
-    with pytest.raises(InputError, match="pgbouncer: named twice"):
-        strategies.chosen({"STRATEGIES": "pgbouncer,pgbouncer"})
