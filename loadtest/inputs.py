@@ -76,14 +76,8 @@ def named_target(
 
 
 def is_private(address: str) -> bool:
-    """Whether the IP `address` is this host's or of a network that is not routed on the internet.
-
-    An IPv4 address inside an IPv6 one counts as itself: Python before 3.13 calls all of these private.
-    """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return ip.is_private and not ip.is_multicast
+    """Whether the IP `address` is this host's or of a network that is not routed on the internet (IANA)."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_private
 
 
 def base_url(plan: Plan) -> str:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,14 @@ def test_open_loop_sends_each_arrival_once() -> None:
     with serving() as server:
         outcome = run(server, Load(kind="open", page="/plain", users=4, rate=100, seconds=2))
         assert outcome.sent == server.count
+    assert outcome.requests == pytest.approx(200, rel=0.2)
+    assert (outcome.failures, outcome.unanswered) == (0, 0)
+
+
+def test_arrivals_that_queue_at_the_end_are_sent_and_counted() -> None:
+    load = Load(kind="open", page="/plain", users=2, rate=100, seconds=2)
+    with serving(Stall(seconds=1.0, at=200)) as server:
+        outcome = run(server, load)
     assert outcome.requests == pytest.approx(200, rel=0.2)
     assert (outcome.failures, outcome.unanswered) == (0, 0)
 
@@ -151,14 +160,16 @@ def test_progress_goes_through_the_phases_and_counts() -> None:
     assert phases == sorted(phases, key=["warming", "measuring", "draining"].index)
     assert set(phases) == {"warming", "measuring", "draining"}
     assert seen[-1].requests == outcome.requests
+    assert next(at.requests for at in seen if at.phase == "measuring") == 0, "it is told at once when a phase begins"
 
 
 def test_generator_that_overruns_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
-        plan = job(server, closed(seconds=60))
+        plan, began = job(server, closed(seconds=60)), time.monotonic()
         monkeypatch.setattr(process, "START_SECONDS", 3 - plan.longest)
         with pytest.raises(TargetError, match="did not end within 3 s"):
             drive(plan, lambda at: None)
+    assert time.monotonic() - began < 50, "it was killed, and not waited for"
     assert psutil.Process().children() == []
 
 
@@ -176,7 +187,7 @@ def test_server_that_is_away_is_a_failure_and_not_a_busy_loop() -> None:
         plan = job(server)
     outcome = drive(plan, lambda at: None)
     assert outcome.requests == 0
-    assert set(outcome.reasons) == {"Connection refused"}
+    assert set(outcome.reasons) == {"no connection: Connection refused"}
     assert outcome.sent < 100
 
 

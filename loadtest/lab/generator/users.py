@@ -57,6 +57,9 @@ class Visitor(FastHttpUser):
         """Send one request and read its answer; None, or why it is not what was expected."""
         try:
             connection = self.pool.get_socket()
+        except OSError as error:
+            return self._away(f"no connection: {error.strerror or error}")
+        try:
             try:
                 connection.sendall(self.asking)
             except BaseException:
