@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from loadtest.lab.generator import BUSY
 from loadtest.lab.intervals import Estimate
 from loadtest.lab.model import Trial
 
-BUSY_GENERATOR = 0.70
-"""of its core; above it the generator, not the stack, may be the limit"""
 AGREEMENT = 0.01
 """share by which counts of the same requests may differ"""
 FULL_BLOCKS = 10
@@ -51,9 +50,9 @@ def _failures(trial: Trial) -> str | None:
 
 
 def _generator(trial: Trial) -> str | None:
-    if trial.generator_cpu <= BUSY_GENERATOR:
+    if trial.generator_cpu <= BUSY:
         return None
-    return f"generator used {trial.generator_cpu:.0%} of its core, more than {BUSY_GENERATOR:.0%}"
+    return f"generator used {trial.generator_cpu:.0%} of its core, more than {BUSY:.0%}"
 
 
 def _mode(trial: Trial, mode: Mode | None) -> str | None:

@@ -10,22 +10,23 @@ import sys
 from pathlib import Path
 
 from loadtest.lab import loop, stack, trial, web
+from loadtest.lab.design import Slot
 from loadtest.lab.generator import Job, drive
 from loadtest.lab.model import IN_PROCESS, PGBENCH, REFERENCE, STATIC, WRK, Load
 from loadtest.lab.processes import pinned
 from loadtest.lab.server import Ground
 from loadtest.lab.strategies import STRATEGIES
-from loadtest.lab.trial import Cores
+from loadtest.lab.trial import Bench, Cores
 from pgstack.errors import TargetError
 
 SELECT = "\\set id random(1, 10000)\nSELECT id, randomnumber FROM world WHERE id = :id;\n"
 """pgbench's script: the query of the page /db"""
 
 
-def measure(ground: Ground, cores: Cores, page: str, users: int, seconds: int) -> dict[str, float]:
+def measure(bench: Bench, page: str, users: int, seconds: int) -> dict[str, float]:
     """Requests/s (pgbench: transactions/s) by name, on the reference's servers. Raises TargetError."""
-    strategy = STRATEGIES[REFERENCE]
-    with trial.running(ground, strategy, web.DAEMON, cores):
+    ground, cores = bench.ground, bench.cores
+    with trial.running(bench, Slot("block", 0, REFERENCE, users)):
         found = {
             IN_PROCESS: _in_process(ground, cores, page, seconds), PGBENCH: _pgbench(ground, cores, users, seconds),
             STATIC: _static(ground, cores, users, seconds),

@@ -107,7 +107,7 @@ def mariadb(ground: Ground) -> Server:
         "--innodb-flush-log-at-trx-commit=1", "--character-set-server=utf8mb4", "--skip-log-bin", "--skip-name-resolve",
     ]
     command = ("/usr/sbin/mariadbd", "--no-defaults", *options)
-    return Server("mariadb", "database", command, lambda: _pings(ground, socket))
+    return Server("mariadb", "database", command, lambda: _pings(socket))
 
 
 def _selects(directory: str, port: int, plan: Plan, user: str | None = None) -> bool:
@@ -117,6 +117,6 @@ def _selects(directory: str, port: int, plan: Plan, user: str | None = None) -> 
     return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
 
 
-def _pings(ground: Ground, socket: Path) -> bool:
+def _pings(socket: Path) -> bool:
     command = ["/usr/bin/mariadb-admin", "--no-defaults", f"--socket={socket}", "ping"]
     return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0

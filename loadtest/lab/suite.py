@@ -11,21 +11,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from loadtest.lab import design, gates, limits, machine, stack, store, trial
+from loadtest.lab import design, gates, limits, machine, stack, store, trial, web
 from loadtest.lab.analysis import analyse, status
 from loadtest.lab.design import Slot
+from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
 from loadtest.lab.report import terminal
 from loadtest.lab.request import Request, request
-from loadtest.lab.server import Ground
+from loadtest.lab.server import Ground, Strategy
 from loadtest.lab.strategies import STRATEGIES
-from loadtest.lab.trial import Cores
+from loadtest.lab.trial import Bench, Cores
 from pgstack.layout import PROJECT
 
 RESULTS = PROJECT / "loadtest/results"
 LADDER_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LADDER_STRATEGIES = ("reconnect-tcp", "reconnect-socket", "patched-signal", "pgbouncer-transaction")
 OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
+ONE_TRANSACTION = ("/db", "/fortunes", "/plain")
 OPEN_USERS = 64
 """connections of an open loop: more than the web works on at a time, so that waiting happens in the server"""
 
@@ -53,46 +55,49 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         found = store.read(directory) if asked.resume else None
         going = Run(found or _empty(asked, ground, cores), directory)
         with contextlib.suppress(KeyboardInterrupt):
-            _measure(going, asked, ground, cores, console)
+            _measure(going, asked, Bench(ground, cores, _subject), console)
     analysis = analyse(going.results)
     terminal.show(analysis, console)
     console.print(f"report: {store.report(analysis, directory)}", soft_wrap=True)
     return status(analysis)
 
 
-def _measure(going: Run, request: Request, ground: Ground, cores: Cores, console: Console) -> None:
+def _measure(going: Run, request: Request, bench: Bench, console: Console) -> None:
     names = [name for name in request.strategies if name not in going.results.unavailable]
-    slots: design.Design = design.blocks(names, request.blocks, request.users, going.results.seed)
-    if request.full:
-        curves = [name for name in LADDER_STRATEGIES if name in names]
-        slots += design.ladder(curves, LADDER_USERS, 1, going.results.seed)
+    seed = going.results.seed
+    slots: design.Design = design.blocks(names, request.blocks, request.users, seed)
+    curves = [name for name in LADDER_STRATEGIES if name in names and request.full]
+    slots += design.ladder(curves, LADDER_USERS, 1, seed)
     with _progress(console) as bar:
-        _slots(going, design.remaining(going.results, slots), request, ground, cores, bar)
-        if request.full:
-            opened = design.open_loops(curves, OPEN_SHARES, OPEN_USERS, going.results.seed)
-            _slots(going, design.remaining(going.results, opened), request, ground, cores, bar)
-        measured = limits.measure(ground, cores, request.page, request.users, request.seconds)
+        _slots(going, slots, request, bench, bar)
+        _slots(going, design.open_loops(curves, OPEN_SHARES, OPEN_USERS, seed), request, bench, bar)
+        measured = limits.measure(bench, request.page, request.users, request.seconds)
         going.results = going.results.model_copy(update={"limits": measured})
         store.write(going.results, going.directory)
 
 
-def _slots(going: Run, slots: design.Design, request: Request, ground: Ground, cores: Cores, bar: Progress) -> None:
-    task = bar.add_task("", total=len(slots), phase="")
-    for slot in slots:
+def _slots(going: Run, slots: design.Design, request: Request, bench: Bench, bar: Progress) -> None:
+    left = design.remaining(going.results, slots)
+    task = bar.add_task("", total=len(left), phase="", visible=bool(left))
+    for slot in left:
         bar.update(task, description=slot.label, phase="starting")
-        strategy = STRATEGIES[slot.strategy]
         load = Load(
-            kind="open" if slot.share else "closed", page=strategy.page or request.page, users=slot.users,
-            rate=_rate(going.results, slot), seconds=request.seconds,
+            kind="open" if slot.share else "closed", page=STRATEGIES[slot.strategy].page or request.page,
+            users=slot.users, rate=_rate(going.results, slot), seconds=request.seconds,
         )  # fmt: skip
-        seed = going.results.seed + slot.block
-        measured = trial.run(
-            ground, strategy, slot, load, cores, seed,
-            lambda event: bar.update(task, phase=f"{event.phase}, {event.requests} requests"),
-        )  # fmt: skip
-        reasons = gates.reasons(measured, _mode(slot), 1 if request.page in ("/db", "/fortunes") else None)
+
+        def show(event: Event) -> None:
+            bar.update(task, phase=f"{event.phase}, {event.requests} requests")
+
+        measured = trial.run(bench, slot, load, going.results.seed + slot.block, show)
+        reasons = gates.reasons(measured, _mode(slot), _transactions(request.page))
         going.add(measured.model_copy(update={"void": reasons}))
         bar.advance(task)
+
+
+def _transactions(page: str) -> float | None:
+    """Transactions that a request for `page` makes; None where it depends."""
+    return 1 if page in ONE_TRANSACTION else None
 
 
 def _mode(slot: Slot) -> gates.Mode | None:
@@ -116,6 +121,10 @@ def _progress(console: Console) -> Iterator[Progress]:
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
         yield bar
+
+
+def _subject(slot: Slot) -> tuple[Strategy, web.WebServer]:
+    return STRATEGIES[slot.strategy], web.DAEMON
 
 
 def _text(cores: tuple[int, ...]) -> str:

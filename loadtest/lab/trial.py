@@ -9,12 +9,14 @@ from pathlib import Path
 
 from loadtest.lab import stack, watch, web
 from loadtest.lab.design import Slot
-from loadtest.lab.generator import Job, Outcome, Progress, drive
+from loadtest.lab.generator import Job, Progress, drive
 from loadtest.lab.model import Load, Trial
 from loadtest.lab.processes import Processes
 from loadtest.lab.server import Ground, Strategy
 
 OnProgress = Callable[[Progress], None]
+WARM_SECONDS = (1.0, 6.0)
+"""shortest and longest warm-up; it ends when the rate has settled"""
 
 
 @dataclass(frozen=True)
@@ -50,30 +52,38 @@ class Observer:
         return {name: self.end[name] - self.begin.get(name, 0.0) for name in self.end}
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Where trials are run: the lab's stack, who gets which core, and what a slot of the design stands for."""
+
+    ground: Ground
+    cores: Cores
+    subject: Callable[[Slot], tuple[Strategy, web.WebServer]]
+
+
 @contextlib.contextmanager
-def running(ground: Ground, strategy: Strategy, server: web.WebServer, cores: Cores) -> Iterator[Processes]:
-    """The strategy's services and the web `server`, all started now and stopped afterwards."""
-    processes = Processes(cores.stack, Path(ground.plan.paths.log))
+def running(bench: Bench, slot: Slot) -> Iterator[Processes]:
+    """The servers of `slot`, all started now and stopped afterwards."""
+    strategy, server = bench.subject(slot)
+    processes = Processes(bench.cores.stack, Path(bench.ground.plan.paths.log))
     try:
         for service in strategy.services:
-            processes.start(service(ground))
+            processes.start(service(bench.ground))
         for service in server.services:
-            processes.start(service(ground), stack.environment(ground, strategy))
+            processes.start(service(bench.ground), stack.environment(bench.ground, strategy))
         yield processes
     finally:
         processes.stop()
 
 
-def run(
-    ground: Ground, strategy: Strategy, slot: Slot, load: Load, cores: Cores, seed: int, on_progress: OnProgress,
-    server: web.WebServer = web.DAEMON, warm: tuple[float, float] = (1, 6),
-) -> Trial:  # fmt: skip
-    """Measure `strategy` under `load` for `slot`; `warm` are the shortest and the longest warm-up in seconds.
+def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress) -> Trial:
+    """Measure what `slot` names under `load`; `seed` is that of an open loop's arrivals.
 
     Raises TargetError when a server does not start or the generator fails.
     """
+    ground, (strategy, server) = bench.ground, bench.subject(slot)
     with (
-        running(ground, strategy, server, cores) as processes,
+        running(bench, slot) as processes,
         contextlib.closing(database(ground, strategy)) as seen,
         _console(ground, strategy) as console,
     ):
@@ -84,12 +94,19 @@ def run(
             observer.look(progress)
             on_progress(progress)
 
-        outcome = drive(_job(ground, load, cores, seed, warm), look)
+        outcome = drive(
+            Job(
+                url=web.url(ground), loads=(load,), warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], seed=seed,
+                cores=bench.cores.generator,
+            ),
+            look,
+        )  # fmt: skip
         after = _counts(ground, server, seen, console)
     counted = {name: after[name] - before[name] for name in before}
-    return _trial(
-        outcome, slot, cpu_seconds=observer.cpu_seconds(), backends=observer.backends,
-        sessions=counted["sessions"], transactions=counted.get("transactions"), logged=counted.get("logged"),
+    return Trial(
+        label=slot.label, strategy=slot.strategy, purpose=slot.purpose, block=slot.block,
+        cpu_seconds=observer.cpu_seconds(), backends=observer.backends, sessions=counted["sessions"],
+        transactions=counted.get("transactions"), logged=counted.get("logged"), **outcome.model_dump(exclude={"event"}),
     )  # fmt: skip
 
 
@@ -118,14 +135,3 @@ def _counts(
     if console:
         counts["transactions"] = console.transactions()
     return counts
-
-
-def _job(ground: Ground, load: Load, cores: Cores, seed: int, warm: tuple[float, float]) -> Job:
-    return Job(
-        url=web.url(ground), loads=(load,), warm_min=warm[0], warm_max=warm[1], seed=seed, cores=cores.generator
-    )
-
-
-def _trial(outcome: Outcome, slot: Slot, **seen: object) -> Trial:
-    fields = outcome.model_dump(exclude={"event"})
-    return Trial(label=slot.label, strategy=slot.strategy, purpose=slot.purpose, block=slot.block, **fields, **seen)

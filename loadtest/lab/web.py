@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from pathlib import Path
 from signal import SIGINT
 
 from loadtest.lab.server import Ground, Server, Service, nothing_missing
+from pgstack.errors import ProbeError
 from pgstack.plan import Plan
+from pgstack.probes import web as probes
 
 NGINX, UWSGI = "/usr/sbin/nginx", "/usr/bin/uwsgi-core"
 UWSGI_PYTHON = "/usr/lib/uwsgi/plugins/python3_plugin.so"
@@ -43,8 +44,9 @@ def url(ground: Ground) -> str:
 
 def ready(ground: Ground) -> bool:
     """Whether a query went to the database and came back."""
-    with suppress(OSError), urllib.request.urlopen(f"{url(ground)}/readyz", timeout=5) as answer:
-        return bool(answer.status == 200)
+    with suppress(ProbeError):
+        probes.fetch(f"{url(ground)}/readyz", seconds=5)
+        return True
     return False
 
 

@@ -136,6 +136,8 @@ def test_many_users_are_judged_against_the_best_step() -> None:
     assert judged(name, analyse(run(more=ladder(1990)))).verdict == "missed"
     broken = judged(name, analyse(run(more=ladder(2090, failures=1, void=("1 failed",)))))
     assert (broken.verdict, broken.measured and broken.measured.value) == ("missed", 0.0)
+    again = trial(REFERENCE, 1, 2090, purpose="ladder", users=256, failures=1, void=("1 failed",))
+    assert judged(name, analyse(run(more=[*ladder(2090), again]))).verdict == "missed"
     assert judged(name, analyse(run())).why == "not measured"
 
 

@@ -28,7 +28,7 @@ PAUSE_SECONDS = 0.1
 @cache
 def any_certificate(cafile: str | None = None) -> ssl.SSLContext:
     """One context for all users, each of which would read the certificate authorities for its own."""
-    return ssl._create_unverified_context()  # the stack's certificate is its own
+    return ssl._create_unverified_context()  # noqa: S323, SLF001 - the stack's certificate is its own
 
 
 class Visitor(FastHttpUser):
@@ -51,9 +51,9 @@ class Visitor(FastHttpUser):
 
     def on_start(self) -> None:
         """Take the connection that FastHttpUser has made for its session."""
-        self.pool = self.client.client.clientpool.get_client(str(self.host))._connection_pool
+        self.pool = self.client.client.clientpool.get_client(str(self.host))._connection_pool  # noqa: SLF001
 
-    def ask(self) -> str | None:
+    def ask(self) -> str | None:  # noqa: PLR0911 - a reason each
         """Send one request and read its answer; None, or why it is not what was expected."""
         try:
             connection = self.pool.get_socket()

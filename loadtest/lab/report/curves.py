@@ -109,7 +109,7 @@ def _last(items: Iterable[Item], reference: str) -> list[Item]:
 
 def _users(steps: Sequence[Step]) -> Scale:
     counts = [step.users for step in steps]
-    return Scale(min(counts), max(max(counts), min(counts) + 1), LEFT + 8, WIDTH - RIGHT - 8, log=True)
+    return Scale(min(counts), max(*counts, min(counts) + 1), LEFT + 8, WIDTH - RIGHT - 8, log=True)
 
 
 def _up(highest: float) -> Scale:
@@ -132,7 +132,7 @@ def _pixels(points: svg.Points, x: Scale, y: Scale) -> list[tuple[float, float]]
     return [(x(across), y(up)) for across, up in points]
 
 
-def _frame(
+def _frame(  # noqa: PLR0913, PLR0917 - what a picture consists of
     name: str, x: Scale, y: Scale, x_unit: str, y_unit: str, drawn: Sequence[str], ticks: Mapping[float, str]
 ) -> str:
     """Axes, grid and units around what is drawn; `ticks` of x with their labels."""

@@ -64,12 +64,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Django's PostgreSQL backend with connections from a pool."""
 
     def get_connection_params(self) -> dict[str, Any]:
+        """Django's, without our own options."""
         parameters: dict[str, Any] = super().get_connection_params()
         self._size = int(parameters.pop("pool_size", DEFAULT_SIZE))
         self._timeout = float(parameters.pop("pool_timeout", DEFAULT_TIMEOUT_SECONDS))
         return parameters
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """One from the pool that the server has not hung up on."""
         with _lock:
             if self.alias not in _pools:
                 _pools[self.alias] = WaitingPool(self._size, self._timeout, conn_params)
