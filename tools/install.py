@@ -21,6 +21,7 @@ sys.path.append(str(ROOT / "app"))
 from pgstack import packages  # noqa: E402 - the path comes first
 
 VENV = ROOT / ".venv"
+LAB = ROOT / ".cache/lab"
 PYTHON = "/usr/bin/python3"
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.d/zz-pgstack.conf")
@@ -83,6 +84,20 @@ def make_venv(requirements: str) -> None:
     stamp.write_text(digest)
 
 
+def add_lab_packages() -> None:
+    """What the ways that the load lab compares need; aside, for the stack itself must not find it."""
+    wanted = ROOT / "requirements/lab.txt"
+    stamp = LAB / "lab.txt.sha256"
+    digest = hashlib.sha256(wanted.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    say("python    installing requirements/lab.txt into .cache/lab")
+    shutil.rmtree(LAB, ignore_errors=True)
+    pip = [str(VENV / "bin/pip"), "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    debian.run([*pip, "--target", str(LAB), "-r", str(wanted)])
+    stamp.write_text(digest)
+
+
 def install_browser() -> None:
     """Chromium for the browser tests, where it may be installed."""
     if not (shutil.which("chromium") or os.geteuid()):
@@ -100,6 +115,7 @@ def work() -> None:
             return
         make_venv(f"{what}.txt")
         if what == "dev":
+            add_lab_packages()
             install_browser()
     except OSError as error:
         raise ToolError(f"{error.filename}: {error.strerror}. Free the space or the rights and try again.") from error

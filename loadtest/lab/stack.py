@@ -15,7 +15,7 @@ from pathlib import Path
 from loadtest.lab import services
 from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import Ground, Strategy
-from pgstack import account, layout, render
+from pgstack import account, layout, render, state
 from pgstack.errors import TargetError
 from pgstack.plan import Plan
 from pgstack.ports import free_address, free_port
@@ -34,20 +34,13 @@ Fortune.objects.bulk_create(Fortune(id=n, message=text) for n, text in enumerate
 
 
 def own_directories(results: Path) -> Path:
-    """A new directory for a lab stack; it and `results` belong to an account that is not root.
+    """A new directory for a lab stack; it and `results` belong to the account that a stack runs as.
 
-    From here on the process is that account. Raises TargetError when it cannot enter the checkout.
+    From here on the process is that account. Raises StackError when it cannot be, or cannot enter the checkout.
     """
+    account.enter(layout.accounts(state.inputs()).web, results)
     directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
     directory.chmod(0o755)
-    results.mkdir(parents=True, exist_ok=True)
-    try:
-        for path in (directory, results):
-            account.prepare(layout.ROOT_ACCOUNT, path)
-    except TargetError:
-        directory.rmdir()
-        raise
-    account.assume(layout.ROOT_ACCOUNT)
     return directory
 
 
