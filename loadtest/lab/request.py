@@ -11,6 +11,7 @@ from loadtest.lab.model import REFERENCE
 from loadtest.lab.strategies import QUICK, STRATEGIES
 from pgstack.errors import InputError
 
+LARGEST_SEED = 999_999_999
 QUICK_BLOCKS, FULL_BLOCKS = 3, 10
 QUICK_SECONDS, FULL_SECONDS = 4, 8
 SHORT = {"reconnect": "reconnect-tcp", "pgbouncer": REFERENCE}
@@ -41,7 +42,7 @@ def request(environment: Mapping[str, str], seed: int) -> Request:
         names, load.page, load.users,
         inputs.number(environment, "BLOCKS", FULL_BLOCKS if full else QUICK_BLOCKS, 1, 1000),
         inputs.number(environment, "SECONDS", FULL_SECONDS if full else QUICK_SECONDS, 1, 600),
-        inputs.number(environment, "SEED", seed, 0, 2**31 - 1),
+        inputs.number(environment, "SEED", seed, 0, LARGEST_SEED),
         full, _flag(environment, "SHARED"), _flag(environment, "RESUME"),
     )  # fmt: skip
 

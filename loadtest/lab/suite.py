@@ -17,7 +17,7 @@ from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
 from loadtest.lab.report import terminal
-from loadtest.lab.request import Request, request
+from loadtest.lab.request import LARGEST_SEED, Request, request
 from loadtest.lab.server import Ground, Strategy
 from loadtest.lab.strategies import STRATEGIES
 from loadtest.lab.trial import Bench, Cores
@@ -46,7 +46,7 @@ class Run:
 
 def run(environment: Mapping[str, str], console: Console) -> int:
     """Measure, report, and return the exit status. Raises StackError."""
-    asked = request(environment, seed=secrets.randbelow(2**31))
+    asked = request(environment, seed=secrets.randbelow(LARGEST_SEED))
     cores = machine.cores(asked.shared)
     directory = _directory(environment, asked)
     lab = stack.own_directories(directory)
