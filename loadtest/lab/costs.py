@@ -9,7 +9,7 @@ from loadtest.lab import intervals
 from loadtest.lab.intervals import Estimate
 from loadtest.lab.model import Results, Trial
 
-COMPONENTS = {"web": "web server", "python": "Python", "pooler": "pooler", "database": "database"}
+COMPONENTS = {"web": "web", "python": "Python", "pooler": "pooler", "database": "database"}
 """in the order of a request's way, with the name that is shown"""
 DIRECT = "patched-signal"
 """persistent and straight to the database: a request without connecting"""

@@ -1,4 +1,4 @@
-"""The report on the terminal; fits 100 columns."""
+"""The report on the terminal; it leaves columns out where the terminal is narrow, never figures cut short."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from rich.table import Table
 from loadtest.lab.analysis import Analysis, headline
 from loadtest.lab.compare import Comparison
 from loadtest.lab.costs import COMPONENTS
+from loadtest.lab.gates import FULL_BLOCKS
 from loadtest.lab.report import words
 from loadtest.lab.summary import Row
 
+WIDE = 100
+"""columns that all percentiles need"""
 COLOURS = {"met": "green", "missed": "red", "not claimed": "yellow"}
 
 
 def show(analysis: Analysis, console: Console) -> None:
     """Tables, what is missing and why, validity, goals, and the headline last, where the eye is."""
     if analysis.rows:
-        console.print(_rates(analysis))
+        console.print(_rates(analysis, wide=console.width >= WIDE))
         console.print(_cpu(analysis))
     if analysis.ladders:
         console.print(_ladders(analysis))
@@ -49,22 +52,23 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
             console.print(f"only in the {only} run: {escape(', '.join(names))}", highlight=False)
 
 
-def _rates(analysis: Analysis) -> Table:
+def _rates(analysis: Analysis, *, wide: bool) -> Table:
     results = analysis.results
     users = max(trial.load.users for trial in results.trials if trial.purpose == "block")
     title = f"{results.page}, {users} users, {results.blocks} blocks of {results.seconds:g} s"
-    headings = ("r/s", "p50 ms", "p95", "p99", "p99.9", "errors", "backends", "ratio")
-    table = _table(title, "strategy", headings)
+    percentiles = ("p50 ms", "p95", "p99", "p99.9") if wide else ("p50 ms", "p99")
+    table = _table(title, "strategy", ("r/s", *percentiles, "errors", "backends", "ratio"))
     table.caption = f"ratio: {results.reference}'s requests/s ÷ this strategy's, with its 95 % interval"
     for row in (*analysis.rows, *([analysis.twin] if analysis.twin else [])):
         style = "bold" if row.label == results.reference else "dim" if row is analysis.twin else ""
-        table.add_row(words.shown_label(row.label), *_cells(row), style=style)
+        table.add_row(words.shown_label(row.label), *_cells(row, wide=wide), style=style)
     return table
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, *, wide: bool) -> tuple[str, ...]:
     latency = row.latency
     found = (latency.p50, latency.p95, latency.p99, latency.p999) if latency else (None,) * 4
+    found = found if wide else found[::2]
     return (
         words.rate(row.rate.value if row.rate else None), *map(words.milliseconds, found),
         words.count(row.errors), words.count(row.backends), escape(words.ratio(row.ratio)),
@@ -72,7 +76,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _cpu(analysis: Analysis) -> Table:
-    table = _table("CPU-µs per request", "strategy", (*COMPONENTS.values(), "together"))
+    table = _table("CPU-µs per request", "strategy", (*COMPONENTS.values(), "sum"))
     for row in analysis.rows:
         parts = [row.cpu.get(name) for name in COMPONENTS]
         table.add_row(escape(row.label), *map(words.rate, parts), words.rate(sum(row.cpu.values()) or None))
@@ -97,6 +101,9 @@ def _ladders(analysis: Analysis) -> Table:
 
 
 def _goals(analysis: Analysis, console: Console) -> None:
+    if analysis.goals and analysis.results.blocks < FULL_BLOCKS:
+        console.print("[dim]The goals are judged by a full run: FULL=1.[/]")
+        return
     for judged in analysis.goals:
         colour = COLOURS[judged.verdict]
         measured = words.measured(judged)
