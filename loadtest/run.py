@@ -1,7 +1,7 @@
 """`make loadtest`: load on the running stack, a table, and a verdict by exit status.
 
 0: every request was answered. 1: some failed or were never answered, or none was made. 2: bad input, or no stack.
-With HOST= it loads the user's own host, never faster than MAX_RATE. With STRATEGIES= the lab runs instead.
+The lab runs unless SUITE=running names the stack that runs here, or HOST= the user's own, never faster than MAX_RATE.
 """
 
 from __future__ import annotations
