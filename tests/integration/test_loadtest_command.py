@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.local_stack import CHECKOUT, LocalStack, free_port
+from fixtures.local_stack import CHECKOUT, LocalStack
+from pgstack.ports import free_port
 
 
 def loadtest(directory: Path, port: int, stdout: int = subprocess.PIPE, **inputs: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
-    environment |= {"STACK_DIR": str(directory), "STACK_PORT": str(port), "COLUMNS": "80", **inputs}
+    environment |= {"STACK_DIR": str(directory), "STACK_PORT": str(port), "COLUMNS": "80", "SUITE": "running", **inputs}
     command = [sys.executable, str(CHECKOUT / "loadtest/run.py")]
     return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
