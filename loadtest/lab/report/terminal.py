@@ -67,10 +67,9 @@ def _rates(analysis: Analysis, *, wide: bool) -> Table:
 
 def _cells(row: Row, *, wide: bool) -> tuple[str, ...]:
     latency = row.latency
-    found = (latency.p50, latency.p95, latency.p99, latency.p999) if latency else (None,) * 4
-    found = found if wide else found[::2]
+    found = [latency.p50, latency.p95, latency.p99, latency.p999] if latency else [None] * 4
     return (
-        words.rate(row.rate.value if row.rate else None), *map(words.milliseconds, found),
+        words.rate(row.rate.value if row.rate else None), *map(words.milliseconds, found if wide else found[::2]),
         words.count(row.errors), words.count(row.backends), escape(words.ratio(row.ratio)),
     )  # fmt: skip
 
