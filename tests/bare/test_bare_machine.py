@@ -109,7 +109,8 @@ def test_verify_and_status_are_green(machine: BareMachine) -> None:
     verified = machine.make("verify", HOME)
     assert (verified.returncode, verified.stderr) == (0, "")
     status = machine.make("status", HOME)
-    assert status.stdout.split() == ["apache", "RUNNING", "pgbouncer", "RUNNING", "postgres", "RUNNING"]
+    servers = ["apache", "RUNNING", "pgbouncer", "RUNNING", "postgres", "RUNNING"]
+    assert status.stdout.split() == [*servers, "page", URL]
 
 
 @pytest.mark.usefixtures("up", "note")
