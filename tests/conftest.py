@@ -1,3 +1,13 @@
-"""Plugins with the fixtures that need real servers."""
+"""Plugins with the fixtures that need real servers, and an environment that does not depend on who runs the tests."""
+
+import os
+import signal
 
 pytest_plugins = ["fixtures.local_stack", "fixtures.machine"]
+
+# `make test` hands its options on, and a `make` that a test starts would print what it does with them.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -22,6 +22,7 @@ from pgstack import packages  # noqa: E402 - the path comes first
 
 VENV = ROOT / ".venv"
 LAB = ROOT / ".cache/lab"
+BASE, LAB_REQUIREMENTS = "run.txt", "lab.txt"
 PYTHON = "/usr/bin/python3"
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.d/zz-pgstack.conf")
@@ -66,36 +67,45 @@ def install_packages() -> None:
         debian.run(packages.install_command(missing), DEBIAN_FRONTEND="noninteractive")
 
 
+def digest(requirements: str) -> str:
+    """What changes when the requirements do."""
+    return hashlib.sha256((ROOT / "requirements" / requirements).read_bytes()).hexdigest()
+
+
+def installed(directory: Path, requirements: str) -> bool:
+    """Whether these requirements were installed into ``directory``."""
+    stamp = directory / f"{requirements}.sha256"
+    return stamp.exists() and stamp.read_text() == digest(requirements)
+
+
+def install_requirements(directory: Path, requirements: str, *options: str) -> None:
+    """Install into ``directory`` and note it."""
+    say(f"python    installing requirements/{requirements} into {directory.relative_to(ROOT)}")
+    pip = [str(VENV / "bin/pip"), "install", "-q", "--disable-pip-version-check", "--require-hashes", *options]
+    debian.run([*pip, "-r", str(ROOT / "requirements" / requirements)])
+    (directory / f"{requirements}.sha256").write_text(digest(requirements))
+
+
 def make_venv(requirements: str) -> None:
     """The virtual environment of Debian's Python: mod_wsgi runs no other."""
-    wanted = ROOT / "requirements" / requirements
-    stamp = VENV / f"{requirements}.sha256"
-    digest = hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest:
+    if installed(VENV, requirements):
         return
-    say(f"python    installing requirements/{requirements} into .venv")
     configuration = VENV / "pyvenv.cfg"
     if configuration.exists() and "home = /usr/bin\n" not in configuration.read_text():
         shutil.rmtree(VENV)
     debian.run([PYTHON, "-m", "venv", str(VENV)])
-    pip = [str(VENV / "bin/pip"), "install", "-q", "--disable-pip-version-check", "--require-hashes"]
-    debian.run([*pip, "-r", str(wanted)])
+    install_requirements(VENV, requirements)
     debian.run([str(VENV / "bin/python"), "-m", "compileall", "-q", str(ROOT / "app")])
-    stamp.write_text(digest)
+    if requirements != BASE:  # every other file contains it
+        (VENV / f"{BASE}.sha256").write_text(digest(BASE))
 
 
 def add_lab_packages() -> None:
     """What the ways that the load lab compares need; aside, for the stack itself must not find it."""
-    wanted = ROOT / "requirements/lab.txt"
-    stamp = LAB / "lab.txt.sha256"
-    digest = hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest:
+    if installed(LAB, LAB_REQUIREMENTS):
         return
-    say("python    installing requirements/lab.txt into .cache/lab")
     shutil.rmtree(LAB, ignore_errors=True)
-    pip = [str(VENV / "bin/pip"), "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
-    debian.run([*pip, "--target", str(LAB), "-r", str(wanted)])
-    stamp.write_text(digest)
+    install_requirements(LAB, LAB_REQUIREMENTS, "--no-deps", "--target", str(LAB))
 
 
 def install_browser() -> None:
