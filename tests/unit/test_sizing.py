@@ -54,14 +54,14 @@ LITERAL = {
         "max_parallel_workers": "0", "max_parallel_workers_per_gather": "0",
     },
     (2, 4096): {
-        "processes": 2, "threads": 4, "backlog": 192, "workers": 64, "children": 2, "pool": 5, "reserve": 2,
+        "processes": 2, "threads": 4, "backlog": 1536, "workers": 512, "children": 16, "pool": 5, "reserve": 2,
         "max_db": 7, "clients": 36, "descriptors": 107, "max_connections": 16, "shared_buffers": "896MB",
         "effective_cache_size": "2048MB", "work_mem": "15MB", "maintenance_work_mem": "128MB",
         "autovacuum_work_mem": "64MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
         "max_parallel_workers": "1", "max_parallel_workers_per_gather": "0",
     },
     (8, 32768): {
-        "processes": 8, "threads": 4, "backlog": 384, "workers": 128, "children": 4, "pool": 17, "reserve": 4,
+        "processes": 8, "threads": 4, "backlog": 1536, "workers": 512, "children": 16, "pool": 17, "reserve": 4,
         "max_db": 21, "clients": 84, "descriptors": 169, "max_connections": 30, "shared_buffers": "8064MB",
         "effective_cache_size": "16384MB", "work_mem": "60MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "341MB", "max_wal_size": "8192MB", "autovacuum_max_workers": "3",
@@ -153,7 +153,7 @@ def test_an_unsupported_release_is_refused() -> None:
 
 
 @given(cores=CORES, memory_mb=MEMORY_MB, debian=st.sampled_from([12, 13]))
-@example(1, 464, 13)
+@example(1, 480, 13)
 @example(128, 512, 12)
 def test_every_invariant_holds_on_any_hardware(cores: int, memory_mb: int, debian: int) -> None:
     stack = sized(cores, memory_mb, debian)
@@ -197,7 +197,7 @@ def test_more_memory_never_lowers_the_capacity(cores: int, memory_mb: int, more:
 
 
 def test_no_single_megabyte_takes_anything_away() -> None:
-    plans = [sized(16, memory_mb) for memory_mb in range(464, 1281)]
+    plans = [sized(16, memory_mb) for memory_mb in range(480, 1281)]
     assert [name for small, large in itertools.pairwise(plans) for name in smaller(small, large)] == []
     assert (plans[0].pooler.default_pool_size, plans[-1].web.processes) == (3, 5)
 
@@ -282,8 +282,8 @@ def test_a_refusal_carries_its_arithmetic() -> None:
 
 
 def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
-    assert refusal(1, 256).endswith("STACK_MEMORY=464m is enough; it counts in steps of 16 MB.")
-    assert sized(1, 479).memory.total == 464 * MB
+    assert refusal(1, 256).endswith("STACK_MEMORY=480m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 495).memory.total == 480 * MB
     assert "> 448 = memory" in refusal(1, 463)
 
 

@@ -89,7 +89,7 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
     place = layout.paths(config, versions), layout.accounts(config), Roles(), versions
     paths, who, roles, _ = place
     daemons = web.web(config, scale, why)
-    front = web.apache(daemons, why)
+    front = web.apache(daemons, scale.memory, why)
     pool = pooler.pooler(config, scale, daemons, why, *place)
     database, shares = postgres.postgres(config, scale, pool, why, *place)
     return Plan(
@@ -98,7 +98,7 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
         pooler=pool, postgres=database,
         memory=Memory(
             total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR, web=web.web_bytes(daemons),
-            apache=web.apache_bytes(front), pooler=pooler.pooler_bytes(pool), **shares,
+            apache=web.apache_bytes(front, scale.memory), pooler=pooler.pooler_bytes(pool), **shares,
         ),
         arithmetic=why,
     )  # fmt: skip

@@ -26,6 +26,11 @@ MIN_CHILDREN = 2
 """children: the second one serves when the first dies"""
 CHILD_BYTES = 12 * MB
 """a child with 95 connections, TLS on: 9.5 MB x 1.25 (docs/measurements.md)"""
+CROWD_CHILDREN = 16
+"""children that hold 512 clients who all ask at once. With 64 workers 256 such clients made Apache close kept
+connections under a request: 517 times beside 3,824 answers."""
+CROWD_DIVISOR = 16
+"""part of memory that may go to children for a crowd"""
 FIRST_BYTES = 3 * MB
 """Apache's first process: 2 MB x 1.25, rounded (docs/measurements.md)"""
 CONNECTIONS_PER_WORKER = 3
@@ -49,23 +54,29 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
         processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
         queue_timeout=seconds(timeout, timeouts.WAIT), graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
-        listen_backlog=CONNECTIONS_PER_WORKER * _children(processes * threads) * THREADS_PER_CHILD,
+        listen_backlog=CONNECTIONS_PER_WORKER * _children(processes * threads, scale.memory) * THREADS_PER_CHILD,
         memory_per_process=PROCESS_BYTES + threads * THREAD_BYTES,
     )  # fmt: skip
 
 
-def _children(requests: int) -> int:
+def _crowd_bytes(memory: int) -> int:
+    """Bytes for children that wait with clients. It grows evenly with memory, and children only when one fits in."""
+    return min(memory // CROWD_DIVISOR, CROWD_CHILDREN * CHILD_BYTES)
+
+
+def _children(requests: int, memory: int) -> int:
     """Children of Apache for this many requests at a time."""
-    return max(MIN_CHILDREN, -(-WORKERS_PER_REQUEST * requests // THREADS_PER_CHILD))
+    working = -(-WORKERS_PER_REQUEST * requests // THREADS_PER_CHILD)
+    return max(MIN_CHILDREN, working, _crowd_bytes(memory) // CHILD_BYTES)
 
 
-def apache(part: Web, why: dict[str, str]) -> Apache:
+def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    children = _children(part.requests)
+    children = _children(part.requests, memory)
     workers = children * THREADS_PER_CHILD
     why["apache.max_request_workers"] = (
-        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, in at least {MIN_CHILDREN} children of "
-        f"{THREADS_PER_CHILD} threads"
+        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, or as many as 1/{CROWD_DIVISOR} of memory holds "
+        f"up to {CROWD_CHILDREN * THREADS_PER_CHILD}; in at least {MIN_CHILDREN} children of {THREADS_PER_CHILD} threads"
     )
     why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {workers} workers of Apache, each waiting for a thread"
     return Apache(
@@ -83,6 +94,6 @@ def web_bytes(part: Web) -> int:
     return part.processes * part.memory_per_process
 
 
-def apache_bytes(part: Apache) -> int:
+def apache_bytes(part: Apache, memory: int) -> int:
     """Bytes of Apache's processes with all children running."""
-    return FIRST_BYTES + part.server_limit * CHILD_BYTES
+    return FIRST_BYTES + max(part.server_limit * CHILD_BYTES, _crowd_bytes(memory))
