@@ -76,7 +76,8 @@ def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
     workers = children * THREADS_PER_CHILD
     why["apache.max_request_workers"] = (
         f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, or as many as 1/{CROWD_DIVISOR} of memory holds "
-        f"up to {CROWD_CHILDREN * THREADS_PER_CHILD}; in at least {MIN_CHILDREN} children of {THREADS_PER_CHILD} threads"
+        f"up to {CROWD_CHILDREN * THREADS_PER_CHILD}; in at least {MIN_CHILDREN} children of "
+        f"{THREADS_PER_CHILD} threads"
     )
     why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {workers} workers of Apache, each waiting for a thread"
     return Apache(
