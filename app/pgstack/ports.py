@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import socket
+from contextlib import suppress
 
 from pgstack.errors import TargetError
 
+PORTS = range(10_000, 32_000)
+"""below those of outgoing connections (ip_local_port_range), each of which holds its port for a while"""
+
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at 127.0.0.1; whoever binds next may be given it too."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port that nobody listens on at 127.0.0.1; whoever asks next may be given it too.
+
+    Raises TargetError when none is found.
+    """
+    for port in random.sample(PORTS, k=100):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise TargetError("no free port found on 127.0.0.1. Stop something that listens there.")
 
 
 def free_address(port: int) -> str:

@@ -121,6 +121,7 @@ def _beside(path: Path) -> Path:
 
 def _stage(file: File) -> None:
     # Nobody else reads it before it has its mode.
+    _beside(file.path).unlink(missing_ok=True)  # one that a killed run left may be closed to writing
     with open(_beside(file.path), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as handle:
         handle.write(file.text)
         handle.flush()

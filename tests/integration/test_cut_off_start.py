@@ -36,7 +36,9 @@ def cut_off(stack: LocalStack, sign: Sign, how: signal.Signals, **inputs: str) -
             stderr=output, start_new_session=True,
         )  # fmt: skip
         while not sign(stack.directory):
-            assert start.poll() is None, f"it ended with {start.returncode} before the sign came"
+            if start.poll() is not None:
+                output.seek(0)
+                pytest.fail(f"it ended with {start.returncode} before the sign came: {output.read()}")
             time.sleep(0.001)
         # Control-C reaches the whole process group, a kill the one process.
         (os.killpg if how == signal.SIGINT else os.kill)(start.pid, how)
