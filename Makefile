@@ -25,7 +25,7 @@ up-compose:
 	@docker compose build
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@docker compose up --wait || { docker compose logs --no-log-prefix --tail=3 configure >&2; exit 1; }
-	@docker compose logs --no-log-prefix --tail=1 configure
+	@docker compose logs --no-log-prefix --tail=1 configure | sed 's/.*\[2K//'
 
 down: down-$(TARGET) ## stop it; the data stays
 
