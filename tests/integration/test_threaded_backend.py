@@ -65,8 +65,8 @@ def test_a_connection_that_the_server_ended_is_replaced(stack: LocalStack) -> No
         idle, other = pool.take(), pool.take()
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [a])
-        pool.give(idle)
         pool.give(other)
+        pool.give(idle)  # the last one in is the first one out
         b = pid()
         connection.close()
         print(json.dumps([a != b, free()]))

@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg2 import InterfaceError, OperationalError
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_UNKNOWN
 from psycopg2.pool import ThreadedConnectionPool
 
 DEFAULT_SIZE = 10
@@ -42,16 +41,11 @@ class WaitingPool:
             raise
 
     def give(self, connection: Any) -> None:
-        """Take `connection` back, rolled back; closed when it is not usable any more."""
+        """Take `connection` back, rolled back; closed when that fails."""
         try:
-            status = connection.info.transaction_status
-            broken = bool(connection.closed) or status == TRANSACTION_STATUS_UNKNOWN
-            if not broken and status != TRANSACTION_STATUS_IDLE:
-                connection.rollback()
+            self._pool.putconn(connection)
         except (InterfaceError, OperationalError):
-            broken = True
-        try:
-            self._pool.putconn(connection, close=broken)
+            self._pool.putconn(connection, close=True)
         finally:
             self._free.release()
 
