@@ -52,7 +52,7 @@ verify-compose:
 	@docker compose run --rm --no-deps manage stack_verify
 	@docker compose run --rm --no-deps --user nobody:sockets manage stack_verify --stranger
 
-loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE; SUITE=running, HOST)
+loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST)
 	@.venv/bin/python loadtest/run.py
 
 test: install-dev ## everything that can be proven on this machine; skips say what is missing

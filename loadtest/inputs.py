@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -96,6 +96,21 @@ def base_url(plan: Plan) -> str:
 def is_loopback(url: str) -> bool:
     """Whether `url` names this host and nothing else."""
     return re.fullmatch(rf"https?://({'|'.join(map(re.escape, LOOPBACK))})(:\d+)?(/.*)?", url) is not None
+
+
+def refuse(environment: Mapping[str, str], names: Iterable[str], why: str) -> None:
+    """Raise InputError for the first of `names` that is set."""
+    for name in names:
+        if environment.get(name):
+            raise InputError(f"{name}={environment[name]}: {why}. Leave {name} out.")
+
+
+def flag(environment: Mapping[str, str], name: str) -> bool:
+    """Whether `name` says yes. Raises InputError when it says neither yes nor no."""
+    value = environment.get(name, "").strip().lower()
+    if not re.fullmatch("(1|yes|true|0|no|false)?", value):
+        raise InputError(f"{name}={environment[name]}: neither 1 nor 0. Leave it out for 0.")
+    return value in ("1", "yes", "true")
 
 
 def number(environment: Mapping[str, str], name: str, default: int | None, low: int, high: int) -> int:

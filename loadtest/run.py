@@ -1,15 +1,15 @@
-"""`make loadtest`: load on the running stack, a table, and a verdict by exit status.
+"""`make loadtest`: the load lab, the user's own HOST, or with SUITE=running the stack that runs here.
 
-0: every request was answered. 1: some failed or were never answered, or none was made. 2: bad input, or no stack.
-The lab runs unless SUITE=running names the stack that runs here, or HOST= the user's own, never faster than MAX_RATE.
+0: fine. 1: a goal missed, a regression, something without a valid trial; SUITE=running: a request failed or was never
+answered. 2: bad input, or it cannot run. 130: interrupted, by SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -20,8 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from loadtest import inputs  # noqa: E402
-from loadtest.inputs import Target  # noqa: E402
-from loadtest.lab import generator, histograms  # noqa: E402
+from loadtest.lab import generator, histograms, interrupts  # noqa: E402
 from loadtest.lab.generator import BUSY, Job, Outcome  # noqa: E402
 from loadtest.lab.model import Load  # noqa: E402
 from pgstack.errors import ProbeError, StackError, TargetError  # noqa: E402
@@ -31,24 +30,23 @@ from pgstack.state import current_plan  # noqa: E402
 OK, FAILED, CANNOT = 0, 1, 2
 PHASES = {"warming": "warming up", "measuring": "measuring", "draining": "waiting for the last answers"}
 REASONS_SHOWN = 3
+FOREIGN = ("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE")
+"""inputs of the lab that mean nothing for one load on a running stack"""
 
 
-def require_answer(target: Target, page: str) -> None:
-    """Raise TargetError unless `page` exists, on a stack of ours that is ready."""
-    checks = [(page, "Choose another PAGE")]
-    if not target.named:
-        checks.insert(0, ("/readyz", "Start the stack with `make up`"))
-    for path, remedy in checks:
+def require_answer(url: str, page: str) -> None:
+    """Raise TargetError unless the stack is ready and `page` exists."""
+    for path, remedy in (("/readyz", "Start the stack with `make up`"), (page, "Choose another PAGE")):
         try:
-            web.fetch(f"{target.url}{path}", seconds=10)
+            web.fetch(f"{url}{path}", seconds=10)
         except ProbeError as error:
             raise TargetError(f"{error}. {remedy}.") from None
 
 
-def measure(target: Target, load: Load, console: Console) -> Outcome:
+def measure(url: str, load: Load, console: Console) -> Outcome:
     """One run with a progress line, or one plain line where nobody watches."""
     if not console.is_terminal:
-        console.print(f"loading {target.url}{load.page} with {load.users} users for {load.seconds:g} s", soft_wrap=True)
+        console.print(f"loading {url}{load.page} with {load.users} users for {load.seconds:g} s", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[seen]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("starting", total=None, seen="")
@@ -57,8 +55,7 @@ def measure(target: Target, load: Load, console: Console) -> Outcome:
             seen = "" if at.phase == "warming" else f"{at.requests} requests, {at.failures} failures"
             bar.update(task, completed=at.done, total=at.total, description=PHASES[at.phase], seen=seen)
 
-        job = Job(url=target.url, loads=(load,), named=target.named, max_rate=target.max_rate)
-        return generator.drive(job, show)
+        return generator.drive(Job(url=url, loads=(load,)), show)
 
 
 def verdict(outcome: Outcome) -> int:
@@ -66,10 +63,10 @@ def verdict(outcome: Outcome) -> int:
     return FAILED if outcome.failures or outcome.unanswered or not outcome.requests else OK
 
 
-def report(outcome: Outcome, target: Target, console: Console) -> None:
+def report(outcome: Outcome, url: str, console: Console) -> None:
     """The table, and what a reader has to know beside it."""
     load, times = outcome.load, histograms.decode(outcome.latency)
-    table = Table(title=f"{target.url}{load.page}, {load.users} users, {outcome.seconds:.0f} s")
+    table = Table(title=f"{url}{load.page}, {load.users} users, {outcome.seconds:.0f} s")
     for heading in ("requests/s", "p50 ms", "p99 ms", "requests", "failed", "unanswered", "generator"):
         table.add_column(heading, justify="right", no_wrap=True)
     shown = (histograms.percentile(times, percent) for percent in (50, 99))
@@ -78,11 +75,11 @@ def report(outcome: Outcome, target: Target, console: Console) -> None:
         str(outcome.requests), str(outcome.failures), str(outcome.unanswered), f"{outcome.generator_cpu:.0%}",
     )  # fmt: skip
     console.print(table)
-    for note in notes(outcome, target):
+    for note in notes(outcome):
         console.print(note, markup=False)
 
 
-def notes(outcome: Outcome, target: Target) -> list[str]:
+def notes(outcome: Outcome) -> list[str]:
     """What the table does not say, one sentence each."""
     found = []
     if outcome.generator_cpu > BUSY:
@@ -90,8 +87,6 @@ def notes(outcome: Outcome, target: Target) -> list[str]:
             f"void as a capacity: the generator used {outcome.generator_cpu:.0%} of its core, more than {BUSY:.0%}."
             " The stack may be faster than this."
         )
-    if target.max_rate:
-        found.append(f"paced to MAX_RATE={target.max_rate}: this is not the capacity of the host.")
     worst = sorted(outcome.reasons, key=lambda reason: -outcome.reasons[reason])[:REASONS_SHOWN]
     found += [f"failed: {outcome.reasons[reason]} × {reason}" for reason in worst]
     if not outcome.requests:
@@ -99,25 +94,31 @@ def notes(outcome: Outcome, target: Target) -> list[str]:
     return found
 
 
+def running(environment: Mapping[str, str], console: Console) -> int:
+    """One closed loop on the stack that runs here; the exit status. Raises StackError."""
+    inputs.refuse(environment, FOREIGN, "says nothing in SUITE=running")
+    load, url = inputs.load(environment), inputs.base_url(current_plan())
+    require_answer(url, load.page)
+    outcome = measure(url, load, console)
+    report(outcome, url, console)
+    return verdict(outcome)
+
+
 def main() -> int:
     """Run, print, and return the exit status."""
+    interrupts.install()
     console = Console()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the generator is ended first
     try:
-        if not os.environ.get("HOST") and os.environ.get("SUITE") != "running":
-            suite = importlib.import_module("loadtest.lab.suite")  # with its numeric libraries only when asked for
-            return int(suite.run(os.environ, console))
-        load = inputs.load(os.environ)
-        target = inputs.named_target(os.environ) or Target(inputs.base_url(current_plan()))
-        require_answer(target, load.page)
-        outcome = measure(target, load, console)
+        if not os.environ.get("HOST") and os.environ.get("SUITE") == "running":
+            return running(os.environ, console)
+        # The lab's numeric libraries only where they are needed.
+        lab = importlib.import_module("loadtest.lab.host" if os.environ.get("HOST") else "loadtest.lab.suite")
+        return int(lab.run(os.environ, console))
     except StackError as error:
         print(error, file=sys.stderr)
         return CANNOT
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    report(outcome, target, console)
-    return verdict(outcome)
+        return interrupts.STATUS
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtest.lab import costs, gates, goals, summary
-from loadtest.lab.costs import DIRECT, Connect
-from loadtest.lab.formats import span, times
+from loadtest.lab.costs import Connect
 from loadtest.lab.goals import Judged
 from loadtest.lab.intervals import Estimate
 from loadtest.lab.model import TWIN, Results
@@ -58,37 +57,9 @@ def analyse(results: Results) -> Analysis:
 
 
 def status(analysis: Analysis) -> int:
-    """Exit status: FAILED when a goal is missed, a strategy has no valid trial, or a full run may claim nothing."""
+    """Exit status: FAILED when a goal is missed, a label has no valid trial, or a full run may claim nothing."""
     full = analysis.results.blocks >= gates.FULL_BLOCKS
     missed = any(judged.verdict == "missed" for judged in analysis.goals)
-    nothing = any(row.rate is None for row in analysis.rows) or not analysis.results.trials
-    return FAILED if missed or nothing or (full and analysis.doubts) else OK
-
-
-def headline(analysis: Analysis) -> str:
-    """The run in one sentence; why it claims nothing when its A/A pair failed."""
-    if analysis.doubts:
-        return f"Nothing is claimed: {'; '.join(analysis.doubts)}."
-    parts = []
-    if (row := analysis.row(OUT_OF_THE_BOX)) and row.ratio:
-        parts.append(f"{times(row.ratio.value)}{span(row.ratio)} over reconnecting")
-    direct, reference = analysis.row(DIRECT), analysis.row(analysis.results.reference)
-    if direct and direct.ratio:
-        parts.append(f"{times(direct.ratio.value)} of a direct persistent connection")
-        if reference and reference.backends and direct.backends:
-            parts.append(f"with {reference.backends} instead of {direct.backends} backends")
-    return ", ".join(parts) or _best(analysis)
-
-
-def _best(analysis: Analysis) -> str:
-    """For a run without those strategies: the highest rate it saw."""
-    rates = [(row.rate.value, row.label) for row in analysis.rows if row.rate]
-    if rates:
-        rate, label = max(rates)
-        return f"{label} answers most: {rate:,.0f} requests/s on {analysis.results.page}"
-    steps = [(ladder.strategy, step) for ladder in analysis.ladders for step in ladder.steps]
-    points = [(step.rate, step.users, strategy) for strategy, step in steps if step.rate]
-    if not points:
-        return "Nothing was measured."
-    rate, users, label = max(points)
-    return f"{label}: at most {rate:,.0f} requests/s on {analysis.results.page}, with {users} users"
+    nothing = not analysis.results.trials or any(row.rate is None for row in analysis.rows)
+    broken = any(all(step.rate is None for step in ladder.steps) for ladder in analysis.ladders)
+    return FAILED if missed or nothing or broken or (full and analysis.doubts) else OK

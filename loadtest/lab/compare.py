@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-
-from pydantic import ValidationError
 
 from loadtest.lab import intervals, summary
 from loadtest.lab.intervals import Estimate
@@ -23,16 +20,16 @@ Verdict = Literal["regression", "improvement", "no change shown", "too few block
 
 @dataclass(frozen=True)
 class Change:
-    """New rate ÷ old rate of a strategy."""
+    """New rate ÷ old rate of a label."""
 
-    strategy: str
+    label: str
     ratio: Estimate | None
     verdict: Verdict
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs. `only_old` and `only_new` name strategies that one of them lacks."""
+    """Two runs. `only_old` and `only_new` name labels that one of them lacks."""
 
     changes: tuple[Change, ...]
     only_old: tuple[str, ...]
@@ -41,26 +38,16 @@ class Comparison:
     """what was updated → (old, new)"""
 
 
-def read(path: Path) -> Results:
-    """The results in `path`. Raises InputError when there are none, or of another version of the file."""
-    try:
-        return Results.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}. Name the results.json of an earlier run.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(
-            f"{path}: {where}: {first['msg']}. Name the results.json of a run of this version of the lab."
-        ) from error
+def require_same(new: Results, old: Results, who: str) -> None:
+    """Raise InputError, in the name of the input `who`, unless both runs are of one machine, suite, page and load."""
+    then, now = _identity(old), _identity(new)
+    differing = [f"{name} is {now[name]}, was {then[name]}" for name in now if now[name] != then[name]]
+    if differing:
+        raise InputError(f"{who}: {'; '.join(differing)}. Only runs of the same machine and load belong together.")
 
 
 def compare(new: Results, old: Results) -> Comparison:
-    """Change of each strategy that both runs measured.
-
-    Raises InputError naming what differs when the runs are not of the same machine, suite, page and load.
-    """
-    _refuse_another(new, old)
+    """Change of each label that both runs measured; they must be the same as in `require_same`."""
     ours, theirs = _labels(new), _labels(old)
     now, then = _software(new), _software(old)
     return Comparison(
@@ -76,7 +63,7 @@ def compare(new: Results, old: Results) -> Comparison:
 
 
 def status(comparison: Comparison) -> int:
-    """Exit status: FAILED when a strategy became slower."""
+    """Exit status: FAILED when something became slower."""
     return FAILED if any(change.verdict == "regression" for change in comparison.changes) else OK
 
 
@@ -94,13 +81,6 @@ def _labels(results: Results) -> tuple[str, ...]:
     return tuple(label for label in summary.labels(results) if label in blocks)
 
 
-def _refuse_another(new: Results, old: Results) -> None:
-    then, now = _identity(old), _identity(new)
-    differing = [f"{name} is {now[name]}, was {then[name]}" for name in now if now[name] != then[name]]
-    if differing:
-        raise InputError(f"COMPARE: {'; '.join(differing)}. Only runs of the same machine and load are compared.")
-
-
 def _identity(results: Results) -> dict[str, object]:
     """What must be the same. The kernel is not: an update of it is a change to be judged like any other."""
     machine = results.machine
@@ -108,7 +88,7 @@ def _identity(results: Results) -> dict[str, object]:
         "version": results.version,
         "suite": results.suite,
         "page": results.page,
-        "users": sorted({trial.load.users for trial in results.trials if trial.purpose == "block"}),
+        "users": results.users,
         "processor": machine.processor,
         "cores": machine.cores,
         "memory": f"{machine.memory_bytes / GIB:.0f} GiB",

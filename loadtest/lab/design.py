@@ -13,7 +13,7 @@ from pgstack.errors import InputError
 
 @dataclass(frozen=True)
 class Slot:
-    """One trial to make. `share` is the rate of an open loop as a share of the strategy's own capacity."""
+    """One trial to make. `share` is the rate of an open loop as a share of the label's own capacity."""
 
     purpose: Literal["block", "ladder", "open"]
     block: int
@@ -22,8 +22,8 @@ class Slot:
     share: float | None = None
 
     @property
-    def strategy(self) -> str:
-        """What to start for this label."""
+    def name(self) -> str:
+        """The label without the mark of a twin: what to start."""
         return self.label.removesuffix(TWIN)
 
 
@@ -31,26 +31,26 @@ T = TypeVar("T")
 Design = tuple[Slot, ...]
 
 
-def blocks(strategies: Sequence[str], count: int, users: int, seed: int, reference: str = REFERENCE) -> Design:
-    """Randomised complete blocks: in each every strategy once and the reference's twin, in an order of its own.
+def blocks(names: Sequence[str], count: int, users: int, seed: int, reference: str = REFERENCE) -> Design:
+    """Randomised complete blocks: in each every name once and the reference's twin, in an order of its own.
 
-    Whatever drifts during a run (heat, caches, neighbours) then hits every strategy alike. The order of a block
+    Whatever drifts during a run (heat, caches, neighbours) then hits all of them alike. The order of a block
     depends on the seed and the block's number only, so that more blocks can be added to a run.
-    Raises InputError when a strategy is named twice, or the reference is missing.
+    Raises InputError when one is named twice, or the reference is missing.
     """
-    if len(set(strategies)) < len(strategies):
-        raise InputError(f"strategies {', '.join(strategies)}: one is named twice. Name each once.")
-    if reference not in strategies:
-        raise InputError(f"strategies {', '.join(strategies)}: {reference} is missing; the others compare with it.")
-    labels = (*strategies, reference + TWIN)
+    if len(set(names)) < len(names):
+        raise InputError(f"{', '.join(names)}: one is named twice. Name each once.")
+    if reference not in names:
+        raise InputError(f"{', '.join(names)}: {reference} is missing; the others compare with it.")
+    labels = (*names, reference + TWIN)
     return tuple(
         Slot("block", block, label, users) for block in range(count) for label in _shuffled(labels, seed, block)
     )
 
 
-def ladder(strategies: Sequence[str], steps: Sequence[int], rounds: int, seed: int) -> Design:
-    """Closed loops with each of `steps` users for each strategy, `rounds` times, shuffled within a round."""
-    points = [(label, users) for label in strategies for users in steps]
+def ladder(names: Sequence[str], steps: Sequence[int], rounds: int, seed: int) -> Design:
+    """Closed loops with each of `steps` users for each name, `rounds` times, shuffled within a round."""
+    points = [(label, users) for label in names for users in steps]
     return tuple(
         Slot("ladder", number, label, users)
         for number in range(rounds)
@@ -58,9 +58,9 @@ def ladder(strategies: Sequence[str], steps: Sequence[int], rounds: int, seed: i
     )
 
 
-def open_loops(strategies: Sequence[str], shares: Sequence[float], users: int, seed: int) -> Design:
-    """Open loops at each of `shares` of a strategy's own capacity, shuffled; the share's position is its block."""
-    points = [(label, step) for label in strategies for step in range(len(shares))]
+def open_loops(names: Sequence[str], shares: Sequence[float], users: int, seed: int) -> Design:
+    """Open loops at each of `shares` of a name's own capacity, shuffled; the share's position is its block."""
+    points = [(label, step) for label in names for step in range(len(shares))]
     return tuple(Slot("open", step, label, users, shares[step]) for label, step in _shuffled(points, seed, 0))
 
 

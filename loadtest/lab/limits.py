@@ -9,24 +9,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.lab import loop, stack, trial, web
+from loadtest.lab import loop, site, stack, trial
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Job, drive
 from loadtest.lab.model import IN_PROCESS, PGBENCH, REFERENCE, STATIC, WRK, Load
 from loadtest.lab.processes import pinned
+from loadtest.lab.request import Request
 from loadtest.lab.server import Ground
 from loadtest.lab.strategies import STRATEGIES
 from loadtest.lab.trial import Bench, Cores
 from pgstack.errors import TargetError
 
+START_SECONDS = 1.5
+"""before each of them asks its first question"""
+WARM_SECONDS = 3
+"""that wrk asks before it counts; it has no warm-up of its own"""
 SELECT = "\\set id random(1, 10000)\nSELECT id, randomnumber FROM world WHERE id = :id;\n"
 """pgbench's script: the query of the page /db"""
 
 
-def measure(bench: Bench, page: str, users: int, seconds: int) -> dict[str, float]:
-    """Requests/s (pgbench: transactions/s) by name, on the reference's servers. Raises TargetError."""
+def expected(seconds: int) -> float:
+    """Seconds that `measure` takes, on an idle machine."""
+    return 4 * (seconds + START_SECONDS) + WARM_SECONDS
+
+
+def measure(bench: Bench, label: str, asked: Request) -> dict[str, float]:
+    """Requests/s (pgbench: transactions/s) by name, on the servers of the reference, `label`. Raises TargetError."""
     ground, cores = bench.ground, bench.cores
-    with trial.running(bench, Slot("block", 0, REFERENCE, users)):
+    page, users, seconds = asked.page, asked.users, asked.seconds
+    with trial.running(bench, Slot("block", 0, label, users)):
         found = {
             IN_PROCESS: _in_process(ground, cores, page, seconds), PGBENCH: _pgbench(ground, cores, users, seconds),
             STATIC: _static(ground, cores, users, seconds),
@@ -44,7 +55,11 @@ def _in_process(ground: Ground, cores: Cores, page: str, seconds: int) -> float:
         running = [
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in cores.stack
         ]
-    return sum(_figure(process.communicate()[0], r"([\d.]+)", "in-process loop") for process in running)
+    try:
+        return sum(_figure(process.communicate()[0], r"([\d.]+)", "in-process loop") for process in running)
+    finally:
+        for process in running:
+            process.kill()
 
 
 def _pgbench(ground: Ground, cores: Cores, users: int, seconds: int) -> float:
@@ -62,13 +77,14 @@ def _static(ground: Ground, cores: Cores, users: int, seconds: int) -> float:
     file = min(Path(ground.plan.paths.static).rglob("*.svg"), key=lambda path: path.stat().st_size)
     page = f"/static/{file.relative_to(ground.plan.paths.static)}"
     load = Load(kind="closed", page=page, users=users, seconds=seconds)
-    outcome = drive(Job(url=web.url(ground), loads=(load,), cores=cores.generator), lambda event: None)
+    outcome = drive(Job(url=site.url(ground), loads=(load,), cores=cores.generator), lambda event: None)
     return outcome.requests / outcome.seconds
 
 
 def _wrk(ground: Ground, cores: Cores, page: str, users: int, seconds: int) -> float:
-    command = ["wrk", "-t1", f"-c{users}", f"-d{seconds}s", f"{web.url(ground)}{page}"]
-    return _figure(_output(command, cores), r"Requests/sec:\s+([\d.]+)", "wrk")
+    command = ["wrk", "-t1", f"-c{users}", f"{site.url(ground)}{page}"]
+    _output([*command, f"-d{WARM_SECONDS}s"], cores)
+    return _figure(_output([*command, f"-d{seconds}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk")
 
 
 def _output(command: list[str], cores: Cores) -> str:

@@ -45,11 +45,12 @@ class Load(Record):
 
 
 class Trial(Record):
-    """One strategy under one load, on a stack that was started for it."""
+    """One label under one load, on servers that were started for it."""
 
     label: str
-    """the strategy, or its twin: strategy + TWIN"""
+    """what is compared (a strategy, a web server, a page), or its twin: label + TWIN"""
     strategy: str
+    """the way to the database that it used"""
     purpose: Literal["block", "ladder", "open"]
     """block: compared with the others of its block; ladder: a point of a curve over users; open: over rates"""
     block: int
@@ -110,7 +111,9 @@ class Results(Record):
     page: str
     seed: int
     blocks: int
-    """asked for; fewer are in `trials` when the run was interrupted"""
+    """rounds of the design, asked for; fewer are in `trials` when the run was interrupted"""
+    users: int
+    """of a closed loop in the blocks"""
     seconds: float
     """measured part of a trial in the blocks"""
     started: str
@@ -120,12 +123,16 @@ class Results(Record):
     """server or package → version"""
     plan: dict[str, int | str]
     """the plan's figures that matter here, by dotted name"""
+    asked: dict[str, str]
+    """inputs, as they were given, and SEED: the same ones make the same run"""
+    intended: int
+    """trials of the whole run; fewer are in `trials` when it was interrupted"""
     reference: str = REFERENCE
-    """the strategy that the ratios compare with"""
+    """the label that the ratios compare with"""
     strategies: dict[str, str]
-    """name → what it is, in the order of the report"""
+    """label → what it is, in the order of the report"""
     unavailable: dict[str, str]
-    """name → why it cannot run here, and the remedy"""
+    """label → why it cannot run here, and the remedy"""
     trials: tuple[Trial, ...] = ()
     limits: dict[str, float] = Field(default_factory=dict)
     """requests/s of other ways to ask: IN_PROCESS, PGBENCH, STATIC, WRK"""

@@ -12,6 +12,7 @@ from signal import SIGKILL
 
 import psutil
 
+from loadtest.lab import interrupts
 from loadtest.lab.server import Server
 from pgstack.errors import TargetError
 
@@ -43,12 +44,12 @@ class Processes:
     def start(self, server: Server, environment: Mapping[str, str] | None = None) -> None:
         """Start `server` and wait until it answers. Raises TargetError with the end of its log."""
         log = self._logs / f"{server.name}.log"
-        with log.open("ab") as output, pinned(self._cores):
+        with log.open("ab") as output, pinned(self._cores), interrupts.held():
             process = subprocess.Popen(
                 server.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._logs,
                 env={**os.environ, **server.environment, **(environment or {})}, start_new_session=True,
             )  # fmt: skip
-        self._running.append((server, process))
+            self._running.append((server, process))
         deadline = time.monotonic() + START_SECONDS
         while not server.answers():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -59,15 +60,16 @@ class Processes:
 
     def stop(self) -> None:
         """Stop all, the last one first; one that does not end in time is killed."""
-        for server, process in reversed(self._running):
-            process.send_signal(server.stop)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, SIGKILL)
-                process.wait()
-        self._running.clear()
+        with interrupts.held():
+            for server, process in reversed(self._running):
+                process.send_signal(server.stop)
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, SIGKILL)
+                    process.wait()
+            self._running.clear()
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time used so far, by component; daemon processes of Apache count as `python`."""

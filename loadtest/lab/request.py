@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadtest import inputs
-from loadtest.lab.model import REFERENCE
-from loadtest.lab.strategies import QUICK, STRATEGIES
+from loadtest.lab.design import Design
+from loadtest.lab.model import REFERENCE, Results
+from loadtest.lab.strategies import STRATEGIES
+from loadtest.lab.suites import SUITES, Suite
 from pgstack.errors import InputError
 
 LARGEST_SEED = 999_999_999
 QUICK_BLOCKS, FULL_BLOCKS = 3, 10
+QUICK_ROUNDS, FULL_ROUNDS = 1, 3
+"""of a suite without blocks: how often each point of a curve over users is measured"""
 QUICK_SECONDS, FULL_SECONDS = 4, 8
 SHORT = {"reconnect": "reconnect-tcp", "pgbouncer": REFERENCE}
 """names for those who do not want to choose between variants"""
+INPUTS = ("SUITE", "STRATEGIES", "PAGE", "USERS", "BLOCKS", "SECONDS", "SEED", "FULL", "SHARED")
+"""what decides over a run; each is a field of Request"""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One run of the lab. `full` adds the ladder and the open loops."""
+    """One run of the lab. `strategies` are labels of the suite; `full` adds the ladder and the open loops."""
 
+    suite: str
     strategies: tuple[str, ...]
     page: str
     users: int
@@ -30,39 +36,67 @@ class Request:
     seed: int
     full: bool
     shared: bool
-    resume: bool
+
+    def slots(self, unavailable: Mapping[str, str]) -> Design:
+        """All trials, without those of `unavailable` labels."""
+        names = tuple(name for name in self.strategies if name not in unavailable)
+        return SUITES[self.suite].slots(names, self.users, self.blocks, self.seed, self.full)
 
 
 def request(environment: Mapping[str, str], seed: int) -> Request:
     """The run that `environment` asks for; `seed` where it names none. Raises InputError naming the variable."""
-    full = _flag(environment, "FULL")
+    suite = _suite(environment)
+    inputs.refuse(environment, suite.fixed, f"says nothing in SUITE={suite.name}")
+    full = inputs.flag(environment, "FULL")
     load = inputs.load(environment)
-    names = _names(environment, tuple(STRATEGIES) if full else QUICK)
+    quick, many = (QUICK_BLOCKS, FULL_BLOCKS) if suite.blocks else (QUICK_ROUNDS, FULL_ROUNDS)
     return Request(
-        names, load.page, load.users,
-        inputs.number(environment, "BLOCKS", FULL_BLOCKS if full else QUICK_BLOCKS, 1, 1000),
+        suite.name, _names(environment, suite, full), suite.page(suite.reference, load.page), load.users,
+        inputs.number(environment, "BLOCKS", many if full else quick, 1, 1000),
         inputs.number(environment, "SECONDS", FULL_SECONDS if full else QUICK_SECONDS, 1, 600),
         inputs.number(environment, "SEED", seed, 0, LARGEST_SEED),
-        full, _flag(environment, "SHARED"), _flag(environment, "RESUME"),
+        full, inputs.flag(environment, "SHARED"),
     )  # fmt: skip
 
 
-def _names(environment: Mapping[str, str], default: tuple[str, ...]) -> tuple[str, ...]:
-    """The strategies in the order of the report; the reference is always among them."""
+def given(environment: Mapping[str, str], seed: int) -> dict[str, str]:
+    """The inputs that make the same run again."""
+    return {name: environment[name] for name in INPUTS if environment.get(name)} | {"SEED": str(seed)}
+
+
+def resumed(environment: Mapping[str, str], earlier: Results) -> Request:
+    """The run that `earlier` is the beginning of. Raises InputError naming the variable that says something else."""
+    named = {name: environment[name] for name in INPUTS if environment.get(name)}
+    before, now = (request(earlier.asked | more, earlier.seed) for more in ({}, named))
+    inputs.refuse(environment, SUITES[before.suite].fixed, f"says nothing in SUITE={before.suite}")
+    for name, value in named.items():
+        had = getattr(before, name.lower())
+        if getattr(now, name.lower()) != had:
+            shown = ",".join(had) if isinstance(had, tuple) else f"{had:d}" if isinstance(had, int) else had
+            raise InputError(
+                f"{name}={value}: the run that RESUME=1 goes on with has {name}={shown}."
+                f" Leave {name} out, or RESUME for a new run."
+            )
+    return before
+
+
+def _suite(environment: Mapping[str, str]) -> Suite:
+    name = environment.get("SUITE") or "strategies"
+    if name not in SUITES:
+        raise InputError(f"SUITE={name}: no such suite. There are {', '.join(SUITES)}, and running for the stack here.")
+    return SUITES[name]
+
+
+def _names(environment: Mapping[str, str], suite: Suite, full: bool) -> tuple[str, ...]:
+    """The labels in the order of the report; the reference is always among them."""
     asked = [name.strip() for name in environment.get("STRATEGIES", "").split(",") if name.strip()]
     if asked == ["all"]:
-        return tuple(STRATEGIES)
+        return tuple(suite.labels)
     names = [SHORT.get(name, name) for name in asked]
     for name, short in zip(names, asked, strict=True):
         if name not in STRATEGIES:
             raise InputError(f"STRATEGIES: {short}: no such strategy. There are all, {', '.join(STRATEGIES)}.")
         if names.count(name) > 1:
             raise InputError(f"STRATEGIES: {short}: named twice. Name each once.")
-    return tuple(name for name in STRATEGIES if name in (names or default) or name == REFERENCE)
-
-
-def _flag(environment: Mapping[str, str], name: str) -> bool:
-    value = environment.get(name, "").strip().lower()
-    if not re.fullmatch("(1|yes|true|0|no|false)?", value):
-        raise InputError(f"{name}={environment[name]}: neither 1 nor 0. Leave it out for 0.")
-    return value in ("1", "yes", "true")
+    chosen = names or (suite.full if full else suite.quick)
+    return tuple(name for name in suite.labels if name in chosen or name == suite.reference)

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtest.lab import services
+from loadtest.lab import interrupts, services
 from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import Ground, Strategy
 from pgstack import account, layout, render, state
@@ -33,34 +33,40 @@ Fortune.objects.bulk_create(Fortune(id=n, message=text) for n, text in enumerate
 """
 
 
-def own_directories(results: Path) -> Path:
-    """A new directory for a lab stack; it and `results` belong to the account that a stack runs as.
+def become_account(results: Path) -> None:
+    """From here on the process is the account that a stack runs as, and `results` is that account's.
 
-    From here on the process is that account. Raises StackError when it cannot be, or cannot enter the checkout.
+    Raises StackError when it cannot be, or cannot enter the checkout.
     """
     account.enter(layout.accounts(state.inputs()).web, results)
-    directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
-    directory.chmod(0o755)
-    return directory
 
 
 @contextmanager
-def prepared(directory: Path, cores: tuple[int, ...], strategies: list[Strategy]) -> Iterator[Ground]:
-    """A stack with data in `directory`, planned for `cores`, its servers down; removed afterwards."""
-    port = free_port()
+def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator[Ground]:
+    """A stack with data in a directory of its own, planned for `cores`, its servers down; removed afterwards."""
+    port, directory = free_port(), None
     try:
+        with interrupts.held():
+            directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
+        directory.chmod(0o755)
         with pinned(cores):
             _local(directory, port, "up")
             ground = Ground(directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes()))
             _local(directory, port, "down")
         _open_tcp(ground, cores)
-        if any(strategy.driver == "mysql" for strategy in strategies):
-            _create_mariadb(ground, cores, next(one for one in strategies if one.driver == "mysql"))
+        if on_mysql := next((one for one in strategies if one.driver == "mysql"), None):
+            _create_mariadb(ground, cores, on_mysql)
         yield ground
     finally:
-        if (directory / "conf/plan.json").exists():
-            _local(directory, port, "down", check=False)
-        shutil.rmtree(directory)
+        if directory:
+            with interrupts.held():
+                _remove(directory, port)
+
+
+def _remove(directory: Path, port: int) -> None:
+    if (directory / "conf/plan.json").exists():
+        _local(directory, port, "down", check=False)
+    shutil.rmtree(directory)
 
 
 def environment(ground: Ground, strategy: Strategy) -> dict[str, str]:
@@ -94,7 +100,8 @@ def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
 
 
 def _run(*command: str, environment: dict[str, str] | None = None, text: str | None = None) -> str:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)
+    with interrupts.held():  # what is killed halfway may leave a process behind
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise TargetError(f"{Path(command[0]).name} {' '.join(command[1:3])}: {done.stderr.strip()[-800:]}")
     return done.stdout

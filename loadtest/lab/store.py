@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from loadtest.lab.analysis import Analysis
-from loadtest.lab.model import Results
+from loadtest.lab.model import Results, Trial
 from loadtest.lab.report import html, rows
 from pgstack import render
 from pgstack.errors import InputError
 
 RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
+
+
+class Journal:
+    """A run so far, kept after each trial, so that an interrupted one loses none. Raises RenderError."""
+
+    def __init__(self, results: Results, directory: Path) -> None:
+        self.results, self.directory = results, directory
+
+    def update(self, **fields: Any) -> None:
+        """Keep `fields` of the results."""
+        self.results = self.results.model_copy(update=fields)
+        write(self.results, self.directory)
+
+    def add(self, found: Trial) -> None:
+        """Keep one more trial."""
+        self.update(trials=(*self.results.trials, found))
 
 
 def write(results: Results, directory: Path) -> None:
@@ -35,11 +52,14 @@ def read(path: Path) -> Results:
 
 
 def latest(results: Path) -> Path:
-    """Directory of the last run below `results`. Raises InputError when there is none."""
-    found = sorted(path.parent for path in results.glob(f"*/{RECORDS}"))
-    if not found:
-        raise InputError("RESUME=1: no earlier run to go on with. Leave RESUME out.")
-    return found[-1]
+    """Directory of the last run below `results` that can be gone on with: not that of a host.
+
+    Raises InputError when there is none.
+    """
+    for file in sorted(results.glob(f"*/{RECORDS}"), reverse=True):
+        if read(file).suite != "host":
+            return file.parent
+    raise InputError("RESUME=1: no earlier run to go on with. Leave RESUME out.")
 
 
 def report(analysis: Analysis, directory: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 from loadtest.lab import costs, histograms, intervals, scalability
 from loadtest.lab.histograms import Percentiles
@@ -140,6 +141,24 @@ def _offered(trial: Trial) -> Offered:
         trial.load.rate or 0.0, trial.requests / trial.seconds, trial.failures + trial.unanswered,
         corrected, naive, trial.void,
     )  # fmt: skip
+
+
+def capacity(results: Results, label: str) -> float | None:
+    """Requests/s of the closed loops of `label`: the geometric mean of its blocks, else the best step of its ladder.
+
+    None without a valid trial.
+    """
+    found = {
+        purpose: [
+            trial.requests / trial.seconds
+            for trial in results.trials
+            if trial.label == label and trial.purpose == purpose and trial.requests and not trial.void
+        ]
+        for purpose in ("block", "ladder")
+    }
+    if found["block"]:
+        return geometric_mean(found["block"])
+    return max(found["ladder"], default=None)
 
 
 def _rate(trials: Iterable[Trial]) -> float | None:

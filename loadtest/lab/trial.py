@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtest.lab import stack, watch, web
+from loadtest.lab import site, stack, watch, web
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Job, Progress, drive
 from loadtest.lab.model import Load, Trial
@@ -54,17 +54,17 @@ class Observer:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where trials are run: the lab's stack, who gets which core, and what a slot of the design stands for."""
+    """Where trials are run: the lab's stack, who gets which core, and what runs under a label."""
 
     ground: Ground
     cores: Cores
-    subject: Callable[[Slot], tuple[Strategy, web.WebServer]]
+    subject: Callable[[str], tuple[Strategy, web.WebServer]]
 
 
 @contextlib.contextmanager
 def running(bench: Bench, slot: Slot) -> Iterator[Processes]:
     """The servers of `slot`, all started now and stopped afterwards."""
-    strategy, server = bench.subject(slot)
+    strategy, server = bench.subject(slot.name)
     processes = Processes(bench.cores.stack, Path(bench.ground.plan.paths.log))
     try:
         for service in strategy.services:
@@ -81,7 +81,7 @@ def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress
 
     Raises TargetError when a server does not start or the generator fails.
     """
-    ground, (strategy, server) = bench.ground, bench.subject(slot)
+    ground, (strategy, server) = bench.ground, bench.subject(slot.name)
     with (
         running(bench, slot) as processes,
         contextlib.closing(database(ground, strategy)) as seen,
@@ -96,7 +96,7 @@ def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress
 
         outcome = drive(
             Job(
-                url=web.url(ground), loads=(load,), warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], seed=seed,
+                url=site.url(ground), loads=(load,), warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], seed=seed,
                 cores=bench.cores.generator,
             ),
             look,
@@ -104,7 +104,7 @@ def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress
         after = _counts(ground, server, seen, console)
     counted = {name: after[name] - before[name] for name in before}
     return Trial(
-        label=slot.label, strategy=slot.strategy, purpose=slot.purpose, block=slot.block,
+        label=slot.label, strategy=strategy.name, purpose=slot.purpose, block=slot.block,
         cpu_seconds=observer.cpu_seconds(), backends=observer.backends, sessions=counted["sessions"],
         transactions=counted.get("transactions"), logged=counted.get("logged"), **outcome.model_dump(exclude={"event"}),
     )  # fmt: skip

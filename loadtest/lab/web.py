@@ -1,19 +1,17 @@
-"""The web side: Apache with mod_wsgi as the stack runs it, and the servers that people compare it with."""
+"""The web side: Apache with mod_wsgi in two ways, and the servers that people compare it with."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT
 
+from loadtest.lab import apache
 from loadtest.lab.server import Ground, Server, Service, nothing_missing
-from pgstack.errors import ProbeError
+from loadtest.lab.site import ready
 from pgstack.plan import Plan
-from pgstack.probes import web as probes
 
 NGINX, UWSGI = "/usr/sbin/nginx", "/usr/bin/uwsgi-core"
 UWSGI_PYTHON = "/usr/lib/uwsgi/plugins/python3_plugin.so"
@@ -35,51 +33,6 @@ class WebServer:
         """Lines of the access log so far; None for a server without one."""
         path = self.access_log(ground) if self.access_log else None
         return None if path is None else path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def url(ground: Ground) -> str:
-    """Address of the site."""
-    return f"http://127.0.0.1:{ground.plan.site.port}"
-
-
-def ready(ground: Ground) -> bool:
-    """Whether a query went to the database and came back."""
-    with suppress(ProbeError):
-        probes.fetch(f"{url(ground)}/readyz", seconds=5)
-        return True
-    return False
-
-
-def daemon(ground: Ground) -> Server:
-    """Apache as planned."""
-    return _apache(ground, "web", Path(ground.plan.paths.conf, "apache/apache2.conf"))
-
-
-def embedded(ground: Ground) -> Server:
-    """The planned configuration, with Python inside of Apache's own processes: as many, with as many threads."""
-    plan, conf = ground.plan, Path(ground.plan.paths.conf, "apache")
-    main = (conf / "apache2.conf").read_text()
-    site = (conf / "site.conf").read_text().replace("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off")
-    inside = f'WSGIPythonHome "{plan.paths.venv}"\nWSGIPythonPath "{plan.paths.app}"\n'
-    site, found = re.subn(r"WSGIDaemonProcess (?:.*\\\n)*.*\n", lambda _: inside, site)
-    if found != 1 or " process-group=stack" not in site:
-        raise ValueError("site.conf has no daemon process any more that could be taken out")
-    site = site.replace(" process-group=stack", "")
-    web = plan.web
-    mpm = (
-        f"StartServers {web.processes}\nServerLimit {web.processes}\nThreadLimit {web.threads}\n"
-        f"ThreadsPerChild {web.threads}\nMaxRequestWorkers {web.requests}\nMinSpareThreads 1\n"
-        f"MaxSpareThreads {web.requests}\nTimeout {plan.apache.timeout}\nKeepAlive On\n"
-        f"KeepAliveTimeout {plan.apache.keep_alive_timeout}\nMaxKeepAliveRequests 0\n"
-    )
-    for name, text in (("site.conf", site), ("mpm.conf", mpm)):
-        main = main.replace(str(conf / name), str(ground.write(f"embedded-{name}", text)))
-    return _apache(ground, "python", ground.write("embedded.conf", main))
-
-
-def _apache(ground: Ground, component: str, configuration: Path) -> Server:
-    command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(configuration))
-    return Server("apache", "python" if component == "python" else "web", command, lambda: ready(ground))
 
 
 def gunicorn(ground: Ground) -> Server:
@@ -133,15 +86,19 @@ def nginx(protocol: str) -> Service:
     return service
 
 
-def granian(ground: Ground) -> Server:
-    """Granian, whose HTTP side is written in Rust, without another server before it."""
-    plan = ground.plan
-    command = (
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", plan.paths.app,
-        "--host", "127.0.0.1", "--port", str(plan.site.port), "--workers", str(plan.web.processes),
-        "--blocking-threads", str(plan.web.threads), "--log-level", "warning", "config.wsgi:application",
-    )  # fmt: skip
-    return Server("granian", "python", command, lambda: ready(ground), SIGINT)
+def granian(log: str) -> Service:
+    """Granian, whose HTTP side is written in Rust, without another server before it; `log` switches its access log."""
+
+    def service(ground: Ground) -> Server:
+        plan = ground.plan
+        command = (
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", plan.paths.app,
+            "--host", "127.0.0.1", "--port", str(plan.site.port), "--workers", str(plan.web.processes),
+            "--blocking-threads", str(plan.web.threads), log, "config.wsgi:application",
+        )  # fmt: skip
+        return Server("granian", "python", command, lambda: ready(ground), SIGINT)
+
+    return service
 
 
 def _socket_path(ground: Ground) -> Path:
@@ -158,8 +115,8 @@ def _nginx_log(ground: Ground) -> Path:
     return Path(ground.plan.paths.log, "nginx-access.log")
 
 
-def _apache_log(ground: Ground) -> Path:
-    return Path(ground.plan.paths.log, "apache-access.log")
+def _granian_log(ground: Ground) -> Path:
+    return Path(ground.plan.paths.log, "granian.log")  # what it prints
 
 
 def _absent(*needed: tuple[str, str]) -> Callable[[Plan], str | None]:
@@ -172,12 +129,12 @@ def _absent(*needed: tuple[str, str]) -> Callable[[Plan], str | None]:
     return missing
 
 
-DAEMON = WebServer("mod_wsgi-daemon", "Apache with mod_wsgi's daemon processes: this stack", (daemon,), _apache_log)
+DAEMON = WebServer("mod_wsgi-daemon", "Apache with mod_wsgi's daemons: this stack", (apache.daemon,), apache.log)
 SERVERS = {
     server.name: server
     for server in (
         DAEMON,
-        WebServer("mod_wsgi-embedded", "Apache with Python inside of its own processes", (embedded,), _apache_log),
+        WebServer("mod_wsgi-embedded", "Apache with Python in its own processes", (apache.embedded,), apache.log),
         WebServer(
             "nginx+gunicorn", "nginx before Gunicorn's threaded workers", (gunicorn, nginx("http")), _nginx_log,
             _absent((NGINX, "nginx-light")),
@@ -186,6 +143,10 @@ SERVERS = {
             "nginx+uwsgi", "nginx before uWSGI", (uwsgi, nginx("uwsgi")), _nginx_log,
             _absent((NGINX, "nginx-light"), (UWSGI, "uwsgi-core"), (UWSGI_PYTHON, "uwsgi-plugin-python3")),
         ),
-        WebServer("granian", "Granian alone, HTTP in Rust", (granian,), None),
+        WebServer("granian", "Granian alone, HTTP in Rust", (granian("--access-log"),), _granian_log),
+        WebServer(
+            "granian-no-log", "Granian without an access log, as it comes; all others keep one",
+            (granian("--no-access-log"),), None,
+        ),
     )
 }  # fmt: skip

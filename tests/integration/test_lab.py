@@ -1,29 +1,44 @@
-"""The lab on real servers: every strategy that this machine can run is what it says it is."""
+"""The lab on real servers: all that this machine can run is what it says it is, and a cut-off run can go on."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+pytestmark = pytest.mark.timeout(600)  # seventeen trials of a busy machine
 CHECKOUT = Path(__file__).resolve().parents[2]
-TWIN = "pgbouncer-transaction (A/A)"
+TWIN = " (A/A)"
+
+
+def start(results: Path, **inputs: str) -> subprocess.Popen[str]:
+    """`make loadtest` with these inputs and none of the caller's; one second a trial."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
+    environment |= {"RESULTS": str(results), "STACK_MEMORY": "1g", "COLUMNS": "80", **inputs}
+    command = [sys.executable, str(CHECKOUT / "loadtest/run.py")]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def lab(results: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
-    """`make loadtest` with these inputs and none of the caller's; one second a trial."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
-    environment |= {"BLOCKS": "1", "SECONDS": "1", "RESULTS": str(results), "STACK_MEMORY": "1g", **inputs}
-    command = [sys.executable, str(CHECKOUT / "loadtest/run.py")]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    """The same to its end."""
+    with start(results, **inputs) as process:
+        out, err = process.communicate(timeout=580)
+    if "may not enter" in err or "missing packages" in err:
+        pytest.skip(err.strip())
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def record(results: Path) -> dict[str, Any]:
@@ -34,19 +49,21 @@ def record(results: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def everything() -> Iterator[dict[str, Any]]:
+def directory() -> Iterator[Path]:
+    """For the records of runs: one that every account may enter, as pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="lab-", dir="/tmp") as found:
+        Path(found).chmod(0o755)
+        yield Path(found)
+
+
+@pytest.fixture(scope="module")
+def everything(directory: Path) -> dict[str, Any]:
     """One short trial of each strategy."""
-    results = Path(tempfile.mkdtemp(prefix="results-", dir="/tmp"))  # where the account of the lab may enter
-    results.chmod(0o755)
-    try:
-        done = lab(results, STRATEGIES="all")
-        if "may not enter" in done.stderr or "missing packages" in done.stderr:
-            pytest.skip(done.stderr.strip())
-        assert done.returncode in (0, 1), done.stdout + done.stderr
-        assert "report:" in done.stdout
-        yield record(results)
-    finally:
-        shutil.rmtree(results)
+    results = directory / "everything"
+    done = lab(results, STRATEGIES="all", BLOCKS="1", SECONDS="1")
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "report:" in done.stdout
+    return record(results)
 
 
 def proofs(trial: dict[str, Any]) -> list[str]:
@@ -58,7 +75,7 @@ def test_each_strategy_runs_or_says_why_not(everything: dict[str, Any]) -> None:
     from loadtest.lab.strategies import STRATEGIES
 
     labels = {trial["label"] for trial in everything["trials"]}
-    assert labels | set(everything["unavailable"]) == {*STRATEGIES, TWIN}
+    assert labels | set(everything["unavailable"]) == {*STRATEGIES, "pgbouncer-transaction" + TWIN}
     assert all("apt-get install" in why or "1.21" in why for why in everything["unavailable"].values())
 
 
@@ -71,3 +88,109 @@ def test_reconnecting_makes_a_session_for_each_request_and_pooling_none(everythi
     assert by_label["reconnect-socket"]["sessions"] >= by_label["reconnect-socket"]["requests"]
     assert by_label["pgbouncer-transaction"]["sessions"] < 20
     assert by_label["pgbouncer-transaction"]["transactions"] >= by_label["pgbouncer-transaction"]["requests"]
+
+
+def second_trial(run: psutil.Process) -> dict[str, psutil.Process]:
+    """Name → process, as soon as the servers and the generator of the next trial have been started."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(psutil.NoSuchProcess):
+            children = run.children(recursive=True)
+            generator = any("loadtest.lab.generator" in one.cmdline() for one in children)
+            found = {one.name(): one for one in children}
+            if generator and {"postgres", "pgbouncer"} <= set(found):
+                return found
+        time.sleep(0.05)
+    pytest.fail("the second trial did not start")
+
+
+class Interrupted:
+    """A run of the web servers that got SIGINT after its first trial, and what it left behind."""
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        with start(results, SUITE="servers", BLOCKS="1", SECONDS="1") as process:
+            assert process.stdout
+            seen = ""
+            for line in process.stdout:
+                seen += line
+                if re.match("1/", line):
+                    break
+            self.servers = second_trial(psutil.Process(process.pid))
+            words = " ".join(word for one in self.servers.values() for word in one.cmdline())
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        if "may not enter" in err or "missing packages" in err:
+            pytest.skip(err.strip())
+        self.status, self.out, self.err = process.returncode, seen + out, err
+        self.directories = [Path(found) for found in set(re.findall(r"/tmp/load-\w+", words))]
+        self.trials = record(results)["trials"]
+
+
+@pytest.fixture(scope="module")
+def interrupted(directory: Path) -> Interrupted:
+    return Interrupted(directory / "interrupted")
+
+
+def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(interrupted: Interrupted) -> None:
+    assert (interrupted.status, interrupted.err) == (130, "")
+    assert len(interrupted.trials) == 1
+    assert "The run was interrupted: 1 of 7 trials. RESUME=1 goes on." in " ".join(interrupted.out.split())
+    assert interrupted.out.endswith("interrupted: 1 of 7 trials are made. Go on with: make loadtest RESUME=1\n")
+    assert len(list(interrupted.results.glob("*/report.html"))) == 1
+
+
+def test_interrupted_run_leaves_no_server_and_no_directory(interrupted: Interrupted) -> None:
+    assert [name for name, one in interrupted.servers.items() if one.is_running()] == []
+    assert len(interrupted.directories) == 1
+    assert not interrupted.directories[0].exists()
+
+
+def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(interrupted: Interrupted) -> None:
+    done = lab(interrupted.results, RESUME="1", BLOCKS="2")
+    assert done.returncode == 2
+    assert "BLOCKS=2: the run that RESUME=1 goes on with has BLOCKS=1." in done.stderr
+
+
+def test_result_of_another_page_is_refused_before_anything_is_measured(
+    interrupted: Interrupted, tmp_path: Path
+) -> None:
+    (old,) = interrupted.results.glob("*/results.json")
+    done = lab(tmp_path, COMPARE=str(old), PAGE="/json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"COMPARE={old}: suite is strategies, was servers; page is /json, was /db.")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def servers(interrupted: Interrupted, directory: Path) -> dict[str, Any]:
+    """The rest of the interrupted run, compared with its beginning."""
+    old = directory / "old.json"
+    old.write_bytes(next(interrupted.results.glob("*/results.json")).read_bytes())
+    done = lab(interrupted.results, RESUME="1", COMPARE=str(old))
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "too few blocks" in done.stdout
+    return record(interrupted.results)
+
+
+def test_resumed_run_makes_what_is_left_and_every_server_once(
+    servers: dict[str, Any], interrupted: Interrupted
+) -> None:
+    from loadtest.lab.web import SERVERS
+
+    assert servers["trials"][:1] == interrupted.trials
+    counted = Counter(trial["label"] for trial in servers["trials"])
+    assert counted == dict.fromkeys({*SERVERS, "mod_wsgi-daemon" + TWIN} - set(servers["unavailable"]), 1)
+    assert all("apt-get install" in why for why in servers["unavailable"].values())
+    done = lab(interrupted.results, RESUME="1")
+    assert done.returncode == 2
+    assert "RESUME=1: nothing is left of the last run" in done.stderr
+
+
+def test_each_server_is_proven_by_its_access_log_and_the_pooler(servers: dict[str, Any]) -> None:
+    assert {trial["label"]: proofs(trial) for trial in servers["trials"] if proofs(trial)} == {}
+    for trial in servers["trials"]:
+        assert trial["strategy"] == "pgbouncer-transaction"
+        assert trial["transactions"] == pytest.approx(trial["sent"], rel=0.01)
+        if trial["label"] != "granian-no-log":
+            assert trial["logged"] == pytest.approx(trial["sent"], rel=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -112,7 +113,30 @@ def test_bad_input_ends_with_two_and_its_name(stack: LocalStack) -> None:
         assert name in err
 
 
-def test_host_that_the_user_names_gets_no_more_than_the_maximum_rate(stack: LocalStack) -> None:
-    status, out, err = ended(loadtest(stack.directory, stack.port, HOST=stack.url, MAX_RATE="20", SECONDS="2"))
+def test_host_that_the_user_names_gets_a_ladder_and_open_loops_below_the_maximum_rate(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    inputs = {"HOST": stack.url, "MAX_RATE": "20", "USERS": "2", "SECONDS": "1", "RESULTS": str(tmp_path)}
+    status, out, err = ended(loadtest(stack.directory, stack.port, **inputs | {"SUITE": ""}))
     assert (status, err) == (0, "")
-    assert "paced to MAX_RATE=20" in out
+    assert "paced to MAX_RATE=20" in " ".join(out.split())
+    assert max(map(len, out.splitlines()[1:-1])) <= 80
+    (path,) = tmp_path.glob("*/results.json")
+    made = json.loads(path.read_text())
+    assert sorted(trial["load"]["users"] for trial in made["trials"] if trial["purpose"] == "ladder") == [1, 2]
+    offered = sorted(trial["load"]["rate"] for trial in made["trials"] if trial["purpose"] == "open")
+    assert len(offered) == 4
+    assert offered[-1] <= 18
+    assert {trial["failures"] + trial["unanswered"] for trial in made["trials"]} == {0}
+    assert all(trial["requests"] <= 21 for trial in made["trials"])
+
+
+def test_input_that_means_nothing_here_is_refused(stack: LocalStack) -> None:
+    for inputs, name in (
+        ({"COMPARE": "old.json"}, "COMPARE=old.json: says nothing in SUITE=running. Leave COMPARE out."),
+        ({"SUITE": "server"}, "SUITE=server: no such suite. There are strategies, servers, pages, scaling, and"),
+        ({"HOST": stack.url, "MAX_RATE": "5"}, "SUITE=running: says nothing of a HOST. Leave SUITE out."),
+    ):
+        status, _, err = ended(loadtest(stack.directory, stack.port, **inputs))
+        assert status == 2
+        assert name in err

@@ -34,12 +34,12 @@ def test_the_order_of_a_block_is_its_own_and_the_seeds() -> None:
 
 
 def test_the_twin_starts_the_same_strategy() -> None:
-    assert Slot("block", 0, "pgbouncer-transaction" + TWIN, 16).strategy == "pgbouncer-transaction"
-    assert Slot("block", 0, "pgpool", 16).strategy == "pgpool"
+    assert Slot("block", 0, "pgbouncer-transaction" + TWIN, 16).name == "pgbouncer-transaction"
+    assert Slot("block", 0, "pgpool", 16).name == "pgpool"
 
 
 def test_blocks_refuse_a_name_given_twice_and_a_missing_reference() -> None:
-    with pytest.raises(InputError, match="one is named twice"):
+    with pytest.raises(InputError, match=r"^pgpool, pgpool: one is named twice"):
         design.blocks(["pgpool", "pgpool"], 3, 16, 1)
     with pytest.raises(InputError, match="pgbouncer-transaction is missing"):
         design.blocks(["pgpool"], 3, 16, 1)

@@ -88,8 +88,8 @@ def test_every_output_bears_a_run_with_little_in_it(made: Results) -> None:
 
 def test_validity_says_when_a_run_was_interrupted_or_shared_its_cores() -> None:
     machine = whole_run(1).machine.model_copy(update={"generator_cores": (0,)})
-    text = shown(results([trial(), trial(block=1)], blocks=3, machine=machine))
-    assert "The run was interrupted: 2 of 3 blocks. RESUME=1 goes on." in text
+    text = shown(results([trial(), trial(block=1)], blocks=3, machine=machine, intended=6))
+    assert "The run was interrupted: 2 of 6 trials. RESUME=1 goes on." in text
     assert "The generator and the stack share cores" in text
     assert "share cores" not in shown(whole_run(3))
     assert "interrupted" not in shown(whole_run(3))
@@ -132,9 +132,45 @@ def test_page_is_one_file_without_script_or_address(whole: Results) -> None:
 
 
 def test_page_says_how_to_make_the_run_again() -> None:
-    command = "make loadtest FULL=1 SUITE=strategies PAGE=/db SEED=1 BLOCKS=10 STRATEGIES=pgpool,no-query"
-    assert command in html.page(analyse(results([trial("pgpool"), trial("no-query")])))
-    assert "make loadtest HOST=… PAGE=/db SEED=1<" in html.page(analyse(results(suite="host")))
+    asked = {"FULL": "1", "PAGE": "/queries?n=20", "STRATEGIES": "pgpool,no-query", "SEED": "1"}
+    page = html.page(analyse(results([trial("pgpool"), trial("no-query")], asked=asked)))
+    assert "make loadtest FULL=1 PAGE=&#39;/queries?n=20&#39; STRATEGIES=pgpool,no-query SEED=1<" in page
+
+
+def test_report_of_a_host_says_what_held_its_rate_down() -> None:
+    asked = {"HOST": "https://my.host", "MAX_RATE": "100", "SEED": "1"}
+    made = results([trial("https://my.host", 0, 90.0, purpose="ladder", users=1)], suite="host", asked=asked)
+    said = "All was paced to MAX_RATE=100: a rate near it is not the capacity of the host."
+    assert said in " ".join(shown(made).split())
+    assert said in html.page(analyse(made))
+    assert "RESUME" not in shown(made.model_copy(update={"intended": 9}))
+
+
+def test_report_names_what_it_compares() -> None:
+    made = results(
+        [trial("/db"), trial("/json")], suite="pages", reference="/db", strategies={"/db": "a row", "/json": "none"}
+    )
+    text = shown(made)
+    assert table_row(text, "page", 0)[:2] == ["page", "r/s"]
+    assert "ratio: requests/s of /db ÷ this page's, with its 95 % interval" in text
+    page = html.page(analyse(made))
+    assert "<h2>Every page</h2>" in page
+    assert "/db ÷ each page" in page
+    assert "strategy" not in page.partition("</style>")[2]
+
+
+def test_report_names_the_most_frequent_failures() -> None:
+    made = results([trial(failures=9, reasons={"status 503": 8, "status 500": 1}, void=("9 failed",))])
+    text = shown(made)
+    assert "failed    pgbouncer-transaction: 8 × status 503\nfailed    pgbouncer-transaction: 1 × status 500" in text
+    assert "Failed: pgbouncer-transaction: 8 × status 503." in html.page(analyse(made))
+
+
+def test_latency_over_rate_is_on_the_terminal_too(whole: Results) -> None:
+    text = shown(whole).partition("Latency over rate")[2]
+    offered, answered, p50, p99, errors = table_row(text, "pgbouncer-transaction", 0)[1:]
+    assert (offered, answered, errors) == ("215", "215", "0")
+    assert 2 < float(p50) < float(p99) < 10
 
 
 def test_page_escapes_what_it_is_told() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loadtest.lab import analysis, compare, costs
-from loadtest.lab.analysis import analyse, headline
+from loadtest.lab import analysis, compare, costs, store
+from loadtest.lab.analysis import analyse
 from loadtest.lab.goals import Judged
+from loadtest.lab.headline import headline
 from loadtest.lab.model import IN_PROCESS, TWIN, WRK, Results, Trial
 
 from fixtures.lab_results import MACHINE, latency, results, trial, whole_run
@@ -78,6 +79,29 @@ def test_headline_of_a_run_without_those_strategies_names_the_best() -> None:
     assert analysis.status(found) == 0
     assert headline(analyse(results([]))) == "Nothing was measured."
     assert analysis.status(analyse(results([]))) == 1
+
+
+def in_blocks(rates: dict[str, float]) -> list[Trial]:
+    return [trial(label, block, rate + block) for label, rate in rates.items() for block in range(3)]
+
+
+def test_headline_of_servers_sets_the_reference_against_each_other_one() -> None:
+    made = in_blocks({"mod_wsgi-daemon": 1000, "mod_wsgi-daemon" + TWIN: 1000, "nginx+uwsgi": 500, "granian": 2000})
+    found = analyse(results(made, suite="servers", reference="mod_wsgi-daemon", blocks=3))
+    assert headline(found) == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [2.00, 2.00] of nginx+uwsgi"
+
+
+def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
+    made = in_blocks({"/db": 1000, "/db" + TWIN: 1000, "/plain": 3999, "/updates?n=20": 60})
+    found = analyse(results(made, suite="pages", reference="/db", blocks=3))
+    assert headline(found) == "From 61 requests/s on /updates?n=20 to 4,000 on /plain"
+
+
+def test_headline_of_curves_is_about_the_reference_where_it_has_one() -> None:
+    steps = [trial(label, 0, rate, purpose="ladder", users=8) for label, rate in ((REFERENCE, 90), ("no-query", 200))]
+    found = headline(analyse(results(steps, suite="scaling")))
+    assert found == "pgbouncer-transaction: at most 90 requests/s on /db, with 8 users"
+    assert headline(analyse(results(steps[1:], suite="scaling"))).startswith("no-query: at most 200 requests/s")
 
 
 def test_a_goal_is_met_by_the_lower_bound_only() -> None:
@@ -171,11 +195,14 @@ def test_a_run_fails_when_a_goal_is_missed_or_a_strategy_has_no_valid_trial() ->
     assert analysis.status(analyse(run())) == 0
     assert analysis.status(analyse(run(reconnect=200))) == 1
     assert analysis.status(analyse(run(3, more=[trial("pgpool", void=("3 failed",))]))) == 1
+    steps = [trial("pgpool", 0, purpose="ladder", users=users, void=("3 failed",)) for users in (1, 2)]
+    assert analysis.status(analyse(run(3, more=steps))) == 1
+    assert analysis.status(analyse(run(3, more=[*steps, trial("pgpool", purpose="ladder", users=4)]))) == 0
 
 
 def test_a_slower_run_is_a_regression() -> None:
     found = compare.compare(run(4, reconnect=140), run(4))
-    assert {change.strategy: change.verdict for change in found.changes} == {
+    assert {change.label: change.verdict for change in found.changes} == {
         REFERENCE: "no change shown", "patched-signal": "no change shown", "reconnect-tcp": "regression",
     }  # fmt: skip
     assert compare.status(found) == 1
@@ -208,23 +235,29 @@ def test_strategies_of_one_run_only_are_named() -> None:
         ({"machine": MACHINE.model_copy(update={"stack_cores": (0, 1)})}, r"stack_cores is \(0, 1\), was \(0,\)"),
         ({"page": "/fortunes"}, "page is /fortunes, was /db"),
         ({"suite": "servers"}, "suite is servers, was strategies"),
-        ({"more": [trial(users=64)]}, r"users is \[16, 64\], was \[16\]"),
+        ({"users": 64}, "users is 64, was 16"),
     ],
 )
 def test_another_machine_page_or_load_is_refused_by_name(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        compare.compare(run(3, **fields), run(3))
+    with pytest.raises(InputError, match=rf"^COMPARE=old\.json: {message}"):
+        compare.require_same(run(3, **fields), run(3), "COMPARE=old.json")
+
+
+def test_a_run_without_a_trial_may_already_be_compared_or_refused() -> None:
+    compare.require_same(results(), run(3), "COMPARE=old.json")
+    with pytest.raises(InputError, match="page is /json, was /db"):
+        compare.require_same(results(page="/json"), run(3), "COMPARE=old.json")
 
 
 def test_a_file_is_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     with pytest.raises(InputError, match=r"results\.json: No such file"):
-        compare.read(path)
+        store.read(path)
     path.write_text(run(1).model_dump_json())
-    assert compare.read(path) == run(1)
+    assert store.read(path) == run(1)
     path.write_text(path.read_text().replace('"version":1', '"version":2'))
     with pytest.raises(InputError, match=r"results\.json: version: Input should be 1"):
-        compare.read(path)
+        store.read(path)
     path.write_text("{")
     with pytest.raises(InputError, match=r"results\.json: the file: Invalid JSON"):
-        compare.read(path)
+        store.read(path)

@@ -23,8 +23,8 @@ class Recorder:
     slowest answers would be left out.
     """
 
-    def __init__(self, load: Load, seed: int) -> None:
-        self.load, self.seed = load, seed
+    def __init__(self, load: Load, seed: int, most: float = math.inf) -> None:
+        self.load, self.seed, self.most = load, seed, most
         self.begin = self.end = math.inf
         self.origin = 0.0
         self.sent = self.ended = self.answered = self.timed_out = 0
@@ -65,7 +65,7 @@ class Recorder:
         """Requests of the measured part that are neither answered nor failed."""
         if self.load.rate is None:
             return self.sent - self.ended + self.timed_out
-        times = (self.origin + moment for moment in arrivals(self.load.rate, self.seed))
+        times = (self.origin + moment for moment in arrivals(self.load.rate, self.seed, self.most))
         due = sum(moment >= self.begin for moment in takewhile(lambda moment: moment < self.end, times))
         return due - self.requests - self.failures
 

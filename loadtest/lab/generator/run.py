@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -32,7 +33,7 @@ class Run:
     def __init__(self, job: Job, index: int, report: Report) -> None:
         self.job, self.index, self.report = job, index, report
         self.load: Load = job.loads[index]
-        self.recorder = Recorder(self.load, job.seed)
+        self.recorder = Recorder(self.load, job.seed, job.max_rate or math.inf)
 
     def outcome(self) -> Outcome:
         """Warm up, measure, wait for the last answers."""

@@ -25,12 +25,17 @@ def is_flat(counts: Sequence[int]) -> bool:
     return abs(now - before) <= max(FLAT * before, math.sqrt(now + before))
 
 
-def arrivals(rate: float, seed: int) -> Iterator[float]:
-    """Seconds from the start at which requests are due: a Poisson process of `rate` per second, without end."""
-    draw, moment = random.Random(seed).expovariate, 0.0
+def arrivals(rate: float, seed: int, most: float = math.inf) -> Iterator[float]:
+    """Seconds from the start at which requests are due: a Poisson process of `rate` per second, without end.
+
+    One that comes within 1/`most` seconds of the one before is due that much after it: what a maximum rate holds
+    back is no wait for the server.
+    """
+    draw, moment, due = random.Random(seed).expovariate, 0.0, -math.inf
     while True:
         moment += draw(rate)
-        yield moment
+        due = max(moment, due + 1 / most)
+        yield due
 
 
 class Pace:

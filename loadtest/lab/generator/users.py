@@ -140,6 +140,6 @@ def user_class(job: Job, load: Load, recorder: Recorder) -> type[Visitor]:
         "parts": job.expected(load),
         "recorder": recorder,
         "pace": Pace(job.max_rate or math.inf),
-        "due": (recorder.origin + moment for moment in arrivals(load.rate or 1, job.seed)),
+        "due": (recorder.origin + moment for moment in arrivals(load.rate or 1, job.seed, job.max_rate or math.inf)),
     }
     return type(kind.__name__, (kind,), bound)

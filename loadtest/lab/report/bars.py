@@ -48,7 +48,7 @@ def ratios(analysis: Analysis) -> str:
         drawn.append(_interval(row.ratio, scale, y))
         drawn.append(svg.marker(scale(row.ratio.value), y + 12.5, look, f"{row.label}: {words.ratio(row.ratio)}"))
         drawn.append(svg.text(WIDTH, y + 17, words.ratio(row.ratio), "value", "end"))
-    return _picture("Ratio of the reference to each strategy", rows, scale, "ratio, logarithmic", drawn, "")
+    return _picture("Ratio of the reference to the others", rows, scale, "ratio, logarithmic", drawn, "")
 
 
 def cpu(analysis: Analysis) -> str:

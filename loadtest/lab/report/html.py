@@ -11,8 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from loadtest.lab import formats
-from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis, headline
+from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis
 from loadtest.lab.costs import COMPONENTS, DIRECT
+from loadtest.lab.headline import headline
 from loadtest.lab.report import bars, curves, svg, words
 from loadtest.lab.summary import Row
 
@@ -42,13 +43,13 @@ def page(analysis: Analysis) -> str:
 
 def _values(analysis: Analysis) -> dict[str, Any]:
     results = analysis.results
-    users = sorted({trial.load.users for trial in results.trials if trial.purpose == "block"})
     return {
         "headline": headline(analysis),
         "doubts": analysis.doubts,
         "tiles": _tiles(analysis) if not analysis.doubts else (),
         "results": results,
-        "users": " and ".join(map(str, users)),
+        "noun": words.noun(results),
+        "load": words.load(results) if analysis.rows else "",
         "started": results.started.replace("T", " ")[:16],
         "rows": [_row(analysis, row) for row in analysis.rows],
         "twin": _row(analysis, analysis.twin) if analysis.twin else None,
@@ -62,6 +63,7 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "fits": _fits(analysis),
         "limits": {name: words.rate(rate) for name, rate in results.limits.items()},
         "validity": words.validity(analysis),
+        "failures": words.failures(results),
         "void": [
             (words.shown_label(row.label), number, why) for row in _all(analysis) for why, number in row.void.items()
         ],
@@ -130,7 +132,8 @@ def _bar_figures(analysis: Analysis) -> list[Figure]:
         found.append(Figure("Requests per second", caption, Markup(bars.rates(analysis))))
     if any(row.ratio for row in analysis.rows):
         caption = "Requests/s within a block. Right of the line the first is faster; across it no difference is shown."
-        found.append(Figure(f"{reference} ÷ each strategy", caption, Markup(bars.ratios(analysis))))
+        title = f"{reference} ÷ each {words.noun(analysis.results)}"
+        found.append(Figure(title, caption, Markup(bars.ratios(analysis))))
     if any(row.cpu for row in analysis.rows):
         legend = tuple((Markup(f'<i class="swatch part-{name}"></i>'), shown) for name, shown in COMPONENTS.items())
         caption = "CPU time that one answered request took, wherever it was spent."
@@ -176,7 +179,7 @@ def _fits(analysis: Analysis) -> list[tuple[str, ...]]:
 
 def _machine(analysis: Analysis) -> dict[str, str]:
     machine = analysis.results.machine
-    cores = [", ".join(map(str, numbers)) for numbers in (machine.stack_cores, machine.generator_cores)]
+    cores = [", ".join(map(str, numbers)) or "unknown" for numbers in (machine.stack_cores, machine.generator_cores)]
     return {
         "Processor": f"{machine.processor}, {machine.cores} cores",
         "Memory": f"{machine.memory_bytes / GIB:.1f} GiB",

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.lab.analysis import Analysis, headline
+from loadtest.lab.analysis import Analysis
 from loadtest.lab.compare import Comparison
 from loadtest.lab.costs import COMPONENTS
 from loadtest.lab.gates import FULL_BLOCKS
+from loadtest.lab.headline import headline
 from loadtest.lab.report import words
 from loadtest.lab.summary import Row
 
@@ -26,11 +27,15 @@ def show(analysis: Analysis, console: Console) -> None:
         console.print(_cpu(analysis))
     if analysis.ladders:
         console.print(_ladders(analysis))
+    if analysis.open_loops:
+        console.print(_open_loops(analysis))
     for name, why in analysis.results.unavailable.items():
         console.print(f"[yellow]not here[/]  {escape(name)}: {escape(why)}")
     for row in analysis.rows:
         for reason, number in row.void.items():
             console.print(f"[yellow]void[/]      {escape(row.label)}, {number} ×: {escape(reason)}")
+    for line in words.failures(analysis.results):
+        console.print(f"[yellow]failed[/]    {escape(line)}", highlight=False)
     for line in words.validity(analysis):
         console.print(f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False)
     _goals(analysis, console)
@@ -38,12 +43,12 @@ def show(analysis: Analysis, console: Console) -> None:
 
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
-    """New against old; what was updated since, and which strategies only one run has."""
-    table = _table("new ÷ old", "strategy", ("new ÷ old", "verdict"))
+    """New against old; what was updated since, and which labels only one run has."""
+    table = _table("Requests/s of this run ÷ those of the old one", "", ("new ÷ old", "verdict"))
     colours = {"regression": "red", "improvement": "green"}
     for change in comparison.changes:
         verdict = f"[{colours.get(change.verdict, 'dim')}]{change.verdict}[/]"
-        table.add_row(escape(change.strategy), escape(words.ratio(change.ratio)), verdict)
+        table.add_row(escape(change.label), escape(words.ratio(change.ratio)), verdict)
     console.print(table)
     for name, (then, now) in comparison.versions.items():
         console.print(f"updated     {escape(name)}: {escape(then)} → {escape(now)}", highlight=False)
@@ -54,11 +59,10 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
 
 def _rates(analysis: Analysis, *, wide: bool) -> Table:
     results = analysis.results
-    users = max(trial.load.users for trial in results.trials if trial.purpose == "block")
-    title = f"{results.page}, {users} users, {results.blocks} blocks of {results.seconds:g} s"
+    noun = words.noun(results)
     percentiles = ("p50 ms", "p95", "p99", "p99.9") if wide else ("p50 ms", "p99")
-    table = _table(title, "strategy", ("r/s", *percentiles, "errors", "backends", "ratio"))
-    table.caption = f"ratio: {results.reference}'s requests/s ÷ this strategy's, with its 95 % interval"
+    table = _table(words.load(results), noun, ("r/s", *percentiles, "errors", "backends", "ratio"))
+    table.caption = f"ratio: requests/s of {results.reference} ÷ this {noun}'s, with its 95 % interval"
     for row in (*analysis.rows, *([analysis.twin] if analysis.twin else [])):
         style = "bold" if row.label == results.reference else "dim" if row is analysis.twin else ""
         table.add_row(words.shown_label(row.label), *_cells(row, wide=wide), style=style)
@@ -75,7 +79,7 @@ def _cells(row: Row, *, wide: bool) -> tuple[str, ...]:
 
 
 def _cpu(analysis: Analysis) -> Table:
-    table = _table("CPU-µs per request", "strategy", (*COMPONENTS.values(), "sum"))
+    table = _table("CPU-µs per request", words.noun(analysis.results), (*COMPONENTS.values(), "sum"))
     for row in analysis.rows:
         parts = [row.cpu.get(name) for name in COMPONENTS]
         table.add_row(escape(row.label), *map(words.rate, parts), words.rate(sum(row.cpu.values()) or None))
@@ -90,12 +94,27 @@ def _cpu(analysis: Analysis) -> Table:
 
 def _ladders(analysis: Analysis) -> Table:
     users = sorted({step.users for ladder in analysis.ladders for step in ladder.steps})
-    table = _table("requests/s over users", "strategy", (*map(str, users), "ceiling"))
+    table = _table("Requests/s over users", words.noun(analysis.results), (*map(str, users), "ceiling"))
     for ladder in analysis.ladders:
         steps = {step.users: step for step in ladder.steps}
         cells = [words.step(steps.get(count)) for count in users]
         ceiling = ladder.fit.ceiling if ladder.fit else None
         table.add_row(escape(ladder.strategy), *cells, words.rate(ceiling))
+    return table
+
+
+def _open_loops(analysis: Analysis) -> Table:
+    table = _table(
+        "Latency over rate, from the intended time of sending", words.noun(analysis.results),
+        ("r/s offered", "answered", "p50 ms", "p99 ms", "errors"),
+    )  # fmt: skip
+    for label, points in analysis.open_loops.items():
+        for point in points:
+            times = (point.corrected.p50, point.corrected.p99) if point.corrected else (None, None)
+            table.add_row(
+                escape(label), words.rate(point.rate), words.rate(point.answered), *map(words.milliseconds, times),
+                words.count(point.errors), style="dim" if point.void else "",
+            )  # fmt: skip
     return table
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
+
 from loadtest.lab.analysis import Analysis
 from loadtest.lab.formats import digits, span, times
 from loadtest.lab.gates import FULL_BLOCKS
 from loadtest.lab.goals import Judged
 from loadtest.lab.intervals import Estimate
-from loadtest.lab.model import TWIN
+from loadtest.lab.model import TWIN, Results, Trial
 from loadtest.lab.summary import Step
 
 NONE = "–"
+FAILURES_SHOWN = 5
+NOUNS = {"strategies": "strategy", "servers": "server", "pages": "page", "scaling": "strategy", "host": "host"}
+"""suite → what one of its labels is"""
 TWIN_SHOWN = "the same, again (A/A)"
 COVERAGE = (
     "A 95 % bootstrap interval from few blocks is too narrow: on normal noise it holds the truth in 73 % of runs"
@@ -22,6 +28,34 @@ COVERAGE = (
 def shown_label(label: str) -> str:
     """A strategy by its name, the twin of the reference as what it is."""
     return TWIN_SHOWN if label.endswith(TWIN) else label
+
+
+def noun(results: Results) -> str:
+    """What a label of this run is: a strategy, a server, a page."""
+    return NOUNS[results.suite]
+
+
+def load(results: Results) -> str:
+    """What was asked for and how often."""
+    asked = "" if results.suite == "pages" else f"{results.page}, "
+    rounds = f", {results.blocks} block{'s' if results.blocks > 1 else ''} of {results.seconds:g} s"
+    return f"{asked}{results.users} users{rounds}"
+
+
+def trial(found: Trial) -> str:
+    """One trial in a few words."""
+    if found.void:
+        return f"void: {found.void[0]}"
+    offered = f" of {found.load.rate:,.0f} offered" if found.load.rate else ""
+    return f"{rate(found.requests / found.seconds)} requests/s{offered}"
+
+
+def failures(results: Results) -> list[str]:
+    """The most frequent failures of the run."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in results.trials:
+        found.update({(one.label, reason): number for reason, number in one.reasons.items()})
+    return [f"{label}: {number} × {reason}" for (label, reason), number in found.most_common(FAILURES_SHOWN)]
 
 
 def rate(value: float | None) -> str:
@@ -67,13 +101,15 @@ def validity(analysis: Analysis) -> list[str]:
     results = analysis.results
     found = [f"Nothing is claimed: {doubt}." for doubt in analysis.doubts]
     if analysis.pair and not analysis.doubts:
-        found.append(f"The A/A pair, one strategy under two names, gives {precise(analysis.pair)}.")
+        found.append(f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}.")
     trials = len(results.trials)
     void = sum(1 for trial in results.trials if trial.void)
     found.append(f"{void} of {trials} trials are void." if void else f"All {trials} trials are valid.")
-    done = {trial.block for trial in results.trials if trial.purpose == "block"}
-    if analysis.rows and len(done) < results.blocks:
-        found.append(f"The run was interrupted: {len(done)} of {results.blocks} blocks. RESUME=1 goes on.")
+    if trials < results.intended:
+        again = "" if results.suite == "host" else " RESUME=1 goes on."
+        found.append(f"The run was interrupted: {trials} of {results.intended} trials.{again}")
+    if paced := results.asked.get("MAX_RATE"):
+        found.append(f"All was paced to MAX_RATE={paced}: a rate near it is not the capacity of the host.")
     if analysis.rows and results.blocks < FULL_BLOCKS:
         found.append(f"{COVERAGE} FULL=1 makes {FULL_BLOCKS} blocks or more.")
     if set(results.machine.stack_cores) & set(results.machine.generator_cores):
@@ -90,11 +126,5 @@ def precise(estimate: Estimate) -> str:
 
 def repeat(analysis: Analysis) -> str:
     """The command that makes this run again."""
-    results = analysis.results
-    asked = f"PAGE={results.page} SEED={results.seed}"
-    if results.suite == "host":
-        return f"make loadtest HOST=… {asked}"
-    full = " FULL=1" if results.blocks >= FULL_BLOCKS else ""
-    names = ",".join(row.label for row in analysis.rows)
-    chosen = f" STRATEGIES={names}" if names else ""
-    return f"make loadtest{full} SUITE={results.suite} {asked} BLOCKS={results.blocks}{chosen}"
+    given = (f"{name}={shlex.quote(value)}" for name, value in analysis.results.asked.items())
+    return " ".join(("make loadtest", *given))

@@ -1,0 +1,89 @@
+"""What every run does, on the lab's own stack or on a host: trial after trial, then the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtest.lab import compare, interrupts, summary
+from loadtest.lab.analysis import analyse, status
+from loadtest.lab.design import Slot
+from loadtest.lab.generator import Progress as Event
+from loadtest.lab.model import Load, Results, Trial
+from loadtest.lab.progress import Meter
+from loadtest.lab.report import terminal, words
+from loadtest.lab.store import Journal, report
+from pgstack.layout import PROJECT
+
+RESULTS = PROJECT / "loadtest/results"
+UNKNOWN_RATE = 100.0
+"""requests/s offered to what has shown no capacity: there is nothing to take a share of"""
+
+Make = Callable[[Slot, Load, Callable[[Event], None]], Trial]
+"""Measures a slot under a load, and judges whether it counts."""
+
+
+def root(environment: Mapping[str, str]) -> Path:
+    """Directory of all runs."""
+    return Path(environment.get("RESULTS") or RESULTS).resolve()
+
+
+def new(root: Path) -> Path:
+    """Directory of a run that begins now."""
+    return root / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def load(slot: Slot, page: str, seconds: float, capacity: float | None) -> Load:
+    """What `slot` asks the generator for; an open loop comes at its share of `capacity`, in requests/s."""
+    if slot.share is None:
+        return Load(kind="closed", page=page, users=slot.users, seconds=seconds)
+    rate = round(slot.share * capacity, 1) if capacity else UNKNOWN_RATE
+    return Load(kind="open", page=page, users=slot.users, rate=rate, seconds=seconds)
+
+
+def measure(
+    journal: Journal, slots: Iterable[Slot], ask: Callable[[Slot, Results], Load], make: Make, meter: Meter
+) -> None:
+    """Make and keep the trials of `slots`; `ask` says under which load, knowing what was found so far."""
+    for slot in slots:
+        meter.begin(slot.label)
+        found = make(slot, ask(slot, journal.results), meter.see)
+        journal.add(found)
+        meter.end(words.trial(found))
+
+
+def capacity(slot: Slot, results: Results) -> float | None:
+    """Requests/s that the label of `slot` has shown in this run."""
+    return summary.capacity(results, slot.name)
+
+
+def finish(journal: Journal, console: Console, old: Results | None, *, whole: bool) -> int:
+    """Print and write what was found, compare it with `old`, and return the exit status.
+
+    A run that is not `whole` was interrupted: what there is of it is shown, and nothing is compared.
+    """
+    results = journal.results
+    if not results.trials:
+        console.print("interrupted before the first trial was made")
+        return interrupts.STATUS
+    analysis = analyse(results)
+    terminal.show(analysis, console)
+    found = status(analysis)
+    if old and whole:
+        comparison = compare.compare(results, old)
+        terminal.show_comparison(comparison, console)
+        found = max(found, compare.status(comparison))
+    console.print(f"report: {report(analysis, journal.directory)}", soft_wrap=True, highlight=False)
+    if whole:
+        return found
+    again = "" if results.suite == "host" else " Go on with: make loadtest RESUME=1"
+    console.print(f"interrupted: {len(results.trials)} of {results.intended} trials are made.{again}", highlight=False)
+    return interrupts.STATUS

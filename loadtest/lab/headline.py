@@ -1,0 +1,66 @@
+"""A run in one sentence; what it may claim depends on what it compared."""
+
+from __future__ import annotations
+
+from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis
+from loadtest.lab.costs import DIRECT
+from loadtest.lab.formats import span, times
+
+
+def headline(analysis: Analysis) -> str:
+    """The run in one sentence; why it claims nothing when its A/A pair failed."""
+    if analysis.doubts:
+        return f"Nothing is claimed: {'; '.join(analysis.doubts)}."
+    said = {"strategies": _strategies, "servers": _servers, "pages": _pages}.get(analysis.results.suite, _curves)
+    return said(analysis) or _best(analysis) or "Nothing was measured."
+
+
+def _strategies(analysis: Analysis) -> str:
+    parts = []
+    if (row := analysis.row(OUT_OF_THE_BOX)) and row.ratio:
+        parts.append(f"{times(row.ratio.value)}{span(row.ratio)} over reconnecting")
+    direct, reference = analysis.row(DIRECT), analysis.row(analysis.results.reference)
+    if direct and direct.ratio:
+        parts.append(f"{times(direct.ratio.value)} of a direct persistent connection")
+        if reference and reference.backends and direct.backends:
+            parts.append(f"with {reference.backends} instead of {direct.backends} backends")
+    return ", ".join(parts)
+
+
+def _servers(analysis: Analysis) -> str:
+    """The reference against each other server, the fastest of them first."""
+    others = sorted((row.ratio.value, row.label, row.ratio) for row in analysis.rows if row.ratio)
+    parts = [f"{times(value)}{span(ratio)} of {label}" for value, label, ratio in others]
+    return f"{analysis.results.reference} answers {', '.join(parts)}" if parts else ""
+
+
+def _pages(analysis: Analysis) -> str:
+    rates = sorted((row.rate.value, row.label) for row in analysis.rows if row.rate)
+    if len(rates) < 2:
+        return ""
+    (least, slow), (most, fast) = rates[0], rates[-1]
+    return f"From {least:,.0f} requests/s on {slow} to {most:,.0f} on {fast}"
+
+
+def _curves(analysis: Analysis) -> str:
+    """The reference's best step; that of the best label when the reference has none."""
+    points = [
+        (ladder.strategy == analysis.results.reference, step.rate, step.users, ladder.strategy)
+        for ladder in analysis.ladders
+        for step in ladder.steps
+        if step.rate
+    ]
+    if not points:
+        return ""
+    _, rate, users, label = max(points)
+    with_users = f"{users} user{'s' if users > 1 else ''}"
+    return f"{label}: at most {rate:,.0f} requests/s on {analysis.results.page}, with {with_users}"
+
+
+def _best(analysis: Analysis) -> str:
+    """For a run without what its suite is about: the highest rate that it saw."""
+    rates = [(row.rate.value, row.label) for row in analysis.rows if row.rate]
+    if not rates:
+        return _curves(analysis)
+    rate, label = max(rates)
+    return f"{label} answers most: {rate:,.0f} requests/s on {analysis.results.page}"

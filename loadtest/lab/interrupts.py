@@ -1,0 +1,50 @@
+"""SIGINT and SIGTERM end a run once, and never between the start of a server and the moment it is known."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STATUS = 128 + signal.SIGINT
+"""exit status of an interrupted run, whichever signal it was"""
+
+
+class _Interrupts:
+    """The signals of this process. `held` counts who must not be disturbed now."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.arrived = self.told = False
+
+    def arrive(self, number: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self.arrived = True
+        self.tell()
+
+    def tell(self) -> None:
+        """Raise KeyboardInterrupt, once: what follows the first is keeping what there is, and is short."""
+        if self.arrived and not self.told and not self.held:
+            self.told = True
+            raise KeyboardInterrupt
+
+
+_state = _Interrupts()
+
+
+def install() -> None:
+    """Turn SIGINT and SIGTERM into one KeyboardInterrupt."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _state.arrive)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """What is inside ends before an interrupt that comes meanwhile is raised."""
+    _state.held += 1
+    try:
+        yield
+    finally:
+        _state.held -= 1
+        _state.tell()

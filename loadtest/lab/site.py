@@ -1,0 +1,22 @@
+"""Where the servers of a trial answer, and whether they do."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from loadtest.lab.server import Ground
+from pgstack.errors import ProbeError
+from pgstack.probes import web as probes
+
+
+def url(ground: Ground) -> str:
+    """Address of the site."""
+    return f"http://127.0.0.1:{ground.plan.site.port}"
+
+
+def ready(ground: Ground) -> bool:
+    """Whether a query went to the database and came back."""
+    with suppress(ProbeError):
+        probes.fetch(f"{url(ground)}/readyz", seconds=5)
+        return True
+    return False

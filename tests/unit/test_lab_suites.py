@@ -1,0 +1,86 @@
+"""What each suite compares, and what a page asks of the database."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from loadtest.lab import pages
+from loadtest.lab.request import request
+from loadtest.lab.suites import SUITES
+
+from pgstack.errors import InputError
+
+
+def test_servers_run_on_this_stacks_way_to_the_database() -> None:
+    found = request({"SUITE": "servers"}, seed=1)
+    assert found.strategies == (
+        "mod_wsgi-daemon", "mod_wsgi-embedded", "nginx+gunicorn", "nginx+uwsgi", "granian", "granian-no-log",
+    )  # fmt: skip
+    subjects = [SUITES["servers"].subject(label) for label in found.strategies]
+    assert {strategy.name for strategy, _ in subjects} == {"pgbouncer-transaction"}
+    assert [server.name for _, server in subjects] == list(found.strategies)
+    slots = found.slots({"nginx+uwsgi": "not installed"})
+    assert len(slots) == 18
+    assert Counter(slot.label for slot in slots)["mod_wsgi-daemon (A/A)"] == 3
+
+
+def test_pages_are_asked_for_by_their_label() -> None:
+    found = request({"SUITE": "pages"}, seed=1)
+    assert found.strategies == ("/plain", "/json", "/db", "/queries?n=20", "/fortunes", "/updates?n=20")
+    suite = SUITES["pages"]
+    assert (found.page, suite.reference, suite.page("/fortunes", "/db")) == ("/db", "/db", "/fortunes")
+    assert {tuple(part.name for part in suite.subject(label)) for label in found.strategies} == {
+        ("pgbouncer-transaction", "mod_wsgi-daemon")
+    }
+    assert len(found.slots({})) == 21
+
+
+def test_scaling_is_curves_only() -> None:
+    found = request({"SUITE": "scaling"}, seed=1)
+    slots = found.slots({})
+    assert Counter(slot.purpose for slot in slots) == {"ladder": 36, "open": 16}
+    assert [slot.purpose for slot in slots] == ["ladder"] * 36 + ["open"] * 16
+    assert {slot.users for slot in slots if slot.purpose == "ladder"} == {1, 2, 4, 8, 16, 32, 64, 128, 256}
+    assert {slot.share for slot in slots if slot.purpose == "open"} == {0.3, 0.5, 0.7, 0.9}
+    assert len(request({"SUITE": "scaling", "BLOCKS": "2"}, seed=1).slots({})) == 88
+    named = request({"SUITE": "scaling", "STRATEGIES": "pgpool"}, seed=1).slots({})
+    assert {slot.label for slot in named} == {"pgpool", "pgbouncer-transaction"}
+
+
+def test_a_full_run_of_strategies_adds_the_curves_of_the_main_ones() -> None:
+    slots = request({"FULL": "1", "STRATEGIES": "pgpool,reconnect-tcp"}, seed=1).slots({})
+    assert {slot.label for slot in slots if slot.purpose == "ladder"} == {"reconnect-tcp", "pgbouncer-transaction"}
+    assert {slot.purpose for slot in request({}, seed=1).slots({})} == {"block"}
+
+
+def test_a_strategy_with_a_page_of_its_own_keeps_it() -> None:
+    page = SUITES["strategies"].page
+    assert (page("no-query", "/db"), page("pgpool", "/fortunes")) == ("/plain", "/fortunes")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SUITE": "serverz"}, "SUITE=serverz: no such suite. There are strategies, servers, pages, scaling, and "),
+        ({"SUITE": "servers", "STRATEGIES": "pgpool"}, "STRATEGIES=pgpool: says nothing in SUITE=servers. Leave "),
+        ({"SUITE": "pages", "PAGE": "/json"}, "PAGE=/json: says nothing in SUITE=pages. Leave PAGE out."),
+        ({"SUITE": "scaling", "COMPARE": "old.json"}, "COMPARE=old.json: says nothing in SUITE=scaling. Leave "),
+    ],
+)
+def test_what_a_suite_does_not_know_is_refused_by_name(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        request(environment, seed=1)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [
+        ("/plain", 0), ("/json", 0), ("/db", 1), ("/fortunes", 1), ("/queries?n=20", 20), ("/queries", 1),
+        ("/queries?n=9999", 500), ("/updates?n=20", 21), ("/updates", 2), ("/queries?n=0", None),
+        ("/queries?n=20&x=1", None), ("/ledger/", None), ("/", None),
+    ],
+)  # fmt: skip
+def test_transactions_of_a_page_are_known_where_they_are_exact(page: str, count: int | None) -> None:
+    assert pages.transactions(page) == count
