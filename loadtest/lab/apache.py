@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from loadtest.lab.server import Ground, Server
+from loadtest.lab.server import Component, Ground, Server, Service
 from loadtest.lab.site import ready
 
 SPARE_CLIENTS = 2
 """of the pooler, for each embedded process: probes and the console"""
+Edit = tuple[str, str, str]
+"""a planned file (mpm.conf), a pattern that is found in it exactly once, and what stands there instead"""
 
 
 def daemon(ground: Ground) -> Server:
     """Apache as planned."""
-    return _apache(ground, "web", Path(ground.plan.paths.conf, "apache/apache2.conf"))
+    return _apache(ground, "web", {})
+
+
+def changed(*edits: Edit, environment: Mapping[str, str] | None = None) -> Service:
+    """Apache as planned but for `edits` and `environment`. Raises ValueError when the plan has no such line."""
+
+    def service(ground: Ground) -> Server:
+        texts: dict[str, str] = {}
+        for name, pattern, replacement in edits:
+            texts[name] = _replaced(texts.get(name) or _planned(ground, name), pattern, replacement)
+        return _apache(ground, "web", texts, environment)
+
+    return service
 
 
 def embedded(ground: Ground) -> Server:
@@ -23,14 +38,11 @@ def embedded(ground: Ground) -> Server:
     A thread serves a connection there. Apache closes kept connections when no thread of a process is idle, so each
     gets more threads than the daemons have: as many as the pooler has clients for.
     """
-    plan, conf = ground.plan, Path(ground.plan.paths.conf, "apache")
-    main = (conf / "apache2.conf").read_text()
-    site = (conf / "site.conf").read_text().replace("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off")
+    plan = ground.plan
     inside = f'WSGIPythonHome "{plan.paths.venv}"\nWSGIPythonPath "{plan.paths.app}"\n'
-    site, found = re.subn(r"WSGIDaemonProcess (?:.*\\\n)*.*\n", lambda _: inside, site)
-    if found != 1 or " process-group=stack" not in site:
-        raise ValueError("site.conf has no daemon process any more that could be taken out")
-    site = site.replace(" process-group=stack", "")
+    site = _replaced(_planned(ground, "site.conf"), "WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off")
+    site = _replaced(site, r"WSGIDaemonProcess (?:.*\\\n)*.*\n", inside)
+    site = _replaced(site, " process-group=stack", "")
     processes = plan.web.processes
     threads = min(plan.pooler.max_client_conn // processes - SPARE_CLIENTS, plan.apache.threads_per_child)
     mpm = (
@@ -39,14 +51,32 @@ def embedded(ground: Ground) -> Server:
         f"Timeout {plan.apache.timeout}\nKeepAlive On\n"
         f"KeepAliveTimeout {plan.apache.keep_alive_timeout}\nMaxKeepAliveRequests 0\n"
     )
-    for name, text in (("site.conf", site), ("mpm.conf", mpm)):
-        main = main.replace(str(conf / name), str(ground.write(f"embedded-{name}", text)))
-    return _apache(ground, "python", ground.write("embedded.conf", main))
+    return _apache(ground, "python", {"site.conf": site, "mpm.conf": mpm})
 
 
-def _apache(ground: Ground, component: str, configuration: Path) -> Server:
-    command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(configuration))
-    return Server("apache", "python" if component == "python" else "web", command, lambda: ready(ground))
+def _planned(ground: Ground, name: str) -> str:
+    return Path(ground.plan.paths.conf, "apache", name).read_text()
+
+
+def _replaced(text: str, pattern: str, replacement: str) -> str:
+    text, found = re.subn(pattern, lambda _: replacement, text)
+    if found != 1:
+        raise ValueError(f"{pattern!r} is {found} times in the planned file, not once")
+    return text
+
+
+def _apache(
+    ground: Ground, component: Component, texts: Mapping[str, str], environment: Mapping[str, str] | None = None
+) -> Server:
+    """The planned files but for `texts`, by name, which stand in the lab's own directory."""
+    conf = Path(ground.plan.paths.conf, "apache")
+    main = texts.get("apache2.conf") or _planned(ground, "apache2.conf")
+    for name, text in texts.items():
+        if name != "apache2.conf":
+            main = main.replace(str(conf / name), str(ground.write(name, text)))
+    path = ground.write("apache2.conf", main) if texts else conf / "apache2.conf"
+    command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(path))
+    return Server("apache", component, command, lambda: ready(ground), environment=environment or {})
 
 
 def log(ground: Ground) -> Path:

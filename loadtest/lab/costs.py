@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from loadtest.lab import intervals
 from loadtest.lab.intervals import Estimate
@@ -50,12 +51,12 @@ def connecting(results: Results, costs: Mapping[str, Mapping[str, float]]) -> tu
     request = _total_ms(costs.get(DIRECT, {}))
     if not request:
         return ()
-    direct = intervals.rates(results.trials, DIRECT)
+    relative = partial(intervals.relative, results.trials, reference=results.reference)
     found: Sequence[tuple[str, float]] = [(name, _total_ms(costs.get(name, {}))) for name in RECONNECTING]
     return tuple(
         Connect(
             name, total - request, request,
-            intervals.ratio(direct, intervals.rates(results.trials, name), results.seed),
+            intervals.ratio(relative(DIRECT), relative(name), results.seed),
         )
         for name, total in found if total
     )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from loadtest.lab import compare, interrupts, summary
+from loadtest.lab import compare, gates, interrupts, summary
 from loadtest.lab.analysis import analyse, status
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
@@ -16,14 +17,15 @@ from loadtest.lab.model import Load, Results, Trial
 from loadtest.lab.progress import Meter
 from loadtest.lab.report import terminal, words
 from loadtest.lab.store import Journal, report
+from loadtest.lab.yardstick import Yardstick
 from pgstack.layout import PROJECT
 
 RESULTS = PROJECT / "loadtest/results"
 UNKNOWN_RATE = 100.0
 """requests/s offered to what has shown no capacity: there is nothing to take a share of"""
 
-Make = Callable[[Slot, Load, Callable[[Event], None]], Trial]
-"""Measures a slot under a load, and judges whether it counts."""
+Make = Callable[[Slot, Load, Callable[[Event], None]], Sequence[Trial]]
+"""Measures a slot under a load, its own trial first, and judges whether each counts."""
 
 
 def root(environment: Mapping[str, str]) -> Path:
@@ -50,14 +52,24 @@ def load(slot: Slot, page: str, seconds: float, capacity: float | None) -> Load:
 
 
 def measure(
-    journal: Journal, slots: Iterable[Slot], ask: Callable[[Slot, Results], Load], make: Make, meter: Meter
-) -> None:
-    """Make and keep the trials of `slots`; `ask` says under which load, knowing what was found so far."""
+    journal: Journal, slots: Iterable[Slot], ask: Callable[[Slot, Results], Load], make: Make, meter: Meter,
+    yardstick: Yardstick | None = None,
+) -> None:  # fmt: skip
+    """Make and keep the trials of `slots`; `ask` says under which load, knowing what was found so far.
+
+    One that a slow machine has voided is made again, as long as there is patience: that does not depend on what was
+    measured. All others count as they are; to repeat them until they please would choose the outcome.
+    """
     for slot in slots:
         meter.begin(slot.label)
-        found = make(slot, ask(slot, journal.results), meter.see)
-        journal.add(found)
-        meter.end(words.trial(found))
+        again = True
+        while again:
+            begin = time.monotonic()
+            found = make(slot, ask(slot, journal.results), meter.see)
+            journal.add(*found)
+            disturbed = any(map(gates.disturbed, found))
+            again = yardstick is not None and disturbed and yardstick.spend(time.monotonic() - begin)
+        meter.end(words.trials(found))
 
 
 def capacity(slot: Slot, results: Results) -> float | None:
@@ -85,5 +97,5 @@ def finish(journal: Journal, console: Console, old: Results | None, *, whole: bo
     if whole:
         return found
     again = "" if results.suite == "host" else " Go on with: make loadtest RESUME=1"
-    console.print(f"interrupted: {len(results.trials)} of {results.intended} trials are made.{again}", highlight=False)
+    console.print(f"interrupted: {results.made} of {results.intended} trials are made.{again}", highlight=False)
     return interrupts.STATUS

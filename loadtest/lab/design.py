@@ -20,6 +20,8 @@ class Slot:
     label: str
     users: int
     share: float | None = None
+    beside: str | None = None
+    """the reference that takes turns with it; None: nothing does"""
 
     @property
     def name(self) -> str:
@@ -34,25 +36,30 @@ Design = tuple[Slot, ...]
 def blocks(names: Sequence[str], count: int, users: int, seed: int, reference: str = REFERENCE) -> Design:
     """Randomised complete blocks: in each every name once and the reference's twin, in an order of its own.
 
-    Whatever drifts during a run (heat, caches, neighbours) then hits all of them alike. The order of a block
-    depends on the seed and the block's number only, so that more blocks can be added to a run.
+    Each takes turns with the reference, which so is measured in every trial, beside its twin as well. Whatever drifts
+    during a run (heat, caches, neighbours) hits both alike. The order of a block depends on the seed and the block's
+    number only, so that more blocks can be added to a run.
     Raises InputError when one is named twice, or the reference is missing.
     """
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: one is named twice. Name each once.")
     if reference not in names:
         raise InputError(f"{', '.join(names)}: {reference} is missing; the others compare with it.")
-    labels = (*names, reference + TWIN)
+    labels = (*(name for name in names if name != reference), reference + TWIN)
     return tuple(
-        Slot("block", block, label, users) for block in range(count) for label in _shuffled(labels, seed, block)
+        Slot("block", block, label, users, beside=reference)
+        for block in range(count)
+        for label in _shuffled(labels, seed, block)
     )
 
 
-def ladder(names: Sequence[str], steps: Sequence[int], rounds: int, seed: int) -> Design:
+def ladder(
+    names: Sequence[str], steps: Sequence[int], rounds: int, seed: int, beside: str | None = None
+) -> Design:
     """Closed loops with each of `steps` users for each name, `rounds` times, shuffled within a round."""
     points = [(label, users) for label in names for users in steps]
     return tuple(
-        Slot("ladder", number, label, users)
+        Slot("ladder", number, label, users, beside=beside)
         for number in range(rounds)
         for label, users in _shuffled(points, seed, number)
     )
@@ -69,7 +76,7 @@ def remaining(results: Results, design: Design) -> Design:
 
     A void trial counts as made: to repeat until it pleases would choose the outcome.
     """
-    made = {(trial.purpose, trial.block, trial.label, trial.load.users) for trial in results.trials}
+    made = {(t.purpose, t.block, t.label, t.load.users) for t in results.trials if not t.companion}
     return tuple(slot for slot in design if (slot.purpose, slot.block, slot.label, slot.users) not in made)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from loadtest.lab.generator import BUSY
 from loadtest.lab.intervals import Estimate
 from loadtest.lab.model import Trial
+from loadtest.lab.yardstick import SLOW
 
 AGREEMENT = 0.01
 """share by which counts of the same requests may differ"""
@@ -31,11 +32,17 @@ def reasons(trial: Trial, mode: Mode | None = None, transactions_per_request: fl
     found = (
         _failures(trial),
         _generator(trial),
+        _machine(trial),
         _mode(trial, mode),
         _agrees(trial, "pooler counted", trial.transactions, transactions_per_request),
         _agrees(trial, "access log has", trial.logged, 1),
     )
     return tuple(reason for reason in found if reason)
+
+
+def disturbed(trial: Trial) -> bool:
+    """Whether the machine itself was slow meanwhile, whatever it was that was measured."""
+    return _machine(trial) is not None
 
 
 def _failures(trial: Trial) -> str | None:
@@ -53,6 +60,13 @@ def _generator(trial: Trial) -> str | None:
     if trial.generator_cpu <= BUSY:
         return None
     return f"generator used {trial.generator_cpu:.0%} of its core, more than {BUSY:.0%}"
+
+
+def _machine(trial: Trial) -> str | None:
+    """Trials that take turns are slowed down alike; what stands alone is not."""
+    if trial.beside is not None or trial.slowness is None or trial.slowness <= SLOW:
+        return None
+    return f"the machine was {trial.slowness - 1:.0%} slower than at its best"
 
 
 def _mode(trial: Trial, mode: Mode | None) -> str | None:

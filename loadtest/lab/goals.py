@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loadtest.lab import gates
+from loadtest.lab import gates, summary
 from loadtest.lab.intervals import Estimate
 from loadtest.lab.model import IN_PROCESS, REFERENCE, WRK, Results
 from loadtest.lab.summary import Ladder, Offered, Row
@@ -135,22 +135,17 @@ def _tail(facts: Facts, goal: Goal) -> Estimate | None:
 
 
 def _limit(facts: Facts, goal: Goal) -> Estimate | None:
-    row, limit = facts.rows.get(goal.numerator), facts.results.limits.get(goal.denominator)
-    if not row or not row.rate or not limit:
-        return None
-    rate = row.rate
-    low, high = (end / limit if end else None for end in (rate.low, rate.high))
-    return Estimate(rate.value / limit, low, high, rate.blocks, rate.left_out)
+    return summary.limit(facts.results, goal.denominator)
 
 
 def _agreement(facts: Facts, goal: Goal) -> Estimate | None:
     """Distance of the two generators' rates, as a share."""
     found = _limit(facts, goal)
-    return _once(abs(found.value - 1)) if found else None
+    return _once(abs(found.value - 1), found.blocks) if found else None
 
 
-def _once(value: float) -> Estimate:
-    return Estimate(value, None, None, 1)
+def _once(value: float, times: int = 1) -> Estimate:
+    return Estimate(value, None, None, times)
 
 
 def _compares(results: Results, goal: Goal) -> bool:

@@ -88,7 +88,7 @@ def _measure(journal: Journal, target: Target, console: Console) -> None:
     def ask(slot: Slot, found: Results) -> Load:
         return course.load(slot, planned.page, planned.seconds, min(rate, course.capacity(slot, found) or rate))
 
-    def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> Trial:
+    def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial]:
         job = Job(
             url=target.url, loads=(load,), warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], named=True,
             max_rate=rate, seed=planned.seed + slot.block,
@@ -98,7 +98,7 @@ def _measure(journal: Journal, target: Target, console: Console) -> None:
             label=slot.label, strategy=slot.name, purpose=slot.purpose, block=slot.block, cpu_seconds={}, backends=0,
             sessions=None, transactions=None, logged=None, **outcome,
         )  # fmt: skip
-        return found.model_copy(update={"void": gates.reasons(found)})
+        return (found.model_copy(update={"void": gates.reasons(found)}),)
 
     made = slots(target.url, planned.users, rate, planned.seed)
     with progress.shown(console, [planned.seconds + progress.BESIDES] * len(made)) as meter:

@@ -34,9 +34,14 @@ _state = _Interrupts()
 
 
 def install() -> None:
-    """Turn SIGINT and SIGTERM into one KeyboardInterrupt."""
+    """Turn SIGINT and SIGTERM into one KeyboardInterrupt.
+
+    A shell lets what it starts in the background ignore SIGQUIT. The servers would inherit that, and PgBouncer 1.18,
+    which is stopped by it, would not stop.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _state.arrive)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @contextmanager

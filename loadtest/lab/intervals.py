@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
@@ -15,10 +16,15 @@ from loadtest.lab.model import Trial
 CONFIDENCE = 0.95
 FEWEST = 3
 """blocks for an interval: two values say nothing about their spread"""
+BOOTSTRAP = 10
+"""blocks from which intervals are bootstrapped; resamples of fewer hardly differ (docs/decisions/0004)"""
 RESAMPLES = 9999
 
+Sample = np.ndarray[tuple[int], np.dtype[np.float64]]
+"""logarithms of rates or of ratios, one for each block"""
+
 Blocks = Mapping[int, float | None]
-"""block → requests/s; None when its trial is void"""
+"""block → requests/s, or its ratio to the reference's; None when its trial is void"""
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,47 @@ class Estimate:
 
 
 def rates(trials: Iterable[Trial], label: str) -> dict[int, float | None]:
-    """Requests/s of a label in each block; None where the trial is void or nothing was answered."""
-    return {
-        trial.block: trial.requests / trial.seconds if trial.requests and not trial.void else None
-        for trial in trials
-        if trial.purpose == "block" and trial.label == label
-    }
+    """Requests/s of a label in each block, the mean where it was measured beside several others.
+
+    None where every trial is void or nothing was answered.
+    """
+    found: dict[int, list[float]] = {}
+    for trial in trials:
+        if trial.purpose == "block" and trial.label == label:
+            here = rate(trial)
+            found.setdefault(trial.block, []).extend([] if here is None else [here])
+    return {block: fmean(rates) if rates else None for block, rates in found.items()}
+
+
+def relative(trials: Iterable[Trial], label: str, reference: str) -> dict[int, float | None]:
+    """Rate of a label ÷ rate of the reference that took turns with it, in each block; None where either is void.
+
+    The reference itself is 1 in each block.
+    """
+    ours: dict[int, float | None] = {}
+    theirs: dict[int, float | None] = {}
+    for trial in trials:
+        if trial.purpose != "block":
+            continue
+        if trial.label == label:
+            ours[trial.block] = rate(trial)
+        elif trial.companion and trial.beside == label:
+            theirs[trial.block] = rate(trial)
+    if label == reference:
+        return dict.fromkeys(ours, 1.0)
+    pairs = {block: (here, theirs.get(block)) for block, here in ours.items()}
+    return {block: here / beside if here and beside else None for block, (here, beside) in pairs.items()}
+
+
+def rate(trial: Trial) -> float | None:
+    """Requests/s of a trial; None when it is void or nothing was answered."""
+    return trial.requests / trial.seconds if trial.requests and not trial.void else None
 
 
 def ratio(numerator: Blocks, denominator: Blocks, seed: int) -> Estimate | None:
     """How many times the denominator fits into the numerator: the geometric mean of the blocks' own ratios.
+
+    Both are rates, or both `relative` to the reference.
 
     Only blocks with both count; None when there is no such block.
     """
@@ -73,35 +110,65 @@ def change(new: Blocks, old: Blocks, seed: int) -> Estimate | None:
         return None
     left_out = len(new) + len(old) - sum(len(sample) for sample in samples)
     value = math.exp(samples[0].mean() - samples[1].mean())
-    low, high = _bootstrap(samples, seed) if fewest >= FEWEST else (None, None)
+    low, high = _interval(samples, seed) if fewest >= FEWEST else (None, None)
     return Estimate(value, low, high, fewest, left_out)
 
 
 def _estimate(logs: Sequence[float], seed: int, left_out: int) -> Estimate | None:
     if not logs:
         return None
-    low, high = _bootstrap([np.array(logs)], seed) if len(logs) >= FEWEST else (None, None)
+    low, high = _interval([np.array(logs)], seed) if len(logs) >= FEWEST else (None, None)
     return Estimate(math.exp(math.fsum(logs) / len(logs)), low, high, len(logs), left_out)
 
 
-def _bootstrap(samples: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], seed: int) -> tuple[float, float]:
-    """Interval of exp(mean of the first sample - mean of the second, if any).
+def _interval(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
+    """Interval of exp(mean of the first sample - mean of the second, if any)."""
+    enough = min(len(sample) for sample in samples) >= BOOTSTRAP
+    low, high = _bootstrap(samples, seed) if enough else _student(samples)
+    return math.exp(low), math.exp(high)
 
-    Bias-corrected and accelerated, Efron 1987. Where that is not defined, because all resamples fall on one side or
-    are the same, the percentile interval, which then is defined.
+
+def _student(samples: Sequence[Sample]) -> tuple[float, float]:
+    """Student's t, with Welch's degrees of freedom for two samples: Welch, Biometrika 34 (1947)."""
+    means = [float(sample.mean()) for sample in samples]
+    parts = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
+    middle, variance = means[0] - sum(means[1:]), sum(parts)
+    if not variance:
+        return middle, middle
+    freedom = variance**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, samples, strict=True))
+    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(variance)
+    return middle - reach, middle + reach
+
+
+def _bootstrap(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
+    """Bias-corrected and accelerated (Efron 1987), for the level of `_expanded`.
+
+    Where that is not defined, because all resamples fall on one side or are the same, the percentile interval, which
+    then is defined.
     """
 
-    def statistic(*resampled: np.ndarray[tuple[int], np.dtype[np.float64]], axis: int = -1) -> object:
+    def statistic(*resampled: Sample, axis: int = -1) -> object:
         means = [np.mean(sample, axis=axis) for sample in resampled]
         return means[0] - means[1] if len(means) > 1 else means[0]
 
+    level = _expanded(min(len(sample) for sample in samples))
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # DegenerateDataWarning: the second method is its answer
             found = stats.bootstrap(
-                samples, statistic, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method,
+                samples, statistic, n_resamples=RESAMPLES, confidence_level=level, method=method,
                 rng=np.random.default_rng(seed),
             ).confidence_interval  # fmt: skip
         if math.isfinite(found.low) and math.isfinite(found.high):
             break
-    return math.exp(found.low), math.exp(found.high)
+    return float(found.low), float(found.high)
+
+
+def _expanded(size: int) -> float:
+    """The level at which a bootstrap of `size` values holds the truth as often as CONFIDENCE says.
+
+    Its spread lacks a factor of sqrt(n / (n - 1)), and it does not know that the spread itself was estimated (Student's
+    t): Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015).
+    """
+    quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, size - 1) * math.sqrt(size / (size - 1))
+    return float(2 * stats.norm.cdf(quantile) - 1)

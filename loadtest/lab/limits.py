@@ -1,4 +1,7 @@
-"""Limits worth having in the same run: the application without HTTP, the database without Django, Apache alone."""
+"""Limits worth having in the same run: the application without HTTP, the database without Django, Apache alone.
+
+All of them on servers that were started once, in rounds: what is divided by what was measured in the same half minute.
+"""
 
 from __future__ import annotations
 
@@ -7,84 +10,130 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from loadtest.lab import loop, site, stack, trial
-from loadtest.lab.design import Slot
+from loadtest.lab import apache, loop, site, stack
 from loadtest.lab.generator import Job, drive
-from loadtest.lab.model import IN_PROCESS, PGBENCH, REFERENCE, STATIC, WRK, Load
-from loadtest.lab.processes import pinned
+from loadtest.lab.model import HTTP, IN_PROCESS, OTHER_PYTHON, PGBENCH, STATIC, WRK, Load
+from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.request import Request
-from loadtest.lab.server import Ground
-from loadtest.lab.strategies import STRATEGIES
-from loadtest.lab.trial import Bench, Cores
+from loadtest.lab.server import Ground, Server
+from loadtest.lab.trial import Arm, Bench, Cores, running
 from pgstack.errors import TargetError
 
-START_SECONDS = 1.5
-"""before each of them asks its first question"""
-WARM_SECONDS = 3
-"""that wrk asks before it counts; it has no warm-up of its own"""
+SECONDS = 2.0
+"""that each of them is measured in a round"""
+WARM_SECONDS = (1.0, 3.0)
+WRK_WARM_SECONDS = 1
+"""wrk has no warm-up of its own; its figures are of whole seconds"""
+ROUND_SECONDS = 25.0
+"""that a round takes on an idle machine"""
 SELECT = "\\set id random(1, 10000)\nSELECT id, randomnumber FROM world WHERE id = :id;\n"
 """pgbench's script: the query of the page /db"""
 
 
-def expected(seconds: int) -> float:
+def expected(rounds: int) -> float:
     """Seconds that `measure` takes, on an idle machine."""
-    return 4 * (seconds + START_SECONDS) + WARM_SECONDS
+    return rounds * ROUND_SECONDS
 
 
-def measure(bench: Bench, label: str, asked: Request) -> dict[str, float]:
-    """Requests/s (pgbench: transactions/s) by name, on the servers of the reference, `label`. Raises TargetError."""
-    ground, cores = bench.ground, bench.cores
-    page, users, seconds = asked.page, asked.users, asked.seconds
-    with trial.running(bench, Slot("block", 0, label, users)):
-        found = {
-            IN_PROCESS: _in_process(ground, cores, page, seconds), PGBENCH: _pgbench(ground, cores, users, seconds),
-            STATIC: _static(ground, cores, users, seconds),
-        }  # fmt: skip
-        if shutil.which("wrk"):
-            found[WRK] = _wrk(ground, cores, page, users, seconds)
-    return found
+def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, tuple[float, ...]]:
+    """Requests/s (pgbench: transactions/s) of each round by name, on the servers of `label`. Raises TargetError."""
+    first, second = (Arm(ground, *bench.subject(label)) for ground in bench.grounds)
+    page, users, cores = asked.page, asked.users, bench.cores
+    ways: dict[str, Callable[[], float]] = {
+        HTTP: lambda: _driven(first.ground, cores, page, users),
+        IN_PROCESS: lambda: _in_daemons(second, cores, page),
+        OTHER_PYTHON: lambda: _in_other_python(first, cores, page),
+        PGBENCH: lambda: _pgbench(first.ground, cores, users),
+        STATIC: lambda: _driven(first.ground, cores, _file(first.ground), users),
+    }
+    if shutil.which("wrk"):
+        ways[WRK] = lambda: _wrk(first.ground, cores, page, users)
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    with ExitStack() as kept:
+        kept.enter_context(running(first, cores))
+        kept.enter_context(running(replace(second, server=replace(second.server, services=())), cores))
+        for number in range(rounds):
+            for name, way in list(ways.items())[:: -1 if number % 2 else 1]:
+                found[name].append(way())
+    return {name: tuple(figures) for name, figures in found.items()}
 
 
-def _in_process(ground: Ground, cores: Cores, page: str, seconds: int) -> float:
-    """One process for each of the stack's cores, each calling the WSGI application in a loop."""
-    environment = {**os.environ, **stack.environment(ground, STRATEGIES[REFERENCE])}
-    command = [sys.executable, loop.__file__, ground.plan.paths.app, page, str(seconds)]
+def _driven(ground: Ground, cores: Cores, page: str, users: int) -> float:
+    """The closed loop of the blocks."""
+    load = Load(kind="closed", page=page, users=users, seconds=SECONDS)
+    job = Job(
+        url=site.url(ground), loads=(load,), cores=cores.generator, warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1]
+    )
+    outcome = drive(job, lambda event: None)
+    return outcome.requests / outcome.seconds
+
+
+def _in_daemons(arm: Arm, cores: Cores, page: str) -> float:
+    """mod_wsgi's own Python, one process of one thread for each of the stack's cores, before it serves anything."""
+    ground, figures = arm.ground, arm.ground.empty("loop")
+    words = (ground.plan.paths.app, page, str(SECONDS), str(figures))
+    script = f'WSGIImportScript "{loop.__file__}" process-group=stack application-group=%{{GLOBAL}}\n'
+    service = apache.changed(
+        ("site.conf", r"processes=\d+ threads=\d+", f"processes={len(cores.stack)} threads=1"),
+        ("apache2.conf", r"\Z", script),
+        environment={"LAB_LOOP": " ".join(words)},
+    )
+
+    def ended() -> list[Path]:
+        return [path for path in figures.iterdir() if path.suffix != ".new"]
+
+    def server(ground: Ground) -> Server:
+        return replace(service(ground), answers=lambda: len(ended()) == len(cores.stack))
+
+    processes = Processes(cores.stack, Path(ground.plan.paths.log))
+    try:
+        processes.start(server(ground), stack.environment(ground, arm.strategy))
+        return sum(float(path.read_text()) for path in ended())
+    finally:
+        processes.stop()
+
+
+def _in_other_python(arm: Arm, cores: Cores, page: str) -> float:
+    """The same with the interpreter of the virtual environment."""
+    environment = {**os.environ, **stack.environment(arm.ground, arm.strategy)}
+    command = [sys.executable, loop.__file__, arm.ground.plan.paths.app, page, str(SECONDS)]
     with pinned(cores.stack):
         running = [
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in cores.stack
         ]
     try:
-        return sum(_figure(process.communicate()[0], r"([\d.]+)", "in-process loop") for process in running)
+        return sum(_figure(process.communicate()[0], r"([\d.]+)", OTHER_PYTHON) for process in running)
     finally:
         for process in running:
             process.kill()
 
 
-def _pgbench(ground: Ground, cores: Cores, users: int, seconds: int) -> float:
+def _pgbench(ground: Ground, cores: Cores, users: int) -> float:
     plan = ground.plan
     script = ground.write("select.sql", SELECT)
     command = [
-        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/pgbench", "-n", "-f", str(script), "-T", str(seconds),
+        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/pgbench", "-n", "-f", str(script), "-T", f"{SECONDS:.0f}",
         "-c", str(users), "-h", plan.paths.run_pooler, "-p", str(plan.pooler.port), "-U", plan.pooler.web_login,
         plan.postgres.database,
     ]  # fmt: skip
     return _figure(_output(command, cores), r"tps = ([\d.]+)", "pgbench")
 
 
-def _static(ground: Ground, cores: Cores, users: int, seconds: int) -> float:
+def _file(ground: Ground) -> str:
+    """Address of the smallest picture."""
     file = min(Path(ground.plan.paths.static).rglob("*.svg"), key=lambda path: path.stat().st_size)
-    page = f"/static/{file.relative_to(ground.plan.paths.static)}"
-    load = Load(kind="closed", page=page, users=users, seconds=seconds)
-    outcome = drive(Job(url=site.url(ground), loads=(load,), cores=cores.generator), lambda event: None)
-    return outcome.requests / outcome.seconds
+    return f"/static/{file.relative_to(ground.plan.paths.static)}"
 
 
-def _wrk(ground: Ground, cores: Cores, page: str, users: int, seconds: int) -> float:
+def _wrk(ground: Ground, cores: Cores, page: str, users: int) -> float:
     command = ["wrk", "-t1", f"-c{users}", f"{site.url(ground)}{page}"]
-    _output([*command, f"-d{WARM_SECONDS}s"], cores)
-    return _figure(_output([*command, f"-d{seconds}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk")
+    _output([*command, f"-d{WRK_WARM_SECONDS}s"], cores)
+    return _figure(_output([*command, f"-d{SECONDS:.0f}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk")
 
 
 def _output(command: list[str], cores: Cores) -> str:

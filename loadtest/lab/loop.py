@@ -1,27 +1,29 @@
-"""`loop.py APP PAGE SECONDS`: calls the WSGI application again and again in this process, prints requests/s.
+"""The WSGI application called again and again in its own process: what is left without HTTP and without Apache.
 
-What is left when neither HTTP nor Apache nor a second process is in the way.
+`loop.py APP PAGE SECONDS` prints requests/s. mod_wsgi runs this file as a WSGIImportScript: then LAB_LOOP holds the
+same three words and the path of a directory, which gets a file with the figure from each process.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
 WARM_SECONDS = 1.0
 
 
-def main() -> None:
-    """Warm up, measure, print."""
-    sys.path.insert(0, sys.argv[1])
+def measure(app: str, page: str, seconds: float) -> float:
+    """Requests/s for `page` of the project in the directory `app`, after a warm-up. Raises OSError for a bad answer."""
+    sys.path.insert(0, app)
     from config.wsgi import application
 
-    path, _, query = sys.argv[2].partition("?")
+    path, _, query = page.partition("?")
     environ = {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "127.0.0.1"}
     setup_testing_defaults(environ)
-
     status: list[str] = []
 
     def start(text: str, headers: object, error: object = None) -> Callable[[bytes], object]:
@@ -33,7 +35,7 @@ def main() -> None:
         body = b"".join(answer)
         answer.close()
         if not status[0].startswith("200") or not body:
-            sys.exit(f"{sys.argv[2]}: {status[0]}")
+            raise OSError(f"{page}: {status[0]}")
 
     def rate(seconds: float) -> float:
         begin, count = time.perf_counter(), 0
@@ -43,8 +45,18 @@ def main() -> None:
         return count / (time.perf_counter() - begin)
 
     rate(WARM_SECONDS)
-    print(rate(float(sys.argv[3])))
+    return rate(seconds)
+
+
+def imported() -> None:
+    """What mod_wsgi's process does."""
+    app, page, seconds, directory = os.environ["LAB_LOOP"].split()
+    path = Path(directory, str(os.getpid()))
+    path.with_suffix(".new").write_text(str(measure(app, page, float(seconds))))
+    path.with_suffix(".new").rename(path)
 
 
 if __name__ == "__main__":
-    main()
+    print(measure(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+elif "LAB_LOOP" in os.environ:
+    imported()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from loadtest.lab import yardstick
 from loadtest.lab.model import Machine
 from loadtest.lab.stack import PACKAGES
 from loadtest.lab.trial import Cores
@@ -30,7 +31,7 @@ def cores(shared: bool) -> Cores:
 
 
 def machine(chosen: Cores) -> Machine:
-    """This machine."""
+    """This machine; it takes a second to find out how fast its stack's cores are."""
     text = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     release = platform.freedesktop_os_release()
@@ -38,6 +39,7 @@ def machine(chosen: Cores) -> Machine:
         processor=model[1] if model else platform.machine(), cores=len(os.sched_getaffinity(0)),
         memory_bytes=psutil.virtual_memory().total, kernel=platform.release(),
         debian=release.get("PRETTY_NAME", "unknown"), stack_cores=chosen.stack, generator_cores=chosen.generator,
+        work_ms=yardstick.best(chosen.stack) if chosen.stack else None,
     )  # fmt: skip
 
 

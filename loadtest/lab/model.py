@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION: Final = 1
+VERSION: Final = 2
 """of the file; a run is only resumed or compared with a file of the same version"""
 
 TWIN = " (A/A)"
@@ -18,7 +18,8 @@ TWIN = " (A/A)"
 REFERENCE = "pgbouncer-transaction"
 """the strategy that the others are compared with, unless a run says otherwise"""
 
-IN_PROCESS, PGBENCH, STATIC, WRK = "in-process loop", "pgbench", "static file", "wrk"
+HTTP, IN_PROCESS, OTHER_PYTHON = "the page over HTTP", "in-process loop", "in-process loop, other Python"
+PGBENCH, STATIC, WRK = "pgbench", "static file", "wrk"
 """names in `Results.limits`; the last is another generator on the same URL"""
 
 
@@ -52,9 +53,13 @@ class Trial(Record):
     strategy: str
     """the way to the database that it used"""
     purpose: Literal["block", "ladder", "open"]
-    """block: compared with the others of its block; ladder: a point of a curve over users; open: over rates"""
+    """block: compared with what it took turns with; ladder: a point of a curve over users; open: over rates"""
     block: int
     """from 0"""
+    beside: str | None = None
+    """the label that it took turns with: the reference for all others, each of them for it; None where nothing did"""
+    companion: bool = False
+    """it is the reference beside the trial before it, and was not asked for by itself"""
     load: Load
     warm_seconds: float
     seconds: float
@@ -74,6 +79,8 @@ class Trial(Record):
     """requests/s in each second of the measured part"""
     generator_cpu: float
     """share of one core that the generator used"""
+    slowness: float | None = None
+    """time of a fixed piece of work on the stack's cores ÷ that on this machine at its best; None: nobody looked"""
     cpu_seconds: dict[str, float]
     """CPU time by component: web (the server without Python), python, pooler, database"""
     backends: int
@@ -101,13 +108,15 @@ class Machine(Record):
     stack_cores: tuple[int, ...]
     generator_cores: tuple[int, ...]
     """the same as stack_cores when they share"""
+    work_ms: float | None = None
+    """CPU time of the fixed piece of work of `yardstick` at its best; None: nobody looked"""
 
 
 class Results(Record):
     """One run of the lab."""
 
-    version: Literal[1] = VERSION
-    suite: Literal["strategies", "servers", "pages", "scaling", "host"]
+    version: Literal[2] = VERSION
+    suite: Literal["strategies", "servers", "pages", "scaling", "tuning", "host"]
     page: str
     seed: int
     blocks: int
@@ -134,5 +143,15 @@ class Results(Record):
     unavailable: dict[str, str]
     """label → why it cannot run here, and the remedy"""
     trials: tuple[Trial, ...] = ()
-    limits: dict[str, float] = Field(default_factory=dict)
-    """requests/s of other ways to ask: IN_PROCESS, PGBENCH, STATIC, WRK"""
+    limits: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """requests/s of other ways to ask, in each round: HTTP as in the blocks, IN_PROCESS and so on"""
+
+    @property
+    def made(self) -> int:
+        """Slots of the design that have a trial; one that a slow machine voided may have several."""
+        return len({(t.purpose, t.block, t.label, t.load.users) for t in self.trials if not t.companion})
+
+    @property
+    def gains(self) -> bool:
+        """Whether a ratio says what a label gains over the reference; otherwise the reference over the label."""
+        return self.suite == "tuning"

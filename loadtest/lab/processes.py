@@ -41,6 +41,10 @@ class Processes:
         self._cores, self._logs = cores, logs
         self._running: list[tuple[Server, subprocess.Popen[bytes]]] = []
 
+    def runs(self, name: str) -> bool:
+        """Whether a server of this name was started."""
+        return any(server.name == name for server, _ in self._running)
+
     def start(self, server: Server, environment: Mapping[str, str] | None = None) -> None:
         """Start `server` and wait until it answers. Raises TargetError with the end of its log."""
         log = self._logs / f"{server.name}.log"

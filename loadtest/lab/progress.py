@@ -10,13 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 
 BESIDES = 5.0
-"""seconds that a trial takes on an idle machine beside its measured part: start, warm-up, last answers, stop"""
+"""seconds that each server of a trial takes on an idle machine beside its measured part: start, warm-up, stop"""
 LABEL_WIDTH, BAR_WIDTH = 31, 12
 """columns; all of a line fits into 80"""
 PHASES = {"warming": "warming up", "measuring": "measuring", "draining": "last answers"}
+
+
+def expected(slot: Slot, seconds: float) -> float:
+    """Seconds that a trial takes whose servers are measured for `seconds` each."""
+    return (2 if slot.beside else 1) * (seconds + BESIDES)
 
 
 def left(expected: Sequence[float], made: int, passed: float) -> float:

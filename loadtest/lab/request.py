@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from loadtest import inputs
 from loadtest.lab.design import Design
 from loadtest.lab.model import REFERENCE, Results
-from loadtest.lab.strategies import STRATEGIES
 from loadtest.lab.suites import SUITES, Suite
 from pgstack.errors import InputError
 
@@ -16,7 +15,8 @@ LARGEST_SEED = 999_999_999
 QUICK_BLOCKS, FULL_BLOCKS = 3, 10
 QUICK_ROUNDS, FULL_ROUNDS = 1, 3
 """of a suite without blocks: how often each point of a curve over users is measured"""
-QUICK_SECONDS, FULL_SECONDS = 4, 8
+QUICK_SECONDS, FULL_SECONDS = 3, 5
+"""that each label is measured in a trial; in the blocks the reference beside it as long again"""
 SHORT = {"reconnect": "reconnect-tcp", "pgbouncer": REFERENCE}
 """names for those who do not want to choose between variants"""
 INPUTS = ("SUITE", "STRATEGIES", "PAGE", "USERS", "BLOCKS", "SECONDS", "SEED", "FULL", "SHARED")
@@ -94,8 +94,8 @@ def _names(environment: Mapping[str, str], suite: Suite, full: bool) -> tuple[st
         return tuple(suite.labels)
     names = [SHORT.get(name, name) for name in asked]
     for name, short in zip(names, asked, strict=True):
-        if name not in STRATEGIES:
-            raise InputError(f"STRATEGIES: {short}: no such strategy. There are all, {', '.join(STRATEGIES)}.")
+        if name not in suite.labels:
+            raise InputError(f"STRATEGIES: {short}: no such strategy. There are all, {', '.join(suite.labels)}.")
         if names.count(name) > 1:
             raise InputError(f"STRATEGIES: {short}: named twice. Name each once.")
     chosen = names or (suite.full if full else suite.quick)

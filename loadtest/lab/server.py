@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pgstack.plan import Plan
 
 Component = Literal["web", "python", "pooler", "database"]
+Driver = Literal["psycopg2", "psycopg", "mysql"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def nothing_missing(plan: Plan) -> str | None:
     return None
 
 
+def as_they_are(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """For what changes none of Django's settings."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Strategy:
     """One way to reach the database."""
@@ -78,9 +84,11 @@ class Strategy:
     """from the database outwards"""
     connections: Literal["reconnects", "keeps", "none"]
     """what the database must see: a new connection for each request, or the same ones again and again"""
-    driver: Literal["psycopg2", "psycopg", "mysql"] = "psycopg2"
+    driver: Driver = "psycopg2"
     page: str | None = None
     """asked for instead of the run's page"""
+    settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = as_they_are
+    """the stack's Django settings → those that this one replaces"""
     patch: Callable[[], None] = lambda: None
     """run once by each web process after its settings are read"""
     missing: Callable[[Plan], str | None] = nothing_missing

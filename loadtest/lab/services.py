@@ -43,6 +43,11 @@ def postgres_tcp(ground: Ground) -> Server:
     )  # fmt: skip
 
 
+def postgres_with(**settings: str) -> Service:
+    """PostgreSQL as planned but for `settings`."""
+    return lambda ground: _postgres(ground, **settings)
+
+
 def _postgres(ground: Ground, **settings: str) -> Server:
     plan = ground.plan
     options = [f"--{name}={value}" for name, value in settings.items()]

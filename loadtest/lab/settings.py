@@ -4,9 +4,11 @@ import importlib.util
 import os
 import sys
 
+from loadtest.lab.changes import CHANGES
 from loadtest.lab.strategies import STRATEGIES, mysql
 
-CHOSEN = STRATEGIES[os.environ["LAB_STRATEGY"]]
+NAME = os.environ["LAB_STRATEGY"]
+CHOSEN = CHANGES[NAME].strategy if NAME in CHANGES else STRATEGIES[NAME]
 
 # Django takes psycopg 3 when it can import it. All strategies that are not about psycopg 3 run on psycopg2,
 # the driver that the stack ships, so that they differ in nothing else.
@@ -24,4 +26,5 @@ from pgstack import settings as stack  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
 DATABASES = {**stack.databases(), "default": CHOSEN.database(current_plan())}
+globals().update(CHOSEN.settings(dict(globals())))
 CHOSEN.patch()

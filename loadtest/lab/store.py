@@ -27,9 +27,9 @@ class Journal:
         self.results = self.results.model_copy(update=fields)
         write(self.results, self.directory)
 
-    def add(self, found: Trial) -> None:
-        """Keep one more trial."""
-        self.update(trials=(*self.results.trials, found))
+    def add(self, *found: Trial) -> None:
+        """Keep these trials too."""
+        self.update(trials=(*self.results.trials, *found))
 
 
 def write(results: Results, directory: Path) -> None:

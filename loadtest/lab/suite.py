@@ -14,12 +14,19 @@ from loadtest.lab import compare, course, design, gates, limits, machine, pages,
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
+from loadtest.lab.processes import pinned
 from loadtest.lab.request import LARGEST_SEED, Request, given, request, resumed
 from loadtest.lab.server import Ground
 from loadtest.lab.store import Journal
 from loadtest.lab.suites import SUITES
-from loadtest.lab.trial import Bench
+from loadtest.lab.trial import Bench, Cores
+from loadtest.lab.yardstick import Yardstick, best
 from pgstack.errors import InputError
+
+QUICK_ROUNDS = 1
+"""of the limits; a full run makes as many as it has blocks"""
+PATIENCE = 0.25
+"""part of a run's time that may be added to it on a machine that is not calm"""
 
 
 def run(environment: Mapping[str, str], console: Console) -> int:
@@ -34,9 +41,10 @@ def run(environment: Mapping[str, str], console: Console) -> int:
         with ExitStack() as kept:
             with console.status("setting up"):
                 strategies = [suite.subject(name)[0] for name in asked.strategies]
-                ground = kept.enter_context(stack.prepared(cores.stack, strategies))
-                _describe(journal, asked, ground)
-            _measure(journal, asked, Bench(ground, cores, suite.subject), console)
+                first, second = (kept.enter_context(stack.prepared(cores.stack, strategies)) for _ in range(2))
+                _describe(journal, asked, first)
+            with pinned(cores.generator):  # what looks at the stack takes none of its time
+                _measure(journal, asked, (first, second), cores, console)
         whole = True
     except KeyboardInterrupt:
         pass  # once; see `interrupts`
@@ -53,7 +61,7 @@ def _begin(environment: Mapping[str, str]) -> tuple[Journal, Request]:
     found = store.read(directory)
     asked = resumed(environment, found)
     compare.require_same(_planned(asked, found.asked), found, "RESUME=1")
-    if len(found.trials) >= found.intended and (found.limits or not SUITES[asked.suite].limits):
+    if found.made >= found.intended and (found.limits or not SUITES[asked.suite].limits):
         raise InputError(f"RESUME=1: nothing is left of the last run, {directory}. Leave RESUME out for a new one.")
     return Journal(found, directory), asked
 
@@ -91,28 +99,33 @@ def _describe(journal: Journal, asked: Request, ground: Ground) -> None:
     )  # fmt: skip
 
 
-def _measure(journal: Journal, asked: Request, bench: Bench, console: Console) -> None:
+def _measure(
+    journal: Journal, asked: Request, grounds: tuple[Ground, Ground], cores: Cores, console: Console
+) -> None:
     """All trials that are left, and then the limits."""
     suite, results = SUITES[asked.suite], journal.results
     slots = design.remaining(results, asked.slots(results.unavailable))
-    expected = [asked.seconds + progress.BESIDES] * len(slots)
+    expected = [progress.expected(slot, asked.seconds) for slot in slots]
     if due := suite.limits and not results.limits:
-        expected.append(limits.expected(asked.seconds))
+        expected.append(limits.expected(rounds := asked.blocks if asked.full else QUICK_ROUNDS))
+    yardstick = Yardstick(cores.stack, results.machine.work_ms or best(cores.stack), PATIENCE * sum(expected))
+    bench = Bench(grounds, cores, yardstick, suite.subject, lambda label: suite.page(label, asked.page), asked.users)
 
     def ask(slot: Slot, found: Results) -> Load:
-        page = suite.page(slot.name, asked.page)
-        return course.load(slot, page, asked.seconds, course.capacity(slot, found))
+        return course.load(slot, bench.page(slot.name), asked.seconds, course.capacity(slot, found))
 
-    def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> Trial:
+    def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
         found = trial.run(bench, slot, load, asked.seed + slot.block, see)
-        reasons = gates.reasons(found, suite.mode(slot), pages.transactions(load.page))
-        return found.model_copy(update={"void": reasons})
+        return tuple(one.model_copy(update={"void": judged(one)}) for one in found)
+
+    def judged(found: Trial) -> tuple[str, ...]:
+        return gates.reasons(found, suite.mode(found.label), pages.transactions(found.load.page))
 
     with progress.shown(console, expected) as meter:
-        course.measure(journal, slots, ask, make, meter)
+        course.measure(journal, slots, ask, make, meter, yardstick)
         if due:
             meter.begin("limits")
-            journal.update(limits=limits.measure(bench, suite.reference, asked))
+            journal.update(limits=limits.measure(bench, suite.reference, asked, rounds))
             meter.end("measured")
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadtest.lab import design, gates
-from loadtest.lab.design import Design, Slot
-from loadtest.lab.model import REFERENCE
+from loadtest.lab.changes import CHANGES
+from loadtest.lab.design import Design
+from loadtest.lab.model import REFERENCE, TWIN
 from loadtest.lab.pages import PAGES
 from loadtest.lab.server import Strategy
 from loadtest.lab.strategies import QUICK, STRATEGIES
@@ -22,7 +23,7 @@ OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
 OPEN_USERS = 64
 """connections of an open loop: more than the web works on at a time, so that waiting happens in the server"""
 
-Name = Literal["strategies", "servers", "pages", "scaling"]
+Name = Literal["strategies", "servers", "pages", "scaling", "tuning"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Suite:
         strategy, server = self.subject(label)
         return strategy.missing(plan) or server.missing(plan)
 
-    def mode(self, slot: Slot) -> gates.Mode | None:
-        """What the database must see of the connections of `slot`; None where it says nothing."""
-        mode = self.subject(slot.name)[0].connections
+    def mode(self, label: str) -> gates.Mode | None:
+        """What the database must see of the connections of `label`; None where it says nothing."""
+        mode = self.subject(label.removesuffix(TWIN))[0].connections
         return None if mode == "none" else mode
 
     def slots(self, names: tuple[str, ...], users: int, rounds: int, seed: int, full: bool) -> Design:
@@ -66,9 +67,8 @@ class Suite:
         blocks = design.blocks(names, rounds, users, seed, self.reference)
         return blocks + (self._curves(tuple(name for name in self.curves if name in names), 1, seed) if full else ())
 
-    @staticmethod
-    def _curves(names: tuple[str, ...], rounds: int, seed: int) -> Design:
-        ladder = design.ladder(names, LADDER_USERS, rounds, seed)
+    def _curves(self, names: tuple[str, ...], rounds: int, seed: int) -> Design:
+        ladder = design.ladder(names, LADDER_USERS, rounds, seed, self.reference)
         return ladder + design.open_loops(names, OPEN_SHARES, OPEN_USERS, seed)
 
 
@@ -99,6 +99,10 @@ SUITES: dict[str, Suite] = {
         Suite(
             "scaling", _STRATEGIES, REFERENCE, _strategy, MAIN, MAIN, _page, blocks=False,
             fixed=("USERS", "COMPARE"),
+        ),
+        Suite(
+            "tuning", {name: change.meaning for name, change in CHANGES.items()}, "as-planned",
+            lambda label: (CHANGES[label].strategy, CHANGES[label].server), tuple(CHANGES), tuple(CHANGES),
         ),
     )
 }  # fmt: skip

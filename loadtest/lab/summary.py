@@ -10,7 +10,7 @@ from statistics import geometric_mean
 from loadtest.lab import costs, histograms, intervals, scalability
 from loadtest.lab.histograms import Percentiles
 from loadtest.lab.intervals import Estimate
-from loadtest.lab.model import TWIN, Results, Trial
+from loadtest.lab.model import HTTP, TWIN, Results, Trial
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
     cpu: dict[str, float]
     """component → CPU microseconds per request"""
     ratio: Estimate | None
-    """rate of the reference ÷ rate of this one; None for the reference itself"""
+    """rate of the reference ÷ rate of this one, or the other way round (Results.gains); None for the reference"""
     void: dict[str, int]
     """why trials were left out → how many"""
 
@@ -41,7 +41,8 @@ class Step:
 
     users: int
     rate: float | None
-    """mean requests/s of the valid trials; None when all are void"""
+    """requests/s of the valid trials, None when all are void. What took turns with the reference is compared with it:
+    the mean ratio, times the rate that the reference had in all steps"""
     seen: float
     """requests/s answered in all trials, valid or not"""
     latency: Percentiles | None
@@ -79,7 +80,10 @@ def row(results: Results, label: str) -> Row:
     trials = [trial for trial in results.trials if trial.purpose == "block" and trial.label == label]
     valid = [trial for trial in trials if not trial.void]
     rates = intervals.rates(trials, label)
-    reference = intervals.rates(results.trials, results.reference)
+    ours, theirs = (
+        intervals.relative(results.trials, name, results.reference) for name in (label, results.reference)
+    )
+    pair = (ours, theirs) if results.gains else (theirs, ours)
     times = histograms.merge(trial.latency for trial in valid)
     return Row(
         label,
@@ -89,33 +93,56 @@ def row(results: Results, label: str) -> Row:
         sum(trial.failures + trial.unanswered for trial in trials),
         max((trial.backends for trial in valid), default=None),
         costs.per_request(valid),
-        None if label == results.reference else intervals.ratio(reference, rates, results.seed),
+        None if label == results.reference else intervals.ratio(*pair, results.seed),
         dict(Counter(reason for trial in trials for reason in trial.void)),
     )
 
 
 def ladders(results: Results) -> tuple[Ladder, ...]:
     """One for each strategy with a ladder, in the order of the report."""
+    steps = [(t, _companion(results, at)) for at, t in enumerate(results.trials) if _of_ladder(t)]
+    beside = [rate for _, other in steps if other and (rate := intervals.rate(other))]
+    level = geometric_mean(beside) if beside else None
     found = []
     for strategy in labels(results):
-        trials = [trial for trial in results.trials if trial.purpose == "ladder" and trial.label == strategy]
-        users = sorted({trial.load.users for trial in trials})
-        steps = tuple(_step([trial for trial in trials if trial.load.users == count]) for count in users)
-        if steps:
-            fit = scalability.fit([(step.users, step.rate) for step in steps if step.rate])
-            found.append(Ladder(strategy, steps, fit))
+        ours = [(trial, other) for trial, other in steps if trial.label == strategy]
+        users = sorted({trial.load.users for trial, _ in ours})
+        made = tuple(_step([pair for pair in ours if pair[0].load.users == count], level) for count in users)
+        if made:
+            fit = scalability.fit([(step.users, step.rate) for step in made if step.rate])
+            found.append(Ladder(strategy, made, fit))
     return tuple(found)
 
 
-def _step(trials: Sequence[Trial]) -> Step:
+def _of_ladder(trial: Trial) -> bool:
+    return trial.purpose == "ladder" and not trial.companion
+
+
+def _companion(results: Results, at: int) -> Trial | None:
+    """The reference that took turns with a trial: the lab keeps it right behind."""
+    after = results.trials[at + 1] if at + 1 < len(results.trials) else None
+    return after if after and after.companion else None
+
+
+def _step(pairs: Sequence[tuple[Trial, Trial | None]], level: float | None) -> Step:
+    trials = [trial for trial, _ in pairs]
     valid = [trial for trial in trials if not trial.void]
     return Step(
         trials[0].load.users,
-        _rate(valid),
+        _compared(pairs, level),
         _rate(trials) or 0.0,
         histograms.percentiles(histograms.merge(trial.latency for trial in valid)),
         sum(trial.failures + trial.unanswered for trial in trials),
     )
+
+
+def _compared(pairs: Sequence[tuple[Trial, Trial | None]], level: float | None) -> float | None:
+    """Requests/s of the valid trials; those beside a reference as the reference's share of `level`."""
+    if level is None:
+        return _rate([trial for trial, _ in pairs if not trial.void])
+    rates = [(intervals.rate(trial), intervals.rate(other) if other else None) for trial, other in pairs]
+    shares = [rate / beside for rate, beside in rates if rate and beside]
+    return level * geometric_mean(shares) if shares else None
 
 
 def open_loops(results: Results) -> dict[str, tuple[Offered, ...]]:
@@ -141,6 +168,12 @@ def _offered(trial: Trial) -> Offered:
         trial.load.rate or 0.0, trial.requests / trial.seconds, trial.failures + trial.unanswered,
         corrected, naive, trial.void,
     )  # fmt: skip
+
+
+def limit(results: Results, name: str) -> Estimate | None:
+    """Rate of the page over HTTP ÷ that of another way to ask, over their rounds; None without both."""
+    page, other = (dict(enumerate(results.limits.get(way, ()))) for way in (HTTP, name))
+    return intervals.ratio(page, other, results.seed)
 
 
 def capacity(results: Results, label: str) -> float | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from loadtest.lab import site, stack, watch, web
 from loadtest.lab.design import Slot
-from loadtest.lab.generator import Job, Progress, drive
+from loadtest.lab.generator import Job, Progress, drive, drive_pair
 from loadtest.lab.model import Load, Trial
 from loadtest.lab.processes import Processes
 from loadtest.lab.server import Ground, Strategy
+from loadtest.lab.yardstick import Yardstick
 
 OnProgress = Callable[[Progress], None]
 WARM_SECONDS = (1.0, 6.0)
@@ -27,15 +30,26 @@ class Cores:
     generator: tuple[int, ...]
 
 
-@dataclass
-class Observer:
-    """What is seen of a running trial from outside of the generator."""
+@dataclass(frozen=True)
+class Arm:
+    """What runs under a label, and the stack that it runs in."""
 
-    processes: Processes
-    database: watch.Database
-    backends: int = 0
-    begin: dict[str, float] = field(default_factory=dict)
-    end: dict[str, float] = field(default_factory=dict)
+    ground: Ground
+    strategy: Strategy
+    server: web.WebServer
+
+
+class Observer:
+    """What is seen of a running arm from outside of the generator."""
+
+    def __init__(
+        self, arm: Arm, processes: Processes, database: watch.Database, console: watch.Console | None
+    ) -> None:
+        self.arm, self.processes, self.database, self.console = arm, processes, database, console
+        self.backends = 0
+        self.begin: dict[str, float] = {}
+        self.end: dict[str, float] = {}
+        self._before = self._counts()
 
     def look(self, progress: Progress) -> None:
         """At each event of the generator: CPU times where the measured part begins and ends, backends within it."""
@@ -47,67 +61,96 @@ class Observer:
             self.backends = max(self.backends, self.database.backends())
         self.end = now if progress.phase == "measuring" or not self.end else self.end
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """CPU time of the measured part by component."""
-        return {name: self.end[name] - self.begin.get(name, 0.0) for name in self.end}
+    def found(self) -> dict[str, Any]:
+        """Fields of a trial: CPU time of the measured part by component, backends, and what the servers counted."""
+        now = self._counts()
+        counted = {name: count - (self._before[name] or 0) for name, count in now.items() if count is not None}
+        cpu = {name: self.end[name] - self.begin.get(name, 0.0) for name in self.end}
+        return {"cpu_seconds": cpu, "backends": self.backends, **dict.fromkeys(now), **counted}
+
+    def _counts(self) -> dict[str, int | None]:
+        return {
+            "sessions": self.database.sessions(), "logged": self.arm.server.logged(self.arm.ground),
+            "transactions": self.console.transactions() if self.console else None,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where trials are run: the lab's stack, who gets which core, and what runs under a label."""
+    """Where trials are run: two stacks for what takes turns, who gets which core, and what runs under a label."""
 
-    ground: Ground
+    grounds: tuple[Ground, Ground]
     cores: Cores
+    yardstick: Yardstick
     subject: Callable[[str], tuple[Strategy, web.WebServer]]
+    page: Callable[[str], str]
+    """label → page that it is asked for"""
+    users: int
+    """that ask a reference"""
+
+    def arms(self, slot: Slot, seed: int) -> tuple[Arm, ...]:
+        """That of the slot's own label, and that of the reference beside it; which stack is whose is drawn."""
+        names = (slot.name, slot.beside) if slot.beside else (slot.name,)
+        grounds = self.grounds if random.Random(f"{seed}/{slot.label}").random() < 0.5 else self.grounds[::-1]
+        return tuple(Arm(ground, *self.subject(name)) for ground, name in zip(grounds, names, strict=False))
 
 
 @contextlib.contextmanager
-def running(bench: Bench, slot: Slot) -> Iterator[Processes]:
-    """The servers of `slot`, all started now and stopped afterwards."""
-    strategy, server = bench.subject(slot.name)
-    processes = Processes(bench.cores.stack, Path(bench.ground.plan.paths.log))
+def running(arm: Arm, cores: Cores) -> Iterator[Processes]:
+    """The servers of `arm`, all started now and stopped afterwards."""
+    processes = Processes(cores.stack, Path(arm.ground.plan.paths.log))
     try:
-        for service in strategy.services:
-            processes.start(service(bench.ground))
-        for service in server.services:
-            processes.start(service(bench.ground), stack.environment(bench.ground, strategy))
+        for service in arm.strategy.services:
+            processes.start(service(arm.ground))
+        for service in arm.server.services:
+            processes.start(service(arm.ground), stack.environment(arm.ground, arm.strategy))
         yield processes
     finally:
         processes.stop()
 
 
-def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress) -> Trial:
-    """Measure what `slot` names under `load`; `seed` is that of an open loop's arrivals.
+@contextlib.contextmanager
+def _observed(arm: Arm, cores: Cores) -> Iterator[Observer]:
+    with (
+        running(arm, cores) as processes,
+        contextlib.closing(database(arm.ground, arm.strategy)) as seen,
+        _console(arm.ground, processes) as console,
+    ):
+        yield Observer(arm, processes, seen, console)
+
+
+def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress) -> tuple[Trial, ...]:
+    """Measure what `slot` names under `load`, and the reference beside it; `seed` is that of an open loop's arrivals.
 
     Raises TargetError when a server does not start or the generator fails.
     """
-    ground, (strategy, server) = bench.ground, bench.subject(slot.name)
-    with (
-        running(bench, slot) as processes,
-        contextlib.closing(database(ground, strategy)) as seen,
-        _console(ground, strategy) as console,
-    ):
-        observer = Observer(processes, seen)
-        before = _counts(ground, server, seen, console)
+    if not slot.beside:
+        bench.yardstick.wait()
+    with contextlib.ExitStack() as kept:
+        observers = [kept.enter_context(_observed(arm, bench.cores)) for arm in bench.arms(slot, seed)]
+        machine = kept.enter_context(bench.yardstick.watching())
 
         def look(progress: Progress) -> None:
-            observer.look(progress)
+            machine.on = progress.phase == "measuring"
+            for observer in observers:
+                observer.look(progress)
             on_progress(progress)
 
-        outcome = drive(
-            Job(
-                url=site.url(ground), loads=(load,), warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], seed=seed,
-                cores=bench.cores.generator,
-            ),
-            look,
+        urls = [site.url(observer.arm.ground) for observer in observers]
+        job = Job(
+            url=urls[0], against=urls[1] if slot.beside else None,
+            against_page=bench.page(slot.beside) if slot.beside else None, against_users=bench.users, loads=(load,),
+            seed=seed, warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], cores=bench.cores.generator,
         )  # fmt: skip
-        after = _counts(ground, server, seen, console)
-    counted = {name: after[name] - before[name] for name in before}
-    return Trial(
-        label=slot.label, strategy=strategy.name, purpose=slot.purpose, block=slot.block,
-        cpu_seconds=observer.cpu_seconds(), backends=observer.backends, sessions=counted["sessions"],
-        transactions=counted.get("transactions"), logged=counted.get("logged"), **outcome.model_dump(exclude={"event"}),
-    )  # fmt: skip
+        outcomes = drive_pair(job, look) if slot.beside else (drive(job, look),)
+        return tuple(
+            Trial(
+                label=slot.beside or "" if second else slot.label, beside=slot.label if second else slot.beside,
+                companion=bool(second), strategy=observer.arm.strategy.name, purpose=slot.purpose, block=slot.block,
+                slowness=machine.slowness, **observer.found(), **outcome.model_dump(exclude={"event"}),
+            )
+            for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))
+        )  # fmt: skip
 
 
 def database(ground: Ground, strategy: Strategy) -> watch.Database:
@@ -118,20 +161,9 @@ def database(ground: Ground, strategy: Strategy) -> watch.Database:
 
 
 @contextlib.contextmanager
-def _console(ground: Ground, strategy: Strategy) -> Iterator[watch.Console | None]:
-    if not strategy.name.startswith("pgbouncer-"):
+def _console(ground: Ground, processes: Processes) -> Iterator[watch.Console | None]:
+    if not processes.runs("pgbouncer"):
         yield None
         return
     with contextlib.closing(watch.Console(ground.plan)) as console:
         yield console
-
-
-def _counts(
-    ground: Ground, server: web.WebServer, database: watch.Database, console: watch.Console | None
-) -> dict[str, int]:
-    counts = {"sessions": database.sessions()}
-    if (lines := server.logged(ground)) is not None:
-        counts["logged"] = lines
-    if console:
-        counts["transactions"] = console.transactions()
-    return counts

@@ -16,8 +16,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from loadtest.lab import histograms
-from loadtest.lab.generator import Job, Outcome, Progress, drive, drive_all, process
+from loadtest.lab.generator import Job, Outcome, Progress, drive, drive_all, drive_pair, process
 from loadtest.lab.model import Load
+from pydantic import ValidationError
 
 from fixtures.counting_server import CountingServer, Stall, http, serving
 from fixtures.local_stack import CHECKOUT
@@ -161,6 +162,62 @@ def test_progress_goes_through_the_phases_and_counts() -> None:
     assert set(phases) == {"warming", "measuring", "draining"}
     assert seen[-1].requests == outcome.requests
     assert next(at.requests for at in seen if at.phase == "measuring") == 0, "it is told at once when a phase begins"
+
+
+def slow(seconds: float) -> Callable[[int], bytes | None]:
+    """Every answer takes so long."""
+
+    def behave(number: int) -> bytes | None:
+        time.sleep(seconds)
+        return http()
+
+    return behave
+
+
+def test_two_servers_take_turns_and_each_keeps_its_own_counts() -> None:
+    with serving() as fast, serving(slow(0.02)) as other:
+        plan = job(fast, closed(users=4, seconds=2)).model_copy(update={"against": other.url})
+        first, second = drive_pair(plan, lambda at: None)
+        assert (first.sent, second.sent) == (fast.count, other.count)
+    for outcome in (first, second):
+        assert (outcome.failures, outcome.unanswered) == (0, 0)
+        assert outcome.requests == total(outcome.latency)
+        assert outcome.seconds == pytest.approx(2, abs=0.3), "of its own turns only"
+        assert len(outcome.rates) == 4
+    assert second.requests / second.seconds == pytest.approx(200, rel=0.25), "four users, 20 ms each"
+    assert first.requests / first.seconds > 2 * second.requests / second.seconds
+
+
+def test_while_one_server_has_its_turn_the_other_gets_nothing() -> None:
+    arrived: list[tuple[float, str]] = []
+
+    def note(name: str) -> Callable[[int], bytes | None]:
+        def behave(number: int) -> bytes | None:
+            arrived.append((time.monotonic(), name))
+            return http()
+
+        return behave
+
+    with serving(note("a")) as one, serving(note("b")) as two:
+        drive_pair(job(one, closed(users=4, seconds=1)).model_copy(update={"against": two.url}), lambda at: None)
+    measured = [name for at, name in sorted(arrived) if at > arrived[-1][0] - 1.9]
+    turns = "".join(name for name, before in zip(measured, ["", *measured], strict=False) if name != before)
+    assert turns in ("aba", "ba", "abab", "bab"), "whole turns, not a mixture"
+
+
+def test_second_server_may_be_asked_for_another_page() -> None:
+    with serving() as one, serving(lambda number: http(body=b'{"id": 1, "randomNumber": 2}')) as two:
+        plan = job(one, closed(seconds=1)).model_copy(update={"against": two.url, "against_page": "/db"})
+        first, second = drive_pair(plan, lambda at: None)
+    assert (first.load.page, first.failures, second.load.page, second.failures) == ("/plain", 0, "/db", 0)
+    assert second.requests > 0
+
+
+def test_an_open_loop_takes_no_turns() -> None:
+    with serving() as server, pytest.raises(ValidationError, match="an open loop cannot take turns"):
+        Job(
+            url=server.url, against=server.url, loads=(Load(kind="open", page="/", users=1, rate=1, seconds=1),),
+        )  # fmt: skip
 
 
 def generators() -> list[psutil.Process]:

@@ -79,7 +79,8 @@ def test_a_terminal_of_eighty_columns_shows_all_of_the_bar() -> None:
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """The signals of this process are the lab's for one test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
+    signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # as a shell does for what it starts in the background
     state = interrupts._state
     interrupts._state = interrupts._Interrupts()
     interrupts.install()
@@ -95,6 +96,10 @@ def test_a_signal_interrupts_once(handlers: None, number: signal.Signals) -> Non
         os.kill(os.getpid(), number)
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_servers_that_are_stopped_by_sigquit_do_not_inherit_that_it_is_ignored(handlers: None) -> None:
+    assert signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL
 
 
 def test_a_signal_waits_for_what_must_not_be_cut(handlers: None) -> None:

@@ -13,13 +13,14 @@ from pgstack.errors import InputError
 NAMES = ("reconnect-tcp", "patched-signal", "pgbouncer-transaction")
 
 
-def test_each_block_has_every_strategy_once_and_the_twin_of_the_reference() -> None:
+def test_each_block_has_every_strategy_once_and_the_twin_all_beside_the_reference() -> None:
     made = design.blocks(NAMES, 4, users=16, seed=7)
-    assert len(made) == 16
+    assert len(made) == 12
     for block in range(4):
         assert sorted(slot.label for slot in made if slot.block == block) == [
-            "patched-signal", "pgbouncer-transaction", "pgbouncer-transaction (A/A)", "reconnect-tcp",
+            "patched-signal", "pgbouncer-transaction (A/A)", "reconnect-tcp",
         ]  # fmt: skip
+    assert {slot.beside for slot in made} == {"pgbouncer-transaction"}
 
 
 def test_the_order_of_a_block_is_its_own_and_the_seeds() -> None:
@@ -43,7 +44,7 @@ def test_blocks_refuse_a_name_given_twice_and_a_missing_reference() -> None:
         design.blocks(["pgpool", "pgpool"], 3, 16, 1)
     with pytest.raises(InputError, match="pgbouncer-transaction is missing"):
         design.blocks(["pgpool"], 3, 16, 1)
-    assert len(design.blocks(["nginx", "granian"], 1, 16, 1, reference="granian")) == 3
+    assert len(design.blocks(["nginx", "granian"], 1, 16, 1, reference="granian")) == 2
 
 
 def test_a_ladder_makes_every_step_of_every_strategy_in_each_round() -> None:
@@ -70,3 +71,12 @@ def test_what_remains_is_what_has_no_trial_void_or_not() -> None:
     ])  # fmt: skip
     assert design.remaining(run, made) == (Slot("block", 1, "a", 16), Slot("ladder", 0, "a", 1))
     assert design.remaining(results(), made) == made
+    assert run.made == 3
+
+
+def test_the_reference_beside_a_trial_is_not_what_a_slot_asked_for() -> None:
+    beside = trial("pgbouncer-transaction", 0, beside="pgpool", companion=True)
+    run = results([trial("pgpool", 0, beside="pgbouncer-transaction"), beside])
+    assert run.made == 1
+    alone = Slot("ladder", 0, "pgbouncer-transaction", 16)
+    assert design.remaining(run, (Slot("block", 0, "pgpool", 16), alone)) == (alone,)

@@ -47,7 +47,7 @@ def test_terminal_shows_rates_latencies_and_ratios(whole: Results) -> None:
     assert 145 < int(rate) < 159
     assert [round(float(value)) for value in times] == [104, 140, 158, 180]
     assert (errors, backends) == ("0", "16")
-    assert (ratio[:3], low[:3], high[:3]) == ("14.", "[14", "14.")
+    assert (ratio[:3], low[:3], high[:3]) == ("14.", "[13", "14.")
     assert table_row(text, "reconnect-tcp", 1)[1:] == ["70", "2,900", "0", "3,500", "6,470"]
     assert table_row(text, "reconnect-tcp", 2)[-4:-1] == ["fails", "fails", "fails"]
 
@@ -57,14 +57,14 @@ def test_terminal_says_what_is_missing_void_and_valid(whole: Results) -> None:
     assert "not here  reconnect-mysql: MariaDB is not installed; apt-get install mariadb-server" in text
     assert "void      no-query, 1 ×: generator used 74% of its core, more than 70%" in text
     assert "The A/A pair, one strategy under two names, gives " in text
-    assert "4 of 166 trials are void." in text
+    assert "4 of 266 trials are void." in text
     assert text.splitlines()[-2].startswith("14.")
 
 
 def test_terminal_of_a_doubtful_quick_run_claims_nothing() -> None:
     text = shown(whole_run(3, twin=1.08))
     assert text.count("Nothing is claimed: the A/A pair gives 0.92") == 2
-    assert "holds the truth in 73 % of runs with 3 blocks" in " ".join(text.split())
+    assert "Intervals are Student's t of 3 blocks; FULL=1 makes 10 or more." in " ".join(text.split())
     assert "instead of 16 backends" not in text
 
 
@@ -95,6 +95,13 @@ def test_validity_says_when_a_run_was_interrupted_or_shared_its_cores() -> None:
     assert "interrupted" not in shown(whole_run(3))
 
 
+def test_validity_says_how_slow_the_machine_was() -> None:
+    text = shown(results([trial(slowness=1.02), trial(block=1, slowness=1.3)]))
+    said = "A fixed piece of work took 1.16 times as long during the trials as at its best, 1.30 times in the worst"
+    assert said in " ".join(text.split())
+    assert "fixed piece of work" not in shown(results([trial()]))
+
+
 def test_comparison_names_what_changed() -> None:
     old = whole_run(4)
     slower = tuple(
@@ -112,7 +119,7 @@ def test_comparison_names_what_changed() -> None:
 
 def test_csv_has_a_line_for_each_trial_and_empty_fields_for_the_unknown(whole: Results) -> None:
     found = list(csv.DictReader(io.StringIO(rows.text(whole))))
-    assert len(found) == 166
+    assert len(found) == 266
     first = found[0]
     assert (first["label"], first["users"], first["kind"]) == ("reconnect-tcp", "16", "closed")
     assert float(first["p99_ms"]) == pytest.approx(158, abs=0.5)
@@ -152,7 +159,7 @@ def test_report_names_what_it_compares() -> None:
     )
     text = shown(made)
     assert table_row(text, "page", 0)[:2] == ["page", "r/s"]
-    assert "ratio: requests/s of /db ÷ this page's, with its 95 % interval" in text
+    assert "ratio: requests/s of /db ÷ each page, 95 % interval" in " ".join(text.split())
     page = html.page(analyse(made))
     assert "<h2>Every page</h2>" in page
     assert "/db ÷ each page" in page

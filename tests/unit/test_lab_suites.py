@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from loadtest.lab import pages
+from loadtest.lab import pages, summary
 from loadtest.lab.request import request
 from loadtest.lab.suites import SUITES
 
+from fixtures.lab_results import results, trial
 from pgstack.errors import InputError
 
 
@@ -21,7 +22,7 @@ def test_servers_run_on_this_stacks_way_to_the_database() -> None:
     assert {strategy.name for strategy, _ in subjects} == {"pgbouncer-transaction"}
     assert [server.name for _, server in subjects] == list(found.strategies)
     slots = found.slots({"nginx+uwsgi": "not installed"})
-    assert len(slots) == 18
+    assert len(slots) == 15
     assert Counter(slot.label for slot in slots)["mod_wsgi-daemon (A/A)"] == 3
 
 
@@ -33,7 +34,7 @@ def test_pages_are_asked_for_by_their_label() -> None:
     assert {tuple(part.name for part in suite.subject(label)) for label in found.strategies} == {
         ("pgbouncer-transaction", "mod_wsgi-daemon")
     }
-    assert len(found.slots({})) == 21
+    assert len(found.slots({})) == 18
 
 
 def test_scaling_is_curves_only() -> None:
@@ -54,6 +55,19 @@ def test_a_full_run_of_strategies_adds_the_curves_of_the_main_ones() -> None:
     assert {slot.purpose for slot in request({}, seed=1).slots({})} == {"block"}
 
 
+def test_tuning_asks_what_each_change_gains_over_the_stack_as_planned() -> None:
+    found = request({"SUITE": "tuning", "STRATEGIES": "gc-freeze,pool-2"}, seed=1)
+    assert found.strategies == ("as-planned", "gc-freeze", "pool-2")
+    assert {slot.label for slot in found.slots({})} == {"gc-freeze", "pool-2", "as-planned (A/A)"}
+    trials = [trial("as-planned", 0, 100), trial("gc-freeze", 0, 110)]
+    made = results(trials, suite="tuning", reference="as-planned")
+    ratio = summary.row(made, "gc-freeze").ratio
+    assert ratio is not None
+    assert ratio.value == pytest.approx(1.1)
+    with pytest.raises(InputError, match=r"^STRATEGIES: pgpool: no such strategy. There are all, as-planned, "):
+        request({"SUITE": "tuning", "STRATEGIES": "pgpool"}, seed=1)
+
+
 def test_a_strategy_with_a_page_of_its_own_keeps_it() -> None:
     page = SUITES["strategies"].page
     assert (page("no-query", "/db"), page("pgpool", "/fortunes")) == ("/plain", "/fortunes")
@@ -62,7 +76,7 @@ def test_a_strategy_with_a_page_of_its_own_keeps_it() -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"SUITE": "serverz"}, "SUITE=serverz: no such suite. There are strategies, servers, pages, scaling, and "),
+        ({"SUITE": "serverz"}, "SUITE=serverz: no such suite. There are strategies, servers, pages, scaling, "),
         ({"SUITE": "servers", "STRATEGIES": "pgpool"}, "STRATEGIES=pgpool: says nothing in SUITE=servers. Leave "),
         ({"SUITE": "pages", "PAGE": "/json"}, "PAGE=/json: says nothing in SUITE=pages. Leave PAGE out."),
         ({"SUITE": "scaling", "COMPARE": "old.json"}, "COMPARE=old.json: says nothing in SUITE=scaling. Leave "),

@@ -10,7 +10,7 @@ from loadtest.lab import analysis, compare, costs, store
 from loadtest.lab.analysis import analyse
 from loadtest.lab.goals import Judged
 from loadtest.lab.headline import headline
-from loadtest.lab.model import IN_PROCESS, TWIN, WRK, Results, Trial
+from loadtest.lab.model import HTTP, IN_PROCESS, TWIN, WRK, Results, Trial
 
 from fixtures.lab_results import MACHINE, latency, results, trial, whole_run
 from pgstack.errors import InputError
@@ -88,7 +88,7 @@ def in_blocks(rates: dict[str, float]) -> list[Trial]:
 def test_headline_of_servers_sets_the_reference_against_each_other_one() -> None:
     made = in_blocks({"mod_wsgi-daemon": 1000, "mod_wsgi-daemon" + TWIN: 1000, "nginx+uwsgi": 500, "granian": 2000})
     found = analyse(results(made, suite="servers", reference="mod_wsgi-daemon", blocks=3))
-    assert headline(found) == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [2.00, 2.00] of nginx+uwsgi"
+    assert headline(found) == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [1.99, 2.00] of nginx+uwsgi"
 
 
 def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
@@ -165,6 +165,20 @@ def test_many_users_are_judged_against_the_best_step() -> None:
     assert judged(name, analyse(run())).why == "not measured"
 
 
+def test_steps_are_compared_by_the_reference_beside_them_whatever_the_machine_did() -> None:
+    def step(users: int, rate: float, beside: float, block: int = 0) -> list[Trial]:
+        reference = trial(REFERENCE, block, beside, purpose="ladder", beside="pgpool", companion=True)
+        return [trial("pgpool", block, rate, purpose="ladder", users=users, beside=REFERENCE), reference]
+
+    made = results([*step(4, 500, 1000), *step(256, 250, 250), *step(256, 1000, 1000, block=1)])
+    (ladder,) = analyse(made).ladders
+    level = (1000 * 250 * 1000) ** (1 / 3)
+    assert [(one.users, one.rate) for one in ladder.steps] == [
+        (4, pytest.approx(level / 2)), (256, pytest.approx(level)),
+    ]  # fmt: skip
+    assert [round(one.seen) for one in ladder.steps] == [500, 625]
+
+
 def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> None:
     def loop(rate: float, p99: float) -> Trial:
         spread = 0.43  # e to the power of 2.326 × 0.43 is 2.7
@@ -182,13 +196,22 @@ def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> N
     assert judged(name, analyse(run(more=[loop(2000, 1)]))).why == "not measured"
 
 
-def test_limits_and_the_other_generator_are_judged() -> None:
-    found = analyse(run(limits={IN_PROCESS: 2800.0, WRK: 2180.0}))
+def rounds(**rates: float) -> dict[str, tuple[float, ...]]:
+    """Ten rounds of each way to ask, all alike but for a drift."""
+    names = {"page": HTTP, "loop": IN_PROCESS, "wrk": WRK}
+    return {names[way]: tuple(rate * (1 + 0.01 * number) for number in range(10)) for way, rate in rates.items()}
+
+
+def test_limits_and_the_other_generator_are_judged_by_what_was_measured_beside_them() -> None:
+    found = analyse(run(limits=rounds(page=2100, loop=2900, wrk=2180)))
     assert judged("without HTTP", found).verdict == "met"
     assert judged("wrk", found).verdict == "met"
-    found = analyse(run(limits={IN_PROCESS: 3100.0, WRK: 2300.0}))
+    found = analyse(run(limits=rounds(page=2100, loop=3100, wrk=2300)))
     assert judged("without HTTP", found).verdict == "missed"
     assert judged("wrk", found).verdict == "missed"
+    few = {name: figures[:1] for name, figures in rounds(page=2100, loop=2900, wrk=2180).items()}
+    assert judged("without HTTP", analyse(run(limits=few))).why == "1 valid blocks; a claim takes 10"
+    assert judged("without HTTP", analyse(run())).why == "not measured"
 
 
 def test_a_run_fails_when_a_goal_is_missed_or_a_strategy_has_no_valid_trial() -> None:
@@ -255,8 +278,8 @@ def test_a_file_is_read_or_refused(tmp_path: Path) -> None:
         store.read(path)
     path.write_text(run(1).model_dump_json())
     assert store.read(path) == run(1)
-    path.write_text(path.read_text().replace('"version":1', '"version":2'))
-    with pytest.raises(InputError, match=r"results\.json: version: Input should be 1"):
+    path.write_text(path.read_text().replace('"version":2', '"version":3'))
+    with pytest.raises(InputError, match=r"results\.json: version: Input should be 2"):
         store.read(path)
     path.write_text("{")
     with pytest.raises(InputError, match=r"results\.json: the file: Invalid JSON"):

@@ -40,7 +40,7 @@ def main() -> int:
         os.environ["GEVENT_BACKEND"] = "select"
     import gevent  # type: ignore[import-untyped]
 
-    from loadtest.lab.generator.run import all_loads  # Locust's import takes most of a second
+    from loadtest.lab.generator.loads import all_loads  # Locust's import takes most of a second
 
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, os._exit, 128 + number)

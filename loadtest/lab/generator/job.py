@@ -31,6 +31,12 @@ class Job(Record):
 
     url: str = Field(pattern=r"^https?://[^/\s@]+$")
     """scheme, host and port"""
+    against: str | None = Field(default=None, pattern=r"^https?://[^/\s@]+$")
+    """a second server that gets the same closed load in turns with the first, see `pair`"""
+    against_page: str | None = None
+    """the page that it is asked for; None: that of the load"""
+    against_users: int | None = None
+    """by how many; None: as many as the load has"""
     host: str | None = Field(default=None, pattern=r"^[!-~]+$")
     """Host header where it is not that of `url`"""
     loads: tuple[Load, ...] = Field(min_length=1)
@@ -52,8 +58,11 @@ class Job(Record):
 
     @model_validator(mode="after")
     def _stays_where_it_may(self) -> Self:
-        if not self.named and not is_loopback(self.url):
-            raise ValueError(f"{self.url}: load goes to this host only, unless the user names another one")
+        for url in (self.url, self.against):
+            if url and not self.named and not is_loopback(url):
+                raise ValueError(f"{url}: load goes to this host only, unless the user names another one")
+        if self.against and any(load.kind == "open" for load in self.loads):
+            raise ValueError(f"{self.against}: an open loop cannot take turns, its requests are due at all times")
         if self.named and self.max_rate is None:
             raise ValueError(f"{self.url}: a host that the user names needs max_rate")
         for load in self.loads:
@@ -69,9 +78,15 @@ class Job(Record):
         return tuple(part.encode() for part in parts)
 
     @property
+    def outcomes(self) -> int:
+        """How many it ends with."""
+        return len(self.loads) * (2 if self.against else 1)
+
+    @property
     def longest(self) -> float:
         """Seconds after which the generator must have ended, from its first request on."""
-        return sum(self.warm_max + load.seconds + self.patience + CONNECT_SECONDS for load in self.loads)
+        servers = 2 if self.against else 1
+        return servers * sum(self.warm_max + load.seconds + self.patience + CONNECT_SECONDS for load in self.loads)
 
 
 class Progress(Record):
@@ -103,6 +118,7 @@ class Outcome(Record):
     latency: str
     corrected: str | None
     rates: tuple[float, ...]
+    """of each second, or of each turn"""
     generator_cpu: float
     sent: int
     """requests of all phases together: what the server has counted when it got all of them"""

@@ -28,6 +28,12 @@ def drive(job: Job, on_progress: OnProgress) -> Outcome:
     return outcome
 
 
+def drive_pair(job: Job, on_progress: OnProgress) -> tuple[Outcome, Outcome]:
+    """Run the only load of `job` on its two servers: outcomes of `url` and of `against`. Raises as `drive` does."""
+    first, second = drive_all(job, on_progress)
+    return first, second
+
+
 def drive_all(
     job: Job, on_progress: OnProgress, finished: Callable[[Outcome], None] = lambda outcome: None
 ) -> tuple[Outcome, ...]:
@@ -55,7 +61,7 @@ def drive_all(
             _end(process)
         if overrun:
             raise TargetError(f"load generator: did not end within {limit:.0f} s. Ask for fewer seconds.")
-        if status or len(outcomes) != len(job.loads):
+        if status or len(outcomes) != job.outcomes:
             errors.seek(0)
             said = errors.read().strip().splitlines() or ["it said nothing"]
             raise TargetError(f"load generator: ended with status {status}: {said[-1]}. Run it again.")

@@ -27,6 +27,7 @@ class Recorder:
         self.load, self.seed, self.most = load, seed, most
         self.begin = self.end = math.inf
         self.origin = 0.0
+        self.last = 0.0
         self.sent = self.ended = self.answered = self.timed_out = 0
         self.requests = self.failures = 0
         self.reasons: dict[str, int] = {}
@@ -41,6 +42,7 @@ class Recorder:
     def record(self, sent: float, done: float, reason: str | None, due: float | None = None) -> None:
         """A request ended at `done`; `reason` says why it failed, `due` when an open loop wanted it sent."""
         self.ended += 1
+        self.last = done
         if reason is None:
             self.answered += 1
         moment = done if due is None else due

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import sys
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 import gevent  # type: ignore[import-untyped]
+from gevent.event import Event  # type: ignore[import-untyped]
 from locust.env import Environment
 from locust.runners import LocalRunner
 
@@ -28,31 +28,37 @@ Phase = Literal["warming", "measuring", "draining"]
 
 
 class Run:
-    """One load: its users, its recorder and what is reported of it."""
+    """One load on one server: its users, its recorder and what is reported of it."""
 
     def __init__(self, job: Job, index: int, report: Report) -> None:
         self.job, self.index, self.report = job, index, report
         self.load: Load = job.loads[index]
         self.recorder = Recorder(self.load, job.seed, job.max_rate or math.inf)
+        self.turn = Event()
+        self.turn.set()
 
     def outcome(self) -> Outcome:
         """Warm up, measure, wait for the last answers."""
-        runner = self._users()
-        started = clock()
-        self._tell("warming", started, self.job.warm_max)
-        self._warm_up(started)
+        runner, warm_seconds = self.warm()
         self.recorder.measure(clock())
         begin, cpu = clock(), time.process_time()
-        self._tell("measuring", begin, self.load.seconds)
+        self.tell("measuring", begin, self.load.seconds)
         while (left := self.recorder.end - clock()) > 0:
             gevent.sleep(min(WINDOW_SECONDS, left))
-            self._tell("measuring", begin, self.load.seconds)
+            self.tell("measuring", begin, self.load.seconds)
         share = (time.process_time() - cpu) / (clock() - begin)
-        self._drain(runner)
-        return self.recorder.outcome(begin - started, share)
+        self.drain(runner)
+        return self.recorder.outcome(warm_seconds, share)
+
+    def warm(self) -> tuple[LocalRunner, float]:
+        """The users, once their rate has settled; how many seconds that took."""
+        runner, started = self._users(), clock()
+        self.tell("warming", started, self.job.warm_max)
+        self._warm_up(started)
+        return runner, clock() - started
 
     def _users(self) -> LocalRunner:
-        kind = user_class(self.job, self.load, self.recorder)
+        kind = user_class(self.job, self.load, self.recorder, self.turn)
         environment = Environment(user_classes=[kind], host=self.job.url, catch_exceptions=False)
         environment.events.user_error.add_listener(give_up)  # type: ignore[no-untyped-call]
         runner = environment.create_local_runner()
@@ -67,17 +73,19 @@ class Run:
             before = self.recorder.answered
             gevent.sleep(WINDOW_SECONDS)
             counts.append(self.recorder.answered - before)
-            self._tell("warming", started, self.job.warm_max)
+            self.tell("warming", started, self.job.warm_max)
 
-    def _drain(self, runner: LocalRunner) -> None:
+    def drain(self, runner: LocalRunner) -> None:
+        """Wait for the last answers, and end the users."""
         begin, patience = clock(), self.job.patience
-        self._tell("draining", begin, patience)
+        self.tell("draining", begin, patience)
         while len(runner.user_greenlets) and (left := begin + patience - clock()) > 0:
             runner.user_greenlets.join(timeout=min(WINDOW_SECONDS, left))
-            self._tell("draining", begin, patience)
+            self.tell("draining", begin, patience)
         runner.quit()
 
-    def _tell(self, phase: Phase, begin: float, total: float) -> None:
+    def tell(self, phase: Phase, begin: float, total: float) -> None:
+        """Report the phase that began at `begin`."""
         seen = self.recorder
         self.report(
             Progress(
@@ -92,10 +100,3 @@ def give_up(exception: BaseException, tb: TracebackType, **_: object) -> None:
     traceback.print_exception(type(exception), exception, tb, file=sys.stderr)
     sys.stderr.flush()
     os._exit(1)
-
-
-def all_loads(job: Job, report: Report, finished: Callable[[Outcome], None]) -> None:
-    """Run the loads of `job`; `finished` gets each outcome as soon as there is one."""
-    logging.getLogger("locust").setLevel(logging.ERROR)  # it warns of fast starts, which are meant
-    for index in range(len(job.loads)):
-        finished(Run(job, index, report).outcome())

@@ -10,6 +10,7 @@ from time import perf_counter as clock
 from typing import Any, ClassVar
 
 import gevent  # type: ignore[import-untyped]
+from gevent.event import Event  # type: ignore[import-untyped]
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
 from locust import FastHttpUser, task
 from locust.exception import StopUser
@@ -47,6 +48,8 @@ class Visitor(FastHttpUser):
     parts: ClassVar[tuple[bytes, ...]]
     recorder: ClassVar[Recorder]
     pace: ClassVar[Pace]
+    turn: ClassVar[Event]
+    """set while this server may be asked"""
     due: ClassVar[Iterator[float]]
 
     def on_start(self) -> None:
@@ -108,6 +111,7 @@ class ClosedUser(Visitor):
         """The whole life of the user in one task: Locust's own loop costs as much as a request."""
         while clock() < self.recorder.end:
             self.send(None)
+            self.turn.wait()
         raise StopUser
 
 
@@ -127,7 +131,7 @@ class OpenUser(Visitor):
         raise StopUser
 
 
-def user_class(job: Job, load: Load, recorder: Recorder) -> type[Visitor]:
+def user_class(job: Job, load: Load, recorder: Recorder, turn: Event) -> type[Visitor]:
     """The class of the users of `load`; the first arrival of an open loop is due from now on."""
     kind = ClosedUser if load.kind == "closed" else OpenUser
     host = job.host or job.url.partition("://")[2]
@@ -135,6 +139,7 @@ def user_class(job: Job, load: Load, recorder: Recorder) -> type[Visitor]:
     bound: dict[str, Any] = {
         "abstract": False,
         "host": job.url,
+        "turn": turn,
         "network_timeout": job.patience,
         "asking": f"GET {load.page} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: loadtest\r\nAccept: */*\r\n\r\n".encode(),
         "parts": job.expected(load),

@@ -35,7 +35,7 @@ def rates(analysis: Analysis) -> str:
 
 
 def ratios(analysis: Analysis) -> str:
-    """Reference ÷ each strategy on a logarithmic scale, with a line at 1; the twin last."""
+    """The ratio of each row on a logarithmic scale, with a line at 1; the twin last."""
     rows = [row for row in (*analysis.rows, analysis.twin) if row and row.ratio]
     ends = [end for row in rows if row.ratio for end in (row.ratio.low or row.ratio.value, _end(row.ratio))]
     scale = axes.logarithmic(min(*ends, 0.9), max(*ends, 1.1), LEFT, WIDTH - VALUES)
@@ -48,7 +48,7 @@ def ratios(analysis: Analysis) -> str:
         drawn.append(_interval(row.ratio, scale, y))
         drawn.append(svg.marker(scale(row.ratio.value), y + 12.5, look, f"{row.label}: {words.ratio(row.ratio)}"))
         drawn.append(svg.text(WIDTH, y + 17, words.ratio(row.ratio), "value", "end"))
-    return _picture("Ratio of the reference to the others", rows, scale, "ratio, logarithmic", drawn, "")
+    return _picture("Ratios with the reference", rows, scale, "ratio, logarithmic", drawn, "")
 
 
 def cpu(analysis: Analysis) -> str:

@@ -49,6 +49,7 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "tiles": _tiles(analysis) if not analysis.doubts else (),
         "results": results,
         "noun": words.noun(results),
+        "compared": " ÷ ".join(words.compared(results)),
         "load": words.load(results) if analysis.rows else "",
         "started": results.started.replace("T", " ")[:16],
         "rows": [_row(analysis, row) for row in analysis.rows],
@@ -61,7 +62,7 @@ def _values(analysis: Analysis) -> dict[str, Any]:
             for cost in analysis.connects
         ],
         "fits": _fits(analysis),
-        "limits": {name: words.rate(rate) for name, rate in results.limits.items()},
+        "limits": words.limits(results),
         "validity": words.validity(analysis),
         "failures": words.failures(results),
         "void": [
@@ -125,15 +126,14 @@ def _figures(analysis: Analysis) -> list[Figure]:
 
 
 def _bar_figures(analysis: Analysis) -> list[Figure]:
-    reference = analysis.results.reference
+    over, under = words.compared(analysis.results)
     found = []
     if any(row.rate for row in analysis.rows):
         caption = "Geometric mean over the blocks. The line at the end of a bar spans the 95 % interval."
         found.append(Figure("Requests per second", caption, Markup(bars.rates(analysis))))
     if any(row.ratio for row in analysis.rows):
         caption = "Requests/s within a block. Right of the line the first is faster; across it no difference is shown."
-        title = f"{reference} ÷ each {words.noun(analysis.results)}"
-        found.append(Figure(title, caption, Markup(bars.ratios(analysis))))
+        found.append(Figure(f"{over} ÷ {under}", caption, Markup(bars.ratios(analysis))))
     if any(row.cpu for row in analysis.rows):
         legend = tuple((Markup(f'<i class="swatch part-{name}"></i>'), shown) for name, shown in COMPONENTS.items())
         caption = "CPU time that one answered request took, wherever it was spent."

@@ -10,9 +10,9 @@ from loadtest.lab.costs import COMPONENTS
 from loadtest.lab.model import Results, Trial
 
 COLUMNS = (
-    "purpose", "block", "label", "strategy", "kind", "page", "users", "offered_rate", "seconds", "requests",
+    "purpose", "block", "label", "beside", "strategy", "kind", "page", "users", "offered_rate", "seconds", "requests",
     "rate", "failures", "unanswered", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "corrected_p50_ms",
-    "corrected_p99_ms", *(f"cpu_{name}_s" for name in COMPONENTS), "generator_cpu", "backends", "sessions",
+    "corrected_p99_ms", *(f"cpu_{name}_s" for name in COMPONENTS), "generator_cpu", "slowness", "backends", "sessions",
     "transactions", "logged", "void",
 )  # fmt: skip
 
@@ -30,11 +30,13 @@ def _row(trial: Trial) -> dict[str, object]:
     times = histograms.percentiles(histograms.decode(trial.latency))
     corrected = histograms.percentiles(histograms.decode(trial.corrected)) if trial.corrected else None
     row: dict[str, object] = {
-        "purpose": trial.purpose, "block": trial.block, "label": trial.label, "strategy": trial.strategy,
+        "purpose": trial.purpose, "block": trial.block, "label": trial.label, "beside": trial.beside,
+        "strategy": trial.strategy,
         "kind": trial.load.kind, "page": trial.load.page, "users": trial.load.users, "offered_rate": trial.load.rate,
         "seconds": round(trial.seconds, 3), "requests": trial.requests,
         "rate": round(trial.requests / trial.seconds, 2), "failures": trial.failures,
         "unanswered": trial.unanswered, "generator_cpu": round(trial.generator_cpu, 3), "backends": trial.backends,
+        "slowness": None if trial.slowness is None else round(trial.slowness, 3),
         "sessions": trial.sessions, "transactions": trial.transactions, "logged": trial.logged,
         "void": "; ".join(trial.void),
     }  # fmt: skip

@@ -16,19 +16,22 @@ from loadtest.lab.report import words
 from loadtest.lab.summary import Row
 
 WIDE = 100
-"""columns that all percentiles need"""
+"""columns that all columns of the tables need; 80 hold those without which a run says nothing"""
 COLOURS = {"met": "green", "missed": "red", "not claimed": "yellow"}
 
 
 def show(analysis: Analysis, console: Console) -> None:
     """Tables, what is missing and why, validity, goals, and the headline last, where the eye is."""
+    wide = console.width >= WIDE
     if analysis.rows:
-        console.print(_rates(analysis, wide=console.width >= WIDE))
+        console.print(_rates(analysis, wide=wide))
         console.print(_cpu(analysis))
     if analysis.ladders:
-        console.print(_ladders(analysis))
+        console.print(_ladders(analysis, wide=wide))
     if analysis.open_loops:
         console.print(_open_loops(analysis))
+    if analysis.results.limits:
+        console.print(_limits(analysis))
     for name, why in analysis.results.unavailable.items():
         console.print(f"[yellow]not here[/]  {escape(name)}: {escape(why)}")
     for row in analysis.rows:
@@ -60,9 +63,10 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
 def _rates(analysis: Analysis, *, wide: bool) -> Table:
     results = analysis.results
     noun = words.noun(results)
-    percentiles = ("p50 ms", "p95", "p99", "p99.9") if wide else ("p50 ms", "p99")
-    table = _table(words.load(results), noun, ("r/s", *percentiles, "errors", "backends", "ratio"))
-    table.caption = f"ratio: requests/s of {results.reference} ÷ this {noun}'s, with its 95 % interval"
+    headings = ("p50", "p95", "p99", "p99.9", "errors") if wide else ("p50", "p99")
+    table = _table(words.load(results), noun, ("r/s", *headings, "backends", "ratio"))
+    over, under = words.compared(results)
+    table.caption = f"p: response times in ms; ratio: requests/s of {over} ÷ {under}, 95 % interval"
     for row in (*analysis.rows, *([analysis.twin] if analysis.twin else [])):
         style = "bold" if row.label == results.reference else "dim" if row is analysis.twin else ""
         table.add_row(words.shown_label(row.label), *_cells(row, wide=wide), style=style)
@@ -72,10 +76,10 @@ def _rates(analysis: Analysis, *, wide: bool) -> Table:
 def _cells(row: Row, *, wide: bool) -> tuple[str, ...]:
     latency = row.latency
     found = [latency.p50, latency.p95, latency.p99, latency.p999] if latency else [None] * 4
-    return (
-        words.rate(row.rate.value if row.rate else None), *map(words.milliseconds, found if wide else found[::2]),
-        words.count(row.errors), words.count(row.backends), escape(words.ratio(row.ratio)),
-    )  # fmt: skip
+    times = [words.milliseconds(value) for value in (found if wide else found[::2])]
+    errors = [words.count(row.errors)] if wide else []
+    rate = words.rate(row.rate.value if row.rate else None)
+    return (rate, *times, *errors, words.count(row.backends), escape(words.ratio(row.ratio)))
 
 
 def _cpu(analysis: Analysis) -> Table:
@@ -92,14 +96,16 @@ def _cpu(analysis: Analysis) -> Table:
     return table
 
 
-def _ladders(analysis: Analysis) -> Table:
+def _ladders(analysis: Analysis, *, wide: bool) -> Table:
     users = sorted({step.users for ladder in analysis.ladders for step in ladder.steps})
-    table = _table("Requests/s over users", words.noun(analysis.results), (*map(str, users), "ceiling"))
+    headings = (*map(str, users), *(["ceiling"] if wide else []))
+    table = _table("Requests/s over users", words.noun(analysis.results), headings)
     for ladder in analysis.ladders:
         steps = {step.users: step for step in ladder.steps}
         cells = [words.step(steps.get(count)) for count in users]
-        ceiling = ladder.fit.ceiling if ladder.fit else None
-        table.add_row(escape(ladder.strategy), *cells, words.rate(ceiling))
+        if wide:
+            cells.append(words.rate(ladder.fit.ceiling if ladder.fit else None))
+        table.add_row(escape(ladder.strategy), *cells)
     return table
 
 
@@ -115,6 +121,13 @@ def _open_loops(analysis: Analysis) -> Table:
                 escape(label), words.rate(point.rate), words.rate(point.answered), *map(words.milliseconds, times),
                 words.count(point.errors), style="dim" if point.void else "",
             )  # fmt: skip
+    return table
+
+
+def _limits(analysis: Analysis) -> Table:
+    table = _table("Limits", "way to ask", ("requests/s", "the page over HTTP ÷ it"))
+    for name, rate, ratio in words.limits(analysis.results):
+        table.add_row(escape(name), rate, escape(ratio))
     return table
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean, geometric_mean
 
+from loadtest.lab import summary
 from loadtest.lab.analysis import Analysis
 from loadtest.lab.formats import digits, span, times
 from loadtest.lab.gates import FULL_BLOCKS
 from loadtest.lab.goals import Judged
 from loadtest.lab.intervals import Estimate
-from loadtest.lab.model import TWIN, Results, Trial
+from loadtest.lab.model import HTTP, TWIN, Results, Trial
 from loadtest.lab.summary import Step
 
 NONE = "–"
 FAILURES_SHOWN = 5
-NOUNS = {"strategies": "strategy", "servers": "server", "pages": "page", "scaling": "strategy", "host": "host"}
+NOUNS = {"strategies": "strategy", "servers": "server", "pages": "page", "scaling": "strategy", "tuning": "change",
+         "host": "host"}  # fmt: skip
 """suite → what one of its labels is"""
 TWIN_SHOWN = "the same, again (A/A)"
-COVERAGE = (
-    "A 95 % bootstrap interval from few blocks is too narrow: on normal noise it holds the truth in 73 % of runs"
-    " with 3 blocks, 83 % with 5, 91 % with 10."
-)
-"""simulated: 1,500 runs each of log ratios from a normal distribution, BCa as in `intervals`"""
-
 
 def shown_label(label: str) -> str:
     """A strategy by its name, the twin of the reference as what it is."""
@@ -33,6 +31,12 @@ def shown_label(label: str) -> str:
 def noun(results: Results) -> str:
     """What a label of this run is: a strategy, a server, a page."""
     return NOUNS[results.suite]
+
+
+def compared(results: Results) -> tuple[str, str]:
+    """What a ratio of this run divides by what: (numerator, denominator)."""
+    each = f"each {noun(results)}"
+    return (each, results.reference) if results.gains else (results.reference, each)
 
 
 def load(results: Results) -> str:
@@ -48,6 +52,12 @@ def trial(found: Trial) -> str:
         return f"void: {found.void[0]}"
     offered = f" of {found.load.rate:,.0f} offered" if found.load.rate else ""
     return f"{rate(found.requests / found.seconds)} requests/s{offered}"
+
+
+def trials(found: Sequence[Trial]) -> str:
+    """A trial, and the one beside it, in a few words."""
+    beside = "".join(f" beside {trial(other)}" for other in found[1:])
+    return f"{trial(found[0])}{beside}"
 
 
 def failures(results: Results) -> list[str]:
@@ -96,6 +106,14 @@ def measured(judged: Judged) -> str:
     return precise(found) if found and found.value < 2 else ratio(found)
 
 
+def limits(results: Results) -> list[tuple[str, str, str]]:
+    """(way to ask, its requests/s, the page over HTTP ÷ it) for each limit."""
+    return [
+        (name, rate(geometric_mean(figures)), "" if name == HTTP else ratio(summary.limit(results, name)))
+        for name, figures in results.limits.items()
+    ]
+
+
 def validity(analysis: Analysis) -> list[str]:
     """What limits the claims of a run, the gravest first."""
     results = analysis.results
@@ -104,14 +122,22 @@ def validity(analysis: Analysis) -> list[str]:
         found.append(f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}.")
     trials = len(results.trials)
     void = sum(1 for trial in results.trials if trial.void)
-    found.append(f"{void} of {trials} trials are void." if void else f"All {trials} trials are valid.")
-    if trials < results.intended:
-        again = "" if results.suite == "host" else " RESUME=1 goes on."
-        found.append(f"The run was interrupted: {trials} of {results.intended} trials.{again}")
+    again = trials - results.made
+    repeated = f" {again} were made again, as the machine was slow meanwhile." if again else ""
+    found.append(f"{void} of {trials} trials are void.{repeated}" if void else f"All {trials} trials are valid.")
+    if slow := [trial.slowness for trial in results.trials if trial.slowness is not None]:
+        found.append(
+            f"A fixed piece of work took {fmean(slow):.2f} times as long during the trials as at its best,"
+            f" {max(slow):.2f} times in the worst: what other users of this processor took."
+        )
+    if results.made < results.intended:
+        resume = "" if results.suite == "host" else " RESUME=1 goes on."
+        found.append(f"The run was interrupted: {results.made} of {results.intended} trials.{resume}")
     if paced := results.asked.get("MAX_RATE"):
         found.append(f"All was paced to MAX_RATE={paced}: a rate near it is not the capacity of the host.")
     if analysis.rows and results.blocks < FULL_BLOCKS:
-        found.append(f"{COVERAGE} FULL=1 makes {FULL_BLOCKS} blocks or more.")
+        blocks = f"{results.blocks} block{'s' if results.blocks > 1 else ''}"
+        found.append(f"Intervals are Student's t of {blocks}; FULL=1 makes {FULL_BLOCKS} or more.")
     if set(results.machine.stack_cores) & set(results.machine.generator_cores):
         found.append("The generator and the stack share cores: the rates are lower than the stack's own.")
     return found
