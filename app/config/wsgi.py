@@ -17,6 +17,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402 - the path comes first
 
+from pgstack.wsgi import settle  # noqa: E402
+
 application = get_wsgi_application()
 
 
@@ -37,3 +39,4 @@ def preload() -> None:
 
 
 preload()
+settle()

@@ -11,7 +11,8 @@ def headline(analysis: Analysis) -> str:
     """The run in one sentence; why it claims nothing when its A/A pair failed."""
     if analysis.doubts:
         return f"Nothing is claimed: {'; '.join(analysis.doubts)}."
-    said = {"strategies": _strategies, "servers": _servers, "pages": _pages}.get(analysis.results.suite, _curves)
+    kinds = {"strategies": _strategies, "servers": _servers, "pages": _pages, "tuning": _tuning}
+    said = kinds.get(analysis.results.suite, _curves)
     return said(analysis) or _best(analysis) or "Nothing was measured."
 
 
@@ -40,6 +41,13 @@ def _pages(analysis: Analysis) -> str:
         return ""
     (least, slow), (most, fast) = rates[0], rates[-1]
     return f"From {least:,.0f} requests/s on {slow} to {most:,.0f} on {fast}"
+
+
+def _tuning(analysis: Analysis) -> str:
+    """The changes whose interval is above 1, the greatest gain first."""
+    gains = [(row.ratio.value, row.label, row.ratio) for row in analysis.rows if row.ratio and (row.ratio.low or 0) > 1]
+    parts = [f"{label} {times(value)}{span(ratio)}" for value, label, ratio in sorted(gains, reverse=True)]
+    return f"Faster than as planned: {', '.join(parts)}" if parts else "No change is shown to be faster than the plan"
 
 
 def _curves(analysis: Analysis) -> str:

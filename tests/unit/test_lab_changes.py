@@ -39,10 +39,10 @@ def test_change_of_apache_is_in_what_apache_reads(ground: Ground, name: str) -> 
 
 def test_a_change_of_apache_is_that_one_and_no_other(ground: Ground) -> None:
     before = apache(ground, "as-planned").splitlines()
-    after = apache(ground, "daemons-1x8").splitlines()
+    after = apache(ground, "daemons-2x8").splitlines()
     changed = {(old, new) for old, new in zip(before, after, strict=True) if old != new and "Include" not in old}
     assert {(old.split(" display")[0].strip(), new.split(" display")[0].strip()) for old, new in changed} == {
-        ("processes=2 threads=4", "processes=1 threads=8")
+        ("processes=1 threads=8", "processes=2 threads=8")
     }
 
 

@@ -97,6 +97,15 @@ def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
     assert headline(found) == "From 61 requests/s on /updates?n=20 to 4,000 on /plain"
 
 
+def test_headline_of_tuning_names_what_is_shown_to_be_faster() -> None:
+    made = in_blocks({"as-planned": 1000, "as-planned" + TWIN: 1000, "pool-2": 1100, "pool-8": 1200, "gc-off": 900})
+    found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
+    assert headline(found) == "Faster than as planned: pool-8 1.20× [1.20, 1.20], pool-2 1.10× [1.10, 1.10]"
+    made = in_blocks({"as-planned": 1000, "as-planned" + TWIN: 1000, "gc-off": 900})
+    found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
+    assert headline(found) == "No change is shown to be faster than the plan"
+
+
 def test_headline_of_curves_is_about_the_reference_where_it_has_one() -> None:
     steps = [trial(label, 0, rate, purpose="ladder", users=8) for label, rate in ((REFERENCE, 90), ("no-query", 200))]
     found = headline(analyse(results(steps, suite="scaling")))

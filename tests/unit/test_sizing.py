@@ -47,7 +47,7 @@ def numbers(stack: Plan) -> dict[str, int | str]:
 
 LITERAL = {
     (1, 512): {
-        "processes": 2, "threads": 4, "backlog": 192, "workers": 64, "children": 2, "pool": 3, "reserve": 2,
+        "processes": 1, "threads": 8, "backlog": 192, "workers": 64, "children": 2, "pool": 3, "reserve": 2,
         "max_db": 5, "clients": 36, "descriptors": 105, "max_connections": 14, "shared_buffers": "64MB",
         "effective_cache_size": "256MB", "work_mem": "2MB", "maintenance_work_mem": "16MB",
         "autovacuum_work_mem": "8MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
@@ -223,7 +223,7 @@ def test_memory_that_limits_the_stack_is_named() -> None:
     stack = sized(16, 768)
     assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 3, 7)
     limit = "With 4, 4 processes x 64 MB > 192 MB, a quarter of memory"
-    assert stack.arithmetic["web.processes"] == f"one per core, 3 of 16 cores, at least 2. {limit}"
+    assert stack.arithmetic["web.processes"] == f"one per core, 3 of 16 cores. {limit}"
     assert stack.arithmetic["pooler.default_pool_size"] == f"2 x 3 of 16 cores + 1 (PostgreSQL wiki). {limit}"
 
 
@@ -237,7 +237,7 @@ def test_a_rule_that_limits_the_stack_is_named_with_its_numbers() -> None:
 
 
 def test_a_machine_whose_cores_all_count_says_so() -> None:
-    assert sized(4, 8192).arithmetic["web.processes"] == "one per core, 4 cores, at least 2"
+    assert sized(4, 8192).arithmetic["web.processes"] == "one per core, 4 cores"
     assert sized(1, 8192).arithmetic["pooler.default_pool_size"] == "2 x 1 core + 1 (PostgreSQL wiki)"
 
 
@@ -250,7 +250,7 @@ def test_explicit_numbers_are_never_changed(cores: int, memory_mb: int, processe
     else:
         assert stack.pooler.default_pool_size == pool_size
         web_mb = stack.memory.web // MB
-    assert web_mb == processes * 64
+    assert web_mb == processes * (60 + {1: 8}.get(processes, 4))
 
 
 def test_explicit_processes_may_take_more_than_a_quarter_of_memory() -> None:
@@ -276,15 +276,15 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
-        "memory in MB: 80 system + 128 web + 27 apache + 9 pooler + 26 postgres + 32 shared_buffers + 56 backends "
-        "+ 16 work + 32 maintenance = 406 > 256 = memory."
+        "memory in MB: 80 system + 68 web + 27 apache + 9 pooler + 26 postgres + 32 shared_buffers + 56 backends "
+        "+ 16 work + 32 maintenance = 346 > 256 = memory."
     ) in refusal(1, 256)
 
 
 def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
-    assert refusal(1, 256).endswith("STACK_MEMORY=480m is enough; it counts in steps of 16 MB.")
-    assert sized(1, 495).memory.total == 480 * MB
-    assert "> 448 = memory" in refusal(1, 463)
+    assert refusal(1, 256).endswith("STACK_MEMORY=384m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 399).memory.total == 384 * MB
+    assert "> 368 = memory" in refusal(1, 383)
 
 
 @given(

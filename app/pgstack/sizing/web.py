@@ -8,10 +8,12 @@ from pgstack.sizing import timeouts
 from pgstack.sizing.scale import MB, Scale
 from pgstack.sizing.timeouts import seconds
 
-MIN_PROCESSES = 2
-"""processes: the second one serves while the first is replaced"""
-THREADS = 4
-"""threads: cover the waits for the database; more only lengthen the queue inside a process"""
+MIN_PROCESSES = 1
+"""processes: two on one core push each other's data out of its caches and are 0.87 times as fast (docs/results.md).
+While the only one is replaced, requests wait for its successor."""
+THREADS, MIN_REQUESTS = 4, 8
+"""threads: cover the waits for the database; more only lengthen the queue inside a process. On one core 8 are as fast
+as 4 (docs/results.md), and leave threads for others when some wait for a lock or a slow query."""
 SHARE_DIVISOR = 4
 """processes beyond the minimum may take this part of memory; PostgreSQL and the page cache live from the rest"""
 PROCESS_BYTES, THREAD_BYTES = 60 * MB, MB
@@ -42,13 +44,16 @@ KEEP_ALIVE_SECONDS = 5
 def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
     """One process per core: a process saturates one core (the GIL)."""
     processes = config.processes or max(MIN_PROCESSES, scale.cores)
-    threads = config.threads or THREADS
+    threads = config.threads or max(THREADS, -(-MIN_REQUESTS // processes))
     timeout = config.request_timeout
     why["web.processes"] = (
         f"STACK_PROCESSES={processes}" if config.processes
-        else f"one per core, {scale.text}, at least {MIN_PROCESSES}{scale.because}"
+        else f"one per core, {scale.text}{scale.because}"
     )  # fmt: skip
-    why["web.threads"] = f"STACK_THREADS={threads}" if config.threads else "covers the waits for the database"
+    why["web.threads"] = (
+        f"STACK_THREADS={threads}" if config.threads
+        else f"cover the waits for the database; at least {MIN_REQUESTS} requests at a time"
+    )  # fmt: skip
     why["web.queue_timeout"] = timeouts.text(timeout, timeouts.WAIT)
     return Web(
         processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
