@@ -25,7 +25,7 @@ from pgstack.errors import InputError
 
 QUICK_ROUNDS = 1
 """of the limits; a full run makes as many as it has blocks"""
-PATIENCE = 0.25
+PATIENCE = 0.1
 """part of a run's time that may be added to it on a machine that is not calm"""
 
 

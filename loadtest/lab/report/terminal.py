@@ -102,7 +102,7 @@ def _ladders(analysis: Analysis, *, wide: bool) -> Table:
     table = _table("Requests/s over users", words.noun(analysis.results), headings)
     for ladder in analysis.ladders:
         steps = {step.users: step for step in ladder.steps}
-        cells = [words.step(steps.get(count)) for count in users]
+        cells = [words.step(steps.get(count), wide=wide) for count in users]
         if wide:
             cells.append(words.rate(ladder.fit.ceiling if ladder.fit else None))
         table.add_row(escape(ladder.strategy), *cells)

@@ -88,11 +88,13 @@ def count(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
-def step(found: Step | None) -> str:
+def step(found: Step | None, *, wide: bool) -> str:
     """Requests/s of a step of a ladder; "fails" where requests failed, nothing where none was made."""
     if found is None:
         return ""
-    return "fails" if found.rate is None and found.errors else rate(found.rate)
+    if found.rate is None:
+        return "fails" if found.errors else NONE
+    return rate(found.rate) if wide else f"{found.rate:.0f}"
 
 
 def bound(judged: Judged) -> str:
@@ -122,7 +124,7 @@ def validity(analysis: Analysis) -> list[str]:
         found.append(f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}.")
     trials = len(results.trials)
     void = sum(1 for trial in results.trials if trial.void)
-    again = trials - results.made
+    again = sum(1 for trial in results.trials if not trial.companion) - results.made
     repeated = f" {again} were made again, as the machine was slow meanwhile." if again else ""
     found.append(f"{void} of {trials} trials are void.{repeated}" if void else f"All {trials} trials are valid.")
     if slow := [trial.slowness for trial in results.trials if trial.slowness is not None]:
