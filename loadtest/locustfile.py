@@ -1,40 +1,114 @@
-"""The users of the load test. Also works alone: `locust -f loadtest/locustfile.py --headless -u 16 -t 10s`."""
+"""Users for Locust on its own, with its web page: `locust -f loadtest/locustfile.py`, load goes to the running stack.
+
+Name classes behind it to have only these, such as `Mixed`; `--headless -u 16 -t 10s` does without the page. SHAPE names
+how the number of users changes over time, see `shapes`.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, events, task
+from locust import FastHttpUser, between, events, task
 from locust.env import Environment
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
 
-from loadtest import inputs  # noqa: E402 - the path comes first
+from loadtest import inputs, shapes  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
+LARGEST_AMOUNT = 20
+REFUSED = 409
+"""insufficient funds: an answer like any other"""
+
 try:
     LOAD, BASE_URL = inputs.load(os.environ), inputs.base_url(current_plan())
+    if os.environ.get("SHAPE"):
+        Shape = shapes.shape(os.environ["SHAPE"])
 except StackError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 
 
-class Visitor(FastHttpUser):
-    """Asks for one page again and again over a kept connection, without a pause."""
+class Stack(FastHttpUser):
+    """Whoever asks this stack."""
 
+    abstract = True
     host = BASE_URL
     network_timeout = 40.0  # above the stack's own limits, so that its answer arrives
     connection_timeout = 5.0
+
+    def browse(self) -> None:
+        """One page of those that people read."""
+        with self.client.get(random.choice(("/", "/fortunes", "/ledger/")), catch_response=True) as answer:
+            if "</html>" not in (answer.text or ""):
+                answer.failure("the page is not whole")
+
+    def transfer(self) -> None:
+        """One transfer between two accounts, under a key of its own."""
+        if not hasattr(self, "accounts"):
+            self.accounts = [account["id"] for account in self.client.get("/ledger/accounts").json()["accounts"]]
+        source, target = random.sample(self.accounts, 2)
+        key = str(uuid.uuid4())
+        with self.client.post(
+            "/ledger/transfers", json={"source": source, "target": target, "amount": random.randint(1, LARGEST_AMOUNT)},
+            headers={"Idempotency-Key": key}, catch_response=True,
+        ) as answer:  # fmt: skip
+            if answer.status_code == REFUSED:
+                answer.success()
+            elif answer.status_code != 201 or answer.json()["key"] != key:
+                answer.failure(f"status {answer.status_code}: {(answer.text or '')[:200]}")
+
+
+class Visitor(Stack):
+    """Asks for PAGE again and again over a kept connection, without a pause."""
 
     @task
     def page(self) -> None:
         """One request."""
         self.client.get(LOAD.page)
+
+
+class Browsing(Stack):
+    """Reads pages, half a second to two on each."""
+
+    wait_time = between(0.5, 2)
+
+    @task
+    def read(self) -> None:
+        """One page."""
+        self.browse()
+
+
+class Writing(Stack):
+    """Makes transfers in the ledger without a pause."""
+
+    @task
+    def write(self) -> None:
+        """One transfer."""
+        self.transfer()
+
+
+class Mixed(Stack):
+    """Nine reads for one write, a tenth of a second to half of one between them."""
+
+    wait_time = between(0.1, 0.5)
+
+    @task(9)
+    def read(self) -> None:
+        """One page."""
+        self.browse()
+
+    @task(1)
+    def write(self) -> None:
+        """One transfer."""
+        self.transfer()
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
