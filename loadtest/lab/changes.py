@@ -44,6 +44,10 @@ class Change:
     patch: Callable[[], None] = lambda: None
     driver: Driver = "psycopg2"
     missing: Callable[[Plan], str | None] = nothing_missing
+    transactions: int = 0
+    """that each request makes besides those of its page"""
+    logged: bool = True
+    """whether the access log has each request as soon as it is answered"""
     instead: WebServer | None = None
     """another web server"""
 
@@ -57,7 +61,7 @@ class Change:
         return replace(
             reference, name=self.name, meaning=self.meaning, services=chain, settings=self.settings, patch=self.patch,
             database=lambda plan: reference.database(plan) | dict(self.database), missing=self.missing,
-            driver=self.driver,
+            driver=self.driver, transactions=self.transactions,
         )  # fmt: skip
 
     @property
@@ -65,7 +69,8 @@ class Change:
         """The stack's web server with this change."""
         if self.instead:
             return self.instead
-        return replace(DAEMON, services=(apache.changed(*self.web, environment=self.environment),))
+        service = apache.changed(*self.web, environment=self.environment)
+        return replace(DAEMON, services=(service,), access_log=DAEMON.access_log if self.logged else None)
 
 
 def sized(processes: int, threads: int) -> Change:
@@ -127,9 +132,9 @@ WEB = (
         ("site.conf", "WSGIRestrictEmbedded On\n", "WSGIRestrictEmbedded On\nWSGIAcceptMutex pthread\n"),)),
     Change("follow-symlinks", "Apache does not look for links on the way to wsgi.py", (
         ("hardening.conf", NO_SYMLINKS, SYMLINKS),)),
-    Change("no-access-log", "no access log", (("site.conf", REQUEST_LOG, "\n"),)),
+    Change("no-access-log", "no access log", (("site.conf", REQUEST_LOG, "\n"),), logged=False),
     Change("buffered-log", "the access log is written in blocks", (
-        ("apache2.conf", "LogLevel warn\n", "LogLevel warn\nBufferedLogs On\n"),)),
+        ("apache2.conf", "LogLevel warn\n", "LogLevel warn\nBufferedLogs On\n"),), logged=False),
     Change("no-reqtimeout", "slow clients are not cut off", (("hardening.conf", r"RequestReadTimeout .*\n", "\n"),)),
     Change("no-keep-alive", "a connection of the browser for each request", (
         ("mpm.conf", "KeepAlive On", "KeepAlive Off"),)),
@@ -146,9 +151,10 @@ PYTHON = (
     Change("gzip-first", "compression before all other middleware", settings=gzip_first),
     Change("no-template-cache", "templates compiled for each request", settings=lambda found: {"TEMPLATES": UNCACHED}),
     Change("psycopg3", "psycopg 3 in place of psycopg2", driver="psycopg"),
-    Change("health-checks", "CONN_HEALTH_CHECKS: SELECT 1 before each request", database={"CONN_HEALTH_CHECKS": True}),
+    Change("health-checks", "CONN_HEALTH_CHECKS: SELECT 1 before each request", database={"CONN_HEALTH_CHECKS": True},
+           transactions=1),
     Change("atomic-requests", "ATOMIC_REQUESTS: a transaction for each request", database={"ATOMIC_REQUESTS": True}),
-)
+)  # fmt: skip
 DATABASE = (
     *map(pool, (1, 2, 4, 8)),
     Change("no-query-timeout", "PgBouncer does not time queries", pooler={

@@ -87,6 +87,8 @@ class Strategy:
     driver: Driver = "psycopg2"
     page: str | None = None
     """asked for instead of the run's page"""
+    transactions: int = 0
+    """that each request makes besides those of its page"""
     settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = as_they_are
     """the stack's Django settings → those that this one replaces"""
     patch: Callable[[], None] = lambda: None

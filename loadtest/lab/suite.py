@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest import inputs
-from loadtest.lab import compare, course, design, gates, limits, machine, pages, progress, stack, store, trial
+from loadtest.lab import compare, course, design, gates, limits, machine, progress, stack, store, trial
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
@@ -119,7 +119,7 @@ def _measure(
         return tuple(one.model_copy(update={"void": judged(one)}) for one in found)
 
     def judged(found: Trial) -> tuple[str, ...]:
-        return gates.reasons(found, suite.mode(found.label), pages.transactions(found.load.page))
+        return gates.reasons(found, suite.mode(found.label), suite.transactions(found.label, found.load.page))
 
     with progress.shown(console, expected) as meter:
         course.measure(journal, slots, ask, make, meter, yardstick)

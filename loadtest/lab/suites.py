@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from loadtest.lab import design, gates
+from loadtest.lab import design, gates, pages
 from loadtest.lab.changes import CHANGES
 from loadtest.lab.design import Design
 from loadtest.lab.model import REFERENCE, TWIN
@@ -59,6 +59,11 @@ class Suite:
         """What the database must see of the connections of `label`; None where it says nothing."""
         mode = self.subject(label.removesuffix(TWIN))[0].connections
         return None if mode == "none" else mode
+
+    def transactions(self, label: str, page: str) -> int | None:
+        """Transactions of the pooler for each request of `label` for `page`; None where that is not known."""
+        own = pages.transactions(page)
+        return None if own is None else own + self.subject(label.removesuffix(TWIN))[0].transactions
 
     def slots(self, names: tuple[str, ...], users: int, rounds: int, seed: int, full: bool) -> Design:
         """All trials of a run of `names`: the blocks, then over users, then over rates."""

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = pytest.mark.timeout(600)  # seventeen trials of a busy machine
+pytestmark = pytest.mark.timeout(1200)  # seventeen trials on a busy machine
 CHECKOUT = Path(__file__).resolve().parents[2]
 TWIN = " (A/A)"
 
@@ -35,7 +35,7 @@ def start(results: Path, **inputs: str) -> subprocess.Popen[str]:
 def lab(results: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     """The same to its end."""
     with start(results, **inputs) as process:
-        out, err = process.communicate(timeout=580)
+        out, err = process.communicate(timeout=1100)
     if "may not enter" in err or "missing packages" in err:
         pytest.skip(err.strip())
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -68,6 +68,13 @@ def test_tuning_asks_what_each_change_gains_over_the_stack_as_planned() -> None:
         request({"SUITE": "tuning", "STRATEGIES": "pgpool"}, seed=1)
 
 
+def test_a_change_says_what_it_adds_to_a_requests_transactions() -> None:
+    suite = SUITES["tuning"]
+    assert suite.transactions("as-planned (A/A)", "/db") == 1
+    assert suite.transactions("health-checks", "/db") == 2
+    assert suite.transactions("health-checks", "/ledger/") is None
+
+
 def test_a_strategy_with_a_page_of_its_own_keeps_it() -> None:
     page = SUITES["strategies"].page
     assert (page("no-query", "/db"), page("pgpool", "/fortunes")) == ("/plain", "/fortunes")
