@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import median
 from typing import Literal
 
 from loadtest.lab.generator import BUSY
@@ -15,6 +17,8 @@ FULL_BLOCKS = 10
 """a full run has as many blocks or more; only it claims anything about the goals"""
 SAME = 0.03
 """two runs of one strategy in a full run differ by no more than this share"""
+STALLED = 0.5
+"""a turn with less than this part of the usual rate: something else had the machine"""
 SPARE_SESSIONS = 8
 """that a strategy which keeps its connections may open besides: broken ones, housekeeping"""
 RECONNECTING = 0.05
@@ -63,10 +67,18 @@ def _generator(trial: Trial) -> str | None:
 
 
 def _machine(trial: Trial) -> str | None:
-    """Trials that take turns are slowed down alike; what stands alone is not."""
-    if trial.beside is not None or trial.slowness is None or trial.slowness <= SLOW:
+    """Trials that take turns are slowed down alike, unless all but stopped in some of the turns."""
+    if trial.beside is not None:
+        return _stalled(trial.rates)
+    if trial.slowness is None or trial.slowness <= SLOW:
         return None
     return f"the machine was {trial.slowness - 1:.0%} slower than at its best"
+
+
+def _stalled(rates: Sequence[float]) -> str | None:
+    usual = median(rates) if rates else 0.0
+    stalled = sum(rate < STALLED * usual for rate in rates)
+    return f"{stalled} of {len(rates)} turns had less than half of the usual rate" if stalled else None
 
 
 def _mode(trial: Trial, mode: Mode | None) -> str | None:

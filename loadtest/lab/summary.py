@@ -15,7 +15,11 @@ from loadtest.lab.model import HTTP, TWIN, Results, Trial
 
 @dataclass(frozen=True)
 class Row:
-    """One label in the blocks. Latencies, CPU and backends are of its valid trials only; errors are of all."""
+    """One label in the blocks. Latencies, CPU and backends are of its valid trials only; errors are of all.
+
+    Those of the reference are of the trials beside its twin: what a reconnecting one has left to do when its turn is
+    over, such as ending backends, falls into the turn after it.
+    """
 
     label: str
     rate: Estimate | None
@@ -79,6 +83,8 @@ def row(results: Results, label: str) -> Row:
     """All block trials of `label`."""
     trials = [trial for trial in results.trials if trial.purpose == "block" and trial.label == label]
     valid = [trial for trial in trials if not trial.void]
+    if label == results.reference:
+        valid = [trial for trial in valid if trial.beside == label + TWIN] or valid
     rates = intervals.rates(trials, label)
     ours, theirs = (
         intervals.relative(results.trials, name, results.reference) for name in (label, results.reference)

@@ -97,3 +97,12 @@ def test_a_wide_pair_claims_nothing_in_a_full_run() -> None:
 def test_a_pair_without_an_interval_claims_nothing() -> None:
     assert gates.pair(None, 10) == gates.pair(pair(None, None), 3)
     assert gates.pair(None, 3) == ("there are too few valid blocks of the A/A pair for an interval",)
+
+
+def test_a_turn_in_which_the_machine_all_but_stopped_voids_what_took_turns() -> None:
+    rates = (100.0, 95.0, 104.0, 51.0)
+    assert gates.reasons(trial(beside="pgpool", rates=rates)) == ()
+    stalled = trial(beside="pgpool", rates=(*rates, 47.0))
+    assert gates.reasons(stalled) == ("1 of 5 turns had less than half of the usual rate",)
+    assert gates.disturbed(stalled)
+    assert gates.reasons(trial(rates=(100.0, 1.0))) == (), "seconds of an open loop, which has no partner"

@@ -12,7 +12,7 @@ from loadtest.lab.report.axes import Scale
 from loadtest.lab.report.words import shown_label
 from loadtest.lab.summary import Row
 
-WIDTH, LEFT, RIGHT = 560.0, 178.0, 66.0
+WIDTH, LEFT, RIGHT = 590.0, 224.0, 66.0
 LINE, BAR, TOP, BOTTOM = 25.0, 13.0, 6.0, 40.0
 VALUES = 118.0
 """room for a ratio with its interval, right of the plot"""

@@ -15,7 +15,7 @@ from loadtest.lab.headline import headline
 from loadtest.lab.report import words
 from loadtest.lab.summary import Row
 
-WIDE = 100
+WIDE = 110
 """columns that all columns of the tables need; 80 hold those without which a run says nothing"""
 COLOURS = {"met": "green", "missed": "red", "not claimed": "yellow"}
 
@@ -64,7 +64,7 @@ def _rates(analysis: Analysis, *, wide: bool) -> Table:
     results = analysis.results
     noun = words.noun(results)
     headings = ("p50", "p95", "p99", "p99.9", "errors") if wide else ("p50", "p99")
-    table = _table(words.load(results), noun, ("r/s", *headings, "backends", "ratio"))
+    table = _table(words.load(results), noun, ("r/s", *headings, "backends", "ratio"), wide=wide)
     over, under = words.compared(results)
     table.caption = f"p: response times in ms; ratio: requests/s of {over} ÷ {under}, 95 % interval"
     for row in (*analysis.rows, *([analysis.twin] if analysis.twin else [])):
@@ -99,7 +99,7 @@ def _cpu(analysis: Analysis) -> Table:
 def _ladders(analysis: Analysis, *, wide: bool) -> Table:
     users = sorted({step.users for ladder in analysis.ladders for step in ladder.steps})
     headings = (*map(str, users), *(["ceiling"] if wide else []))
-    table = _table("Requests/s over users", words.noun(analysis.results), headings)
+    table = _table("Requests/s over users", words.noun(analysis.results), headings, wide=wide)
     for ladder in analysis.ladders:
         steps = {step.users: step for step in ladder.steps}
         cells = [words.step(steps.get(count), wide=wide) for count in users]
@@ -146,8 +146,9 @@ def _goals(analysis: Analysis, console: Console) -> None:
         )  # fmt: skip
 
 
-def _table(title: str, first: str, others: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+def _table(title: str, first: str, others: tuple[str, ...], *, wide: bool = True) -> Table:
+    padding = (0, 0, 0, 1 if wide else 0)
+    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=padding)
     table.add_column(first, no_wrap=True)
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)
