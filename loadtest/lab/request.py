@@ -15,7 +15,7 @@ LARGEST_SEED = 999_999_999
 QUICK_BLOCKS, FULL_BLOCKS = 3, 10
 QUICK_ROUNDS, FULL_ROUNDS = 1, 3
 """of a suite without blocks: how often each point of a curve over users is measured"""
-QUICK_SECONDS, FULL_SECONDS = 3, 4
+QUICK_SECONDS, FULL_SECONDS = 3, 8
 """that each label is measured in a trial; in the blocks the reference beside it as long again"""
 SHORT = {"reconnect": "reconnect-tcp", "pgbouncer": REFERENCE}
 """names for those who do not want to choose between variants"""

@@ -26,7 +26,7 @@ def test_a_quick_run_compares_the_main_strategies_in_three_blocks() -> None:
 def test_a_full_run_compares_all_in_ten_blocks() -> None:
     found = request({"FULL": "1"}, seed=7)
     assert len(found.strategies) == 17
-    assert (found.blocks, found.seconds) == (10, 4)
+    assert (found.blocks, found.seconds) == (10, 8)
 
 
 def test_strategies_come_in_the_order_of_the_report_and_the_reference_is_among_them() -> None:
