@@ -121,7 +121,6 @@ def pool(size: int) -> Change:
 REQUEST_LOG = r"CustomLog .*\n"
 NO_SYMLINKS = r'<Directory "/">\n    AllowOverride None\n    Options None'
 SYMLINKS = '<Directory "/">\n    AllowOverride None\n    Options FollowSymLinks'
-GROUP = "display-name=(wsgi:stack)"
 
 WEB = (
     *(sized(*shape) for shape in ((1, 1), (1, 2), (1, 4), (1, 8), (2, 1), (2, 2), (2, 4), (2, 8), (4, 1), (4, 2))),

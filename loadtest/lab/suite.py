@@ -35,7 +35,7 @@ def run(environment: Mapping[str, str], console: Console) -> int:
     old = _old(environment, journal.results)
     cores, suite = machine.cores(asked.shared), SUITES[asked.suite]
     stack.become_account(journal.directory)
-    console.print(f"a stack of its own on core {_text(cores.stack)}, load from core {_text(cores.generator)}")
+    console.print(f"two stacks in turns on core {_text(cores.stack)}, load from core {_text(cores.generator)}")
     whole = False
     try:
         with ExitStack() as kept:
