@@ -54,21 +54,30 @@ def blocks(names: Sequence[str], count: int, users: int, seed: int, reference: s
 
 
 def ladder(
-    names: Sequence[str], steps: Sequence[int], rounds: int, seed: int, beside: str | None = None
+    names: Sequence[str], steps: Sequence[int], rounds: Iterable[int], seed: int, beside: str | None = None
 ) -> Design:
-    """Closed loops with each of `steps` users for each name, `rounds` times, shuffled within a round."""
+    """Closed loops with each of `steps` users for each name, in rounds of these numbers, shuffled within a round."""
     points = [(label, users) for label in names for users in steps]
     return tuple(
         Slot("ladder", number, label, users, beside=beside)
-        for number in range(rounds)
+        for number in rounds
         for label, users in _shuffled(points, seed, number)
     )
 
 
-def open_loops(names: Sequence[str], shares: Sequence[float], users: int, seed: int) -> Design:
-    """Open loops at each of `shares` of a name's own capacity, shuffled; the share's position is its block."""
+def open_loops(
+    names: Sequence[str], shares: Sequence[float], users: int, rounds: Iterable[int], seed: int
+) -> Design:
+    """Open loops at each of `shares` of a name's own capacity, in rounds of these numbers, shuffled within a round.
+
+    Their blocks are numbered through the rounds: each has arrivals of its own.
+    """
     points = [(label, step) for label in names for step in range(len(shares))]
-    return tuple(Slot("open", step, label, users, shares[step]) for label, step in _shuffled(points, seed, 0))
+    return tuple(
+        Slot("open", number * len(shares) + step, label, users, shares[step])
+        for number in rounds
+        for label, step in _shuffled(points, seed, number)
+    )
 
 
 def remaining(results: Results, design: Design) -> Design:

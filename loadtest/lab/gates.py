@@ -70,9 +70,9 @@ def _machine(trial: Trial) -> str | None:
     """Trials that take turns are slowed down alike, unless all but stopped in some of the turns."""
     if trial.beside is not None:
         return _stalled(trial.rates)
-    if trial.slowness is None or trial.slowness <= SLOW:
+    if trial.slowness is None or trial.slowness <= SLOW * trial.usual:
         return None
-    return f"the machine was {trial.slowness - 1:.0%} slower than at its best"
+    return f"the machine was {trial.slowness / trial.usual - 1:.0%} slower than when the capacity was measured"
 
 
 def _stalled(rates: Sequence[float]) -> str | None:

@@ -55,7 +55,8 @@ def slots(url: str, users: int, max_rate: int, seed: int) -> Design:
     """Powers of two up to `users`, never more users than requests/s; and the open loops, carried by as many."""
     most = min(users, max_rate)
     steps = [2**power for power in range(most.bit_length())]
-    return design.ladder([url], steps, 1, seed) + design.open_loops([url], OPEN_SHARES, most, seed)
+    ladder = design.ladder([url], steps, range(1), seed)
+    return ladder + design.open_loops([url], OPEN_SHARES, most, range(1), seed)
 
 
 def _planned(environment: Mapping[str, str], target: Target) -> Results:

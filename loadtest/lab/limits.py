@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from loadtest.lab import apache, loop, site, stack
-from loadtest.lab.generator import Job, drive
+from loadtest.lab.generator import HEADERS, Job, drive
 from loadtest.lab.model import HTTP, IN_PROCESS, OTHER_PYTHON, PGBENCH, STATIC, WRK, Load
 from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.request import Request
@@ -131,7 +131,9 @@ def _file(ground: Ground) -> str:
 
 
 def _wrk(ground: Ground, cores: Cores, page: str, users: int) -> float:
-    command = ["wrk", "-t1", f"-c{users}", f"{site.url(ground)}{page}"]
+    """The same request as the closed loop's."""
+    headers = (word for header in HEADERS for word in ("-H", header))
+    command = ["wrk", "-t1", f"-c{users}", *headers, f"{site.url(ground)}{page}"]
     _output([*command, f"-d{WRK_WARM_SECONDS}s"], cores)
     return _figure(_output([*command, f"-d{SECONDS:.0f}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk")
 

@@ -81,6 +81,8 @@ class Trial(Record):
     """share of one core that the generator used"""
     slowness: float | None = None
     """time of a fixed piece of work on the stack's cores ÷ that on this machine at its best; None: nobody looked"""
+    usual: float = 1.0
+    """open loop: the same when the capacity was measured that its rate is a share of"""
     cpu_seconds: dict[str, float]
     """CPU time by component: web (the server without Python), python, pooler, database"""
     backends: int

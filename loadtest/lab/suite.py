@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest import inputs
-from loadtest.lab import compare, course, design, gates, limits, machine, progress, stack, store, trial
+from loadtest.lab import compare, course, design, gates, limits, machine, progress, stack, store, summary, trial
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
@@ -112,6 +112,7 @@ def _measure(
     bench = Bench(grounds, cores, yardstick, suite.subject, lambda label: suite.page(label, asked.page), asked.users)
 
     def ask(slot: Slot, found: Results) -> Load:
+        yardstick.usual = summary.slowness(found, slot.name)
         return course.load(slot, bench.page(slot.name), asked.seconds, course.capacity(slot, found))
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:

@@ -20,6 +20,8 @@ MAIN = ("reconnect-tcp", "reconnect-socket", "patched-signal", REFERENCE)
 """strategies whose throughput over users and latency over rate is worth its time"""
 LADDER_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
+GOAL_ROUNDS = 3
+"""of the reference's curves in a full run, which goals are about: the best of nine steps made once is the luckiest"""
 OPEN_USERS = 64
 """connections of an open loop: more than the web works on at a time, so that waiting happens in the server"""
 
@@ -68,13 +70,19 @@ class Suite:
     def slots(self, names: tuple[str, ...], users: int, rounds: int, seed: int, full: bool) -> Design:
         """All trials of a run of `names`: the blocks, then over users, then over rates."""
         if not self.blocks:
-            return self._curves(names, rounds, seed)
-        blocks = design.blocks(names, rounds, users, seed, self.reference)
-        return blocks + (self._curves(tuple(name for name in self.curves if name in names), 1, seed) if full else ())
+            return self._ladder(names, range(rounds), seed) + self._open_loops(names, range(rounds), seed)
+        made = design.blocks(names, rounds, users, seed, self.reference)
+        if not full:
+            return made
+        curves, goals = tuple(name for name in self.curves if name in names), (self.reference,)
+        made += self._ladder(curves, range(1), seed) + self._ladder(goals, range(1, GOAL_ROUNDS), seed)
+        return made + self._open_loops(curves, range(1), seed) + self._open_loops(goals, range(1, GOAL_ROUNDS), seed)
 
-    def _curves(self, names: tuple[str, ...], rounds: int, seed: int) -> Design:
-        ladder = design.ladder(names, LADDER_USERS, rounds, seed, self.reference)
-        return ladder + design.open_loops(names, OPEN_SHARES, OPEN_USERS, seed)
+    def _ladder(self, names: tuple[str, ...], rounds: range, seed: int) -> Design:
+        return design.ladder(names, LADDER_USERS, rounds, seed, self.reference)
+
+    def _open_loops(self, names: tuple[str, ...], rounds: range, seed: int) -> Design:
+        return design.open_loops(names, OPEN_SHARES, OPEN_USERS, rounds, seed)
 
 
 def _strategy(label: str) -> tuple[Strategy, WebServer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 
 from loadtest.lab import costs, histograms, intervals, scalability
 from loadtest.lab.histograms import Percentiles
@@ -65,7 +65,7 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Offered:
-    """One open loop: what was asked for and how long it took."""
+    """The open loops of one rate: what was asked for and how long it took. Void ones count only where all are."""
 
     rate: float
     """requests/s that arrived"""
@@ -156,8 +156,11 @@ def open_loops(results: Results) -> dict[str, tuple[Offered, ...]]:
     found: dict[str, tuple[Offered, ...]] = {}
     for strategy in labels(results):
         trials = [trial for trial in results.trials if trial.purpose == "open" and trial.label == strategy]
-        if offered := [_offered(trial) for trial in trials]:
-            found[strategy] = tuple(sorted(offered, key=lambda point: point.rate))
+        rates = sorted({trial.load.rate or 0.0 for trial in trials})
+        if rates:
+            found[strategy] = tuple(
+                _offered(rate, [trial for trial in trials if trial.load.rate == rate]) for rate in rates
+            )
     return found
 
 
@@ -167,12 +170,16 @@ def labels(results: Results) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for name in results.strategies if name in measured] + list(measured)))
 
 
-def _offered(trial: Trial) -> Offered:
-    naive = histograms.percentiles(histograms.decode(trial.latency))
-    corrected = histograms.percentiles(histograms.decode(trial.corrected)) if trial.corrected else None
+def _offered(rate: float, trials: Sequence[Trial]) -> Offered:
+    valid = [trial for trial in trials if not trial.void]
+    seen = valid or trials
+    naive, corrected = (
+        histograms.percentiles(histograms.merge(times))
+        for times in ((trial.latency for trial in seen), (trial.corrected for trial in seen if trial.corrected))
+    )
     return Offered(
-        trial.load.rate or 0.0, trial.requests / trial.seconds, trial.failures + trial.unanswered,
-        corrected, naive, trial.void,
+        rate, _rate(seen) or 0.0, sum(trial.failures + trial.unanswered for trial in trials),
+        corrected, naive, () if valid else trials[0].void,
     )  # fmt: skip
 
 
@@ -198,6 +205,18 @@ def capacity(results: Results, label: str) -> float | None:
     if found["block"]:
         return geometric_mean(found["block"])
     return max(found["ladder"], default=None)
+
+
+def slowness(results: Results, label: str) -> float:
+    """Mean slowness of the machine while `capacity` was measured; 1, the machine at its best, where nobody looked."""
+    trials = [trial for trial in results.trials if trial.label == label and trial.purpose != "open" and not trial.void]
+    seen = [
+        trial.slowness
+        for purpose in ("block", "ladder")
+        for trial in trials
+        if trial.purpose == purpose and trial.slowness is not None
+    ]
+    return fmean(seen) if seen else 1.0
 
 
 def _rate(trials: Iterable[Trial]) -> float | None:

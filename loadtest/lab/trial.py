@@ -147,7 +147,8 @@ def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress
             Trial(
                 label=slot.beside or "" if second else slot.label, beside=slot.label if second else slot.beside,
                 companion=bool(second), strategy=observer.arm.strategy.name, purpose=slot.purpose, block=slot.block,
-                slowness=machine.slowness, **observer.found(), **outcome.model_dump(exclude={"event"}),
+                slowness=machine.slowness, usual=bench.yardstick.usual, **observer.found(),
+                **outcome.model_dump(exclude={"event"}),
             )
             for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))
         )  # fmt: skip

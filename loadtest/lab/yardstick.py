@@ -22,7 +22,7 @@ BEST_SAMPLES = 400
 """of which the median of the fastest tenth is the machine at its best"""
 CALM_SAMPLES = 250
 SLOW = 1.15
-"""a trial is void when the work took so many times as long as at its best"""
+"""an open loop is void when the work took so many times as long as when its capacity was measured"""
 
 
 def work() -> float:
@@ -63,13 +63,15 @@ class Yardstick:
 
     def __init__(self, cores: Sequence[int], best_ms: float, patience: float) -> None:
         self.patience = patience
+        self.usual = 1.0
+        """slowness that an open loop's share of capacity refers to"""
         self._cores, self._best = tuple(cores), best_ms
 
     def wait(self) -> None:
-        """Return when the machine is calm, or patience has run out. The stack's cores must be idle."""
+        """Return when the machine is as fast as usual, or patience has run out. The stack's cores must be idle."""
         while self.patience > 0:
             begin = time.monotonic()
-            if fmean(_samples(self._cores, CALM_SAMPLES)) < SLOW * self._best:
+            if fmean(_samples(self._cores, CALM_SAMPLES)) < SLOW * self.usual * self._best:
                 return
             time.sleep(INTERVAL_SECONDS)
             self.spend(time.monotonic() - begin)

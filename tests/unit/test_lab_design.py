@@ -48,7 +48,7 @@ def test_blocks_refuse_a_name_given_twice_and_a_missing_reference() -> None:
 
 
 def test_a_ladder_makes_every_step_of_every_strategy_in_each_round() -> None:
-    made = design.ladder(["a", "b"], (1, 2, 4), rounds=2, seed=1)
+    made = design.ladder(["a", "b"], (1, 2, 4), rounds=range(2), seed=1)
     assert len(made) == 12
     for number in (0, 1):
         steps = sorted((slot.label, slot.users) for slot in made if slot.block == number)
@@ -57,8 +57,10 @@ def test_a_ladder_makes_every_step_of_every_strategy_in_each_round() -> None:
 
 
 def test_open_loops_are_at_shares_of_capacity() -> None:
-    made = design.open_loops(["a"], (0.3, 0.7), users=64, seed=1)
+    made = design.open_loops(["a"], (0.3, 0.7), users=64, rounds=range(1), seed=1)
     assert sorted((slot.block, slot.share, slot.users) for slot in made) == [(0, 0.3, 64), (1, 0.7, 64)]
+    again = design.open_loops(["a"], (0.3, 0.7), users=64, rounds=range(1, 3), seed=1)
+    assert sorted((slot.block, slot.share) for slot in again) == [(2, 0.3), (3, 0.7), (4, 0.3), (5, 0.7)]
 
 
 def test_what_remains_is_what_has_no_trial_void_or_not() -> None:

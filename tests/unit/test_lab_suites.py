@@ -44,7 +44,7 @@ def test_scaling_is_curves_only() -> None:
     assert [slot.purpose for slot in slots] == ["ladder"] * 36 + ["open"] * 16
     assert {slot.users for slot in slots if slot.purpose == "ladder"} == {1, 2, 4, 8, 16, 32, 64, 128, 256}
     assert {slot.share for slot in slots if slot.purpose == "open"} == {0.3, 0.5, 0.7, 0.9}
-    assert len(request({"SUITE": "scaling", "BLOCKS": "2"}, seed=1).slots({})) == 88
+    assert len(request({"SUITE": "scaling", "BLOCKS": "2"}, seed=1).slots({})) == 104
     named = request({"SUITE": "scaling", "STRATEGIES": "pgpool"}, seed=1).slots({})
     assert {slot.label for slot in named} == {"pgpool", "pgbouncer-transaction"}
 
@@ -52,6 +52,13 @@ def test_scaling_is_curves_only() -> None:
 def test_a_full_run_of_strategies_adds_the_curves_of_the_main_ones() -> None:
     slots = request({"FULL": "1", "STRATEGIES": "pgpool,reconnect-tcp"}, seed=1).slots({})
     assert {slot.label for slot in slots if slot.purpose == "ladder"} == {"reconnect-tcp", "pgbouncer-transaction"}
+    rounds = Counter((slot.label, slot.users) for slot in slots if slot.purpose == "ladder")
+    assert set(rounds.values()) == {1, 3}
+    assert rounds["pgbouncer-transaction", 256] == 3, "goals are about it"
+    assert Counter((slot.label, slot.share) for slot in slots if slot.purpose == "open")[
+        "pgbouncer-transaction", 0.7
+    ] == 3
+    assert len({(slot.purpose, slot.block, slot.label, slot.users) for slot in slots}) == len(slots)
     assert {slot.purpose for slot in request({}, seed=1).slots({})} == {"block"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loadtest.lab import analysis, compare, costs, store
+from loadtest.lab import analysis, compare, costs, store, summary
 from loadtest.lab.analysis import analyse
 from loadtest.lab.goals import Judged
 from loadtest.lab.headline import headline
@@ -203,6 +203,22 @@ def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> N
     assert met.measured.value == pytest.approx(2.7, abs=0.1)
     assert judged(name, analyse(run(more=[loop(1470, 2)]))).verdict == "missed"
     assert judged(name, analyse(run(more=[loop(2000, 1)]))).why == "not measured"
+
+
+def test_open_loops_of_one_rate_are_merged_and_void_ones_left_out() -> None:
+    def loop(block: int, p50: float, **fields: Any) -> Trial:
+        return trial(
+            REFERENCE, block, 700, purpose="open", users=64, offered=700, latency=latency(p50, 0.01),
+            corrected=latency(p50, 0.01), **fields,
+        )  # fmt: skip
+
+    (point,) = summary.open_loops(results([loop(0, 2), loop(4, 6), loop(8, 50, void=("slow",), failures=1)]))[REFERENCE]
+    assert point.corrected
+    assert (point.corrected.p50, point.corrected.p99) == (pytest.approx(2, rel=0.05), pytest.approx(6, rel=0.05))
+    assert (point.void, point.errors) == ((), 1)
+    (alone,) = summary.open_loops(results([loop(0, 2, void=("slow",))]))[REFERENCE]
+    assert alone.void == ("slow",)
+    assert alone.corrected, "what was seen is shown as what it is"
 
 
 def rounds(**rates: float) -> dict[str, tuple[float, ...]]:

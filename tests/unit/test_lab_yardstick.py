@@ -44,9 +44,10 @@ def measured(directory: Path, found: list[Trial], patience: float) -> list[tuple
 
 
 def test_trial_of_a_slow_machine_is_void_and_says_how_slow_it_was() -> None:
-    assert gates.reasons(trial(slowness=1.34)) == ("the machine was 34% slower than at its best",)
+    assert gates.reasons(trial(slowness=1.34)) == ("the machine was 34% slower than when the capacity was measured",)
     assert gates.reasons(trial(slowness=1.15)) == ()
     assert gates.reasons(trial(slowness=None)) == ()
+    assert gates.reasons(trial(slowness=1.34, usual=1.2)) == (), "its share of capacity is what was asked for"
     assert gates.reasons(trial(slowness=1.34, beside="pgpool")) == (), "what took turns was slowed down alike"
 
 

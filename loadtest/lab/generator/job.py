@@ -12,6 +12,8 @@ from loadtest.lab.model import Load, Record
 BUSY = 0.70
 """share of its core; above it the generator, not the stack, may be the limit"""
 
+HEADERS = ("User-Agent: loadtest", "Accept: */*")
+"""of each request, besides its host"""
 CONNECT_SECONDS = 5.0
 
 _WORLD = ('"id"', '"randomNumber"')

@@ -15,7 +15,7 @@ from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTP
 from locust import FastHttpUser, task
 from locust.exception import StopUser
 
-from loadtest.lab.generator.job import CONNECT_SECONDS, Job
+from loadtest.lab.generator.job import CONNECT_SECONDS, HEADERS, Job
 from loadtest.lab.generator.recorder import TIMED_OUT, Recorder
 from loadtest.lab.generator.schedule import Pace, arrivals
 from loadtest.lab.model import Load
@@ -141,7 +141,7 @@ def user_class(job: Job, load: Load, recorder: Recorder, turn: Event) -> type[Vi
         "host": job.url,
         "turn": turn,
         "network_timeout": job.patience,
-        "asking": f"GET {load.page} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: loadtest\r\nAccept: */*\r\n\r\n".encode(),
+        "asking": "\r\n".join((f"GET {load.page} HTTP/1.1", f"Host: {host}", *HEADERS, "", "")).encode(),
         "parts": job.expected(load),
         "recorder": recorder,
         "pace": Pace(job.max_rate or math.inf),
