@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from loadtest.lab import apache, services
+from loadtest.lab import apache, services, timing
 from loadtest.lab.apache import Edit
 from loadtest.lab.model import REFERENCE
 from loadtest.lab.server import Driver, Service, Strategy, as_they_are, nothing_missing
@@ -152,6 +152,7 @@ PYTHON = (
     Change("psycopg3", "psycopg 3 in place of psycopg2", driver="psycopg"),
     Change("health-checks", "CONN_HEALTH_CHECKS: SELECT 1 before each request", database={"CONN_HEALTH_CHECKS": True},
            transactions=1),
+    Change("timed", "the application's part of each request is timed, as anatomy.py does", patch=timing.patch),
     Change("atomic-requests", "ATOMIC_REQUESTS: a transaction for each request", database={"ATOMIC_REQUESTS": True}),
 )  # fmt: skip
 DATABASE = (

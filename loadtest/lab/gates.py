@@ -23,21 +23,27 @@ SPARE_SESSIONS = 8
 """that a strategy which keeps its connections may open besides: broken ones, housekeeping"""
 RECONNECTING = 0.05
 """share by which connections may differ from requests when each request makes its own"""
+PARSED = 0.1
+"""statements parsed for each request when they are prepared: each backend parses each of them once"""
 
 Mode = Literal["reconnects", "keeps"]
 
 
-def reasons(trial: Trial, mode: Mode | None = None, transactions_per_request: float | None = 1) -> tuple[str, ...]:
+def reasons(
+    trial: Trial, mode: Mode | None = None, transactions_per_request: float | None = 1, *, prepared: bool = False
+) -> tuple[str, ...]:
     """Why `trial` is void; empty when it counts.
 
     `mode` is what the strategy says of its connections to the database, None when it says nothing.
-    `transactions_per_request` is what the page does through the pooler, None when that is not known.
+    `transactions_per_request` is what the page does through the pooler, None when that is not known. `prepared` says
+    that a backend parses a statement once.
     """
     found = (
         _failures(trial),
         _generator(trial),
         _machine(trial),
         _mode(trial, mode),
+        _prepared(trial) if prepared else None,
         _agrees(trial, "pooler counted", trial.transactions, transactions_per_request),
         _agrees(trial, "access log has", trial.logged, 1),
     )
@@ -91,6 +97,12 @@ def _mode(trial: Trial, mode: Mode | None) -> str | None:
     if abs(trial.sessions - trial.sent) <= trial.sent * RECONNECTING:
         return None
     return f"{trial.sessions} connections for {trial.sent} requests: not one for each"
+
+
+def _prepared(trial: Trial) -> str | None:
+    if trial.parses is None or trial.parses <= trial.sent * PARSED:
+        return None
+    return f"{trial.parses} statements parsed for {trial.sent} requests: not prepared"
 
 
 def _agrees(trial: Trial, who: str, count: int | None, per_request: float | None) -> str | None:

@@ -46,7 +46,7 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
     page, users, cores = asked.page, asked.users, bench.cores
     ways: dict[str, Callable[[], float]] = {
         HTTP: lambda: _driven(first.ground, cores, page, users),
-        IN_PROCESS: lambda: _in_daemons(second, cores, page),
+        IN_PROCESS: lambda: in_daemons(second, cores, page),
         OTHER_PYTHON: lambda: _in_other_python(first, cores, page),
         PGBENCH: lambda: _pgbench(first.ground, cores, users),
         STATIC: lambda: _driven(first.ground, cores, _file(first.ground), users),
@@ -73,7 +73,7 @@ def _driven(ground: Ground, cores: Cores, page: str, users: int) -> float:
     return outcome.requests / outcome.seconds
 
 
-def _in_daemons(arm: Arm, cores: Cores, page: str) -> float:
+def in_daemons(arm: Arm, cores: Cores, page: str) -> float:
     """mod_wsgi's own Python, one process of one thread for each of the stack's cores, before it serves anything."""
     ground, figures = arm.ground, arm.ground.empty("loop")
     words = (ground.plan.paths.app, page, str(SECONDS), str(figures))

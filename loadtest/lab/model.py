@@ -93,6 +93,8 @@ class Trial(Record):
     """connections that the database accepted from the application; None when nobody looked"""
     transactions: int | None
     """of the pooler; None without one that counts"""
+    parses: int | None = None
+    """statements that the pooler made backends parse; None without one that counts them"""
     logged: int | None
     """lines of the access log; None when the server writes none"""
     void: tuple[str, ...] = ()

@@ -84,6 +84,8 @@ class Strategy:
     """from the database outwards"""
     connections: Literal["reconnects", "keeps", "none"]
     """what the database must see: a new connection for each request, or the same ones again and again"""
+    prepared: bool = False
+    """whether a backend parses a statement once and not for each request"""
     driver: Driver = "psycopg2"
     page: str | None = None
     """asked for instead of the run's page"""

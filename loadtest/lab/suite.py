@@ -120,7 +120,8 @@ def _measure(
         return tuple(one.model_copy(update={"void": judged(one)}) for one in found)
 
     def judged(found: Trial) -> tuple[str, ...]:
-        return gates.reasons(found, suite.mode(found.label), suite.transactions(found.label, found.load.page))
+        transactions = suite.transactions(found.label, found.load.page)
+        return gates.reasons(found, suite.mode(found.label), transactions, prepared=suite.prepared(found.label))
 
     with progress.shown(console, expected) as meter:
         course.measure(journal, slots, ask, make, meter, yardstick)

@@ -62,6 +62,10 @@ class Suite:
         mode = self.subject(label.removesuffix(TWIN))[0].connections
         return None if mode == "none" else mode
 
+    def prepared(self, label: str) -> bool:
+        """Whether the statements of `label` are parsed once and not for each request."""
+        return self.subject(label.removesuffix(TWIN))[0].prepared
+
     def transactions(self, label: str, page: str) -> int | None:
         """Transactions of the pooler for each request of `label` for `page`; None where that is not known."""
         own = pages.transactions(page)

@@ -72,6 +72,7 @@ class Observer:
         return {
             "sessions": self.database.sessions(), "logged": self.arm.server.logged(self.arm.ground),
             "transactions": self.console.transactions() if self.console else None,
+            "parses": self.console.parses() if self.console else None,
         }  # fmt: skip
 
 

@@ -95,10 +95,17 @@ class Console:
 
     def transactions(self) -> int:
         """Transactions of the application's database so far."""
+        return sum(int(row["xact_count"]) for row in self._totals())
+
+    def parses(self) -> int | None:
+        """Statements that backends were made to parse so far; None before PgBouncer 1.24, which counts them."""
+        counts = [row.get("server_parse_count") for row in self._totals()]
+        return None if None in counts else sum(map(int, counts))
+
+    def _totals(self) -> list[dict[str, Any]]:
         with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
             cursor.execute("SHOW STATS_TOTALS")
-            rows: list[dict[str, Any]] = [dict(row) for row in cursor.fetchall()]
-        return sum(int(row["xact_count"]) for row in rows if row["database"] == self._database)
+            return [dict(row) for row in cursor.fetchall() if row["database"] == self._database]
 
     def close(self) -> None:
         """End the connection."""

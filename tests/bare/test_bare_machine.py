@@ -163,3 +163,14 @@ def test_checkout_in_the_home_of_root_stays_when_its_name_is_taken(machine: Bare
     assert refused.returncode == 2
     assert "/srv/taken is taken.\n  Run: mv /root/taken /srv/NAME && cd /srv/NAME && make up\n" in refused.stderr
     assert machine.run("ls -d /root/taken/app /srv/taken/app").stdout == "/root/taken/app\n"
+
+
+@pytest.mark.usefixtures("up", "note")
+def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(machine: BareMachine) -> None:
+    if machine.suite == "bookworm":
+        pytest.skip("PgBouncer 1.18 of Debian 12 knows no prepared statements")
+    asked = {"STRATEGIES": "pgbouncer-prepared", "BLOCKS": "1", "SECONDS": "1", "SEED": "1"}
+    done = machine.make("loadtest", HOME, what="make loadtest", **asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pgbouncer-prepared" in done.stdout
+    assert "All 4 trials are valid." in done.stdout

@@ -49,6 +49,15 @@ def test_connections_prove_the_mode(mode: gates.Mode | None, sessions: int | Non
     assert gates.reasons(trial(rate=100, sessions=sessions), mode) == void
 
 
+def test_parsed_statements_prove_that_they_are_prepared() -> None:
+    assert gates.reasons(trial(rate=100, parses=100), prepared=True) == ()
+    assert gates.reasons(trial(rate=100, parses=None), prepared=True) == ()
+    assert gates.reasons(trial(rate=100, parses=1000), prepared=True) == (
+        "1000 statements parsed for 1000 requests: not prepared",
+    )
+    assert gates.reasons(trial(rate=100, parses=1000)) == ()
+
+
 def test_one_user_may_go_round_all_threads_that_keep_connections() -> None:
     assert gates.reasons(trial(users=1, backends=16, sessions=16), "keeps") == ()
 

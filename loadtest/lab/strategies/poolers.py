@@ -72,6 +72,7 @@ STRATEGIES = (
     ),
     Strategy(
         "pgbouncer-prepared", "PgBouncer, transaction mode, psycopg 3 with prepared statements",
-        through_pgbouncer(OPTIONS=PREPARED), TRANSACTION, "keeps", driver="psycopg", missing=prepared_missing,
+        through_pgbouncer(OPTIONS=PREPARED), TRANSACTION, "keeps", prepared=True, driver="psycopg",
+        missing=prepared_missing,
     ),
 )  # fmt: skip

@@ -1,0 +1,126 @@
+"""Where the CPU time of a request goes: over HTTP, and when the application is called in a loop in mod_wsgi's Python.
+
+    .venv/bin/python loadtest/anatomy.py --rounds 5
+
+It makes a stack of its own, as `make loadtest` does, with the application's part of each request timed, and takes
+about 15 s for a round. Times are CPU microseconds per request:
+
+- Apache: its processes without Python.
+- mod_wsgi: what the daemon processes use beside the application: taking requests from Apache, giving answers back.
+- application: from the call of WSGI's application to the end of the response's `close`, Django and the driver included.
+- pooler, database: their processes.
+
+Exit status 2: a stack cannot be made here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+
+from rich.console import Console  # noqa: E402 - the path comes first
+from rich.table import Table  # noqa: E402
+
+from loadtest.lab import course, limits, machine, site, stack, timing  # noqa: E402
+from loadtest.lab.changes import CHANGES  # noqa: E402
+from loadtest.lab.generator import Job, Progress, drive  # noqa: E402
+from loadtest.lab.model import Load  # noqa: E402
+from loadtest.lab.processes import pinned  # noqa: E402
+from loadtest.lab.trial import Arm, Cores, running  # noqa: E402
+from pgstack.errors import StackError  # noqa: E402
+
+CANNOT = 2
+PAGE, USERS, SECONDS = "/db", 16, 5.0
+US = 1e6
+PARTS = ("Apache", "mod_wsgi", "application", "pooler", "database")
+Anatomy = Mapping[str, float]
+"""part → CPU microseconds per request"""
+
+
+def over_http(arm: Arm, cores: Cores) -> Anatomy:
+    """A closed loop's requests. Raises TargetError."""
+    directory, seen = timing_of(arm), []
+
+    with running(arm, cores) as processes:
+
+        def look(progress: Progress) -> None:
+            if progress.phase == "measuring":
+                seen.append((processes.cpu_seconds(), timing.totals(directory)))
+
+        job = Job(
+            url=site.url(arm.ground), loads=(Load(kind="closed", page=PAGE, users=USERS, seconds=SECONDS),),
+            cores=cores.generator, warm_min=limits.WARM_SECONDS[0], warm_max=limits.WARM_SECONDS[1],
+        )  # fmt: skip
+        drive(job, look)
+    (before, (began, early)), (after, (ended, late)) = seen[0], seen[-1]
+    spent = {name: (after[name] - before.get(name, 0)) / (ended - began) * US for name in after}
+    application = (late - early) / (ended - began) * US
+    return {
+        "Apache": spent["web"], "mod_wsgi": spent["python"] - application, "application": application,
+        "pooler": spent["pooler"], "database": spent["database"],
+    }  # fmt: skip
+
+
+def in_a_loop(arm: Arm, cores: Cores) -> Anatomy:
+    """The same requests without HTTP. Raises TargetError."""
+    directory = timing_of(arm)
+    with running(replace(arm, server=replace(arm.server, services=())), cores) as processes:
+        before = processes.cpu_seconds()
+        limits.in_daemons(arm, cores, PAGE)
+        requests, seconds = timing.totals(directory)
+        after = processes.cpu_seconds()
+    spent = {name: (after[name] - before[name]) / requests * US for name in after}
+    return {"application": seconds / requests * US, **spent}
+
+
+def timing_of(arm: Arm) -> Path:
+    """The directory that the processes of `arm` write their times into, empty."""
+    return arm.ground.empty(timing.FOLDER)
+
+
+def report(found: Mapping[str, Sequence[Anatomy]]) -> Table:
+    """A column for each way to ask, the mean of its rounds, and the lowest and the highest."""
+    table = Table("CPU-µs per request", title=f"{PAGE}, {USERS} users")
+    for way, rounds in found.items():
+        table.add_column(f"{way}, {len(rounds)} rounds", justify="right")
+    for part in PARTS:
+        table.add_row(part, *(_figures([one[part] for one in rounds if part in one]) for rounds in found.values()))
+    table.add_row("sum", *(_figures([sum(one.values()) for one in rounds]) for rounds in found.values()))
+    return table
+
+
+def _figures(values: Sequence[float]) -> str:
+    return f"{fmean(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})" if values else "–"
+
+
+def main() -> int:
+    """Print the table and return the exit status."""
+    parser = argparse.ArgumentParser(description="where the CPU time of a request goes")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured, in turns")
+    chosen = parser.parse_args()
+    try:
+        stack.become_account(course.RESULTS)
+        cores = machine.cores(shared=False)
+        with stack.prepared(cores.stack, []) as ground, pinned(cores.generator):
+            arm = Arm(ground, CHANGES["timed"].strategy, CHANGES["timed"].server)
+            ways = {"over HTTP": over_http, "in a loop": in_a_loop}
+            found: dict[str, list[Anatomy]] = {way: [] for way in ways}
+            for number in range(chosen.rounds):
+                for way, measure in list(ways.items())[:: -1 if number % 2 else 1]:
+                    found[way].append(measure(arm, cores))
+        Console().print(report(found))
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return CANNOT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
