@@ -99,8 +99,9 @@ class Console:
 
     def parses(self) -> int | None:
         """Statements that backends were made to parse so far; None before PgBouncer 1.24, which counts them."""
-        counts = [row.get("server_parse_count") for row in self._totals()]
-        return None if None in counts else sum(map(int, counts))
+        rows = self._totals()
+        known = all("server_parse_count" in row for row in rows)
+        return sum(int(row["server_parse_count"]) for row in rows) if known else None
 
     def _totals(self) -> list[dict[str, Any]]:
         with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:

@@ -54,28 +54,28 @@ LITERAL = {
         "max_parallel_workers": "0", "max_parallel_workers_per_gather": "0",
     },
     (2, 4096): {
-        "processes": 2, "threads": 4, "backlog": 1536, "workers": 512, "children": 16, "pool": 5, "reserve": 2,
+        "processes": 2, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 5, "reserve": 2,
         "max_db": 7, "clients": 36, "descriptors": 107, "max_connections": 16, "shared_buffers": "896MB",
         "effective_cache_size": "2048MB", "work_mem": "15MB", "maintenance_work_mem": "128MB",
         "autovacuum_work_mem": "64MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
         "max_parallel_workers": "1", "max_parallel_workers_per_gather": "0",
     },
     (8, 32768): {
-        "processes": 8, "threads": 4, "backlog": 1536, "workers": 512, "children": 16, "pool": 17, "reserve": 4,
+        "processes": 8, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 17, "reserve": 4,
         "max_db": 21, "clients": 84, "descriptors": 169, "max_connections": 30, "shared_buffers": "8064MB",
         "effective_cache_size": "16384MB", "work_mem": "60MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "341MB", "max_wal_size": "8192MB", "autovacuum_max_workers": "3",
         "max_parallel_workers": "4", "max_parallel_workers_per_gather": "2",
     },
     (32, 131072): {
-        "processes": 32, "threads": 4, "backlog": 1536, "workers": 512, "children": 16, "pool": 65, "reserve": 16,
+        "processes": 32, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 65, "reserve": 16,
         "max_db": 81, "clients": 276, "descriptors": 421, "max_connections": 90, "shared_buffers": "32640MB",
         "effective_cache_size": "65536MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
         "max_parallel_workers": "16", "max_parallel_workers_per_gather": "2",
     },
     (128, 1048576): {
-        "processes": 128, "threads": 4, "backlog": 6144, "workers": 2048, "children": 64, "pool": 257, "reserve": 64,
+        "processes": 128, "threads": 4, "backlog": 6144, "workers": 2048, "children": 4, "pool": 257, "reserve": 64,
         "max_db": 321, "clients": 1044, "descriptors": 1429, "max_connections": 330, "shared_buffers": "65536MB",
         "effective_cache_size": "524288MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
@@ -264,7 +264,7 @@ def test_explicit_processes_that_do_not_fit_are_refused_with_the_arithmetic() ->
 
 def test_the_largest_inputs_leave_apache_a_worker_for_every_request() -> None:
     stack = sized(128, 1024**2, processes=512, threads=64)
-    assert (stack.web.requests, stack.apache.max_request_workers, stack.apache.server_limit) == (32768, 131072, 4096)
+    assert (stack.web.requests, stack.apache.max_request_workers, stack.apache.server_limit) == (32768, 131072, 256)
 
 
 def refusal(cores: int, memory_mb: int, **inputs: object) -> str:

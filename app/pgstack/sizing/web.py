@@ -22,17 +22,18 @@ PROCESS_BYTES, THREAD_BYTES = 60 * MB, MB
 WORKERS_PER_REQUEST = 4
 """Apache workers per request at work: the one it came with, two that queue for a thread, and one for a static file or a
 slow client. mod_wsgi-express takes 1.5, without static files and queue in mind."""
-THREADS_PER_CHILD = 32
-"""workers of a child: one listener and one set of pools for many (Apache's default is 25)"""
+STEP_WORKERS, STEP_BYTES = 32, 12 * MB
+"""workers come in steps; a step is a child of 32 with 95 connections, TLS on: 9.5 MB x 1.25 (docs/measurements.md)"""
+CHILD_STEPS = 16
+"""steps in a child: 512 workers. When all workers of one child are busy, it closes kept connections under a request,
+whatever the other children do: so there are few children, and large ones."""
 MIN_CHILDREN = 2
 """children: the second one serves when the first dies"""
-CHILD_BYTES = 12 * MB
-"""a child with 95 connections, TLS on: 9.5 MB x 1.25 (docs/measurements.md)"""
-CROWD_CHILDREN = 16
-"""children that hold 512 clients who all ask at once. With 64 workers 256 such clients made Apache close kept
+CROWD_STEPS = 16
+"""workers that hold 512 clients who all ask at once. With 64 workers 256 such clients made Apache close kept
 connections under a request: 517 times beside 3,824 answers."""
 CROWD_DIVISOR = 16
-"""part of memory that may go to children for a crowd"""
+"""part of memory that may go to workers for a crowd"""
 FIRST_BYTES = 3 * MB
 """Apache's first process: 2 MB x 1.25, rounded (docs/measurements.md)"""
 CONNECTIONS_PER_WORKER = 3
@@ -59,36 +60,46 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
         processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
         queue_timeout=seconds(timeout, timeouts.WAIT), graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
-        listen_backlog=CONNECTIONS_PER_WORKER * _children(processes * threads, scale.memory) * THREADS_PER_CHILD,
+        listen_backlog=CONNECTIONS_PER_WORKER * _workers(_steps(processes * threads, scale.memory)),
         memory_per_process=PROCESS_BYTES + threads * THREAD_BYTES,
     )  # fmt: skip
 
 
 def _crowd_bytes(memory: int) -> int:
-    """Bytes for children that wait with clients. It grows evenly with memory, and children only when one fits in."""
-    return min(memory // CROWD_DIVISOR, CROWD_CHILDREN * CHILD_BYTES)
+    """Bytes for workers that wait with clients. It grows evenly with memory, and workers only when a step fits in."""
+    return min(memory // CROWD_DIVISOR, CROWD_STEPS * STEP_BYTES)
 
 
-def _children(requests: int, memory: int) -> int:
-    """Children of Apache for this many requests at a time."""
-    working = -(-WORKERS_PER_REQUEST * requests // THREADS_PER_CHILD)
-    return max(MIN_CHILDREN, working, _crowd_bytes(memory) // CHILD_BYTES)
+def _steps(requests: int, memory: int) -> int:
+    """Steps of Apache's workers for this many requests at a time; one for each child at least."""
+    working = -(-WORKERS_PER_REQUEST * requests // STEP_WORKERS)
+    return max(MIN_CHILDREN, working, _crowd_bytes(memory) // STEP_BYTES)
+
+
+def _children(steps: int) -> int:
+    return max(MIN_CHILDREN, -(-steps // CHILD_STEPS))
+
+
+def _workers(steps: int) -> int:
+    """Workers in so many steps; all children have as many."""
+    children = _children(steps)
+    return -(-steps * STEP_WORKERS // children) * children
 
 
 def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    children = _children(part.requests, memory)
-    workers = children * THREADS_PER_CHILD
+    steps = _steps(part.requests, memory)
+    children, workers = _children(steps), _workers(steps)
     why["apache.max_request_workers"] = (
         f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, or as many as 1/{CROWD_DIVISOR} of memory holds "
-        f"up to {CROWD_CHILDREN * THREADS_PER_CHILD}; in at least {MIN_CHILDREN} children of "
-        f"{THREADS_PER_CHILD} threads"
+        f"up to {CROWD_STEPS * STEP_WORKERS}; in {children} children of {workers // children} threads"
     )
     why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {workers} workers of Apache, each waiting for a thread"
     return Apache(
-        threads_per_child=THREADS_PER_CHILD, server_limit=children, start_servers=MIN_CHILDREN,
-        # Children are added before they are needed and never taken away: no client meets one that ends.
-        max_request_workers=workers, min_spare_threads=THREADS_PER_CHILD, max_spare_threads=workers,
+        # All children start at once and none is taken away: no client meets one that ends. One that died is missed
+        # when fewer workers are idle than the others have, and one.
+        threads_per_child=workers // children, server_limit=children, start_servers=children,
+        max_request_workers=workers, min_spare_threads=workers - workers // children + 1, max_spare_threads=workers,
         timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
         modules_directory="/usr/lib/apache2/modules", mime_types="/etc/mime.types",
@@ -102,4 +113,5 @@ def web_bytes(part: Web) -> int:
 
 def apache_bytes(part: Apache, memory: int) -> int:
     """Bytes of Apache's processes with all children running."""
-    return FIRST_BYTES + max(part.server_limit * CHILD_BYTES, _crowd_bytes(memory))
+    steps = -(-part.max_request_workers // STEP_WORKERS)
+    return FIRST_BYTES + max(steps * STEP_BYTES, _crowd_bytes(memory))
