@@ -125,7 +125,7 @@ def validity(analysis: Analysis) -> list[str]:
     trials = len(results.trials)
     void = sum(1 for trial in results.trials if trial.void)
     again = sum(1 for trial in results.trials if not trial.companion) - results.made
-    repeated = f" {again} were made again, as the machine was slow meanwhile." if again else ""
+    repeated = f" Made again, as the machine was slow meanwhile: {again}." if again else ""
     found.append(f"{void} of {trials} trials are void.{repeated}" if void else f"All {trials} trials are valid.")
     if slow := [trial.slowness for trial in results.trials if trial.slowness is not None]:
         found.append(
