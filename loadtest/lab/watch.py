@@ -99,9 +99,8 @@ class Console:
 
     def parses(self) -> int | None:
         """Statements that backends were made to parse so far; None before PgBouncer 1.24, which counts them."""
-        rows = self._totals()
-        known = all("server_parse_count" in row for row in rows)
-        return sum(int(row["server_parse_count"]) for row in rows) if known else None
+        counts = [int(row[name]) for row in self._totals() for name in row if name.endswith("server_parse_count")]
+        return sum(counts) if counts else None
 
     def _totals(self) -> list[dict[str, Any]]:
         with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import textwrap
@@ -174,3 +175,7 @@ def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(mach
     assert (done.returncode, done.stderr) == (0, "")
     assert "pgbouncer-prepared" in done.stdout
     assert "All 4 trials are valid." in done.stdout
+    found = json.loads(machine.run(f"cat {HOME}/loadtest/results/*/results.json").stdout)
+    counts = {one["label"]: (one["parses"], one["sent"]) for one in found["trials"] if not one["companion"]}
+    parses, sent = counts["pgbouncer-prepared"]
+    assert 0 < parses < sent / 10, "each backend parses each statement once"
