@@ -25,7 +25,7 @@ def test_parts_of_a_request_add_up_over_http_and_in_a_loop() -> None:
         pytest.skip(done.stderr.strip())
     assert (done.returncode, done.stderr) == (0, "")
     rows = {
-        line.split()[0]: [int(number.replace(",", "")) for number in re.findall(r"([\d,]+) \(", line)]
+        line.strip("│ ").split()[0]: [int(number.replace(",", "")) for number in re.findall(r"([\d,]+) \(", line)]
         for line in done.stdout.splitlines()
         if "(" in line and line.strip()
     }
