@@ -29,12 +29,12 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402
 
+from loadtest import program  # noqa: E402
 from pgstack import account  # noqa: E402
-from pgstack.errors import StackError, TargetError  # noqa: E402
+from pgstack.errors import TargetError  # noqa: E402
 from pgstack.plan import Plan  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
-CANNOT = 2
 MB = 1024**2
 BACKEND_TITLE = re.compile(r"postgres: (\S+: )?\S+ \S+ \[local\]")
 
@@ -118,16 +118,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="memory of the running local stack, by component")
     parser.add_argument("--clients", type=int, default=0, help="idle clients to hold at PgBouncer meanwhile")
     chosen = parser.parse_args()
-    try:
-        plan = current_plan()
-        account.assume_owner(Path(plan.paths.root))
-        with idle_clients(plan, chosen.clients):
-            Console().print(report(processes(plan)))
-    except StackError as error:
-        print(error, file=sys.stderr)
-        return CANNOT
+    plan = current_plan()
+    account.assume_owner(Path(plan.paths.root))
+    with idle_clients(plan, chosen.clients):
+        Console().print(report(processes(plan)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.status(main))

@@ -19,15 +19,15 @@ from rich.console import Console  # noqa: E402 - the path comes first
 from rich.progress import BarColumn, Progress, TextColumn  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from loadtest import inputs  # noqa: E402
-from loadtest.lab import generator, histograms, interrupts  # noqa: E402
+from loadtest import inputs, program  # noqa: E402
+from loadtest.lab import generator, histograms  # noqa: E402
 from loadtest.lab.generator import BUSY, Job, Outcome  # noqa: E402
 from loadtest.lab.model import Load  # noqa: E402
-from pgstack.errors import ProbeError, StackError, TargetError  # noqa: E402
+from pgstack.errors import ProbeError, TargetError  # noqa: E402
 from pgstack.probes import web  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
-OK, FAILED, CANNOT = 0, 1, 2
+OK, FAILED = 0, 1
 PHASES = {"warming": "warming up", "measuring": "measuring", "draining": "waiting for the last answers"}
 REASONS_SHOWN = 3
 FOREIGN = ("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE")
@@ -105,21 +105,14 @@ def running(environment: Mapping[str, str], console: Console) -> int:
 
 
 def main() -> int:
-    """Run, print, and return the exit status."""
-    interrupts.install()
+    """Run, print, and return the exit status. Raises StackError."""
     console = Console()
-    try:
-        if not os.environ.get("HOST") and os.environ.get("SUITE") == "running":
-            return running(os.environ, console)
-        # The lab's numeric libraries only where they are needed.
-        lab = importlib.import_module("loadtest.lab.host" if os.environ.get("HOST") else "loadtest.lab.suite")
-        return int(lab.run(os.environ, console))
-    except StackError as error:
-        print(error, file=sys.stderr)
-        return CANNOT
-    except KeyboardInterrupt:
-        return interrupts.STATUS
+    if not os.environ.get("HOST") and os.environ.get("SUITE") == "running":
+        return running(os.environ, console)
+    # The lab's numeric libraries only where they are needed.
+    lab = importlib.import_module("loadtest.lab.host" if os.environ.get("HOST") else "loadtest.lab.suite")
+    return int(lab.run(os.environ, console))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.status(main))

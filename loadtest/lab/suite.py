@@ -112,11 +112,11 @@ def _measure(
     bench = Bench(grounds, cores, yardstick, suite.subject, lambda label: suite.page(label, asked.page), asked.users)
 
     def ask(slot: Slot, found: Results) -> Load:
-        yardstick.usual = summary.slowness(found, slot.name)
         return course.load(slot, bench.page(slot.name), asked.seconds, course.capacity(slot, found))
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
-        found = trial.run(bench, slot, load, asked.seed + slot.block, see)
+        usual = 1.0 if slot.beside else summary.slowness(journal.results, slot.name)
+        found = trial.run(bench, slot, load, asked.seed + slot.block, see, usual)
         return tuple(one.model_copy(update={"void": judged(one)}) for one in found)
 
     def judged(found: Trial) -> tuple[str, ...]:

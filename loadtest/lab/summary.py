@@ -194,29 +194,24 @@ def capacity(results: Results, label: str) -> float | None:
 
     None without a valid trial.
     """
-    found = {
-        purpose: [
-            trial.requests / trial.seconds
-            for trial in results.trials
-            if trial.label == label and trial.purpose == purpose and trial.requests and not trial.void
-        ]
-        for purpose in ("block", "ladder")
-    }
-    if found["block"]:
-        return geometric_mean(found["block"])
-    return max(found["ladder"], default=None)
+    trials = _closed_loops(results, label)
+    rates = [trial.requests / trial.seconds for trial in trials]
+    if not rates:
+        return None
+    return geometric_mean(rates) if trials[0].purpose == "block" else max(rates)
 
 
 def slowness(results: Results, label: str) -> float:
     """Mean slowness of the machine while `capacity` was measured; 1, the machine at its best, where nobody looked."""
-    trials = [trial for trial in results.trials if trial.label == label and trial.purpose != "open" and not trial.void]
-    seen = [
-        trial.slowness
-        for purpose in ("block", "ladder")
-        for trial in trials
-        if trial.purpose == purpose and trial.slowness is not None
-    ]
+    seen = [trial.slowness for trial in _closed_loops(results, label) if trial.slowness is not None]
     return fmean(seen) if seen else 1.0
+
+
+def _closed_loops(results: Results, label: str) -> list[Trial]:
+    """The valid ones that show a capacity: blocks, else steps of a ladder."""
+    valid = [trial for trial in results.trials if trial.label == label and trial.requests and not trial.void]
+    blocks = [trial for trial in valid if trial.purpose == "block"]
+    return blocks or [trial for trial in valid if trial.purpose == "ladder"]
 
 
 def _rate(trials: Iterable[Trial]) -> float | None:

@@ -120,13 +120,16 @@ def _observed(arm: Arm, cores: Cores) -> Iterator[Observer]:
         yield Observer(arm, processes, seen, console)
 
 
-def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress) -> tuple[Trial, ...]:
-    """Measure what `slot` names under `load`, and the reference beside it; `seed` is that of an open loop's arrivals.
+def run(
+    bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress, usual: float = 1.0
+) -> tuple[Trial, ...]:
+    """Measure what `slot` names under `load`, and the reference beside it; `seed` is that of an open loop's arrivals,
+    `usual` the slowness of the machine that its share of capacity refers to.
 
     Raises TargetError when a server does not start or the generator fails.
     """
     if not slot.beside:
-        bench.yardstick.wait()
+        bench.yardstick.wait(usual)
     with contextlib.ExitStack() as kept:
         observers = [kept.enter_context(_observed(arm, bench.cores)) for arm in bench.arms(slot, seed)]
         machine = kept.enter_context(bench.yardstick.watching())
@@ -148,7 +151,7 @@ def run(bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress
             Trial(
                 label=slot.beside or "" if second else slot.label, beside=slot.label if second else slot.beside,
                 companion=bool(second), strategy=observer.arm.strategy.name, purpose=slot.purpose, block=slot.block,
-                slowness=machine.slowness, usual=bench.yardstick.usual, **observer.found(),
+                slowness=machine.slowness, usual=usual, **observer.found(),
                 **outcome.model_dump(exclude={"event"}),
             )
             for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))

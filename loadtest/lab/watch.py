@@ -99,8 +99,8 @@ class Console:
 
     def parses(self) -> int | None:
         """Statements that backends were made to parse so far; None before PgBouncer 1.24, which counts them."""
-        counts = [int(row[name]) for row in self._totals() for name in row if name.endswith("server_parse_count")]
-        return sum(counts) if counts else None
+        counts = [row.get("server_parse_count") for row in self._totals()]
+        return None if None in counts else sum(int(count or 0) for count in counts)
 
     def _totals(self) -> list[dict[str, Any]]:
         with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:

@@ -63,15 +63,16 @@ class Yardstick:
 
     def __init__(self, cores: Sequence[int], best_ms: float, patience: float) -> None:
         self.patience = patience
-        self.usual = 1.0
-        """slowness that an open loop's share of capacity refers to"""
         self._cores, self._best = tuple(cores), best_ms
 
-    def wait(self) -> None:
-        """Return when the machine is as fast as usual, or patience has run out. The stack's cores must be idle."""
+    def wait(self, usual: float = 1.0) -> None:
+        """Return when the machine is about as slow as `usual`, or patience has run out.
+
+        The stack's cores must be idle.
+        """
         while self.patience > 0:
             begin = time.monotonic()
-            if fmean(_samples(self._cores, CALM_SAMPLES)) < SLOW * self.usual * self._best:
+            if fmean(_samples(self._cores, CALM_SAMPLES)) < SLOW * usual * self._best:
                 return
             time.sleep(INTERVAL_SECONDS)
             self.spend(time.monotonic() - begin)

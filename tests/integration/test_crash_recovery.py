@@ -83,6 +83,19 @@ def test_server_that_is_killed_comes_back_and_leaves_nothing(
     assert status.returncode == 0, status.stdout
 
 
+def children(stack: LocalStack) -> set[int]:
+    """Apache's own, without the daemons."""
+    found = {child.pid for child in apache(stack).children()}
+    return found - {process.pid for process in stack.daemons()}
+
+
+def test_child_of_apache_that_is_killed_is_replaced_also_when_nobody_asks(running: LocalStack) -> None:
+    before = children(running)
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
+    running.wait_until(lambda: len(children(running) - {killed}) == len(before))
+
+
 def test_backends_of_a_killed_postmaster_do_not_keep_the_next_one_out(running: LocalStack) -> None:
     """A backend that computes sees its parent's end late, and holds the shared memory until then."""
     session = running.psql("SELECT count(*) FROM generate_series(1, 30000000)")

@@ -86,6 +86,14 @@ def test_load_on_a_stack_that_answers_ends_with_zero_and_fits_80_columns(stack: 
     assert max(map(len, out.splitlines()[1:])) <= 80
 
 
+def test_half_as_many_users_as_apache_has_workers_lose_no_kept_connection(stack: LocalStack) -> None:
+    plan = json.loads((stack.directory / "conf/plan.json").read_text())
+    users = plan["apache"]["max_request_workers"] // 2
+    status, out, err = ended(loadtest(stack.directory, stack.port, SECONDS="5", USERS=str(users)))
+    assert (status, err) == (0, ""), out
+    assert users > 32, "a child of 32 would be full"
+
+
 def test_load_on_a_page_that_fails_in_between_ends_with_one(stack: LocalStack) -> None:
     terminal, inner = pty.openpty()
     process = loadtest(stack.directory, stack.port, stdout=inner, SECONDS="5", TERM="xterm")

@@ -199,7 +199,7 @@ def test_more_memory_never_lowers_the_capacity(cores: int, memory_mb: int, more:
 def test_no_single_megabyte_takes_anything_away() -> None:
     plans = [sized(16, memory_mb) for memory_mb in range(480, 1281)]
     assert [name for small, large in itertools.pairwise(plans) for name in smaller(small, large)] == []
-    assert (plans[0].pooler.default_pool_size, plans[-1].web.processes) == (3, 5)
+    assert (plans[0].pooler.default_pool_size, plans[-1].web.processes) == (3, 4)
 
 
 @given(
@@ -221,9 +221,9 @@ def test_what_is_sound_stays_sound_with_more_cores_and_memory(
 
 def test_memory_that_limits_the_stack_is_named() -> None:
     stack = sized(16, 768)
-    assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 3, 7)
-    limit = "With 4, 4 processes x 64 MB > 192 MB, a quarter of memory"
-    assert stack.arithmetic["web.processes"] == f"one per core, 3 of 16 cores. {limit}"
+    assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 2, 5)
+    limit = "With 3, 3 processes x 72 MB > 192 MB, a quarter of memory"
+    assert stack.arithmetic["web.processes"] == f"one per core, 2 of 16 cores. {limit}"
     assert stack.arithmetic["pooler.default_pool_size"] == f"2 x 3 of 16 cores + 1 (PostgreSQL wiki). {limit}"
 
 
@@ -250,16 +250,16 @@ def test_explicit_numbers_are_never_changed(cores: int, memory_mb: int, processe
     else:
         assert stack.pooler.default_pool_size == pool_size
         web_mb = stack.memory.web // MB
-    assert web_mb == processes * (60 + {1: 8}.get(processes, 4))
+    assert web_mb == processes * (68 + {1: 8}.get(processes, 4))
 
 
 def test_explicit_processes_may_take_more_than_a_quarter_of_memory() -> None:
     stack = sized(8, 2048, processes=10)
-    assert (stack.web.processes, stack.memory.web // MB, stack.pooler.default_pool_size) == (10, 640, 17)
+    assert (stack.web.processes, stack.memory.web // MB, stack.pooler.default_pool_size) == (10, 720, 17)
 
 
 def test_explicit_processes_that_do_not_fit_are_refused_with_the_arithmetic() -> None:
-    assert "96 system + 640 web + 63 apache" in refusal(2, 512, processes=10)
+    assert "96 system + 720 web + 64 apache" in refusal(2, 512, processes=10)
 
 
 def test_the_largest_inputs_leave_apache_a_worker_for_every_request() -> None:
@@ -276,15 +276,15 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
-        "memory in MB: 80 system + 68 web + 27 apache + 9 pooler + 26 postgres + 32 shared_buffers + 56 backends "
-        "+ 16 work + 32 maintenance = 346 > 256 = memory."
+        "memory in MB: 80 system + 76 web + 28 apache + 9 pooler + 26 postgres + 32 shared_buffers + 56 backends "
+        "+ 16 work + 32 maintenance = 355 > 256 = memory."
     ) in refusal(1, 256)
 
 
 def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
-    assert refusal(1, 256).endswith("STACK_MEMORY=384m is enough; it counts in steps of 16 MB.")
-    assert sized(1, 399).memory.total == 384 * MB
-    assert "> 368 = memory" in refusal(1, 383)
+    assert refusal(1, 256).endswith("STACK_MEMORY=400m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 415).memory.total == 400 * MB
+    assert "> 384 = memory" in refusal(1, 399)
 
 
 @given(

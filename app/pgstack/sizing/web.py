@@ -16,14 +16,15 @@ THREADS, MIN_REQUESTS = 4, 8
 as 4 (docs/results.md), and leave threads for others when some wait for a lock or a slow query."""
 SHARE_DIVISOR = 4
 """processes beyond the minimum may take this part of memory; PostgreSQL and the page cache live from the rest"""
-PROCESS_BYTES, THREAD_BYTES = 60 * MB, MB
-"""a process of the demo after load, 51 MB with four threads and 0.7 MB for each more, x 1.25 (docs/measurements.md)"""
+PROCESS_BYTES, THREAD_BYTES = 68 * MB, MB
+"""a process of the demo after load: 57.5 MB with four threads, 0.7 MB for each more; x 1.25 (docs/measurements.md)"""
 
 WORKERS_PER_REQUEST = 4
 """Apache workers per request at work: the one it came with, two that queue for a thread, and one for a static file or a
 slow client. mod_wsgi-express takes 1.5, without static files and queue in mind."""
 STEP_WORKERS, STEP_BYTES = 32, 12 * MB
-"""workers come in steps; a step is a child of 32 with 95 connections, TLS on: 9.5 MB x 1.25 (docs/measurements.md)"""
+"""workers come in steps; a step's memory is that of a child of 32 with 95 connections, TLS on: 9.5 MB x 1.25. Steps in
+one child take less, 18 MB for eight of them with 200 users (docs/measurements.md)."""
 CHILD_STEPS = 16
 """steps in a child: 512 workers. When all workers of one child are busy, it closes kept connections under a request,
 whatever the other children do. In three rounds of 4 s 256 users lost 72 of them with children of 32, none with two
@@ -35,8 +36,8 @@ CROWD_STEPS = 16
 connections under a request: 517 times beside 3,824 answers."""
 CROWD_DIVISOR = 16
 """part of memory that may go to workers for a crowd"""
-FIRST_BYTES = 3 * MB
-"""Apache's first process: 2 MB x 1.25, rounded (docs/measurements.md)"""
+FIRST_BYTES = 4 * MB
+"""Apache's first process: 2.5 MB x 1.25, rounded up (docs/measurements.md)"""
 CONNECTIONS_PER_WORKER = 3
 """connections to the daemons per Apache worker: its own, and up to 1.5 of the workers of HTTP/2 (H2MaxWorkers)"""
 KEEP_ALIVE_SECONDS = 5
@@ -97,10 +98,10 @@ def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
     )
     why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {workers} workers of Apache, each waiting for a thread"
     return Apache(
-        # All children start at once and none is taken away: no client meets one that ends. One that died is missed
-        # when fewer workers are idle than the others have, and one.
+        # All children start at once and none is taken away: no client meets one that ends. One that died is replaced
+        # whatever is spare.
         threads_per_child=workers // children, server_limit=children, start_servers=children,
-        max_request_workers=workers, min_spare_threads=workers - workers // children + 1, max_spare_threads=workers,
+        max_request_workers=workers, min_spare_threads=1, max_spare_threads=workers,
         timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
         modules_directory="/usr/lib/apache2/modules", mime_types="/etc/mime.types",
