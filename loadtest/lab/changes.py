@@ -135,7 +135,7 @@ WEB = (
     Change("buffered-log", "the access log is written in blocks", (
         ("apache2.conf", "LogLevel warn\n", "LogLevel warn\nBufferedLogs On\n"),), logged=False),
     Change("no-reqtimeout", "slow clients are not cut off", (("hardening.conf", r"RequestReadTimeout .*\n", "\n"),)),
-    Change("small-children", "Apache's workers in children of 32, which close kept connections when they are full", tuple(
+    Change("small-children", "children of 32 workers, which close kept connections when they are full", tuple(
         ("mpm.conf", rf"{name} \d+", f"{name} {value}") for name, value in {
             "StartServers": 2, "ServerLimit": 16, "ThreadLimit": 32, "ThreadsPerChild": 32, "MinSpareThreads": 32,
         }.items())),

@@ -224,7 +224,7 @@ def test_memory_that_limits_the_stack_is_named() -> None:
     assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 2, 5)
     limit = "With 3, 3 processes x 72 MB > 192 MB, a quarter of memory"
     assert stack.arithmetic["web.processes"] == f"one per core, 2 of 16 cores. {limit}"
-    assert stack.arithmetic["pooler.default_pool_size"] == f"2 x 3 of 16 cores + 1 (PostgreSQL wiki). {limit}"
+    assert stack.arithmetic["pooler.default_pool_size"] == f"2 x 2 of 16 cores + 1 (PostgreSQL wiki). {limit}"
 
 
 def test_a_rule_that_limits_the_stack_is_named_with_its_numbers() -> None:

@@ -12,6 +12,7 @@ import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from pgstack import render
@@ -142,9 +143,18 @@ def stop(plan: Plan) -> bool:
         except xmlrpc.client.Fault as fault:
             if fault.faultCode not in NO_SUCH_STATE:
                 raise TargetError(f"{name}: {fault.faultString}") from None
+    daemon = psutil.Process(_call(plan).getPID())
     _call(plan).shutdown()
-    wait(lambda: states(plan) is None, "supervisord's end", f"{plan.paths.log}/supervisord.log")
+    wait(lambda: _ended(daemon), "supervisord's end", f"{plan.paths.log}/supervisord.log")
     return True
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Whether it is gone, or waits for nothing but its parent."""
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _stop_unsupervised(plan: Plan) -> bool:
