@@ -1,14 +1,21 @@
-"""Cores, memory and Debian release that the stack may use: pure reads, None means unknown."""
+"""Cores, memory and Debian release that the stack may use: pure reads, None means unknown.
+
+As a program it needs the standard library only and prints what it found as JSON: Ansible asks a host with it that has
+nothing of the stack yet.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pgstack.config import StackConfig
+if TYPE_CHECKING:
+    from pgstack.config import StackConfig
 
 # cgroup v1 writes "no limit" as the largest page-aligned 63-bit number; anything near it is no limit.
 V1_UNLIMITED_BYTES = 1 << 62
@@ -27,11 +34,24 @@ class Hardware:
 
 
 def detect(config: StackConfig, root: Path = Path("/")) -> Hardware:
-    """Explicit value, else cgroup v2, else cgroup v1, else affinity and /proc below `root`."""
+    """What this machine has, and what the inputs say of it."""
+    return chosen(config, found(root))
+
+
+def chosen(config: StackConfig, machine: Hardware) -> Hardware:
+    """`machine` with the inputs that say otherwise."""
     return Hardware(
-        cores=config.cores or _smallest(_cgroup_cores(root), _affinity()),
-        memory=config.memory or _smallest(_cgroup_memory(root), _proc_memory(root)),
-        debian=config.debian or _debian(root),
+        cores=config.cores or machine.cores, memory=config.memory or machine.memory,
+        debian=config.debian or machine.debian, open_files=machine.open_files,
+    )  # fmt: skip
+
+
+def found(root: Path = Path("/")) -> Hardware:
+    """cgroup v2, else cgroup v1, else affinity and /proc below `root`."""
+    return Hardware(
+        cores=_smallest(_cgroup_cores(root), _affinity()),
+        memory=_smallest(_cgroup_memory(root), _proc_memory(root)),
+        debian=_debian(root),
         open_files=_open_files(),
     )
 
@@ -108,3 +128,7 @@ def _debian(root: Path) -> int | None:
 def _open_files() -> int | None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return None if hard == resource.RLIM_INFINITY else hard
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(found())))

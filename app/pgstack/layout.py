@@ -44,11 +44,13 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
             app=str(PROJECT / "app"), venv=sys.prefix,
         )  # fmt: skip
     root_name = "/srv/stack"
+    # On a host `current` is a link to one of several releases.
+    release = f"{root_name}/current" if config.target == "host" else root_name
     return Paths(
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_apache="/run/stack/apache",
         log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", tls="/etc/stack-tls",
-        app=f"{root_name}/app", venv=f"{root_name}/venv",
+        app=f"{release}/app", venv=f"{release}/venv",
     )  # fmt: skip
 
 

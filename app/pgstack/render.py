@@ -21,8 +21,28 @@ TEMPLATES = {
     "pgbouncer": ("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
     "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "site.conf"),
 }
+SYSTEMD = {
+    "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
+    "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer.service",
+    "stack-apache.service": "/etc/systemd/system/stack-apache.service",
+    "logrotate.conf": "/etc/logrotate.d/stack",
+    "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
+    "stack-manage": "/usr/local/bin/stack-manage",
+}
+"""template of the folder systemd → where the target `host` has it"""
+PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
+
+
+@dataclass(frozen=True)
+class Template:
+    """One template of `part`: its path in the project, and where its text goes."""
+
+    part: str
+    source: str
+    path: Path
+    mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -50,19 +70,35 @@ def environment() -> Environment:
 def files(plan: Plan) -> list[File]:
     """Every file of `plan`, plan.json last: once it is there, the others are too."""
     jinja = environment()
-    conf = Path(plan.paths.conf)
     result = []
-    for part, names in TEMPLATES.items():
-        for name in names:
-            if name == "ident.conf" and not plan.pooler.peer_maps:
-                continue
-            try:
-                text = jinja.get_template(f"{part}/{name}.j2").render(stack=plan)
-            except TemplateError as error:
-                raise RenderError(f"{part}/{name}.j2: {error}.") from error
-            result.append(File(conf / part / name, text))
-    result.append(File(conf / "plan.json", plan.model_dump_json(indent=2) + "\n"))
+    for template in templates(plan):
+        try:
+            text = jinja.get_template(template.source).render(stack=plan)
+        except TemplateError as error:
+            raise RenderError(f"{template.source}: {error}.") from error
+        result.append(File(template.path, text, template.mode))
+    result.append(File(Path(plan.paths.conf, "plan.json"), plan_text(plan)))
     return result
+
+
+def plan_text(plan: Plan) -> str:
+    """The text of plan.json."""
+    return plan.model_dump_json(indent=2) + "\n"
+
+
+def templates(plan: Plan) -> list[Template]:
+    """What is rendered for `plan`, and where to."""
+    conf = Path(plan.paths.conf)
+    found = [
+        Template(part, f"{part}/{name}.j2", conf / part / name)
+        for part, names in TEMPLATES.items()
+        for name in names
+        if name != "ident.conf" or plan.pooler.peer_maps
+    ]
+    if plan.target == "host":
+        for name, path in SYSTEMD.items():
+            found.append(Template("systemd", f"systemd/{name}.j2", Path(path), 0o755 if name in PROGRAMS else 0o644))
+    return found
 
 
 def fingerprint(wanted: list[File]) -> str:

@@ -43,11 +43,10 @@ def plan(name: str) -> Plan:
 
 
 def files(name: str) -> dict[str, str]:
-    """Text of each rendered file by its path below the configuration directory, plan.json left out."""
+    """Text of each rendered file by the path of its template, plan.json left out."""
     stack = plan(name)
-    rendered = {str(file.path.relative_to(stack.paths.conf)): file.text for file in render.files(stack)}
-    rendered.pop("plan.json")
-    return rendered
+    texts = {file.path: file.text for file in render.files(stack)}
+    return {one.source.removesuffix(".j2"): texts[one.path] for one in render.templates(stack)}
 
 
 def host(name: str, directory: Path) -> dict[str, Any]:
@@ -92,4 +91,5 @@ def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -
 def test_every_template_of_the_tree_is_rendered() -> None:
     tree = {str(path.relative_to(layout.PROJECT).with_suffix("")) for path in layout.PROJECT.glob("*/*.j2")}
     assert set(files("debian13")) == tree
-    assert tree - set(files("debian12")) == {"pgbouncer/ident.conf"}
+    units = {path for path in tree if path.startswith("systemd/")}
+    assert tree - set(files("debian12")) == {"pgbouncer/ident.conf", *units}

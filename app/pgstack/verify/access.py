@@ -37,7 +37,7 @@ RENDER_AGAIN = "Render the login rules again: `make down up`."
 TRY_STRANGERS = {
     "local": "As root: `make verify`.",
     "compose": "`make verify TARGET=compose` does, in a second run.",
-    "host": "As root: `manage.py stack_verify`.",
+    "host": "As root: `stack-manage stack_verify`.",
 }
 
 PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
@@ -78,8 +78,13 @@ def direct_role(live: Live) -> Outcome:
 
 
 def listeners(live: Live) -> Outcome:
-    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is told to listen."""
-    wrong = [f"a listener on TCP port {port}" for port in sorted(set(_listening(live.plan)) - {live.plan.site.port})]
+    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is told to listen.
+
+    A host has other listeners, such as that of SSH: there the ports of these two must be closed.
+    """
+    plan, found = live.plan, set(_listening(live.plan))
+    others = found & {plan.postgres.port, plan.pooler.port} if plan.target == "host" else found - {plan.site.port}
+    wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
     asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
     wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked else []
     told = live.config["listen_addr"]

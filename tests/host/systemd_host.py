@@ -1,0 +1,161 @@
+"""A real Debian host under systemd, in a container that is reached by SSH as any server is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CA_BUNDLE = os.environ.get("CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+TRUSTED = "/etc/ca-bundle.crt"
+LIFETIME_SECONDS = 2400
+"""The container ends by itself after this time, also when the tests were killed."""
+BOOT_SECONDS = 60
+PACKAGES = "systemd systemd-sysv dbus openssh-server python3 iproute2 procps"
+DOCKERFILE = f"""\
+FROM debian:{{suite}}-slim
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} \\
+    && rm -f /etc/ssh/ssh_host_* && ln -s /lib/systemd/systemd /sbin/init 2>/dev/null || true
+"""
+RUN = (
+    "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--security-opt=seccomp=unconfined", "--cgroupns=private",
+    "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp", "--env=container=docker",
+    "--memory=2g", "--memory-swap=2g", "--pids-limit=2048",
+)  # fmt: skip
+INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
+"""systemd 257 does not run on version 1 of control groups without being told to"""
+
+
+@dataclass(frozen=True)
+class SystemdHost:
+    """One host, and the directory with its inventory and key."""
+
+    suite: str
+    container: str
+    directory: Path
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command on the host, past SSH."""
+        return _docker("exec", self.container, *command, check=check)
+
+    def play(self, playbook: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook as a user would, with the variables of the inventory and these."""
+        extra = ("--extra-vars", json.dumps(variables)) if variables else ()
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", self.directory / "inventory.json"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment |= {
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible/ansible.cfg"), "ANSIBLE_HOME": str(self.directory / "home"),
+            "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8", "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
+        }  # fmt: skip
+        return subprocess.run(
+            [*command, playbook, *arguments, *extra], cwd=CHECKOUT / "ansible", env=environment, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+
+    def port(self, inside: int) -> int:
+        """Port on 127.0.0.1 that leads to the host's."""
+        return int(_docker("port", self.container, str(inside)).stdout.split(":")[-1])
+
+    def page(self, path: str = "/") -> str:
+        """Body of a page of the site; fails on any status but 200."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port(80)}{path}", headers={"Host": "shop.example"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def reboot(self) -> None:
+        """Stop everything as a shutdown does, and boot again."""
+        _docker("restart", "--time=60", self.container)
+        self.wait()
+        self.write_inventory()
+
+    def wait(self) -> None:
+        """Until systemd has started what it starts."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        while (state := self.run("systemctl", "is-system-running", check=False).stdout.strip()) not in {
+            "running", "degraded",
+        }:  # fmt: skip
+            if time.monotonic() > deadline:
+                pytest.fail(f"{self.suite} does not boot: {state or 'no answer'}\n{self.failed()}")
+            time.sleep(0.3)
+
+    def failed(self) -> str:
+        """Units that failed."""
+        return self.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", check=False).stdout
+
+    def write_inventory(self) -> None:
+        """What Ansible is told of the host."""
+        host = {
+            "ansible_host": "127.0.0.1", "ansible_port": self.port(22), "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.directory / "key"),
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+            "app_environment": {"PIP_CERT": TRUSTED},
+            "stack_inputs": {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "1g"},
+        }  # fmt: skip
+        inventory = {"stack": {"hosts": {"shop": host}}}
+        (self.directory / "inventory.json").write_text(json.dumps(inventory))
+
+
+def changed(done: subprocess.CompletedProcess[str]) -> int:
+    """Tasks of a run that changed something."""
+    return sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout))
+
+
+def _docker(*arguments: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(["docker", *arguments], input=text, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        pytest.fail(f"docker {' '.join(arguments[:3])}: {done.stderr.strip()}")
+    return done
+
+
+def image(suite: str) -> str:
+    """Image of a host with nothing but systemd, SSH and Python."""
+    try:
+        answer = _docker("image", "inspect", f"debian:{suite}-slim", check=False)
+    except FileNotFoundError:
+        pytest.skip("docker is missing; run `make engine` as root")
+    if answer.returncode:
+        tool = f"/usr/bin/python3 tools/base_image.py {suite}"
+        if os.geteuid():
+            pytest.skip(f"the image debian:{suite}-slim is missing; run `{tool}` as root")
+        made = subprocess.run(tool.split(), cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+    name = f"pgstack-host:{suite}"
+    _docker("build", "--quiet", "--tag", name, "-", text=DOCKERFILE.format(suite=suite))
+    return name
+
+
+@contextmanager
+def systemd_host(suite: str, directory: Path) -> Iterator[SystemdHost]:
+    """A host that has just been booted for the first time; removed at the end whatever happens."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "key")], check=True, capture_output=True
+    )
+    ports = ("--publish=127.0.0.1::22", "--publish=127.0.0.1::80")
+    trust = f"--volume={CA_BUNDLE}:{TRUSTED}:ro"
+    started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, image(suite), *INIT)
+    host = SystemdHost(suite, started.stdout.strip(), directory)
+    try:
+        host.wait()
+        _docker("exec", host.container, "install", "-d", "-m", "0700", "/root/.ssh")
+        key = (directory / "key.pub").read_text()
+        _docker(
+            "exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys && ssh-keygen -A", text=key
+        )
+        host.run("systemctl", "restart", "ssh")
+        host.run("systemd-run", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff")
+        host.write_inventory()
+        yield host
+    finally:
+        _docker("rm", "--force", host.container, check=False)
