@@ -26,7 +26,6 @@ SYSTEMD = {
     "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer.service",
     "stack-apache.service": "/etc/systemd/system/stack-apache.service",
     "logrotate.conf": "/etc/logrotate.d/stack",
-    "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
     "stack-manage": "/usr/local/bin/stack-manage",
 }
 """template of the folder systemd → where the target `host` has it"""

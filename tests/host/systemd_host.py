@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -23,11 +24,11 @@ TRUSTED = "/etc/ca-bundle.crt"
 LIFETIME_SECONDS = 2400
 """The container ends by itself after this time, also when the tests were killed."""
 BOOT_SECONDS = 60
-PACKAGES = "systemd systemd-sysv dbus openssh-server python3 iproute2 procps"
+PACKAGES = "systemd systemd-sysv dbus openssh-server python3 python3-apt iproute2 procps"
 DOCKERFILE = f"""\
 FROM debian:{{suite}}-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} \\
-    && rm -f /etc/ssh/ssh_host_* && ln -s /lib/systemd/systemd /sbin/init 2>/dev/null || true
+    && rm -f /etc/ssh/ssh_host_*
 """
 RUN = (
     "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--security-opt=seccomp=unconfined", "--cgroupns=private",
@@ -78,6 +79,7 @@ class SystemdHost:
         """Stop everything as a shutdown does, and boot again."""
         _docker("restart", "--time=60", self.container)
         self.wait()
+        self.limit()
         self.write_inventory()
 
     def wait(self) -> None:
@@ -89,6 +91,10 @@ class SystemdHost:
             if time.monotonic() > deadline:
                 pytest.fail(f"{self.suite} does not boot: {state or 'no answer'}\n{self.failed()}")
             time.sleep(0.3)
+
+    def limit(self) -> None:
+        """End by itself after a time, until the next boot."""
+        self.run("systemd-run", "--quiet", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff")
 
     def failed(self) -> str:
         """Units that failed."""
@@ -139,6 +145,8 @@ def image(suite: str) -> str:
 @contextmanager
 def systemd_host(suite: str, directory: Path) -> Iterator[SystemdHost]:
     """A host that has just been booted for the first time; removed at the end whatever happens."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh is missing; install the package openssh-client")
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "key")], check=True, capture_output=True
     )
@@ -154,7 +162,7 @@ def systemd_host(suite: str, directory: Path) -> Iterator[SystemdHost]:
             "exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys && ssh-keygen -A", text=key
         )
         host.run("systemctl", "restart", "ssh")
-        host.run("systemd-run", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff")
+        host.limit()
         host.write_inventory()
         yield host
     finally:
