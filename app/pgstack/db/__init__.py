@@ -1,0 +1,1 @@
+"""`ENGINE = "pgstack.db"`: Django's PostgreSQL backend for connections that outlive requests."""
