@@ -17,7 +17,7 @@ from pgstack import config, hardware, packages, render, sizing  # noqa: E402 - t
 from pgstack.errors import StackError  # noqa: E402
 from pgstack.plan import Plan  # noqa: E402
 
-SHIPPED = ("app", "postgres", "pgbouncer", "apache", "systemd", "requirements")
+SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
 UNWANTED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
@@ -33,6 +33,13 @@ def stack_plan(inputs: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any
     return json.loads(plan.model_dump_json())
 
 
+def _plain(value: Any) -> Any:
+    """Without the wrappers in which Ansible hands over what it has not looked at yet."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
@@ -41,14 +48,14 @@ def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str]]:
     """Templates of `parts` with their destinations and modes, for the template module."""
     return [
         {"src": str(PROJECT / one.source), "dest": str(one.path), "mode": f"{one.mode:04o}"}
-        for one in render.templates(Plan.model_validate(stack))
+        for one in render.templates(Plan.model_validate(_plain(stack)))
         if one.part in parts
     ]
 
 
 def stack_json(stack: dict[str, Any]) -> str:
     """The text of plan.json."""
-    return render.plan_text(Plan.model_validate(stack))
+    return render.plan_text(Plan.model_validate(_plain(stack)))
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:

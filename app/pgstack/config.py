@@ -13,8 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pgstack.errors import InputError
 
 PREFIX = "STACK_"
-# Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies.
-RESERVED = frozenset({"STACK_PLAN"})
+# Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies, STACK_RELEASE
+# where on a host the release that it belongs to.
+RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)

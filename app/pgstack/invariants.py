@@ -66,8 +66,8 @@ def _connections(plan: Plan) -> Iterator[Invariant]:
     )  # fmt: skip
     free = postgres.max_connections - postgres.superuser_reserved_connections - postgres.direct_connections
     yield _at_most(
-        "backends of PostgreSQL", pooler.max_db_connections * web.hosts,
-        f"{pooler.max_db_connections} max_db_connections x {web.hosts} web hosts", free,
+        "backends of PostgreSQL", pooler.max_db_connections * pooler.instances,
+        f"{pooler.max_db_connections} max_db_connections x {pooler.instances} instances of PgBouncer", free,
         f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} superuser "
         f"- {postgres.direct_connections} direct",
         "Lower STACK_POOL_SIZE.",

@@ -39,16 +39,18 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         root = stack_directory(config)
         return Paths(
             root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
-            run_pooler=f"{root}/run/pooler", run_apache=f"{root}/run/apache", log=f"{root}/log",
+            run_pooler=f"{root}/run/pooler", run_pooler_own=f"{root}/run/pooler", run_apache=f"{root}/run/apache", log=f"{root}/log",
             static=f"{root}/static", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
             app=str(PROJECT / "app"), venv=sys.prefix,
         )  # fmt: skip
     root_name = "/srv/stack"
-    # On a host `current` is a link to one of several releases.
-    release = f"{root_name}/current" if config.target == "host" else root_name
+    # On a host each instance of a server sees what is its own at these places (docs/decisions/0006).
+    release = f"{root_name}/live" if config.target == "host" else root_name
+    own = "-own" if config.target == "host" else ""
     return Paths(
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
-        run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_apache="/run/stack/apache",
+        run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_pooler_own=f"/run/stack/pooler{own}",
+        run_apache="/run/stack/apache",
         log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", tls="/etc/stack-tls",
         app=f"{release}/app", venv=f"{release}/venv",
     )  # fmt: skip

@@ -30,6 +30,9 @@ class Paths(Part):
     data: str
     run_postgres: str
     run_pooler: str
+    """where clients find PgBouncer's socket"""
+    run_pooler_own: str
+    """where PgBouncer makes it: on a host two instances take turns, and `run_pooler` leads to one of them"""
     run_apache: str
     log: str
     static: str
@@ -78,6 +81,8 @@ class Site(Part):
     tls_given_certificate: str
     """what STACK_TLS=files names, like `tls_given_key`; the copy in `tls_certificate` is made from it"""
     tls_given_key: str
+    instance_ports: dict[str, int]
+    """port on the loopback address at which each of a host's two instances of Apache answers by itself"""
     hsts: int
     """seconds that a browser may only come back over TLS; 0 without TLS"""
 
@@ -136,6 +141,8 @@ class Pooler(Part):
     default_pool_size: int
     reserve_pool_size: int
     max_db_connections: int
+    instances: int
+    """PgBouncers that hold backends at the same time: one on each web host, and one more that takes over from another"""
     query_timeout: int
     query_wait_timeout: int
     file_descriptors: int

@@ -21,14 +21,16 @@ TEMPLATES = {
     "pgbouncer": ("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
     "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "site.conf"),
 }
-SYSTEMD = {
+HOST = {
+    "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
     "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
-    "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer.service",
-    "stack-apache.service": "/etc/systemd/system/stack-apache.service",
+    "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer@.service",
+    "stack-apache.service": "/etc/systemd/system/stack-apache@.service",
+    "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
     "logrotate.conf": "/etc/logrotate.d/stack",
     "stack-manage": "/usr/local/bin/stack-manage",
 }
-"""template of the folder systemd → where the target `host` has it"""
+"""template of the folder host → where the target `host` has it"""
 PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
@@ -95,8 +97,9 @@ def templates(plan: Plan) -> list[Template]:
         if name != "ident.conf" or plan.pooler.peer_maps
     ]
     if plan.target == "host":
-        for name, path in SYSTEMD.items():
-            found.append(Template("systemd", f"systemd/{name}.j2", Path(path), 0o755 if name in PROGRAMS else 0o644))
+        for name, path in HOST.items():
+            place = Path(path.format(postgresql=plan.versions.postgresql))
+            found.append(Template("host", f"host/{name}.j2", place, 0o755 if name in PROGRAMS else 0o644))
     return found
 
 

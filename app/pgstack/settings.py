@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 from pgstack.render import SECRET_KEY
 from pgstack.state import current_plan
 
+PATIENCE_SECONDS = 1
+"""how long a request tries to reach PgBouncer: one that crashed is back after a tenth of it"""
+
 
 def databases() -> dict[str, dict[str, Any]]:
     """`default` through PgBouncer, `direct` straight to PostgreSQL."""
     plan = current_plan()
     common = {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "pgstack.db",
         "NAME": plan.postgres.database,
         "CONN_MAX_AGE": None,
     }
@@ -22,7 +26,7 @@ def databases() -> dict[str, dict[str, Any]]:
         **common, "HOST": plan.paths.run_pooler, "PORT": str(plan.pooler.port), "USER": plan.pooler.web_login,
         # A cursor on the server would be left behind on a backend that the next transaction does not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"application_name": "web"},
+        "PATIENCE_SECONDS": PATIENCE_SECONDS, "OPTIONS": {"application_name": "web"},
     }  # fmt: skip
     direct = {
         **common, "HOST": plan.paths.run_postgres, "PORT": str(plan.postgres.port), "USER": plan.roles.owner,
@@ -46,8 +50,12 @@ def allowed_hosts() -> list[str]:
 
 
 def static_root() -> str:
-    """Directory that `collectstatic` fills and Apache serves."""
-    return current_plan().paths.static
+    """Directory that `collectstatic` fills.
+
+    Apache serves it. On a host each release has one of its own, and Apache serves the files of all of them.
+    """
+    release = os.environ.get("STACK_RELEASE")
+    return f"{release}/static" if release else current_plan().paths.static
 
 
 def hsts_seconds() -> int:

@@ -18,6 +18,8 @@ RESERVE_DIVISOR, RESERVE_MIN = 4, 2
 """reserve_pool_size as a part of the pool: enough for a burst, too few for a stampede"""
 WARM_BACKENDS = 4
 """min_pool_size: the threads of one process find a backend open also after an idle night"""
+TAKING_OVER = 1
+"""on a host an instance of PgBouncer is replaced by another that runs beside it meanwhile"""
 GENERATIONS = 2
 """while processes are replaced, old and new ones hold connections at the same time"""
 COMMAND_CLIENTS = 20
@@ -72,7 +74,7 @@ def pooler(
         "query_wait_timeout": seconds(timeout, timeouts.WAIT),
     }  # fmt: skip
     return Pooler(
-        port=PORT, web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
+        port=PORT, instances=web.hosts + (TAKING_OVER if config.target == "host" else 0), web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
         identities=layout.pooler_identities(who, roles, versions),
         file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
         settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, monitor_login), **numbers,
@@ -90,7 +92,7 @@ def _settings(
     """Lines of pgbouncer.ini. No listen_addr: PgBouncer never listens on TCP."""
     conf = f"{paths.conf}/pgbouncer"
     settings: dict[str, object] = {
-        "unix_socket_dir": paths.run_pooler, "unix_socket_mode": "0770", "listen_port": PORT,
+        "unix_socket_dir": paths.run_pooler_own, "unix_socket_mode": "0770", "listen_port": PORT,
         "auth_type": "hba", "auth_file": f"{conf}/userlist.txt", "auth_hba_file": f"{conf}/hba.conf",
         "stats_users": monitor_login, "pool_mode": "transaction", **numbers,
         "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS), "reserve_pool_timeout": reserve_seconds,

@@ -114,7 +114,7 @@ def postgres(
     versions: Versions,
 ) -> tuple[Postgres, dict[str, int]]:  # fmt: skip
     """PostgreSQL, and its shares of memory in bytes."""
-    pooled = pooler.max_db_connections * config.web_hosts
+    pooled = pooler.max_db_connections * pooler.instances
     connections = pooled + config.direct_connections + SUPERUSER_RESERVED
     crew = workers(scale.cores)
     parts = shares(scale.memory, connections, crew)

@@ -1,0 +1,151 @@
+"""Apache: a second instance is tried on a port of its own, then listens beside the first, which drains and ends.
+
+An instance has its own copy of the configuration, its own release and its own daemon processes: no request meets old
+and new code.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from pathlib import Path
+
+from . import system
+from .stack import INSTANCES, Stack, other
+from .system import RUN, UNITS, Refused
+
+START_SECONDS = 60
+"""a large project imports for some seconds; on a busy machine for longer"""
+ASKED = ("/healthz", "/readyz", "/")
+"""what a trial asks for, several times, so that every process answers; no answer may be a server's error"""
+
+
+def unit(instance: str) -> str:
+    """Name of its unit."""
+    return f"stack-apache@{instance}.service"
+
+
+def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str:
+    """Bring what is wanted and `release` into force, or with `again` replace the processes; returns what was done."""
+    wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
+    old = serving()
+    release = release or current(stack)
+    if old and not again and wanted == system.contents(stack.live(f"apache-{old}")) and release == _release(stack, old):
+        return "unchanged"
+    begun = time.monotonic()
+    new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
+    _end(new)
+    system.fill(stack.live(f"apache-{new}"), wanted)
+    system.link(stack.root / f"release-{new}", str(release))
+    try:
+        _trial(stack, new)
+        _start(stack, new)
+    except Refused as error:
+        _end(new)
+        after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
+        raise Refused(f"The site does not work with what is wanted: {error}\n{after}") from None
+    system.run("systemctl", "enable", unit(new))
+    system.run("systemctl", "disable", unit(other(new)))
+    if not old:
+        return f"started as instance {new}"
+    _drain(stack, old)
+    return f"instance {new} took over from {old} in {time.monotonic() - begun:.1f} s"
+
+
+def serving() -> str | None:
+    """The instance that serves; while one takes over, the one that was enabled last."""
+    running = [name for name in INSTANCES if system.active(unit(name))]
+    return next((name for name in running if system.enabled(unit(name))), running[0] if running else None)
+
+
+def current(stack: Stack) -> Path:
+    """Directory of the release that the host serves. Raises Refused when there is none."""
+    try:
+        return (stack.root / "current").readlink()
+    except OSError:
+        raise Refused("There is no release yet. Run the playbook site.yml.") from None
+
+
+def _release(stack: Stack, instance: str) -> Path | None:
+    try:
+        return (stack.root / f"release-{instance}").readlink()
+    except OSError:
+        return None
+
+
+def _trial(stack: Stack, instance: str) -> None:
+    """Run it with nobody but us as a client. Raises Refused with what went wrong."""
+    mark = RUN / f"trial-{instance}"
+    mark.write_text("STACK_TRIAL=-Dtrial\n")
+    try:
+        _start(stack, instance)
+    finally:
+        mark.unlink()
+    system.stop(unit(instance))
+
+
+def _start(stack: Stack, instance: str) -> None:
+    """Start it and have it answer. Raises Refused."""
+    log = Path(stack.paths["log"], "apache-error.log")
+    since, written = time.time(), log.stat().st_size if log.exists() else 0
+    system.start(unit(instance))
+    answers = system.wait(lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS)
+    if not answers or system.restarted(unit(instance)):
+        raise Refused(system.complaint(unit(instance), since))
+    for _ in range(2 * stack.web["processes"]):
+        for path in ASKED:
+            status = _ask(stack, instance, path)
+            if status >= http.client.INTERNAL_SERVER_ERROR:
+                raise Refused(f"{path} is answered with {status}. {_said(log, written)}")
+
+
+def _listens(stack: Stack, instance: str) -> bool:
+    try:
+        _ask(stack, instance, ASKED[0])
+    except OSError:
+        return False
+    return True
+
+
+def _ask(stack: Stack, instance: str, path: str) -> int:
+    """Status of the answer of one instance."""
+    port, host = stack.site["instance_ports"][instance], stack.site["hosts"][0].lstrip(".")
+    connection: http.client.HTTPConnection
+    if stack.site["tls"] == "off":
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=stack.web["request_timeout"])
+    else:
+        # The certificate names the site, and this is its own host.
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=stack.web["request_timeout"], context=context
+        )
+    try:
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from None
+    finally:
+        connection.close()
+
+
+def _said(log: Path, written: int) -> str:
+    """The last thing that the application said of an error."""
+    with log.open("rb") as handle:
+        handle.seek(written if written <= log.stat().st_size else 0)
+        lines = handle.read().decode(errors="replace").splitlines()
+    words = [line.split("] ")[-1] for line in lines if line.strip()]
+    errors = [line for line in words if "Error" in line or "rror:" in line or "Exception" in line]
+    return f"{log} says: {(errors or words or ['nothing'])[-1]}"
+
+
+def _drain(stack: Stack, instance: str) -> None:
+    """Ask its clients to come again, wait until idle ones have left, and end it when all requests are answered."""
+    (RUN / f"apache-{instance}" / "drain").touch()
+    time.sleep(stack.apache["keep_alive_timeout"] + 1)
+    _end(instance)
+
+
+def _end(instance: str) -> None:
+    system.stop(unit(instance))
+    (RUN / f"trial-{instance}").unlink(missing_ok=True)

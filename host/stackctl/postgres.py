@@ -1,0 +1,92 @@
+"""PostgreSQL: what is wanted is parsed before it is there, and looked through before it is read."""
+
+from __future__ import annotations
+
+from . import system
+from .stack import Stack
+from .system import UNITS, Refused
+
+START_SECONDS = 60
+WRONG_LINES = """
+    SELECT format('%s line %s: %s', file_name, line_number, error) FROM (
+        SELECT 'pg_hba.conf' AS file_name, line_number, error FROM pg_hba_file_rules
+        UNION ALL SELECT 'pg_ident.conf', line_number, error FROM pg_ident_file_mappings
+        UNION ALL SELECT sourcefile, sourceline, error FROM pg_file_settings
+         WHERE error <> 'setting could not be applied') AS lines
+     WHERE error IS NOT NULL"""
+"""Settings that wait for a restart have an error of their own there, and are tried before."""
+
+
+def unit(stack: Stack) -> str:
+    """Name of its unit, postgresql-common's."""
+    return f"postgresql@{stack.versions['postgresql']}-main.service"
+
+
+def apply(stack: Stack, again: bool = False) -> str:
+    """Bring what is wanted into force, or with `again` restart the server; returns what was done."""
+    live = stack.live("postgres")
+    wanted = system.wanted(stack.conf / "postgres", UNITS / f"{unit(stack)}.d/stack.conf")
+    found = system.contents(live)
+    again = again or wanted["unit"] != found.get("unit")
+    running = system.active(unit(stack))
+    if running and wanted == found and not again:
+        _roles(stack)
+        return "unchanged"
+    _parse(stack)
+    system.fill(live, wanted)
+    if not running:
+        _start(stack, "start")
+        _roles(stack)
+        return "started"
+    wrong = _ask(stack, WRONG_LINES)
+    if wrong:
+        system.fill(live, found)
+        raise Refused(f"PostgreSQL would not take what is wanted: {wrong}\nIt runs on with what it had.")
+    system.require("systemctl", "reload", unit(stack))
+    _roles(stack)
+    # The postmaster tells its children, and they tell what waits, a moment after the signal.
+    if not again and not system.wait(lambda: _waits(stack), 1):
+        return "reloaded"
+    _start(stack, "restart")
+    return "restarted"
+
+
+def _waits(stack: Stack) -> bool:
+    return _ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
+
+
+def _parse(stack: Stack) -> None:
+    """Let the server's own parser read every setting. Raises Refused with the line."""
+    binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/postgres"
+    words = [binary, "-C", "max_connections", "-c", f"config_file={stack.conf}/postgres/pgstack.conf"]
+    done = system.run(*words, "-D", stack.paths["data"], account=stack.accounts["postgres"])
+    if done.returncode:
+        text = "\n".join(done.stderr.strip().splitlines()[:3])
+        raise Refused(f"PostgreSQL would not take what is wanted: {text}\nNothing was changed.")
+
+
+def _start(stack: Stack, verb: str) -> None:
+    system.run("systemctl", verb, unit(stack))
+    if not system.wait(lambda: system.run(*_psql(stack, "SELECT 1"), **_admin(stack)).returncode == 0, START_SECONDS):
+        raise Refused(f"PostgreSQL does not answer {START_SECONDS} s after its start. See /var/log/postgresql.")
+
+
+def _roles(stack: Stack) -> None:
+    """Roles and rights: the script says what must hold, and changes only what does not."""
+    words = _psql(stack, "")[:-1]
+    system.require(*words, "--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql", **_admin(stack))
+
+
+def _ask(stack: Stack, query: str) -> str:
+    return system.require(*_psql(stack, query), **_admin(stack)).strip()
+
+
+def _admin(stack: Stack) -> dict[str, str]:
+    return {"account": stack.accounts["postgres"]}
+
+
+def _psql(stack: Stack, command: str) -> list[str]:
+    return [
+        "psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", f"--host={stack.paths['run_postgres']}",
+        f"--port={stack.postgres['port']}", "--dbname=postgres", f"--command={command}",
+    ]  # fmt: skip

@@ -1,0 +1,107 @@
+"""Releases: directories below /srv/stack/releases, prepared, switched to, gone back to, and cleared away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from . import apache, system
+from .stack import Stack
+from .system import Refused
+
+KEPT = 5
+"""releases on the host, the one that serves included"""
+PREPARE = (
+    ("check",),
+    ("collectstatic", "--no-input", "--verbosity=0"),
+    ("migrate", "--no-input", "--verbosity=1"),
+    ("seed", "--verbosity=0"),
+)
+
+
+def switch(stack: Stack, name: str) -> str:
+    """Prepare a release and serve it; the old one serves on when anything fails. Returns what was done."""
+    release = stack.root / "releases" / name
+    if not (release / "complete").is_file():
+        raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
+    if _serves(stack, release):  # the configuration may be new
+        return apache.apply(stack, release)
+    for words in PREPARE:
+        _manage(stack, release, *words)
+    _offer_static(stack, release)
+    done = apache.apply(stack, release)
+    _mark(stack, release)
+    _clear(stack)
+    return f"{name} serves: {done}"
+
+
+def back(stack: Stack) -> str:
+    """Serve the release before this one again. The database stays as it is. Returns what was done."""
+    try:
+        release = (stack.root / "previous").readlink()
+    except OSError:
+        raise Refused("There is no release to go back to.") from None
+    if not (release / "complete").is_file():
+        raise Refused(f"{release}: it is not there any more.")
+    _offer_static(stack, release)
+    done = apache.apply(stack, release)
+    _mark(stack, release)
+    return f"{release.name} serves again: {done}"
+
+
+def _serves(stack: Stack, release: Path) -> bool:
+    try:
+        return apache.current(stack) == release and apache.serving() is not None
+    except Refused:
+        return False
+
+
+def _manage(stack: Stack, release: Path, *words: str) -> None:
+    """A management command of the release, as the account that deploys. Raises Refused with its last words."""
+    environment = (f"STACK_PLAN={stack.conf}/plan.json", f"STACK_RELEASE={release}", "PYTHONDONTWRITEBYTECODE=1")
+    done = system.run(
+        "env", "-C", f"{release}/app", *environment, f"{release}/venv/bin/python", "manage.py", *words,
+        account=stack.accounts["deploy"],
+    )  # fmt: skip
+    if done.returncode:
+        said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
+        raise Refused(f"manage.py {words[0]} failed: {said}\nThe release {release.name} does not serve, nothing else "
+                      "was changed.")  # fmt: skip
+
+
+def _offer_static(stack: Stack, release: Path) -> None:
+    """Add the release's static files to those that are served: pages of both releases are open in browsers."""
+    source, goal = release / "static", Path(stack.paths["static"])
+    for path in sorted(source.rglob("*")):
+        target = goal / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(mode=0o755, parents=True, exist_ok=True)
+        elif not target.exists() or not os.path.samefile(path, target):
+            fresh = target.with_name(f".{target.name}.new")
+            fresh.unlink(missing_ok=True)
+            os.link(path, fresh)
+            fresh.replace(target)
+
+
+def _mark(stack: Stack, release: Path) -> None:
+    """Remember which release serves, and which one served before."""
+    try:
+        before = apache.current(stack)
+    except Refused:
+        before = release
+    if before != release:
+        system.link(stack.root / "previous", str(before))
+    system.link(stack.root / "current", str(release))
+
+
+def _clear(stack: Stack) -> None:
+    """Delete the oldest releases but KEPT, and the static files that no release has."""
+    held = {link.readlink() for link in stack.root.iterdir() if link.is_symlink()}
+    found = sorted((stack.root / "releases").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for release in found[KEPT:]:
+        if release not in held:
+            shutil.rmtree(release)
+    for path in Path(stack.paths["static"]).rglob("*"):
+        if path.is_file() and path.stat().st_nlink == 1:
+            path.unlink()

@@ -1,0 +1,141 @@
+"""The host: programs, units, files, and how a failure is told."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+Done = subprocess.CompletedProcess[str]
+RUN = Path("/run/stack")
+UNITS = Path("/etc/systemd/system")
+LOCK_SECONDS = 120
+"""for another stackctl that works on the host"""
+
+
+class Refused(Exception):
+    """What was not done, why, what serves on, and the remedy."""
+
+
+def run(*command: str, account: str = "", timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    """A program's end, as root or as `account`; a program that takes longer than `timeout` seconds has failed."""
+    words = ["runuser", "-u", account, "--", *command] if account else list(command)
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
+
+
+def require(*command: str, account: str = "") -> str:
+    """What a program printed. Raises Refused with its last words when it failed."""
+    done = run(*command, account=account)
+    if done.returncode:
+        raise Refused(f"{Path(command[0]).name}: {last_words(done)}")
+    return done.stdout
+
+
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of a failure."""
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1] if lines else f"status {done.returncode}"
+
+
+def active(unit: str) -> bool:
+    """Whether systemd says that the unit runs."""
+    return run("systemctl", "is-active", "--quiet", unit).returncode == 0
+
+
+def enabled(unit: str) -> bool:
+    """Whether it starts at boot."""
+    return run("systemctl", "is-enabled", "--quiet", unit).returncode == 0
+
+
+def start(unit: str) -> None:
+    """Start it. Raises Refused with what it wrote."""
+    since = time.time()
+    if run("systemctl", "start", unit).returncode:
+        raise Refused(complaint(unit, since))
+
+
+def stop(unit: str) -> None:
+    """Stop it, and forget that it may have failed."""
+    run("systemctl", "stop", unit)
+    run("systemctl", "reset-failed", unit)
+
+
+def restarted(unit: str) -> bool:
+    """Whether it ended by itself since it was started."""
+    return require("systemctl", "show", "--property=NRestarts", "--value", unit).strip() not in ("", "0")
+
+
+def complaint(unit: str, since: float) -> str:
+    """The lines in which a unit said what is wrong, since a time in seconds since 1970."""
+    text = run("journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output=cat", "--no-pager").stdout
+    lines = [line for line in text.splitlines() if any(word in line for word in ("ERROR", "FATAL", "rror", "AH0"))]
+    return "\n".join(lines[:4]) or f"it does not run; see journalctl -u {unit}"
+
+
+def link(path: Path, target: str) -> None:
+    """Point a symbolic link elsewhere, without a moment in which it is not there."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(path)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """The files of a directory by name; empty when there is none."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()} if directory.is_dir() else {}
+
+
+def wanted(directory: Path, unit_file: Path) -> dict[str, bytes]:
+    """What is to be in force: the files of a directory, and the text of the unit that runs with them."""
+    return {**contents(directory), "unit": unit_file.read_bytes()}
+
+
+def fill(directory: Path, files: dict[str, bytes]) -> None:
+    """Make `files` the contents of a directory, each complete before it is there."""
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for name, content in files.items():
+        fresh = directory / f".{name}.new"
+        fresh.write_bytes(content)
+        fresh.chmod(0o644)
+        fresh.replace(directory / name)
+    for path in directory.iterdir():
+        if path.name not in files:
+            path.unlink()
+
+
+def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> bool:
+    """Whether `condition` came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One stackctl at a time; the lock ends with the process."""
+    RUN.mkdir(mode=0o755, exist_ok=True)
+    handle = os.open(RUN / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+    def taken() -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    if not wait(taken, LOCK_SECONDS):
+        raise Refused(f"another stackctl has worked on this host for {LOCK_SECONDS} s. Let it end first.")
+    try:
+        yield
+    finally:
+        os.close(handle)
