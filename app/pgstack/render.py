@@ -26,6 +26,7 @@ HOST = {
     "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
     "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer@.service",
     "stack-apache.service": "/etc/systemd/system/stack-apache@.service",
+    "stack-resume.service": "/etc/systemd/system/stack-resume.service",
     "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
     "logrotate.conf": "/etc/logrotate.d/stack",
     "stack-manage": "/usr/local/bin/stack-manage",

@@ -26,8 +26,8 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser("status", help="which instances and which release serve")
-    commands.add_parser("pause", help="hold requests back before their next transaction")
-    commands.add_parser("resume", help="let them go on")
+    commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
+    commands.add_parser("resume", help="let them go on, after its start")
     return parser.parse_args()
 
 
@@ -51,7 +51,7 @@ def main() -> None:
         host = stack.read()
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
-            (pgbouncer.pause if asked.command == "pause" else pgbouncer.resume)(host)
+            (postgres.pause if asked.command == "pause" else postgres.resume)(host)
         elif asked.command == "status":
             print(status(host))
         else:

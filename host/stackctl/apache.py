@@ -1,4 +1,4 @@
-"""Apache: a second instance is tried on a port of its own, then listens beside the first, which drains and ends.
+"""Apache: a second instance starts beside the first and is tried on a port of its own; then it gets all new connections.
 
 An instance has its own copy of the configuration, its own release and its own daemon processes: no request meets old
 and new code.
@@ -11,14 +11,18 @@ import ssl
 import time
 from pathlib import Path
 
-from . import system
+from . import listeners, system
 from .stack import INSTANCES, Stack, other
 from .system import RUN, UNITS, Refused
 
 START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
+GENTLE = 15
+"""niceness while it starts: what it imports may wait, requests to the other instance may not"""
+QUIET_SECONDS = 0.3
+"""without use of a processor: every process has imported what it needs"""
 ASKED = ("/healthz", "/readyz", "/")
-"""what a trial asks for, several times, so that every process answers; no answer may be a server's error"""
+"""what it is asked for before others may, several times, so that every process answers; no answer may be a server's error"""
 
 
 def unit(instance: str) -> str:
@@ -35,14 +39,17 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
         return "unchanged"
     begun = time.monotonic()
     new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
-    _end(new)
+    system.stop(unit(new))
     system.fill(stack.live(f"apache-{new}"), wanted)
     system.link(stack.root / f"release-{new}", str(release))
     try:
-        _trial(stack, new)
+        if old:
+            listeners.choose(_process(old), stack.site["port"], 0)
         _start(stack, new)
+        if old:
+            listeners.choose(_process(old), stack.site["port"], 1)
     except Refused as error:
-        _end(new)
+        system.stop(unit(new))
         after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
         raise Refused(f"The site does not work with what is wanted: {error}\n{after}") from None
     system.run("systemctl", "enable", unit(new))
@@ -74,30 +81,26 @@ def _release(stack: Stack, instance: str) -> Path | None:
         return None
 
 
-def _trial(stack: Stack, instance: str) -> None:
-    """Run it with nobody but us as a client. Raises Refused with what went wrong."""
-    mark = RUN / f"trial-{instance}"
-    mark.write_text("STACK_TRIAL=-Dtrial\n")
-    try:
-        _start(stack, instance)
-    finally:
-        mark.unlink()
-    system.stop(unit(instance))
-
-
 def _start(stack: Stack, instance: str) -> None:
-    """Start it and have it answer. Raises Refused."""
+    """Start it, without haste, and have it answer. Raises Refused."""
     log = Path(stack.paths["log"], "apache-error.log")
     since, written = time.time(), log.stat().st_size if log.exists() else 0
     system.start(unit(instance))
+    system.renice(_process(instance), GENTLE)
     answers = system.wait(lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS)
     if not answers or system.restarted(unit(instance)):
         raise Refused(system.complaint(unit(instance), since))
+    system.wait(lambda: system.is_quiet(_process(instance), QUIET_SECONDS), START_SECONDS)
+    system.renice(_process(instance), 0)
     for _ in range(2 * stack.web["processes"]):
         for path in ASKED:
             status = _ask(stack, instance, path)
             if status >= http.client.INTERNAL_SERVER_ERROR:
                 raise Refused(f"{path} is answered with {status}. {_said(log, written)}")
+
+
+def _process(instance: str) -> int:
+    return int(system.require("systemctl", "show", "--property=MainPID", "--value", unit(instance)))
 
 
 def _listens(stack: Stack, instance: str) -> bool:
@@ -139,13 +142,29 @@ def _said(log: Path, written: int) -> str:
     return f"{log} says: {(errors or words or ['nothing'])[-1]}"
 
 
+def let_go(stack: Stack) -> None:
+    """Have no connection that is kept open: what serves closes each after its answer, until `keep`."""
+    marks = [_mark(instance) for instance in INSTANCES if system.active(unit(instance))]
+    for mark in marks:
+        mark.touch()
+    if marks:
+        time.sleep(stack.apache["keep_alive_timeout"] + 1)
+
+
+def keep() -> None:
+    """Keep connections open again."""
+    for instance in INSTANCES:
+        _mark(instance).unlink(missing_ok=True)
+
+
+def _mark(instance: str) -> Path:
+    """File that makes an instance close each connection after its answer."""
+    return RUN / f"apache-{instance}" / "drain"
+
+
 def _drain(stack: Stack, instance: str) -> None:
     """Ask its clients to come again, wait until idle ones have left, and end it when all requests are answered."""
-    (RUN / f"apache-{instance}" / "drain").touch()
+    _mark(instance).touch()
     time.sleep(stack.apache["keep_alive_timeout"] + 1)
-    _end(instance)
-
-
-def _end(instance: str) -> None:
     system.stop(unit(instance))
-    (RUN / f"trial-{instance}").unlink(missing_ok=True)
+

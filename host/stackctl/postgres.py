@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import system
+from . import apache, pgbouncer, system
 from .stack import Stack
 from .system import UNITS, Refused
 
 START_SECONDS = 60
+POLL_SECONDS = 0.01
+"""while requests are held back"""
 WRONG_LINES = """
     SELECT format('%s line %s: %s', file_name, line_number, error) FROM (
         SELECT 'pg_hba.conf' AS file_name, line_number, error FROM pg_hba_file_rules
@@ -49,6 +51,28 @@ def apply(stack: Stack, again: bool = False) -> str:
         return "reloaded"
     _start(stack, "restart")
     return "restarted"
+
+
+def pause(stack: Stack) -> None:
+    """What goes before a stop of the server, whoever stops it: requests wait instead of failing.
+
+    They wait in Apache, whose workers may all be taken meanwhile; it would close kept connections then. And little is
+    left to be written at the stop.
+    """
+    if pgbouncer.serving(stack) is None:
+        return
+    apache.let_go(stack)
+    system.run(*_psql(stack, "CHECKPOINT"), **_admin(stack))
+    pgbouncer.pause(stack)
+
+
+def resume(stack: Stack) -> None:
+    """What follows its start, as soon as it takes connections, or has not come for START_SECONDS."""
+    binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_isready"
+    words = [binary, "--quiet", f"--host={stack.paths['run_postgres']}", f"--port={stack.postgres['port']}"]
+    system.wait(lambda: system.run(*words).returncode == 0, START_SECONDS, POLL_SECONDS)
+    pgbouncer.resume(stack)
+    apache.keep()
 
 
 def _waits(stack: Stack) -> bool:

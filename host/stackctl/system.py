@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 Done = subprocess.CompletedProcess[str]
@@ -70,6 +70,38 @@ def stop(unit: str) -> None:
 def restarted(unit: str) -> bool:
     """Whether it ended by itself since it was started."""
     return require("systemctl", "show", "--property=NRestarts", "--value", unit).strip() not in ("", "0")
+
+
+def renice(process: int, niceness: int) -> None:
+    """Set the niceness of a process and of all below it, which those that it starts later inherit."""
+    for found in _family(process):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, found, niceness)
+
+
+def is_quiet(process: int, seconds: float) -> bool:
+    """Whether it and all below it leave the processors alone for so long."""
+    before = _family(process)
+    time.sleep(seconds)
+    return _family(process) == before
+
+
+def _family(process: int) -> dict[int, int]:
+    """It and all processes below it, each with the ticks of processor time that it has used (proc(5))."""
+    ticks: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = entry.read_text().rpartition(") ")[2].split()
+            number = int(entry.parent.name)
+            ticks[number] = int(fields[11]) + int(fields[12])
+            children.setdefault(int(fields[1]), []).append(number)
+    found, waiting = {}, [process]
+    while waiting:
+        number = waiting.pop()
+        found[number] = ticks.get(number, 0)
+        waiting += children.get(number, [])
+    return found
 
 
 def complaint(unit: str, since: float) -> str:

@@ -31,7 +31,7 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
     && rm -f /etc/ssh/ssh_host_*
 """
 RUN = (
-    "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--security-opt=seccomp=unconfined", "--cgroupns=private",
+    "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined", "--cgroupns=private",
     "--sysctl=net.ipv4.tcp_migrate_req=1", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp", "--env=container=docker",
     "--memory=2g", "--memory-swap=2g", "--pids-limit=2048",
 )  # fmt: skip

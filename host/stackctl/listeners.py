@@ -1,0 +1,70 @@
+"""Which of several processes that listen on one port gets the next connection.
+
+Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A filter program of one
+instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them all: the new one while it starts gets
+none, and the old one none from the moment of the switch on, so that its queue is empty when it ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from pathlib import Path
+
+from .system import Refused
+
+SO_ATTACH_REUSEPORT_CBPF = 51
+PIDFD_GETFD = 438
+"""number of the system call, the same on all architectures"""
+RETURN_CONSTANT = 0x06
+"""BPF_RET | BPF_K (linux/bpf_common.h)"""
+LISTENING = "0A"
+"""state in /proc/net/tcp"""
+
+
+def choose(process: int, port: int, place: int) -> None:
+    """Give every new connection on `port` to the listener at `place`: 0 is the oldest, 1 the one after it.
+
+    `process` is one of those that listen. A place that nobody has means: as if nothing was chosen.
+    Raises Refused where the kernel does not let us.
+    """
+    try:
+        with _listener(process, port) as listener:
+            instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
+            program = struct.pack("HL", 1, ctypes.addressof(instruction))
+            listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
+    except OSError as error:
+        raise Refused(
+            f"port {port}: the kernel does not let stackctl choose who is given new connections ({error.strerror}). "
+            "It takes Linux 5.6 and, in a container, CAP_SYS_PTRACE."
+        ) from None
+
+
+def _listener(process: int, port: int) -> socket.socket:
+    """The socket with which `process` listens on `port`, shared with it."""
+    wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        if str(entry.readlink()) in wanted:
+            return socket.socket(fileno=_borrow(process, int(entry.name)))
+    raise OSError(0, f"process {process} does not listen there")
+
+
+def _inodes(port: int) -> list[str]:
+    rows = [
+        line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]
+    ]
+    return [row[9] for row in rows if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port]
+
+
+def _borrow(process: int, descriptor: int) -> int:
+    handle = os.pidfd_open(process)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        found = int(library.syscall(PIDFD_GETFD, handle, descriptor, 0))
+        if found < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return found
+    finally:
+        os.close(handle)
