@@ -11,7 +11,7 @@ from pathlib import Path
 from pgstack.config import StackConfig
 from pgstack.errors import InputError
 from pgstack.packages import RELEASES
-from pgstack.plan import Accounts, Identity, Paths, Roles, Versions
+from pgstack.plan import Accounts, Identity, Paths, Plan, Roles, Versions
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout, or the directory that holds `app/` in an image."""
@@ -99,7 +99,17 @@ def postgres_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
 
 def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str, str]:
     """Login of the web and login of the probes at PgBouncer: the roles where it knows peer maps, else the accounts."""
-    return (roles.app, roles.monitor) if peer_maps(versions) else (who.web, who.web)
+    return (roles.app, roles.monitor) if peer_maps(versions) else (who.web, who.deploy)
+
+
+def own_login(plan: Plan, login: str) -> str:
+    """`login` at PgBouncer, or the name of this process's account where PgBouncer knows no peer maps.
+
+    Root becomes the account that deploys before it asks.
+    """
+    if plan.pooler.peer_maps:
+        return login
+    return account_name(os.geteuid()) if os.geteuid() else plan.accounts.deploy
 
 
 def pooler_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[Identity, ...]:

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from pgstack import layout
 from pgstack.render import SECRET_KEY
 from pgstack.state import current_plan
 
@@ -23,7 +24,8 @@ def databases() -> dict[str, dict[str, Any]]:
         "CONN_MAX_AGE": None,
     }
     pooled = {
-        **common, "HOST": plan.paths.run_pooler, "PORT": str(plan.pooler.port), "USER": plan.pooler.web_login,
+        **common, "HOST": plan.paths.run_pooler, "PORT": str(plan.pooler.port),
+        "USER": layout.own_login(plan, plan.pooler.web_login),
         # A cursor on the server would be left behind on a backend that the next transaction does not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "PATIENCE_SECONDS": PATIENCE_SECONDS, "OPTIONS": {"application_name": "web"},

@@ -94,7 +94,7 @@ def test_debian_12_brings_the_older_servers_and_their_settings() -> None:
     stack = sized(2, 2048, 12)
     assert (stack.versions.postgresql, stack.versions.pgbouncer, stack.versions.python) == (15, "1.18", "3.11")
     assert stack.paths.data == "/var/lib/postgresql/15/main"
-    assert (stack.pooler.web_login, stack.pooler.monitor_login, stack.pooler.peer_maps) == ("app", "app", False)
+    assert (stack.pooler.web_login, stack.pooler.monitor_login, stack.pooler.peer_maps) == ("app", "deploy", False)
     assert "max_prepared_statements" not in stack.pooler.settings
     assert "auth_ident_file" not in stack.pooler.settings
     assert "transaction_timeout" not in stack.postgres.app_settings

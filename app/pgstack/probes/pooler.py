@@ -8,6 +8,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
+from pgstack import layout
 from pgstack.errors import ProbeError
 from pgstack.state import current_plan
 
@@ -37,7 +38,8 @@ def show(what: str) -> list[dict[str, Any]]:
     connection = None
     try:
         connection = psycopg2.connect(
-            host=plan.paths.run_pooler, port=plan.pooler.port, user=plan.pooler.monitor_login, dbname="pgbouncer",
+            host=plan.paths.run_pooler, port=plan.pooler.port, dbname="pgbouncer",
+            user=layout.own_login(plan, plan.pooler.monitor_login),
             connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
         )  # fmt: skip
         connection.autocommit = True

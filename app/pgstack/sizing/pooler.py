@@ -68,16 +68,19 @@ def pooler(
     why["pooler.query_timeout"] = timeouts.text(timeout, timeouts.QUERY)
     why["pooler.query_wait_timeout"] = timeouts.text(timeout, timeouts.WAIT)
     web_login, monitor_login = layout.pooler_logins(who, roles, versions)
+    # Without peer maps the web, which shows its pools, and the account that deploys come under their own names.
+    stats_users = monitor_login if layout.peer_maps(versions) else ",".join(dict.fromkeys((web_login, monitor_login)))
     numbers = {
         "max_client_conn": clients, "default_pool_size": pool, "reserve_pool_size": reserve,
         "max_db_connections": pool + reserve, "query_timeout": seconds(timeout, timeouts.QUERY),
         "query_wait_timeout": seconds(timeout, timeouts.WAIT),
     }  # fmt: skip
     return Pooler(
-        port=PORT, instances=web.hosts + (TAKING_OVER if config.target == "host" else 0), web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
+        port=PORT, instances=web.hosts + (TAKING_OVER if config.target == "host" else 0),
+        web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
         identities=layout.pooler_identities(who, roles, versions),
         file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
-        settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, monitor_login), **numbers,
+        settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, stats_users), **numbers,
     )  # fmt: skip
 
 
@@ -87,14 +90,14 @@ def pooler_bytes(part: Pooler) -> int:
 
 
 def _settings(
-    numbers: dict[str, int], reserve_seconds: int, paths: Paths, versions: Versions, monitor_login: str
+    numbers: dict[str, int], reserve_seconds: int, paths: Paths, versions: Versions, stats_users: str
 ) -> dict[str, str]:
     """Lines of pgbouncer.ini. No listen_addr: PgBouncer never listens on TCP."""
     conf = f"{paths.conf}/pgbouncer"
     settings: dict[str, object] = {
         "unix_socket_dir": paths.run_pooler_own, "unix_socket_mode": "0770", "listen_port": PORT,
         "auth_type": "hba", "auth_file": f"{conf}/userlist.txt", "auth_hba_file": f"{conf}/hba.conf",
-        "stats_users": monitor_login, "pool_mode": "transaction", **numbers,
+        "stats_users": stats_users, "pool_mode": "transaction", **numbers,
         "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS), "reserve_pool_timeout": reserve_seconds,
         "server_lifetime": SERVER_LIFETIME_SECONDS, "server_idle_timeout": SERVER_IDLE_SECONDS,
         "server_connect_timeout": SERVER_CONNECT_SECONDS, "server_login_retry": LOGIN_RETRY_SECONDS,

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 
+from pgstack import layout
 from pgstack.errors import ProbeError
 from pgstack.plan import Plan
 from pgstack.probes import pooler, postgres, web
@@ -51,7 +52,8 @@ class Live:
 
     def _connect(self) -> Any:
         client = psycopg2.connect(
-            host=self.plan.paths.run_pooler, port=self.plan.pooler.port, user=self.plan.pooler.web_login,
+            host=self.plan.paths.run_pooler, port=self.plan.pooler.port,
+            user=layout.own_login(self.plan, self.plan.pooler.web_login),
             dbname=self.plan.postgres.database, application_name="probe",
         )  # fmt: skip
         client.autocommit = True
