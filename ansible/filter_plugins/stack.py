@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ def stack_plan(inputs: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any
         plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
     except StackError as error:
         raise AnsibleFilterError(f"stack_inputs: {error}") from error
-    return json.loads(plan.model_dump_json())
+    return plan.model_dump(mode="json")
 
 
 def _plain(value: Any) -> Any:

@@ -39,7 +39,8 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         root = stack_directory(config)
         return Paths(
             root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
-            run_pooler=f"{root}/run/pooler", run_pooler_own=f"{root}/run/pooler", run_apache=f"{root}/run/apache", log=f"{root}/log",
+            run_pooler=f"{root}/run/pooler", run_pooler_own=f"{root}/run/pooler",
+            run_apache=f"{root}/run/apache", log=f"{root}/log",
             static=f"{root}/static", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
             app=str(PROJECT / "app"), venv=sys.prefix,
         )  # fmt: skip

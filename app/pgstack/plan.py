@@ -142,7 +142,7 @@ class Pooler(Part):
     reserve_pool_size: int
     max_db_connections: int
     instances: int
-    """PgBouncers that hold backends at the same time: one on each web host, and one more that takes over from another"""
+    """PgBouncers that hold backends at the same time: one on each web host, and one more that takes over"""
     query_timeout: int
     query_wait_timeout: int
     file_descriptors: int

@@ -16,7 +16,9 @@ SERVERS: dict[str, Callable[..., str]] = {
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
-    parser = argparse.ArgumentParser(prog="stackctl", description="Change what runs on this host without losing a request.")
+    parser = argparse.ArgumentParser(
+        prog="stackctl", description="Change what runs on this host without losing a request."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
         ("apply", "try what Ansible wrote for a server, and bring it into force"),
@@ -33,12 +35,13 @@ def arguments() -> argparse.Namespace:
 
 def status(host: stack.Stack) -> str:
     """What serves."""
-    before = host.root / "previous"
+    link = host.root / "previous"
+    before = link.readlink().name if link.is_symlink() else "none"
     return "\n".join((
         f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}",
         f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
         f"apache     instance {apache.serving() or 'none'}",
-        f"release    {apache.current(host).name}, before it {before.readlink().name if before.is_symlink() else 'none'}",
+        f"release    {apache.current(host).name}, before it {before}",
     ))  # fmt: skip
 
 

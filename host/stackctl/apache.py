@@ -1,4 +1,4 @@
-"""Apache: a second instance starts beside the first and is tried on a port of its own; then it gets all new connections.
+"""Apache: a second instance starts beside the first, is tried on a port of its own, and then gets all new connections.
 
 An instance has its own copy of the configuration, its own release and its own daemon processes: no request meets old
 and new code.
@@ -22,7 +22,7 @@ GENTLE = 15
 QUIET_SECONDS = 0.3
 """without use of a processor: every process has imported what it needs"""
 ASKED = ("/healthz", "/readyz", "/")
-"""what it is asked for before others may, several times, so that every process answers; no answer may be a server's error"""
+"""what it is asked for before others may ask, several times, for every process; no answer may be a server's error"""
 
 
 def unit(instance: str) -> str:
@@ -35,7 +35,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
     old = serving()
     release = release or current(stack)
-    if old and not again and wanted == system.contents(stack.live(f"apache-{old}")) and release == _release(stack, old):
+    if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
     begun = time.monotonic()
     new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
@@ -74,11 +74,9 @@ def current(stack: Stack) -> Path:
         raise Refused("There is no release yet. Run the playbook site.yml.") from None
 
 
-def _release(stack: Stack, instance: str) -> Path | None:
-    try:
-        return (stack.root / f"release-{instance}").readlink()
-    except OSError:
-        return None
+def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | None]:
+    link = stack.root / f"release-{instance}"
+    return system.contents(stack.live(f"apache-{instance}")), link.readlink() if link.is_symlink() else None
 
 
 def _start(stack: Stack, instance: str) -> None:
@@ -119,7 +117,7 @@ def _ask(stack: Stack, instance: str, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=stack.web["request_timeout"])
     else:
         # The certificate names the site, and this is its own host.
-        context = ssl._create_unverified_context()
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
         connection = http.client.HTTPSConnection(
             "127.0.0.1", port, timeout=stack.web["request_timeout"], context=context
         )

@@ -1,8 +1,8 @@
 """Which of several processes that listen on one port gets the next connection.
 
-Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A filter program of one
-instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them all: the new one while it starts gets
-none, and the old one none from the moment of the switch on, so that its queue is empty when it ends.
+Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A filter program of
+one instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them all: while it starts the new one gets
+none, and from the switch on the old one gets none, so that its queue is empty when it ends.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def pause(stack: Stack) -> None:
     if pgbouncer.serving(stack) is None:
         return
     apache.let_go(stack)
-    system.run(*_psql(stack, "CHECKPOINT"), **_admin(stack))
+    system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
     pgbouncer.pause(stack)
 
 
@@ -91,22 +91,19 @@ def _parse(stack: Stack) -> None:
 
 def _start(stack: Stack, verb: str) -> None:
     system.run("systemctl", verb, unit(stack))
-    if not system.wait(lambda: system.run(*_psql(stack, "SELECT 1"), **_admin(stack)).returncode == 0, START_SECONDS):
+    ask, account = _psql(stack, "SELECT 1"), stack.accounts["postgres"]
+    if not system.wait(lambda: system.run(*ask, account=account).returncode == 0, START_SECONDS):
         raise Refused(f"PostgreSQL does not answer {START_SECONDS} s after its start. See /var/log/postgresql.")
 
 
 def _roles(stack: Stack) -> None:
     """Roles and rights: the script says what must hold, and changes only what does not."""
-    words = _psql(stack, "")[:-1]
-    system.require(*words, "--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql", **_admin(stack))
+    script = ("--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql")
+    system.require(*_psql(stack, "")[:-1], *script, account=stack.accounts["postgres"])
 
 
 def _ask(stack: Stack, query: str) -> str:
-    return system.require(*_psql(stack, query), **_admin(stack)).strip()
-
-
-def _admin(stack: Stack) -> dict[str, str]:
-    return {"account": stack.accounts["postgres"]}
+    return system.require(*_psql(stack, query), account=stack.accounts["postgres"]).strip()
 
 
 def _psql(stack: Stack, command: str) -> list[str]:

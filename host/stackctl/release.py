@@ -77,7 +77,7 @@ def _offer_static(stack: Stack, release: Path) -> None:
         target = goal / path.relative_to(source)
         if path.is_dir():
             target.mkdir(mode=0o755, parents=True, exist_ok=True)
-        elif not target.exists() or not os.path.samefile(path, target):
+        elif not target.exists() or not path.samefile(target):
             fresh = target.with_name(f".{target.name}.new")
             fresh.unlink(missing_ok=True)
             os.link(path, fresh)

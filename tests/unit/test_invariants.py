@@ -58,7 +58,7 @@ EDGES = [
     ("backends of PostgreSQL", "postgres", "max_connections", 16, 15),
     ("backends of PostgreSQL", "postgres", "superuser_reserved_connections", 3, 4),
     ("backends of PostgreSQL", "postgres", "direct_connections", 6, 7),
-    ("backends of PostgreSQL", "web", "hosts", 1, 2),
+    ("backends of PostgreSQL", "pooler", "instances", 1, 2),
     ("memory in MB", "memory", "total", 1233 * 1024**2, 1233 * 1024**2 - 1),
     ("memory in MB", "memory", "shared_buffers", GB, 2 * GB),
     ("memory in MB", "memory", "web", GB * 3 // 4, 2 * GB),
@@ -129,7 +129,7 @@ def test_a_refused_plan_shows_the_arithmetic_and_the_remedy(sound: Plan) -> None
     with pytest.raises(UnsoundPlan) as caught:
         invariants.require(changed(sound, "postgres", max_connections=15))
     assert str(caught.value) == (
-        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 1 web hosts = 7 > 6 = "
+        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 1 instances of PgBouncer = 7 > 6 = "
         "15 max_connections - 3 superuser - 6 direct. Lower STACK_POOL_SIZE."
     )
 
