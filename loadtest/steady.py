@@ -21,6 +21,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -154,9 +155,13 @@ class Site:
                 found.append(key)
         return tuple(found)
 
-    async def _ask(
-        self, method: str, path: str, new: bool, body: bytes = b"", key: str = ""
-    ) -> tuple[int, bytes]:
+    async def close(self) -> None:
+        """Close what is kept open."""
+        for _, _, writer in self.kept:
+            await _close(writer)
+        self.kept.clear()
+
+    async def _ask(self, method: str, path: str, new: bool, body: bytes = b"", key: str = "") -> tuple[int, bytes]:
         reader, writer = await self._connection(new)
         head = [f"{method} {path} HTTP/1.1", f"Host: {self.host}", "User-Agent: loadtest", "Accept: */*"]
         if body:
@@ -167,12 +172,12 @@ class Site:
             writer.write("\r\n".join((*head, "", "")).encode() + body)
             status, keep, content = await _answer(reader)
         except BaseException:
-            writer.close()
+            await _close(writer)
             raise
         if keep and not new:
             self.kept.append((time.monotonic(), reader, writer))
         else:
-            writer.close()
+            await _close(writer)
         return status, content
 
     async def _connection(self, new: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -180,10 +185,16 @@ class Site:
             used, reader, writer = self.kept.pop()
             if time.monotonic() - used < IDLE_SECONDS and not reader.at_eof():
                 return reader, writer
-            writer.close()
+            await _close(writer)
         # The stack's certificate is its own.
         context = ssl._create_unverified_context() if self.tls else None  # noqa: S323, SLF001
         return await asyncio.open_connection(self.address, self.port, ssl=context)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
@@ -275,9 +286,12 @@ def observe(url: str, host: str, change: Callable[[], object], rate: float | Non
 
     async def both() -> Verdict:
         site = Site(url, host, seed)
-        await site.prepare()
-        wanted = rate or SHARE * await capacity(site)
-        return await watch(site, wanted, change)
+        try:
+            await site.prepare()
+            wanted = rate or SHARE * await capacity(site)
+            return await watch(site, wanted, change)
+        finally:
+            await site.close()
 
     return asyncio.run(both())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,21 @@ from pgstack.plan import Plan  # noqa: E402
 
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
-UNWANTED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+UNWANTED = frozenset({
+    "__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".venv", "venv", "node_modules",
+})  # fmt: skip
+"""names that are left out wherever they are"""
+DEMO = {
+    "source": "", "version": "HEAD", "directory": ".", "requirements": "", "packages": [], "commands": [["seed"]],
+    "environment": {}, "secrets": {}, "secret_files": {},
+}  # fmt: skip
+OTHER = {**DEMO, "requirements": "requirements.txt", "commands": []}
+"""what is not said of another project"""
 
 
 def stack_plan(inputs: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
     """The plan for a host that was found to be `machine` (see pgstack.hardware). Raises AnsibleFilterError."""
-    texts = {config.environment_name(name): _text(value) for name, value in inputs.items()}
+    texts = {config.environment_name(name): _text(value) for name, value in inputs.items() if name != "project"}
     try:
         chosen = config.load(texts, target="host")
         plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
@@ -64,18 +74,80 @@ def stack_packages(debian: int) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def stack_release(_: object) -> dict[str, Any]:
-    """Name of the release that the checkout holds, by what is in its files, and their paths in it."""
-    paths = sorted(
-        path.relative_to(PROJECT)
-        for folder in SHIPPED
-        for path in (PROJECT / folder).rglob("*")
-        if path.is_file() and not UNWANTED & set(path.parts)
+def stack_project(inputs: dict[str, Any]) -> dict[str, Any]:
+    """What is said of the project, with the defaults. Raises AnsibleFilterError for what cannot be."""
+    given = _plain(inputs.get("project") or {})
+    defaults = OTHER if given.get("source") else DEMO
+    unknown = set(given) - set(defaults)
+    if unknown:
+        raise AnsibleFilterError(f"stack_inputs.project: {min(unknown)}: unknown. There are {', '.join(defaults)}.")
+    if not given.get("source") and given.keys() & {"directory", "version", "requirements"}:
+        raise AnsibleFilterError("stack_inputs.project: source is missing. Name a directory, an archive or a Git URL.")
+    project = {**defaults, **given}
+    if {"/", ".."} & set(Path(project["directory"]).parts):
+        raise AnsibleFilterError(f"stack_inputs.project.directory: {project['directory']}: not below the source.")
+    return {**project, "kind": _kind(project["source"])}
+
+
+def _kind(source: str) -> str:
+    if not source:
+        return "demo"
+    if re.match(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", source):
+        return "git"
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return "directory"
+    if path.is_file() and path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")):
+        return "archive"
+    raise AnsibleFilterError(
+        f"stack_inputs.project.source: {source}: no directory, no archive (.tar.gz, .zip) and no Git URL. Name one."
     )
-    content = hashlib.sha256()
-    for path in paths:
-        content.update(f"{path} {hashlib.sha256((PROJECT / path).read_bytes()).hexdigest()}\n".encode())
-    return {"id": content.hexdigest()[:12], "files": [str(path) for path in paths]}
+
+
+def stack_environment(values: dict[str, Any]) -> str:
+    """Lines of an environment file that systemd and a shell read alike. Raises AnsibleFilterError."""
+    lines = []
+    for name, value in _plain(values).items():
+        text = str(value)
+        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None or "\n" in text:
+            raise AnsibleFilterError(f"stack_inputs.project: {name}: not a name and a text of one line.")
+        quoted = re.sub(r'(["\\$`])', r"\\\1", text)
+        lines.append(f'{name}="{quoted}"\n')
+    return "".join(lines)
+
+
+def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
+    """A release of the checkout and of the project below `source`: its name, by what is in it, and the files of both.
+
+    Raises AnsibleFilterError when the project has not what it is said to have.
+    """
+    ours = _files(PROJECT, SHIPPED)
+    theirs = _files(Path(source), (".",)) if source else []
+    if source and project["requirements"] not in theirs:
+        raise AnsibleFilterError(
+            f"stack_inputs.project.requirements: {project['requirements']}: not in {source}. Name a file with hashes."
+        )
+    content = hashlib.sha256(repr((project["requirements"], project["commands"])).encode())
+    for root, names in ((PROJECT, ours), (Path(source), theirs)):
+        for name in names:
+            path = root / name
+            known = path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
+            content.update(f"{name} {hashlib.sha256(known).hexdigest()}\n".encode())
+    return {"id": content.hexdigest()[:12], "ours": ours, "theirs": theirs, "source": source}
+
+
+def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
+    return sorted(
+        str(path.relative_to(root))
+        for folder in folders
+        for path in (root / folder).rglob("*")
+        if (path.is_file() or path.is_symlink()) and not UNWANTED & set(path.relative_to(root).parts)
+    )
+
+
+FILTERS = (
+    stack_plan, stack_files, stack_json, stack_packages, stack_project, stack_environment, stack_release,
+)  # fmt: skip
 
 
 class FilterModule:
@@ -85,5 +157,5 @@ class FilterModule:
         """The filters by name."""
         return {
             function.__name__: function
-            for function in (stack_plan, stack_files, stack_json, stack_packages, stack_release)
+            for function in FILTERS
         }

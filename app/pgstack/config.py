@@ -17,6 +17,7 @@ PREFIX = "STACK_"
 # where on a host the release that it belongs to.
 RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
 
+MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -93,6 +94,14 @@ class StackConfig(BaseModel):
         30, ge=6, le=3600, description="longest request; all other timeouts follow from it",
         json_schema_extra={"unit": "seconds"},
     )  # fmt: skip
+    settings: str = Field(
+        "config.settings", pattern=MODULE, description="settings module of the project, on a host",
+        json_schema_extra={"unit": "module"},
+    )  # fmt: skip
+    wsgi: str = Field(
+        "config.wsgi", pattern=MODULE, description="module of its WSGI application, on a host",
+        json_schema_extra={"unit": "module"},
+    )  # fmt: skip
     port: int = Field(8000, ge=1, le=65535, description="port Apache listens on", json_schema_extra={"unit": "port"})
     address: str = Field(
         "127.0.0.1", pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]+\])$", description="address Apache listens on; * for all",
@@ -124,6 +133,9 @@ class StackConfig(BaseModel):
             raise ValueError("STACK_TLS=files needs STACK_TLS_CERTIFICATE and STACK_TLS_KEY")
         if self.tls != "files" and files != (None, None):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
+        demo = (StackConfig.model_fields["settings"].default, StackConfig.model_fields["wsgi"].default)
+        if self.target != "host" and (self.settings, self.wsgi) != demo:
+            raise ValueError("STACK_SETTINGS and STACK_WSGI name another project than the demo: only on a host")
         return self
 
 

@@ -53,7 +53,7 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_pooler_own=f"/run/stack/pooler{own}",
         run_apache="/run/stack/apache",
         log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", tls="/etc/stack-tls",
-        app=f"{release}/app", venv=f"{release}/venv",
+        app=f"{release}/{'project' if config.target == 'host' else 'app'}", venv=f"{release}/venv",
     )  # fmt: skip
 
 

@@ -106,6 +106,10 @@ class Web(Part):
     listen_backlog: int
     memory_per_process: int
     """bytes"""
+    settings: str
+    """settings module of the project"""
+    wsgi: str
+    """path of its WSGI file below `paths.app`"""
 
     @property
     def requests(self) -> int:

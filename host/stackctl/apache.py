@@ -6,6 +6,7 @@ and new code.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import ssl
 import time
@@ -33,6 +34,7 @@ def unit(instance: str) -> str:
 def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str:
     """Bring what is wanted and `release` into force, or with `again` replace the processes; returns what was done."""
     wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
+    wanted["environment"] = _environment(stack)
     old = serving()
     release = release or current(stack)
     if old and not again and (wanted, release) == _in_force(stack, old):
@@ -72,6 +74,12 @@ def current(stack: Stack) -> Path:
         return (stack.root / "current").readlink()
     except OSError:
         raise Refused("There is no release yet. Run the playbook site.yml.") from None
+
+
+def _environment(stack: Stack) -> bytes:
+    """What the project finds in its environment and among its secrets, as a sum that tells nothing."""
+    texts = [stack.conf / "environment", *sorted(Path(stack.paths["secrets"]).glob("*"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in texts if path.is_file())).hexdigest().encode()
 
 
 def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from . import apache, pgbouncer, system
 from .stack import Stack
 from .system import UNITS, Refused
 
 START_SECONDS = 60
+SETTLE_SECONDS = 5
 POLL_SECONDS = 0.01
 """while requests are held back"""
 WRONG_LINES = """
@@ -72,6 +75,8 @@ def resume(stack: Stack) -> None:
     words = [binary, "--quiet", f"--host={stack.paths['run_postgres']}", f"--port={stack.postgres['port']}"]
     system.wait(lambda: system.run(*words).returncode == 0, START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
+    # While those that waited are answered, all workers of Apache are busy.
+    time.sleep(SETTLE_SECONDS)
     apache.keep()
 
 

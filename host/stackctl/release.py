@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -12,12 +13,7 @@ from .system import Refused
 
 KEPT = 5
 """releases on the host, the one that serves included"""
-PREPARE = (
-    ("check",),
-    ("collectstatic", "--no-input", "--verbosity=0"),
-    ("migrate", "--no-input", "--verbosity=1"),
-    ("seed", "--verbosity=0"),
-)
+PREPARE = (("check",), ("collectstatic", "--no-input", "--verbosity=0"), ("migrate", "--no-input", "--verbosity=1"))
 
 
 def switch(stack: Stack, name: str) -> str:
@@ -27,8 +23,8 @@ def switch(stack: Stack, name: str) -> str:
         raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
-    for words in PREPARE:
-        _manage(stack, release, *words)
+    for words in (*PREPARE, *_more(release)):
+        _manage(release, *words)
     _offer_static(stack, release)
     done = apache.apply(stack, release)
     _mark(stack, release)
@@ -57,17 +53,20 @@ def _serves(stack: Stack, release: Path) -> bool:
         return False
 
 
-def _manage(stack: Stack, release: Path, *words: str) -> None:
+def _more(release: Path) -> list[list[str]]:
+    """The project's own commands after the migration, which Ansible wrote beside it."""
+    commands: list[list[str]] = json.loads((release / "complete").read_text())["commands"]
+    return commands
+
+
+def _manage(release: Path, *words: str) -> None:
     """A management command of the release, as the account that deploys. Raises Refused with its last words."""
-    environment = (f"STACK_PLAN={stack.conf}/plan.json", f"STACK_RELEASE={release}", "PYTHONDONTWRITEBYTECODE=1")
-    done = system.run(
-        "env", "-C", f"{release}/app", *environment, f"{release}/venv/bin/python", "manage.py", *words,
-        account=stack.accounts["deploy"],
-    )  # fmt: skip
+    done = system.run("env", f"STACK_RELEASE={release}", "stack-manage", *words)
     if done.returncode:
         said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
-        raise Refused(f"manage.py {words[0]} failed: {said}\nThe release {release.name} does not serve, nothing else "
-                      "was changed.")  # fmt: skip
+        raise Refused(
+            f"{words[0]} failed: {said}\nThe release {release.name} does not serve; what served before it serves on."
+        )
 
 
 def _offer_static(stack: Stack, release: Path) -> None:

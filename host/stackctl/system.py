@@ -105,10 +105,13 @@ def _family(process: int) -> dict[int, int]:
 
 
 def complaint(unit: str, since: float) -> str:
-    """The lines in which a unit said what is wrong, since a time in seconds since 1970."""
-    text = run("journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output=cat", "--no-pager").stdout
-    lines = [line for line in text.splitlines() if any(word in line for word in ("ERROR", "FATAL", "rror", "AH0"))]
-    return "\n".join(lines[:4]) or f"it does not run; see journalctl -u {unit}"
+    """What the processes of a unit said since a time in seconds since 1970: warnings and worse, else their last words."""
+    for more in (["--priority=warning"], []):
+        asked = ["journalctl", f"_SYSTEMD_UNIT={unit}", f"--since=@{since:.0f}", "--output=cat", "--no-pager", *more]
+        lines = [line for line in run(*asked).stdout.splitlines() if not line.startswith(("Failed to attach", "-- "))]
+        if lines:
+            return "\n".join(lines[:4] if more else lines[-4:])
+    return f"it does not run; see journalctl -u {unit}"
 
 
 def link(path: Path, target: str) -> None:

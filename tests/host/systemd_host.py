@@ -36,6 +36,7 @@ RUN = (
 )  # fmt: skip
 INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 """systemd 257 does not run on version 1 of control groups without being told to"""
+INPUTS: dict[str, Any] = {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "2g"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class SystemdHost:
 
     def page(self, path: str = "/") -> str:
         """Body of a page of the site; fails on any status but 200."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port(80)}{path}", headers={"Host": "shop.example"})
+        url, host = f"http://127.0.0.1:{self.port(80)}{path}", str(INPUTS["hosts"][0])
+        request = urllib.request.Request(url, headers={"Host": host})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return str(answer.read().decode())
 
@@ -106,7 +108,7 @@ class SystemdHost:
             "ansible_ssh_private_key_file": str(self.directory / "key"),
             "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
             "app_environment": {"PIP_CERT": TRUSTED},
-            "stack_inputs": {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "1g"},
+            "stack_inputs": INPUTS,
         }  # fmt: skip
         inventory = {"stack": {"hosts": {"shop": host}}}
         (self.directory / "inventory.json").write_text(json.dumps(inventory))

@@ -64,6 +64,7 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
         listen_backlog=CONNECTIONS_PER_WORKER * _workers(_steps(processes * threads, scale.memory)),
         memory_per_process=PROCESS_BYTES + threads * THREAD_BYTES,
+        settings=config.settings, wsgi=f"{config.wsgi.replace('.', '/')}.py",
     )  # fmt: skip
 
 

@@ -1,0 +1,61 @@
+"""Projects to deploy: the demo without this checkout's own app, changed as a test wants it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from systemd_host import CHECKOUT
+
+MARK = "/mark"
+"""address that tells which version answers"""
+
+
+def make(directory: Path, version: str) -> Path:
+    """A project of its own below `directory`, whose /mark answers with `version`."""
+    for name in ("config", "demo"):
+        shutil.copytree(CHECKOUT / "app" / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "requirements/run.txt", directory / "requirements.txt")
+    urls = directory / "config/urls.py"
+    urls.write_text(f"{urls.read_text()}{MARKED.format(version=version)}")
+    return directory
+
+
+MARKED = """
+from django.http import HttpResponse
+
+urlpatterns.insert(0, path("mark", lambda request: HttpResponse("{version}")))
+"""
+
+
+def raise_at_import(project: Path) -> None:
+    """Its WSGI file cannot be imported."""
+    wsgi = project / "config/wsgi.py"
+    wsgi.write_text(f'{wsgi.read_text()}\nraise RuntimeError("no such luck")\n')
+
+
+def answer_with_errors(project: Path) -> None:
+    """Its front page raises."""
+    front = project / "demo/views/front.py"
+    raising = 'def front(request):\n    raise KeyError("lost")\n\n\ndef _('
+    front.write_text(front.read_text().replace("def front(", raising, 1))
+
+
+def fail_to_migrate(project: Path) -> None:
+    """Its next migration is refused by the database."""
+    (project / "demo/migrations/0099_bad.py").write_text(BAD_MIGRATION)
+
+
+BAD_MIGRATION = """from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("demo", "{last}")]
+    operations = [migrations.RunSQL("ALTER TABLE no_such_table ADD COLUMN x int")]
+""".replace("{last}", max(path.stem for path in (CHECKOUT / "app/demo/migrations").glob("0*.py")))
+
+
+def inputs(project: Path, **more: Any) -> dict[str, Any]:
+    """What an inventory says of it."""
+    return {"project": {"source": str(project), "commands": [["seed"]], **more}}

@@ -1,0 +1,131 @@
+"""Releases and changes on a Debian 13 host under load: none loses a request, and what does not work never serves."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import projects
+import pytest
+from loadtest import steady
+from systemd_host import INPUTS, SystemdHost, systemd_host
+
+pytestmark = pytest.mark.host
+
+Change = Callable[[], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A host that serves version one."""
+    with systemd_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+        done = deploy(booted, projects.make(tmp_path_factory.mktemp("one"), "one"), "site.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        yield booted
+
+
+def deploy(host: SystemdHost, project: Path, playbook: str = "deploy.yml") -> subprocess.CompletedProcess[str]:
+    return host.play(playbook, stack_inputs={**INPUTS, **projects.inputs(project)})
+
+
+def under_load(host: SystemdHost, change: Change) -> subprocess.CompletedProcess[str]:
+    """Make a change under a steady load; fails when a request or a write was lost."""
+    results: list[subprocess.CompletedProcess[str]] = []
+    verdict = steady.observe(
+        f"http://127.0.0.1:{host.port(80)}", INPUTS["hosts"][0], lambda: results.append(change())
+    )
+    print(verdict)
+    assert (verdict.failed, verdict.reasons, verdict.lost) == (0, {}, ())
+    assert verdict.sent > 1000
+    return results[0]
+
+
+def releases(host: SystemdHost) -> str:
+    return host.run("stackctl", "status").stdout.splitlines()[-1]
+
+
+def test_deploy_and_rollback_lose_no_request(host: SystemdHost, tmp_path: Path) -> None:
+    two = projects.make(tmp_path / "two", "two")
+    assert host.page(projects.MARK) == "one"
+    done = under_load(host, lambda: deploy(host, two))
+    assert done.returncode == 0, done.stdout
+    assert host.page(projects.MARK) == "two"
+    done = under_load(host, lambda: host.play("rollback.yml"))
+    assert done.returncode == 0, done.stdout
+    assert host.page(projects.MARK) == "one"
+
+
+CHANGES = {
+    "apache reload": ("stackctl", "restart", "apache"),
+    "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
+    "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
+    "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_no_request_is_lost(host: SystemdHost, name: str) -> None:
+    done = under_load(host, lambda: host.run(*CHANGES[name], check=False))
+    assert done.returncode == 0, done.stderr
+
+
+def test_new_settings_of_pgbouncer_lose_no_request(host: SystemdHost) -> None:
+    change = "sed -i 's/^default_pool_size = .*/default_pool_size = 3/' /etc/stack/pgbouncer/pgbouncer.ini"
+    host.run("sh", "-c", change)
+    host.run("sed", "-i", 's/"default_pool_size": "[0-9]*"/"default_pool_size": "3"/', "/etc/stack/plan.json")
+    done = under_load(host, lambda: host.run("stackctl", "apply", "pgbouncer", check=False))
+    assert done.returncode == 0, done.stderr
+    assert "took over" in done.stdout
+
+
+BROKEN = {
+    "raises at import": (projects.raise_at_import, "no such luck"),
+    "answers with errors": (projects.answer_with_errors, "500"),
+    "fails to migrate": (projects.fail_to_migrate, "no_such_table"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_release_that_does_not_work_never_serves(host: SystemdHost, tmp_path: Path, name: str) -> None:
+    spoil, words = BROKEN[name]
+    project = projects.make(tmp_path / "project", "broken")
+    spoil(project)
+    before, serving = releases(host), host.page(projects.MARK)
+    done = under_load(host, lambda: deploy(host, project))
+    assert done.returncode == 2
+    assert words in done.stdout
+    assert (releases(host), host.page(projects.MARK)) == (before, serving)
+
+
+TYPOS = {
+    "pgbouncer": ("pgbouncer/pgbouncer.ini", "pool_mode = transaction", "pool_mod = transaction", "pool_mod"),
+    "postgres": ("postgres/pgstack.conf", "wal_compression", "wal_compresion", "wal_compresion"),
+    "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line 11"),
+}
+
+
+@pytest.mark.parametrize("server", TYPOS)
+def test_settings_with_a_typo_are_refused_and_nothing_changes(host: SystemdHost, server: str) -> None:
+    name, right, wrong, words = TYPOS[server]
+    path = f"/etc/stack/{name}"
+    host.run("sed", "-i", f"s/{right}/{wrong}/", path)
+    try:
+        done = host.run("stackctl", "apply", server, check=False)
+        assert done.returncode == 2, done.stdout
+        assert words in done.stderr
+        assert host.page(projects.MARK)
+    finally:
+        host.run("sed", "-i", f"s/{wrong}/{right}/", path)
+    host.run("stackctl", "apply", server)
+
+
+def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: SystemdHost) -> None:
+    path = "/etc/stack/postgres/pg_hba.conf"
+    host.run("sh", "-c", f"cp {path} /tmp/kept && echo 'local all all pear' >> {path}")
+    done = host.run("stackctl", "apply", "postgres", check=False)
+    host.run("cp", "/tmp/kept", path)
+    assert done.returncode == 2
+    assert "pg_hba.conf line 5" in done.stderr
+    assert host.run("stackctl", "apply", "postgres").stdout.split() == ["postgres", "unchanged"]
+    assert host.page(projects.MARK)
