@@ -83,6 +83,8 @@ class Site(Part):
     tls_given_key: str
     instance_ports: dict[str, int]
     """port on the loopback address at which each of a host's two instances of Apache answers by itself"""
+    redirect_port: int
+    """port on which plain HTTP is answered with the address over TLS; 0 for none"""
     hsts: int
     """seconds that a browser may only come back over TLS; 0 without TLS"""
 
@@ -90,7 +92,8 @@ class Site(Part):
     def url(self) -> str:
         """Address of the front page."""
         scheme = "http" if self.tls == "off" else "https"
-        return f"{scheme}://{self.hosts[0].lstrip('.')}:{self.port}/"
+        port = "" if (scheme, self.port) in (("http", 80), ("https", 443)) else f":{self.port}"
+        return f"{scheme}://{self.hosts[0].lstrip('.')}{port}/"
 
 
 class Web(Part):

@@ -33,10 +33,11 @@ def unit(instance: str) -> str:
 
 def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str:
     """Bring what is wanted and `release` into force, or with `again` replace the processes; returns what was done."""
+    release = release or current(stack)
+    _certificates(stack, release)
     wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
     wanted["environment"] = _environment(stack)
     old = serving()
-    release = release or current(stack)
     if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
     begun = time.monotonic()
@@ -46,10 +47,10 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     system.link(stack.root / f"release-{new}", str(release))
     try:
         if old:
-            listeners.choose(_process(old), stack.site["port"], 0)
+            _choose(stack, old, 0)
         _start(stack, new)
         if old:
-            listeners.choose(_process(old), stack.site["port"], 1)
+            _choose(stack, old, 1)
     except Refused as error:
         system.stop(unit(new))
         after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
@@ -76,9 +77,19 @@ def current(stack: Stack) -> Path:
         raise Refused("There is no release yet. Run the playbook site.yml.") from None
 
 
+def _certificates(stack: Stack, release: Path) -> None:
+    """Have the site's certificate in its place: copies of the user's files, or a self-signed one with time left."""
+    if stack.site["tls"] != "off":
+        paths = (f"STACK_PLAN={stack.conf}/plan.json", f"PYTHONPATH={release}/app", "PYTHONDONTWRITEBYTECODE=1")
+        done = system.run("env", *paths, f"{release}/venv/bin/python", "-m", "pgstack.certificates")
+        if done.returncode:
+            raise Refused(done.stderr.strip())
+
+
 def _environment(stack: Stack) -> bytes:
-    """What the project finds in its environment and among its secrets, as a sum that tells nothing."""
-    texts = [stack.conf / "environment", *sorted(Path(stack.paths["secrets"]).glob("*"))]
+    """What processes find beside their configuration: environment, secrets, certificate; a sum that tells nothing."""
+    folders = (stack.paths["secrets"], stack.paths["tls"])
+    texts = [stack.conf / "environment", *(path for folder in folders for path in sorted(Path(folder).glob("*")))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in texts if path.is_file())).hexdigest().encode()
 
 
@@ -103,6 +114,11 @@ def _start(stack: Stack, instance: str) -> None:
             status = _ask(stack, instance, path)
             if status >= http.client.INTERNAL_SERVER_ERROR:
                 raise Refused(f"{path} is answered with {status}. {_said(log, written)}")
+
+
+def _choose(stack: Stack, instance: str, place: int) -> None:
+    for port in filter(None, (stack.site["port"], stack.site["redirect_port"])):
+        listeners.choose(_process(instance), port, place)
 
 
 def _process(instance: str) -> int:

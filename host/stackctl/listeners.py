@@ -11,6 +11,7 @@ import ctypes
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 from .system import Refused
@@ -27,11 +28,14 @@ LISTENING = "0A"
 def choose(process: int, port: int, place: int) -> None:
     """Give every new connection on `port` to the listener at `place`: 0 is the oldest, 1 the one after it.
 
-    `process` is one of those that listen. A place that nobody has means: as if nothing was chosen.
-    Raises Refused where the kernel does not let us.
+    `process` is one of those that listen; where it does not, as after a change of port, there is nothing to choose.
+    A place that nobody has means: as if nothing was chosen. Raises Refused where the kernel does not let us.
     """
+    descriptor = _descriptor(process, port)
+    if descriptor is None:
+        return
     try:
-        with _listener(process, port) as listener:
+        with socket.socket(fileno=_borrow(process, descriptor)) as listener:
             instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
             program = struct.pack("HL", 1, ctypes.addressof(instruction))
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
@@ -42,13 +46,14 @@ def choose(process: int, port: int, place: int) -> None:
         ) from None
 
 
-def _listener(process: int, port: int) -> socket.socket:
-    """The socket with which `process` listens on `port`, shared with it."""
+def _descriptor(process: int, port: int) -> int | None:
+    """The one of `process` with which it listens on `port`."""
     wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
     for entry in Path(f"/proc/{process}/fd").iterdir():
-        if str(entry.readlink()) in wanted:
-            return socket.socket(fileno=_borrow(process, int(entry.name)))
-    raise OSError(0, f"process {process} does not listen there")
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if str(entry.readlink()) in wanted:
+                return int(entry.name)
+    return None
 
 
 def _inodes(port: int) -> list[str]:
@@ -59,6 +64,7 @@ def _inodes(port: int) -> list[str]:
 
 
 def _borrow(process: int, descriptor: int) -> int:
+    """A descriptor of our own for what another process has open there. Raises OSError."""
     handle = os.pidfd_open(process)
     try:
         library = ctypes.CDLL(None, use_errno=True)

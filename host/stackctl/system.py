@@ -105,7 +105,7 @@ def _family(process: int) -> dict[int, int]:
 
 
 def complaint(unit: str, since: float) -> str:
-    """What the processes of a unit said since a time in seconds since 1970: warnings and worse, else their last words."""
+    """What a unit's processes said since a time in seconds since 1970: warnings and worse, else their last words."""
     for more in (["--priority=warning"], []):
         asked = ["journalctl", f"_SYSTEMD_UNIT={unit}", f"--since=@{since:.0f}", "--output=cat", "--no-pager", *more]
         lines = [line for line in run(*asked).stdout.splitlines() if not line.startswith(("Failed to attach", "-- "))]

@@ -17,7 +17,7 @@ from pgstack.hardware import Hardware
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
 
 # Inputs of the other targets: paths and accounts of the machine, its Debian release.
-MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN"}
+MEANINGLESS_IN_A_CONTAINER = {"STACK_SETTINGS", "STACK_WSGI", "STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN"}
 
 
 @pytest.fixture(scope="module")

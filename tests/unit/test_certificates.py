@@ -11,7 +11,7 @@ import pytest
 
 from pgstack import render, sizing, tls
 from pgstack.config import StackConfig
-from pgstack.errors import RenderError
+from pgstack.errors import InputError, RenderError
 from pgstack.hardware import Hardware
 from pgstack.plan import Plan
 
@@ -92,9 +92,11 @@ def test_openssl_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
-def test_host_reads_the_users_files_in_their_place() -> None:
-    """Its Apache starts as root, and a renewal takes effect with a reload."""
+def test_host_reads_copies_too() -> None:
+    """Its Apache is not root, and what certbot writes is root's alone."""
     files = {"tls_certificate": Path("/etc/site/fullchain.pem"), "tls_key": Path("/etc/site/privkey.pem")}
     made = sizing.plan(StackConfig(target="host", tls="files", **files), Hardware(2, 4 * 1024**3, 13, 65536))
-    assert (made.site.tls_certificate, made.site.tls_key) == ("/etc/site/fullchain.pem", "/etc/site/privkey.pem")
-    assert tls.files(made) == []
+    assert made.site.tls_certificate == "/etc/stack-tls/certificate.pem"
+    assert made.site.tls_key == "/etc/stack-tls/key.pem"
+    with pytest.raises(InputError, match=r"STACK_TLS_CERTIFICATE=/etc/site/fullchain\.pem: no such file"):
+        tls.files(made)

@@ -25,6 +25,8 @@ SYSTEM_BYTES = 64 * MB
 SYSTEM_DIVISOR = 16
 """the kernel's part of memory: page tables of shared_buffers above all, which without huge pages take a 512th of it
 for each backend"""
+HTTP, HTTPS = 80, 443
+"""ports that browsers take without being told (RFC 9110): who comes to the first is sent to the second"""
 INSTANCE_PORTS = {"a": 8441, "b": 8442}
 """loopback ports of a host's two instances of Apache"""
 HSTS_SECONDS = 365 * 24 * 3600
@@ -109,12 +111,12 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
 def _site(config: StackConfig, paths: Paths) -> Site:
     given = [str(layout.PROJECT / path) if path else "" for path in (config.tls_certificate, config.tls_key)]
     copies = [f"{paths.tls}/certificate.pem", f"{paths.tls}/key.pem"]
-    # A host's Apache starts as root and reads them in their place.
-    certificate, key = given if config.tls == "off" or (config.target == "host" and config.tls == "files") else copies
+    certificate, key = given if config.tls == "off" else copies
+    redirects = config.target == "host" and config.tls != "off" and config.port == HTTPS
     ports = {name: port for name, port in INSTANCE_PORTS.items() if config.target == "host"}
     return Site(
         address=config.address, port=config.port, hosts=config.hosts, tls=config.tls,
         tls_certificate=certificate, tls_key=key, tls_given_certificate=given[0], tls_given_key=given[1],
-        instance_ports=ports,
+        instance_ports=ports, redirect_port=HTTP if redirects else 0,
         hsts=HSTS_SECONDS if config.tls != "off" else 0,
     )  # fmt: skip

@@ -90,7 +90,8 @@ def listeners(live: Live) -> Outcome:
     told = live.config["listen_addr"]
     wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
     remedy = "Empty listen_addresses and listen_addr: `make down up`."
-    return judge(wrong, f"TCP port {live.plan.site.port} only", remedy)
+    closed = f"neither {plan.postgres.port} nor {plan.pooler.port} is open" if plan.target == "host" else ""
+    return judge(wrong, closed or f"TCP port {plan.site.port} only", remedy)
 
 
 def _listening(plan: Plan) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 from pathlib import Path
@@ -27,8 +28,31 @@ def soundness(live: Live) -> Outcome:
 def files(live: Live) -> Outcome:
     """The files on disk are the ones that the plan renders."""
     wanted = render.files(live.plan)
-    edited = [str(file.path) for file in wanted if render.difference([file])]
-    return judge([f"{name}: edited" for name in edited], f"{len(wanted)} files are as rendered", AGAIN)
+    wrong = [f"{file.path}: edited" for file in wanted if render.difference([file])]
+    wrong += [f"{path}: not what the plan wants" for path in not_in_force(live.plan)]
+    remedy = "Bring them into force: run site.yml." if live.plan.target == "host" else AGAIN
+    return judge(wrong, f"{len(wanted)} files are as rendered", remedy)
+
+
+def not_in_force(plan: Plan, run: Path = Path("/run/stack")) -> list[Path]:
+    """Copies that a host's servers run with and that differ from what is wanted; a server's name when it has none.
+
+    An instance runs while its directory in `run` exists.
+    """
+    if plan.target != "host":
+        return []
+    conf = Path(plan.paths.conf)
+    copies = {"postgres": ["postgres"]} | {
+        part: [f"{part}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))]
+        for part, name in (("pgbouncer", "pooler"), ("apache", "apache"))
+    }
+    wrong = []
+    for part, names in copies.items():
+        wrong += [] if names else [conf / "live" / part]
+        for name, file in itertools.product(names, sorted((conf / part).iterdir())):
+            copy = conf / "live" / name / file.name
+            wrong += [] if copy.is_file() and copy.read_bytes() == file.read_bytes() else [copy]
+    return wrong
 
 
 def loaded(live: Live) -> Outcome:

@@ -5,13 +5,37 @@ Migrations take locks, run long and own the schema: none of it goes through a tr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from pgstack.commands import CANNOT
+
+LOCK_TIMEOUT = "due to lock timeout"
+LOCK = 0x737461636B
+"""number of the advisory lock that a migration holds: "stack" in ASCII"""
+
+
+@contextmanager
+def alone(alias: str) -> Iterator[None]:
+    """Hold the lock that only one migration of a database can have, whichever host it comes from.
+
+    It ends with the connection. Raises OperationalError when another one has it for longer than `lock_timeout`.
+    """
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    try:
+        yield
+    finally:
+        connection.close()
 
 
 class Command(migrate.Command):
@@ -21,7 +45,11 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            super().handle(*args, **options)
+            with alone(options["database"]):
+                super().handle(*args, **options)
         except OperationalError as error:
-            message = f"Cannot migrate: {str(error).splitlines()[0]}. Is the stack up? `make status`."
+            reason = f"{str(error).splitlines()[0]}. Is the stack up? `make status`."
+            if LOCK_TIMEOUT in str(error):
+                reason = "something holds a lock that it needs, another migration perhaps. Try again when it ended."
+            message = f"Cannot migrate: {reason}"
             raise CommandError(message, returncode=CANNOT) from error

@@ -1,0 +1,25 @@
+"""Two migrations of one database wait for each other."""
+
+from __future__ import annotations
+
+from fixtures.local_stack import LocalStack
+from pgstack.management.commands.migrate import LOCK
+
+HELD = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK & 0xFFFFFFFF} AND granted"
+
+
+def test_a_migration_beside_another_one_gives_up_with_a_reason(stack: LocalStack) -> None:
+    session = stack.psql(f"SELECT pg_advisory_lock({LOCK}), pg_sleep(20)")
+    stack.wait_until(lambda: stack.sql(HELD) == "1")
+    done = stack.manage("migrate")
+    session.terminate()
+    session.communicate(timeout=10)
+    assert done.returncode == 2
+    assert "Cannot migrate: something holds a lock that it needs" in done.stderr
+
+
+def test_a_migration_leaves_no_lock(stack: LocalStack) -> None:
+    stack.wait_until(lambda: stack.sql(HELD) == "0", seconds=30)
+    done = stack.manage("migrate")
+    assert done.returncode == 0, done.stderr
+    assert stack.sql(HELD) == "0"

@@ -1,0 +1,70 @@
+"""Of two processes that listen on one port, the one that was chosen gets every new connection."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "host"))
+
+from stackctl import listeners
+
+MANY = 40
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two listeners on one port, the older one first."""
+    older, newer = (socket.socket() for _ in range(2))
+    with older, newer:
+        for one in (older, newer):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            one.bind(("127.0.0.1", older.getsockname()[1] if one is newer else 0))
+            one.listen(MANY)
+            one.setblocking(False)
+        yield older, newer
+
+
+def taken(listener: socket.socket) -> int:
+    """Connections that wait there."""
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
+
+
+def connect(port: int) -> None:
+    for _ in range(MANY):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_chosen_one_gets_all_connections(pair: tuple[socket.socket, socket.socket], place: int) -> None:
+    port = pair[0].getsockname()[1]
+    listeners.choose(os.getpid(), port, place)
+    connect(port)
+    found = [taken(one) for one in pair]
+    assert (found[place], found[1 - place]) == (MANY, 0)
+
+
+def test_the_one_that_is_left_gets_them_when_the_chosen_one_ends(pair: tuple[socket.socket, socket.socket]) -> None:
+    older, newer = pair
+    port = older.getsockname()[1]
+    listeners.choose(os.getpid(), port, 1)
+    older.close()
+    connect(port)
+    assert taken(newer) == MANY
+
+
+def test_there_is_nothing_to_choose_on_a_port_where_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        listeners.choose(os.getpid(), bound.getsockname()[1], 0)
