@@ -15,9 +15,12 @@ from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
 from pgstack.targets import directory, listener, supervision
+from pgstack.targets import release as new_code
 
 Say = Callable[[str], None]
 READY_SECONDS = 2
+TRIED = ("/healthz", "/readyz", "/")
+"""what new code is asked for before it is loaded; no answer may be a server's error"""
 
 
 def up(say: Say) -> str:
@@ -79,6 +82,27 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
             with suppress(StackError):
                 supervision.stop(plan)
         raise
+
+
+def release(say: Say) -> None:
+    """Have the running web processes load the code that is in the checkout now, without losing a request.
+
+    Raises TargetError when it does not pass its checks, its migrations or a trial; then the old code serves on.
+    """
+    new_code.release(_prepare, say)
+    say("released")
+
+
+def _prepare(plan: Plan, lock: int) -> None:
+    _manage(plan, lock, "check")
+    _collect_static(plan, lock)
+    _manage(plan, lock, "migrate", "--no-input", "-v0")
+    wsgi = f"{plan.paths.app}/{plan.web.wsgi}"
+    command = [sys.executable, "-m", "pgstack.trial", wsgi, plan.site.hosts[0].lstrip("."), *TRIED]
+    environment = {**os.environ, "STACK_PLAN": f"{plan.paths.conf}/plan.json", "PYTHONPATH": plan.paths.app}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, pass_fds=[lock])
+    if done.returncode:
+        raise TargetError(f"release: {_reason(done.stderr.strip())}. The code that was loaded before serves on.")
 
 
 def down() -> bool:

@@ -1,4 +1,4 @@
-"""`manage.py stack_local up|down|status|delete`: the embedded target."""
+"""`manage.py stack_local up|down|status|release|delete`: the embedded target."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pgstack.targets import local
 
 
 class Command(StackCommand):
-    help = "Start, stop, show or delete the stack on this host, under one directory."
+    help = "Start, stop, show, renew or delete the stack on this host, under one directory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["up", "down", "status", "delete"])
+        parser.add_argument("action", choices=["up", "down", "status", "release", "delete"])
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "up":
             self.stdout.write(f"ready     {local.up(self.stdout.write)}")
         elif action == "down":
             self.stdout.write("stopped" if local.down() else "nothing was running")
+        elif action == "release":
+            local.release(self.stdout.write)
         elif action == "delete":
             local.delete(self.stdout.write)
         else:

@@ -1,0 +1,73 @@
+"""New code for a running local stack, without losing a request: its daemon processes are replaced one by one.
+
+mod_wsgi lets a process that gets SIGUSR1 answer what it has (eviction-timeout), and starts another that takes requests
+when it has loaded the code; the others serve meanwhile, and with one process requests wait for it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import psutil
+
+from pgstack import state
+from pgstack.errors import TargetError
+from pgstack.plan import Plan
+from pgstack.probes import local as processes
+from pgstack.targets import directory, supervision
+
+DAEMON = "(wsgi:stack)"
+"""title of a daemon process (display-name)"""
+QUIET_SECONDS = 0.2
+"""without use of a processor: a process has imported what it needs"""
+Prepare = Callable[[Plan, int], None]
+
+
+def release(prepare: Prepare, say: Callable[[str], None]) -> None:
+    """`prepare` the code that is in the checkout now, and have every web process load it.
+
+    Raises TargetError when the stack does not run, when `prepare` fails, or when no successor comes.
+    """
+    plan = state.started_plan()
+    states = supervision.states(plan) or {}
+    if set(states.values()) != {"RUNNING"}:
+        raise TargetError("release: the stack does not run. Start it with `make up`; it loads the code that is there.")
+    with directory.locked(state.plan_file().parents[1]) as lock:
+        prepare(plan, lock)
+        old = daemons(plan)
+        for count, process in enumerate(old, 1):
+            _replace(plan, process)
+            say(f"replaced  web process {count} of {len(old)}")
+
+
+def daemons(plan: Plan) -> list[psutil.Process]:
+    """The daemon processes, the oldest first."""
+    found = [process for process in processes.processes(plan) if _title(process).startswith(DAEMON)]
+    return sorted(found, key=lambda process: process.create_time())
+
+
+def _replace(plan: Plan, old: psutil.Process) -> None:
+    known = {process.pid for process in daemons(plan)}
+    old.send_signal(signal.SIGUSR1)
+    log = f"{plan.paths.log}/apache-error.log"
+    seconds = plan.web.graceful_timeout + supervision.START_SECONDS
+    supervision.wait(lambda: bool(_settled(plan, known, old)), "a web process with the new code", log, seconds)
+
+
+def _settled(plan: Plan, known: set[int], old: psutil.Process) -> bool:
+    """Whether a successor is there that has loaded the code: it waits for requests, and uses no processor."""
+    new = [process for process in daemons(plan) if process.pid not in known]
+    if not new or old.is_running():
+        return False
+    try:
+        return all(process.cpu_percent(QUIET_SECONDS) == 0 for process in new)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
