@@ -17,6 +17,7 @@ PREFIX = "STACK_"
 # where on a host the release that it belongs to.
 RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
 
+_FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -111,7 +112,7 @@ class StackConfig(BaseModel):
         ("localhost", "127.0.0.1", "[::1]"), min_length=1, description="host names the site answers to",
         json_schema_extra={"unit": "names, comma-separated"},
     )  # fmt: skip
-    tls: Literal["off", "self-signed", "files"] = Field(
+    tls: Literal["off", "self-signed", "files", "acme"] = Field(
         "off", description="TLS with HTTP/2 on the port", json_schema_extra={"unit": "name"}
     )
     tls_certificate: Path | None = Field(
@@ -120,6 +121,14 @@ class StackConfig(BaseModel):
     tls_key: Path | None = Field(
         None, description="private key (PEM) for tls=files", json_schema_extra={"unit": "path"}
     )
+    acme_email: str | None = Field(
+        None, pattern=r"^[^@\s\"']+@[^@\s\"']+$", description="address that the authority writes to, for tls=acme",
+        json_schema_extra={"unit": "e-mail address"},
+    )  # fmt: skip
+    acme_directory: str = Field(
+        "https://acme-v02.api.letsencrypt.org/directory", pattern=r"^https://[!#-~]+$",
+        description="directory of the authority, for tls=acme", json_schema_extra={"unit": "URL"},
+    )  # fmt: skip
     account: str | None = Field(
         None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
         description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",
@@ -133,10 +142,22 @@ class StackConfig(BaseModel):
             raise ValueError("STACK_TLS=files needs STACK_TLS_CERTIFICATE and STACK_TLS_KEY")
         if self.tls != "files" and files != (None, None):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
+        self._acme()
         demo = (StackConfig.model_fields["settings"].default, StackConfig.model_fields["wsgi"].default)
         if self.target != "host" and (self.settings, self.wsgi) != demo:
             raise ValueError("STACK_SETTINGS and STACK_WSGI name another project than the demo: only on a host")
         return self
+
+    def _acme(self) -> None:
+        if self.tls != "acme":
+            return
+        if self.target != "host" or self.port != 443:
+            raise ValueError("STACK_TLS=acme needs a host and STACK_PORT=443: the authority asks ports 80 and 443")
+        if self.acme_email is None:
+            raise ValueError("STACK_TLS=acme needs STACK_ACME_EMAIL")
+        odd = [name for name in self.hosts if _FULL_NAME.fullmatch(name) is None]
+        if odd:
+            raise ValueError(f"STACK_HOSTS: {odd[0]}: an authority certifies full names only with STACK_TLS=acme")
 
 
 def environment_name(field: str) -> str:

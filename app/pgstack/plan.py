@@ -74,7 +74,7 @@ class Site(Part):
     address: str
     port: int
     hosts: tuple[str, ...]
-    tls: Literal["off", "self-signed", "files"]
+    tls: Literal["off", "self-signed", "files", "acme"]
     tls_certificate: str
     """what Apache reads, like `tls_key`"""
     tls_key: str
@@ -85,6 +85,10 @@ class Site(Part):
     """port on the loopback address at which each of a host's two instances of Apache answers by itself"""
     redirect_port: int
     """port on which plain HTTP is answered with the address over TLS; 0 for none"""
+    acme_directory: str
+    """address of the certificate authority's directory, like `acme_email` only for TLS by ACME"""
+    acme_email: str
+    """whom it tells of certificates that end"""
     hsts: int
     """seconds that a browser may only come back over TLS; 0 without TLS"""
 

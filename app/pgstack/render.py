@@ -26,6 +26,8 @@ HOST = {
     "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
     "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer@.service",
     "stack-apache.service": "/etc/systemd/system/stack-apache@.service",
+    "stack-renewed.path": "/etc/systemd/system/stack-renewed.path",
+    "stack-renewed.service": "/etc/systemd/system/stack-renewed.service",
     "stack-resume.service": "/etc/systemd/system/stack-resume.service",
     "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
     "logrotate.conf": "/etc/logrotate.d/stack",

@@ -43,7 +43,7 @@ def files(plan: Plan) -> list[File]:
 
     Raises InputError for files that cannot be used, RenderError when openssl fails.
     """
-    if plan.site.tls == "self-signed":
+    if plan.site.tls in ("self-signed", "acme"):  # by ACME, for names that are not the site's
         return _current(plan) or _self_signed(plan)
     return provided(plan)
 

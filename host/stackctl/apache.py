@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import ssl
 import time
 from pathlib import Path
 
@@ -136,15 +135,7 @@ def _listens(stack: Stack, instance: str) -> bool:
 def _ask(stack: Stack, instance: str, path: str) -> int:
     """Status of the answer of one instance."""
     port, host = stack.site["instance_ports"][instance], stack.site["hosts"][0].lstrip(".")
-    connection: http.client.HTTPConnection
-    if stack.site["tls"] == "off":
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=stack.web["request_timeout"])
-    else:
-        # The certificate names the site, and this is its own host.
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", port, timeout=stack.web["request_timeout"], context=context
-        )
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=stack.web["request_timeout"])
     try:
         connection.request("GET", path, headers={"Host": host})
         return connection.getresponse().status

@@ -17,7 +17,10 @@ from pgstack.hardware import Hardware
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
 
 # Inputs of the other targets: paths and accounts of the machine, its Debian release.
-MEANINGLESS_IN_A_CONTAINER = {"STACK_SETTINGS", "STACK_WSGI", "STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN"}
+MEANINGLESS_IN_A_CONTAINER = {
+    "STACK_ACME_EMAIL", "STACK_ACME_DIRECTORY", "STACK_SETTINGS", "STACK_WSGI", "STACK_DIR", "STACK_ACCOUNT",
+    "STACK_DEBIAN",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

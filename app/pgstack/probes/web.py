@@ -9,8 +9,11 @@ import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.signing import TimestampSigner
 
@@ -31,12 +34,29 @@ HOLDS_SECONDS = (0.05, 0.1, 0.2, 0.4)
 MAX_HOLD_SECONDS = max(HOLDS_SECONDS)
 
 
-# No proxy stands between this host and itself. The certificate may be self-signed, and names the site, not the
-# address that is asked: who must know who answers signs the question.
-_OPENER = urllib.request.build_opener(
-    urllib.request.ProxyHandler({}),
-    urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),  # noqa: S323, SLF001
-)
+class _Connection(HTTPSConnection):
+    """TLS under the site's name, at whatever address it is asked."""
+
+    def __init__(self, *arguments: Any, name: str, **options: Any) -> None:
+        # The certificate may be self-signed: who must know who answers signs the question.
+        super().__init__(*arguments, context=ssl._create_unverified_context(), **options)  # noqa: S323, SLF001
+        self.name = name
+
+    def connect(self) -> None:
+        """As HTTPSConnection does, with another name."""
+        HTTPConnection.connect(self)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.name)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> Any:
+        """One request over TLS; the name is that of its header Host."""
+        host = urlsplit(f"//{request.get_header('Host', request.host)}").hostname or ""
+        return self.do_open(partial(_Connection, name=host), request)  # type: ignore[arg-type]
+
+
+# No proxy stands between this host and itself.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Https())
 
 
 def fetch(url: str, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:

@@ -118,5 +118,7 @@ def _site(config: StackConfig, paths: Paths) -> Site:
         address=config.address, port=config.port, hosts=config.hosts, tls=config.tls,
         tls_certificate=certificate, tls_key=key, tls_given_certificate=given[0], tls_given_key=given[1],
         instance_ports=ports, redirect_port=HTTP if redirects else 0,
+        acme_directory=config.acme_directory if config.tls == "acme" else "",
+        acme_email=config.acme_email or "" if config.tls == "acme" else "",
         hsts=HSTS_SECONDS if config.tls != "off" else 0,
     )  # fmt: skip

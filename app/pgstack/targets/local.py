@@ -18,7 +18,6 @@ from pgstack.targets import directory, listener, supervision
 from pgstack.targets import release as new_code
 
 Say = Callable[[str], None]
-READY_SECONDS = 2
 TRIED = ("/healthz", "/readyz", "/")
 """what new code is asked for before it is loaded; no answer may be a server's error"""
 
