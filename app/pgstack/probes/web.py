@@ -45,14 +45,14 @@ class _Connection(HTTPSConnection):
     def connect(self) -> None:
         """As HTTPSConnection does, with another name."""
         HTTPConnection.connect(self)
-        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.name)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.name)  # type: ignore[attr-defined]
 
 
 class _Https(urllib.request.HTTPSHandler):
     def https_open(self, request: urllib.request.Request) -> Any:
         """One request over TLS; the name is that of its header Host."""
         host = urlsplit(f"//{request.get_header('Host', request.host)}").hostname or ""
-        return self.do_open(partial(_Connection, name=host), request)  # type: ignore[arg-type]
+        return self.do_open(partial(_Connection, name=host), request)
 
 
 # No proxy stands between this host and itself.
