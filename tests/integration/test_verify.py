@@ -99,6 +99,7 @@ def bypassed(stack: LocalStack) -> Iterator[None]:
     direct = re.sub(r'"run_pooler": "[^"]*"', f'"run_pooler": "{stack.directory}/run/postgres"', planned)
     direct = direct.replace('"port": 6432', '"port": 5432')
     direct = re.sub(r'"web_login": "[^"]*"', '"web_login": "app"', direct)
+    direct = direct.replace('"peer_maps": false', '"peer_maps": true')  # the login is the role's, not the account's
     try:
         path.write_text(direct)
         restart(stack, "apache")

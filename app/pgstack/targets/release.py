@@ -19,8 +19,6 @@ from pgstack.targets import directory, supervision
 
 DAEMON = "(wsgi:stack)"
 """title of a daemon process (display-name)"""
-QUIET_SECONDS = 0.2
-"""without use of a processor: a process has imported what it needs"""
 Prepare = Callable[[Plan, int], None]
 
 
@@ -56,12 +54,12 @@ def _replace(plan: Plan, old: psutil.Process) -> None:
 
 
 def _settled(plan: Plan, known: set[int], old: psutil.Process) -> bool:
-    """Whether a successor is there that has loaded the code: it waits for requests, and uses no processor."""
+    """Whether a successor is there that has loaded the code: only then mod_wsgi starts its request threads."""
     new = [process for process in daemons(plan) if process.pid not in known]
     if not new or old.is_running():
         return False
     try:
-        return all(process.cpu_percent(QUIET_SECONDS) == 0 for process in new)
+        return all(process.num_threads() > plan.web.threads for process in new)
     except psutil.NoSuchProcess:
         return False
 
