@@ -40,7 +40,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         _start(stack, "start")
         _roles(stack)
         return "started"
-    wrong = _ask(stack, WRONG_LINES)
+    wrong = ask(stack, WRONG_LINES)
     if wrong:
         system.fill(live, found)
         raise Refused(f"PostgreSQL would not take what is wanted: {wrong}\nIt runs on with what it had.")
@@ -62,7 +62,7 @@ def pause(stack: Stack) -> None:
     if pgbouncer.serving(stack) is None:
         return
     apache.let_go(stack)
-    system.run(*_psql(stack, "CHECKPOINT"), **_admin(stack))
+    system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
     pgbouncer.pause(stack)
 
 
@@ -76,7 +76,7 @@ def resume(stack: Stack) -> None:
 
 
 def _waits(stack: Stack) -> bool:
-    return _ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
+    return ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
 
 
 def _parse(stack: Stack) -> None:
@@ -91,22 +91,19 @@ def _parse(stack: Stack) -> None:
 
 def _start(stack: Stack, verb: str) -> None:
     system.run("systemctl", verb, unit(stack))
-    if not system.wait(lambda: system.run(*_psql(stack, "SELECT 1"), **_admin(stack)).returncode == 0, START_SECONDS):
+    if not system.wait(lambda: system.run(*_psql(stack, "SELECT 1"), account=stack.accounts["postgres"]).returncode == 0, START_SECONDS):
         raise Refused(f"PostgreSQL does not answer {START_SECONDS} s after its start. See /var/log/postgresql.")
 
 
 def _roles(stack: Stack) -> None:
     """Roles and rights: the script says what must hold, and changes only what does not."""
     words = _psql(stack, "")[:-1]
-    system.require(*words, "--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql", **_admin(stack))
+    system.require(*words, "--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql", account=stack.accounts["postgres"])
 
 
-def _ask(stack: Stack, query: str) -> str:
-    return system.require(*_psql(stack, query), **_admin(stack)).strip()
-
-
-def _admin(stack: Stack) -> dict[str, str]:
-    return {"account": stack.accounts["postgres"]}
+def ask(stack: Stack, query: str) -> str:
+    """What the administrator is told. Raises Refused."""
+    return system.require(*_psql(stack, query), account=stack.accounts["postgres"]).strip()
 
 
 def _psql(stack: Stack, command: str) -> list[str]:

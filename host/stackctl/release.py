@@ -28,7 +28,7 @@ def switch(stack: Stack, name: str) -> str:
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
     for words in PREPARE:
-        _manage(stack, release, *words)
+        manage(stack, release, *words)
     _offer_static(stack, release)
     done = apache.apply(stack, release)
     _mark(stack, release)
@@ -57,7 +57,7 @@ def _serves(stack: Stack, release: Path) -> bool:
         return False
 
 
-def _manage(stack: Stack, release: Path, *words: str) -> None:
+def manage(stack: Stack, release: Path, *words: str) -> None:
     """A management command of the release, as the account that deploys. Raises Refused with its last words."""
     environment = (f"STACK_PLAN={stack.conf}/plan.json", f"STACK_RELEASE={release}", "PYTHONDONTWRITEBYTECODE=1")
     done = system.run(

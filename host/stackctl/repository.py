@@ -1,0 +1,51 @@
+"""The repository of the backups: made, tried, and given a first backup."""
+
+from __future__ import annotations
+
+import json
+
+from . import backup, system
+from .stack import Stack
+from .system import Refused
+
+FOREIGN = "[028]"
+"""pgBackRest's error when the repository holds another database's backups"""
+NO_STANZA = frozenset({1, 3})
+"""states of `pgbackrest info`: no such path, no data"""
+
+
+def apply(stack: Stack, again: bool = False) -> str:
+    """Have a repository with a backup in it, or with `again` one more; returns what was done. Raises Refused.
+
+    Each time a segment of WAL is sent there, and looked for.
+    """
+    account = stack.accounts["postgres"]
+    done = _create(stack, account)
+    tried = system.run(*backup.pgbackrest(stack, "check"), account=account)
+    if tried.returncode:
+        raise Refused(f"WAL does not arrive in the repository: {_error(tried)}")
+    if again or not backup.kept(stack, account):
+        system.start(backup.unit("full"))
+        done.append("full backup made")
+    return ", ".join(done) or "unchanged"
+
+
+def _create(stack: Stack, account: str) -> list[str]:
+    """Make the stanza unless it is there. Raises Refused when it cannot be, or belongs to another database."""
+    stanzas = json.loads(system.require(*backup.pgbackrest(stack, "--output=json", "info"), account=account))
+    fresh = not stanzas or stanzas[0]["status"]["code"] in NO_STANZA
+    made = system.run(*backup.pgbackrest(stack, "stanza-create"), account=account)
+    if FOREIGN in made.stdout + made.stderr:
+        raise Refused(
+            "The repository holds the backups of another database than the one that runs here. To bring that one "
+            "back, run restore.yml; to begin anew, give another backup_path."
+        )
+    if made.returncode:
+        raise Refused(f"The repository cannot be made: {_error(made)}")
+    return ["repository made"] if fresh else []
+
+
+def _error(done: system.Done) -> str:
+    """The line in which pgBackRest says what is wrong."""
+    lines = (done.stderr + done.stdout).splitlines()
+    return next((line.strip() for line in lines if "ERROR" in line), system.last_words(done))
