@@ -34,7 +34,7 @@ def arguments() -> argparse.Namespace:
     rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
     back = commands.add_parser("restore", help="bring the database back as it was; the site is down meanwhile")
     back.add_argument("target", help=recovery.FORMS)
-    back.add_argument("--set", default="", metavar="LABEL", help="backup to begin with; unset: the newest before a time")
+    back.add_argument("--set", default="", metavar="LABEL", help="backup to begin with; unset: the newest before it")
     back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
     back.add_argument("--check", action="store_true", help="only say whether it can be; changes nothing")
     return parser.parse_args()

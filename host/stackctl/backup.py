@@ -57,14 +57,18 @@ def require(stack: Stack) -> dict[str, Any]:
     return part
 
 
-def pgbackrest(stack: Stack, *words: str) -> list[str]:
-    """A command of pgBackRest."""
-    return ["pgbackrest", f"--stanza={require(stack)['stanza']}", *words]
+def pgbackrest(stack: Stack, *words: str, account: str = "") -> str:
+    """What pgBackRest printed, as `account` or as who runs this. Raises Refused with the line that says what is wrong."""
+    done = system.run("pgbackrest", f"--stanza={require(stack)['stanza']}", *words, account=account)
+    if done.returncode:
+        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
+        raise Refused(next((line for line in lines if "ERROR:" in line), system.last_words(done)))
+    return done.stdout
 
 
 def kept(stack: Stack, account: str = "") -> list[Kept]:
     """The backups that can be restored, oldest first. Raises Refused when the repository cannot be read."""
-    return parse(system.require(*pgbackrest(stack, "--output=json", "info"), account=account))
+    return parse(pgbackrest(stack, "--output=json", "info", account=account))
 
 
 def parse(text: str) -> list[Kept]:
@@ -87,8 +91,9 @@ def report(stack: Stack, account: str) -> list[Line]:
         lines = [backups(kept(stack, account), now, part["oldest"])]
     except Refused as error:
         lines = [Line("backup", str(error), good=False)]
-    failed = [name for name in (unit("full"), unit("incr")) if system.run("systemctl", "is-failed", name).returncode == 0]
-    lines += [Line("backup", f"{name} failed; see journalctl -u {name}", good=False) for name in failed]
+    for name in (unit("full"), unit("incr")):
+        if system.run("systemctl", "is-failed", name).returncode == 0:
+            lines.append(Line("backup", f"{name} failed; see journalctl -u {name}", good=False))
     try:
         lines.append(archive(postgres.ask(stack, ARCHIVE)))
     except Refused as error:
@@ -102,13 +107,14 @@ def backups(found: Sequence[Kept], now: float, oldest: int) -> Line:
     if not found:
         return Line("backup", "none", good=False)
     last = found[-1]
-    text = f"{last.label} ({last.kind}), {age(now - last.ended)} old; {len(found)} kept, from {age(now - found[0].ended)} ago"
+    first = age(now - found[0].ended)
+    text = f"{last.label} ({last.kind}), {age(now - last.ended)} old; {len(found)} kept, the oldest {first} old"
     late = now - last.ended > oldest
     return Line("backup", f"{text}: the next one is late" if late else text, not late)
 
 
 def archive(row: str) -> Line:
-    """What pg_stat_archiver says: seconds since the last segment, whether one failed since, how many wait and how long."""
+    """The row of ARCHIVE: seconds since the last segment, whether one failed since, how many wait, and how long."""
     seconds, failed, waiting, waited = (row.split("|") + ["0"] * 3)[:4]
     if failed == "t" or int(waited) > ARCHIVE_LATE_SECONDS:
         text = f"{waiting} segments of WAL wait, the oldest for {age(int(waited))}; see /var/log/postgresql"

@@ -19,6 +19,8 @@ from .system import Refused
 SOCKETS = Path("/run/stack/drill")
 SPARE_BYTES = 1024**3
 """left on the disk beside the scratch instance and its WAL: the database that serves needs it"""
+START_SECONDS = 5
+"""for the scratch instance to write its process id"""
 UNIT = "stack-drill.service"
 SETTINGS = """\
 listen_addresses = ''
@@ -106,10 +108,10 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
     require_space(shutil.disk_usage(backup.require(stack)["state"]).free, found[-1].size)
     scratch = _scratch(stack)
     scratch.mkdir(mode=0o700)
-    system.require(*backup.pgbackrest(
-        stack, f"--pg1-path={scratch}", f"--tablespace-map-all={scratch}-tablespaces", "--archive-mode=off",
+    backup.pgbackrest(
+        stack, f"--pg1-path={scratch}", f"--tablespace-map-all={scratch}/tablespaces", "--archive-mode=off",
         "--type=default", f"--set={found[-1].label}", "restore",
-    ))  # fmt: skip
+    )  # fmt: skip
     _boot(stack, scratch)
     tables, recovered_to = _read(stack)
     return {"backup": found[-1].label, "recovered_to": recovered_to, "tables": tables, "bytes": found[-1].size}
@@ -131,21 +133,34 @@ def _boot(stack: Stack, scratch: Path) -> None:
     for name, text in texts.items():
         (scratch / name).write_text(text)
     log = scratch / "drill.log"
-    seconds = backup.require(stack)["time_limit"]
-    done = system.run(
-        *_program(stack, "pg_ctl"), f"--pgdata={scratch}", f"--log={log}", f"--timeout={seconds}", "--wait", "start"
-    )
-    if done.returncode:
-        lines = log.read_text().splitlines() if log.exists() else []
-        fatal = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
-        raise Refused(f"the restored database does not start: {(fatal or [system.last_words(done)])[-1]}")
+    control = [*_program(stack, "pg_ctl"), f"--pgdata={scratch}"]
+    system.run(*control, f"--log={log}", "--no-wait", "start")
+    ready = [*_program(stack, "pg_isready"), "--quiet", f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
+
+    def up() -> bool:
+        if system.run(*ready).returncode == 0:
+            return True
+        if time.time() > begun + START_SECONDS and system.run(*control, "status").returncode:
+            raise Refused(f"the restored database does not start: {_last(log)}")
+        return False
+
+    begun = time.time()
+    if not system.wait(up, backup.require(stack)["time_limit"], 0.2):
+        raise Refused("the recovery takes too long")
+
+
+def _last(log: Path) -> str:
+    """The first thing that was fatal in a log."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    fatal = [line for line in lines if any(word in line for word in ("FATAL", "PANIC"))]
+    return (fatal or lines[-1:] or ["it has no log"])[0]
 
 
 def _read(stack: Stack) -> tuple[int, str]:
     """Check every page and index, dump every row; number of tables, and the last transaction's time. Raises Refused."""
     where = [f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
     system.require(*_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed")
-    system.require(*_program(stack, "pg_dumpall"), *where, "--file=/dev/null")
+    system.require(*_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
     database = f"--dbname={stack.postgres['database']}"
     words = ["psql", "--no-psqlrc", "--no-align", "--tuples-only", *where, database, f"--command={FACTS}"]
     tables, _, recovered_to = system.require(*words).strip().partition("|")

@@ -52,7 +52,8 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
         raise Refused(f"{target.value} is in the future: it is {_text(now)}.")
     fitting = [one for one in kept if target.moment is None or one.ended <= target.moment]
     if not fitting:
-        raise Refused(f"{target.value} is before the end of the oldest backup, {kept[0].label}, {_text(kept[0].ended)}.")
+        oldest = f"{kept[0].label}, at {_text(kept[0].ended)}"
+        raise Refused(f"{target.value} is before the end of the oldest backup, {oldest}.")
     if not label:
         return fitting[-1]
     found = next((one for one in fitting if one.label == label), None)

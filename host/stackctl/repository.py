@@ -21,9 +21,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     """
     account = stack.accounts["postgres"]
     done = _create(stack, account)
-    tried = system.run(*backup.pgbackrest(stack, "check"), account=account)
-    if tried.returncode:
-        raise Refused(f"WAL does not arrive in the repository: {_error(tried)}")
+    backup.pgbackrest(stack, "check", account=account)
     if again or not backup.kept(stack, account):
         system.start(backup.unit("full"))
         done.append("full backup made")
@@ -32,20 +30,15 @@ def apply(stack: Stack, again: bool = False) -> str:
 
 def _create(stack: Stack, account: str) -> list[str]:
     """Make the stanza unless it is there. Raises Refused when it cannot be, or belongs to another database."""
-    stanzas = json.loads(system.require(*backup.pgbackrest(stack, "--output=json", "info"), account=account))
+    stanzas = json.loads(backup.pgbackrest(stack, "--output=json", "info", account=account))
     fresh = not stanzas or stanzas[0]["status"]["code"] in NO_STANZA
-    made = system.run(*backup.pgbackrest(stack, "stanza-create"), account=account)
-    if FOREIGN in made.stdout + made.stderr:
+    try:
+        backup.pgbackrest(stack, "stanza-create", account=account)
+    except Refused as error:
+        if FOREIGN not in str(error):
+            raise
         raise Refused(
             "The repository holds the backups of another database than the one that runs here. To bring that one "
             "back, run restore.yml; to begin anew, give another backup_path."
-        )
-    if made.returncode:
-        raise Refused(f"The repository cannot be made: {_error(made)}")
+        ) from None
     return ["repository made"] if fresh else []
-
-
-def _error(done: system.Done) -> str:
-    """The line in which pgBackRest says what is wrong."""
-    lines = (done.stderr + done.stdout).splitlines()
-    return next((line.strip() for line in lines if "ERROR" in line), system.last_words(done))

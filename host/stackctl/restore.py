@@ -7,6 +7,7 @@ the data directory that was there comes back.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -14,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import apache, backup, postgres, recovery, release, system
+from . import apache, backup, postgres, recovery, release, system, timelines
 from .drill import UNIT as DRILL_UNIT
 from .recovery import Target
 from .stack import INSTANCES, Stack
@@ -34,6 +35,8 @@ def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[
     target = recovery.parse(text)
     found = backup.kept(stack, stack.accounts["postgres"])
     begin = recovery.choose(target, found, time.time(), label)
+    if not timeline:
+        timelines.check(target.moment, timelines.read(stack))
     data = Path(stack.paths["data"])
     free = shutil.disk_usage(data.parent).free
     if free < begin.size + SPARE_BYTES:
@@ -57,14 +60,15 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
     try:
         for name in serving:
             system.stop(apache.unit(name))
-        kept = _exchange(stack, options)
-        _settle(stack)
+        aside = _exchange(stack, options)
+        _settle(stack, aside)
     finally:
         for name in serving:
             system.run("systemctl", "start", apache.unit(name))
         _say("Apache runs again." if serving else "Apache did not run.")
     system.run("systemctl", "start", "--no-block", backup.unit("incr"))
-    return f"{text}: reached at {_now()}. What was there before is in {kept}; delete it once you do not need it."
+    kept = f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
+    return f"{text}: reached at {_now()}.{kept}"
 
 
 def _finish_archive(stack: Stack, target: Target) -> None:
@@ -87,7 +91,7 @@ def _finish_archive(stack: Stack, target: Target) -> None:
                       f"{ARCHIVE_SECONDS} s. Stop PostgreSQL first to restore without it.")  # fmt: skip
 
 
-def _exchange(stack: Stack, options: list[str]) -> str:
+def _exchange(stack: Stack, options: list[str]) -> Path | None:
     """Put the restored database into the place of the old one; returns where that is. Raises Refused, with it back."""
     data = Path(stack.paths["data"])
     system.stop(postgres.unit(stack))
@@ -107,7 +111,7 @@ def _exchange(stack: Stack, options: list[str]) -> str:
             system.run("systemctl", "start", postgres.unit(stack))
         back = "The database is as it was before, and runs." if had else "There is no database."
         raise Refused(f"{error}\n{back}") from None
-    return str(aside) if had else "no place: there was nothing"
+    return aside if had else None
 
 
 def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
@@ -115,7 +119,7 @@ def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
     data.mkdir(mode=0o700, exist_ok=True)
     shutil.chown(data, account, account)
     _say(f"Copying the backup: {' '.join(options)}")
-    system.require(*backup.pgbackrest(stack, *options, "restore"), account=account)
+    backup.pgbackrest(stack, *options, "restore", account=account)
 
 
 def _recover(stack: Stack) -> None:
@@ -140,15 +144,20 @@ def _fatal(log: Path, written: int) -> str:
     with log.open("rb") as handle:
         handle.seek(min(written, os.fstat(handle.fileno()).st_size))
         lines = handle.read().decode(errors="replace").splitlines()
-    return next((line for line in lines if "FATAL" in line or "PANIC" in line), f"see {log}")
+    # Of the server itself: what a client was refused with has its name and database there.
+    return next((line for line in lines if re.search(r"\] (FATAL|PANIC): ", line)), f"see {log}")
 
 
-def _settle(stack: Stack) -> None:
+def _settle(stack: Stack, aside: Path | None) -> None:
     """What the release needs of a database, however old that is. Raises Refused; the database stays restored."""
     try:
+        since = postgres.ask(stack, "SELECT extract(epoch FROM pg_last_xact_replay_timestamp())")
+        if aside and since:
+            timelines.add(stack, timelines.Left(timelines.of(stack, aside), float(since), time.time()))
         for name in LEFT_BEHIND:
             postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
-        postgres.ask(stack, "SELECT pg_reload_conf()")
+        # What is left of the recovery's settings goes with a restart.
+        system.require("systemctl", "restart", postgres.unit(stack))
         postgres.apply(stack)
         release.manage(stack, apache.current(stack), "migrate", "--no-input", "--verbosity=1")
     except Refused as error:

@@ -48,8 +48,8 @@ def backup(
         return None
     if where == "sftp" and version(versions.pgbackrest) < SFTP_VERSION:
         raise InputError(
-            f"STACK_BACKUP=sftp: pgBackRest {versions.pgbackrest} of this Debian release does not know SFTP, 2.46 does. "
-            "Use s3, or local with STACK_BACKUP_PATH on a file system of the other host (NFS, say)."
+            f"STACK_BACKUP=sftp: pgBackRest {versions.pgbackrest} of this Debian release does not know SFTP, 2.46 "
+            "does. Use s3, or local with STACK_BACKUP_PATH on a file system of the other host (NFS, say)."
         )
     processes = clamp(scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
     why["backup.process-max"] = f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}"
