@@ -58,7 +58,7 @@ def require(stack: Stack) -> dict[str, Any]:
 
 
 def pgbackrest(stack: Stack, *words: str, account: str = "") -> str:
-    """What pgBackRest printed, as `account` or as who runs this. Raises Refused with the line that says what is wrong."""
+    """What pgBackRest printed, as `account` where one is named. Raises Refused with the line that tells."""
     done = system.run("pgbackrest", f"--stanza={require(stack)['stanza']}", *words, account=account)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]

@@ -92,6 +92,14 @@ class SystemdHost:
                 pytest.fail(f"{self.suite} does not boot: {state or 'no answer'}\n{self.failed()}")
             time.sleep(0.3)
 
+    def open_ssh(self) -> None:
+        """Start SSH with the keys that have just been made; a start of its own without them may still be failing."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        while self.run("systemctl", "restart", "ssh", check=False).returncode:
+            if time.monotonic() > deadline:
+                pytest.fail(self.run("journalctl", "--unit=ssh", "--no-pager", "--lines=20").stdout)
+            time.sleep(0.5)
+
     def limit(self) -> None:
         """End by itself after a time, until the next boot."""
         self.run("systemd-run", "--quiet", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff")
@@ -161,7 +169,7 @@ def systemd_host(suite: str, directory: Path) -> Iterator[SystemdHost]:
         _docker(
             "exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys && ssh-keygen -A", text=key
         )
-        host.run("systemctl", "restart", "ssh")
+        host.open_ssh()
         host.limit()
         host.write_inventory()
         yield host
