@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
 def status(host: stack.Stack) -> str:
     """What serves."""
     before = host.root / "previous"
-    lines = backup.report(host, host.accounts["postgres"]) if host.backup else []
+    lines = backup.report(host) if host.backup else []
     return "\n".join((
         f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}",
         f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
@@ -75,7 +75,7 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
 
 def backups(host: stack.Stack, _: argparse.Namespace) -> int:
     """How the backups are: 1 when something is not well."""
-    lines = backup.report(host, host.accounts["postgres"])
+    lines = backup.report(host)
     print("\n".join(f"{line.name:<10} {line.text}" for line in lines))
     return 0 if all(line.good for line in lines) else 1
 

@@ -13,6 +13,8 @@ from . import postgres, system
 from .stack import Stack
 from .system import Refused
 
+ARCHIVE_SECONDS = 60
+"""for the last segment of WAL to arrive in the archive"""
 ARCHIVE_LATE_SECONDS = 600
 """A segment that has waited for so long is a fault: archive_timeout is a minute, PostgreSQL tries again each minute."""
 ARCHIVE = """
@@ -57,18 +59,37 @@ def require(stack: Stack) -> dict[str, Any]:
     return part
 
 
-def pgbackrest(stack: Stack, *words: str, account: str = "") -> str:
-    """What pgBackRest printed, as `account` where one is named. Raises Refused with the line that tells."""
-    done = system.run("pgbackrest", f"--stanza={require(stack)['stanza']}", *words, account=account)
+def pgbackrest(stack: Stack, *words: str) -> str:
+    """What pgBackRest printed, as PostgreSQL's account. Raises Refused with the line that says what is wrong."""
+    stanza = f"--stanza={require(stack)['stanza']}"
+    done = system.run("pgbackrest", stanza, *words, account=stack.accounts["postgres"])
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
         raise Refused(next((line for line in lines if "ERROR:" in line), system.last_words(done)))
     return done.stdout
 
 
-def kept(stack: Stack, account: str = "") -> list[Kept]:
+def kept(stack: Stack) -> list[Kept]:
     """The backups that can be restored, oldest first. Raises Refused when the repository cannot be read."""
-    return parse(pgbackrest(stack, "--output=json", "info", account=account))
+    return parse(pgbackrest(stack, "--output=json", "info"))
+
+
+def finish_archive(stack: Stack) -> None:
+    """Have all that was committed until now in the archive, and a commit after it. Raises Refused.
+
+    Recovery stops at a time only where a later commit follows: without one it says that WAL ended before it.
+    """
+    postgres.ask(stack, "SELECT pg_current_xact_id()")
+    segment = postgres.ask(stack, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+    postgres.ask(stack, "SELECT pg_switch_wal()")
+
+    def arrived() -> bool:
+        last = postgres.ask(stack, "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")
+        return last[:8] == segment[:8] and last[:24] >= segment
+
+    if not system.wait(arrived, ARCHIVE_SECONDS):
+        raise Refused(f"The archive does not take WAL, see `stackctl backups`: {segment} has not arrived in "
+                      f"{ARCHIVE_SECONDS} s.")  # fmt: skip
 
 
 def parse(text: str) -> list[Kept]:
@@ -84,11 +105,11 @@ def parse(text: str) -> list[Kept]:
     return sorted(found, key=lambda one: one.ended)
 
 
-def report(stack: Stack, account: str) -> list[Line]:
+def report(stack: Stack) -> list[Line]:
     """Age of the last backup, of the archive and of the last drill, and what an earlier restore has left."""
     part, now = require(stack), time.time()
     try:
-        lines = [backups(kept(stack, account), now, part["oldest"])]
+        lines = [backups(kept(stack), now, part["oldest"])]
     except Refused as error:
         lines = [Line("backup", str(error), good=False)]
     for name in (unit("full"), unit("incr")):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import backup, system
+from . import backup, postgres, system
 from .stack import Stack
 from .system import Refused
 
@@ -41,8 +41,8 @@ fsync = off
 full_page_writes = off
 """
 FACTS = """
-    SELECT (SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN
-               (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast'))),
+    SELECT extract(epoch FROM pg_last_xact_replay_timestamp()),
+           (SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
            to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00')"""
 
 
@@ -102,6 +102,7 @@ def _write(stack: Stack, state: dict[str, Any]) -> None:
 def _rehearse(stack: Stack) -> dict[str, Any]:
     """Each step that can fail. Raises Refused."""
     clear(stack)
+    since = _mark(stack)
     found = backup.kept(stack)
     if not found:
         raise Refused("there is no backup")
@@ -113,8 +114,19 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
         "--type=default", f"--set={found[-1].label}", "restore",
     )  # fmt: skip
     _boot(stack, scratch)
-    tables, recovered_to = _read(stack)
-    return {"backup": found[-1].label, "recovered_to": recovered_to, "tables": tables, "bytes": found[-1].size}
+    recovered, tables, text = _read(stack)
+    if recovered < since:
+        raise Refused(f"the last transaction that came back is of {text}; there was a later one when this began")
+    return {"backup": found[-1].label, "recovered_to": text, "tables": tables, "bytes": found[-1].size}
+
+
+def _mark(stack: Stack) -> float:
+    """Commit something that must come back, and when, in seconds since 1970. Raises Refused when it is not archived."""
+    if not system.active(postgres.unit(stack)):
+        return 0
+    now = float(postgres.ask(stack, "SELECT extract(epoch FROM clock_timestamp())"))
+    backup.finish_archive(stack)
+    return now
 
 
 def require_space(free: int, size: int) -> None:
@@ -156,17 +168,18 @@ def _last(log: Path) -> str:
     return (fatal or lines[-1:] or ["it has no log"])[0]
 
 
-def _read(stack: Stack) -> tuple[int, str]:
-    """Check every page and index, dump every row; number of tables, and the last transaction's time. Raises Refused."""
+def _read(stack: Stack) -> tuple[float, int, str]:
+    """Check every page and index, dump every row. Raises Refused.
+
+    Returns the time of the last transaction in seconds since 1970, the number of tables, and that time as a text.
+    """
     where = [f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
     system.require(*_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed")
     system.require(*_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
     database = f"--dbname={stack.postgres['database']}"
     words = ["psql", "--no-psqlrc", "--no-align", "--tuples-only", *where, database, f"--command={FACTS}"]
-    tables, _, recovered_to = system.require(*words).strip().partition("|")
-    if tables in ("", "0"):
-        raise Refused(f"the restored database {stack.postgres['database']} has no table")
-    return int(tables), recovered_to or "its end"
+    recovered, tables, text = system.require(*words).strip().split("|")
+    return float(recovered or 0), int(tables), text or "the backup's end"
 
 
 def _program(stack: Stack, name: str) -> list[str]:

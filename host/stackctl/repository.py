@@ -19,21 +19,20 @@ def apply(stack: Stack, again: bool = False) -> str:
 
     Each time a segment of WAL is sent there, and looked for.
     """
-    account = stack.accounts["postgres"]
-    done = _create(stack, account)
-    backup.pgbackrest(stack, "check", account=account)
-    if again or not backup.kept(stack, account):
+    done = _create(stack)
+    backup.pgbackrest(stack, "check")
+    if again or not backup.kept(stack):
         system.start(backup.unit("full"))
         done.append("full backup made")
     return ", ".join(done) or "unchanged"
 
 
-def _create(stack: Stack, account: str) -> list[str]:
+def _create(stack: Stack) -> list[str]:
     """Make the stanza unless it is there. Raises Refused when it cannot be, or belongs to another database."""
-    stanzas = json.loads(backup.pgbackrest(stack, "--output=json", "info", account=account))
+    stanzas = json.loads(backup.pgbackrest(stack, "--output=json", "info"))
     fresh = not stanzas or stanzas[0]["status"]["code"] in NO_STANZA
     try:
-        backup.pgbackrest(stack, "stanza-create", account=account)
+        backup.pgbackrest(stack, "stanza-create")
     except Refused as error:
         if FOREIGN not in str(error):
             raise

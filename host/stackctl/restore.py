@@ -21,8 +21,8 @@ from .recovery import Target
 from .stack import INSTANCES, Stack
 from .system import Refused
 
-ARCHIVE_SECONDS = 60
-"""for the last segment of WAL to arrive in the archive"""
+NEVER_ARCHIVED = "SELECT archived_count = 0 AND failed_count > 0 FROM pg_stat_archiver"
+"""a new host: the repository is another database's, the one that is to come back"""
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
 LEFT_BEHIND = ("restore_command", "recovery_target_time", "recovery_target_xid", "recovery_target_name",
@@ -33,7 +33,7 @@ LEFT_BEHIND = ("restore_command", "recovery_target_time", "recovery_target_xid",
 def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[Target, list[str]]:
     """The target and pgBackRest's options for it. Raises Refused where it cannot be reached; nothing is changed."""
     target = recovery.parse(text)
-    found = backup.kept(stack, stack.accounts["postgres"])
+    found = backup.kept(stack)
     begin = recovery.choose(target, found, time.time(), label)
     if not timeline:
         timelines.check(target.moment, timelines.read(stack))
@@ -72,23 +72,16 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
 
 
 def _finish_archive(stack: Stack, target: Target) -> None:
-    """Have all that was committed in the archive, with a commit after the target. Raises Refused.
-
-    A time that no commit follows is none that PostgreSQL would stop at: it would say that WAL ended before it.
-    """
+    """Have everything in the archive. Raises Refused, also for a transaction that has not been."""
     current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
     if target.kind == "xid" and int(target.value) >= current:
         raise Refused(f"transaction {target.value} has not been yet: the next one is {current}.")
-    segment = postgres.ask(stack, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
-    postgres.ask(stack, "SELECT pg_switch_wal()")
-
-    def arrived() -> bool:
-        last = postgres.ask(stack, "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")
-        return last[:8] == segment[:8] and last[:24] >= segment
-
-    if not system.wait(arrived, ARCHIVE_SECONDS):
-        raise Refused(f"The archive does not take WAL, see `stackctl backups`: {segment} has not arrived in "
-                      f"{ARCHIVE_SECONDS} s. Stop PostgreSQL first to restore without it.")  # fmt: skip
+    if postgres.ask(stack, NEVER_ARCHIVED) == "t":
+        return
+    try:
+        backup.finish_archive(stack)
+    except Refused as error:
+        raise Refused(f"{error} Stop PostgreSQL first to restore without it.") from None
 
 
 def _exchange(stack: Stack, options: list[str]) -> Path | None:
@@ -119,7 +112,7 @@ def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
     data.mkdir(mode=0o700, exist_ok=True)
     shutil.chown(data, account, account)
     _say(f"Copying the backup: {' '.join(options)}")
-    backup.pgbackrest(stack, *options, "restore", account=account)
+    backup.pgbackrest(stack, *options, "restore")
 
 
 def _recover(stack: Stack) -> None:
@@ -159,7 +152,8 @@ def _settle(stack: Stack, aside: Path | None) -> None:
         # What is left of the recovery's settings goes with a restart.
         system.require("systemctl", "restart", postgres.unit(stack))
         postgres.apply(stack)
-        release.manage(stack, apache.current(stack), "migrate", "--no-input", "--verbosity=1")
+        if (stack.root / "current").is_symlink():  # none yet on a new host
+            release.manage(stack, apache.current(stack), "migrate", "--no-input", "--verbosity=1")
     except Refused as error:
         raise Refused(f"The database is restored, and this failed after it: {error}") from None
 
