@@ -74,6 +74,12 @@ def kept(stack: Stack) -> list[Kept]:
     return parse(pgbackrest(stack, "--output=json", "info"))
 
 
+def holds(stack: Stack, identifier: str) -> bool:
+    """Whether the repository is that of the database with this system identifier. Raises Refused."""
+    stanzas = json.loads(pgbackrest(stack, "--output=json", "info"))
+    return any(str(one["system-id"]) == identifier for stanza in stanzas for one in stanza["db"])
+
+
 def finish_archive(stack: Stack) -> None:
     """Have all that was committed until now in the archive, and a commit after it. Raises Refused.
 

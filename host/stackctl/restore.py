@@ -21,8 +21,6 @@ from .recovery import Target
 from .stack import INSTANCES, Stack
 from .system import Refused
 
-NEVER_ARCHIVED = "SELECT archived_count = 0 AND failed_count > 0 FROM pg_stat_archiver"
-"""a new host: the repository is another database's, the one that is to come back"""
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
 LEFT_BEHIND = ("restore_command", "recovery_target_time", "recovery_target_xid", "recovery_target_name",
@@ -76,8 +74,8 @@ def _finish_archive(stack: Stack, target: Target) -> None:
     current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
     if target.kind == "xid" and int(target.value) >= current:
         raise Refused(f"transaction {target.value} has not been yet: the next one is {current}.")
-    if postgres.ask(stack, NEVER_ARCHIVED) == "t":
-        return
+    if not backup.holds(stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")):
+        return  # a new host: the database that runs is an empty one, and the repository another's
     try:
         backup.finish_archive(stack)
     except Refused as error:

@@ -123,7 +123,7 @@ def test_a_drill_restores_everything_and_leaves_nothing(host: SystemdHost) -> No
 
 
 def test_a_drill_of_a_damaged_backup_fails_and_everybody_sees_it(host: SystemdHost) -> None:
-    (bundle, *_) = host.run("find", f"{REPOSITORY}/backup/stack/latest/", "-type", "f", "-size", "+100k").stdout.split()
+    (bundle, *_) = host.run("find", f"{REPOSITORY}/backup/stack/latest/bundle", "-type", "f").stdout.split()
     host.run("cp", "--preserve", bundle, "/root/good")
     try:
         host.run("dd", "if=/dev/zero", f"of={bundle}", "bs=1", "seek=60000", "count=64", "conv=notrunc")
