@@ -66,7 +66,7 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
     """The restore, or whether it can be."""
     with system.alone():
         if asked.check:
-            _, options = restore.plan(host, asked.target, asked.set, asked.timeline)
+            *_, options = restore.plan(host, asked.target, asked.set, asked.timeline)
             print(f"restore    can be, with {' '.join(options)}")
         else:
             print(f"restore    {restore.run(host, asked.target, asked.set, asked.timeline)}")

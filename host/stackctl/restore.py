@@ -28,8 +28,11 @@ LEFT_BEHIND = ("restore_command", "recovery_target_time", "recovery_target_xid",
 """settings that pgBackRest writes for the recovery"""
 
 
-def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[Target, list[str]]:
-    """The target and pgBackRest's options for it. Raises Refused where it cannot be reached; nothing is changed."""
+def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[Target, float, list[str]]:
+    """The target, a moment in seconds since 1970 that it is not before, and pgBackRest's options for it.
+
+    Raises Refused where it cannot be reached; nothing is changed.
+    """
     target = recovery.parse(text)
     found = backup.kept(stack)
     begin = recovery.choose(target, found, time.time(), label)
@@ -42,12 +45,12 @@ def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[
                       "needed: the old data directory is kept. Free some, or attach a larger disk.")  # fmt: skip
     if data.is_dir() and any((data / "pg_tblspc").glob("*")):
         raise Refused(f"{data}/pg_tblspc: tablespaces elsewhere cannot be kept aside. Restore by hand with pgbackrest.")
-    return target, recovery.options(target, begin, timeline)
+    return target, target.moment or begin.ended, recovery.options(target, begin, timeline)
 
 
 def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
     """Restore; returns what was done. Raises Refused, and says what the database is then."""
-    target, options = plan(stack, text, label, timeline)
+    target, moment, options = plan(stack, text, label, timeline)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
     for name in (DRILL_UNIT, backup.unit("full"), backup.unit("incr")):
         system.stop(name)
@@ -59,7 +62,7 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
         for name in serving:
             system.stop(apache.unit(name))
         aside = _exchange(stack, options)
-        _settle(stack, aside)
+        _settle(stack, aside, moment)
     finally:
         for name in serving:
             system.run("systemctl", "start", apache.unit(name))
@@ -139,12 +142,13 @@ def _fatal(log: Path, written: int) -> str:
     return next((line for line in lines if re.search(r"\] (FATAL|PANIC): ", line)), f"see {log}")
 
 
-def _settle(stack: Stack, aside: Path | None) -> None:
+def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
     """What the release needs of a database, however old that is. Raises Refused; the database stays restored."""
     try:
-        since = postgres.ask(stack, "SELECT extract(epoch FROM pg_last_xact_replay_timestamp())")
-        if aside and since:
-            timelines.add(stack, timelines.Left(timelines.of(stack, aside), float(since), time.time()))
+        replayed = postgres.ask(stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)")
+        if aside:
+            since = max(moment, float(replayed))
+            timelines.add(stack, timelines.Left(timelines.of(stack, aside), since, time.time()))
         for name in LEFT_BEHIND:
             postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
         # What is left of the recovery's settings goes with a restart.
