@@ -56,7 +56,7 @@ def status(host: stack.Stack) -> str:
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
     """The drill, and for root the unit that runs it."""
     if asked.clear:
-        drill.clear(host)
+        drill.sweep(host)
     else:
         print(f"drill      {drill.run(host) if os.geteuid() else drill.start(host)}")
     return 0

@@ -24,6 +24,8 @@ ARCHIVE = """
            coalesce((SELECT extract(epoch FROM now() - min(modification))::bigint
                        FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'), 0)
       FROM pg_stat_archiver"""
+RUNNING = "running"
+"""result of a drill that has not ended; its `ended` is when it began"""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -125,7 +127,7 @@ def report(stack: Stack) -> list[Line]:
         lines.append(archive(postgres.ask(stack, ARCHIVE)))
     except Refused as error:
         lines.append(Line("archive", str(error), good=False))
-    lines.append(drill(read_drill(stack), now, part["drill_oldest"]))
+    lines.append(drill(read_drill(stack), now, part["drill_oldest"], part["time_limit"]))
     return lines + [Line("aside", f"{path}: delete it once you do not need it") for path in aside(stack)]
 
 
@@ -149,15 +151,18 @@ def archive(row: str) -> Line:
     return Line("archive", "no WAL yet" if int(seconds) < 0 else f"last WAL {age(int(seconds))} ago")
 
 
-def drill(state: dict[str, Any] | None, now: float, oldest: int) -> Line:
-    """The last rehearsal, which must have passed, and not be older than `oldest` seconds."""
+def drill(state: dict[str, Any] | None, now: float, oldest: int, limit: int) -> Line:
+    """The last rehearsal: it must have passed at most `oldest` seconds ago, or run for at most `limit` seconds."""
     if state is None:
         return Line("drill", "none yet")
-    text = f"{state['result']} {age(now - state['ended'])} ago"
+    since = now - state["ended"]
+    if state["result"] == RUNNING:
+        return Line("drill", f"began {age(since)} ago", since <= limit)
+    text = f"{state['result']} {age(since)} ago"
     if state["result"] != "passed":
         return Line("drill", f"{text}: {state['error']}", good=False)
     text += f" in {state['seconds']} s, {state['backup']} up to {state['recovered_to']}, {state['tables']} tables"
-    late = now - state["ended"] > oldest
+    late = since > oldest
     return Line("drill", f"{text}: the next one is late" if late else text, not late)
 
 

@@ -48,19 +48,20 @@ FACTS = """
 
 def start(stack: Stack) -> str:
     """Have the unit do it, as root; returns what it found. Raises Refused when it failed."""
-    backup.require(stack)
+    part = backup.require(stack)
     done = system.run("systemctl", "start", UNIT)
     state = backup.read_drill(stack)
     if done.returncode or state is None or state["result"] != "passed":
-        raise Refused(f"{state['error'] if state else 'it did not run'}\nSee journalctl -u {UNIT}")
-    return backup.drill(state, time.time(), backup.require(stack)["drill_oldest"]).text
+        why = state.get("error", "it still runs") if state else "it did not run"
+        raise Refused(f"{why}\nSee journalctl -u {UNIT}")
+    return backup.drill(state, time.time(), part["drill_oldest"], part["time_limit"]).text
 
 
 def run(stack: Stack) -> str:
     """Restore, read, report; returns what was found. Raises Refused with what is wrong, after it was written down."""
     begun = time.time()
     signal.signal(signal.SIGTERM, lambda *_: _cut_off())
-    _write(stack, {"result": "failed", "error": "it has begun and not ended", "ended": begun, "seconds": 0})
+    _write(stack, {"result": backup.RUNNING, "ended": int(begun)})
     try:
         found = _rehearse(stack)
     except Refused as error:
@@ -78,6 +79,14 @@ def clear(stack: Stack) -> None:
     if (scratch / "postmaster.pid").exists():
         system.run(*_program(stack, "pg_ctl"), f"--pgdata={scratch}", "--mode=immediate", "stop")
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sweep(stack: Stack) -> None:
+    """What follows a drill however it ended: nothing is left, and one that was killed is told."""
+    clear(stack)
+    state = backup.read_drill(stack)
+    if state and state["result"] == backup.RUNNING:
+        _write(stack, {"result": "failed", "error": "it was killed", **_times(state["ended"])})
 
 
 def _cut_off() -> None:

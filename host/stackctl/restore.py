@@ -37,7 +37,7 @@ def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[
     found = backup.kept(stack)
     begin = recovery.choose(target, found, time.time(), label)
     if not timeline:
-        timelines.check(target.moment, timelines.read(stack))
+        timelines.check(target.moment, timelines.read())
     data = Path(stack.paths["data"])
     free = shutil.disk_usage(data.parent).free
     if free < begin.size + SPARE_BYTES:
@@ -148,7 +148,7 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
         replayed = postgres.ask(stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)")
         if aside:
             since = max(moment, float(replayed))
-            timelines.add(stack, timelines.Left(timelines.of(stack, aside), since, time.time()))
+            timelines.add(timelines.Left(timelines.of(stack, aside), since, time.time()))
         for name in LEFT_BEHIND:
             postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
         # What is left of the recovery's settings goes with a restart.

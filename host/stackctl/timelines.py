@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import backup, system
+from . import system
 from .stack import Stack
 from .system import Refused
+
+FILE = Path("/var/lib/stack-restore/timelines.json")
+"""where root alone may write"""
 
 
 @dataclass(frozen=True)
@@ -32,19 +35,20 @@ def check(moment: float | None, left: list[Left]) -> None:
             )
 
 
-def read(stack: Stack) -> list[Left]:
+def read() -> list[Left]:
     """What restores have left, oldest first."""
     try:
-        return [Left(**one) for one in json.loads(_file(stack).read_bytes())]
+        return [Left(**one) for one in json.loads(FILE.read_bytes())]
     except FileNotFoundError:
         return []
 
 
-def add(stack: Stack, left: Left) -> None:
+def add(left: Left) -> None:
     """Remember one; the last hundred are kept."""
-    fresh = _file(stack).with_suffix(".new")
-    fresh.write_text(json.dumps([asdict(one) for one in [*read(stack), left]][-100:], indent=2) + "\n")
-    fresh.replace(_file(stack))
+    FILE.parent.mkdir(mode=0o755, exist_ok=True)
+    fresh = FILE.with_suffix(".new")
+    fresh.write_text(json.dumps([asdict(one) for one in [*read(), left]][-100:], indent=2) + "\n")
+    fresh.replace(FILE)
 
 
 def of(stack: Stack, data: Path) -> str:
@@ -52,7 +56,3 @@ def of(stack: Stack, data: Path) -> str:
     binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_controldata"
     rows = system.require("env", "LC_ALL=C", binary, str(data)).splitlines()
     return next(row.split(":")[1].strip() for row in rows if row.startswith("Latest checkpoint's TimeLineID:"))
-
-
-def _file(stack: Stack) -> Path:
-    return Path(backup.require(stack)["state"], "timelines.json")

@@ -140,10 +140,12 @@ PASSED = {"result": "passed", "ended": NOON, "seconds": 3, "backup": "a", "recov
     [
         (None, True, "none yet"), (PASSED, True, "passed"), ({**PASSED, "ended": NOON - 8 * DAY}, False, "late"),
         ({"result": "failed", "ended": NOON, "error": "checksum"}, False, "checksum"),
+        ({"result": "running", "ended": NOON}, True, "began 60 min ago"),
+        ({"result": "running", "ended": NOON - DAY}, False, "began 25 h ago"),
     ],
 )  # fmt: skip
 def test_a_drill_must_have_passed_of_late(state: dict[str, Any] | None, good: bool, text: str) -> None:
-    line = backup.drill(state, NOON + HOUR, 7 * DAY)
+    line = backup.drill(state, NOON + HOUR, 7 * DAY, 6 * HOUR)
     assert (line.good, text in line.text) == (good, True)
 
 
