@@ -14,9 +14,11 @@ WRONG_LINES = """
         SELECT 'pg_hba.conf' AS file_name, line_number, error FROM pg_hba_file_rules
         UNION ALL SELECT 'pg_ident.conf', line_number, error FROM pg_ident_file_mappings
         UNION ALL SELECT sourcefile, sourceline, error FROM pg_file_settings
-         WHERE error <> 'setting could not be applied') AS lines
+         WHERE error <> 'setting could not be applied'
+           AND error NOT LIKE 'parameter % cannot be changed without restarting the server') AS lines
      WHERE error IS NOT NULL"""
-"""Settings that wait for a restart have an error of their own there, and are tried before."""
+"""Settings that wait for a restart, and those that are gone with it, have an error of their own there, and are tried
+before."""
 
 
 def unit(stack: Stack) -> str:
