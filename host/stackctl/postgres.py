@@ -93,14 +93,15 @@ def _parse(stack: Stack) -> None:
 
 def _start(stack: Stack, verb: str) -> None:
     system.run("systemctl", verb, unit(stack))
-    if not system.wait(lambda: system.run(*_psql(stack, "SELECT 1"), account=stack.accounts["postgres"]).returncode == 0, START_SECONDS):
+    words, account = _psql(stack, "SELECT 1"), stack.accounts["postgres"]
+    if not system.wait(lambda: system.run(*words, account=account).returncode == 0, START_SECONDS):
         raise Refused(f"PostgreSQL does not answer {START_SECONDS} s after its start. See /var/log/postgresql.")
 
 
 def _roles(stack: Stack) -> None:
     """Roles and rights: the script says what must hold, and changes only what does not."""
-    words = _psql(stack, "")[:-1]
-    system.require(*words, "--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql", account=stack.accounts["postgres"])
+    words = [*_psql(stack, "")[:-1], "--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql"]
+    system.require(*words, account=stack.accounts["postgres"])
 
 
 def ask(stack: Stack, query: str) -> str:
