@@ -21,6 +21,7 @@ _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_LOGIN = r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 _HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -134,6 +135,46 @@ class StackConfig(BaseModel):
         description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",
         json_schema_extra={"unit": "account"},
     )  # fmt: skip
+
+    backup: Literal["off", "local", "sftp", "s3"] | None = Field(
+        None, description="where a host keeps its backups; unset: local on a host, off elsewhere",
+        json_schema_extra={"unit": "name"},
+    )  # fmt: skip
+    backup_path: Path = Field(
+        Path("/var/lib/pgbackrest"), description="directory of the backups: here, on the other host, or in the bucket",
+        json_schema_extra={"unit": "path"},
+    )  # fmt: skip
+    backup_host: str | None = Field(
+        None, pattern=f"^{_LOGIN}$", description="sftp: account@host of the other host; s3: host of the endpoint",
+        json_schema_extra={"unit": "name"},
+    )  # fmt: skip
+    backup_bucket: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="bucket of backup=s3",
+        json_schema_extra={"unit": "name"},
+    )  # fmt: skip
+    backup_region: str = Field(
+        "us-east-1", pattern=r"^[a-z0-9-]{1,32}$", description="region of backup=s3", json_schema_extra={"unit": "name"}
+    )
+    backup_keep: int = Field(
+        2, ge=1, le=520, description="full backups kept, one a week, each with all that follows it",
+        json_schema_extra={"unit": "backups"},
+    )  # fmt: skip
+    backup_time: str = Field(
+        "03:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="time of day (UTC) of the backups",
+        json_schema_extra={"unit": "time"},
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _backups(self) -> StackConfig:
+        if self.backup not in (None, "off") and self.target != "host":
+            raise ValueError(f"STACK_BACKUP={self.backup} needs STACK_TARGET=host; other targets keep no backups")
+        if self.backup == "s3" and None in (self.backup_host, self.backup_bucket):
+            raise ValueError("STACK_BACKUP=s3 needs STACK_BACKUP_HOST and STACK_BACKUP_BUCKET")
+        if self.backup == "sftp" and "@" not in (self.backup_host or ""):
+            raise ValueError("STACK_BACKUP=sftp needs STACK_BACKUP_HOST, as account@host")
+        if not self.backup_path.is_absolute() or re.search(r"[^A-Za-z0-9/._-]|/\.\.(/|$)", str(self.backup_path)):
+            raise ValueError(f"STACK_BACKUP_PATH={self.backup_path}: expected an absolute path of plain characters")
+        return self
 
     @model_validator(mode="after")
     def _combinations(self) -> StackConfig:

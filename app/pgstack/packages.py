@@ -18,12 +18,13 @@ class Release:
     pgbouncer: str
     mod_wsgi: str
     python: str
+    pgbackrest: str
 
 
 # Debian's package archive: the stable releases 12 and 13.
 RELEASES = {
-    12: Release(postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11"),
-    13: Release(postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13"),
+    12: Release(postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11", pgbackrest="2.45"),
+    13: Release(postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13", pgbackrest="2.55"),
 }
 
 

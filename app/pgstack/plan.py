@@ -20,6 +20,7 @@ class Versions(Part):
     pgbouncer: str
     mod_wsgi: str
     python: str
+    pgbackrest: str
 
 
 class Paths(Part):
@@ -178,6 +179,27 @@ class Postgres(Part):
     """seconds"""
 
 
+class Backup(Part):
+    """pgBackRest on a host. `settings` are the lines of its configuration; keys and passphrase are elsewhere."""
+
+    kind: Literal["local", "sftp", "s3"]
+    stanza: str
+    path: str
+    """of the repository, where it is kept"""
+    state: str
+    """directory of the drill: its report, and the scratch instance while it runs"""
+    full: str
+    """when a full backup is made, as systemd.time(7) writes it; likewise the next two"""
+    incremental: str
+    drill: str
+    time_limit: int
+    """seconds that a backup or a drill may take"""
+    oldest: int
+    """seconds after which a backup or a drill that has not been followed by another is late; see `drill_oldest`"""
+    drill_oldest: int
+    settings: dict[str, str]
+
+
 class Memory(Part):
     """Shares of memory, in bytes; their sum may not exceed `total`."""
 
@@ -217,6 +239,8 @@ class Plan(Part):
     apache: Apache
     pooler: Pooler
     postgres: Postgres
+    backup: Backup | None
+    """None: there are none"""
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""

@@ -34,6 +34,16 @@ HOST = {
     "stack-manage": "/usr/local/bin/stack-manage",
 }
 """template of the folder host → where the target `host` has it"""
+BACKUP = {
+    "pgbackrest.conf": "/etc/pgbackrest/pgbackrest.conf",
+    "tmpfiles-backup.conf": "/etc/tmpfiles.d/stack-backup.conf",
+    "stack-backup.service": "/etc/systemd/system/stack-backup@.service",
+    "stack-backup-full.timer": "/etc/systemd/system/stack-backup-full.timer",
+    "stack-backup-incr.timer": "/etc/systemd/system/stack-backup-incr.timer",
+    "stack-drill.service": "/etc/systemd/system/stack-drill.service",
+    "stack-drill.timer": "/etc/systemd/system/stack-drill.timer",
+}
+"""likewise, of a host that keeps backups"""
 PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
@@ -103,6 +113,8 @@ def templates(plan: Plan) -> list[Template]:
         for name, path in HOST.items():
             place = Path(path.format(postgresql=plan.versions.postgresql))
             found.append(Template("host", f"host/{name}.j2", place, 0o755 if name in PROGRAMS else 0o644))
+    if plan.backup:
+        found += [Template("backup", f"host/{name}.j2", Path(path)) for name, path in BACKUP.items()]
     return found
 
 

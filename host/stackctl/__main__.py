@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Callable
 
-from . import apache, pgbouncer, postgres, release, stack, system
+from . import apache, backup, drill, pgbouncer, postgres, recovery, release, repository, restore, stack, system
 
 SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply, "pgbouncer": pgbouncer.apply, "apache": apache.apply,
+    "backup": repository.apply,
 }  # fmt: skip
 
 
@@ -30,6 +31,14 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("status", help="which instances and which release serve")
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
     commands.add_parser("resume", help="let them go on, after its start")
+    commands.add_parser("backups", help="age of the last backup, archive and drill; 1 when something is not well")
+    rehearse = commands.add_parser("drill", help="restore the last backup into a scratch instance, and read all of it")
+    rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
+    back = commands.add_parser("restore", help="bring the database back as it was; the site is down meanwhile")
+    back.add_argument("target", help=recovery.FORMS)
+    back.add_argument("--set", default="", metavar="LABEL", help="backup to begin with; unset: the newest before it")
+    back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
+    back.add_argument("--check", action="store_true", help="only say whether it can be; changes nothing")
     return parser.parse_args()
 
 
@@ -37,21 +46,57 @@ def status(host: stack.Stack) -> str:
     """What serves."""
     link = host.root / "previous"
     before = link.readlink().name if link.is_symlink() else "none"
+    lines = backup.report(host) if host.backup else []
     return "\n".join((
         f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}",
         f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
         f"apache     instance {apache.serving() or 'none'}",
         f"release    {apache.current(host).name}, before it {before}",
+        *(f"{line.name:<10} {line.text}" for line in lines),
     ))  # fmt: skip
+
+
+def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """The drill, and for root the unit that runs it."""
+    if asked.clear:
+        drill.sweep(host)
+    else:
+        print(f"drill      {drill.run(host) if os.geteuid() else drill.start(host)}")
+    return 0
+
+
+def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """The restore, or whether it can be."""
+    with system.alone():
+        if asked.check:
+            *_, options = restore.plan(host, asked.target, asked.set, asked.timeline)
+            print(f"restore    can be, with {' '.join(options)}")
+        else:
+            print(f"restore    {restore.run(host, asked.target, asked.set, asked.timeline)}")
+    return 0
+
+
+def backups(host: stack.Stack, _: argparse.Namespace) -> int:
+    """How the backups are: 1 when something is not well."""
+    lines = backup.report(host)
+    print("\n".join(f"{line.name:<10} {line.text}" for line in lines))
+    return 0 if all(line.good for line in lines) else 1
+
+
+BACKUPS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
+    "drill": rehearse, "restore": bring_back, "backups": backups,
+}  # fmt: skip
 
 
 def main() -> None:
     """Run one command; 2 when it cannot."""
     asked = arguments()
-    if os.geteuid():
+    if os.geteuid() and asked.command != "drill":
         sys.exit("stackctl: only root may change what runs. Use sudo.")
     try:
         host = stack.read()
+        if asked.command in BACKUPS:
+            sys.exit(BACKUPS[asked.command](host, asked))
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
             (postgres.pause if asked.command == "pause" else postgres.resume)(host)

@@ -17,9 +17,11 @@ WRONG_LINES = """
         SELECT 'pg_hba.conf' AS file_name, line_number, error FROM pg_hba_file_rules
         UNION ALL SELECT 'pg_ident.conf', line_number, error FROM pg_ident_file_mappings
         UNION ALL SELECT sourcefile, sourceline, error FROM pg_file_settings
-         WHERE error <> 'setting could not be applied') AS lines
+         WHERE error <> 'setting could not be applied'
+           AND error NOT LIKE 'parameter % cannot be changed without restarting the server') AS lines
      WHERE error IS NOT NULL"""
-"""Settings that wait for a restart have an error of their own there, and are tried before."""
+"""Settings that wait for a restart, and those that are gone with it, have an error of their own there, and are tried
+before."""
 
 
 def unit(stack: Stack) -> str:
@@ -43,7 +45,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         _start(stack, "start")
         _roles(stack)
         return "started"
-    wrong = _ask(stack, WRONG_LINES)
+    wrong = ask(stack, WRONG_LINES)
     if wrong:
         system.fill(live, found)
         raise Refused(f"PostgreSQL would not take what is wanted: {wrong}\nIt runs on with what it had.")
@@ -81,7 +83,7 @@ def resume(stack: Stack) -> None:
 
 
 def _waits(stack: Stack) -> bool:
-    return _ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
+    return ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
 
 
 def _parse(stack: Stack) -> None:
@@ -96,8 +98,8 @@ def _parse(stack: Stack) -> None:
 
 def _start(stack: Stack, verb: str) -> None:
     system.run("systemctl", verb, unit(stack))
-    ask, account = _psql(stack, "SELECT 1"), stack.accounts["postgres"]
-    if not system.wait(lambda: system.run(*ask, account=account).returncode == 0, START_SECONDS):
+    words, account = _psql(stack, "SELECT 1"), stack.accounts["postgres"]
+    if not system.wait(lambda: system.run(*words, account=account).returncode == 0, START_SECONDS):
         raise Refused(f"PostgreSQL does not answer {START_SECONDS} s after its start. See /var/log/postgresql.")
 
 
@@ -107,7 +109,8 @@ def _roles(stack: Stack) -> None:
     system.require(*_psql(stack, "")[:-1], *script, account=stack.accounts["postgres"])
 
 
-def _ask(stack: Stack, query: str) -> str:
+def ask(stack: Stack, query: str) -> str:
+    """What the administrator is told. Raises Refused."""
     return system.require(*_psql(stack, query), account=stack.accounts["postgres"]).strip()
 
 

@@ -24,7 +24,7 @@ def switch(stack: Stack, name: str) -> str:
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
     for words in (*PREPARE, *_more(release)):
-        _manage(release, *words)
+        manage(release, *words)
     _offer_static(stack, release)
     done = apache.apply(stack, release)
     _mark(stack, release)
@@ -59,7 +59,7 @@ def _more(release: Path) -> list[list[str]]:
     return commands
 
 
-def _manage(release: Path, *words: str) -> None:
+def manage(release: Path, *words: str) -> None:
     """A management command of the release, as the account that deploys. Raises Refused with its last words."""
     done = system.run("env", f"STACK_RELEASE={release}", "stack-manage", *words)
     if done.returncode:

@@ -22,8 +22,11 @@ class Refused(Exception):
 
 
 def run(*command: str, account: str = "", timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-    """A program's end, as root or as `account`; a program that takes longer than `timeout` seconds has failed."""
-    words = ["runuser", "-u", account, "--", *command] if account else list(command)
+    """A program's end, as root or as `account`; a program that takes longer than `timeout` seconds has failed.
+
+    Where this does not run as root it runs as the account that is wanted, in a unit of its own.
+    """
+    words = ["runuser", "-u", account, "--", *command] if account and os.geteuid() == 0 else list(command)
     try:
         return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
     except subprocess.TimeoutExpired:

@@ -17,7 +17,7 @@ from pgstack.config import StackConfig
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.hardware import Hardware
 from pgstack.plan import Memory, Paths, Plan, Roles, Site
-from pgstack.sizing import pooler, postgres, web
+from pgstack.sizing import backup, pooler, postgres, web
 from pgstack.sizing.scale import MB, MEMORY_STEP, Scale
 
 SYSTEM_BYTES = 64 * MB
@@ -99,7 +99,7 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
     return Plan(
         target=config.target, debian=debian, cores=scale.available, open_files=open_files, versions=versions,
         paths=paths, accounts=who, roles=roles, site=_site(config, paths), web=daemons, apache=front,
-        pooler=pool, postgres=database,
+        pooler=pool, postgres=database, backup=backup.backup(config, scale, database, why, paths, versions),
         memory=Memory(
             total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR, web=web.web_bytes(daemons),
             apache=web.apache_bytes(front, scale.memory), pooler=pooler.pooler_bytes(pool), **shares,

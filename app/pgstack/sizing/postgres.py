@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pgstack import layout
 from pgstack.config import StackConfig
 from pgstack.plan import Accounts, Paths, Pooler, Postgres, Roles, Versions
-from pgstack.sizing import timeouts
+from pgstack.sizing import backup, timeouts
 from pgstack.sizing.scale import GB, MB, Scale, clamp
 from pgstack.sizing.timeouts import seconds
 
@@ -127,7 +127,8 @@ def postgres(
     part = Postgres(
         port=PORT, database="app", identities=layout.postgres_identities(who, roles), max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED, direct_connections=config.direct_connections,
-        settings=_settings(connections, crew, _sizes(scale.memory, connections, crew, parts), paths),
+        settings=_settings(connections, crew, _sizes(scale.memory, connections, crew, parts), paths)
+        | backup.archiving(config),
         app_settings=_app_settings(timeout, versions.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
         statement_timeout=seconds(timeout, timeouts.STATEMENT),

@@ -1,0 +1,195 @@
+"""A rehearsal: the last backup and its WAL are restored into a scratch instance, read in full, and deleted again.
+
+It runs as PostgreSQL's account in a unit of its own, in which nothing of the database that serves can be written.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from . import backup, postgres, system
+from .stack import Stack
+from .system import Refused
+
+SOCKETS = Path("/run/stack/drill")
+SPARE_BYTES = 1024**3
+"""left on the disk beside the scratch instance and its WAL: the database that serves needs it"""
+START_SECONDS = 5
+"""for the scratch instance to write its process id"""
+UNIT = "stack-drill.service"
+SETTINGS = """\
+listen_addresses = ''
+unix_socket_directories = '{sockets}'
+port = {port}
+hba_file = '{scratch}/pg_hba.conf'
+ident_file = '{scratch}/pg_ident.conf'
+archive_mode = off
+# Without it, limits below those of the database that serves would not do.
+hot_standby = off
+max_connections = 10
+shared_buffers = 32MB
+max_wal_size = 256MB
+autovacuum = off
+jit = off
+# It is deleted in a moment.
+fsync = off
+full_page_writes = off
+"""
+FACTS = """
+    SELECT extract(epoch FROM pg_last_xact_replay_timestamp()),
+           (SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
+           to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00')"""
+
+
+def start(stack: Stack) -> str:
+    """Have the unit do it, as root; returns what it found. Raises Refused when it failed."""
+    part = backup.require(stack)
+    done = system.run("systemctl", "start", UNIT)
+    state = backup.read_drill(stack)
+    if done.returncode or state is None or state["result"] != "passed":
+        why = state.get("error", "it still runs") if state else "it did not run"
+        raise Refused(f"{why}\nSee journalctl -u {UNIT}")
+    return backup.drill(state, time.time(), part["drill_oldest"], part["time_limit"]).text
+
+
+def run(stack: Stack) -> str:
+    """Restore, read, report; returns what was found. Raises Refused with what is wrong, after it was written down."""
+    begun = time.time()
+    signal.signal(signal.SIGTERM, lambda *_: _cut_off())
+    _write(stack, {"result": backup.RUNNING, "ended": int(begun)})
+    try:
+        found = _rehearse(stack)
+    except Refused as error:
+        _write(stack, {"result": "failed", "error": str(error), **_times(begun)})
+        raise
+    finally:
+        clear(stack)
+    _write(stack, {"result": "passed", **found, **_times(begun)})
+    return f"passed in {time.time() - begun:.1f} s: {json.dumps(found)}"
+
+
+def clear(stack: Stack) -> None:
+    """Stop the scratch instance and delete it, whatever is left of it."""
+    scratch = _scratch(stack)
+    if (scratch / "postmaster.pid").exists():
+        system.run(*_program(stack, "pg_ctl"), f"--pgdata={scratch}", "--mode=immediate", "stop")
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sweep(stack: Stack) -> None:
+    """What follows a drill however it ended: nothing is left, and one that was killed is told."""
+    clear(stack)
+    state = backup.read_drill(stack)
+    if state and state["result"] == backup.RUNNING:
+        _write(stack, {"result": "failed", "error": "it was killed", **_times(state["ended"])})
+
+
+def _cut_off() -> None:
+    raise Refused("it was stopped, or took too long")
+
+
+def _times(begun: float) -> dict[str, Any]:
+    return {"ended": int(time.time()), "seconds": round(time.time() - begun, 1)}
+
+
+def _scratch(stack: Stack) -> Path:
+    return Path(backup.require(stack)["state"], "scratch")
+
+
+def _write(stack: Stack, state: dict[str, Any]) -> None:
+    path = backup.drill_file(stack)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(state, indent=2) + "\n")
+    fresh.replace(path)
+
+
+def _rehearse(stack: Stack) -> dict[str, Any]:
+    """Each step that can fail. Raises Refused."""
+    clear(stack)
+    since = _mark(stack)
+    found = backup.kept(stack)
+    if not found:
+        raise Refused("there is no backup")
+    require_space(shutil.disk_usage(backup.require(stack)["state"]).free, found[-1].size)
+    scratch = _scratch(stack)
+    scratch.mkdir(mode=0o700)
+    backup.pgbackrest(
+        stack, f"--pg1-path={scratch}", f"--tablespace-map-all={scratch}/tablespaces", "--archive-mode=off",
+        "--type=default", f"--set={found[-1].label}", "restore",
+    )  # fmt: skip
+    _boot(stack, scratch)
+    recovered, tables, text = _read(stack)
+    if recovered < since:
+        raise Refused(f"the last transaction that came back is of {text}; there was a later one when this began")
+    return {"backup": found[-1].label, "recovered_to": text, "tables": tables, "bytes": found[-1].size}
+
+
+def _mark(stack: Stack) -> float:
+    """Commit something that must come back, and when, in seconds since 1970. Raises Refused when it is not archived."""
+    if not system.active(postgres.unit(stack)):
+        return 0
+    now = float(postgres.ask(stack, "SELECT extract(epoch FROM clock_timestamp())"))
+    backup.finish_archive(stack)
+    return now
+
+
+def require_space(free: int, size: int) -> None:
+    """Raise Refused unless `size` bytes fit into `free` ones with some to spare."""
+    if free < size + SPARE_BYTES:
+        raise Refused(f"{free // 1024**2} MB are free; a restore of {size // 1024**2} MB and its WAL need "
+                      f"{(size + SPARE_BYTES) // 1024**2} MB. Attach a larger disk.")  # fmt: skip
+
+
+def _boot(stack: Stack, scratch: Path) -> None:
+    """Start the scratch instance and wait for the end of its recovery. Raises Refused with what its log says."""
+    texts = {
+        "postgresql.conf": SETTINGS.format(sockets=SOCKETS, port=stack.postgres["port"], scratch=scratch),
+        "pg_hba.conf": "local all all peer\n", "pg_ident.conf": "",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (scratch / name).write_text(text)
+    log = scratch / "drill.log"
+    control = [*_program(stack, "pg_ctl"), f"--pgdata={scratch}"]
+    system.run(*control, f"--log={log}", "--no-wait", "start")
+    ready = [*_program(stack, "pg_isready"), "--quiet", f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
+
+    def up() -> bool:
+        if system.run(*ready).returncode == 0:
+            return True
+        if time.time() > begun + START_SECONDS and system.run(*control, "status").returncode:
+            raise Refused(f"the restored database does not start: {_last(log)}")
+        return False
+
+    begun = time.time()
+    if not system.wait(up, backup.require(stack)["time_limit"], 0.2):
+        raise Refused("the recovery takes too long")
+
+
+def _last(log: Path) -> str:
+    """The first thing that was fatal in a log."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    fatal = [line for line in lines if any(word in line for word in ("FATAL", "PANIC"))]
+    return (fatal or lines[-1:] or ["it has no log"])[0]
+
+
+def _read(stack: Stack) -> tuple[float, int, str]:
+    """Check every page and index, dump every row. Raises Refused.
+
+    Returns the time of the last transaction in seconds since 1970, the number of tables, and that time as a text.
+    """
+    where = [f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
+    system.require(*_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed")
+    system.require(*_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
+    database = f"--dbname={stack.postgres['database']}"
+    words = ["psql", "--no-psqlrc", "--no-align", "--tuples-only", *where, database, f"--command={FACTS}"]
+    recovered, tables, text = system.require(*words).strip().split("|")
+    return float(recovered or 0), int(tables), text or "the backup's end"
+
+
+def _program(stack: Stack, name: str) -> list[str]:
+    return [f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/{name}"]

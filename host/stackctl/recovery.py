@@ -1,0 +1,77 @@
+"""Where a restore goes to: read, judged before anything is touched, and told to pgBackRest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .backup import Kept
+from .system import Refused
+
+FORMS = "Give latest, a time with its zone such as '2026-11-24 13:00:00+00', xid:NUMBER or name:RESTORE-POINT."
+
+
+@dataclass(frozen=True)
+class Target:
+    """What PostgreSQL is to stop at; `moment` in seconds since 1970 where it is a time."""
+
+    kind: str
+    value: str = ""
+    moment: float | None = None
+
+
+def parse(text: str) -> Target:
+    """The target that somebody typed. Raises Refused with the forms there are."""
+    text = text.strip()
+    kind, colon, value = text.partition(":")
+    if text == "latest":
+        return Target("latest")
+    if colon and kind == "xid" and re.fullmatch(r"[1-9][0-9]{0,19}", value):
+        return Target("xid", value)
+    if colon and kind == "name" and re.fullmatch(r"[\w.@ -]{1,63}", value):
+        return Target("name", value)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(f"{text!r} is no target of a restore. {FORMS}") from None
+    if moment.tzinfo is None:
+        raise Refused(f"{text!r} does not say its time zone. Add it, such as '{text}+00' for UTC.")
+    return Target("time", f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00", moment.timestamp())
+
+
+def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") -> Kept:
+    """The backup to begin with: `label`, else the newest that ended before the target. Raises Refused.
+
+    Nobody can tell from a transaction's number or a restore point's name when it was: there it is the newest.
+    """
+    if not kept:
+        raise Refused("There is no backup. See `stackctl backups`.")
+    if target.moment is not None and target.moment > now:
+        raise Refused(f"{target.value} is in the future: it is {_text(now)}.")
+    fitting = [one for one in kept if target.moment is None or one.ended <= target.moment]
+    if not fitting:
+        oldest = f"{kept[0].label}, at {_text(kept[0].ended)}"
+        raise Refused(f"{target.value} is before the end of the oldest backup, {oldest}.")
+    if not label:
+        return fitting[-1]
+    found = next((one for one in fitting if one.label == label), None)
+    if found is None:
+        raise Refused(f"{label}: no backup of that name ended before the target. There are: "
+                      f"{', '.join(one.label for one in fitting)}.")  # fmt: skip
+    return found
+
+
+def options(target: Target, begin: Kept, timeline: str = "") -> list[str]:
+    """Options of `pgbackrest restore`."""
+    words = [f"--set={begin.label}"]
+    if target.kind == "latest":
+        words.append("--type=default")
+    else:
+        words += [f"--type={target.kind}", f"--target={target.value}", "--target-action=promote"]
+    return [*words, f"--target-timeline={timeline}"] if timeline else words
+
+
+def _text(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}+00"

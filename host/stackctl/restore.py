@@ -1,0 +1,168 @@
+"""The database as it was: a backup takes the place of the data directory, which is kept aside, and WAL is replayed.
+
+Apache is stopped meanwhile, so that nobody sees or changes a database on its way. When the target cannot be reached,
+the data directory that was there comes back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import apache, backup, postgres, recovery, release, system, timelines
+from .drill import UNIT as DRILL_UNIT
+from .recovery import Target
+from .stack import INSTANCES, Stack
+from .system import Refused
+
+SPARE_BYTES = 1024**3
+"""for WAL that is replayed"""
+LEFT_BEHIND = ("restore_command", "recovery_target_time", "recovery_target_xid", "recovery_target_name",
+               "recovery_target_action", "recovery_target_timeline")  # fmt: skip
+"""settings that pgBackRest writes for the recovery"""
+
+
+def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[Target, float, list[str]]:
+    """The target, a moment in seconds since 1970 that it is not before, and pgBackRest's options for it.
+
+    Raises Refused where it cannot be reached; nothing is changed.
+    """
+    target = recovery.parse(text)
+    found = backup.kept(stack)
+    begin = recovery.choose(target, found, time.time(), label)
+    if not timeline:
+        timelines.check(target.moment, timelines.read())
+    data = Path(stack.paths["data"])
+    free = shutil.disk_usage(data.parent).free
+    if free < begin.size + SPARE_BYTES:
+        raise Refused(f"{data.parent}: {free // 1024**2} MB are free, {(begin.size + SPARE_BYTES) // 1024**2} MB are "
+                      "needed: the old data directory is kept. Free some, or attach a larger disk.")  # fmt: skip
+    if data.is_dir() and any((data / "pg_tblspc").glob("*")):
+        raise Refused(f"{data}/pg_tblspc: tablespaces elsewhere cannot be kept aside. Restore by hand with pgbackrest.")
+    return target, target.moment or begin.ended, recovery.options(target, begin, timeline)
+
+
+def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
+    """Restore; returns what was done. Raises Refused, and says what the database is then."""
+    target, moment, options = plan(stack, text, label, timeline)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
+    for name in (DRILL_UNIT, backup.unit("full"), backup.unit("incr")):
+        system.stop(name)
+    if system.active(postgres.unit(stack)):
+        _finish_archive(stack, target)
+    serving = [name for name in INSTANCES if system.active(apache.unit(name))]
+    _say("The site is down from here on.")
+    try:
+        for name in serving:
+            system.stop(apache.unit(name))
+        aside = _exchange(stack, options)
+        _settle(stack, aside, moment)
+    finally:
+        for name in serving:
+            system.run("systemctl", "start", apache.unit(name))
+        _say("Apache runs again." if serving else "Apache did not run.")
+    system.run("systemctl", "start", "--no-block", backup.unit("incr"))
+    kept = f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
+    return f"{text}: reached at {_now()}.{kept}"
+
+
+def _finish_archive(stack: Stack, target: Target) -> None:
+    """Have everything in the archive. Raises Refused, also for a transaction that has not been."""
+    current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
+    if target.kind == "xid" and int(target.value) >= current:
+        raise Refused(f"transaction {target.value} has not been yet: the next one is {current}.")
+    if not backup.holds(stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")):
+        return  # a new host: the database that runs is an empty one, and the repository another's
+    try:
+        backup.finish_archive(stack)
+    except Refused as error:
+        raise Refused(f"{error} Stop PostgreSQL first to restore without it.") from None
+
+
+def _exchange(stack: Stack, options: list[str]) -> Path | None:
+    """Put the restored database into the place of the old one; returns where that is. Raises Refused, with it back."""
+    data = Path(stack.paths["data"])
+    system.stop(postgres.unit(stack))
+    aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    had = data.is_dir() and any(data.iterdir())
+    if had:
+        data.rename(aside)
+        _say(f"The database that was there is kept in {aside}.")
+    try:
+        _bring_back(stack, data, options)
+        _recover(stack)
+    except (Refused, KeyboardInterrupt) as error:
+        system.stop(postgres.unit(stack))
+        if had:
+            shutil.rmtree(data, ignore_errors=True)
+            aside.rename(data)
+            system.run("systemctl", "start", postgres.unit(stack))
+        back = "The database is as it was before, and runs." if had else "There is no database."
+        raise Refused(f"{error}\n{back}") from None
+    return aside if had else None
+
+
+def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
+    account = stack.accounts["postgres"]
+    data.mkdir(mode=0o700, exist_ok=True)
+    shutil.chown(data, account, account)
+    _say(f"Copying the backup: {' '.join(options)}")
+    backup.pgbackrest(stack, *options, "restore")
+
+
+def _recover(stack: Stack) -> None:
+    """Start PostgreSQL and wait until it has replayed what it should. Raises Refused with what its log says."""
+    log = Path(f"/var/log/postgresql/postgresql-{stack.versions['postgresql']}-main.log")
+    written = log.stat().st_size if log.exists() else 0
+    _say("Replaying WAL.")
+    system.run("systemctl", "start", postgres.unit(stack))
+
+    def ended() -> bool:
+        if not system.active(postgres.unit(stack)):
+            raise Refused(f"The target cannot be reached: {_fatal(log, written)}")
+        with suppress(Refused):
+            return postgres.ask(stack, "SELECT pg_is_in_recovery()") == "f"
+        return False
+
+    if not system.wait(ended, backup.require(stack)["time_limit"], 0.5):
+        raise Refused("The recovery takes too long.")
+
+
+def _fatal(log: Path, written: int) -> str:
+    with log.open("rb") as handle:
+        handle.seek(min(written, os.fstat(handle.fileno()).st_size))
+        lines = handle.read().decode(errors="replace").splitlines()
+    # Of the server itself: what a client was refused with has its name and database there.
+    return next((line for line in lines if re.search(r"\] (FATAL|PANIC): ", line)), f"see {log}")
+
+
+def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
+    """What the release needs of a database, however old that is. Raises Refused; the database stays restored."""
+    try:
+        replayed = postgres.ask(stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)")
+        if aside:
+            since = max(moment, float(replayed))
+            timelines.add(timelines.Left(timelines.of(stack, aside), since, time.time()))
+        for name in LEFT_BEHIND:
+            postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
+        # What is left of the recovery's settings goes with a restart.
+        system.require("systemctl", "restart", postgres.unit(stack))
+        postgres.apply(stack)
+        if (stack.root / "current").is_symlink():  # none yet on a new host
+            release.manage(apache.current(stack), "migrate", "--no-input", "--verbosity=1")
+    except Refused as error:
+        raise Refused(f"The database is restored, and this failed after it: {error}") from None
+
+
+def _say(text: str) -> None:
+    print(f"{_now()}  {text}", flush=True)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}+00"

@@ -1,0 +1,58 @@
+"""Stretches of time that a restore left behind: what was written in them is on a timeline that is not the latest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import system
+from .stack import Stack
+from .system import Refused
+
+FILE = Path("/var/lib/stack-restore/timelines.json")
+"""where root alone may write"""
+
+
+@dataclass(frozen=True)
+class Left:
+    """On `timeline`, from the moment that a restore went back to until the restore, in seconds since 1970."""
+
+    timeline: str
+    since: float
+    until: float
+
+
+def check(moment: float | None, left: list[Left]) -> None:
+    """Refuse a time at which the database was on a timeline that was left: the latest has nothing from then."""
+    for one in left:
+        if moment is not None and one.since < moment < one.until:
+            since, until = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}+00" for at in (one.since, one.until))
+            raise Refused(
+                f"An earlier restore, at {until}, went back to {since}; the time that you want is between them. What "
+                f"was written then is on timeline {one.timeline}: add --timeline {one.timeline} (backup_timeline)."
+            )
+
+
+def read() -> list[Left]:
+    """What restores have left, oldest first."""
+    try:
+        return [Left(**one) for one in json.loads(FILE.read_bytes())]
+    except FileNotFoundError:
+        return []
+
+
+def add(left: Left) -> None:
+    """Remember one; the last hundred are kept."""
+    FILE.parent.mkdir(mode=0o755, exist_ok=True)
+    fresh = FILE.with_suffix(".new")
+    fresh.write_text(json.dumps([asdict(one) for one in [*read(), left]][-100:], indent=2) + "\n")
+    fresh.replace(FILE)
+
+
+def of(stack: Stack, data: Path) -> str:
+    """Number of the timeline of a data directory whose server has stopped. Raises Refused."""
+    binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_controldata"
+    rows = system.require("env", "LC_ALL=C", binary, str(data)).splitlines()
+    return next(row.split(":")[1].strip() for row in rows if row.startswith("Latest checkpoint's TimeLineID:"))

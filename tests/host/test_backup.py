@@ -1,0 +1,245 @@
+"""Backups of a real host: kept encrypted, restored to the transaction, rehearsed, and never silently broken."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from systemd_host import SystemdHost, changed, systemd_host
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+
+DATA = "/var/lib/postgresql/17/main"
+REPOSITORY = "/var/lib/pgbackrest"
+
+
+class Ledger:
+    """The demo's ledger, as a client of the site sees it."""
+
+    def __init__(self, host: SystemdHost) -> None:
+        self.host = host
+
+    def transfer(self, *keys: str) -> None:
+        for key in keys:
+            order = {"source": 1, "target": 2, "amount": 5}
+            assert self._ask("/ledger/transfers", order, {"Idempotency-Key": key})["replayed"] is False
+
+    def has(self, *keys: str) -> list[bool]:
+        return [self._applied(key) for key in keys]
+
+    def balanced(self) -> bool:
+        return bool(self._ask("/ledger/audit")["balanced"])
+
+    def _applied(self, key: str) -> bool:
+        try:
+            return bool(self._ask(f"/ledger/transfers/{key}")["applied"])
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            error.close()
+            return False
+
+    def _ask(self, path: str, order: object = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        data = json.dumps(order).encode() if order else None
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.host.port(80)}{path}", data,
+            {"Host": "shop.example", "Content-Type": "application/json", **(headers or {})},
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A host that site.yml has set up with nothing said about backups."""
+    with systemd_host("trixie", tmp_path_factory.mktemp("backup")) as booted:
+        done = booted.play("site.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        yield booted
+
+
+@pytest.fixture
+def ledger(host: SystemdHost) -> Ledger:
+    return Ledger(host)
+
+
+def now() -> str:
+    """This moment, with a second of silence on both sides of it."""
+    time.sleep(1)
+    text = datetime.now(UTC).isoformat(" ")
+    time.sleep(1)
+    return text
+
+
+def started(host: SystemdHost) -> str:
+    """When the database was started."""
+    return sql(host, "SELECT pg_postmaster_start_time()")
+
+
+def sql(host: SystemdHost, query: str) -> str:
+    words = ["runuser", "-u", "postgres", "--", "psql", "--host=/run/stack/postgres", "-Atc", query, "app"]
+    return host.run(*words).stdout.strip()
+
+
+def set_aside(host: SystemdHost) -> list[str]:
+    return host.run("sh", "-c", f"ls -d {DATA}.before-* 2>/dev/null || true").stdout.split()
+
+
+def test_a_new_host_has_a_backup_and_a_schedule(host: SystemdHost) -> None:
+    told = host.run("stackctl", "backups")
+    assert "(full)" in told.stdout
+    assert "last WAL" in told.stdout
+    timers = host.run("systemctl", "list-timers", "--plain", "--no-legend").stdout
+    assert {f"stack-{name}.timer" in timers for name in ("backup-full", "backup-incr", "drill")} == {True}
+    assert host.failed() == ""
+
+
+@pytest.mark.parametrize("account", ["app", "deploy", "pooler", "nobody"])
+def test_backups_and_passphrase_are_closed_to_everybody_but_the_database(host: SystemdHost, account: str) -> None:
+    secrets = "/etc/pgbackrest/conf.d/passphrase.conf"
+    for path in (REPOSITORY, secrets):
+        read = ["find", path, "-maxdepth", "1", "-readable"]
+        assert path in host.run("runuser", "-u", "postgres", "--", *read).stdout, "the way of asking works"
+        assert path not in host.run("runuser", "-u", account, "--", *read, check=False).stdout
+    plan = host.run("cat", "/etc/stack/plan.json").stdout
+    assert host.run("cat", secrets).stdout.strip().rpartition("=")[2] not in plan
+
+
+def test_every_file_of_the_repository_is_encrypted(host: SystemdHost) -> None:
+    show = f"find {REPOSITORY} -type f -exec head --bytes=8 {{}} \\; -exec echo \\;"
+    heads = host.run("sh", "-c", show).stdout.split()
+    assert len(heads) > 5
+    assert set(heads) == {"Salted__"}
+
+
+def test_a_drill_restores_everything_and_leaves_nothing(host: SystemdHost) -> None:
+    assert "passed" in host.run("stackctl", "drill").stdout
+    state = json.loads(host.run("cat", "/var/lib/stack-backup/drill.json").stdout)
+    assert (state["result"], state["tables"] >= 5) == ("passed", True)
+    assert host.run("ls", "/var/lib/stack-backup").stdout.split() == ["drill.json"]
+    assert "passed" in host.run("journalctl", "--unit=stack-drill", "--output=cat").stdout
+
+
+def test_a_drill_of_a_damaged_backup_fails_and_everybody_sees_it(host: SystemdHost) -> None:
+    (bundle, *_) = host.run("find", f"{REPOSITORY}/backup/stack/latest/bundle", "-type", "f").stdout.split()
+    host.run("cp", "--preserve", bundle, "/root/good")
+    try:
+        host.run("dd", "if=/dev/zero", f"of={bundle}", "bs=1", "seek=60000", "count=64", "conv=notrunc")
+        assert host.run("stackctl", "drill", check=False).returncode == 2
+        assert host.run("systemctl", "is-failed", "stack-drill").stdout == "failed\n"
+        told = host.run("stackctl", "backups", check=False)
+        assert (told.returncode, "drill      failed" in told.stdout) == (1, True), told.stdout
+        assert host.run("ls", "/var/lib/stack-backup").stdout.split() == ["drill.json"]
+    finally:
+        host.run("cp", "--preserve", "/root/good", bundle)
+    host.run("stackctl", "drill")
+    assert host.run("stackctl", "backups").returncode == 0
+
+
+def test_a_backup_that_fails_is_told(host: SystemdHost) -> None:
+    info = f"{REPOSITORY}/backup/stack/backup.info"
+    host.run("sh", "-c", f"mkdir /root/aside && mv {info}* /root/aside/")
+    try:
+        assert host.run("systemctl", "start", "stack-backup@incr", check=False).returncode != 0
+        told = host.run("stackctl", "backups", check=False)
+        assert (told.returncode, "stack-backup@incr.service failed" in told.stdout) == (1, True), told.stdout
+    finally:
+        host.run("sh", "-c", f"mv /root/aside/* {Path(info).parent}/")
+    host.run("systemctl", "start", "stack-backup@incr")
+    assert host.run("stackctl", "backups").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("2020-01-01 00:00:00+00", "before the end of the oldest backup"),
+        ("2999-01-01 00:00:00+00", "in the future"),
+        ("2026-11-24 13:00:00", "time zone"),
+        ("last tuesday", "is no target of a restore"),
+        ("xid:4000000000", "has not been yet"),
+    ],
+)
+def test_a_target_that_cannot_be_reached_is_refused_and_nothing_is_touched(
+    host: SystemdHost, target: str, reason: str
+) -> None:
+    before = started(host)
+    refused = host.run("stackctl", "restore", target, check=False)
+    assert (refused.returncode, reason in refused.stderr) == (2, True), refused.stderr
+    assert started(host) == before
+    assert set_aside(host) == []
+
+
+def test_a_restore_asks_first(host: SystemdHost) -> None:
+    before = started(host)
+    asked = host.play("restore.yml", backup_target="latest")
+    assert (asked.returncode, "confirm=yes" in asked.stdout, changed(asked)) == (2, True, 0), asked.stdout
+    assert started(host) == before
+
+
+def test_the_database_that_was_there_comes_back_when_recovery_fails(host: SystemdHost, ledger: Ledger) -> None:
+    ledger.transfer("before-failure")
+    failed = host.run("stackctl", "restore", "name:nobody-made-it", check=False)
+    assert failed.returncode == 2
+    assert "recovery ended before configured recovery target was reached" in failed.stderr
+    assert ledger.has("before-failure") == [True]
+    assert ledger.balanced()
+    assert set_aside(host) == []
+
+
+def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(host: SystemdHost, ledger: Ledger) -> None:
+    ledger.transfer("time-1", "time-2", "time-3")
+    target = now()
+    ledger.transfer("time-4", "time-5")
+    done = host.play("restore.yml", backup_target=target, confirm="yes")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert changed(done) == 1, "the restore itself: the plan was in force already"
+    assert ledger.has("time-1", "time-2", "time-3", "time-4", "time-5") == [True, True, True, False, False]
+    assert ledger.balanced()
+    (kept,) = set_aside(host)
+    assert kept in done.stdout, "where the old one is, is told"
+    ledger.transfer("time-4")
+
+
+def test_a_restore_can_stop_at_one_transaction(host: SystemdHost, ledger: Ledger) -> None:
+    ledger.transfer("xid-1", "xid-2", "xid-3")
+    xid = sql(host, "SELECT xmin FROM ledger_transfer WHERE key = 'xid-2'")
+    host.run("stackctl", "restore", f"xid:{xid}")
+    assert ledger.has("xid-1", "xid-2", "xid-3") == [True, True, False]
+    assert ledger.balanced()
+
+
+def test_a_time_that_an_earlier_restore_left_behind_is_reached_on_its_timeline(
+    host: SystemdHost, ledger: Ledger
+) -> None:
+    first = now()
+    ledger.transfer("left-1")
+    second = now()
+    ledger.transfer("left-2")
+    host.run("stackctl", "restore", first)
+    assert ledger.has("left-1", "left-2") == [False, False]
+    refused = host.run("stackctl", "restore", second, check=False)
+    assert refused.returncode == 2
+    timeline = refused.stderr.partition("--timeline ")[2].split()[0]
+    host.run("stackctl", "restore", "--timeline", timeline, second)
+    assert ledger.has("left-1", "left-2") == [True, False]
+
+
+def test_a_lost_data_directory_comes_back_with_its_last_transaction(host: SystemdHost, ledger: Ledger) -> None:
+    ledger.transfer("last")
+    sql(host, "SELECT pg_switch_wal()")
+    host.run("systemctl", "stop", "postgresql@17-main")
+    host.run("rm", "-rf", DATA)
+    host.run("stackctl", "restore", "latest")
+    assert ledger.has("last") == [True]
+    assert ledger.balanced()
+    verified = host.run("stack-manage", "stack_verify", check=False)
+    assert verified.returncode == 0, verified.stdout
+    assert host.failed() == ""
