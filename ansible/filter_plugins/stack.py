@@ -41,6 +41,8 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):  # what YAML makes of on and off
+        return "on" if value else "off"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

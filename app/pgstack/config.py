@@ -111,6 +111,9 @@ class StackConfig(BaseModel):
     tls_key: Path | None = Field(
         None, description="private key (PEM) for tls=files", json_schema_extra={"unit": "path"}
     )
+    firewall: Literal["on", "off"] = Field(
+        "on", description="whether a host drops what is not for SSH or the site", json_schema_extra={"unit": "name"}
+    )
     account: str | None = Field(
         None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
         description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",

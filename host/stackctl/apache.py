@@ -100,7 +100,7 @@ def _start(stack: Stack, instance: str) -> None:
 
 
 def _process(instance: str) -> int:
-    return int(system.require("systemctl", "show", "--property=MainPID", "--value", unit(instance)))
+    return system.main_process(unit(instance))
 
 
 def _listens(stack: Stack, instance: str) -> bool:

@@ -91,5 +91,5 @@ def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -
 def test_every_template_of_the_tree_is_rendered() -> None:
     tree = {str(path.relative_to(layout.PROJECT).with_suffix("")) for path in layout.PROJECT.glob("*/*.j2")}
     assert set(files("debian13")) == tree
-    units = {path for path in tree if path.startswith("systemd/")}
+    units = {path for path in tree if path.startswith("host/")}
     assert tree - set(files("debian12")) == {"pgbouncer/ident.conf", *units}
