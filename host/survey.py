@@ -53,8 +53,14 @@ def _system() -> str:
 def _clusters() -> list[dict[str, Any]]:
     """PostgreSQL's clusters of the name that the stack gives its own: by version, and whether the stack made them."""
     places = [*Path("/etc/postgresql").glob(f"*/{CLUSTER}"), *Path("/var/lib/postgresql").glob(f"*/{CLUSTER}")]
-    versions = {path.parent.name for path in places if any(path.iterdir())}
+    versions = {path.parent.name for path in places if _is_filled(path)}
     return [{"version": name, "ours": _mark(name).exists()} for name in sorted(versions)]
+
+
+def _is_filled(path: Path) -> bool:
+    with suppress(OSError):
+        return any(path.iterdir())
+    return False
 
 
 def _mark(version: str) -> Path:
@@ -100,7 +106,7 @@ def _owners() -> dict[str, int]:
     found: dict[str, int] = {}
     for entry in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
-            target = os.readlink(entry)
+            target = str(entry.readlink())
             if target.startswith("socket:["):
                 found.setdefault(target[8:-1], int(entry.parts[2]))
     return found

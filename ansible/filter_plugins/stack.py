@@ -27,7 +27,7 @@ def stack_plan(inputs: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any
     texts = {config.environment_name(name): _text(value) for name, value in inputs.items()}
     try:
         chosen = config.load(texts, target="host")
-        plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
+        plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**_plain(machine))))
     except StackError as error:
         raise AnsibleFilterError(f"stack_inputs: {error}") from error
     return json.loads(plan.model_dump_json())
@@ -67,6 +67,23 @@ def stack_packages(debian: int) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
+def stack_taken(stack: dict[str, Any], listeners: list[dict[str, Any]]) -> list[str]:
+    """Who holds a port that Apache needs; its own instances do not count (listeners: see host/survey.py)."""
+    site = stack["site"]
+    wanted = {(site["address"].strip("[]"), site["port"])}
+    wanted |= {("127.0.0.1", port) for port in site["instance_ports"].values()}
+    return [
+        f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at {one['address']}"
+        for one in listeners
+        if not one["unit"].startswith("stack-apache@")
+        and any(one["port"] == port and _collide(one["address"], address) for address, port in wanted)
+    ]
+
+
+def _collide(left: str, right: str) -> bool:
+    return left == right or not {left, right}.isdisjoint({"*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
 def stack_release(_: object) -> dict[str, Any]:
     """Name of the release that the checkout holds, by what is in its files, and their paths in it."""
     paths = sorted(
@@ -88,5 +105,7 @@ class FilterModule:
         """The filters by name."""
         return {
             function.__name__: function
-            for function in (stack_plan, stack_files, stack_json, stack_packages, stack_release)
+            for function in (
+                stack_plan, stack_files, stack_json, stack_packages, stack_taken, stack_release,
+            )  # fmt: skip
         }

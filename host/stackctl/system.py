@@ -111,7 +111,7 @@ def main_process(unit: str) -> int:
 
 
 def gone(process: int) -> list[str]:
-    """Programs and libraries below /usr that it and all below it run and that are not there any more (proc_pid_maps(5))."""
+    """Files below /usr that it and all below it run and that are not there any more (proc_pid_maps(5))."""
     found = set()
     for number in _family(process) if process else ():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Upgrades: what runs files that a package has replaced since, programs or libraries, is handed over to new processes."""
+"""Upgrades: what runs programs or libraries that a package has replaced since is handed over to new processes."""
 
 from __future__ import annotations
 
