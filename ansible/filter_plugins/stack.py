@@ -106,6 +106,11 @@ class FilterModule:
         return {
             function.__name__: function
             for function in (
-                stack_plan, stack_files, stack_json, stack_packages, stack_taken, stack_release,
-            )  # fmt: skip
+                stack_plan,
+                stack_files,
+                stack_json,
+                stack_packages,
+                stack_taken,
+                stack_release,
+            )
         }
