@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -31,6 +32,7 @@ def survey() -> dict[str, Any]:
         "system": _system(),
         "free": {path: shutil.disk_usage(path).free for path in DISKS if Path(path).is_dir()},
         "clock": next((name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")), ""),
+        "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "clusters": _clusters(),
         "listeners": listeners,
         "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),

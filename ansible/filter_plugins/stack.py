@@ -47,11 +47,11 @@ def _text(value: Any) -> str:
 
 
 def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str]]:
-    """Templates of `parts` with their destinations and modes, for the template module."""
+    """Templates of `parts`, or of all, with their destinations and modes, for the template module."""
     return [
         {"src": str(PROJECT / one.source), "dest": str(one.path), "mode": f"{one.mode:04o}"}
         for one in render.templates(Plan.model_validate(_plain(stack)))
-        if one.part in parts
+        if not parts or one.part in parts
     ]
 
 
