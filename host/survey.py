@@ -19,6 +19,8 @@ LISTENING = "0A"
 DISKS = ("/var/lib", "/srv")
 """where the database and the releases go, or what will hold them"""
 CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
+PLAN = Path("/etc/stack/plan.json")
+"""last of the files that role host writes"""
 CLUSTER = "main"
 
 
@@ -32,6 +34,7 @@ def survey() -> dict[str, Any]:
         "system": _system(),
         "free": {path: shutil.disk_usage(path).free for path in DISKS if Path(path).is_dir()},
         "clock": next((name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")), ""),
+        "stack": PLAN.exists(),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "clusters": _clusters(),
         "listeners": listeners,
