@@ -72,6 +72,11 @@ class SystemdHost:
         """Port on 127.0.0.1 that leads to the host's."""
         return int(_docker("port", self.container, str(inside)).stdout.split(":")[-1])
 
+    def address(self) -> str:
+        """Its own address, past the ports that are published."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return _docker("inspect", "--format", form, self.container).stdout.strip()
+
     def page(self, path: str = "/") -> str:
         """Body of a page of the site; fails on any status but 200."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port(80)}{path}", headers={"Host": "shop.example"})
