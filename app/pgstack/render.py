@@ -31,6 +31,7 @@ HOST = {
     "stack-upgraded.path": "/etc/systemd/system/stack-upgraded.path",
     "stack-upgraded.service": "/etc/systemd/system/stack-upgraded.service",
     "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",
+    "needrestart.conf": "/etc/needrestart/conf.d/60-stack.conf",
     "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
     "logrotate.timer": "/etc/systemd/system/logrotate.timer.d/stack.conf",
     "logrotate.conf": "/etc/logrotate.d/stack",

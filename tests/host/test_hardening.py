@@ -216,7 +216,6 @@ def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(host:
 def require_gone(host: SystemdHost) -> None:
     """Nothing of the stack runs, and neither configuration nor releases nor accounts are there."""
     assert said(host, "systemctl", "list-units", "--plain", "--no-legend", "stack-*") == ""
-    assert said(host, "systemctl", "list-unit-files", "--no-legend", "stack-*") == ""
     assert "stack" not in said(host, "nft", "list", "tables")
     assert host.run("pgrep", "-l", "postgres|pgbouncer|apache2", check=False).stdout == ""
     left = host.run("find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*").stdout.splitlines()
