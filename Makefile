@@ -66,11 +66,12 @@ loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STR
 test: install-dev ## everything that can be proven on this machine; skips say what is missing
 	@.venv/bin/python -m pytest
 
-lint: install-dev ## ruff, mypy, import-linter, yamllint, shellcheck, hadolint, djlint
+lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint
 	@.venv/bin/ruff check .
 	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
-	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml
+	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml .ansible-lint ansible
+	@.venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/hadolint */Dockerfile
 	@.venv/bin/djlint --quiet --check app/demo/templates && .venv/bin/djlint --quiet --lint app/demo/templates

@@ -36,7 +36,7 @@ def stack_plan(inputs: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any
     texts = {config.environment_name(name): _text(value) for name, value in inputs.items() if name != "project"}
     try:
         chosen = config.load(texts, target="host")
-        plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
+        plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**_plain(machine))))
     except StackError as error:
         raise AnsibleFilterError(f"stack_inputs: {error}") from error
     return plan.model_dump(mode="json")
@@ -50,15 +50,17 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):  # what YAML makes of on and off
+        return "on" if value else "off"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str]]:
-    """Templates of `parts` with their destinations and modes, for the template module."""
+    """Templates of `parts`, or of all, with their destinations and modes, for the template module."""
     return [
         {"src": str(PROJECT / one.source), "dest": str(one.path), "mode": f"{one.mode:04o}"}
         for one in render.templates(Plan.model_validate(_plain(stack)))
-        if one.part in parts
+        if not parts or one.part in parts
     ]
 
 
@@ -72,6 +74,24 @@ def stack_packages(debian: int) -> dict[str, list[str]]:
     return {
         "servers": list(packages.servers(debian).values()), "python": list(packages.environment(debian).values()),
     }  # fmt: skip
+
+
+def stack_taken(stack: dict[str, Any], listeners: list[dict[str, Any]]) -> list[str]:
+    """Who holds a port that Apache needs; its own instances do not count (listeners: see host/survey.py)."""
+    site = stack["site"]
+    public = site["address"].strip("[]")
+    wanted = {(public, site["port"])} | ({(public, site["redirect_port"])} if site["redirect_port"] else set())
+    wanted |= {("127.0.0.1", port) for port in site["instance_ports"].values()}
+    return [
+        f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at {one['address']}"
+        for one in listeners
+        if not one["unit"].startswith("stack-apache@")
+        and any(one["port"] == port and _collide(one["address"], address) for address, port in wanted)
+    ]
+
+
+def _collide(left: str, right: str) -> bool:
+    return left == right or not {left, right}.isdisjoint({"*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 def stack_project(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +166,7 @@ def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
 
 
 FILTERS = (
-    stack_plan, stack_files, stack_json, stack_packages, stack_project, stack_environment, stack_release,
+    stack_plan, stack_files, stack_json, stack_packages, stack_taken, stack_project, stack_environment, stack_release,
 )  # fmt: skip
 
 

@@ -130,6 +130,9 @@ class StackConfig(BaseModel):
         "https://acme-v02.api.letsencrypt.org/directory", pattern=r"^https://[!#-~]+$",
         description="directory of the authority, for tls=acme", json_schema_extra={"unit": "URL"},
     )  # fmt: skip
+    firewall: Literal["on", "off"] = Field(
+        "on", description="whether a host drops what is not for SSH or the site", json_schema_extra={"unit": "name"}
+    )
     account: str | None = Field(
         None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
         description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",

@@ -31,6 +31,8 @@ class Hardware:
     debian: int | None = None
     open_files: int | None = None
     """hard limit of file descriptors per process"""
+    ssh_ports: tuple[int, ...] = ()
+    """ports at which administrators come in; known of hosts that Ansible asked"""
 
 
 def detect(config: StackConfig, root: Path = Path("/")) -> Hardware:
@@ -42,7 +44,7 @@ def chosen(config: StackConfig, machine: Hardware) -> Hardware:
     """`machine` with the inputs that say otherwise."""
     return Hardware(
         cores=config.cores or machine.cores, memory=config.memory or machine.memory,
-        debian=config.debian or machine.debian, open_files=machine.open_files,
+        debian=config.debian or machine.debian, open_files=machine.open_files, ssh_ports=machine.ssh_ports,
     )  # fmt: skip
 
 

@@ -101,6 +101,15 @@ class Site(Part):
         return f"{scheme}://{self.hosts[0].lstrip('.')}{port}/"
 
 
+class Firewall(Part):
+    """What a host lets in from outside."""
+
+    enabled: bool
+    ssh_ports: tuple[int, ...]
+    site_ports: tuple[int, ...]
+    """open to everybody; none when Apache listens on the loopback address only"""
+
+
 class Web(Part):
     """mod_wsgi's daemon processes; times in seconds."""
 
@@ -235,6 +244,7 @@ class Plan(Part):
     accounts: Accounts
     roles: Roles
     site: Site
+    firewall: Firewall
     web: Web
     apache: Apache
     pooler: Pooler

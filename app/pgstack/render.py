@@ -30,6 +30,12 @@ HOST = {
     "stack-renewed.service": "/etc/systemd/system/stack-renewed.service",
     "stack-resume.service": "/etc/systemd/system/stack-resume.service",
     "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
+    "stack-upgraded.path": "/etc/systemd/system/stack-upgraded.path",
+    "stack-upgraded.service": "/etc/systemd/system/stack-upgraded.service",
+    "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",
+    "needrestart.conf": "/etc/needrestart/conf.d/60-stack.conf",
+    "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
+    "logrotate.timer": "/etc/systemd/system/logrotate.timer.d/stack.conf",
     "logrotate.conf": "/etc/logrotate.d/stack",
     "stack-manage": "/usr/local/bin/stack-manage",
 }
@@ -44,6 +50,11 @@ BACKUP = {
     "stack-drill.timer": "/etc/systemd/system/stack-drill.timer",
 }
 """likewise, of a host that keeps backups"""
+FIREWALL = {
+    "nftables.conf": "/etc/stack/nftables.conf",
+    "stack-firewall.service": "/etc/systemd/system/stack-firewall.service",
+}
+"""the same for `firewall=on`"""
 PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
@@ -110,12 +121,22 @@ def templates(plan: Plan) -> list[Template]:
         if name != "ident.conf" or plan.pooler.peer_maps
     ]
     if plan.target == "host":
-        for name, path in HOST.items():
-            place = Path(path.format(postgresql=plan.versions.postgresql))
-            found.append(Template("host", f"host/{name}.j2", place, 0o755 if name in PROGRAMS else 0o644))
+        found += _host("host", HOST, plan)
+    if plan.firewall.enabled:
+        found += _host("firewall", FIREWALL, plan)
     if plan.backup:
-        found += [Template("backup", f"host/{name}.j2", Path(path)) for name, path in BACKUP.items()]
+        found += _host("backup", BACKUP, plan)
     return found
+
+
+def _host(part: str, places: dict[str, str], plan: Plan) -> list[Template]:
+    return [
+        Template(
+            part, f"host/{name}.j2", Path(path.format(postgresql=plan.versions.postgresql)),
+            0o755 if name in PROGRAMS else 0o644,
+        )
+        for name, path in places.items()
+    ]  # fmt: skip
 
 
 def fingerprint(wanted: list[File]) -> str:

@@ -7,7 +7,20 @@ import os
 import sys
 from collections.abc import Callable
 
-from . import apache, backup, drill, pgbouncer, postgres, recovery, release, repository, restore, stack, system
+from . import (
+    apache,
+    backup,
+    drill,
+    pgbouncer,
+    postgres,
+    recovery,
+    release,
+    repository,
+    restore,
+    stack,
+    system,
+    upgrades,
+)
 
 SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply, "pgbouncer": pgbouncer.apply, "apache": apache.apply,
@@ -29,6 +42,7 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser("status", help="which instances and which release serve")
+    commands.add_parser("upgraded", help="replace processes that run what an upgrade of packages has replaced")
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
     commands.add_parser("resume", help="let them go on, after its start")
     commands.add_parser("backups", help="age of the last backup, archive and drill; 1 when something is not well")
@@ -100,6 +114,8 @@ def main() -> None:
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
             (postgres.pause if asked.command == "pause" else postgres.resume)(host)
+        elif asked.command == "upgraded":
+            print(upgrades.replace(host))
         elif asked.command == "status":
             print(status(host))
         else:

@@ -121,7 +121,7 @@ def _choose(stack: Stack, instance: str, place: int) -> None:
 
 
 def _process(instance: str) -> int:
-    return int(system.require("systemctl", "show", "--property=MainPID", "--value", unit(instance)))
+    return system.main_process(unit(instance))
 
 
 def _listens(stack: Stack, instance: str) -> bool:

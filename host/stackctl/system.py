@@ -13,6 +13,7 @@ from pathlib import Path
 Done = subprocess.CompletedProcess[str]
 RUN = Path("/run/stack")
 UNITS = Path("/etc/systemd/system")
+GONE = " (deleted)"
 LOCK_SECONDS = 120
 """for another stackctl that works on the host"""
 
@@ -105,6 +106,21 @@ def _family(process: int) -> dict[int, int]:
         found[number] = ticks.get(number, 0)
         waiting += children.get(number, [])
     return found
+
+
+def main_process(unit: str) -> int:
+    """Number of a unit's main process; 0 when it does not run."""
+    return int(require("systemctl", "show", "--property=MainPID", "--value", unit))
+
+
+def gone(process: int) -> list[str]:
+    """Files below /usr that it and all below it run and that are not there any more (proc_pid_maps(5))."""
+    found = set()
+    for number in _family(process) if process else ():
+        with suppress(OSError):
+            lines = (line.split(maxsplit=5) for line in Path(f"/proc/{number}/maps").read_text().splitlines())
+            found |= {line[5] for line in lines if len(line) > 5 and "x" in line[1] and line[5].startswith("/usr/")}
+    return sorted(path.removesuffix(GONE) for path in found if path.endswith(GONE))
 
 
 def complaint(unit: str, since: float) -> str:

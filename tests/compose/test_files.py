@@ -17,10 +17,12 @@ from pgstack.hardware import Hardware
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
 
 # Inputs of the other targets: paths and accounts of the machine, its Debian release.
-MEANINGLESS_IN_A_CONTAINER = {
-    "STACK_ACME_EMAIL", "STACK_ACME_DIRECTORY", "STACK_SETTINGS", "STACK_WSGI", "STACK_DIR", "STACK_ACCOUNT",
-    "STACK_DEBIAN",
+ONLY_ON_A_HOST = {
+    "STACK_ACME_EMAIL", "STACK_ACME_DIRECTORY", "STACK_BACKUP", "STACK_BACKUP_BUCKET", "STACK_BACKUP_HOST",
+    "STACK_BACKUP_KEEP", "STACK_BACKUP_PATH", "STACK_BACKUP_REGION", "STACK_BACKUP_TIME", "STACK_FIREWALL",
+    "STACK_SETTINGS", "STACK_WSGI",
 }  # fmt: skip
+MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN", *ONLY_ON_A_HOST}
 
 
 @pytest.fixture(scope="module")

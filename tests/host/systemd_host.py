@@ -21,6 +21,9 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 CA_BUNDLE = os.environ.get("CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
 TRUSTED = "/etc/ca-bundle.crt"
+LEFT_BY_LOGINS = re.compile(r"(/root|/home/[^/]+)(/\.ansible.*)?$|/var/log($|/)|/var/lib/(wtmpdb|lastlog)")
+MOUNTED = frozenset({"/run", "/tmp"})
+"""other file systems, which are empty after a boot"""
 LIFETIME_SECONDS = 2400
 """The container ends by itself after this time, also when the tests were killed."""
 BOOT_SECONDS = 60
@@ -69,6 +72,11 @@ class SystemdHost:
         """Port on 127.0.0.1 that leads to the host's."""
         return int(_docker("port", self.container, str(inside)).stdout.split(":")[-1])
 
+    def address(self) -> str:
+        """Its own address, past the ports that are published."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return _docker("inspect", "--format", form, self.container).stdout.strip()
+
     def page(self, path: str = "/") -> str:
         """Body of a page of the site; fails on any status but 200."""
         url, host = f"http://127.0.0.1:{self.port(80)}{path}", str(INPUTS["hosts"][0])
@@ -100,6 +108,15 @@ class SystemdHost:
     def failed(self) -> str:
         """Units that failed."""
         return self.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", check=False).stdout
+
+    def now(self) -> str:
+        """Its time, in seconds since 1970."""
+        return self.run("date", "+%s.%N").stdout.strip()
+
+    def changed_since(self, time: str) -> list[str]:
+        """What has changed on its disk, but for what every login leaves."""
+        found = self.run("find", "/", "-xdev", "-newerct", f"@{time}", "-print").stdout.splitlines()
+        return [path for path in found if path not in MOUNTED and not LEFT_BY_LOGINS.match(path)]
 
     def write_inventory(self) -> None:
         """What Ansible is told of the host."""

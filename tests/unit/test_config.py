@@ -100,7 +100,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ("STACK_PORT", "65536", "less than or equal to 65535"), ("STACK_THREADS", "65", "less than or equal to 64"),
         ("STACK_DIRECT_CONNECTIONS", "1", "greater than or equal to 2"),
         ("STACK_REQUEST_TIMEOUT", "5", "greater than or equal to 6"),
-        ("STACK_TLS", "on", "'off', 'self-signed' or 'files'"), ("STACK_ACCOUNT", "Root", "match pattern"),
+        ("STACK_TLS", "on", "'off', 'self-signed', 'files' or 'acme'"), ("STACK_ACCOUNT", "Root", "match pattern"),
         ("STACK_ADDRESS", "127.0.0.1\nListen 80", "match pattern"), ("STACK_HOSTS", "a b", "'a b' is not a host name"),
         ("STACK_HOSTS", "good.example, bad\nhost", "'bad\\nhost' is not a host name"),
     ],

@@ -16,7 +16,7 @@ from pgstack import invariants, layout
 from pgstack.config import StackConfig
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.hardware import Hardware
-from pgstack.plan import Memory, Paths, Plan, Roles, Site
+from pgstack.plan import Firewall, Memory, Paths, Plan, Roles, Site
 from pgstack.sizing import backup, pooler, postgres, web
 from pgstack.sizing.scale import MB, MEMORY_STEP, Scale
 
@@ -29,6 +29,8 @@ HTTP, HTTPS = 80, 443
 """ports that browsers take without being told (RFC 9110): who comes to the first is sent to the second"""
 INSTANCE_PORTS = {"a": 8441, "b": 8442}
 """loopback ports of a host's two instances of Apache"""
+SSH_PORT = 22
+"""where administrators come in when nobody has looked (services(5))"""
 HSTS_SECONDS = 365 * 24 * 3600
 """a year, the least that hstspreload.org takes"""
 
@@ -45,9 +47,9 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     memory = memory // MEMORY_STEP * MEMORY_STEP
 
     def sized(count: int, limit: str = "") -> Plan:
-        return _assemble(config, hardware.open_files, debian, Scale(count, cores, memory, limit))
+        return _assemble(config, hardware, debian, Scale(count, cores, memory, limit))
 
-    _require(config, hardware.open_files, debian, sized(1))
+    _require(config, hardware, debian, sized(1))
     sound = bisect.bisect_left(range(2, cores + 1), True, key=lambda count: bool(_excess(config, sized(count)))) + 1
     if sound == cores:
         return sized(cores)
@@ -70,7 +72,7 @@ def _excess(config: StackConfig, stack: Plan) -> str:
     return "; ".join(broken)
 
 
-def _require(config: StackConfig, open_files: int | None, debian: int, least: Plan) -> None:
+def _require(config: StackConfig, hardware: Hardware, debian: int, least: Plan) -> None:
     """Raise UnsoundPlan unless the smallest stack is sound, naming an amount of memory that would be enough."""
     try:
         invariants.require(least)
@@ -79,14 +81,14 @@ def _require(config: StackConfig, open_files: int | None, debian: int, least: Pl
         # Ends, as what is needed grows more slowly than memory.
         while (needed := invariants.memory_needed(stack) * MB) > memory:
             memory = -(-needed // MEMORY_STEP) * MEMORY_STEP
-            stack = _assemble(config, open_files, debian, Scale(1, least.cores, memory))
+            stack = _assemble(config, hardware, debian, Scale(1, least.cores, memory))
         hint = ""
         if memory > least.memory.total:
             hint = f" STACK_MEMORY={memory // MB}m is enough; it counts in steps of {MEMORY_STEP // MB} MB."
         raise UnsoundPlan(f"{error}{hint}") from None
 
 
-def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: Scale) -> Plan:
+def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Plan:
     """The plan for this scale, sound or not."""
     why: dict[str, str] = {}
     versions = layout.VERSIONS[debian]
@@ -97,9 +99,10 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
     pool = pooler.pooler(config, scale, daemons, why, *place)
     database, shares = postgres.postgres(config, scale, pool, why, *place)
     return Plan(
-        target=config.target, debian=debian, cores=scale.available, open_files=open_files, versions=versions,
-        paths=paths, accounts=who, roles=roles, site=_site(config, paths), web=daemons, apache=front,
-        pooler=pool, postgres=database, backup=backup.backup(config, scale, database, why, paths, versions),
+        target=config.target, debian=debian, cores=scale.available, open_files=hardware.open_files, versions=versions,
+        paths=paths, accounts=who, roles=roles, site=_site(config, paths), firewall=_firewall(config, hardware),
+        web=daemons, apache=front, pooler=pool, postgres=database,
+        backup=backup.backup(config, scale, database, why, paths, versions),
         memory=Memory(
             total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR, web=web.web_bytes(daemons),
             apache=web.apache_bytes(front, scale.memory), pooler=pooler.pooler_bytes(pool), **shares,
@@ -112,13 +115,25 @@ def _site(config: StackConfig, paths: Paths) -> Site:
     given = [str(layout.PROJECT / path) if path else "" for path in (config.tls_certificate, config.tls_key)]
     copies = [f"{paths.tls}/certificate.pem", f"{paths.tls}/key.pem"]
     certificate, key = given if config.tls == "off" else copies
-    redirects = config.target == "host" and config.tls != "off" and config.port == HTTPS
     ports = {name: port for name, port in INSTANCE_PORTS.items() if config.target == "host"}
     return Site(
         address=config.address, port=config.port, hosts=config.hosts, tls=config.tls,
         tls_certificate=certificate, tls_key=key, tls_given_certificate=given[0], tls_given_key=given[1],
-        instance_ports=ports, redirect_port=HTTP if redirects else 0,
+        instance_ports=ports, redirect_port=HTTP if _redirects(config) else 0,
         acme_directory=config.acme_directory if config.tls == "acme" else "",
         acme_email=config.acme_email or "" if config.tls == "acme" else "",
         hsts=HSTS_SECONDS if config.tls != "off" else 0,
+    )  # fmt: skip
+
+
+def _redirects(config: StackConfig) -> bool:
+    return config.target == "host" and config.tls != "off" and config.port == HTTPS
+
+
+def _firewall(config: StackConfig, hardware: Hardware) -> Firewall:
+    local = config.address.startswith("127.") or config.address == "[::1]"
+    ports = (config.port, HTTP) if _redirects(config) else (config.port,)
+    return Firewall(
+        enabled=config.target == "host" and config.firewall == "on", ssh_ports=hardware.ssh_ports or (SSH_PORT,),
+        site_ports=() if local else ports,
     )  # fmt: skip

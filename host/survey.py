@@ -1,0 +1,131 @@
+"""What a host is and has, before anything changes on it. Standard library only, prints JSON: Ansible runs it there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+LISTENING = "0A"
+"""state in /proc/net/tcp"""
+DISKS = ("/var/lib", "/srv")
+"""where the database and the releases go, or what will hold them"""
+CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
+PLAN = Path("/etc/stack/plan.json")
+"""last of the files that role host writes"""
+CLUSTER = "main"
+
+
+def survey() -> dict[str, Any]:
+    """Everything, by name."""
+    listeners = list(_listeners())
+    return {
+        "root": os.geteuid() == 0,
+        "systemd": Path("/run/systemd/system").is_dir(),
+        "container": Path("/run/systemd/container").exists(),
+        "system": _system(),
+        "free": {path: shutil.disk_usage(path).free for path in DISKS if Path(path).is_dir()},
+        "clock": next((name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")), ""),
+        "stack": PLAN.exists(),
+        "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
+        "clusters": _clusters(),
+        "listeners": listeners,
+        "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
+    }
+
+
+def _is_ssh(listener: dict[str, Any]) -> bool:
+    """Whether the server listens there; what its sessions forward is nothing that anybody has to come in on."""
+    return listener["program"] == "sshd" and str(listener["unit"]).endswith(".service")
+
+
+def _system() -> str:
+    """Name of the operating system."""
+    with suppress(OSError):
+        found = re.search(r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release").read_text(), re.MULTILINE)
+        return found[1] if found else ""
+    return ""
+
+
+def _clusters() -> list[dict[str, Any]]:
+    """PostgreSQL's clusters of the name that the stack gives its own: by version, and whether the stack made them."""
+    places = [*Path("/etc/postgresql").glob(f"*/{CLUSTER}"), *Path("/var/lib/postgresql").glob(f"*/{CLUSTER}")]
+    versions = {path.parent.name for path in places if _is_filled(path)}
+    return [{"version": name, "ours": _mark(name).exists()} for name in sorted(versions)]
+
+
+def _is_filled(path: Path) -> bool:
+    with suppress(OSError):
+        return any(path.iterdir())
+    return False
+
+
+def _mark(version: str) -> Path:
+    """What role postgresql leaves beside a cluster that it has made."""
+    return Path(f"/var/lib/postgresql/{version}-{CLUSTER}.stack")
+
+
+def _came_in() -> set[int]:
+    """Port of the SSH connection that this process came in on: one of its ancestors has it in its environment."""
+    process = os.getpid()
+    while process > 1:
+        with suppress(OSError):
+            found = re.search(rb"(?:^|\0)SSH_CONNECTION=[^\0]* (\d+)\0", Path(f"/proc/{process}/environ").read_bytes())
+            if found:
+                return {int(found[1])}
+        try:
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()[1])
+        except OSError:
+            break
+    return set()
+
+
+def _listeners() -> Iterator[dict[str, Any]]:
+    """Who listens on TCP: address, port, program and systemd's unit; those of other users only for root."""
+    owners = _owners()
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                row = line.split()
+                if row[3] == LISTENING:
+                    address, _, port = row[1].rpartition(":")
+                    yield {"address": _address(address), "port": int(port, 16), **_who(owners.get(row[9]))}
+
+
+def _address(text: str) -> str:
+    """The kernel writes each 32 bits of an address as a number of this machine."""
+    packed = b"".join(struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def _owners() -> dict[str, int]:
+    """The process that has each socket open, by the socket's number."""
+    found: dict[str, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            target = str(entry.readlink())
+            if target.startswith("socket:["):
+                found.setdefault(target[8:-1], int(entry.parts[2]))
+    return found
+
+
+def _who(process: int | None) -> dict[str, str]:
+    try:
+        program = Path(f"/proc/{process}/comm").read_text().strip()
+        groups = Path(f"/proc/{process}/cgroup").read_text()
+    except OSError:
+        return {"program": "a program of another user", "unit": ""}
+    units = re.findall(r"/([^/\n]+\.(?:service|scope))$", groups, re.MULTILINE)
+    return {"program": program, "unit": units[0] if units else ""}
+
+
+if __name__ == "__main__":
+    print(json.dumps(survey()))

@@ -1,0 +1,243 @@
+"""What a host lets in, how it keeps itself up to date, what a dry run says, and how the stack is taken off it."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from systemd_host import SystemdHost, changed, systemd_host
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+
+ELSEWHERE = 9999
+"""a port of the host that is not the site's"""
+REPLACED_SECONDS = 120
+"""dpkg ends, the locks stay free for a moment, clients leave PgBouncer at their next request or the request timeout"""
+
+KEPT = (
+    "/etc/postgresql/17/main", "/var/lib/postgresql/17/main", "/etc/stack-secrets", "/etc/stack-tls", "/var/log/stack",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A virgin host."""
+    with systemd_host("trixie", tmp_path_factory.mktemp("hardening")) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def dry(host: SystemdHost) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """A dry run on the virgin host, and what it has changed on it."""
+    since = host.now()
+    return host.play("site.yml", "--check", "--diff"), host.changed_since(since)
+
+
+@pytest.fixture(scope="module")
+def site(host: SystemdHost, dry: object) -> subprocess.CompletedProcess[str]:
+    """The first run."""
+    return run(host, "site.yml")
+
+
+def run(host: SystemdHost, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run that succeeds."""
+    done = host.play(playbook, *arguments)
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    return done
+
+
+def said(host: SystemdHost, *command: str) -> str:
+    return host.run(*command).stdout.strip()
+
+
+def answers(address: str, port: int) -> bool:
+    """Whether something answers HTTP there, from outside of the host."""
+    connection = http.client.HTTPConnection(address, port, timeout=3)
+    try:
+        connection.request("HEAD", "/")
+        connection.getresponse()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def processes(host: SystemdHost) -> set[str]:
+    """Numbers of the main processes of Apache and PgBouncer."""
+    units = [f"stack-{server}@{instance}.service" for server in ("apache", "pgbouncer") for instance in "ab"]
+    return set(said(host, "systemctl", "show", "--property=MainPID", "--value", *units).split()) - {"0"}
+
+
+@contextmanager
+def requests(host: SystemdHost) -> Iterator[list[str]]:
+    """Requests with a query each, one after another on new connections; yields what went wrong."""
+    wrong: list[str] = []
+    end = threading.Event()
+    asked = 0
+
+    def ask() -> None:
+        nonlocal asked
+        while not end.wait(0.02):
+            asked += 1
+            try:
+                host.page("/db")
+            except OSError as error:
+                wrong.append(f"{time.strftime('%X')} {error}")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        end.set()
+        thread.join()
+    assert asked > 10
+
+
+def wait(condition: object, seconds: float) -> bool:
+    """Whether `condition` came true in time."""
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def test_a_dry_run_on_a_virgin_host_says_what_it_would_do_and_does_nothing(
+    dry: tuple[subprocess.CompletedProcess[str], list[str]],
+) -> None:
+    done, touched = dry
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert touched == []
+    assert changed(done) > 20
+    for line in ("+table inet stack", "+Description=Apache and mod_wsgi of the stack", "+max_connections = "):
+        assert line in done.stdout
+    assert "would be built and served" in done.stdout
+
+
+@pytest.mark.usefixtures("site")
+def test_a_dry_run_on_a_running_host_finds_nothing_to_do(host: SystemdHost) -> None:
+    assert changed(run(host, "site.yml", "--check", "--diff")) == 0
+
+
+@pytest.mark.usefixtures("site")
+def test_the_site_is_let_in_and_nothing_else(host: SystemdHost) -> None:
+    assert "<h1" in host.page()
+    assert "policy drop" in said(host, "nft", "list", "table", "inet", "stack")
+    host.run("systemd-run", "--quiet", "--unit=elsewhere", "python3", "-m", "http.server", str(ELSEWHERE))
+    itself = f"import urllib.request; urllib.request.urlopen('http://{host.address()}:{ELSEWHERE}/')"
+    assert wait(lambda: host.run("python3", "-c", itself, check=False).returncode == 0, 10)
+    assert not answers(host.address(), ELSEWHERE)
+    host.run("systemctl", "stop", "stack-firewall")
+    assert answers(host.address(), ELSEWHERE), "it is the firewall that holds it back"
+    host.run("systemctl", "start", "stack-firewall")
+    assert not answers(host.address(), ELSEWHERE)
+    host.run("systemctl", "stop", "elsewhere")
+
+
+@pytest.mark.usefixtures("site")
+def test_rules_of_others_survive(host: SystemdHost) -> None:
+    host.run("nft", "add", "table", "inet", "others")
+    host.run("systemctl", "reload", "stack-firewall")
+    assert "table inet others" in said(host, "nft", "list", "tables")
+    host.run("systemctl", "restart", "stack-firewall")
+    assert said(host, "nft", "list", "tables").splitlines() == ["table inet others", "table inet stack"]
+    host.run("nft", "delete", "table", "inet", "others")
+
+
+@pytest.mark.usefixtures("site")
+def test_connections_of_the_site_are_not_tracked(host: SystemdHost) -> None:
+    count = "/proc/sys/net/netfilter/nf_conntrack_count"
+    before = int(said(host, "cat", count))
+    for _ in range(50):
+        host.page("/healthz")
+    assert int(said(host, "cat", count)) < before + 10
+
+
+@pytest.mark.usefixtures("site")
+def test_security_upgrades_come_by_themselves_and_nothing_else(host: SystemdHost) -> None:
+    found = said(host, "unattended-upgrade", "--dry-run", "--verbose").splitlines()
+    allowed = [line for line in found if line.startswith("Allowed origins are:")]
+    assert allowed == ["Allowed origins are: origin=Debian,codename=trixie-security,label=Debian-Security"]
+    assert said(host, "systemctl", "is-active", "apt-daily.timer", "apt-daily-upgrade.timer") == "active\nactive"
+
+
+@pytest.mark.usefixtures("site")
+def test_logs_are_bounded_and_the_clock_is_kept(host: SystemdHost) -> None:
+    assert "SystemMaxUse=500M" in said(host, "systemd-analyze", "cat-config", "systemd/journald.conf")
+    assert "OnCalendar=hourly" in said(host, "systemctl", "cat", "logrotate.timer")
+    assert host.run("logrotate", "--debug", "/etc/logrotate.d/stack").returncode == 0
+    assert said(host, "systemctl", "is-enabled", "systemd-timesyncd", "logrotate.timer") == "enabled\nenabled"
+
+
+@pytest.mark.usefixtures("site")
+def test_an_upgrade_replaces_the_processes_without_losing_a_request(host: SystemdHost) -> None:
+    packages = ("apache2-bin", "libapache2-mod-wsgi-py3", "pgbouncer")
+    before = processes(host)
+    assert len(before) == 2
+    with requests(host) as wrong:
+        host.run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--reinstall", "--yes", *packages)
+        assert wait(lambda: len(processes(host)) == 2 and not before & processes(host), REPLACED_SECONDS)
+        assert wait(lambda: unit_state(host, "stack-upgraded.service") == "inactive", REPLACED_SECONDS)
+    assert wrong == []
+    assert host.failed() == ""
+
+
+def unit_state(host: SystemdHost, unit: str) -> str:
+    return said(host, "systemctl", "show", "--property=ActiveState", "--value", unit)
+
+
+@pytest.mark.usefixtures("site")
+def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(host: SystemdHost) -> None:
+    query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
+    host.run(*query, "CREATE TABLE kept AS SELECT 42 AS answer")
+    key = said(host, "sha256sum", "/etc/stack-secrets/django_secret_key")
+    gone = run(host, "uninstall.yml", "-e", "confirm=yes")
+    for place in KEPT:
+        assert place in gone.stdout.split("Say what was kept")[1]
+    require_gone(host)
+    assert said(host, "stat", "--format=%U %a", "/etc/stack-secrets") == "root 700"
+    assert changed(run(host, "uninstall.yml", "-e", "confirm=yes")) == 0
+    run(host, "site.yml")
+    assert "<h1" in host.page()
+    assert said(host, *query, "SELECT answer FROM kept") == "42"
+    assert said(host, "sha256sum", "/etc/stack-secrets/django_secret_key") == key
+    assert host.failed() == ""
+
+
+def require_gone(host: SystemdHost) -> None:
+    """Nothing of the stack runs, and neither configuration nor releases nor accounts are there."""
+    assert said(host, "systemctl", "list-units", "--plain", "--no-legend", "stack-*") == ""
+    assert "stack" not in said(host, "nft", "list", "tables")
+    assert host.run("pgrep", "-l", "postgres|pgbouncer|apache2", check=False).stdout == ""
+    left = host.run("find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*").stdout.splitlines()
+    assert set(left) <= {"/etc/stack-secrets", "/etc/stack-secrets.owners", "/etc/stack-tls"}
+    names = said(host, "getent", "passwd").splitlines()
+    assert [line for line in names if line.split(":")[0] in ("app", "deploy", "pooler")] == []
+    assert host.run("getent", "group", "sockets", check=False).stdout == ""
+
+
+@pytest.mark.usefixtures("site")
+def test_uninstall_asks_first(host: SystemdHost) -> None:
+    since = host.now()
+    done = host.play("uninstall.yml")
+    assert done.returncode == 2
+    assert "Nothing was removed" in done.stdout
+    assert host.changed_since(since) == []
+
+
+@pytest.mark.usefixtures("site")
+def test_data_is_deleted_when_that_is_said(host: SystemdHost) -> None:
+    gone = run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")
+    assert "Data was not kept" in gone.stdout
+    require_gone(host)
+    assert host.run("ls", "-d", *KEPT, check=False).stdout == ""
+    assert changed(run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")) == 0

@@ -1,0 +1,112 @@
+"""What site.yml refuses: one message with the name, the reason and the remedy, before anything changes on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from systemd_host import SystemdHost, changed, systemd_host
+
+pytestmark = pytest.mark.host
+
+SITE = {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "1g"}
+INPUTS = {
+    "misspelt": ({"procesess": 2}, ("procesess", "stack_inputs", "processes")),
+    "bad-value": ({"port": 99999}, ("STACK_PORT=99999", "less than or equal to 65535", "port Apache listens on")),
+    "bad-name": ({"firewall": "perhaps"}, ("STACK_FIREWALL=perhaps", "'on' or 'off'")),
+    "unsound": ({"memory": "100m"}, ("memory", "STACK_MEMORY=", "is enough")),
+    "too-much": ({"memory": "64g"}, ("stack_inputs.memory=64g", "the host has only 2048 MB", "give the host more")),
+    "other-release": ({"debian": 12}, ("stack_inputs.debian is 12", "runs Debian GNU/Linux 13", "leave")),
+}  # fmt: skip
+OTHER_SYSTEM = "> /run/other; mount --bind /run/other /etc/os-release"
+# What makes the host one that is refused, how to undo it, and what must be said.
+STATES = {
+    "ubuntu": (
+        f"printf 'ID=ubuntu\\nVERSION_ID=24\\nPRETTY_NAME=Ubuntu-24\\n' {OTHER_SYSTEM}",
+        "umount /etc/os-release",
+        ("runs Ubuntu-24", "for Debian 12 and 13"),
+    ),
+    "old-debian": (
+        f"printf 'ID=debian\\nVERSION_ID=11\\nPRETTY_NAME=Debian-11\\n' {OTHER_SYSTEM}",
+        "umount /etc/os-release",
+        ("runs Debian-11", "for Debian 12 and 13"),
+    ),
+    "little-disk": (
+        "mount -t tmpfs -o size=100m tmpfs /srv", "umount /srv",
+        ("100 MB are free", "needs 2048 MB", "attach a larger disk"),
+    ),
+    "port-held": (
+        "systemd-run --quiet --unit=other-web python3 -m http.server 80; sleep 1", "systemctl stop other-web",
+        ("port 80 is held by python3", "other-web.service", "choose another port"),
+    ),
+    "port-of-a-trial-held": (
+        "systemd-run --quiet --unit=other-web python3 -m http.server 8441; sleep 1", "systemctl stop other-web",
+        ("port 8441 is held by python3", "Stop and disable"),
+    ),
+    "cluster": (
+        "install -D /dev/null /etc/postgresql/17/main/postgresql.conf", "rm -r /etc/postgresql",
+        ("PostgreSQL 17 has a cluster", "pg_renamecluster 17 main", "touch /var/lib/postgresql/17-main.stack"),
+    ),
+    "data-alone": (
+        "install -D /dev/null /var/lib/postgresql/17/main/PG_VERSION", "rm -r /var/lib/postgresql",
+        ("PostgreSQL 17 has a cluster", "pg_dropcluster 17 main"),
+    ),
+    "account": ("useradd --comment Somebody deploy", "userdel deploy", ("accounts deploy exist", "usermod --login")),
+    "no-systemd": (
+        "mv /run/systemd/system /run/systemd/system.real", "mv /run/systemd/system.real /run/systemd/system",
+        ("systemd does not run this host", "systemd-sysv"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A virgin host, which stays one."""
+    with systemd_host("trixie", tmp_path_factory.mktemp("refusals")) as booted:
+        yield booted
+
+
+@contextmanager
+def state(host: SystemdHost, make: str, undo: str) -> Iterator[None]:
+    """The host in a state that is refused."""
+    host.run("sh", "-euc", make)
+    try:
+        yield
+    finally:
+        host.run("sh", "-euc", undo)
+
+
+def require_refusal(host: SystemdHost, words: tuple[str, ...], **variables: Any) -> None:
+    """The run ends with one failed task that says `words`, and has changed nothing."""
+    since = host.now()
+    done = host.play("site.yml", **variables)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2, said
+    assert "unreachable=0 failed=1" in said
+    for word in words:
+        assert word in said
+    assert changed(done) == 0
+    assert host.changed_since(since) == []
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_an_input_that_cannot_be_is_refused(host: SystemdHost, case: str) -> None:
+    inputs, words = INPUTS[case]
+    require_refusal(host, words, stack_inputs=SITE | inputs)
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_host_that_does_not_fit_is_refused(host: SystemdHost, case: str) -> None:
+    make, undo, words = STATES[case]
+    with state(host, make, undo):
+        require_refusal(host, words)
+
+
+def test_a_user_who_does_not_become_root_is_refused(host: SystemdHost) -> None:
+    make = "useradd --create-home somebody && cp -r /root/.ssh /home/somebody/ && chown -R somebody: /home/somebody"
+    with state(host, make, "userdel --force --remove somebody"):
+        require_refusal(
+            host, ("ansible_user=somebody is not root", "ansible_become"), ansible_user="somebody", ansible_become=False
+        )
