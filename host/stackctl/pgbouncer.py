@@ -15,6 +15,7 @@ from .stack import INSTANCES, Stack, other
 from .system import RUN, UNITS, Refused
 
 ASK_SECONDS = 10
+POLL_SECONDS = 0.5
 ADMIN = "pgbouncer"
 """login of PgBouncer's own account at its console"""
 
@@ -82,7 +83,7 @@ def _lead_to(stack: Stack, instance: str) -> None:
 
 def _drain(stack: Stack, instance: str) -> None:
     """Let requests end on it: they began before the link led elsewhere, and none is longer than the request timeout."""
-    system.wait(lambda: _clients(stack, instance) == 0, stack.web["request_timeout"])
+    system.wait(lambda: _clients(stack, instance) == 0, stack.web["request_timeout"], POLL_SECONDS)
     system.stop(unit(instance))
 
 

@@ -66,6 +66,7 @@ def pause(stack: Stack) -> None:
     """
     if pgbouncer.serving(stack) is None:
         return
+    system.run("systemctl", "stop", "stack-resume.service")  # of a start a moment ago: it is not done yet
     apache.let_go(stack)
     system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
     pgbouncer.pause(stack)
