@@ -61,6 +61,7 @@ CHANGES = {
     "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
     "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
     "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
+    "two in a row": ("sh", "-c", "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main"),
 }
 
 
