@@ -32,6 +32,15 @@ HOST = {
     "stack-manage": "/usr/local/bin/stack-manage",
 }
 """template of the folder host → where the target `host` has it"""
+ELSEWHERE = {
+    "all": frozenset[str](),
+    "web": frozenset({"postgres", "userlist.txt", "postgresql.conf", "stack-resume.service"}),
+    "database": frozenset({
+        "pgbouncer", "apache", "stack-pgbouncer.service", "stack-apache.service", "stack-resume.service",
+        "logrotate.conf", "stack-manage",
+    }),
+}  # fmt: skip
+"""folders and templates that a host has no use for, by what it runs; on a web host userlist.txt holds a password"""
 PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
@@ -91,14 +100,17 @@ def plan_text(plan: Plan) -> str:
 def templates(plan: Plan) -> list[Template]:
     """What is rendered for `plan`, and where to."""
     conf = Path(plan.paths.conf)
+    unwanted = ELSEWHERE[plan.part] | (frozenset() if plan.pooler.peer_maps else {"ident.conf"})
     found = [
         Template(part, f"{part}/{name}.j2", conf / part / name)
         for part, names in TEMPLATES.items()
         for name in names
-        if name != "ident.conf" or plan.pooler.peer_maps
+        if not unwanted & {part, name}
     ]
     if plan.target == "host":
         for name, path in HOST.items():
+            if name in unwanted:
+                continue
             place = Path(path.format(postgresql=plan.versions.postgresql))
             found.append(Template("host", f"host/{name}.j2", place, 0o755 if name in PROGRAMS else 0o644))
     return found
