@@ -161,6 +161,8 @@ class Postgres(Part):
 
     host: str
     """where clients find it: the directory of its socket, or its host's name where that is another one"""
+    server_name: str
+    """what its certificate names, on both sides; empty on one host"""
     port: int
     database: str
     identities: tuple[Identity, ...]

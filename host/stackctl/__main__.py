@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 
-from . import apache, pgbouncer, postgres, release, stack, system
+from . import apache, passwords, pgbouncer, postgres, release, stack, system
 
 SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply, "pgbouncer": pgbouncer.apply, "apache": apache.apply,
 }  # fmt: skip
+PARTS = {"all": tuple(SERVERS), "web": ("pgbouncer", "apache"), "database": ("postgres",)}
+"""the servers of a host, by what it runs of the stack"""
 
 
 def arguments() -> argparse.Namespace:
@@ -28,6 +30,7 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser("status", help="which instances and which release serve")
+    commands.add_parser("rotate", help="make new passwords, or a new certificate of the site, for the next apply")
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
     commands.add_parser("resume", help="let them go on, after its start")
     return parser.parse_args()
@@ -35,14 +38,22 @@ def arguments() -> argparse.Namespace:
 
 def status(host: stack.Stack) -> str:
     """What serves."""
+    if host.part == "database":
+        return _postgres(host)
     link = host.root / "previous"
     before = link.readlink().name if link.is_symlink() else "none"
     return "\n".join((
-        f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}",
+        _postgres(host),
         f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
         f"apache     instance {apache.serving() or 'none'}",
         f"release    {apache.current(host).name}, before it {before}",
     ))  # fmt: skip
+
+
+def _postgres(host: stack.Stack) -> str:
+    if host.part == "web":
+        return f"postgres   on {host.postgres['host']}"
+    return f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}"
 
 
 def main() -> None:
@@ -67,6 +78,11 @@ def main() -> None:
 
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Do what was asked for; returns what was done."""
+    if asked.command == "rotate":
+        return f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
+    wanted = "apache" if asked.command in ("release", "rollback") else asked.server
+    if wanted not in PARTS[host.part]:
+        raise system.Refused(f"{wanted} is not on this host: it is one of the part {host.part!r}.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":

@@ -113,8 +113,8 @@ def _assemble(config: StackConfig, open_files: int | None, debian: int, scale: S
     }  # fmt: skip
     elsewhere = {"all": (), "web": tuple(shares), "database": ("web", "apache", "pooler")}[config.part]
     return Plan(
-        target=config.target, part=config.part, debian=debian, cores=scale.available, open_files=open_files, versions=versions,
-        paths=paths, accounts=who, roles=roles, site=_site(config, paths), web=daemons, apache=front,
+        target=config.target, part=config.part, debian=debian, cores=scale.available, open_files=open_files,
+        versions=versions, paths=paths, accounts=who, roles=roles, site=_site(config, paths), web=daemons, apache=front,
         pooler=pool, postgres=database,
         memory=Memory(
             total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR,

@@ -19,8 +19,8 @@ RESERVE_DIVISOR, RESERVE_MIN = 4, 2
 WARM_BACKENDS = 4
 """min_pool_size: the threads of one process find a backend open also after an idle night"""
 TAKING_OVER = 1
-"""on a host an instance of PgBouncer is replaced by another that runs beside it meanwhile, on all web hosts at once when
-passwords are changed"""
+"""on a host an instance of PgBouncer is replaced by another that runs beside it meanwhile; on all web hosts at
+once when passwords change"""
 GENERATIONS = 2
 """while processes are replaced, old and new ones hold connections at the same time"""
 COMMAND_CLIENTS = 20

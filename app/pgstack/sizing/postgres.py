@@ -71,8 +71,12 @@ FIXED = {
     "log_autovacuum_min_duration": "1s", "log_line_prefix": "%m [%p] %q%u@%d ", "cluster_name": "stack",
 }  # fmt: skip
 
-CONNECTION = {"sslmode": "verify-full", "sslrootcert": layout.AUTHORITY, "passfile": layout.DEPLOY_PASSWORDS}
-"""of those who go past the pooler on a web host"""
+CONNECTION = {
+    "sslmode": "verify-full", "sslrootcert": layout.AUTHORITY, "passfile": layout.DEPLOY_PASSWORDS,
+    "sslcert": f"{layout.DATABASE}/none",
+}  # fmt: skip
+"""of those who go past the pooler on a web host. They show no certificate: libpq would look for one in the home of
+whoever started them, and give up where it may not."""
 KEEPALIVE = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 """in seconds: the backends of a web host that was lost are free after a minute and a half (default: two hours)"""
 
@@ -132,7 +136,8 @@ def postgres(
     why["postgres.statement_timeout"] = f"{timeouts.text(timeout, timeouts.STATEMENT)}, on the role of the web"
     apart = config.part != "all"
     part = Postgres(
-        host=str(config.database_host) if config.part == "web" else paths.run_postgres, port=PORT, database="app",
+        host=str(config.database_host) if config.part == "web" else paths.run_postgres,
+        server_name=config.database_host or "", port=PORT, database="app",
         identities=(layout.apart_identities if apart else layout.postgres_identities)(who, roles),
         web_addresses=config.web_addresses or (), passwords=layout.passwords(who, roles) if apart else (),
         connection=CONNECTION if config.part == "web" else {}, max_connections=connections,
