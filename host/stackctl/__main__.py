@@ -82,7 +82,7 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         return f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if wanted not in PARTS[host.part]:
-        raise system.Refused(f"{wanted} is not on this host: it is one of the part {host.part!r}.")
+        raise system.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":
