@@ -35,7 +35,7 @@ def passwords(host: SystemdHost) -> list[str]:
     return script(host, f"cat {PASSWORDS}/app*").stdout.split()
 
 
-def login(host: SystemdHost, role: str, **more: str) -> subprocess.CompletedProcess[str]:
+def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProcess[str]:
     """A login at PostgreSQL from a web host, as the account that deploys."""
     words = {
         "host": DATABASE_NAME, "user": role, "dbname": "app", "sslmode": "verify-full", "connect_timeout": "3",
@@ -43,7 +43,7 @@ def login(host: SystemdHost, role: str, **more: str) -> subprocess.CompletedProc
         "sslcert": "/nonexistent", **more,
     }  # fmt: skip
     text = " ".join(f"{name}={value}" for name, value in words.items())
-    return host.run("runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False)
+    return web.run("runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False)
 
 
 def under_load(apart: Apart, playbook: str) -> str:
