@@ -31,15 +31,45 @@ OTHER = {**DEMO, "requirements": "requirements.txt", "commands": []}
 """what is not said of another project"""
 
 
-def stack_plan(inputs: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
-    """The plan for a host that was found to be `machine` (see pgstack.hardware). Raises AnsibleFilterError."""
-    texts = {config.environment_name(name): _text(value) for name, value in inputs.items() if name != "project"}
+def stack_part(inputs: dict[str, Any], host: str, groups: dict[str, list[str]]) -> dict[str, Any]:
+    """`inputs` with what the groups `database` and `web` say of `host`. Raises AnsibleFilterError."""
+    databases, webs = groups.get("database", []), groups.get("web", [])
+    if not databases and not webs:
+        return inputs
+    if len(databases) != 1 or not webs or (host in webs and host in databases) or host not in (*webs, *databases):
+        raise AnsibleFilterError(
+            f"inventory: {host}: with hosts apart there is one in the group database, the others are in the group web. "
+            f"database has {', '.join(databases) or 'none'}, web has {', '.join(webs) or 'none'}."
+        )
+    if not inputs.get("web_addresses"):
+        raise AnsibleFilterError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
+    found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
+    return found if host in databases else {name: value for name, value in found.items() if name != "web_addresses"}
+
+
+def stack_plan(
+    inputs: dict[str, Any], machine: dict[str, Any], other_inputs: dict[str, Any] | None = None,
+    other_machine: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The plan for a host that was found to be `machine` (see pgstack.hardware). Raises AnsibleFilterError.
+
+    For a web host the others are those of its database host: they say what PostgreSQL runs with and how many backends
+    each web host has.
+    """
     try:
-        chosen = config.load(texts, target="host")
-        plan = sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**_plain(machine))))
+        if other_inputs is None or other_machine is None:
+            return _planned(inputs, machine).model_dump(mode="json")
+        database = _planned(other_inputs, other_machine)
+        web = _planned({**inputs, "pool_size": database.pooler.default_pool_size}, machine)
+        return sizing.beside(web, database).model_dump(mode="json")
     except StackError as error:
         raise AnsibleFilterError(f"stack_inputs: {error}") from error
-    return plan.model_dump(mode="json")
+
+
+def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
+    texts = {config.environment_name(name): _text(value) for name, value in inputs.items() if name != "project"}
+    chosen = config.load(texts, target="host")
+    return sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**_plain(machine))))
 
 
 def _plain(value: Any) -> Any:
@@ -166,7 +196,8 @@ def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
 
 
 FILTERS = (
-    stack_plan, stack_files, stack_json, stack_packages, stack_taken, stack_project, stack_environment, stack_release,
+    stack_part, stack_plan, stack_files, stack_json, stack_packages, stack_taken, stack_project, stack_environment,
+    stack_release,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,16 @@ def parse_hosts(text: object) -> object:
     return hosts
 
 
+def parse_networks(text: object) -> object:
+    """Networks of a comma-separated list such as `10.0.0.11, 10.0.1.0/24`; an address is a network of one."""
+    if not isinstance(text, str):
+        return text
+    networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("it lets everybody in; name the addresses of the web hosts")
+    return tuple(map(str, networks))
+
+
 def parse_release(text: object) -> object:
     """Number of a release such as `12`: a Literal compares, it does not convert what the environment holds."""
     return int(text) if isinstance(text, str) and re.fullmatch("[0-9]{1,4}", text) else text
@@ -53,7 +64,11 @@ def parse_release(text: object) -> object:
 
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
 Release = Annotated[Literal[12, 13], BeforeValidator(parse_release)]
+
+Part = Literal["all", "web", "database"]
+"""of the stack: all on one host, or Apache with PgBouncer and PostgreSQL apart"""
 
 
 class StackConfig(BaseModel):
@@ -133,6 +148,15 @@ class StackConfig(BaseModel):
     firewall: Literal["on", "off"] = Field(
         "on", description="whether a host drops what is not for SSH or the site", json_schema_extra={"unit": "name"}
     )
+    database_host: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
+        description="name or address of the database host, where web hosts are apart from it",
+        json_schema_extra={"unit": "name"},
+    )  # fmt: skip
+    web_addresses: Networks | None = Field(
+        None, min_length=1, description="addresses or networks that the web hosts come from; on the database host",
+        json_schema_extra={"unit": "addresses, comma-separated"},
+    )  # fmt: skip
     account: str | None = Field(
         None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
         description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",
@@ -190,6 +214,10 @@ class StackConfig(BaseModel):
         demo = (StackConfig.model_fields["settings"].default, StackConfig.model_fields["wsgi"].default)
         if self.target != "host" and (self.settings, self.wsgi) != demo:
             raise ValueError("STACK_SETTINGS and STACK_WSGI name another project than the demo: only on a host")
+        if self.database_host and self.target != "host":
+            raise ValueError("STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only")
+        if self.web_addresses and not self.database_host:
+            raise ValueError("STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names")
         return self
 
     def _acme(self) -> None:
@@ -202,6 +230,13 @@ class StackConfig(BaseModel):
         odd = [name for name in self.hosts if _FULL_NAME.fullmatch(name) is None]
         if odd:
             raise ValueError(f"STACK_HOSTS: {odd[0]}: an authority certifies full names only with STACK_TLS=acme")
+
+    @property
+    def part(self) -> Part:
+        """What this host runs of the stack."""
+        if self.database_host is None:
+            return "all"
+        return "database" if self.web_addresses else "web"
 
 
 def environment_name(field: str) -> str:

@@ -19,6 +19,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROOT_ACCOUNT = "pgstack"
 """The account that the local target drops to when root starts it in a checkout of root's own."""
 
+DATABASE = "/etc/stack-database"
+"""Where hosts are apart: on the database host its certificate, the authority that signed it and all passwords; on a
+web host the authority's certificate, and the passwords in files of the accounts that use them."""
+AUTHORITY = f"{DATABASE}/authority.pem"
+POOLER_PASSWORDS = f"{DATABASE}/userlist.txt"
+DEPLOY_PASSWORDS = f"{DATABASE}/pgpass"
+
 VERSIONS = {debian: Versions(**asdict(release)) for debian, release in RELEASES.items()}
 """What each Debian release brings."""
 
@@ -96,6 +103,17 @@ def postgres_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
         (who.pooler, roles.app),
     ]  # fmt: skip
     return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))
+
+
+def apart_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Who may log in at the socket of a PostgreSQL whose clients are on other hosts."""
+    return (Identity(account=who.postgres, role=roles.admin),)
+
+
+def passwords(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Which account of a web host has the password of which role."""
+    pairs = [(who.pooler, roles.app), (who.deploy, roles.owner), (who.deploy, roles.monitor)]
+    return tuple(Identity(account=account, role=role) for account, role in pairs)
 
 
 def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str, str]:

@@ -173,9 +173,19 @@ class Pooler(Part):
 class Postgres(Part):
     """PostgreSQL. `settings` are the lines of the drop-in, and what pg_settings must answer."""
 
+    host: str
+    """where clients find it: the directory of its socket, or its host's name where that is another one"""
+    server_name: str
+    """what its certificate names, on both sides; empty on one host"""
     port: int
     database: str
     identities: tuple[Identity, ...]
+    web_addresses: tuple[str, ...]
+    """networks that may come in over TLS with a password; none on one host"""
+    passwords: tuple[Identity, ...]
+    """which account of a web host has the password of which role; none on one host"""
+    connection: dict[str, str]
+    """what libpq is told beside place, role and database by those who go past the pooler"""
     max_connections: int
     superuser_reserved_connections: int
     direct_connections: int
@@ -236,6 +246,8 @@ class Plan(Part):
     """One stack. Templates see it as `stack`; everything that runs reads it from plan.json."""
 
     target: Literal["local", "compose", "host"]
+    part: Literal["all", "web", "database"]
+    """what this host runs: everything, Apache with PgBouncer, or PostgreSQL"""
     debian: int
     cores: int
     open_files: int | None

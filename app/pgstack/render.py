@@ -55,6 +55,15 @@ FIREWALL = {
     "stack-firewall.service": "/etc/systemd/system/stack-firewall.service",
 }
 """the same for `firewall=on`"""
+ELSEWHERE = {
+    "all": frozenset[str](),
+    "web": frozenset({"postgres", "userlist.txt", "postgresql.conf", "stack-resume.service"}),
+    "database": frozenset({
+        "pgbouncer", "apache", "stack-pgbouncer.service", "stack-apache.service", "stack-resume.service",
+        "logrotate.conf", "stack-manage",
+    }),
+}  # fmt: skip
+"""folders and templates that a host has no use for, by what it runs; on a web host userlist.txt holds a password"""
 PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
@@ -114,14 +123,15 @@ def plan_text(plan: Plan) -> str:
 def templates(plan: Plan) -> list[Template]:
     """What is rendered for `plan`, and where to."""
     conf = Path(plan.paths.conf)
+    unwanted = ELSEWHERE[plan.part] | (frozenset() if plan.pooler.peer_maps else {"ident.conf"})
     found = [
         Template(part, f"{part}/{name}.j2", conf / part / name)
         for part, names in TEMPLATES.items()
         for name in names
-        if name != "ident.conf" or plan.pooler.peer_maps
+        if not unwanted & {part, name}
     ]
     if plan.target == "host":
-        found += _host("host", HOST, plan)
+        found += _host("host", {name: path for name, path in HOST.items() if name not in unwanted}, plan)
     if plan.firewall.enabled:
         found += _host("firewall", FIREWALL, plan)
     if plan.backup:

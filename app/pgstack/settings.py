@@ -31,8 +31,8 @@ def databases() -> dict[str, dict[str, Any]]:
         "PATIENCE_SECONDS": PATIENCE_SECONDS, "OPTIONS": {"application_name": "web"},
     }  # fmt: skip
     direct = {
-        **common, "HOST": plan.paths.run_postgres, "PORT": str(plan.postgres.port), "USER": plan.roles.owner,
-        "CONN_MAX_AGE": 0, "OPTIONS": {"application_name": "direct"},
+        **common, "HOST": plan.postgres.host, "PORT": str(plan.postgres.port), "USER": plan.roles.owner,
+        "CONN_MAX_AGE": 0, "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }  # fmt: skip
     return {"default": pooled, "direct": direct}
 

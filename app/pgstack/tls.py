@@ -38,13 +38,14 @@ subjectAltName = {names}
 """
 
 
-def files(plan: Plan) -> list[File]:
+def files(plan: Plan, renew: bool = False) -> list[File]:
     """Certificate and key for the places where `plan` has them; empty when there is nothing to write.
 
-    Raises InputError for files that cannot be used, RenderError when openssl fails.
+    With `renew` a self-signed pair is a new one. Raises InputError for files that cannot be used,
+    RenderError when openssl fails.
     """
     if plan.site.tls in ("self-signed", "acme"):  # by ACME, for names that are not the site's
-        return _current(plan) or _self_signed(plan)
+        return (not renew and _current(plan)) or _self_signed(plan)
     return provided(plan)
 
 

@@ -11,6 +11,7 @@ from . import (
     apache,
     backup,
     drill,
+    passwords,
     pgbouncer,
     postgres,
     recovery,
@@ -26,6 +27,8 @@ SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply, "pgbouncer": pgbouncer.apply, "apache": apache.apply,
     "backup": repository.apply,
 }  # fmt: skip
+PARTS = {"all": tuple(SERVERS), "web": ("pgbouncer", "apache"), "database": ("postgres",)}
+"""the servers of a host, by what it runs of the stack"""
 
 
 def arguments() -> argparse.Namespace:
@@ -43,6 +46,7 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser("status", help="which instances and which release serve")
     commands.add_parser("upgraded", help="replace processes that run what an upgrade of packages has replaced")
+    commands.add_parser("rotate", help="make new passwords, or a new certificate of the site, for the next apply")
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
     commands.add_parser("resume", help="let them go on, after its start")
     commands.add_parser("backups", help="age of the last backup, archive and drill; 1 when something is not well")
@@ -58,16 +62,24 @@ def arguments() -> argparse.Namespace:
 
 def status(host: stack.Stack) -> str:
     """What serves."""
+    if host.part == "database":
+        return _postgres(host)
     link = host.root / "previous"
     before = link.readlink().name if link.is_symlink() else "none"
     lines = backup.report(host) if host.backup else []
     return "\n".join((
-        f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}",
+        _postgres(host),
         f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
         f"apache     instance {apache.serving() or 'none'}",
         f"release    {apache.current(host).name}, before it {before}",
         *(f"{line.name:<10} {line.text}" for line in lines),
     ))  # fmt: skip
+
+
+def _postgres(host: stack.Stack) -> str:
+    if host.part == "web":
+        return f"postgres   on {host.postgres['host']}"
+    return f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}"
 
 
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
@@ -128,6 +140,11 @@ def main() -> None:
 
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Do what was asked for; returns what was done."""
+    if asked.command == "rotate":
+        return f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
+    wanted = "apache" if asked.command in ("release", "rollback") else asked.server
+    if wanted not in PARTS[host.part]:
+        raise system.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":

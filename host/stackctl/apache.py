@@ -79,10 +79,22 @@ def current(stack: Stack) -> Path:
 def _certificates(stack: Stack, release: Path) -> None:
     """Have the site's certificate in its place: copies of the user's files, or a self-signed one with time left."""
     if stack.site["tls"] != "off":
-        paths = (f"STACK_PLAN={stack.conf}/plan.json", f"PYTHONPATH={release}/app", "PYTHONDONTWRITEBYTECODE=1")
-        done = system.run("env", *paths, f"{release}/venv/bin/python", "-m", "pgstack.certificates")
-        if done.returncode:
-            raise Refused(done.stderr.strip())
+        _write_certificates(stack, release)
+
+
+def renew(stack: Stack) -> str:
+    """A new self-signed certificate of the site, which the next `apply` brings into force; returns what was done."""
+    if stack.site["tls"] != "self-signed":
+        return "nothing: there is no self-signed certificate on this host"
+    _write_certificates(stack, current(stack), "--renew")
+    return "a new certificate of the site was made"
+
+
+def _write_certificates(stack: Stack, release: Path, *more: str) -> None:
+    paths = (f"STACK_PLAN={stack.conf}/plan.json", f"PYTHONPATH={release}/app", "PYTHONDONTWRITEBYTECODE=1")
+    done = system.run("env", *paths, f"{release}/venv/bin/python", "-m", "pgstack.certificates", *more)
+    if done.returncode:
+        raise Refused(done.stderr.strip())
 
 
 def _environment(stack: Stack) -> bytes:

@@ -6,6 +6,7 @@ Clients find the socket through a link. Once it leads to the new instance they c
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ def unit(instance: str) -> str:
 
 def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was done."""
-    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / "stack-pgbouncer@.service")
+    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / "stack-pgbouncer@.service") | _login(stack)
     old = serving(stack)
     if old and not again and wanted == system.contents(stack.live(f"pgbouncer-{old}")):
         return "unchanged"
@@ -47,6 +48,15 @@ def apply(stack: Stack, again: bool = False) -> str:
         return f"started as instance {new}"
     _drain(stack, old)
     return f"instance {new} took over from {old} in {time.monotonic() - begun:.1f} s"
+
+
+def _login(stack: Stack) -> dict[str, bytes]:
+    """Where PostgreSQL is on another host: what PgBouncer needs to log in there, as a sum that tells nothing."""
+    if stack.part != "web":
+        return {}
+    settings = stack.pooler["settings"]
+    texts = [Path(settings[name]).read_bytes() for name in ("auth_file", "server_tls_ca_file")]
+    return {"login": hashlib.sha256(b"".join(texts)).hexdigest().encode()}
 
 
 def serving(stack: Stack) -> str | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 
-from . import apache, pgbouncer, system
+from . import apache, authority, passwords, pgbouncer, system
 from .stack import Stack
 from .system import UNITS, Refused
 
 START_SECONDS = 60
 SETTLE_SECONDS = 5
+WAITS = "reloaded, and a setting waits for a restart"
+"""said on a database host, where PgBouncer, which has to be paused first, is on others: restart.yml"""
+LATER = "stack-resume-later"
+"""name of the unit that resumes when nobody else does"""
 POLL_SECONDS = 0.01
 """while requests are held back"""
 WRONG_LINES = """
@@ -34,11 +38,13 @@ def apply(stack: Stack, again: bool = False) -> str:
     live = stack.live("postgres")
     wanted = system.wanted(stack.conf / "postgres", UNITS / f"{unit(stack)}.d/stack.conf")
     found = system.contents(live)
-    again = again or wanted["unit"] != found.get("unit")
+    asked, again = again, again or wanted["unit"] != found.get("unit")
     running = system.active(unit(stack))
-    if running and wanted == found and not again:
-        _roles(stack)
-        return "unchanged"
+    renewed = stack.part == "database" and authority.apply(stack)
+    if running and wanted == found and not again and not renewed:
+        if _roles(stack):
+            return "passwords set"
+        return WAITS if stack.part == "database" and _waits(stack) else "unchanged"
     _parse(stack)
     system.fill(live, wanted)
     if not running:
@@ -54,6 +60,8 @@ def apply(stack: Stack, again: bool = False) -> str:
     # The postmaster tells its children, and they tell what waits, a moment after the signal.
     if not again and not system.wait(lambda: _waits(stack), 1):
         return "reloaded"
+    if stack.part == "database" and not asked:
+        return WAITS
     _start(stack, "restart")
     return "restarted"
 
@@ -64,18 +72,33 @@ def pause(stack: Stack) -> None:
     They wait in Apache, whose workers may all be taken meanwhile; it would close kept connections then. And little is
     left to be written at the stop.
     """
-    if pgbouncer.serving(stack) is None:
-        return
-    system.run("systemctl", "stop", "stack-resume.service")  # of a start a moment ago: it is not done yet
-    apache.let_go(stack)
-    system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
-    pgbouncer.pause(stack)
+    if stack.part != "database":
+        if pgbouncer.serving(stack) is None:
+            return
+        # Of a start a moment ago: it is not done yet.
+        system.run("systemctl", "stop", "stack-resume.service")
+        apache.let_go(stack)
+    if stack.part != "web":
+        system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
+    if stack.part == "web":
+        _resume_later(stack)
+    if stack.part != "database":
+        pgbouncer.pause(stack)
+
+
+def _resume_later(stack: Stack) -> None:
+    """Whoever paused from afar may not come back: requests go on before their time in the queue is over."""
+    seconds = stack.pooler["query_wait_timeout"] - 1
+    when = (f"--on-active={seconds}", "--timer-property=AccuracySec=100ms", f"--unit={LATER}", "--collect", "--quiet")
+    system.run("systemd-run", *when, "/usr/local/sbin/stackctl", "resume")
 
 
 def resume(stack: Stack) -> None:
     """What follows its start, as soon as it takes connections, or has not come for START_SECONDS."""
     binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_isready"
-    words = [binary, "--quiet", f"--host={stack.paths['run_postgres']}", f"--port={stack.postgres['port']}"]
+    words = [binary, "--quiet", f"--host={stack.postgres['host']}", f"--port={stack.postgres['port']}"]
+    if stack.part == "web":
+        system.run("systemctl", "stop", f"{LATER}.timer")
     system.wait(lambda: system.run(*words).returncode == 0, START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
     # While those that waited are answered, all workers of Apache are busy.
@@ -104,10 +127,11 @@ def _start(stack: Stack, verb: str) -> None:
         raise Refused(f"PostgreSQL does not answer {START_SECONDS} s after its start. See /var/log/postgresql.")
 
 
-def _roles(stack: Stack) -> None:
-    """Roles and rights: the script says what must hold, and changes only what does not."""
+def _roles(stack: Stack) -> bool:
+    """Roles and rights: the script says what must hold, and changes only what does not. Whether a password is new."""
     script = ("--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql")
     system.require(*_psql(stack, "")[:-1], *script, account=stack.accounts["postgres"])
+    return stack.part == "database" and passwords.apply(stack, _psql(stack, "")[:-1])
 
 
 def ask(stack: Stack, query: str) -> str:

@@ -22,21 +22,22 @@ class Refused(Exception):
     """What was not done, why, what serves on, and the remedy."""
 
 
-def run(*command: str, account: str = "", timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-    """A program's end, as root or as `account`; a program that takes longer than `timeout` seconds has failed.
+def run(*command: str, account: str = "", timeout: float | None = None, text: str | None = None) -> Done:
+    """A program's end, as root or as `account`, with `text` as its input.
 
-    Where this does not run as root it runs as the account that is wanted, in a unit of its own.
+    A program that takes longer than `timeout` seconds has failed. Where this does not run as root it runs as the
+    account that is wanted, in a unit of its own.
     """
     words = ["runuser", "-u", account, "--", *command] if account and os.geteuid() == 0 else list(command)
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
+        return subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
 
 
-def require(*command: str, account: str = "") -> str:
+def require(*command: str, account: str = "", text: str | None = None) -> str:
     """What a program printed. Raises Refused with its last words when it failed."""
-    done = run(*command, account=account)
+    done = run(*command, account=account, text=text)
     if done.returncode:
         raise Refused(f"{Path(command[0]).name}: {last_words(done)}")
     return done.stdout

@@ -120,15 +120,17 @@ class SystemdHost:
 
     def write_inventory(self) -> None:
         """What Ansible is told of the host."""
-        host = {
+        inventory = {"stack": {"hosts": {"shop": {**self.variables(), "stack_inputs": INPUTS}}}}
+        (self.directory / "inventory.json").write_text(json.dumps(inventory))
+
+    def variables(self) -> dict[str, Any]:
+        """How Ansible reaches the host, and how the host reaches packages."""
+        return {
             "ansible_host": "127.0.0.1", "ansible_port": self.port(22), "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.directory / "key"),
             "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
             "app_environment": {"PIP_CERT": TRUSTED},
-            "stack_inputs": INPUTS,
         }  # fmt: skip
-        inventory = {"stack": {"hosts": {"shop": host}}}
-        (self.directory / "inventory.json").write_text(json.dumps(inventory))
 
 
 def changed(done: subprocess.CompletedProcess[str]) -> int:
@@ -161,8 +163,11 @@ def image(suite: str) -> str:
 
 
 @contextmanager
-def systemd_host(suite: str, directory: Path) -> Iterator[SystemdHost]:
-    """A host that has just been booted for the first time; removed at the end whatever happens."""
+def systemd_host(suite: str, directory: Path, *options: str) -> Iterator[SystemdHost]:
+    """A host that has just been booted for the first time; removed at the end whatever happens.
+
+    `options` are more words for `docker run`.
+    """
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh is missing; install the package openssh-client")
     subprocess.run(
@@ -170,7 +175,7 @@ def systemd_host(suite: str, directory: Path) -> Iterator[SystemdHost]:
     )
     ports = ("--publish=127.0.0.1::22", "--publish=127.0.0.1::80")
     trust = f"--volume={CA_BUNDLE}:{TRUSTED}:ro"
-    started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, image(suite), *INIT)
+    started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, *options, image(suite), *INIT)
     host = SystemdHost(suite, started.stdout.strip(), directory)
     try:
         host.wait()

@@ -20,6 +20,9 @@ STRANGER = "nobody"
 """the account that every Debian has and nothing belongs to"""
 
 LOOPBACK = "127.0.0.1"
+PLAIN = "TCP without TLS"
+NO_PASSWORDS = "/nonexistent"
+"""libpq asks for no file that there is not"""
 
 # Refusals at a socket as the kernel, PostgreSQL and PgBouncer word them; anything else proves nothing.
 BY_DIRECTORY, NO_LISTENER = "Permission denied", "Connection refused"
@@ -32,7 +35,7 @@ ANOTHER_SERVER = "another stack's server"
 
 @dataclass(frozen=True)
 class Login:
-    """One attempt, `over` the socket or TCP; `refusal` is None when it succeeded."""
+    """One attempt, `over` the socket, TLS or TCP; `refusal` is None when it succeeded."""
 
     server: str
     over: str
@@ -46,29 +49,45 @@ class Login:
         return kinds.get(self.refusal or "", "refused by a server")
 
 
-def attempt_all(plan: Plan) -> list[Login]:
+def attempt_all(plan: Plan, passwords: bool = True) -> list[Login]:
     """Every role at both servers over socket and TCP, as the account of this process.
 
-    Raises ProbeError when a server does not answer on its socket, or answers there what is no refusal.
+    Where PostgreSQL is on another host, over TLS and without it; with the passwords that this account may read, or
+    without `passwords`. Raises ProbeError when a server does not answer where it should, or answers what is no
+    refusal.
     """
     roles = dict.fromkeys([*plan.roles.model_dump().values(), plan.pooler.web_login, plan.pooler.monitor_login])
     doors = [
-        ("PostgreSQL", "socket", plan.paths.run_postgres, plan.postgres.port),
+        *_doors_of_postgres(plan),
         ("PgBouncer", "socket", plan.paths.run_pooler, plan.pooler.port),
         ("PostgreSQL", "TCP", LOOPBACK, plan.postgres.port),
         ("PgBouncer", "TCP", LOOPBACK, plan.pooler.port),
     ]
     return [
-        Login(server, over, role, _refusal(plan, host, port, role))
+        Login(server, over, role, _refusal(plan, (host, port), role, _more(over, passwords)))
         for (server, over, host, port), role in itertools.product(doors, roles)
     ]
 
 
-def _refusal(plan: Plan, host: str, port: int, role: str) -> str | None:
+def _doors_of_postgres(plan: Plan) -> list[tuple[str, str, str, int]]:
+    host, port = plan.postgres.host, plan.postgres.port
+    if plan.part == "all":
+        return [("PostgreSQL", "socket", host, port)]
+    return [("PostgreSQL", "TLS", host, port), ("PostgreSQL", PLAIN, host, port)]
+
+
+def _more(over: str, passwords: bool) -> dict[str, str]:
+    """Parameters of libpq that differ from the plan's."""
+    mode = {"sslmode": "disable"} if over == PLAIN else {}
+    return mode if passwords else {**mode, "passfile": NO_PASSWORDS}
+
+
+def _refusal(plan: Plan, place: tuple[str, int], role: str, more: dict[str, str]) -> str | None:
     """Why `role` does not get in; None when it does."""
+    host, port = place
     try:
-        if host == plan.paths.run_postgres:
-            connection = postgres.connect(plan, role)
+        if host == plan.postgres.host:
+            connection = postgres.connect(plan, role, **more)
         else:
             connection = psycopg2.connect(host=host, port=port, user=role, dbname=plan.postgres.database)
     except psycopg2.OperationalError as error:
@@ -97,12 +116,13 @@ def attempt_all_as_stranger(plan: Plan, past_directories: bool) -> list[Login]:
     """The same as STRANGER, in a process of its own. Only root can.
 
     With `past_directories` the kernel lets that process through all directories and sockets, so that the
-    servers themselves have to refuse it. Raises ProbeError when this process may not become STRANGER.
+    servers themselves have to refuse it; it then gets no password from a file. Raises ProbeError when
+    this process may not become STRANGER.
     """
     if os.geteuid() != 0:
         raise ProbeError(f"only root can become {STRANGER}")
     with ProcessPoolExecutor(1, get_context("fork"), _become_stranger, (past_directories,)) as child:
-        return child.submit(attempt_all, plan).result()
+        return child.submit(attempt_all, plan, passwords=not past_directories).result()
 
 
 def _become_stranger(past_directories: bool) -> None:

@@ -1,4 +1,4 @@
-"""PostgreSQL as the monitoring role sees it, straight over its socket."""
+"""PostgreSQL as the monitoring role sees it, straight over its socket, or over TLS where it is on another host."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ FULL_SECONDS = 2
 CONNECT_TIMEOUT_SECONDS = 3
 
 
-def connect(plan: Plan, role: str) -> Any:
-    """A connection in autocommit. Raises psycopg2.OperationalError."""
+def connect(plan: Plan, role: str, **more: str) -> Any:
+    """A connection in autocommit; `more` are parameters of libpq that win over the plan's.
+
+    Raises psycopg2.OperationalError.
+    """
+    parameters: dict[str, Any] = {**plan.postgres.connection, **more}
     deadline = time.monotonic() + FULL_SECONDS
     while True:
         try:
             connection = psycopg2.connect(
-                host=plan.paths.run_postgres, port=plan.postgres.port, user=role, dbname=plan.postgres.database,
+                host=plan.postgres.host, port=plan.postgres.port, user=role, dbname=plan.postgres.database,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
+                **parameters,
             )  # fmt: skip
         except psycopg2.OperationalError as error:
             if FULL not in str(error) or time.monotonic() > deadline:

@@ -56,6 +56,17 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     return sized(sound, f"With {sound + 1}, {_excess(config, sized(sound + 1))}")
 
 
+def beside(web: Plan, database: Plan) -> Plan:
+    """The plan of a web host whose database host has a plan of its own: that one says what PostgreSQL runs with.
+
+    Raises UnsoundPlan when the two do not fit, as with two request timeouts.
+    """
+    here = {"host": web.postgres.host, "connection": web.postgres.connection}
+    both = web.model_copy(update={"postgres": database.postgres.model_copy(update=here)})
+    invariants.require(both)
+    return both
+
+
 def _known(value: int | None, field: str) -> int:
     if value is None:
         raise InputError(f"STACK_{field.upper()}: unknown on this machine. Set it.")
@@ -98,14 +109,19 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     front = web.apache(daemons, scale.memory, why)
     pool = pooler.pooler(config, scale, daemons, why, *place)
     database, shares = postgres.postgres(config, scale, pool, why, *place)
+    sizes = {
+        "web": web.web_bytes(daemons), "apache": web.apache_bytes(front, scale.memory),
+        "pooler": pooler.pooler_bytes(pool), **shares,
+    }  # fmt: skip
+    elsewhere = {"all": (), "web": tuple(shares), "database": ("web", "apache", "pooler")}[config.part]
     return Plan(
-        target=config.target, debian=debian, cores=scale.available, open_files=hardware.open_files, versions=versions,
-        paths=paths, accounts=who, roles=roles, site=_site(config, paths), firewall=_firewall(config, hardware),
-        web=daemons, apache=front, pooler=pool, postgres=database,
+        target=config.target, part=config.part, debian=debian, cores=scale.available, open_files=hardware.open_files,
+        versions=versions, paths=paths, accounts=who, roles=roles, site=_site(config, paths),
+        firewall=_firewall(config, hardware), web=daemons, apache=front, pooler=pool, postgres=database,
         backup=backup.backup(config, scale, database, why, paths, versions),
         memory=Memory(
-            total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR, web=web.web_bytes(daemons),
-            apache=web.apache_bytes(front, scale.memory), pooler=pooler.pooler_bytes(pool), **shares,
+            total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR,
+            **{name: 0 if name in elsewhere else size for name, size in sizes.items()},
         ),
         arithmetic=why,
     )  # fmt: skip
@@ -135,5 +151,5 @@ def _firewall(config: StackConfig, hardware: Hardware) -> Firewall:
     ports = (config.port, HTTP) if _redirects(config) else (config.port,)
     return Firewall(
         enabled=config.target == "host" and config.firewall == "on", ssh_ports=hardware.ssh_ports or (SSH_PORT,),
-        site_ports=() if local else ports,
+        site_ports=() if local or config.part == "database" else ports,
     )  # fmt: skip

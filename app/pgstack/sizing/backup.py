@@ -28,6 +28,8 @@ SFTP_VERSION = (2, 46)
 
 def kind(config: StackConfig) -> str:
     """`off`, or where the backups are kept."""
+    if config.part == "web":  # the database is elsewhere
+        return "off"
     return config.backup or ("local" if config.target == "host" else "off")
 
 

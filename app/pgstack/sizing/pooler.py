@@ -19,7 +19,8 @@ RESERVE_DIVISOR, RESERVE_MIN = 4, 2
 WARM_BACKENDS = 4
 """min_pool_size: the threads of one process find a backend open also after an idle night"""
 TAKING_OVER = 1
-"""on a host an instance of PgBouncer is replaced by another that runs beside it meanwhile"""
+"""on a host an instance of PgBouncer is replaced by another that runs beside it meanwhile; on all web hosts at
+once when passwords change"""
 GENERATIONS = 2
 """while processes are replaced, old and new ones hold connections at the same time"""
 COMMAND_CLIENTS = 20
@@ -42,6 +43,8 @@ CLIENT_LOGIN_SECONDS = 15
 """a login over a local socket takes milliseconds (default 60)"""
 STATS_SECONDS = 60
 """default"""
+KEEPALIVE = {"tcp_keepidle": 10, "tcp_keepintvl": 5, "tcp_keepcnt": 3}
+"""in seconds: a database host that was lost is noticed after 25 s on idle backends too (default: two hours)"""
 PREPARED_STATEMENTS = 200
 """per backend, the default since 1.24; needs 1.21"""
 
@@ -70,17 +73,19 @@ def pooler(
     web_login, monitor_login = layout.pooler_logins(who, roles, versions)
     # Without peer maps the web, which shows its pools, and the account that deploys come under their own names.
     stats_users = monitor_login if layout.peer_maps(versions) else ",".join(dict.fromkeys((web_login, monitor_login)))
+    instances = web.hosts * (1 + TAKING_OVER if config.target == "host" else 1)
     numbers = {
         "max_client_conn": clients, "default_pool_size": pool, "reserve_pool_size": reserve,
         "max_db_connections": pool + reserve, "query_timeout": seconds(timeout, timeouts.QUERY),
         "query_wait_timeout": seconds(timeout, timeouts.WAIT),
     }  # fmt: skip
     return Pooler(
-        port=PORT, instances=web.hosts + (TAKING_OVER if config.target == "host" else 0),
+        port=PORT, instances=instances,
         web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
         identities=layout.pooler_identities(who, roles, versions),
         file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
-        settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, stats_users), **numbers,
+        settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, stats_users)
+        | (_apart(timeout) if config.part == "web" else {}), **numbers,
     )  # fmt: skip
 
 
@@ -111,4 +116,14 @@ def _settings(
         settings["auth_ident_file"] = f"{conf}/ident.conf"
     if layout.version(versions.pgbouncer) >= (1, 21):
         settings["max_prepared_statements"] = PREPARED_STATEMENTS
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _apart(request_timeout: int) -> dict[str, str]:
+    """Lines that differ where PostgreSQL is on another host: its certificate is checked, and so is that it lives."""
+    settings: dict[str, object] = {
+        "auth_file": layout.POOLER_PASSWORDS, "server_tls_sslmode": "verify-full",
+        "server_tls_ca_file": layout.AUTHORITY, "server_tls_protocols": "tlsv1.3", **KEEPALIVE,
+        "tcp_user_timeout": 1000 * seconds(request_timeout, timeouts.WAIT),
+    }  # fmt: skip
     return {name: str(value) for name, value in settings.items()}

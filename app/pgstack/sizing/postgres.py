@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from pgstack import layout
@@ -70,6 +71,15 @@ FIXED = {
     "log_autovacuum_min_duration": "1s", "log_line_prefix": "%m [%p] %q%u@%d ", "cluster_name": "stack",
 }  # fmt: skip
 
+CONNECTION = {
+    "sslmode": "verify-full", "sslrootcert": layout.AUTHORITY, "passfile": layout.DEPLOY_PASSWORDS,
+    "sslcert": f"{layout.DATABASE}/none",
+}  # fmt: skip
+"""of those who go past the pooler on a web host. They show no certificate: libpq would look for one in the home of
+whoever started them, and give up where it may not."""
+KEEPALIVE = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""in seconds: the backends of a web host that was lost are free after a minute and a half (default: two hours)"""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -124,11 +134,17 @@ def postgres(
         f"{pooled} through the pooler + {config.direct_connections} direct + {SUPERUSER_RESERVED} superuser"
     )
     why["postgres.statement_timeout"] = f"{timeouts.text(timeout, timeouts.STATEMENT)}, on the role of the web"
+    apart = config.part != "all"
     part = Postgres(
-        port=PORT, database="app", identities=layout.postgres_identities(who, roles), max_connections=connections,
+        host=str(config.database_host) if config.part == "web" else paths.run_postgres,
+        server_name=config.database_host or "", port=PORT, database="app",
+        identities=(layout.apart_identities if apart else layout.postgres_identities)(who, roles),
+        web_addresses=config.web_addresses or (), passwords=layout.passwords(who, roles) if apart else (),
+        connection=CONNECTION if config.part == "web" else {}, max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED, direct_connections=config.direct_connections,
         settings=_settings(connections, crew, _sizes(scale.memory, connections, crew, parts), paths)
-        | backup.archiving(config),
+        | backup.archiving(config)
+        | (_apart(config) if apart else {}),
         app_settings=_app_settings(timeout, versions.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
@@ -194,3 +210,18 @@ def _settings(connections: int, crew: Workers, sizes: dict[str, int], paths: Pat
         "max_parallel_workers_per_gather": crew.gather, "autovacuum_max_workers": crew.autovacuum, **FIXED,
     }  # fmt: skip
     return {name: str(value) for name, value in settings.items()}
+
+
+def _apart(config: StackConfig) -> dict[str, str]:
+    """Lines that differ where the clients are on other hosts: TCP with TLS.
+
+    A name may stand for a loopback address on its own host, so with a name PostgreSQL listens on all addresses.
+    """
+    try:
+        address = str(ipaddress.ip_address(str(config.database_host)))
+    except ValueError:
+        address = "*"
+    return {
+        "listen_addresses": address, "ssl": "on", "ssl_min_protocol_version": "TLSv1.3",
+        "ssl_cert_file": f"{layout.DATABASE}/server.pem", "ssl_key_file": f"{layout.DATABASE}/server.key", **KEEPALIVE,
+    }  # fmt: skip

@@ -15,7 +15,7 @@ from pgstack import account
 from pgstack.errors import StackError
 from pgstack.plan import Plan
 from pgstack.probes import bounded
-from pgstack.verify import access, behaviour, settings
+from pgstack.verify import access, apart, behaviour, settings
 from pgstack.verify.finding import Finding, Outcome
 from pgstack.verify.live import Live, Untried
 
@@ -38,6 +38,12 @@ CHECKS: dict[str, Callable[[Live], Outcome]] = {
 }
 """In an order that names causes before consequences."""
 
+APART: dict[str, Callable[[Live], Outcome]] = {
+    "connections are encrypted": apart.encrypted,
+    "certificate is ours": apart.certified,
+}
+"""Where PostgreSQL is on another host."""
+
 STRANGERS = "strangers are refused"
 
 
@@ -50,7 +56,8 @@ def verify(plan: Plan) -> list[Finding]:
         strangers = _finding(STRANGERS, partial(access.strangers, plan))
         account.assume(plan.accounts.deploy)
         live = Live(plan)
-        return [*(_finding(name, partial(check, live)) for name, check in CHECKS.items()), strangers]
+        checks = CHECKS | (APART if plan.part == "web" else {})
+        return [*(_finding(name, partial(check, live)) for name, check in checks.items()), strangers]
 
 
 def verify_as_stranger(plan: Plan) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import pwd
 from collections import Counter
@@ -31,6 +32,11 @@ RIGHTS = """
     UNION ALL SELECT 'may create schemas' WHERE has_database_privilege(%(role)s, current_database(), 'CREATE')
     UNION ALL SELECT 'has an attribute beyond LOGIN' FROM pg_roles WHERE oid = %(role)s::regrole
                  AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)"""
+
+RULES = """
+    SELECT line_number, type, coalesce(auth_method, ''), coalesce(address, ''), coalesce(netmask, ''),
+           coalesce(error, '')
+      FROM pg_hba_file_rules"""
 
 RENDER_AGAIN = "Render the login rules again: `make down up`."
 
@@ -86,10 +92,11 @@ def listeners(live: Live) -> Outcome:
     others = found & {plan.postgres.port, plan.pooler.port} if plan.target == "host" else found - {plan.site.port}
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
     asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
-    wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked else []
+    planned = plan.postgres.settings["listen_addresses"]
+    wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked != planned else []
     told = live.config["listen_addr"]
     wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
-    remedy = "Empty listen_addresses and listen_addr: `make down up`."
+    remedy = "Set listen_addresses as planned and empty listen_addr: `make down up`."
     closed = f"neither {plan.postgres.port} nor {plan.pooler.port} is open" if plan.target == "host" else ""
     return judge(wrong, closed or f"TCP port {plan.site.port} only", remedy)
 
@@ -111,23 +118,26 @@ def _ports(found: Iterable[Any]) -> list[int]:
 
 
 def login_rules(live: Live) -> Outcome:
-    """PostgreSQL's files of rules have no error, nothing but peer authentication, and the planned accounts."""
-    rules = postgres.query(
-        live.monitor, "SELECT line_number, type, coalesce(auth_method, ''), coalesce(error, '') FROM pg_hba_file_rules"
-    )
-    wrong = [f"pg_hba.conf:{line}: {error or f'{kind} {method}'}" for line, kind, method, error in rules
-             if error or kind != "local" or method not in ("peer", "reject")]  # fmt: skip
+    """PostgreSQL's files of rules have no error, and let in nobody but the planned accounts and, over TLS with a
+    password, the planned networks."""
+    rules = postgres.query(live.monitor, RULES)
+    allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}
+    for network in map(ipaddress.ip_network, live.plan.postgres.web_addresses):
+        allowed.add(("hostssl", "scram-sha-256", str(network.network_address), str(network.netmask)))
+    wrong = [f"pg_hba.conf:{line}: {error or ' '.join(rule)}" for line, *rule, error in rules
+             if error or tuple(rule) not in allowed]  # fmt: skip
     rows = postgres.query(live.monitor, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings")
     wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
     found = {(account, role) for account, role, error in rows if not error}
     planned = {(one.account, one.role) for one in live.plan.postgres.identities}
     wrong += [f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(found - planned)]
     wrong += [f"pg_ident.conf keeps {account} out as {role}" for account, role in sorted(planned - found)]
-    return judge(wrong, f"{len(rules)} rules, {len(planned)} accounts mapped, no TCP", RENDER_AGAIN)
+    over = f"TLS for {', '.join(live.plan.postgres.web_addresses)}" if live.plan.postgres.web_addresses else "no TCP"
+    return judge(wrong, f"{len(rules)} rules, {len(planned)} accounts mapped, {over}", RENDER_AGAIN)
 
 
 def own_logins(live: Live) -> Outcome:
-    """This account gets in as the planned roles and as no other; TCP lets nobody in."""
+    """This account gets in as the planned roles and as no other; TCP without TLS lets nobody in."""
     return _judge_logins(live.plan, _account(), logins.attempt_all(live.plan))
 
 
@@ -151,12 +161,13 @@ def _account() -> str:
 
 
 def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcome:
-    planned = {("PostgreSQL", one.role) for one in plan.postgres.identities if one.account == account}
-    planned |= {("PgBouncer", one.role) for one in plan.pooler.identities if one.account == account}
+    door, known = ("socket", plan.postgres.identities) if plan.part == "all" else ("TLS", plan.postgres.passwords)
+    planned = {("PostgreSQL", door, one.role) for one in known if one.account == account}
+    planned |= {("PgBouncer", "socket", one.role) for one in plan.pooler.identities if one.account == account}
     wrong = []
     for one in tried:
         where = f"as {one.role} at {one.server} over {one.over}"
-        expected = one.over == "socket" and (one.server, one.role) in planned
+        expected = (one.server, one.over, one.role) in planned
         if one.refusal is None and not expected:
             wrong.append(f"{account} gets in {where}")
         elif one.refusal is not None and expected:

@@ -42,7 +42,7 @@ def not_in_force(plan: Plan, run: Path = Path("/run/stack")) -> list[Path]:
     if plan.target != "host":
         return []
     conf = Path(plan.paths.conf)
-    copies = {"postgres": ["postgres"]} | {
+    copies = ({} if plan.part == "web" else {"postgres": ["postgres"]}) | {
         part: [f"{part}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))]
         for part, name in (("pgbouncer", "pooler"), ("apache", "apache"))
     }
@@ -59,7 +59,8 @@ def loaded(live: Live) -> Outcome:
     """No file is younger than what read it. PgBouncer does not say when it read its files."""
     conf = Path(live.plan.paths.conf)
     load_time = postgres.query(live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8")[0][0]
-    read = {f"postgres/{name}": load_time for name in ("pgstack.conf", "pg_hba.conf", "pg_ident.conf")}
+    names = () if live.plan.part == "web" else ("pgstack.conf", "pg_hba.conf", "pg_ident.conf")
+    read = {f"postgres/{name}": load_time for name in names}
     if live.web.answers:
         started = min(answer.started for answer in live.web.answers)
         read |= {f"apache/{name}": started for name in render.TEMPLATES["apache"]}
@@ -103,7 +104,7 @@ def pooler_settings(live: Live) -> Outcome:
 def _database_line(live: Live) -> dict[str, tuple[str, str]]:
     plan = live.plan
     planned = {
-        "host": plan.paths.run_postgres, "port": str(plan.postgres.port), "database": plan.postgres.database,
+        "host": plan.postgres.host, "port": str(plan.postgres.port), "database": plan.postgres.database,
         "force_user": plan.roles.app, "paused": "0", "disabled": "0",
     }  # fmt: skip
     rows = {row["name"]: row for row in live.show("DATABASES")}

@@ -1,0 +1,57 @@
+"""A database host and a web host on a network of their own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from systemd_host import INPUTS, SystemdHost, _docker, systemd_host
+
+DATABASE_NAME = "db.example"
+"""under which the web host finds the other"""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Both hosts; `inputs` is what the inventory says of them."""
+
+    web: SystemdHost
+    database: SystemdHost
+    network: str
+    inputs: dict[str, Any]
+
+    @property
+    def gateway(self) -> str:
+        """Address of a stranger on the same network: the machine that runs the containers."""
+        return _docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", self.network).stdout.strip()
+
+
+@contextmanager
+def apart_hosts(directory: Path, suite: str = "trixie") -> Iterator[Apart]:
+    """Both just booted, with an inventory for both in the web host's directory; removed at the end with the network."""
+    network = f"pgstack-apart-{uuid.uuid4().hex[:8]}"
+    _docker("network", "create", network)
+    try:
+        with ExitStack() as open_:
+            hosts = {}
+            for name, alias in (("web", "web.example"), ("database", DATABASE_NAME)):
+                (directory / name).mkdir()
+                options = (f"--network={network}", f"--network-alias={alias}")
+                hosts[name] = open_.enter_context(systemd_host(suite, directory / name, *options))
+            web = hosts["web"]
+            address = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
+            web_address = _docker("inspect", f"--format={address}", web.container).stdout.strip()
+            inputs = {**INPUTS, "database_host": DATABASE_NAME, "web_addresses": [web_address]}
+            groups = {
+                name: {"hosts": {name + "1": {**host.variables(), "stack_inputs": inputs}}}
+                for name, host in hosts.items()
+            }
+            (web.directory / "inventory.json").write_text(json.dumps({"stack": {"children": groups}}))
+            yield Apart(web, hosts["database"], network, inputs)
+    finally:
+        _docker("network", "rm", network, check=False)

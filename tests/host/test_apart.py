@@ -1,0 +1,140 @@
+"""A web host and a database host apart: TLS and a password between them, and both renewed without losing a request."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from apart_hosts import DATABASE_NAME, Apart, apart_hosts
+from loadtest import steady
+from systemd_host import INPUTS, SystemdHost, changed
+
+pytestmark = pytest.mark.host
+
+PASSWORDS = "/etc/stack-database/passwords"
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    """Both, set up by one run."""
+    with apart_hosts(tmp_path_factory.mktemp("apart")) as booted:
+        done = booted.web.play("site.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        yield booted
+
+
+def script(host: SystemdHost, text: str) -> subprocess.CompletedProcess[str]:
+    return host.run("sh", "-c", text, check=False)
+
+
+def passwords(host: SystemdHost) -> list[str]:
+    return script(host, f"cat {PASSWORDS}/app*").stdout.split()
+
+
+def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """A login at PostgreSQL from a web host, as the account that deploys."""
+    words = {
+        "host": DATABASE_NAME, "user": role, "dbname": "app", "sslmode": "verify-full", "connect_timeout": "3",
+        "sslrootcert": "/etc/stack-database/authority.pem", "passfile": "/etc/stack-database/pgpass",
+        "sslcert": "/nonexistent", **more,
+    }  # fmt: skip
+    text = " ".join(f"{name}={value}" for name, value in words.items())
+    return web.run("runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False)
+
+
+def under_load(apart: Apart, playbook: str) -> str:
+    """Run a playbook under a steady load; fails when a request or a write was lost. What it printed."""
+    results: list[subprocess.CompletedProcess[str]] = []
+    verdict = steady.observe(
+        f"http://127.0.0.1:{apart.web.port(80)}", INPUTS["hosts"][0], lambda: results.append(apart.web.play(playbook))
+    )
+    print(verdict)
+    assert results[0].returncode == 0, results[0].stdout[-4000:]
+    assert (verdict.failed, verdict.reasons, verdict.lost) == (0, {}, ())
+    assert verdict.sent > 1000
+    return results[0].stdout
+
+
+def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
+    assert "<h1" in apart.web.page()
+    verified = apart.web.run("stack-manage", "stack_verify", check=False)
+    assert verified.returncode == 0, verified.stdout
+    assert "certificate is ours" in verified.stdout
+    assert (apart.web.failed(), apart.database.failed()) == ("", "")
+    assert script(apart.web, "ls /usr/lib/postgresql/*/bin/postgres").returncode != 0
+    assert script(apart.database, "ls /usr/sbin/apache2 /usr/sbin/pgbouncer").returncode != 0
+    assert apart.database.run("stackctl", "status").stdout == "postgres   runs\n"
+    refused = apart.database.run("stackctl", "restart", "pgbouncer", check=False)
+    assert (refused.returncode, "which is a database host" in refused.stderr) == (2, True)
+
+
+def test_a_second_run_changes_nothing(apart: Apart) -> None:
+    again = apart.web.play("site.yml")
+    assert again.returncode == 0, again.stdout
+    assert changed(again) == 0, again.stdout
+
+
+REFUSED = {
+    "without TLS": ("app_monitor", {"sslmode": "disable"}, "no encryption"),
+    "as a superuser": ("postgres", {}, "no pg_hba.conf entry"),
+    "without a password": ("app", {}, "no password supplied"),
+    "under another name": ("app_monitor", {"host": "database"}, 'does not match host name "database"'),
+    "by another authority": (
+        "app_monitor", {"sslrootcert": "/etc/ssl/certs/ca-certificates.crt"}, "certificate verify failed",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_postgresql_and_its_clients_refuse(apart: Apart, name: str) -> None:
+    role, more, words = REFUSED[name]
+    address = apart.database.run("hostname", "-i").stdout.split()[0]
+    script(apart.web, f"grep -q database /etc/hosts || echo '{address} database' >> /etc/hosts")
+    assert login(apart.web, "app_monitor").stdout == "app_monitor\n"
+    done = login(apart.web, role, **more)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_a_stranger_on_the_network_is_refused_over_tls_too(apart: Apart) -> None:
+    address = apart.database.run("hostname", "-i").stdout.split()[0]
+    with socket.create_connection((address, 5432), timeout=5) as connection:
+        connection.sendall(SSL_REQUEST)
+        assert connection.recv(1) == b"S", "it offers TLS"
+    with socket.create_connection((address, 5432), timeout=5) as connection:
+        body = struct.pack("!i", 196608) + b"user\0app\0database\0app\0\0"
+        connection.sendall(struct.pack("!i", len(body) + 4) + body)
+        answer = connection.recv(4096)
+    assert answer.startswith(b"E")
+    assert b"no pg_hba.conf entry" in answer
+
+
+def test_secrets_are_where_they_belong_only(apart: Apart) -> None:
+    for account, name in (("app", "userlist.txt"), ("deploy", "userlist.txt"), ("app", "pgpass"), ("pooler", "pgpass")):
+        done = apart.web.run("runuser", "-u", account, "--", "cat", f"/etc/stack-database/{name}", check=False)
+        assert "Permission denied" in done.stderr, f"{account} reads {name}"
+    for secret in passwords(apart.database):
+        for host in (apart.web, apart.database):
+            found = script(host, f"journalctl -q | grep -F '{secret}'; grep -rlF '{secret}' /etc /var/log /run").stdout
+            assert {line.rsplit("/", 1)[0] for line in found.splitlines()} <= {PASSWORDS, "/etc/stack-database"}
+
+
+def test_rotation_loses_no_request(apart: Apart) -> None:
+    before, certificate = passwords(apart.database), script(apart.database, "cat /etc/stack-database/server.pem").stdout
+    told = under_load(apart, "rotate.yml")
+    after = passwords(apart.database)
+    assert not set(before) & set(after)
+    assert not [secret for secret in (*before, *after) if secret in told]
+    assert script(apart.database, "cat /etc/stack-database/server.pem").stdout != certificate
+    kept = f"install -m 600 -o deploy /dev/null /tmp/old; echo '*:*:*:*:{before[1]}' > /tmp/old"
+    script(apart.web, kept)
+    assert "password authentication failed" in login(apart.web, "app_monitor", passfile="/tmp/old").stderr
+    assert apart.web.run("stack-manage", "stack_verify", check=False).returncode == 0
+
+
+def test_a_restart_of_the_database_host_loses_no_request(apart: Apart) -> None:
+    under_load(apart, "restart.yml")
