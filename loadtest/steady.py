@@ -6,6 +6,8 @@ measures what the site can take, asks for half of it in an open loop, runs the c
 requests were sent and failed, and the 99th percentile of their time before and during the command. Half the requests
 come on new connections, half on kept ones; a quarter are transfers in the demo's ledger, each looked up at the end. No
 request is sent again: whatever is not a whole, expected answer has failed. Exit status 1 when one has.
+
+`--during -` prints a line when the change may begin, and takes the end of its input as the end of the change.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -300,7 +302,8 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url", help="scheme, host and port; the loopback address only")
-    parser.add_argument("--during", required=True, help="command that changes something")
+    parser.add_argument("--during", required=True, help="command that changes something; - for whoever holds our input")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.add_argument("--rate", type=float, help="requests/s; without it, half of what the site can take")
     parser.add_argument("--host", help="the site's name, where the address does not say it")
     asked = parser.parse_args()
@@ -309,10 +312,15 @@ def main() -> int:
     statuses: list[int] = []
 
     def change() -> None:
-        statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
+        if asked.during == "-":
+            print("begin", flush=True)
+            sys.stdin.read()
+            statuses.append(0)
+        else:
+            statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
 
     verdict = observe(asked.url, asked.host or urlsplit(asked.url).netloc, change, asked.rate)
-    print(verdict)
+    print(json.dumps(asdict(verdict)) if asked.json else verdict)
     if statuses != [0]:
         print(f"the command ended with status {statuses[0]}")
     return 1 if verdict.failed or verdict.lost or statuses != [0] else 0

@@ -127,7 +127,7 @@ def gone(process: int) -> list[str]:
 def complaint(unit: str, since: float) -> str:
     """What a unit's processes said since a time in seconds since 1970: warnings and worse, else their last words."""
     for more in (["--priority=warning"], []):
-        asked = ["journalctl", f"_SYSTEMD_UNIT={unit}", f"--since=@{since:.0f}", "--output=cat", "--no-pager", *more]
+        asked = ["journalctl", f"_SYSTEMD_UNIT={unit}", f"--since=@{int(since)}", "--output=cat", "--no-pager", *more]
         lines = [line for line in run(*asked).stdout.splitlines() if not line.startswith(("Failed to attach", "-- "))]
         if lines:
             return "\n".join(lines[:4] if more else lines[-4:])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import projects
 import pytest
-from loadtest import steady
 from systemd_host import INPUTS, SystemdHost, systemd_host
+
+from fixtures import steady_load
 
 pytestmark = pytest.mark.host
 
@@ -31,14 +32,7 @@ def deploy(host: SystemdHost, project: Path, playbook: str = "deploy.yml") -> su
 
 def under_load(host: SystemdHost, change: Change) -> subprocess.CompletedProcess[str]:
     """Make a change under a steady load; fails when a request or a write was lost."""
-    results: list[subprocess.CompletedProcess[str]] = []
-    verdict = steady.observe(
-        f"http://127.0.0.1:{host.port(80)}", INPUTS["hosts"][0], lambda: results.append(change())
-    )
-    print(verdict)
-    assert (verdict.failed, verdict.reasons, verdict.lost) == (0, {}, ())
-    assert verdict.sent > 1000
-    return results[0]
+    return steady_load.under_load(f"http://127.0.0.1:{host.port(80)}", INPUTS["hosts"][0], change)
 
 
 def releases(host: SystemdHost) -> str:

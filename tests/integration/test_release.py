@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from loadtest import steady
-
+from fixtures import steady_load
 from fixtures.local_stack import LocalStack
 
 
 def test_processes_are_replaced_without_losing_a_request(stack: LocalStack) -> None:
     before = {process.pid for process in stack.daemons()}
-    outcomes = []
-    verdict = steady.observe(
-        f"http://127.0.0.1:{stack.port}", "localhost", lambda: outcomes.append(stack.manage("stack_local", "release"))
-    )
-    print(verdict)
-    assert outcomes[0].returncode == 0, outcomes[0].stderr
-    assert (verdict.failed, verdict.reasons, verdict.lost) == (0, {}, ())
-    assert verdict.sent > 500
+    address = f"http://127.0.0.1:{stack.port}"
+    done = steady_load.under_load(address, "localhost", lambda: stack.manage("stack_local", "release"))
+    assert done.returncode == 0, done.stderr
     after = {process.pid for process in stack.daemons()}
     assert len(after) == len(before) == 2
     assert not after & before
