@@ -27,7 +27,7 @@ SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply, "pgbouncer": pgbouncer.apply, "apache": apache.apply,
     "backup": repository.apply,
 }  # fmt: skip
-PARTS = {"all": tuple(SERVERS), "web": ("pgbouncer", "apache"), "database": ("postgres",)}
+PARTS = {"all": tuple(SERVERS), "web": ("pgbouncer", "apache"), "database": ("postgres", "backup")}
 """the servers of a host, by what it runs of the stack"""
 
 
@@ -62,18 +62,19 @@ def arguments() -> argparse.Namespace:
 
 def status(host: stack.Stack) -> str:
     """What serves."""
-    if host.part == "database":
-        return _postgres(host)
+    lines = [_postgres(host), *(_web(host) if host.part != "database" else ())]
+    lines += [f"{line.name:<10} {line.text}" for line in (backup.report(host) if host.backup else ())]
+    return "\n".join(lines)
+
+
+def _web(host: stack.Stack) -> tuple[str, ...]:
     link = host.root / "previous"
     before = link.readlink().name if link.is_symlink() else "none"
-    lines = backup.report(host) if host.backup else []
-    return "\n".join((
-        _postgres(host),
+    return (
         f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
         f"apache     instance {apache.serving() or 'none'}",
         f"release    {apache.current(host).name}, before it {before}",
-        *(f"{line.name:<10} {line.text}" for line in lines),
-    ))  # fmt: skip
+    )
 
 
 def _postgres(host: stack.Stack) -> str:
