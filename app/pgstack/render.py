@@ -28,7 +28,6 @@ HOST = {
     "stack-apache.service": "/etc/systemd/system/stack-apache@.service",
     "stack-renewed.path": "/etc/systemd/system/stack-renewed.path",
     "stack-renewed.service": "/etc/systemd/system/stack-renewed.service",
-    "stack-resume.service": "/etc/systemd/system/stack-resume.service",
     "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
     "stack-upgraded.path": "/etc/systemd/system/stack-upgraded.path",
     "stack-upgraded.service": "/etc/systemd/system/stack-upgraded.service",
@@ -57,9 +56,9 @@ FIREWALL = {
 """the same for `firewall=on`"""
 ELSEWHERE = {
     "all": frozenset[str](),
-    "web": frozenset({"postgres", "userlist.txt", "postgresql.conf", "stack-resume.service"}),
+    "web": frozenset({"postgres", "userlist.txt", "postgresql.conf"}),
     "database": frozenset({
-        "pgbouncer", "apache", "stack-pgbouncer.service", "stack-apache.service", "stack-resume.service",
+        "pgbouncer", "apache", "stack-pgbouncer.service", "stack-apache.service",
         "logrotate.conf", "stack-manage",
     }),
 }  # fmt: skip

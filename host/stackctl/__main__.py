@@ -48,7 +48,8 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("upgraded", help="replace processes that run what an upgrade of packages has replaced")
     commands.add_parser("rotate", help="make new passwords, or a new certificate of the site, for the next apply")
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
-    commands.add_parser("resume", help="let them go on, after its start")
+    go_on = commands.add_parser("resume", help="let them go on, after its start")
+    go_on.add_argument("--after", default="", metavar="PROCESS", help="number of the server's process that stops")
     commands.add_parser("backups", help="age of the last backup, archive and drill; 1 when something is not well")
     rehearse = commands.add_parser("drill", help="restore the last backup into a scratch instance, and read all of it")
     rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
@@ -126,7 +127,7 @@ def main() -> None:
             sys.exit(BACKUPS[asked.command](host, asked))
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
-            (postgres.pause if asked.command == "pause" else postgres.resume)(host)
+            postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "status":

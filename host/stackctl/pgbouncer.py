@@ -11,14 +11,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import system
+from . import console, system
 from .stack import INSTANCES, Stack, other
 from .system import RUN, UNITS, Refused
 
 ASK_SECONDS = 10
 POLL_SECONDS = 0.5
-ADMIN = "pgbouncer"
-"""login of PgBouncer's own account at its console"""
 
 
 def unit(instance: str) -> str:
@@ -73,15 +71,21 @@ def pause(stack: Stack) -> None:
 
     Gives up after half the time that a request may wait for a backend, and lets them go on.
     """
-    for instance in filter(lambda name: system.active(unit(name)), INSTANCES):
-        limit = stack.pooler["query_wait_timeout"] / 2
-        if _console(stack, instance, "PAUSE", limit).returncode:
-            _console(stack, instance, "RESUME")
+    for instance in INSTANCES:
+        try:
+            _console(stack, instance, "PAUSE", stack.pooler["query_wait_timeout"] / 2)
+        except Refused:
+            _let_go_on(stack, instance)
 
 
 def resume(stack: Stack) -> None:
     """Let them go on."""
-    for instance in filter(lambda name: system.active(unit(name)), INSTANCES):
+    for instance in INSTANCES:
+        _let_go_on(stack, instance)
+
+
+def _let_go_on(stack: Stack, instance: str) -> None:
+    with suppress(Refused):  # it does not run, or was not paused
         _console(stack, instance, "RESUME")
 
 
@@ -98,20 +102,24 @@ def _drain(stack: Stack, instance: str) -> None:
 
 
 def _clients(stack: Stack, instance: str) -> int:
-    rows = _rows(_console(stack, instance, "SHOW CLIENTS").stdout)
-    return sum(row["database"] != ADMIN for row in rows)
+    try:
+        rows = _console(stack, instance, "SHOW CLIENTS")
+    except Refused:
+        return 0  # it has ended
+    return sum(row["database"] != console.LOGIN for row in rows)
 
 
 def _try(stack: Stack, instance: str) -> None:
     """A query as the web goes through, and the console tells what the files say. Raises Refused."""
+    login, database = stack.pooler["web_login"], stack.postgres["database"]
     asked = system.run(
-        *_psql(instance, stack.pooler["port"], stack.pooler["web_login"], stack.postgres["database"], "SELECT 1"),
+        "psql", "--no-psqlrc", f"--host={RUN}/pooler-{instance}", f"--port={stack.pooler['port']}",
+        f"--username={login}", f"--dbname={database}", "--command=SELECT 1",
         account=stack.accounts["web"], timeout=ASK_SECONDS,
     )  # fmt: skip
     if asked.returncode:
         raise Refused(system.last_words(asked))
-    rows = _rows(_console(stack, instance, "SHOW CONFIG").stdout)
-    found = {row["key"]: row["value"] for row in rows}
+    found = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
     for name, planned in stack.pooler["settings"].items():
         if not _same(planned, found.get(name, "missing")):
             raise Refused(f"{name} = {planned} is wanted, and SHOW CONFIG says {found.get(name, 'missing')}.")
@@ -125,19 +133,6 @@ def _same(left: str, right: str) -> bool:
     return left == right
 
 
-def _console(stack: Stack, instance: str, command: str, seconds: float = ASK_SECONDS) -> system.Done:
-    words = _psql(instance, stack.pooler["port"], ADMIN, ADMIN, command)
-    return system.run(*words, account=stack.accounts["pooler"], timeout=seconds)
-
-
-def _psql(instance: str, port: int, login: str, database: str, command: str) -> list[str]:
-    return [
-        "psql", "--no-psqlrc", "--quiet", "--no-align", "--field-separator=\t", f"--host={RUN}/pooler-{instance}",
-        f"--port={port}", f"--username={login}", f"--dbname={database}", f"--command={command}",
-    ]  # fmt: skip
-
-
-def _rows(table: str) -> list[dict[str, str]]:
-    """Rows of a table with a head and a count below."""
-    lines = [line.split("\t") for line in table.splitlines() if not line.startswith("(")]
-    return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]] if lines else []
+def _console(stack: Stack, instance: str, command: str, seconds: float = ASK_SECONDS) -> console.Rows:
+    path = RUN / f"pooler-{instance}" / f".s.PGSQL.{stack.pooler['port']}"
+    return console.ask(path, stack.accounts["pooler"], command, seconds)

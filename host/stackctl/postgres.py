@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from . import apache, authority, passwords, pgbouncer, system
 from .stack import Stack
@@ -12,9 +13,9 @@ START_SECONDS = 60
 SETTLE_SECONDS = 5
 WAITS = "reloaded, and a setting waits for a restart"
 """said on a database host, where PgBouncer, which has to be paused first, is on others: restart.yml"""
-LATER = "stack-resume-later"
-"""name of the unit that resumes when nobody else does"""
-POLL_SECONDS = 0.01
+RESUME, LATER = "stack-resume", "stack-resume-later"
+"""names of the unit that resumes after a stop, and of the one that does when nobody else does"""
+POLL_SECONDS = 0.003
 """while requests are held back"""
 WRONG_LINES = """
     SELECT format('%s line %s: %s', file_name, line_number, error) FROM (
@@ -70,40 +71,65 @@ def pause(stack: Stack) -> None:
     """What goes before a stop of the server, whoever stops it: requests wait instead of failing.
 
     They wait in Apache, whose workers may all be taken meanwhile; it would close kept connections then. And little is
-    left to be written at the stop.
+    left to be written at the stop. Who lets them go on is there before they wait.
     """
     if stack.part != "database":
         if pgbouncer.serving(stack) is None:
             return
-        # Of a start a moment ago: it is not done yet.
-        system.run("systemctl", "stop", "stack-resume.service")
+        system.run("systemctl", "stop", f"{RESUME}.service")  # of a start a moment ago: it is not done yet
         apache.let_go(stack)
+    if stack.part == "all":
+        _resume_by(RESUME, "--no-block", after=_lock_file(stack)[0])
+    elif stack.part == "web":
+        # Whoever paused from afar may not come back: they go on before their time in the queue is over.
+        seconds = stack.pooler["query_wait_timeout"] - 1
+        _resume_by(LATER, f"--on-active={seconds}", "--timer-property=AccuracySec=100ms")
     if stack.part != "web":
         system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
-    if stack.part == "web":
-        _resume_later(stack)
     if stack.part != "database":
         pgbouncer.pause(stack)
 
 
-def _resume_later(stack: Stack) -> None:
-    """Whoever paused from afar may not come back: requests go on before their time in the queue is over."""
-    seconds = stack.pooler["query_wait_timeout"] - 1
-    when = (f"--on-active={seconds}", "--timer-property=AccuracySec=100ms", f"--unit={LATER}", "--collect", "--quiet")
-    system.run("systemd-run", *when, "/usr/local/sbin/stackctl", "resume")
+def _resume_by(name: str, *options: str, after: str = "") -> None:
+    more = ("--after", after) if after else ()
+    words = ("systemd-run", "--quiet", "--collect", f"--unit={name}", "--property=Restart=on-failure", *options)
+    system.run(*words, "/usr/local/sbin/stackctl", "resume", *more)
 
 
-def resume(stack: Stack) -> None:
-    """What follows its start, as soon as it takes connections, or has not come for START_SECONDS."""
-    binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_isready"
-    words = [binary, "--quiet", f"--host={stack.postgres['host']}", f"--port={stack.postgres['port']}"]
+def resume(stack: Stack, after: str = "") -> None:
+    """What follows its start, as soon as it takes connections, or has not come for START_SECONDS.
+
+    `after` is the number of a server's process that is about to stop.
+    """
     if stack.part == "web":
         system.run("systemctl", "stop", f"{LATER}.timer")
-    system.wait(lambda: system.run(*words).returncode == 0, START_SECONDS, POLL_SECONDS)
+    system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
     # While those that waited are answered, all workers of Apache are busy.
     time.sleep(SETTLE_SECONDS)
     apache.keep()
+
+
+def _ready(stack: Stack, after: str) -> bool:
+    if stack.part == "web":
+        binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_isready"
+        words = (binary, "--quiet", f"--host={stack.postgres['host']}", f"--port={stack.postgres['port']}")
+        return system.run(*words).returncode == 0
+    process, ready = _lock_file(stack)
+    return ready and process != after
+
+
+def _lock_file(stack: Stack) -> tuple[str, bool]:
+    """Number of the server's process, and whether it takes connections: what pg_ctl waits for too.
+
+    The first and the eighth line of postmaster.pid, which is not there while no server runs.
+    """
+    try:
+        lines = Path(stack.paths["data"], "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return "", False
+    whole = len(lines) > 7  # it is empty at first
+    return (lines[0], lines[7].strip() == "ready") if whole else ("", False)
 
 
 def _waits(stack: Stack) -> bool:

@@ -12,7 +12,7 @@ from apart_hosts import DATABASE_NAME, Apart, apart_hosts
 from loadtest import steady
 from systemd_host import INPUTS, SystemdHost, changed
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 PASSWORDS = "/etc/stack-database/passwords"
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -100,15 +100,23 @@ def test_postgresql_and_its_clients_refuse(apart: Apart, name: str) -> None:
     assert words in done.stderr
 
 
-def test_a_stranger_on_the_network_is_refused_over_tls_too(apart: Apart) -> None:
-    address = apart.database.run("hostname", "-i").stdout.split()[0]
-    with socket.create_connection((address, 5432), timeout=5) as connection:
-        connection.sendall(SSL_REQUEST)
-        assert connection.recv(1) == b"S", "it offers TLS"
-    with socket.create_connection((address, 5432), timeout=5) as connection:
-        body = struct.pack("!i", 196608) + b"user\0app\0database\0app\0\0"
-        connection.sendall(struct.pack("!i", len(body) + 4) + body)
-        answer = connection.recv(4096)
+def test_the_firewall_of_the_database_host_lets_in_web_hosts_only(apart: Apart) -> None:
+    with pytest.raises(TimeoutError):
+        socket.create_connection((apart.database.address(), 5432), timeout=2)
+
+
+def test_postgresql_refuses_a_stranger_without_a_firewall_too(apart: Apart) -> None:
+    apart.database.run("nft", "insert", "rule", "inet", "stack", "input", "tcp", "dport", "5432", "accept")
+    try:
+        with socket.create_connection((apart.database.address(), 5432), timeout=5) as connection:
+            connection.sendall(SSL_REQUEST)
+            assert connection.recv(1) == b"S", "it offers TLS"
+        with socket.create_connection((apart.database.address(), 5432), timeout=5) as connection:
+            body = struct.pack("!i", 196608) + b"user\0app\0database\0app\0\0"
+            connection.sendall(struct.pack("!i", len(body) + 4) + body)
+            answer = connection.recv(4096)
+    finally:
+        apart.database.run("nft", "-f", "/etc/stack/nftables.conf")
     assert answer.startswith(b"E")
     assert b"no pg_hba.conf entry" in answer
 
@@ -143,11 +151,11 @@ def test_a_restart_of_the_database_host_loses_no_request(apart: Apart) -> None:
 def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart) -> None:
     ask = "runuser -u postgres -- psql -d app -Atc"
     before = script(apart.database, f"{ask} 'SELECT pg_current_xact_id()'").stdout.strip()
-    script(apart.database, f"{ask} 'DELETE FROM demo_account'")
+    script(apart.database, f"{ask} 'TRUNCATE world'")
     refused = apart.web.play("restore.yml", backup_target="xid:999999999", confirm="yes")
     assert (refused.returncode, "has not been yet" in refused.stdout) == (2, True), refused.stdout
     assert "<h1" in apart.web.page(), "the web host was not stopped for good"
     done = apart.web.play("restore.yml", backup_target=f"xid:{before}", confirm="yes")
     assert done.returncode == 0, done.stdout[-4000:]
-    assert int(script(apart.database, f"{ask} 'SELECT count(*) FROM demo_account'").stdout) > 0
+    assert int(script(apart.database, f"{ask} 'SELECT count(*) FROM world'").stdout) > 0
     assert "<h1" in apart.web.page()
