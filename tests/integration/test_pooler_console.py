@@ -34,8 +34,6 @@ def test_a_command_that_is_none_is_refused_in_the_words_of_the_console(stack: Lo
 
 
 def test_nobody_listens(stack: LocalStack) -> None:
+    account = pwd.getpwuid(stack.directory.stat().st_uid).pw_name
     with pytest.raises(Refused, match=r"\.s\.PGSQL\.1: PAUSE: .*No such file"):
-        account = pwd.getpwuid(stack.directory.stat().st_uid).pw_name
         console.ask(stack.directory / "run/pooler/.s.PGSQL.1", account, "PAUSE", 1)
-            stack.directory / "run/pooler/.s.PGSQL.1", pwd.getpwuid(stack.directory.stat().st_uid).pw_name, "PAUSE", 1
-        )
