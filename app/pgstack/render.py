@@ -28,6 +28,8 @@ HOST = {
     "stack-apache.service": "/etc/systemd/system/stack-apache@.service",
     "stack-renewed.path": "/etc/systemd/system/stack-renewed.path",
     "stack-renewed.service": "/etc/systemd/system/stack-renewed.service",
+    "stack-certificates.timer": "/etc/systemd/system/stack-certificates.timer",
+    "stack-certificates.service": "/etc/systemd/system/stack-certificates.service",
     "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
     "stack-upgraded.path": "/etc/systemd/system/stack-upgraded.path",
     "stack-upgraded.service": "/etc/systemd/system/stack-upgraded.service",
