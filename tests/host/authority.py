@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from systemd_host import LIFETIME_SECONDS, _docker, address, image
 
 NAME = "authority.example"
 DIRECTORY = f"https://{NAME}:14000/dir"
-OPENS_SECONDS = 90
-"""age of a certificate at which its authority would have it renewed"""
-VALID_SECONDS = 36 * 3600 + 3 * OPENS_SECONDS // 2
-"""of its certificates: pebble names the time from 24 hours before two thirds of that (RFC 9773)"""
 START_SECONDS = 30
 DOCKERFILE = """\
 FROM {image}
@@ -29,7 +29,6 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
 CONFIGURATION = {
     "listenAddress": "0.0.0.0:14000", "managementListenAddress": "0.0.0.0:15000", "httpPort": 80, "tlsPort": 443,
     "certificate": "/pebble/certificate.pem", "privateKey": "/pebble/key.pem",
-    "certificateValidityPeriod": VALID_SECONDS,
 }  # fmt: skip
 SWITCHES = ("--env=PEBBLE_VA_NOSLEEP=1", "--env=PEBBLE_WFE_NONCEREJECT=0")
 """it neither waits before it asks the site nor refuses requests at random"""
@@ -43,6 +42,39 @@ class Authority:
     network: str
     certificate: Path
     root: Path
+
+    def revoke(self, chain: str, key: str) -> None:
+        """Revoke a certificate that it has made, as its owner may: all clients are to renew it now (RFC 9773)."""
+        directory = json.loads(self._ask("/dir")[1])
+        nonce = self._ask(_path(directory["newNonce"]), method="HEAD")[0]["Replay-Nonce"]
+        modulus = subprocess.run(
+            ["openssl", "rsa", "-noout", "-modulus"], input=key.encode(), capture_output=True, check=True
+        ).stdout.strip()
+        path = _path(directory["revokeCert"])
+        jwk = {"kty": "RSA", "e": "AQAB", "n": _text(bytes.fromhex(modulus.decode().partition("=")[2]))}
+        head = _text(json.dumps({"alg": "RS256", "jwk": jwk, "nonce": nonce, "url": self._url(path)}).encode())
+        first = chain[: chain.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
+        body = _text(json.dumps({"certificate": _text(ssl.PEM_cert_to_DER_cert(first))}).encode())
+        signed = _signature(f"{head}.{body}".encode(), key)
+        self._ask(path, json.dumps({"protected": head, "payload": body, "signature": signed}).encode())
+
+    def fetch_root(self) -> bytes:
+        """Its root."""
+        return self._ask("/roots/0", port=15000)[1]
+
+    def _url(self, path: str, port: int = 14000) -> str:
+        return f"https://{address(self.container)}:{port}{path}"
+
+    def _ask(
+        self, path: str, data: bytes | None = None, method: str | None = None, port: int = 14000
+    ) -> tuple[Message, bytes]:
+        """Head and body of an answer. Raises OSError."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.check_hostname = False  # asked by its address
+        head = {"Content-Type": "application/jose+json"}
+        request = urllib.request.Request(self._url(path, port), data, head, method=method)
+        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+            return answer.headers, answer.read()
 
     def said(self) -> str:
         """What it wrote."""
@@ -90,15 +122,30 @@ def _make_certificate(directory: Path) -> None:
 
 def _root(found: Authority) -> bytes:
     """Its root, once it answers."""
-    context = ssl.create_default_context(cafile=str(found.certificate))
-    context.check_hostname = False  # asked by its address
-    url = f"https://{address(found.container)}:15000/roots/0"
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5, context=context) as answer:
-                return bytes(answer.read())
+            return found.fetch_root()
         except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path
+
+
+def _text(content: bytes) -> str:
+    """As JSON Web Signatures write it (RFC 7515)."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _signature(content: bytes, key: str) -> str:
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(key)
+        file.flush()
+        done = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-sign", file.name], input=content, capture_output=True, check=True
+        )
+    return _text(done.stdout)

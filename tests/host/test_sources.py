@@ -112,7 +112,7 @@ def test_the_same_code_is_the_same_release_wherever_it_comes_from(
 
 SOURCE = "stack_inputs.project.source"
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "address": ({"source": "file:///no/such.git"}, (f"{SOURCE}: file:///no/such.git", "does not exist", "address")),
+    "address": ({"source": "file:///no/such.git"}, (f"{SOURCE}: file:///no/such.git", "does not appear to be a git repository", "address")),
     "version": ({"version": "v9"}, (SOURCE, "version v9", "tag, branch or commit", "stack_inputs.project.version")),
     "directory": ({"directory": "shop/none"}, ("stack_inputs.project.directory: shop/none", "manage.py")),
     "requirements": ({"requirements": "x.txt"}, ("stack_inputs.project.requirements: x.txt", "a file with hashes")),
