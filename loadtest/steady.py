@@ -104,6 +104,7 @@ class Site:
         parts = urlsplit(self.url)
         self.address, self.tls = str(parts.hostname), parts.scheme == "https"
         self.port = parts.port or (443 if self.tls else 80)
+        self.name = str(urlsplit(f"//{self.host}").hostname)
         self.kept: deque[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = deque()
         self.draw = random.Random(self.seed)
         self.accounts: list[int] = []
@@ -188,9 +189,11 @@ class Site:
             if time.monotonic() - used < IDLE_SECONDS and not reader.at_eof():
                 return reader, writer
             await _close(writer)
-        # The stack's certificate is its own.
-        context = ssl._create_unverified_context() if self.tls else None  # noqa: S323, SLF001
-        return await asyncio.open_connection(self.address, self.port, ssl=context)
+        if not self.tls:
+            return await asyncio.open_connection(self.address, self.port)
+        # The stack's certificate is its own; the name says which site of the server is meant.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+        return await asyncio.open_connection(self.address, self.port, ssl=context, server_hostname=self.name)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -172,10 +172,16 @@ def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
     Raises AnsibleFilterError when the project has not what it is said to have.
     """
     ours = _files(PROJECT, SHIPPED)
+    if source and not Path(source).is_dir():
+        raise AnsibleFilterError(
+            f"stack_inputs.project.directory: {project['directory']}: no directory of {project['source']}. Name "
+            "the one that holds manage.py."
+        )
     theirs = _files(Path(source), (".",)) if source else []
     if source and project["requirements"] not in theirs:
         raise AnsibleFilterError(
-            f"stack_inputs.project.requirements: {project['requirements']}: not in {source}. Name a file with hashes."
+            f"stack_inputs.project.requirements: {project['requirements']}: not in {project['source']}, "
+            f"directory {project['directory']}. Name a file with hashes."
         )
     content = hashlib.sha256(repr((project["requirements"], project["commands"])).encode())
     for root, names in ((PROJECT, ours), (Path(source), theirs)):

@@ -74,8 +74,7 @@ class SystemdHost:
 
     def address(self) -> str:
         """Its own address, past the ports that are published."""
-        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        return _docker("inspect", "--format", form, self.container).stdout.strip()
+        return address(self.container)
 
     def page(self, path: str = "/") -> str:
         """Body of a page of the site; fails on any status but 200."""
@@ -143,6 +142,12 @@ def _docker(*arguments: str, check: bool = True, text: str | None = None) -> sub
     if check and done.returncode:
         pytest.fail(f"docker {' '.join(arguments[:3])}: {done.stderr.strip()}")
     return done
+
+
+def address(container: str) -> str:
+    """Address of a container on its network."""
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return _docker("inspect", "--format", form, container).stdout.strip()
 
 
 def image(suite: str) -> str:

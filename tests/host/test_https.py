@@ -1,0 +1,169 @@
+"""HTTPS on a Debian 13 host: a certificate by ACME and its renewal, the user's own files, and changes under load."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import projects
+import pytest
+from authority import DIRECTORY, Authority, authority
+from systemd_host import INPUTS, SystemdHost, changed, systemd_host
+
+from fixtures import steady_load
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+
+NAME = str(INPUTS["hosts"][0])
+SITE = {**INPUTS, "port": 443}
+ACME = {**SITE, "tls": "acme", "acme_email": "admin@shop.example", "acme_directory": DIRECTORY}
+OWN = ("/root/own.pem", "/root/own.key")
+FILES = {**SITE, "tls": "files", "tls_certificate": OWN[0], "tls_key": OWN[1]}
+STORE = f"/etc/stack-tls/acme/domains/{NAME}"
+FLAG = "/etc/stack-tls/renewed"
+RATE = 40.0
+"""requests/s: with half of them on connections of their own, what a busy machine still takes while a playbook runs"""
+TAKES_SECONDS = 120
+"""a certificate is asked for, an instance starts with it, and the one before is drained"""
+
+
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """A certificate authority."""
+    with authority(tmp_path_factory.mktemp("authority")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, acme: Authority) -> Iterator[SystemdHost]:
+    """A host with a certificate by ACME; it trusts the authority's address, as one with a private authority has to."""
+    trust = f"--volume={acme.certificate}:/usr/local/share/ca-certificates/authority.crt:ro"
+    place = (f"--network={acme.network}", f"--network-alias={NAME}", "--publish=127.0.0.1::443")
+    with systemd_host("trixie", tmp_path_factory.mktemp("host"), trust, *place) as booted:
+        booted.run("update-ca-certificates")
+        done = booted.play("site.yml", stack_inputs=ACME)
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}\n{acme.said()[-2000:]}"
+        yield booted
+
+
+def under_load(host: SystemdHost, change: Callable[[], subprocess.CompletedProcess[str]]) -> str:
+    """Make a change that succeeds under a steady load over HTTPS; fails when a request or a write was lost."""
+    done = steady_load.under_load(f"https://127.0.0.1:{host.port(443)}", NAME, change, RATE)
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr}"
+    return done.stdout
+
+
+def shaken(host: SystemdHost, trusted: Path) -> tuple[str, str | None]:
+    """Serial number of the site's certificate, whose chain and name are good, and the protocol that was negotiated."""
+    context = ssl.create_default_context(cafile=str(trusted))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", host.port(443)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=NAME) as connection,
+    ):
+        return str((connection.getpeercert() or {})["serialNumber"]), connection.selected_alpn_protocol()
+
+
+def takeovers(host: SystemdHost) -> int:
+    """How often a new certificate has come into use."""
+    return host.run("journalctl", "--unit=stack-renewed", "--output=cat").stdout.count("took over")
+
+
+def wait(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + TAKES_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} after {TAKES_SECONDS} s"
+        time.sleep(0.5)
+
+
+def idle(host: SystemdHost) -> bool:
+    state = host.run("systemctl", "show", "--property=ActiveState", "--value", "stack-renewed.service").stdout
+    return state == "inactive\n" and host.run("test", "-e", FLAG, check=False).returncode == 1
+
+
+def test_site_is_served_with_a_certificate_that_the_authority_has_made(host: SystemdHost, acme: Authority) -> None:
+    assert shaken(host, acme.root)[1] == "h2"
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is missing; apt-get install curl")
+    ask = [curl, "--silent", "--show-error", "--noproxy", "*", "--http2", "--cacert", str(acme.root)]
+    told = ["--output", "/dev/null", "--write-out", "HTTP/%{http_version} %{http_code}"]
+    where = ["--connect-to", f"::127.0.0.1:{host.port(443)}", f"https://{NAME}/db"]
+    done = subprocess.run([*ask, *told, *where], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.stdout, done.stderr) == ("HTTP/2 200", "")
+
+
+def test_plain_http_leads_to_https(host: SystemdHost) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", host.port(80), timeout=10)
+    connection.request("GET", "/ledger/?a=1", headers={"Host": NAME})
+    answer = connection.getresponse()
+    connection.close()
+    assert (answer.status, answer.getheader("Location")) == (301, f"https://{NAME}/ledger/?a=1")
+
+
+def test_stack_is_what_was_planned_and_a_second_run_changes_nothing(host: SystemdHost) -> None:
+    verified = host.run("stack-manage", "stack_verify", check=False)
+    assert verified.returncode == 0, verified.stdout
+    again = host.play("site.yml", stack_inputs=ACME)
+    assert again.returncode == 0, again.stdout
+    assert changed(again) == 0, again.stdout
+
+
+def test_renewal_comes_into_use_without_losing_a_request(host: SystemdHost, acme: Authority) -> None:
+    """It is revoked. mod_md asks twice a day what the authority wants, and when an instance starts."""
+    before, count = shaken(host, acme.root)[0], takeovers(host)
+    chain, key = (host.run("cat", f"{STORE}/{name}").stdout for name in ("pubcert.pem", "privkey.pem"))
+    acme.revoke(chain, key)
+
+    def renew() -> subprocess.CompletedProcess[str]:
+        done = host.run("stackctl", "restart", "apache", check=False)
+        wait(lambda: takeovers(host) > count and idle(host), "renewal")
+        return done
+
+    under_load(host, renew)
+    assert shaken(host, acme.root)[0] != before
+    assert host.failed() == ""
+
+
+def test_renewal_that_comes_while_the_one_before_comes_into_use_is_not_forgotten(host: SystemdHost) -> None:
+    count = takeovers(host)
+    message = ("runuser", "-u", "app", "--", "/usr/local/lib/stack/acme-message", FLAG)
+    host.run(*message, "renewing", NAME)
+    assert idle(host), "only what is there comes into use"
+    host.run(*message, "renewed", NAME)
+    wait(lambda: "activating" in host.run("systemctl", "is-active", "stack-renewed", check=False).stdout, "start")
+    wait(lambda: host.run("test", "-e", FLAG, check=False).returncode == 1, "answer to the first")
+    host.run(*message, "renewed", NAME)
+    wait(lambda: takeovers(host) == count + 2 and idle(host), "second takeover")
+
+
+def test_pgbouncer_is_replaced_without_losing_a_request(host: SystemdHost) -> None:
+    assert "took over" in under_load(host, lambda: host.run("stackctl", "restart", "pgbouncer", check=False))
+
+
+def make_own(host: SystemdHost) -> Path:
+    """A certificate of the user's own and its key, new on the host; a copy of the certificate here."""
+    certificate, key = OWN
+    host.run(
+        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "9",
+        "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", certificate,
+    )  # fmt: skip
+    copy = host.directory / "own.pem"
+    copy.write_text(host.run("cat", certificate).stdout)
+    return copy
+
+
+def test_files_new_code_and_their_renewal_lose_no_request(host: SystemdHost, tmp_path: Path) -> None:
+    own = make_own(host)
+    two = projects.make(tmp_path / "two", "two")
+    under_load(host, lambda: host.play("site.yml", stack_inputs={**FILES, **projects.inputs(two)}))
+    before = shaken(host, own)[0]
+    own = make_own(host)
+    assert "took over" in under_load(host, lambda: host.run("stackctl", "apply", "apache", check=False))
+    assert shaken(host, own)[0] != before

@@ -1,0 +1,153 @@
+"""A project from Git or an archive on a Debian 13 host, with all that it may ask for; what cannot be had is refused."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import projects
+import pytest
+from systemd_host import INPUTS, SystemdHost, changed, systemd_host
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+
+WANTED: dict[str, Any] = {
+    "packages": ["hello"], "environment": {"SHOP_COUNTRY": 'N"L $1'}, "secrets": {"SHOP_API_KEY": "it's 42"},
+}  # fmt: skip
+TOLD = """
+import os, pathlib, subprocess
+
+
+def told(request):
+    file = pathlib.Path("/etc/stack-secrets/shop.pem").read_text()
+    words = os.environ["SHOP_COUNTRY"], os.environ["SHOP_API_KEY"], file, subprocess.getoutput("hello")
+    return HttpResponse("|".join(words))
+
+
+urlpatterns.insert(0, path("told", told))
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository: version one has the tag v1, version two is the branch `next` and has the tag v2."""
+    directory = tmp_path_factory.mktemp("repository")
+    project = projects.make(directory / "shop", "one")
+    git(directory, "init", "--quiet", "--initial-branch=main")
+    commit(directory, "v1")
+    git(directory, "checkout", "--quiet", "-b", "next")
+    urls = project / "config/urls.py"
+    urls.write_text(urls.read_text().replace('HttpResponse("one")', 'HttpResponse("two")') + TOLD)
+    commit(directory, "v2")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[SystemdHost]:
+    """A host that serves v1."""
+    with systemd_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+        done = booted.play("site.yml", stack_inputs=git_inputs(shop, "v1"))
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        yield booted
+
+
+def git(directory: Path, *words: str) -> str:
+    who = ("-c", "user.name=Shop", "-c", "user.email=shop@shop.example")
+    return subprocess.run(["git", *who, *words], cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+def commit(directory: Path, tag: str) -> None:
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--message", tag)
+    git(directory, "tag", tag)
+
+
+def inputs(source: str, **more: Any) -> dict[str, Any]:
+    project = {"source": source, "directory": "shop", "commands": [["seed"]], **more}
+    return {**INPUTS, "project": project}
+
+
+def git_inputs(shop: Path, version: str, **more: Any) -> dict[str, Any]:
+    return inputs(f"file://{shop}", version=version, **more)
+
+
+def deploy(host: SystemdHost, stack_inputs: dict[str, Any], playbook: str = "deploy.yml") -> str:
+    """What a run printed that succeeds."""
+    done = host.play(playbook, stack_inputs=stack_inputs)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
+    host: SystemdHost, shop: Path, tmp_path: Path
+) -> None:
+    assert host.page(projects.MARK) == "one"
+    (tmp_path / "shop.pem").write_text("a key")
+    deploy(host, git_inputs(shop, "v2", secret_files={"shop.pem": str(tmp_path / "shop.pem")}, **WANTED))
+    assert host.page(projects.MARK) == "two"
+    assert host.page("/told") == "N\"L $1|it's 42|a key|Hello, world!"
+    assert host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout == "deploy sockets 440\n"
+    assert host.play("rollback.yml").returncode == 0
+    assert host.page(projects.MARK) == "one"
+
+
+def test_the_same_code_is_the_same_release_wherever_it_comes_from(
+    host: SystemdHost, shop: Path, tmp_path: Path
+) -> None:
+    """A branch, a commit and archives: each serves, and is not built again."""
+    one = git(shop, "rev-parse", "v1").strip()
+    for version, mark in (("next", "two"), (one, "one")):
+        assert "changed: [shop] => (item=/srv/stack/releases" not in deploy(host, git_inputs(shop, version))
+        assert host.page(projects.MARK) == mark
+    for kind, ending, tag, mark in (("gztar", ".tar.gz", "v2", "two"), ("zip", ".zip", "v1", "one")):
+        git(shop, "checkout", "--quiet", tag)
+        archive = shutil.make_archive(str(tmp_path / "archive"), kind, shop, "shop")
+        assert archive.endswith(ending)
+        assert "changed: [shop] => (item=/srv/stack/releases" not in deploy(host, inputs(archive))
+        assert host.page(projects.MARK) == mark
+
+
+SOURCE = "stack_inputs.project.source"
+REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "address": ({"source": "file:///no/such"}, (f"{SOURCE}: file:///no/such,", "not appear to be a git repo")),
+    "version": ({"version": "v9"}, (SOURCE, "version v9", "tag, branch or commit", "stack_inputs.project.version")),
+    "directory": ({"directory": "shop/none"}, ("stack_inputs.project.directory: shop/none", "manage.py")),
+    "requirements": ({"requirements": "x.txt"}, ("stack_inputs.project.requirements: x.txt", "a file with hashes")),
+    "path": ({"source": "/no/such/shop"}, (f"{SOURCE}: /no/such/shop", "no directory, no archive", "Name one")),
+    "archive": ({"source": "CUT"}, (f"{SOURCE}: ", "archive that is whole")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "playbook"), [("address", "site.yml"), *((case, "deploy.yml") for case in REFUSED)])
+def test_a_source_that_cannot_be_had_is_refused_and_nothing_changes(
+    host: SystemdHost, shop: Path, tmp_path: Path, case: str, playbook: str
+) -> None:
+    wrong, words = REFUSED[case]
+    if case == "archive":
+        wrong = {"source": str(tmp_path / "cut.tar.gz")}
+        (tmp_path / "cut.tar.gz").write_bytes(b"\x1f\x8b\x08 cut off")
+    given = git_inputs(shop, "v2")
+    given["project"] = {**given["project"], "environment": {"SHOP_COUNTRY": "BE"}, **wrong}
+    since, serving = host.now(), host.page(projects.MARK)
+    done = host.play(playbook, stack_inputs=given)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2
+    assert "unreachable=0 failed=1" in said
+    for word in words:
+        assert word in said
+    assert changed(done) == 0
+    assert [path for path in host.changed_since(since) if path.startswith(("/etc", "/srv", "/usr"))] == []
+    assert host.page(projects.MARK) == serving
+
+
+def test_requirements_whose_hash_differs_never_serve(host: SystemdHost, tmp_path: Path) -> None:
+    project = projects.make(tmp_path / "shop", "three")
+    (project / "requirements.txt").write_text(f"sqlparse==0.5.1 --hash=sha256:{'0' * 64}\n")
+    serving = host.page(projects.MARK)
+    done = host.play("deploy.yml", stack_inputs={**INPUTS, **projects.inputs(project)})
+    assert done.returncode == 2
+    assert "DO NOT MATCH THE HASHES" in " ".join(done.stdout.split())
+    assert host.page(projects.MARK) == serving
