@@ -70,7 +70,7 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@.venv/bin/ruff check .
 	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
-	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml .ansible-lint ansible
+	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml .ansible-lint .config ansible
 	@.venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/hadolint */Dockerfile

@@ -10,18 +10,25 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+from fixtures import steady_load
+
+Done = TypeVar("Done")
 CHECKOUT = Path(__file__).resolve().parents[2]
 CA_BUNDLE = os.environ.get("CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
 TRUSTED = "/etc/ca-bundle.crt"
 LEFT_BY_LOGINS = re.compile(r"(/root|/home/[^/]+)(/\.ansible.*)?$|/var/log($|/)|/var/lib/(wtmpdb|lastlog)")
+NAME = "host.json"
+"""which container it is, in the host's directory"""
+READY = "/run/ready"
+"""a file on the host, as old as the moment when it was ready for a first run"""
 MOUNTED = frozenset({"/run", "/tmp"})
 """other file systems, which are empty after a boot"""
 LIFETIME_SECONDS = 2400
@@ -35,7 +42,7 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
 RUN = (
     "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined",
     "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp", "--env=container=docker",
-    "--memory=2g", "--memory-swap=2g", "--pids-limit=2048",
+    "--memory=2g", "--memory-swap=2g", "--pids-limit=2048", "--stop-signal=SIGRTMIN+3",  # shut down, to systemd
 )  # fmt: skip
 INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 """systemd 257 does not run on version 1 of control groups without being told to"""
@@ -76,12 +83,33 @@ class SystemdHost:
         """Its own address, past the ports that are published."""
         return address(self.container)
 
+    @property
+    def url(self) -> str:
+        """Where the site is, from outside of the host."""
+        return f"http://127.0.0.1:{self.port(80)}"
+
+    @property
+    def name(self) -> str:
+        """Of the site."""
+        return str(INPUTS["hosts"][0])
+
     def page(self, path: str = "/") -> str:
         """Body of a page of the site; fails on any status but 200."""
-        url, host = f"http://127.0.0.1:{self.port(80)}{path}", str(INPUTS["hosts"][0])
-        request = urllib.request.Request(url, headers={"Host": host})
+        request = urllib.request.Request(self.url + path, headers={"Host": self.name})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return str(answer.read().decode())
+
+    def under_load(self, change: Callable[[], Done], scheme: str = "http") -> Done:
+        """Make a change under a steady load from within the host's network, where no proxy of the engine is in between.
+
+        Fails when a request or an acknowledged write was lost.
+        """
+        if os.geteuid():
+            port = self.port(443 if scheme == "https" else 80)
+            return steady_load.under_load(f"{scheme}://127.0.0.1:{port}", self.name, change)
+        process = _docker("inspect", "--format={{.State.Pid}}", self.container).stdout.strip()
+        within = ("nsenter", f"--net=/proc/{process}/ns/net")
+        return steady_load.under_load(f"{scheme}://127.0.0.1", self.name, change, within)
 
     def reboot(self) -> None:
         """Stop everything as a shutdown does, and boot again."""
@@ -108,9 +136,18 @@ class SystemdHost:
         """Units that failed."""
         return self.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", check=False).stdout
 
+    def releases(self) -> str:
+        """Which release serves, and the one before it."""
+        (line,) = re.findall("^release .*", self.run("stackctl", "status").stdout, re.MULTILINE)
+        return str(line)
+
     def now(self) -> str:
         """Its time, in seconds since 1970."""
         return self.run("date", "+%s.%N").stdout.strip()
+
+    def ready(self) -> str:
+        """When it was ready for a first run, as `now`."""
+        return self.run("stat", "--format=%.9Y", READY).stdout.strip()
 
     def changed_since(self, time: str) -> list[str]:
         """What has changed on its disk, but for what every login leaves."""
@@ -150,13 +187,20 @@ def address(container: str) -> str:
     return _docker("inspect", "--format", form, container).stdout.strip()
 
 
-def image(suite: str) -> str:
-    """Image of a host with nothing but systemd, SSH and Python."""
+def require_engine() -> None:
+    """Skip, saying what is missing and how to get it."""
     try:
-        answer = _docker("image", "inspect", f"debian:{suite}-slim", check=False)
+        answer = _docker("version", "--format={{.Server.Version}}", check=False)
     except FileNotFoundError:
         pytest.skip("docker is missing; run `make engine` as root")
     if answer.returncode:
+        pytest.skip(f"no Docker engine answers ({answer.stderr.strip()}); run `make engine` as root")
+
+
+def image(suite: str) -> str:
+    """Image of a host with nothing but systemd, SSH and Python."""
+    require_engine()
+    if _docker("image", "inspect", f"debian:{suite}-slim", check=False).returncode:
         tool = f"/usr/bin/python3 tools/base_image.py {suite}"
         if os.geteuid():
             pytest.skip(f"the image debian:{suite}-slim is missing; run `{tool}` as root")
@@ -173,6 +217,14 @@ def systemd_host(suite: str, directory: Path, *options: str) -> Iterator[Systemd
 
     `options` are more words for `docker run`.
     """
+    try:
+        yield start(suite, directory, *options)
+    finally:
+        stop(directory)
+
+
+def start(suite: str, directory: Path, *options: str) -> SystemdHost:
+    """Boot a host for the first time, with its key and inventory in `directory`; `stop` removes it, booted or not."""
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh is missing; install the package openssh-client")
     subprocess.run(
@@ -182,15 +234,28 @@ def systemd_host(suite: str, directory: Path, *options: str) -> Iterator[Systemd
     trust = f"--volume={CA_BUNDLE}:{TRUSTED}:ro"
     started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, *options, image(suite), *INIT)
     host = SystemdHost(suite, started.stdout.strip(), directory)
+    (directory / NAME).write_text(json.dumps({"suite": suite, "container": host.container}))
+    host.wait()
+    host.run("install", "-d", "-m", "0700", "/root/.ssh")
+    key = (directory / "key.pub").read_text()
+    _docker("exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys", text=key)
+    host.limit()
+    host.write_inventory()
+    host.run("touch", READY)
+    return host
+
+
+def found(directory: Path) -> SystemdHost:
+    """The host that was started with this directory. Fails when there is none."""
     try:
-        host.wait()
-        _docker("exec", host.container, "install", "-d", "-m", "0700", "/root/.ssh")
-        key = (directory / "key.pub").read_text()
-        _docker(
-            "exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys", text=key
-        )
-        host.limit()
-        host.write_inventory()
-        yield host
-    finally:
-        _docker("rm", "--force", host.container, check=False)
+        named = json.loads((directory / NAME).read_text())
+    except FileNotFoundError:
+        pytest.fail("there is no host; create one: molecule create -s trixie")
+    return SystemdHost(named["suite"], named["container"], directory)
+
+
+def stop(directory: Path) -> None:
+    """Remove the host that was started with this directory, if there is one."""
+    if (directory / NAME).exists():
+        _docker("rm", "--force", found(directory).container, check=False)
+        (directory / NAME).unlink()

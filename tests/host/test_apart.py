@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from apart_hosts import DATABASE_NAME, Apart, apart_hosts
-from loadtest import steady
-from systemd_host import INPUTS, SystemdHost, changed
+from systemd_host import SystemdHost, changed
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -48,15 +47,9 @@ def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProce
 
 def under_load(apart: Apart, playbook: str) -> str:
     """Run a playbook under a steady load; fails when a request or a write was lost. What it printed."""
-    results: list[subprocess.CompletedProcess[str]] = []
-    verdict = steady.observe(
-        f"http://127.0.0.1:{apart.web.port(80)}", INPUTS["hosts"][0], lambda: results.append(apart.web.play(playbook))
-    )
-    print(verdict)
-    assert results[0].returncode == 0, results[0].stdout[-4000:]
-    assert (verdict.failed, verdict.reasons, verdict.lost) == (0, {}, ())
-    assert verdict.sent > 1000
-    return results[0].stdout
+    done = apart.web.under_load(lambda: apart.web.play(playbook))
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
 
 
 def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:

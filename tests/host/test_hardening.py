@@ -1,4 +1,4 @@
-"""What a host lets in, how it keeps itself up to date, what a dry run says, and how the stack is taken off it."""
+"""What a host lets in, how it keeps itself up to date, and how the stack is taken off it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
 
 
 @pytest.fixture(scope="module")
-def dry(host: SystemdHost) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """A dry run on the virgin host, and what it has changed on it."""
-    since = host.now()
-    return host.play("site.yml", "--check", "--diff"), host.changed_since(since)
-
-
-@pytest.fixture(scope="module")
-def site(host: SystemdHost, dry: object) -> subprocess.CompletedProcess[str]:
+def site(host: SystemdHost) -> subprocess.CompletedProcess[str]:
     """The first run."""
     return run(host, "site.yml")
 
@@ -109,18 +102,6 @@ def wait(condition: object, seconds: float) -> bool:
             return False
         time.sleep(0.5)
     return True
-
-
-def test_a_dry_run_on_a_virgin_host_says_what_it_would_do_and_does_nothing(
-    dry: tuple[subprocess.CompletedProcess[str], list[str]],
-) -> None:
-    done, touched = dry
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert touched == []
-    assert changed(done) > 20
-    for line in ("+table inet stack", "+Description=Apache and mod_wsgi of the stack", "+max_connections = "):
-        assert line in done.stdout
-    assert "would be built and served" in done.stdout
 
 
 @pytest.mark.usefixtures("site")

@@ -16,8 +16,6 @@ import pytest
 from authority import DIRECTORY, Authority, authority
 from systemd_host import INPUTS, SystemdHost, changed, systemd_host
 
-from fixtures import steady_load
-
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
 NAME = str(INPUTS["hosts"][0])
@@ -27,8 +25,6 @@ OWN = ("/root/own.pem", "/root/own.key")
 FILES = {**SITE, "tls": "files", "tls_certificate": OWN[0], "tls_key": OWN[1]}
 STORE = f"/etc/stack-tls/acme/domains/{NAME}"
 FLAG = "/etc/stack-tls/renewed"
-RATE = 40.0
-"""requests/s: with half of them on connections of their own, what a busy machine still takes while a playbook runs"""
 TAKES_SECONDS = 120
 """a certificate is asked for, an instance starts with it, and the one before is drained"""
 
@@ -54,7 +50,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, acme: Authority) -> Iterator[
 
 def under_load(host: SystemdHost, change: Callable[[], subprocess.CompletedProcess[str]]) -> str:
     """Make a change that succeeds under a steady load over HTTPS; fails when a request or a write was lost."""
-    done = steady_load.under_load(f"https://127.0.0.1:{host.port(443)}", NAME, change, RATE)
+    done = host.under_load(change, "https")
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr}"
     return done.stdout
 

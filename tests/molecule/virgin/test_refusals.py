@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from systemd_host import SystemdHost, changed, systemd_host
+from systemd_host import SystemdHost, changed
 
 pytestmark = pytest.mark.host
 
@@ -61,13 +61,6 @@ STATES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
-    """A virgin host, which stays one."""
-    with systemd_host("trixie", tmp_path_factory.mktemp("refusals")) as booted:
-        yield booted
-
-
 @contextmanager
 def state(host: SystemdHost, make: str, undo: str) -> Iterator[None]:
     """The host in a state that is refused."""
@@ -92,21 +85,22 @@ def require_refusal(host: SystemdHost, words: tuple[str, ...], **variables: Any)
 
 
 @pytest.mark.parametrize("case", INPUTS)
-def test_an_input_that_cannot_be_is_refused(host: SystemdHost, case: str) -> None:
+def test_an_input_that_cannot_be_is_refused(virgin: SystemdHost, case: str) -> None:
     inputs, words = INPUTS[case]
-    require_refusal(host, words, stack_inputs=SITE | inputs)
+    require_refusal(virgin, words, stack_inputs=SITE | inputs)
 
 
 @pytest.mark.parametrize("case", STATES)
-def test_a_host_that_does_not_fit_is_refused(host: SystemdHost, case: str) -> None:
+def test_a_host_that_does_not_fit_is_refused(virgin: SystemdHost, case: str) -> None:
     make, undo, words = STATES[case]
-    with state(host, make, undo):
-        require_refusal(host, words)
+    with state(virgin, make, undo):
+        require_refusal(virgin, words)
 
 
-def test_a_user_who_does_not_become_root_is_refused(host: SystemdHost) -> None:
+def test_a_user_who_does_not_become_root_is_refused(virgin: SystemdHost) -> None:
     make = "useradd --create-home somebody && cp -r /root/.ssh /home/somebody/ && chown -R somebody: /home/somebody"
-    with state(host, make, "userdel --force --remove somebody"):
+    with state(virgin, make, "userdel --force --remove somebody"):
         require_refusal(
-            host, ("ansible_user=somebody is not root", "ansible_become"), ansible_user="somebody", ansible_become=False
-        )
+            virgin, ("ansible_user=somebody is not root", "ansible_become"),
+            ansible_user="somebody", ansible_become=False,
+        )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Molecule's scenarios from the first step to the last; what they do is written in ansible/molecule/*/molecule.yml."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import systemd_host
+from systemd_host import CHECKOUT
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(2100)]
+
+SHOWN = 40_000
+"""characters of the output: the last steps, without what the first run has written"""
+SKIPPED = ("no tests found", "Missing playbook")
+"""what Molecule says when a step does nothing, and calls that a success"""
+
+
+@pytest.mark.parametrize("scenario", ["trixie", "bookworm"])
+def test_every_step_of_the_scenario_succeeds(scenario: str, tmp_path: Path) -> None:
+    systemd_host.image(scenario)
+    programs = Path(sys.executable).parent
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_"))
+    } | {
+        "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_HOME": str(tmp_path / "home"), "NO_COLOR": "1",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"), "LC_ALL": "C.UTF-8",
+    }  # fmt: skip
+    shared = CHECKOUT / ".config/molecule/config.yml"
+    command = [
+        programs / "molecule", "--base-config", shared, "test", "--scenario-name", scenario, "--no-command-borders",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, cwd=CHECKOUT / "ansible", env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, check=False,
+        )  # fmt: skip
+    finally:
+        systemd_host.stop(tmp_path / "molecule/host")
+    print(done.stdout[-SHOWN:])
+    assert done.returncode == 0, "above is the step that failed"
+    assert [words for words in SKIPPED if words in done.stdout] == []

@@ -1,0 +1,100 @@
+"""A host that site.yml has set up: what runs, who may reach it, and that it is what was planned."""
+
+from __future__ import annotations
+
+import pytest
+import testinfra
+from systemd_host import SystemdHost
+from testinfra.host import Host
+
+pytestmark = pytest.mark.host
+
+POSTGRES_VERSION = {"trixie": 17, "bookworm": 15}
+TIMERS = ("stack-backup-full", "stack-backup-incr", "stack-drill")
+ON_AT_BOOT = ("stack-firewall.service", "stack-upgraded.path")
+SOCKETS = {"/run/stack/postgres/.s.PGSQL.5432": "postgres", "/run/stack/pooler/.s.PGSQL.6432": "pooler"}
+FILES = {
+    "/etc/stack/plan.json": ("root", "root", 0o644),
+    "/etc/stack/pgbouncer/pgbouncer.ini": ("root", "root", 0o644),
+    "/etc/stack-secrets": ("deploy", "sockets", 0o2750),
+    "/etc/stack-secrets/django_secret_key": ("root", "sockets", 0o440),
+    "/etc/stack-secrets/environment": ("root", "root", 0o400),
+    "/etc/pgbackrest/conf.d/passphrase.conf": ("root", "postgres", 0o640),
+    "/var/lib/pgbackrest": ("postgres", "postgres", 0o750),
+    "/var/log/stack": ("app", "app", 0o750),
+    "/srv/stack/releases": ("root", "root", 0o755),
+    "/run/stack/postgres": ("postgres", "sockets", 0o2750),
+}
+ACCOUNTS = {"app": "/usr/sbin/nologin", "deploy": "/usr/sbin/nologin", "pooler": "/usr/sbin/nologin"}
+
+
+@pytest.fixture(scope="module")
+def host(site: SystemdHost) -> Host:
+    """The host by SSH, as Ansible reaches it."""
+    return testinfra.get_host(f"ansible://shop?ansible_inventory={site.directory / 'inventory.json'}")
+
+
+def serving(host: Host, server: str) -> str:
+    """Unit of the one instance of a server that runs."""
+    units = host.check_output("systemctl list-units --plain --no-legend --state=running 'stack-%s@*'", server)
+    (unit,) = [line.split()[0] for line in units.splitlines()]
+    return unit
+
+
+@pytest.mark.parametrize("server", ["apache", "pgbouncer"])
+def test_one_instance_serves_and_starts_at_boot(host: Host, server: str) -> None:
+    assert host.service(serving(host, server)).is_enabled
+
+
+def test_postgresql_runs_and_starts_at_boot(host: Host, site: SystemdHost) -> None:
+    service = host.service(f"postgresql@{POSTGRES_VERSION[site.suite]}-main")
+    assert (service.is_running, service.is_enabled) == (True, True)
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_backups_and_drills_are_on_a_timer(host: Host, name: str) -> None:
+    timer = host.service(f"{name}.timer")
+    assert (timer.is_running, timer.is_enabled) == (True, True)
+
+
+@pytest.mark.parametrize("unit", ON_AT_BOOT)
+def test_what_looks_after_the_host_starts_at_boot(host: Host, unit: str) -> None:
+    assert host.service(unit).is_enabled
+
+
+def test_no_unit_has_failed(host: Host) -> None:
+    assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_belongs_to_whom_it_should(host: Host, path: str) -> None:
+    found = host.file(path)
+    assert (found.user, found.group, found.mode & 0o7777) == FILES[path]
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_nobody_logs_in_as_an_account_of_the_stack(host: Host, account: str) -> None:
+    assert host.user(account).shell == ACCOUNTS[account]
+
+
+def test_only_apache_and_ssh_listen_for_others(host: Host) -> None:
+    found = {line.split()[3].rsplit(":", 1)[1] for line in host.check_output("ss -Htln").splitlines()
+             if not line.split()[3].startswith("127.0.0.1:")}  # fmt: skip
+    assert found == {"22", "80"}
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_postgresql_and_pgbouncer_listen_on_sockets_behind_their_directory(host: Host, path: str) -> None:
+    assert host.file(path).is_socket
+    assert host.file(path).user == SOCKETS[path]
+    assert host.run("runuser -u nobody -- test -e %s", path).rc != 0
+
+
+def test_the_stack_is_what_was_planned(host: Host) -> None:
+    verified = host.run("stack-manage stack_verify")
+    assert verified.rc == 0, verified.stdout
+
+
+def test_a_page_with_a_query_arrives(site: SystemdHost) -> None:
+    assert "<h1" in site.page()
+    assert site.page("/db")
