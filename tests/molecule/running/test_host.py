@@ -30,8 +30,8 @@ ACCOUNTS = {"app": "/usr/sbin/nologin", "deploy": "/usr/sbin/nologin", "pooler":
 
 @pytest.fixture(scope="module")
 def host(site: SystemdHost) -> Host:
-    """The host by SSH, as Ansible reaches it."""
-    return testinfra.get_host(f"ansible://shop?ansible_inventory={site.directory / 'inventory.json'}")
+    """The host, past SSH."""
+    return testinfra.get_host(f"docker://{site.container}")
 
 
 def serving(host: Host, server: str) -> str:
