@@ -216,7 +216,8 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
         body = await reader.readexactly(int(fields["content-length"]))
     except asyncio.IncompleteReadError:
         raise EOFError("answer not whole") from None
-    return int(first.split()[1]), fields.get("connection", "").lower() != "close", body
+    options = {word.strip().lower() for word in fields.get("connection", "").split(",")}
+    return int(first.split()[1]), "close" not in options, body
 
 
 async def capacity(site: Site) -> float:

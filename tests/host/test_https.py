@@ -143,6 +143,10 @@ def test_pgbouncer_is_replaced_without_losing_a_request(host: SystemdHost) -> No
     assert "took over" in under_load(host, lambda: host.run("stackctl", "restart", "pgbouncer", check=False))
 
 
+def test_postgresql_restarts_without_losing_a_request(host: SystemdHost) -> None:
+    under_load(host, lambda: host.run("systemctl", "restart", "postgresql@17-main", check=False))
+
+
 def make_own(host: SystemdHost) -> Path:
     """A certificate of the user's own and its key, new on the host; a copy of the certificate here."""
     certificate, key = OWN
