@@ -54,11 +54,11 @@ def settings(stack: LocalStack) -> tuple[str, str, str]:
 
 def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
     before, daemons = stack.servers(), {process.pid for process in stack.daemons()}
-    done = steady_load.under_load(
-        f"http://127.0.0.1:{stack.port}", "localhost",
-        lambda: stack.manage("stack_local", "reload", STACK_POOL_SIZE="9"),
-    )  # fmt: skip
     try:
+        done = steady_load.under_load(
+            f"http://127.0.0.1:{stack.port}", "localhost",
+            lambda: stack.manage("stack_local", "reload", STACK_POOL_SIZE="9"),
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert settings(stack) == ("20", "9", "transaction")  # 9 in the pool, 2 in reserve, 6 direct, 3 of superusers
         after = stack.servers()
