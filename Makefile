@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan up down status verify verify-local verify-compose loadtest test lint engine base-image packages clean bootstrap install install-dev release release-local release-compose up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help plan up down status verify verify-local verify-compose loadtest test lint engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,14 @@ release-local:
 
 release-compose:
 	@echo "release: Compose starts a new container for new code, and its port is closed meanwhile: docker compose up --build --wait" >&2; exit 2
+
+reload: reload-$(TARGET) ## bring changed inputs into force without losing a request (local)
+
+reload-local:
+	@$(MANAGE) stack_local reload
+
+reload-compose:
+	@echo "reload: Compose starts new containers for changed inputs, and its port is closed meanwhile: make up TARGET=compose" >&2; exit 2
 
 status: status-$(TARGET) ## what runs
 

@@ -6,6 +6,7 @@ import contextlib
 import select
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -20,20 +21,20 @@ class NoAnswer(psycopg2.OperationalError):
 
 
 @contextlib.contextmanager
-def waits() -> Iterator[None]:
-    """Within it, connecting and every query of psycopg2 in this process raise NoAnswer after WAIT_SECONDS."""
-    extensions.set_wait_callback(_wait)
+def waits(seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """Within it, connecting and every query of psycopg2 in this process raise NoAnswer after so many seconds."""
+    extensions.set_wait_callback(partial(_wait, seconds=seconds))
     try:
         yield
     finally:
         extensions.set_wait_callback(None)
 
 
-def _wait(connection: Any) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+def _wait(connection: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
         left = max(0.0, deadline - time.monotonic())
         if not poller.poll(left * 1000):
-            raise NoAnswer(f"no answer within {WAIT_SECONDS} s")
+            raise NoAnswer(f"no answer within {seconds:g} s")

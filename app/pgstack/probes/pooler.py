@@ -1,4 +1,4 @@
-"""PgBouncer's console, as the monitoring login."""
+"""PgBouncer's console: questions as the monitoring login, commands as PgBouncer's own account."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from psycopg2.extras import RealDictCursor
 
 from pgstack import layout
 from pgstack.errors import ProbeError
+from pgstack.plan import Plan
+from pgstack.probes import bounded
 from pgstack.state import current_plan
 
+CONSOLE = "pgbouncer"
+"""the console's name as a database, and the login of PgBouncer's own account, which may command"""
 CONNECT_TIMEOUT_SECONDS = 2
 """libpq takes less than 2 as 2"""
 
@@ -32,20 +36,35 @@ class Pool:
     pool_mode: str
 
 
-def show(what: str) -> list[dict[str, Any]]:
-    """Rows of `SHOW what`. Raises ProbeError when the console does not answer."""
-    plan = current_plan()
+def show(what: str, plan: Plan | None = None) -> list[dict[str, Any]]:
+    """Rows of `SHOW what`, at the PgBouncer of `plan` or of the plan in force.
+
+    Raises ProbeError when the console does not answer.
+    """
+    plan = plan or current_plan()
+    return _ask(plan, layout.own_login(plan, plan.pooler.monitor_login), f"SHOW {what}")
+
+
+def command(plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS) -> None:
+    """Have the console do `what`, for the account that PgBouncer runs as.
+
+    Raises ProbeError when it refuses, or has not done it within `seconds`.
+    """
+    with bounded.waits(seconds):
+        _ask(plan, CONSOLE, what)
+
+
+def _ask(plan: Plan, login: str, words: str) -> list[dict[str, Any]]:
     connection = None
     try:
         connection = psycopg2.connect(
-            host=plan.paths.run_pooler, port=plan.pooler.port, dbname="pgbouncer",
-            user=layout.own_login(plan, plan.pooler.monitor_login),
+            host=plan.paths.run_pooler, port=plan.pooler.port, dbname=CONSOLE, user=login,
             connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
         )  # fmt: skip
         connection.autocommit = True
         with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-            cursor.execute(f"SHOW {what}")
-            return [dict(row) for row in cursor.fetchall()]
+            cursor.execute(words)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
     except psycopg2.Error as error:
         raise ProbeError(f"PgBouncer's console: {str(error).strip()}. Is the stack up? `make status`.") from error
     finally:

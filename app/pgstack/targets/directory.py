@@ -17,7 +17,7 @@ from pgstack.plan import Plan
 
 NAMES = (
     "data", "data.new", "log", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
-    ".supervisord.conf.new", "conf",
+    ".supervisord.conf.new", "trial", "conf",
 )  # fmt: skip
 """What a stack keeps in its directory; `conf`, which tells that it is one, is deleted last."""
 

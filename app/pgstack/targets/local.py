@@ -14,8 +14,9 @@ from pgstack import account, hardware, layout, packages, render, state, tls
 from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
-from pgstack.targets import directory, listener, supervision
+from pgstack.targets import database, directory, listener, pause, supervision
 from pgstack.targets import release as new_code
+from pgstack.targets import reload as new_settings
 
 Say = Callable[[str], None]
 TRIED = ("/healthz", "/readyz", "/")
@@ -65,15 +66,16 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         supervision.start_daemon(plan, fingerprint)
         supervision.start(plan, "postgres")
         supervision.wait(
-            lambda: _psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log"
+            lambda: database.psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log"
         )
-        _require(_psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
+        _require(database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
         say("postgres  answers on its socket, roles in place")
         supervision.start(plan, "pgbouncer")
         _manage(plan, lock, "migrate", "--no-input", "-v0")
         _manage(plan, lock, "seed")
         _collect_static(plan, lock)
         say("database  migrated and seeded")
+        pause.keep(plan)  # a reload that was killed may have asked otherwise
         supervision.start(plan, "apache")
         supervision.wait(lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
     except BaseException:
@@ -90,6 +92,15 @@ def release(say: Say) -> None:
     """
     new_code.release(_prepare, say)
     say("released")
+
+
+def reload(say: Say) -> None:
+    """Bring changed inputs into force on the running stack, without losing a request.
+
+    Raises StackError when a server would not take them, or could only at its start; then what was in force stays.
+    """
+    _require_packages(state.fresh_plan())
+    new_settings.reload(_prepare, say)
 
 
 def _prepare(plan: Plan, lock: int) -> None:
@@ -191,15 +202,6 @@ def _collect_static(plan: Plan, lock: int) -> None:
         unfinished.unlink()
     except OSError as error:
         raise TargetError(f"{unfinished}: {error.strerror}. Put it right and run `make up` again.") from None
-
-
-def _psql(plan: Plan, command: str | None = None, file: str | None = None) -> subprocess.CompletedProcess[str]:
-    what = ["-c", command] if command else ["-f", str(file)]
-    return subprocess.run(
-        ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", plan.paths.run_postgres, "-p", str(plan.postgres.port),
-         "-U", plan.roles.admin, "-d", "postgres", *what],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 def _manage(plan: Plan, lock: int, *arguments: str) -> None:

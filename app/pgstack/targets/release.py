@@ -12,7 +12,6 @@ from collections.abc import Callable
 import psutil
 
 from pgstack import state
-from pgstack.errors import TargetError
 from pgstack.plan import Plan
 from pgstack.probes import local as processes
 from pgstack.targets import directory, supervision
@@ -28,15 +27,18 @@ def release(prepare: Prepare, say: Callable[[str], None]) -> None:
     Raises TargetError when the stack does not run, when `prepare` fails, or when no successor comes.
     """
     plan = state.started_plan()
-    states = supervision.states(plan) or {}
-    if set(states.values()) != {"RUNNING"}:
-        raise TargetError("release: the stack does not run. Start it with `make up`; it loads the code that is there.")
+    supervision.require_running(plan, "release", "it loads the code that is there")
     with directory.locked(state.plan_file().parents[1]) as lock:
         prepare(plan, lock)
-        old = daemons(plan)
-        for count, process in enumerate(old, 1):
-            _replace(plan, process)
-            say(f"replaced  web process {count} of {len(old)}")
+        replace(plan, say)
+
+
+def replace(plan: Plan, say: Callable[[str], None]) -> None:
+    """Replace every web process by one that reads code and plan anew. Raises TargetError when no successor comes."""
+    old = daemons(plan)
+    for count, process in enumerate(old, 1):
+        _replace(plan, process)
+        say(f"replaced  web process {count} of {len(old)}")
 
 
 def daemons(plan: Plan) -> list[psutil.Process]:

@@ -22,6 +22,9 @@ from pgstack.targets import leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20
+POLL_SECONDS = 0.05
+OWN_FILES = 64
+"""descriptors of supervisord itself, beside those that PgBouncer inherits the limit for"""
 START_RETRIES = 1_000_000
 """a start that failed, for want of memory say, is tried again, later each time, and never given up"""
 UNSUPERVISED = "UNSUPERVISED"
@@ -48,7 +51,7 @@ def configuration(plan: Plan, fingerprint: str) -> render.File:
     parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
     parser["supervisord"] = {
         "logfile": f"{plan.paths.log}/supervisord.log", "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(plan.pooler.file_descriptors + 64), "directory": root, "identifier": fingerprint,
+        "minfds": str(plan.pooler.file_descriptors + OWN_FILES), "directory": root, "identifier": fingerprint,
     }  # fmt: skip
     parser["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
@@ -100,6 +103,36 @@ def started_with(plan: Plan) -> str | None:
         return str(_call(plan).getIdentification())
     except (OSError, xmlrpc.client.Error):
         return None
+
+
+def require_running(plan: Plan, command: str, instead: str) -> None:
+    """Raise TargetError, with what a start does `instead` of `command`, unless all servers run."""
+    if set((states(plan) or {}).values()) != {"RUNNING"}:
+        raise TargetError(f"{command}: the stack does not run. Start it with `make up`; {instead}.")
+
+
+def follow(plan: Plan, fingerprint: str) -> None:
+    """Have the running supervisord know which files its servers run with now, and the limits that they need."""
+    render.write([configuration(plan, fingerprint)])
+    _call(plan).reloadConfig()  # of programs it only notes what would change
+
+
+def allow_files(plan: Plan) -> None:
+    """Let the running PgBouncer, and its successor after a crash, open as many files as the plan wants.
+
+    Raises TargetError when the system does not.
+    """
+    wanted = plan.pooler.file_descriptors + OWN_FILES
+    for process in map(psutil.Process, [_call(plan).getPID(), *process_ids(plan, "pgbouncer")]):
+        soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
+        if 0 <= soft < wanted:
+            try:
+                process.rlimit(psutil.RLIMIT_NOFILE, (wanted, max(hard, wanted) if hard >= 0 else hard))
+            except psutil.AccessDenied:
+                raise TargetError(
+                    f"{wanted} open files are wanted, and the running stack may have {hard}. "
+                    "Raise the limit (ulimit -n) and start it again with `make up`."
+                ) from None
 
 
 def process_ids(plan: Plan, name: str) -> list[int]:
@@ -166,11 +199,11 @@ def _stop_unsupervised(plan: Plan) -> bool:
     return bool(running)
 
 
-def wait(condition: Any, what: str, log: str, seconds: float = START_SECONDS) -> None:
+def wait(condition: Any, what: str, log: str, seconds: float = START_SECONDS, pause: float = POLL_SECONDS) -> None:
     """Poll `condition` until it holds. Raises TargetError naming `what` and the log to read."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             tail = "\n".join(Path(log).read_text(errors="replace").splitlines()[-5:]) if Path(log).exists() else ""
             raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{tail}")
-        time.sleep(0.05)
+        time.sleep(pause)

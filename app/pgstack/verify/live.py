@@ -39,7 +39,7 @@ class Live:
     def show(self, what: str) -> list[dict[str, Any]]:
         """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then Untried."""
         with self._remembered("PgBouncer"):
-            return pooler.show(what)
+            return pooler.show(what, self.plan)
 
     @contextlib.contextmanager
     def clients(self, count: int) -> Iterator[list[Any]]:

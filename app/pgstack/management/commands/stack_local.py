@@ -1,4 +1,4 @@
-"""`manage.py stack_local up|down|status|release|delete`: the embedded target."""
+"""`manage.py stack_local up|down|status|release|reload|delete`: the embedded target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Command(StackCommand):
     help = "Start, stop, show, renew or delete the stack on this host, under one directory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["up", "down", "status", "release", "delete"])
+        parser.add_argument("action", choices=["up", "down", "status", "release", "reload", "delete"])
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "up":
@@ -23,6 +23,8 @@ class Command(StackCommand):
             self.stdout.write("stopped" if local.down() else "nothing was running")
         elif action == "release":
             local.release(self.stdout.write)
+        elif action == "reload":
+            local.reload(self.stdout.write)
         elif action == "delete":
             local.delete(self.stdout.write)
         else:

@@ -1,0 +1,86 @@
+"""Settings are tried before they are there: servers read them from a directory of its own, which is then deleted.
+
+PgBouncer has no way to check a file. What it meets after the first mistake in one that it is told to read again, it
+replaces by compiled defaults, and serves on with those.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from pgstack import render
+from pgstack.errors import ProbeError, TargetError
+from pgstack.plan import Plan
+from pgstack.probes import bounded
+from pgstack.targets import directory, supervision
+from pgstack.verify import settings
+from pgstack.verify.live import Live, ask
+
+DIRECTORY = "trial"
+ANSWER_SECONDS = 10
+COMPLAINT = re.compile(r" (?:WARNING|ERROR|FATAL) (.*)")
+
+
+def require(plan: Plan) -> None:
+    """PostgreSQL and PgBouncer take what is rendered for `plan`. Raises TargetError in their words."""
+    scratch = Path(plan.paths.root, DIRECTORY)
+    shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+    try:
+        candidate = _moved(plan, scratch)
+        directory.make(candidate)
+        render.write(render.files(candidate))
+        for server, try_ in (("PostgreSQL", _postgres), ("PgBouncer", _pooler)):
+            if complaint := try_(candidate, plan):
+                reason = complaint.replace(str(scratch), plan.paths.root)
+                raise TargetError(f"{server} would not take what is wanted: {reason}. Nothing was changed.")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _moved(plan: Plan, root: Path) -> Plan:
+    """The same plan for another directory; its clients find the PostgreSQL that runs."""
+    text = re.sub(rf'"{re.escape(plan.paths.root)}(?=[/"])', f'"{root}', plan.model_dump_json())
+    moved = Plan.model_validate_json(text)
+    return moved.model_copy(update={"postgres": moved.postgres.model_copy(update={"host": plan.postgres.host})})
+
+
+def _postgres(candidate: Plan, plan: Plan) -> str:
+    """What the server's own parser has against the settings."""
+    binary = supervision.commands(plan)["postgres"][0].split()[0]
+    words = [binary, "-D", plan.paths.data, "-C", "max_connections"]
+    words += ["-c", f"config_file={candidate.paths.conf}/postgres/pgstack.conf"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return "; ".join(done.stderr.strip().splitlines()[:2]) if done.returncode else ""
+
+
+def _pooler(candidate: Plan, _: Plan) -> str:
+    """What PgBouncer has against its files when it starts with them, and a client with how it then serves."""
+    log = Path(candidate.paths.log, "pgbouncer.log")
+    # It ends with this process, whatever ends this one.
+    words = ["setpriv", "--pdeathsig", "KILL", *supervision.commands(candidate)["pgbouncer"][0].split()]
+    with log.open("w") as output, subprocess.Popen(words, stdout=output, stderr=output, cwd="/") as process:
+        try:
+            found = _client(candidate, process)
+        finally:
+            process.kill()
+    return "; ".join(COMPLAINT.findall(log.read_text(errors="replace"))[:2]) or found
+
+
+def _client(candidate: Plan, process: subprocess.Popen[bytes]) -> str:
+    socket = Path(candidate.paths.run_pooler, f".s.PGSQL.{candidate.pooler.port}")
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    live = Live(candidate)
+    try:
+        with bounded.waits(ANSWER_SECONDS):
+            outcome = settings.pooler_settings(live)
+            with live.clients(1) as (client,):
+                ask(client, "SELECT 1")
+    except ProbeError as error:
+        return str(error)
+    return "" if outcome.holds else outcome.found

@@ -1,0 +1,101 @@
+"""PostgreSQL of the local target: its files looked through before it reads them, its restart, its roles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from pgstack.errors import TargetError
+from pgstack.plan import Plan
+from pgstack.probes import postgres
+from pgstack.targets import supervision
+
+POLL_SECONDS = 0.01
+"""while requests are held back"""
+LINES = """
+    SELECT CASE WHEN name IS NULL THEN sourcefile IS NULL
+                ELSE name IN (SELECT name FROM pg_settings WHERE context = 'postmaster') END,
+           format('%s line %s: %s', sourcefile, sourceline, error)
+      FROM pg_file_settings WHERE error IS NOT NULL
+    UNION ALL SELECT false, format('pg_hba.conf line %s: %s', line_number, error)
+      FROM pg_hba_file_rules WHERE error IS NOT NULL
+    UNION ALL SELECT false, format('pg_ident.conf line %s: %s', line_number, error)
+      FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
+"""What the server would not take from the files as they are now, and whether it only waits for a restart. A setting that
+is gone, and that only a restart takes back, has no name there and no file."""
+
+
+def look_through(plan: Plan) -> bool:
+    """Whether what its files say now waits for a restart. Raises TargetError with the lines that are wrong."""
+    rows = _ask(plan, LINES)
+    wrong = [text for waits, text in rows if not waits]
+    if wrong:
+        raise TargetError(f"PostgreSQL would not take what is wanted: {'; '.join(wrong)}.")
+    return bool(rows)
+
+
+def reload(plan: Plan) -> None:
+    """Have it read its files; its processes do so a moment later. Raises TargetError."""
+    _ask(plan, "SELECT pg_reload_conf()")
+
+
+def checkpoint(plan: Plan) -> None:
+    """Leave little to be written at the next stop. Raises TargetError."""
+    _ask(plan, "CHECKPOINT")
+
+
+def restart(plan: Plan, seconds: float) -> None:
+    """Stop it, have its supervisor start it again, and wait until it takes connections.
+
+    Raises TargetError when it does not within `seconds`.
+    """
+    old = supervision.process_ids(plan, "postgres")[0]
+    if old:
+        os.kill(old, signal.SIGINT)
+    log = f"{plan.paths.log}/postgres.log"
+    supervision.wait(lambda: _ready(plan, old), "PostgreSQL", log, seconds, POLL_SECONDS)
+
+
+def _ready(plan: Plan, old: int) -> bool:
+    """Whether another process than `old` takes connections: its lock file says so, which pg_ctl waits for too.
+
+    The file's first and eighth line; it is not there while no server runs, and empty at first.
+    """
+    supervision.states(plan)  # a question wakes supervisord, which else looks after its children once a second
+    try:
+        lines = Path(plan.paths.data, "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) > 7 and lines[0] != str(old) and lines[7].strip() == "ready"
+
+
+def roles(plan: Plan) -> None:
+    """Roles and rights as the script says. Raises TargetError with the line that fails."""
+    done = psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql")
+    if done.returncode:
+        raise TargetError(f"roles.sql: {done.stderr.strip()}.")
+
+
+def psql(plan: Plan, command: str | None = None, file: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A command or a script of the administrator, in the database postgres."""
+    what = ["-c", command] if command else ["-f", str(file)]
+    return subprocess.run(
+        ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", plan.paths.run_postgres, "-p", str(plan.postgres.port),
+         "-U", plan.roles.admin, "-d", "postgres", *what],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _ask(plan: Plan, statement: str) -> list[tuple[Any, ...]]:
+    try:
+        with closing(postgres.connect(plan, plan.roles.admin)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+    except psycopg2.Error as error:
+        raise TargetError(f"PostgreSQL: {str(error).strip()}. See {plan.paths.log}/postgres.log.") from None

@@ -1,0 +1,59 @@
+"""Requests wait instead of failing while PostgreSQL restarts: PgBouncer holds them back before their next transaction.
+
+They wait in Apache, whose workers may all be taken meanwhile. It would then close kept connections under a request, so
+there are none: every answer closes its connection until the restart is over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pgstack.errors import ProbeError
+from pgstack.plan import Plan
+from pgstack.probes import pooler
+
+SETTLE_SECONDS = 2
+"""while those that waited are answered, all workers of Apache are busy"""
+
+
+def patience(plan: Plan) -> float:
+    """Seconds for one step while requests are held back: half of what they may wait for a backend."""
+    return plan.pooler.query_wait_timeout / 2
+
+
+@contextmanager
+def held(plan: Plan) -> Iterator[None]:
+    """Within it no transaction runs and none begins; afterwards they go on, whatever happened.
+
+    Raises ProbeError when a transaction does not end in time.
+    """
+    _mark(plan).touch()
+    try:
+        time.sleep(plan.apache.keep_alive_timeout + 1)
+        try:
+            pooler.command(plan, "PAUSE", patience(plan))
+            yield
+        finally:
+            go_on(plan)
+        time.sleep(SETTLE_SECONDS)
+    finally:
+        keep(plan)
+
+
+def go_on(plan: Plan) -> None:
+    """Let requests go on that somebody held back."""
+    with suppress(ProbeError):  # it was not paused
+        pooler.command(plan, "RESUME")
+
+
+def keep(plan: Plan) -> None:
+    """Let Apache keep connections open again."""
+    _mark(plan).unlink(missing_ok=True)
+
+
+def _mark(plan: Plan) -> Path:
+    """File that makes Apache close each connection after its answer (apache2.conf)."""
+    return Path(plan.paths.run_apache, "drain")

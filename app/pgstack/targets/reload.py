@@ -1,0 +1,135 @@
+"""Changed settings for a running local stack, without losing a request.
+
+They are tried first. PostgreSQL and PgBouncer then read them; for what PostgreSQL reads only at its start it is
+restarted while requests wait. The web processes are replaced one by one. Apache reads its files only at its start, and
+no second one could take over here: what would change them is refused.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from pgstack import account, render, state, tls
+from pgstack.errors import StackError, TargetError
+from pgstack.plan import Plan
+from pgstack.probes import bounded, pooler
+from pgstack.targets import candidate, database, directory, pause, release, supervision
+from pgstack.verify import settings
+from pgstack.verify.live import Live
+
+Say = Callable[[str], None]
+CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
+IN_FORCE_SECONDS = 5
+"""PostgreSQL's processes read its files a moment after they are told to"""
+
+
+def reload(prepare: release.Prepare, say: Say) -> None:
+    """Bring what the inputs give now into force; `prepare` the code that the web processes load anew.
+
+    Raises StackError, with everything as it was, for what a server does not take or reads only at its start.
+    """
+    plan = state.fresh_plan()
+    root = Path(plan.paths.root)
+    supervision.require_running(plan, "reload", "it starts with the inputs as they are")
+    account.require(plan.accounts.web, root)
+    directory.require(plan)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this has requests go on first
+    with directory.locked(root) as lock:
+        pause.go_on(plan)  # one that was killed may have held them back
+        wanted = [*tls.files(plan), *render.files(plan)]
+        fingerprint = render.fingerprint(wanted)
+        if not render.difference(wanted) and supervision.started_with(plan) == fingerprint:
+            say("unchanged what runs is what the inputs give")
+            return
+        _require_same_apache(plan, wanted)
+        supervision.allow_files(plan)
+        candidate.require(plan)
+        say("tried     PostgreSQL and PgBouncer take what is wanted")
+        _bring_into_force(plan, wanted, lambda: prepare(plan, lock), say)
+        release.replace(plan, say)
+        supervision.follow(plan, fingerprint)
+    say("reloaded")
+
+
+def _require_same_apache(plan: Plan, wanted: list[render.File]) -> None:
+    """Raise TargetError when a file differs from what Apache has read, which it does only at its start."""
+    read = psutil.Process(supervision.process_ids(plan, "apache")[0]).create_time()
+    for file in wanted:
+        if not file.path.is_relative_to(f"{plan.paths.conf}/apache") and not file.path.is_relative_to(plan.paths.tls):
+            continue
+        lines = render.difference([file]).splitlines()[2:]
+        if lines or file.path.stat().st_mtime > read:
+            changed = [line[1:].strip() for line in lines if line.startswith("+")]
+            what = f"would say `{changed[0]}`" if changed and not file.secret else "differs from what Apache has read"
+            raise TargetError(
+                f"reload: {file.path} {what}. Apache reads it only at its start: `make up` restarts the stack, and "
+                "requests fail meanwhile. Nothing was changed."
+            )
+
+
+def _bring_into_force(plan: Plan, wanted: list[render.File], prepare: Callable[[], None], say: Say) -> None:
+    """Files, servers and code; all of it, or what was there before. Raises StackError."""
+    old = [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
+    try:
+        render.write(wanted)
+        _reread(plan, old, say)
+        _require_in_force(plan)
+        prepare()
+    except BaseException as error:
+        render.write(old)
+        _reread(plan, old, say)
+        if isinstance(error, StackError):
+            raise TargetError(f"{error} What was in force before is in force again.") from None
+        raise
+
+
+def _reread(plan: Plan, old: list[render.File], say: Say) -> None:
+    """Have PostgreSQL and PgBouncer run with the files that are there. Raises StackError."""
+    if database.look_through(plan):
+        _restart(plan, old, say)
+    else:
+        database.reload(plan)
+        pooler.command(plan, "RELOAD")
+    database.roles(plan)
+    pooler.command(plan, "RECONNECT")  # what is set on a role counts for new backends
+    say("reread    PostgreSQL, PgBouncer")
+
+
+def _restart(plan: Plan, old: list[render.File], say: Say) -> None:
+    """Restart PostgreSQL while requests wait; with the `old` files when it does not start with those that are there.
+
+    PgBouncer reads its own meanwhile: neither an old pool meets a new limit of connections nor the other way round.
+    """
+    database.checkpoint(plan)
+    with pause.held(plan):
+        begun = time.monotonic()
+        try:
+            database.restart(plan, pause.patience(plan))
+            pooler.command(plan, "RELOAD")
+        except StackError:
+            render.write(old)
+            database.restart(plan, pause.patience(plan))
+            raise
+        took = time.monotonic() - begun
+    say(f"restarted PostgreSQL in {took:.1f} s, while requests waited")
+
+
+def _require_in_force(plan: Plan) -> None:
+    """The servers say of themselves what is planned. Raises TargetError naming what they do not."""
+    deadline = time.monotonic() + IN_FORCE_SECONDS
+    while wrong := _not_in_force(plan):
+        if time.monotonic() > deadline:
+            raise TargetError(f"reload: {'; '.join(wrong)}.")
+        time.sleep(supervision.POLL_SECONDS)
+
+
+def _not_in_force(plan: Plan) -> list[str]:
+    with bounded.waits():
+        live = Live(plan)
+        return [outcome.found for outcome in (check(live) for check in CHECKS) if not outcome.holds]

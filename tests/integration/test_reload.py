@@ -1,0 +1,144 @@
+"""Changed settings on the local stack: in force under load, or refused with everything as it was."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures import steady_load
+from fixtures.local_stack import CHECKOUT, LocalStack
+from stackctl import console
+
+SPOILT = """
+import runpy, sys
+from dataclasses import replace
+from pgstack import render
+_, name, line = sys.argv
+true = render.files
+render.files = lambda plan: [
+    replace(file, text=f"{file.text}{line}\\n") if file.path.name == name else file for file in true(plan)
+]
+sys.argv = ["manage.py", "stack_local", "reload"]
+runpy.run_path("app/manage.py", run_name="__main__")
+"""
+"""`reload` with a line more in one file, as if it were in its template"""
+
+
+def reload_with(stack: LocalStack, name: str, line: str) -> subprocess.CompletedProcess[str]:
+    environment = stack.environment(PYTHONPATH=str(CHECKOUT / "app"))
+    command = [sys.executable, "-c", SPOILT, name, line]
+    return subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def state(stack: LocalStack) -> tuple[dict[Path, tuple[str, int]], set[int]]:
+    """Content and time of every file of the configuration, and the processes of the stack."""
+    files = [path for path in (stack.directory / "conf").rglob("*") if path.is_file()]
+    running = {process.pid for process in stack.daemons()} | set(stack.servers().values())
+    return {path: (path.read_text(), path.stat().st_mtime_ns) for path in files}, running
+
+
+def settings(stack: LocalStack) -> tuple[str, str, str]:
+    """What three servers run with: PostgreSQL's connections, the pool, and whether PgBouncer pools by transaction."""
+    path = next((stack.directory / "run/pooler").glob(".s.PGSQL.*[0-9]"))
+    account = pwd.getpwuid(stack.directory.stat().st_uid).pw_name
+    rows = {row["key"]: row["value"] for row in console.ask(path, account, "SHOW CONFIG", 5)}
+    return stack.sql("SHOW max_connections"), rows["default_pool_size"], rows["pool_mode"]
+
+
+def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
+    before, daemons = stack.servers(), {process.pid for process in stack.daemons()}
+    try:
+        done = steady_load.under_load(
+            f"http://127.0.0.1:{stack.port}", "localhost",
+            lambda: stack.manage("stack_local", "reload", STACK_POOL_SIZE="9"),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert settings(stack) == ("20", "9", "transaction")  # 9 in the pool, 2 in reserve, 6 direct, 3 of superusers
+        after = stack.servers()
+        assert {name for name in after if after[name] != before[name]} == {"postgres"}
+        assert not daemons & {process.pid for process in stack.daemons()}
+        assert stack.manage("stack_verify").returncode == 0
+
+        again = stack.manage("stack_local", "reload", STACK_POOL_SIZE="9")
+        assert (again.returncode, again.stdout) == (0, "unchanged what runs is what the inputs give\n")
+        assert stack.manage("stack_local", "up", STACK_POOL_SIZE="9").returncode == 0
+        assert stack.servers() == after
+    finally:
+        assert stack.manage("stack_local", "up").returncode == 0
+
+
+def test_what_apache_reads_at_its_start_is_refused(stack: LocalStack) -> None:
+    before = state(stack)
+    done = stack.manage("stack_local", "reload", STACK_THREADS="3")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"reload: {stack.directory}/conf/apache/")
+    assert "Apache reads it only at its start: `make up` restarts the stack" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert state(stack) == before
+
+
+def test_a_file_that_was_rendered_after_apache_read_it_is_refused(stack: LocalStack) -> None:
+    site = stack.directory / "conf/apache/site.conf"
+    read = site.stat()
+    try:
+        assert stack.manage("stack_render", STACK_THREADS="3").returncode == 0
+        done = stack.manage("stack_local", "reload", STACK_THREADS="3")
+        assert done.returncode == 2
+        assert "differs from what Apache has read" in done.stderr
+    finally:
+        assert stack.manage("stack_render").returncode == 0
+        os.utime(site, ns=(read.st_atime_ns, read.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "complaint"),
+    [
+        ("pgbouncer.ini", "defualt_pool_size = 9", "unknown parameter: pgbouncer/defualt_pool_size"),
+        ("pgbouncer.ini", "pool_mode = session", "pool_mode: planned 'transaction', live 'session'"),
+        ("hba.conf", "local app app nonsense", "hba line"),
+        ("pgstack.conf", "wrok_mem = 4MB", 'unrecognized configuration parameter "wrok_mem"'),
+    ],
+)
+def test_a_mistake_is_met_before_it_is_there(stack: LocalStack, name: str, line: str, complaint: str) -> None:
+    before, ran = state(stack), settings(stack)
+    done = reload_with(stack, name, line)
+    assert done.returncode == 2, done.stdout
+    assert complaint in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert (state(stack), settings(stack)) == (before, ran)
+    assert not (stack.directory / "trial").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "complaint"),
+    [
+        ("pg_hba.conf", "local all all nonsense", 'pg_hba.conf line 5: invalid authentication method "nonsense"'),
+        ("pgstack.conf", "unix_socket_directories = '/nonexistent'", "PostgreSQL: not there after 5 s."),
+    ],
+)
+def test_what_only_the_running_server_refuses_is_taken_back(
+    stack: LocalStack, name: str, line: str, complaint: str
+) -> None:
+    files, ran = {path: text for path, (text, _) in state(stack)[0].items()}, settings(stack)
+    done = reload_with(stack, name, line)
+    assert done.returncode == 2, done.stdout
+    assert complaint in done.stderr
+    assert done.stderr.endswith("What was in force before is in force again.\n")
+    assert {path: text for path, (text, _) in state(stack)[0].items()} == files
+    assert settings(stack) == ran
+    assert stack.manage("stack_verify").returncode == 0
+    assert stack.manage("stack_local", "reload").stdout == "unchanged what runs is what the inputs give\n"
+
+
+def test_a_stack_that_does_not_run_cannot_be_reloaded(unused: LocalStack) -> None:
+    done = unused.manage("stack_local", "reload")
+    assert done.returncode == 2
+    assert "reload: the stack does not run. Start it with `make up`" in done.stderr
+    assert unused.entries() == []
