@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pgstack import layout
-from pgstack.render import SECRET_KEY
 from pgstack.state import current_plan
 
 PATIENCE_SECONDS = 1
@@ -39,7 +38,7 @@ def databases() -> dict[str, dict[str, Any]]:
 
 def secret_key() -> str:
     """The key made at set-up; before set-up one that lives as long as this process."""
-    path = Path(current_plan().paths.secrets, SECRET_KEY)
+    path = Path(current_plan().paths.secrets, layout.SECRET_KEY)
     try:
         return path.read_text().strip()
     except FileNotFoundError:
@@ -68,3 +67,13 @@ def hsts_seconds() -> int:
 def tls() -> bool:
     """Whether Apache speaks TLS."""
     return current_plan().site.tls != "off"
+
+
+def proxy() -> bool:
+    """Whether a proxy in front of Apache ends TLS and says so in X-Forwarded-Proto."""
+    return current_plan().site.proxy
+
+
+def secure() -> bool:
+    """Whether browsers reach the site over TLS."""
+    return tls() or proxy()

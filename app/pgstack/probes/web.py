@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from django.core.signing import TimestampSigner
 
+from pgstack import settings
 from pgstack.errors import ProbeError
 from pgstack.plan import Plan
 
@@ -112,9 +113,14 @@ class Survey:
         return found
 
 
+def signer() -> TimestampSigner:
+    """Signs with the stack's own key: a project may have another one."""
+    return TimestampSigner(key=settings.secret_key(), salt=SALT)
+
+
 def probe(plan: Plan, hold: float = 0) -> Answer:
     """What one request thread says of itself after `hold` seconds. Raises ProbeError."""
-    signed = {HEADER: TimestampSigner(salt=SALT).sign(str(hold))}
+    signed = {HEADER: signer().sign(str(hold))}
     try:
         return Answer(**json.loads(ask(plan, PATH, ANSWER_SECONDS, signed)))
     except (ValueError, TypeError) as error:
