@@ -1,7 +1,7 @@
 """The virtual environment of a project: what the stack needs, then what the project says that it needs.
 
-    python3 -m pgstack.dependencies ENVIRONMENT OURS PROJECT [THEIRS]
-    python3 -m pgstack.dependencies --collect DIRECTORY PROJECT [THEIRS]
+    python3 -m pgstack.dependencies install ENVIRONMENT OURS PROJECT [THEIRS]
+    python3 -m pgstack.dependencies collect DIRECTORY PROJECT [THEIRS]
 
 Standard library only: it runs before anything is installed, on all three targets. Ours is hash-checked; pip checks
 theirs where it has hashes. Theirs comes second, so where a project pins something else, its version wins.
@@ -25,8 +25,19 @@ OURSELVES = re.compile(r"(?im)^\s*pgstack\s*(?:[=<>~!\[;@#].*)?$\n?")
 """a line for this package: every target brings it along"""
 
 
+USUAL = ("requirements.txt", "pyproject.toml")
+"""where a project says what it needs; the first one that is there"""
+ALL = "all.txt"
+"""names the collected file, so that who installs need not know its name"""
+
+
 class DependencyError(Exception):
     """What failed, why, what to do."""
+
+
+def usual(project: Path) -> str:
+    """The file in which the project says what it needs; empty when there is none."""
+    return next((name for name in USUAL if (project / name).is_file()), "")
 
 
 def texts(project: Path, named: str) -> dict[str, str]:
@@ -61,26 +72,27 @@ def digest(ours: Path, theirs: dict[str, str]) -> str:
     return hashlib.sha256(repr((ours.read_text(), sorted(theirs.items()))).encode()).hexdigest()[:12]
 
 
-def collect(directory: Path, theirs: dict[str, str]) -> None:
-    """Write `theirs` below `directory`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in theirs.items():
+def collect(directory: Path, project: Path, named: str) -> Path:
+    """Copy what `named` consists of below `directory`; returns the file to hand to pip. Raises DependencyError."""
+    for name, text in texts(project, named).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    directory.mkdir(parents=True, exist_ok=True)
+    entry = directory / ALL
+    entry.write_text(f"-r {named}\n" if named else "")
+    return entry
 
 
 def install(environment: Path, ours: Path, project: Path, named: str) -> None:
     """Make the virtual environment. Raises DependencyError with pip's last words."""
-    theirs = texts(project, named)
     _run([PYTHON, "-m", "venv", str(environment)], project)
     pip = [str(environment / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
     _run([*pip, "--require-hashes", "--requirement", str(ours)], project)
-    if theirs:
+    if named:
         with tempfile.TemporaryDirectory() as scratch:
-            collect(Path(scratch), theirs)
             # Paths in requirements count from the current directory.
-            _run([*pip, "--requirement", f"{scratch}/{os.path.normpath(named)}"], project)
+            _run([*pip, "--requirement", str(collect(Path(scratch), project, named))], project)
 
 
 def _run(command: list[str], directory: Path) -> None:
@@ -93,14 +105,14 @@ def _run(command: list[str], directory: Path) -> None:
 
 def main() -> None:
     """Exit 2 with the reason when it cannot be done."""
-    words = sys.argv[1:]
+    what, *words = sys.argv[1:]
     try:
-        if words[0] == "--collect":
-            directory, project, named = words[1], words[2], "".join(words[3:4])
-            collect(Path(directory), texts(Path(project), named))
+        if what == "collect":
+            directory, project, named = Path(words[0]), Path(words[1]), "".join(words[2:3])
+            collect(directory, project, named or usual(project))
         else:
-            environment, ours, project, named = *words[:3], "".join(words[3:4])
-            install(Path(environment), Path(ours), Path(project), named)
+            environment, ours, project, named = *map(Path, words[:3]), "".join(words[3:4])
+            install(environment, ours, project, named or usual(project))
     except DependencyError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

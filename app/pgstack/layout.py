@@ -30,6 +30,9 @@ OVERLAY = "pgstack.overlay.settings"
 DEMO = ("config.settings", "config.wsgi")
 """The demo's settings module, and the module of its WSGI application."""
 
+DEMO_COMMANDS = (("seed",),)
+"""The demo's management commands after migrate."""
+
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 
 ROOT_ACCOUNT = "pgstack"
@@ -68,7 +71,7 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_pooler_own=f"/run/stack/pooler{own}",
         run_apache="/run/stack/apache",
-        log="/var/log/stack", static=f"{root_name}/static", media=f"{root_name}/media",
+        log="/var/log/stack", static=f"{root_name}/static", media="/var/lib/stack-media",
         secrets="/etc/stack-secrets", tls="/etc/stack-tls",
         app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}", venv=f"{release}/venv",
     )  # fmt: skip
@@ -88,6 +91,11 @@ def project(config: StackConfig) -> Project | None:
         settings=config.settings or DEMO[0], wsgi=config.wsgi or "", requirements=config.requirements or "",
         environment=environment, commands=config.commands,
     )  # fmt: skip
+
+
+def commands(plan: Plan) -> tuple[tuple[str, ...], ...]:
+    """The management commands that a deploy runs after migrate."""
+    return plan.project.commands if plan.project else DEMO_COMMANDS
 
 
 def entry(config: StackConfig, place: Paths) -> tuple[str, str, tuple[str, ...]]:

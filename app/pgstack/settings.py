@@ -59,6 +59,19 @@ def static_root() -> str:
     return f"{release}/static" if release else current_plan().paths.static
 
 
+def media_root(*, public: bool) -> str:
+    """Directory of what users upload; Apache serves what is public, at /media/."""
+    return f"{current_plan().paths.media}/{'public' if public else 'private'}"
+
+
+def origins() -> list[str]:
+    """The site's own addresses, as a browser sends them in Origin; `*.` stands for every name below one."""
+    site, scheme = current_plan().site, "https" if secure() else "http"
+    usual = site.proxy or (scheme, site.port) in (("http", 80), ("https", 443))
+    port = "" if usual else f":{site.port}"
+    return [f"{scheme}://{'*' if host.startswith('.') else ''}{host}{port}" for host in site.hosts]
+
+
 def hsts_seconds() -> int:
     """How long a browser may only come back over TLS, in seconds; 0 without TLS."""
     return current_plan().site.hsts

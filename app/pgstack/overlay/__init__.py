@@ -7,6 +7,7 @@ a `Note`; what cannot be laid over raises StackError.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,17 +16,16 @@ import django
 from pgstack.errors import InputError
 from pgstack.overlay import applications, databases, files, logs, security
 from pgstack.overlay.note import Note
-from pgstack.plan import Plan
 
 DJANGO = (5, 2)
 """the oldest that it is tested with"""
 Settings = dict[str, Any]
-PARTS: tuple[Callable[[Settings, Plan], tuple[Settings, list[Note]]], ...] = (
+PARTS: tuple[Callable[[Settings], tuple[Settings, list[Note]]], ...] = (
     databases.overlay, applications.overlay, files.overlay, security.overlay, logs.overlay,
 )  # fmt: skip
 
 
-def overlay(own: Settings, plan: Plan) -> tuple[Settings, list[Note]]:
+def overlay(own: Settings) -> tuple[Settings, list[Note]]:
     """What the plan says instead of the project's `own` settings, and what is worth telling of it.
 
     Laid over twice it is the same. Raises StackError for what cannot be laid over.
@@ -35,7 +35,16 @@ def overlay(own: Settings, plan: Plan) -> tuple[Settings, list[Note]]:
     found: Settings = {}
     notes: list[Note] = []
     for part in PARTS:
-        settings, told = part(own, plan)
+        settings, told = part(own)
         found |= settings
         notes += told
     return found, notes
+
+
+def integrate(namespace: Settings) -> None:
+    """The same from within a settings module, as its last line: `integrate(globals())` (see pgstack.init).
+
+    Where no plan is named the settings stay as they are: on a developer's machine, say.
+    """
+    if "STACK_PLAN" in os.environ:
+        namespace.update(overlay(namespace)[0])

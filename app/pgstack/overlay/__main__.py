@@ -1,4 +1,4 @@
-"""`python -m pgstack.overlay`: what the overlay has to tell of a project, a line each; exit 2 when it cannot be laid."""
+"""`python -m pgstack.overlay`: what the overlay has to tell of a project, a line each; exit 2 when it refuses it."""
 
 from __future__ import annotations
 

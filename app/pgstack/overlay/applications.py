@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pgstack.overlay.note import Note
-from pgstack.plan import Plan
 
 OPERATIONS = "pgstack.middleware.Operations"
 SECURITY = "django.middleware.security.SecurityMiddleware"
 FRAMES = "django.middleware.clickjacking.XFrameOptionsMiddleware"
 
 
-def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]]:
+def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     """INSTALLED_APPS with `pgstack`, MIDDLEWARE with the health pages and what sends security headers."""
     apps = list(own.get("INSTALLED_APPS") or [])
     # The first app that has a command wins: `migrate` must be this one.

@@ -7,7 +7,6 @@ from typing import Any
 from pgstack import settings as stack
 from pgstack.errors import InputError
 from pgstack.overlay.note import Note
-from pgstack.plan import Plan
 
 POSTGRESQL = {"django.db.backends.postgresql", "pgstack.db"}
 OTHERS = {"", "django.db.backends.dummy", "django.db.backends.sqlite3"}
@@ -23,7 +22,7 @@ LOST_OPTIONS = {
 """options that have a meaning which the stack does not keep"""
 
 
-def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]]:
+def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     """DATABASES: the plan's two aliases, all others as they are. Raises InputError for another engine's `default`."""
     aliases: dict[str, dict[str, Any]] = own.get("DATABASES") or {}
     default = aliases.get("default") or {}

@@ -6,16 +6,13 @@ from typing import Any
 
 from pgstack import settings as stack
 from pgstack.overlay.note import Note
-from pgstack.plan import Plan
 
 STATIC_URL, MEDIA_URL = "/static/", "/media/"
 """what Apache serves by itself (apache/site.conf.j2)"""
 FILES = "django.core.files.storage.FileSystemStorage"
-PUBLIC, PRIVATE = "public", "private"
-"""below the directory of uploads; Apache serves the first"""
 
 
-def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]]:
+def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     """STATIC_ROOT and STATIC_URL, MEDIA_ROOT and MEDIA_URL; storages and addresses elsewhere stay as they are."""
     settings: dict[str, Any] = {"STATIC_ROOT": stack.static_root()}
     notes = []
@@ -25,7 +22,7 @@ def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]
     url = own.get("MEDIA_URL")
     if not _elsewhere(url) and _storage(own) == FILES:
         # Uploads that have no address are none of the public's.
-        settings["MEDIA_ROOT"] = f"{plan.paths.media}/{PUBLIC if url else PRIVATE}"
+        settings["MEDIA_ROOT"] = stack.media_root(public=bool(url))
         settings |= {"MEDIA_URL": MEDIA_URL} if url else {}
         notes += _moved("MEDIA_URL", url, MEDIA_URL)
     return settings, notes

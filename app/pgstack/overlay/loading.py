@@ -25,7 +25,7 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
         raise StackError(f"{state.plan_file()}: it plans the demo, which needs no overlay. Set STACK_PROJECT.")
     environment.prepare(plan)
     own = _own(plan.project.settings)
-    laid_over, notes = overlay(own, plan)
+    laid_over, notes = overlay(own)
     checks.register(_as_checks(notes), deploy=True)
     return own, laid_over, notes
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pgstack.overlay.note import Note
-from pgstack.plan import Plan
 
 TO_STANDARD_ERROR: dict[str, Any] = {
     "version": 1,
@@ -18,6 +17,6 @@ TO_STANDARD_ERROR: dict[str, Any] = {
 }
 
 
-def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]]:
+def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     """LOGGING, where the project has none."""
     return ({} if own.get("LOGGING") else {"LOGGING": TO_STANDARD_ERROR}), []

@@ -6,7 +6,6 @@ from typing import Any
 
 from pgstack import settings as stack
 from pgstack.overlay.note import Note
-from pgstack.plan import Plan
 
 PLACEHOLDER = "django-insecure-"
 """how `startproject` begins a key that is not for production (security.W009)"""
@@ -17,7 +16,7 @@ OVER_TLS = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"
 COOKIE_NAMES = {"SESSION_COOKIE_NAME": "sessionid", "CSRF_COOKIE_NAME": "csrftoken"}
 
 
-def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]]:
+def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     """What the project says of headers and cookies stays, as far as the scheme of the plan allows it."""
     settings: dict[str, Any] = {"DEBUG": False, "ALLOWED_HOSTS": stack.allowed_hosts()}
     notes = [Note("DEBUG", "off: strangers would see the settings.", "")] if own.get("DEBUG") else []
@@ -25,7 +24,7 @@ def overlay(own: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], list[Note]
         more, told = part(own)
         settings |= more
         notes += told
-    origins = [*(own.get("CSRF_TRUSTED_ORIGINS") or []), *_origins(plan)]
+    origins = [*(own.get("CSRF_TRUSTED_ORIGINS") or []), *stack.origins()]
     return {**settings, "CSRF_TRUSTED_ORIGINS": list(dict.fromkeys(origins))}, notes
 
 
@@ -68,11 +67,3 @@ def _plain(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
                 settings[name] = cookie.removeprefix(promise)
                 notes.append(Note(name, f"without {promise}, for the site speaks plain HTTP.", remedy))
     return settings, notes
-
-
-def _origins(plan: Plan) -> list[str]:
-    """The site's own addresses, as a browser sends them in Origin."""
-    scheme = "https" if stack.secure() else "http"
-    usual = plan.site.proxy or (scheme, plan.site.port) in (("http", 80), ("https", 443))
-    port = "" if usual else f":{plan.site.port}"
-    return [f"{scheme}://{'*' if host.startswith('.') else ''}{host}{port}" for host in plan.site.hosts]

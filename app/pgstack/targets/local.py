@@ -19,8 +19,6 @@ from pgstack.targets import release as new_code
 Say = Callable[[str], None]
 TRIED = ("/healthz", "/readyz", "/")
 """what new code is asked for before it is loaded; no answer may be a server's error"""
-DEMO_COMMANDS = (("seed",),)
-"""of the demo, after migrate"""
 
 
 def up(say: Say) -> str:
@@ -107,7 +105,7 @@ def _prepare(plan: Plan, lock: int) -> None:
 
 def _migrate(plan: Plan, lock: int) -> None:
     _manage(plan, lock, "migrate", "--no-input", "-v0")
-    for words in plan.project.commands if plan.project else DEMO_COMMANDS:
+    for words in layout.commands(plan):
         _manage(plan, lock, *words)
 
 

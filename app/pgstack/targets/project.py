@@ -79,7 +79,7 @@ def python(plan: Plan) -> str:
 
 def manage(plan: Plan) -> list[str]:
     """What begins a management command of the project, behind Python."""
-    return ["-m", "django"] if plan.project else [f"{plan.paths.app}/manage.py"]
+    return ["-m", "pgstack"] if plan.project else [f"{plan.paths.app}/manage.py"]
 
 
 def variables(plan: Plan) -> dict[str, str]:
