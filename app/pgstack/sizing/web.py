@@ -65,7 +65,7 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str], place: Paths) ->
         queue_timeout=seconds(timeout, timeouts.WAIT), graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
         listen_backlog=CONNECTIONS_PER_WORKER * _workers(_steps(processes * threads, scale.memory)),
-        memory_per_process=PROCESS_BYTES + threads * THREAD_BYTES,
+        memory_per_process=config.process_memory or PROCESS_BYTES + threads * THREAD_BYTES,
         settings=settings, wsgi=wsgi, python_path=python_path,
     )  # fmt: skip
 
