@@ -12,9 +12,9 @@ def main() -> None:
 
     try:
         if sys.argv[1:2] == ["init"]:
-            from pgstack import init
+            from pgstack.init import main as init
 
-            init.main(sys.argv[2:])
+            init(sys.argv[2:])
         else:
             from django.core.management import execute_from_command_line
 

@@ -94,8 +94,9 @@ class StackConfig(BaseModel):
         None, ge=1, le=64, description="request threads per process", json_schema_extra={"unit": "threads"}
     )
     process_memory: Bytes | None = Field(
-        None, ge=1, description="memory of one web process; unset: that of the demo", json_schema_extra={"unit": "bytes"}
-    )
+        None, ge=1, description="memory of one web process; unset: that of the demo",
+        json_schema_extra={"unit": "bytes"},
+    )  # fmt: skip
     web_hosts: int = Field(
         1, ge=1, le=64, description="web servers sharing the database", json_schema_extra={"unit": "hosts"}
     )

@@ -155,7 +155,8 @@ def test_what_does_not_work_here_is_told_with_its_reason(tmp_path: Path, more: s
 
 def test_laid_over_twice_it_is_the_same(tmp_path: Path) -> None:
     once = foreign.make(tmp_path / "once", more=SECURE)
-    twice = foreign.make(tmp_path / "twice", more=f"{SECURE}from pgstack.overlay import integrate\nintegrate(globals())\n")
+    lines = "from pgstack.overlay import integrate\nintegrate(globals())\n"
+    twice = foreign.make(tmp_path / "twice", more=SECURE + lines)
     names = ("INSTALLED_APPS", "MIDDLEWARE", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "CSRF_COOKIE_NAME", "STATIC_URL")
     assert settings(once, *names) == settings(twice, *names)
 

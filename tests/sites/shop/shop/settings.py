@@ -1,4 +1,4 @@
-"""A shop with django-oscar, as its documentation sets one up; everything from the environment, DATABASE_URL at first."""
+"""A shop with django-oscar, as its documentation sets one up; all from the environment, DATABASE_URL first."""
 
 import environ
 from oscar.defaults import *  # noqa: F403
