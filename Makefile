@@ -18,8 +18,9 @@ up-local: bootstrap
 	@/usr/bin/python3 tools/install.py run
 	@$(MANAGE) stack_local up
 
-# compose.yaml passes the inputs that it names. A misspelt one would go unnoticed, so all are checked.
-INPUTS = $(addprefix --env ,$(filter-out STACK_TARGET STACK_PLAN,$(filter STACK_%,$(.VARIABLES))))
+# compose.yaml passes the inputs that it names. A misspelt one would go unnoticed, so all are checked; two paths it names
+# anew for within.
+INPUTS = $(addprefix --env ,$(filter-out STACK_TARGET STACK_PLAN STACK_PROJECT STACK_ENVIRONMENT,$(filter STACK_%,$(.VARIABLES))))
 
 up-compose:
 	@docker compose build

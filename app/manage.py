@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line, with the demo project's settings."""
+"""Django's command line, for the project that the stack serves: the demo, or that of STACK_PROJECT."""
 
 import os
 import sys
@@ -10,6 +10,9 @@ PLAN_ANEW = {"stack_local", "stack_plan", "stack_render"}
 AS_ROOT = (["stack_verify"], ["stack_local", "delete"])
 """Commands that root runs as root: one gives it up after a check, the other deletes a directory in one of root's."""
 
+OF_THE_STACK = {"stack_verify", "stack_pools"}
+"""Commands that ask the servers: they read no code of the project, which root must not run."""
+
 
 def main() -> None:
     """Run one management command; as root, as the account that owns the local stack."""
@@ -19,7 +22,9 @@ def main() -> None:
         from django.core.management import execute_from_command_line
 
         from pgstack import account, layout, state
+        from pgstack import settings as stack
         from pgstack.errors import StackError
+        from pgstack.targets import project
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -28,6 +33,10 @@ def main() -> None:
             account.assume_owner(layout.stack_directory(state.inputs()))
         if PLAN_ANEW.intersection(sys.argv[1:2]):
             settings.configure(INSTALLED_APPS=["pgstack"])
+        elif (plan := state.current_plan()).project and OF_THE_STACK.intersection(sys.argv[1:2]):
+            settings.configure(INSTALLED_APPS=["pgstack"], DATABASES=stack.databases(), USE_TZ=True)
+        elif plan.project:
+            project.become(plan, sys.argv[1:])
         execute_from_command_line(sys.argv)
     except StackError as error:
         print(error, file=sys.stderr)

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "app"))
 
-from pgstack import config, hardware, packages, render, sizing  # noqa: E402 - the path comes first
+from pgstack import config, discovery, hardware, packages, render, sizing  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
 from pgstack.plan import Plan  # noqa: E402
 
@@ -68,8 +68,14 @@ def stack_plan(
 
 def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
     texts = {config.environment_name(name): _text(value) for name, value in inputs.items() if name != "project"}
-    chosen = config.load(texts, target="host")
+    chosen = discovery.complete(config.load(texts, target="host", project=_directory(inputs)))
     return sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**_plain(machine))))
+
+
+def _directory(inputs: dict[str, Any]) -> Path | None:
+    """Where the project is, if it is on this machine; None for the demo."""
+    project = _plain(inputs.get("project") or {})
+    return Path(project["source"]).expanduser() / project.get("directory", ".") if project.get("source") else None
 
 
 def _plain(value: Any) -> Any:
@@ -181,7 +187,7 @@ def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
     if source and project["requirements"] not in theirs:
         raise AnsibleFilterError(
             f"stack_inputs.project.requirements: {project['requirements']}: not in {project['source']}, "
-            f"directory {project['directory']}. Name a file with hashes."
+            f"directory {project['directory']}. Name one that is."
         )
     content = hashlib.sha256(repr((project["requirements"], project["commands"])).encode())
     for root, names in ((PROJECT, ours), (Path(source), theirs)):

@@ -32,8 +32,8 @@ def assume_owner(directory: Path) -> None:
             assume(layout.account_name(uid))
 
 
-def require(name: str, directory: Path) -> None:
-    """The caller can run a stack in `directory` as the account `name`.
+def require(name: str, directory: Path, project: Path) -> None:
+    """The caller can run a stack in `directory`, of what is in `project`, as the account `name`.
 
     Raises TargetError or InputError, which name what is in the way; changes nothing.
     """
@@ -52,7 +52,7 @@ def require(name: str, directory: Path) -> None:
     if me != 0:
         return
     existing = next(path for path in directory.parents if path.exists())
-    for goal in (layout.PROJECT / "app", existing):
+    for goal in (layout.PROJECT / "app", project, existing):
         for step in (*reversed(goal.parents), goal):
             if not _enters(name, step):
                 raise TargetError(
@@ -77,9 +77,9 @@ def prepare(name: str, directory: Path) -> None:
         ) from None
 
 
-def enter(name: str, directory: Path) -> None:
+def enter(name: str, directory: Path, project: Path) -> None:
     """Become `name`, with `directory` its own. Raises TargetError or InputError."""
-    require(name, directory)
+    require(name, directory, project)
     prepare(name, directory)
     assume(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,8 @@ PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies, STACK_RELEASE
 # where on a host the release that it belongs to.
 RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
+OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment")
+"""inputs that say something of the project"""
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
@@ -57,6 +60,13 @@ def parse_networks(text: object) -> object:
     return tuple(map(str, networks))
 
 
+def parse_commands(text: object) -> object:
+    """Command lines separated by semicolons, each split into words as a shell does."""
+    if not isinstance(text, str):
+        return text
+    return tuple(tuple(shlex.split(line)) for line in text.split(";") if line.strip())
+
+
 def parse_release(text: object) -> object:
     """Number of a release such as `12`: a Literal compares, it does not convert what the environment holds."""
     return int(text) if isinstance(text, str) and re.fullmatch("[0-9]{1,4}", text) else text
@@ -65,6 +75,7 @@ def parse_release(text: object) -> object:
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
+Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands)]
 Release = Annotated[Literal[12, 13], BeforeValidator(parse_release)]
 
 Part = Literal["all", "web", "database"]
@@ -97,6 +108,10 @@ class StackConfig(BaseModel):
     threads: int | None = Field(
         None, ge=1, le=64, description="request threads per process", json_schema_extra={"unit": "threads"}
     )
+    process_memory: Bytes | None = Field(
+        None, ge=1, description="memory of one web process; unset: that of the demo",
+        json_schema_extra={"unit": "bytes"},
+    )  # fmt: skip
     web_hosts: int = Field(
         1, ge=1, le=64, description="web servers sharing the database", json_schema_extra={"unit": "hosts"}
     )
@@ -111,14 +126,28 @@ class StackConfig(BaseModel):
         30, ge=6, le=3600, description="longest request; all other timeouts follow from it",
         json_schema_extra={"unit": "seconds"},
     )  # fmt: skip
-    settings: str = Field(
-        "config.settings", pattern=MODULE, description="settings module of the project, on a host",
+    project: Path | None = Field(
+        None, description="directory of your project; unset: the demo", json_schema_extra={"unit": "path"}
+    )
+    settings: str | None = Field(
+        None, pattern=MODULE, description="settings module of the project; unset: what its manage.py names",
         json_schema_extra={"unit": "module"},
     )  # fmt: skip
-    wsgi: str = Field(
-        "config.wsgi", pattern=MODULE, description="module of its WSGI application, on a host",
+    wsgi: str | None = Field(
+        None, pattern=MODULE, description="module of its WSGI application; unset: what its settings name",
         json_schema_extra={"unit": "module"},
     )  # fmt: skip
+    requirements: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
+        description="its requirements, a file in it; unset: requirements.txt, else pyproject.toml",
+        json_schema_extra={"unit": "path"},
+    )  # fmt: skip
+    commands: Commands = Field(
+        (), description="its management commands after migrate", json_schema_extra={"unit": "commands, ;-separated"}
+    )
+    environment: Path | None = Field(
+        None, description="file of variables for it, NAME=value lines", json_schema_extra={"unit": "path"}
+    )
     port: int = Field(8000, ge=1, le=65535, description="port Apache listens on", json_schema_extra={"unit": "port"})
     address: str = Field(
         "127.0.0.1", pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]+\])$", description="address Apache listens on; * for all",
@@ -144,6 +173,10 @@ class StackConfig(BaseModel):
     acme_directory: str = Field(
         "https://acme-v02.api.letsencrypt.org/directory", pattern=r"^https://[!#-~]+$",
         description="directory of the authority, for tls=acme", json_schema_extra={"unit": "URL"},
+    )  # fmt: skip
+    proxy: Literal["on", "off"] = Field(
+        "off", description="whether a proxy in front ends TLS and sets X-Forwarded-Proto",
+        json_schema_extra={"unit": "name"},
     )  # fmt: skip
     firewall: Literal["on", "off"] = Field(
         "on", description="whether a host drops what is not for SSH or the site", json_schema_extra={"unit": "name"}
@@ -211,13 +244,20 @@ class StackConfig(BaseModel):
         if self.tls != "files" and files != (None, None):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
         self._acme()
-        demo = (StackConfig.model_fields["settings"].default, StackConfig.model_fields["wsgi"].default)
-        if self.target != "host" and (self.settings, self.wsgi) != demo:
-            raise ValueError("STACK_SETTINGS and STACK_WSGI name another project than the demo: only on a host")
         if self.database_host and self.target != "host":
             raise ValueError("STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only")
         if self.web_addresses and not self.database_host:
             raise ValueError("STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names")
+        if self.proxy == "on" and self.tls != "off":
+            raise ValueError("STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does")
+        return self
+
+    @model_validator(mode="after")
+    def _project(self) -> StackConfig:
+        given = [name for name in OF_PROJECT if getattr(self, name)]
+        if self.project is None and given:
+            needed = "stack_inputs.project.source" if self.target == "host" else "STACK_PROJECT"
+            raise ValueError(f"{environment_name(given[0])} needs {needed}: the demo has its own")
         return self
 
     def _acme(self) -> None:

@@ -11,10 +11,29 @@ from pathlib import Path
 from pgstack.config import StackConfig
 from pgstack.errors import InputError
 from pgstack.packages import RELEASES
-from pgstack.plan import Accounts, Identity, Paths, Plan, Roles, Versions
+from pgstack.plan import Accounts, Identity, Paths, Plan, Project, Roles, Versions
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""The checkout, or the directory that holds `app/` in an image."""
+_ABOVE = Path(__file__).resolve().parents[2]
+_PACKED = Path(__file__).resolve().parent / "templates"
+INSTALLED = _PACKED.is_dir()
+"""Whether this is the package that pip installed: that has the templates in itself."""
+
+PROJECT = Path.cwd() if INSTALLED else _ABOVE
+"""The checkout, or the directory that holds `app/` in an image; where it is installed, the current directory."""
+
+TEMPLATES = _PACKED if INSTALLED else _ABOVE
+"""The directory of the templates."""
+
+OVERLAY = "pgstack.overlay.settings"
+"""Settings module of every project but the demo."""
+
+DEMO = ("config.settings", "config.wsgi")
+"""The demo's settings module, and the module of its WSGI application."""
+
+DEMO_COMMANDS = (("seed",),)
+"""The demo's management commands after migrate."""
+
+SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 
 ROOT_ACCOUNT = "pgstack"
 """The account that the local target drops to when root starts it in a checkout of root's own."""
@@ -48,8 +67,8 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
             root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
             run_pooler=f"{root}/run/pooler", run_pooler_own=f"{root}/run/pooler",
             run_apache=f"{root}/run/apache", log=f"{root}/log",
-            static=f"{root}/static", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
-            app=str(PROJECT / "app"), venv=sys.prefix,
+            static=f"{root}/static", media=f"{root}/media", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
+            app=str(project_directory(config)), venv=f"{root}/venv" if config.project else sys.prefix,
         )  # fmt: skip
     root_name = "/srv/stack"
     # On a host each instance of a server sees what is its own at these places (docs/decisions/0006).
@@ -59,9 +78,41 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_pooler_own=f"/run/stack/pooler{own}",
         run_apache="/run/stack/apache",
-        log="/var/log/stack", static=f"{root_name}/static", secrets="/etc/stack-secrets", tls="/etc/stack-tls",
-        app=f"{release}/{'project' if config.target == 'host' else 'app'}", venv=f"{release}/venv",
+        log="/var/log/stack", static=f"{root_name}/static", media="/var/lib/stack-media",
+        secrets="/etc/stack-secrets", tls="/etc/stack-tls",
+        app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}", venv=f"{release}/venv",
     )  # fmt: skip
+
+
+def project_directory(config: StackConfig) -> Path:
+    """Absolute directory of the project on this machine; a relative one counts from the checkout."""
+    return (PROJECT / config.project).resolve() if config.project else PROJECT / "app"
+
+
+def project(config: StackConfig) -> Project | None:
+    """What the inputs say of the project (see pgstack.discovery); None for the demo."""
+    if config.project is None:
+        return None
+    environment = str((PROJECT / config.environment).resolve()) if config.environment else ""
+    return Project(
+        settings=config.settings or DEMO[0], wsgi=config.wsgi or "", requirements=config.requirements or "",
+        environment=environment, commands=config.commands,
+    )  # fmt: skip
+
+
+def commands(plan: Plan) -> tuple[tuple[str, ...], ...]:
+    """The management commands that a deploy runs after migrate."""
+    return plan.project.commands if plan.project else DEMO_COMMANDS
+
+
+def entry(config: StackConfig, place: Paths) -> tuple[str, str, tuple[str, ...]]:
+    """Settings module, WSGI file, and the directories of modules. On a host the checkout lies beside the project."""
+    own = f"{place.root}/live/app" if config.target == "host" else f"{place.root}/app"
+    own = str(PROJECT / "app") if config.target == "local" else own
+    path = tuple(dict.fromkeys((place.app, own)))
+    if config.project is None:
+        return DEMO[0], f"{place.app}/{DEMO[1].replace('.', '/')}.py", path
+    return OVERLAY, f"{own}/pgstack/serve.py", path
 
 
 def account_name(uid: int) -> str:

@@ -37,6 +37,8 @@ class Paths(Part):
     run_apache: str
     log: str
     static: str
+    media: str
+    """what users upload; it outlives releases"""
     secrets: str
     tls: str
     app: str
@@ -92,6 +94,8 @@ class Site(Part):
     """whom it tells of certificates that end"""
     hsts: int
     """seconds that a browser may only come back over TLS; 0 without TLS"""
+    proxy: bool
+    """whether a proxy in front of Apache ends TLS"""
 
     @property
     def url(self) -> str:
@@ -124,14 +128,31 @@ class Web(Part):
     memory_per_process: int
     """bytes"""
     settings: str
-    """settings module of the project"""
+    """what DJANGO_SETTINGS_MODULE names"""
     wsgi: str
-    """path of its WSGI file below `paths.app`"""
+    """path of the WSGI file"""
+    python_path: tuple[str, ...]
+    """directories that modules are imported from, beside those of `paths.venv`"""
 
     @property
     def requests(self) -> int:
         """Requests that one web host works on at a time."""
         return self.processes * self.threads
+
+
+class Project(Part):
+    """A Django project that is not the demo. `pgstack.overlay` puts the plan into its settings."""
+
+    settings: str
+    """its own settings module"""
+    wsgi: str
+    """module of its WSGI application; empty: what its settings name"""
+    requirements: str
+    """file below `paths.app`; empty: none"""
+    environment: str
+    """file of variables that its processes find in their environment; empty: none"""
+    commands: tuple[tuple[str, ...], ...]
+    """its management commands after migrate; on a host the release has them"""
 
 
 class Apache(Part):
@@ -257,6 +278,8 @@ class Plan(Part):
     roles: Roles
     site: Site
     firewall: Firewall
+    project: Project | None
+    """None: the demo"""
     web: Web
     apache: Apache
     pooler: Pooler

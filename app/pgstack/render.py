@@ -66,7 +66,6 @@ ELSEWHERE = {
 }  # fmt: skip
 """folders and templates that a host has no use for, by what it runs; on a web host userlist.txt holds a password"""
 PROGRAMS = frozenset({"stack-manage"})
-SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
 SECRET_KEY_BYTES = 48
 
 
@@ -94,7 +93,7 @@ class File:
 def environment() -> Environment:
     """Jinja as Ansible's template module sets it up, so that both write the same bytes."""
     return Environment(
-        loader=FileSystemLoader(layout.PROJECT),
+        loader=FileSystemLoader(layout.TEMPLATES),
         trim_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
@@ -224,7 +223,7 @@ def _sweep(wanted: list[File]) -> None:
 def ensure_secrets(plan: Plan) -> None:
     """Make the directory of secrets and Django's secret key in it; keep a key that exists."""
     directory = Path(plan.paths.secrets)
-    key = directory / SECRET_KEY
+    key = directory / layout.SECRET_KEY
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not key.exists():

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pgstack import layout
-from pgstack.render import SECRET_KEY
 from pgstack.state import current_plan
 
 PATIENCE_SECONDS = 1
@@ -39,7 +38,7 @@ def databases() -> dict[str, dict[str, Any]]:
 
 def secret_key() -> str:
     """The key made at set-up; before set-up one that lives as long as this process."""
-    path = Path(current_plan().paths.secrets, SECRET_KEY)
+    path = Path(current_plan().paths.secrets, layout.SECRET_KEY)
     try:
         return path.read_text().strip()
     except FileNotFoundError:
@@ -60,6 +59,19 @@ def static_root() -> str:
     return f"{release}/static" if release else current_plan().paths.static
 
 
+def media_root(*, public: bool) -> str:
+    """Directory of what users upload; Apache serves what is public, at /media/."""
+    return f"{current_plan().paths.media}/{'public' if public else 'private'}"
+
+
+def origins() -> list[str]:
+    """The site's own addresses, as a browser sends them in Origin; `*.` stands for every name below one."""
+    site, scheme = current_plan().site, "https" if secure() else "http"
+    usual = site.proxy or (scheme, site.port) in (("http", 80), ("https", 443))
+    port = "" if usual else f":{site.port}"
+    return [f"{scheme}://{'*' if host.startswith('.') else ''}{host}{port}" for host in site.hosts]
+
+
 def hsts_seconds() -> int:
     """How long a browser may only come back over TLS, in seconds; 0 without TLS."""
     return current_plan().site.hsts
@@ -68,3 +80,13 @@ def hsts_seconds() -> int:
 def tls() -> bool:
     """Whether Apache speaks TLS."""
     return current_plan().site.tls != "off"
+
+
+def proxy() -> bool:
+    """Whether a proxy in front of Apache ends TLS and says so in X-Forwarded-Proto."""
+    return current_plan().site.proxy
+
+
+def secure() -> bool:
+    """Whether browsers reach the site over TLS."""
+    return tls() or proxy()

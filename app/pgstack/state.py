@@ -10,7 +10,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from pgstack import config, hardware, layout, sizing
+from pgstack import config, discovery, hardware, layout, sizing
 from pgstack.errors import InputError, StackError
 from pgstack.plan import Plan
 
@@ -33,7 +33,7 @@ def inputs() -> config.StackConfig:
 
 def fresh_plan() -> Plan:
     """The plan that the inputs give on this machine now."""
-    chosen = inputs()
+    chosen = discovery.complete(inputs())
     return sizing.plan(chosen, hardware.detect(chosen))
 
 

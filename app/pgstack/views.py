@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import asdict
 
-from django.core.signing import BadSignature, TimestampSigner
+from django.core.signing import BadSignature
 from django.db import Error, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -44,7 +44,7 @@ def probe(request: HttpRequest) -> HttpResponse:
     need several threads. The backend is free meanwhile.
     """
     try:
-        signed = TimestampSigner(salt=web.SALT).unsign(request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS)
+        signed = web.signer().unsign(request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS)
     except BadSignature:
         raise Http404 from None
     with connection.cursor() as cursor:

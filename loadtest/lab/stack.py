@@ -38,7 +38,7 @@ def become_account(results: Path) -> None:
 
     Raises StackError when it cannot be, or cannot enter the checkout.
     """
-    account.enter(layout.accounts(state.inputs()).web, results)
+    account.enter(layout.accounts(state.inputs()).web, results, layout.PROJECT / "app")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile
 ONLY_ON_A_HOST = {
     "STACK_ACME_EMAIL", "STACK_ACME_DIRECTORY", "STACK_BACKUP", "STACK_BACKUP_BUCKET", "STACK_BACKUP_HOST",
     "STACK_BACKUP_KEEP", "STACK_BACKUP_PATH", "STACK_BACKUP_REGION", "STACK_BACKUP_TIME", "STACK_DATABASE_HOST",
-    "STACK_FIREWALL", "STACK_SETTINGS", "STACK_WEB_ADDRESSES", "STACK_WSGI",
+    "STACK_FIREWALL", "STACK_WEB_ADDRESSES",
 }  # fmt: skip
 MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN", *ONLY_ON_A_HOST}
 
@@ -46,6 +46,8 @@ def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict
         # Where the two files appear in its container, when they are named.
         "STACK_TLS_CERTIFICATE": "${STACK_TLS_CERTIFICATE:+/run/given/certificate.pem}",
         "STACK_TLS_KEY": "${STACK_TLS_KEY:+/run/given/key.pem}",
+        "STACK_PROJECT": "${STACK_PROJECT:+/srv/stack/project}",
+        "STACK_ENVIRONMENT": "${STACK_ENVIRONMENT:+/run/secrets/environment}",
     }
 
 
@@ -54,7 +56,9 @@ def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str
     for name, service in compose["services"].items():
         binds[name] = [mount["source"] for mount in service["volumes"] if isinstance(mount, dict)]
         volumes[name] = [mount for mount in service["volumes"] if str(mount).startswith("tls:")]
-    assert binds.pop("configure") == ["${STACK_TLS_CERTIFICATE:-/dev/null}", "${STACK_TLS_KEY:-/dev/null}"]
+    assert binds.pop("configure") == [
+        "${STACK_PROJECT:-./apache/no-project}", "${STACK_TLS_CERTIFICATE:-/dev/null}", "${STACK_TLS_KEY:-/dev/null}",
+    ]  # fmt: skip
     assert [found for found in binds.values() if found] == []
     assert volumes.pop("configure") == ["tls:/etc/stack-tls"]
     assert volumes.pop("web") == ["tls:/etc/stack-tls:ro"]
@@ -92,7 +96,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(compose: dict[str,
     volumes = [entry for service in services.values() for entry in service.get("volumes", []) if isinstance(entry, str)]
     mounts = {entry.split(":")[1] for entry in volumes}
     cluster = str(PurePosixPath(paths.data).parents[1])
-    assert mounts == {paths.conf, paths.secrets, paths.tls, paths.run_postgres, paths.run_pooler, cluster}
+    assert mounts == {paths.conf, paths.secrets, paths.tls, paths.run_postgres, paths.run_pooler, paths.media, cluster}
     assert any(entry.startswith(f"{paths.run_apache}:") for entry in services["web"]["tmpfs"])
 
 

@@ -127,6 +127,6 @@ def test_code_change_rebuilds_the_application_layers_only(stack: ComposeStack, t
         shutil.copy(CHECKOUT / name, tmp_path / name)
     with (tmp_path / "app/config/__init__.py").open("a") as module:
         module.write(f"# changed at {time.time()}\n")
-    report = stack.compose(f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "web")
+    report = stack.compose(f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "configure", "web")
     assert "compileall" in report.stdout + report.stderr
     assert "Installing collected packages" not in report.stdout + report.stderr

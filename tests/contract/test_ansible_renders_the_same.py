@@ -24,6 +24,7 @@ GB = 1024**3
 PLANS = {
     "debian12": (12, {"target": "compose", "address": "*"}),
     "debian13": (13, {"target": "host", "tls": "self-signed", "hosts": "shop.example, .example.org, [::1]"}),
+    "project": (13, {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"}),
 }
 PLAYBOOK = [
     {

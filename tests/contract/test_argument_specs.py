@@ -9,8 +9,8 @@ import yaml
 from pgstack.config import StackConfig
 
 ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
-ELSEWHERE = {"target", "dir", "account"}
-"""inputs that say nothing on a host: what and where it runs is fixed there"""
+ELSEWHERE = {"target", "dir", "account", "project", "requirements", "commands", "environment"}
+"""inputs that say nothing on a host: what and where it runs is fixed there, and `project` says more of the project"""
 
 
 def test_inputs_are_those_of_the_model() -> None:

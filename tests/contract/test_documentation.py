@@ -25,6 +25,6 @@ def test_readme_gives_the_units_and_defaults_of_the_code() -> None:
         unit, default = table()[environment_name(field)]
         assert isinstance(info.json_schema_extra, dict)
         assert unit == info.json_schema_extra["unit"], field
-        if info.default is not None:
+        if info.default not in (None, ()):
             value = ",".join(info.default) if isinstance(info.default, tuple) else str(info.default)
             assert default == value, field

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import projects
 import pytest
+import requests
 from systemd_host import INPUTS, SystemdHost, systemd_host
+
+from fixtures import foreign
 
 pytestmark = pytest.mark.host
 
@@ -94,3 +97,18 @@ def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: Syste
     assert "pg_hba.conf line 5" in done.stderr
     assert host.run("stackctl", "apply", "postgres").stdout.split() == ["postgres", "unchanged"]
     assert host.page(projects.MARK)
+
+
+def test_a_project_that_knows_nothing_of_the_stack_is_deployed(host: SystemdHost, tmp_path: Path) -> None:
+    project = foreign.make(tmp_path / "shop", "DATABASE_URL or nothing")
+    named = {"source": str(project), "environment": {"SHOP_GREETING": "hello there"}}
+    done = host.play("site.yml", stack_inputs={**INPUTS, "project": named})
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    url = f"http://127.0.0.1:{host.port(80)}"
+    answers = {"Host": INPUTS["hosts"][0]}
+    answer = requests.post(f"{url}/note", params={"text": "one"}, headers=answers, timeout=10).json()
+    assert answer["notes"] == ["of the migration", "one"]
+    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, "hello there")
+    address = requests.post(f"{url}/upload", headers=answers, timeout=10).text
+    assert requests.get(f"{url}{address}", headers=answers, timeout=10).text == "<b>hello</b>"
+    assert requests.get(f"{url}/static/admin/css/base.css", headers=answers, timeout=10).status_code == 200

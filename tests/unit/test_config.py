@@ -153,3 +153,19 @@ def test_every_input_has_a_meaning_and_a_unit() -> None:
 
 def test_the_environment_name_is_the_upper_case_field() -> None:
     assert environment_name("pool_size") == "STACK_POOL_SIZE"
+
+
+@pytest.mark.parametrize("name", ["SETTINGS", "WSGI", "REQUIREMENTS", "COMMANDS", "ENVIRONMENT"])
+def test_what_is_said_of_a_project_needs_one(name: str) -> None:
+    assert refusal({f"STACK_{name}": "shop"}) == f"STACK_{name} needs STACK_PROJECT: the demo has its own."
+
+
+def test_commands_are_split_as_a_shell_splits_them() -> None:
+    config = load({"STACK_PROJECT": "shop", "STACK_COMMANDS": "loaddata 'two words.json'; createcachetable ;"})
+    assert config.commands == (("loaddata", "two words.json"), ("createcachetable",))
+
+
+def test_a_proxy_and_apache_do_not_both_end_tls() -> None:
+    assert refusal({"STACK_PROXY": "on", "STACK_TLS": "self-signed"}) == (
+        "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does."
+    )

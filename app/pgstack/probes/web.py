@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from django.core.signing import TimestampSigner
 
+from pgstack import settings
 from pgstack.errors import ProbeError
 from pgstack.plan import Plan
 
@@ -55,8 +56,14 @@ class _Https(urllib.request.HTTPSHandler):
         return self.do_open(partial(_Connection, name=host), request)
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
 # No proxy stands between this host and itself.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Https())
+_STAYING = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Https(), _Stay())
 
 
 def fetch(url: str, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
@@ -65,23 +72,46 @@ def fetch(url: str, seconds: float, headers: Mapping[str, str] = MappingProxyTyp
     Raises ProbeError naming the address and the status or the reason.
     """
     try:
-        request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - ours, from the plan
-        with _OPENER.open(request, timeout=seconds) as answer:
+        with _open(_OPENER, url, seconds, headers) as answer:
             body: bytes = answer.read()
     except urllib.error.HTTPError as error:
         raise ProbeError(f"{url}: status {error.code}") from None
     except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise ProbeError(f"{url}: {getattr(reason, 'strerror', None) or reason}") from error
+        raise _silence(url, error) from error
     return body
+
+
+def _open(opener: urllib.request.OpenerDirector, url: str, seconds: float, headers: Mapping[str, str]) -> Any:
+    return opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=seconds)  # noqa: S310 - ours
+
+
+def _silence(url: str, error: Exception) -> ProbeError:
+    reason = getattr(error, "reason", error)
+    return ProbeError(f"{url}: {getattr(reason, 'strerror', None) or reason}")
 
 
 def ask(plan: Plan, path: str, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """As `fetch`, where Apache listens, under the site's first name: that name may lead elsewhere, or nowhere yet."""
+    url, host = _address(plan, path)
+    return fetch(url, seconds, {**host, **headers})
+
+
+def _address(plan: Plan, path: str) -> tuple[str, dict[str, str]]:
     scheme = "http" if plan.site.tls == "off" else "https"
     address = "127.0.0.1" if plan.site.address == "*" else plan.site.address
-    host = plan.site.hosts[0].lstrip(".")
-    return fetch(f"{scheme}://{address}:{plan.site.port}/{path}", seconds, {"Host": host, **headers})
+    return f"{scheme}://{address}:{plan.site.port}/{path}", {"Host": plan.site.hosts[0].lstrip(".")}
+
+
+def status(plan: Plan, path: str) -> int:
+    """Status of the answer at `path`, redirects not followed. Raises ProbeError when there is none."""
+    url, host = _address(plan, path)
+    try:
+        with _open(_STAYING, url, plan.web.request_timeout, host) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, HTTPException) as error:
+        raise _silence(url, error) from error
 
 
 @dataclass(frozen=True)
@@ -112,9 +142,14 @@ class Survey:
         return found
 
 
+def signer() -> TimestampSigner:
+    """Signs with the stack's own key: a project may have another one."""
+    return TimestampSigner(key=settings.secret_key(), salt=SALT)
+
+
 def probe(plan: Plan, hold: float = 0) -> Answer:
     """What one request thread says of itself after `hold` seconds. Raises ProbeError."""
-    signed = {HEADER: TimestampSigner(salt=SALT).sign(str(hold))}
+    signed = {HEADER: signer().sign(str(hold))}
     try:
         return Answer(**json.loads(ask(plan, PATH, ANSWER_SECONDS, signed)))
     except (ValueError, TypeError) as error:

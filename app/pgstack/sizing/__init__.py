@@ -105,7 +105,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     versions = layout.VERSIONS[debian]
     place = layout.paths(config, versions), layout.accounts(config), Roles(), versions
     paths, who, roles, _ = place
-    daemons = web.web(config, scale, why)
+    daemons = web.web(config, scale, why, paths)
     front = web.apache(daemons, scale.memory, why)
     pool = pooler.pooler(config, scale, daemons, why, *place)
     database, shares = postgres.postgres(config, scale, pool, why, *place)
@@ -117,7 +117,8 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     return Plan(
         target=config.target, part=config.part, debian=debian, cores=scale.available, open_files=hardware.open_files,
         versions=versions, paths=paths, accounts=who, roles=roles, site=_site(config, paths),
-        firewall=_firewall(config, hardware), web=daemons, apache=front, pooler=pool, postgres=database,
+        firewall=_firewall(config, hardware), project=layout.project(config), web=daemons, apache=front, pooler=pool,
+        postgres=database,
         backup=backup.backup(config, scale, database, why, paths, versions),
         memory=Memory(
             total=scale.memory, system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR,
@@ -138,7 +139,7 @@ def _site(config: StackConfig, paths: Paths) -> Site:
         instance_ports=ports, redirect_port=HTTP if _redirects(config) else 0,
         acme_directory=config.acme_directory if config.tls == "acme" else "",
         acme_email=config.acme_email or "" if config.tls == "acme" else "",
-        hsts=HSTS_SECONDS if config.tls != "off" else 0,
+        hsts=HSTS_SECONDS if config.tls != "off" else 0, proxy=config.proxy == "on",
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pgstack import layout
 from pgstack.config import StackConfig
-from pgstack.plan import Apache, Web
+from pgstack.plan import Apache, Paths, Web
 from pgstack.sizing import timeouts
 from pgstack.sizing.scale import MB, Scale
 from pgstack.sizing.timeouts import seconds
@@ -44,7 +45,7 @@ KEEP_ALIVE_SECONDS = 5
 """Apache's default; the event MPM keeps idle connections without a worker"""
 
 
-def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
+def web(config: StackConfig, scale: Scale, why: dict[str, str], place: Paths) -> Web:
     """One process per core: a process saturates one core (the GIL)."""
     processes = config.processes or max(MIN_PROCESSES, scale.cores)
     threads = config.threads or max(THREADS, -(-MIN_REQUESTS // processes))
@@ -58,13 +59,14 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str]) -> Web:
         else f"cover the waits for the database; at least {MIN_REQUESTS} requests at a time"
     )  # fmt: skip
     why["web.queue_timeout"] = timeouts.text(timeout, timeouts.WAIT)
+    settings, wsgi, python_path = layout.entry(config, place)
     return Web(
         processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
         queue_timeout=seconds(timeout, timeouts.WAIT), graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
         listen_backlog=CONNECTIONS_PER_WORKER * _workers(_steps(processes * threads, scale.memory)),
-        memory_per_process=PROCESS_BYTES + threads * THREAD_BYTES,
-        settings=config.settings, wsgi=f"{config.wsgi.replace('.', '/')}.py",
+        memory_per_process=config.process_memory or PROCESS_BYTES + threads * THREAD_BYTES,
+        settings=settings, wsgi=wsgi, python_path=python_path,
     )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from pgstack.errors import TargetError
 from pgstack.plan import Plan
 
 NAMES = (
-    "data", "data.new", "log", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
-    ".supervisord.conf.new", "trial", "conf",
+    "data", "data.new", "log", "media", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
+    ".supervisord.conf.new", "trial", "venv", ".venv.new", "venvs", "conf",
 )  # fmt: skip
 """What a stack keeps in its directory; `conf`, which tells that it is one, is deleted last."""
 
@@ -69,7 +69,7 @@ def _require_database(plan: Plan) -> None:
 def make(plan: Plan) -> None:
     """Every directory below; raises TargetError naming the one that could not be made."""
     paths = plan.paths
-    modes = dict.fromkeys((paths.conf, paths.log, paths.static), 0o755)
+    modes = dict.fromkeys((paths.conf, paths.log, paths.static, paths.media), 0o755)
     modes |= dict.fromkeys((paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls), 0o700)
     for path, mode in modes.items():
         try:

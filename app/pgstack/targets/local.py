@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from pgstack import account, hardware, layout, packages, render, state, tls
 from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
-from pgstack.targets import database, directory, listener, pause, supervision
+from pgstack.targets import database, directory, listener, pause, project, supervision
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
 
@@ -37,7 +36,8 @@ def up(say: Say) -> str:
     directory.require(plan)
     root, name = Path(plan.paths.root), plan.accounts.web
     listener.require(plan, supervision.process_ids(plan, "apache"))
-    account.enter(name, root)
+    _require_same_project(plan)
+    account.enter(name, root, Path(plan.paths.app))
     with directory.locked(root) as lock:
         wanted = [*tls.files(plan), *render.files(plan)]
         directory.make(plan)
@@ -45,7 +45,8 @@ def up(say: Say) -> str:
         changed = render.write(wanted)
         say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
         fingerprint = render.fingerprint(wanted)
-        _stop_what_is_stale(plan, bool(changed) or supervision.started_with(plan) != fingerprint, say)
+        installed = project.prepare(plan, say, lock)
+        _stop_what_is_stale(plan, bool(changed) or installed or supervision.started_with(plan) != fingerprint, say)
         _initialise(plan, say, lock)
         _start(plan, fingerprint, say, lock)
     return plan.site.url
@@ -71,10 +72,9 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         _require(database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
         say("postgres  answers on its socket, roles in place")
         supervision.start(plan, "pgbouncer")
-        _manage(plan, lock, "migrate", "--no-input", "-v0")
-        _manage(plan, lock, "seed")
+        _migrate(plan, lock)
         _collect_static(plan, lock)
-        say("database  migrated and seeded")
+        say("database  migrated" + ("" if plan.project else " and seeded"))
         pause.keep(plan)  # a reload that was killed may have asked otherwise
         supervision.start(plan, "apache")
         supervision.wait(lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
@@ -104,15 +104,20 @@ def reload(say: Say) -> None:
 
 
 def _prepare(plan: Plan, lock: int) -> None:
+    project.prepare(plan, lambda _: None, lock)
     _manage(plan, lock, "check")
     _collect_static(plan, lock)
-    _manage(plan, lock, "migrate", "--no-input", "-v0")
-    wsgi = f"{plan.paths.app}/{plan.web.wsgi}"
-    command = [sys.executable, "-m", "pgstack.trial", wsgi, plan.site.hosts[0].lstrip("."), *TRIED]
-    environment = {**os.environ, "STACK_PLAN": f"{plan.paths.conf}/plan.json", "PYTHONPATH": plan.paths.app}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, pass_fds=[lock])
+    _migrate(plan, lock)
+    trial = ("-m", "pgstack.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
+    done = project.run(plan, lock, *trial)
     if done.returncode:
         raise TargetError(f"release: {_reason(done.stderr.strip())}. The code that was loaded before serves on.")
+
+
+def _migrate(plan: Plan, lock: int) -> None:
+    _manage(plan, lock, "migrate", "--no-input", "-v0")
+    for words in layout.commands(plan):
+        _manage(plan, lock, *words)
 
 
 def down() -> bool:
@@ -162,6 +167,14 @@ def _require_target(plan: Plan) -> None:
         raise InputError(f"STACK_TARGET={plan.target}: this command runs the target local only. Unset it.")
 
 
+def _require_same_project(plan: Plan) -> None:
+    """A database belongs to the project that was migrated into it."""
+    before = state.rendered_plan()
+    if before and Path(before.paths.data).exists() and (before.project is None) != (plan.project is None):
+        served = "the demo" if before.project is None else f"STACK_PROJECT={before.paths.app}"
+        raise InputError(f"{plan.paths.root}: its database is that of {served}. Serve that, or set another STACK_DIR.")
+
+
 def _require_packages(plan: Plan) -> None:
     _require_target(plan)
     here = hardware.detect(StackConfig()).debian
@@ -205,12 +218,7 @@ def _collect_static(plan: Plan, lock: int) -> None:
 
 
 def _manage(plan: Plan, lock: int, *arguments: str) -> None:
-    environment = {**os.environ, "STACK_PLAN": f"{plan.paths.conf}/plan.json"}
-    command = [sys.executable, f"{plan.paths.app}/manage.py", *arguments]
-    _require(
-        subprocess.run(command, capture_output=True, text=True, check=False, env=environment, pass_fds=[lock]),
-        f"manage.py {arguments[0]}",
-    )
+    _require(project.run(plan, lock, *project.manage(plan), *arguments), f"manage.py {arguments[0]}")
 
 
 def _require(done: subprocess.CompletedProcess[str], what: str) -> None:

@@ -37,7 +37,7 @@ def reload(prepare: release.Prepare, say: Say) -> None:
     plan = state.fresh_plan()
     root = Path(plan.paths.root)
     supervision.require_running(plan, "reload", "it starts with the inputs as they are")
-    account.require(plan.accounts.web, root)
+    account.require(plan.accounts.web, root, Path(plan.paths.app))
     directory.require(plan)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this has requests go on first
     with directory.locked(root) as lock:

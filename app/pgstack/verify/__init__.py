@@ -27,6 +27,7 @@ CHECKS: dict[str, Callable[[Live], Outcome]] = {
     "PgBouncer runs the plan": settings.pooler_settings,
     "processes and threads": behaviour.daemons,
     "servers read their files": settings.loaded,
+    "front page answers": behaviour.front_page,
     "requests use PgBouncer": behaviour.through_pooler,
     "clients share backends": behaviour.shared_backends,
     "timeouts are in order": settings.timeouts,

@@ -18,6 +18,8 @@ REQUESTS = 40
 LOOKS = 3
 """at the backends before one is said to be nobody's"""
 
+SERVER_ERROR = 500
+
 DAEMON_TITLE = "(wsgi:"
 """how mod_wsgi's display-name begins in the process table"""
 
@@ -103,6 +105,17 @@ def _failures(errors: list[str], count: int) -> str:
 def _transactions(live: Live) -> int:
     rows = [row for row in live.show("STATS_TOTALS") if row["database"] == live.plan.postgres.database]
     return sum(int(row.get("xact_count", row.get("total_xact_count", 0))) for row in rows)
+
+
+def front_page(live: Live) -> Outcome:
+    """The site's first page is answered, by whatever but an error of the server: it may redirect, or want a login."""
+    if live.web.errors:
+        return Outcome(None, "not tried: requests fail already")
+    status = web.status(live.plan, "")
+    found = f"/ is answered with {status}"
+    unproven = "; its other pages and its writes are not tried" if live.plan.project else ""
+    wrong = [found] if status >= SERVER_ERROR else []
+    return judge(wrong, found + unproven, "The project's own error: see Apache's error log.")
 
 
 def shared_backends(live: Live) -> Outcome:

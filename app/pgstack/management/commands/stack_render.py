@@ -27,7 +27,7 @@ class Command(StackCommand):
             sys.exit(CHECK_FAILED if difference else 0)
         if plan.target == "local":
             directory.require(plan)
-            account.enter(plan.accounts.web, Path(plan.paths.root))
+            account.enter(plan.accounts.web, Path(plan.paths.root), Path(plan.paths.app))
         render.ensure_secrets(plan)
         changed = render.write(wanted)
         self.stdout.write(f"{len(changed)} of {len(wanted)} files changed in {plan.paths.conf}")

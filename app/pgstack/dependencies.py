@@ -1,0 +1,122 @@
+"""The virtual environment of a project: what the stack needs, then what the project says that it needs.
+
+    python3 -m pgstack.dependencies install ENVIRONMENT OURS PROJECT [THEIRS]
+    python3 -m pgstack.dependencies collect DIRECTORY PROJECT [THEIRS]
+
+Standard library only: it runs before anything is installed, on all three targets. Ours is hash-checked; pip checks
+theirs where it has hashes. Theirs comes second, so where a project pins something else, its version wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+PYTHON = "/usr/bin/python3"
+"""the one that mod_wsgi is built with"""
+INCLUDES = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
+OURSELVES = re.compile(r"(?im)^\s*pgstack\s*(?:[=<>~!\[;@#].*)?$\n?")
+"""a line for this package: every target brings it along"""
+
+
+USUAL = ("requirements.txt", "pyproject.toml")
+"""where a project says what it needs; the first one that is there"""
+ALL = "all.txt"
+"""names the collected file, so that who installs need not know its name"""
+
+
+class DependencyError(Exception):
+    """What failed, why, what to do."""
+
+
+def usual(project: Path) -> str:
+    """The file in which the project says what it needs; empty when there is none."""
+    return next((name for name in USUAL if (project / name).is_file()), "")
+
+
+def texts(project: Path, named: str) -> dict[str, str]:
+    """The files that `named` consists of, by their path in the project: with those that it includes.
+
+    A pyproject.toml gives the dependencies of its `[project]`. Raises DependencyError for a file that is not there.
+    """
+    found: dict[str, str] = {}
+    waiting = [named] if named else []
+    while waiting:
+        name = os.path.normpath(waiting.pop())
+        if name in found:
+            continue
+        text = _text(project, name)
+        found[name] = text
+        waiting += [os.path.join(os.path.dirname(name), other) for other in INCLUDES.findall(text)]  # noqa: PTH118, PTH120
+    return found
+
+
+def _text(project: Path, name: str) -> str:
+    try:
+        text = (project / name).read_text()
+        if name.endswith(".toml"):
+            return "".join(f"{line}\n" for line in tomllib.loads(text).get("project", {}).get("dependencies", []))
+    except (OSError, ValueError) as error:
+        raise DependencyError(f"{project / name}: {error}. It says what the project needs; put it right.") from None
+    return OURSELVES.sub("", text)
+
+
+def digest(ours: Path, theirs: dict[str, str]) -> str:
+    """What changes when what is installed would."""
+    return hashlib.sha256(repr((ours.read_text(), sorted(theirs.items()))).encode()).hexdigest()[:12]
+
+
+def collect(directory: Path, project: Path, named: str) -> Path:
+    """Copy what `named` consists of below `directory`; returns the file to hand to pip. Raises DependencyError."""
+    for name, text in texts(project, named).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    directory.mkdir(parents=True, exist_ok=True)
+    entry = directory / ALL
+    entry.write_text(f"-r {named}\n" if named else "")
+    return entry
+
+
+def install(environment: Path, ours: Path, project: Path, named: str) -> None:
+    """Make the virtual environment. Raises DependencyError with pip's last words."""
+    _run([PYTHON, "-m", "venv", str(environment)], project)
+    pip = [str(environment / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    _run([*pip, "--require-hashes", "--requirement", str(ours)], project)
+    if named:
+        with tempfile.TemporaryDirectory() as scratch:
+            # Paths in requirements count from the current directory.
+            _run([*pip, "--requirement", str(collect(Path(scratch), project, named))], project)
+
+
+def _run(command: list[str], directory: Path) -> None:
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if not line.startswith("WARNING")]
+        said = "\n".join(lines[-5:])
+        raise DependencyError(f"{' '.join(command[:3])} failed: {said}\nPut the requirements right, or try again.")
+
+
+def main() -> None:
+    """Exit 2 with the reason when it cannot be done."""
+    what, *words = sys.argv[1:]
+    try:
+        if what == "collect":
+            directory, project, named = Path(words[0]), Path(words[1]), "".join(words[2:3])
+            collect(directory, project, named or usual(project))
+        else:
+            environment, ours, project, named = *map(Path, words[:3]), "".join(words[3:4])
+            install(environment, ours, project, named or usual(project))
+    except DependencyError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""`default` through PgBouncer and `direct` past it, in the place of the project's own `default`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgstack import settings as stack
+from pgstack.errors import InputError
+from pgstack.overlay.note import Note
+
+POSTGRESQL = {"django.db.backends.postgresql", "pgstack.db"}
+OTHERS = {"", "django.db.backends.dummy", "django.db.backends.sqlite3"}
+"""engines whose place PostgreSQL can take; models of any other may need what only it has"""
+KEPT = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "TEST", "TIME_ZONE")
+KEPT_OPTIONS = ("isolation_level", "server_side_binding", "cursor_factory")
+LOST_OPTIONS = {
+    "pool": "PgBouncer pools.",
+    "options": "PgBouncer hands no options to backends. Set them on the role: ALTER ROLE app SET …",
+    "assume_role": "the role is the plan's, and SET ROLE would stay on a backend that others share.",
+    "service": "the plan says where the database is.",
+}
+"""options that have a meaning which the stack does not keep"""
+
+
+def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
+    """DATABASES: the plan's two aliases, all others as they are. Raises InputError for another engine's `default`."""
+    aliases: dict[str, dict[str, Any]] = own.get("DATABASES") or {}
+    default = aliases.get("default") or {}
+    engine = default.get("ENGINE", "")
+    if engine not in POSTGRESQL | OTHERS:
+        raise InputError(
+            f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it, for models may need what this "
+            "engine has and pgstack.db has not. Use django.db.backends.postgresql, or do not run this project here."
+        )
+    planned = stack.databases()
+    planned["default"] |= {name: default[name] for name in KEPT if name in default}
+    options = default.get("OPTIONS") or {}
+    planned["default"]["OPTIONS"] |= {name: options[name] for name in KEPT_OPTIONS if name in options}
+    return {"DATABASES": {**aliases, **planned}}, [*_engine(engine, default), *_options(options), *_others(aliases)]
+
+
+def _engine(engine: str, default: dict[str, Any]) -> list[Note]:
+    if engine != "django.db.backends.sqlite3":
+        return []
+    reason = f"the stack's PostgreSQL takes the place of SQLite's {default.get('NAME')}."
+    return [Note("DATABASES['default']", reason, "Rows in that file stay there: dumpdata and loaddata move them.")]
+
+
+def _options(options: dict[str, Any]) -> list[Note]:
+    return [
+        Note(f"DATABASES['default']['OPTIONS'][{name!r}]", "left out:", reason)
+        for name, reason in LOST_OPTIONS.items()
+        if options.get(name)
+    ]
+
+
+def _others(aliases: dict[str, dict[str, Any]]) -> list[Note]:
+    notes = [
+        Note(f"DATABASES[{name!r}]", "it stays as it is:", "the stack neither runs nor verifies this database.")
+        for name in aliases
+        if name not in ("default", "direct")
+    ]
+    if aliases.get("direct", {}).get("ENGINE", "pgstack.db") != "pgstack.db":
+        notes.append(Note("DATABASES['direct']", "replaced: migrate uses this alias.", "Give yours another name."))
+    return notes

@@ -1,0 +1,103 @@
+"""The project that a local stack serves: its virtual environment, and its commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pgstack import dependencies, layout
+from pgstack.errors import StackError, TargetError
+from pgstack.plan import Plan
+
+Say = Callable[[str], None]
+OURS = layout.PROJECT / "requirements/run.txt"
+COMPLETE = "complete"
+"""file in a virtual environment that is"""
+KEPT = 2
+"""virtual environments: the one in use, and the one before, which processes may still import from"""
+
+
+def prepare(plan: Plan, say: Say, lock: int) -> bool:
+    """Have the virtual environment that the project needs, and its settings laid over; whether it is another one now.
+
+    The demo needs nothing. Raises TargetError when it cannot be made, or the overlay refuses the project.
+    """
+    if plan.project is None:
+        return False
+    changed = _environment(plan, say)
+    done = run(plan, lock, "-m", "pgstack.overlay")
+    if done.returncode:
+        raise TargetError(done.stderr.strip() or f"pgstack.overlay ended with {done.returncode}")
+    for line in done.stdout.splitlines():
+        say(f"overlay   {line}")
+    return changed
+
+
+def _environment(plan: Plan, say: Say) -> bool:
+    """`paths.venv` leads to the environment of these requirements; an unfinished one is made anew."""
+    link, place, named = Path(plan.paths.venv), Path(plan.paths.app), plan.project.requirements if plan.project else ""
+    try:
+        wanted = link.with_name("venvs") / dependencies.digest(OURS, dependencies.texts(place, named))
+        if not (wanted / COMPLETE).exists():
+            say(f"python    installing {named or 'what the stack needs'} into {wanted}")
+            shutil.rmtree(wanted, ignore_errors=True)
+            dependencies.install(wanted, OURS, place, named)
+            (wanted / COMPLETE).touch()
+        if link.is_symlink() and link.readlink() == wanted:
+            return False
+        fresh = link.with_name(f".{link.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(wanted)
+        fresh.replace(link)
+        _clear(wanted.parent)
+    except dependencies.DependencyError as error:
+        raise TargetError(str(error)) from None
+    except OSError as error:
+        raise TargetError(f"{error.filename}: {error.strerror}. Free the space or the rights and try again.") from None
+    return True
+
+
+def _clear(environments: Path) -> None:
+    found = sorted(environments.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[KEPT:]:
+        shutil.rmtree(path)
+
+
+def python(plan: Plan) -> str:
+    """The Python that runs the project's code. Raises StackError when there is none yet."""
+    if plan.project is None or plan.target != "local":
+        return sys.executable
+    path = f"{plan.paths.venv}/bin/python"
+    if not Path(path).exists():
+        raise StackError(f"{plan.paths.venv}: the project's virtual environment is not there. `make up` makes it.")
+    return path
+
+
+def manage(plan: Plan) -> list[str]:
+    """What begins a management command of the project, behind Python."""
+    return ["-m", "pgstack"] if plan.project else [f"{plan.paths.app}/manage.py"]
+
+
+def variables(plan: Plan) -> dict[str, str]:
+    """The environment of its processes."""
+    path = [*plan.web.python_path, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
+    return {**os.environ, **own, "STACK_PLAN": f"{plan.paths.conf}/plan.json", "PYTHONPATH": os.pathsep.join(path)}
+
+
+def run(plan: Plan, lock: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Python with these words, where the project is."""
+    command, variables_ = [python(plan), *words], variables(plan)
+    return subprocess.run(
+        command, cwd=plan.paths.app, env=variables_, capture_output=True, text=True, check=False, pass_fds=[lock]
+    )
+
+
+def become(plan: Plan, words: list[str]) -> None:
+    """Turn this process into a management command of the project. Raises StackError."""
+    os.chdir(plan.paths.app)
+    os.execve(python(plan), [python(plan), *manage(plan), *words], variables(plan))  # noqa: S606 - the same command

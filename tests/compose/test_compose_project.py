@@ -1,0 +1,69 @@
+"""A project that knows nothing of the stack, in containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from compose_stack import ComposeStack, require_engine
+
+from fixtures import foreign
+from pgstack.ports import free_port
+
+pytestmark = pytest.mark.compose
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    require_engine()
+    directory = tmp_path_factory.mktemp("project")
+    project = foreign.make(directory / "shop", "DATABASE_URL or nothing")
+    (directory / "variables").write_text("SHOP_GREETING='hello there'\n")
+    inputs = {"STACK_PROJECT": str(project), "STACK_ENVIRONMENT": str(directory / "variables")}
+    stack = ComposeStack(f"pgstack-project-{os.getpid()}", free_port(), inputs)
+    try:
+        stack.up("--build")
+        yield stack
+    finally:
+        stack.remove()
+    assert stack.leftovers() == []
+
+
+def post(stack: ComposeStack, path: str) -> str:
+    with urllib.request.urlopen(urllib.request.Request(f"{stack.url}{path}", method="POST"), timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStack) -> None:
+    answer = json.loads(post(served, "/note?text=one"))
+    assert answer["notes"] == ["of the migration", "one"]
+    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, "hello there")
+
+
+def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:
+    with urllib.request.urlopen(f"{served.url}/static/admin/css/base.css", timeout=10) as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(f"{served.url}{post(served, '/upload')}", timeout=10) as answer:
+        assert answer.read() == b"<b>hello</b>"
+
+
+def test_verify_is_green(served: ComposeStack) -> None:
+    done = served.compose("run", "--rm", "--no-deps", "manage", "stack_verify", "--json")
+    assert [one for one in json.loads(done.stdout) if one["holds"] is False] == []
+
+
+def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> None:
+    image = f"{served.project}-web"
+    assert "hello there" not in served.run("docker", "image", "inspect", image).stdout
+    assert "hello there" not in served.run("docker", "history", "--no-trunc", image).stdout
+
+
+def test_another_plan_is_made_when_the_image_has_no_project(served: ComposeStack, tmp_path: Path) -> None:
+    empty = ComposeStack(served.project, served.port, {"STACK_PROJECT": str(tmp_path)})
+    done = empty.compose("run", "--rm", "--no-deps", "configure", check=False)
+    assert done.returncode == 2
+    assert "/srv/stack/project: there is no manage.py in it." in done.stderr

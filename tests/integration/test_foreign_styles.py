@@ -1,0 +1,142 @@
+"""Projects that know nothing of the stack, in four styles of settings, one after the other on one local stack."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from fixtures import foreign
+from fixtures.local_stack import LocalStack, started
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A directory that the stack's account may enter."""
+    with tempfile.TemporaryDirectory(prefix="project-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def stack(place: Path) -> Iterator[LocalStack]:
+    project = foreign.make(place / "first")
+    with started(STACK_PROJECT=str(project)) as running:
+        yield running
+
+
+def serve(stack: LocalStack, project: Path, **inputs: str) -> None:
+    done = stack.manage("stack_local", "up", STACK_PROJECT=str(project), **inputs)
+    assert done.returncode == 0, f"{done.stderr}\n{stack.logs()}"
+
+
+@pytest.mark.parametrize("style", foreign.STYLES)
+def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, place: Path, style: str) -> None:
+    project = foreign.make(place / style.replace(" ", "-"), style)
+    (project / "env").write_text("SHOP_GREETING=hello\n")
+    serve(stack, project, STACK_ENVIRONMENT=str(project / "env"))
+    answer = requests.post(f"{stack.url}/note", params={"text": style}, timeout=10).json()
+    assert (answer["notes"][0], answer["notes"][-1]) == ("of the migration", style)
+    assert (answer["engine"], answer["debug"]) == ("pgstack.db", False)
+    assert answer["greeting"] == ("hello" if style == "DATABASE_URL or nothing" else "")
+    front = requests.get(stack.url, timeout=10)
+    assert (front.status_code, front.url) == (200, f"{stack.url}/admin/login/?next=/")
+    assert requests.get(f"{stack.url}/static/admin/css/base.css", timeout=10).status_code == 200
+
+
+def test_verify_is_green_and_says_what_it_does_not_prove(stack: LocalStack) -> None:
+    done = stack.manage("stack_verify", "--json")
+    findings = {finding["check"]: finding for finding in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stdout
+    assert {name for name, finding in findings.items() if finding["holds"] is False} == set()
+    assert findings["front page answers"]["found"] == (
+        "/ is answered with 302; its other pages and its writes are not tried"
+    )
+
+
+def test_pages_have_each_header_once(stack: LocalStack) -> None:
+    for path in ("/admin/login/", "/broken", "/nowhere", "/static/admin/css/base.css", "/healthz"):
+        answer = requests.get(f"{stack.url}{path}", timeout=10)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert answer.headers["Referrer-Policy"] == "same-origin", path
+        pages = not path.startswith(("/static/", "/healthz"))
+        assert answer.headers.get("X-Frame-Options") == ("DENY" if pages else None), path
+
+
+def test_uploads_are_served_and_never_run(stack: LocalStack) -> None:
+    address = requests.post(f"{stack.url}/upload", timeout=10).text
+    answer = requests.get(f"{stack.url}{address}", timeout=10)
+    assert (answer.status_code, answer.text) == (200, "<b>hello</b>")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none';")
+
+
+def test_an_error_is_in_the_log_with_its_reason(stack: LocalStack) -> None:
+    assert requests.get(f"{stack.url}/broken", timeout=10).status_code == 500
+    with suppress(AssertionError):
+        stack.wait_until(lambda: "KeyError: 'the reason'" in stack.logs(), 5)
+    assert "KeyError: 'the reason'" in (stack.directory / "log/apache-error.log").read_text()
+
+
+def test_a_stranger_learns_nothing_of_the_probe(stack: LocalStack) -> None:
+    answer = requests.get(f"{stack.url}/stack/probe", headers={"X-Stack-Probe": "0:x:y"}, timeout=10)
+    assert answer.status_code == 404
+
+
+def test_new_code_is_released_and_code_that_raises_is_not(stack: LocalStack, place: Path) -> None:
+    project = foreign.make(place / "released", "plain DATABASES")
+    serve(stack, project)
+    urls = project / "shop/urls.py"
+    good = urls.read_text()
+    urls.write_text(f"{good}\nurlpatterns.append(path('new', lambda request: HttpResponse('new')))\n")
+    assert stack.manage("stack_local", "release").returncode == 0
+    assert requests.get(f"{stack.url}/new", timeout=10).text == "new"
+    urls.write_text(good.replace("def front(request):", "def front(request):\n    raise KeyError('lost')"))
+    done = stack.manage("stack_local", "release")
+    assert done.returncode == 2
+    assert "/ is answered with 500" in done.stderr
+    assert requests.get(f"{stack.url}/new", timeout=10).text == "new"
+
+
+def test_commands_run_in_the_project_whatever_directory_they_are_called_from(stack: LocalStack) -> None:
+    code = "from notes.models import Note; print(Note.objects.filter(text='of the migration').count())"
+    done = stack.manage("shell", "--verbosity=0", "-c", code)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_the_demo_is_not_migrated_into_a_projects_database(stack: LocalStack) -> None:
+    done = stack.manage("stack_local", "up", STACK_PROJECT="")
+    assert done.returncode == 2
+    assert f"{stack.directory}: its database is that of STACK_PROJECT=" in done.stderr
+
+
+REFUSED = {
+    "no directory": ({"STACK_PROJECT": "/nowhere"}, "STACK_PROJECT=/nowhere: no such directory."),
+    "no manage.py": ({"STACK_PROJECT": "/usr/share"}, "/usr/share: there is no manage.py in it. Set STACK_SETTINGS"),
+    "no such file": ({"STACK_REQUIREMENTS": "other.txt"}, "STACK_REQUIREMENTS=other.txt: no such file in"),
+    "no variables": ({"STACK_ENVIRONMENT": "/nowhere/env"}, "STACK_ENVIRONMENT=/nowhere/env: no such file."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_there_is_refused_before_anything_stops(stack: LocalStack, place: Path, name: str) -> None:
+    inputs, words = REFUSED[name]
+    done = stack.manage("stack_local", "up", **{"STACK_PROJECT": str(foreign.make(place / "first")), **inputs})
+    assert done.returncode == 2
+    assert done.stderr.startswith(words)
+    assert stack.answers()
+
+
+def test_requirements_that_cannot_be_installed_leave_what_serves(stack: LocalStack, place: Path) -> None:
+    project = foreign.make(place / "unmet")
+    (project / "requirements.txt").write_text("./no-such-wheel.whl\n")
+    done = stack.manage("stack_local", "up", STACK_PROJECT=str(project))
+    assert done.returncode == 2
+    assert "no-such-wheel.whl" in done.stderr
+    assert stack.answers()
