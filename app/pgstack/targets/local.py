@@ -112,7 +112,8 @@ def _prepare(plan: Plan, lock: int) -> None:
     environment = {**os.environ, "STACK_PLAN": f"{plan.paths.conf}/plan.json", "PYTHONPATH": plan.paths.app}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, pass_fds=[lock])
     if done.returncode:
-        raise TargetError(f"release: {_reason(done.stderr.strip())}. The code that was loaded before serves on.")
+        reason = _reason(done.stderr.strip())
+        raise TargetError(f"{plan.web.wsgi}: {reason}. The code that was loaded before serves on.")
 
 
 def down() -> bool:
