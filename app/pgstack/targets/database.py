@@ -27,8 +27,8 @@ LINES = """
       FROM pg_hba_file_rules WHERE error IS NOT NULL
     UNION ALL SELECT false, format('pg_ident.conf line %s: %s', line_number, error)
       FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
-"""What the server would not take from the files as they are now, and whether it only waits for a restart. A setting
-that is gone, and that only a restart takes back, has no name there and no file."""
+"""Whether a line only waits for a restart, and what the server has against it. A setting that is gone, and that only a
+restart takes back, has no name there and no file."""
 
 
 def look_through(plan: Plan) -> bool:

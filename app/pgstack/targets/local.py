@@ -111,7 +111,8 @@ def _prepare(plan: Plan, lock: int) -> None:
     trial = ("-m", "pgstack.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
     done = project.run(plan, lock, *trial)
     if done.returncode:
-        raise TargetError(f"release: {_reason(done.stderr.strip())}. The code that was loaded before serves on.")
+        reason = _reason(done.stderr.strip())
+        raise TargetError(f"{plan.web.wsgi}: {reason}. The code that was loaded before serves on.")
 
 
 def _migrate(plan: Plan, lock: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pgstack.errors import ProbeError
+from pgstack.errors import ProbeError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import pooler
 
@@ -28,19 +28,26 @@ def patience(plan: Plan) -> float:
 def held(plan: Plan) -> Iterator[None]:
     """Within it no transaction runs and none begins; afterwards they go on, whatever happened.
 
-    Raises ProbeError when a transaction does not end in time.
+    Raises TargetError when a transaction does not end in time.
     """
     _mark(plan).touch()
     try:
         time.sleep(plan.apache.keep_alive_timeout + 1)
         try:
-            pooler.command(plan, "PAUSE", patience(plan))
+            _pause(plan)
             yield
         finally:
             go_on(plan)
         time.sleep(SETTLE_SECONDS)
     finally:
         keep(plan)
+
+
+def _pause(plan: Plan) -> None:
+    try:
+        pooler.command(plan, "PAUSE", patience(plan))
+    except ProbeError as error:
+        raise TargetError(f"PostgreSQL was not restarted, for a transaction did not end: {error}") from None
 
 
 def go_on(plan: Plan) -> None:

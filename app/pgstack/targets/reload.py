@@ -82,8 +82,11 @@ def _bring_into_force(plan: Plan, wanted: list[render.File], prepare: Callable[[
         _require_in_force(plan)
         prepare()
     except BaseException as error:
-        render.write(old)
-        _reread(plan, old, say)
+        try:
+            render.write(old)
+            _reread(plan, old, say)
+        except StackError as second:
+            raise TargetError(f"{error}\nWhat was in force before is not yet in force again: {second}") from None
         if isinstance(error, StackError):
             raise TargetError(f"{error} What was in force before is in force again.") from None
         raise
@@ -112,7 +115,7 @@ def _restart(plan: Plan, old: list[render.File], say: Say) -> None:
         try:
             database.restart(plan, pause.patience(plan))
             pooler.command(plan, "RELOAD")
-        except StackError:
+        except BaseException:
             render.write(old)
             database.restart(plan, pause.patience(plan))
             raise
