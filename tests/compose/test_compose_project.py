@@ -62,7 +62,8 @@ def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> Non
     assert "hello there" not in served.run("docker", "history", "--no-trunc", image).stdout
 
 
-def test_another_plan_is_made_when_the_image_has_no_project(served: ComposeStack, tmp_path: Path) -> None:
+def test_a_directory_that_holds_no_project_is_refused(served: ComposeStack, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     empty = ComposeStack(served.project, served.port, {"STACK_PROJECT": str(tmp_path)})
     done = empty.compose("run", "--rm", "--no-deps", "configure", check=False)
     assert done.returncode == 2

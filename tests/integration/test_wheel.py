@@ -98,10 +98,11 @@ def test_a_project_with_the_wheel_reaches_the_stack(
 def as_account(
     stack: LocalStack, project: Path, python: Path, *words: str
 ) -> subprocess.CompletedProcess[str]:
-    """Django's command line as the account that the plan lets in."""
+    """Django's command line as the account that the plan lets in; root's may read a Python below /root as well."""
     owner, prefix = stack.directory.stat(), ()
     if os.geteuid() == 0:
-        prefix = ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups")
+        reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+        prefix = ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", *reads)
     plan = {"STACK_PLAN": str(stack.directory / "conf/plan.json"), "PYTHONDONTWRITEBYTECODE": "1"}
     return run(*prefix, python, *words, cwd=project, env={**stack.environment(), **plan})
 
