@@ -14,6 +14,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
 from pgstack.commands import CANNOT
+from pgstack.db.guard import unguarded
 
 LOCK_TIMEOUT = "due to lock timeout"
 LOCK = 0x737461636B
@@ -45,7 +46,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with alone(options["database"]):
+            with alone(options["database"]), unguarded(connections[options["database"]]):
                 super().handle(*args, **options)
         except OperationalError as error:
             reason = f"{str(error).splitlines()[0]}. Is the stack up? `make status`."

@@ -1,0 +1,19 @@
+"""Which aliases of DATABASES go through the pooler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+POOLED = "default"
+DIRECT = "direct"
+"""the alias that goes straight to PostgreSQL"""
+POOLED_KEY = "POOLED"
+"""key of an alias: whether it goes through a transaction pooler; all but `direct` do when it is not set"""
+ENGINE = "pgstack.db"
+POSTGRESQL = (ENGINE, "django.db.backends.postgresql", "django.contrib.gis.db.backends.postgis")
+
+
+def is_pooled(alias: str, settings: Mapping[str, Any]) -> bool:
+    """Whether what a session keeps is lost on `alias`."""
+    return bool(settings.get(POOLED_KEY, alias != DIRECT))
