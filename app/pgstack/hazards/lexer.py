@@ -33,37 +33,43 @@ _TOKEN = re.compile(
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
-def tokens(sql: str) -> Iterator[Token]:
-    """The tokens of a text, comments left out. What is not closed is read mark by mark."""
+def tokens(sql: str) -> Iterator[tuple[int, Token]]:
+    """The tokens of a text and where each begins, comments left out. What is not closed is read mark by mark."""
     place = 0
     while place < len(sql):
         found = _TOKEN.match(sql, place)
         if found is None:  # the pattern's last branch takes any character
             raise AssertionError(f"no token at {place}")
-        kind = found.lastgroup
-        place = found.end()
+        start, place, kind = place, found.end(), found.lastgroup
         if kind == "comment":
             place = _end_of_comment(sql, place)
         elif kind in ("word", "parameter", "mark"):
-            yield Token(kind, found[0].lower() if kind == "word" else found[0])  # type: ignore[arg-type]
+            yield start, Token(kind, found[0].lower() if kind == "word" else found[0])  # type: ignore[arg-type]
         elif kind == "name":
-            yield Token("name", found["name"].replace('""', '"'))
+            yield start, Token("name", found["name"].replace('""', '"'))
         elif kind != "space":
-            yield Token("string", (found["escaped"] or found["string"] or found["dollar"] or "").replace("''", "'"))
+            text = found["escaped"] or found["string"] or found["dollar"] or ""
+            yield start, Token("string", text.replace("''", "'"))
 
 
 def statements(sql: str) -> Iterator[list[Token]]:
     """The tokens of each statement of a text; none for an empty one."""
-    statement: list[Token] = []
-    for token in tokens(sql):
+    yield from (part for _, part in placed_statements(sql))
+
+
+def placed_statements(sql: str) -> Iterator[tuple[int, list[Token]]]:
+    """The same, with where each begins."""
+    start, statement = 0, []  # type: tuple[int, list[Token]]
+    for place, token in tokens(sql):
         if token == ("mark", ";"):
             if statement:
-                yield statement
+                yield start, statement
             statement = []
         else:
+            start = start if statement else place
             statement.append(token)
     if statement:
-        yield statement
+        yield start, statement
 
 
 def _end_of_comment(sql: str, place: int) -> int:

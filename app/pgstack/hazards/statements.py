@@ -107,7 +107,7 @@ def _set(words: list[str], part: Sequence[Token]) -> Iterator[str]:
             words, part = words[1:], part[1:]
         name, value = _setting(words, part)
         hazard = parameters.hazard_of(name)
-        if hazard is not None and value not in ("default", "none"):
+        if hazard is not None and value not in ("default", "none", "local"):
             yield hazard
 
 
