@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.apps import AppConfig
 from django.core import checks
 
 from pgstack import project
@@ -13,7 +15,10 @@ TAG = "stack"
 
 
 @checks.register(TAG)
-def settings_suit_a_pooler(**_given: Any) -> list[checks.CheckMessage]:
+def settings_suit_a_pooler(
+    app_configs: Sequence[AppConfig] | None = None,  # noqa: ARG001 - Django's interface
+    **kwargs: Any,  # noqa: ARG001
+) -> list[checks.CheckMessage]:
     """One message per hazard and alias; those that share an id, once."""
     found: dict[tuple[str, str], checks.CheckMessage] = {}
     for identifier, seen in project.hazards():
