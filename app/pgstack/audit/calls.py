@@ -26,7 +26,7 @@ _SESSION = ("isolation_level", "readonly", "deferrable")
 _PROGRAMS = {"pg_dump": "H032", "pg_dumpall": "H032", "pg_restore": "H033"}
 _STARTERS = frozenset({"Thread", "Process", "submit", "run_in_executor", "to_thread", "start_new_thread"})
 _CLOSERS = frozenset({"close_old_connections", "close_all", "close_if_unusable_or_obsolete"})
-_TENANT = frozenset({"set_tenant", "set_schema_to_public"})
+_TENANT = frozenset({"set_tenant", "set_schema", "set_schema_to_public"})
 
 
 def hazards(node: ast.Call, place: Place, module: Module) -> Shown:

@@ -19,12 +19,6 @@ from pgstack.audit.walk import Walk
 
 LARGEST = 4 * 1024**2
 """bytes of the largest file that is read: what is larger is data"""
-_SUSPECT = re.compile(
-    r"execute|iterator\(|advisory|set_session|raw\(|RunSQL|set_config|Concurrently|cursor|pg_dump|pg_restore|"
-    r"add_listener|prepare_threshold|callproc|search_path|SESSION|LISTEN|CURSOR|TEMP|ATOMIC_REQUESTS|DATABASES|"
-    r"atomic|Thread|schema_context|tenant_context|SET |lastval|currval|setseed|DISCARD|stack:",
-)
-"""a module without any of these shows nothing; it is only parsed"""
 _OTHERS = re.compile("mysql|mariadb|sqlite|oracle|mssql|spatialite|clickhouse|mongo")
 """in the names of files and directories that are about other databases"""
 _DUMP = re.compile(r"^-- PostgreSQL database (?:cluster )?dump", re.MULTILINE)
@@ -58,10 +52,9 @@ def _python(text: str, path: Path) -> Iterator[Sight]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other people's escapes
         tree = ast.parse(text)
-    if _SUSPECT.search(text) is not None:
-        foreign = _OTHERS.search("/".join(path.parts[-3:])) is not None
-        yield from Walk(tree, in_migration="migrations" in path.parts, foreign=foreign).sights()
-        yield from static_databases(tree)
+    foreign = _OTHERS.search("/".join(path.parts[-3:])) is not None
+    yield from Walk(tree, in_migration="migrations" in path.parts, foreign=foreign).sights()
+    yield from static_databases(tree)
 
 
 def _sql(text: str, path: Path) -> Iterator[Sight]:

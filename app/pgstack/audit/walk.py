@@ -137,7 +137,8 @@ class Walk:
             if any(text.strip(HOLE) for text in texts):
                 self.run.update(id(part) for part in self.module.values.parts(one, place.scopes))
             for text in texts if not elsewhere else ():
-                self._see_all(sql.read(text, in_transaction=place.atomic), text, one, place)
+                read = sql.read(text, in_transaction=place.atomic)
+                self._see_all([shown for shown in read if strings.is_readable(text, shown)], text, one, place)
 
     def _unseen(self, node: ast.expr, place: Place) -> None:
         """A string that no call in sight runs."""
