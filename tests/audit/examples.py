@@ -38,11 +38,11 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H007": [
         (
             "def f(cursor, tenant):\n    cursor.execute(f'SET search_path TO {tenant}, public')",
-            "def f(cursor, tenant):\n    with transaction.atomic():\n        cursor.execute(f'SET LOCAL search_path TO {tenant}')",
+            "@transaction.atomic\ndef f(cursor, tenant):\n    cursor.execute(f'SET LOCAL search_path TO {tenant}')",
         ),
         (
             "SQL = 'SET search_path = %s'\ndef f(c):\n    c.execute(SQL, ['a'])",
-            "SQL = 'SET search_path = %s'\ndef f():\n    with connections['direct'].cursor() as c:\n        c.execute(SQL, ['a'])",
+            "SQL = 'SET search_path = %s'\nwith connections['direct'].cursor() as c:\n    c.execute(SQL, ['a'])",
         ),
     ],
     "H008": [
@@ -54,19 +54,23 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H009": [
         (
             "def f(cursor, key):\n    cursor.execute(\"SELECT set_config('app.tenant', %s, false)\", [key])",
-            "@transaction.atomic\ndef f(cursor, key):\n    cursor.execute(\"SELECT set_config('app.tenant', %s, true)\", [key])",
+            "@transaction.atomic\ndef f(c, key):\n    c.execute(\"SELECT set_config('app.tenant', %s, true)\", [key])",
         )
     ],
     "H010": [
         (
             "def f(cursor):\n    cursor.execute('SET LOCAL lock_timeout = 5')",
-            "def f(cursor):\n    if not connection.in_atomic_block:\n        raise RuntimeError\n"
-            "    cursor.execute('SET LOCAL lock_timeout = 5')",
+            (
+                "def f(cursor):\n    if not connection.in_atomic_block:\n        raise RuntimeError\n"
+                "    cursor.execute('SET LOCAL lock_timeout = 5')"
+            ),
         ),
         (
             "def f(cursor):\n    cursor.execute('SET TRANSACTION READ ONLY')",
-            "def f(cursor):\n    cursor.execute('SET TRANSACTION READ ONLY')\n"
-            "def g(cursor):\n    with transaction.atomic():\n        f(cursor)",
+            (
+                "def f(cursor):\n    cursor.execute('SET TRANSACTION READ ONLY')\n"
+                "def g(cursor):\n    with transaction.atomic():\n        f(cursor)"
+            ),
         ),
     ],
     "H012": [
@@ -81,8 +85,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H014": [
         (
             "def f(cursor):\n    cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')",
-            "def f(cursor):\n    if connection.vendor == 'mysql':\n"
-            "        cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')",
+            (
+                "def f(cursor):\n    if connection.vendor == 'mysql':\n"
+                "        cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')"
+            ),
         )
     ],
     "H015": [
@@ -105,8 +111,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
             "def f(cursor, key):\n    cursor.execute('SELECT pg_advisory_xact_lock(%s)', [key])",
         ),
         (
-            "def f(wait, cursor):\n    name = 'pg_'\n    if not wait:\n        name += 'try_'\n    name += 'advisory_lock'\n"
-            "    cursor.execute('SELECT %s(%d)' % (name, 42))",
+            (
+                "def f(wait, cursor):\n    name = 'pg_'\n    if not wait:\n        name += 'try_'\n"
+                "    name += 'advisory_lock'\n    cursor.execute('SELECT %s(%d)' % (name, 42))"
+            ),
             "def f(cursor):\n    name = 'pg_' + 'advisory_xact_lock'\n    cursor.execute('SELECT %s(%d)' % (name, 42))",
         ),
         (
@@ -123,8 +131,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H021": [
         (
             "def f(cursor):\n    cursor.execute('CREATE TEMP TABLE t AS SELECT 1')",
-            "def f(cursor):\n    with transaction.atomic():\n"
-            "        cursor.execute('CREATE TEMP TABLE t ON COMMIT DROP AS SELECT 1')",
+            (
+                "def f(cursor):\n    with transaction.atomic():\n"
+                "        cursor.execute('CREATE TEMP TABLE t ON COMMIT DROP AS SELECT 1')"
+            ),
         )
     ],
     "H022": [
@@ -181,8 +191,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H043": [
         (
             "def work():\n    Account.objects.update(a=1)\nThread(target=work).start()",
-            "def work():\n    try:\n        Account.objects.update(a=1)\n    finally:\n        connection.close()\n"
-            "Thread(target=work).start()",
+            (
+                "def work():\n    try:\n        Account.objects.update(a=1)\n    finally:\n        connection.close()\n"
+                "Thread(target=work).start()"
+            ),
         )
     ],
     "H045": [
@@ -220,7 +232,13 @@ SETTINGS: dict[str, list[tuple[str, str]]] = {
 """what stands in an alias of DATABASES"""
 
 FILES: dict[str, list[tuple[str, str, str]]] = {
-    "H007": [("clone.sql", "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET search_path = a; END $$;", "SELECT 1;")],
+    "H007": [
+        (
+            "clone.sql",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET search_path = a; END $$;",
+            "SELECT 1;",
+        )
+    ],
     "H011": [
         (
             "policy.sql",
@@ -233,7 +251,9 @@ FILES: dict[str, list[tuple[str, str, str]]] = {
             "CREATE POLICY p ON t USING (tenant = current_setting('app.tenant', true));",
         ),
     ],
-    "H019": [("queries.sql", "-- one --\nSELECT {broken\n;\n-- two --\nLISTEN {channel};", "-- two --\nNOTIFY {channel};")],
+    "H019": [
+        ("queries.sql", "-- one --\nSELECT {broken\n;\n-- two --\nLISTEN {channel};", "-- two --\nNOTIFY {channel};")
+    ],
     "H029": [
         (
             "pgbouncer.ini",

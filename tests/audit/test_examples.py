@@ -17,7 +17,9 @@ def examples() -> list[Example]:
     """Hazard, name of the file, its text with the hazard, its text without."""
     code = [(key, "code.py", DJANGO + bad, DJANGO + good) for key, many in PYTHON.items() for bad, good in many]
     settings = [
-        (key, "settings.py", ALIAS.format(bad), ALIAS.format(good)) for key, many in SETTINGS.items() for bad, good in many
+        (key, "settings.py", ALIAS.format(bad), ALIAS.format(good))
+        for key, many in SETTINGS.items()
+        for bad, good in many
     ]
     return [*code, *settings, *((key, *one) for key, many in FILES.items() for one in many)]
 

@@ -27,8 +27,15 @@ _POOLED_PORT = re.compile(r"(?:-p\s*|--port[= ]|PGPORT=)6432\b")
 _SHELL_PROGRAM = re.compile(r"\b(pg_dump|pg_dumpall|pg_restore|psql)\b")
 
 
-def audit_file(path: Path, shown: str) -> tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]:
-    """Findings, accepted findings and problems of a file; `shown` is the path that they name."""
+Outcome = tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]
+"""findings, accepted findings with their reasons, problems"""
+
+
+def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outcome:
+    """What a file shows; `shown` is the path that findings name.
+
+    `settings_known`: DATABASES has been read from Django, and is not judged where it is written.
+    """
     try:
         if path.stat().st_size > LARGEST:
             return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
@@ -36,7 +43,7 @@ def audit_file(path: Path, shown: str) -> tuple[list[Finding], list[tuple[Findin
     except (OSError, UnicodeDecodeError) as error:
         return [], [], [Problem(shown, 0, f"not read: {error}")]
     try:
-        sights = list(_READERS[path.suffix](text, path))
+        sights = [one for one in _READERS[path.suffix](text, path) if not (one.of_settings and settings_known)]
     except (SyntaxError, ValueError, RecursionError, configparser.Error, parser.Unparsable) as error:
         line = getattr(error, "lineno", None) or 0
         return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
