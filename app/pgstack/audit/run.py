@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from pgstack.audit import baseline, files, parser
-from pgstack.audit.finding import Finding, Report
+from pgstack.audit.finding import Finding, Problem, Report
 from pgstack.audit.walk import ITERATORS
 from pgstack.hazards import CATALOGUE
 
@@ -44,7 +44,9 @@ def audit(
     parser.require()
     read = partial(files.audit_file, settings_known=settings is not None)
     settings = settings or Settings()
-    findings, accepted, problems = list(settings.findings), [], []  # type: list[Finding], list[tuple[Finding, str]], list[Problem]
+    findings = list(settings.findings)
+    accepted: list[tuple[Finding, str]] = []
+    problems: list[Problem] = []
     for left, allowed, wrong in _read(paths, root, read, progress):
         findings += left
         accepted += allowed
