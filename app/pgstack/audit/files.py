@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import tokenize
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,8 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
     try:
         if path.stat().st_size > LARGEST:
             return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = _text(path)
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
         return [], [], [Problem(shown, 0, f"not read: {error}")]
     try:
         sights = [one for one in _READERS[path.suffix](text, path) if not (one.of_settings and settings_known)]
@@ -53,6 +54,14 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
         source = lines[one.line - 1].strip() if 0 < one.line <= len(lines) else ""
         findings.append(Finding(shown, one.line, one.hazard, one.seen, source, one.in_migration))
     return accept.apply(sorted(findings), text, shown)
+
+
+def _text(path: Path) -> str:
+    """The text of a file; Python may say which encoding it has."""
+    if path.suffix != ".py":
+        return path.read_text()
+    with tokenize.open(path) as file:
+        return file.read()
 
 
 def _python(text: str, path: Path) -> Iterator[Sight]:
