@@ -3,7 +3,7 @@
 import os
 import signal
 
-pytest_plugins = ["fixtures.local_stack", "fixtures.machine"]
+pytest_plugins = ["fixtures.local_stack", "fixtures.machine", "fixtures.pooled"]
 
 # `make test` hands its options on, and a `make` that a test starts would print what it does with them.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):

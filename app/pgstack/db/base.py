@@ -1,59 +1,54 @@
-"""Django's PostgreSQL backend, for connections that outlive requests while their other side is replaced.
+"""Django's PostgreSQL backend, for connections that outlive requests behind a transaction pooler.
 
-Between two requests a connection is replaced by a new one when
+- A connection is replaced by a new one between two requests, or before a transaction's first statement, when the other
+  side has hung up, which the kernel knows: no round trip, as CONN_HEALTH_CHECKS would make. Between two requests also
+  when its socket's path leads to another socket: another instance of PgBouncer has taken over, and the old one waits
+  for its clients to leave. What answered a moment ago (FRESH_SECONDS) is not asked.
+- Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is back in a moment.
+- A statement that met a dying pooler is sent once more where that cannot do anything twice: `may_repeat`.
+- Statements that leave something in a session, which is a stranger's at the pooler, are refused or reported: `guard`.
 
-- the other side has hung up, which the kernel knows: no round trip, as CONN_HEALTH_CHECKS would make;
-- its socket's path leads to another socket: another instance of PgBouncer has taken over, and the old one waits for
-  its clients to leave.
-
-Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is back in a moment.
+docs/database-backend.md says what it never does.
 """
 
 from __future__ import annotations
 
 import os
-import random
-import re
-import select
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.db.backends.postgresql import base
 
+from pgstack.db import aliases, cursors, guard, repeat
+from pgstack.db.creation import DatabaseCreation
+from pgstack.db.liveness import COMING_BACK, hung_up, pauses
+
 PATIENCE = "PATIENCE_SECONDS"
 """key of an alias in DATABASES: how long connecting is tried again; 0, the default, is once"""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.25
-COMING_BACK = re.compile(
-    "connection refused|no such file|closed the connection|shutting down|starting up|is not accepting|"
-    "server login has been failing|pgbouncer cannot connect|connection reset",
-    re.IGNORECASE,
-)
-"""messages of a server that is being restarted, or of a pooler whose server is"""
-
-
-def hung_up(connection: Any) -> bool:
-    """Whether the other side has closed an idle connection of the driver, or sent what nobody asked for."""
-    if connection.closed:
-        return True
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN | select.POLLRDHUP)
-    return bool(poll.poll(0))
-
-
-def pauses() -> Iterator[float]:
-    """Seconds between two attempts: growing, and never the same for two threads."""
-    longest = FIRST_PAUSE_SECONDS
-    while True:
-        yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret
-        longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
+REPEAT = "REPEAT"
+"""key of an alias: False never sends a statement twice"""
+FRESH_SECONDS = 0.002
+"""a connection that answered so recently is not looked at: the look costs more than all else in this module"""
+IDLE = 0
+"""transaction status of libpq (PQTRANS_IDLE): nothing of a transaction was sent"""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """One alias; see the module."""
 
+    creation_class = DatabaseCreation
     place: tuple[int, int] | None = None
     """what the socket's path led to when the connection was made"""
+    seen = 0.0
+    """when the connection was known to be alive, on the monotonic clock"""
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str = aliases.POOLED) -> None:
+        super().__init__(settings_dict, alias)
+        host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
+        self.socket = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None
+        guarded = aliases.is_pooled(alias, settings_dict) and settings_dict.get(guard.KEY) != "off"
+        self.guard = guard.Guard(alias, settings_dict.get(guard.KEY)) if guarded else None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection of the driver; tried again while the other side is being restarted."""
@@ -70,25 +65,111 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Django calls this between two requests."""
-        if self.connection is not None and not self.in_atomic_block and self._is_stale():
-            self.close()
-            return
+        if self.connection is not None and not self.in_atomic_block and not self._is_fresh():
+            if self._is_stale():
+                self.close()
+                return
+            self.seen = time.monotonic()
         super().close_if_unusable_or_obsolete()
 
     def is_usable(self) -> bool:
         """Django's health check, without its round trip."""
         return self.connection is not None and not hung_up(self.connection)
 
+    def is_untouched(self) -> bool:
+        """Whether the next statement is the first one of its transaction, on a connection that there is."""
+        connection = self.connection
+        if connection is None or self.closed_in_transaction or self.pool:
+            return False
+        if connection.closed:  # within a transaction, nobody knows what was sent before
+            return not self._in_transaction()
+        return bool(connection.info.transaction_status == IDLE)
+
+    def may_repeat(self, sql: Any, error: Exception) -> bool:
+        """Whether `sql`, sent first and answered by `error`, may be sent again.
+
+        Yes where it provably did not run, where it only reads, and within a transaction, of which nothing lasts before
+        COMMIT. Never a later statement of a transaction, a COMMIT, or a write outside of one.
+        """
+        if not isinstance(sql, str) or not self.settings_dict.get(REPEAT, True):
+            return False
+        if self._in_transaction() or repeat.DID_NOT_RUN.search(str(error)):
+            known = repeat.first_of_transaction(sql)
+        else:
+            known = repeat.plain_read(sql)
+        return known and (hung_up(self.connection) or repeat.DID_NOT_RUN.search(str(error)) is not None)
+
+    def replace(self) -> None:
+        """Another connection in the place of an untouched one; `atomic` blocks around it go on with it."""
+        names = ("autocommit", "in_atomic_block", "savepoint_ids", "atomic_blocks", "needs_rollback", "run_on_commit")
+        kept = {name: getattr(self, name) for name in names}
+        old = self.connection
+        with suppress(self.Database.Error):
+            old.close()
+        self.connection, self.in_atomic_block = None, False
+        try:
+            with self.wrap_database_errors:
+                self.connect()
+                self._set_autocommit(kept["autocommit"])  # type: ignore[attr-defined]
+        except BaseException:
+            if kept["in_atomic_block"]:  # as close() leaves it: the end of the block clears up
+                self.connection, self.closed_in_transaction, kept["needs_rollback"] = old, True, True
+            raise
+        finally:
+            for name, value in kept.items():
+                setattr(self, name, value)
+
+    def look_at(self, sql: Any) -> None:
+        """Have the guard see a statement before it is sent."""
+        if self.guard is not None:
+            self.guard.look_at(sql, self.connection, in_transaction=self._in_own_transaction())
+
+    def check_constraints(self, table_names: Any = None) -> None:
+        """Django's; it ends what it sets, and a TestCase calls it within its own transaction."""
+        with guard.unguarded(self):
+            super().check_constraints(table_names)
+
+    def chunked_cursor(self) -> Any:
+        """A cursor on the server, which is safe within a transaction only."""
+        self.ensure_connection()
+        if self.guard is not None and not self._in_own_transaction():
+            self.guard.found("H001", "a server-side cursor outside of a transaction")
+        return super().chunked_cursor()
+
+    def make_cursor(self, cursor: Any) -> Any:
+        """Django's cursor around that of the driver."""
+        return cursors.Cursor(cursor, self)
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        """The same where statements are recorded."""
+        return cursors.DebugCursor(cursor, self)
+
+    def _cursor(self, name: str | None = None) -> Any:
+        if not self._is_fresh() and self.is_untouched() and hung_up(self.connection):
+            self.replace()
+        return super()._cursor(name)  # type: ignore[misc]
+
+    def _in_transaction(self) -> bool:
+        return self.in_atomic_block or not self.autocommit
+
+    def _in_own_transaction(self) -> bool:
+        """Whether production would be in a transaction here: that of a TestCase is not there then."""
+        if self.in_atomic_block:
+            return not aliases.in_test_case(self)
+        return not self.autocommit
+
+    def _is_fresh(self) -> bool:
+        return not self.errors_occurred and time.monotonic() - self.seen < FRESH_SECONDS
+
     def _is_stale(self) -> bool:
         return hung_up(self.connection) or (self.place is not None and self._leads_to() not in (None, self.place))
 
     def _leads_to(self) -> tuple[int, int] | None:
         """Device and number of the socket; None over TCP, and while there is none."""
-        host = self.settings_dict["HOST"]
-        if not host.startswith("/"):
+        if self.socket is None:
             return None
         try:
-            found = os.stat(f"{host}/.s.PGSQL.{self.settings_dict['PORT'] or 5432}")  # noqa: PTH116 - in each request
+            found = os.stat(self.socket)  # noqa: PTH116 - in each request
         except OSError:
             return None
         return found.st_dev, found.st_ino

@@ -72,6 +72,18 @@ def _ask(plan: Plan, login: str, words: str) -> list[dict[str, Any]]:
             connection.close()
 
 
+def reconnect(plan: Plan) -> bool:
+    """Have PgBouncer replace each backend at the end of its transaction; False where this account may not.
+
+    It forgets what backends have in memory of a schema that has changed, statements that were prepared first of all.
+    """
+    try:
+        command(plan, "RECONNECT")
+    except ProbeError:
+        return False
+    return True
+
+
 def pools() -> list[Pool]:
     """The pools, the console's own included. Raises ProbeError."""
     names = [field.name for field in fields(Pool)]

@@ -2,7 +2,8 @@
 
 Migrations take locks, run long and own the schema: none of it goes through a transaction pooler. Within the command
 `default` leads where `direct` does, for projects name it: routers let migrations onto `default` only, and data
-migrations write to it, in the transaction that made the table.
+migrations write to it, in the transaction that made the table. Where one was applied the pooler's backends are
+replaced, if this account may: they know the schema as it was.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.migrations.recorder import MigrationRecorder
 
+from pgstack import planned
 from pgstack.commands import CANNOT
+from pgstack.db.guard import unguarded
+from pgstack.probes import pooler
 
 DIRECT = "direct"
 LOCK_TIMEOUT = "due to lock timeout"
@@ -54,6 +59,11 @@ def straight() -> Iterator[None]:
         connections[DEFAULT_DB_ALIAS] = pooled
 
 
+def applied(alias: str) -> set[tuple[str, str]]:
+    """App and name of each migration that the database has."""
+    return set(MigrationRecorder(connections[alias]).applied_migrations())
+
+
 class Command(migrate.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -62,11 +72,20 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         named = options.pop("database")
         try:
-            with alone(named), straight() if named == DIRECT else nullcontext():
-                super().handle(*args, **options, database=DEFAULT_DB_ALIAS if named == DIRECT else named)
+            alias = DEFAULT_DB_ALIAS if named == DIRECT else named
+            with alone(named), straight() if named == DIRECT else nullcontext(), unguarded(connections[alias]):
+                before = applied(alias)
+                super().handle(*args, **options, database=alias)
+                if applied(alias) != before:
+                    self._renew_backends(options["verbosity"])
         except OperationalError as error:
             reason = f"{str(error).splitlines()[0]}. Is the stack up? `make status`."
             if LOCK_TIMEOUT in str(error):
                 reason = "something holds a lock that it needs, another migration perhaps. Try again when it ended."
             message = f"Cannot migrate: {reason}"
             raise CommandError(message, returncode=CANNOT) from error
+
+    def _renew_backends(self, verbosity: int) -> None:
+        plan = planned.plan()
+        if plan is not None and not pooler.reconnect(plan) and verbosity > 0:
+            self.stdout.write("The pooler keeps its backends: only its own account may give it RECONNECT.")

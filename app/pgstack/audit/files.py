@@ -1,0 +1,96 @@
+"""One file: which reader it needs, and what that reader shows."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import tokenize
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgstack.audit import accept, parser, sql
+from pgstack.audit.finding import Finding, Problem
+from pgstack.audit.module import Sight
+from pgstack.audit.pooler import pooler_sights
+from pgstack.audit.static import static_databases
+from pgstack.audit.strings import excerpt
+from pgstack.audit.walk import Walk
+
+LARGEST = 4 * 1024**2
+"""bytes of the largest file that is read: what is larger is data"""
+_OTHERS = re.compile("mysql|mariadb|sqlite|oracle|mssql|spatialite|clickhouse|mongo")
+"""in the names of files and directories that are about other databases"""
+_DUMP = re.compile(r"^-- PostgreSQL database (?:cluster )?dump", re.MULTILINE)
+_META = re.compile(r"^\\.*$", re.MULTILINE)
+_POOLED_PORT = re.compile(r"(?:-p\s*|--port[= ]|PGPORT=)6432\b")
+_SHELL_PROGRAM = re.compile(r"\b(pg_dump|pg_dumpall|pg_restore|psql)\b")
+
+
+Outcome = tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]
+"""findings, accepted findings with their reasons, problems"""
+
+
+def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outcome:
+    """What a file shows; `shown` is the path that findings name.
+
+    `settings_known`: DATABASES has been read from Django, and is not judged where it is written.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
+        text = _text(path)
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
+        return [], [], [Problem(shown, 0, f"not read: {error}")]
+    try:
+        sights = [one for one in _READERS[path.suffix](text, path) if not (one.of_settings and settings_known)]
+    except (SyntaxError, ValueError, RecursionError, configparser.Error, parser.Unparsable) as error:
+        line = getattr(error, "lineno", None) or 0
+        return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
+    lines = text.splitlines()
+    findings = []
+    for one in sights:
+        source = lines[one.line - 1].strip() if 0 < one.line <= len(lines) else ""
+        findings.append(Finding(shown, one.line, one.hazard, one.seen, source, one.in_migration))
+    return accept.apply(sorted(findings), text, shown)
+
+
+def _text(path: Path) -> str:
+    """The text of a file; Python may say which encoding it has."""
+    if path.suffix != ".py":
+        return path.read_text()
+    with tokenize.open(path) as file:
+        return file.read()
+
+
+def _python(text: str, path: Path) -> Iterator[Sight]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other people's escapes
+        tree = ast.parse(text)
+    foreign = _OTHERS.search("/".join(path.parts[-3:])) is not None
+    yield from Walk(tree, in_migration="migrations" in path.parts, foreign=foreign).sights()
+    yield from static_databases(tree)
+
+
+def _sql(text: str, path: Path) -> Iterator[Sight]:
+    if _DUMP.search(text) is not None:
+        yield Sight("H033", 1, "a dump by pg_dump")
+        return
+    for one in sql.read(_META.sub(lambda line: " " * len(line[0]), text), in_transaction=False):
+        seen = excerpt(text[one.place :].partition(";")[0])
+        in_migration = "migrations" in path.parts and not one.defines
+        yield Sight(one.hazard, text.count("\n", 0, one.place) + 1, seen, in_migration)
+
+
+def _shell(text: str, _path: Path) -> Iterator[Sight]:
+    """Programs that are given PgBouncer's usual port."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        program = _SHELL_PROGRAM.search(line.partition("#")[0])
+        if program is not None and _POOLED_PORT.search(text if "PGPORT" in text else line):
+            yield Sight("H032" if program[1].startswith("pg_dump") else "H033", number, excerpt(line))
+
+
+_READERS = {".py": _python, ".sql": _sql, ".ini": lambda text, _path: pooler_sights(text), ".sh": _shell}
+SUFFIXES = frozenset(_READERS)
+"""of the files that are read"""

@@ -1,0 +1,100 @@
+"""An audit of many files, in as many processes as there are cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pgstack.audit import baseline, files, parser, static
+from pgstack.audit.finding import Finding, Problem, Report
+from pgstack.audit.walk import ITERATORS
+from pgstack.hazards import CATALOGUE
+
+FEW = 60
+"""files that one process reads sooner than others start"""
+TOGETHER = 16
+"""files handed to a process at once"""
+SEVERITIES = ("notice", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project's settings say. None: nothing is known of them."""
+
+    findings: tuple[Finding, ...] = ()
+    has_direct: bool | None = None
+    """there is an alias that goes straight to PostgreSQL, which migrations use"""
+    cursors_off: bool | None = None
+    """every pooled alias has DISABLE_SERVER_SIDE_CURSORS"""
+
+
+def audit(
+    paths: Sequence[Path], root: Path, settings: Settings | None = None, *, known: Path | None = None,
+    progress: Callable[[int], object] = lambda _count: None,
+) -> Report:  # fmt: skip
+    """Read the files and put together what they show. `progress` is told how many more have been read.
+
+    Paths below `root` are named relative to it. `known` is a baseline. Raises StackError for a bad baseline and when
+    the parser of SQL is missing.
+    """
+    parser.require()
+    read = partial(files.audit_file, settings_known=settings is not None)
+    settings = settings or Settings((), *static.written(paths))
+    findings = list(settings.findings)
+    accepted: list[tuple[Finding, str]] = []
+    problems: list[Problem] = []
+    for left, allowed, wrong in _read(paths, root, read, progress):
+        findings += left
+        accepted += allowed
+        problems += wrong
+    findings = [one for one in findings if _holds(one, settings)]
+    count = len(findings)
+    if known is not None:
+        findings = baseline.without(findings, known)
+    return Report(sorted(findings), sorted(problems), sorted(accepted), len(paths), count - len(findings))
+
+
+def fails(report: Report, threshold: str) -> bool:
+    """Whether the report holds something of that severity or above; `never` for no."""
+    if threshold == "never":
+        return False
+    worst = [CATALOGUE[one.hazard].severity for one in report.findings] + ["warning"] * bool(report.problems)
+    return any(SEVERITIES.index(one) >= SEVERITIES.index(threshold) for one in worst)
+
+
+def shown(path: Path, root: Path) -> str:
+    """How a finding names the file: below the root, below site-packages, or in full."""
+    full = path.resolve()
+    if full.is_relative_to(root.resolve()):
+        return str(full.relative_to(root.resolve()))
+    parts = full.parts
+    for holder in ("site-packages", "dist-packages"):
+        if holder in parts:
+            return "/".join(parts[len(parts) - parts[::-1].index(holder) :])
+    return str(full)
+
+
+def _read(
+    paths: Sequence[Path], root: Path, read: Callable[[Path, str], files.Outcome], progress: Callable[[int], object]
+) -> Iterator[files.Outcome]:
+    names = [shown(path, root) for path in paths]
+    cores = len(os.sched_getaffinity(0))
+    if cores == 1 or len(paths) <= FEW:
+        for path, name in zip(paths, names, strict=True):
+            yield read(path, name)
+            progress(1)
+        return
+    with ProcessPoolExecutor(cores) as pool:
+        for outcome in pool.map(read, paths, names, chunksize=TOGETHER):
+            yield outcome
+            progress(1)
+
+
+def _holds(finding: Finding, settings: Settings) -> bool:
+    if settings.cursors_off and finding.hazard in ITERATORS:
+        return False
+    return not (finding.in_migration and settings.has_direct)

@@ -1,0 +1,53 @@
+"""Django's cursors, which look at a statement before it is sent and repeat it where that cannot do anything twice."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.db import Error
+from django.db.backends import utils
+from django.db.backends.postgresql import base
+
+from pgstack.db import repeat
+
+if TYPE_CHECKING:
+    from pgstack.db.base import DatabaseWrapper
+
+
+class _Watched:
+    """What both kinds of cursor have on top of Django's."""
+
+    db: DatabaseWrapper
+    cursor: Any
+
+    def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        self.db.look_at(sql)
+        untouched = self.db.is_untouched()
+        try:
+            answer = super()._execute(sql, params, *ignored)  # type: ignore[misc]
+        except Error as error:
+            # A named cursor is a portal on the connection that is gone.
+            if not untouched or getattr(self.cursor, "name", None) or not self.db.may_repeat(sql, error):
+                raise
+            changed = repeat.PLAN_CHANGED in str(error)
+        else:
+            self.db.seen = time.monotonic()
+            return answer
+        self.db.replace()
+        if changed:  # the pooler would lead a statement that is prepared anew to the same old plan
+            self.db.connection.prepare_threshold = None
+        self.cursor = self.db.create_cursor()
+        return super()._execute(sql, params, *ignored)  # type: ignore[misc]
+
+    def _executemany(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        self.db.look_at(sql)
+        return super()._executemany(sql, params, *ignored)  # type: ignore[misc]
+
+
+class Cursor(_Watched, utils.CursorWrapper):
+    """The cursor of production."""
+
+
+class DebugCursor(_Watched, base.CursorDebugWrapper):
+    """The same where statements are recorded."""

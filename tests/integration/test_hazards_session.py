@@ -1,0 +1,229 @@
+"""What a session keeps: settings, roles and the like, on real PgBouncer. Each breaks, and its fix works."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+from fixtures.pooled import Pooled, ask
+
+
+def leaks(pooled: Pooled, statement: str, look: str) -> tuple[Any, Any]:
+    """What `look` says after `statement`: to its own client on the next backend, and to a stranger on the first one."""
+    ask(connection, statement)
+    with pooled.shoved():
+        elsewhere = ask(connection, look)
+    return elsewhere, ask(pooled.client(), look)
+
+
+@pytest.mark.hazard("H007")
+def test_search_path_is_lost_and_hides_the_tables_of_strangers(pooled: Pooled) -> None:
+    assert leaks(pooled, "SET search_path TO pg_catalog", "SHOW search_path") == ('"$user", public', "pg_catalog")
+    with pytest.raises(DatabaseError, match='relation "thing" does not exist'):
+        ask(pooled.client(), "SELECT count(*) FROM thing")
+
+
+@pytest.mark.hazard("H007")
+def test_search_path_of_a_transaction_stays_in_it(pooled: Pooled) -> None:
+    with transaction.atomic():
+        ask(connection, "SET LOCAL search_path TO pg_catalog")
+        assert ask(connection, "SHOW search_path") == "pg_catalog"
+    assert ask(pooled.client(), "SELECT count(*) FROM thing") == 500
+
+
+@pytest.mark.hazard("H045")
+def test_a_schema_for_each_tenant_shows_one_tenant_the_rows_of_another(pooled: Pooled) -> None:
+    for tenant in ("a", "b"):
+        pooled.admin(f"CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.invoice AS SELECT '{tenant}'::text AS tenant")
+        pooled.admin(f"GRANT USAGE ON SCHEMA {tenant} TO app; GRANT SELECT ON {tenant}.invoice TO app")
+    other = pooled.client()
+    ask(other, "SET search_path TO b")
+    ask(connection, "SET search_path TO a")
+    assert ask(other, "SELECT tenant FROM invoice") == "a"
+    with transaction.atomic():
+        ask(connection, "SET LOCAL search_path TO b")
+        assert ask(connection, "SELECT tenant FROM invoice") == "b"
+
+
+@pytest.mark.hazard("H008")
+def test_a_timeout_is_lost_for_its_owner_and_strikes_a_stranger(pooled: Pooled) -> None:
+    assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == ("0", "50ms")
+    with pytest.raises(DatabaseError, match="statement timeout"):
+        ask(pooled.client(), "SELECT pg_sleep(5)")
+
+
+@pytest.mark.hazard("H008")
+def test_a_timeout_of_a_transaction_stays_in_it(pooled: Pooled) -> None:
+    with transaction.atomic():
+        ask(connection, "SET LOCAL statement_timeout = '50ms'")
+        assert ask(connection, "SHOW statement_timeout") == "50ms"
+    assert ask(pooled.client(), "SHOW statement_timeout") == "0"
+
+
+def tenants(pooled: Pooled) -> None:
+    """A table whose rows are for the tenant that a setting names."""
+    pooled.admin("DROP TABLE IF EXISTS secret")
+    pooled.admin("CREATE TABLE secret AS SELECT t AS tenant FROM unnest('{a,b}'::text[]) AS t")
+    pooled.admin("ALTER TABLE secret ENABLE ROW LEVEL SECURITY")
+    pooled.admin("CREATE POLICY own ON secret USING (tenant = current_setting('shop.tenant', true))")
+    pooled.admin("GRANT SELECT ON secret TO app")
+
+
+@pytest.mark.hazard("H009")
+def test_a_tenant_set_for_the_session_opens_its_rows_to_strangers(pooled: Pooled) -> None:
+    tenants(pooled)
+    found = leaks(pooled, "SELECT set_config('shop.tenant', 'a', false)", "SELECT string_agg(tenant, ',') FROM secret")
+    assert found == (None, "a")
+
+
+@pytest.mark.hazard("H009")
+def test_a_tenant_set_for_the_transaction_does_not(pooled: Pooled) -> None:
+    tenants(pooled)
+    with transaction.atomic():
+        ask(connection, "SELECT set_config('shop.tenant', 'a', true)")
+        assert ask(connection, "SELECT string_agg(tenant, ',') FROM secret") == "a"
+    assert ask(pooled.client(), "SELECT string_agg(tenant, ',') FROM secret") is None
+
+
+@pytest.mark.hazard("H010")
+def test_set_local_without_a_transaction_sets_nothing(pooled: Pooled) -> None:
+    ask(connection, "SET LOCAL statement_timeout = '50ms'")
+    assert ask(connection, "SHOW statement_timeout") == "0"
+    with transaction.atomic():
+        ask(connection, "SET LOCAL statement_timeout = '50ms'")
+        assert ask(connection, "SHOW statement_timeout") == "50ms"
+
+
+@pytest.mark.hazard("H011")
+def test_a_custom_setting_is_empty_and_not_null_after_its_transaction(pooled: Pooled) -> None:
+    look = "SELECT current_setting('shop.tenant', true)"
+    assert ask(connection, look) is None
+    with transaction.atomic():
+        ask(connection, "SET LOCAL shop.tenant = 'a'")
+    assert ask(pooled.client(), look) == ""
+    assert ask(pooled.client(), "SELECT nullif(current_setting('shop.tenant', true), '')") is None
+
+
+@pytest.mark.hazard("H012")
+def test_a_role_is_lost_and_is_worn_by_a_stranger(pooled: Pooled) -> None:
+    assert leaks(pooled, "SET ROLE reports", "SELECT current_user") == ("app", "reports")
+
+
+@pytest.mark.hazard("H012")
+def test_assume_role_is_worn_by_a_stranger_and_a_login_as_the_role_is_not(pooled: Pooled) -> None:
+    assumed = pooled.client(OPTIONS={"application_name": "test", "assume_role": "reports"})
+    assert ask(assumed, "SELECT current_user") == "reports"
+    assert ask(pooled.client(), "SELECT current_user") == "reports"
+    pooled.begin()
+    assert ask(pooled.client(USER="reports"), "SELECT current_user") == "reports"
+    assert ask(pooled.client(), "SELECT current_user") == "app"
+
+
+@pytest.mark.hazard("H013")
+def test_session_authorization_is_worn_by_a_stranger(pooled: Pooled) -> None:
+    first = pooled.client(USER="postgres")
+    ask(first, "SET SESSION AUTHORIZATION reports")
+    assert ask(pooled.client(USER="postgres"), "SELECT session_user") == "reports"
+    assert pooled.admin("SELECT session_user") == [("postgres",)], "straight at PostgreSQL a session is one's own"
+
+
+@pytest.mark.hazard("H014")
+def test_read_only_for_the_session_refuses_the_writes_of_strangers(pooled: Pooled) -> None:
+    ask(connection, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    with pytest.raises(DatabaseError, match="read-only transaction"):
+        ask(pooled.client(), "UPDATE thing SET name = name WHERE id = 1")
+
+
+@pytest.mark.hazard("H014")
+def test_read_only_for_the_transaction_does_not(pooled: Pooled) -> None:
+    with transaction.atomic():
+        ask(connection, "SET TRANSACTION READ ONLY")
+        assert ask(connection, "SHOW transaction_read_only") == "on"
+    ask(pooled.client(), "UPDATE thing SET name = name WHERE id = 1")
+
+
+@pytest.mark.hazard("H015")
+@pytest.mark.skipif(reason="psycopg 3 sends it with each BEGIN; set_session is psycopg2's")
+def test_set_session_of_psycopg2_refuses_the_writes_of_strangers(pooled: Pooled) -> None:
+    connection.ensure_connection()
+    connection.connection.set_session(readonly=True, autocommit=True)
+    ask(connection, "SELECT 1")
+    with pytest.raises(DatabaseError, match="read-only transaction"):
+        ask(pooled.client(), "UPDATE thing SET name = name WHERE id = 1")
+
+
+@pytest.mark.hazard("H016")
+def test_an_isolation_level_does_not_reach_autocommit(pooled: Pooled) -> None:
+    serializable = pooled.client(OPTIONS={"application_name": "test", "isolation_level": 4 if is_psycopg3 else 3})
+    look = "SHOW transaction_isolation"
+    assert ask(serializable, look) == "read committed"
+    serializable.set_autocommit(False)
+    assert ask(serializable, look) == "serializable"
+    serializable.rollback()
+    with transaction.atomic():
+        ask(connection, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        assert ask(connection, look) == "serializable"
+
+
+@pytest.mark.hazard("H017")
+@pytest.mark.parametrize(("zone", "transactions"), [("Europe/Berlin", 2), ("UTC", 1)])
+def test_a_time_zone_costs_a_statement_for_each_connection(pooled: Pooled, zone: str, transactions: int) -> None:
+    before = pooled.transactions()
+    ask(pooled.client(TIME_ZONE=zone), "SELECT 1")
+    assert pooled.transactions() - before == transactions
+
+
+@pytest.mark.hazard("H018")
+def test_a_nameless_client_bears_the_name_of_another_before_pgbouncer_1_20(pooled: Pooled) -> None:
+    if pooled.version >= (1, 20):
+        pytest.skip("newer ones reset the name")
+    ask(pooled.client(OPTIONS={"application_name": "somebody"}), "SELECT 1")
+    assert ask(pooled.client(OPTIONS={}), "SHOW application_name") == "somebody"
+    assert ask(pooled.client(OPTIONS={"application_name": "me"}), "SHOW application_name") == "me"
+
+
+@pytest.mark.hazard("H026")
+def test_a_seed_decides_what_a_stranger_draws(pooled: Pooled) -> None:
+    seeded = "SELECT setseed(0.5)"
+    with transaction.atomic():
+        ask(connection, seeded)
+        drawn = ask(connection, "SELECT random()")
+    elsewhere, stranger = leaks(pooled, seeded, "SELECT random()")
+    assert elsewhere != drawn
+    assert stranger == drawn
+
+
+@pytest.mark.hazard("H027")
+def test_deferred_constraints_without_a_transaction_are_not(pooled: Pooled) -> None:
+    early = "INSERT INTO part VALUES (1, 2)"
+    ask(connection, "SET CONSTRAINTS ALL DEFERRED")
+    with pytest.raises(IntegrityError):
+        ask(connection, early)
+    with transaction.atomic():
+        ask(connection, "SET CONSTRAINTS ALL DEFERRED")
+        ask(connection, early)
+        ask(connection, "INSERT INTO part VALUES (2, 1)")
+
+
+@pytest.mark.hazard("H048")
+def test_a_reset_query_does_not_run_between_transactions_unless_it_always_does(pooled: Pooled) -> None:
+    with pooled.changed(server_reset_query="DISCARD ALL"):
+        assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == ("0", "50ms")
+    with pooled.changed(server_reset_query="DISCARD ALL", server_reset_query_always="1"):
+        assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == ("0", "0")
+
+
+@pytest.mark.hazard("H049")
+def test_a_leak_heals_with_its_backend_and_so_looks_random(pooled: Pooled) -> None:
+    with pooled.changed(server_lifetime="1"):
+        ask(connection, "SET statement_timeout = '50ms'")
+        stranger = pooled.client()
+        assert ask(stranger, "SHOW statement_timeout") == "50ms"
+        pooled.wait_until(lambda: ask(stranger, "SHOW statement_timeout") == "0")
+    ask(connection, "SET statement_timeout = '50ms'")
+    stranger = pooled.client()
+    pooled.console("RECONNECT")
+    pooled.wait_until(lambda: ask(stranger, "SHOW statement_timeout") == "0")
