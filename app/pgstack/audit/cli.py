@@ -15,6 +15,9 @@ from pgstack.audit import baseline, discover, run, sarif, show
 from pgstack.audit.finding import Report
 from pgstack.errors import InputError
 
+REFRESH = 20
+"""files between two looks of the progress bar"""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The options that both commands have."""
@@ -43,12 +46,16 @@ def perform(
         return _explain(options.explain)
     paths = discover.files(options.paths or [root], tests=options.tests)
     paths += discover.files(discover.package_paths([*packages, *options.package]))
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    paths = list(dict.fromkeys(paths))
+    # It does not refresh by itself: a process with threads must not fork.
+    bar = Progress(console=Console(stderr=True), transient=True, auto_refresh=False, disable=not sys.stderr.isatty())
+    with bar:
         task = bar.add_task("audit", total=len(paths))
-        report = run.audit(
-            list(dict.fromkeys(paths)), root, settings, known=options.baseline,
-            progress=lambda count: bar.advance(task, count),
-        )  # fmt: skip
+
+        def progress(count: int) -> None:
+            bar.update(task, advance=count, refresh=int(bar.tasks[task].completed) % REFRESH == 0)
+
+        report = run.audit(paths, root, settings, known=options.baseline, progress=progress)
     if options.write_baseline:
         baseline.write(report.findings, options.write_baseline)
         print(f"{len(report.findings)} findings written to {options.write_baseline}")
