@@ -1,0 +1,179 @@
+"""What the backend sends again when the pooler dies, and what never: on real PgBouncer, killed while a statement runs.
+
+A statement is in flight for as long as somebody holds a lock on its table.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from signal import SIGKILL
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, Error, connection, connections, transaction
+
+from fixtures.pooled import Pooled, ask
+
+INSERT = "INSERT INTO other (name) VALUES ('new')"
+STORED = "SELECT count(*) FROM other WHERE name = 'new'"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+@pytest.fixture(autouse=True)
+def empty(pooled: Pooled) -> Iterator[None]:
+    """No row of an earlier test, and some patience."""
+    ask(connection, "DELETE FROM other WHERE name = 'new'")
+    connections.settings["default"]["PATIENCE_SECONDS"] = 10
+    yield
+    del connections.settings["default"]["PATIENCE_SECONDS"]
+    connections.settings["default"].pop("REPEAT", None)
+
+
+def restart(pooled: Pooled) -> None:
+    """The pooler dies and another one comes."""
+    pooled.stop_pooler(SIGKILL)
+    pooled.start_pooler()
+
+
+@contextmanager
+def dies_meanwhile(pooled: Pooled) -> Iterator[None]:
+    """The pooler dies while the statement of the block waits for a lock, which is given up when another one is there."""
+    locker = pooled.client(pooled=False)
+    ask(locker, "BEGIN")
+    ask(locker, "LOCK TABLE other IN ACCESS EXCLUSIVE MODE")
+
+    def meanwhile() -> None:
+        pooled.wait_until(lambda: ask(watcher, WAITING) == 1)
+        restart(pooled)
+        ask(locker, "ROLLBACK")
+
+    watcher = pooled.client(pooled=False, USER="postgres")
+    thread = threading.Thread(target=meanwhile)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def stored(pooled: Pooled) -> int:
+    """Rows that are there when all that was sent has ended."""
+    active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND state = 'active'"
+    pooled.wait_until(lambda: pooled.admin(active) == [(0,)])
+    return int(pooled.admin(STORED)[0][0])
+
+
+def test_a_read_is_sent_again(pooled: Pooled) -> None:
+    with dies_meanwhile(pooled):
+        assert ask(connection, "SELECT count(*) FROM other") == 500
+
+
+def test_a_read_is_not_sent_again_where_that_is_not_wanted(pooled: Pooled) -> None:
+    connections.settings["default"]["REPEAT"] = False
+    with dies_meanwhile(pooled), pytest.raises(DatabaseError):
+        ask(connection, "SELECT count(*) FROM other")
+
+
+def test_a_write_without_a_transaction_is_never_sent_again(pooled: Pooled) -> None:
+    with dies_meanwhile(pooled), pytest.raises(DatabaseError):
+        ask(connection, INSERT)
+    assert stored(pooled) <= 1, "it may have been done"
+
+
+@pytest.mark.parametrize("sql", ["SELECT nextval('other_id_seq') FROM other", "SELECT id FROM other FOR UPDATE"])
+def test_a_select_that_does_something_is_not_sent_again(pooled: Pooled, sql: str) -> None:
+    with dies_meanwhile(pooled), pytest.raises(DatabaseError):
+        ask(connection, sql)
+
+
+def test_the_first_statement_of_a_transaction_is_sent_again_and_done_once(pooled: Pooled) -> None:
+    told: list[str] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: told.append("committed"))
+        with dies_meanwhile(pooled):
+            ask(connection, INSERT)
+        assert ask(connection, STORED) == 1
+    assert (stored(pooled), told) == (1, ["committed"])
+    ask(connection, INSERT)
+    assert stored(pooled) == 2, "outside of the block each statement is committed again"
+
+
+def test_the_first_statement_of_inner_blocks_is_sent_again(pooled: Pooled) -> None:
+    with transaction.atomic():
+        restart(pooled)
+        with transaction.atomic(), transaction.atomic():
+            ask(connection, INSERT)
+    assert stored(pooled) == 1
+
+
+def test_a_later_statement_of_a_transaction_is_never_sent_again(pooled: Pooled) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ask(connection, "SELECT 1")
+        with dies_meanwhile(pooled):
+            ask(connection, INSERT)
+    assert stored(pooled) == 0
+
+
+def test_nothing_follows_in_a_transaction_of_which_a_part_is_lost(pooled: Pooled) -> None:
+    def insert_twice() -> None:
+        ask(connection, INSERT)
+        restart(pooled)
+        with pytest.raises(DatabaseError):
+            ask(connection, INSERT)
+        ask(connection, INSERT)
+
+    with pytest.raises(Error), transaction.atomic():
+        insert_twice()
+    assert stored(pooled) == 0
+    assert ask(connection, "SELECT 1") == 1
+
+
+def test_a_commit_is_never_sent_again(pooled: Pooled) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ask(connection, INSERT)
+        restart(pooled)
+    assert stored(pooled) == 0
+    assert ask(connection, "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("sql", [INSERT, "SELECT pg_backend_pid()"])
+def test_nothing_is_sent_to_a_pooler_that_has_gone(pooled: Pooled, sql: str) -> None:
+    """Outside of a transaction, a write too: it was not sent before."""
+    ask(connection, "SELECT 1")
+    restart(pooled)
+    ask(connection, sql)
+    assert stored(pooled) == (1 if sql == INSERT else 0)
+
+
+def ends_in_an_error(pooled: Pooled, work: Callable[[], Any]) -> None:
+    connections.settings["default"]["PATIENCE_SECONDS"] = 0.2
+    ask(connection, "SELECT 1")
+    pooled.stop_pooler()
+    with pytest.raises(DatabaseError, match=r"No such file|Connection refused"):
+        work()
+    pooled.start_pooler()
+    assert ask(connection, "SELECT 1") == 1
+
+
+def test_a_pooler_that_does_not_come_back_is_an_error_and_the_next_statement_connects(pooled: Pooled) -> None:
+    ends_in_an_error(pooled, lambda: ask(connection, "SELECT 1"))
+
+
+def test_the_same_within_a_transaction(pooled: Pooled) -> None:
+    @transaction.atomic
+    def work() -> None:
+        ask(connection, INSERT)
+
+    ends_in_an_error(pooled, work)
+
+
+def test_a_notification_that_waits_is_no_hang_up(pooled: Pooled) -> None:
+    direct = connections["direct"]
+    ask(direct, "LISTEN jobs")
+    pid = ask(direct, "SELECT pg_backend_pid()")
+    ask(connection, "SELECT pg_notify('jobs', '')")
+    ask(connection, "SELECT 1")
+    direct.close_if_unusable_or_obsolete()
+    assert ask(direct, "SELECT pg_backend_pid()") == pid
