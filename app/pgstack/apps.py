@@ -7,3 +7,7 @@ class PgstackConfig(AppConfig):
     """Management commands, health pages and the two database aliases."""
 
     name = "pgstack"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from pgstack import checks  # noqa: F401

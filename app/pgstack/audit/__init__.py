@@ -1,0 +1,1 @@
+"""Static audit of a project before it moves behind a transaction pooler. See docs/audit.md."""

@@ -1,0 +1,72 @@
+"""Comments that accept a finding: `# stack: allow H012 reason`, on its line or the line above."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgstack.audit.finding import Finding, Problem
+from pgstack.hazards import CATALOGUE
+
+_COMMENT = re.compile(r"(?:#|--|;|//)\s*stack:\s*allow\b[ \t]*(?P<ids>[A-Za-z]\d+(?:\s*,\s*[A-Za-z]\d+)*)?[ \t]*(?P<reason>[^\n]*)")
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A comment that accepts some hazards."""
+
+    line: int
+    hazards: tuple[str, ...]
+    reason: str
+    alone: bool
+    """nothing else stands on its line, so it speaks of the next line that is no comment"""
+
+
+def allowances(text: str) -> list[Allowance]:
+    """The comments of a file."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        comment = _COMMENT.search(line) if "stack:" in line else None
+        if comment is not None:
+            hazards = tuple(one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip())
+            found.append(Allowance(number, hazards, comment["reason"].strip(), not line[: comment.start()].strip()))
+    return found
+
+
+def apply(
+    findings: Iterable[Finding], text: str, path: str
+) -> tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]:
+    """What is left of a file's findings, what is accepted with its reason, and what is wrong with the comments."""
+    comments = allowances(text)
+    lines = text.splitlines()
+    left, accepted, used = [], [], set()
+    for finding in findings:
+        comment = next((one for one in comments if one.reason and _speaks_of(one, finding, lines)), None)
+        if comment is None:
+            left.append(finding)
+        else:
+            used.add((comment.line, finding.hazard))
+            accepted.append((finding, comment.reason))
+    problems = [Problem(path, one.line, wrong) for one in comments for wrong in _wrong(one, used)]
+    return left, accepted, problems
+
+
+def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:
+    if finding.hazard not in comment.hazards:
+        return False
+    if not comment.alone:
+        return comment.line == finding.line
+    between = lines[comment.line : finding.line - 1]
+    return comment.line < finding.line and all(line.lstrip().startswith(("#", "--", ";")) for line in between)
+
+
+def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
+    if not comment.hazards:
+        return ["accepts nothing: write `stack: allow H012 reason`"]
+    unknown = [one for one in comment.hazards if one not in CATALOGUE]
+    wrong = [f"accepts {one}, which is no hazard" for one in unknown]
+    if not comment.reason:
+        return [*wrong, f"accepts {', '.join(comment.hazards)} without a reason: write it behind the number"]
+    unused = [one for one in comment.hazards if one in CATALOGUE and (comment.line, one) not in used]
+    return wrong + [f"accepts {one}, which is not found there: delete the comment" for one in unused]

@@ -1,0 +1,93 @@
+"""Where a piece of code runs: in a transaction, in a migration, on which alias, for which database."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from pgstack.audit.syntax import constant, follows, keyword, name_of
+from pgstack.audit.values import Scope, Values
+
+DIRECT = frozenset({"direct"})
+"""aliases that go straight to PostgreSQL"""
+_ATOMIC = frozenset({"atomic", "Atomic", "transaction", "begin", "begin_nested"})
+_OTHERS = frozenset({"mysql", "sqlite", "sqlite3", "oracle", "mssql", "microsoft", "spatialite", "mariadb"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known where a node stands."""
+
+    scopes: list[Scope] = field(default_factory=list)
+    atomic: bool = False
+    """within `with transaction.atomic()` or a function decorated with it"""
+    migration: bool = False
+    foreign: bool = False
+    """within a branch for another database"""
+    quiet: bool = False
+    """text that is not run: messages, comparisons, documentation"""
+
+    @property
+    def function(self) -> str:
+        """Name of the innermost function; empty outside of one."""
+        found = [one.name for one in self.scopes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+        return found[-1] if found else ""
+
+
+def opens_transaction(node: ast.expr) -> bool:
+    """Whether `with` on this opens a transaction."""
+    return isinstance(node, ast.Call) and name_of(node) in _ATOMIC
+
+
+def is_decorated_atomic(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the function runs in a transaction by its decorators."""
+    return any(
+        name_of(one) == "atomic" or (isinstance(one, ast.Call) and any(name_of(word) == "atomic" for word in one.args))
+        for one in node.decorator_list
+    )
+
+
+def is_migration(node: ast.ClassDef) -> bool:
+    """Whether the class is a migration, an operation of one, or edits the schema: all run by `migrate`."""
+    bases = {name_of(base) for base in node.bases}
+    return bool(bases & {"Migration", "Operation", "RunSQL", "RunPython"}) or any(
+        base.endswith(("SchemaEditor", "SchemaEditorMixin", "Operation")) for base in {*bases, node.name}
+    )
+
+
+def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:
+    """Whether the expression is reached by the direct alias: `connections["direct"]`, `using="direct"`."""
+    for part in follows(node, values, scopes):
+        match part:
+            case ast.Subscript(value=container, slice=key) if name_of(container) == "connections":
+                if set(values.strings(key, scopes)) & DIRECT:
+                    return True
+            case ast.Call():
+                named = [constant(keyword(part, word)) for word in ("using", "alias", "database")]
+                named += [constant(one) for one in part.args[:1]] if name_of(part) in ("using", "db_manager") else []
+                if DIRECT & {one for one in named if isinstance(one, str)}:
+                    return True
+    return False
+
+
+def other_database(test: ast.expr) -> bool | None:
+    """Whether a branch's condition asks for another database (True), for PostgreSQL (False), or neither (None)."""
+    match test:
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            asked = {text for one in (left, right) for text in _texts(one)}
+            about = {name_of(left), name_of(right)} & {"vendor", "engine", "dialect", "name", "db_type", "backend"}
+            if not about or not asked:
+                return None
+            equal = isinstance(operator, ast.Eq | ast.In)
+            if any("postg" in one for one in asked):
+                return not equal
+            return equal if asked & _OTHERS else None
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            found = other_database(inner)
+            return None if found is None else not found
+    return None
+
+
+def _texts(node: ast.expr) -> list[str]:
+    elements = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    return [one.value.lower() for one in elements if isinstance(one, ast.Constant) and isinstance(one.value, str)]

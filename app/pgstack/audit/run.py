@@ -1,0 +1,101 @@
+"""An audit of many files, in as many processes as there are cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgstack.audit import baseline, files, parser
+from pgstack.audit.finding import Finding, Problem, Report
+from pgstack.hazards import CATALOGUE
+
+FEW = 60
+"""files that one process reads sooner than others start"""
+TOGETHER = 16
+"""files handed to a process at once"""
+CURSORS = frozenset({"H001", "H004", "H005"})
+"""hazards of iterators, which DISABLE_SERVER_SIDE_CURSORS takes away"""
+SEVERITIES = ("notice", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project's settings say. None: nothing is known of them."""
+
+    findings: tuple[Finding, ...] = ()
+    has_direct: bool | None = None
+    """there is an alias that goes straight to PostgreSQL, which migrations use"""
+    cursors_off: bool | None = None
+    """every pooled alias has DISABLE_SERVER_SIDE_CURSORS"""
+
+
+def audit(
+    paths: Sequence[Path], root: Path, settings: Settings | None = None, *, known: Path | None = None,
+    progress: Callable[[int], object] = lambda _count: None,
+) -> Report:  # fmt: skip
+    """Read the files and put together what they show. `progress` is told how many more have been read.
+
+    Paths below `root` are named relative to it. `known` is a baseline. Raises StackError for a bad baseline and when
+    the parser of SQL is missing.
+    """
+    settings = settings or Settings()
+    parser.require()
+    findings, accepted, problems = list(settings.findings), [], []  # type: list[Finding], list[tuple[Finding, str]], list[Problem]
+    for left, allowed, wrong in _read(paths, root, progress):
+        findings += left
+        accepted += allowed
+        problems += wrong
+    findings = [one for one in findings if _holds(one, settings)]
+    count = len(findings)
+    if known is not None:
+        findings = baseline.without(findings, known)
+    return Report(sorted(findings), sorted(problems), sorted(accepted), len(paths), count - len(findings))
+
+
+def fails(report: Report, threshold: str) -> bool:
+    """Whether the report holds something of that severity or above; `never` for no."""
+    if threshold == "never":
+        return False
+    worst = [CATALOGUE[one.hazard].severity for one in report.findings] + ["warning"] * bool(report.problems)
+    return any(SEVERITIES.index(one) >= SEVERITIES.index(threshold) for one in worst)
+
+
+def shown(path: Path, root: Path) -> str:
+    """How a finding names the file: below the root, below site-packages, or in full."""
+    full = path.resolve()
+    if full.is_relative_to(root.resolve()):
+        return str(full.relative_to(root.resolve()))
+    parts = full.parts
+    for holder in ("site-packages", "dist-packages"):
+        if holder in parts:
+            return "/".join(parts[len(parts) - parts[::-1].index(holder) :])
+    return str(full)
+
+
+def _read(
+    paths: Sequence[Path], root: Path, progress: Callable[[int], object]
+) -> list[tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]]:
+    names = [shown(path, root) for path in paths]
+    cores = len(os.sched_getaffinity(0))
+    read = []
+    if cores == 1 or len(paths) <= FEW:
+        for path, name in zip(paths, names, strict=True):
+            read.append(files.audit_file(path, name))
+            progress(1)
+        return read
+    with ProcessPoolExecutor(cores) as pool:
+        for one in pool.map(files.audit_file, paths, names, chunksize=TOGETHER):
+            read.append(one)
+            progress(1)
+    return read
+
+
+def _holds(finding: Finding, settings: Settings) -> bool:
+    if settings.cursors_off and finding.hazard in CURSORS:
+        return False
+    return not (finding.in_migration and settings.has_direct)
+
+

@@ -1,0 +1,67 @@
+"""A report in SARIF 2.1.0, which code hosts show beside the code."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from pgstack.audit.finding import Finding, Problem, Report
+from pgstack.hazards import CATALOGUE, Hazard
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LEVELS = {"error": "error", "warning": "warning", "notice": "note"}
+
+
+def log(report: Report) -> dict[str, Any]:
+    """The report; accepted findings are suppressed results, what could not be read is a notification."""
+    used = sorted({one.hazard for one in (*report.findings, *(found for found, _ in report.accepted))})
+    results = [_result(one, used) for one in report.findings]
+    for finding, reason in report.accepted:
+        suppression = {"kind": "inSource", "justification": reason}
+        results.append({**_result(finding, used), "suppressions": [suppression]})
+    driver = {"name": "stack_audit", "rules": [_rule(CATALOGUE[hazard]) for hazard in used]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [_notification(one) for one in report.problems],
+            }
+        ],
+        "results": results,
+    }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(hazard: Hazard) -> dict[str, Any]:
+    return {
+        "id": hazard.id,
+        "shortDescription": {"text": hazard.title},
+        "fullDescription": {"text": hazard.breaks},
+        "help": {"text": hazard.fix},
+        "defaultConfiguration": {"level": _LEVELS[hazard.severity]},
+    }
+
+
+def _result(finding: Finding, rules: list[str]) -> dict[str, Any]:
+    hazard = CATALOGUE[finding.hazard]
+    return {
+        "ruleId": hazard.id,
+        "ruleIndex": rules.index(hazard.id),
+        "level": _LEVELS[hazard.severity],
+        "message": {"text": f"{finding.seen}: {hazard.breaks} {hazard.fix}"},
+        "locations": [_location(finding.path, finding.line)],
+        "partialFingerprints": {"stackAudit/v1": finding.fingerprint},
+    }
+
+
+def _notification(problem: Problem) -> dict[str, Any]:
+    return {"level": "warning", "message": {"text": problem.text}, "locations": [_location(problem.path, problem.line)]}
+
+
+def _location(path: str, line: int) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": f"file://{quote(path)}" if path.startswith("/") else quote(path)}}
+    if line:
+        place["region"] = {"startLine": line}
+    return {"physicalLocation": place}

@@ -1,0 +1,69 @@
+"""Small questions about Python's syntax trees."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pgstack.audit.values import Scope, Values
+
+
+def name_of(node: ast.AST) -> str:
+    """The last name of what is called or decorates: `atomic` of `transaction.atomic(using="x")`."""
+    if isinstance(node, ast.Call):
+        return name_of(node.func)
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def chain(node: ast.AST) -> Iterator[ast.AST]:
+    """An expression and what it is asked of, from the outside in: `a.b(x).c` gives `.c`, the call, `.b`, `a`."""
+    while True:
+        yield node
+        match node:
+            case ast.Call(func=inner) | ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.Await(value=inner):
+                node = inner
+            case _:
+                return
+
+
+def keyword(node: ast.Call, name: str) -> ast.expr | None:
+    """The value of a keyword argument; None when it is not given."""
+    return next((one.value for one in node.keywords if one.arg == name), None)
+
+
+def constant(node: ast.AST | None) -> object:
+    """The value of a literal; None for anything else."""
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def imports(tree: ast.Module) -> dict[str, str]:
+    """Full names of what the module imports, by the name that it has there."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update({one.asname or one.name.split(".")[0]: (one.asname and one.name) or one.name.split(".")[0] for one in node.names})
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update({one.asname or one.name: f"{node.module}.{one.name}" for one in node.names})
+    return found
+
+
+def full_name(node: ast.AST, imported: dict[str, str]) -> str:
+    """The dotted name of an expression with its first part as imported; empty when it is not a plain name."""
+    if isinstance(node, ast.Name):
+        return imported.get(node.id, node.id)
+    if isinstance(node, ast.Attribute):
+        before = full_name(node.value, imported)
+        return f"{before}.{node.attr}" if before else ""
+    return ""
+
+
+def follows(node: ast.AST, values: Values, scopes: list[Scope], depth: int = 0) -> Iterator[ast.AST]:
+    """The parts of an expression's chain, and of the chains that its name was bound to."""
+    parts = list(chain(node))
+    yield from parts
+    last = parts[-1]
+    if isinstance(last, ast.Name) and depth < 4:
+        for bound in values.definitions(last.id, scopes):
+            yield from follows(bound, values, scopes, depth + 1)

@@ -1,0 +1,62 @@
+"""Hazards of an entry of Django's DATABASES: one rule for the audit and for the system checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+POSTGRESQL = ("postgresql", "postgis", "psqlextra", "timescale", "pgstack.db", "cockroach")
+"""parts of the names of the engines that speak to PostgreSQL"""
+SCHEMA_ENGINES = ("django_tenants", "tenant_schemas", "django_pgschemas")
+"""packages whose engines set search_path for the session"""
+
+
+class Unknown:
+    """A value that is not known."""
+
+
+UNKNOWN = Unknown()
+
+
+def is_postgresql(alias: Mapping[str, Any]) -> bool:
+    """Whether the alias speaks to PostgreSQL."""
+    engine = alias.get("ENGINE", "")
+    return isinstance(engine, str) and any(part in engine for part in (*POSTGRESQL, *SCHEMA_ENGINES, "dj_db_conn_pool"))
+
+
+def hazards_of(alias: Mapping[str, Any], time_zone: Any = UNKNOWN) -> Iterator[tuple[str, str]]:
+    """Ids of the hazards of a pooled alias, and the setting that shows each.
+
+    `time_zone` is what the connection uses: the alias's TIME_ZONE, else UTC with USE_TZ, else the project's.
+    Values that are UNKNOWN, and whole entries that may hold them, show nothing.
+    """
+    options = alias.get("OPTIONS") or {}
+    partial = isinstance(options, Unknown) or UNKNOWN in alias
+    options = {} if isinstance(options, Unknown) else options
+    engine = alias.get("ENGINE", "")
+    if not partial and alias.get("DISABLE_SERVER_SIDE_CURSORS", False) is False:
+        for hazard in ("H001", "H002", "H003"):
+            yield hazard, "DISABLE_SERVER_SIDE_CURSORS is not set"
+    for key, hazard in (("assume_role", "H012"), ("isolation_level", "H016"), ("prepare_threshold", "H023")):
+        if options.get(key) not in (None, UNKNOWN):
+            yield hazard, f"OPTIONS['{key}'] = {options[key]!r}"
+    if "-c" in str(options.get("options", "")):
+        yield "H028", f"OPTIONS['options'] = {options['options']!r}"
+    if not partial and not options.get("application_name"):
+        yield "H018", "OPTIONS['application_name'] is not set"
+    if time_zone not in ("UTC", UNKNOWN):
+        yield "H017", f"the connection's time zone is {time_zone!r}"
+    if alias.get("ATOMIC_REQUESTS") is True:
+        yield "H040", "ATOMIC_REQUESTS = True"
+    yield from _lifetime(alias, partial)
+    if options.get("pool") not in (None, False, UNKNOWN) or engine.startswith("dj_db_conn_pool"):
+        yield "H044", f"ENGINE = {engine!r}" if engine.startswith("dj_db_conn_pool") else "OPTIONS['pool'] is set"
+    if engine.split(".")[0] in SCHEMA_ENGINES:
+        yield "H045", f"ENGINE = {engine!r}"
+
+
+def _lifetime(alias: Mapping[str, Any], partial: bool) -> Iterator[tuple[str, str]]:
+    if alias.get("CONN_HEALTH_CHECKS") is True and alias.get("ENGINE") != "pgstack.db":
+        yield "H042", "CONN_HEALTH_CHECKS = True: one more query per request"
+    elif not partial and alias.get("CONN_MAX_AGE", 0) == 0:
+        yield "H042", "CONN_MAX_AGE = 0: a login per request"

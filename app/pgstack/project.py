@@ -1,0 +1,72 @@
+"""What the settings of a Django project say about the hazards of transaction pooling."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from pgstack.audit.finding import Finding
+from pgstack.audit.packages import APPS
+from pgstack.audit.place import DIRECT
+from pgstack.audit.run import Settings, shown
+from pgstack.hazards.databases import hazards_of, is_postgresql
+
+OWN = frozenset({"django", "pgstack"})
+"""packages that are not audited unless they are named: their hazards are those of the settings"""
+
+
+def root() -> Path:
+    """Directory of the project: BASE_DIR, else where the command was started."""
+    return Path(getattr(settings, "BASE_DIR", None) or Path.cwd()).resolve()
+
+
+def packages() -> list[str]:
+    """Top-level packages of the installed apps."""
+    return sorted({app.split(".")[0] for app in settings.INSTALLED_APPS} - OWN)
+
+
+def pooled_aliases() -> dict[str, dict[str, Any]]:
+    """The aliases of PostgreSQL that are not the direct one."""
+    return {name: one for name, one in settings.DATABASES.items() if name not in DIRECT and is_postgresql(one)}
+
+
+def hazards() -> Iterator[tuple[str, str]]:
+    """Ids of the hazards of the settings, and what shows each."""
+    pooled = pooled_aliases()
+    for name, alias in pooled.items():
+        zone = alias.get("TIME_ZONE") or ("UTC" if settings.USE_TZ else settings.TIME_ZONE)
+        yield from ((hazard, f"DATABASES[{name!r}]: {seen}") for hazard, seen in hazards_of(alias, zone))
+    if pooled and not has_direct():
+        yield "H036", "DATABASES has no alias `direct`, straight to PostgreSQL"
+    for app in settings.INSTALLED_APPS:
+        if app.split(".")[0] in APPS:
+            yield APPS[app.split(".")[0]], f"INSTALLED_APPS: {app}"
+
+
+def has_direct() -> bool:
+    """Whether an alias goes straight to PostgreSQL."""
+    return bool(DIRECT & set(settings.DATABASES))
+
+
+def for_audit() -> Settings:
+    """The settings as the audit needs them."""
+    pooled = pooled_aliases()
+    path = _settings_file()
+    lines = path.read_text().splitlines() if path else []
+    at = {word: next((n for n, line in enumerate(lines, 1) if line.startswith(word)), 0) for word in ("DATABASES", "INSTALLED_APPS")}
+    findings = [
+        Finding(shown(path, root()) if path else "settings", at.get(seen.split("[")[0].split(":")[0], 0), hazard, seen, seen)
+        for hazard, seen in hazards()
+    ]
+    off = bool(pooled) and all(one.get("DISABLE_SERVER_SIDE_CURSORS") for one in pooled.values())
+    return Settings(tuple(findings), has_direct=has_direct(), cursors_off=off)
+
+
+def _settings_file() -> Path | None:
+    name = getattr(settings, "SETTINGS_MODULE", None)
+    file = importlib.import_module(name).__file__ if name else None
+    return Path(file) if file else None
