@@ -10,4 +10,4 @@ class PgstackConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from pgstack import checks  # noqa: F401
+        from pgstack import checks, checks_backend  # noqa: F401

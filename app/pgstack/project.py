@@ -13,6 +13,7 @@ from pgstack.audit.finding import Finding
 from pgstack.audit.packages import APPS
 from pgstack.audit.place import DIRECT
 from pgstack.audit.run import Settings, shown
+from pgstack.db.aliases import is_pooled
 from pgstack.hazards.databases import hazards_of, is_postgresql
 
 OWN = frozenset({"django", "pgstack"})
@@ -31,7 +32,11 @@ def packages() -> list[str]:
 
 def pooled_aliases() -> dict[str, dict[str, Any]]:
     """The aliases of PostgreSQL that are not the direct one."""
-    return {name: one for name, one in settings.DATABASES.items() if name not in DIRECT and is_postgresql(one)}
+    return {
+        name: one
+        for name, one in settings.DATABASES.items()
+        if name not in DIRECT and is_postgresql(one) and is_pooled(name, one)
+    }
 
 
 def hazards() -> Iterator[tuple[str, str]]:

@@ -39,7 +39,7 @@ def restart(pooled: Pooled) -> None:
 
 @contextmanager
 def dies_meanwhile(pooled: Pooled) -> Iterator[None]:
-    """The pooler dies while the statement of the block waits for a lock, which is given up when another one is there."""
+    """The pooler dies while the block's statement waits for a lock, which is given up when another pooler is there."""
     locker = pooled.client(pooled=False)
     ask(locker, "BEGIN")
     ask(locker, "LOCK TABLE other IN ACCESS EXCLUSIVE MODE")
@@ -109,10 +109,14 @@ def test_the_first_statement_of_inner_blocks_is_sent_again(pooled: Pooled) -> No
 
 
 def test_a_later_statement_of_a_transaction_is_never_sent_again(pooled: Pooled) -> None:
-    with pytest.raises(DatabaseError), transaction.atomic():
+    @transaction.atomic
+    def work() -> None:
         ask(connection, "SELECT 1")
         with dies_meanwhile(pooled):
             ask(connection, INSERT)
+
+    with pytest.raises(DatabaseError):
+        work()
     assert stored(pooled) == 0
 
 
@@ -131,9 +135,13 @@ def test_nothing_follows_in_a_transaction_of_which_a_part_is_lost(pooled: Pooled
 
 
 def test_a_commit_is_never_sent_again(pooled: Pooled) -> None:
-    with pytest.raises(DatabaseError), transaction.atomic():
+    @transaction.atomic
+    def work() -> None:
         ask(connection, INSERT)
         restart(pooled)
+
+    with pytest.raises(DatabaseError):
+        work()
     assert stored(pooled) == 0
     assert ask(connection, "SELECT 1") == 1
 

@@ -1,4 +1,4 @@
-"""What a session keeps: settings, roles and the like, on real PgBouncer in transaction mode. Each breaks, and is fixed."""
+"""What a session keeps: settings, roles and the like, on real PgBouncer. Each breaks, and its fix works."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from fixtures.pooled import PSYCOPG3, Pooled, ask
+from fixtures.pooled import Pooled, ask
 
 
 def leaks(pooled: Pooled, statement: str, look: str) -> tuple[Any, Any]:
@@ -145,7 +146,7 @@ def test_read_only_for_the_transaction_does_not(pooled: Pooled) -> None:
 
 
 @pytest.mark.hazard("H015")
-@pytest.mark.skipif(PSYCOPG3, reason="psycopg 3 sends it with each BEGIN; set_session is psycopg2's")
+@pytest.mark.skipif(reason="psycopg 3 sends it with each BEGIN; set_session is psycopg2's")
 def test_set_session_of_psycopg2_refuses_the_writes_of_strangers(pooled: Pooled) -> None:
     connection.ensure_connection()
     connection.connection.set_session(readonly=True, autocommit=True)
@@ -156,7 +157,7 @@ def test_set_session_of_psycopg2_refuses_the_writes_of_strangers(pooled: Pooled)
 
 @pytest.mark.hazard("H016")
 def test_an_isolation_level_does_not_reach_autocommit(pooled: Pooled) -> None:
-    serializable = pooled.client(OPTIONS={"application_name": "test", "isolation_level": 4 if PSYCOPG3 else 3})
+    serializable = pooled.client(OPTIONS={"application_name": "test", "isolation_level": 4 if is_psycopg3 else 3})
     look = "SHOW transaction_isolation"
     assert ask(serializable, look) == "read committed"
     serializable.set_autocommit(False)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import pytest
 from django.core.handlers.base import BaseHandler
 from django.db import DatabaseError, close_old_connections, connection, connections
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.http import HttpRequest, HttpResponse
 
-from fixtures.pooled import BACKENDS, PSYCOPG3, Pooled, ask
+from fixtures.pooled import BACKENDS, Pooled, ask
 
 SLEEPERS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
 
@@ -79,7 +80,7 @@ def test_idle_transactions_starve_everybody_until_their_timeout_ends_them(pooled
 
 @pytest.mark.hazard("H041")
 def test_an_end_of_waiting_reads_differently_in_the_two_drivers(pooled: Pooled) -> None:
-    said = "query_wait_timeout" if PSYCOPG3 else "server closed the connection unexpectedly"
+    said = "query_wait_timeout" if is_psycopg3 else "server closed the connection unexpectedly"
     with pooled.changed(query_wait_timeout="1"), starved(pooled), pytest.raises(DatabaseError, match=said):
         ask(pooled.client(), "SELECT 1")
 

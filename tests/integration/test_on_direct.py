@@ -89,7 +89,7 @@ def test_within_a_test_case_it_stays_on_the_transaction_of_the_test(pooled: Pool
     class Case(TestCase):
         def test(self) -> None:
             with on_direct():
-                self.assertEqual(ask(connection, WHO), "app")
+                assert ask(connection, WHO) == "app"
 
     run_case(Case)
 

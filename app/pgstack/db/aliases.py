@@ -11,9 +11,13 @@ DIRECT = "direct"
 POOLED_KEY = "POOLED"
 """key of an alias: whether it goes through a transaction pooler; all but `direct` do when it is not set"""
 ENGINE = "pgstack.db"
-POSTGRESQL = (ENGINE, "django.db.backends.postgresql", "django.contrib.gis.db.backends.postgis")
 
 
 def is_pooled(alias: str, settings: Mapping[str, Any]) -> bool:
     """Whether what a session keeps is lost on `alias`."""
     return bool(settings.get(POOLED_KEY, alias != DIRECT))
+
+
+def in_test_case(connection: Any) -> bool:
+    """Whether the only transaction is the one that a TestCase wraps a test in."""
+    return all(block._from_testcase for block in connection.atomic_blocks)  # noqa: SLF001 - Django's own mark

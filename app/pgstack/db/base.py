@@ -102,7 +102,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             with self.wrap_database_errors:
                 self.connect()
-                self._set_autocommit(kept["autocommit"])
+                self._set_autocommit(kept["autocommit"])  # type: ignore[attr-defined]
         except BaseException:
             if kept["in_atomic_block"]:  # as close() leaves it: the end of the block clears up
                 self.connection, self.closed_in_transaction, kept["needs_rollback"] = old, True, True
@@ -139,7 +139,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _cursor(self, name: str | None = None) -> Any:
         if self.is_untouched() and hung_up(self.connection):
             self.replace()
-        return super()._cursor(name)
+        return super()._cursor(name)  # type: ignore[misc]
 
     def _in_transaction(self) -> bool:
         return self.in_atomic_block or not self.autocommit
@@ -147,7 +147,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _in_own_transaction(self) -> bool:
         """Whether production would be in a transaction here: that of a TestCase is not there then."""
         if self.in_atomic_block:
-            return not all(block._from_testcase for block in self.atomic_blocks)  # noqa: SLF001 - Django's own mark
+            return not aliases.in_test_case(self)
         return not self.autocommit
 
     def _is_stale(self) -> bool:

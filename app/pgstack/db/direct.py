@@ -11,7 +11,7 @@ from django.db import connections
 from django.db.transaction import TransactionManagementError
 from django.utils.asyncio import async_unsafe
 
-from pgstack.db.aliases import DIRECT, POOLED
+from pgstack.db.aliases import DIRECT, POOLED, in_test_case
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def on_direct() -> Iterator[None]:
         yield
         return
     if pooled.in_atomic_block:
-        if not all(block._from_testcase for block in pooled.atomic_blocks):  # noqa: SLF001 - Django's own mark
+        if not in_test_case(pooled):
             raise TransactionManagementError(
                 f"on_direct() within atomic(): `{DIRECT}` is another connection and does not see what this transaction "
                 "has written. Put on_direct() around atomic()."

@@ -78,7 +78,8 @@ def _acquire(cursor: Any, function: str, number: int, key: int | str, timeout: f
     except OperationalError as error:
         if _state(error) != NOT_AVAILABLE:
             raise
-        raise LockTimeout(f"The advisory lock {key!r} is held by somebody else. Try again later, or wait longer.") from error
+        message = f"The advisory lock {key!r} is held by somebody else. Try again later, or wait longer."
+        raise LockTimeout(message) from error
     if timeout is not None:
         cursor.execute(set_timeout, [before, local])
 

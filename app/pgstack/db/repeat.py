@@ -23,7 +23,7 @@ _WRITES = re.compile(r"\bINTO\b|\bFOR\s+(?:NO\s+KEY\s+|KEY\s+)?(?:UPDATE|SHARE)\
 _COLUMNS = re.compile(r'\bINTO\s+[\w."]+\s*\(', re.IGNORECASE)
 """a table's columns, which look like a call"""
 _CALL = re.compile(r'(\w+|")\s*\(')
-_HARMLESS = frozenset(
+_WORDS = (
     # words of the language
     "all and any array as between by case cast conflict distinct else except exists extract filter from group having "
     "in intersect is join lateral like not on or over partition select set some then union using values when where "
@@ -36,8 +36,9 @@ _HARMLESS = frozenset(
     "now nth_value ntile nullif octet_length overlay percent_rank position power rank regexp_replace repeat replace "
     "reverse right round row row_number row_to_json rpad rtrim sign split_part sqrt statement_timestamp stddev_pop "
     "stddev_samp string_agg strpos substr substring sum to_char to_date to_jsonb to_timestamp to_tsvector trim trunc "
-    "ts_rank unnest upper var_pop var_samp width_bucket".split()
+    "ts_rank unnest upper var_pop var_samp width_bucket"
 )
+_HARMLESS = frozenset(_WORDS.split())
 """what may stand before a bracket; a function of another name may act outside of the transaction"""
 
 
