@@ -75,6 +75,12 @@ def resume(stack: Stack) -> None:
         _console(stack, instance, "RESUME")
 
 
+def reconnect(stack: Stack) -> None:
+    """Have it replace each backend at the end of its transaction: they know the schema as it was."""
+    for instance in filter(lambda name: system.active(unit(name)), INSTANCES):
+        _console(stack, instance, "RECONNECT")
+
+
 def _lead_to(stack: Stack, instance: str) -> None:
     system.link(Path(stack.paths["run_pooler"]), f"pooler-{instance}")
     system.run("systemctl", "enable", unit(instance))

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import apache, system
+from . import apache, pgbouncer, system
 from .stack import Stack
 from .system import Refused
 
@@ -23,7 +23,10 @@ def switch(stack: Stack, name: str) -> str:
         raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
-    for words in (*PREPARE, *_more(release)):
+    for words in PREPARE:
+        manage(release, *words)
+    pgbouncer.reconnect(stack)
+    for words in _more(release):
         manage(release, *words)
     _offer_static(stack, release)
     done = apache.apply(stack, release)

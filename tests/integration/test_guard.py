@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.db import connection, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.test import TestCase, override_settings
 
 from fixtures.pooled import Pooled, anew, ask, run_case
@@ -56,7 +57,7 @@ HARMLESS = [
 
 
 @pytest.fixture
-def guarded(pooled: Pooled) -> Iterator[None]:
+def guarded(shared: Pooled) -> Iterator[None]:
     """The alias `default` with a guard that raises, as in tests."""
     anew("default", GUARD="raise")
     yield
@@ -65,39 +66,51 @@ def guarded(pooled: Pooled) -> Iterator[None]:
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize(("hazard", "sql"), [*STATEMENTS, *NEEDS_TRANSACTION])
-def test_a_statement_of_a_session_is_refused_and_not_sent(pooled: Pooled, hazard: str, sql: str) -> None:
+def test_a_statement_of_a_session_is_refused_and_not_sent(shared: Pooled, hazard: str, sql: str) -> None:
     connection.ensure_connection()
-    before = pooled.transactions()
+    before = shared.transactions()
     with pytest.raises(SessionStateError) as caught:
         ask(connection, sql)
     assert caught.value.hazard == hazard
     assert f"See docs/hazards/{hazard}.md" in str(caught.value)
     assert sql in str(caught.value)
-    assert pooled.transactions() == before
+    assert shared.transactions() == before
 
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize(("hazard", "sql"), STATEMENTS)
-def test_the_same_is_refused_within_a_transaction(pooled: Pooled, hazard: str, sql: str) -> None:
+def test_the_same_is_refused_within_a_transaction(shared: Pooled, hazard: str, sql: str) -> None:
     with pytest.raises(SessionStateError), transaction.atomic():
         ask(connection, sql)
 
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize("sql", [sql for _, sql in NEEDS_TRANSACTION if "lastval" not in sql])
-def test_what_is_harmless_within_a_transaction_runs_there(pooled: Pooled, sql: str) -> None:
+def test_what_is_harmless_within_a_transaction_runs_there(shared: Pooled, sql: str) -> None:
     with transaction.atomic():
         ask(connection, sql)
 
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize("sql", HARMLESS)
-def test_what_leaves_nothing_runs(pooled: Pooled, sql: str) -> None:
+def test_what_leaves_nothing_runs(shared: Pooled, sql: str) -> None:
     ask(connection, sql)
 
 
 @pytest.mark.usefixtures("guarded")
-def test_a_cursor_on_the_server_outside_of_a_transaction_is_refused(pooled: Pooled) -> None:
+def test_what_a_driver_composes_is_read_too(shared: Pooled) -> None:
+    if is_psycopg3:
+        from psycopg import sql
+    else:
+        from psycopg2 import sql
+    with pytest.raises(SessionStateError, match='SET ROLE "reports"'), connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier("reports")))
+    with pytest.raises(SessionStateError, match="LISTEN jobs"), connection.cursor() as cursor:
+        cursor.execute(b"LISTEN jobs")
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_cursor_on_the_server_outside_of_a_transaction_is_refused(shared: Pooled) -> None:
     with pytest.raises(SessionStateError, match="H001"):
         connection.chunked_cursor()
     with transaction.atomic(), connection.chunked_cursor() as cursor:
@@ -105,7 +118,7 @@ def test_a_cursor_on_the_server_outside_of_a_transaction_is_refused(pooled: Pool
 
 
 @pytest.mark.usefixtures("guarded")
-def test_the_transaction_of_a_test_case_does_not_hide_what_production_has_not(pooled: Pooled) -> None:
+def test_the_transaction_of_a_test_case_does_not_hide_what_production_has_not(shared: Pooled) -> None:
     """TestCase wraps each test in `atomic`; the code under test has no transaction for all that."""
     found: dict[str, Any] = {}
 
@@ -122,14 +135,14 @@ def test_the_transaction_of_a_test_case_does_not_hide_what_production_has_not(po
     assert found == {"hazard": "H010", "in its own": True}
 
 
-def test_direct_has_no_guard(pooled: Pooled) -> None:
-    direct = pooled.client(pooled=False, GUARD="raise", POOLED=False)
+def test_direct_has_no_guard(shared: Pooled) -> None:
+    direct = shared.client(pooled=False, GUARD="raise", POOLED=False)
     ask(direct, "SET statement_timeout = 10000")
 
 
 @pytest.mark.parametrize(("debug", "under_test", "mode"), [(1, 0, "raise"), (0, 1, "raise"), (0, 0, "log")])
 def test_the_mode_suits_the_process(
-    pooled: Pooled, monkeypatch: pytest.MonkeyPatch, debug: int, under_test: int, mode: str
+    shared: Pooled, monkeypatch: pytest.MonkeyPatch, debug: int, under_test: int, mode: str
 ) -> None:
     monkeypatch.delattr(mail, "outbox", raising=False)
     if under_test:
@@ -139,7 +152,7 @@ def test_the_mode_suits_the_process(
 
 
 def test_in_production_each_place_is_logged_once_and_counted(
-    pooled: Pooled, guarded: None, caplog: pytest.LogCaptureFixture
+    shared: Pooled, guarded: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     def work() -> None:
         for _ in range(3):
@@ -161,10 +174,10 @@ def test_in_production_each_place_is_logged_once_and_counted(
 
 @override_settings(DEBUG=True)
 @pytest.mark.usefixtures("guarded")
-def test_a_cursor_that_records_its_statements_is_guarded_and_repeats_too(pooled: Pooled) -> None:
+def test_a_cursor_that_records_its_statements_is_guarded_and_repeats_too(shared: Pooled) -> None:
     with pytest.raises(SessionStateError):
         ask(connection, "LISTEN jobs")
-    pooled.stop_pooler()
-    pooled.start_pooler()
+    shared.stop_pooler()
+    shared.start_pooler()
     assert ask(connection, "SELECT 1") == 1
     assert connection.queries_log[-1]["sql"] == "SELECT 1"

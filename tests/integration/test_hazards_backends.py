@@ -15,7 +15,7 @@ from pgstack.db.notifications import Notification, listen
 
 FOLLOWS = (1, 21)
 """PgBouncer that follows prepared statements of the protocol (max_prepared_statements)"""
-needs_psycopg3 = pytest.mark.skipif(not is_psycopg3, reason="psycopg2 prepares nothing; test_hazards_psycopg3 runs this")
+needs_psycopg3 = pytest.mark.skipif(not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this")
 
 
 @pytest.mark.hazard("H019")

@@ -8,6 +8,8 @@ from django.db import Error
 from django.db.backends import utils
 from django.db.backends.postgresql import base
 
+from pgstack.db import repeat
+
 if TYPE_CHECKING:
     from pgstack.db.base import DatabaseWrapper
 
@@ -27,7 +29,10 @@ class _Watched:
             # A named cursor is a portal on the connection that is gone.
             if not untouched or getattr(self.cursor, "name", None) or not self.db.may_repeat(sql, error):
                 raise
+            changed = repeat.PLAN_CHANGED in str(error)
         self.db.replace()
+        if changed:  # the pooler would lead a statement that is prepared anew to the same old plan
+            self.db.connection.prepare_threshold = None
         self.cursor = self.db.create_cursor()
         return super()._execute(sql, params, *ignored)  # type: ignore[misc]
 

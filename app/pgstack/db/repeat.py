@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+PLAN_CHANGED = "cached plan must not change result type"
 DID_NOT_RUN = re.compile(
     "server login has been failing|pgbouncer cannot connect|the database system is starting up|"
-    "the database system is shutting down|cached plan must not change result type"
+    f"the database system is shutting down|{PLAN_CHANGED}"
 )
 """answers that say that nothing of the statement ran: the pooler found no backend for it (PostgreSQL's two are answers
 to a login), or PostgreSQL refused its plan before executing it"""
