@@ -156,6 +156,9 @@ PYTHON = (
     Change("psycopg3", "psycopg 3 in place of psycopg2", driver="psycopg"),
     Change("health-checks", "CONN_HEALTH_CHECKS: SELECT 1 before each request", database={"CONN_HEALTH_CHECKS": True},
            transactions=1),
+    Change("stock-backend", "Django's own database backend in place of pgstack.db", database={
+        "ENGINE": "django.db.backends.postgresql"}),
+    Change("guard-off", "nobody looks for statements that do not suit a pooler", database={"GUARD": "off"}),
     Change("timed", "the application's part of each request is timed, as anatomy.py does", patch=timing.patch),
     Change("atomic-requests", "ATOMIC_REQUESTS: a transaction for each request", database={"ATOMIC_REQUESTS": True}),
 )  # fmt: skip

@@ -97,7 +97,7 @@ def refused(client: Any) -> str:
 @pytest.mark.hazard("H028")
 def test_startup_options_are_refused_and_a_role_has_them(pooled: Pooled) -> None:
     client = pooled.client(OPTIONS={"options": "-c statement_timeout=5000"})
-    assert "unsupported startup parameter: options" in refused(client)
+    assert "unsupported startup parameter" in refused(client)
     pooled.admin("ALTER ROLE app SET statement_timeout = '5s'")
     pooled.begin()
     assert ask(pooled.client(), "SHOW statement_timeout") == "5s"

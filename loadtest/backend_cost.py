@@ -1,0 +1,98 @@
+"""What the database backend and its guard cost: the same pages by Django's own backend, by pgstack.db, with the guard.
+
+    .venv/bin/python loadtest/backend_cost.py --rounds 60
+
+It makes a stack of its own, as `make loadtest` does, and asks for the demo's pages inside one process: blocks of 100
+pages by each way, in turns, in an order of its own in each round. The figure is CPU time of the application: what
+Apache, PgBouncer and PostgreSQL use is not in it, so the parts of a whole request are smaller. Intervals (95 %) are
+bootstrapped from the rounds' own ratios. `SUITE=tuning make loadtest` compares `stock-backend` and `guard-off` with the
+stack in requests/s.
+
+Exit status 1: the guard costs 2 % of /db or more. 2: a stack cannot be made here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+
+from rich.console import Console  # noqa: E402 - the path comes first
+from rich.table import Table  # noqa: E402
+
+from loadtest import program  # noqa: E402
+from loadtest.lab import course, inside, intervals, machine, stack  # noqa: E402
+from loadtest.lab.changes import CHANGES  # noqa: E402
+from loadtest.lab.intervals import Estimate  # noqa: E402
+from loadtest.lab.processes import Processes  # noqa: E402
+from pgstack.errors import TargetError  # noqa: E402
+
+LIMIT = 1.02
+"""of a page's time without the guard"""
+STOCK, OFF, ON = inside.WAYS
+COMPARED = ((OFF, STOCK), (ON, OFF), (ON, STOCK))
+SEED = 1
+
+
+def measure(rounds: int) -> inside.Costs:
+    """CPU microseconds of each page by each way. Raises StackError."""
+    stack.become_account(course.RESULTS)
+    cores, planned = machine.cores(shared=False), CHANGES["as-planned"]
+    with stack.prepared(cores.stack, []) as ground:
+        processes = Processes(cores.stack, Path(ground.plan.paths.log))
+        try:
+            for service in planned.strategy.services:
+                processes.start(service(ground))
+            command = [sys.executable, "-m", "loadtest.lab.inside", "cost", str(rounds)]
+            environment = stack.environment(ground, planned.strategy)
+            environment["PYTHONPATH"] += f":{ground.plan.paths.app}"
+            done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
+        finally:
+            processes.stop()
+    if done.returncode:
+        raise TargetError(f"the pages cannot be asked for: {done.stderr.strip()[-800:]}")
+    found: inside.Costs = json.loads(done.stdout)
+    return found
+
+
+def ratio(found: inside.Costs, page: str, way: str, other: str) -> Estimate:
+    """How many times the time of `other` the time of `way` is."""
+    above, below = (dict(enumerate(found[page][name])) for name in (way, other))
+    estimate = intervals.ratio(above, below, SEED)
+    assert estimate
+    return estimate
+
+
+def report(found: inside.Costs) -> Table:
+    """A row for each page and comparison."""
+    rounds = len(next(iter(found[inside.PAGES[0]].values())))
+    table = Table("page", "compared", "CPU-µs", "ratio", "95 %", title=f"{rounds} rounds of {inside.BLOCK} pages")
+    for page in found:
+        for way, other in COMPARED:
+            one = ratio(found, page, way, other)
+            times = f"{median(found[page][way]):,.0f} / {median(found[page][other]):,.0f}"
+            reach = "–" if one.low is None else f"{one.low:.3f} to {one.high:.3f}"
+            table.add_row(page, f"{way} / {other}", times, f"{one.value:.3f}", reach)
+    return table
+
+
+def main() -> int:
+    """Print the table and return the exit status."""
+    parser = argparse.ArgumentParser(description="what the database backend and its guard cost")
+    parser.add_argument("--rounds", type=int, default=40, help="blocks of each page by each way (default 40)")
+    rounds = parser.parse_args().rounds
+    if rounds < 1:
+        parser.error(f"--rounds {rounds}: nothing would be measured. Name 1 or more.")
+    found = measure(rounds)
+    Console().print(report(found))
+    return 0 if ratio(found, inside.PAGES[0], ON, OFF).value < LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(program.status(main))
