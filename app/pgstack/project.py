@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,16 @@ def for_audit() -> Settings:
     pooled = pooled_aliases()
     path = _settings_file()
     lines = path.read_text().splitlines() if path else []
-    at = {word: next((n for n, line in enumerate(lines, 1) if line.startswith(word)), 0) for word in ("DATABASES", "INSTALLED_APPS")}
-    findings = [
-        Finding(shown(path, root()) if path else "settings", at.get(seen.split("[")[0].split(":")[0], 0), hazard, seen, seen)
-        for hazard, seen in hazards()
-    ]
+    name = shown(path, root()) if path else "settings"
+    findings = [Finding(name, _line(lines, seen), hazard, seen, seen) for hazard, seen in hazards()]
     off = bool(pooled) and all(one.get("DISABLE_SERVER_SIDE_CURSORS") for one in pooled.values())
     return Settings(tuple(findings), has_direct=has_direct(), cursors_off=off)
+
+
+def _line(lines: list[str], seen: str) -> int:
+    """Where the setting is assigned; 0 when it is not assigned in the module itself."""
+    setting = re.match(r"\w*", seen)
+    return next((at for at, line in enumerate(lines, start=1) if setting and line.startswith(f"{setting[0]} =")), 0)
 
 
 def _settings_file() -> Path | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgstack.audit.finding import Finding, Problem
 from pgstack.hazards import CATALOGUE
 
-_COMMENT = re.compile(r"(?:#|--|;|//)\s*stack:\s*allow\b[ \t]*(?P<ids>[A-Za-z]\d+(?:\s*,\s*[A-Za-z]\d+)*)?[ \t]*(?P<reason>[^\n]*)")
+_COMMENT = re.compile(
+    r"(?:#|--|;)\s*stack:\s*allow\b[ \t]*(?P<ids>[A-Za-z]\d+(?:\s*,\s*[A-Za-z]\d+)*)?[ \t]*(?P<reason>[^\n]*)"
+)
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,19 @@ class Allowance:
     """nothing else stands on its line, so it speaks of the next line that is no comment"""
 
 
-def allowances(text: str) -> list[Allowance]:
-    """The comments of a file."""
+def allowances(text: str, *, is_python: bool) -> list[Allowance]:
+    """The comments of a file; of Python real comments only, not strings that speak of them."""
+    if "stack:" not in text:
+        return []
+    lines = text.splitlines()
+    places = _comments(text) if is_python else [(number, 0) for number in range(1, len(lines) + 1)]
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        comment = _COMMENT.search(line) if "stack:" in line else None
+    for number, column in places:
+        comment = _COMMENT.search(lines[number - 1], column)
         if comment is not None:
             hazards = tuple(one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip())
-            found.append(Allowance(number, hazards, comment["reason"].strip(), not line[: comment.start()].strip()))
+            alone = not lines[number - 1][: comment.start()].strip()
+            found.append(Allowance(number, hazards, comment["reason"].strip(), alone))
     return found
 
 
@@ -38,7 +47,7 @@ def apply(
     findings: Iterable[Finding], text: str, path: str
 ) -> tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]:
     """What is left of a file's findings, what is accepted with its reason, and what is wrong with the comments."""
-    comments = allowances(text)
+    comments = allowances(text, is_python=path.endswith(".py"))
     lines = text.splitlines()
     left, accepted, used = [], [], set()
     for finding in findings:
@@ -50,6 +59,14 @@ def apply(
             accepted.append((finding, comment.reason))
     problems = [Problem(path, one.line, wrong) for one in comments for wrong in _wrong(one, used)]
     return left, accepted, problems
+
+
+def _comments(text: str) -> list[tuple[int, int]]:
+    try:
+        found = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):  # which the reader has reported
+        return []
+    return [token.start for token in found if token.type == tokenize.COMMENT]
 
 
 def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:

@@ -29,16 +29,22 @@ def without(findings: Sequence[Finding], path: Path) -> list[Finding]:
 
     Raises InputError for a file that is none.
     """
-    try:
-        known = json.loads(path.read_text())
-        if known["version"] != VERSION:
-            raise ValueError(f"version {known['version']}")
-        left = Counter(one["fingerprint"] for one in known["findings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no baseline ({error}): make one with --write-baseline {path}") from error
+    left = _known(path)
     new = []
     for finding in findings:
         left[finding.fingerprint] -= 1
         if left[finding.fingerprint] < 0:
             new.append(finding)
     return new
+
+
+def _known(path: Path) -> Counter[str]:
+    try:
+        known = json.loads(path.read_text())
+        found = Counter(str(one["fingerprint"]) for one in known["findings"])
+        version = known["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no baseline ({error}): make one with --write-baseline {path}") from error
+    if version != VERSION:
+        raise InputError(f"{path} has version {version}, not {VERSION}: make it anew with --write-baseline {path}")
+    return found

@@ -1,4 +1,4 @@
-"""Calls of Django, the drivers and other packages that are hazards whatever SQL they are given."""
+"""Calls and settings of Django, the drivers and other packages that are hazards whatever SQL they are given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from pgstack.audit import packages
+from pgstack.audit.module import Module
 from pgstack.audit.place import Place, is_direct
 from pgstack.audit.syntax import constant, full_name, keyword, name_of
-from pgstack.audit.values import Values
 from pgstack.hazards.statements import FUNCTIONS
 
 Shown = Iterator[tuple[str, ast.AST]]
@@ -18,18 +18,20 @@ _WAITS = frozenset(
     | {f"{library}.{verb}" for library in ("requests", "httpx") for verb in
        ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream")}
 )  # fmt: skip
+"""calls that wait for somebody else"""
 _CONCURRENT = frozenset(
-    {f"django.contrib.postgres.operations.{one}" for one in ("AddIndexConcurrently", "RemoveIndexConcurrently")}
+    f"django.contrib.postgres.operations.{one}" for one in ("AddIndexConcurrently", "RemoveIndexConcurrently")
 )
 _SESSION = ("isolation_level", "readonly", "deferrable")
 _PROGRAMS = {"pg_dump": "H032", "pg_dumpall": "H032", "pg_restore": "H033"}
 _STARTERS = frozenset({"Thread", "Process", "submit", "run_in_executor", "to_thread", "start_new_thread"})
 _CLOSERS = frozenset({"close_old_connections", "close_all", "close_if_unusable_or_obsolete"})
+_TENANT = frozenset({"set_tenant", "set_schema_to_public"})
 
 
-def hazards(node: ast.Call, place: Place, values: Values, imported: dict[str, str]) -> Shown:
+def hazards(node: ast.Call, place: Place, module: Module) -> Shown:
     """Hazards of a call, and the node that shows them."""
-    name = full_name(node.func, imported)
+    name = full_name(node.func, module.imported)
     if name in _CONCURRENT:
         yield "H037", node
     if place.atomic and name in _WAITS:
@@ -37,62 +39,95 @@ def hazards(node: ast.Call, place: Place, values: Values, imported: dict[str, st
     use = packages.CALLS.get(name)
     if use is not None and not (use.harmless_with and constant(keyword(node, use.harmless_with))):
         yield use.hazard, node
-    yield from _drivers(node, name, place, values)
-    yield from _sqlalchemy(node, place)
-    if name_of(node) in _STARTERS:
-        yield from _threads(node, values, place)
+    if name_of(node) in _STARTERS and _forgets_connection(node, module):
+        yield "H043", node
+    if not place.quiet and not is_direct(node.func, module.values, place.scopes):
+        yield from _drivers(node, name)
+        yield from _functions(node, place, module)
 
 
 def programs(node: ast.Constant, place: Place) -> Shown:
     """Hazards of naming a program that dumps or restores."""
     text = node.value
-    if isinstance(text, str) and not place.quiet and (words := text.split(maxsplit=1)) and text[0] != " ":
-        hazard = _PROGRAMS.get(words[0].rpartition("/")[2])
-        if hazard is not None and (len(words) == 1 or words[1].startswith("-")):
+    if isinstance(text, str) and not place.quiet and text[:1].strip():
+        program, _, arguments = text.partition(" ")
+        hazard = _PROGRAMS.get(program.rpartition("/")[2])
+        if hazard is not None and (not arguments or arguments.lstrip().startswith("-")):
             yield hazard, node
 
 
-def _drivers(node: ast.Call, name: str, place: Place, values: Values) -> Shown:
-    method = name_of(node)
-    if not isinstance(node.func, ast.Attribute) or is_direct(node.func, values, place.scopes):
+def entries(node: ast.Dict, module: Module, place: Place) -> Shown:
+    """Hazards of a dictionary of connection options."""
+    for key, value in zip(node.keys, node.values, strict=True):
+        if constant(key) == "options" and _is_startup(value, module, place):
+            yield "H028", value
+
+
+def assignments(node: ast.Assign | ast.AnnAssign | ast.Return, module: Module) -> Shown:
+    """Hazards of setting one connection option, and an attribute of psycopg2's connection behind Django's."""
+    if not isinstance(node, ast.Assign):
         return
+    target = node.targets[0]
+    if isinstance(target, ast.Subscript) and constant(target.slice) == "options":
+        if _is_startup(node.value, module, Place(scopes=[module.tree])):
+            yield "H028", node
+    elif isinstance(target, ast.Attribute) and target.attr in _SESSION and _is_below_django(target.value):
+        yield "H015", node
+
+
+def _is_below_django(node: ast.expr) -> bool:
+    """Whether this is `connection.connection`: the driver's, of Django's."""
+    return isinstance(node, ast.Attribute) and node.attr == name_of(node.value) == "connection"
+
+
+def _is_startup(node: ast.expr, module: Module, place: Place) -> bool:
+    return any(text.lstrip().startswith("-c") for text in module.values.strings(node, place.scopes))
+
+
+def _drivers(node: ast.Call, name: str) -> Shown:
+    method = name_of(node)
     if method == "set_session" and _changes_session(node):
         yield "H015", node
     elif method == "add_listener" and len(node.args) == 2 and isinstance(constant(node.args[0]), str):
         yield "H019", node
-    threshold = keyword(node, "prepare_threshold")
-    if (name.startswith("psycopg") and threshold is not None and constant(threshold) is not None) or (method in ("execute", "executemany") and constant(keyword(node, "prepare")) is True):
+    elif method in _TENANT and isinstance(node.func, ast.Attribute) and name_of(node.func.value) == "connection":
+        yield "H045", node
+    elif method in ("execute", "executemany") and constant(keyword(node, "prepare")) is True:
+        yield "H023", node
+    if name.startswith("psycopg") and constant(keyword(node, "prepare_threshold")) is not None:
         yield "H023", node
 
 
 def _changes_session(node: ast.Call) -> bool:
     """psycopg2 sends SET only in autocommit, which a connection of Django is in."""
     of_django = isinstance(node.func, ast.Attribute) and name_of(node.func.value) == "connection"
-    autocommit = constant(keyword(node, "autocommit")) is True or (len(node.args) > 3 and constant(node.args[3]) is True)
+    given = keyword(node, "autocommit") or next(iter(node.args[3:]), None)
     changes = bool(node.args) or any(keyword(node, word) is not None for word in _SESSION)
-    return changes and (autocommit or of_django)
+    return changes and (constant(given) is True or of_django)
 
 
-def _sqlalchemy(node: ast.Call, place: Place) -> Shown:
-    """`func.pg_advisory_lock(…)`, and Django's `Func(…, function="pg_advisory_lock")`."""
-    called = node.func
-    if isinstance(called, ast.Attribute) and called.attr in FUNCTIONS and name_of(called.value) == "func":
-        yield FUNCTIONS[called.attr], node
-    function = constant(keyword(node, "function"))
-    if isinstance(function, str) and function.lower() in FUNCTIONS:
-        yield FUNCTIONS[function.lower()], node
+def _functions(node: ast.Call, place: Place, module: Module) -> Shown:
+    """A function of PostgreSQL by its name: SQLAlchemy's `func.pg_advisory_lock()`, or given to what builds the SQL."""
+    if isinstance(node.func, ast.Attribute) and name_of(node.func.value) == "func" and node.func.attr in FUNCTIONS:
+        yield FUNCTIONS[node.func.attr], node
+        return
+    for argument in (*node.args, *(word.value for word in node.keywords)):
+        if isinstance(argument, ast.Constant | ast.Name):
+            for text in module.values.strings(argument, place.scopes):
+                if text in FUNCTIONS:
+                    yield FUNCTIONS[text], node
 
 
-def _threads(node: ast.Call, values: Values, place: Place) -> Shown:
-    """A function of this module that is started in a thread, asks the database and never closes its connection."""
+def _forgets_connection(node: ast.Call, module: Module) -> bool:
+    """Whether a function of this module is started that asks the database and never closes its connection."""
     target = keyword(node, "target") or next(iter(node.args), None)
-    bodies = values.functions.get(name_of(target), []) if isinstance(target, ast.Name | ast.Attribute) else []
-    for body in bodies:
-        names = {name_of(one) for one in ast.walk(body) if isinstance(one, ast.Attribute | ast.Name)}
+    for body in module.values.functions.get(name_of(target), []) if target is not None else []:
+        parts = list(ast.walk(body))
+        names = {name_of(one) for one in parts if isinstance(one, ast.Attribute | ast.Name)}
         closes = any(
             isinstance(one, ast.Call) and name_of(one) == "close" and "connection" in ast.unparse(one.func)
-            for one in ast.walk(body)
+            for one in parts
         )
         if names & {"objects", "_default_manager"} and not closes and not names & _CLOSERS:
-            yield "H043", node
-            return
+            return True
+    return False

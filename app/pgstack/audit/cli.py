@@ -19,7 +19,7 @@ from pgstack.errors import InputError
 def add_arguments(parser: ArgumentParser) -> None:
     """The options that both commands have."""
     parser.add_argument("paths", nargs="*", type=Path, help="files and directories; default: the project")
-    parser.add_argument("--package", action="append", default=[], metavar="NAME", help="audit this installed package too")
+    parser.add_argument("--package", action="append", default=[], metavar="NAME", help="audit an installed package too")
     parser.add_argument("--tests", action="store_true", help="audit the tests below the paths too")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the report as SARIF 2.1.0")
@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def perform(
-    options: Namespace, root: Path, *, packages: Sequence[str] = (), settings: run.Settings | None = None, note: str = ""
+    options: Namespace, root: Path, *, note: str, packages: Sequence[str] = (), settings: run.Settings | None = None
 ) -> int:
     """Do what the options say and give the exit status. `note` says what is known of the settings.
 

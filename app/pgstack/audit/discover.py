@@ -10,6 +10,8 @@ from pathlib import Path
 from pgstack.audit.files import SUFFIXES
 from pgstack.errors import InputError
 
+OWN = Path(__file__).resolve().parents[1]
+"""this package: its examples are hazards, and its own statements go where they belong"""
 _SKIPPED = frozenset(
     {
         "__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist", "venv", "env", "virtualenv",
@@ -57,9 +59,10 @@ def _below(root: Path, *, tests: bool) -> Iterator[Path]:
             name
             for name in names
             if name not in _SKIPPED and not name.startswith(".") and (tests or name not in _TESTS)
-            and not Path(directory, name, "pyvenv.cfg").exists()
+            and not Path(directory, name, "pyvenv.cfg").exists() and Path(directory, name).resolve() != OWN
         ]  # fmt: skip
-        yield from (Path(directory, one) for one in entries if Path(one).suffix in SUFFIXES and (tests or not _is_test(one)))
+        read = (one for one in entries if Path(one).suffix in SUFFIXES and (tests or not _is_test(one)))
+        yield from (Path(directory, one) for one in read)
 
 
 def _is_test(name: str) -> bool:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from pgstack.audit import accept, parser, sql
 from pgstack.audit.finding import Finding, Problem
+from pgstack.audit.module import Sight
 from pgstack.audit.pooler import pooler_sights
 from pgstack.audit.static import static_databases
-from pgstack.audit.walk import Sight, Walk
+from pgstack.audit.strings import excerpt
+from pgstack.audit.walk import Walk
 
 LARGEST = 4 * 1024**2
 """bytes of the largest file that is read: what is larger is data"""
@@ -32,7 +34,7 @@ _SHELL_PROGRAM = re.compile(r"\b(pg_dump|pg_dumpall|pg_restore|psql)\b")
 
 
 def audit_file(path: Path, shown: str) -> tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]:
-    """Findings, accepted findings and problems of a file; `shown` is the path that they name. Never raises for a file."""
+    """Findings, accepted findings and problems of a file; `shown` is the path that they name."""
     try:
         if path.stat().st_size > LARGEST:
             return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
@@ -45,10 +47,10 @@ def audit_file(path: Path, shown: str) -> tuple[list[Finding], list[tuple[Findin
         line = getattr(error, "lineno", None) or 0
         return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
     lines = text.splitlines()
-    findings = [
-        Finding(shown, one.line, one.hazard, one.seen, lines[one.line - 1].strip() if one.line else "", one.in_migration)
-        for one in sights
-    ]
+    findings = []
+    for one in sights:
+        source = lines[one.line - 1].strip() if 0 < one.line <= len(lines) else ""
+        findings.append(Finding(shown, one.line, one.hazard, one.seen, source, one.in_migration))
     return accept.apply(sorted(findings), text, shown)
 
 
@@ -64,11 +66,12 @@ def _python(text: str, path: Path) -> Iterator[Sight]:
 
 def _sql(text: str, path: Path) -> Iterator[Sight]:
     if _DUMP.search(text) is not None:
-        yield Sight("H033", 1, "a dump by pg_dump", False)
+        yield Sight("H033", 1, "a dump by pg_dump")
         return
     for one in sql.read(_META.sub(lambda line: " " * len(line[0]), text), in_transaction=False):
-        line = text.count("\n", 0, one.place) + 1
-        yield Sight(one.hazard, line, " ".join(text[one.place :].split(";", maxsplit=1)[0].split())[:90], "migrations" in path.parts and not one.defines)
+        seen = excerpt(text[one.place :].partition(";")[0])
+        in_migration = "migrations" in path.parts and not one.defines
+        yield Sight(one.hazard, text.count("\n", 0, one.place) + 1, seen, in_migration)
 
 
 def _shell(text: str, _path: Path) -> Iterator[Sight]:
@@ -76,7 +79,7 @@ def _shell(text: str, _path: Path) -> Iterator[Sight]:
     for number, line in enumerate(text.splitlines(), start=1):
         program = _SHELL_PROGRAM.search(line.partition("#")[0])
         if program is not None and _POOLED_PORT.search(text if "PGPORT" in text else line):
-            yield Sight("H032" if program[1].startswith("pg_dump") else "H033", number, line.strip()[:90], False)
+            yield Sight("H032" if program[1].startswith("pg_dump") else "H033", number, excerpt(line))
 
 
 _READERS = {".py": _python, ".sql": _sql, ".ini": lambda text, _path: pooler_sights(text), ".sh": _shell}

@@ -1,4 +1,4 @@
-"""What SQL shows, by PostgreSQL's own parser. The guard has a lighter reader for the same: `pgstack.hazards.statements`."""
+"""What SQL shows, by PostgreSQL's own parser. The guard's reader, `pgstack.hazards.statements`, is lighter."""
 
 from __future__ import annotations
 
@@ -95,12 +95,18 @@ def _residue(kind: str, node: Node, in_transaction: bool) -> Iterator[str]:
         yield "H006"
     elif kind == "DoStmt":
         yield from (hazard for body in _option(node["args"], "as") for hazard in body_residue(body))
-    elif (node.get("concurrent") and kind in ("IndexStmt", "DropStmt")) or (kind == "ReindexStmt" and any(one["DefElem"]["defname"] == "concurrently" for one in node.get("params", ()))):
+    elif _is_concurrent(kind, node):
         yield "H037"
     if _is_temporary(kind, node, in_transaction):
         yield "H021"
     if kind in _CALLING:
         yield from _calls(node)
+
+
+def _is_concurrent(kind: str, node: Node) -> bool:
+    if kind == "ReindexStmt":
+        return any(one["DefElem"]["defname"] == "concurrently" for one in node.get("params", ()))
+    return kind in ("IndexStmt", "DropStmt") and node.get("concurrent", False) is True
 
 
 def _set(node: Node) -> Iterator[str]:
@@ -137,11 +143,11 @@ def _calls(node: Node) -> Iterator[str]:
             yield from _set_config(*call["args"])
 
 
-def _set_config(name: Node, _value: Node, is_local: Node) -> Iterator[str]:
+def _set_config(name: Node, value: Node, is_local: Node) -> Iterator[str]:
     local = _constant(is_local)
     if local in TRUE:
         yield "H010"
-    elif local in FALSE:
+    elif local in FALSE and not value.get("A_Const", {}).get("isnull"):  # NULL is as RESET
         known = _constant(name)
         hazard = "H009" if known is None else parameters.hazard_of(known)
         if hazard is not None:
@@ -149,14 +155,14 @@ def _set_config(name: Node, _value: Node, is_local: Node) -> Iterator[str]:
 
 
 def _defined(kind: str, node: Node) -> Iterator[str]:
+    options = node.get("options", ())
     if kind == "CreateFunctionStmt":
-        yield from (hazard for body in _option(node.get("options", ()), "as") for hazard in body_residue(body))
+        yield from (hazard for body in _option(options, "as") for hazard in body_residue(body))
     elif kind == "CreateForeignServerStmt" and node["fdwname"] == "postgres_fdw":
-        if POOLER_PORT in _option(node.get("options", ()), "port"):
-            yield "H034"
-    if any(_reads_setting(one.get("arg", {})) for one in (*_nodes(node, "TypeCast"), *_nodes(node, "NullTest"))) or any(
-        _reads_setting(argument) for one in _nodes(node, "CoalesceExpr") for argument in one.get("args", ())
-    ):
+        yield from ("H034" for port in _option(options, "port") if port == POOLER_PORT)
+    tested = [one.get("arg", {}) for one in (*_nodes(node, "TypeCast"), *_nodes(node, "NullTest"))]
+    tested += [argument for one in _nodes(node, "CoalesceExpr") for argument in one.get("args", ())]
+    if any(_reads_setting(one) for one in tested):
         yield "H011"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 
 from pgstack.audit.syntax import constant, follows, keyword, name_of
@@ -11,6 +12,7 @@ from pgstack.audit.values import Scope, Values
 DIRECT = frozenset({"direct"})
 """aliases that go straight to PostgreSQL"""
 _ATOMIC = frozenset({"atomic", "Atomic", "transaction", "begin", "begin_nested"})
+_ASKS = re.compile(r"vendor|engine|dialect|db_type|backend|\bname$", re.IGNORECASE)
 _OTHERS = frozenset({"mysql", "sqlite", "sqlite3", "oracle", "mssql", "microsoft", "spatialite", "mariadb"})
 
 
@@ -75,8 +77,7 @@ def other_database(test: ast.expr) -> bool | None:
     match test:
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
             asked = {text for one in (left, right) for text in _texts(one)}
-            about = {name_of(left), name_of(right)} & {"vendor", "engine", "dialect", "name", "db_type", "backend"}
-            if not about or not asked:
+            if not asked or not any(_ASKS.search(ast.unparse(one)) for one in (left, right)):
                 return None
             equal = isinstance(operator, ast.Eq | ast.In)
             if any("postg" in one for one in asked):

@@ -6,7 +6,7 @@ import configparser
 import re
 from collections.abc import Iterator
 
-from pgstack.audit.walk import Sight
+from pgstack.audit.module import Sight
 
 
 def pooler_sights(text: str) -> Iterator[Sight]:

@@ -97,5 +97,3 @@ def _holds(finding: Finding, settings: Settings) -> bool:
     if settings.cursors_off and finding.hazard in CURSORS:
         return False
     return not (finding.in_migration and settings.has_direct)
-
-

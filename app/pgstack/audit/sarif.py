@@ -61,7 +61,7 @@ def _notification(problem: Problem) -> dict[str, Any]:
 
 
 def _location(path: str, line: int) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": f"file://{quote(path)}" if path.startswith("/") else quote(path)}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": ("file://" if path.startswith("/") else "") + quote(path)}}
     if line:
         place["region"] = {"startLine": line}
     return {"physicalLocation": place}

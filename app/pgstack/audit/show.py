@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from pgstack.audit.finding import Finding, Report
-from pgstack.hazards import CATALOGUE
+from pgstack.hazards import CATALOGUE, Severity
 
 VERSION = 1
 PAGES = "docs/hazards"
-_COLOURS = {"error": "bold red", "warning": "yellow", "notice": "cyan"}
+_COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "notice": "cyan"}
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def print_report(report: Report, console: Console) -> None:
     for path, group in groupby(report.findings, key=lambda one: one.path):
         console.print(f"\n[bold]{escape(path)}[/]")
         for one in group:
-            colour = _COLOURS[one.severity]
-            console.print(f"  {one.line:>5}  [{colour}]{one.hazard} {one.severity:<7}[/]  {escape(CATALOGUE[one.hazard].title)}")
+            mark = f"[{_COLOURS[one.severity]}]{one.hazard} {one.severity:<7}[/]"
+            console.print(f"  {one.line:>5}  {mark}  {escape(CATALOGUE[one.hazard].title)}")
             console.print(f"         [dim]{escape(one.source[:110] or one.seen)}[/]", soft_wrap=True)
     for problem in report.problems:
         console.print(f"\n[yellow]{escape(problem.path)}:{problem.line}[/]  {escape(problem.text)}", soft_wrap=True)
@@ -55,7 +55,8 @@ def explanation(identifier: str) -> str | None:
 
 def _print_hazards(findings: list[Finding], console: Console) -> None:
     for hazard in (CATALOGUE[one] for one in sorted({finding.hazard for finding in findings})):
-        console.print(f"\n[{_COLOURS[hazard.severity]}]{hazard.id}[/] [bold]{escape(hazard.title)}[/]  [dim]{PAGES}/{hazard.id}.md[/]")
+        mark = f"[{_COLOURS[hazard.severity]}]{hazard.id}[/]"
+        console.print(f"\n{mark} [bold]{escape(hazard.title)}[/]  [dim]{PAGES}/{hazard.id}.md[/]")
         console.print(f"  {escape(hazard.breaks)}\n  [green]→ {escape(hazard.fix)}[/]")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from pgstack.audit import parser
@@ -12,7 +13,7 @@ from pgstack.audit.values import HOLE
 from pgstack.hazards.lexer import placed_statements
 from pgstack.hazards.statements import residue_of
 
-_PLACEHOLDER = re.compile(rf"%\(\w+\)s|%[sbt]|(?<![:\w]):[a-z_]\w*|{HOLE}")
+_PLACEHOLDER = re.compile(rf"%\(\w+\)s|%[sbt]|(?<![:\w]):[a-z_]\w*|\{{[a-z_]*\}}|{HOLE}")
 _FILLINGS = ("p", "(p)", "")
 """a name does for a name, a value and a part of a string; brackets for IN; nothing for a whole clause"""
 _SUSPECT = re.compile(
@@ -22,7 +23,7 @@ _SUSPECT = re.compile(
 )
 _OTHERS_SETTINGS = re.compile(
     r"set\s+(?:session\s+|global\s+|@@\w+\.)?(?:foreign_key_checks|unique_checks|sql_\w+|autocommit|wait_timeout|"
-    r"identity_insert|nocount|storage_engine|innodb\w*|max_statement_time|password)\b|@@",
+    r"identity_insert|nocount|storage_engine|innodb\w*|profiling|max_statement_time|password)\b|@@",
     re.IGNORECASE,
 )
 """statements of MySQL and SQL Server that PostgreSQL's parser takes for its own"""
@@ -54,7 +55,7 @@ def read(text: str, *, in_transaction: bool) -> tuple[Read, ...]:
             *(Read(one.hazard, one.place, True, False) for one in shown),
             *(Read(one.hazard, one.place, True, True) for one in defined),
         )
-    return tuple(_by_text(text.replace(HOLE, "p"), in_transaction))
+    return tuple(_one_by_one(text, in_transaction=in_transaction))
 
 
 def _filled(text: str, filling: str) -> str:
@@ -70,7 +71,13 @@ def _filled(text: str, filling: str) -> str:
     return _PLACEHOLDER.sub(fill, text).replace("%%", "%")
 
 
-def _by_text(text: str, in_transaction: bool) -> Iterator[Read]:
-    found = residue_of(text, in_transaction=in_transaction)
-    place = next((place for place, _ in placed_statements(text)), 0)
-    yield from (Read(hazard, place, False, False) for hazard in found)
+def _one_by_one(text: str, *, in_transaction: bool) -> Iterator[Read]:
+    """The statements of a text that cannot be read as a whole; the last resort is the guard's reader."""
+    starts = [place for place, _ in placed_statements(text)]
+    if len(starts) < 2:
+        found = residue_of(text.replace(HOLE, "p"), in_transaction=in_transaction)
+        yield from (Read(hazard, starts[0] if starts else 0, False, False) for hazard in found)
+        return
+    for start, end in pairwise([*starts, len(text)]):
+        for one in read(text[start:end].rstrip().removesuffix(";"), in_transaction=True):
+            yield one._replace(place=start + one.place)

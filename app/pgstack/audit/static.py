@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+from pgstack.audit.module import Sight
 from pgstack.audit.place import DIRECT
-from pgstack.audit.walk import Sight
-from pgstack.hazards.databases import UNKNOWN, hazards_of, is_postgresql
+from pgstack.hazards.databases import MERGED, UNKNOWN, hazards_of, is_postgresql
 
 
 def static_databases(tree: ast.Module) -> Iterator[Sight]:
@@ -33,10 +33,10 @@ def _constant(node: ast.expr | None) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    """The value of a literal; a key UNKNOWN stands for what is merged into a dictionary from elsewhere."""
+    """The value of a literal; the key MERGED stands for what is merged into a dictionary from elsewhere."""
     if isinstance(node, ast.Dict):
         return {
-            UNKNOWN if key is None else _constant(key): _value(value)
+            MERGED if key is None else _constant(key): _value(value)
             for key, value in zip(node.keys, node.values, strict=True)
         }
     return _constant(node)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, product
+from typing import Any
+
+from pgstack.audit.syntax import children
 
 HOLE = "\x00"
 """stands for a value that the module does not show"""
@@ -16,28 +19,48 @@ DEEPEST = 12
 """names followed, one from another"""
 _FIELD = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([srdifxb%])")
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w*)[^{}]*\}")
-_SAME = frozenset({"dedent", "SQL", "Composed", "text", "strip", "lstrip", "rstrip", "cleandoc", "mark_safe", "as_string"})
+_SAME = frozenset(
+    {"dedent", "SQL", "Composed", "text", "strip", "lstrip", "rstrip", "cleandoc", "mark_safe", "as_string"}
+)
 """functions and methods that give their text back, as far as SQL is concerned"""
 
-Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Scope = Function | ast.ClassDef | ast.Module
+Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
 class Values:
     """The assignments of a module, and what follows from them."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self.assigned: dict[tuple[int, str], list[ast.Assign | ast.AnnAssign | ast.AugAssign]] = defaultdict(list)
+        self.assigned: dict[tuple[int, str], list[Assignment]] = defaultdict(list)
+        self.bound: dict[tuple[int, str], list[ast.expr]] = defaultdict(list)
+        """by `with … as name`"""
         self.attributes: dict[str, list[ast.expr]] = defaultdict(list)
         self.returned: dict[str, list[ast.expr]] = defaultdict(list)
-        self.functions: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = defaultdict(list)
-        self.bound: dict[tuple[int, str], list[ast.expr]] = defaultdict(list)
+        self.functions: dict[str, list[Function]] = defaultdict(list)
+        self.asking: set[int] = set()
+        """functions that look whether a transaction is open, as those do that need one"""
+        self._known: dict[tuple[int, int], list[str]] = {}
+        self._kinds: dict[type[ast.expr], Callable[[Any, list[Scope], int], Iterable[str]]] = {
+            ast.Constant: self._constant, ast.JoinedStr: self._joined, ast.BinOp: self._operation,
+            ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call,
+            ast.FormattedValue: lambda node, scopes, depth: self.strings(node.value, scopes, depth),
+            ast.IfExp: lambda node, scopes, depth: self._any_of([node.body, node.orelse], scopes, depth),
+            ast.BoolOp: lambda node, scopes, depth: self._any_of(node.values, scopes, depth),
+        }  # fmt: skip
         self._collect(tree, [tree])
 
     def strings(self, node: ast.expr | None, scopes: list[Scope], depth: int = 0) -> list[str]:
         """The texts that the expression may be, at most MOST; a lone hole where nothing is known."""
-        if node is None or depth > DEEPEST:
+        read = self._kinds.get(type(node)) if node is not None and depth <= DEEPEST else None
+        if read is None:
             return [HOLE]
-        return list(dict.fromkeys(islice(self._strings(node, scopes, depth + 1), MOST))) or [HOLE]
+        key = id(node), id(scopes[-1])
+        if key not in self._known:
+            self._known[key] = [HOLE]  # for what is made of itself
+            self._known[key] = list(dict.fromkeys(islice(read(node, scopes, depth + 1), MOST))) or [HOLE]
+        return self._known[key]
 
     def definitions(self, name: str, scopes: list[Scope]) -> list[ast.expr]:
         """The expressions that a name was bound to, in the innermost scope that binds it."""
@@ -48,22 +71,38 @@ class Values:
                 return found
         return []
 
+    def parts(self, node: ast.expr, scopes: list[Scope], depth: int = 0) -> Iterator[ast.AST]:
+        """The nodes that an expression's text is made of."""
+        for part in ast.walk(node):
+            yield part
+            made_of: list[ast.expr] = []
+            if isinstance(part, ast.Name):
+                made_of = self.definitions(part.id, scopes)
+            elif isinstance(part, ast.Attribute):
+                made_of = self.attributes.get(part.attr, [])
+            for value in made_of if depth < 4 else ():
+                yield from self.parts(value, scopes, depth + 1)
+
     def _collect(self, node: ast.AST, scopes: list[Scope]) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             inner = scopes
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                inner = [*scopes, child]
-                if not isinstance(child, ast.ClassDef):
+            match child:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
                     self.functions[child.name].append(child)
-            elif isinstance(child, ast.Assign | ast.AnnAssign | ast.AugAssign):
-                self._assign(child, scopes)
-            elif isinstance(child, ast.withitem) and isinstance(child.optional_vars, ast.Name):
-                self.bound[id(scopes[-1]), child.optional_vars.id].append(child.context_expr)
-            elif isinstance(child, ast.Return) and child.value is not None and not isinstance(scopes[-1], ast.Module):
-                self.returned[scopes[-1].name].append(child.value)
+                    inner = [*scopes, child]
+                case ast.ClassDef():
+                    inner = [*scopes, child]
+                case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                    self._assign(child, scopes)
+                case ast.withitem(optional_vars=ast.Name(id=name)):
+                    self.bound[id(scopes[-1]), name].append(child.context_expr)
+                case ast.Attribute(attr="in_atomic_block"):
+                    self.asking.update(id(scope) for scope in scopes)
+                case ast.Return(value=ast.expr() as value) if not isinstance(scopes[-1], ast.Module):
+                    self.returned[scopes[-1].name].append(value)
             self._collect(child, inner)
 
-    def _assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, scopes: list[Scope]) -> None:
+    def _assign(self, node: Assignment, scopes: list[Scope]) -> None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name):
                 self.assigned[id(scopes[-1]), target.id].append(node)
@@ -72,95 +111,87 @@ class Values:
             elif node.value is not None and isinstance(target, ast.Name) and isinstance(scopes[-1], ast.ClassDef):
                 self.attributes[target.id].append(node.value)
 
-    def _strings(self, node: ast.expr, scopes: list[Scope], depth: int) -> Iterator[str]:
-        match node:
-            case ast.Constant(value=str() as text):
-                yield text
-            case ast.Constant(value=bytes() as raw):
-                yield raw.decode(errors="replace")
-            case ast.Constant(value=int() as number):
-                yield str(number)
-            case ast.JoinedStr():
-                yield from self._joined([self.strings(part, scopes, depth) for part in node.values])
-            case ast.FormattedValue():
-                yield from self.strings(node.value, scopes, depth)
-            case ast.IfExp():
-                yield from self.strings(node.body, scopes, depth)
-                yield from self.strings(node.orelse, scopes, depth)
-            case ast.BoolOp():
-                for value in node.values:
-                    yield from self.strings(value, scopes, depth)
-            case ast.BinOp(op=ast.Add()):
-                yield from self._joined([self.strings(part, scopes, depth) for part in (node.left, node.right)])
-            case ast.BinOp(op=ast.Mod()):
-                for text in self.strings(node.left, scopes, depth):
-                    yield from self._percent(text, node.right, scopes, depth)
-            case ast.Name():
-                yield from self._name(node.id, scopes, depth)
-            case ast.Attribute():
-                for value in self.attributes.get(node.attr, ()):
-                    yield from self.strings(value, scopes, depth)
-            case ast.Call():
-                yield from self._call(node, scopes, depth)
+    def _any_of(self, nodes: Iterable[ast.expr], scopes: list[Scope], depth: int) -> Iterator[str]:
+        for node in nodes:
+            yield from self.strings(node, scopes, depth)
 
-    def _joined(self, parts: list[list[str]]) -> Iterator[str]:
-        yield from ("".join(chosen) for chosen in product(*parts))
+    def _constant(self, node: ast.Constant, _scopes: list[Scope], _depth: int) -> Iterator[str]:
+        if isinstance(node.value, bytes):
+            yield node.value.decode(errors="replace")
+        elif isinstance(node.value, str | int):
+            yield str(node.value)
 
-    def _name(self, name: str, scopes: list[Scope], depth: int) -> Iterator[str]:
+    def _joined(self, node: ast.JoinedStr, scopes: list[Scope], depth: int) -> Iterator[str]:
+        yield from _products([self.strings(part, scopes, depth) for part in node.values])
+
+    def _operation(self, node: ast.BinOp, scopes: list[Scope], depth: int) -> Iterator[str]:
+        if isinstance(node.op, ast.Add):
+            yield from _products([self.strings(part, scopes, depth) for part in (node.left, node.right)])
+        elif isinstance(node.op, ast.Mod):
+            for text in self.strings(node.left, scopes, depth):
+                yield from self._percent(text, node.right, scopes, depth)
+
+    def _name(self, node: ast.Name, scopes: list[Scope], depth: int) -> list[str]:
         for scope in reversed(scopes):
-            found = self.assigned.get((id(scope), name))
+            found = self.assigned.get((id(scope), node.id))
             if not found:
                 continue
             texts: list[str] = []
             for one in found:
                 values = self.strings(one.value, scopes, depth)
-                if isinstance(one, ast.AugAssign):  # which may be in a branch: with it and without it
-                    texts = [*self._joined([texts or [HOLE], values]), *texts]
-                else:
-                    texts = [*values, *texts]
-            yield from texts
-            return
+                if isinstance(one, ast.AugAssign):
+                    values = list(_products([texts or [HOLE], values]))
+                texts = [*values, *texts]  # an assignment may stand in a branch: with it and without it
+            return texts
+        return []
+
+    def _attribute(self, node: ast.Attribute, scopes: list[Scope], depth: int) -> Iterator[str]:
+        yield from self._any_of(self.attributes.get(node.attr, ()), scopes, depth)
 
     def _call(self, node: ast.Call, scopes: list[Scope], depth: int) -> Iterator[str]:
         called = node.func
+        owner = called.value if isinstance(called, ast.Attribute) else None
         name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-        if name == "format" and isinstance(called, ast.Attribute):
-            for text in self.strings(called.value, scopes, depth):
+        if name == "format" and owner is not None:
+            for text in self.strings(owner, scopes, depth):
                 yield from self._format(text, node, scopes, depth)
-        elif name == "join" and isinstance(called, ast.Attribute) and node.args:
+        elif name == "join" and owner is not None and node.args:
             elements = node.args[0].elts if isinstance(node.args[0], ast.List | ast.Tuple) else []
-            separator = self.strings(called.value, scopes, depth)[0]
-            for parts in product(*(self.strings(element, scopes, depth) for element in elements)):
-                yield separator.join(parts)
+            separator = self.strings(owner, scopes, depth)[0]
+            yield from _products([self.strings(one, scopes, depth) for one in elements], separator)
         elif name in _SAME:
-            source = node.args[0] if node.args else called.value if isinstance(called, ast.Attribute) else None
-            yield from self.strings(source, scopes, depth)
+            yield from self.strings(node.args[0] if node.args else owner, scopes, depth)
         else:
-            for value in self.returned.get(name, ()):
-                yield from self.strings(value, scopes, depth)
+            yield from self._any_of(self.returned.get(name, ()), scopes, depth)
 
     def _percent(self, text: str, right: ast.expr, scopes: list[Scope], depth: int) -> Iterator[str]:
+        fields = [field for field in _FIELD.finditer(text) if field[2] != "%"]
         if isinstance(right, ast.Dict):
-            keys = [key.value if isinstance(key, ast.Constant) else None for key in right.keys]
-            named = {str(key): value for key, value in zip(keys, right.values, strict=True)}
-            fields = [named.get(field[1] or "") for field in _FIELD.finditer(text) if field[2] != "%"]
+            pairs = zip(right.keys, right.values, strict=True)
+            named = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+            values = [named.get(field[1]) for field in fields]
         else:
             given = list(right.elts) if isinstance(right, ast.Tuple) else [right]
-            count = sum(field[2] != "%" for field in _FIELD.finditer(text))
-            fields = [*given[:count], *[None] * (count - len(given))]
-        for chosen in product(*(self.strings(field, scopes, depth) for field in fields)):
+            values = [given[at] if at < len(given) else None for at in range(len(fields))]
+        for chosen in product(*(self.strings(value, scopes, depth) for value in values)):
             filling = iter(chosen)
             yield _FIELD.sub(lambda field, filling=filling: "%" if field[2] == "%" else next(filling), text)  # type: ignore[misc]
 
     def _format(self, text: str, node: ast.Call, scopes: list[Scope], depth: int) -> Iterator[str]:
         named = {word.arg: word.value for word in node.keywords if word.arg}
-        fields, at = [], 0  # type: list[ast.expr | None], int
+        values: list[ast.expr | None] = []
+        automatic = iter(node.args)
         for field in _BRACES.finditer(text):
-            if field[0] not in ("{{", "}}"):
-                place = int(field[1]) if field[1].isdigit() else at
-                at += field[1] == ""
-                positional = node.args[place] if place < len(node.args) and (not field[1] or field[1].isdigit()) else None
-                fields.append(positional or named.get(field[1]))
-        for chosen in product(*(self.strings(field, scopes, depth) for field in fields)):
+            key = field[1]
+            if key == "":
+                values.append(next(automatic, None))
+            elif key is not None:
+                at = int(key) if key.isdigit() else len(node.args)
+                values.append(node.args[at] if at < len(node.args) else named.get(key))
+        for chosen in product(*(self.strings(value, scopes, depth) for value in values)):
             filling = iter(chosen)
-            yield _BRACES.sub(lambda field, filling=filling: field[0][0] if field[0] in ("{{", "}}") else next(filling), text)  # type: ignore[misc]
+            yield _BRACES.sub(lambda field, filling=filling: field[0][0] if field[1] is None else next(filling), text)  # type: ignore[misc]
+
+
+def _products(parts: list[list[str]], separator: str = "") -> Iterator[str]:
+    yield from (separator.join(chosen) for chosen in product(*parts))

@@ -16,6 +16,8 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+MERGED = "**"
+"""key of a dictionary that takes more from elsewhere"""
 
 
 def is_postgresql(alias: Mapping[str, Any]) -> bool:
@@ -28,31 +30,36 @@ def hazards_of(alias: Mapping[str, Any], time_zone: Any = UNKNOWN) -> Iterator[t
     """Ids of the hazards of a pooled alias, and the setting that shows each.
 
     `time_zone` is what the connection uses: the alias's TIME_ZONE, else UTC with USE_TZ, else the project's.
-    Values that are UNKNOWN, and whole entries that may hold them, show nothing.
+    Values that are UNKNOWN show nothing, and nothing is missing from what takes more from elsewhere.
     """
     options = alias.get("OPTIONS") or {}
-    partial = isinstance(options, Unknown) or UNKNOWN in alias
-    options = {} if isinstance(options, Unknown) else options
-    engine = alias.get("ENGINE", "")
+    partial = isinstance(options, Unknown) or MERGED in alias
     if not partial and alias.get("DISABLE_SERVER_SIDE_CURSORS", False) is False:
         for hazard in ("H001", "H002", "H003"):
             yield hazard, "DISABLE_SERVER_SIDE_CURSORS is not set"
+    if time_zone not in ("UTC", UNKNOWN):
+        yield "H017", f"the connection's time zone is {time_zone!r}"
+    if alias.get("ATOMIC_REQUESTS") is True:
+        yield "H040", "ATOMIC_REQUESTS = True"
+    engine = alias.get("ENGINE", "")
+    if engine.startswith("dj_db_conn_pool"):
+        yield "H044", f"ENGINE = {engine!r}"
+    if engine.split(".")[0] in SCHEMA_ENGINES:
+        yield "H045", f"ENGINE = {engine!r}"
+    yield from _lifetime(alias, partial)
+    yield from _options({} if isinstance(options, Unknown) else options, partial)
+
+
+def _options(options: Mapping[str, Any], partial: bool) -> Iterator[tuple[str, str]]:
     for key, hazard in (("assume_role", "H012"), ("isolation_level", "H016"), ("prepare_threshold", "H023")):
         if options.get(key) not in (None, UNKNOWN):
             yield hazard, f"OPTIONS['{key}'] = {options[key]!r}"
     if "-c" in str(options.get("options", "")):
         yield "H028", f"OPTIONS['options'] = {options['options']!r}"
-    if not partial and not options.get("application_name"):
+    if not partial and MERGED not in options and not options.get("application_name"):
         yield "H018", "OPTIONS['application_name'] is not set"
-    if time_zone not in ("UTC", UNKNOWN):
-        yield "H017", f"the connection's time zone is {time_zone!r}"
-    if alias.get("ATOMIC_REQUESTS") is True:
-        yield "H040", "ATOMIC_REQUESTS = True"
-    yield from _lifetime(alias, partial)
-    if options.get("pool") not in (None, False, UNKNOWN) or engine.startswith("dj_db_conn_pool"):
-        yield "H044", f"ENGINE = {engine!r}" if engine.startswith("dj_db_conn_pool") else "OPTIONS['pool'] is set"
-    if engine.split(".")[0] in SCHEMA_ENGINES:
-        yield "H045", f"ENGINE = {engine!r}"
+    if options.get("pool") not in (None, False, UNKNOWN):
+        yield "H044", "OPTIONS['pool'] is set"
 
 
 def _lifetime(alias: Mapping[str, Any], partial: bool) -> Iterator[tuple[str, str]]:

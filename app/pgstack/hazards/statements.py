@@ -145,7 +145,7 @@ def _set_config(arguments: list[list[Token]]) -> Iterator[str]:
     name, is_local = arguments[0], arguments[2][0].text.lower()
     if is_local in TRUE:
         yield "H010"
-    elif is_local in FALSE:
+    elif is_local in FALSE and arguments[1] != [("word", "null")]:  # NULL is as RESET
         hazard = parameters.hazard_of(name[0].text) if name[0].kind == "string" else "H009"
         if hazard is not None:
             yield hazard
