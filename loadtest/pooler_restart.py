@@ -75,15 +75,15 @@ def _load(ground: Ground, name: str) -> subprocess.Popen[str]:
     """A process that has begun to ask."""
     environment = stack.environment(ground, CHANGES[name].strategy)
     environment["PYTHONPATH"] += f":{ground.plan.paths.app}"
-    log = Path(ground.plan.paths.log, f"load-{name}.log").open("w")
-    with log:
+    path = Path(ground.plan.paths.log, f"load-{name}.log")
+    with path.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.lab.inside", "load", str(THREADS)], env=environment, cwd="/", text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
         )  # fmt: skip
     assert process.stdout
     if process.stdout.readline() != "begin\n":
-        raise TargetError(f"{name}: the application cannot be asked: {Path(log.name).read_text().strip()[-800:]}")
+        raise TargetError(f"{name}: the application cannot be asked: {path.read_text().strip()[-800:]}")
     return process
 
 

@@ -28,7 +28,9 @@ def databases() -> dict[str, dict[str, Any]]:
         "USER": layout.own_login(plan, plan.pooler.web_login),
         # A cursor on the server would be left behind on a backend that the next transaction does not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "PATIENCE_SECONDS": PATIENCE_SECONDS, "OPTIONS": {"application_name": "web"},
+        "PATIENCE_SECONDS": PATIENCE_SECONDS,
+        # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows the server.
+        "OPTIONS": {"application_name": "web", "connect_timeout": plan.pooler.query_wait_timeout},
     }  # fmt: skip
     direct = {
         **common, "HOST": plan.paths.run_postgres, "PORT": str(plan.postgres.port), "USER": plan.roles.owner,

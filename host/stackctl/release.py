@@ -26,8 +26,8 @@ def switch(stack: Stack, name: str) -> str:
     for words in PREPARE:
         manage(release, *words)
     pgbouncer.reconnect(stack)
-    for words in _more(release):
-        manage(release, *words)
+    for more in _more(release):
+        manage(release, *more)
     _offer_static(stack, release)
     done = apache.apply(stack, release)
     _mark(stack, release)

@@ -15,9 +15,17 @@ from fixtures.local_stack import CHECKOUT
 LAB = CHECKOUT / ".cache/lab"
 """what `make install-dev` puts aside, so that the stack itself goes on with psycopg2"""
 FILES = (
-    "test_backend_repeats.py", "test_cached_plans.py", "test_guard.py", "test_hazards_backends.py", "test_hazards_cursors.py",
-    "test_hazards_session.py", "test_hazards_tools.py", "test_hazards_waiting.py", "test_on_direct.py", "test_pooler_restart.py",
-)  # fmt: skip
+    "test_backend_repeats.py",
+    "test_cached_plans.py",
+    "test_guard.py",
+    "test_hazards_backends.py",
+    "test_hazards_cursors.py",
+    "test_hazards_session.py",
+    "test_hazards_tools.py",
+    "test_hazards_waiting.py",
+    "test_on_direct.py",
+    "test_pooler_restart.py",
+)
 
 
 @pytest.mark.timeout(400)
