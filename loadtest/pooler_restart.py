@@ -40,8 +40,8 @@ THREADS = 8
 PAUSE_SECONDS = 0.5
 """before each restart and after the last one"""
 ROWS = {
-    "requests": "sent", "failed": "failed", "writes acknowledged": "writes", "of these lost": "lost",
-    "failed, yet stored": "stored_though_failed",
+    "requests": "sent", "failed": "failed", "of these reads": "failed_reads", "writes acknowledged": "writes",
+    "of these lost": "lost", "failed, yet stored": "stored_though_failed",
 }  # fmt: skip
 
 Outcomes = dict[str, dict[str, Any]]
@@ -65,7 +65,7 @@ def measure(restarts: int, how: Signals) -> Outcomes:
                 restarted.stop()
                 restarted.start(pooler)
             time.sleep(PAUSE_SECONDS)
-            return {name: _outcome(process) for name, process in loads.items()}
+            return {name: _outcome(ground, name, process) for name, process in loads.items()}
         finally:
             restarted.stop()
             kept.stop()
@@ -75,7 +75,7 @@ def _load(ground: Ground, name: str) -> subprocess.Popen[str]:
     """A process that has begun to ask."""
     environment = stack.environment(ground, CHANGES[name].strategy)
     environment["PYTHONPATH"] += f":{ground.plan.paths.app}"
-    path = Path(ground.plan.paths.log, f"load-{name}.log")
+    path = _log(ground, name)
     with path.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.lab.inside", "load", str(THREADS)], env=environment, cwd="/", text=True,
@@ -87,10 +87,16 @@ def _load(ground: Ground, name: str) -> subprocess.Popen[str]:
     return process
 
 
-def _outcome(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _outcome(ground: Ground, name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
     said, _ = process.communicate("")
+    if process.returncode:
+        raise TargetError(f"{name}: the load ended: {_log(ground, name).read_text().strip()[-800:]}")
     found: dict[str, Any] = json.loads(said)
     return found
+
+
+def _log(ground: Ground, name: str) -> Path:
+    return Path(ground.plan.paths.log, f"load-{name}.log")
 
 
 def report(found: Outcomes, restarts: int, how: Signals) -> Table:

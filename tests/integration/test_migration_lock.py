@@ -23,3 +23,19 @@ def test_a_migration_leaves_no_lock(stack: LocalStack) -> None:
     done = stack.manage("migrate")
     assert done.returncode == 0, done.stderr
     assert stack.sql(HELD) == "0"
+
+
+def test_a_migration_has_the_pooler_replace_its_backends(stack: LocalStack) -> None:
+    def backends() -> set[str]:
+        return set(stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'app'").split())
+
+    assert stack.answers()
+    before = backends()
+    assert stack.manage("migrate").returncode == 0
+    assert stack.answers()
+    assert backends() & before, "nothing was applied"
+    stack.sql("DELETE FROM django_migrations WHERE app = 'demo'")
+    done = stack.manage("migrate", "--fake")
+    assert done.returncode == 0, done.stderr
+    assert "keeps its backends" not in done.stdout
+    stack.wait_until(lambda: stack.answers() and not backends() & before)

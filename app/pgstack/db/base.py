@@ -41,6 +41,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = aliases.POOLED) -> None:
         super().__init__(settings_dict, alias)
+        host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
+        self.socket = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None
         guarded = aliases.is_pooled(alias, settings_dict) and settings_dict.get(guard.KEY) != "off"
         self.guard = guard.Guard(alias, settings_dict.get(guard.KEY)) if guarded else None
 
@@ -155,11 +157,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _leads_to(self) -> tuple[int, int] | None:
         """Device and number of the socket; None over TCP, and while there is none."""
-        host = self.settings_dict["HOST"]
-        if not host.startswith("/"):
+        if self.socket is None:
             return None
         try:
-            found = os.stat(f"{host}/.s.PGSQL.{self.settings_dict['PORT'] or 5432}")  # noqa: PTH116 - in each request
+            found = os.stat(self.socket)  # noqa: PTH116 - in each request
         except OSError:
             return None
         return found.st_dev, found.st_ino

@@ -69,8 +69,8 @@ HAZARDS = (
         title="`manage.py test` on the pooled alias",
         breaks="Tests create and drop databases. Through the pool that fails: the pool has a database name of its own "
         "and keeps connections to it.",
-        fix="`ENGINE = 'pgstack.db'` and an alias `direct`, as which tests then run; or settings for tests whose `default` "
-        "goes straight to PostgreSQL.",
+        fix="`ENGINE = 'pgstack.db'` and an alias `direct`, as which tests then run; or settings for tests whose "
+        "`default` goes straight to PostgreSQL.",
         before="DATABASES['default']['PORT'] = 6432  # and manage.py test",
         after="if 'test' in sys.argv:\n    DATABASES['default'] = DATABASES['direct']",
         severity="notice",
