@@ -184,6 +184,7 @@ def _read(stack: Stack) -> tuple[float, int, str]:
     """
     where = [f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
     system.require(*_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed")
+    # stack: allow H032 the restored server's own socket
     system.require(*_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
     database = f"--dbname={stack.postgres['database']}"
     words = ["psql", "--no-psqlrc", "--no-align", "--tuples-only", *where, database, f"--command={FACTS}"]

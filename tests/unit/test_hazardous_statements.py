@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pgstack.hazards import CATALOGUE
 from pgstack.hazards.statements import residue_of
@@ -117,6 +119,71 @@ def test_every_hazard_of_a_text_is_named_once_and_in_order() -> None:
 
 def test_a_statement_longer_than_what_is_remembered_is_read_as_well() -> None:
     assert residue_of("SELECT pg_advisory_lock(1), '" + "x" * 10_000 + "'") == ("H020",)
+
+
+WORDS = [
+    "create",
+    "temp",
+    "temporary",
+    "table",
+    "view",
+    "pg_temp",
+    "set",
+    "session",
+    "local",
+    "role",
+    "transaction",
+    "constraints",
+    "time",
+    "zone",
+    "names",
+    "schema",
+    "authorization",
+    "characteristics",
+    "to",
+    "=",
+    "(",
+    ")",
+    ",",
+    ";",
+    "'",
+    '"',
+    "$$",
+    "$a$",
+    "--",
+    "/*",
+    "*/",
+    "do",
+    "begin",
+    "then",
+    "declare",
+    "execute",
+    "with",
+    "hold",
+    "prepare",
+    "set_config",
+    "pg_advisory_lock",
+    "currval",
+    "true",
+    "false",
+    "null",
+    "%s",
+    "1",
+    "select",
+    "into",
+    "on",
+    "commit",
+    "drop",
+    "reset",
+    "all",
+]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map(" ".join)), st.booleans())
+def test_any_text_is_read_without_an_error(text: str, in_transaction: bool) -> None:
+    found = residue_of(text, in_transaction=in_transaction)
+    assert set(found) <= set(CATALOGUE)
+    assert list(found) == sorted(found)
 
 
 def test_the_catalogue_is_complete_and_in_order() -> None:

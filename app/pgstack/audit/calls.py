@@ -26,7 +26,7 @@ _SESSION = ("isolation_level", "readonly", "deferrable")
 _PROGRAMS = {"pg_dump": "H032", "pg_dumpall": "H032", "pg_restore": "H033"}
 _STARTERS = frozenset({"Thread", "Process", "submit", "run_in_executor", "to_thread", "start_new_thread"})
 _CLOSERS = frozenset({"close_old_connections", "close_all", "close_if_unusable_or_obsolete"})
-_TENANT = frozenset({"set_tenant", "set_schema_to_public"})
+_TENANT = frozenset({"set_tenant", "set_schema", "set_schema_to_public"})
 
 
 def hazards(node: ast.Call, place: Place, module: Module) -> Shown:
@@ -119,15 +119,19 @@ def _functions(node: ast.Call, place: Place, module: Module) -> Shown:
 
 
 def _forgets_connection(node: ast.Call, module: Module) -> bool:
-    """Whether a function of this module is started that asks the database and never closes its connection."""
+    """Whether a function of this module is started that asks a model and never closes its connection."""
     target = keyword(node, "target") or next(iter(node.args), None)
-    for body in module.values.functions.get(name_of(target), []) if target is not None else []:
-        parts = list(ast.walk(body))
-        names = {name_of(one) for one in parts if isinstance(one, ast.Attribute | ast.Name)}
-        closes = any(
-            isinstance(one, ast.Call) and name_of(one) == "close" and "connection" in ast.unparse(one.func)
-            for one in parts
-        )
-        if names & {"objects", "_default_manager"} and not closes and not names & _CLOSERS:
-            return True
-    return False
+    bodies = module.values.functions.get(name_of(target), []) if module.is_django and target is not None else []
+    return any(_asks(list(ast.walk(body))) and not _closes(list(ast.walk(body))) for body in bodies)
+
+
+def _asks(parts: list[ast.AST]) -> bool:
+    return any(isinstance(one, ast.Attribute) and one.attr in ("objects", "_default_manager") for one in parts)
+
+
+def _closes(parts: list[ast.AST]) -> bool:
+    called = [one for one in parts if isinstance(one, ast.Call)]
+    return any(
+        name_of(one) in _CLOSERS or (name_of(one) == "close" and "connection" in ast.unparse(one.func))
+        for one in called
+    )

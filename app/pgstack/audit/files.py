@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import tokenize
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,6 @@ from pgstack.audit.walk import Walk
 
 LARGEST = 4 * 1024**2
 """bytes of the largest file that is read: what is larger is data"""
-_SUSPECT = re.compile(
-    r"execute|iterator\(|advisory|set_session|raw\(|RunSQL|set_config|Concurrently|cursor|pg_dump|pg_restore|"
-    r"add_listener|prepare_threshold|callproc|search_path|SESSION|LISTEN|CURSOR|TEMP|ATOMIC_REQUESTS|DATABASES|"
-    r"atomic|Thread|schema_context|tenant_context|SET |lastval|currval|setseed|DISCARD|stack:",
-)
-"""a module without any of these shows nothing; it is only parsed"""
 _OTHERS = re.compile("mysql|mariadb|sqlite|oracle|mssql|spatialite|clickhouse|mongo")
 """in the names of files and directories that are about other databases"""
 _DUMP = re.compile(r"^-- PostgreSQL database (?:cluster )?dump", re.MULTILINE)
@@ -33,16 +28,23 @@ _POOLED_PORT = re.compile(r"(?:-p\s*|--port[= ]|PGPORT=)6432\b")
 _SHELL_PROGRAM = re.compile(r"\b(pg_dump|pg_dumpall|pg_restore|psql)\b")
 
 
-def audit_file(path: Path, shown: str) -> tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]:
-    """Findings, accepted findings and problems of a file; `shown` is the path that they name."""
+Outcome = tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]
+"""findings, accepted findings with their reasons, problems"""
+
+
+def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outcome:
+    """What a file shows; `shown` is the path that findings name.
+
+    `settings_known`: DATABASES has been read from Django, and is not judged where it is written.
+    """
     try:
         if path.stat().st_size > LARGEST:
             return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = _text(path)
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
         return [], [], [Problem(shown, 0, f"not read: {error}")]
     try:
-        sights = list(_READERS[path.suffix](text, path))
+        sights = [one for one in _READERS[path.suffix](text, path) if not (one.of_settings and settings_known)]
     except (SyntaxError, ValueError, RecursionError, configparser.Error, parser.Unparsable) as error:
         line = getattr(error, "lineno", None) or 0
         return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
@@ -54,14 +56,21 @@ def audit_file(path: Path, shown: str) -> tuple[list[Finding], list[tuple[Findin
     return accept.apply(sorted(findings), text, shown)
 
 
+def _text(path: Path) -> str:
+    """The text of a file; Python may say which encoding it has."""
+    if path.suffix != ".py":
+        return path.read_text()
+    with tokenize.open(path) as file:
+        return file.read()
+
+
 def _python(text: str, path: Path) -> Iterator[Sight]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other people's escapes
         tree = ast.parse(text)
-    if _SUSPECT.search(text) is not None:
-        foreign = _OTHERS.search("/".join(path.parts[-3:])) is not None
-        yield from Walk(tree, in_migration="migrations" in path.parts, foreign=foreign).sights()
-        yield from static_databases(tree)
+    foreign = _OTHERS.search("/".join(path.parts[-3:])) is not None
+    yield from Walk(tree, in_migration="migrations" in path.parts, foreign=foreign).sights()
+    yield from static_databases(tree)
 
 
 def _sql(text: str, path: Path) -> Iterator[Sight]:

@@ -17,6 +17,8 @@ class Sight:
     line: int
     seen: str
     in_migration: bool = False
+    of_settings: bool = False
+    """of a DATABASES that is written out"""
 
 
 class Module:

@@ -192,7 +192,7 @@ def _constant(node: Node) -> str | None:
 
 def _option(elements: Any, name: str) -> list[str]:
     """The texts of an option of a statement."""
-    found = [one["DefElem"]["arg"] for one in elements if one["DefElem"]["defname"] == name]
+    found = [one["DefElem"].get("arg", {}) for one in elements if one["DefElem"]["defname"] == name]
     return [text["sval"] for argument in found for text in _nodes(argument, "String") if "sval" in text]
 
 

@@ -57,6 +57,16 @@ def is_migration(node: ast.ClassDef) -> bool:
     )
 
 
+def is_atomic_migration(tree: ast.Module) -> bool:
+    """Whether the migration of a module runs in a transaction, as it does unless it says `atomic = False`."""
+    return not any(
+        isinstance(one, ast.Assign) and constant(one.value) is False and name_of(one.targets[0]) == "atomic"
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for one in node.body
+    )
+
+
 def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:
     """Whether the expression is reached by the direct alias: `connections["direct"]`, `using="direct"`."""
     for part in follows(node, values, scopes):

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pgstack.audit import baseline, files, parser
 from pgstack.audit.finding import Finding, Problem, Report
+from pgstack.audit.walk import ITERATORS
 from pgstack.hazards import CATALOGUE
 
 FEW = 60
 """files that one process reads sooner than others start"""
 TOGETHER = 16
 """files handed to a process at once"""
-CURSORS = frozenset({"H001", "H004", "H005"})
-"""hazards of iterators, which DISABLE_SERVER_SIDE_CURSORS takes away"""
 SEVERITIES = ("notice", "warning", "error")
 
 
@@ -41,10 +41,13 @@ def audit(
     Paths below `root` are named relative to it. `known` is a baseline. Raises StackError for a bad baseline and when
     the parser of SQL is missing.
     """
-    settings = settings or Settings()
     parser.require()
-    findings, accepted, problems = list(settings.findings), [], []  # type: list[Finding], list[tuple[Finding, str]], list[Problem]
-    for left, allowed, wrong in _read(paths, root, progress):
+    read = partial(files.audit_file, settings_known=settings is not None)
+    settings = settings or Settings()
+    findings = list(settings.findings)
+    accepted: list[tuple[Finding, str]] = []
+    problems: list[Problem] = []
+    for left, allowed, wrong in _read(paths, root, read, progress):
         findings += left
         accepted += allowed
         problems += wrong
@@ -76,24 +79,22 @@ def shown(path: Path, root: Path) -> str:
 
 
 def _read(
-    paths: Sequence[Path], root: Path, progress: Callable[[int], object]
-) -> list[tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]]:
+    paths: Sequence[Path], root: Path, read: Callable[[Path, str], files.Outcome], progress: Callable[[int], object]
+) -> Iterator[files.Outcome]:
     names = [shown(path, root) for path in paths]
     cores = len(os.sched_getaffinity(0))
-    read = []
     if cores == 1 or len(paths) <= FEW:
         for path, name in zip(paths, names, strict=True):
-            read.append(files.audit_file(path, name))
+            yield read(path, name)
             progress(1)
-        return read
+        return
     with ProcessPoolExecutor(cores) as pool:
-        for one in pool.map(files.audit_file, paths, names, chunksize=TOGETHER):
-            read.append(one)
+        for outcome in pool.map(read, paths, names, chunksize=TOGETHER):
+            yield outcome
             progress(1)
-    return read
 
 
 def _holds(finding: Finding, settings: Settings) -> bool:
-    if settings.cursors_off and finding.hazard in CURSORS:
+    if settings.cursors_off and finding.hazard in ITERATORS:
         return False
     return not (finding.in_migration and settings.has_direct)

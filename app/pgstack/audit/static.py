@@ -20,7 +20,7 @@ def static_databases(tree: ast.Module) -> Iterator[Sight]:
                 if not isinstance(alias, dict) or not is_postgresql(alias) or _constant(key) in DIRECT:
                     continue
                 for hazard, seen in hazards_of(alias):
-                    yield Sight(hazard, value.lineno, f"{_constant(key)}: {seen}", False)
+                    yield Sight(hazard, value.lineno, f"{_constant(key)}: {seen}", of_settings=True)
 
 
 def _name(node: ast.Assign) -> str:

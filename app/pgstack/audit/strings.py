@@ -61,6 +61,11 @@ def is_statement(text: str, read: sql.Read, *, stored: bool) -> bool:
     return shouted or "(" in text
 
 
+def is_readable(text: str, read: sql.Read) -> bool:
+    """Whether a text that a call runs is SQL: what the parser cannot read may be an order to something else."""
+    return read.parsed or read.hazard not in _WEAK or _SHOUTED.match(text) is not None
+
+
 def line_of(node: ast.expr, text: str, place: int) -> int:
     """The line of a statement within a literal of many lines; else that of the expression."""
     if isinstance(node, ast.Constant) and node.value == text and (node.end_lineno or 0) > node.lineno:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -12,15 +13,21 @@ from pgstack.audit import calls, querysets, sql, strings, syntax
 from pgstack.audit.module import Module, Sight
 from pgstack.audit.place import (
     Place,
+    is_atomic_migration,
     is_decorated_atomic,
     is_direct,
     is_migration,
     opens_transaction,
     other_database,
 )
+from pgstack.audit.syntax import name_of
 from pgstack.audit.values import HOLE
 from pgstack.hazards.statements import BOUND
 
+ITERATORS = frozenset({"H001", "H004", "H005"})
+"""hazards of iterators, which DISABLE_SERVER_SIDE_CURSORS takes away, and a transaction around them"""
+_SELF = frozenset({"self", "cls", "super"})
+_DROP = re.compile(r"\bDROP\s+(?:TABLE|VIEW)\b", re.IGNORECASE)
 _IMPLIED = {"H004": "H001", "H005": "H001"}
 """hazards that say more of the same line"""
 
@@ -35,6 +42,9 @@ class Walk:
         self.run: set[int] = set()
         """nodes that a call in sight runs"""
         self.stored: set[int] = set()
+        """nodes that have a name, or are returned"""
+        self.drops: set[str] = set()
+        """functions that drop a table or a view"""
         self.texts: list[tuple[ast.expr, Place]] = []
         self.found: list[tuple[Sight, Place]] = []
         self._enter: dict[type[ast.AST], Callable[[Any, Place], Place | None]] = {
@@ -46,7 +56,8 @@ class Walk:
             ast.Compare: self._quiet, ast.Raise: self._quiet, ast.Assert: self._quiet,
             ast.Constant: self._string, ast.BinOp: self._string, ast.JoinedStr: self._string,
         }  # fmt: skip
-        self._visit(tree, Place(scopes=[tree], migration=in_migration, foreign=foreign))
+        in_transaction = in_migration and is_atomic_migration(tree)
+        self._visit(tree, Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign))
 
     def sights(self) -> Iterator[Sight]:
         """What the module shows, each hazard once per line."""
@@ -56,9 +67,8 @@ class Walk:
                 self.run.update(id(part) for part in ast.walk(node))
         shown = {(sight.hazard, sight.line): (sight, place) for sight, place in reversed(self.found)}
         for (hazard, line), (sight, place) in reversed(shown.items()):
-            bound = hazard in BOUND and (not self.module.is_django or self._is_called_inside(place.function))
             implied = any((more, line) in shown for more, less in _IMPLIED.items() if less == hazard)
-            if not bound and not implied:
+            if not implied and not self._is_harmless(hazard, place):
                 yield sight
 
     def _visit(self, node: ast.AST, place: Place) -> None:
@@ -71,7 +81,8 @@ class Walk:
     # What follows gives the place of the children; None when they have been looked at.
 
     def _function(self, node: Any, place: Place) -> Place:
-        atomic = is_decorated_atomic(node) or id(node) in self.module.values.asking
+        inherits = place.atomic and place.migration
+        atomic = inherits or is_decorated_atomic(node) or id(node) in self.module.values.asking
         return replace(place, scopes=[*place.scopes, node], atomic=atomic, quiet=False)
 
     def _class(self, node: Any, place: Place) -> Place:
@@ -110,7 +121,8 @@ class Walk:
 
     def _call(self, node: Any, place: Place) -> Place:
         name = syntax.name_of(node)
-        self.sites[name].append((place.function, place.atomic))
+        if _is_own(node) or not place.atomic:  # what others have under the same name is not called here
+            self.sites[name].append((place.function, place.atomic))
         quiet = place.quiet or strings.is_quiet(name)
         if not place.foreign:
             self._add(calls.hazards(node, replace(place, quiet=quiet), self.module), place)
@@ -136,8 +148,11 @@ class Walk:
             texts = self.module.values.strings(one, place.scopes)
             if any(text.strip(HOLE) for text in texts):
                 self.run.update(id(part) for part in self.module.values.parts(one, place.scopes))
+            if any(_DROP.search(text) for text in texts):
+                self.drops.add(place.function)
             for text in texts if not elsewhere else ():
-                self._see_all(sql.read(text, in_transaction=place.atomic), text, one, place)
+                read = sql.read(text, in_transaction=place.atomic)
+                self._see_all([shown for shown in read if strings.is_readable(text, shown)], text, one, place)
 
     def _unseen(self, node: ast.expr, place: Place) -> None:
         """A string that no call in sight runs."""
@@ -161,8 +176,22 @@ class Walk:
             sight = Sight(hazard, getattr(node, "lineno", 0), strings.excerpt(ast.unparse(node)), harmless)
             self.found.append((sight, place))
 
+    def _is_harmless(self, hazard: str, place: Place) -> bool:
+        """Whether what the rest of the module shows makes a hazard harmless."""
+        if hazard == "H021":
+            return place.atomic and place.function in self.drops
+        if hazard in BOUND and not self.module.is_django:  # drivers begin a transaction by themselves
+            return True
+        return hazard in BOUND | ITERATORS and self._is_called_inside(place.function)
+
     def _is_called_inside(self, function: str, known: frozenset[str] = frozenset()) -> bool:
         """Whether every call of the function that the module shows is within a transaction."""
         sites = self.sites.get(function, []) if function and function not in known else []
         known |= {function}
         return bool(sites) and all(atomic or self._is_called_inside(caller, known) for caller, atomic in sites)
+
+
+def _is_own(node: ast.Call) -> bool:
+    """Whether the call is of a function of the module or of a method of the same object."""
+    called = node.func
+    return isinstance(called, ast.Name) or (isinstance(called, ast.Attribute) and name_of(called.value) in _SELF)

@@ -123,7 +123,8 @@ def _setting(words: list[str], part: Sequence[Token]) -> tuple[str, str]:
 def _temporary(words: list[str], in_transaction: bool) -> Iterator[str]:
     if words[0] == "create":
         head = [word for word in words[1:5] if word not in ("or", "replace", "global", "local")]
-        temporary = head[0] in _TEMPORARY or (head[0] in ("table", "view") and "pg_temp" in words)
+        kind = head[0] if head else ""
+        temporary = kind in _TEMPORARY or (kind in ("table", "view") and "pg_temp" in words)
     else:
         temporary = words[0] in ("select", "with") and any(_contains(words, "into", one) for one in _TEMPORARY)
     if temporary and not (in_transaction and _contains(words, "on", "commit", "drop")):

@@ -1,0 +1,309 @@
+"""The smallest example of each hazard that the audit detects, and the same without it."""
+
+from __future__ import annotations
+
+DJANGO = "from django.db import connection, connections, transaction\nfrom app.models import Account\n"
+
+PYTHON: dict[str, list[tuple[str, str]]] = {
+    "H001": [
+        ("for row in Account.objects.iterator(): print(row)", "for row in Account.objects.all(): print(row)"),
+        (
+            "rows = Account.objects.filter(a=1)\nfor row in rows.iterator(chunk_size=9): print(row)",
+            "with transaction.atomic():\n    for row in Account.objects.iterator(): print(row)",
+        ),
+        (
+            "def f(self):\n    return self.get_queryset().order_by('a').iterator()",
+            "@transaction.atomic\ndef f(self):\n    return list(self.get_queryset().iterator())",
+        ),
+        (
+            "async def f():\n    async for row in Account.objects.aiterator(): print(row)",
+            "rows = Account.objects.using('direct').iterator()",
+        ),
+        ("cursor = connection.chunked_cursor()", "cursor = connections['direct'].chunked_cursor()"),
+    ],
+    "H004": [("row = next(Account.objects.iterator())", "row = Account.objects.first()")],
+    "H005": [
+        (
+            "for row in Account.objects.iterator():\n    with transaction.atomic():\n        row.save()",
+            "for key in list(Account.objects.values_list('pk')):\n    with transaction.atomic():\n        print(key)",
+        )
+    ],
+    "H006": [
+        (
+            "connection.cursor().execute('DECLARE c CURSOR WITH HOLD FOR SELECT 1')",
+            "connection.cursor().execute('DECLARE c CURSOR FOR SELECT 1')",
+        ),
+        ("c = psycopg2.connect('').cursor(name='c', withhold=True)", "c = psycopg2.connect('').cursor(name='c')"),
+    ],
+    "H007": [
+        (
+            "def f(cursor, tenant):\n    cursor.execute(f'SET search_path TO {tenant}, public')",
+            "@transaction.atomic\ndef f(cursor, tenant):\n    cursor.execute(f'SET LOCAL search_path TO {tenant}')",
+        ),
+        (
+            "SQL = 'SET search_path = %s'\ndef f(c):\n    c.execute(SQL, ['a'])",
+            "SQL = 'SET search_path = %s'\nwith connections['direct'].cursor() as c:\n    c.execute(SQL, ['a'])",
+        ),
+    ],
+    "H008": [
+        (
+            "connection.cursor().execute(\"SET statement_timeout = '%ss'\" % seconds)",
+            "with transaction.atomic():\n    connection.cursor().execute('SET LOCAL statement_timeout = 5')",
+        )
+    ],
+    "H009": [
+        (
+            "def f(cursor, key):\n    cursor.execute(\"SELECT set_config('app.tenant', %s, false)\", [key])",
+            "@transaction.atomic\ndef f(c, key):\n    c.execute(\"SELECT set_config('app.tenant', %s, true)\", [key])",
+        )
+    ],
+    "H010": [
+        (
+            "def f(cursor):\n    cursor.execute('SET LOCAL lock_timeout = 5')",
+            (
+                "def f(cursor):\n    if not connection.in_atomic_block:\n        raise RuntimeError\n"
+                "    cursor.execute('SET LOCAL lock_timeout = 5')"
+            ),
+        ),
+        (
+            "def f(cursor):\n    cursor.execute('SET TRANSACTION READ ONLY')",
+            (
+                "def f(cursor):\n    cursor.execute('SET TRANSACTION READ ONLY')\n"
+                "def g(cursor):\n    with transaction.atomic():\n        f(cursor)"
+            ),
+        ),
+    ],
+    "H012": [
+        ("def f(cursor):\n    cursor.execute('SET ROLE reporting')", "def f(cursor):\n    cursor.execute('RESET ROLE')")
+    ],
+    "H013": [
+        (
+            "def f(cursor):\n    cursor.execute('SET SESSION AUTHORIZATION reporting')",
+            "def f(cursor):\n    cursor.execute('SET SESSION AUTHORIZATION DEFAULT')",
+        )
+    ],
+    "H014": [
+        (
+            "def f(cursor):\n    cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')",
+            (
+                "def f(cursor):\n    if connection.vendor == 'mysql':\n"
+                "        cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')"
+            ),
+        )
+    ],
+    "H015": [
+        (
+            "psycopg2.connect('').set_session(readonly=True, autocommit=True)",
+            "psycopg2.connect('').set_session(readonly=True)",
+        ),
+        ("connection.connection.readonly = True", "connection.connection.autocommit = True"),
+    ],
+    "H019": [
+        (
+            "def f(cursor):\n    cursor.execute('LISTEN jobs')",
+            "def f(cursor):\n    cursor.execute('NOTIFY jobs')",
+        ),
+        ("async def f(conn):\n    await conn.add_listener('jobs', print)", "button.add_listener(click, print)"),
+    ],
+    "H020": [
+        (
+            "def f(cursor, key):\n    cursor.execute('SELECT pg_advisory_lock(%s)', [key])",
+            "def f(cursor, key):\n    cursor.execute('SELECT pg_advisory_xact_lock(%s)', [key])",
+        ),
+        (
+            (
+                "def f(wait, cursor):\n    name = 'pg_'\n    if not wait:\n        name += 'try_'\n"
+                "    name += 'advisory_lock'\n    cursor.execute('SELECT %s(%d)' % (name, 42))"
+            ),
+            "def f(cursor):\n    name = 'pg_' + 'advisory_xact_lock'\n    cursor.execute('SELECT %s(%d)' % (name, 42))",
+        ),
+        (
+            "from django_pglocks import advisory_lock\nwith advisory_lock('nightly'): pass",
+            "import pglock\nwith pglock.advisory('nightly', xact=True): pass",
+        ),
+        ("Func(Value(1), function='pg_try_advisory_lock')", "Func(Value(1), function='pg_try_advisory_xact_lock')"),
+        (
+            "def f(cursor):\n    cursor.callproc('pg_advisory_lock', [1])",
+            "def f(cursor):\n    logger.info('pg_advisory_lock(1)')",
+        ),
+        ("q = select(func.pg_advisory_lock(1))", "q = select(func.pg_advisory_xact_lock(1))"),
+    ],
+    "H021": [
+        (
+            "def f(cursor):\n    cursor.execute('CREATE TEMP TABLE t AS SELECT 1')",
+            (
+                "def f(cursor):\n    with transaction.atomic():\n"
+                "        cursor.execute('CREATE TEMP TABLE t ON COMMIT DROP AS SELECT 1')"
+            ),
+        )
+    ],
+    "H022": [
+        (
+            "def f(cursor):\n    cursor.execute('PREPARE p AS SELECT 1')",
+            "def f(parser):\n    parser.add_argument('x', help='EXECUTE tasks and PREPARE them')",
+        )
+    ],
+    "H023": [
+        ("c = psycopg.connect('', prepare_threshold=5)", "c = psycopg.connect('', prepare_threshold=None)"),
+        (
+            "def f(cursor):\n    cursor.execute('SELECT 1', prepare=True)",
+            "def f(cursor):\n    cursor.execute('SELECT 1')",
+        ),
+    ],
+    "H025": [
+        (
+            "def f(cursor):\n    cursor.execute('SELECT lastval()')",
+            "def f(cursor):\n    with transaction.atomic():\n        cursor.execute('SELECT lastval()')",
+        )
+    ],
+    "H026": [
+        (
+            "def f(cursor):\n    cursor.execute(\"SELECT dblink_connect('a', 'host=b')\")",
+            "def f(cursor):\n    cursor.execute(\"SELECT * FROM dblink('host=b', 'SELECT 1') AS t(x int)\")",
+        )
+    ],
+    "H027": [
+        (
+            "def f(cursor):\n    cursor.execute('SET CONSTRAINTS ALL DEFERRED')",
+            "@transaction.atomic\ndef f(cursor):\n    cursor.execute('SET CONSTRAINTS ALL DEFERRED')",
+        )
+    ],
+    "H028": [
+        ("options['options'] = f'-c search_path={schema}'", "options['options'] = 'none'"),
+        ("psycopg_options = {'options': '-c statement_timeout=5000'}", "pytest_options = {'options': 'fast'}"),
+    ],
+    "H032": [
+        ("subprocess.run(['pg_dump', '--port=6432', name])", "raise CommandError('pg_dump failed')"),
+    ],
+    "H033": [("subprocess.run(['pg_restore', name])", "print('pg_restore')")],
+    "H037": [
+        (
+            "from django.contrib.postgres.operations import AddIndexConcurrently\nAddIndexConcurrently('a', index)",
+            "from django.db.migrations import AddIndex\nAddIndex('a', index)",
+        )
+    ],
+    "H040": [
+        (
+            "import requests\nwith transaction.atomic():\n    requests.post(url)",
+            "import requests\nwith transaction.atomic():\n    transaction.on_commit(lambda: requests.post(url))",
+        )
+    ],
+    "H043": [
+        (
+            "def work():\n    Account.objects.update(a=1)\nThread(target=work).start()",
+            (
+                "def work():\n    try:\n        Account.objects.update(a=1)\n    finally:\n        connection.close()\n"
+                "Thread(target=work).start()"
+            ),
+        )
+    ],
+    "H045": [
+        (
+            "from django_tenants.utils import schema_context\nwith schema_context('a'): pass",
+            "from contextlib import suppress\nwith suppress(KeyError): pass",
+        )
+    ],
+    "H046": [
+        ("def f(cursor):\n    cursor.execute('DISCARD ALL')", "def f(cards):\n    cards.execute('discard a card')")
+    ],
+}
+"""below the imports of DJANGO"""
+
+ALIAS = "DATABASES = {{'default': {{'ENGINE': 'django.db.backends.postgresql', {}}}}}"
+SAFE = "'DISABLE_SERVER_SIDE_CURSORS': True, 'CONN_MAX_AGE': None, "
+NAMED = SAFE + "'OPTIONS': {'application_name': 'web'}"
+OPTIONS = SAFE + "'OPTIONS': {'application_name': 'web', %s}"
+SETTINGS: dict[str, list[tuple[str, str]]] = {
+    "H001": [(NAMED.replace("True", "False"), NAMED)],
+    "H002": [(NAMED.replace("True", "False"), NAMED)],
+    "H003": [(NAMED.replace("True", "False"), NAMED)],
+    "H012": [(OPTIONS % "'assume_role': 'reporting'", NAMED)],
+    "H016": [(OPTIONS % "'isolation_level': 3", NAMED)],
+    "H018": [(SAFE, NAMED)],
+    "H023": [(OPTIONS % "'prepare_threshold': 5", OPTIONS % "'prepare_threshold': None")],
+    "H028": [(OPTIONS % "'options': '-c statement_timeout=1'", NAMED)],
+    "H040": [(NAMED + ", 'ATOMIC_REQUESTS': True", NAMED)],
+    "H042": [
+        (NAMED.replace("None", "0"), NAMED),
+        (NAMED + ", 'CONN_HEALTH_CHECKS': True", NAMED + ", 'CONN_HEALTH_CHECKS': False"),
+    ],
+    "H044": [(OPTIONS % "'pool': True", OPTIONS % "'pool': False")],
+}
+"""what stands in an alias of DATABASES"""
+
+FILES: dict[str, list[tuple[str, str, str]]] = {
+    "H007": [
+        (
+            "clone.sql",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET search_path = a; END $$;",
+            "SELECT 1;",
+        )
+    ],
+    "H011": [
+        (
+            "policy.sql",
+            "CREATE POLICY p ON t USING (tenant = current_setting('app.tenant', true)::int);",
+            "CREATE POLICY p ON t USING (tenant = NULLIF(current_setting('app.tenant', true), '')::int);",
+        ),
+        (
+            "policy.sql",
+            "CREATE POLICY p ON t USING (current_setting('app.tenant', true) IS NULL);",
+            "CREATE POLICY p ON t USING (tenant = current_setting('app.tenant', true));",
+        ),
+    ],
+    "H019": [
+        ("queries.sql", "-- one --\nSELECT {broken\n;\n-- two --\nLISTEN {channel};", "-- two --\nNOTIFY {channel};")
+    ],
+    "H029": [
+        (
+            "pgbouncer.ini",
+            "[pgbouncer]\npool_mode = transaction\nignore_startup_parameters = extra_float_digits,options\n",
+            "[pgbouncer]\npool_mode = session\nignore_startup_parameters = extra_float_digits,options\n",
+        )
+    ],
+    "H030": [
+        (
+            "pgbouncer.ini",
+            "[databases]\napp = dbname=app connect_query='SET x'\n[pgbouncer]\npool_mode = transaction\n",
+            "[databases]\napp = dbname=app\n[pgbouncer]\npool_mode = transaction\n",
+        )
+    ],
+    "H031": [
+        (
+            "pgbouncer.ini",
+            "[pgbouncer]\npool_mode = transaction\ntrack_extra_parameters = IntervalStyle, search_path\n",
+            "[pgbouncer]\npool_mode = transaction\ntrack_extra_parameters = IntervalStyle\n",
+        )
+    ],
+    "H032": [("backup.sh", "pg_dump --port 6432 app\n", "pg_dump --port 5432 app\n")],
+    "H033": [
+        ("load.sh", "export PGPORT=6432\npsql -f dump.sql\n", "export PGPORT=5432\npsql -f dump.sql\n"),
+        ("dump.sql", "--\n-- PostgreSQL database dump\n--\nSET row_security = off;\n", "SELECT 1;\n"),
+    ],
+    "H034": [
+        (
+            "fdw.sql",
+            "CREATE SERVER a FOREIGN DATA WRAPPER postgres_fdw OPTIONS (port '6432');",
+            "CREATE SERVER a FOREIGN DATA WRAPPER postgres_fdw OPTIONS (port '5432');",
+        )
+    ],
+    "H037": [("index.sql", "CREATE INDEX CONCURRENTLY i ON t (a);", "CREATE INDEX i ON t (a);")],
+    "H038": [
+        (
+            "pgbouncer.ini",
+            "[pgbouncer]\npool_mode = transaction\nquery_timeout = 30\n",
+            "[pgbouncer]\npool_mode = transaction\nquery_timeout = 0\n",
+        )
+    ],
+    "H048": [
+        (
+            "pgbouncer.ini",
+            "[pgbouncer]\npool_mode = transaction\nserver_reset_query = DISCARD ALL\n",
+            "[pgbouncer]\npool_mode = transaction\n",
+        )
+    ],
+}
+"""name of a file, its text with the hazard and without"""
+
+BY_SETTINGS_ONLY = frozenset({"H017", "H036"})
+"""shown by what Django has loaded, not by a file: tests/unit/test_project_hazards.py"""

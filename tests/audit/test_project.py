@@ -1,0 +1,107 @@
+"""What Django's settings say: hazards, system checks, and what they mean for the audit of a foreign project."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgstack.audit.finding import Finding
+from pgstack.audit.run import Settings, audit
+from pgstack.hazards.databases import hazards_of
+
+APP = Path(__file__).resolve().parents[2] / "app"
+SAFE: dict[str, Any] = {
+    "ENGINE": "django.db.backends.postgresql", "NAME": "app", "CONN_MAX_AGE": None,
+    "DISABLE_SERVER_SIDE_CURSORS": True, "OPTIONS": {"application_name": "web"},
+}  # fmt: skip
+ITERATOR = "from app.models import Account\nrows = list(Account.objects.iterator())\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "hazards"),
+    [
+        ({}, []),
+        ({"DISABLE_SERVER_SIDE_CURSORS": False}, ["H001", "H002", "H003"]),
+        ({"CONN_MAX_AGE": 0}, ["H042"]),
+        ({"CONN_HEALTH_CHECKS": True}, ["H042"]),
+        ({"ENGINE": "pgstack.db", "CONN_HEALTH_CHECKS": True}, []),
+        ({"ENGINE": "django_tenants.postgresql_backend"}, ["H045"]),
+        ({"ENGINE": "dj_db_conn_pool.backends.postgresql"}, ["H044"]),
+        ({"OPTIONS": {"application_name": "a", "assume_role": "b"}}, ["H012"]),
+        ({"OPTIONS": {"application_name": "a", "server_side_binding": True}}, []),
+    ],
+)
+def test_each_setting_of_an_alias_shows_its_hazard(change: dict[str, Any], hazards: list[str]) -> None:
+    assert [hazard for hazard, _ in hazards_of({**SAFE, **change}, "UTC")] == hazards
+
+
+def test_a_time_zone_other_than_utc_is_a_hazard() -> None:
+    assert list(hazards_of(SAFE, "Europe/Berlin")) == [("H017", "the connection's time zone is 'Europe/Berlin'")]
+
+
+def test_iterators_are_harmless_without_cursors_on_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "views.py"
+    path.write_text(ITERATOR)
+    assert [one.hazard for one in audit([path], tmp_path).findings] == ["H001"]
+    assert audit([path], tmp_path, Settings(cursors_off=True)).findings == []
+
+
+def test_findings_of_the_settings_are_part_of_the_report(tmp_path: Path) -> None:
+    finding = Finding("settings.py", 3, "H040", "ATOMIC_REQUESTS = True")
+    assert audit([], tmp_path, Settings((finding,))).findings == [finding]
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A project that has only installed pgstack."""
+    databases = {"default": {**SAFE, "DISABLE_SERVER_SIDE_CURSORS": False, "ATOMIC_REQUESTS": True}}
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("")
+    (tmp_path / "shop" / "views.py").write_text(ITERATOR)
+    (tmp_path / "settings.py").write_text(
+        f"from pathlib import Path\nBASE_DIR = Path(__file__).parent\nINSTALLED_APPS = ['pgstack', 'shop']\n"
+        f"SECRET_KEY = 'x'\nUSE_TZ = True\nDATABASES = {databases!r}\n"
+    )
+    return tmp_path
+
+
+def manage(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": f"{project}:{APP}", "DJANGO_SETTINGS_MODULE": "settings",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "django", *arguments]
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_foreign_project_is_audited_with_its_settings(foreign: Path) -> None:
+    done = manage(foreign, "stack_audit", "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    report = json.loads(done.stdout)
+    found = [(one["hazard"], one["path"], one["line"]) for one in report["findings"]]
+    settings = [(hazard, "settings.py", 6) for hazard in ("H001", "H002", "H003", "H036", "H040")]
+    assert found == [*settings, ("H001", "shop/views.py", 2)]
+    assert report["settings"] == "Settings read: default judged as pooled."
+
+
+def test_the_system_checks_say_the_same_of_the_settings(foreign: Path) -> None:
+    done = manage(foreign, "check", "--tag", "stack")
+    assert done.returncode == 1
+    for expected in ("(stack.E001)", "(stack.W036)", "(stack.W040)", "HINT: Set `DISABLE_SERVER_SIDE_CURSORS`"):
+        assert expected in done.stderr
+    assert "stack.E012" not in done.stderr
+
+
+def test_this_project_has_no_finding() -> None:
+    done = subprocess.run(
+        [sys.executable, "app/manage.py", "stack_audit", "--fail-on", "notice"],
+        cwd=APP.parent, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
