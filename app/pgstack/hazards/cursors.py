@@ -15,7 +15,7 @@ HAZARDS = (
         before="for row in Account.objects.iterator():\n    send(row)",
         after="DATABASES['default']['DISABLE_SERVER_SIDE_CURSORS'] = True",
         severity="warning",
-        detected_by=by("audit", "check"),
+        detected_by=by("audit", "guard", "check"),
         check="stack.E001",
     ),
     Hazard(
