@@ -144,6 +144,6 @@ def test_a_test_database_of_this_backend_is_made_straight_at_postgresql(pooled: 
 def test_a_migration_through_the_pooler_leaves_its_lock_and_one_on_direct_does_not(pooled: Pooled) -> None:
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     call_command("migrate", verbosity=0)
-    assert pooled.admin(locks) == [(0,)]
+    pooled.wait_until(lambda: pooled.admin(locks) == [(0,)])
     call_command("migrate", verbosity=0, database="default")
     assert pooled.admin(locks) == [(1,)]

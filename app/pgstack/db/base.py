@@ -28,6 +28,8 @@ PATIENCE = "PATIENCE_SECONDS"
 """key of an alias in DATABASES: how long connecting is tried again; 0, the default, is once"""
 REPEAT = "REPEAT"
 """key of an alias: False never sends a statement twice"""
+FRESH_SECONDS = 0.002
+"""a connection that answered so recently is not looked at: the look costs more than all else in this module"""
 IDLE = 0
 """transaction status of libpq (PQTRANS_IDLE): nothing of a transaction was sent"""
 
@@ -38,6 +40,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     creation_class = DatabaseCreation
     place: tuple[int, int] | None = None
     """what the socket's path led to when the connection was made"""
+    seen = 0.0
+    """when the connection was known to be alive, on the monotonic clock"""
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = aliases.POOLED) -> None:
         super().__init__(settings_dict, alias)
@@ -61,9 +65,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Django calls this between two requests."""
-        if self.connection is not None and not self.in_atomic_block and self._is_stale():
-            self.close()
-            return
+        if self.connection is not None and not self.in_atomic_block and not self._is_fresh():
+            if self._is_stale():
+                self.close()
+                return
+            self.seen = time.monotonic()
         super().close_if_unusable_or_obsolete()
 
     def is_usable(self) -> bool:
@@ -139,7 +145,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursors.DebugCursor(cursor, self)
 
     def _cursor(self, name: str | None = None) -> Any:
-        if self.is_untouched() and hung_up(self.connection):
+        if not self._is_fresh() and self.is_untouched() and hung_up(self.connection):
             self.replace()
         return super()._cursor(name)  # type: ignore[misc]
 
@@ -151,6 +157,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.in_atomic_block:
             return not aliases.in_test_case(self)
         return not self.autocommit
+
+    def _is_fresh(self) -> bool:
+        return not self.errors_occurred and time.monotonic() - self.seen < FRESH_SECONDS
 
     def _is_stale(self) -> bool:
         return hung_up(self.connection) or (self.place is not None and self._leads_to() not in (None, self.place))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error
@@ -24,12 +25,15 @@ class _Watched:
         self.db.look_at(sql)
         untouched = self.db.is_untouched()
         try:
-            return super()._execute(sql, params, *ignored)  # type: ignore[misc]
+            answer = super()._execute(sql, params, *ignored)  # type: ignore[misc]
         except Error as error:
             # A named cursor is a portal on the connection that is gone.
             if not untouched or getattr(self.cursor, "name", None) or not self.db.may_repeat(sql, error):
                 raise
             changed = repeat.PLAN_CHANGED in str(error)
+        else:
+            self.db.seen = time.monotonic()
+            return answer
         self.db.replace()
         if changed:  # the pooler would lead a statement that is prepared anew to the same old plan
             self.db.connection.prepare_threshold = None
