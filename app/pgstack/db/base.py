@@ -3,7 +3,7 @@
 - A connection is replaced by a new one between two requests, or before a transaction's first statement, when the other
   side has hung up, which the kernel knows: no round trip, as CONN_HEALTH_CHECKS would make. Between two requests also
   when its socket's path leads to another socket: another instance of PgBouncer has taken over, and the old one waits
-  for its clients to leave.
+  for its clients to leave. What answered a moment ago (FRESH_SECONDS) is not asked.
 - Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is back in a moment.
 - A statement that met a dying pooler is sent once more where that cannot do anything twice: `may_repeat`.
 - Statements that leave something in a session, which is a stranger's at the pooler, are refused or reported: `guard`.
