@@ -41,15 +41,19 @@ def marked_tests(tests: Path) -> Tests:
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(tests.rglob("test_*.py")):
         text = path.read_text()
-        for node in ast.walk(ast.parse(text)) if "mark.hazard(" in text else ():
-            if isinstance(node, ast.FunctionDef):
-                for hazard in _hazards(node):
+        if "mark.hazard(" not in text:
+            continue
+        tree = ast.parse(text)
+        of_all = [one.value for one in tree.body if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for hazard in _hazards([*of_all, *node.decorator_list]):
                     found[hazard].append(f"{path.relative_to(tests.parent)}::{node.name}")
     return found
 
 
-def _hazards(test: ast.FunctionDef) -> Iterator[str]:
-    for mark in test.decorator_list:
+def _hazards(marks: list[ast.expr]) -> Iterator[str]:
+    for mark in (node for one in marks for node in ast.walk(one)):
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.hazard":
             yield from (str(one.value) for one in mark.args if isinstance(one, ast.Constant))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pgstack.audit import discover
 from pgstack.audit.finding import Finding
 from pgstack.audit.run import Settings, audit
 from pgstack.hazards.databases import hazards_of
@@ -50,6 +51,20 @@ def test_iterators_are_harmless_without_cursors_on_the_server(tmp_path: Path) ->
     path.write_text(ITERATOR)
     assert [one.hazard for one in audit([path], tmp_path).findings] == ["H001"]
     assert audit([path], tmp_path, Settings(cursors_off=True)).findings == []
+
+
+def test_settings_that_are_written_out_count_when_they_cannot_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "views.py").write_text(ITERATOR)
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "0001.py").write_text(
+        "from django.db import migrations\nmigrations.RunSQL('SET ROLE a')\n"
+    )
+    settings, paths = tmp_path / "settings.py", discover.files([tmp_path])
+    assert [one.hazard for one in audit(paths, tmp_path).findings] == ["H012", "H001"]
+    settings.write_text(f"DATABASES = {{'default': {SAFE!r}, 'direct': {SAFE!r}}}\n")
+    assert audit([*paths, settings], tmp_path).findings == []
+    settings.write_text("DATABASES = make_databases()\n")
+    assert [one.hazard for one in audit([*paths, settings], tmp_path).findings] == ["H012", "H001"]
 
 
 def test_findings_of_the_settings_are_part_of_the_report(tmp_path: Path) -> None:

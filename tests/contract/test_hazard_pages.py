@@ -29,7 +29,11 @@ def test_a_marked_test_is_counted(tmp_path: Path) -> None:
     (tests / "test_one.py").write_text(
         'import pytest\n\n@pytest.mark.hazard("H012")\ndef test_role_leaks(): ...\n\ndef test_other(): ...\n'
     )
+    (tests / "test_two.py").write_text(
+        'import pytest\n\npytestmark = [pytest.mark.hazard("H024")]\n\ndef test_plan(): ...\n'
+    )
     pages = hazard_pages.pages(tests)
+    assert "- `tests/test_two.py::test_plan`\n" in pages["H024.md"]
     assert "- `tests/test_one.py::test_role_leaks`\n" in pages["H012.md"]
     assert "| [H012](H012.md) `SET ROLE`, `assume_role` | error | yes | yes | yes | | 1 |\n" in pages["README.md"]
     assert "None yet." in pages["H013.md"]

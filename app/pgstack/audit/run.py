@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pgstack.audit import baseline, files, parser
+from pgstack.audit import baseline, files, parser, static
 from pgstack.audit.finding import Finding, Problem, Report
 from pgstack.audit.walk import ITERATORS
 from pgstack.hazards import CATALOGUE
@@ -43,7 +43,7 @@ def audit(
     """
     parser.require()
     read = partial(files.audit_file, settings_known=settings is not None)
-    settings = settings or Settings()
+    settings = settings or Settings((), *static.written(paths))
     findings = list(settings.findings)
     accepted: list[tuple[Finding, str]] = []
     problems: list[Problem] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pgstack.audit.module import Sight
@@ -13,14 +14,40 @@ from pgstack.hazards.databases import MERGED, UNKNOWN, hazards_of, is_postgresql
 
 def static_databases(tree: ast.Module) -> Iterator[Sight]:
     """The hazards of each alias of a dictionary that is written out."""
+    for name, alias, line in _aliases(tree):
+        if name not in DIRECT:
+            yield from (Sight(hazard, line, f"{name}: {seen}", of_settings=True) for hazard, seen in hazards_of(alias))
+
+
+def written(paths: Iterable[Path]) -> tuple[bool | None, bool | None]:
+    """Whether an alias goes straight to PostgreSQL, and whether every other one does without cursors on the server.
+
+    By the DATABASES that are written out in these files; None where there is none.
+    """
+    aliases = [one for path in paths if path.suffix == ".py" for one in _read(path)]
+    pooled = [alias for name, alias, _ in aliases if name not in DIRECT]
+    if not aliases:
+        return None, None
+    off = all(alias.get("DISABLE_SERVER_SIDE_CURSORS") is True for alias in pooled)
+    return any(name in DIRECT for name, _, _ in aliases), bool(pooled) and off
+
+
+def _read(path: Path) -> list[tuple[Any, dict[Any, Any], int]]:
+    try:
+        raw = path.read_bytes()
+        return list(_aliases(ast.parse(raw))) if b"DATABASES" in raw else []
+    except (OSError, SyntaxError, ValueError):  # which the audit of the file reports
+        return []
+
+
+def _aliases(tree: ast.Module) -> Iterator[tuple[Any, dict[Any, Any], int]]:
+    """Name, entry and line of each alias of PostgreSQL."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _name(node) == "DATABASES":
             for key, value in zip(node.value.keys, node.value.values, strict=True):
                 alias = _value(value)
-                if not isinstance(alias, dict) or not is_postgresql(alias) or _constant(key) in DIRECT:
-                    continue
-                for hazard, seen in hazards_of(alias):
-                    yield Sight(hazard, value.lineno, f"{_constant(key)}: {seen}", of_settings=True)
+                if isinstance(alias, dict) and is_postgresql(alias):
+                    yield _constant(key), alias, value.lineno
 
 
 def _name(node: ast.Assign) -> str:
