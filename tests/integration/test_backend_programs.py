@@ -27,7 +27,7 @@ def output(program: str, *words: str, statuses: tuple[int, ...] = (0,)) -> str:
 
 def test_cost_compares_three_ways_on_two_pages() -> None:
     text = output("backend_cost.py", "--rounds", "1", statuses=(0, 1))
-    rows = re.findall(r"│ (/\S+) +│ (\S[^│]+?) +│ ([\d,]+) / ([\d,]+) │ (\d\.\d+)", text)
+    rows = re.findall(r"│ (/\S+) +│ (\S[^│]+?) +│ ([\d,]+) / ([\d,]+) +│ (\d\.\d+)", text)
     assert [(page, compared) for page, compared, *_ in rows] == [
         (page, compared)
         for page in ("/db", "/queries?n=20")
@@ -39,7 +39,7 @@ def test_cost_compares_three_ways_on_two_pages() -> None:
 
 def test_a_restart_is_counted_for_both_backends() -> None:
     text = output("pooler_restart.py", "--restarts", "2")
-    found = re.findall(r"│ (\D+?) +│ +([\d,]+) │ +([\d,]+) │", text)
+    found = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)
     rows = {name: tuple(int(number.replace(",", "")) for number in numbers) for name, *numbers in found}
     assert "2 restarts by SIGINT" in text
     assert min(rows["requests"]) > 0

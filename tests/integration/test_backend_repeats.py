@@ -134,6 +134,24 @@ def test_nothing_follows_in_a_transaction_of_which_a_part_is_lost(pooled: Pooled
     assert ask(connection, "SELECT 1") == 1
 
 
+def test_the_same_holds_for_a_transaction_that_django_does_not_know(pooled: Pooled) -> None:
+    ask(connection, "BEGIN")
+    ask(connection, INSERT)
+    restart(pooled)
+    for _ in range(2):
+        with pytest.raises(Error):
+            ask(connection, INSERT)
+    assert stored(pooled) == 0
+    connection.close_if_unusable_or_obsolete()
+    assert ask(connection, "SELECT 1") == 1
+
+
+def test_after_a_write_that_failed_the_next_statement_connects(pooled: Pooled) -> None:
+    with dies_meanwhile(pooled), pytest.raises(DatabaseError):
+        ask(connection, INSERT)
+    assert ask(connection, "SELECT 1") == 1
+
+
 def test_a_commit_is_never_sent_again(pooled: Pooled) -> None:
     @transaction.atomic
     def work() -> None:

@@ -30,7 +30,7 @@ def test_databases_lead_to_the_stack_and_keep_what_the_project_means(tmp_path: P
     (databases,) = settings(foreign.make(tmp_path), "DATABASES")
     assert (databases["default"]["ENGINE"], databases["default"]["NAME"]) == ("pgstack.db", "app")
     assert databases["default"]["ATOMIC_REQUESTS"] is True
-    assert databases["default"]["OPTIONS"] == {"application_name": "web"}
+    assert databases["default"]["OPTIONS"] == {"application_name": "web", "connect_timeout": 10}
     assert databases["direct"]["USER"] == "app_owner"
 
 

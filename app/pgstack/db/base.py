@@ -43,6 +43,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     seen = 0.0
     """when the connection was known to be alive, on the monotonic clock"""
 
+    lost_transaction = False
+    """whether a statement failed within a transaction; Django does not know of one that BEGIN has begun"""
+
     def __init__(self, settings_dict: dict[str, Any], alias: str = aliases.POOLED) -> None:
         super().__init__(settings_dict, alias)
         host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
@@ -54,7 +57,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """A connection of the driver; tried again while the other side is being restarted."""
         deadline = time.monotonic() + float(self.settings_dict.get(PATIENCE, 0))
         for pause in pauses():
-            self.place = self._leads_to()
+            self.place, self.lost_transaction = self._leads_to(), False
             try:
                 return super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
@@ -82,7 +85,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if connection is None or self.closed_in_transaction or self.pool:
             return False
         if connection.closed:  # within a transaction, nobody knows what was sent before
-            return not self._in_transaction()
+            return not self._in_transaction() and not self.lost_transaction
         return bool(connection.info.transaction_status == IDLE)
 
     def may_repeat(self, sql: Any, error: Exception) -> bool:

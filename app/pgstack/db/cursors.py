@@ -27,6 +27,7 @@ class _Watched:
         try:
             answer = super()._execute(sql, params, *ignored)  # type: ignore[misc]
         except Error as error:
+            self.db.lost_transaction = not untouched
             # A named cursor is a portal on the connection that is gone.
             if not untouched or getattr(self.cursor, "name", None) or not self.db.may_repeat(sql, error):
                 raise
