@@ -1,7 +1,7 @@
 """Requests wait instead of failing while PostgreSQL restarts: PgBouncer holds them back before their next transaction.
 
-They wait in Apache, whose workers may all be taken meanwhile. It would then close kept connections under a request, so
-there are none: every answer closes its connection until the restart is over.
+They wait in Apache, whose workers may all be taken meanwhile, as they may while web processes are replaced. It would
+then close kept connections under a request, so there are none: every answer closes its connection until all is over.
 """
 
 from __future__ import annotations
@@ -25,22 +25,28 @@ def patience(plan: Plan) -> float:
 
 
 @contextmanager
+def let_go(plan: Plan) -> Iterator[None]:
+    """Within it Apache keeps no connection open: it would close them under a request while its workers are all busy."""
+    _mark(plan).touch()
+    try:
+        time.sleep(plan.apache.keep_alive_timeout + 1)
+        yield
+        time.sleep(SETTLE_SECONDS)
+    finally:
+        keep(plan)
+
+
+@contextmanager
 def held(plan: Plan) -> Iterator[None]:
     """Within it no transaction runs and none begins; afterwards they go on, whatever happened.
 
     Raises TargetError when a transaction does not end in time.
     """
-    _mark(plan).touch()
     try:
-        time.sleep(plan.apache.keep_alive_timeout + 1)
-        try:
-            _pause(plan)
-            yield
-        finally:
-            go_on(plan)
-        time.sleep(SETTLE_SECONDS)
+        _pause(plan)
+        yield
     finally:
-        keep(plan)
+        go_on(plan)
 
 
 def _pause(plan: Plan) -> None:

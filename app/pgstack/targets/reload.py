@@ -7,6 +7,7 @@ no second one could take over here: what would change them is refused.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from pgstack.verify.live import Live
 
 Say = Callable[[str], None]
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
+GENTLE = 15
+"""niceness while code is prepared: requests come first"""
 IN_FORCE_SECONDS = 5
 """PostgreSQL's processes read its files a moment after they are told to"""
 
@@ -51,8 +54,9 @@ def reload(prepare: release.Prepare, say: Say) -> None:
         supervision.allow_files(plan)
         candidate.require(plan)
         say("tried     PostgreSQL and PgBouncer take what is wanted")
-        _bring_into_force(plan, wanted, lambda: prepare(plan, lock), say)
-        release.replace(plan, say)
+        with pause.let_go(plan):
+            _bring_into_force(plan, wanted, lambda: prepare(plan, lock), say)
+            release.replace(plan, say)
         supervision.follow(plan, fingerprint)
     say("reloaded")
 
@@ -80,6 +84,7 @@ def _bring_into_force(plan: Plan, wanted: list[render.File], prepare: Callable[[
         render.write(wanted)
         _reread(plan, old, say)
         _require_in_force(plan)
+        os.nice(GENTLE)
         prepare()
     except BaseException as error:
         try:
