@@ -127,6 +127,7 @@ def test_wagtails_editor_publishes_what_a_visitor_sees(
     page.goto(f"{wagtail.url}/admin/images/add/")
     page.screenshot(path=tmp_path / "screen.png")
     page.set_input_files("input[type=file]", tmp_path / "screen.png")
+    page.fill("[name=title]", "screen")  # a script would, once it runs
     page.get_by_role("button", name="Upload").click()
     page.wait_for_selector("img[src^='/media/images/screen']")
     assert page.locator("img[src^='/media/images/screen']").first.evaluate("one => one.decode().then(() => true)")
