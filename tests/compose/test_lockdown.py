@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from compose_stack import ComposeStack
+from compose_stack import CHECKOUT, ComposeStack
 
 pytestmark = pytest.mark.compose
 
@@ -78,8 +78,8 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack,
             "configure": {"/etc/stack", "/etc/stack-secrets", "/etc/stack-tls"},
             "postgres": {"/var/lib/postgresql", "/run/stack/postgres"},
             "pgbouncer": {"/run/stack/pooler"},
-            "migrate": set(),
-            "web": set(),
+            "migrate": {"/var/lib/stack-media"},
+            "web": {"/var/lib/stack-media"},
         }[service]
     )
 
@@ -88,9 +88,13 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack,
 def test_no_container_reaches_the_engine_or_the_machines_files(stack: ComposeStack, service: str) -> None:
     mounts = stack.inspect(service)["Mounts"]
     files = {mount["Destination"]: mount["Source"] for mount in mounts if mount["Type"] not in ("volume", "tmpfs")}
-    # Where STACK_TLS=files puts the user's two files, there is nothing without it.
-    nothing = {"/run/given/certificate.pem": "/dev/null", "/run/given/key.pem": "/dev/null"}
-    assert files == (nothing if service == "configure" else {})
+    # Where the user's own files appear when inputs name them, there is nothing without that.
+    variables = {"/run/secrets/environment": "/dev/null"} if service in {"configure", "migrate", "web"} else {}
+    given = {
+        "/run/given/certificate.pem": "/dev/null", "/run/given/key.pem": "/dev/null",
+        "/srv/stack/project": str(CHECKOUT / "apache/no-project"),
+    }  # fmt: skip
+    assert files == {**variables, **(given if service == "configure" else {})}
 
 
 @pytest.mark.parametrize(
