@@ -124,7 +124,7 @@ def login_rules(live: Live) -> Outcome:
     allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}
     for network in map(ipaddress.ip_network, live.plan.postgres.web_addresses):
         allowed.add(("hostssl", "scram-sha-256", str(network.network_address), str(network.netmask)))
-    wrong = [f"pg_hba.conf:{line}: {error or ' '.join(rule)}" for line, *rule, error in rules
+    wrong = [f"pg_hba.conf:{line}: {error or ' '.join(rule).strip()}" for line, *rule, error in rules
              if error or tuple(rule) not in allowed]  # fmt: skip
     rows = postgres.query(live.monitor, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings")
     wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
