@@ -287,14 +287,16 @@ def percentile(answers: Sequence[Answer], share: float) -> float:
     return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0
 
 
-def observe(url: str, host: str, change: Callable[[], object], rate: float | None = None, seed: int = 1) -> Verdict:
-    """`watch` at half of what the site can take, or at `rate` requests/s. Raises TargetError."""
+def observe(
+    url: str, host: str, change: Callable[[], object], rate: float | None = None, share: float = SHARE
+) -> Verdict:  # fmt: skip
+    """`watch` at `share` of what the site can take, or at `rate` requests/s. Raises TargetError."""
 
     async def both() -> Verdict:
-        site = Site(url, host, seed)
+        site = Site(url, host)
         try:
             await site.prepare()
-            wanted = rate or SHARE * await capacity(site)
+            wanted = rate or share * await capacity(site)
             return await watch(site, wanted, change)
         finally:
             await site.close()
@@ -309,6 +311,7 @@ def main() -> int:
     parser.add_argument("--during", required=True, help="command that changes something; - for whoever holds our input")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.add_argument("--rate", type=float, help="requests/s; without it, half of what the site can take")
+    parser.add_argument("--share", type=float, default=SHARE, help="of what the site can take; unset: half of it")
     parser.add_argument("--host", help="the site's name, where the address does not say it")
     asked = parser.parse_args()
     if not inputs.is_loopback(asked.url):
@@ -323,7 +326,7 @@ def main() -> int:
         else:
             statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
 
-    verdict = observe(asked.url, asked.host or urlsplit(asked.url).netloc, change, asked.rate)
+    verdict = observe(asked.url, asked.host or urlsplit(asked.url).netloc, change, asked.rate, asked.share)
     print(json.dumps(asdict(verdict)) if asked.json else verdict)
     if statuses != [0]:
         print(f"the command ended with status {statuses[0]}")
