@@ -170,7 +170,9 @@ def _require_target(plan: Plan) -> None:
 
 def _require_same_project(plan: Plan) -> None:
     """A database belongs to the project that was migrated into it."""
-    before = state.rendered_plan()
+    before = None
+    with suppress(StackError):  # one that was cut off is written anew
+        before = state.rendered_plan()
     if before and Path(before.paths.data).exists() and (before.project is None) != (plan.project is None):
         served = "the demo" if before.project is None else f"STACK_PROJECT={before.paths.app}"
         raise InputError(f"{plan.paths.root}: its database is that of {served}. Serve that, or set another STACK_DIR.")
