@@ -23,7 +23,7 @@ MERGED = "**"
 def is_postgresql(alias: Mapping[str, Any]) -> bool:
     """Whether the alias speaks to PostgreSQL."""
     engine = alias.get("ENGINE", "")
-    return isinstance(engine, str) and any(part in engine for part in (*POSTGRESQL, *SCHEMA_ENGINES, "dj_db_conn_pool"))
+    return isinstance(engine, str) and any(part in engine for part in (*POSTGRESQL, *SCHEMA_ENGINES))
 
 
 def hazards_of(alias: Mapping[str, Any], time_zone: Any = UNKNOWN) -> Iterator[tuple[str, str]]:
