@@ -28,7 +28,7 @@ def test_every_step_of_the_scenario_succeeds(scenario: str, tmp_path: Path) -> N
     } | {
         "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_HOME": str(tmp_path / "home"), "NO_COLOR": "1",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"), "LC_ALL": "C.UTF-8",
-        "PYTEST_XDIST_WORKER_COUNT": os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"),  # says how much load there may be
+        "PYTEST_XDIST_WORKER_COUNT": os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"),  # how much load may be
     }  # fmt: skip
     shared = CHECKOUT / ".config/molecule/config.yml"
     command = [
