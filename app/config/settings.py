@@ -11,6 +11,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from pgstack import settings as stack
+from pgstack.overlay.logs import TO_STANDARD_ERROR
 
 SECRET_KEY = stack.secret_key()
 ALLOWED_HOSTS = stack.allowed_hosts()
@@ -115,17 +116,8 @@ if not TLS:
 # --- Logging: standard error, which is Apache's error log -------------------------------
 
 LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        # Django's own handlers print only with DEBUG, or send mail.
-        "django": {"handlers": [], "propagate": True},
-        # A 4xx is the client's doing, and the access log has it. Django would write a traceback
-        # for each unknown host or oversized body, as often as a stranger likes.
-        "django.request": {"level": "ERROR"},
-        "django.security": {"level": "CRITICAL"},
-    },
+    **TO_STANDARD_ERROR,
+    # A 4xx is the client's doing, and the access log has it. Django would write a traceback
+    # for each oversized body, as often as a stranger likes.
+    "loggers": {**TO_STANDARD_ERROR["loggers"], "django.security": {"level": "CRITICAL"}},
 }
