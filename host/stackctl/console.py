@@ -35,7 +35,7 @@ def ask(path: Path, account: str, command: str, seconds: float) -> Rows:
             _answer(stream)
             _send(stream, b"Q", f"{command}\0".encode())
             return _answer(stream)
-    except OSError as error:
+    except (OSError, struct.error) as error:  # an answer that ends in the middle of a number
         raise Refused(f"{path}: {command}: {error}") from None
 
 

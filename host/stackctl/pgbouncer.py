@@ -75,24 +75,24 @@ def pause(stack: Stack) -> None:
         try:
             _console(stack, instance, "PAUSE", stack.pooler["query_wait_timeout"] / 2)
         except Refused:
-            _let_go_on(stack, instance)
+            _command(stack, instance, "RESUME")
 
 
 def resume(stack: Stack) -> None:
     """Let them go on."""
     for instance in INSTANCES:
-        _let_go_on(stack, instance)
-
-
-def _let_go_on(stack: Stack, instance: str) -> None:
-    with suppress(Refused):  # it does not run, or was not paused
-        _console(stack, instance, "RESUME")
+        _command(stack, instance, "RESUME")
 
 
 def reconnect(stack: Stack) -> None:
     """Have it replace each backend at the end of its transaction: they know the schema as it was."""
-    for instance in filter(lambda name: system.active(unit(name)), INSTANCES):
-        _console(stack, instance, "RECONNECT")
+    for instance in INSTANCES:
+        _command(stack, instance, "RECONNECT")
+
+
+def _command(stack: Stack, instance: str, command: str) -> None:
+    with suppress(Refused):  # it does not run, or has nothing to do
+        _console(stack, instance, command)
 
 
 def _lead_to(stack: Stack, instance: str) -> None:

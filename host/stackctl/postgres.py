@@ -71,29 +71,35 @@ def pause(stack: Stack) -> None:
     """What goes before a stop of the server, whoever stops it: requests wait instead of failing.
 
     They wait in Apache, whose workers may all be taken meanwhile; it would close kept connections then. And little is
-    left to be written at the stop. Who lets them go on is there before they wait.
+    left to be written at the stop. Who lets them go on is there before they wait; without one nobody is held back, and
+    Refused is raised.
     """
     if stack.part != "database":
         if pgbouncer.serving(stack) is None:
             return
         system.run("systemctl", "stop", f"{RESUME}.service")  # of a start a moment ago: it is not done yet
         apache.let_go(stack)
-    if stack.part == "all":
-        _resume_by(RESUME, "--no-block", after=_lock_file(stack)[0])
-    elif stack.part == "web":
-        # Whoever paused from afar may not come back: they go on before their time in the queue is over.
-        seconds = stack.pooler["query_wait_timeout"] - 1
-        _resume_by(LATER, f"--on-active={seconds}", "--timer-property=AccuracySec=100ms")
+        try:
+            _arrange_resume(stack)
+        except Refused:
+            apache.keep()
+            raise
     if stack.part != "web":
         system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
     if stack.part != "database":
         pgbouncer.pause(stack)
 
 
-def _resume_by(name: str, *options: str, after: str = "") -> None:
-    more = ("--after", after) if after else ()
+def _arrange_resume(stack: Stack) -> None:
+    """Start a unit of its own that resumes. Raises Refused."""
+    if stack.part == "all":
+        name, options, more = RESUME, ["--no-block"], ["--after", _lock_file(stack)[0]]
+    else:
+        # Whoever paused from afar may not come back: they go on before their time in the queue is over.
+        seconds = stack.pooler["query_wait_timeout"] - 1
+        name, options, more = LATER, [f"--on-active={seconds}", "--timer-property=AccuracySec=100ms"], []
     words = ("systemd-run", "--quiet", "--collect", f"--unit={name}", "--property=Restart=on-failure", *options)
-    system.run(*words, "/usr/local/sbin/stackctl", "resume", *more)
+    system.require(*words, "/usr/local/sbin/stackctl", "resume", *more)
 
 
 def resume(stack: Stack, after: str = "") -> None:
