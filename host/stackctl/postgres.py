@@ -55,6 +55,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     wrong = ask(stack, WRONG_LINES)
     if wrong:
         system.fill(live, found)
+        system.require("systemctl", "reload", unit(stack))
         raise Refused(f"PostgreSQL would not take what is wanted: {wrong}\nIt runs on with what it had.")
     system.require("systemctl", "reload", unit(stack))
     _roles(stack)

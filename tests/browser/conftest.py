@@ -46,8 +46,9 @@ class Troubles:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed after each file: Playwright's event loop would run in this thread, and Django refuses to work in one."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("Chromium is missing; as root: apt-get install chromium")

@@ -115,7 +115,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "address": ({"source": "file:///no/such"}, (f"{SOURCE}: file:///no/such,", "not appear to be a git repo")),
     "version": ({"version": "v9"}, (SOURCE, "version v9", "tag, branch or commit", "stack_inputs.project.version")),
     "directory": ({"directory": "shop/none"}, ("stack_inputs.project.directory: shop/none", "manage.py")),
-    "requirements": ({"requirements": "x.txt"}, ("stack_inputs.project.requirements: x.txt", "a file with hashes")),
+    "requirements": ({"requirements": "x.txt"}, ("stack_inputs.project.requirements: x.txt", "Name one that is")),
     "path": ({"source": "/no/such/shop"}, (f"{SOURCE}: /no/such/shop", "no directory, no archive", "Name one")),
     "archive": ({"source": "CUT"}, (f"{SOURCE}: ", "archive that is whole")),
 }  # fmt: skip

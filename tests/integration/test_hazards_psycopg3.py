@@ -39,7 +39,7 @@ def test_the_tests_of_the_backend_pass_with_psycopg_3(tmp_path: Path) -> None:
         sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore::ResourceWarning",
         f"--basetemp={tmp_path / 'own'}", *(str(here / name) for name in FILES),
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(LAB), "DJANGO_ALLOW_ASYNC_UNSAFE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(LAB)}
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -103,12 +103,11 @@ def test_it_needs_the_alias(pooled: Pooled) -> None:
         connections.settings["direct"] = kept
 
 
-def test_it_is_refused_in_async_code(pooled: Pooled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_refused_in_async_code(pooled: Pooled) -> None:
     async def work() -> None:
         with on_direct():
             raise AssertionError
 
-    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE")
     runner = asyncio.new_event_loop()
     thread = threading.Thread(target=lambda: errors.append(outcome(runner, work())))
     errors: list[type[BaseException] | None] = []

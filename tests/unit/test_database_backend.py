@@ -62,8 +62,6 @@ def poolers(tmp_path: Path) -> Iterator[dict[str, Pooler]]:
 @pytest.fixture
 def alias(tmp_path: Path, poolers: dict[str, Pooler], monkeypatch: pytest.MonkeyPatch) -> Any:
     """An alias that goes where the link leads, connected."""
-    # A browser that another test has opened in this process keeps an event loop running.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     settings = {
         "HOST": str(tmp_path / "pooler"), "PORT": "6432", "CONN_HEALTH_CHECKS": False, "AUTOCOMMIT": True,
         "TIME_ZONE": None, "OPTIONS": {}, "PATIENCE_SECONDS": 0,

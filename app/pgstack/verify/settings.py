@@ -15,6 +15,12 @@ from pgstack.verify.finding import Outcome, judge
 from pgstack.verify.live import Live, ask
 
 AGAIN = "Render and start again: `make down up`."
+RUN = Path("/run/stack")
+"""of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
+
+
+def _again(plan: Plan) -> str:
+    return "Bring them into force: run site.yml." if plan.target == "host" else AGAIN
 
 
 def soundness(live: Live) -> Outcome:
@@ -30,42 +36,50 @@ def files(live: Live) -> Outcome:
     wanted = render.files(live.plan)
     wrong = [f"{file.path}: edited" for file in wanted if render.difference([file])]
     wrong += [f"{path}: not what the plan wants" for path in not_in_force(live.plan)]
-    remedy = "Bring them into force: run site.yml." if live.plan.target == "host" else AGAIN
-    return judge(wrong, f"{len(wanted)} files are as rendered", remedy)
+    return judge(wrong, f"{len(wanted)} files are as rendered", _again(live.plan))
 
 
-def not_in_force(plan: Plan, run: Path = Path("/run/stack")) -> list[Path]:
-    """Copies that a host's servers run with and that differ from what is wanted; a server's name when it has none.
-
-    An instance runs while its directory in `run` exists.
-    """
+def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
+    """Copies that a host's servers run with and that differ from what is wanted; a server's name when it has none."""
     if plan.target != "host":
         return []
     conf = Path(plan.paths.conf)
-    copies = ({} if plan.part == "web" else {"postgres": ["postgres"]}) | {
-        part: [f"{part}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))]
-        for part, name in (("pgbouncer", "pooler"), ("apache", "apache"))
-    }
     wrong = []
-    for part, names in copies.items():
-        wrong += [] if names else [conf / "live" / part]
-        for name, file in itertools.product(names, sorted((conf / part).iterdir())):
-            copy = conf / "live" / name / file.name
+    for part, directories in _in_force(plan, run).items():
+        wrong += [] if directories else [conf / "live" / part]
+        for directory, file in itertools.product(directories, sorted((conf / part).iterdir())):
+            copy = directory / file.name
             wrong += [] if copy.is_file() and copy.read_bytes() == file.read_bytes() else [copy]
     return wrong
 
 
+def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
+    """Server → directories of the files that it reads; on a host each instance has a copy of its own."""
+    conf, servers = Path(plan.paths.conf), [] if plan.part == "web" else ["postgres"]
+    if plan.target != "host":
+        return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
+    return {server: [conf / "live" / server] for server in servers} | {
+        server: [conf / "live" / f"{server}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))]
+        for server, name in (("pgbouncer", "pooler"), ("apache", "apache"))
+    }
+
+
 def loaded(live: Live) -> Outcome:
     """No file is younger than what read it. PgBouncer does not say when it read its files."""
-    conf = Path(live.plan.paths.conf)
     load_time = postgres.query(live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8")[0][0]
-    names = () if live.plan.part == "web" else ("pgstack.conf", "pg_hba.conf", "pg_ident.conf")
-    read = {f"postgres/{name}": load_time for name in names}
+    names = {"postgres": ["pgstack.conf", "pg_hba.conf", "pg_ident.conf"], "apache": list(render.TEMPLATES["apache"])}
+    read = {"postgres": load_time}
     if live.web.answers:
-        started = min(answer.started for answer in live.web.answers)
-        read |= {f"apache/{name}": started for name in render.TEMPLATES["apache"]}
-    late = [f"{name}: changed after it was read" for name, when in read.items() if (conf / name).stat().st_mtime > when]
-    return judge(late, f"{len(read)} files were read after their last change", AGAIN)
+        read["apache"] = min(answer.started for answer in live.web.answers)
+    files = {
+        directory / name: when
+        for server, when in read.items()
+        for directory in _in_force(live.plan).get(server, ())
+        for name in names[server]
+    }
+    late = [file.relative_to(live.plan.paths.conf) for file, when in files.items() if file.stat().st_mtime > when]
+    wrong = [f"{name}: changed after it was read" for name in late]
+    return judge(wrong, f"{len(files)} files were read after their last change", _again(live.plan))
 
 
 def postgres_settings(live: Live) -> Outcome:
