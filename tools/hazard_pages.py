@@ -1,6 +1,7 @@
 """The pages in docs/hazards, from the catalogue and from the tests that are marked with a hazard.
 
-A test that is marked `@pytest.mark.hazard("H012")` reproduces the hazard, or shows that its fix holds.
+A test that is marked `@pytest.mark.hazard("H012", "reproduced")` shows what breaks on a real PgBouncer; one marked
+`"fixed"` shows that it does not with the fix. A test can show both.
 `GOLDEN=write pytest tests/contract/test_hazard_pages.py` writes the pages.
 """
 
@@ -18,27 +19,33 @@ HEAD = """# Hazards of a transaction pooler
 
 What works on a connection of one's own and breaks when each transaction may get another backend. `stack_audit` reads
 code and settings ([how to use it](../audit.md)), the guard in `pgstack.db` looks at the statements that are sent,
-`manage.py check` looks at the settings, `stack_verify` at the running servers. "Tests" counts those that reproduce the
-hazard on a real PgBouncer or show that its fix holds.
+`manage.py check` looks at the settings, `stack_verify` at the running servers. "Reproduced" and "fixed" count the tests
+that show on a real PgBouncer in transaction mode what breaks, and that it does not with the fix.
 
 These pages are generated: the text is in `app/pgstack/hazards/`.
 
-| hazard | severity | audit | guard | check | verify | tests |
-| --- | --- | --- | --- | --- | --- | --- |
+| hazard | severity | audit | guard | check | verify | reproduced | fixed |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 """
+SHOWS = {"reproduced": "Reproduced by", "fixed": "Shown to be fixed by"}
 Tests = Mapping[str, list[str]]
+"""what a mark says to the tests that say it, as `path::name`"""
 
 
 def pages(tests: Path) -> dict[str, str]:
     """Every page by its name. `tests` is the directory with the marked tests."""
     marked = marked_tests(tests)
-    found = {f"{hazard.id}.md": _page(hazard, marked.get(hazard.id, [])) for hazard in CATALOGUE.values()}
-    return {"README.md": HEAD + "".join(_row(one, marked.get(one.id, [])) for one in CATALOGUE.values()), **found}
+    found = {f"{hazard.id}.md": _page(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()}
+    return {"README.md": HEAD + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()), **found}
 
 
-def marked_tests(tests: Path) -> Tests:
-    """The tests of each hazard as `path::name`, in order."""
-    found: dict[str, list[str]] = defaultdict(list)
+def marked_tests(tests: Path) -> dict[str, Tests]:
+    """The tests of each hazard, in order.
+
+    Raises:
+        ValueError: a mark says neither `"reproduced"` nor `"fixed"`, or something else.
+    """
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {one: [] for one in SHOWS})
     for path in sorted(tests.rglob("test_*.py")):
         text = path.read_text()
         if "mark.hazard(" not in text:
@@ -47,26 +54,34 @@ def marked_tests(tests: Path) -> Tests:
         of_all = [one.value for one in tree.body if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)]
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                for hazard in _hazards([*of_all, *node.decorator_list]):
-                    found[hazard].append(f"{path.relative_to(tests.parent)}::{node.name}")
+                name = f"{path.relative_to(tests.parent)}::{node.name}"
+                for hazard, *shows in _marks([*of_all, *node.decorator_list]):
+                    if not shows or set(shows) - set(SHOWS):
+                        raise ValueError(f"{name}: {hazard}: a mark says one or both of {', '.join(SHOWS)}")
+                    for one in shows:
+                        found[hazard][one].append(name)
     return found
 
 
-def _hazards(marks: list[ast.expr]) -> Iterator[str]:
+def _marks(marks: list[ast.expr]) -> Iterator[list[str]]:
     for mark in (node for one in marks for node in ast.walk(one)):
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.hazard":
-            yield from (str(one.value) for one in mark.args if isinstance(one, ast.Constant))
+            yield [str(one.value) for one in mark.args if isinstance(one, ast.Constant)]
 
 
-def _row(hazard: Hazard, tests: list[str]) -> str:
+def _row(hazard: Hazard, tests: Tests) -> str:
     detected = ["yes" if one in hazard.detected_by else "" for one in DETECTORS]
     title = hazard.title.replace("|", "\\|")
-    cells = [f"[{hazard.id}]({hazard.id}.md) {title}", hazard.severity, *detected, str(len(tests) or "")]
+    shown = [str(len(tests.get(one, ())) or "") for one in SHOWS]
+    cells = [f"[{hazard.id}]({hazard.id}.md) {title}", hazard.severity, *detected, *shown]
     return f"| {' | '.join(cells)} |\n".replace("|  |", "| |").replace("|  |", "| |")
 
 
-def _page(hazard: Hazard, tests: list[str]) -> str:
-    proven = "".join(f"- `{one}`\n" for one in tests) or "None yet.\n"
+def _page(hazard: Hazard, tests: Tests) -> str:
+    proven = "\n".join(
+        f"**{says}**\n\n" + ("".join(f"- `{one}`\n" for one in tests.get(shows, ())) or "- nothing yet\n")
+        for shows, says in SHOWS.items()
+    )
     return (
         f"# {hazard.id}: {hazard.title}\n\n"
         f"**What happens.** {hazard.breaks}\n\n"
@@ -75,7 +90,7 @@ def _page(hazard: Hazard, tests: list[str]) -> str:
         f"After:\n\n```\n{hazard.after}\n```\n\n"
         f"**Severity:** {hazard.severity}. **Detected by:** {_detectors(hazard)}.\n\n"
         f"To accept a place where it is meant: `# stack: allow {hazard.id} reason`.\n\n"
-        f"**Tests**\n\n{proven}\n"
+        f"{proven}\n"
         "[All hazards](README.md)\n"
     )
 

@@ -41,7 +41,7 @@ def through(pooled: Pooled, **changed: Any) -> Any:
     return pooled.client(pooled=False, USER="app", OPTIONS=PREPARES, **changed)
 
 
-@pytest.mark.hazard("H024")
+@pytest.mark.hazard("H024", "reproduced")
 @pytest.mark.parametrize("sql", [READ, WRITE])
 def test_django_as_it_comes_fails(pooled: Pooled, grow: Any, sql: str) -> None:
     client = through(pooled, ENGINE="django.db.backends.postgresql")
@@ -51,7 +51,7 @@ def test_django_as_it_comes_fails(pooled: Pooled, grow: Any, sql: str) -> None:
         ask(client, sql)
 
 
-@pytest.mark.hazard("H024")
+@pytest.mark.hazard("H024", "fixed")
 @pytest.mark.parametrize("sql", [READ, WRITE])
 def test_the_backend_sends_it_again(pooled: Pooled, grow: Any, sql: str) -> None:
     client = through(pooled)
@@ -62,7 +62,7 @@ def test_the_backend_sends_it_again(pooled: Pooled, grow: Any, sql: str) -> None
     assert pooled.admin("SELECT count(*) FROM grown")[0][0] - before == (1 if sql == WRITE else 0)
 
 
-@pytest.mark.hazard("H024")
+@pytest.mark.hazard("H024", "fixed")
 def test_the_first_statement_of_a_transaction_is_sent_again(pooled: Pooled, grow: Any) -> None:
     client = through(pooled)
     ask(client, WRITE)
@@ -73,7 +73,7 @@ def test_the_first_statement_of_a_transaction_is_sent_again(pooled: Pooled, grow
     assert pooled.admin("SELECT count(*) FROM grown") == [(2,)]
 
 
-@pytest.mark.hazard("H024")
+@pytest.mark.hazard("H024", "fixed")
 def test_after_reconnect_later_statements_of_a_transaction_work_too(pooled: Pooled, grow: Any) -> None:
     if pooled.version < (1, 21):
         pytest.skip("PgBouncer 1.21 follows prepared statements; Debian 13 has it")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
+from django.contrib.postgres import signals
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
@@ -18,7 +20,7 @@ FOLLOWS = (1, 21)
 needs_psycopg3 = pytest.mark.skipif(not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this")
 
 
-@pytest.mark.hazard("H019")
+@pytest.mark.hazard("H019", "reproduced")
 def test_listen_hears_nothing_and_stays_with_a_stranger(pooled: Pooled) -> None:
     ask(connection, "LISTEN jobs")
     with pooled.shoved():
@@ -26,7 +28,7 @@ def test_listen_hears_nothing_and_stays_with_a_stranger(pooled: Pooled) -> None:
     assert ask(pooled.client(), "SELECT pg_listening_channels()") == "jobs"
 
 
-@pytest.mark.hazard("H019")
+@pytest.mark.hazard("H019", "fixed")
 def test_listen_on_direct_hears_what_is_sent_through_the_pooler(pooled: Pooled) -> None:
     with listen("jobs", timeout=10) as arrivals:
         for payload in ("one", "two"):
@@ -48,7 +50,7 @@ def test_listen_says_that_its_connection_ended(pooled: Pooled) -> None:
             next(arrivals)
 
 
-@pytest.mark.hazard("H020")
+@pytest.mark.hazard("H020", "reproduced")
 def test_a_session_lock_cannot_be_released_and_is_had_by_a_stranger(pooled: Pooled) -> None:
     ask(connection, "SELECT pg_advisory_lock(42)")
     with pooled.shoved():
@@ -58,7 +60,7 @@ def test_a_session_lock_cannot_be_released_and_is_had_by_a_stranger(pooled: Pool
     assert pooled.admin("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42") == [(1,)]
 
 
-@pytest.mark.hazard("H020")
+@pytest.mark.hazard("H020", "fixed")
 def test_an_advisory_lock_on_direct_excludes_and_is_released(pooled: Pooled) -> None:
     with advisory_lock("nightly"), pooled.shoved():
         assert ask(connection, "SELECT 1") == 1, "the block itself uses the pool"
@@ -68,7 +70,7 @@ def test_an_advisory_lock_on_direct_excludes_and_is_released(pooled: Pooled) -> 
         pass
 
 
-@pytest.mark.hazard("H020")
+@pytest.mark.hazard("H020", "fixed")
 def test_a_lock_of_a_transaction_excludes_and_ends_with_it(pooled: Pooled) -> None:
     other = pooled.client()
     free = "SELECT pg_try_advisory_xact_lock(42)"
@@ -96,7 +98,7 @@ def test_a_lock_outlives_what_django_does_between_two_tasks(pooled: Pooled) -> N
         assert ask(connection, "SELECT pg_try_advisory_xact_lock(42)") is False
 
 
-@pytest.mark.hazard("H021")
+@pytest.mark.hazard("H021", "reproduced")
 def test_a_temporary_table_is_lost_and_in_the_way_of_a_stranger(pooled: Pooled) -> None:
     make = "CREATE TEMP TABLE chosen (id int)"
     ask(connection, make)
@@ -106,7 +108,7 @@ def test_a_temporary_table_is_lost_and_in_the_way_of_a_stranger(pooled: Pooled) 
         ask(pooled.client(), make)
 
 
-@pytest.mark.hazard("H021")
+@pytest.mark.hazard("H021", "fixed")
 def test_a_temporary_table_of_a_transaction_is_there_and_gone(pooled: Pooled) -> None:
     make = "CREATE TEMP TABLE chosen (id int) ON COMMIT DROP"
     for client in (connection, pooled.client()):
@@ -118,7 +120,7 @@ def test_a_temporary_table_of_a_transaction_is_there_and_gone(pooled: Pooled) ->
         client.set_autocommit(True)
 
 
-@pytest.mark.hazard("H022")
+@pytest.mark.hazard("H022", "reproduced", "fixed")
 def test_a_statement_prepared_in_sql_is_lost_and_in_the_way_of_a_stranger(pooled: Pooled) -> None:
     prepare = "PREPARE one (int) AS SELECT name FROM thing WHERE id = $1"
     ask(connection, prepare)
@@ -130,7 +132,7 @@ def test_a_statement_prepared_in_sql_is_lost_and_in_the_way_of_a_stranger(pooled
         assert ask(connection, "SELECT name FROM thing WHERE id = %s", 1) == "thing 1"
 
 
-@pytest.mark.hazard("H023")
+@pytest.mark.hazard("H023", "reproduced")
 @needs_psycopg3
 def test_a_prepared_statement_of_the_driver_is_lost_before_pgbouncer_1_21(pooled: Pooled) -> None:
     if pooled.version >= FOLLOWS:
@@ -141,7 +143,7 @@ def test_a_prepared_statement_of_the_driver_is_lost_before_pgbouncer_1_21(pooled
         ask(prepares, "SELECT name FROM thing WHERE id = %s", 2)
 
 
-@pytest.mark.hazard("H023")
+@pytest.mark.hazard("H023", "fixed")
 @needs_psycopg3
 def test_a_pgbouncer_that_follows_prepared_statements_carries_them(pooled: Pooled) -> None:
     if pooled.version < FOLLOWS:
@@ -152,17 +154,18 @@ def test_a_pgbouncer_that_follows_prepared_statements_carries_them(pooled: Poole
         assert ask(prepares, "SELECT name FROM thing WHERE id = %s", 2) == "thing 2"
 
 
-@pytest.mark.hazard("H025")
+@pytest.mark.hazard("H025", "reproduced", "fixed")
 def test_the_last_key_is_undefined_or_that_of_a_stranger(pooled: Pooled) -> None:
     ask(connection, "INSERT INTO thing (name) VALUES ('mine')")
     with pooled.shoved(), pytest.raises(DatabaseError, match="not yet defined in this session"):
         ask(connection, "SELECT lastval()")
     theirs = ask(pooled.client(), "INSERT INTO thing (name) VALUES ('theirs') RETURNING id")
     assert ask(connection, "SELECT lastval()") == theirs
+    assert ask(connection, "SELECT name FROM thing WHERE id = %s", theirs) == "theirs", "RETURNING is one's own"
     ask(connection, "DELETE FROM thing WHERE name IN ('mine', 'theirs')")
 
 
-@pytest.mark.hazard("H043")
+@pytest.mark.hazard("H043", "reproduced", "fixed")
 def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(pooled: Pooled) -> None:
     found: dict[str, object] = {}
 
@@ -192,16 +195,76 @@ def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(poo
     assert found == {"django.db.backends.postgresql": "failed", "pgstack.db": 1}
 
 
-@pytest.mark.hazard("H044")
+@pytest.mark.hazard("H044", "reproduced", "fixed")
 @needs_psycopg3
-def test_a_pool_in_the_process_keeps_clients_that_it_does_not_use(pooled: Pooled) -> None:
+@pytest.mark.parametrize(("pool", "used", "kept"), [({"pool": {"min_size": 4, "max_size": 4}}, 4, 4), ({}, 1, 0)])
+def test_a_pool_in_the_process_keeps_clients_that_it_does_not_use(
+    pooled: Pooled, pool: dict[str, object], used: int, kept: int
+) -> None:
     client = pooled.client(
-        ENGINE="django.db.backends.postgresql", CONN_MAX_AGE=0,
-        OPTIONS={"application_name": "test", "pool": {"min_size": 4, "max_size": 4}},
-    )  # fmt: skip
+        ENGINE="django.db.backends.postgresql", CONN_MAX_AGE=0, OPTIONS={"application_name": "test", **pool}
+    )
     ask(client, "SELECT 1")
-    pooled.wait_until(lambda: pooled.clients() == 4)
+    pooled.wait_until(lambda: pooled.clients() == used)
     client.close()
+    pooled.wait_until(lambda: pooled.clients() == kept)
     time.sleep(0.05)
-    assert pooled.clients() == 4
+    assert pooled.clients() == kept
     client.close_pool()
+
+
+@pytest.mark.hazard("H046", "reproduced", "fixed")
+@pytest.mark.parametrize("clears", ["RESET ALL", "DISCARD ALL"])
+def test_a_client_that_clears_its_backend_takes_from_all_others_what_they_rely_on(pooled: Pooled, clears: str) -> None:
+    with pooled.changed(database="connect_query='SET statement_timeout TO 7000'"):
+        stranger = pooled.client()
+        assert ask(stranger, "SHOW statement_timeout") == "7s"
+        ask(connection, clears)
+        assert ask(stranger, "SHOW statement_timeout") == "0"
+    pooled.admin("ALTER ROLE app SET statement_timeout = '7s'")
+    pooled.begin()
+    ask(connection, clears)
+    assert ask(pooled.client(), "SHOW statement_timeout") == "7s", "nothing was left that needs clearing"
+    pooled.admin("ALTER ROLE app RESET statement_timeout")
+
+
+@pytest.mark.hazard("H046", "reproduced")
+@needs_psycopg3
+def test_a_client_that_clears_its_backend_takes_the_prepared_statements_of_others(pooled: Pooled) -> None:
+    if pooled.version < FOLLOWS:
+        pytest.skip("this PgBouncer prepares nothing of its own; Debian 13 has one that does")
+    prepares = pooled.client(OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True})
+    for _ in range(2):
+        ask(prepares, "SELECT name FROM thing WHERE id = %s", 1)
+    ask(connection, "PREPARE x AS SELECT 1; DEALLOCATE ALL; SELECT 1")
+    with pytest.raises(DatabaseError, match=r'"PGBOUNCER_\d+" does not exist'):
+        ask(prepares, "SELECT name FROM thing WHERE id = %s", 2)
+
+
+@pytest.mark.hazard("H047", "reproduced", "fixed")
+def test_types_of_a_restored_database_are_texts_to_a_process_that_knew_the_old_ones(pooled: Pooled) -> None:
+    def restore() -> None:
+        pooled.admin("DROP EXTENSION IF EXISTS hstore CASCADE")
+        pooled.admin("CREATE EXTENSION hstore")
+
+    def read() -> Any:
+        connection.close()
+        connection.ensure_connection()
+        signals.register_type_handlers(connection)  # what django.contrib.postgres does for each new connection
+        return ask(connection, "SELECT 'a=>1'::hstore")
+
+    def begin_anew() -> None:
+        """What a new process begins with."""
+        signals.get_hstore_oids.cache_clear()
+        signals.get_citext_oids.cache_clear()
+
+    if not pooled.admin("SELECT 1 FROM pg_available_extensions WHERE name = 'hstore'"):
+        pytest.skip("PostgreSQL's contrib modules are not installed")
+    begin_anew()
+    restore()
+    assert read() == {"a": "1"}
+    restore()
+    assert read() == '"a"=>"1"'
+    begin_anew()
+    assert read() == {"a": "1"}
+    pooled.admin("DROP EXTENSION hstore")

@@ -32,7 +32,7 @@ def with_cursors(pooled: Pooled) -> Any:
     gc.collect()
 
 
-@pytest.mark.hazard("H001")
+@pytest.mark.hazard("H001", "reproduced")
 @pytest.mark.usefixtures("with_cursors")
 def test_an_iterator_loses_its_cursor_to_the_next_backend(pooled: Pooled, models: dict[str, Any]) -> None:
     read = models["thing"].objects.iterator(chunk_size=100)
@@ -41,7 +41,7 @@ def test_an_iterator_loses_its_cursor_to_the_next_backend(pooled: Pooled, models
         next(read)
 
 
-@pytest.mark.hazard("H001")
+@pytest.mark.hazard("H001", "fixed")
 def test_an_iterator_without_a_cursor_on_the_server_reads_on(pooled: Pooled, models: dict[str, Any]) -> None:
     read = models["thing"].objects.iterator(chunk_size=100)
     assert len(list(islice(read, 100))) == 100
@@ -49,7 +49,7 @@ def test_an_iterator_without_a_cursor_on_the_server_reads_on(pooled: Pooled, mod
         assert len(list(read)) == 400
 
 
-@pytest.mark.hazard("H001")
+@pytest.mark.hazard("H001", "fixed")
 @pytest.mark.usefixtures("with_cursors")
 def test_an_iterator_within_a_transaction_reads_on(pooled: Pooled, models: dict[str, Any]) -> None:
     with transaction.atomic():
@@ -59,12 +59,15 @@ def test_an_iterator_within_a_transaction_reads_on(pooled: Pooled, models: dict[
             assert len(list(read)) == 400
 
 
-@pytest.mark.hazard("H002")
-def test_cursors_of_one_name_read_the_rows_of_another_table(pooled: Pooled, models: dict[str, Any]) -> None:
+@pytest.mark.hazard("H002", "reproduced", "fixed")
+@pytest.mark.parametrize(("disabled", "read"), [(False, "other 101"), (True, "thing 101")])
+def test_cursors_of_one_name_read_the_rows_of_another_table(
+    pooled: Pooled, models: dict[str, Any], disabled: bool, read: str
+) -> None:
     """Two processes that were forked name their cursors alike; so do two connections of one thread."""
     names = ("first", "second")
     for name in names:
-        connections.settings[name] = connections.settings["default"] | {"DISABLE_SERVER_SIDE_CURSORS": False}
+        connections.settings[name] = connections.settings["default"] | {"DISABLE_SERVER_SIDE_CURSORS": disabled}
     mine, theirs = (
         models[table].objects.using(name).order_by("id").iterator(chunk_size=100)
         for table, name in zip(("thing", "other"), names, strict=True)
@@ -73,14 +76,14 @@ def test_cursors_of_one_name_read_the_rows_of_another_table(pooled: Pooled, mode
         assert next(mine).name == "thing 1"
         with pooled.shoved():
             assert next(theirs).name == "other 1"
-            assert list(islice(mine, 100))[-1].name == "other 101", "without an error"
+            assert list(islice(mine, 100))[-1].name == read, "without an error"
     finally:
         for name in names:
             connections[name].close()
             del connections[name], connections.settings[name]
 
 
-@pytest.mark.hazard("H003")
+@pytest.mark.hazard("H003", "reproduced")
 @pytest.mark.usefixtures("with_cursors")
 def test_the_choices_of_a_form_lose_their_cursor(pooled: Pooled, models: dict[str, Any]) -> None:
     choices = iter(forms.ModelChoiceField(models["thing"].objects.order_by("id"), empty_label=None).choices)
@@ -89,7 +92,7 @@ def test_the_choices_of_a_form_lose_their_cursor(pooled: Pooled, models: dict[st
         list(choices)
 
 
-@pytest.mark.hazard("H003")
+@pytest.mark.hazard("H003", "fixed")
 def test_the_choices_of_a_form_without_a_cursor_on_the_server_are_whole(
     pooled: Pooled, models: dict[str, Any]
 ) -> None:
@@ -99,7 +102,7 @@ def test_the_choices_of_a_form_without_a_cursor_on_the_server_are_whole(
         assert len(list(choices)) == 499
 
 
-@pytest.mark.hazard("H004")
+@pytest.mark.hazard("H004", "reproduced", "fixed")
 def test_an_abandoned_iterator_leaves_its_cursor_for_a_stranger(pooled: Pooled, models: dict[str, Any]) -> None:
     look = "SELECT count(*) FROM pg_cursors WHERE is_holdable"
     for disabled, left in ((False, 1), (True, 0)):
@@ -110,7 +113,7 @@ def test_an_abandoned_iterator_leaves_its_cursor_for_a_stranger(pooled: Pooled, 
         read.close()
 
 
-@pytest.mark.hazard("H005")
+@pytest.mark.hazard("H005", "reproduced")
 @pytest.mark.usefixtures("with_cursors")
 def test_an_iterator_with_a_commit_for_each_row_fails(pooled: Pooled, models: dict[str, Any]) -> None:
     def work() -> int:
@@ -129,7 +132,7 @@ def test_an_iterator_with_a_commit_for_each_row_fails(pooled: Pooled, models: di
     shove.__exit__(None, None, None)
 
 
-@pytest.mark.hazard("H005")
+@pytest.mark.hazard("H005", "fixed")
 @pytest.mark.usefixtures("with_cursors")
 def test_a_list_of_keys_with_a_commit_for_each_row_works(pooled: Pooled, models: dict[str, Any]) -> None:
     keys = list(models["thing"].objects.order_by("id").values_list("pk", flat=True)[:4])
@@ -139,7 +142,7 @@ def test_a_list_of_keys_with_a_commit_for_each_row_works(pooled: Pooled, models:
                 models["thing"].objects.get(pk=key).save()
 
 
-@pytest.mark.hazard("H006")
+@pytest.mark.hazard("H006", "reproduced")
 def test_a_cursor_with_hold_is_lost_and_found_by_a_stranger(pooled: Pooled) -> None:
     ask(connection, "DECLARE held CURSOR WITH HOLD FOR SELECT id FROM thing ORDER BY id")
     with pooled.shoved(), pytest.raises(DatabaseError, match='"held" does not exist'):
@@ -147,7 +150,7 @@ def test_a_cursor_with_hold_is_lost_and_found_by_a_stranger(pooled: Pooled) -> N
     assert ask(pooled.client(), "FETCH 1 FROM held") == 1
 
 
-@pytest.mark.hazard("H006")
+@pytest.mark.hazard("H006", "fixed")
 def test_a_cursor_of_a_transaction_is_read_and_gone(pooled: Pooled) -> None:
     with transaction.atomic():
         ask(connection, "DECLARE held CURSOR FOR SELECT id FROM thing ORDER BY id")

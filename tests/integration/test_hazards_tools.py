@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, OperationalError, connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 
 from fixtures.pooled import BACKENDS, PORT_POOLER, PORT_POSTGRES, Pooled, ask, rows
 
@@ -39,7 +39,7 @@ def broken(pooled: Pooled) -> bool:
     return True in {poisoned(pooled) for _ in range(BACKENDS)}
 
 
-@pytest.mark.hazard("H032")
+@pytest.mark.hazard("H032", "reproduced")
 def test_a_dump_through_the_pool_succeeds_and_poisons_it(pooled: Pooled) -> None:
     """In a pool where others work, or backends take turns; in an idle one its transaction ends with its backend."""
     with pooled.changed(server_round_robin="1"):
@@ -49,14 +49,14 @@ def test_a_dump_through_the_pool_succeeds_and_poisons_it(pooled: Pooled) -> None
         pooled.wait_until(lambda: not broken(pooled))
 
 
-@pytest.mark.hazard("H032")
+@pytest.mark.hazard("H032", "fixed")
 def test_a_dump_past_the_pool_does_not(pooled: Pooled) -> None:
     with pooled.changed(server_round_robin="1"):
         run(pooled, "pg_dump", "--data-only", "--table=other", port=PORT_POSTGRES)
         assert not broken(pooled)
 
 
-@pytest.mark.hazard("H033")
+@pytest.mark.hazard("H033", "reproduced", "fixed")
 def test_a_dump_loaded_through_the_pool_poisons_it(pooled: Pooled) -> None:
     dump = run(pooled, "pg_dump", "--data-only", "--table=part", port=PORT_POSTGRES)
     assert "set_config('search_path', '', false)" in dump
@@ -66,7 +66,7 @@ def test_a_dump_loaded_through_the_pool_poisons_it(pooled: Pooled) -> None:
     assert poisoned(pooled)
 
 
-@pytest.mark.hazard("H034")
+@pytest.mark.hazard("H034", "reproduced", "fixed")
 def test_a_foreign_server_at_the_pooler_poisons_it(pooled: Pooled) -> None:
     def read(port: int) -> None:
         pooled.admin("DROP SERVER IF EXISTS far CASCADE")
@@ -94,7 +94,7 @@ def refused(client: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.hazard("H028")
+@pytest.mark.hazard("H028", "reproduced", "fixed")
 def test_startup_options_are_refused_and_a_role_has_them(pooled: Pooled) -> None:
     client = pooled.client(OPTIONS={"options": "-c statement_timeout=5000"})
     assert "unsupported startup parameter" in refused(client)
@@ -104,29 +104,53 @@ def test_startup_options_are_refused_and_a_role_has_them(pooled: Pooled) -> None
     pooled.admin("ALTER ROLE app RESET statement_timeout")
 
 
-@pytest.mark.hazard("H029")
+@pytest.mark.hazard("H029", "reproduced", "fixed")
 def test_ignored_startup_options_are_not_applied(pooled: Pooled) -> None:
     with pooled.changed(ignore_startup_parameters="options"):
         client = pooled.client(OPTIONS={"options": "-c statement_timeout=5000"})
         assert ask(client, "SHOW statement_timeout") == "0"
+        pooled.admin("ALTER ROLE app SET statement_timeout = '5s'")
+        pooled.begin()
+        assert ask(pooled.client(), "SHOW statement_timeout") == "5s"
+        pooled.admin("ALTER ROLE app RESET statement_timeout")
 
 
-@pytest.mark.hazard("H030")
+@pytest.mark.hazard("H031", "reproduced", "fixed")
+def test_a_pooler_cannot_follow_what_the_server_does_not_report(pooled: Pooled) -> None:
+    if pooled.version < (1, 20):
+        pytest.skip("this PgBouncer has no track_extra_parameters; Debian 13 has one")
+    if pooled.admin("SELECT current_setting('server_version_num')::int >= 180000") == [(True,)]:
+        pytest.skip("PostgreSQL 18 reports search_path")
+    with pooled.changed(track_extra_parameters="IntervalStyle, search_path"):
+        ask(connection, "SET search_path TO pg_catalog")
+        assert poisoned(pooled), "it is tracked by name, and leaks nevertheless"
+    with transaction.atomic():
+        ask(connection, "SET LOCAL search_path TO pg_catalog")
+    assert not poisoned(pooled)
+
+
+@pytest.mark.hazard("H030", "reproduced", "fixed")
 def test_errors_of_a_connect_query_are_ignored(pooled: Pooled) -> None:
     with pooled.changed(database="connect_query='SET statement_timeout TO nonsense'"):
         assert ask(pooled.client(), "SHOW statement_timeout") == "0"
     with pooled.changed(database="connect_query='SET statement_timeout TO 7000'"):
         assert ask(pooled.client(), "SHOW statement_timeout") == "7s"
+    with pytest.raises(DatabaseError, match='invalid value for parameter "statement_timeout"'):
+        pooled.admin("ALTER ROLE app SET statement_timeout = 'nonsense'")
+    pooled.admin("ALTER ROLE app SET statement_timeout = '7s'")
+    pooled.begin()
+    assert ask(pooled.client(), "SHOW statement_timeout") == "7s"
+    pooled.admin("ALTER ROLE app RESET statement_timeout")
 
 
-@pytest.mark.hazard("H035")
+@pytest.mark.hazard("H035", "reproduced")
 def test_a_test_database_cannot_be_made_through_the_pooler(pooled: Pooled) -> None:
     stock = pooled.client(ENGINE="django.db.backends.postgresql", GUARD=None)
     with pytest.raises((SystemExit, DatabaseError)), pytest.warns(RuntimeWarning, match="'postgres' database"):
         stock.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
 
 
-@pytest.mark.hazard("H035")
+@pytest.mark.hazard("H035", "fixed")
 def test_a_test_database_of_this_backend_is_made_straight_at_postgresql(pooled: Pooled) -> None:
     before = dict(connections.settings["default"])
     name = connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
@@ -140,7 +164,7 @@ def test_a_test_database_of_this_backend_is_made_straight_at_postgresql(pooled: 
     assert pooled.admin("SELECT count(*) FROM pg_database WHERE datname = 'test_app'") == [(0,)]
 
 
-@pytest.mark.hazard("H036")
+@pytest.mark.hazard("H036", "reproduced", "fixed")
 def test_a_migration_through_the_pooler_leaves_its_lock_and_one_on_direct_does_not(pooled: Pooled) -> None:
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     call_command("migrate", verbosity=0)
