@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import textwrap
@@ -179,3 +180,18 @@ def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(mach
     counts = {one["label"]: (one["parses"], one["sent"]) for one in found["trials"] if not one["companion"]}
     parses, sent = counts["pgbouncer-prepared"]
     assert 0 < parses < sent / 10, "each backend parses each statement once"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("up")
+def test_hazards_and_fixes_are_the_same_with_the_servers_of_the_other_release(machine: BareMachine) -> None:
+    if machine.suite == platform.freedesktop_os_release().get("VERSION_CODENAME"):
+        pytest.skip("this machine has that release's servers, and the tests run on it")
+    checkout = f"/home/{USER}/tests"
+    machine.clone(checkout, USER)
+    installed = machine.make("install-dev", checkout, user=USER)
+    assert installed.returncode == 0, installed.stderr
+    files = "tests/integration/test_hazards_*.py tests/integration/test_cached_plans.py"
+    done = machine.run(f".venv/bin/python -m pytest -q -p no:cacheprovider {files}", user=USER, directory=checkout)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    print(done.stdout[-2000:])

@@ -1,0 +1,113 @@
+"""Where backups go when they leave the host: an S3 bucket over TLS and an account for SFTP, in one container.
+
+Debian's moto keeps what it is given in memory and speaks S3; it looks at no key.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import subprocess
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from systemd_host import LIFETIME_SECONDS, _docker, address, image
+
+NAME = "store.example"
+BUCKET = "shop-backups"
+ACCOUNT = "backups"
+START_SECONDS = 60
+DOCKERFILE = f"""\
+FROM {{image}}
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\
+    openssh-server python3-flask python3-flask-cors python3-moto
+RUN useradd --create-home {ACCOUNT} && install -d -o {ACCOUNT} -m 700 /srv/backups /home/{ACCOUNT}/.ssh
+RUN install -d /run/sshd && printf 'Match User {ACCOUNT}\\n  ForceCommand internal-sftp\\n' >> /etc/ssh/sshd_config
+"""
+BEGIN = "/usr/sbin/sshd && exec moto_server -H 0.0.0.0 -p 443 -c /store/certificate.pem -k /store/key.pem"
+
+
+@dataclass(frozen=True)
+class Store:
+    """`certificate` is that of its address."""
+
+    container: str
+    network: str
+    certificate: Path
+
+    def objects(self) -> list[str]:
+        """Names of what is in the bucket, or the first thousand of them."""
+        return re.findall(r"<Key>([^<]+)</Key>", self._ask(f"/{BUCKET}?list-type=2").decode())
+
+    def object(self, name: str) -> bytes:
+        """What it is."""
+        return self._ask(f"/{BUCKET}/{name}")
+
+    def make_bucket(self) -> None:
+        """Make it, empty."""
+        self._ask(f"/{BUCKET}", "PUT")
+
+    def host_keys(self) -> str:
+        """What `ssh-keyscan` prints of it."""
+        keys = _docker("exec", self.container, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub").stdout
+        return "".join(f"{NAME} {' '.join(line.split()[:2])}\n" for line in keys.splitlines())
+
+    def authorize(self, key: str) -> None:
+        """Let whoever has the private half of a key in by SFTP."""
+        path = f"/home/{ACCOUNT}/.ssh/authorized_keys"
+        _docker("exec", "-i", self.container, "sh", "-c", f"cat > {path} && chown {ACCOUNT} {path}", text=key + "\n")
+
+    def files(self) -> list[str]:
+        """What came by SFTP."""
+        return _docker("exec", self.container, "find", "/srv/backups", "-type", "f").stdout.split()
+
+    def _ask(self, path: str, method: str = "GET") -> bytes:
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.check_hostname = False  # asked by its address
+        request = urllib.request.Request(f"https://{address(self.container)}{path}", method=method)
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            return bytes(answer.read())
+
+
+@contextmanager
+def backup_store(directory: Path) -> Iterator[Store]:
+    """One with an empty bucket, on a network of its own; removed with that at the end whatever happens."""
+    _docker("build", "--quiet", "--tag", "pgstack-store", "-", text=DOCKERFILE.format(image=image("trixie")))
+    certificate = directory / "certificate.pem"
+    command = [
+        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2",
+        "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
+        "-keyout", directory / "key.pem", "-out", certificate,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    network = f"pgstack-store-{uuid.uuid4().hex[:8]}"
+    _docker("network", "create", network)
+    try:
+        started = _docker(
+            "run", "--detach", f"--network={network}", f"--network-alias={NAME}", f"--volume={directory}:/store:ro",
+            "--memory=1g", "pgstack-store", "timeout", str(LIFETIME_SECONDS), "sh", "-c", BEGIN,
+        )  # fmt: skip
+        store = Store(started.stdout.strip(), network, certificate)
+        try:
+            _begin(store)
+            yield store
+        finally:
+            _docker("rm", "--force", store.container, check=False)
+    finally:
+        _docker("network", "rm", network, check=False)
+
+
+def _begin(store: Store) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return store.make_bucket()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

@@ -1,0 +1,80 @@
+"""Backups that leave the host, to S3 and by SFTP: kept there, and enough to bring back the site on a new host."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from backup_store import ACCOUNT, BUCKET, NAME, Store, backup_store
+from ledger import Ledger
+from systemd_host import INPUTS, SystemdHost, systemd_host
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+
+S3 = {
+    "stack_inputs": {**INPUTS, "backup": "s3", "backup_host": NAME, "backup_bucket": BUCKET, "backup_path": "/shop"},
+    "backup_s3_key": "key", "backup_s3_secret": "secret",
+}  # fmt: skip
+SFTP = {**INPUTS, "backup": "sftp", "backup_host": f"{ACCOUNT}@{NAME}", "backup_path": "/srv/backups/shop"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with backup_store(tmp_path_factory.mktemp("store")) as found:
+        yield found
+
+
+@contextmanager
+def booted(directory: Path, store: Store) -> Iterator[SystemdHost]:
+    """A host that nothing was done to but that it trusts the bucket's address."""
+    trust = f"--volume={store.certificate}:/usr/local/share/ca-certificates/store.crt:ro"
+    with systemd_host("trixie", directory, trust, f"--network={store.network}") as host:
+        host.run("update-ca-certificates")
+        yield host
+
+
+def good(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_after_it(
+    store: Store, tmp_path: Path
+) -> None:
+    for name in ("lost", "new"):
+        (tmp_path / name).mkdir()
+    with booted(tmp_path / "lost", store) as lost:
+        good(lost.play("site.yml", **S3))
+        assert "(full)" in lost.run("stackctl", "backups").stdout
+        assert "backup" not in lost.failed()
+        Ledger(lost).transfer("first", "second")
+        lost.run("stackctl", "drill")
+        passphrase = lost.run("cat", "/etc/pgbackrest/conf.d/passphrase.conf").stdout.rpartition("=")[2].strip()
+    names = store.objects()
+    assert len(names) > 5
+    assert {store.object(name)[:8] for name in names} == {b"Salted__"}, "encrypted before it leaves the host"
+
+    with booted(tmp_path / "new", store) as new:
+        stopped = new.play("site.yml", **S3, backup_passphrase=passphrase)
+        assert stopped.returncode == 2, "it does not mix its own, empty database with the backups"
+        good(new.play("restore.yml", **S3, backup_passphrase=passphrase, backup_target="latest", confirm="yes"))
+        good(new.play("site.yml", **S3, backup_passphrase=passphrase))
+        ledger = Ledger(new)
+        assert ledger.has("first", "second", "never") == [True, True, False]
+        assert ledger.balanced()
+
+        refused = new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys())
+        assert refused.returncode == 2
+        key = new.run("cat", "/etc/pgbackrest/key.pub").stdout.strip()
+        assert key in refused.stdout, "what belongs into authorized_keys is told"
+        store.authorize(key)
+        good(new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys()))
+        assert any("/shop/backup/" in path for path in store.files())
+        ledger.transfer("third")
+        good(new.play("restore.yml", stack_inputs=SFTP, backup_host_key=store.host_keys(), backup_target="latest",
+                      confirm="yes"))  # fmt: skip
+        assert ledger.has("first", "second", "third") == [True, True, True]
+        assert new.run("stackctl", "backups").returncode == 0
