@@ -15,7 +15,7 @@ up: up-$(TARGET) ## start the stack (TARGET=local or compose; compose when an en
 
 up-local: bootstrap
 	@/usr/bin/python3 tools/reach.py
-	@/usr/bin/python3 tools/install.py run
+	@/usr/bin/python3 -B tools/install.py run
 	@$(MANAGE) stack_local up
 
 # compose.yaml passes the inputs that it names. A misspelt one would go unnoticed, so all are checked; two paths it names
@@ -96,13 +96,13 @@ clean: ## stop the local stack and delete its directory, data included
 	@rm -rf .venv
 
 packages: bootstrap ## install what the local target runs from Debian (root); no service is started
-	@/usr/bin/python3 tools/install.py packages
+	@/usr/bin/python3 -B tools/install.py packages
 
 bootstrap:
 	@tools/bootstrap.sh
 
 install: bootstrap
-	@/usr/bin/python3 tools/install.py run
+	@/usr/bin/python3 -B tools/install.py run
 
 install-dev: bootstrap
-	@/usr/bin/python3 tools/install.py dev
+	@/usr/bin/python3 -B tools/install.py dev

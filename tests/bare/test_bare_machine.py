@@ -52,7 +52,8 @@ def up(machine: BareMachine, refused: object) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def own(machine: BareMachine, up: object) -> subprocess.CompletedProcess[str]:
-    """`make up` of the ordinary user, once the packages are there."""
+    """`make up` of the ordinary user, once root has installed the packages from this very directory."""
+    assert machine.make("packages", OWN).returncode == 0
     return machine.make("up", OWN, user=USER, STACK_PORT="8001")
 
 
