@@ -1,4 +1,4 @@
-"""A database host and a web host on a network of their own."""
+"""A database host and two web hosts on a network of their own."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ DATABASE_NAME = "db.example"
 
 @dataclass(frozen=True)
 class Apart:
-    """Both hosts; `inputs` is what the inventory says of them."""
+    """All hosts; `inputs` is what the inventory says of them."""
 
     web: SystemdHost
+    second: SystemdHost
     database: SystemdHost
     network: str
     inputs: dict[str, Any]
@@ -33,25 +34,25 @@ class Apart:
 
 @contextmanager
 def apart_hosts(directory: Path, suite: str = "trixie") -> Iterator[Apart]:
-    """Both just booted, with an inventory for both in the web host's directory; removed at the end with the network."""
+    """All just booted, with an inventory in the first web host's directory; removed at the end with the network."""
     network = f"pgstack-apart-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:
         with ExitStack() as open_:
             hosts = {}
-            for name, alias in (("web", "web.example"), ("database", DATABASE_NAME)):
+            for name, alias in (("web", "web.example"), ("second", "second.example"), ("database", DATABASE_NAME)):
                 (directory / name).mkdir()
                 options = (f"--network={network}", f"--network-alias={alias}")
                 hosts[name] = open_.enter_context(systemd_host(suite, directory / name, *options))
-            web = hosts["web"]
-            address = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-            web_address = _docker("inspect", f"--format={address}", web.container).stdout.strip()
-            inputs = {**INPUTS, "database_host": DATABASE_NAME, "web_addresses": [web_address]}
-            groups = {
-                name: {"hosts": {name + "1": {**host.variables(), "stack_inputs": inputs}}}
-                for name, host in hosts.items()
-            }
+            web, second, database = hosts.values()
+            inputs = {**INPUTS, "database_host": DATABASE_NAME, "web_addresses": [web.address(), second.address()]}
+
+            def group(**members: SystemdHost) -> dict[str, Any]:
+                named = {name: {**host.variables(), "stack_inputs": inputs} for name, host in members.items()}
+                return {"hosts": named}
+
+            groups = {"web": group(web1=web, web2=second), "database": group(database1=database)}
             (web.directory / "inventory.json").write_text(json.dumps({"stack": {"children": groups}}))
-            yield Apart(web, hosts["database"], network, inputs)
+            yield Apart(web, second, database, network, inputs)
     finally:
         _docker("network", "rm", network, check=False)

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from systemd_host import LIFETIME_SECONDS, _docker, address, image
 
+from fixtures import certificates
+
 NAME = "authority.example"
 DIRECTORY = f"https://{NAME}:14000/dir"
 START_SECONDS = 30
@@ -97,7 +99,7 @@ def authority(directory: Path) -> Iterator[Authority]:
 @contextmanager
 def _container(directory: Path, network: str) -> Iterator[Authority]:
     _docker("build", "--quiet", "--tag", "pgstack-authority", "-", text=DOCKERFILE.format(image=image("trixie")))
-    _make_certificate(directory)
+    certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "pebble.json").write_text(json.dumps({"pebble": CONFIGURATION}))
     started = _docker(
         "run", "--detach", f"--network={network}", f"--network-alias={NAME}", f"--volume={directory}:/pebble:ro",
@@ -109,15 +111,6 @@ def _container(directory: Path, network: str) -> Iterator[Authority]:
         yield found
     finally:
         _docker("rm", "--force", found.container, check=False)
-
-
-def _make_certificate(directory: Path) -> None:
-    command = [
-        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2",
-        "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
-        "-keyout", directory / "key.pem", "-out", directory / "certificate.pem",
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def _root(found: Authority) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import subprocess
 import time
 import urllib.request
 import uuid
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from systemd_host import LIFETIME_SECONDS, _docker, address, image
+
+from fixtures import certificates
 
 NAME = "store.example"
 BUCKET = "shop-backups"
@@ -78,13 +79,7 @@ class Store:
 def backup_store(directory: Path) -> Iterator[Store]:
     """One with an empty bucket, on a network of its own; removed with that at the end whatever happens."""
     _docker("build", "--quiet", "--tag", "pgstack-store", "-", text=DOCKERFILE.format(image=image("trixie")))
-    certificate = directory / "certificate.pem"
-    command = [
-        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2",
-        "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
-        "-keyout", directory / "key.pem", "-out", certificate,
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    certificate = certificates.self_signed(directory, f"DNS:{NAME}")
     network = f"pgstack-store-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:

@@ -1,11 +1,13 @@
-"""A web host and a database host apart: TLS and a password between them, and both renewed without losing a request."""
+"""Two web hosts and a database host apart: TLS and a password between them, renewed without losing a request."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from apart_hosts import DATABASE_NAME, Apart, apart_hosts
@@ -13,13 +15,14 @@ from systemd_host import SystemdHost, changed
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
+Done = TypeVar("Done")
 PASSWORDS = "/etc/stack-database/passwords"
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
-    """Both, set up by one run."""
+    """All three, set up by one run."""
     with apart_hosts(tmp_path_factory.mktemp("apart")) as booted:
         done = booted.web.play("site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
@@ -46,20 +49,49 @@ def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProce
 
 
 def under_load(apart: Apart, playbook: str) -> str:
-    """Run a playbook under a steady load; fails when a request or a write was lost. What it printed."""
-    done = apart.web.under_load(lambda: apart.web.play(playbook))
+    """Run a playbook under a steady load on one web host and with a visitor on the other. What it printed.
+
+    Fails when a request or a write was lost.
+    """
+    done = apart.web.under_load(lambda: visited(apart.second, lambda: apart.web.play(playbook)))
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout
 
 
+def visited(host: SystemdHost, change: Callable[[], Done]) -> Done:
+    """Make a change while somebody asks for a page that reads the database ten times a second. Fails when one fails."""
+    over, failed, seen = threading.Event(), [], []
+
+    def visit() -> None:
+        while not over.wait(0.1):
+            try:
+                seen.append(host.page("/db"))
+            except OSError as error:
+                failed.append(str(error))
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        done = change()
+    finally:
+        over.set()
+        visitor.join()
+    print(f"visitor: {len(failed)} of {len(failed) + len(seen)} failed")
+    assert (failed, len(seen) > 20) == ([], True)
+    return done
+
+
 def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
-    assert "<h1" in apart.web.page()
-    verified = apart.web.run("stack-manage", "stack_verify", check=False)
-    assert verified.returncode == 0, verified.stdout
-    assert "certificate is ours" in verified.stdout
-    assert (apart.web.failed(), apart.database.failed()) == ("", "")
-    assert script(apart.web, "ls /usr/lib/postgresql/*/bin/postgres").returncode != 0
+    for web in (apart.web, apart.second):
+        assert "<h1" in web.page()
+        verified = web.run("stack-manage", "stack_verify", check=False)
+        assert verified.returncode == 0, verified.stdout
+        assert "certificate is ours" in verified.stdout
+        assert script(web, "ls /usr/lib/postgresql/*/bin/postgres").returncode != 0
+    assert (apart.web.failed(), apart.second.failed(), apart.database.failed()) == ("", "", "")
     assert script(apart.database, "ls /usr/sbin/apache2 /usr/sbin/pgbouncer").returncode != 0
+    keys = {script(web, "cat /etc/stack-secrets/*").stdout for web in (apart.web, apart.second)}
+    assert len(keys) == 1, "all sign with one secret key"
     assert apart.database.run("stackctl", "status").stdout.split()[:3] == ["postgres", "runs", "backup"]
     refused = apart.database.run("stackctl", "restart", "pgbouncer", check=False)
     assert (refused.returncode, "which is a database host" in refused.stderr) == (2, True)
@@ -134,7 +166,8 @@ def test_rotation_loses_no_request(apart: Apart) -> None:
     kept = f"install -m 600 -o deploy /dev/null /tmp/old; echo '*:*:*:*:{before[1]}' > /tmp/old"
     script(apart.web, kept)
     assert "password authentication failed" in login(apart.web, "app_monitor", passfile="/tmp/old").stderr
-    assert apart.web.run("stack-manage", "stack_verify", check=False).returncode == 0
+    for web in (apart.web, apart.second):
+        assert web.run("stack-manage", "stack_verify", check=False).returncode == 0
 
 
 def test_a_restart_of_the_database_host_loses_no_request(apart: Apart) -> None:
@@ -147,8 +180,10 @@ def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart)
     script(apart.database, f"{ask} 'TRUNCATE world'")
     refused = apart.web.play("restore.yml", backup_target="xid:999999999", confirm="yes")
     assert (refused.returncode, "has not been yet" in refused.stdout) == (2, True), refused.stdout
-    assert "<h1" in apart.web.page(), "the web host was not stopped for good"
+    for web in (apart.web, apart.second):
+        assert "<h1" in web.page(), "no web host was stopped for good"
     done = apart.web.play("restore.yml", backup_target=f"xid:{before}", confirm="yes")
     assert done.returncode == 0, done.stdout[-4000:]
     assert int(script(apart.database, f"{ask} 'SELECT count(*) FROM world'").stdout) > 0
     assert "<h1" in apart.web.page()
+    assert "<h1" in apart.second.page()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
-from fixtures import foreign
+from fixtures import certificates, foreign
 from fixtures.local_stack import LocalStack, started
+from pgstack.ports import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -140,3 +145,55 @@ def test_requirements_that_cannot_be_installed_leave_what_serves(stack: LocalSta
     assert done.returncode == 2
     assert "no-such-wheel.whl" in done.stderr
     assert stack.answers()
+
+
+NGINX = """
+daemon off; pid {place}/nginx.pid; error_log stderr;
+events {{}}
+http {{
+    access_log off; client_body_temp_path {place}/body; proxy_temp_path {place}/proxied;
+    fastcgi_temp_path {place}/fastcgi; uwsgi_temp_path {place}/uwsgi; scgi_temp_path {place}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl; ssl_certificate {place}/certificate.pem; ssl_certificate_key {place}/key.pem;
+        location / {{
+            proxy_pass {url}; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme;
+        }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx(place: Path, url: str) -> Iterator[str]:
+    """A proxy in front of `url` that ends TLS: its address, whose certificate is `certificate.pem` in `place`."""
+    if (program := shutil.which("nginx", path="/usr/sbin")) is None:
+        pytest.skip("nginx is missing; apt-get install nginx-light")
+    place.mkdir()
+    certificates.self_signed(place, "IP:127.0.0.1")
+    port = free_port()
+    (place / "nginx.conf").write_text(NGINX.format(place=place, port=port, url=url))
+    process = subprocess.Popen([program, "-c", str(place / "nginx.conf")])
+    try:
+        yield f"https://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_people_log_in_through_a_proxy_that_ends_tls(stack: LocalStack, place: Path) -> None:
+    project = foreign.make(place / "behind")
+    serve(stack, project, STACK_PROXY="on")
+    person = {"DJANGO_SUPERUSER_PASSWORD": "long and unlikely", "STACK_PROXY": "on", "STACK_PROJECT": str(project)}
+    made = stack.manage("createsuperuser", "--noinput", "--username=me", "--email=me@shop.example", **person)
+    assert made.returncode == 0, made.stderr
+    with nginx(place / "nginx", stack.url) as url, requests.Session() as session:
+        session.trust_env, session.verify = False, str(place / "nginx/certificate.pem")
+        session.mount(url, HTTPAdapter(max_retries=Retry(connect=10, backoff_factor=0.1)))
+        form = session.get(f"{url}/admin/", timeout=10)
+        assert form.url == f"{url}/admin/login/?next=/admin/", "what leads to another page stays with the proxy"
+        token = form.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        answers = {"csrfmiddlewaretoken": token, "username": "me", "password": person["DJANGO_SUPERUSER_PASSWORD"]}
+        page = session.post(form.url, answers, headers={"Origin": url, "Referer": form.url}, timeout=10)
+        assert (page.status_code, page.url) == (200, f"{url}/admin/")
+        assert {cookie.name: cookie.secure for cookie in session.cookies} == {"csrftoken": True, "sessionid": True}
+        assert session.post(f"{url}/note", params={"text": "x"}, timeout=10).json()["secure"] is True
