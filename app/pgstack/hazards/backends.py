@@ -68,8 +68,8 @@ HAZARDS = (
     Hazard(
         id="H046",
         title="`DISCARD`, `RESET ALL` by clients",
-        breaks="They clear the backend, the statements that PgBouncer itself prepared there included, in the middle of "
-        "other clients' work.",
+        breaks="They clear the backend for everybody: what `connect_query` had set is gone for whoever gets it next. "
+        "Statements that PgBouncer itself prepared there are gone too; 1.24 notices and prepares them anew.",
         fix="Leave them out: what does not leak needs no clearing.",
         before="cursor.execute('DISCARD ALL')",
         after="# nothing",
