@@ -23,12 +23,12 @@ def main() -> None:
 
         from pgstack import account, layout, state
         from pgstack import settings as stack
-        from pgstack.errors import StackError
+        from pgstack.errors import ends_the_process
         from pgstack.targets import project
     except KeyboardInterrupt:
         sys.exit(130)
 
-    try:
+    with ends_the_process():
         if "STACK_PLAN" not in os.environ and not any(sys.argv[1 : 1 + len(words)] == words for words in AS_ROOT):
             account.assume_owner(layout.stack_directory(state.inputs()))
         if PLAN_ANEW.intersection(sys.argv[1:2]):
@@ -38,12 +38,6 @@ def main() -> None:
         elif plan.project:
             project.become(plan, sys.argv[1:])
         execute_from_command_line(sys.argv)
-    except StackError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def pages(tests: Path) -> dict[str, str]:
     return {"README.md": HEAD + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()), **found}
 
 
-def marked_tests(tests: Path) -> dict[str, Tests]:
+def marked_tests(tests: Path) -> Mapping[str, Tests]:
     """The tests of each hazard, in order.
 
     Raises:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from pgstack.errors import ends_the_process
+
 
 def main() -> None:
-    """A refusal is one message, and exit code 2."""
-    from pgstack.errors import StackError
-
-    try:
+    """Run what the command line says."""
+    with ends_the_process():
         if sys.argv[1:2] == ["init"]:
             from pgstack.init import main as init
 
@@ -20,12 +20,6 @@ def main() -> None:
 
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pgstack.overlay.settings")
             execute_from_command_line(sys.argv)
-    except StackError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":
