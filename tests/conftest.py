@@ -9,5 +9,6 @@ pytest_plugins = ["fixtures.local_stack", "fixtures.machine", "fixtures.pooled"]
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 
-# A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+# A shell starts what runs in its background with these ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
