@@ -80,7 +80,7 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
 	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml .ansible-lint .config ansible
-	@.venv/bin/ansible-lint -q ansible
+	@ANSIBLE_LIBRARY=$(CURDIR)/ansible/library .venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/hadolint */Dockerfile
 	@.venv/bin/djlint --quiet --check app/demo/templates && .venv/bin/djlint --quiet --lint app/demo/templates

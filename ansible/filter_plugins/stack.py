@@ -27,6 +27,8 @@ DEMO = {
     "source": "", "version": "HEAD", "directory": ".", "requirements": "", "packages": [], "commands": [["seed"]],
     "environment": {}, "secrets": {}, "secret_files": {},
 }  # fmt: skip
+VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
+"""what refuses a bad file, by its name; servers that are asked by stackctl are not here"""
 OTHER = {**DEMO, "requirements": "requirements.txt", "commands": []}
 """what is not said of another project"""
 
@@ -91,18 +93,29 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str]]:
-    """Templates of `parts`, or of all, with their destinations and modes, for the template module."""
+def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
+    """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are plan.json."""
+    plan = Plan.model_validate(_plain(stack))
+    found = [one.part for one in render.templates(plan)]
     return [
-        {"src": str(PROJECT / one.source), "dest": str(one.path), "mode": f"{one.mode:04o}"}
-        for one in render.templates(Plan.model_validate(_plain(stack)))
-        if not parts or one.part in parts
+        {
+            "dest": str(file.path), "content": file.text, "mode": f"{file.mode:04o}",
+            "validate": VALIDATORS.get(file.path.name),
+        }
+        for part, file in zip([*found, "plan"], render.files(plan), strict=True)
+        if not parts or part in parts
+    ]  # fmt: skip
+
+
+def stack_programs(directory: str) -> list[dict[str, str]]:
+    """stackctl and its command, and what mod_md calls, for the module stack_files."""
+    host = PROJECT / "host"
+    found = {host / "bin/stackctl": ("/usr/local/sbin", "0755"), host / "bin/acme-message": (directory, "0755")}
+    found |= dict.fromkeys(sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644"))
+    return [
+        {"dest": f"{place}/{path.name}", "content": path.read_text(), "mode": mode}
+        for path, (place, mode) in found.items()
     ]
-
-
-def stack_json(stack: dict[str, Any]) -> str:
-    """The text of plan.json."""
-    return render.plan_text(Plan.model_validate(_plain(stack)))
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:
@@ -208,7 +221,7 @@ def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
 
 
 FILTERS = (
-    stack_part, stack_plan, stack_files, stack_json, stack_packages, stack_taken, stack_project, stack_environment,
+    stack_part, stack_plan, stack_files, stack_programs, stack_packages, stack_taken, stack_project, stack_environment,
     stack_release,
 )  # fmt: skip
 

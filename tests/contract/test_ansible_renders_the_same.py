@@ -1,12 +1,11 @@
-"""Ansible's template module and `render` write the same bytes from one set of templates.
-
-Ansible hands templates plain dictionaries, `render` hands them a Plan: what a template asks for must be in both.
-"""
+"""What a play writes on a host is what `render` writes elsewhere, to the byte, from one set of templates."""
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -26,15 +25,12 @@ PLANS = {
     "debian13": (13, {"target": "host", "tls": "self-signed", "hosts": "shop.example, .example.org, [::1]"}),
     "project": (13, {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"}),
 }
+FILES = """{{ stack | stack_files | map("combine", {"owner": owner, "group": group, "validate": ""}) | to_json
+    | regex_replace('"dest": "', '"dest": "' ~ directory) | from_json }}"""
+"""what a role writes, below `directory` and owned by whoever runs the tests"""
 PLAYBOOK = [
-    {
-        "hosts": "all", "gather_facts": False,
-        "tasks": [{
-            "ansible.builtin.template": {"src": "{{ item.src }}", "dest": "{{ item.dest }}", "mode": "0644"},
-            "loop": "{{ templates }}",
-        }],
-    }
-]  # fmt: skip
+    {"hosts": "all", "gather_facts": False, "tasks": [{"stack_files": {"files": FILES}}]},
+]
 
 
 def plan(name: str) -> Plan:
@@ -43,23 +39,19 @@ def plan(name: str) -> Plan:
     return sizing.plan(config, Hardware(cores=2, memory=4 * GB, debian=debian, open_files=65536))
 
 
-def files(name: str) -> dict[str, str]:
-    """Text of each rendered file by the path of its template, plan.json left out."""
-    stack = plan(name)
-    texts = {file.path: file.text for file in render.files(stack)}
-    return {one.source.removesuffix(".j2"): texts[one.path] for one in render.templates(stack)}
+def files(name: str) -> dict[Path, bytes]:
+    """What `render` writes, by its path."""
+    return {file.path: file.text.encode() for file in render.files(plan(name))}
 
 
 def host(name: str, directory: Path) -> dict[str, Any]:
-    """Variables of one inventory host: the plan as Ansible sees it, and what to write where."""
-    (directory / name).mkdir()
+    """Variables of one inventory host: the plan as Ansible sees it, and where to write."""
+    for path in files(name):
+        directory.joinpath(name, *path.parts[1:]).parent.mkdir(parents=True, exist_ok=True)
     return {
         "ansible_connection": "local", "ansible_python_interpreter": sys.executable,
-        "stack": json.loads(plan(name).model_dump_json()),
-        "templates": [
-            {"src": f"{layout.PROJECT}/{path}.j2", "dest": str(directory / name / path.replace("/", "__"))}
-            for path in files(name)
-        ],
+        "stack": json.loads(plan(name).model_dump_json()), "directory": str(directory / name),
+        "owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name,
     }  # fmt: skip
 
 
@@ -71,10 +63,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "inventory.json").write_text(json.dumps(inventory))
     (directory / "playbook.json").write_text(json.dumps(PLAYBOOK))
     (directory / "ansible.cfg").touch()
+    ansible = layout.PROJECT / "ansible"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment |= {
         "ANSIBLE_HOME": str(directory / "home"), "ANSIBLE_REMOTE_TEMP": str(directory / "tmp"),
-        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "ANSIBLE_LIBRARY": str(ansible / "library"),
+        "ANSIBLE_FILTER_PLUGINS": str(ansible / "filter_plugins"),
         "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", "LC_ALL": "C.UTF-8",
     }  # fmt: skip
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.json", "playbook.json"]
@@ -85,12 +79,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -> None:
-    found = {path.name.replace("__", "/"): path.read_bytes() for path in (written / name).iterdir()}
-    assert found == {path: text.encode() for path, text in files(name).items()}
+    found = {Path("/", path.relative_to(written / name)): path.read_bytes() for path in (written / name).rglob("*")
+             if path.is_file()}  # fmt: skip
+    assert found == files(name)
 
 
 def test_every_template_of_the_tree_is_rendered() -> None:
-    tree = {str(path.relative_to(layout.PROJECT).with_suffix("")) for path in layout.PROJECT.glob("*/*.j2")}
-    assert set(files("debian13")) == tree
+    tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
+    sources = {name: {one.source for one in render.templates(plan(name))} for name in PLANS}
+    assert sources["debian13"] == tree
     units = {path for path in tree if path.startswith("host/")}
-    assert tree - set(files("debian12")) == {"pgbouncer/ident.conf", *units}
+    assert tree - sources["debian12"] == {"pgbouncer/ident.conf.j2", *units}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import pwd
@@ -14,6 +13,7 @@ import psutil
 import psycopg2
 from django.db import connections, transaction
 
+from pgstack.errors import ProbeError
 from pgstack.plan import Plan
 from pgstack.probes import local, logins, postgres
 from pgstack.verify.finding import Outcome, judge
@@ -21,6 +21,8 @@ from pgstack.verify.live import Live
 
 ENGINE_RESOLVER = "127.0.0.11"
 """Docker's own name server, inside every container on a network"""
+ENDING_SECONDS = 2
+"""in which a process that ends has ended"""
 
 RIGHTS = """
     SELECT 'owns ' || pg_describe_object(classid, objid, objsubid) FROM pg_shdepend
@@ -105,11 +107,19 @@ def _listening(plan: Plan) -> list[int]:
     """Ports with a listener: of this stack's processes locally, of the whole network namespace elsewhere."""
     if plan.target != "local":
         return _ports(psutil.net_connections("tcp"))
-    ports = []
-    for process in local.processes(plan):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            ports += _ports(process.net_connections("tcp"))
-    return ports
+    return [port for process in local.processes(plan) for port in _ports(_connections(process))]
+
+
+def _connections(process: psutil.Process) -> list[Any]:
+    """TCP connections and listeners of a process; none of one that ends. Raises ProbeError."""
+    try:
+        return list(process.net_connections("tcp"))
+    except psutil.NoSuchProcess:
+        return []
+    except psutil.AccessDenied as error:  # while a process ends its files are root's
+        if psutil.wait_procs([process], timeout=ENDING_SECONDS)[1]:
+            raise ProbeError(f"process {process.pid}: /proc/{process.pid}/fd cannot be read.") from error
+        return []
 
 
 def _ports(found: Iterable[Any]) -> list[int]:

@@ -1,0 +1,90 @@
+"""The module that writes a role's files: what changes, what is refused, and what a dry run says."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).resolve().parents[2] / "ansible/library/stack_files.py"
+
+
+def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
+    """What the module answers, called as Ansible calls it, for files of whoever runs the tests."""
+    own = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
+    arguments = {"files": [own | one for one in files], "_ansible_diff": True, "_ansible_check_mode": check}
+    command = [sys.executable, str(MODULE), json.dumps({"ANSIBLE_MODULE_ARGS": arguments})]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_files_are_written_once_and_left_alone_afterwards(tmp_path: Path) -> None:
+    wanted = (
+        {"dest": str(tmp_path / "a/b")}, {"dest": str(tmp_path / "a/b/one"), "content": "ä\n"},
+        {"dest": str(tmp_path / "run"), "content": "", "mode": "0750"},
+    )  # fmt: skip
+    first = run(*wanted)
+    assert (first["changed"], first["files"]) == (True, [one["dest"] for one in wanted])
+    assert (tmp_path / "a/b/one").read_text() == "ä\n"
+    assert [mode(tmp_path / name) for name in ("a/b", "a/b/one", "run")] == [0o755, 0o644, 0o750]
+    again = run(*wanted)
+    assert (again["changed"], again["diff"]) == (False, [])
+
+
+def test_what_differs_is_shown_and_nothing_else_is_written(tmp_path: Path) -> None:
+    same, other, open_ = (tmp_path / name for name in ("same", "other", "open"))
+    for path in (same, other, open_):
+        path.write_text("before\n")
+        path.chmod(0o644)
+    open_.chmod(0o666)
+    kept = same.stat().st_mtime_ns
+    wanted = [{"dest": str(path), "content": "before\n"} for path in (same, open_)]
+    wanted.append({"dest": str(other), "content": "after\n"})
+    dry = run(*wanted, check=True)
+    assert (other.read_text(), mode(open_)) == ("before\n", 0o666)
+    assert run(*wanted)["diff"] == dry["diff"] == [
+        {"before_header": str(open_), "after_header": str(open_), "before": "before\nmode: 0666\n",
+         "after": "before\nmode: 0644\n"},
+        {"before_header": str(other), "after_header": str(other), "before": "before\n", "after": "after\n"},
+    ]  # fmt: skip
+    assert (other.read_text(), mode(open_), same.stat().st_mtime_ns) == ("after\n", 0o644, kept)
+
+
+def test_a_dry_run_on_a_new_host_asks_for_no_account(tmp_path: Path) -> None:
+    found = run({"dest": str(tmp_path / "one"), "content": "x", "owner": "nobody-made-it"}, check=True)
+    assert (found["changed"], list(tmp_path.iterdir())) == (True, [])
+
+
+def test_a_bad_text_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    good, bad = {"dest": str(tmp_path / "good"), "content": "x"}, {"dest": str(tmp_path / "bad"), "content": "rule\n"}
+    found = run(good, bad | {"validate": "grep -q table %s"})
+    assert found["failed"]
+    assert found["msg"].startswith(f"{tmp_path / 'bad'}: grep -q table ")
+    assert list(tmp_path.iterdir()) == []
+    assert run(good, bad | {"validate": "grep -q rule %s"})["changed"]
+
+
+def test_a_link_is_replaced_by_the_file(tmp_path: Path) -> None:
+    (tmp_path / "far").write_text("theirs")
+    (tmp_path / "one").symlink_to(tmp_path / "far")
+    assert run({"dest": str(tmp_path / "one"), "content": "ours"})["changed"]
+    assert ((tmp_path / "one").read_text(), (tmp_path / "far").read_text()) == ("ours", "theirs")
+
+
+@pytest.mark.parametrize(("given", "reason"), [({"content": "x"}, "dest"), ({"dest": "/x", "text": "x"}, "text")])
+def test_a_file_that_is_not_described_is_refused(given: dict[str, Any], reason: str) -> None:
+    found = run(given)
+    assert found["failed"]
+    assert reason in found["msg"]
