@@ -1,6 +1,7 @@
 """Where backups go when they leave the host: an S3 bucket over TLS and an account for SFTP, in one container.
 
-Debian's moto keeps what it is given in memory and speaks S3; it looks at no key.
+Debian's moto keeps what it is given in memory and speaks S3; it looks at no key. Its own TLS ends connections in a way that
+pgBackRest takes for an attack, so nginx is in front of it.
 """
 
 from __future__ import annotations
@@ -26,11 +27,23 @@ START_SECONDS = 60
 DOCKERFILE = f"""\
 FROM {{image}}
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\
-    openssh-server python3-flask python3-flask-cors python3-moto
+    nginx-light openssh-server python3-flask python3-flask-cors python3-moto
 RUN useradd --create-home {ACCOUNT} && install -d -o {ACCOUNT} -m 700 /srv/backups /home/{ACCOUNT}/.ssh
 RUN install -d /run/sshd && printf 'Match User {ACCOUNT}\\n  ForceCommand internal-sftp\\n' >> /etc/ssh/sshd_config
 """
-BEGIN = "/usr/sbin/sshd && exec moto_server -H 0.0.0.0 -p 443 -c /store/certificate.pem -k /store/key.pem"
+IN_THE_PATH = "--env=S3_IGNORE_SUBDOMAIN_BUCKETNAME=true"
+"""moto looks for a bucket's name in the path only, and not in that of the host"""
+NGINX = """
+events {}
+http {
+    client_max_body_size 0;
+    server {
+        listen 443 ssl; ssl_certificate /store/certificate.pem; ssl_certificate_key /store/key.pem;
+        location / { proxy_pass http://127.0.0.1:5000; proxy_set_header Host $host; }
+    }
+}
+"""
+BEGIN = "/usr/sbin/sshd && nginx -c /store/nginx.conf && exec moto_server -H 127.0.0.1 -p 5000"
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,8 @@ class Store:
     def _ask(self, path: str, method: str = "GET") -> bytes:
         context = ssl.create_default_context(cafile=str(self.certificate))
         context.check_hostname = False  # asked by its address
-        request = urllib.request.Request(f"https://{address(self.container)}{path}", method=method)
+        key = {"Authorization": "AWS any:key"}  # without one it answers as to a stranger
+        request = urllib.request.Request(f"https://{address(self.container)}{path}", headers=key, method=method)
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:
             return bytes(answer.read())
 
@@ -80,12 +94,13 @@ def backup_store(directory: Path) -> Iterator[Store]:
     """One with an empty bucket, on a network of its own; removed with that at the end whatever happens."""
     _docker("build", "--quiet", "--tag", "pgstack-store", "-", text=DOCKERFILE.format(image=image("trixie")))
     certificate = certificates.self_signed(directory, f"DNS:{NAME}")
+    (directory / "nginx.conf").write_text(NGINX)
     network = f"pgstack-store-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:
         started = _docker(
             "run", "--detach", f"--network={network}", f"--network-alias={NAME}", f"--volume={directory}:/store:ro",
-            "--memory=1g", "pgstack-store", "timeout", str(LIFETIME_SECONDS), "sh", "-c", BEGIN,
+            "--memory=1g", IN_THE_PATH, "pgstack-store", "timeout", str(LIFETIME_SECONDS), "sh", "-c", BEGIN,
         )  # fmt: skip
         store = Store(started.stdout.strip(), network, certificate)
         try:
