@@ -57,6 +57,18 @@ def own(machine: BareMachine, up: object) -> subprocess.CompletedProcess[str]:
     return machine.make("up", OWN, user=USER, STACK_PORT="8001")
 
 
+@pytest.fixture(scope="module")
+def other_release(machine: BareMachine, up: object) -> str:
+    """A developer's checkout, where the machine has other servers than the one that runs the tests."""
+    if machine.suite == platform.freedesktop_os_release().get("VERSION_CODENAME"):
+        pytest.skip("the tests themselves run on the servers of that release")
+    checkout = f"/home/{USER}/tests"
+    machine.clone(checkout, USER)
+    installed = machine.make("install-dev", checkout, user=USER)
+    assert installed.returncode == 0, installed.stderr
+    return checkout
+
+
 @pytest.fixture
 def note(machine: BareMachine, record_property: Callable[[str, object], None]) -> Iterator[None]:
     """The times so far, as a property of the test."""
@@ -168,31 +180,30 @@ def test_checkout_in_the_home_of_root_stays_when_its_name_is_taken(machine: Bare
     assert machine.run("ls -d /root/taken/app /srv/taken/app").stdout == "/root/taken/app\n"
 
 
-@pytest.mark.usefixtures("up", "note")
-def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(machine: BareMachine) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("note")
+def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(
+    machine: BareMachine, other_release: str
+) -> None:
     if machine.suite == "bookworm":
         pytest.skip("PgBouncer 1.18 of Debian 12 knows no prepared statements")
     asked = {"STRATEGIES": "pgbouncer-prepared", "BLOCKS": "1", "SECONDS": "1", "SEED": "1"}
-    done = machine.make("loadtest", HOME, what="make loadtest", **asked)
+    done = machine.make("loadtest", other_release, user=USER, what="make loadtest", **asked)
     assert (done.returncode, done.stderr) == (0, "")
     assert "pgbouncer-prepared" in done.stdout
     assert "All 4 trials are valid." in done.stdout
-    found = json.loads(machine.run(f"cat {HOME}/loadtest/results/*/results.json").stdout)
+    found = json.loads(machine.run(f"cat {other_release}/loadtest/results/*/results.json").stdout)
     counts = {one["label"]: (one["parses"], one["sent"]) for one in found["trials"] if not one["companion"]}
     parses, sent = counts["pgbouncer-prepared"]
     assert 0 < parses < sent / 10, "each backend parses each statement once"
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("up")
-def test_hazards_and_fixes_are_the_same_with_the_servers_of_the_other_release(machine: BareMachine) -> None:
-    if machine.suite == platform.freedesktop_os_release().get("VERSION_CODENAME"):
-        pytest.skip("this machine has that release's servers, and the tests run on it")
-    checkout = f"/home/{USER}/tests"
-    machine.clone(checkout, USER)
-    installed = machine.make("install-dev", checkout, user=USER)
-    assert installed.returncode == 0, installed.stderr
+def test_hazards_and_fixes_are_the_same_with_the_servers_of_the_other_release(
+    machine: BareMachine, other_release: str
+) -> None:
     files = "tests/integration/test_hazards_*.py tests/integration/test_cached_plans.py"
-    done = machine.run(f".venv/bin/python -m pytest -q -p no:cacheprovider {files}", user=USER, directory=checkout)
+    words = f".venv/bin/python -m pytest -q -p no:cacheprovider {files}"
+    done = machine.run(words, user=USER, directory=other_release)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     print(done.stdout[-2000:])

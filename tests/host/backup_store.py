@@ -1,7 +1,7 @@
 """Where backups go when they leave the host: an S3 bucket over TLS and an account for SFTP, in one container.
 
-Debian's moto keeps what it is given in memory and speaks S3; it looks at no key. Its own TLS ends connections in a way that
-pgBackRest takes for an attack, so nginx is in front of it.
+Debian's moto keeps what it is given in memory and speaks S3; it looks at no key. Its own TLS ends connections without
+saying so, which pgBackRest takes for an attack: nginx is in front of it.
 """
 
 from __future__ import annotations
