@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from pgstack import dependencies, discovery
@@ -25,7 +26,10 @@ from pgstack.overlay import integrate  # noqa: E402
 
 integrate(globals())
 """
-REQUIREMENT = "pgstack>=0.1\n"
+NOT_INSTALLED = (
+    "pgstack runs from a checkout here, so {name} was left alone. Install its wheel and add that: the name alone could "
+    "be anybody's package."
+)
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,37 @@ def _settings_file(directory: Path, module: str) -> Path:
 
 def _requirement(directory: Path) -> list[Edit]:
     path = directory / dependencies.USUAL[0]
-    if not path.is_file():
-        print(f"There is no {path.name}: add {REQUIREMENT.strip()} to what the project requires.")
-        return []
-    text = path.read_text()
+    text = path.read_text() if path.is_file() else ""
     if dependencies.OURSELVES.search(text):
         return []
-    if "--hash=" in text:
-        print(f"{path.name} has hashes: add {REQUIREMENT.strip()} to what it is compiled from.")
-        return []
-    return [Edit(path, text, REQUIREMENT if text.endswith("\n") or not text else f"\n{REQUIREMENT}")]
+    line = _ourselves()
+    if line is None:
+        print(NOT_INSTALLED.format(name=path.name))
+    elif not path.is_file():
+        print(f"There is no {path.name}: add {line} to what the project requires.")
+    elif "--hash=" in text:
+        print(f"{path.name} has hashes: add {line} to what it is compiled from.")
+    else:
+        return [Edit(path, text, f"{line}\n" if text.endswith("\n") or not text else f"\n{line}\n")]
+    return []
+
+
+def _ourselves() -> str | None:
+    """This package as a requirement, from where it was installed (PEP 610); None when it was not."""
+    try:
+        ourselves = metadata.distribution("pgstack")
+    except metadata.PackageNotFoundError:
+        return None
+    direct = ourselves.read_text("direct_url.json")
+    if direct is None:
+        return f"pgstack=={ourselves.version}"
+    origin = json.loads(direct)
+    url, archive, repository = origin["url"], origin.get("archive_info", {}), origin.get("vcs_info")
+    if repository:
+        url = f"{repository['vcs']}+{url}@{repository['commit_id']}"
+    elif known := archive.get("hashes", {}).get("sha256"):
+        url = f"{url}#sha256={known}"
+    return f"pgstack @ {url}"
 
 
 def undo(directory: Path, *, ask: bool) -> None:
