@@ -61,7 +61,6 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         stopped = new.play("site.yml", **S3, backup_passphrase=passphrase)
         assert stopped.returncode == 2, "it does not mix its own, empty database with the backups"
         good(new.play("restore.yml", **S3, backup_passphrase=passphrase, backup_target="latest", confirm="yes"))
-        good(new.play("site.yml", **S3, backup_passphrase=passphrase))
         ledger = Ledger(new)
         assert ledger.has("first", "second", "never") == [True, True, False]
         assert ledger.balanced()
@@ -74,7 +73,6 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         good(new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys()))
         assert any("/shop/backup/" in path for path in store.files())
         ledger.transfer("third")
-        good(new.play("restore.yml", stack_inputs=SFTP, backup_host_key=store.host_keys(), backup_target="latest",
-                      confirm="yes"))  # fmt: skip
+        new.run("stackctl", "restore", "latest")
         assert ledger.has("first", "second", "third") == [True, True, True]
         assert new.run("stackctl", "backups").returncode == 0
