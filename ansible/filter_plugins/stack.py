@@ -27,10 +27,10 @@ DEMO = {
     "source": "", "version": "HEAD", "directory": ".", "requirements": "", "packages": [], "commands": [["seed"]],
     "environment": {}, "secrets": {}, "secret_files": {},
 }  # fmt: skip
-VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
-"""what refuses a bad file, by its name; servers that are asked by stackctl are not here"""
 OTHER = {**DEMO, "requirements": "requirements.txt", "commands": []}
 """what is not said of another project"""
+VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
+"""what refuses a bad file, by its name; servers that are asked by stackctl are not here"""
 
 
 def stack_part(inputs: dict[str, Any], host: str, groups: dict[str, list[str]]) -> dict[str, Any]:
@@ -108,14 +108,15 @@ def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None
 
 
 def stack_programs(directory: str) -> list[dict[str, str]]:
-    """stackctl and its command, and what mod_md calls, for the module stack_files."""
+    """stackctl and its command, what mod_md calls, and their directories, for the module stack_files."""
     host = PROJECT / "host"
     found = {host / "bin/stackctl": ("/usr/local/sbin", "0755"), host / "bin/acme-message": (directory, "0755")}
     found |= dict.fromkeys(sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644"))
-    return [
+    files = [
         {"dest": f"{place}/{path.name}", "content": path.read_text(), "mode": mode}
         for path, (place, mode) in found.items()
     ]
+    return [{"dest": directory}, {"dest": f"{directory}/stackctl"}, *files]
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:

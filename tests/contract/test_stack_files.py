@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import importlib.util
 import json
 import os
 import pwd
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+DESCRIBED = ("type", "required", "default")
 MODULE = Path(__file__).resolve().parents[2] / "ansible/library/stack_files.py"
 
 
@@ -88,3 +91,14 @@ def test_a_file_that_is_not_described_is_refused(given: dict[str, Any], reason: 
     found = run(given)
     assert found["failed"]
     assert reason in found["msg"]
+
+
+def test_what_is_documented_is_what_is_taken() -> None:
+    spec = importlib.util.spec_from_file_location("stack_files", MODULE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]["files"]["suboptions"]
+    told = {name: {key: one[key] for key in DESCRIBED if key in one} for name, one in documented.items()}
+    assert told == module.OPTIONS

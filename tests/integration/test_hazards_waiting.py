@@ -100,8 +100,11 @@ def test_idle_transactions_starve_everybody_until_their_timeout_ends_them(pooled
 @pytest.mark.hazard("H041", "reproduced", "fixed")
 def test_an_end_of_waiting_reads_differently_in_the_two_drivers(pooled: Pooled) -> None:
     said = "query_wait_timeout" if is_psycopg3 else "server closed the connection unexpectedly"
+    log = pooled.directory / "pgbouncer.log"
+    known = log.read_text().count("query_wait_timeout")
     with pooled.changed(query_wait_timeout="1"), starved(pooled), pytest.raises(DatabaseError, match=said):
         ask(pooled.client(), "SELECT 1")
+    assert log.read_text().count("query_wait_timeout") > known, "the pooler's log has the reason"
 
 
 @pytest.mark.hazard("H040", "reproduced", "fixed")
