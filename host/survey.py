@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import struct
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
 PLAN = Path("/etc/stack/plan.json")
 """last of the files that role host writes"""
 CLUSTER = "main"
+FORMAT, INSTALLED = "--showformat=${db:Status-Abbrev} ${Package}\\n", "ii"
 
 
 def survey() -> dict[str, Any]:
@@ -35,6 +37,8 @@ def survey() -> dict[str, Any]:
         "free": {path: shutil.disk_usage(path).free for path in DISKS if Path(path).is_dir()},
         "clock": next((name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")), ""),
         "stack": PLAN.exists(),
+        "packages": [words[1] for words in _said("dpkg-query", "--show", FORMAT) if words[0] == INSTALLED],
+        "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "clusters": _clusters(),
         "listeners": listeners,
@@ -45,6 +49,18 @@ def survey() -> dict[str, Any]:
 def _is_ssh(listener: dict[str, Any]) -> bool:
     """Whether the server listens there; what its sessions forward is nothing that anybody has to come in on."""
     return listener["program"] == "sshd" and str(listener["unit"]).endswith(".service")
+
+
+def _units(listed: str, state: str) -> set[str]:
+    return {words[0] for words in _said("systemctl", listed, f"--state={state}", "--plain", "--no-legend")}
+
+
+def _said(*command: str) -> list[list[str]]:
+    """Words of the lines that a command prints; none where there is no such command."""
+    with suppress(OSError):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return [line.split() for line in done.stdout.splitlines()]
+    return []
 
 
 def _system() -> str:

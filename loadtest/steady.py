@@ -40,8 +40,9 @@ READS = ("/db", "/db", "/fortunes")
 """three reads for one write"""
 SHARE = 0.5
 """of what the site can take"""
-CAPACITY_SECONDS, CAPACITY_USERS = 4.0, 16
-WARM_SECONDS, USUAL_SECONDS, AFTER_SECONDS = 1.0, 6.0, 3.0
+CAPACITY_USERS = 16
+WARM_SECONDS, USUAL_SECONDS = 1.0, 6.0
+"""before the change; the site's capacity is measured for two thirds of the latter, and half of it follows the change"""
 LONGEST_SECONDS = 600.0
 """for the whole: a command that takes longer is not waited for, and the load ends"""
 PATIENCE_SECONDS = 60.0
@@ -220,9 +221,9 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
     return int(first.split()[1]), "close" not in options, body
 
 
-async def capacity(site: Site) -> float:
+async def capacity(site: Site, seconds: float) -> float:
     """Requests/s that the site answers when so many users ask without a pause. Raises TargetError for a failure."""
-    end = time.monotonic() + CAPACITY_SECONDS
+    end = time.monotonic() + seconds
 
     async def user() -> None:
         while (now := time.monotonic()) < end:
@@ -232,13 +233,16 @@ async def capacity(site: Site) -> float:
     failed = [answer.reason for answer in site.answers if answer.reason]
     if failed:
         raise TargetError(f"{site.url}: {len(failed)} of {len(site.answers)} requests failed: {failed[0]}.")
-    found = len(site.answers) / CAPACITY_SECONDS
+    found = len(site.answers) / seconds
     site.answers.clear()
     return found
 
 
-async def watch(site: Site, rate: float, change: Callable[[], object]) -> Verdict:
-    """The load before, during and after `change`, which runs in a thread of its own. Raises what it raises."""
+async def watch(site: Site, rate: float, change: Callable[[], object], usual: float) -> Verdict:
+    """The load for `usual` seconds before, during and half as long after `change`, which runs in a thread of its own.
+
+    Raises what it raises.
+    """
     await site.prepare()
     began = time.monotonic()
     going: set[asyncio.Task[None]] = set()
@@ -255,14 +259,14 @@ async def watch(site: Site, rate: float, change: Callable[[], object]) -> Verdic
             task.add_done_callback(going.discard)
 
     sender = asyncio.create_task(load())
-    await asyncio.sleep(WARM_SECONDS + USUAL_SECONDS)
+    await asyncio.sleep(WARM_SECONDS + usual)
     start = time.monotonic()
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             await asyncio.to_thread(change)
     finally:
         end = time.monotonic()
-        await asyncio.sleep(SETTLE_SECONDS + AFTER_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS + usual / 2)
         ends.set()
         await sender
         await asyncio.gather(*going)
@@ -288,7 +292,8 @@ def percentile(answers: Sequence[Answer], share: float) -> float:
 
 
 def observe(
-    url: str, host: str, change: Callable[[], object], rate: float | None = None, share: float = SHARE
+    url: str, host: str, change: Callable[[], object], rate: float | None = None, share: float = SHARE,
+    usual: float = USUAL_SECONDS,
 ) -> Verdict:  # fmt: skip
     """`watch` at `share` of what the site can take, or at `rate` requests/s. Raises TargetError."""
 
@@ -296,8 +301,8 @@ def observe(
         site = Site(url, host)
         try:
             await site.prepare()
-            wanted = rate or share * await capacity(site)
-            return await watch(site, wanted, change)
+            wanted = rate or share * await capacity(site, usual * 2 / 3)
+            return await watch(site, wanted, change, usual)
         finally:
             await site.close()
 
@@ -312,6 +317,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.add_argument("--rate", type=float, help="requests/s; without it, half of what the site can take")
     parser.add_argument("--share", type=float, default=SHARE, help="of what the site can take; unset: half of it")
+    parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help="seconds before the change; unset: 6")
     parser.add_argument("--host", help="the site's name, where the address does not say it")
     asked = parser.parse_args()
     if not inputs.is_loopback(asked.url):
@@ -326,7 +332,7 @@ def main() -> int:
         else:
             statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
 
-    verdict = observe(asked.url, asked.host or urlsplit(asked.url).netloc, change, asked.rate, asked.share)
+    verdict = observe(asked.url, asked.host or urlsplit(asked.url).netloc, change, asked.rate, asked.share, asked.usual)
     print(json.dumps(asdict(verdict)) if asked.json else verdict)
     if statuses != [0]:
         print(f"the command ended with status {statuses[0]}")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ansible.constants as ansible_constants
 from ansible.errors import AnsibleFilterError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -156,7 +157,9 @@ def stack_project(inputs: dict[str, Any]) -> dict[str, Any]:
     project = {**defaults, **given}
     if {"/", ".."} & set(Path(project["directory"]).parts):
         raise AnsibleFilterError(f"stack_inputs.project.directory: {project['directory']}: not below the source.")
-    return {**project, "kind": _kind(project["source"])}
+    shown = re.sub(r"//[^/@]*@", "//", project["source"])  # without a password or token
+    workspace = ansible_constants.DEFAULT_LOCAL_TMP  # of this run alone, which deletes it at its end
+    return {**project, "kind": _kind(project["source"]), "shown": shown, "workspace": workspace}
 
 
 def _kind(source: str) -> str:
@@ -194,13 +197,13 @@ def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
     ours = _files(PROJECT, SHIPPED)
     if source and not Path(source).is_dir():
         raise AnsibleFilterError(
-            f"stack_inputs.project.directory: {project['directory']}: no directory of {project['source']}. Name "
+            f"stack_inputs.project.directory: {project['directory']}: no directory of {project['shown']}. Name "
             "the one that holds manage.py."
         )
     theirs = _files(Path(source), (".",)) if source else []
     if source and project["requirements"] not in theirs:
         raise AnsibleFilterError(
-            f"stack_inputs.project.requirements: {project['requirements']}: not in {project['source']}, "
+            f"stack_inputs.project.requirements: {project['requirements']}: not in {project['shown']}, "
             f"directory {project['directory']}. Name one that is."
         )
     content = hashlib.sha256(repr((project["requirements"], project["commands"])).encode())

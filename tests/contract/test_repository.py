@@ -1,10 +1,14 @@
-"""What no file under version control may hold: secrets, and places of the machine it was written on."""
+"""What no file under version control may hold: secrets, and places of the machine it was written on.
+
+And that no test is forgotten.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,3 +52,9 @@ def test_requirements_come_from_wherever_the_machine_gets_its_packages() -> None
     files = {path: text for path, text in tracked().items() if re.fullmatch(r"requirements/.*\.(in|txt)", path)}
     assert {"requirements/run.txt", "requirements/dev.txt"} <= set(files)
     assert [path for path, text in files.items() if AN_ADDRESS.search(text)] == []
+
+
+def test_every_directory_of_tests_is_run() -> None:
+    told = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
+    found = {str(path.parent.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").glob("*/test_*.py")}
+    assert sorted(told) == sorted(found)

@@ -35,9 +35,11 @@ LIFETIME_SECONDS = 2400
 """The container ends by itself after this time, also when the tests were killed."""
 BOOT_SECONDS = 60
 PACKAGES = "systemd systemd-sysv dbus openssh-server python3 python3-apt iproute2 procps"
+LARGE = {"bookworm": "perl libllvm14", "trixie": "perl libllvm19"}
+"""what a host may have before, and what takes long to unpack"""
 DOCKERFILE = f"""\
 FROM debian:{{suite}}-slim
-RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES}
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} {{large}}
 """
 RUN = (
     "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined",
@@ -207,7 +209,7 @@ def image(suite: str) -> str:
         made = subprocess.run(tool.split(), cwd=CHECKOUT, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stderr
     name = f"pgstack-host:{suite}"
-    _docker("build", "--quiet", "--tag", name, "-", text=DOCKERFILE.format(suite=suite))
+    _docker("build", "--quiet", "--tag", name, "-", text=DOCKERFILE.format(suite=suite, large=LARGE[suite]))
     return name
 
 

@@ -17,11 +17,12 @@ EDITED = sorted(name for name, change in CHANGES.items() if change.web)
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Ground:
-    """Rendered files of a stack that nobody started."""
-    plan = sizing.plan(StackConfig(dir=tmp_path), Hardware(1, GB, 12, 65536))
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """Rendered files of a stack that nobody started. The name is short: a socket's path has 107 characters at most."""
+    directory = tmp_path_factory.mktemp("s")
+    plan = sizing.plan(StackConfig(dir=directory), Hardware(1, GB, 12, 65536))
     render.write(render.files(plan))
-    return Ground(tmp_path, plan)
+    return Ground(directory, plan)
 
 
 def apache(ground: Ground, name: str) -> str:

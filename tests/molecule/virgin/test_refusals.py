@@ -1,4 +1,7 @@
-"""What site.yml refuses: one message with the name, the reason and the remedy, before anything changes on the host."""
+"""What site.yml refuses: one message with the name, the reason and the remedy, before anything changes on the host.
+
+More inputs: tests/unit/test_host_inputs.py.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,6 @@ pytestmark = pytest.mark.host
 SITE = {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "1g"}
 INPUTS = {
     "misspelt": ({"procesess": 2}, ("procesess", "stack_inputs", "processes")),
-    "bad-value": ({"port": 99999}, ("STACK_PORT=99999", "less than or equal to 65535", "port Apache listens on")),
-    "bad-name": ({"firewall": "perhaps"}, ("STACK_FIREWALL=perhaps", "'on' or 'off'")),
-    "unsound": ({"memory": "100m"}, ("memory", "STACK_MEMORY=", "is enough")),
     "too-much": ({"memory": "64g"}, ("stack_inputs.memory=64g", "the host has only 2048 MB", "give the host more")),
     "other-release": ({"debian": 12}, ("stack_inputs.debian is 12", "runs Debian GNU/Linux 13", "leave")),
 }  # fmt: skip

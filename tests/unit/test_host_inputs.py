@@ -1,0 +1,81 @@
+"""What an inventory says of a host and its project is refused by name before anything is asked of the host."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugins"))
+
+import stack  # the path comes first
+from ansible.errors import AnsibleFilterError
+
+MACHINE = {"cores": 2, "memory": 2 * 1024**3, "debian": 12, "open_files": 65536}
+PLANNED = {
+    "bad value": ({"port": 99999}, ("STACK_PORT=99999", "less than or equal to 65535", "port Apache listens on")),
+    "bad name": ({"firewall": "perhaps"}, ("STACK_FIREWALL=perhaps", "'on' or 'off'")),
+    "unsound": ({"memory": "100m"}, ("memory", "STACK_MEMORY=", "is enough")),
+}
+HIDDEN = "not-to-be-shown"
+SHOP = {"source": f"https://shop:{HIDDEN}@git.example/shop.git", "directory": "shop"}
+NAMED = {
+    "unknown": ({"sauce": "x"}, ("stack_inputs.project: sauce: unknown", "source")),
+    "nothing there": ({"source": "/no/such/shop"}, ("/no/such/shop", "no directory, no archive", "Name one")),
+    "above": ({**SHOP, "directory": "../x"}, ("stack_inputs.project.directory: ../x: not below the source",)),
+    "no source": ({"version": "v1"}, ("source is missing. Name a directory",)),
+}
+
+
+def require_words(error: pytest.ExceptionInfo[AnsibleFilterError], words: tuple[str, ...]) -> None:
+    for word in words:
+        assert word in str(error.value)
+    assert HIDDEN not in str(error.value)
+
+
+@pytest.mark.parametrize("case", PLANNED)
+def test_inputs_that_cannot_be_planned_are_refused(case: str) -> None:
+    inputs, words = PLANNED[case]
+    with pytest.raises(AnsibleFilterError) as error:
+        stack.stack_plan({"hosts": ["shop.example"], **inputs}, MACHINE)
+    require_words(error, words)
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_a_project_that_cannot_be_is_refused(case: str) -> None:
+    project, words = NAMED[case]
+    with pytest.raises(AnsibleFilterError) as error:
+        stack.stack_project({"project": project})
+    require_words(error, words)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> tuple[dict[str, Any], Path]:
+    """A project that has been fetched."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/manage.py").touch()
+    return stack.stack_project({"project": SHOP}), tmp_path / "shop"
+
+
+def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
+    shop: tuple[dict[str, Any], Path]
+) -> None:
+    project, place = shop
+    with pytest.raises(AnsibleFilterError) as error:
+        stack.stack_release(project, str(place))
+    require_words(error, ("requirements.txt: not in https://git.example/shop.git, directory shop. Name one that is",))
+    with pytest.raises(AnsibleFilterError) as error:
+        stack.stack_release(project, str(place / "none"))
+    require_words(error, ("directory: shop: no directory of https://git.example/shop.git", "manage.py"))
+
+
+def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) -> None:
+    project, place = shop
+    (place / "requirements.txt").touch()
+    one = stack.stack_release(project, str(place))
+    assert stack.stack_release(project, str(place)) == one
+    assert sorted(one["theirs"]) == ["manage.py", "requirements.txt"]
+    (place / "manage.py").write_text("pass\n")
+    assert stack.stack_release(project, str(place))["id"] != one["id"]

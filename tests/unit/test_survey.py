@@ -1,0 +1,40 @@
+"""What a host says of itself, before Ansible asks it for more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import survey
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only directory with programs."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    return tmp_path
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_only_packages_that_are_installed_count(programs: Path) -> None:
+    program(programs / "dpkg-query", "printf 'ii  acl\\nrc  apache2\\niF  sudo\\nii  pgbouncer\\n'")
+    assert survey.survey()["packages"] == ["acl", "pgbouncer"]
+
+
+def test_only_units_that_run_and_start_at_boot_count(programs: Path) -> None:
+    program(
+        programs / "systemctl",
+        "case $1 in list-units) printf 'a.timer loaded\\nb.timer loaded\\n';; *) printf 'b.timer enabled\\n';; esac",
+    )
+    assert survey.survey()["units"] == ["b.timer"]
+
+
+def test_a_system_without_either_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    found = survey.survey()
+    assert (found["packages"], found["units"]) == ([], [])
