@@ -23,7 +23,10 @@ CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
 PLAN = Path("/etc/stack/plan.json")
 """last of the files that role host writes"""
 CLUSTER = "main"
-FORMAT, INSTALLED = "--showformat=${db:Status-Abbrev} ${Package}\\n", "ii"
+INSTALLED = "ii"
+"""what dpkg calls it"""
+MARKS = Path("/var/lib/apt/extended_states")
+"""where apt keeps which packages came as dependencies of others, and may go with them"""
 
 
 def survey() -> dict[str, Any]:
@@ -37,7 +40,7 @@ def survey() -> dict[str, Any]:
         "free": {path: shutil.disk_usage(path).free for path in DISKS if Path(path).is_dir()},
         "clock": next((name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")), ""),
         "stack": PLAN.exists(),
-        "packages": [words[1] for words in _said("dpkg-query", "--show", FORMAT) if words[0] == INSTALLED],
+        "packages": _packages(),
         "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "clusters": _clusters(),
@@ -49,6 +52,15 @@ def survey() -> dict[str, Any]:
 def _is_ssh(listener: dict[str, Any]) -> bool:
     """Whether the server listens there; what its sessions forward is nothing that anybody has to come in on."""
     return listener["program"] == "sshd" and str(listener["unit"]).endswith(".service")
+
+
+def _packages() -> list[str]:
+    """Packages that are installed, and stay: what only came with others is to be installed still."""
+    with suppress(OSError):
+        marks = re.findall(r"^Package: (.+)\n(?:.+\n)*?Auto-Installed: 1$", MARKS.read_text(), re.MULTILINE)
+        shown = _said("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\\n")
+        return [name for state, name in shown if state == INSTALLED and name not in marks]
+    return []
 
 
 def _units(listed: str, state: str) -> set[str]:

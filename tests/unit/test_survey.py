@@ -21,8 +21,14 @@ def program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def test_only_packages_that_are_installed_count(programs: Path) -> None:
-    program(programs / "dpkg-query", "printf 'ii  acl\\nrc  apache2\\niF  sudo\\nii  pgbouncer\\n'")
+def test_only_packages_that_are_installed_and_stay_count(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = "ii  acl\nrc  apache2\niF  sudo\nii  pgbouncer\nii  openssl\nii  perl\n"
+    program(programs / "dpkg-query", f"cat << END\n{known}END")
+    (programs / "marks").write_text(
+        "Package: openssl\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: acl\nAuto-Installed: 0\n\n"
+        "Package: perl\nAuto-Installed: 1\n"
+    )
+    monkeypatch.setattr(survey, "MARKS", programs / "marks")
     assert survey.survey()["packages"] == ["acl", "pgbouncer"]
 
 
