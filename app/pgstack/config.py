@@ -166,6 +166,10 @@ class StackConfig(BaseModel):
     tls_key: Path | None = Field(
         None, description="private key (PEM) for tls=files", json_schema_extra={"unit": "path"}
     )
+    hsts: int = Field(
+        0, ge=0, le=2 * 365 * 24 * 3600, description="how long browsers insist on TLS (HSTS); 0: they are not told to",
+        json_schema_extra={"unit": "seconds"},
+    )  # fmt: skip
     acme_email: str | None = Field(
         None, pattern=r"^[^@\s\"']+@[^@\s\"']+$", description="address that the authority writes to, for tls=acme",
         json_schema_extra={"unit": "e-mail address"},
@@ -250,6 +254,8 @@ class StackConfig(BaseModel):
             raise ValueError("STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names")
         if self.proxy == "on" and self.tls != "off":
             raise ValueError("STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does")
+        if self.hsts and (self.tls, self.proxy) == ("off", "off"):
+            raise ValueError(f"STACK_HSTS={self.hsts} needs TLS: STACK_TLS, or STACK_PROXY=on")
         return self
 
     @model_validator(mode="after")

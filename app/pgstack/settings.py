@@ -75,7 +75,7 @@ def origins() -> list[str]:
 
 
 def hsts_seconds() -> int:
-    """How long a browser may only come back over TLS, in seconds; 0 without TLS."""
+    """How long a browser may only come back over TLS, in seconds; 0 when nobody asked for that."""
     return current_plan().site.hsts
 
 

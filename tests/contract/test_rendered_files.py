@@ -6,7 +6,9 @@ After a change on purpose: GOLDEN=write pytest tests/contract, then read the dif
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +54,12 @@ def test_debian_13_gets_its_own_lines() -> None:
     assert "auth_ident_file = /etc/stack/pgbouncer/ident.conf\n" in found
     assert "max_prepared_statements = 200\n" in found
     assert "ALTER ROLE app SET transaction_timeout = '30s';\n" in found
+
+
+@pytest.mark.parametrize(("inputs", "said"), [
+    ({"tls": "self-signed"}, []), ({"proxy": "on"}, []),
+    ({"tls": "self-signed", "hsts": 60}, ['"max-age=60"']), ({"proxy": "on", "hsts": 60}, ['"max-age=60"']),
+])  # fmt: skip
+def test_browsers_are_told_to_insist_on_tls_when_that_is_asked_for(inputs: dict[str, Any], said: list[str]) -> None:
+    found = text(render.files(sizing.plan(StackConfig(**inputs), Hardware(2, 4 * GB, 12, 65536))))
+    assert re.findall("always set Strict-Transport-Security (.*)", found) == said

@@ -165,6 +165,12 @@ def test_commands_are_split_as_a_shell_splits_them() -> None:
     assert config.commands == (("loaddata", "two words.json"), ("createcachetable",))
 
 
+def test_browsers_are_told_to_insist_on_tls_only_where_there_is_tls() -> None:
+    assert refusal({"STACK_HSTS": "60"}) == "STACK_HSTS=60 needs TLS: STACK_TLS, or STACK_PROXY=on."
+    assert load({"STACK_HSTS": "60", "STACK_PROXY": "on"}).hsts == 60
+    assert load({"STACK_TLS": "self-signed"}).hsts == 0, "nobody is told who did not ask"
+
+
 def test_a_proxy_and_apache_do_not_both_end_tls() -> None:
     assert refusal({"STACK_PROXY": "on", "STACK_TLS": "self-signed"}) == (
         "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does."

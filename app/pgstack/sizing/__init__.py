@@ -31,8 +31,6 @@ INSTANCE_PORTS = {"a": 8441, "b": 8442}
 """loopback ports of a host's two instances of Apache"""
 SSH_PORT = 22
 """where administrators come in when nobody has looked (services(5))"""
-HSTS_SECONDS = 365 * 24 * 3600
-"""a year, the least that hstspreload.org takes"""
 
 
 def plan(config: StackConfig, hardware: Hardware) -> Plan:
@@ -139,7 +137,7 @@ def _site(config: StackConfig, paths: Paths) -> Site:
         instance_ports=ports, redirect_port=HTTP if _redirects(config) else 0,
         acme_directory=config.acme_directory if config.tls == "acme" else "",
         acme_email=config.acme_email or "" if config.tls == "acme" else "",
-        hsts=HSTS_SECONDS if config.tls != "off" else 0, proxy=config.proxy == "on",
+        hsts=config.hsts, proxy=config.proxy == "on",
     )  # fmt: skip
 
 
