@@ -317,11 +317,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.add_argument("--rate", type=float, help="requests/s; without it, half of what the site can take")
     parser.add_argument("--share", type=float, default=SHARE, help="of what the site can take; unset: half of it")
-    parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help="seconds before the change; unset: 6")
+    unset = f"seconds before the change; unset: {USUAL_SECONDS:g}"
+    parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help=unset)
     parser.add_argument("--host", help="the site's name, where the address does not say it")
     asked = parser.parse_args()
     if not inputs.is_loopback(asked.url):
         raise InputError(f"{asked.url}: load goes to this host only. Name 127.0.0.1.")
+    if not asked.usual >= 1:
+        raise InputError(f"--usual={asked.usual:g}: too short to tell what is usual. Name 1 s or more.")
     statuses: list[int] = []
 
     def change() -> None:
