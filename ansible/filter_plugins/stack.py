@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "app"))
 
-from pgstack import config, discovery, hardware, packages, render, sizing  # noqa: E402 - the path comes first
+from pgstack import config, dependencies, discovery, hardware, packages, render, sizing  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
 from pgstack.plan import Plan  # noqa: E402
 
@@ -28,7 +28,7 @@ DEMO = {
     "source": "", "version": "HEAD", "directory": ".", "requirements": "", "packages": [], "commands": [["seed"]],
     "environment": {}, "secrets": {}, "secret_files": {},
 }  # fmt: skip
-OTHER = {**DEMO, "requirements": "requirements.txt", "commands": []}
+OTHER = {**DEMO, "commands": []}
 """what is not said of another project"""
 VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
 """what refuses a bad file, by its name; servers that are asked by stackctl are not here"""
@@ -201,18 +201,29 @@ def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
             "the one that holds manage.py."
         )
     theirs = _files(Path(source), (".",)) if source else []
-    if source and project["requirements"] not in theirs:
-        raise AnsibleFilterError(
-            f"stack_inputs.project.requirements: {project['requirements']}: not in {project['shown']}, "
-            f"directory {project['directory']}. Name one that is."
-        )
-    content = hashlib.sha256(repr((project["requirements"], project["commands"])).encode())
+    named = _requirements(project, source, theirs) if source else ""
+    content = hashlib.sha256(repr((named, project["commands"])).encode())
     for root, names in ((PROJECT, ours), (Path(source), theirs)):
         for name in names:
             path = root / name
             known = path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
             content.update(f"{name} {hashlib.sha256(known).hexdigest()}\n".encode())
     return {"id": content.hexdigest()[:12], "ours": ours, "theirs": theirs, "source": source}
+
+
+def _requirements(project: dict[str, Any], source: str, theirs: list[str]) -> str:
+    """The file that says what the project needs. Raises AnsibleFilterError."""
+    if not project["requirements"]:
+        try:
+            return dependencies.usual(Path(source))
+        except dependencies.DependencyError as error:
+            raise AnsibleFilterError(f"stack_inputs.project: {error}") from error
+    if project["requirements"] not in theirs:
+        raise AnsibleFilterError(
+            f"stack_inputs.project.requirements: {project['requirements']}: not in {project['shown']}, "
+            f"directory {project['directory']}. Name one that is."
+        )
+    return str(project["requirements"])
 
 
 def _files(root: Path, folders: tuple[str, ...]) -> list[str]:

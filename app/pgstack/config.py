@@ -139,7 +139,7 @@ class StackConfig(BaseModel):
     )  # fmt: skip
     requirements: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
-        description="its requirements, a file in it; unset: requirements.txt, else pyproject.toml",
+        description="its requirements, a file in it; unset: that of its tool",
         json_schema_extra={"unit": "path"},
     )  # fmt: skip
     commands: Commands = Field(

@@ -15,18 +15,15 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
+
+from pgstack import manifests
 
 PYTHON = "/usr/bin/python3"
 """the one that mod_wsgi is built with"""
 INCLUDES = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
 OURSELVES = re.compile(r"(?im)^\s*pgstack\s*(?:[=<>~!\[;@#].*)?$\n?")
 """a line for this package: every target brings it along"""
-
-
-USUAL = ("requirements.txt", "pyproject.toml")
-"""where a project says what it needs; the first one that is there"""
 ALL = "all.txt"
 """names the collected file, so that who installs need not know its name"""
 
@@ -36,14 +33,39 @@ class DependencyError(Exception):
 
 
 def usual(project: Path) -> str:
-    """The file in which the project says what it needs; empty when there is none."""
-    return next((name for name in USUAL if (project / name).is_file()), "")
+    """The file in which the project says what it needs; empty when there is none.
+
+    Raises DependencyError for one that cannot be read, and where there are only files that are not.
+    """
+    try:
+        name, others = manifests.usual(project), manifests.unread(project)
+    except (OSError, ValueError) as error:
+        raise DependencyError(f"{project}: {error}. It says what the project needs; put it right.") from None
+    if not name and others:
+        raise DependencyError(
+            f"{project}: what it needs stands in {', '.join(others)}, which the stack does not read. Write a "
+            "requirements.txt with that command, or name a file by STACK_REQUIREMENTS."
+        )
+    return name
+
+
+def require_python(project: Path, python: str) -> None:
+    """Raise DependencyError where the project is not for this Python, `3.11` say."""
+    try:
+        said = manifests.requires_python(project)
+    except (OSError, ValueError):  # whoever needs the file says so
+        return
+    if said and not manifests.allows(said, python):
+        raise DependencyError(
+            f"{project}/pyproject.toml: requires-python is {said!r}, and mod_wsgi of this Debian runs Python {python}. "
+            "Use another Debian release, or a version of the project that is for this Python."
+        )
 
 
 def texts(project: Path, named: str) -> dict[str, str]:
     """The files that `named` consists of, by their path in the project: with those that it includes.
 
-    A pyproject.toml gives the dependencies of its `[project]`. Raises DependencyError for a file that is not there.
+    What is no file of pip's becomes one (pgstack.manifests). Raises DependencyError for a file that is not there.
     """
     found: dict[str, str] = {}
     waiting = [named] if named else []
@@ -60,8 +82,8 @@ def texts(project: Path, named: str) -> dict[str, str]:
 def _text(project: Path, name: str) -> str:
     try:
         text = (project / name).read_text()
-        if name.endswith(".toml"):
-            return "".join(f"{line}\n" for line in tomllib.loads(text).get("project", {}).get("dependencies", []))
+        if (reader := manifests.READERS.get(Path(name).name)) is not None:
+            text = "".join(f"{line}\n" for line in reader(text))
     except (OSError, ValueError) as error:
         raise DependencyError(f"{project / name}: {error}. It says what the project needs; put it right.") from None
     return OURSELVES.sub("", text)
@@ -86,6 +108,7 @@ def collect(directory: Path, project: Path, named: str) -> Path:
 
 def install(environment: Path, ours: Path, project: Path, named: str) -> None:
     """Make the virtual environment. Raises DependencyError with pip's last words."""
+    require_python(project, f"{sys.version_info.major}.{sys.version_info.minor}")
     _run([PYTHON, "-m", "venv", str(environment)], project)
     pip = [str(environment / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
     _run([*pip, "--require-hashes", "--requirement", str(ours)], project)

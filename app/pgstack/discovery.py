@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pgstack import dependencies, layout
+from pgstack import dependencies, hardware, layout
 from pgstack.config import StackConfig
 from pgstack.errors import InputError
 
@@ -28,6 +28,7 @@ def complete(config: StackConfig) -> StackConfig:
         raise InputError(f"STACK_PROJECT={config.project}: no such directory. Name the one that manage.py is in.")
     if config.environment and not (layout.PROJECT / config.environment).exists():
         raise InputError(f"STACK_ENVIRONMENT={config.environment}: no such file. Name one of lines NAME=value.")
+    _require_python(directory, config)
     return config.model_copy(update={
         "settings": config.settings or settings_module(directory, config.target),
         "requirements": _requirements(directory, config.requirements),
@@ -54,7 +55,20 @@ def settings_module(directory: Path, target: str = "local") -> str:
 
 def _requirements(directory: Path, named: str | None) -> str:
     if named is None:
-        return dependencies.usual(directory)
+        try:
+            return dependencies.usual(directory)
+        except dependencies.DependencyError as error:
+            raise InputError(str(error)) from None
     if not (directory / named).is_file():
         raise InputError(f"STACK_REQUIREMENTS={named}: no such file in {directory}. Name one that is in it.")
     return named
+
+
+def _require_python(directory: Path, config: StackConfig) -> None:
+    """Raise InputError where the project is not for the Python that mod_wsgi runs."""
+    debian = config.debian or hardware.detect(config).debian
+    if debian in layout.VERSIONS:
+        try:
+            dependencies.require_python(directory, layout.VERSIONS[debian].python)
+        except dependencies.DependencyError as error:
+            raise InputError(str(error)) from None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pgstack import dependencies, discovery
+from pgstack import dependencies, discovery, manifests
 from pgstack.errors import InputError
 
 MEMORY = ".pgstack-init.json"
@@ -87,7 +87,7 @@ def _settings_file(directory: Path, module: str) -> Path:
 
 
 def _requirement(directory: Path) -> list[Edit]:
-    path = directory / dependencies.USUAL[0]
+    path = directory / manifests.PIP_FILES[0]
     text = path.read_text() if path.is_file() else ""
     if dependencies.OURSELVES.search(text):
         return []

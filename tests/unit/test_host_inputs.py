@@ -13,6 +13,8 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugin
 import stack  # the path comes first
 from ansible.errors import AnsibleFilterError
 
+from pgstack import environment_file
+
 MACHINE = {"cores": 2, "memory": 2 * 1024**3, "debian": 12, "open_files": 65536}
 PLANNED = {
     "bad value": ({"port": 99999}, ("STACK_PORT=99999", "less than or equal to 65535", "port Apache listens on")),
@@ -79,3 +81,9 @@ def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) 
     assert sorted(one["theirs"]) == ["manage.py", "requirements.txt"]
     (place / "manage.py").write_text("pass\n")
     assert stack.stack_release(project, str(place))["id"] != one["id"]
+
+
+@pytest.mark.parametrize("value", ["pa$$w${HOME}rd", "ab #cd", 'N"L $1', "it's 42", r"C:\new", r"a\`b", "`id`", ""])
+def test_a_value_of_the_inventory_arrives_as_it_is(value: str) -> None:
+    """systemd reads the same of it: tests/host/test_sources.py."""
+    assert environment_file.parse(stack.stack_environment({"A": value})) == {"A": value}

@@ -13,7 +13,8 @@ from fixtures import foreign
 
 def settings(project: Path, *names: str, **inputs: object) -> list[Any]:
     """Values of settings as the project's processes have them."""
-    code = f"import json; from django.conf import settings as s; print(json.dumps([getattr(s, n) for n in {names}]))"
+    values = f"[getattr(s, n) for n in {names}]"
+    code = f"import json; from django.conf import settings as s; print(json.dumps({values}, default=str))"
     done = foreign.told(project, "-c", code, **inputs)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
@@ -91,6 +92,67 @@ def test_files_go_where_apache_finds_them(tmp_path: Path) -> None:
     assert "STATIC_URL: /static/ takes the place of /assets/" in foreign.told(project).stdout
 
 
+def test_a_setting_keeps_the_type_that_the_project_has(tmp_path: Path) -> None:
+    more = (
+        'STATIC_ROOT = BASE_DIR / "static"\nINSTALLED_APPS = tuple(INSTALLED_APPS)\nMIDDLEWARE = tuple(MIDDLEWARE)\n'
+        'ALLOWED_HOSTS = CSRF_TRUSTED_ORIGINS = ()\n'
+    )
+    code = (
+        "from django.conf import settings as s; print(s.STATIC_ROOT / 'x', s.MEDIA_ROOT / 'x', sep='|'); "
+        "[getattr(s, n) + () for n in ('INSTALLED_APPS', 'MIDDLEWARE', 'ALLOWED_HOSTS', 'CSRF_TRUSTED_ORIGINS')]"
+    )
+    project = foreign.make(tmp_path, more=more)
+    paths = foreign.plan(project).paths
+    done = foreign.told(project, "-c", code)
+    assert done.stdout.strip() == f"{paths.static}/x|{paths.media}/public/x", done.stderr
+
+
+MANAGE = """
+import os, sys
+from pathlib import Path
+print("a word of its own")
+def main():
+    os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    os.environ.setdefault("SHOP_FROM_MANAGE", sys.argv[1])
+    from django.core.management import execute_from_command_line
+    sys.path.append(str(Path(__file__).resolve().parent / "apps"))
+    execute_from_command_line(sys.argv)
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_what_manage_py_does_before_its_command_is_done_here_too(tmp_path: Path) -> None:
+    more = 'import os\nINSTALLED_APPS.append("stock")\nX = os.environ["SHOP_FROM_MANAGE"]\n'
+    project = foreign.make(tmp_path, more=more)
+    (project / "manage.py").write_text(MANAGE)
+    (project / "apps/stock").mkdir(parents=True)
+    (project / "apps/stock/__init__.py").touch()
+    assert foreign.told(project).returncode == 0, foreign.told(project).stderr
+    code = "import django; django.setup(); import stock; from django.conf import settings as s; print(s.X, s.DEBUG)"
+    done = foreign.told(project, "-c", code)
+    assert done.stdout == "check False\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import nowhere", "manage.py: ModuleNotFoundError: No module named 'nowhere'. Its lines before the command"),
+        ("sys.exit('set SHOP_KEY')", "manage.py: it ends before it runs a command: set SHOP_KEY."),
+    ],
+)
+def test_a_manage_py_that_does_not_get_to_its_command_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    project = foreign.make(tmp_path)
+    (project / "manage.py").write_text(MANAGE.replace("def main():\n", f"def main():\n    {line}\n"))
+    assert said in refusal(project)
+
+
+def test_an_app_that_is_not_there_is_refused_before_there_is_a_database(tmp_path: Path) -> None:
+    message = refusal(foreign.make(tmp_path, more='INSTALLED_APPS.append("stock")\n'))
+    assert message.startswith("INSTALLED_APPS: ModuleNotFoundError: No module named 'stock'. ")
+    assert "The project has no requirements, so none were installed: name another file by STACK_REQUIREMENTS" in message
+
+
 def test_uploads_without_an_address_are_not_public(tmp_path: Path) -> None:
     project = foreign.make(tmp_path, more='MEDIA_URL = ""\n')
     assert settings(project, "MEDIA_ROOT")[0].endswith("/media/private")
@@ -135,7 +197,7 @@ def test_settings_that_connect_at_their_import_are_refused(tmp_path: Path) -> No
 def test_settings_that_are_not_there_are_refused(tmp_path: Path) -> None:
     project = foreign.make(tmp_path)
     (project / "shop/settings.py").unlink()
-    assert "No module named 'shop.settings'. Is it in the requirements" in refusal(project)
+    assert "No module named 'shop.settings'. The project has no requirements" in refusal(project)
 
 
 @pytest.mark.parametrize(

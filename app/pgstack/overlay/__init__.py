@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import Any
 
 import django
@@ -36,9 +37,16 @@ def overlay(own: Settings) -> tuple[Settings, list[Note]]:
     notes: list[Note] = []
     for part in PARTS:
         settings, told = part(own)
-        found |= settings
+        found |= {name: _alike(value, own.get(name)) for name, value in settings.items()}
         notes += told
     return found, notes
+
+
+def _alike(value: Any, own: Any) -> Any:
+    """`value` of the type that the project has: its own code adds to a tuple, or asks a path for what is below it."""
+    if isinstance(own, PurePath) and isinstance(value, str):
+        return Path(value)
+    return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
 
 
 def integrate(namespace: Settings) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import quote
 
-from dotenv import dotenv_values
-
-from pgstack import layout
+from pgstack import environment_file, layout
 from pgstack import settings as stack
 from pgstack.errors import InputError
 from pgstack.plan import Plan
@@ -41,8 +40,9 @@ def _file(plan: Plan) -> dict[str, str]:
     if not path:
         return {}
     try:
-        with open(path, encoding="utf-8") as lines:  # noqa: PTH123 - dotenv says nothing of a file it cannot open
-            return {name: value or "" for name, value in dotenv_values(stream=lines).items()}
+        return environment_file.parse(Path(path).read_text(encoding="utf-8"))
+    except environment_file.LineError as error:
+        raise InputError(f"STACK_ENVIRONMENT={path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"STACK_ENVIRONMENT={path}: {error}. Make it readable for {_account()}.") from None
 

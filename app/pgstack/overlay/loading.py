@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from django.core import checks
 
 from pgstack import state
 from pgstack.errors import InputError, StackError
-from pgstack.overlay import environment, overlay
+from pgstack.overlay import environment, overlay, preamble
 from pgstack.overlay.note import Note
 
 CONNECTING = ("OperationalError", "DatabaseError", "InterfaceError", "ConnectionRefusedError")
@@ -24,28 +25,34 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
     if plan.project is None:
         raise StackError(f"{state.plan_file()}: it plans the demo, which needs no overlay. Set STACK_PROJECT.")
     environment.prepare(plan)
-    own = _own(plan.project.settings)
+    preamble.run(Path(plan.paths.app, "manage.py"))
+    own = _own(plan.project.settings, plan.project.requirements)
     laid_over, notes = overlay(own)
     checks.register(_as_checks(notes), deploy=True)
     return own, laid_over, notes
 
 
-def _own(module: str) -> dict[str, Any]:
+def _own(module: str, requirements: str) -> dict[str, Any]:
     try:
         found = importlib.import_module(module)
     except StackError:
         raise
     except Exception as error:
         reason = f"{module}: it cannot be imported: {type(error).__name__}: {str(error).strip()}"
-        raise InputError(f"{reason}. {_remedy(error)}") from error
+        raise InputError(f"{reason}. {remedy(error, requirements)}") from error
     return {name: getattr(found, name) for name in dir(found) if name.isupper()}
 
 
-def _remedy(error: Exception) -> str:
+def remedy(error: Exception, requirements: str) -> str:
+    """What to do where the project's code cannot be imported; `requirements` is the file that was installed."""
     if type(error).__name__ in CONNECTING:
         return "Settings must not open connections: they are read before the database is there. Move it to first use."
     if isinstance(error, ModuleNotFoundError):
-        return "Is it in the requirements, and STACK_PROJECT the directory that its modules are imported from?"
+        installed = f"{requirements} was" if requirements else "The project has no requirements, so none were"
+        return (
+            f"{installed} installed: name another file by STACK_REQUIREMENTS, or the directory that its modules are "
+            "imported from by STACK_PROJECT."
+        )
     return "A variable that it misses belongs into the file that STACK_ENVIRONMENT names."
 
 

@@ -1,0 +1,51 @@
+"""What a project's manage.py does before it runs a command: directories on the path, variables, patches of modules."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+from django.core.management import ManagementUtility
+
+from pgstack.errors import InputError
+
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+ARGUMENTS = ["manage.py", "check"]
+"""some look at which command it is"""
+
+
+class _CommandReachedError(BaseException):
+    """manage.py hands over to Django."""
+
+
+def run(file: Path) -> None:
+    """Run manage.py up to the command, in this process; nothing where there is none.
+
+    The settings module that it names is left out: the overlay's is in force. Raises InputError.
+    """
+    if not file.is_file():
+        return
+    before = os.environ.get(SETTINGS)
+    try:
+        with (
+            mock.patch.object(ManagementUtility, "execute", side_effect=_CommandReachedError),
+            mock.patch.object(sys, "argv", ARGUMENTS),
+            redirect_stdout(sys.stderr),
+        ):
+            runpy.run_path(str(file.resolve()), run_name="__main__")
+    except _CommandReachedError:
+        pass
+    except SystemExit as error:
+        raise InputError(f"{file}: it ends before it runs a command: {error}. Set what it misses.") from error
+    except Exception as error:
+        raise InputError(
+            f"{file}: {type(error).__name__}: {str(error).strip()}. Its lines before the command are run for every "
+            "process; they must work here too."
+        ) from error
+    finally:
+        if before is not None:
+            os.environ[SETTINGS] = before
