@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from pgstack.audit import setting_lines
 from pgstack.audit.finding import Finding
 from pgstack.audit.packages import APPS
 from pgstack.audit.place import DIRECT
@@ -17,13 +19,22 @@ from pgstack.audit.run import Settings, shown
 from pgstack.db.aliases import is_pooled
 from pgstack.hazards.databases import hazards_of, is_postgresql
 
+PACKAGES = frozenset({"site-packages", "dist-packages"})
+"""names of the directories that pip and Debian install into"""
 OWN = frozenset({"django", "pgstack"})
 """packages that are not audited unless they are named: their hazards are those of the settings"""
 
 
 def root() -> Path:
-    """Directory of the project: BASE_DIR, else where the command was started."""
-    return Path(getattr(settings, "BASE_DIR", None) or Path.cwd()).resolve()
+    """Directory of the project: BASE_DIR, else where the command was started.
+
+    The BASE_DIR of a project that is an installed package may be where all packages are: then it is the package.
+    """
+    base = Path(getattr(settings, "BASE_DIR", None) or Path.cwd()).resolve()
+    file = _settings_file()
+    if base.name in PACKAGES and file is not None and file.resolve().is_relative_to(base):
+        return base / file.resolve().relative_to(base).parts[0]
+    return base
 
 
 def packages() -> list[str]:
@@ -61,18 +72,26 @@ def has_direct() -> bool:
 def for_audit() -> Settings:
     """The settings as the audit needs them."""
     pooled = pooled_aliases()
-    path = _settings_file()
-    lines = path.read_text().splitlines() if path else []
-    name = shown(path, root()) if path else "settings"
-    findings = [Finding(name, _line(lines, seen), hazard, seen, seen) for hazard, seen in hazards()]
+    trees = {shown(path, root()): ast.parse(path.read_bytes()) for path in _settings_files()}
+    findings = [Finding(*_place(trees, seen), hazard, seen, seen) for hazard, seen in hazards()]
     off = bool(pooled) and all(one.get("DISABLE_SERVER_SIDE_CURSORS") for one in pooled.values())
     return Settings(tuple(findings), has_direct=has_direct(), cursors_off=off)
 
 
-def _line(lines: list[str], seen: str) -> int:
-    """Where the setting is assigned; 0 when it is not assigned in the module itself."""
-    setting = re.match(r"\w*", seen)
-    return next((at for at, line in enumerate(lines, start=1) if setting and line.startswith(f"{setting[0]} =")), 0)
+def _place(trees: dict[str, ast.Module], seen: str) -> tuple[str, int]:
+    """File and line of a setting; 0 where it is not written out in any of them."""
+    places = ((name, setting_lines.line_of(tree, seen)) for name, tree in trees.items())
+    return next((place for place in places if place[1]), (next(iter(trees), "settings"), 0))
+
+
+def _settings_files() -> list[Path]:
+    """The settings module, and those beside it that were imported: what it has taken its settings from."""
+    own = _settings_file()
+    if own is None or own.suffix != ".py":
+        return []
+    found = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    beside = sorted({Path(file) for file in found if file.endswith(".py") and Path(file).parent == own.parent} - {own})
+    return [own, *beside]
 
 
 def _settings_file() -> Path | None:

@@ -195,7 +195,25 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
                 "def work():\n    try:\n        Account.objects.update(a=1)\n    finally:\n        connection.close()\n"
                 "Thread(target=work).start()"
             ),
-        )
+        ),
+        *(
+            (
+                f"def work(x=0):\n    Account.objects.update(a=1)\n{start}",
+                f"def work(x=0):\n    with on_direct():\n        pass\n{start}",
+            )
+            for start in (
+                "pool.submit(work, 1)", "pool.map(work, range(9))", "loop.run_in_executor(None, work)",
+                "pool.submit(lambda: work(1))", "pool.apply_async(partial(work, 1))", "Timer(5, work).start()",
+                "asyncio.to_thread(work)", "pool.imap_unordered(work, range(9))",
+            )
+        ),
+        (
+            "class Worker(Thread):\n    def run(self):\n        Account.objects.update(a=1)",
+            (
+                "class Worker(Thread):\n    def run(self):\n        try:\n            Account.objects.update(a=1)\n"
+                "        finally:\n            connections.close_all()"
+            ),
+        ),
     ],
     "H045": [
         (

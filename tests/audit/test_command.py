@@ -93,7 +93,7 @@ def test_a_comment_that_accepts_nothing_is_a_problem(tmp_path: Path, comment: st
     (tmp_path / "tasks.py").write_text(HAZARDOUS.rstrip() + f"  {comment}\n")
     report = json.loads(audit(tmp_path, "--json").stdout)
     assert [one["hazard"] for one in report["findings"]] == ["H019"]
-    assert report["problems"] == [{"path": "tasks.py", "line": 2, "text": problem}]
+    assert report["problems"] == [{"path": "tasks.py", "line": 2, "text": problem, "severity": "warning"}]
 
 
 def test_a_string_that_speaks_of_accepting_accepts_nothing(tmp_path: Path) -> None:
@@ -196,3 +196,47 @@ def test_many_files_are_read_by_several_processes_with_the_same_outcome(project:
     report = json.loads(audit(project, "--json").stdout)
     assert (report["files"], len(report["findings"])) == (101, 101)
     assert report["findings"][0]["path"] == "task000.py"
+
+
+def branches(count: int) -> str:
+    """A report that is put together by so many conditions, as many projects have one."""
+    conditions = "".join(f"    if wanted[{number}]:\n        sql += ' AND c{number} = 1'\n" for number in range(count))
+    start = "def report(cursor, wanted):\n    sql = 'LISTEN jobs; SELECT 1 WHERE true'\n"
+    return f"{start}{conditions}    cursor.execute(sql)\n"
+
+
+DOUBLING = "def f(cursor):\n    sql = 'LISTEN jobs; SELECT 1'\n" + "    sql += sql\n" * 40 + "    cursor.execute(sql)\n"
+
+
+@pytest.mark.parametrize(("text", "notices"), [(branches(60), [122 + 1]), (DOUBLING, [])], ids=["branches", "doubling"])
+def test_code_that_puts_sql_together_takes_little_memory(tmp_path: Path, text: str, notices: list[int]) -> None:
+    (tmp_path / "report.py").write_text(text)
+    limited = f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, ({2 * 1024**3},) * 2); "
+    limited += "sys.argv = ['audit', '--json']; runpy.run_module('pgstack.audit', run_name='__main__')"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(APP)}
+    done = subprocess.run(
+        [sys.executable, "-c", limited], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    assert [one["hazard"] for one in report["findings"]] == ["H019"], done.stderr
+    assert [(one["line"], one["severity"]) for one in report["problems"]] == [(line, "notice") for line in notices]
+    assert all(one["text"].startswith("too many variants") for one in report["problems"])
+
+
+def test_a_notice_fails_only_who_asks_for_notices(tmp_path: Path) -> None:
+    (tmp_path / "report.py").write_text(branches(30).replace("LISTEN jobs; ", ""))
+    assert audit(tmp_path, "--fail-on", "warning").returncode == 0
+    assert audit(tmp_path, "--fail-on", "notice").returncode == 1
+
+
+def test_without_rich_one_line_names_it(project: Path) -> None:
+    (project / "sitecustomize.py").write_text(
+        "import importlib.util as util\nfind = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'rich' else find(name, *rest)\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{project}:{APP}"}
+    command = [sys.executable, "-m", "pgstack.audit", "tasks.py"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "stack_audit needs rich, which is not installed: pip install rich\n"

@@ -106,6 +106,68 @@ def test_a_foreign_project_is_audited_with_its_settings(foreign: Path) -> None:
     assert report["settings"] == "Settings read: default judged as pooled."
 
 
+SPREAD = """from pathlib import Path
+BASE_DIR = Path(__file__).parent
+SECRET_KEY = "x"
+USE_TZ = True
+INSTALLED_APPS = [
+    "pgstack",
+    "django.contrib.contenttypes",
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "shop",
+        "CONN_MAX_AGE": None,
+        "ATOMIC_REQUESTS": True,
+        "OPTIONS": {
+            "application_name": "web",
+            "options": "-c statement_timeout=1000",
+        },
+    },
+}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+"""
+LINES = {"H001": 10, "H002": 10, "H003": 10, "H028": 17, "H036": 9, "H040": 14, "H042": 21}
+
+
+def test_a_finding_of_the_settings_stands_once_at_the_line_of_its_key(tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text(SPREAD)
+    report = json.loads(manage(tmp_path, "stack_audit", "--json").stdout)
+    assert sorted((one["hazard"], one["line"]) for one in report["findings"]) == sorted(LINES.items())
+    assert {one["path"] for one in report["findings"]} == {"settings.py"}
+
+
+def test_a_setting_is_found_in_the_module_that_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/base.py").write_text(SPREAD)
+    (tmp_path / "conf/unused.py").write_text(SPREAD)
+    (tmp_path / "settings.py").write_text("from conf.live import *\n")
+    (tmp_path / "conf/live.py").write_text("from conf.base import *\nDEBUG = False\n")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path}:{APP}", "DJANGO_SETTINGS_MODULE": "conf.live"}
+    command = [sys.executable, "-m", "django", "stack_audit", "--json", "--project-only"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    found = {(one["path"], one["line"]) for one in json.loads(done.stdout)["findings"] if one["hazard"] == "H040"}
+    assert found == {("base.py", 14)}
+
+
+def test_a_project_that_is_an_installed_package_is_audited_alone(tmp_path: Path) -> None:
+    packages = tmp_path / "lib/site-packages"
+    for name in ("shop", "other"):
+        (packages / name).mkdir(parents=True)
+        (packages / name / "__init__.py").touch()
+        (packages / name / "views.py").write_text(ITERATOR)
+    text = SPREAD.replace("Path(__file__).parent", "Path(__file__).parent.parent")
+    (packages / "shop/settings.py").write_text(text)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{packages}:{APP}"}
+    environment["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    command = [sys.executable, "-m", "django", "stack_audit", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    assert {one["path"] for one in report["findings"]} == {"settings.py", "views.py"}
+    assert report["files"] == 3
+
+
 def test_the_system_checks_say_the_same_of_the_settings(foreign: Path) -> None:
     done = manage(foreign, "check", "--tag", "stack")
     assert done.returncode == 1

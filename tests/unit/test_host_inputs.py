@@ -22,7 +22,8 @@ PLANNED = {
     "unsound": ({"memory": "100m"}, ("memory", "STACK_MEMORY=", "is enough")),
 }
 HIDDEN = "not-to-be-shown"
-SHOP = {"source": f"https://shop:{HIDDEN}@git.example/shop.git", "directory": "shop"}
+GIT = f"https://shop:{HIDDEN}@git.example/shop.git"
+SHOP = {"source": GIT, "directory": "shop", "requirements": "requirements.txt"}
 NAMED = {
     "unknown": ({"sauce": "x"}, ("stack_inputs.project: sauce: unknown", "source")),
     "nothing there": ({"source": "/no/such/shop"}, ("/no/such/shop", "no directory, no archive", "Name one")),

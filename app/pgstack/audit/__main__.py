@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 
-from pgstack.audit import cli
 from pgstack.errors import StackError
 
 NOTE = "Settings were not imported: DATABASES was judged where it is written out. `manage.py stack_audit` reads them."
@@ -14,6 +14,11 @@ NOTE = "Settings were not imported: DATABASES was judged where it is written out
 
 def main() -> int:
     """Audit what the command line names; the exit status."""
+    if find_spec("rich") is None:
+        print("stack_audit needs rich, which is not installed: pip install rich", file=sys.stderr)
+        return 2
+    from pgstack.audit import cli
+
     parser = ArgumentParser(prog="python -m pgstack.audit", description=__doc__)
     cli.add_arguments(parser)
     try:

@@ -24,7 +24,15 @@ _CONCURRENT = frozenset(
 )
 _SESSION = ("isolation_level", "readonly", "deferrable")
 _PROGRAMS = {"pg_dump": "H032", "pg_dumpall": "H032", "pg_restore": "H033"}
-_STARTERS = frozenset({"Thread", "Process", "submit", "run_in_executor", "to_thread", "start_new_thread"})
+_STARTERS = frozenset(
+    {
+        "Thread", "Process", "Timer", "submit", "run_in_executor", "to_thread", "start_new_thread", "apply_async",
+        "map", "imap", "imap_unordered", "map_async", "starmap", "starmap_async",
+    }
+)  # fmt: skip
+"""calls that have a function run elsewhere: those of threading, multiprocessing, concurrent.futures and asyncio"""
+_RUNNERS = frozenset({"Thread", "Process", "Timer"})
+"""classes whose method `run` is run elsewhere"""
 _CLOSERS = frozenset({"close_old_connections", "close_all", "close_if_unusable_or_obsolete"})
 _TENANT = frozenset({"set_tenant", "set_schema", "set_schema_to_public"})
 
@@ -39,7 +47,8 @@ def hazards(node: ast.Call, place: Place, module: Module) -> Shown:
     use = packages.CALLS.get(name)
     if use is not None and not (use.harmless_with and constant(keyword(node, use.harmless_with))):
         yield use.hazard, node
-    if name_of(node) in _STARTERS and _forgets_connection(node, module):
+    builtin = isinstance(node.func, ast.Name) and node.func.id == "map"
+    if name_of(node) in _STARTERS and not builtin and _forgets_connection(node, module):
         yield "H043", node
     if not place.quiet and not is_direct(node.func, module.values, place.scopes):
         yield from _drivers(node, name)
@@ -120,9 +129,32 @@ def _functions(node: ast.Call, place: Place, module: Module) -> Shown:
 
 def _forgets_connection(node: ast.Call, module: Module) -> bool:
     """Whether a function of this module is started that asks a model and never closes its connection."""
-    target = keyword(node, "target") or next(iter(node.args), None)
-    bodies = module.values.functions.get(name_of(target), []) if module.is_django and target is not None else []
-    return any(_asks(list(ast.walk(body))) and not _closes(list(ast.walk(body))) for body in bodies)
+    # Its place is the first or, behind an executor or a time, the second.
+    given = [keyword(node, "target"), keyword(node, "function"), keyword(node, "func"), *node.args[:2]]
+    names = [_started(one) for one in given if one is not None] if module.is_django else []
+    return any(_leaves_connection(body) for name in names for body in module.values.functions.get(name, []))
+
+
+def _started(node: ast.expr) -> str:
+    """Name of the function that is handed over, as it is, in a lambda, or with arguments bound to it."""
+    if isinstance(node, ast.Lambda):
+        return name_of(node.body) if isinstance(node.body, ast.Call) else ""
+    if isinstance(node, ast.Call):
+        return name_of(node.args[0]) if name_of(node) == "partial" and node.args else ""
+    return name_of(node)
+
+
+def _leaves_connection(body: ast.AST) -> bool:
+    parts = list(ast.walk(body))
+    return _asks(parts) and not _closes(parts)
+
+
+def classes(node: ast.ClassDef, module: Module) -> Shown:
+    """Hazards of a class that is a thread or a process."""
+    if module.is_django and any(name_of(base) in _RUNNERS for base in node.bases):
+        for one in node.body:
+            if isinstance(one, ast.FunctionDef) and one.name == "run" and _leaves_connection(one):
+                yield "H043", ast.Expr(ast.Name(f"{node.name}.run"), lineno=one.lineno)
 
 
 def _asks(parts: list[ast.AST]) -> bool:

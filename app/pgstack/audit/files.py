@@ -8,6 +8,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pgstack.audit import accept, parser, sql
@@ -16,8 +17,10 @@ from pgstack.audit.module import Sight
 from pgstack.audit.pooler import pooler_sights
 from pgstack.audit.static import static_databases
 from pgstack.audit.strings import excerpt
+from pgstack.audit.values import MOST
 from pgstack.audit.walk import Walk
 
+TOO_MANY = f"too many variants: this statement was read in {MOST} of the ways in which it can be put together"
 LARGEST = 4 * 1024**2
 """bytes of the largest file that is read: what is larger is data"""
 _OTHERS = re.compile("mysql|mariadb|sqlite|oracle|mssql|spatialite|clickhouse|mongo")
@@ -44,16 +47,22 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
         return [], [], [Problem(shown, 0, f"not read: {error}")]
     try:
-        sights = [one for one in _READERS[path.suffix](text, path) if not (one.of_settings and settings_known)]
+        shows = list(_READERS[path.suffix](text, path))
     except (SyntaxError, ValueError, RecursionError, configparser.Error, parser.Unparsable) as error:
         line = getattr(error, "lineno", None) or 0
         return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
     lines = text.splitlines()
     findings = []
+    notices = [replace(one, path=shown) for one in shows if isinstance(one, Problem)]
+    sights = [one for one in shows if isinstance(one, Sight)]
+    shown_by_code = {(one.hazard, one.line) for one in sights if not one.of_settings}
     for one in sights:
+        if one.of_settings and (settings_known or (one.hazard, one.line) in shown_by_code):
+            continue
         source = lines[one.line - 1].strip() if 0 < one.line <= len(lines) else ""
         findings.append(Finding(shown, one.line, one.hazard, one.seen, source, one.in_migration))
-    return accept.apply(sorted(findings), text, shown)
+    left, accepted, problems = accept.apply(sorted(findings), text, shown)
+    return left, accepted, [*problems, *notices]
 
 
 def _text(path: Path) -> str:
@@ -64,13 +73,15 @@ def _text(path: Path) -> str:
         return file.read()
 
 
-def _python(text: str, path: Path) -> Iterator[Sight]:
+def _python(text: str, path: Path) -> Iterator[Sight | Problem]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other people's escapes
         tree = ast.parse(text)
     foreign = _OTHERS.search("/".join(path.parts[-3:])) is not None
-    yield from Walk(tree, in_migration="migrations" in path.parts, foreign=foreign).sights()
+    walk = Walk(tree, in_migration="migrations" in path.parts, foreign=foreign)
+    yield from walk.sights()
     yield from static_databases(tree)
+    yield from (Problem("", line, TOO_MANY, "notice") for line in sorted(walk.cut))
 
 
 def _sql(text: str, path: Path) -> Iterator[Sight]:

@@ -38,11 +38,12 @@ class Finding:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """What the audit could not do, or what is wrong with a comment that accepts findings. Counts as a warning."""
+    """What the audit could not do, or what is wrong with a comment that accepts findings."""
 
     path: str
     line: int
     text: str
+    severity: Severity = "warning"
 
 
 @dataclass(frozen=True)

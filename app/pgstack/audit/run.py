@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pgstack.audit import baseline, files, parser, static
+from pgstack.audit import baseline, files, parser, static, workers
 from pgstack.audit.finding import Finding, Problem, Report
 from pgstack.audit.walk import ITERATORS
 from pgstack.hazards import CATALOGUE
 
-FEW = 60
-"""files that one process reads sooner than others start"""
-TOGETHER = 16
-"""files handed to a process at once"""
 SEVERITIES = ("notice", "warning", "error")
 
 
@@ -45,12 +39,14 @@ def audit(
     read = partial(files.audit_file, settings_known=settings is not None)
     settings = settings or Settings((), *static.written(paths))
     findings = list(settings.findings)
+    said = {(one.path, one.line, one.hazard) for one in findings}  # not once more where they are written
     accepted: list[tuple[Finding, str]] = []
     problems: list[Problem] = []
-    for left, allowed, wrong in _read(paths, root, read, progress):
-        findings += left
+    for left, allowed, wrong in workers.outcomes(paths, [shown(path, root) for path in paths], read):
+        findings += (one for one in left if (one.path, one.line, one.hazard) not in said)
         accepted += allowed
         problems += wrong
+        progress(1)
     findings = [one for one in findings if _holds(one, settings)]
     count = len(findings)
     if known is not None:
@@ -62,7 +58,8 @@ def fails(report: Report, threshold: str) -> bool:
     """Whether the report holds something of that severity or above; `never` for no."""
     if threshold == "never":
         return False
-    worst = [CATALOGUE[one.hazard].severity for one in report.findings] + ["warning"] * bool(report.problems)
+    worst = [CATALOGUE[one.hazard].severity for one in report.findings]
+    worst += [one.severity for one in report.problems]
     return any(SEVERITIES.index(one) >= SEVERITIES.index(threshold) for one in worst)
 
 
@@ -76,22 +73,6 @@ def shown(path: Path, root: Path) -> str:
         if holder in parts:
             return "/".join(parts[len(parts) - parts[::-1].index(holder) :])
     return str(full)
-
-
-def _read(
-    paths: Sequence[Path], root: Path, read: Callable[[Path, str], files.Outcome], progress: Callable[[int], object]
-) -> Iterator[files.Outcome]:
-    names = [shown(path, root) for path in paths]
-    cores = len(os.sched_getaffinity(0))
-    if cores == 1 or len(paths) <= FEW:
-        for path, name in zip(paths, names, strict=True):
-            yield read(path, name)
-            progress(1)
-        return
-    with ProcessPoolExecutor(cores) as pool:
-        for outcome in pool.map(read, paths, names, chunksize=TOGETHER):
-            yield outcome
-            progress(1)
 
 
 def _holds(finding: Finding, settings: Settings) -> bool:

@@ -57,7 +57,8 @@ def _result(finding: Finding, rules: list[str]) -> dict[str, Any]:
 
 
 def _notification(problem: Problem) -> dict[str, Any]:
-    return {"level": "warning", "message": {"text": problem.text}, "locations": [_location(problem.path, problem.line)]}
+    place = _location(problem.path, problem.line)
+    return {"level": _LEVELS[problem.severity], "message": {"text": problem.text}, "locations": [place]}
 
 
 def _location(path: str, line: int) -> dict[str, Any]:

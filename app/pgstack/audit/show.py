@@ -39,7 +39,8 @@ def print_report(report: Report, console: Console) -> None:
             console.print(f"  {one.line:>5}  {mark}  {escape(CATALOGUE[one.hazard].title)}")
             console.print(f"         [dim]{escape(one.source[:110] or one.seen)}[/]", soft_wrap=True)
     for problem in report.problems:
-        console.print(f"\n[yellow]{escape(problem.path)}:{problem.line}[/]  {escape(problem.text)}", soft_wrap=True)
+        colour = _COLOURS[problem.severity]
+        console.print(f"\n[{colour}]{escape(problem.path)}:{problem.line}[/]  {escape(problem.text)}", soft_wrap=True)
     _print_hazards(report.findings, console)
     _print_counts(report, console)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pgstack.audit import setting_lines
 from pgstack.audit.module import Sight
 from pgstack.audit.place import DIRECT
 from pgstack.hazards.databases import MERGED, UNKNOWN, hazards_of, is_postgresql
@@ -16,7 +17,9 @@ def static_databases(tree: ast.Module) -> Iterator[Sight]:
     """The hazards of each alias of a dictionary that is written out."""
     for name, alias, line in _aliases(tree):
         if name not in DIRECT:
-            yield from (Sight(hazard, line, f"{name}: {seen}", of_settings=True) for hazard, seen in hazards_of(alias))
+            for hazard, seen in hazards_of(alias):
+                own = setting_lines.line_of(tree, f"DATABASES[{name!r}]: {seen}")
+                yield Sight(hazard, own or line, f"{name}: {seen}", of_settings=True)
 
 
 def written(paths: Iterable[Path]) -> tuple[bool | None, bool | None]:

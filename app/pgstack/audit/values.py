@@ -6,7 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Any
 
 from pgstack.audit.syntax import children
@@ -15,6 +15,8 @@ HOLE = "\x00"
 """stands for a value that the module does not show"""
 MOST = 24
 """values followed per expression"""
+LONGEST = 1_000_000
+"""characters of a value that are followed: what is longer doubled itself"""
 DEEPEST = 12
 """names followed, one from another"""
 _FIELD = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([srdifxb%])")
@@ -59,7 +61,7 @@ class Values:
         key = id(node), id(scopes[-1])
         if key not in self._known:
             self._known[key] = [HOLE]  # for what is made of itself
-            self._known[key] = list(dict.fromkeys(islice(read(node, scopes, depth + 1), MOST))) or [HOLE]
+            self._known[key] = _some(read(node, scopes, depth + 1)) or [HOLE]
         return self._known[key]
 
     def definitions(self, name: str, scopes: list[Scope]) -> list[ast.expr]:
@@ -71,17 +73,22 @@ class Values:
                 return found
         return []
 
-    def parts(self, node: ast.expr, scopes: list[Scope], depth: int = 0) -> Iterator[ast.AST]:
-        """The nodes that an expression's text is made of."""
-        for part in ast.walk(node):
-            yield part
-            made_of: list[ast.expr] = []
-            if isinstance(part, ast.Name):
-                made_of = self.definitions(part.id, scopes)
-            elif isinstance(part, ast.Attribute):
-                made_of = self.attributes.get(part.attr, [])
-            for value in made_of if depth < 4 else ():
-                yield from self.parts(value, scopes, depth + 1)
+    def parts(self, node: ast.expr, scopes: list[Scope]) -> Iterator[ast.AST]:
+        """The nodes that an expression's text is made of, each once."""
+        known: set[int] = set()
+        waiting: list[ast.expr] = [node]
+        for _ in range(5):  # names followed, one from another
+            following: list[ast.expr] = []
+            for part in (one for value in waiting if id(value) not in known for one in ast.walk(value)):
+                if id(part) in known:
+                    continue
+                known.add(id(part))
+                yield part
+                if isinstance(part, ast.Name):
+                    following += self.definitions(part.id, scopes)
+                elif isinstance(part, ast.Attribute):
+                    following += self.attributes.get(part.attr, [])
+            waiting = following
 
     def _collect(self, node: ast.AST, scopes: list[Scope]) -> None:
         for child in children(node):
@@ -138,10 +145,10 @@ class Values:
                 continue
             texts: list[str] = []
             for one in found:
-                values = self.strings(one.value, scopes, depth)
+                values: Iterable[str] = self.strings(one.value, scopes, depth)
                 if isinstance(one, ast.AugAssign):
-                    values = list(_products([texts or [HOLE], values]))
-                texts = [*values, *texts]  # an assignment may stand in a branch: with it and without it
+                    values = _products([texts or [HOLE], self.strings(one.value, scopes, depth)])
+                texts = _some(chain(values, texts))  # an assignment may stand in a branch: with it and without it
             return texts
         return []
 
@@ -191,6 +198,11 @@ class Values:
         for chosen in product(*(self.strings(value, scopes, depth) for value in values)):
             filling = iter(chosen)
             yield _BRACES.sub(lambda field, filling=filling: field[0][0] if field[1] is None else next(filling), text)  # type: ignore[misc]
+
+
+def _some(texts: Iterable[str]) -> list[str]:
+    """The first texts, each once: at most MOST, and of each at most LONGEST characters."""
+    return list(dict.fromkeys(text[:LONGEST] for text in islice(texts, MOST)))
 
 
 def _products(parts: list[list[str]], separator: str = "") -> Iterator[str]:

@@ -21,7 +21,7 @@ from pgstack.audit.place import (
     other_database,
 )
 from pgstack.audit.syntax import name_of
-from pgstack.audit.values import HOLE
+from pgstack.audit.values import HOLE, MOST
 from pgstack.hazards.statements import BOUND
 
 ITERATORS = frozenset({"H001", "H004", "H005"})
@@ -39,12 +39,16 @@ class Walk:
         self.module = Module(tree)
         self.sites: dict[str, list[tuple[str, bool]]] = defaultdict(list)
         """where each function is called: in which function, and whether in a transaction"""
+        self.inside: dict[str, bool] = {}
+        """whether all calls of a function are in a transaction, once that is known"""
         self.run: set[int] = set()
         """nodes that a call in sight runs"""
         self.stored: set[int] = set()
         """nodes that have a name, or are returned"""
         self.drops: set[str] = set()
         """functions that drop a table or a view"""
+        self.cut: set[int] = set()
+        """lines of calls that are given more texts than are followed"""
         self.texts: list[tuple[ast.expr, Place]] = []
         self.found: list[tuple[Sight, Place]] = []
         self._enter: dict[type[ast.AST], Callable[[Any, Place], Place | None]] = {
@@ -86,6 +90,7 @@ class Walk:
         return replace(place, scopes=[*place.scopes, node], atomic=atomic, quiet=False)
 
     def _class(self, node: Any, place: Place) -> Place:
+        self._add(calls.classes(node, self.module), place)
         return replace(place, scopes=[*place.scopes, node], migration=place.migration or is_migration(node))
 
     def _with(self, node: Any, place: Place) -> Place:
@@ -146,6 +151,8 @@ class Walk:
         elsewhere = place.foreign or is_direct(node.func, self.module.values, place.scopes)
         for one in strings.given(node, name):
             texts = self.module.values.strings(one, place.scopes)
+            if len(texts) >= MOST:
+                self.cut.add(node.lineno)
             if any(text.strip(HOLE) for text in texts):
                 self.run.update(id(part) for part in self.module.values.parts(one, place.scopes))
             if any(_DROP.search(text) for text in texts):
@@ -184,11 +191,15 @@ class Walk:
             return True
         return hazard in BOUND | ITERATORS and self._is_called_inside(place.function)
 
-    def _is_called_inside(self, function: str, known: frozenset[str] = frozenset()) -> bool:
+    def _is_called_inside(self, function: str) -> bool:
         """Whether every call of the function that the module shows is within a transaction."""
-        sites = self.sites.get(function, []) if function and function not in known else []
-        known |= {function}
-        return bool(sites) and all(atomic or self._is_called_inside(caller, known) for caller, atomic in sites)
+        if function not in self.inside:
+            self.inside[function] = False  # for those that call each other
+            sites = self.sites.get(function, []) if function else []
+            self.inside[function] = bool(sites) and all(
+                atomic or self._is_called_inside(caller) for caller, atomic in sites
+            )
+        return self.inside[function]
 
 
 def _is_own(node: ast.Call) -> bool:
