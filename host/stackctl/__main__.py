@@ -18,6 +18,7 @@ from . import (
     release,
     repository,
     restore,
+    safe,
     stack,
     system,
     upgrades,
@@ -135,7 +136,7 @@ def main() -> None:
         else:
             with system.alone():
                 print(change(host, asked))
-    except system.Refused as error:
+    except safe.Refused as error:
         print(f"stackctl: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -146,7 +147,7 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         return f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if wanted not in PARTS[host.part]:
-        raise system.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
+        raise safe.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":

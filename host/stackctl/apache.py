@@ -11,9 +11,10 @@ import http.client
 import time
 from pathlib import Path
 
-from . import listeners, system
+from . import listeners, safe, system
+from .safe import Refused
 from .stack import INSTANCES, Stack, other
-from .system import RUN, UNITS, Refused
+from .system import RUN, UNITS
 
 START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
@@ -43,7 +44,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
     system.stop(unit(new))
     system.fill(stack.live(f"apache-{new}"), wanted)
-    system.link(stack.root / f"release-{new}", str(release))
+    safe.link(stack.root / f"release-{new}", str(release))
     try:
         if old:
             _choose(stack, old, 0)
@@ -106,7 +107,7 @@ def _environment(stack: Stack) -> bytes:
 
 def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | None]:
     link = stack.root / f"release-{instance}"
-    return system.contents(stack.live(f"apache-{instance}")), link.readlink() if link.is_symlink() else None
+    return safe.contents(stack.live(f"apache-{instance}")), link.readlink() if link.is_symlink() else None
 
 
 def _start(stack: Stack, instance: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from . import postgres, system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 ARCHIVE_SECONDS = 60
 """for the last segment of WAL to arrive in the archive"""

@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
-from . import apache, pgbouncer, system
+from . import apache, pgbouncer, safe, system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 KEPT = 5
 """releases on the host, the one that serves included"""
@@ -93,8 +93,8 @@ def _mark(stack: Stack, release: Path) -> None:
     except Refused:
         before = release
     if before != release:
-        system.link(stack.root / "previous", str(before))
-    system.link(stack.root / "current", str(release))
+        safe.link(stack.root / "previous", str(before))
+    safe.link(stack.root / "current", str(release))
 
 
 def _clear(stack: Stack) -> None:

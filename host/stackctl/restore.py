@@ -18,8 +18,8 @@ from pathlib import Path
 from . import apache, backup, postgres, recovery, release, system, timelines
 from .drill import UNIT as DRILL_UNIT
 from .recovery import Target
+from .safe import Refused
 from .stack import INSTANCES, Stack
-from .system import Refused
 
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from . import safe
+from .safe import Refused
+
 Done = subprocess.CompletedProcess[str]
 RUN = Path("/run/stack")
 UNITS = Path("/etc/systemd/system")
 GONE = " (deleted)"
 LOCK_SECONDS = 120
 """for another stackctl that works on the host"""
-
-
-class Refused(Exception):
-    """What was not done, why, what serves on, and the remedy."""
 
 
 def run(*command: str, account: str = "", timeout: float | None = None, text: str | None = None) -> Done:
@@ -134,35 +133,19 @@ def complaint(unit: str, since: float) -> str:
     return f"it does not run; see journalctl -u {unit}"
 
 
-def link(path: Path, target: str) -> None:
-    """Point a symbolic link elsewhere, without a moment in which it is not there."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(path)
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    """The files of a directory by name; empty when there is none."""
-    return {path.name: path.read_bytes() for path in directory.iterdir()} if directory.is_dir() else {}
-
-
 def wanted(directory: Path, unit_file: Path) -> dict[str, bytes]:
     """What is to be in force: the files of a directory, and the text of the unit that runs with them."""
-    return {**contents(directory), "unit": unit_file.read_bytes()}
+    return {**safe.contents(directory), "unit": safe.read(unit_file)}
 
 
 def fill(directory: Path, files: dict[str, bytes]) -> None:
     """Make `files` the contents of a directory, each complete before it is there."""
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    safe.make_directory(directory)
     for name, content in files.items():
-        fresh = directory / f".{name}.new"
-        fresh.write_bytes(content)
-        fresh.chmod(0o644)
-        fresh.replace(directory / name)
+        safe.write(directory / name, content)
     for path in directory.iterdir():
         if path.name not in files:
-            path.unlink()
+            safe.remove(path)
 
 
 def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> bool:
