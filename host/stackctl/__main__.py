@@ -10,6 +10,7 @@ from collections.abc import Callable
 from . import (
     apache,
     backup,
+    build,
     drill,
     passwords,
     pgbouncer,
@@ -43,6 +44,9 @@ def arguments() -> argparse.Namespace:
         ("restart", "replace a server's processes, after an upgrade of its package say"),
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=SERVERS)
+    make = commands.add_parser("build", help="install what a release requires; pip's variables come by standard input")
+    make.add_argument("name")
+    make.add_argument("--requirements", default="", metavar="FILE", help="of the project, below its directory")
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser("status", help="which instances and which release serve")
@@ -129,6 +133,10 @@ def main() -> None:
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
+        elif asked.command == "build":
+            # With a lock of its own: others need not wait for packages to be fetched.
+            with system.alone("build.lock"):
+                print(f"release    {build.run(host, asked.name, asked.requirements, sys.stdin.read())}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "status":
@@ -137,8 +145,13 @@ def main() -> None:
             with system.alone():
                 print(change(host, asked))
     except safe.Refused as error:
-        print(f"stackctl: {error}", file=sys.stderr)
+        print(f"stackctl: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
+
+
+def shown(text: str) -> str:
+    """What servers and projects have said, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:

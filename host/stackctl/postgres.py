@@ -133,8 +133,8 @@ def _lock_file(stack: Stack) -> tuple[str, bool]:
     The first and the eighth line of postmaster.pid, which is not there while no server runs.
     """
     try:
-        lines = Path(stack.paths["data"], "postmaster.pid").read_text().splitlines()
-    except OSError:
+        lines = safe.read(Path(stack.paths["data"], "postmaster.pid")).decode().splitlines()
+    except (OSError, safe.UnsafePath):
         return "", False
     whole = len(lines) > 7  # it is empty at first
     return (lines[0], lines[7].strip() == "ready") if whole else ("", False)

@@ -7,13 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-from . import apache, pgbouncer, safe, system
+from . import apache, pgbouncer, safe, system, tree
 from .safe import Refused
 from .stack import Stack
 
 KEPT = 5
 """releases on the host, the one that serves included"""
-PREPARE = (("check",), ("collectstatic", "--no-input", "--verbosity=0"), ("migrate", "--no-input", "--verbosity=1"))
+MIGRATE = ("migrate", "--no-input", "--verbosity=1")
+COLLECT = ("collectstatic", "--no-input", "--verbosity=0")
 
 
 def switch(stack: Stack, name: str) -> str:
@@ -23,8 +24,9 @@ def switch(stack: Stack, name: str) -> str:
         raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
-    for words in PREPARE:
-        manage(release, *words)
+    manage(release, "check")
+    _collect(stack, release)
+    manage(release, *MIGRATE)
     pgbouncer.reconnect(stack)
     for more in _more(release):
         manage(release, *more)
@@ -70,6 +72,22 @@ def manage(release: Path, *words: str) -> None:
         raise Refused(
             f"{words[0]} failed: {said}\nThe release {release.name} does not serve; what served before it serves on."
         )
+
+
+def _collect(stack: Stack, release: Path) -> None:
+    """Have the release's static files collected by the account that deploys; then they are root's.
+
+    What that account collected is taken aside and copied, for it may still have it open, and links in it lead anywhere.
+    """
+    static, aside = release / "static", release / ".collected"
+    for path in (static, aside):
+        safe.remove(path)
+    account = stack.accounts["deploy"]
+    safe.make_directory(static, 0o755, account, account)
+    manage(release, *COLLECT)
+    static.rename(aside)
+    tree.install(aside, static)
+    safe.remove(aside)
 
 
 def _offer_static(stack: Stack, release: Path) -> None:

@@ -47,7 +47,7 @@ def directory(path: Path) -> Iterator[int]:
 @contextmanager
 def file(path: Path) -> Iterator[BinaryIO]:
     """A regular file, open for reading. Raises UnsafePath for anything else, OSError when there is none."""
-    with directory(path.parent) as parent, os.fdopen(_regular(parent, path), "rb") as opened:
+    with directory(path.parent) as parent, os.fdopen(regular(parent, path), "rb") as opened:
         yield opened
 
 
@@ -65,7 +65,7 @@ def contents(path: Path) -> dict[str, bytes]:
     found = {}
     with suppress(FileNotFoundError), directory(path) as handle:
         for name in sorted(os.listdir(handle)):  # noqa: PTH208 - a descriptor
-            with suppress(UnsafePath, FileNotFoundError), os.fdopen(_regular(handle, path / name), "rb") as opened:
+            with suppress(UnsafePath, FileNotFoundError), os.fdopen(regular(handle, path / name), "rb") as opened:
                 found[name] = opened.read(LIMIT)
     return found
 
@@ -90,10 +90,12 @@ def link(path: Path, target: str) -> None:
 
 
 def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
-    """A directory with this owner and mode, whether it is there already or not. Raises UnsafePath for a link."""
+    """A directory with this owner and mode, whether it is there already or not. Raises UnsafePath, OSError."""
+    with suppress(FileNotFoundError), directory(path) as handle:
+        _own(handle, mode, owner, group)
+        return
     with directory(path.parent) as parent:
-        with suppress(FileExistsError):
-            os.mkdir(path.name, 0o700, dir_fd=parent)
+        os.mkdir(path.name, 0o700, dir_fd=parent)
         handle = _step(parent, path.name, path)
         try:
             _own(handle, mode, owner, group)
@@ -104,7 +106,7 @@ def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: st
 def own(path: Path, mode: int, owner: str = "root", group: str = "root") -> None:
     """Owner and mode of a regular file that is there. Raises UnsafePath for anything else, OSError without one."""
     with directory(path.parent) as parent:
-        handle = _regular(parent, path)
+        handle = regular(parent, path)
         try:
             if os.fstat(handle).st_nlink > 1:
                 raise UnsafePath(f"{path}: has a second name elsewhere; nothing was changed. Remove it.")
@@ -181,8 +183,8 @@ def _step(parent: int, name: str, path: Path) -> int:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _regular(parent: int, path: Path) -> int:
-    """Descriptor for reading; a pipe does not make root wait."""
+def regular(parent: int, path: Path) -> int:
+    """Descriptor of `path`, in the directory `parent`, for reading; no pipe makes root wait. Raises UnsafePath."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
         handle = os.open(path.name, flags, dir_fd=parent)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from . import safe
 from .safe import Refused
@@ -25,11 +26,15 @@ def run(*command: str, account: str = "", timeout: float | None = None, text: st
     """A program's end, as root or as `account`, with `text` as its input.
 
     A program that takes longer than `timeout` seconds has failed. Where this does not run as root it runs as the
-    account that is wanted, in a unit of its own.
+    account that is wanted, in a unit of its own. In a session of its own it cannot type into root's terminal.
     """
     words = ["runuser", "-u", account, "--", *command] if account and os.geteuid() == 0 else list(command)
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if text is None else {"input": text}
     try:
-        return subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
+        return subprocess.run(
+            words, **given, capture_output=True, text=True, check=False, timeout=timeout, cwd="/",
+            start_new_session=True,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
 
@@ -148,6 +153,24 @@ def fill(directory: Path, files: dict[str, bytes]) -> None:
             safe.remove(path)
 
 
+def length(log: Path) -> int:
+    """Bytes of a log; 0 when there is none. Its directory is its server's, which may have put anything there."""
+    with suppress(OSError, safe.UnsafePath), safe.file(log) as opened:
+        return os.fstat(opened.fileno()).st_size
+    return 0
+
+
+def since(log: Path, written: int) -> list[str]:
+    """Lines of a log after its first `written` bytes, or all when it is shorter; at most the last of them."""
+    try:
+        with safe.file(log) as opened:
+            now = os.fstat(opened.fileno()).st_size
+            opened.seek(max(written if written <= now else 0, now - safe.LIMIT))
+            return opened.read(safe.LIMIT).decode(errors="replace").splitlines()
+    except (OSError, safe.UnsafePath) as error:
+        return [str(error)]
+
+
 def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> bool:
     """Whether `condition` came true in time."""
     deadline = time.monotonic() + seconds
@@ -159,10 +182,10 @@ def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> b
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone(name: str = "lock") -> Iterator[None]:
     """One stackctl at a time; the lock ends with the process."""
     RUN.mkdir(mode=0o755, exist_ok=True)
-    handle = os.open(RUN / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(RUN / name, os.O_RDWR | os.O_CREAT, 0o600)
 
     def taken() -> bool:
         try:
