@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from . import safe
 from .safe import Refused
@@ -18,6 +18,8 @@ Done = subprocess.CompletedProcess[str]
 RUN = Path("/run/stack")
 UNITS = Path("/etc/systemd/system")
 GONE = " (deleted)"
+END_SECONDS = 5
+"""for a program that was told to end"""
 LOCK_SECONDS = 120
 """for another stackctl that works on the host"""
 
@@ -29,14 +31,29 @@ def run(*command: str, account: str = "", timeout: float | None = None, text: st
     account that is wanted, in a unit of its own. In a session of its own it cannot type into root's terminal.
     """
     words = ["runuser", "-u", account, "--", *command] if account and os.geteuid() == 0 else list(command)
-    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if text is None else {"input": text}
-    try:
-        return subprocess.run(
-            words, **given, capture_output=True, text=True, check=False, timeout=timeout, cwd="/",
-            start_new_session=True,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
+    given = subprocess.DEVNULL if text is None else subprocess.PIPE
+    with subprocess.Popen(
+        words, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", start_new_session=True
+    ) as process:
+        try:
+            said, complained = process.communicate(text, timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
+        except BaseException:
+            _end(process)
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, said, complained)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program and what it has started: nobody's terminal does."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+            return
 
 
 def require(*command: str, account: str = "", text: str | None = None) -> str:

@@ -191,6 +191,9 @@ def test_the_account_that_deploys_does_not_become_root(host: SystemdHost) -> Non
     attacks.plant_environment(host)
     host.run("stack-manage", "check", check=False)
     assert attacks.owned(host) == []
+    # Whose controlling terminal is root's may type into it.
+    session = "import os; print(os.getuid() > 0, os.getsid(0) == os.getpid())"
+    assert said(host, "stack-manage", "shell", "-c", session).endswith("True True")
 
 
 @pytest.mark.usefixtures("site")
