@@ -20,6 +20,8 @@ from pgstack.plan import Plan  # noqa: E402
 
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
+STANDARD = ("__init__", "errors", "file", "tls")
+"""modules that stackctl shares, of the standard library alone: root runs nothing that a project has installed"""
 UNWANTED = frozenset({
     "__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".venv", "venv", "node_modules",
 })  # fmt: skip
@@ -109,15 +111,19 @@ def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None
 
 
 def stack_programs(directory: str) -> list[dict[str, str]]:
-    """stackctl and its command, what mod_md calls, and their directories, for the module stack_files."""
+    """stackctl and its commands, what mod_md calls, and their directories, for the module stack_files."""
     host = PROJECT / "host"
-    found = {host / "bin/stackctl": ("/usr/local/sbin", "0755"), host / "bin/acme-message": (directory, "0755")}
+    found = {
+        host / "bin/stackctl": ("/usr/local/sbin", "0755"), host / "bin/stack-manage": ("/usr/local/bin", "0755"),
+        host / "bin/acme-message": (directory, "0755"),
+    }  # fmt: skip
     found |= dict.fromkeys(sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644"))
+    found |= {PROJECT / "app/pgstack" / f"{name}.py": (f"{directory}/pgstack", "0644") for name in STANDARD}
     files = [
         {"dest": f"{place}/{path.name}", "content": path.read_text(), "mode": mode}
         for path, (place, mode) in found.items()
     ]
-    return [{"dest": directory}, {"dest": f"{directory}/stackctl"}, *files]
+    return [{"dest": directory}, {"dest": f"{directory}/stackctl"}, {"dest": f"{directory}/pgstack"}, *files]
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shlex
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import stack_safe
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -17,6 +21,7 @@ short_description: Write files and make directories in one go
 description:
   - Does for a list what M(ansible.builtin.copy) and M(ansible.builtin.file) do one at a time, with one connection.
   - Nothing is written when one of the texts is not valid.
+  - A link is followed only where nobody but root can have put it.
   - Supports check mode and differences.
 options:
   files:
@@ -62,29 +67,71 @@ def _validate(module: AnsibleModule, one: dict[str, Any]) -> None:
 def _written(module: AnsibleModule, one: dict[str, Any]) -> dict[str, str] | None:
     """Make it as it is wanted; the difference that it made, or None."""
     path, text = Path(one["dest"]), one["content"]
-    there = path.is_dir() if text is None else path.is_file() and not path.is_symlink()
-    before = path.read_text(errors="replace") if there and text is not None else ""
-    changed = not there or (text is not None and path.read_bytes() != text.encode())
-    if changed and not module.check_mode:
-        if text is None:
-            path.mkdir(parents=True)
-        else:
-            module.atomic_move(_temporary(module, text), str(path))
-    mode = one["mode"] or ("0755" if text is None else "0644")
-    attributes: dict[str, Any] = {}
-    if there or not module.check_mode:  # in a dry run on a new host there is no such account yet
-        asked = module.load_file_common_arguments({**one, "mode": mode}, path=str(path))
-        changed = module.set_fs_attributes_if_different(asked, changed, attributes)
+    given = one["mode"] or ("0755" if text is None else "0644")
+    wanted = {"owner": one["owner"], "group": one["group"], "mode": f"{int(given, 8):04o}"}
+    try:
+        before, had = _found(path, folder=text is None)
+        changed = before != text or had != wanted
+        if changed and not module.check_mode:
+            _make(path, text if before != text or text is None else None, wanted, folder=text is None)
+    except (stack_safe.UnsafePath, OSError) as error:
+        module.fail_json(msg=f"{path}: {error}")
     if not changed:
         return None
-    before += _told(attributes.get("before", {}))
-    after = (text or "") + _told(attributes.get("after", {}))
-    return {"before_header": str(path), "after_header": str(path), "before": before, "after": after}
+    differ = [name for name in had if had[name] != wanted[name]]
+    return {
+        "before_header": str(path), "after_header": str(path), "before": (before or "") + _told(had, differ),
+        "after": (text or "") + _told(wanted, differ),
+    }  # fmt: skip
 
 
-def _told(attributes: dict[str, Any]) -> str:
+def _found(path: Path, folder: bool) -> tuple[str | None, dict[str, str]]:
+    """Text and attributes of what is there, without following a link; no attributes where there is nothing."""
+    try:
+        if folder:
+            with stack_safe.directory(path) as handle:
+                return None, _attributes(os.fstat(handle))
+        with stack_safe.file(path) as opened:
+            return opened.read().decode(errors="replace"), _attributes(os.fstat(opened.fileno()))
+    except FileNotFoundError:
+        return None, {}
+    except stack_safe.UnsafePath:
+        if folder:
+            raise
+        return None, {}  # something else takes its name: it is replaced
+
+
+def _make(path: Path, text: str | None, wanted: dict[str, str], folder: bool) -> None:
+    """A directory, a file with `text`, or only the attributes of one that is there."""
+    mode, owner, group = int(wanted["mode"], 8), wanted["owner"], wanted["group"]
+    if folder:
+        for parent in reversed(path.parents):
+            if not parent.exists():
+                stack_safe.make_directory(parent, owner=_named(pwd.getpwuid, os.geteuid()), group=group)
+        stack_safe.make_directory(path, mode, owner, group)
+    elif text is None:
+        stack_safe.own(path, mode, owner, group)
+    else:
+        stack_safe.write(path, text.encode(), mode, owner, group)
+
+
+def _attributes(found: os.stat_result) -> dict[str, str]:
+    return {
+        "owner": _named(pwd.getpwuid, found.st_uid), "group": _named(grp.getgrgid, found.st_gid),
+        "mode": f"{found.st_mode & 0o7777:04o}",
+    }  # fmt: skip
+
+
+def _named(known: Callable[[int], Any], number: int) -> str:
+    try:
+        return str(known(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def _told(attributes: dict[str, str], differ: list[str]) -> str:
     """Owner, group and mode, where those are what differs."""
-    return "".join(f"{name}: {value}\n" for name, value in sorted(attributes.items()) if name != "path")
+    return "".join(f"{name}: {attributes[name]}\n" for name in sorted(differ))
 
 
 def _temporary(module: AnsibleModule, text: str) -> str:

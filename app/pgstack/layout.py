@@ -127,8 +127,11 @@ def accounts(config: StackConfig) -> Accounts:
     """One account runs the whole local target; elsewhere each part has its own."""
     if config.target == "local":
         name = config.account or _local_account()
-        return Accounts(web=name, deploy=name, postgres=name, pooler=name, group=name)
-    return Accounts(web="app", deploy="deploy", postgres="postgres", pooler="pooler", group="sockets")
+        return Accounts(web=name, deploy=name, build=name, postgres=name, pooler=name, group=name, secrets=name)
+    return Accounts(
+        web="app", deploy="deploy", build="build", postgres="postgres", pooler="pooler", group="sockets",
+        secrets="secrets" if config.target == "host" else "sockets",
+    )  # fmt: skip
 
 
 def _local_account() -> str:

@@ -46,13 +46,16 @@ class Paths(Part):
 
 
 class Accounts(Part):
-    """Operating system accounts, and the group that may reach the sockets."""
+    """Operating system accounts, and the groups that may reach the sockets and read the project's secrets."""
 
     web: str
     deploy: str
+    build: str
+    """where requirements are installed, whose code it runs: it reaches nothing"""
     postgres: str
     pooler: str
     group: str
+    secrets: str
 
 
 class Roles(Part):

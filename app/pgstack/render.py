@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from pgstack import layout
 from pgstack.errors import RenderError
+from pgstack.file import File
 from pgstack.plan import Plan
 
 TEMPLATES = {
@@ -25,6 +26,7 @@ HOST = {
     "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
     "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
     "stack-pgbouncer.service": "/etc/systemd/system/stack-pgbouncer@.service",
+    "stack-build.service": "/etc/systemd/system/stack-build@.service",
     "stack-apache.service": "/etc/systemd/system/stack-apache@.service",
     "stack-renewed.path": "/etc/systemd/system/stack-renewed.path",
     "stack-renewed.service": "/etc/systemd/system/stack-renewed.service",
@@ -38,7 +40,6 @@ HOST = {
     "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
     "logrotate.timer": "/etc/systemd/system/logrotate.timer.d/stack.conf",
     "logrotate.conf": "/etc/logrotate.d/stack",
-    "stack-manage": "/usr/local/bin/stack-manage",
 }
 """template of the folder host → where the target `host` has it"""
 BACKUP = {
@@ -77,17 +78,6 @@ class Template:
     source: str
     path: Path
     mode: int = 0o644
-
-
-@dataclass(frozen=True)
-class File:
-    """One rendered file."""
-
-    path: Path
-    text: str
-    mode: int = 0o644
-    secret: bool = False
-    """never shown, not even as a difference"""
 
 
 def environment() -> Environment:

@@ -1,7 +1,8 @@
 """Certificate and key of the site: checked copies of the user's files, or a self-signed pair.
 
 Apache reads copies that were checked. A renewal that goes wrong at the source is then met by the next
-start, with a message, and not by a restart at night.
+start, with a message, and not by a restart at night. Standard library only: on a host root does this, with
+nothing that a project has installed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import ssl
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgstack.errors import InputError, RenderError
-from pgstack.plan import Plan
-from pgstack.render import File
+from pgstack.file import File
+
+if TYPE_CHECKING:
+    from pgstack.plan import Plan
 
 CERTIFICATE, KEY = "STACK_TLS_CERTIFICATE", "STACK_TLS_KEY"
 VALID_DAYS = 365

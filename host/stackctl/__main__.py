@@ -10,6 +10,7 @@ from collections.abc import Callable
 from . import (
     apache,
     backup,
+    build,
     drill,
     passwords,
     pgbouncer,
@@ -18,6 +19,7 @@ from . import (
     release,
     repository,
     restore,
+    safe,
     stack,
     system,
     upgrades,
@@ -42,6 +44,9 @@ def arguments() -> argparse.Namespace:
         ("restart", "replace a server's processes, after an upgrade of its package say"),
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=SERVERS)
+    make = commands.add_parser("build", help="install what a release requires; pip's variables come by standard input")
+    make.add_argument("name")
+    make.add_argument("--requirements", default="", metavar="FILE", help="of the project, below its directory")
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser("status", help="which instances and which release serve")
@@ -128,6 +133,10 @@ def main() -> None:
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
+        elif asked.command == "build":
+            # With a lock of its own: others need not wait for packages to be fetched.
+            with system.alone("build.lock"):
+                print(f"release    {build.run(host, asked.name, asked.requirements, sys.stdin.read())}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "status":
@@ -135,9 +144,14 @@ def main() -> None:
         else:
             with system.alone():
                 print(change(host, asked))
-    except system.Refused as error:
-        print(f"stackctl: {error}", file=sys.stderr)
+    except safe.Refused as error:
+        print(f"stackctl: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
+
+
+def shown(text: str) -> str:
+    """What servers and projects have said, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
@@ -146,7 +160,7 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         return f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if wanted not in PARTS[host.part]:
-        raise system.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
+        raise safe.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":

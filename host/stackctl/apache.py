@@ -11,9 +11,10 @@ import http.client
 import time
 from pathlib import Path
 
-from . import listeners, system
+from . import certificates, listeners, safe, system
+from .safe import Refused
 from .stack import INSTANCES, Stack, other
-from .system import RUN, UNITS, Refused
+from .system import RUN, UNITS
 
 START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
@@ -33,7 +34,8 @@ def unit(instance: str) -> str:
 def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str:
     """Bring what is wanted and `release` into force, or with `again` replace the processes; returns what was done."""
     release = release or current(stack)
-    _certificates(stack, release)
+    if stack.site["tls"] != "off":
+        certificates.write(stack)
     wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
     wanted["environment"] = _environment(stack)
     old = serving()
@@ -42,8 +44,9 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     begun = time.monotonic()
     new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
     system.stop(unit(new))
+    safe.remove(_mark(new))
     system.fill(stack.live(f"apache-{new}"), wanted)
-    system.link(stack.root / f"release-{new}", str(release))
+    safe.link(stack.root / f"release-{new}", str(release))
     try:
         if old:
             _choose(stack, old, 0)
@@ -76,43 +79,30 @@ def current(stack: Stack) -> Path:
         raise Refused("There is no release yet. Run the playbook site.yml.") from None
 
 
-def _certificates(stack: Stack, release: Path) -> None:
-    """Have the site's certificate in its place: copies of the user's files, or a self-signed one with time left."""
-    if stack.site["tls"] != "off":
-        _write_certificates(stack, release)
-
-
 def renew(stack: Stack) -> str:
     """A new self-signed certificate of the site, which the next `apply` brings into force; returns what was done."""
     if stack.site["tls"] != "self-signed":
         return "nothing: there is no self-signed certificate on this host"
-    _write_certificates(stack, current(stack), "--renew")
+    certificates.write(stack, renew=True)
     return "a new certificate of the site was made"
-
-
-def _write_certificates(stack: Stack, release: Path, *more: str) -> None:
-    paths = (f"STACK_PLAN={stack.conf}/plan.json", f"PYTHONPATH={release}/app", "PYTHONDONTWRITEBYTECODE=1")
-    done = system.run("env", *paths, f"{release}/venv/bin/python", "-m", "pgstack.certificates", *more)
-    if done.returncode:
-        raise Refused(done.stderr.strip())
 
 
 def _environment(stack: Stack) -> bytes:
     """What processes find beside their configuration: environment, secrets, certificate; a sum that tells nothing."""
-    folders = (stack.paths["secrets"], stack.paths["tls"])
-    texts = [stack.conf / "environment", *(path for folder in folders for path in sorted(Path(folder).glob("*")))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in texts if path.is_file())).hexdigest().encode()
+    folders = (Path(stack.paths[name]) for name in ("secrets", "tls"))
+    texts = [safe.read(stack.conf / "environment"), *(text for at in folders for text in safe.contents(at).values())]
+    return hashlib.sha256(b"".join(texts)).hexdigest().encode()
 
 
 def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | None]:
     link = stack.root / f"release-{instance}"
-    return system.contents(stack.live(f"apache-{instance}")), link.readlink() if link.is_symlink() else None
+    return safe.contents(stack.live(f"apache-{instance}")), link.readlink() if link.is_symlink() else None
 
 
 def _start(stack: Stack, instance: str) -> None:
     """Start it, without haste, and have it answer. Raises Refused."""
     log = Path(stack.paths["log"], "apache-error.log")
-    since, written = time.time(), log.stat().st_size if log.exists() else 0
+    since, written = time.time(), system.length(log)
     system.start(unit(instance))
     system.renice(_process(instance), GENTLE)
     answers = system.wait(lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS)
@@ -159,9 +149,7 @@ def _ask(stack: Stack, instance: str, path: str) -> int:
 
 def _said(log: Path, written: int) -> str:
     """The last thing that the application said of an error."""
-    with log.open("rb") as handle:
-        handle.seek(written if written <= log.stat().st_size else 0)
-        lines = handle.read().decode(errors="replace").splitlines()
+    lines = system.since(log, written)
     words = [line.split("] ")[-1] for line in lines if line.strip()]
     errors = [line for line in words if "Error" in line or "rror:" in line or "Exception" in line]
     return f"{log} says: {(errors or words or ['nothing'])[-1]}"
@@ -171,7 +159,7 @@ def let_go(stack: Stack) -> None:
     """Have no connection that is kept open: what serves closes each after its answer, until `keep`."""
     marks = [_mark(instance) for instance in INSTANCES if system.active(unit(instance))]
     for mark in marks:
-        mark.touch()
+        safe.write(mark, b"")
     if marks:
         time.sleep(stack.apache["keep_alive_timeout"] + 1)
 
@@ -179,17 +167,18 @@ def let_go(stack: Stack) -> None:
 def keep() -> None:
     """Keep connections open again."""
     for instance in INSTANCES:
-        _mark(instance).unlink(missing_ok=True)
+        safe.remove(_mark(instance))
 
 
 def _mark(instance: str) -> Path:
-    """File that makes an instance close each connection after its answer."""
-    return RUN / f"apache-{instance}" / "drain"
+    """File that makes an instance close each connection after its answer. It lies where root alone may write."""
+    return RUN / f"apache-{instance}.drain"
 
 
 def _drain(stack: Stack, instance: str) -> None:
     """Ask its clients to come again, wait until idle ones have left, and end it when all requests are answered."""
-    _mark(instance).touch()
+    safe.write(_mark(instance), b"")
     time.sleep(stack.apache["keep_alive_timeout"] + 1)
     system.stop(unit(instance))
+    safe.remove(_mark(instance))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import postgres, system
+from . import postgres, safe, system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 ARCHIVE_SECONDS = 60
 """for the last segment of WAL to arrive in the archive"""
@@ -174,8 +174,8 @@ def drill_file(stack: Stack) -> Path:
 def read_drill(stack: Stack) -> dict[str, Any] | None:
     """What the last drill found, None before the first."""
     try:
-        state: dict[str, Any] = json.loads(drill_file(stack).read_bytes())
-    except (OSError, ValueError):
+        state: dict[str, Any] = json.loads(safe.read(drill_file(stack)))
+    except (OSError, ValueError, safe.UnsafePath):
         return None
     return state
 

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from .system import Refused
+from .safe import Refused
 
 LOGIN = "pgbouncer"
 """login of PgBouncer's own account at its console, and the console's name as a database"""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from . import backup, postgres, system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 SOCKETS = Path("/run/stack/drill")
 SPARE_BYTES = 1024**3

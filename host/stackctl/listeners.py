@@ -14,7 +14,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from .system import Refused
+from .safe import Refused
 
 SO_ATTACH_REUSEPORT_CBPF = 51
 PIDFD_GETFD = 438

@@ -11,9 +11,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import console, system
+from . import console, safe, system
+from .safe import Refused
 from .stack import INSTANCES, Stack, other
-from .system import RUN, UNITS, Refused
+from .system import RUN, UNITS
 
 ASK_SECONDS = 10
 POLL_SECONDS = 0.5
@@ -28,7 +29,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was done."""
     wanted = system.wanted(stack.conf / "pgbouncer", UNITS / "stack-pgbouncer@.service") | _login(stack)
     old = serving(stack)
-    if old and not again and wanted == system.contents(stack.live(f"pgbouncer-{old}")):
+    if old and not again and wanted == safe.contents(stack.live(f"pgbouncer-{old}")):
         return "unchanged"
     begun = time.monotonic()
     new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
@@ -96,7 +97,7 @@ def _command(stack: Stack, instance: str, command: str) -> None:
 
 
 def _lead_to(stack: Stack, instance: str) -> None:
-    system.link(Path(stack.paths["run_pooler"]), f"pooler-{instance}")
+    safe.link(Path(stack.paths["run_pooler"]), f"pooler-{instance}")
     system.run("systemctl", "enable", unit(instance))
     system.run("systemctl", "disable", unit(other(instance)))
 

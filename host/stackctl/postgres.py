@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from . import apache, authority, passwords, pgbouncer, system
+from . import apache, authority, passwords, pgbouncer, safe, system
+from .safe import Refused
 from .stack import Stack
-from .system import UNITS, Refused
+from .system import UNITS
 
 START_SECONDS = 60
 SETTLE_SECONDS = 5
@@ -38,7 +39,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` restart the server; returns what was done."""
     live = stack.live("postgres")
     wanted = system.wanted(stack.conf / "postgres", UNITS / f"{unit(stack)}.d/stack.conf")
-    found = system.contents(live)
+    found = safe.contents(live)
     asked, again = again, again or wanted["unit"] != found.get("unit")
     running = system.active(unit(stack))
     renewed = stack.part == "database" and authority.apply(stack)
@@ -132,8 +133,8 @@ def _lock_file(stack: Stack) -> tuple[str, bool]:
     The first and the eighth line of postmaster.pid, which is not there while no server runs.
     """
     try:
-        lines = Path(stack.paths["data"], "postmaster.pid").read_text().splitlines()
-    except OSError:
+        lines = safe.read(Path(stack.paths["data"], "postmaster.pid")).decode().splitlines()
+    except (OSError, safe.UnsafePath):
         return "", False
     whole = len(lines) > 7  # it is empty at first
     return (lines[0], lines[7].strip() == "ready") if whole else ("", False)

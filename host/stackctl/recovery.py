@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .backup import Kept
-from .system import Refused
+from .safe import Refused
 
 FORMS = "Give latest, a time with its zone such as '2026-11-24 13:00:00+00', xid:NUMBER or name:RESTORE-POINT."
 

@@ -7,13 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-from . import apache, pgbouncer, system
+from . import apache, pgbouncer, safe, system, tree
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 KEPT = 5
 """releases on the host, the one that serves included"""
-PREPARE = (("check",), ("collectstatic", "--no-input", "--verbosity=0"), ("migrate", "--no-input", "--verbosity=1"))
+MIGRATE = ("migrate", "--no-input", "--verbosity=1")
+COLLECT = ("collectstatic", "--no-input", "--verbosity=0")
 
 
 def switch(stack: Stack, name: str) -> str:
@@ -23,8 +24,9 @@ def switch(stack: Stack, name: str) -> str:
         raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
-    for words in PREPARE:
-        manage(release, *words)
+    manage(release, "check")
+    _collect(stack, release)
+    manage(release, *MIGRATE)
     pgbouncer.reconnect(stack)
     for more in _more(release):
         manage(release, *more)
@@ -72,6 +74,22 @@ def manage(release: Path, *words: str) -> None:
         )
 
 
+def _collect(stack: Stack, release: Path) -> None:
+    """Have the release's static files collected by the account that deploys; then they are root's.
+
+    What that account collected is taken aside and copied, for it may still have it open, and links in it lead anywhere.
+    """
+    static, aside = release / "static", release / ".collected"
+    for path in (static, aside):
+        safe.remove(path)
+    account = stack.accounts["deploy"]
+    safe.make_directory(static, 0o755, account, account)
+    manage(release, *COLLECT)
+    static.rename(aside)
+    tree.install(aside, static)
+    safe.remove(aside)
+
+
 def _offer_static(stack: Stack, release: Path) -> None:
     """Add the release's static files to those that are served: pages of both releases are open in browsers."""
     source, goal = release / "static", Path(stack.paths["static"])
@@ -93,8 +111,8 @@ def _mark(stack: Stack, release: Path) -> None:
     except Refused:
         before = release
     if before != release:
-        system.link(stack.root / "previous", str(before))
-    system.link(stack.root / "current", str(release))
+        safe.link(stack.root / "previous", str(before))
+    safe.link(stack.root / "current", str(release))
 
 
 def _clear(stack: Stack) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from . import backup, system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 FOREIGN = "[028]"
 """pgBackRest's error when the repository holds another database's backups"""

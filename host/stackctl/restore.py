@@ -6,7 +6,6 @@ the data directory that was there comes back.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -18,8 +17,8 @@ from pathlib import Path
 from . import apache, backup, postgres, recovery, release, system, timelines
 from .drill import UNIT as DRILL_UNIT
 from .recovery import Target
+from .safe import Refused
 from .stack import INSTANCES, Stack
-from .system import Refused
 
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
@@ -92,7 +91,7 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
     aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     had = data.is_dir() and any(data.iterdir())
     if had:
-        data.rename(aside)
+        _as_postgres(stack, "mv", "--no-target-directory", str(data), str(aside))
         _say(f"The database that was there is kept in {aside}.")
     try:
         _bring_back(stack, data, options)
@@ -100,8 +99,8 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
     except (Refused, KeyboardInterrupt) as error:
         system.stop(postgres.unit(stack))
         if had:
-            shutil.rmtree(data, ignore_errors=True)
-            aside.rename(data)
+            system.run("rm", "--recursive", "--force", str(data), account=stack.accounts["postgres"])
+            _as_postgres(stack, "mv", "--no-target-directory", str(aside), str(data))
             system.run("systemctl", "start", postgres.unit(stack))
         back = "The database is as it was before, and runs." if had else "There is no database."
         raise Refused(f"{error}\n{back}") from None
@@ -109,17 +108,20 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
 
 
 def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
-    account = stack.accounts["postgres"]
-    data.mkdir(mode=0o700, exist_ok=True)
-    shutil.chown(data, account, account)
+    _as_postgres(stack, "install", "--directory", "--mode=0700", str(data))
     _say(f"Copying the backup: {' '.join(options)}")
     backup.pgbackrest(stack, *options, "restore")
+
+
+def _as_postgres(stack: Stack, *command: str) -> None:
+    """What changes PostgreSQL's own directory, where it may have put links: with its rights and not root's."""
+    system.require(*command, account=stack.accounts["postgres"])
 
 
 def _recover(stack: Stack) -> None:
     """Start PostgreSQL and wait until it has replayed what it should. Raises Refused with what its log says."""
     log = Path(f"/var/log/postgresql/postgresql-{stack.versions['postgresql']}-main.log")
-    written = log.stat().st_size if log.exists() else 0
+    written = system.length(log)
     _say("Replaying WAL.")
     system.run("systemctl", "start", postgres.unit(stack))
 
@@ -135,9 +137,7 @@ def _recover(stack: Stack) -> None:
 
 
 def _fatal(log: Path, written: int) -> str:
-    with log.open("rb") as handle:
-        handle.seek(min(written, os.fstat(handle.fileno()).st_size))
-        lines = handle.read().decode(errors="replace").splitlines()
+    lines = system.since(log, written)
     # Of the server itself: what a client was refused with has its name and database there.
     return next((line for line in lines if re.search(r"\] (FATAL|PANIC): ", line)), f"see {log}")
 
@@ -155,7 +155,7 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
         system.require("systemctl", "restart", postgres.unit(stack))
         postgres.apply(stack)
         if (stack.root / "current").is_symlink():  # none yet on a new host
-            release.manage(apache.current(stack), "migrate", "--no-input", "--verbosity=1")
+            release.manage(apache.current(stack), *release.MIGRATE)
     except Refused as error:
         raise Refused(f"The database is restored, and this failed after it: {error}") from None
 

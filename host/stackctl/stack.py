@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .system import Refused
+from .safe import Refused
 
 PLAN = Path("/etc/stack/plan.json")
 INSTANCES = ("a", "b")

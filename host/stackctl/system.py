@@ -4,35 +4,56 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from . import safe
+from .safe import Refused
+
 Done = subprocess.CompletedProcess[str]
 RUN = Path("/run/stack")
 UNITS = Path("/etc/systemd/system")
 GONE = " (deleted)"
+END_SECONDS = 5
+"""for a program that was told to end"""
 LOCK_SECONDS = 120
 """for another stackctl that works on the host"""
-
-
-class Refused(Exception):
-    """What was not done, why, what serves on, and the remedy."""
 
 
 def run(*command: str, account: str = "", timeout: float | None = None, text: str | None = None) -> Done:
     """A program's end, as root or as `account`, with `text` as its input.
 
     A program that takes longer than `timeout` seconds has failed. Where this does not run as root it runs as the
-    account that is wanted, in a unit of its own.
+    account that is wanted, in a unit of its own. In a session of its own it cannot type into root's terminal.
     """
     words = ["runuser", "-u", account, "--", *command] if account and os.geteuid() == 0 else list(command)
-    try:
-        return subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
+    given = subprocess.DEVNULL if text is None else subprocess.PIPE
+    with subprocess.Popen(
+        words, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", start_new_session=True
+    ) as process:
+        try:
+            said, complained = process.communicate(text, timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return subprocess.CompletedProcess(words, 124, "", f"no end after {timeout} s")
+        except BaseException:
+            _end(process)
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, said, complained)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program and what it has started: nobody's terminal does."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+            return
 
 
 def require(*command: str, account: str = "", text: str | None = None) -> str:
@@ -134,35 +155,37 @@ def complaint(unit: str, since: float) -> str:
     return f"it does not run; see journalctl -u {unit}"
 
 
-def link(path: Path, target: str) -> None:
-    """Point a symbolic link elsewhere, without a moment in which it is not there."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(path)
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    """The files of a directory by name; empty when there is none."""
-    return {path.name: path.read_bytes() for path in directory.iterdir()} if directory.is_dir() else {}
-
-
 def wanted(directory: Path, unit_file: Path) -> dict[str, bytes]:
     """What is to be in force: the files of a directory, and the text of the unit that runs with them."""
-    return {**contents(directory), "unit": unit_file.read_bytes()}
+    return {**safe.contents(directory), "unit": safe.read(unit_file)}
 
 
 def fill(directory: Path, files: dict[str, bytes]) -> None:
     """Make `files` the contents of a directory, each complete before it is there."""
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    safe.make_directory(directory)
     for name, content in files.items():
-        fresh = directory / f".{name}.new"
-        fresh.write_bytes(content)
-        fresh.chmod(0o644)
-        fresh.replace(directory / name)
+        safe.write(directory / name, content)
     for path in directory.iterdir():
         if path.name not in files:
-            path.unlink()
+            safe.remove(path)
+
+
+def length(log: Path) -> int:
+    """Bytes of a log; 0 when there is none. Its directory is its server's, which may have put anything there."""
+    with suppress(OSError, safe.UnsafePath), safe.file(log) as opened:
+        return os.fstat(opened.fileno()).st_size
+    return 0
+
+
+def since(log: Path, written: int) -> list[str]:
+    """Lines of a log after its first `written` bytes, or all when it is shorter; at most the last of them."""
+    try:
+        with safe.file(log) as opened:
+            now = os.fstat(opened.fileno()).st_size
+            opened.seek(max(written if written <= now else 0, now - safe.LIMIT))
+            return opened.read(safe.LIMIT).decode(errors="replace").splitlines()
+    except (OSError, safe.UnsafePath) as error:
+        return [str(error)]
 
 
 def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> bool:
@@ -176,10 +199,10 @@ def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> b
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone(name: str = "lock") -> Iterator[None]:
     """One stackctl at a time; the lock ends with the process."""
     RUN.mkdir(mode=0o755, exist_ok=True)
-    handle = os.open(RUN / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(RUN / name, os.O_RDWR | os.O_CREAT, 0o600)
 
     def taken() -> bool:
         try:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 FILE = Path("/var/lib/stack-restore/timelines.json")
 """where root alone may write"""

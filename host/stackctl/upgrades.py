@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import apache, pgbouncer, system
+from .safe import Refused
 from .stack import Stack
-from .system import Refused
 
 LOCKS = (Path("/var/lib/dpkg/lock-frontend"), Path("/var/lib/dpkg/lock"))
 """held while packages change: the first by apt from before its first dpkg until after its last"""

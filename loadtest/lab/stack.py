@@ -17,6 +17,7 @@ from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import Ground, Strategy
 from pgstack import account, layout, render, state
 from pgstack.errors import TargetError
+from pgstack.file import File
 from pgstack.plan import Plan
 from pgstack.ports import free_address, free_port
 
@@ -116,7 +117,7 @@ def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
     )  # fmt: skip
     host = free_address(plan.postgres.port)
     login = {"host": host, "user": services.LOGIN, "password": password}
-    render.write([render.File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)])
+    render.write([File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)])
     statements = [f"CREATE ROLE {services.LOGIN} LOGIN PASSWORD '{password}' IN ROLE {plan.roles.app};"]
     for name, value in plan.postgres.app_settings.items():
         statements.append(f"ALTER ROLE {services.LOGIN} SET {name} = '{value}';")

@@ -12,6 +12,7 @@ from loadtest.lab.model import Results, Trial
 from loadtest.lab.report import html, rows
 from pgstack import render
 from pgstack.errors import InputError
+from pgstack.file import File
 
 RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
 
@@ -34,7 +35,7 @@ class Journal:
 
 def write(results: Results, directory: Path) -> None:
     """Keep the records. Raises RenderError; the records that were there are then unchanged."""
-    render.write([render.File(directory / RECORDS, results.model_dump_json(indent=1) + "\n")])
+    render.write([File(directory / RECORDS, results.model_dump_json(indent=1) + "\n")])
 
 
 def read(path: Path) -> Results:
@@ -65,5 +66,5 @@ def latest(results: Path) -> Path:
 def report(analysis: Analysis, directory: Path) -> Path:
     """Write page and table; the path of the page. Raises RenderError."""
     page = directory / PAGE
-    render.write([render.File(page, html.page(analysis)), render.File(directory / TABLE, rows.text(analysis.results))])
+    render.write([File(page, html.page(analysis)), File(directory / TABLE, rows.text(analysis.results))])
     return page

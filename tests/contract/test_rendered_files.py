@@ -14,6 +14,7 @@ import pytest
 
 from pgstack import render, sizing
 from pgstack.config import StackConfig
+from pgstack.file import File
 from pgstack.hardware import Hardware
 from pgstack.plan import Plan
 
@@ -27,7 +28,7 @@ def plan(size: str, debian: int) -> Plan:
     return sizing.plan(StackConfig(target="compose", address="*"), Hardware(cores, memory, debian, 65536))
 
 
-def text(files: list[render.File]) -> str:
+def text(files: list[File]) -> str:
     return "".join(f"=== {file.path} {file.mode:o}\n{file.text}" for file in files)
 
 

@@ -18,7 +18,7 @@ MOST = 40
 
 
 @pytest.mark.parametrize("debian", [12, 13])
-@pytest.mark.parametrize("name", ["stack-apache@", "stack-pgbouncer@", "stack-backup@", "stack-drill"])
+@pytest.mark.parametrize("name", ["stack-apache@", "stack-pgbouncer@", "stack-build@", "stack-backup@", "stack-drill"])
 def test_exposure_of_a_unit_is_small(tmp_path: Path, name: str, debian: int) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:

@@ -12,18 +12,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 import pytest
 import yaml
 
 DESCRIBED = ("type", "required", "default")
 MODULE = Path(__file__).resolve().parents[2] / "ansible/library/stack_files.py"
+CALL = f"""
+import runpy, ansible.module_utils
+ansible.module_utils.__path__.append({str(MODULE.parents[1] / "module_utils")!r})
+runpy.run_path({str(MODULE)!r}, run_name="__main__")
+"""
+"""what Ansible puts together: the module with what it shares"""
 
 
 def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
     """What the module answers, called as Ansible calls it, for files of whoever runs the tests."""
     own = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
     arguments = {"files": [own | one for one in files], "_ansible_diff": True, "_ansible_check_mode": check}
-    command = [sys.executable, str(MODULE), json.dumps({"ANSIBLE_MODULE_ARGS": arguments})]
+    command = [sys.executable, "-c", CALL, json.dumps({"ANSIBLE_MODULE_ARGS": arguments})]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -86,6 +93,21 @@ def test_a_link_is_replaced_by_the_file(tmp_path: Path) -> None:
     assert ((tmp_path / "one").read_text(), (tmp_path / "far").read_text()) == ("ours", "theirs")
 
 
+def test_a_directory_that_others_put_a_link_in_is_refused(tmp_path: Path) -> None:
+    """What a lesser account puts into the place of its own directory is not given to it."""
+    shared, far = tmp_path / "shared", tmp_path / "far"
+    for path in (shared, far):
+        path.mkdir(mode=0o755)
+    shared.chmod(0o777)
+    (shared / "public").symlink_to(far)
+    for more in ({"dest": "public", "mode": "0700"}, {"dest": "public/new", "content": "x"}):
+        wanted = {**more, "dest": str(shared / more["dest"])}
+        found = run(wanted)
+        assert found["failed"]
+        assert "a link" in found["msg"]
+    assert (mode(far), list(far.iterdir())) == (0o755, [])
+
+
 @pytest.mark.parametrize(("given", "reason"), [({"content": "x"}, "dest"), ({"dest": "/x", "text": "x"}, "text")])
 def test_a_file_that_is_not_described_is_refused(given: dict[str, Any], reason: str) -> None:
     found = run(given)
@@ -93,7 +115,9 @@ def test_a_file_that_is_not_described_is_refused(given: dict[str, Any], reason: 
     assert reason in found["msg"]
 
 
-def test_what_is_documented_is_what_is_taken() -> None:
+def test_what_is_documented_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = [*ansible.module_utils.__path__, str(MODULE.parents[1] / "module_utils")]
+    monkeypatch.setattr(ansible.module_utils, "__path__", shared)
     spec = importlib.util.spec_from_file_location("stack_files", MODULE)
     assert spec
     assert spec.loader

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import attacks
 import pytest
 from systemd_host import SystemdHost, changed, systemd_host
 
@@ -176,6 +177,48 @@ def unit_state(host: SystemdHost, unit: str) -> str:
     return said(host, "systemctl", "show", "--property=ActiveState", "--value", unit)
 
 
+READERS = {"app": True, "deploy": True, "build": False, "pooler": False, "postgres": False, "nobody": False}
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("account", READERS)
+def test_the_secret_key_is_for_those_who_sign_with_it(host: SystemdHost, account: str) -> None:
+    assert attacks.as_account(host, account, f"cat {attacks.SECRETS}/django_secret_key") == READERS[account]
+
+
+@pytest.mark.usefixtures("site")
+def test_the_account_that_deploys_does_not_become_root(host: SystemdHost) -> None:
+    attacks.plant_environment(host)
+    host.run("stack-manage", "check", check=False)
+    assert attacks.owned(host) == []
+    # Whose controlling terminal is root's may type into it.
+    session = "import os; print(os.getuid() > 0, os.getsid(0) == os.getpid())"
+    assert said(host, "stack-manage", "shell", "-c", session).endswith("True True")
+
+
+@pytest.mark.usefixtures("site")
+def test_an_environment_is_read_and_not_run(host: SystemdHost) -> None:
+    """Neither by root nor by whoever asks, whatever is in it."""
+    file = "/etc/stack/environment"
+    host.run("sh", "-c", f"cp -p {file} /run/kept; echo 'A=\"$(touch {attacks.OWNED}-reader)\"' >> {file}")
+    try:
+        for words in (("stack-manage",), ("runuser", "-u", "deploy", "--", "stack-manage")):
+            assert "no issues" in said(host, *words, "check")
+    finally:
+        host.run("mv", "/run/kept", file)
+    assert attacks.owned(host) == []
+
+
+@pytest.mark.usefixtures("site")
+def test_the_account_of_django_has_root_make_no_file(host: SystemdHost) -> None:
+    attacks.plant_mark(host)
+    host.run("stackctl", "restart", "apache")
+    host.run("stackctl", "pause")
+    host.run("stackctl", "resume")
+    assert attacks.owned(host) == []
+    assert "<h1" in host.page()
+
+
 @pytest.mark.usefixtures("site")
 def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(host: SystemdHost) -> None:
     query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
@@ -202,8 +245,8 @@ def require_gone(host: SystemdHost) -> None:
     left = host.run("find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*").stdout.splitlines()
     assert set(left) <= {"/etc/stack-secrets", "/etc/stack-secrets.owners", "/etc/stack-tls"}
     names = said(host, "getent", "passwd").splitlines()
-    assert [line for line in names if line.split(":")[0] in ("app", "deploy", "pooler")] == []
-    assert host.run("getent", "group", "sockets", check=False).stdout == ""
+    assert [line for line in names if line.split(":")[0] in ("app", "deploy", "build", "pooler")] == []
+    assert host.run("getent", "group", "sockets", "secrets", check=False).stdout == ""
 
 
 @pytest.mark.usefixtures("site")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attacks
 import projects
 import pytest
 from systemd_host import INPUTS, SystemdHost, changed, systemd_host
@@ -36,6 +37,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository: version one has the tag v1, version two is the branch `next` and has the tag v2."""
     directory = tmp_path_factory.mktemp("repository")
     project = projects.make(directory / "shop", "one")
+    attacks.probe(project)
     git(directory, "init", "--quiet", "--initial-branch=main")
     commit(directory, "v1")
     git(directory, "checkout", "--quiet", "-b", "next")
@@ -66,7 +68,7 @@ def commit(directory: Path, tag: str) -> None:
 
 
 def inputs(source: str, **more: Any) -> dict[str, Any]:
-    project = {"source": source, "directory": "shop", "commands": [["seed"]], **more}
+    project = {"source": source, "directory": "shop", "requirements": "probe.txt", "commands": [["seed"]], **more}
     return {**INPUTS, "project": project}
 
 
@@ -86,12 +88,33 @@ def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
 ) -> None:
     assert host.page(projects.MARK) == "one"
     (tmp_path / "shop.pem").write_text("a key")
+    attacks.plant_static(host, "demo")
     deploy(host, git_inputs(shop, "v2", secret_files={"shop.pem": str(tmp_path / "shop.pem")}, **WANTED))
     assert host.page(projects.MARK) == "two"
+    assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", "root wrote where deploy had it write"
     assert host.page("/told") == "N\"L $1|it's 42|a key|Hello, world!"
-    assert host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout == "deploy sockets 440\n"
+    assert host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout == "root secrets 440\n"
     assert host.play("rollback.yml").returncode == 0
     assert host.page(projects.MARK) == "one"
+
+
+BUILT_BY = {
+    "account": "build", "groups": ["build"], "secret key": "Permission denied", "PostgreSQL": "Permission denied",
+    "PgBouncer": "Permission denied", "media": "Permission denied", "release": "Read-only file system",
+    "environment": [],
+}  # fmt: skip
+
+
+def test_requirements_are_built_by_an_account_that_reaches_nothing(host: SystemdHost, shop: Path) -> None:
+    """What their setup.py finds, and as whom the release's code has run since: never as root."""
+    deploy(host, git_inputs(shop, "v2", **WANTED))
+    assert attacks.found(host) == BUILT_BY
+    host.run("stack-manage", "check")
+    assert host.run("stack-manage", "stack_verify").returncode == 0
+    assert "root" not in attacks.ran_as(host)
+    others = ("(", "-not", "-user", "root", "-o", "-perm", "/6000", ")")
+    assert host.run("find", "/srv/stack", *others).stdout == ""
+    assert host.run("ls", "-A", "/var/lib/stack-build").stdout == ""
 
 
 def test_the_same_code_is_the_same_release_wherever_it_comes_from(

@@ -11,7 +11,8 @@ import pytest
 from fixtures.local_stack import LocalStack
 from fixtures.machine import disk
 from pgstack.errors import RenderError
-from pgstack.render import File, write
+from pgstack.file import File
+from pgstack.render import write
 
 FULL = "No space left on device"
 

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.local_stack import LocalStack
 from stackctl import console
-from stackctl.system import Refused
+from stackctl.safe import Refused
 
 
 def ask(stack: LocalStack, command: str, seconds: float = 5) -> console.Rows:

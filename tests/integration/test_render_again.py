@@ -9,7 +9,12 @@ import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-WRITE = "from pathlib import Path; from pgstack.render import File, write; write([File(Path('key'), 'new', 0o440)])"
+WRITE = """
+from pathlib import Path
+from pgstack.file import File
+from pgstack.render import write
+write([File(Path('key'), 'new', 0o440)])
+"""
 
 
 def test_a_read_only_file_that_a_killed_run_left_is_no_obstacle() -> None:

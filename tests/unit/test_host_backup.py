@@ -11,7 +11,7 @@ import pytest
 from stackctl import backup, drill, recovery, timelines
 from stackctl.backup import Kept
 from stackctl.recovery import Target
-from stackctl.system import Refused
+from stackctl.safe import Refused
 
 NOON = 1_795_521_600
 """2026-11-24 12:00:00+00"""

@@ -18,6 +18,7 @@ import psutil
 
 from pgstack import account, render, state, tls
 from pgstack.errors import StackError, TargetError
+from pgstack.file import File
 from pgstack.plan import Plan
 from pgstack.probes import bounded, pooler
 from pgstack.targets import candidate, database, directory, pause, release, supervision
@@ -61,7 +62,7 @@ def reload(prepare: release.Prepare, say: Say) -> None:
     say("reloaded")
 
 
-def _require_same_apache(plan: Plan, wanted: list[render.File]) -> None:
+def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
     """Raise TargetError when a file differs from what Apache has read, which it does only at its start."""
     read = psutil.Process(supervision.process_ids(plan, "apache")[0]).create_time()
     for file in wanted:
@@ -77,7 +78,7 @@ def _require_same_apache(plan: Plan, wanted: list[render.File]) -> None:
             )
 
 
-def _bring_into_force(plan: Plan, wanted: list[render.File], prepare: Callable[[], None], say: Say) -> None:
+def _bring_into_force(plan: Plan, wanted: list[File], prepare: Callable[[], None], say: Say) -> None:
     """Files, servers and code; all of it, or what was there before. Raises StackError."""
     old = [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
     try:
@@ -97,7 +98,7 @@ def _bring_into_force(plan: Plan, wanted: list[render.File], prepare: Callable[[
         raise
 
 
-def _reread(plan: Plan, old: list[render.File], say: Say) -> None:
+def _reread(plan: Plan, old: list[File], say: Say) -> None:
     """Have PostgreSQL and PgBouncer run with the files that are there. Raises StackError."""
     if database.look_through(plan):
         _restart(plan, old, say)
@@ -109,7 +110,7 @@ def _reread(plan: Plan, old: list[render.File], say: Say) -> None:
     say("reread    PostgreSQL, PgBouncer")
 
 
-def _restart(plan: Plan, old: list[render.File], say: Say) -> None:
+def _restart(plan: Plan, old: list[File], say: Say) -> None:
     """Restart PostgreSQL while requests wait; with the `old` files when it does not start with those that are there.
 
     PgBouncer reads its own meanwhile: neither an old pool meets a new limit of connections nor the other way round.

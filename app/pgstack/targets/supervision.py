@@ -17,6 +17,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from pgstack import render
 from pgstack.errors import TargetError
+from pgstack.file import File
 from pgstack.plan import Plan
 from pgstack.targets import leftovers
 
@@ -44,7 +45,7 @@ def commands(plan: Plan) -> dict[str, tuple[str, str]]:
     }
 
 
-def configuration(plan: Plan, fingerprint: str) -> render.File:
+def configuration(plan: Plan, fingerprint: str) -> File:
     """supervisord.conf from the plan; `fingerprint` is what supervisord answers to `started_with`."""
     root, run = plan.paths.root, f"{plan.paths.root}/run"
     parser = configparser.RawConfigParser()
@@ -69,7 +70,7 @@ def configuration(plan: Plan, fingerprint: str) -> render.File:
         }  # fmt: skip
     text = io.StringIO()
     parser.write(text)
-    return render.File(Path(root, "supervisord.conf"), text.getvalue())
+    return File(Path(root, "supervisord.conf"), text.getvalue())
 
 
 def _plan_file(plan: Plan) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 
 import django.db
@@ -48,13 +48,14 @@ APART: dict[str, Callable[[Live], Outcome]] = {
 STRANGERS = "strangers are refused"
 
 
-def verify(plan: Plan) -> list[Finding]:
+def verify(plan: Plan, found: Sequence[Finding] = ()) -> list[Finding]:
     """Every check. As root, tries the sockets as a stranger and then becomes the account that deploys, for good.
 
-    Never raises for a broken stack, and waits for no server longer than the probes' limits.
+    `found` is what strangers have found already, where root runs nothing of a project. Never raises for a broken
+    stack, and waits for no server longer than the probes' limits.
     """
     with bounded.waits():
-        strangers = _finding(STRANGERS, partial(access.strangers, plan))
+        strangers = _together(found) if found else _finding(STRANGERS, partial(access.strangers, plan))
         account.assume(plan.accounts.deploy)
         live = Live(plan)
         checks = CHECKS | (APART if plan.part == "web" else {})
@@ -68,6 +69,12 @@ def verify_as_stranger(plan: Plan) -> list[Finding]:
         raise StackError(f"--stranger: the plan knows {name}. Run it as an account that it does not know.")
     with bounded.waits():
         return [_finding(STRANGERS, partial(access.stranger, plan))]
+
+
+def _together(found: Sequence[Finding]) -> Finding:
+    """One finding of several strangers': it holds when all do."""
+    worst = next((one for one in found if one.holds is not True), found[0])
+    return replace(worst, found="; ".join(dict.fromkeys(one.found for one in found)))
 
 
 def _finding(name: str, check: Callable[[], Outcome]) -> Finding:

@@ -16,16 +16,17 @@ SOCKETS = {"/run/stack/postgres/.s.PGSQL.5432": "postgres", "/run/stack/pooler/.
 FILES = {
     "/etc/stack/plan.json": ("root", "root", 0o644),
     "/etc/stack/pgbouncer/pgbouncer.ini": ("root", "root", 0o644),
-    "/etc/stack-secrets": ("deploy", "sockets", 0o2750),
-    "/etc/stack-secrets/django_secret_key": ("root", "sockets", 0o440),
+    "/etc/stack-secrets": ("root", "secrets", 0o750),
+    "/etc/stack-secrets/django_secret_key": ("root", "secrets", 0o440),
     "/etc/stack-secrets/environment": ("root", "root", 0o400),
     "/etc/pgbackrest/conf.d/passphrase.conf": ("root", "postgres", 0o640),
     "/var/lib/pgbackrest": ("postgres", "postgres", 0o750),
     "/var/log/stack": ("app", "app", 0o750),
     "/srv/stack/releases": ("root", "root", 0o755),
+    "/srv/stack/static": ("root", "root", 0o755),
     "/run/stack/postgres": ("postgres", "sockets", 0o2750),
 }
-ACCOUNTS = {"app": "/usr/sbin/nologin", "deploy": "/usr/sbin/nologin", "pooler": "/usr/sbin/nologin"}
+ACCOUNTS = dict.fromkeys(("app", "deploy", "build", "pooler"), "/usr/sbin/nologin")
 
 
 @pytest.fixture(scope="module")

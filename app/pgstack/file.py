@@ -1,0 +1,17 @@
+"""A file that is to be written. Standard library only, as `tls`: root uses both on a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class File:
+    """One file, with its destination and mode."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
+    secret: bool = False
+    """never shown, not even as a difference"""

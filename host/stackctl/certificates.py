@@ -1,0 +1,31 @@
+"""The site's certificate and key where Apache reads them: checked copies of the user's files, or a self-signed pair.
+
+With the standard library and openssl alone: nothing that a project has installed runs as root.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+from pgstack import tls
+from pgstack.errors import StackError
+
+from . import safe
+from .safe import Refused
+from .stack import Stack
+
+if TYPE_CHECKING:
+    from pgstack.plan import Plan
+
+
+def write(stack: Stack, renew: bool = False) -> None:
+    """Write what differs; with `renew` a self-signed pair is a new one. Raises Refused."""
+    plan = cast("Plan", SimpleNamespace(site=SimpleNamespace(**stack.site)))
+    account = stack.accounts["web"]
+    try:
+        for file in tls.files(plan, renew=renew):
+            if safe.contents(file.path.parent).get(file.path.name) != file.text.encode():
+                safe.write(file.path, file.text.encode(), file.mode, account, account)
+    except StackError as error:
+        raise Refused(str(error)) from None

@@ -1,0 +1,212 @@
+"""Paths that root opens where a lesser account may have changed what lies there.
+
+Every step is taken from the descriptor of the directory before it. A link is followed only where nobody but root (or
+the account of this process) could have put it; below a directory that others may write, never. So nothing that is
+renamed or linked meanwhile leads elsewhere, and what is created is new (O_EXCL), with its owner and mode before its
+name. Standard library only: stackctl and Ansible's module stack_files share it.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+LIMIT = 16 * 1024**2
+"""bytes of a file that is read whole: nothing of a stack is longer, and nobody makes root read without end"""
+LINKS = 40
+"""followed on the way to one path, as the kernel does"""
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Refused(Exception):
+    """What was not done, why, what serves on, and the remedy."""
+
+
+class UnsafePath(Refused):
+    """Something lies there that root does not touch: a link, a device, or a file with a second name."""
+
+
+@contextmanager
+def directory(path: Path) -> Iterator[int]:
+    """Descriptor of a directory. Raises UnsafePath for a link that others may have put there, OSError without one."""
+    handle = _walk(path)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def file(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, open for reading. Raises UnsafePath for anything else, OSError when there is none."""
+    with directory(path.parent) as parent, os.fdopen(regular(parent, path), "rb") as opened:
+        yield opened
+
+
+def read(path: Path, limit: int = LIMIT) -> bytes:
+    """Content of a regular file of at most `limit` bytes. Raises UnsafePath, OSError."""
+    with file(path) as opened:
+        content = opened.read(limit + 1)
+    if len(content) > limit:
+        raise UnsafePath(f"{path}: longer than {limit} bytes; nothing was read. Remove what does not belong there.")
+    return content
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """The regular files of a directory by name, without links and subdirectories; empty when there is none."""
+    found = {}
+    with suppress(FileNotFoundError), directory(path) as handle:
+        for name in sorted(os.listdir(handle)):  # noqa: PTH208 - a descriptor
+            with suppress(UnsafePath, FileNotFoundError), os.fdopen(regular(handle, path / name), "rb") as opened:
+                found[name] = opened.read(LIMIT)
+    return found
+
+
+def write(path: Path, content: bytes, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
+    """A file with this content, owner and mode, complete before it is there; what was there is replaced, not opened."""
+    with directory(path.parent) as parent:
+        fresh = _fresh(parent, path.name)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent)
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+            _own(handle, mode, owner, group)
+        os.replace(fresh, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def link(path: Path, target: str) -> None:
+    """Point a symbolic link elsewhere, without a moment in which it is not there."""
+    with directory(path.parent) as parent:
+        fresh = _fresh(parent, path.name)
+        os.symlink(target, fresh, dir_fd=parent)
+        os.replace(fresh, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
+    """A directory with this owner and mode, whether it is there already or not. Raises UnsafePath, OSError."""
+    with suppress(FileNotFoundError), directory(path) as handle:
+        _own(handle, mode, owner, group)
+        return
+    with directory(path.parent) as parent:
+        os.mkdir(path.name, 0o700, dir_fd=parent)
+        handle = _step(parent, path.name, path)
+        try:
+            _own(handle, mode, owner, group)
+        finally:
+            os.close(handle)
+
+
+def own(path: Path, mode: int, owner: str = "root", group: str = "root") -> None:
+    """Owner and mode of a regular file that is there. Raises UnsafePath for anything else, OSError without one."""
+    with directory(path.parent) as parent:
+        handle = regular(parent, path)
+        try:
+            if os.fstat(handle).st_nlink > 1:
+                raise UnsafePath(f"{path}: has a second name elsewhere; nothing was changed. Remove it.")
+            _own(handle, mode, owner, group)
+        finally:
+            os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """No such name any more: a file, a link (not where it leads) or a directory with all that is in it."""
+    with suppress(FileNotFoundError), directory(path.parent) as parent:
+        if stat.S_ISDIR(os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode):
+            shutil.rmtree(path.name, dir_fd=parent)
+        else:
+            os.unlink(path.name, dir_fd=parent)
+
+
+def _walk(path: Path) -> int:
+    """Descriptor of a directory, step by step from the root of the file system."""
+    waiting, links = _parts(path), 0
+    handle, place = _root(), Path("/")
+    try:
+        while waiting:
+            name = waiting.pop()
+            target = _link(handle, name) if _is_closed(os.fstat(handle)) else None
+            if target is None:
+                place /= name
+                following = _step(handle, name, place)
+            else:
+                links += 1
+                _require_end(path, links)
+                waiting += _parts(place / target)
+                following, place = _root(), Path("/")
+            os.close(handle)
+            handle = following
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _root() -> int:
+    return os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _parts(path: Path) -> list[str]:
+    """Names on the way from the root, the first one last."""
+    return list(reversed(Path(os.path.abspath(path)).parts[1:]))  # noqa: PTH100 - resolve() follows links
+
+
+def _require_end(path: Path, links: int) -> None:
+    if links > LINKS:
+        raise UnsafePath(f"{path}: more than {LINKS} links on the way. Remove them.")
+
+
+def _is_closed(found: os.stat_result) -> bool:
+    """Whether only root, or the account of this process, puts names there."""
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & OTHERS
+
+
+def _link(parent: int, name: str) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError:  # none, or nothing there
+        return None
+
+
+def _step(parent: int, name: str, path: Path) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise UnsafePath(f"{path}: a link or no directory; nothing was changed. Remove it.") from None
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def regular(parent: int, path: Path) -> int:
+    """Descriptor of `path`, in the directory `parent`, for reading; no pipe makes root wait. Raises UnsafePath."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        handle = os.open(path.name, flags, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise UnsafePath(f"{path}: no regular file; it was not read. Remove it.") from None
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UnsafePath(f"{path}: no regular file; it was not read. Remove it.")
+    return handle
+
+
+def _fresh(parent: int, name: str) -> str:
+    """A name beside it that nobody has."""
+    fresh = f".{name}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(fresh, dir_fd=parent)
+    return fresh
+
+
+def _own(handle: int, mode: int, owner: str, group: str) -> None:
+    """Owner first: a change of it takes bits of the mode away."""
+    os.fchown(handle, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+    os.fchmod(handle, mode)
