@@ -30,8 +30,9 @@ REPEAT = "REPEAT"
 """key of an alias: False never sends a statement twice"""
 FRESH_SECONDS = 0.002
 """a connection that answered so recently is not looked at: the look costs more than all else in this module"""
-IDLE = 0
-"""transaction status of libpq (PQTRANS_IDLE): nothing of a transaction was sent"""
+IDLE, IN_TRANSACTION = 0, 2
+"""transaction status of libpq (PQTRANS_IDLE, _INTRANS): nothing of a transaction was sent; one takes statements. The
+others: a statement runs, the transaction is aborted, the connection is bad"""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -76,8 +77,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().close_if_unusable_or_obsolete()
 
     def is_usable(self) -> bool:
-        """Django's health check, without its round trip."""
-        return self.connection is not None and not hung_up(self.connection)
+        """Django's health check, without its round trip: in an aborted transaction no statement would be answered."""
+        connection = self.connection
+        if connection is None or hung_up(connection):
+            return False
+        return connection.info.transaction_status in (IDLE, IN_TRANSACTION)
 
     def is_untouched(self) -> bool:
         """Whether the next statement is the first one of its transaction, on a connection that there is."""
