@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test import TestCase
 
 from fixtures.pooled import Pooled, ask, run_case
+from pgstack.db.aliases import WHERE
+from pgstack.db.owner import as_owner, leads_elsewhere
 
 
 def test_a_test_that_provokes_an_error_of_the_database_passes(shared: Pooled) -> None:
-    """At its end Django checks the constraints of a connection that is usable, which fails in an aborted transaction."""
+    """At its end Django checks the constraints of a usable connection, and that fails in an aborted transaction."""
 
     class Provokes(TestCase):
         def test(self) -> None:
@@ -43,6 +46,35 @@ def test_a_connection_that_ended_is_not_usable(shared: Pooled) -> None:
     ask(client, "SELECT 1")
     client.connection.close()
     assert client.is_usable() is djangos(client) is False
+
+
+def test_a_command_of_the_owner_leaves_the_pooler_but_not_a_transaction_or_a_test(shared: Pooled) -> None:
+    assert leads_elsewhere()
+    with transaction.atomic():
+        assert not leads_elsewhere()
+    own, direct = connection.settings_dict, connections.settings["direct"]
+    before = dict(own)
+    try:
+        own.update({name: direct[name] for name in WHERE})  # as create_test_db does
+        assert not leads_elsewhere()
+    finally:
+        own.update(before)
+    with as_owner():
+        assert ask(connections["default"], "SELECT current_user") == "app_owner"
+        assert connections["default"].alias == "default"
+    assert ask(connection, "SELECT current_user") == "app"
+
+
+def test_a_command_of_the_owner_says_how_where_it_is_not_let_in(shared: Pooled) -> None:
+    where = connections.settings["direct"]
+    before = dict(where)
+    where["USER"] = "nobody_known"
+    try:
+        with pytest.raises(CommandError, match=r"not in as nobody_known: [^$]*Run it") as e:
+            call_command("createcachetable", "a_cache")
+    finally:
+        where.update(before)
+    assert e.value.returncode == 2
 
 
 def djangos(client: Any) -> bool:

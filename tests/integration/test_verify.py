@@ -135,7 +135,7 @@ def test_verify_sees_session_pooling(stack: LocalStack) -> None:
 def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) -> None:
     path = stack.directory / "conf/pgbouncer/pgbouncer.ini"
     planned = path.read_text()
-    path.write_text(planned.replace("user=app\n", "user=app pool_mode=session\n"))
+    path.write_text(planned.replace(" user=app ", " user=app pool_mode=session "))
     try:
         psql(stack, 6432, "pgbouncer", "pgbouncer", "RELOAD", "RECONNECT")
         code, red = findings(stack)
