@@ -70,7 +70,7 @@ def test_a_command_of_the_owner_says_how_where_it_is_not_let_in(shared: Pooled) 
     before = dict(where)
     where["USER"] = "nobody_known"
     try:
-        with pytest.raises(CommandError, match=r"not in as nobody_known: [^$]*Run it") as e:
+        with pytest.raises(CommandError, match=r"not let this account in as nobody_known: [^$]*Run it") as e:
             call_command("createcachetable", "a_cache")
     finally:
         where.update(before)

@@ -9,11 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
+from pgstack.commands import CANNOT
 from pgstack.db import aliases
 from pgstack.db.guard import unguarded
-
-CANNOT = 2
-"""exit code of a command that could not do its work"""
 
 
 @contextmanager
@@ -69,8 +67,8 @@ def _require(connection: Any) -> None:
         reason = str(error).strip().splitlines()[0]
         role = connection.settings_dict["USER"]
         message = (
-            f"`{aliases.DIRECT}`, the way past the pooler, lets this account not in as {role}: {reason}. Is the stack "
-            "up? Run it as the account that deploys: on a host by stack-manage, in Compose by "
+            f"`{aliases.DIRECT}`, the way past the pooler, does not let this account in as {role}: {reason}. Is the "
+            "stack up? Run it as the account that deploys: on a host by stack-manage, in Compose by "
             "`docker compose run --rm manage`."
         )
         raise CommandError(message, returncode=CANNOT) from error
