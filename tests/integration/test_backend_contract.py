@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, IntegrityError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test import TestCase
 
@@ -75,6 +75,14 @@ def test_a_command_of_the_owner_says_how_where_it_is_not_let_in(shared: Pooled) 
     finally:
         where.update(before)
     assert e.value.returncode == 2
+
+
+def test_what_the_role_may_not_do_is_refused_with_the_remedy(shared: Pooled) -> None:
+    shared.admin("CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM thing")
+    with pytest.raises(ProgrammingError, match="must be owner of materialized view totals") as refused:
+        ask(shared.client(), "REFRESH MATERIALIZED VIEW totals")
+    shared.admin("DROP MATERIALIZED VIEW totals")
+    assert "SECURITY DEFINER function that a migration makes" in "".join(refused.value.__notes__)
 
 
 def djangos(client: Any) -> bool:

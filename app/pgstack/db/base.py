@@ -51,7 +51,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(settings_dict, alias)
         host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
         self.socket = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None
-        guarded = aliases.is_pooled(alias, settings_dict) and settings_dict.get(guard.KEY) != "off"
+        self.pooled = aliases.is_pooled(alias, settings_dict)
+        guarded = self.pooled and settings_dict.get(guard.KEY) != "off"
         self.guard = guard.Guard(alias, settings_dict.get(guard.KEY)) if guarded else None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
