@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan up down status verify verify-local verify-compose loadtest test lint engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help plan up down status verify verify-local verify-compose loadtest test test-all lint engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,7 +72,10 @@ verify-compose:
 loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST)
 	@.venv/bin/python loadtest/run.py
 
-test: install-dev ## everything that can be proven on this machine; skips say what is missing
+test: install-dev ## what can be proven on this machine but for what is slow; skips say what is missing
+	@.venv/bin/python -m pytest -m "not slow"
+
+test-all: install-dev ## everything that can be proven on this machine
 	@.venv/bin/python -m pytest
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint

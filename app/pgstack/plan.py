@@ -215,11 +215,14 @@ class Postgres(Part):
     direct_connections: int
     settings: dict[str, str]
     app_settings: dict[str, str]
-    """set on the role of the web processes (ALTER ROLE … SET)"""
+    """of the web processes: set on their role (ALTER ROLE … SET), and by the pooler on each backend, for the role may
+    change what is set on it"""
     owner_settings: dict[str, str]
     """set on the role that migrates"""
     statement_timeout: int
     """seconds"""
+    closed_functions: tuple[str, ...]
+    """of PostgreSQL's own: the owner may call them and hand them on, the web may not"""
 
 
 class Backup(Part):

@@ -12,6 +12,15 @@ from compose_stack import CHECKOUT, ComposeStack
 pytestmark = pytest.mark.compose
 
 ASK = "import os, sys, psycopg2; psycopg2.connect(host=sys.argv[1], port=sys.argv[2], user=sys.argv[3], dbname='app')"
+TRY = """
+import sys, psycopg2
+connection = psycopg2.connect(host="/run/stack/pooler", port=6432, user="app", dbname="app")
+connection.autocommit = True
+cursor = connection.cursor()
+for statement in sys.argv[1:]:
+    cursor.execute(statement)
+print(cursor.fetchone()[0])
+"""
 POSTGRES = ("/run/stack/postgres", "5432")
 POOLER = ("/run/stack/pooler", "6432")
 
@@ -130,3 +139,25 @@ def test_code_change_rebuilds_the_application_layers_only(stack: ComposeStack, t
     report = stack.compose(f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "configure", "web")
     assert "compileall" in report.stdout + report.stderr
     assert "Installing collected packages" not in report.stdout + report.stderr
+
+
+def as_web(stack: ComposeStack, *statements: str) -> str:
+    """What the last statement of the web's, through the pooler, is answered, or the error."""
+    done = stack.compose(
+        "run", "--rm", "--no-deps", "--no-TTY", "--user=app", "--entrypoint=python", "manage", "-c", TRY, *statements,
+        check=False,
+    )  # fmt: skip
+    return done.stdout.strip() or done.stderr
+
+
+def test_the_web_keeps_its_limits_whatever_it_sets_on_its_role_and_stores_no_files(stack: ComposeStack) -> None:
+    """With PostgreSQL 17 and PgBouncer 1.24; tests/integration/test_web_rights.py has the rest."""
+    assert as_web(stack, "ALTER ROLE app IN DATABASE app SET transaction_timeout = 0", "SELECT 'set'") == "set"
+    try:
+        stack.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'app'")
+        stack.wait_until_steady()
+        assert as_web(stack, "SHOW transaction_timeout") == "30s"
+    finally:
+        stack.sql("ALTER ROLE app IN DATABASE app RESET ALL")
+    for call in ("lo_create(0)", "pg_logical_emit_message(false, 'a', 'b')", "pg_terminate_backend(1)"):
+        assert f"permission denied for function {call.partition('(')[0]}" in as_web(stack, f"SELECT {call}")

@@ -56,6 +56,46 @@ def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, pl
     assert requests.get(f"{stack.url}/static/admin/css/base.css", timeout=10).status_code == 200
 
 
+def test_a_schema_that_a_migration_made_is_the_webs_to_use(stack: LocalStack) -> None:
+    answer = requests.post(f"{stack.url}/accounting", timeout=10)
+    assert (answer.status_code, answer.json()) == (200, {"total": 7, "left": 0})
+
+
+def test_commands_that_need_the_owner_of_the_schema_find_the_way(stack: LocalStack) -> None:
+    made = stack.manage("createcachetable", "a_cache")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert stack.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'a_cache'") == "app_owner"
+    shell = stack.manage("dbshell", "--", "-XAtc", "SELECT current_user")
+    assert shell.stdout.strip() == "app_owner", shell.stderr
+    with only_the_owner(stack, "notes_note"):
+        dumped = stack.manage("dumpdata", "notes")
+        assert dumped.returncode == 0, dumped.stderr
+        fixture = [{"model": "notes.note", "pk": 1000, "fields": {"text": "of a fixture"}}]
+        directory = Path(tempfile.mkdtemp(prefix="fixture-", dir="/tmp"))
+        directory.chmod(0o755)
+        (directory / "one.json").write_text(json.dumps(fixture))
+        loaded = stack.manage("loaddata", str(directory / "one.json"))
+        shutil.rmtree(directory)
+        assert loaded.returncode == 0, loaded.stderr
+    assert stack.sql("SELECT text FROM notes_note WHERE id = 1000") == "of a fixture"
+    printed = [stack.manage(*words) for words in (("sqlflush",), ("inspectdb", "notes_note"))]
+    assert [one.returncode for one in printed] == [0, 0], printed
+    emptied = stack.manage("flush", "--no-input")
+    assert emptied.returncode == 0, emptied.stderr
+    assert stack.sql("SELECT count(*) FROM notes_note") == "0"
+    assert requests.post(f"{stack.url}/note", params={"text": "of the migration"}, timeout=10).status_code == 200
+
+
+@contextmanager
+def only_the_owner(stack: LocalStack, table: str) -> Iterator[None]:
+    """The web's role may not even read a table."""
+    stack.sql(f"REVOKE ALL ON {table} FROM app")
+    try:
+        yield
+    finally:
+        stack.sql(f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {table} TO app")
+
+
 def test_verify_is_green_and_says_what_it_does_not_prove(stack: LocalStack) -> None:
     done = stack.manage("stack_verify", "--json")
     findings = {finding["check"]: finding for finding in json.loads(done.stdout)}

@@ -15,6 +15,7 @@ from fixtures.local_stack import CHECKOUT
 LAB = CHECKOUT / ".cache/lab"
 """what `make install-dev` puts aside, so that the stack itself goes on with psycopg2"""
 FILES = (
+    "test_backend_contract.py",
     "test_backend_repeats.py",
     "test_cached_plans.py",
     "test_guard.py",

@@ -135,7 +135,7 @@ def test_verify_sees_session_pooling(stack: LocalStack) -> None:
 def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) -> None:
     path = stack.directory / "conf/pgbouncer/pgbouncer.ini"
     planned = path.read_text()
-    path.write_text(planned.replace("user=app\n", "user=app pool_mode=session\n"))
+    path.write_text(planned.replace(" user=app ", " user=app pool_mode=session "))
     try:
         psql(stack, 6432, "pgbouncer", "pgbouncer", "RELOAD", "RECONNECT")
         code, red = findings(stack)
@@ -152,7 +152,7 @@ def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) ->
         ("GRANT app_owner TO app", "REVOKE app_owner FROM app", "app is member of app_owner"),
         (
             "ALTER TABLE world OWNER TO app",
-            "ALTER TABLE world OWNER TO app_owner; GRANT SELECT, INSERT, UPDATE, DELETE ON world TO app",
+            "ALTER TABLE world OWNER TO app_owner; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON world TO app",
             "app owns table public.world",
         ),
         (

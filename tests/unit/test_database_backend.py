@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from pgstack.db import base
 
 
 class Connection:
-    """What the backend needs of a driver's connection: a socket, whether it was closed."""
+    """What the backend needs of a driver's connection: a socket, whether it was closed, its transaction."""
 
     def __init__(self, end: socket.socket) -> None:
-        self.end, self.closed = end, 0
+        self.end, self.closed, self.info = end, 0, SimpleNamespace(transaction_status=base.IDLE)
 
     def fileno(self) -> int:
         return self.end.fileno()

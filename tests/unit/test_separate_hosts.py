@@ -130,7 +130,7 @@ def test_an_address_is_the_only_one_that_postgresql_listens_on() -> None:
 
 def test_pgbouncer_checks_whom_it_gives_its_password() -> None:
     ini = text(planned("web1"), "pgbouncer.ini")
-    assert "app = host=db.example port=5432 dbname=app user=app\n" in ini
+    assert "app = host=db.example port=5432 dbname=app user=app timezone=UTC connect_query=" in ini
     assert "server_tls_sslmode = verify-full\nserver_tls_ca_file = /etc/stack-database/authority.pem\n" in ini
     assert "auth_file = /etc/stack-database/userlist.txt\n" in ini
     assert "listen_addr" not in ini

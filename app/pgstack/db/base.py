@@ -30,8 +30,9 @@ REPEAT = "REPEAT"
 """key of an alias: False never sends a statement twice"""
 FRESH_SECONDS = 0.002
 """a connection that answered so recently is not looked at: the look costs more than all else in this module"""
-IDLE = 0
-"""transaction status of libpq (PQTRANS_IDLE): nothing of a transaction was sent"""
+IDLE, IN_TRANSACTION = 0, 2
+"""transaction status of libpq (PQTRANS_IDLE, _INTRANS): nothing of a transaction was sent; one takes statements. The
+others: a statement runs, the transaction is aborted, the connection is bad"""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -50,7 +51,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(settings_dict, alias)
         host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
         self.socket = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None
-        guarded = aliases.is_pooled(alias, settings_dict) and settings_dict.get(guard.KEY) != "off"
+        self.pooled = aliases.is_pooled(alias, settings_dict)
+        guarded = self.pooled and settings_dict.get(guard.KEY) != "off"
         self.guard = guard.Guard(alias, settings_dict.get(guard.KEY)) if guarded else None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -76,8 +78,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().close_if_unusable_or_obsolete()
 
     def is_usable(self) -> bool:
-        """Django's health check, without its round trip."""
-        return self.connection is not None and not hung_up(self.connection)
+        """Django's health check, without its round trip: in an aborted transaction no statement would be answered."""
+        connection = self.connection
+        if connection is None or hung_up(connection):
+            return False
+        return connection.info.transaction_status in (IDLE, IN_TRANSACTION)
 
     def is_untouched(self) -> bool:
         """Whether the next statement is the first one of its transaction, on a connection that there is."""

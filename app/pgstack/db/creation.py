@@ -10,8 +10,6 @@ from django.db.backends.postgresql import creation
 from pgstack.db import aliases
 from pgstack.db.guard import unguarded
 
-WHERE = ("HOST", "PORT", "USER", "PASSWORD")
-
 
 class DatabaseCreation(creation.DatabaseCreation):
     """Tests go straight to PostgreSQL: a pooler neither creates a database nor serves one that it does not know."""
@@ -21,6 +19,6 @@ class DatabaseCreation(creation.DatabaseCreation):
         own, direct = self.connection.settings_dict, connections.settings.get(aliases.DIRECT)
         if direct is not None and aliases.is_pooled(self.connection.alias, own):
             self.connection.close()
-            own.update({name: direct[name] for name in WHERE})
+            own.update({name: direct[name] for name in aliases.WHERE})
         with unguarded(self.connection):  # migrations, which go to `direct` elsewhere
             return str(super().create_test_db(*args, **options))

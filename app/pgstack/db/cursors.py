@@ -10,6 +10,7 @@ from django.db.backends import utils
 from django.db.backends.postgresql import base
 
 from pgstack.db import repeat
+from pgstack.db.errors import explain
 
 if TYPE_CHECKING:
     from pgstack.db.base import DatabaseWrapper
@@ -28,6 +29,8 @@ class _Watched:
             answer = super()._execute(sql, params, *ignored)  # type: ignore[misc]
         except Error as error:
             self.db.lost_transaction = not untouched
+            if self.db.pooled:
+                explain(error)
             # A named cursor is a portal on the connection that is gone.
             if not untouched or getattr(self.cursor, "name", None) or not self.db.may_repeat(sql, error):
                 raise

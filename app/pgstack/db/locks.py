@@ -12,9 +12,7 @@ from django.db.transaction import TransactionManagementError
 
 from pgstack.db.aliases import POOLED
 from pgstack.db.direct import own_connection
-
-NOT_AVAILABLE = "55P03"
-"""SQLSTATE of a lock that lock_timeout gave up on"""
+from pgstack.db.errors import NOT_AVAILABLE, sqlstate
 
 
 class LockTimeout(OperationalError):
@@ -76,16 +74,9 @@ def _acquire(cursor: Any, function: str, number: int, key: int | str, timeout: f
     try:
         cursor.execute(f"SELECT {function}(%s)", [number])
     except OperationalError as error:
-        if _state(error) != NOT_AVAILABLE:
+        if sqlstate(error) != NOT_AVAILABLE:
             raise
         message = f"The advisory lock {key!r} is held by somebody else. Try again later, or wait longer."
         raise LockTimeout(message) from error
     if timeout is not None:
         cursor.execute(set_timeout, [before, local])
-
-
-def _state(error: Exception) -> str | None:
-    """SQLSTATE of the driver's error below Django's; psycopg2 and psycopg 3 name it differently."""
-    cause = error.__cause__
-    found: str | None = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return found

@@ -15,7 +15,7 @@ KEPT = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "TEST", "TIME_ZON
 KEPT_OPTIONS = ("isolation_level", "server_side_binding", "cursor_factory")
 LOST_OPTIONS = {
     "pool": "PgBouncer pools.",
-    "options": "PgBouncer hands no options to backends. Set them on the role: ALTER ROLE app SET …",
+    "options": "PgBouncer hands no options to backends. A migration sets them: ALTER DATABASE app SET …",
     "assume_role": "the role is the plan's, and SET ROLE would stay on a backend that others share.",
     "service": "the plan says where the database is.",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pgstack import layout
 from pgstack.config import StackConfig
 from pgstack.plan import Accounts, Paths, Pooler, Postgres, Roles, Versions
-from pgstack.sizing import backup, timeouts
+from pgstack.sizing import backup, rights, timeouts
 from pgstack.sizing.scale import GB, MB, Scale, clamp
 from pgstack.sizing.timeouts import seconds
 
@@ -148,6 +148,7 @@ def postgres(
         app_settings=_app_settings(timeout, versions.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
+        closed_functions=rights.closed(versions.postgresql),
     )  # fmt: skip
     return part, {
         "shared_buffers": parts["shared_buffers"], "postgres": parts["postgres"], "backends": parts["backends"],

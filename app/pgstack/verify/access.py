@@ -32,6 +32,15 @@ RIGHTS = """
     UNION ALL SELECT format('may create in schema %%s', nspname) FROM pg_namespace
                WHERE has_schema_privilege(%(role)s, oid, 'CREATE')
     UNION ALL SELECT 'may create schemas' WHERE has_database_privilege(%(role)s, current_database(), 'CREATE')
+    UNION ALL SELECT 'may create temporary tables' WHERE has_database_privilege(%(role)s, current_database(), 'TEMP')
+    UNION ALL SELECT format('may write table %%s', oid::regclass) FROM pg_class
+               WHERE relname = 'django_migrations' AND relkind IN ('r', 'p')
+                 AND has_table_privilege(%(role)s, oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+    UNION ALL SELECT format('may execute %%s', name) FROM unnest(%(functions)s) AS name
+               WHERE has_function_privilege(%(role)s, name, 'EXECUTE') AND NOT EXISTS (
+                     SELECT FROM pg_proc, aclexplode(proacl) AS granted
+                      WHERE pg_proc.oid = name::regprocedure AND grantor = %(owner)s::regrole
+                        AND grantee = %(role)s::regrole)
     UNION ALL SELECT 'has an attribute beyond LOGIN' FROM pg_roles WHERE oid = %(role)s::regrole
                  AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)"""
 
@@ -53,8 +62,9 @@ PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
 
 def web_role(live: Live) -> Outcome:
     """The role of the web owns nothing, has no right to create, and is refused when it tries."""
-    role = live.plan.roles.app
-    wrong = [f"{role} {row[0]}" for row in postgres.query(live.monitor, RIGHTS, {"role": role})]
+    plan, role = live.plan, live.plan.roles.app
+    asked = {"role": role, "owner": plan.roles.owner, "functions": list(plan.postgres.closed_functions)}
+    wrong = [f"{role} {row[0]}" for row in postgres.query(live.monitor, RIGHTS, asked)]
     if not wrong and _creates_tables(live):
         wrong = [f"{role} created a table"]
     remedy = f"Take it back: REASSIGN OWNED BY {role}, REVOKE."

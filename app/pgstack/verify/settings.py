@@ -17,6 +17,11 @@ from pgstack.verify.live import Live, ask
 AGAIN = "Render and start again: `make down up`."
 RUN = Path("/run/stack")
 """of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
+OF_A_ROLE = """
+    SELECT coalesce(' in database ' || datname, ''), unnest(setconfig)
+      FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase
+     WHERE setrole = %s::regrole"""
+"""place and text of each setting"""
 
 
 def _again(plan: Plan) -> str:
@@ -92,13 +97,17 @@ def postgres_settings(live: Live) -> Outcome:
 
 
 def role_settings(live: Live) -> Outcome:
-    """What is set on the roles of the web and of deploys equals the plan."""
+    """What is set on the roles of the web and of deploys equals the plan, and nothing else is: they may change it."""
     part, roles = live.plan.postgres, live.plan.roles
     wrong = []
     for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
-        rows = postgres.query(live.monitor, "SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = %s", (role,))
-        pairs = (str(row[0]).split("=", 1) for row in rows)
-        found = {name.lower(): value for name, value in pairs}
+        found: dict[str, str] = {}
+        for place, pair in postgres.query(live.monitor, OF_A_ROLE, (role,)):
+            name, value = str(pair).split("=", 1)
+            if place or name.lower() not in planned:
+                wrong.append(f"{role}: {name} = {value} is set{place}, not planned")
+            else:
+                found[name.lower()] = value
         wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, found))]
     count = len(part.app_settings) + len(part.owner_settings)
     return judge(wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`.")

@@ -3,7 +3,7 @@
 Migrations take locks, run long and own the schema: none of it goes through a transaction pooler. Within the command
 `default` leads where `direct` does, for projects name it: routers let migrations onto `default` only, and data
 migrations write to it, in the transaction that made the table. Where one was applied the pooler's backends are
-replaced, if this account may: they know the schema as it was.
+replaced, if this account may: they know the schema as it was. The web's role may read, not write, which ones were.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from pgstack import planned
 from pgstack.commands import CANNOT
+from pgstack.db.aliases import DIRECT
 from pgstack.db.guard import unguarded
+from pgstack.db.owner import as_owner
 from pgstack.probes import pooler
 
-DIRECT = "direct"
 LOCK_TIMEOUT = "due to lock timeout"
 LOCK = 0x737461636B
 """number of the advisory lock that a migration holds: "stack" in ASCII"""
@@ -46,17 +47,16 @@ def alone(alias: str) -> Iterator[None]:
         connection.close()
 
 
-@contextmanager
-def straight() -> Iterator[None]:
-    """Have `default` be a connection as the owner of the schema, past the pooler."""
-    pooled, owners = connections[DEFAULT_DB_ALIAS], connections.create_connection(DIRECT)
-    owners.alias = DEFAULT_DB_ALIAS
-    connections[DEFAULT_DB_ALIAS] = owners
-    try:
-        yield
-    finally:
-        owners.close()
-        connections[DEFAULT_DB_ALIAS] = pooled
+def close(alias: str, role: str) -> None:
+    """Keep the web's role from writing what says which migrations were applied; the owner's privileges stay."""
+    connection = connections[alias]
+    table = connection.ops.quote_name(MigrationRecorder.Migration._meta.db_table)  # noqa: SLF001 - Django's documented API
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+        (sequence,) = cursor.fetchone()
+        grantee = connection.ops.quote_name(role)
+        cursor.execute(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {grantee}")
+        cursor.execute(f"REVOKE ALL ON SEQUENCE {sequence} FROM {grantee}")
 
 
 def applied(alias: str) -> set[tuple[str, str]]:
@@ -73,9 +73,10 @@ class Command(migrate.Command):
         named = options.pop("database")
         try:
             alias = DEFAULT_DB_ALIAS if named == DIRECT else named
-            with alone(named), straight() if named == DIRECT else nullcontext(), unguarded(connections[alias]):
+            with alone(named), as_owner() if named == DIRECT else nullcontext(), unguarded(connections[alias]):
                 before = applied(alias)
                 super().handle(*args, **options, database=alias)
+                self._close(alias)
                 if applied(alias) != before:
                     self._renew_backends(options["verbosity"])
         except OperationalError as error:
@@ -84,6 +85,11 @@ class Command(migrate.Command):
                 reason = "something holds a lock that it needs, another migration perhaps. Try again when it ended."
             message = f"Cannot migrate: {reason}"
             raise CommandError(message, returncode=CANNOT) from error
+
+    def _close(self, alias: str) -> None:
+        plan, recorder = planned.plan(), MigrationRecorder(connections[alias])
+        if alias == DEFAULT_DB_ALIAS and plan is not None and recorder.has_table():
+            close(alias, plan.roles.app)
 
     def _renew_backends(self, verbosity: int) -> None:
         plan = planned.plan()
