@@ -56,7 +56,7 @@ def parse_networks(text: object) -> object:
         return text
     networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     if any(network.prefixlen == 0 for network in networks):
-        raise ValueError("it lets everybody in; name the addresses of the web hosts")
+        raise ValueError("it lets everybody in; name single addresses, or smaller networks")
     return tuple(map(str, networks))
 
 
@@ -181,6 +181,14 @@ class StackConfig(BaseModel):
     proxy: Literal["on", "off"] = Field(
         "off", description="whether a proxy in front ends TLS and sets X-Forwarded-Proto",
         json_schema_extra={"unit": "name"},
+    )  # fmt: skip
+    proxy_addresses: Networks = Field(
+        (), description="addresses or networks of proxies in front, whose X-Forwarded-For says who the visitor is",
+        json_schema_extra={"unit": "addresses, comma-separated"},
+    )  # fmt: skip
+    upload_limit: Bytes = Field(
+        10 * 1024**2, ge=64 * 1024, le=64 * 1024**3, description="largest body of a request",
+        json_schema_extra={"unit": "bytes"},
     )  # fmt: skip
     firewall: Literal["on", "off"] = Field(
         "on", description="whether a host drops what is not for SSH or the site", json_schema_extra={"unit": "name"}

@@ -66,7 +66,7 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         return Paths(
             root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
             run_pooler=f"{root}/run/pooler", run_pooler_own=f"{root}/run/pooler",
-            run_apache=f"{root}/run/apache", log=f"{root}/log",
+            run_apache=f"{root}/run/apache", bodies=f"{root}/run/apache", log=f"{root}/log",
             static=f"{root}/static", media=f"{root}/media", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
             app=str(project_directory(config)), venv=f"{root}/venv" if config.project else sys.prefix,
         )  # fmt: skip
@@ -74,11 +74,14 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
     # On a host each instance of a server sees what is its own at these places (docs/decisions/0006).
     release = f"{root_name}/live" if config.target == "host" else root_name
     own = "-own" if config.target == "host" else ""
+    media = "/var/lib/stack-media"
     return Paths(
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_pooler_own=f"/run/stack/pooler{own}",
         run_apache="/run/stack/apache",
-        log="/var/log/stack", static=f"{root_name}/static", media="/var/lib/stack-media",
+        # On a disk: a host's Apache has a /tmp of its own, that of a container is memory.
+        bodies="/tmp" if config.target == "host" else media,  # noqa: S108
+        log="/var/log/stack", static=f"{root_name}/static", media=media,
         secrets="/etc/stack-secrets", tls="/etc/stack-tls",
         app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}", venv=f"{release}/venv",
     )  # fmt: skip

@@ -35,6 +35,8 @@ class Paths(Part):
     run_pooler_own: str
     """where PgBouncer makes it: on a host two instances take turns, and `run_pooler` leads to one of them"""
     run_apache: str
+    bodies: str
+    """where Apache keeps the body of a request until all of it is there"""
     log: str
     static: str
     media: str
@@ -99,6 +101,12 @@ class Site(Part):
     """seconds that a browser may only come back over TLS; 0 without TLS"""
     proxy: bool
     """whether a proxy in front of Apache ends TLS"""
+    proxy_addresses: tuple[str, ...]
+    """networks of proxies whose X-Forwarded-For is believed"""
+    upload_limit: int
+    """bytes of a request's body"""
+    upload_limit_text: str
+    """the same as a person reads it"""
 
     @property
     def url(self) -> str:
@@ -170,6 +178,8 @@ class Apache(Part):
     timeout: int
     keep_alive_timeout: int
     graceful_shutdown_timeout: int
+    streams: int
+    """bodies that one child hands on to the daemons as they come in"""
     modules_directory: str
     mime_types: str
 

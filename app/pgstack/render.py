@@ -20,7 +20,7 @@ from pgstack.plan import Plan
 TEMPLATES = {
     "postgres": ("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
     "pgbouncer": ("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
-    "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "site.conf"),
+    "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "bodies.conf", "bodies.lua", "site.conf"),
 }
 HOST = {
     "sysctl.conf": "/etc/sysctl.d/60-stack.conf",

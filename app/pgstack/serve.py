@@ -25,6 +25,7 @@ def load() -> Callable[..., Iterable[bytes]]:
     from django.db import connections
     from django.urls import get_resolver
 
+    from pgstack.bodies import Bodies
     from pgstack.state import current_plan
     from pgstack.wsgi import settle
 
@@ -35,7 +36,7 @@ def load() -> Callable[..., Iterable[bytes]]:
     get_resolver().url_patterns  # noqa: B018 - the property imports every view
     connections.close_all()  # one that the import opened belongs to a thread that answers no request
     settle()
-    return found  # type: ignore[no-any-return]
+    return Bodies(found)
 
 
 application = load()

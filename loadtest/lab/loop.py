@@ -33,7 +33,8 @@ def measure(app: str, page: str, seconds: float) -> float:
     def ask() -> None:
         answer = application(dict(environ), start)
         body = b"".join(answer)
-        answer.close()
+        if close := getattr(answer, "close", None):  # PEP 3333
+            close()
         if not status[0].startswith("200") or not body:
             raise OSError(f"{page}: {status[0]}")
 

@@ -18,7 +18,7 @@ from pgstack.errors import InputError, UnsoundPlan
 from pgstack.hardware import Hardware
 from pgstack.plan import Firewall, Memory, Paths, Plan, Roles, Site
 from pgstack.sizing import backup, pooler, postgres, web
-from pgstack.sizing.scale import MB, MEMORY_STEP, Scale
+from pgstack.sizing.scale import MB, MEMORY_STEP, Scale, size_text
 
 SYSTEM_BYTES = 64 * MB
 """Debian without a desktop, and supervisord (docs/measurements.md)"""
@@ -137,7 +137,8 @@ def _site(config: StackConfig, paths: Paths) -> Site:
         instance_ports=ports, redirect_port=HTTP if _redirects(config) else 0,
         acme_directory=config.acme_directory if config.tls == "acme" else "",
         acme_email=config.acme_email or "" if config.tls == "acme" else "",
-        hsts=config.hsts, proxy=config.proxy == "on",
+        hsts=config.hsts, proxy=config.proxy == "on", proxy_addresses=config.proxy_addresses,
+        upload_limit=config.upload_limit, upload_limit_text=size_text(config.upload_limit),
     )  # fmt: skip
 
 

@@ -32,6 +32,12 @@ class Scale:
         return f". {self.limit}" if self.limit else ""
 
 
+def size_text(size: int) -> str:
+    """`10 MB` of 10,485,760: the largest unit of which it is a whole number."""
+    units = {GB: "GB", MB: "MB", KB: "kB"}
+    return next((f"{size // unit} {name}" for unit, name in units.items() if size % unit == 0), f"{size} bytes")
+
+
 def clamp(value: int, low: int, high: int) -> int:
     """`value`, at least `low` and at most `high`."""
     return max(low, min(value, high))

@@ -39,6 +39,8 @@ CROWD_DIVISOR = 16
 """part of memory that may go to workers for a crowd"""
 FIRST_BYTES = 4 * MB
 """Apache's first process: 2.5 MB x 1.25, rounded up (docs/measurements.md)"""
+STREAMS_DIVISOR = 2
+"""part of the requests at a time whose bodies may come in while they hold a thread: the other threads stay free"""
 CONNECTIONS_PER_WORKER = 3
 """connections to the daemons per Apache worker: its own, and up to 1.5 of the workers of HTTP/2 (H2MaxWorkers)"""
 KEEP_ALIVE_SECONDS = 5
@@ -107,6 +109,7 @@ def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
         max_request_workers=workers, min_spare_threads=1, max_spare_threads=workers,
         timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
+        streams=max(1, part.requests // STREAMS_DIVISOR // children),
         modules_directory="/usr/lib/apache2/modules", mime_types="/etc/mime.types",
     )  # fmt: skip
 
