@@ -68,6 +68,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment |= {
         "ANSIBLE_HOME": str(directory / "home"), "ANSIBLE_REMOTE_TEMP": str(directory / "tmp"),
         "ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "ANSIBLE_LIBRARY": str(ansible / "library"),
+        "ANSIBLE_MODULE_UTILS": str(ansible / "module_utils"),
         "ANSIBLE_FILTER_PLUGINS": str(ansible / "filter_plugins"),
         "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", "LC_ALL": "C.UTF-8",
     }  # fmt: skip
