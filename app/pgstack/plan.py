@@ -179,7 +179,7 @@ class Apache(Part):
     keep_alive_timeout: int
     graceful_shutdown_timeout: int
     streams: int
-    """bodies that one child hands on to the daemons as they come in"""
+    """bodies that are handed on to the daemons as they come in, at a time"""
     modules_directory: str
     mime_types: str
 

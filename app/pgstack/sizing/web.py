@@ -109,7 +109,7 @@ def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
         max_request_workers=workers, min_spare_threads=1, max_spare_threads=workers,
         timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
-        streams=max(1, part.requests // STREAMS_DIVISOR // children),
+        streams=max(1, part.requests // STREAMS_DIVISOR),
         modules_directory="/usr/lib/apache2/modules", mime_types="/etc/mime.types",
     )  # fmt: skip
 
