@@ -6,6 +6,7 @@ Every question has an end: a stopped server is told within seconds, too.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Server:
 
 def servers(plan: Plan) -> list[Server]:
     """Each server, in starting order. Raises TargetError when supervisord runs and says nothing."""
-    states = supervision.states(plan) or supervision.unsupervised(plan)
+    states = _settled(plan) or supervision.unsupervised(plan)
     asked: dict[str, Callable[[Plan], None]] = {"postgres": _postgres, "pgbouncer": _pgbouncer, "apache": _apache}
     halted = {process.pid for process in local.stopped(plan)}
     found = []
@@ -48,6 +49,14 @@ def servers(plan: Plan) -> list[Server]:
         trouble = "; ".join((*_halted(plan, name, halted), *_trouble(plan, asked.get(name))))
         found.append(Server(name, state, trouble))
     return found
+
+
+def _settled(plan: Plan) -> dict[str, str] | None:
+    """What supervisord says once it knows of a server that it has just started whether that runs."""
+    deadline = time.monotonic() + 2 * supervision.RUNS_SECONDS
+    while "STARTING" in ((states := supervision.states(plan)) or {}).values() and time.monotonic() < deadline:
+        time.sleep(supervision.POLL_SECONDS)
+    return states
 
 
 def _halted(plan: Plan, name: str, halted: set[int]) -> Iterator[str]:
