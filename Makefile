@@ -52,13 +52,13 @@ reload-local:
 reload-compose:
 	@echo "reload: Compose starts new containers for changed inputs, and its port is closed meanwhile: make up TARGET=compose" >&2; exit 2
 
-status: status-$(TARGET) ## what runs
+status: status-$(TARGET) ## what runs and answers; exit status 1 when something does not
 
 status-local:
 	@$(MANAGE) stack_local status
 
 status-compose:
-	@docker compose ps
+	@/usr/bin/python3 -B tools/compose_status.py
 
 verify: verify-$(TARGET) ## prove that what runs is what was planned
 

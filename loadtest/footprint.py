@@ -65,6 +65,8 @@ def component(title: str, parent: str) -> str:
         return "web: daemon process"
     if "/apache2 " in title:
         return "Apache: child" if "/apache2 " in parent else "Apache: first process"
+    if "pgstack.targets.guard" in title:
+        return "guard"
     return "PgBouncer" if "/pgbouncer " in title else "supervisord"
 
 

@@ -45,6 +45,10 @@ AUTHORITY = f"{DATABASE}/authority.pem"
 POOLER_PASSWORDS = f"{DATABASE}/userlist.txt"
 DEPLOY_PASSWORDS = f"{DATABASE}/pgpass"
 
+LOG_BYTES = 10_000_000
+LOGS_KEPT = 3
+"""Size at which a log of the local target is renamed, and how many that were renamed are kept."""
+
 VERSIONS = {debian: Versions(**asdict(release)) for debian, release in RELEASES.items()}
 """What each Debian release brings."""
 

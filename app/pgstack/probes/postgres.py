@@ -66,6 +66,16 @@ def different(planned: dict[str, str], live: dict[str, str]) -> dict[str, tuple[
     }
 
 
+CORRUPTED = "Restore from a backup (docs/backups.md); after a repair, `SELECT pg_stat_reset()` clears the count"
+
+
+def corrupted(connection: Any) -> str:
+    """Databases in which PostgreSQL has read pages with a wrong checksum, with their number; empty when none."""
+    rows = query(connection, "SELECT coalesce(datname, 'shared objects'), checksum_failures FROM pg_stat_database "
+                             "WHERE checksum_failures > 0")  # fmt: skip
+    return "; ".join(f"{count} corrupted page reads in {name}" for name, count in rows)
+
+
 _FACTORS = {"kB": 1, "MB": 1024, "GB": 1024**2, "TB": 1024**3, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 
 

@@ -69,11 +69,12 @@ def _require_database(plan: Plan) -> None:
 def make(plan: Plan) -> None:
     """Every directory below; raises TargetError naming the one that could not be made."""
     paths = plan.paths
-    modes = dict.fromkeys((paths.conf, paths.log, paths.static, paths.media), 0o755)
-    modes |= dict.fromkeys((paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls), 0o700)
+    private = (paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls, paths.log, paths.media)
+    modes = dict.fromkeys((paths.conf, paths.static), 0o755) | dict.fromkeys(private, 0o700)
     for path, mode in modes.items():
         try:
             Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+            Path(path).chmod(mode)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}. Free the space, or move away what is there.") from None
 

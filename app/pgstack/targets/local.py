@@ -13,7 +13,8 @@ from pgstack import account, hardware, layout, packages, render, state, tls
 from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
-from pgstack.targets import database, directory, listener, pause, project, supervision
+from pgstack.probes import local as processes
+from pgstack.targets import database, directory, health, listener, pause, project, supervision
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
 
@@ -46,7 +47,10 @@ def up(say: Say) -> str:
         say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
         fingerprint = render.fingerprint(wanted)
         installed = project.prepare(plan, say, lock)
-        _stop_what_is_stale(plan, bool(changed) or installed or supervision.started_with(plan) != fingerprint, say)
+        unfinished = processes.unfinished(plan)
+        stale = bool(changed) or installed or unfinished.exists() or supervision.started_with(plan) != fingerprint
+        _stop_what_is_stale(plan, stale, say)
+        unfinished.unlink(missing_ok=True)
         _initialise(plan, say, lock)
         _start(plan, fingerprint, say, lock)
     return plan.site.url
@@ -75,9 +79,13 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         _migrate(plan, lock)
         _collect_static(plan, lock)
         say("database  migrated" + ("" if plan.project else " and seeded"))
-        pause.keep(plan)  # a reload that was killed may have asked otherwise
+        pause.keep(plan)  # a reload that was killed may have asked otherwise, and held requests back
+        pause.go_on(plan)
         supervision.start(plan, "apache")
         supervision.wait(lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
+        supervision.wait(
+            lambda: supervision.all_run(plan), "every server RUNNING", f"{plan.paths.log}/supervisord.log"
+        )
     except BaseException:
         if not ran:
             with suppress(StackError):
@@ -128,10 +136,10 @@ def down() -> bool:
         return supervision.stop(plan)
 
 
-def status() -> tuple[str, dict[str, str]]:
-    """The page's address, and the state of each server by name; no state when nothing runs."""
+def status() -> tuple[str, list[health.Server], str]:
+    """The page's address, each server, none when nothing runs, and what a killed command left unfinished."""
     plan = _rendered()
-    return plan.site.url, supervision.states(plan) or supervision.unsupervised(plan)
+    return plan.site.url, health.servers(plan), health.cut_off(plan)
 
 
 def delete(say: Say) -> None:

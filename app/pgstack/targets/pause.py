@@ -15,6 +15,7 @@ from pgstack.errors import ProbeError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import pooler
 
+GIVEN_UP_SECONDS = 3
 SETTLE_SECONDS = 2
 """while those that waited are answered, all workers of Apache are busy"""
 
@@ -24,10 +25,15 @@ def patience(plan: Plan) -> float:
     return plan.pooler.query_wait_timeout / 2
 
 
+def longest(plan: Plan) -> int:
+    """Seconds that somebody may have waited before a pause counts as forgotten: PgBouncer gives them up soon after."""
+    return max(1, plan.pooler.query_wait_timeout - GIVEN_UP_SECONDS)
+
+
 @contextmanager
 def let_go(plan: Plan) -> Iterator[None]:
     """Within it Apache keeps no connection open: it would close them under a request while its workers are all busy."""
-    _mark(plan).touch()
+    draining(plan).touch()
     try:
         time.sleep(plan.apache.keep_alive_timeout + 1)
         yield
@@ -56,17 +62,25 @@ def _pause(plan: Plan) -> None:
         raise TargetError(f"PostgreSQL was not restarted, for a transaction did not end: {error}") from None
 
 
-def go_on(plan: Plan) -> None:
-    """Let requests go on that somebody held back."""
-    with suppress(ProbeError):  # it was not paused
-        pooler.command(plan, "RESUME")
+def go_on(plan: Plan) -> bool:
+    """Let requests go on that somebody held back, all of them or those of the database; False when nobody had."""
+    resumed = False
+    for command in ("RESUME", f"RESUME {plan.postgres.database}"):
+        with suppress(ProbeError):  # it was not paused
+            pooler.command(plan, command)
+            resumed = True
+    return resumed
 
 
 def keep(plan: Plan) -> None:
     """Let Apache keep connections open again."""
-    _mark(plan).unlink(missing_ok=True)
+    draining(plan).unlink(missing_ok=True)
 
 
-def _mark(plan: Plan) -> Path:
-    """File that makes Apache close each connection after its answer (apache2.conf)."""
+def draining(plan: Plan) -> Path:
+    """File that makes Apache close each connection after its answer (apache2.conf).
+
+    It is there before requests are held back, so it also arms the guard: where nobody holds the directory's lock any
+    more, whoever made it was killed, and the guard lets requests go on.
+    """
     return Path(plan.paths.run_apache, "drain")

@@ -12,12 +12,14 @@ from collections.abc import Callable
 import psutil
 
 from pgstack import state
+from pgstack.errors import TargetError
 from pgstack.plan import Plan
 from pgstack.probes import local as processes
 from pgstack.targets import directory, supervision
 
 DAEMON = "(wsgi:stack)"
 """title of a daemon process (display-name)"""
+COMMAND = "release"
 Prepare = Callable[[Plan, int], None]
 
 
@@ -29,8 +31,13 @@ def release(prepare: Prepare, say: Callable[[str], None]) -> None:
     plan = state.started_plan()
     supervision.require_running(plan, "release", "it loads the code that is there")
     with directory.locked(state.plan_file().parents[1]) as lock:
+        mark = processes.unfinished(plan)
+        if mark.exists() and mark.read_text() != COMMAND:
+            raise TargetError("release: a reload was cut off before. Run `make reload` first, which ends it.")
         prepare(plan, lock)
+        mark.write_text(COMMAND)  # what is cut off from here on leaves web processes with old and with new code
         replace(plan, say)
+        mark.unlink()
 
 
 def replace(plan: Plan, say: Callable[[str], None]) -> None:

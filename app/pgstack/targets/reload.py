@@ -20,13 +20,14 @@ from pgstack import account, render, state, tls
 from pgstack.errors import StackError, TargetError
 from pgstack.file import File
 from pgstack.plan import Plan
-from pgstack.probes import bounded, pooler
+from pgstack.probes import bounded, local, pooler
 from pgstack.targets import candidate, database, directory, pause, release, supervision
 from pgstack.verify import settings
 from pgstack.verify.live import Live
 
 Say = Callable[[str], None]
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
+COMMAND = "reload"
 GENTLE = 15
 """niceness while code is prepared: requests come first"""
 IN_FORCE_SECONDS = 5
@@ -48,7 +49,8 @@ def reload(prepare: release.Prepare, say: Say) -> None:
         pause.go_on(plan)  # one that was killed may have held them back
         wanted = [*tls.files(plan), *render.files(plan)]
         fingerprint = render.fingerprint(wanted)
-        if not render.difference(wanted) and supervision.started_with(plan) == fingerprint:
+        mark = local.unfinished(plan)
+        if not mark.exists() and not render.difference(wanted) and supervision.started_with(plan) == fingerprint:
             say("unchanged what runs is what the inputs give")
             return
         _require_same_apache(plan, wanted)
@@ -59,6 +61,7 @@ def reload(prepare: release.Prepare, say: Say) -> None:
             _bring_into_force(plan, wanted, lambda: prepare(plan, lock), say)
             release.replace(plan, say)
         supervision.follow(plan, fingerprint)
+        mark.unlink()
     say("reloaded")
 
 
@@ -81,7 +84,10 @@ def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
 def _bring_into_force(plan: Plan, wanted: list[File], prepare: Callable[[], None], say: Say) -> None:
     """Files, servers and code; all of it, or what was there before. Raises StackError."""
     old = [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
+    mark = local.unfinished(plan)
+    whole = not mark.exists()
     try:
+        mark.write_text(COMMAND)  # what is cut off from here on is seen by `make status`
         render.write(wanted)
         _reread(plan, old, say)
         _require_in_force(plan)
@@ -93,6 +99,8 @@ def _bring_into_force(plan: Plan, wanted: list[File], prepare: Callable[[], None
             _reread(plan, old, say)
         except StackError as second:
             raise TargetError(f"{error}\nWhat was in force before is not yet in force again: {second}") from None
+        if whole:
+            mark.unlink(missing_ok=True)
         if isinstance(error, StackError):
             raise TargetError(f"{error} What was in force before is in force again.") from None
         raise

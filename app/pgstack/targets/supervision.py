@@ -5,17 +5,19 @@ from __future__ import annotations
 import configparser
 import io
 import signal
+import socket
 import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
-from pgstack import render
+from pgstack import layout, render
 from pgstack.errors import TargetError
 from pgstack.file import File
 from pgstack.plan import Plan
@@ -23,13 +25,22 @@ from pgstack.targets import leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20
+ANSWER_SECONDS = 5
+"""supervisord answers at once, except to a question to stop a server"""
+RUNS_SECONDS = 1
+"""A server that ends sooner has not started: it is started again one second later, then two, and so on, and its state
+is BACKOFF meanwhile. One that ends later is started again at once."""
 POLL_SECONDS = 0.05
 OWN_FILES = 64
 """descriptors of supervisord itself, beside those that PgBouncer inherits the limit for"""
 START_RETRIES = 1_000_000
-"""a start that failed, for want of memory say, is tried again, later each time, and never given up"""
+"""a start that failed, for want of memory or of space, is tried again, later each time, and never given up"""
+GUARD = "guard"
+UMASK = 0o077
+"""PostgreSQL's log holds the literals of statements that failed, and whatever a web process writes is a project's"""
 UNSUPERVISED = "UNSUPERVISED"
 """state of a server that runs on after its supervisord was killed"""
+Answer = TypeVar("Answer")
 NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
 
 
@@ -51,8 +62,10 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     parser = configparser.RawConfigParser()
     parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
     parser["supervisord"] = {
-        "logfile": f"{plan.paths.log}/supervisord.log", "pidfile": f"{run}/supervisord.pid",
+        "logfile": f"{plan.paths.log}/supervisord.log", "logfile_maxbytes": str(layout.LOG_BYTES),
+        "logfile_backups": str(layout.LOGS_KEPT), "pidfile": f"{run}/supervisord.pid",
         "minfds": str(plan.pooler.file_descriptors + OWN_FILES), "directory": root, "identifier": fingerprint,
+        "umask": f"{UMASK:03o}",
     }  # fmt: skip
     parser["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
@@ -61,25 +74,63 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     for name, (command, stop_signal) in commands(plan).items():
         # Apache is the only one whose children outlive it.
         before = f"{sys.executable} {leftovers.__file__} " if name == "apache" else ""
-        parser[f"program:{name}"] = {
-            "command": before + command, "autostart": "false", "autorestart": "true", "stopsignal": stop_signal,
-            "stopwaitsecs": str(STOP_SECONDS), "startsecs": "0", "startretries": str(START_RETRIES),
-            "redirect_stderr": "true",
-            "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": "10MB",
-            "environment": f'{leftovers.MARK}="{_plan_file(plan)}",PYTHONDONTWRITEBYTECODE="1"',
-        }  # fmt: skip
+        parser[f"program:{name}"] = _program(plan, name, before + command, stop_signal)
+    watch = f"/usr/bin/setpriv --pdeathsig KILL {sys.executable} -m pgstack.targets.guard"
+    parser[f"program:{GUARD}"] = _program(plan, GUARD, watch, "TERM") | {"autostart": "true"}
     text = io.StringIO()
     parser.write(text)
     return File(Path(root, "supervisord.conf"), text.getvalue())
+
+
+def _program(plan: Plan, name: str, command: str, stop_signal: str) -> dict[str, str]:
+    variables = {leftovers.MARK: _plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])} if name == GUARD else {}
+    return {
+        "command": command, "autostart": "false", "autorestart": "true", "stopsignal": stop_signal,
+        "stopwaitsecs": str(STOP_SECONDS), "startsecs": str(RUNS_SECONDS), "startretries": str(START_RETRIES),
+        "redirect_stderr": "true",
+        "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": str(layout.LOG_BYTES),
+        "stdout_logfile_backups": str(layout.LOGS_KEPT),
+        "environment": ",".join(f'{key}="{value}"' for key, value in variables.items()),
+    }  # fmt: skip
 
 
 def _plan_file(plan: Plan) -> str:
     return f"{plan.paths.conf}/plan.json"
 
 
-def _call(plan: Plan) -> Any:
-    transport = SupervisorTransport(None, None, f"unix://{plan.paths.root}/run/supervisor.sock")
+class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
+    """To supervisord's socket, with an end to every wait."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("localhost")
+        self.path, self.seconds = path, seconds
+
+    def connect(self) -> None:
+        """As HTTPConnection does."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.seconds)
+        self.sock.connect(self.path)
+
+
+def _call(plan: Plan, seconds: float = ANSWER_SECONDS) -> Any:
+    path = f"{plan.paths.root}/run/supervisor.sock"
+    transport = SupervisorTransport(None, None, f"unix://{path}")
+    transport._get_connection = lambda: _Connection(path, seconds)  # noqa: SLF001 - it has no other way to bound a wait
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _ask(plan: Plan, question: Callable[[Any], Answer]) -> Answer | None:
+    """What supervisord answers; None when it does not run. Raises TargetError when it runs and says nothing."""
+    try:
+        return question(_call(plan))
+    except TimeoutError:
+        raise TargetError(
+            f"supervisord: no answer within {ANSWER_SECONDS} s. It is stopped or hangs: see the process that "
+            f"{plan.paths.root}/run/supervisord.pid names; `kill -CONT` lets a stopped one go on."
+        ) from None
+    except (OSError, xmlrpc.client.Error):
+        return None
 
 
 def unsupervised(plan: Plan) -> dict[str, str]:
@@ -92,23 +143,24 @@ def unsupervised(plan: Plan) -> dict[str, str]:
 
 def states(plan: Plan) -> dict[str, str] | None:
     """State of each server by name; None when supervisord does not run."""
-    try:
-        return {row["name"]: row["statename"] for row in _call(plan).getAllProcessInfo()}
-    except (OSError, xmlrpc.client.Error):
-        return None
+    rows = _ask(plan, lambda supervisor: supervisor.getAllProcessInfo())
+    return None if rows is None else {row["name"]: row["statename"] for row in rows}
 
 
 def started_with(plan: Plan) -> str | None:
     """Fingerprint of the files that the running servers were started with; None when supervisord does not run."""
-    try:
-        return str(_call(plan).getIdentification())
-    except (OSError, xmlrpc.client.Error):
-        return None
+    found = _ask(plan, lambda supervisor: supervisor.getIdentification())
+    return None if found is None else str(found)
+
+
+def all_run(plan: Plan) -> bool:
+    """Whether supervisord says RUNNING of every server."""
+    return set((states(plan) or {}).values()) == {"RUNNING"}
 
 
 def require_running(plan: Plan, command: str, instead: str) -> None:
     """Raise TargetError, with what a start does `instead` of `command`, unless all servers run."""
-    if set((states(plan) or {}).values()) != {"RUNNING"}:
+    if not all_run(plan):
         raise TargetError(f"{command}: the stack does not run. Start it with `make up`; {instead}.")
 
 
@@ -138,11 +190,11 @@ def allow_files(plan: Plan) -> None:
 
 def process_ids(plan: Plan, name: str) -> list[int]:
     """Process ids of one server: the supervised one, else those that run on without a supervisord."""
-    try:
-        return [int(_call(plan).getProcessInfo(name)["pid"])]
-    except (OSError, xmlrpc.client.Error):
-        program = commands(plan)[name][0].split()[0]
-        return [process.pid for process in leftovers.find(program, _plan_file(plan))]
+    row = _ask(plan, lambda supervisor: supervisor.getProcessInfo(name))
+    if row is not None:
+        return [int(row["pid"])]
+    program = commands(plan)[name][0].split()[0]
+    return [process.pid for process in leftovers.find(program, _plan_file(plan))]
 
 
 def start_daemon(plan: Plan, fingerprint: str) -> None:
@@ -152,7 +204,7 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
     wanted = configuration(plan, fingerprint)
     render.write([wanted])
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(wanted.path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=plan.paths.root)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=plan.paths.root, umask=UMASK)
     if done.returncode and states(plan) is None:
         raise TargetError(f"supervisord: {done.stderr.strip() or done.stdout.strip()}")
     wait(lambda: states(plan) is not None, "supervisord", f"{plan.paths.log}/supervisord.log")
@@ -161,7 +213,7 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
 def start(plan: Plan, name: str) -> None:
     """One server, unless it runs."""
     try:
-        _call(plan).startProcess(name)
+        _call(plan).startProcess(name, False)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in NO_SUCH_STATE:
             raise TargetError(f"{name}: {fault.faultString}. See {plan.paths.log}/{name}.log.") from None
@@ -173,7 +225,7 @@ def stop(plan: Plan) -> bool:
         return _stop_unsupervised(plan)
     for name in reversed(commands(plan)):
         try:
-            _call(plan).stopProcess(name)
+            _call(plan, 2 * STOP_SECONDS).stopProcess(name)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode not in NO_SUCH_STATE:
                 raise TargetError(f"{name}: {fault.faultString}") from None

@@ -22,6 +22,7 @@ from pgstack.verify.live import Live, Untried
 CHECKS: dict[str, Callable[[Live], Outcome]] = {
     "plan is sound": settings.soundness,
     "files are as rendered": settings.files,
+    "pages are intact": behaviour.intact,
     "PostgreSQL runs the plan": settings.postgres_settings,
     "roles have their settings": settings.role_settings,
     "PgBouncer runs the plan": settings.pooler_settings,
@@ -38,6 +39,12 @@ CHECKS: dict[str, Callable[[Live], Outcome]] = {
     "logins are planned": access.own_logins,
 }
 """In an order that names causes before consequences."""
+
+LOCAL: dict[str, Callable[[Live], Outcome]] = {
+    "no change was cut off": behaviour.finished,
+    "no process is stopped": behaviour.running,
+}
+"""What a killed command or a signal leaves where the stack's processes can be seen."""
 
 APART: dict[str, Callable[[Live], Outcome]] = {
     "connections are encrypted": apart.encrypted,
@@ -58,7 +65,7 @@ def verify(plan: Plan, found: Sequence[Finding] = ()) -> list[Finding]:
         strangers = _together(found) if found else _finding(STRANGERS, partial(access.strangers, plan))
         account.assume(plan.accounts.deploy)
         live = Live(plan)
-        checks = CHECKS | (APART if plan.part == "web" else {})
+        checks = CHECKS | (APART if plan.part == "web" else {}) | (LOCAL if plan.target == "local" else {})
         return [*(_finding(name, partial(check, live)) for name, check in checks.items()), strangers]
 
 

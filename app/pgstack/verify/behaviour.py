@@ -8,7 +8,7 @@ import psutil
 
 from pgstack import invariants
 from pgstack.plan import Plan
-from pgstack.probes import local, web
+from pgstack.probes import local, postgres, web
 from pgstack.verify.finding import Outcome, judge
 from pgstack.verify.live import Live, Silent, ask
 
@@ -105,6 +105,25 @@ def _failures(errors: list[str], count: int) -> str:
 def _transactions(live: Live) -> int:
     rows = [row for row in live.show("STATS_TOTALS") if row["database"] == live.plan.postgres.database]
     return sum(int(row.get("xact_count", row.get("total_xact_count", 0))) for row in rows)
+
+
+def intact(live: Live) -> Outcome:
+    """PostgreSQL has read no page whose checksum is wrong."""
+    found = postgres.corrupted(live.monitor)
+    return judge([found] if found else [], "no read met a wrong checksum", f"{postgres.CORRUPTED}.")
+
+
+def finished(live: Live) -> Outcome:
+    """No `reload` or `release` was killed on its way."""
+    command = local.cut_off(live.plan)
+    wrong = [f"{command} was cut off: old and new are in force side by side"] if command else []
+    return judge(wrong, "the last reload or release came to its end", f"Run `make {command}` again.")
+
+
+def running(live: Live) -> Outcome:
+    """No process waits for a SIGCONT."""
+    wrong = [f"process {process.pid} ({process.name()}) is stopped by a signal" for process in local.stopped(live.plan)]
+    return judge(wrong, "no process is stopped by a signal", "Let it go on: `kill -CONT` and its number.")
 
 
 def front_page(live: Live) -> Outcome:

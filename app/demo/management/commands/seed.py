@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, ProgrammingError
+from django.db import DatabaseError, InternalError, ProgrammingError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from demo.models import WORLD_ROWS
 from demo.seeding import Step, seed
+
+CORRUPTED = ("XX001", "XX002")
+"""PostgreSQL's codes for a damaged page of a table or an index."""
 
 MAX_WORLDS = 2**31 - 1
 """The largest id that PostgreSQL's integer holds."""
@@ -47,6 +50,8 @@ class Command(BaseCommand):
                 _show(seed(worlds), bars)
         except ProgrammingError as error:
             raise _failed(error, "Run `manage.py migrate` first.") from error
+        except InternalError as error:
+            raise _failed(error, _internal(error)) from error
         except DatabaseError as error:
             raise _failed(error, "Check that the stack is up and run it again; rows already there are kept.") from error
 
@@ -57,6 +62,14 @@ def _show(steps: Iterable[Step], bars: Progress) -> None:
         if step.table not in tasks:
             tasks[step.table] = bars.add_task(step.table, total=step.total, added=0)
         bars.update(tasks[step.table], completed=step.done, added=step.added)
+
+
+def _internal(error: InternalError) -> str:
+    """What helps against an error that is PostgreSQL's own: starting it again does not."""
+    state = getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
+    if state in CORRUPTED:
+        return "The data on disk is damaged: restore a backup (docs/backups.md)."
+    return "See PostgreSQL's log."
 
 
 def _failed(error: Exception, remedy: str) -> CommandError:

@@ -28,10 +28,15 @@ class Command(StackCommand):
         elif action == "delete":
             local.delete(self.stdout.write)
         else:
-            address, states = local.status()
-            for name, state in states.items():
-                self.stdout.write(f"{name:<10}{state}")
-            if set(states.values()) != {"RUNNING"}:
-                self.stdout.write("not all running")
-                sys.exit(CHECK_FAILED)
-            self.stdout.write(f"page      {address}")
+            self._status()
+
+    def _status(self) -> None:
+        address, servers, unfinished = local.status()
+        for server in servers:
+            self.stdout.write(f"{server.name:<10}{server.state}" + (f"  {server.trouble}" if server.trouble else ""))
+        if unfinished:
+            self.stdout.write(f"changes   {unfinished}")
+        if unfinished or not servers or not all(server.works for server in servers):
+            self.stdout.write("not all running")
+            sys.exit(CHECK_FAILED)
+        self.stdout.write(f"page      {address}")

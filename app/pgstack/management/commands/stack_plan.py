@@ -8,6 +8,11 @@ from typing import Any
 from pgstack import state, tables
 from pgstack.commands import StackCommand
 
+ONE_ACCOUNT = (
+    "The web, the owner of the schema and PostgreSQL's superuser are one account here, {}: code that runs in a request "
+    "reads and changes everything. On Compose and on a host each has its own."
+)
+
 
 class Command(StackCommand):
     help = "Show the plan for this machine, with the arithmetic."
@@ -25,3 +30,5 @@ class Command(StackCommand):
             self.stdout.write(plan.model_dump_json(indent=2))
         else:
             tables.plan(plan)
+        if plan.target == "local" and not json:
+            self.stdout.write(ONE_ACCOUNT.format(plan.accounts.web))

@@ -1,0 +1,105 @@
+"""What supervisord does not see: it runs this beside the servers of the local target, once a second a look.
+
+A command that was killed leaves requests held back or connections closed after each answer; a PAUSE is forgotten; a
+process is stopped by a signal. Each is put right here and told in guard.log. Apache's logs are kept small.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from pgstack import layout, state
+from pgstack.errors import ProbeError
+from pgstack.plan import Plan
+from pgstack.probes import bounded, local, pooler
+from pgstack.targets import pause
+
+LOOK_SECONDS = 1
+STOPPED_SECONDS = 5
+"""a process that a signal has stopped goes on after so long; a debugger's stop is another and is left alone"""
+LOGS = ("apache-access.log", "apache-error.log")
+"""that Apache keeps open and adds to; supervisord renames the others"""
+
+
+def say(words: str) -> None:
+    """One line in guard.log, in UTC as the other servers' are."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), words, flush=True)
+
+
+class Guard:
+    """Looks at the stack of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._stopped: dict[psutil.Process, float] = {}
+
+    def look(self) -> None:
+        """Put right what can be."""
+        self._finish_killed_command()
+        self._resume_forgotten_pause()
+        self._continue_stopped()
+        for name in LOGS:
+            rotate(Path(self.plan.paths.log, name))
+
+    def _finish_killed_command(self) -> None:
+        """Whoever holds requests back, or has connections closed, holds the directory's lock too."""
+        if not pause.draining(self.plan).exists() or local.busy(self.plan):
+            return
+        held_back = "; requests that it held back go on" if pause.go_on(self.plan) else ""
+        pause.keep(self.plan)
+        say(f"a command was killed while it changed the stack{held_back}")
+
+    def _resume_forgotten_pause(self) -> None:
+        """Before the first of those who wait is given up. A reload holds nobody back that long."""
+        if pause.draining(self.plan).exists():
+            return
+        with suppress(ProbeError), bounded.waits():
+            rows = [row for row in pooler.show("POOLS", self.plan) if row["database"] == self.plan.postgres.database]
+            waited = max((int(row["maxwait"]) for row in rows), default=0)
+            if waited >= pause.longest(self.plan) and pause.go_on(self.plan):
+                say(f"PgBouncer was paused, and requests had waited for {waited} s: they go on")
+
+    def _continue_stopped(self) -> None:
+        now, found = time.monotonic(), local.stopped(self.plan)
+        self._stopped = {process: self._stopped.get(process, now) for process in found}
+        for process, since in self._stopped.items():
+            if now - since >= STOPPED_SECONDS:
+                with suppress(psutil.Error):
+                    say(f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on")
+                    process.send_signal(signal.SIGCONT)
+
+
+def rotate(log: Path, most: int = layout.LOG_BYTES, kept: int = layout.LOGS_KEPT) -> None:
+    """Copy a log that has grown to `most` bytes and empty it; its writer adds at its end wherever that is.
+
+    Lines that come between the two are lost.
+    """
+    with suppress(FileNotFoundError):
+        if log.stat().st_size < most:
+            return
+        for number in range(kept, 1, -1):
+            with suppress(FileNotFoundError):
+                Path(f"{log}.{number - 1}").replace(f"{log}.{number}")
+        with suppress(OSError):  # a full disk: emptying it is what helps
+            shutil.copyfile(log, f"{log}.1")
+        with log.open("r+b") as file:
+            file.truncate()
+
+
+def main() -> None:
+    """Look until supervisord ends this."""
+    guard = Guard(state.started_plan())
+    while True:
+        guard.plan = state.started_plan()  # a reload may have changed it
+        guard.look()
+        time.sleep(LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Whether the local target's servers do their work, which is more than that their processes are there.
+
+Every question has an end: a stopped server is told within seconds, too.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import psutil
+import psycopg2
+
+from pgstack import layout
+from pgstack.errors import ProbeError, StackError
+from pgstack.plan import Plan
+from pgstack.probes import bounded, local, postgres, web
+from pgstack.targets import supervision
+
+PAGE_SECONDS = 5
+WAL_SEGMENT_BYTES = 16 * 1024**2
+"""what PostgreSQL needs in one piece before it can go on writing; without it it ends"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server's name, its process's state, and what is wrong; nothing when it is empty."""
+
+    name: str
+    state: str
+    trouble: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs and answers."""
+        return self.state == "RUNNING" and not self.trouble
+
+
+def servers(plan: Plan) -> list[Server]:
+    """Each server, in starting order. Raises TargetError when supervisord runs and says nothing."""
+    states = _settled(plan) or supervision.unsupervised(plan)
+    asked: dict[str, Callable[[Plan], None]] = {"postgres": _postgres, "pgbouncer": _pgbouncer, "apache": _apache}
+    halted = {process.pid for process in local.stopped(plan)}
+    found = []
+    for name, state in states.items():
+        trouble = "; ".join((*_halted(plan, name, halted), *_trouble(plan, asked.get(name))))
+        found.append(Server(name, state, trouble))
+    return found
+
+
+def _settled(plan: Plan) -> dict[str, str] | None:
+    """What supervisord says once it knows of a server that it has just started whether that runs."""
+    deadline = time.monotonic() + 2 * supervision.RUNS_SECONDS
+    while "STARTING" in ((states := supervision.states(plan)) or {}).values() and time.monotonic() < deadline:
+        time.sleep(supervision.POLL_SECONDS)
+    return states
+
+
+def _halted(plan: Plan, name: str, halted: set[int]) -> Iterator[str]:
+    """The stopped processes among those of one server."""
+    for first in supervision.process_ids(plan, name) if halted else ():
+        with_children = {first, *(child.pid for child in _children(first))}
+        if stopped := sorted(halted & with_children):
+            yield f"stopped by a signal: process {', '.join(map(str, stopped))}"
+
+
+def _children(process: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process).children(recursive=True)
+    except (psutil.NoSuchProcess, ValueError):
+        return []
+
+
+def _trouble(plan: Plan, ask: Callable[[Plan], None] | None) -> Iterator[str]:
+    try:
+        with bounded.waits():
+            if ask:
+                ask(plan)
+    except (StackError, OSError, psycopg2.Error) as error:
+        yield str(error).strip().splitlines()[0]
+
+
+def _postgres(plan: Plan) -> None:
+    """It answers straight, has room to write, and has met no page whose checksum is wrong. Raises ProbeError."""
+    with closing(postgres.connect(plan, plan.roles.monitor)) as connection:
+        if corrupted := postgres.corrupted(connection):
+            raise ProbeError(f"{corrupted}. {postgres.CORRUPTED}")
+    if (free := shutil.disk_usage(f"{plan.paths.data}/pg_wal").free) < WAL_SEGMENT_BYTES:
+        raise ProbeError(f"{free // 1024} kB are free for its WAL; it ends when it needs {WAL_SEGMENT_BYTES >> 20} MB")
+
+
+def _pgbouncer(plan: Plan) -> None:
+    """A query comes back through it. Raises ProbeError or psycopg2.Error."""
+    login = layout.own_login(plan, plan.pooler.web_login)
+    try:
+        with closing(psycopg2.connect(
+            host=plan.paths.run_pooler, port=plan.pooler.port, user=login, dbname=plan.postgres.database,
+            application_name="probe",
+        )) as client, client.cursor() as cursor:  # fmt: skip
+            cursor.execute("SELECT 1")
+    except psycopg2.Error as error:
+        raise ProbeError(f"a query through it: {str(error).strip()}") from None
+
+
+def _apache(plan: Plan) -> None:
+    """A page comes back through it and Django. Raises ProbeError."""
+    web.ask(plan, "readyz", seconds=PAGE_SECONDS)
+
+
+def cut_off(plan: Plan) -> str:
+    """What a command left that was killed while it changed the stack; empty when there is nothing."""
+    command = local.cut_off(plan)
+    remedy = f"Run `make {command}` again"
+    return f"{command} was cut off: old and new are in force side by side. {remedy}" if command else ""

@@ -1,0 +1,65 @@
+"""`make status TARGET=compose` asks the servers themselves, and ends with 1 when one does not answer."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+from compose_stack import ComposeStack
+
+pytestmark = pytest.mark.compose
+
+
+def status(stack: ComposeStack) -> subprocess.CompletedProcess[str]:
+    began = time.monotonic()
+    done = stack.run("make", "--silent", "status", "TARGET=compose", check=False)
+    assert time.monotonic() - began < 30
+    return done
+
+
+def signal(stack: ComposeStack, service: str, name: str) -> None:
+    stack.compose("kill", f"--signal={name}", service)
+
+
+def console(stack: ComposeStack, command: str) -> None:
+    place = ("--host=/run/stack/pooler", "--port=6432", "--username=pgbouncer", "--dbname=pgbouncer")
+    stack.execute("pgbouncer", "psql", "--no-psqlrc", "--quiet", *place, f"--command={command}")
+
+
+def test_a_stack_that_answers_has_status_0(stack: ComposeStack) -> None:
+    done = status(stack)
+    assert (done.returncode, done.stdout) == (0, "postgres  running\npgbouncer running\nweb       running\n")
+
+
+@pytest.mark.parametrize("service", ["postgres", "pgbouncer", "web"])
+def test_a_server_that_is_stopped_by_a_signal_is_told(stack: ComposeStack, service: str) -> None:
+    signal(stack, service, "STOP")
+    try:
+        done = status(stack)
+    finally:
+        signal(stack, service, "CONT")
+    assert done.returncode == 2, done.stdout  # make's own, for a command that ended with 1
+    assert f"{service:<10}running  " in done.stdout
+    assert done.stdout.endswith("not all running\n")
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends", "said"),
+    [
+        (lambda stack: stack.compose("stop", "pgbouncer"), lambda stack: stack.compose("start", "pgbouncer"), "exited"),
+        (lambda stack: console(stack, "PAUSE"), lambda stack: console(stack, "RESUME"), "running  no answer"),
+    ],
+    ids=["down", "paused"],
+)  # fmt: skip
+def test_a_pooler_that_serves_nobody_is_told(
+    stack: ComposeStack, breaks: Callable[[ComposeStack], None], mends: Callable[[ComposeStack], None], said: str
+) -> None:
+    breaks(stack)
+    try:
+        done = status(stack)
+    finally:
+        mends(stack)
+    assert done.returncode == 2, done.stdout
+    assert f"pgbouncer {said}" in done.stdout

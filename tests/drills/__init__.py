@@ -1,0 +1,1 @@
+"""Faults made on purpose on the local target, with a load that knows what it was promised."""

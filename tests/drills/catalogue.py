@@ -1,0 +1,295 @@
+"""The drills: what is broken, and what must come of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from fixtures.local_stack import LocalStack, owner
+
+STOPPED_SECONDS = 20
+UP = "`make up` by hand"
+ITSELF = "by itself"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One fault. `silence` is the longest that nobody may get a good answer, in seconds."""
+
+    name: str
+    broken: str
+    told: str
+    """who is told, and where"""
+    back: str
+    """what brings it back"""
+    silence: float
+    make: Callable[[LocalStack], None]
+
+
+DRILLS: list[Drill] = []
+
+
+def drill(
+    name: str, broken: str, told: str, silence: float, back: str = ITSELF
+) -> Callable[[Callable[[LocalStack], None]], Callable[[LocalStack], None]]:
+    """Register a drill."""
+
+    def register(make: Callable[[LocalStack], None]) -> Callable[[LocalStack], None]:
+        DRILLS.append(Drill(name, broken, told, back, silence, make))
+        return make
+
+    return register
+
+
+def program(stack: LocalStack, name: str) -> psutil.Process:
+    """The first process of one server."""
+    return psutil.Process(int(stack.pid(name)))
+
+
+def supervisor(stack: LocalStack) -> psutil.Process:
+    """The stack's supervisor."""
+    return psutil.Process(int((stack.directory / "run/supervisord.pid").read_text()))
+
+
+def backend(stack: LocalStack) -> psutil.Process:
+    """A backend that the web uses."""
+    return psutil.Process(int(stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'app' LIMIT 1")))
+
+
+def console(stack: LocalStack, command: str) -> None:
+    """A command at PgBouncer's console, as its own account; what it answers does not matter here."""
+    words = ["psql", "-XqAt", "-h", str(stack.directory / "run/pooler"), "-p", "6432", "-U", "pgbouncer"]
+    subprocess.run(
+        owner(stack.directory, [*words, "-d", "pgbouncer", "-c", command]), check=False, capture_output=True, cwd="/",
+        timeout=60,
+    )  # fmt: skip
+
+
+def status(stack: LocalStack) -> tuple[int, str]:
+    """What `make status` says."""
+    done = stack.manage("stack_local", "status")
+    return done.returncode, done.stdout + done.stderr
+
+
+def require_told(stack: LocalStack, words: str) -> None:
+    """`make status` says so, with exit status 1."""
+    code, said = status(stack)
+    assert code == 1, said
+    assert words in said, said
+
+
+@drill("backend killed", "`kill -9` of one backend, as the kernel does when memory is out", "postgres.log", 10)
+def backend_killed(stack: LocalStack) -> None:
+    """PostgreSQL ends all of them and recovers."""
+    backend(stack).kill()
+
+
+@drill("postmaster killed", "`kill -9` of PostgreSQL's first process", "supervisord.log", 15)
+def postmaster_killed(stack: LocalStack) -> None:
+    """Its supervisor starts it again, and it recovers."""
+    program(stack, "postgres").kill()
+
+
+@drill("web process killed", "`kill -9` of a daemon process, as the kernel does when memory is out",
+       "apache-error.log", 5)  # fmt: skip
+def daemon_killed(stack: LocalStack) -> None:
+    """Apache starts another."""
+    stack.daemons()[0].kill()
+
+
+@drill("segfault", "SIGSEGV in a daemon process", "apache-error.log", 5)
+def segfault(stack: LocalStack) -> None:
+    """As a C extension may."""
+    stack.daemons()[0].send_signal(signal.SIGSEGV)
+
+
+@drill("login file gone", "PgBouncer's `auth_file` is deleted and PgBouncer is killed",
+       "`make verify`; nobody gets in until it is there", 20, "`make up` writes it anew")  # fmt: skip
+def login_file_gone(stack: LocalStack) -> None:
+    """Without it nobody has a login."""
+    text = (stack.directory / "conf/pgbouncer/pgbouncer.ini").read_text()
+    file = Path(next(line.split("=")[1].strip() for line in text.splitlines() if line.startswith("auth_file")))
+    file.unlink()
+    program(stack, "pgbouncer").kill()
+    time.sleep(3)
+    require_told(stack, "pgbouncer")
+    done = stack.manage("stack_local", "up")
+    assert done.returncode == 0, done.stderr
+
+
+def stop(stack: LocalStack, process: psutil.Process) -> None:
+    """SIGSTOP for so long, unless the guard ends it before."""
+    process.send_signal(signal.SIGSTOP)
+    stack.wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
+    deadline = time.monotonic() + STOPPED_SECONDS
+    while process.status() == psutil.STATUS_STOPPED and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGCONT)
+    told = f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on"
+    assert told in (stack.directory / "log/guard.log").read_text()
+
+
+@drill("PostgreSQL stopped", "SIGSTOP of PostgreSQL's first process", "guard.log, `make status`", 10)
+def postgres_stopped(stack: LocalStack) -> None:
+    """Its backends serve on."""
+    stop(stack, program(stack, "postgres"))
+
+
+@drill("Apache stopped", "SIGSTOP of Apache's first process", "guard.log, `make status`", 10)
+def apache_stopped(stack: LocalStack) -> None:
+    """Its children serve on."""
+    stop(stack, program(stack, "apache"))
+
+
+@drill("web process stopped", "SIGSTOP of a daemon process", "guard.log, `make status`", 12)
+def daemon_stopped(stack: LocalStack) -> None:
+    """It may hold the lock with which daemon processes take turns."""
+    stop(stack, stack.daemons()[0])
+
+
+@drill("supervisor killed, then PgBouncer", "`kill -9` of supervisord, and of PgBouncer after it",
+       "`make status`: UNSUPERVISED", 40, UP)  # fmt: skip
+def supervisor_killed(stack: LocalStack) -> None:
+    """Servers that die afterwards stay dead."""
+    victim = program(stack, "pgbouncer")
+    supervisor(stack).kill()
+    time.sleep(1)
+    victim.kill()
+    time.sleep(1)
+    require_told(stack, "apache    UNSUPERVISED")
+    done = stack.manage("stack_local", "up")
+    assert done.returncode == 0, done.stderr
+
+
+@drill("PAUSE forgotten", "`PAUSE` at PgBouncer's console, and nobody resumes", "guard.log, `make status`", 12)
+def pause_forgotten(stack: LocalStack) -> None:
+    """The guard resumes before those who wait are given up."""
+    console(stack, "PAUSE")
+    time.sleep(12)
+    assert "PgBouncer was paused" in (stack.directory / "log/guard.log").read_text()
+
+
+@drill("migration behind a long transaction", "ALTER TABLE waits for a reader, and all others for it",
+       "the migration fails (`lock_timeout`)", 8)  # fmt: skip
+def migration_waits(stack: LocalStack) -> None:
+    """As `migrate` runs it, with the owner's `lock_timeout`."""
+    reader = stack.psql("BEGIN; SELECT count(*) FROM world; SELECT pg_sleep(12)")
+    time.sleep(1)
+    lock_timeout = stack.sql("SELECT split_part(c, '=', 2) FROM pg_db_role_setting, unnest(setconfig) c "
+                             "WHERE setrole = 'app_owner'::regrole AND c LIKE 'lock_timeout=%'")  # fmt: skip
+    migration = stack.psql(f"SET lock_timeout = '{lock_timeout}'; ALTER TABLE world ADD COLUMN drill int")
+    migration.communicate(timeout=30)
+    assert migration.returncode != 0
+    reader.communicate(timeout=30)
+
+
+@drill("corrupted page", "six bytes of a page are overwritten, and it is read",
+       "`make status`, `make verify`", 8, "a backup")  # fmt: skip
+def corrupted_page(stack: LocalStack) -> None:
+    """Of a table that the pages do not read."""
+    stack.sql("CREATE TABLE spoilt AS SELECT generate_series(1, 1000) AS id; CHECKPOINT")
+    file = stack.directory / "data" / stack.sql("SELECT pg_relation_filepath('spoilt')")
+    postmaster = program(stack, "postgres")
+    os.kill(postmaster.pid, signal.SIGINT)  # its buffers hold the page
+    stack.wait_until(lambda: not postmaster.is_running())
+    with file.open("r+b") as page:
+        page.seek(5000)
+        page.write(b"spoilt")
+    stack.wait_until(stack.answers)
+    stack.psql("SELECT count(*) FROM spoilt").communicate(timeout=30)
+    time.sleep(2)
+    try:
+        require_told(stack, "corrupted page reads in app")
+    finally:
+        stack.sql("DROP TABLE spoilt")
+        stack.sql("SELECT pg_stat_reset()")
+
+
+def cut_power(stack: LocalStack) -> None:
+    """SIGKILL of everything at once, the supervisor first, so that it starts nothing again."""
+    victims = sorted(stack.processes(), key=lambda process: process.create_time())
+    for process in victims:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(victims, timeout=10)
+
+
+def up(stack: LocalStack) -> None:
+    """What a machine does after its start."""
+    done = stack.manage("stack_local", "up")
+    assert done.returncode == 0, done.stderr
+
+
+@drill("power loss", "SIGKILL of everything at once", "nobody: it is down", 40, UP)
+def power_loss(stack: LocalStack) -> None:
+    """Pid files, lock files and sockets stay behind."""
+    cut_power(stack)
+    up(stack)
+
+
+def _power_loss_in_release(stack: LocalStack, reached: Callable[[], bool]) -> None:
+    with subprocess.Popen(
+        stack.command("stack_local", "release"), env=stack.environment(), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as process:  # fmt: skip
+        while not reached():
+            assert process.poll() is None, "the release ended before"
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        cut_power(stack)
+    up(stack)
+
+
+@drill("power loss while a release is prepared", "SIGKILL of everything while checks and migrations run",
+       "nobody: it is down", 40, UP)  # fmt: skip
+def power_loss_in_preparation(stack: LocalStack) -> None:
+    """Nothing is replaced yet."""
+    began = time.monotonic()
+    _power_loss_in_release(stack, lambda: time.monotonic() > began + 2.5)
+
+
+@drill("power loss as a release replaces the first web process", "SIGKILL of everything as SIGUSR1 goes out",
+       "nobody: it is down", 40, UP)  # fmt: skip
+def power_loss_in_first(stack: LocalStack) -> None:
+    """Its mark is there."""
+    _power_loss_in_release(stack, (stack.directory / "run/unfinished").exists)
+
+
+@drill("power loss between two web processes of a release", "SIGKILL of everything with old and new code loaded",
+       "nobody: it is down", 40, UP)  # fmt: skip
+def power_loss_between(stack: LocalStack) -> None:
+    """One generation each."""
+    old = {process.pid for process in stack.daemons()}
+    _power_loss_in_release(stack, lambda: len(old & {process.pid for process in stack.daemons()}) < len(old))
+
+
+@drill("missing WAL segment", "power loss, and the newest WAL segment is gone",
+       "`make up` refuses with PostgreSQL's words", 60, "a backup, or the segment")  # fmt: skip
+def missing_segment(stack: LocalStack) -> None:
+    """It must not start without it."""
+    cut_power(stack)
+    data = stack.directory / "data"
+    newest = _newest_segment(stack)
+    aside = newest.rename(data / "aside")
+    done = stack.manage("stack_local", "up")
+    assert done.returncode == 2, done.stdout
+    assert "could not locate" in done.stderr, done.stderr
+    aside.rename(newest)
+    up(stack)
+
+
+def _newest_segment(stack: LocalStack) -> Path:
+    """The segment with the checkpoint to recover from."""
+    binary = next(Path("/usr/lib/postgresql").glob("*/bin/pg_controldata"))
+    words = owner(stack.directory, [str(binary), str(stack.directory / "data")])
+    said = subprocess.run(words, check=True, capture_output=True, text=True, cwd="/").stdout
+    name = next(line.split()[-1] for line in said.splitlines() if "REDO WAL file" in line)
+    return stack.directory / "data/pg_wal" / name

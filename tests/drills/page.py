@@ -1,0 +1,69 @@
+"""docs/drills.md from the catalogue and the figures of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from drills.catalogue import Drill
+from drills.load import PAUSE_SECONDS, USERS, Figures
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/drills.md"
+HEAD = f"""# Drills
+
+What comes of faults, made on purpose on the local target while {USERS} users ask for pages and write into the demo's
+ledger, each {PAUSE_SECONDS * 1000:.0f} ms after the answer before. The figures are those of one run, on two cores that
+other tests shared. As root,
+
+    GOLDEN=write .venv/bin/python -m pytest -n0 tests/drills
+
+repeats it and writes this page. Every write has a unique key and is looked up at the end. *Lost*: acknowledged and not
+stored, which must not happen. *Failed but stored*: the answer was lost, and the write was not; an idempotency key tells
+the two apart. *Nobody*: the longest time without a good answer for any of the users. A killed process stands for one
+that the kernel ends when memory is out: to the others it is the same.
+
+| drill | what is broken | failed / sent | nobody | lost | failed but stored | who is told | what brings it back |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+TAIL = """
+## What the local target puts right itself
+
+A guard runs beside the servers and looks once a second; what it does stands in `log/guard.log`.
+
+- A `make reload` that was killed: requests that it held back go on, and connections are kept open again. What it left
+  half done is told by `make status` and `make verify`; `make reload` or `make up` ends it.
+- A `PAUSE` that somebody forgot: it resumes before the first request that waits is given up
+  (3 s before `query_wait_timeout`). A pause on purpose may last that long.
+- A process that a signal has stopped goes on after 5 s. A debugger's stop is another kind and is left alone.
+- Apache's logs: at 10 MB one is copied and emptied, three are kept. Lines that come in between are lost.
+
+A server that ends is started again at once, or, when it ran for less than a second, one second later, then two, and so
+on. It is never given up; `make status` says BACKOFF meanwhile.
+
+## What nobody puts right
+
+- `kill -9` of supervisord: the servers serve on, and what dies afterwards stays dead. `make status` and `make verify`
+  fail; `make up` starts all under a new one.
+- A corrupted page: `make status` and `make verify` fail from the first time that it is read, until
+  `SELECT pg_stat_reset()`. A backup helps, or a repair of the table.
+- A full WAL disk. `make status` fails as soon as there is no room for one more segment (16 MB).
+- On Compose, a forgotten `PAUSE` and a stopped server: the service turns unhealthy within half a minute, and `make
+  status TARGET=compose` fails at once.
+
+Not tried here: pages that hang, clocks that jump, and packets that are dropped between a web host and a database host;
+on this target everything is connected by Unix sockets.
+"""
+
+
+def text(drills: list[Drill], figures: Mapping[str, Figures]) -> str:
+    """The whole page."""
+    return HEAD + "".join(_row(drill, figures[drill.name]) for drill in drills) + TAIL
+
+
+def _row(drill: Drill, seen: Figures) -> str:
+    cells = (
+        drill.name, drill.broken, f"{seen.failed:,} / {seen.sent:,}", f"{seen.silence:.1f} s", str(seen.lost),
+        str(seen.failed_but_stored), drill.told, drill.back,
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"

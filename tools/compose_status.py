@@ -1,0 +1,97 @@
+"""What runs of the Compose stack, and whether it answers: exit status 1 when a server does not.
+
+The engine's own word is older than a server that has just been stopped, so each is asked its health check now.
+"""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+ANSWER_SECONDS = 5
+ENGINE_SECONDS = 30
+SERVERS = ("postgres", "pgbouncer", "web")
+CORRUPTED = [
+    "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--host=/run/stack/postgres", "--dbname=app",
+    "--command=SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database",
+]  # fmt: skip
+STOPPED = ["sh", "-c", "grep -sl '^State:.T' /proc/[0-9]*/status"]
+"""processes that a signal has stopped: the first one's children may answer meanwhile"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A service, its container's state, and what is wrong; nothing when it is empty."""
+
+    name: str
+    state: str
+    trouble: str
+
+
+def compose(*words: str, seconds: float = ENGINE_SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run `docker compose`; ends this program when the engine does not answer."""
+    try:
+        command = ["docker", "compose", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"docker compose {words[0]}: {error}. Is the engine there? `make engine`.", file=sys.stderr)
+        sys.exit(2)
+
+
+def containers() -> dict[str, str]:
+    """State of each service's container: running, restarting, exited …"""
+    done = compose("ps", "--all", "--format", "json")
+    if done.returncode:
+        print(f"docker compose ps: {done.stderr.strip()}", file=sys.stderr)
+        sys.exit(2)
+    rows: list[dict[str, Any]] = []
+    for line in done.stdout.splitlines():
+        found = json.loads(line)
+        rows += found if isinstance(found, list) else [found]  # one list before Compose 2.21
+    return {row["Service"]: row["State"] for row in rows}
+
+
+def health_checks() -> dict[str, list[str]]:
+    """The command that each server is asked with, as compose.yaml says."""
+    services = json.loads(compose("config", "--format", "json").stdout)["services"]
+    return {name: services[name]["healthcheck"]["test"][1:] for name in SERVERS}
+
+
+def ask(name: str, state: str, command: list[str]) -> Server:
+    """One server's answer now. `timeout` ends what asks within the container, too."""
+    if state != "running":
+        return Server(name, state, "")
+    bounded = ("exec", "-T", name, "timeout", "--kill-after=1", str(ANSWER_SECONDS))
+    halted = [path.split("/")[2] for path in compose(*bounded, *STOPPED).stdout.split()]
+    trouble = f"stopped by a signal: process {', '.join(halted)}" if halted else _asked(*bounded, *command)
+    if name == "postgres" and not trouble:
+        done = compose(*bounded, *CORRUPTED)
+        corrupted = done.stdout.strip()
+        trouble = f"{corrupted} corrupted page reads: restore a backup" if corrupted not in ("0", "") else ""
+    return Server(name, state, trouble)
+
+
+def _asked(*words: str) -> str:
+    done = compose(*words)
+    if done.returncode in (124, 137):
+        return f"no answer within {ANSWER_SECONDS} s"
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"status {done.returncode}"]
+    return lines[0] if done.returncode else ""
+
+
+def main() -> None:
+    """Print a line for each server, in starting order."""
+    states, checks = containers(), health_checks()
+    with ThreadPoolExecutor(len(SERVERS)) as threads:
+        servers = list(threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), SERVERS))
+    for server in servers:
+        print(f"{server.name:<10}{server.state}" + (f"  {server.trouble}" if server.trouble else ""))
+    if any(server.state != "running" or server.trouble for server in servers):
+        print("not all running")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
