@@ -25,7 +25,7 @@ INPUTS = $(addprefix --env ,$(filter-out STACK_TARGET STACK_PLAN STACK_PROJECT S
 up-compose:
 	@docker compose build
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
-	@docker compose up --wait || { docker compose logs --no-log-prefix --tail=3 configure >&2; exit 1; }
+	@docker compose up --wait || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
 	@docker compose logs --no-log-prefix --tail=1 configure | sed 's/.*\[2K//'
 
 down: down-$(TARGET) ## stop it; the data stays

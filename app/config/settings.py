@@ -14,6 +14,7 @@ from pgstack import settings as stack
 from pgstack.overlay.logs import TO_STANDARD_ERROR
 
 SECRET_KEY = stack.secret_key()
+SECRET_KEY_FALLBACKS = stack.secret_key_fallbacks()
 ALLOWED_HOSTS = stack.allowed_hosts()
 DEBUG = False
 

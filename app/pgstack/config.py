@@ -7,6 +7,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,8 +47,26 @@ def parse_hosts(text: object) -> object:
     hosts = tuple(part.strip() for part in text.split(",") if part.strip())
     for host in hosts:
         if _HOST.fullmatch(host) is None:
-            raise ValueError(f"{host!r} is not a host name, an address in brackets or .example.org")
+            raise ValueError(f"{host!r} is not a host name, an address in brackets or .example.org{_meant(host)}")
     return hosts
+
+
+def _meant(host: str) -> str:
+    """What somebody who wrote that may have meant."""
+    with suppress(ValueError):
+        return f"; did you mean [{ipaddress.IPv6Address(host)}]?"
+    bare = re.sub(r"^\w+://|[:/].*$", "", host)
+    bare = bare[1:] if bare.startswith("*.") else bare
+    with suppress(UnicodeError):
+        bare = bare.encode("idna").decode()
+    return f"; did you mean {bare}?" if bare != host and _HOST.fullmatch(bare) else ""
+
+
+def parse_address(text: object) -> object:
+    """`*`, an IPv4 address, or an IPv6 address in brackets, as Apache's Listen has it."""
+    if not isinstance(text, str) or re.fullmatch(r"\*|[0-9.]+|\[[0-9a-fA-F:]+\]", text):
+        return text
+    raise ValueError(f"expected an address, one of IPv6 in brackets, or * for all{_meant(text) if ':' in text else ''}")
 
 
 def parse_networks(text: object) -> object:
@@ -149,8 +168,8 @@ class StackConfig(BaseModel):
         None, description="file of variables for it, NAME=value lines", json_schema_extra={"unit": "path"}
     )
     port: int = Field(8000, ge=1, le=65535, description="port Apache listens on", json_schema_extra={"unit": "port"})
-    address: str = Field(
-        "127.0.0.1", pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]+\])$", description="address Apache listens on; * for all",
+    address: Annotated[str, BeforeValidator(parse_address)] = Field(
+        "127.0.0.1", description="address Apache listens on; * for all",
         json_schema_extra={"unit": "address"},
     )  # fmt: skip
     hosts: Hosts = Field(

@@ -28,6 +28,15 @@ ALL = "all.txt"
 """names the collected file, so that who installs need not know its name"""
 
 
+BEGUN = re.compile(r"^(?:Collecting|Processing|Obtaining) (\S+)", re.MULTILINE)
+BUILD = "error: subprocess-exited-with-error"
+FAILED = re.compile(r"Failed (?:to build|building wheel for) (?!installable )'?([\w.-]+)")
+OUTPUT = re.compile(r"\[\d+ lines? of output\]\n(.*?)\[end of output\]", re.DOTALL)
+"""how pip tells of a package that it takes up, and of one that would not build"""
+LINES = 5
+"""of what was said"""
+
+
 class DependencyError(Exception):
     """What failed, why, what to do."""
 
@@ -82,8 +91,12 @@ def texts(project: Path, named: str) -> dict[str, str]:
 def _text(project: Path, name: str) -> str:
     try:
         text = (project / name).read_text()
-        if (reader := manifests.READERS.get(Path(name).name)) is not None:
-            text = "".join(f"{line}\n" for line in reader(text))
+        if Path(name).name in manifests.LOCKS:
+            text = "".join(f"{line}\n" for line in manifests.locked(text))
+        elif (reader := manifests.READERS.get(Path(name).name)) is not None:
+            lines = reader(text)
+            locks = [lock for lock in manifests.LOCKS if (project / name).with_name(lock).is_file()] if lines else []
+            text = "".join(f"{line}\n" for line in [*lines, *(f"-c {lock}" for lock in locks)])
     except (OSError, ValueError) as error:
         raise DependencyError(f"{project / name}: {error}. It says what the project needs; put it right.") from None
     return OURSELVES.sub("", text)
@@ -107,10 +120,10 @@ def collect(directory: Path, project: Path, named: str) -> Path:
 
 
 def install(environment: Path, ours: Path, project: Path, named: str) -> None:
-    """Make the virtual environment. Raises DependencyError with pip's last words."""
+    """Make the virtual environment. Raises DependencyError with the package that would not install, and why."""
     require_python(project, f"{sys.version_info.major}.{sys.version_info.minor}")
     _run([PYTHON, "-m", "venv", str(environment)], project)
-    pip = [str(environment / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(environment / "bin/pip"), "install", "--disable-pip-version-check"]
     _run([*pip, "--require-hashes", "--requirement", str(ours)], project)
     if named:
         with tempfile.TemporaryDirectory() as scratch:
@@ -119,11 +132,27 @@ def install(environment: Path, ours: Path, project: Path, named: str) -> None:
 
 
 def _run(command: list[str], directory: Path) -> None:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )  # fmt: skip
     if done.returncode:
-        lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if not line.startswith("WARNING")]
-        said = "\n".join(lines[-5:])
-        raise DependencyError(f"{' '.join(command[:3])} failed: {said}\nPut the requirements right, or try again.")
+        raise DependencyError(
+            f"{' '.join(command[:3])} failed: {why(done.stdout)}\nPut the requirements right, or try again."
+        )
+
+
+def why(output: str) -> str:
+    """The package that would not build with what its build said last, else pip's own errors.
+
+    pip ends with general advice, and names a package whose metadata cannot be made only where it began with it.
+    """
+    begun, failed = BEGUN.findall(output.partition(BUILD)[0]), FAILED.findall(output)
+    blocks = OUTPUT.findall(output)
+    if not blocks or not (begun or failed):
+        lines = [line for line in output.splitlines() if line.startswith(("ERROR", "error", "THESE PACKAGES"))]
+        return "\n".join(lines[-LINES:] or output.strip().splitlines()[-LINES:])
+    said = [line.strip() for line in blocks[-1].splitlines() if line.strip()]
+    return "\n".join([f"{(failed or begun)[-1]} would not build:", *said[-LINES:]])
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ BASE_FILES = ("requirements/base.txt", "requirements/common.txt")
 """what the others include: only where there is nothing else"""
 UNREAD = {"uv.lock": "uv export --no-dev", "poetry.lock": "poetry export", "setup.py": "pip freeze"}
 """files that are not read, and what writes a requirements.txt of them"""
+LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
+"""whose versions bind what the manifest beside them names"""
 PATCH = 99
 """stands for whichever patch release of a Python the distribution has"""
 
@@ -49,7 +51,7 @@ def pipfile(text: str) -> list[str]:
 def pipfile_lock(text: str) -> list[str]:
     """Lines of `default`, with hashes."""
     return [
-        _line(name, said, _plain) + "".join(f" --hash={one}" for one in said.get("hashes", []))
+        _line(name, said, _plain) + "".join(f" --hash={one}" for one in said.get("hashes", []) if "git" not in said)
         for name, said in json.loads(text).get("default", {}).items()
     ]
 
@@ -65,6 +67,19 @@ def setup_cfg(text: str) -> list[str]:
 READERS: dict[str, Callable[[str], list[str]]] = {
     "pyproject.toml": pyproject, "Pipfile.lock": pipfile_lock, "Pipfile": pipfile, "setup.cfg": setup_cfg,
 }  # fmt: skip
+
+
+def locked(text: str) -> list[str]:
+    """Versions that uv, Poetry or PDM have locked, as constraints. One that is there twice depends on a marker."""
+    found = [(one["name"], one["version"]) for one in tomllib.loads(text).get("package", []) if _of_a_registry(one)]
+    names = [name for name, _ in found]
+    return [f"{name}=={version}" for name, version in found if names.count(name) == 1]
+
+
+def _of_a_registry(package: dict[str, Any]) -> bool:
+    source = package.get("source", {"registry": ""})
+    elsewhere = {"git", "path", "url"} & set(package)
+    return "version" in package and not elsewhere and ("registry" in source or source.get("type") == "legacy")
 
 
 def usual(project: Path) -> str:

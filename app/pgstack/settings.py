@@ -39,17 +39,32 @@ def databases() -> dict[str, dict[str, Any]]:
 
 
 def secret_key() -> str:
-    """The key made at set-up; before set-up one that lives as long as this process."""
+    """The key made at set-up, the first line of its file; before set-up one that lives as long as this process."""
+    return _secret_keys()[0]
+
+
+def secret_key_fallbacks() -> list[str]:
+    """The keys before: further lines of that file. What they signed is still believed."""
+    return _secret_keys()[1:]
+
+
+def _secret_keys() -> list[str]:
     path = Path(current_plan().paths.secrets, layout.SECRET_KEY)
     try:
-        return path.read_text().strip()
+        return path.read_text().split()
     except FileNotFoundError:
-        return secrets.token_urlsafe(48)
+        return [secrets.token_urlsafe(48)]
 
 
 def allowed_hosts() -> list[str]:
     """The names that the site answers to."""
     return list(current_plan().site.hosts)
+
+
+def project_root() -> Path:
+    """Directory of the project: on a host that of the release which the process belongs to."""
+    release = os.environ.get("STACK_RELEASE")
+    return Path(release, "project") if release else Path(current_plan().paths.app)
 
 
 def static_root() -> str:

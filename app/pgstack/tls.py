@@ -13,6 +13,7 @@ import re
 import ssl
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,34 @@ def provided(plan: Plan) -> list[File]:
         return []
     texts = [_read(CERTIFICATE, site.tls_given_certificate), _read(KEY, site.tls_given_key)]
     _require_pair(site.tls_given_certificate, site.tls_given_key)
+    _require_valid(site.tls_given_certificate, texts[0])
     return _pair(plan, *texts)
+
+
+def validity(certificate: str) -> tuple[float, float]:
+    """When the first certificate of this PEM text begins and ends to be valid, in seconds since 1970.
+
+    Raises RenderError when openssl cannot say.
+    """
+    command = ["openssl", "x509", "-noout", "-dates"]
+    try:
+        said = subprocess.run(command, input=certificate, capture_output=True, text=True, check=True).stdout
+        dates = dict(line.partition("=")[::2] for line in said.splitlines())
+        return ssl.cert_time_to_seconds(dates["notBefore"]), ssl.cert_time_to_seconds(dates["notAfter"])
+    except (OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
+        raise RenderError(f"openssl does not say how long the certificate is valid ({error}). Mend openssl.") from None
+
+
+def _require_valid(path: str, certificate: str) -> None:
+    begins, ends = validity(certificate)
+    now = time.time()
+    if not begins <= now <= ends:
+        reason = f"it has expired on {_day(ends)}" if now > ends else f"it is not valid before {_day(begins)}"
+        raise InputError(f"{CERTIFICATE}={path}: {reason}. Name one that browsers take, or set the clock right.")
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _pair(plan: Plan, certificate: str, key: str) -> list[File]:

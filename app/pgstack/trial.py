@@ -1,4 +1,6 @@
-"""Whether a WSGI application answers: `python -m pgstack.trial FILE HOST PATH…`, in a process of its own.
+"""Whether a WSGI application answers: `python -m pgstack.trial [FILE HOST PATH…]`, in a process of its own.
+
+Without words it asks what the plan serves for its front page.
 
 It is what a release has to pass before a web process loads it. Nothing is sent over the network.
 """
@@ -7,9 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.util import setup_testing_defaults
+
+from django.core.signals import got_request_exception
+
+from pgstack.state import current_plan
 
 SERVER_ERROR = 500
 
@@ -42,10 +49,21 @@ def ask(app: Callable[..., Iterable[bytes]], host: str, path: str) -> int:
     return statuses[-1]
 
 
+def _of_the_plan() -> list[str]:
+    plan = current_plan()
+    return [plan.web.wsgi, plan.site.hosts[0].lstrip("."), "/"]
+
+
+def _print(**_: Any) -> None:
+    """A project's own logging may keep from standard error what its page raised."""
+    traceback.print_exc()
+
+
 def main() -> None:
     """1, and the reason as the last line, when the file cannot be imported or an answer is a server's error."""
-    file, host, *paths = sys.argv[1:]
+    file, host, *paths = sys.argv[1:] or _of_the_plan()
     app = application(file)
+    got_request_exception.connect(_print)
     for path in paths:
         status = ask(app, host, path)
         if status >= SERVER_ERROR:

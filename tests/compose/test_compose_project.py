@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compose_stack import ComposeStack, require_engine
+from compose_stack import CHECKOUT, ComposeStack, require_engine
 
 from fixtures import foreign
+from fixtures.odd_values import AS_COMPOSE, GREETING
 from pgstack.ports import free_port
 
 pytestmark = pytest.mark.compose
@@ -22,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     require_engine()
     directory = tmp_path_factory.mktemp("project")
     project = foreign.make(directory / "shop", "DATABASE_URL or nothing")
-    (directory / "variables").write_text("SHOP_GREETING='hello there'\n")
+    (directory / "variables").write_text(f"SHOP_GREETING={GREETING}\n")
     inputs = {"STACK_PROJECT": str(project), "STACK_ENVIRONMENT": str(directory / "variables")}
     stack = ComposeStack(f"pgstack-project-{os.getpid()}", free_port(), inputs)
     try:
@@ -41,7 +43,7 @@ def post(stack: ComposeStack, path: str) -> str:
 def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStack) -> None:
     answer = json.loads(post(served, "/note?text=one"))
     assert answer["notes"] == ["of the migration", "one"]
-    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, "hello there")
+    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, GREETING)
 
 
 def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:
@@ -58,8 +60,8 @@ def test_verify_is_green(served: ComposeStack) -> None:
 
 def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> None:
     image = f"{served.project}-web"
-    assert "hello there" not in served.run("docker", "image", "inspect", image).stdout
-    assert "hello there" not in served.run("docker", "history", "--no-trunc", image).stdout
+    assert GREETING not in served.run("docker", "image", "inspect", image).stdout
+    assert GREETING not in served.run("docker", "history", "--no-trunc", image).stdout
 
 
 def test_a_directory_that_holds_no_project_is_refused(served: ComposeStack, tmp_path: Path) -> None:
@@ -68,3 +70,31 @@ def test_a_directory_that_holds_no_project_is_refused(served: ComposeStack, tmp_
     done = empty.compose("run", "--rm", "--no-deps", "configure", check=False)
     assert done.returncode == 2
     assert "/srv/stack/project: there is no manage.py in it." in done.stderr
+
+
+def test_compose_reads_the_same_lines_alike(tmp_path: Path) -> None:
+    require_engine()
+    lines = [line.replace("X", f"X{at}", 1) for at, line in enumerate(AS_COMPOSE)]
+    (tmp_path / "variables").write_text("\n".join(lines))
+    service = {"image": "debian:trixie-slim", "network_mode": "none", "env_file": "variables", "command": ["env", "-0"]}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"asked": service}}))
+    command = ["docker", "compose", "-p", f"pgstack-asked-{os.getpid()}", "run", "--rm", "--no-TTY", "asked"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
+    assert [found[f"X{at}"] for at in range(len(AS_COMPOSE))] == list(AS_COMPOSE.values())
+
+
+@pytest.mark.slow
+def test_a_front_page_that_raises_is_not_said_to_be_ready(served: ComposeStack) -> None:
+    project = Path(served.inputs["STACK_PROJECT"])
+    urls = project / "shop/urls.py"
+    urls.write_text(urls.read_text().replace("def front(request):", "def front(request):\n    raise KeyError('x')"))
+    with (project / "shop/settings.py").open("a") as settings:
+        settings.write('LOGGING = {"version": 1, "handlers": {}}\n')
+    done = served.run("make", "up", "TARGET=compose", check=False)
+    assert done.returncode == 2
+    assert "web: KeyError: 'x'\n/ is answered with 500 (shop/urls.py, line " in done.stderr
+    file = CHECKOUT / ".compose-failure.log"
+    assert f"The whole traceback: {file}" in done.stderr
+    assert "django/core/handlers" in file.read_text()
+    assert "ready" not in done.stdout

@@ -15,6 +15,7 @@ import requests
 from systemd_host import INPUTS, SystemdHost, systemd_host
 
 from fixtures import foreign
+from fixtures.odd_values import GREETING
 
 pytestmark = pytest.mark.host
 
@@ -102,14 +103,14 @@ def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: Syste
 
 def test_a_project_that_knows_nothing_of_the_stack_is_deployed(host: SystemdHost, tmp_path: Path) -> None:
     project = foreign.make(tmp_path / "shop", "DATABASE_URL or nothing")
-    named = {"source": str(project), "environment": {"SHOP_GREETING": "hello there"}}
+    named = {"source": str(project), "environment": {"SHOP_GREETING": GREETING}}
     done = host.play("site.yml", stack_inputs={**INPUTS, "project": named})
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     url = f"http://127.0.0.1:{host.port(80)}"
     answers = {"Host": INPUTS["hosts"][0]}
     answer = requests.post(f"{url}/note", params={"text": "one"}, headers=answers, timeout=10).json()
     assert answer["notes"] == ["of the migration", "one"]
-    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, "hello there")
+    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, GREETING)
     address = requests.post(f"{url}/upload", headers=answers, timeout=10).text
     assert requests.get(f"{url}{address}", headers=answers, timeout=10).text == "<b>hello</b>"
     assert requests.get(f"{url}/static/admin/css/base.css", headers=answers, timeout=10).status_code == 200

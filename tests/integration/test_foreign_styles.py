@@ -17,6 +17,7 @@ from urllib3 import Retry
 
 from fixtures import certificates, foreign
 from fixtures.local_stack import LocalStack, started
+from fixtures.odd_values import GREETING
 from pgstack.ports import free_port
 
 pytestmark = pytest.mark.integration
@@ -45,12 +46,12 @@ def serve(stack: LocalStack, project: Path, **inputs: str) -> None:
 @pytest.mark.parametrize("style", foreign.STYLES)
 def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, place: Path, style: str) -> None:
     project = foreign.make(place / style.replace(" ", "-"), style)
-    (project / "env").write_text("SHOP_GREETING=hello\n")
+    (project / "env").write_text(f"SHOP_GREETING={GREETING}\n")
     serve(stack, project, STACK_ENVIRONMENT=str(project / "env"))
     answer = requests.post(f"{stack.url}/note", params={"text": style}, timeout=10).json()
     assert (answer["notes"][0], answer["notes"][-1]) == ("of the migration", style)
     assert (answer["engine"], answer["debug"]) == ("pgstack.db", False)
-    assert answer["greeting"] == ("hello" if style == "DATABASE_URL or nothing" else "")
+    assert answer["greeting"] == (GREETING if style == "DATABASE_URL or nothing" else "")
     front = requests.get(stack.url, timeout=10)
     assert (front.status_code, front.url) == (200, f"{stack.url}/admin/login/?next=/")
     assert requests.get(f"{stack.url}/static/admin/css/base.css", timeout=10).status_code == 200
@@ -161,6 +162,43 @@ def test_the_demo_is_not_migrated_into_a_projects_database(stack: LocalStack) ->
     assert f"{stack.directory}: its database is that of STACK_PROJECT=" in done.stderr
 
 
+LOGGING = """LOGGING = {"version": 1,
+    "handlers": {"file": {"class": "logging.FileHandler", "filename": "/nowhere/x.log"}},
+    "root": {"handlers": ["file"]}}
+"""
+LOG_IN = """
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+user, _ = User.objects.get_or_create(username="visitor")
+session = SessionStore()
+session.update({SESSION_KEY: str(user.pk), HASH_SESSION_KEY: user.get_session_auth_hash(),
+    BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend"})
+session.save()
+print(session.session_key)
+"""
+
+
+def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(stack: LocalStack, place: Path) -> None:
+    project = foreign.make(place / "keys", "dj-database-url")
+    serve(stack, project)
+    cookie = {"sessionid": stack.manage("shell", "--verbosity=0", "-c", LOG_IN).stdout.strip()}
+    file = stack.directory / "secrets/django_secret_key"
+    old = file.read_text()
+    assert requests.get(stack.url, cookies=cookie, timeout=10).text == "in"
+    rotate = 'sed -i "1i $(openssl rand -hex 48)" "$1"'
+    subprocess.run(["sh", "-c", rotate, "sh", str(file)], check=True)
+    assert (file.read_text().splitlines()[1:], file.stat().st_mode & 0o777) == ([old.strip()], 0o440)
+    for keys, logged_in in ((file.read_text(), True), (file.read_text().splitlines()[0], False)):
+        file.write_text(keys)
+        released = stack.manage("stack_local", "release")
+        assert released.returncode == 0, released.stderr
+        assert (requests.get(stack.url, cookies=cookie, timeout=10).text == "in") is logged_in
+        assert stack.manage("stack_verify").returncode == 0
+    file.write_text(old)
+    assert stack.manage("stack_local", "release").returncode == 0
+
+
 REFUSED = {
     "no directory": ({"STACK_PROJECT": "/nowhere"}, "STACK_PROJECT=/nowhere: no such directory."),
     "no manage.py": ({"STACK_PROJECT": "/usr/share"}, "/usr/share: there is no manage.py in it. Set STACK_SETTINGS"),
@@ -185,6 +223,36 @@ def test_requirements_that_cannot_be_installed_leave_what_serves(stack: LocalSta
     assert done.returncode == 2
     assert "no-such-wheel.whl" in done.stderr
     assert stack.answers()
+
+
+def test_a_front_page_that_raises_is_not_said_to_be_ready(stack: LocalStack, place: Path) -> None:
+    project = foreign.make(place / "raises", more='LOGGING = {"version": 1, "handlers": {}}\n')
+    urls = project / "shop/urls.py"
+    urls.write_text(urls.read_text().replace("def front(request):", "def front(request):\n    raise KeyError('lost')"))
+    line = urls.read_text().splitlines().index("    raise KeyError('lost')") + 1
+    done = stack.manage("stack_local", "up", STACK_PROJECT=str(project))
+    assert done.returncode == 2
+    assert "ready" not in done.stdout
+    assert f"KeyError: 'lost'\n/ is answered with 500 (shop/urls.py, line {line})" in done.stderr
+    file = stack.directory / "log/failure.log"
+    assert f"The whole traceback: {file}. Put it right and run `make up` again" in done.stderr
+    assert "django/core/handlers" in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    serve(stack, foreign.make(place / "first"))
+
+
+@pytest.mark.parametrize("more", ['INSTALLED_APPS += ["carts"]\n', LOGGING], ids=["app", "logging"])
+def test_a_project_that_cannot_be_loaded_is_refused_before_there_is_a_database(
+    stack: LocalStack, unused: LocalStack, place: Path, more: str
+) -> None:
+    project = foreign.make(place / "unloadable", more=more)
+    (unused.directory / "venvs").symlink_to(stack.directory / "venvs")
+    done = unused.manage("stack_local", "up", STACK_PROJECT=str(project))
+    assert done.returncode == 2
+    assert f"{project}: it cannot be loaded: " in done.stderr
+    assert f"The whole traceback: {unused.directory}/log/failure.log." in done.stderr
+    assert "data" not in unused.entries()
+    assert (unused.directory / "log/failure.log").read_text().startswith("Traceback ")
 
 
 NGINX = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import ssl
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures import certificates
 from fixtures.local_stack import LocalStack
 from pgstack.ports import free_port
 
@@ -28,6 +30,8 @@ def files() -> Iterator[Path]:
         subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
     command = "openssl rsa -aes128 -passout pass:secret -in one.key -out locked.key"
     subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
+    for name, days in {"old": (-400, -1), "early": (1, 90), "short": (-80, 13.9), "long": (-80, 15.1)}.items():
+        certificates.valid(directory, name, *days)
     (directory / "words.pem").write_text("not a certificate\n")
     shutil.copy(directory / "one.key", directory / "closed.key")
     for path in directory.iterdir():
@@ -62,6 +66,8 @@ REFUSALS = [
     ("words.pem", "one.key", r"STACK_TLS_CERTIFICATE=\S+/words.pem: it holds no certificate. Name a chain in PEM."),
     ("one.pem", "words.pem", r"STACK_TLS_KEY=\S+/words.pem: openssl refuses it .* Name a PEM key without a passphrase"),
     ("one.pem", "locked.key", r"STACK_TLS_KEY=\S+/locked.key: openssl refuses it .* without a passphrase."),
+    ("old.pem", "old.key", r"STACK_TLS_CERTIFICATE=\S+/old.pem: it has expired on \d{4}-\d\d-\d\d. Name one that"),
+    ("early.pem", "early.key", r"STACK_TLS_CERTIFICATE=\S+/early.pem: it is not valid before \d{4}-\d\d-\d\d. Name"),
     ("one.pem", "two.key", r"STACK_TLS_KEY=\S+/two.key: it is not the key of the first certificate in STACK_TLS_CERT"),
 ]
 
@@ -94,16 +100,23 @@ def served(stack: LocalStack) -> str:
     return ssl.get_server_certificate(("127.0.0.1", stack.port), timeout=30)
 
 
+def told(stack: LocalStack) -> tuple[bool, str]:
+    """What verify finds of the certificate."""
+    findings = json.loads(stack.manage("stack_verify", "--json").stdout)
+    return next((one["holds"], one["found"]) for one in findings if one["check"] == "certificate has time left")
+
+
 def test_certificate_of_the_user_is_served_and_followed(tls_stack: LocalStack, files: Path) -> None:
     """From another certificate to the user's, to its successor under the same name, and back."""
     current, key = files / "site.pem", files / "site.key"
     try:
-        for name in ("one", "two"):
+        for name, days in {"short": 13, "long": 15}.items():
             shutil.copy(files / f"{name}.pem", current)
             shutil.copy(files / f"{name}.key", key)
             done = tls_stack.manage("stack_local", "up", **pair(files, "site.pem", "site.key"))
             assert done.returncode == 0, done.stderr
             assert served(tls_stack) == (files / f"{name}.pem").read_text()
+            assert told(tls_stack) == (days > 13, f"the certificate that Apache shows has {days} days left")
         copy = tls_stack.directory / "secrets/tls/key.pem"
         assert copy.stat().st_mode & 0o777 == 0o440
         # What runs was checked and is its own: the originals may go.

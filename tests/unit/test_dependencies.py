@@ -137,3 +137,77 @@ def test_poetrys_word_on_python_counts_too(tmp_path: Path) -> None:
     dependencies.require_python(tmp_path, "3.11")
     with pytest.raises(dependencies.DependencyError, match=r"runs Python 3\.13"):
         dependencies.require_python(tmp_path, "3.13")
+
+
+BACKEND = {
+    "metadata": "def get_requires_for_build_wheel(config=None):\n    raise RuntimeError('no compiler here')\n",
+    "wheel": "def prepare_metadata_for_build_wheel(directory, config=None):\n    import pathlib\n"
+    "    at = pathlib.Path(directory, 'bad-1.dist-info')\n    at.mkdir()\n"
+    "    (at / 'METADATA').write_text('Metadata-Version: 2.1\\nName: bad\\nVersion: 1\\n')\n    return at.name\n\n"
+    "def build_wheel(directory, config=None, metadata=None):\n    raise RuntimeError('no compiler here')\n",
+}
+
+
+@pytest.mark.parametrize("step", BACKEND)
+def test_a_package_that_would_not_build_is_named_with_what_its_build_said(tmp_path: Path, step: str) -> None:
+    project = write(tmp_path / "p", requirements_txt="./bad\n")
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    write(project / "bad", **{"pyproject.toml": system, "backend.py": BACKEND[step]})
+    (tmp_path / "ours.txt").touch()
+    with pytest.raises(dependencies.DependencyError) as failed:
+        dependencies.install(tmp_path / "venv", tmp_path / "ours.txt", project, "requirements.txt")
+    lines = str(failed.value).splitlines()
+    assert lines[0].endswith(("bad would not build:", "./bad would not build:"))
+    assert lines[-2:] == ["RuntimeError: no compiler here", "Put the requirements right, or try again."]
+
+
+def test_what_pip_says_itself_is_told_without_its_advice() -> None:
+    said = (
+        "Collecting x\nERROR: Could not find a version that satisfies the requirement x (from versions: none)\n"
+        "ERROR: No matching distribution found for x\n\n[notice] A new release of pip is available\n"
+    )
+    assert dependencies.why(said).splitlines()[-1] == "ERROR: No matching distribution found for x"
+    assert "notice" not in dependencies.why(said)
+
+
+LOCKS = {
+    "uv.lock": """version = 1
+[[package]]
+name = "django"
+version = "5.2.3"
+source = {registry = "x"}
+[[package]]
+name = "shop"
+version = "0.1.0"
+source = {virtual = "."}
+[[package]]
+name = "twice"
+version = "1"
+source = {registry = "x"}
+[[package]]
+name = "twice"
+version = "2"
+source = {registry = "x"}
+""",
+    "poetry.lock": """[[package]]
+name = "django"
+version = "5.2.3"
+[[package]]
+name = "own"
+version = "1"
+[package.source]
+type = "git"
+url = "x"
+""",
+    "pdm.lock": '[[package]]\nname = "django"\nversion = "5.2.3"\n'
+    '[[package]]\nname = "own"\nversion = "1"\npath = "."\n',
+}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_versions_that_are_locked_bind(tmp_path: Path, lock: str) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["Django>=5"]\n')
+    (tmp_path / lock).write_text(LOCKS[lock])
+    assert dependencies.texts(tmp_path, "pyproject.toml") == {
+        "pyproject.toml": f"Django>=5\n-c {lock}\n", lock: "django==5.2.3\n",
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.odd_values import AS_COMPOSE, LITERAL
 from pgstack.environment_file import LineError, parse
 
 VALUES = [
@@ -37,3 +38,8 @@ def test_a_value_is_taken_literally_but_for_its_quotes(text: str, value: str) ->
 def test_what_is_no_line_is_refused_with_its_number(text: str, reason: str) -> None:
     with pytest.raises(LineError, match=reason):
         parse(text)
+
+
+@pytest.mark.parametrize("text", [*AS_COMPOSE, *LITERAL])
+def test_a_value_is_composes_but_for_what_compose_puts_in_or_cuts(text: str) -> None:
+    assert parse(f"# first\n\n{text}\nNEXT=1\n") == {"X": (AS_COMPOSE | LITERAL)[text], "NEXT": "1"}

@@ -67,7 +67,7 @@ def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
 ) -> None:
     project, place = shop
     with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_release(project, str(place))
+        stack.stack_release({**project, "requirements": "requirements.txt"}, str(place))
     require_words(error, ("requirements.txt: not in https://git.example/shop.git, directory shop. Name one that is",))
     with pytest.raises(AnsibleFilterError) as error:
         stack.stack_release(project, str(place / "none"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import django
@@ -44,9 +44,9 @@ def overlay(own: Settings) -> tuple[Settings, list[Note]]:
 
 def _alike(value: Any, own: Any) -> Any:
     """`value` of the type that the project has: its own code adds to a tuple, or asks a path for what is below it."""
-    if isinstance(own, PurePath) and isinstance(value, str):
-        return Path(value)
-    return tuple(value) if isinstance(own, tuple) and isinstance(value, list) else value
+    if isinstance(value, str) and isinstance(own, PurePath | str):
+        return type(own)(value)
+    return type(own)(value) if isinstance(value, list) and isinstance(own, tuple | set | frozenset) else value
 
 
 def integrate(namespace: Settings) -> None:

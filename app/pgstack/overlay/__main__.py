@@ -1,49 +1,35 @@
-"""`python -m pgstack.overlay`: what the overlay has to tell of a project, a line each; exit 2 when it refuses it.
+"""`python -m pgstack.overlay`: load a project as a web process does, before there is a database.
 
-Its apps are imported too: what is missing is found before a database is made for it.
+What the overlay has to tell of it is a line each; exit 2 when it refuses it, or it cannot be loaded.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
 
-from pgstack.errors import InputError, StackError
+from pgstack.errors import StackError
 
 
 def main() -> None:
-    """Import the settings and the apps, as every process of the project does."""
+    """Import the settings, the apps and the views, as every process of the project does."""
     try:
+        from pgstack.overlay.loading import begin
         from pgstack.overlay.settings import notes
 
-        _import_apps()
+        os.environ["DJANGO_SETTINGS_MODULE"] = "pgstack.overlay.settings"
+        begin()
     except StackError as error:
         sys.exit(_cannot(error))
     for note in notes:
         print(note)
 
 
-def _import_apps() -> None:
-    """Raise InputError for an app that cannot be imported. One that wants a database waits for that."""
-    import django
-    from django.core.exceptions import ImproperlyConfigured
-
-    from pgstack.overlay.loading import remedy
-    from pgstack.state import current_plan
-
-    os.environ["DJANGO_SETTINGS_MODULE"] = "pgstack.overlay.settings"
-    try:
-        django.setup()
-    except (ImportError, SyntaxError, ImproperlyConfigured) as error:
-        plan = current_plan()
-        reason = f"INSTALLED_APPS: {type(error).__name__}: {str(error).strip()}"
-        said = remedy(error, plan.project.requirements if plan.project else "")
-        raise InputError(f"{reason}. {said if isinstance(error, ImportError) else ''}".strip()) from error
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is met again where the database is there
-        print(f"INSTALLED_APPS: {type(error).__name__}: {error}", file=sys.stderr)
-
-
 def _cannot(error: StackError) -> int:
+    """The message goes to standard error; what it comes from, with all its frames, to standard output."""
+    if error.__cause__:
+        traceback.print_exception(error.__cause__, file=sys.stdout)
     print(error, file=sys.stderr)
     return 2
 

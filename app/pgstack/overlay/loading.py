@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import io
+import traceback
 from typing import Any
 
+import django
 from django.core import checks
+from django.core.management import call_command
+from django.core.servers.basehttp import get_internal_wsgi_application
+from django.urls import get_resolver
 
-from pgstack import state
+from pgstack import settings as stack
+from pgstack import state, tracebacks
 from pgstack.errors import InputError, StackError
 from pgstack.overlay import environment, overlay, preamble
 from pgstack.overlay.note import Note
@@ -25,7 +31,8 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
     if plan.project is None:
         raise StackError(f"{state.plan_file()}: it plans the demo, which needs no overlay. Set STACK_PROJECT.")
     environment.prepare(plan)
-    preamble.run(Path(plan.paths.app, "manage.py"))
+    preamble.run(stack.project_root() / "manage.py")
+    environment.prepare(plan)  # it may have read a file of variables for a developer's machine
     own = _own(plan.project.settings, plan.project.requirements)
     laid_over, notes = overlay(own)
     checks.register(_as_checks(notes), deploy=True)
@@ -38,12 +45,38 @@ def _own(module: str, requirements: str) -> dict[str, Any]:
     except StackError:
         raise
     except Exception as error:
-        reason = f"{module}: it cannot be imported: {type(error).__name__}: {str(error).strip()}"
-        raise InputError(f"{reason}. {remedy(error, requirements)}") from error
+        reason = f"{module}: it cannot be imported: {_reason(error)}"
+        raise InputError(f"{reason}. {_remedy(error, requirements)}") from error
     return {name: getattr(found, name) for name in dir(found) if name.isupper()}
 
 
-def remedy(error: Exception, requirements: str) -> str:
+def begin() -> None:
+    """Load the apps, the views and the WSGI application, and run the checks. Raises InputError for what fails.
+
+    One that opens a connection is not judged: this comes before the database is there.
+    """
+    project = state.current_plan().project
+    try:
+        django.setup()
+        call_command("check", stderr=io.StringIO(), stdout=io.StringIO())
+        get_resolver().url_patterns  # noqa: B018 - the property imports every view
+        if project and project.wsgi:
+            importlib.import_module(project.wsgi)
+        else:
+            get_internal_wsgi_application()
+    except Exception as error:
+        if type(error).__name__ in CONNECTING:
+            return
+        missing = isinstance(error, ModuleNotFoundError)
+        todo = _remedy(error, project.requirements if project else "") if missing else "Put it right."
+        raise InputError(f"{stack.project_root()}: it cannot be loaded: {_reason(error)}. {todo}") from error
+
+
+def _reason(error: Exception) -> str:
+    return tracebacks.reason("".join(traceback.format_exception(error)), stack.project_root().resolve())
+
+
+def _remedy(error: Exception, requirements: str) -> str:
     """What to do where the project's code cannot be imported; `requirements` is the file that was installed."""
     if type(error).__name__ in CONNECTING:
         return "Settings must not open connections: they are read before the database is there. Move it to first use."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
@@ -29,14 +29,15 @@ def run(file: Path) -> None:
     """
     if not file.is_file():
         return
-    before = os.environ.get(SETTINGS)
+    file, before, path = file.resolve(), os.environ.get(SETTINGS), list(sys.path)
     try:
         with (
             mock.patch.object(ManagementUtility, "execute", side_effect=_CommandReachedError),
             mock.patch.object(sys, "argv", ARGUMENTS),
             redirect_stdout(sys.stderr),
+            chdir(file.parent),
         ):
-            runpy.run_path(str(file.resolve()), run_name="__main__")
+            runpy.run_path(str(file), run_name="__main__")
     except _CommandReachedError:
         pass
     except SystemExit as error:
@@ -49,3 +50,5 @@ def run(file: Path) -> None:
     finally:
         if before is not None:
             os.environ[SETTINGS] = before
+        # On a host a release moves a link: like all other entries, new ones lead to where the process started.
+        sys.path[:] = [entry if entry in path else str((file.parent / entry).resolve()) for entry in sys.path]

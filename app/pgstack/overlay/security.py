@@ -29,13 +29,15 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
 
 
 def _key(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    key = str(own.get("SECRET_KEY") or "")
-    if not key:
-        return {"SECRET_KEY": stack.secret_key()}, []
-    if not key.startswith(PLACEHOLDER):
+    """The stack's key, and those before it, where the project has none, or has it from the environment."""
+    key, current = str(own.get("SECRET_KEY") or ""), stack.secret_key()
+    placeholder = key.startswith(PLACEHOLDER)
+    if key not in ("", current) and not placeholder:
         return {}, []
+    fallbacks = dict.fromkeys([*(own.get("SECRET_KEY_FALLBACKS") or []), *stack.secret_key_fallbacks()])
     reason = f"it begins with {PLACEHOLDER}, so the stack's own takes its place."
-    return {"SECRET_KEY": stack.secret_key()}, [Note("SECRET_KEY", reason, "")]
+    notes = [Note("SECRET_KEY", reason, "")] if placeholder else []
+    return {"SECRET_KEY": current, "SECRET_KEY_FALLBACKS": list(fallbacks)}, notes
 
 
 def _proxy(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -112,6 +113,22 @@ def status(plan: Plan, path: str) -> int:
         return error.code
     except (OSError, HTTPException) as error:
         raise _silence(url, error) from error
+
+
+def certificate(plan: Plan) -> bytes:
+    """What Apache shows under the site's first name (DER), valid or not. Raises ProbeError when it shows none."""
+    url, host = _address(plan, "")
+    parts = urlsplit(url)
+    connection = _Connection(parts.hostname or "", parts.port, name=host["Host"].strip("[]"), timeout=ANSWER_SECONDS)
+    try:
+        with closing(connection):
+            connection.connect()
+            shown = connection.sock.getpeercert(binary_form=True)
+    except OSError as error:
+        raise _silence(url, error) from error
+    if not shown:
+        raise ProbeError(f"{url}: it shows no certificate")
+    return bytes(shown)
 
 
 @dataclass(frozen=True)

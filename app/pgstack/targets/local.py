@@ -14,13 +14,14 @@ from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import local as processes
-from pgstack.targets import database, directory, health, listener, pause, project, supervision
+from pgstack.targets import database, directory, failure, health, listener, pause, project, supervision
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
 
 Say = Callable[[str], None]
 TRIED = ("/healthz", "/readyz", "/")
 """what new code is asked for before it is loaded; no answer may be a server's error"""
+AGAIN = "Put it right and run `make up` again: it goes on from here."
 
 
 def up(say: Say) -> str:
@@ -73,7 +74,7 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         supervision.wait(
             lambda: database.psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log"
         )
-        _require(database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
+        _require(plan, database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
         say("postgres  answers on its socket, roles in place")
         supervision.start(plan, "pgbouncer")
         _migrate(plan, lock)
@@ -81,6 +82,7 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         say("database  migrated" + ("" if plan.project else " and seeded"))
         pause.keep(plan)  # a reload that was killed may have asked otherwise, and held requests back
         pause.go_on(plan)
+        _try(plan, lock, AGAIN)
         supervision.start(plan, "apache")
         supervision.wait(lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
         supervision.wait(
@@ -116,11 +118,15 @@ def _prepare(plan: Plan, lock: int) -> None:
     _manage(plan, lock, "check")
     _collect_static(plan, lock)
     _migrate(plan, lock)
+    _try(plan, lock, "The code that was loaded before serves on.")
+
+
+def _try(plan: Plan, lock: int, instead: str) -> None:
+    """Ask the application for its front page, in a process of its own. Raises TargetError, ending with `instead`."""
     trial = ("-m", "pgstack.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
     done = project.run(plan, lock, *trial)
     if done.returncode:
-        reason = _reason(done.stderr.strip())
-        raise TargetError(f"{plan.web.wsgi}: {reason}. The code that was loaded before serves on.")
+        raise TargetError(f"{plan.web.wsgi}: {failure.told(plan, done.stderr)} {instead}")
 
 
 def _migrate(plan: Plan, lock: int) -> None:
@@ -191,7 +197,7 @@ def _require_packages(plan: Plan) -> None:
     here = hardware.detect(StackConfig()).debian
     if here not in (None, plan.debian):
         raise InputError(f"STACK_DEBIAN={plan.debian}: the target local runs this machine's Debian {here}. Unset it.")
-    openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls == "self-signed" else {}
+    openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls != "off" else {}
     if missing := packages.missing({**packages.servers(plan.debian), **openssl}):
         raise TargetError(packages.refusal(missing))
 
@@ -209,7 +215,7 @@ def _initialise(plan: Plan, say: Say, lock: int) -> None:
             [binary, "-D", str(scratch), "-U", plan.roles.admin, "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8"],
             capture_output=True, text=True, check=False, pass_fds=[lock],
         )  # fmt: skip
-        _require(done, "initdb")
+        _require(plan, done, "initdb")
         scratch.rename(data)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -229,19 +235,9 @@ def _collect_static(plan: Plan, lock: int) -> None:
 
 
 def _manage(plan: Plan, lock: int, *arguments: str) -> None:
-    _require(project.run(plan, lock, *project.manage(plan), *arguments), f"manage.py {arguments[0]}")
+    _require(plan, project.run(plan, lock, *project.manage(plan), *arguments), f"manage.py {arguments[0]}")
 
 
-def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
+def _require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> None:
     if done.returncode:
-        reason = _reason(done.stderr.strip() or done.stdout.strip())
-        raise TargetError(f"{what}: {reason}. Put it right and run `make up` again: it goes on from here.")
-
-
-def _reason(output: str) -> str:
-    """The error itself: what follows a traceback's last frame, at most 800 characters."""
-    lines = output.splitlines()
-    if any(line.startswith("Traceback ") for line in lines):
-        last = max(number for number, line in enumerate(lines) if line.startswith("  "))
-        lines = lines[last + 1 :]
-    return "\n".join(lines)[-800:].strip().rstrip(".")
+        raise TargetError(f"{what}: {failure.told(plan, done.stderr.strip() or done.stdout)} {AGAIN}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from pgstack import dependencies, layout
 from pgstack.errors import StackError, TargetError
 from pgstack.plan import Plan
+from pgstack.targets import failure
 
 Say = Callable[[str], None]
 OURS = layout.PROJECT / "requirements/run.txt"
@@ -31,7 +32,8 @@ def prepare(plan: Plan, say: Say, lock: int) -> bool:
     changed = _environment(plan, say)
     done = run(plan, lock, "-m", "pgstack.overlay")
     if done.returncode:
-        raise TargetError(done.stderr.strip() or f"pgstack.overlay ended with {done.returncode}")
+        reason = done.stderr.strip() or f"pgstack.overlay ended with {done.returncode}."
+        raise TargetError(f"{reason}{failure.kept(plan, done.stdout)}")
     for line in done.stdout.splitlines():
         say(f"overlay   {line}")
     return changed

@@ -15,7 +15,7 @@ from pgstack import account
 from pgstack.errors import StackError
 from pgstack.plan import Plan
 from pgstack.probes import bounded
-from pgstack.verify import access, apart, behaviour, settings
+from pgstack.verify import access, apart, behaviour, served, settings
 from pgstack.verify.finding import Finding, Outcome
 from pgstack.verify.live import Live, Untried
 
@@ -52,6 +52,9 @@ APART: dict[str, Callable[[Live], Outcome]] = {
 }
 """Where PostgreSQL is on another host."""
 
+SERVED: dict[str, Callable[[Live], Outcome]] = {"certificate has time left": served.valid}
+"""Where Apache speaks TLS."""
+
 STRANGERS = "strangers are refused"
 
 
@@ -66,6 +69,7 @@ def verify(plan: Plan, found: Sequence[Finding] = ()) -> list[Finding]:
         account.assume(plan.accounts.deploy)
         live = Live(plan)
         checks = CHECKS | (APART if plan.part == "web" else {}) | (LOCAL if plan.target == "local" else {})
+        checks |= SERVED if plan.site.tls != "off" else {}
         return [*(_finding(name, partial(check, live)) for name, check in checks.items()), strangers]
 
 

@@ -1,0 +1,47 @@
+"""Why `docker compose up --wait` failed: the reason, the project's own line, and a file with all that was said."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT / "app"))
+sys.dont_write_bytecode = True
+
+from pgstack import tracebacks  # noqa: E402 - the path comes first
+
+PROJECT = "/srv/stack/project"
+FILE = CHECKOUT / ".compose-failure.log"
+LINES = 3
+SOURCES = {
+    # Its own logging may keep from the container's log what a page raised.
+    "web": ["exec", "--no-TTY", "web", "python", "-m", "pgstack.trial"],
+    "migrate": ["logs", "--no-log-prefix", "migrate"],
+    "configure": ["logs", "--no-log-prefix", "configure"],
+}
+"""where the reason is told, the last to start first"""
+
+
+def said(arguments: list[str]) -> str:
+    """Output of a command of Compose."""
+    command = ["docker", "compose", *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def main() -> None:
+    """Print the reason of the last service that has a traceback, else the last lines of all."""
+    for service, source in SOURCES.items():
+        text = said(source)
+        if tracebacks.BEGINS in text:
+            FILE.write_text(text)
+            newest = text[text.rindex(tracebacks.BEGINS) :]
+            print(f"{service}: {tracebacks.reason(newest, PROJECT)}.\nThe whole traceback: {FILE}", file=sys.stderr)
+            return
+    print(said(["logs", "--no-log-prefix", f"--tail={LINES}", "configure", "migrate"]), end="", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
