@@ -50,7 +50,9 @@ def ask(app: Callable[..., Iterable[bytes]], host: str, path: str) -> int:
 
 
 def _of_the_plan() -> list[str]:
+    """What mod_wsgi loads, with the modules where it finds them."""
     plan = current_plan()
+    sys.path[:0] = plan.web.python_path
     return [plan.web.wsgi, plan.site.hosts[0].lstrip("."), "/"]
 
 
