@@ -18,9 +18,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from django.core.wsgi import get_wsgi_application  # noqa: E402 - the path comes first
 
 from pgstack.bodies import Bodies  # noqa: E402
+from pgstack.watchdog import watched  # noqa: E402
 from pgstack.wsgi import settle  # noqa: E402
 
-application = Bodies(get_wsgi_application())
+application = Bodies(watched(get_wsgi_application()))
 
 
 def preload() -> None:

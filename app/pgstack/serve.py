@@ -27,6 +27,7 @@ def load() -> Callable[..., Iterable[bytes]]:
 
     from pgstack.bodies import Bodies
     from pgstack.state import current_plan
+    from pgstack.watchdog import watched
     from pgstack.wsgi import settle
 
     settings.INSTALLED_APPS  # noqa: B018 - reads them
@@ -36,7 +37,7 @@ def load() -> Callable[..., Iterable[bytes]]:
     get_resolver().url_patterns  # noqa: B018 - the property imports every view
     connections.close_all()  # one that the import opened belongs to a thread that answers no request
     settle()
-    return Bodies(found)
+    return Bodies(watched(found))
 
 
 application = load()

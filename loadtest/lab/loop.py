@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 WARM_SECONDS = 1.0
@@ -31,7 +32,7 @@ def measure(app: str, page: str, seconds: float) -> float:
         return lambda data: None
 
     def ask() -> None:
-        answer = application(dict(environ), start)
+        answer: Any = application(dict(environ), start)
         body = b"".join(answer)
         if close := getattr(answer, "close", None):  # PEP 3333
             close()

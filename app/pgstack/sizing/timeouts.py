@@ -12,8 +12,8 @@ LOCK = 1
 RESERVE = 1
 """PgBouncer reserve_pool_timeout: half of WAIT, so the reserve still helps who waits; 5 s of 30, its default"""
 WAIT = 2
-"""a wait for a free thread (queue-timeout) or a free backend (query_wait_timeout): with the longest statement after
-it, a request still ends in time"""
+"""a wait for a free thread (queue-timeout, which is looked at once one is free: until then socket-timeout bounds it) or
+a free backend (query_wait_timeout): with the longest statement after it, a request still ends in time"""
 IDLE = 2
 """PostgreSQL idle_in_transaction_session_timeout: a request that holds a backend and does something else"""
 SHUTDOWN = 2
@@ -25,7 +25,9 @@ STATEMENT = 4
 QUERY = 5
 """PgBouncer query_timeout: only where PostgreSQL itself no longer answers"""
 REQUEST = 6
-"""mod_wsgi request-timeout, PostgreSQL transaction_timeout, Apache GracefulShutdownTimeout"""
+"""mod_wsgi request-timeout, socket-timeout (Apache tells the client) and deadlock-timeout, PostgreSQL
+transaction_timeout, Apache GracefulShutdownTimeout; the watchdog ends the process a moment later
+(watchdog.MARGIN_SECONDS)"""
 CLIENT = 12
 """Apache Timeout, between two packets of a client or an answer of the daemon: never before the request's own"""
 
