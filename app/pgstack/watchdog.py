@@ -124,8 +124,8 @@ class Watch:
 
 
 def watched(application: Application) -> Application:
-    """`application` with a watchdog; where nothing is rendered, the application itself."""
+    """`application` with a watchdog; elsewhere than in mod_wsgi, which starts another process, just `application`."""
     from pgstack.state import rendered_plan
 
-    plan = rendered_plan()
+    plan = rendered_plan() if "mod_wsgi" in sys.modules else None
     return Watch(application, plan.web.request_timeout + MARGIN_SECONDS) if plan else application

@@ -9,8 +9,8 @@ from typing import Any
 from fixtures.local_stack import CHECKOUT, LocalStack
 
 PREAMBLE = """
-import gc, json, threading
-from django.db import ProgrammingError, connection, transaction
+import gc, json, subprocess, threading
+from django.db import ProgrammingError, connection, connections, transaction
 from loadtest.lab.backends.threaded import base
 
 def pid():
@@ -63,8 +63,9 @@ def test_a_connection_that_the_server_ended_is_replaced(stack: LocalStack) -> No
         connection.close()
         pool = base._pools["default"]
         idle, other = pool.take(), pool.take()
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [a])
+        where = ["-h", connections["direct"].settings_dict["HOST"], "-U", "postgres", "-d", "app"]
+        end = f"SELECT pg_terminate_backend({a}, 5000)"
+        subprocess.run(["psql", "-Xq", *where, "-c", end], check=True, capture_output=True)
         pool.give(other)
         pool.give(idle)  # the last one in is the first one out
         b = pid()

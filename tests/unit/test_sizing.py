@@ -48,35 +48,35 @@ def numbers(stack: Plan) -> dict[str, int | str]:
 LITERAL = {
     (1, 512): {
         "processes": 1, "threads": 8, "backlog": 192, "workers": 64, "children": 2, "pool": 3, "reserve": 2,
-        "max_db": 5, "clients": 36, "descriptors": 105, "max_connections": 14, "shared_buffers": "64MB",
+        "max_db": 5, "clients": 236, "descriptors": 305, "max_connections": 14, "shared_buffers": "64MB",
         "effective_cache_size": "256MB", "work_mem": "2MB", "maintenance_work_mem": "16MB",
         "autovacuum_work_mem": "8MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
         "max_parallel_workers": "0", "max_parallel_workers_per_gather": "0",
     },
     (2, 4096): {
         "processes": 2, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 5, "reserve": 2,
-        "max_db": 7, "clients": 36, "descriptors": 107, "max_connections": 16, "shared_buffers": "896MB",
+        "max_db": 7, "clients": 236, "descriptors": 307, "max_connections": 16, "shared_buffers": "896MB",
         "effective_cache_size": "2048MB", "work_mem": "15MB", "maintenance_work_mem": "128MB",
         "autovacuum_work_mem": "64MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
         "max_parallel_workers": "1", "max_parallel_workers_per_gather": "0",
     },
     (8, 32768): {
         "processes": 8, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 17, "reserve": 4,
-        "max_db": 21, "clients": 84, "descriptors": 169, "max_connections": 30, "shared_buffers": "8064MB",
+        "max_db": 21, "clients": 284, "descriptors": 369, "max_connections": 30, "shared_buffers": "8064MB",
         "effective_cache_size": "16384MB", "work_mem": "60MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "341MB", "max_wal_size": "8192MB", "autovacuum_max_workers": "3",
         "max_parallel_workers": "4", "max_parallel_workers_per_gather": "2",
     },
     (32, 131072): {
         "processes": 32, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 65, "reserve": 16,
-        "max_db": 81, "clients": 276, "descriptors": 421, "max_connections": 90, "shared_buffers": "32640MB",
+        "max_db": 81, "clients": 476, "descriptors": 621, "max_connections": 90, "shared_buffers": "32640MB",
         "effective_cache_size": "65536MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
         "max_parallel_workers": "16", "max_parallel_workers_per_gather": "2",
     },
     (128, 1048576): {
         "processes": 128, "threads": 4, "backlog": 6144, "workers": 2048, "children": 4, "pool": 257, "reserve": 64,
-        "max_db": 321, "clients": 1044, "descriptors": 1429, "max_connections": 330, "shared_buffers": "65536MB",
+        "max_db": 321, "clients": 1244, "descriptors": 1629, "max_connections": 330, "shared_buffers": "65536MB",
         "effective_cache_size": "524288MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
         "max_parallel_workers": "64", "max_parallel_workers_per_gather": "2",
@@ -132,7 +132,7 @@ def test_every_request_timeout_gives_a_sound_plan(seconds: int) -> None:
 def test_explicit_sizes_are_taken_and_explained() -> None:
     stack = sized(2, 4096, processes=5, threads=3, pool_size=12, web_hosts=2, direct_connections=10)
     assert (stack.web.processes, stack.web.threads) == (5, 3)
-    assert stack.pooler.max_client_conn == 80
+    assert stack.pooler.max_client_conn == 280
     assert (stack.pooler.reserve_pool_size, stack.pooler.max_db_connections) == (3, 15)
     assert stack.postgres.max_connections == 43
     assert stack.arithmetic["web.processes"] == "STACK_PROCESSES=5"
@@ -228,11 +228,11 @@ def test_memory_that_limits_the_stack_is_named() -> None:
 
 
 def test_a_rule_that_limits_the_stack_is_named_with_its_numbers() -> None:
-    stack = sized(16, 65536, open_files=120)
-    assert (stack.web.processes, stack.pooler.file_descriptors) == (3, 117)
+    stack = sized(16, 65536, open_files=320)
+    assert (stack.web.processes, stack.pooler.file_descriptors) == (3, 317)
     assert stack.arithmetic["pooler.default_pool_size"] == (
         "2 x 3 of 16 cores + 1 (PostgreSQL wiki). With 4, file descriptors of the pooler: "
-        "52 clients + 11 backends + spare = 127 > 120 = hard limit of open files"
+        "252 clients + 11 backends + spare = 327 > 320 = hard limit of open files"
     )
 
 
@@ -276,8 +276,8 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
-        "memory in MB: 80 system + 76 web + 28 apache + 9 pooler + 26 postgres + 32 shared_buffers + 56 backends "
-        "+ 16 work + 32 maintenance = 355 > 256 = memory."
+        "memory in MB: 80 system + 76 web + 28 apache + 10 pooler + 26 postgres + 32 shared_buffers + 56 backends "
+        "+ 16 work + 32 maintenance = 356 > 256 = memory."
     ) in refusal(1, 256)
 
 

@@ -6,6 +6,7 @@
   for its clients to leave. What answered a moment ago (FRESH_SECONDS) is not asked.
 - Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is back in a moment.
 - A statement that met a dying pooler is sent once more where that cannot do anything twice: `may_repeat`.
+- A connection ends with its thread, whoever started that: Django leaves it to the collector, which comes late.
 - Statements that leave something in a session, which is a stranger's at the pooler, are refused or reported: `guard`.
 
 docs/database-backend.md says what it never does.
@@ -20,7 +21,7 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-from pgstack.db import aliases, cursors, guard, repeat
+from pgstack.db import aliases, cursors, guard, repeat, threads
 from pgstack.db.creation import DatabaseCreation
 from pgstack.db.liveness import COMING_BACK, hung_up, pauses
 
@@ -61,10 +62,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         for pause in pauses():
             self.place, self.lost_transaction = self._leads_to(), False
             try:
-                return super().get_new_connection(conn_params)
+                made = super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
                 if COMING_BACK.search(str(error)) is None or time.monotonic() + pause > deadline:
                     raise
+            else:
+                threads.ends_with_this_thread(self)
+                return made
             time.sleep(pause)
         raise AssertionError("pauses never end")
 

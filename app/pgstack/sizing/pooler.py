@@ -25,6 +25,8 @@ GENERATIONS = 2
 """while processes are replaced, old and new ones hold connections at the same time"""
 COMMAND_CLIENTS = 20
 """client connections planned for probes, management commands and consoles"""
+THREAD_CLIENTS = 200
+"""client connections planned for threads that the application starts by itself: each is worth CLIENT_BYTES"""
 SPARE_DESCRIPTORS = 64
 """descriptors for PgBouncer's log, sockets, epoll and its console"""
 BASE_BYTES, CLIENT_BYTES = 8 * MB, 8 * KB
@@ -35,6 +37,8 @@ SERVER_LIFETIME_SECONDS = 3600
 """default: a backend's caches do not grow for ever"""
 SERVER_IDLE_SECONDS = 600
 """default: what a burst opened goes when it is over"""
+CLIENT_IDLE_SECONDS = 3600
+"""a client that is never heard of again goes; pgstack.db connects anew where it was a thread after a quiet night"""
 SERVER_CONNECT_SECONDS = 5
 """a backend on the same host is there in milliseconds; the default of 15 is beyond WAIT"""
 LOGIN_RETRY_SECONDS = 1
@@ -56,7 +60,7 @@ def pooler(
     """Every thread of both generations gets a client connection; few of them need a backend at the same time."""
     pool = config.pool_size or BACKENDS_PER_CORE * scale.cores + SPINDLES
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
-    clients = GENERATIONS * web.requests * web.hosts + COMMAND_CLIENTS
+    clients = GENERATIONS * web.requests * web.hosts + COMMAND_CLIENTS + THREAD_CLIENTS
     timeout = web.request_timeout
     why["pooler.default_pool_size"] = (
         f"STACK_POOL_SIZE={pool}" if config.pool_size
@@ -66,7 +70,7 @@ def pooler(
     why["pooler.max_db_connections"] = f"{pool} pool + {reserve} reserve"
     why["pooler.max_client_conn"] = (
         f"{GENERATIONS} generations x {web.processes} processes x {web.threads} threads x {web.hosts} hosts "
-        f"+ {COMMAND_CLIENTS} for probes and commands"
+        f"+ {COMMAND_CLIENTS} for probes and commands + {THREAD_CLIENTS} for the application's own threads"
     )
     why["pooler.query_timeout"] = timeouts.text(timeout, timeouts.QUERY)
     why["pooler.query_wait_timeout"] = timeouts.text(timeout, timeouts.WAIT)
@@ -106,7 +110,7 @@ def _settings(
         "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS), "reserve_pool_timeout": reserve_seconds,
         "server_lifetime": SERVER_LIFETIME_SECONDS, "server_idle_timeout": SERVER_IDLE_SECONDS,
         "server_connect_timeout": SERVER_CONNECT_SECONDS, "server_login_retry": LOGIN_RETRY_SECONDS,
-        "client_login_timeout": CLIENT_LOGIN_SECONDS,
+        "client_login_timeout": CLIENT_LOGIN_SECONDS, "client_idle_timeout": CLIENT_IDLE_SECONDS,
         # The role's own idle_in_transaction_session_timeout strikes first and leaves a message.
         "idle_transaction_timeout": numbers["query_timeout"],
         "server_reset_query": "DISCARD ALL", "server_reset_query_always": 0, "application_name_add_host": 0,
