@@ -15,7 +15,7 @@ import requests
 
 from fixtures.local_stack import LocalStack, started
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 LONGEST = 6
 """STACK_REQUEST_TIMEOUT, its least"""
