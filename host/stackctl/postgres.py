@@ -199,5 +199,6 @@ def resumes() -> bool:
 def _psql(stack: Stack, command: str) -> list[str]:
     return [
         "psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", f"--host={stack.paths['run_postgres']}",
-        f"--port={stack.postgres['port']}", f"--dbname=dbname=postgres connect_timeout={CONNECT_SECONDS}", f"--command={command}",
+        f"--port={stack.postgres['port']}", f"--dbname=dbname=postgres connect_timeout={CONNECT_SECONDS}",
+        f"--command={command}",
     ]  # fmt: skip
