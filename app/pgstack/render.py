@@ -33,6 +33,8 @@ HOST = {
     "stack-certificates.timer": "/etc/systemd/system/stack-certificates.timer",
     "stack-certificates.service": "/etc/systemd/system/stack-certificates.service",
     "postgresql.conf": "/etc/systemd/system/postgresql@{postgresql}-main.service.d/stack.conf",
+    "stack-watch.timer": "/etc/systemd/system/stack-watch.timer",
+    "stack-watch.service": "/etc/systemd/system/stack-watch.service",
     "stack-upgraded.path": "/etc/systemd/system/stack-upgraded.path",
     "stack-upgraded.service": "/etc/systemd/system/stack-upgraded.service",
     "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",

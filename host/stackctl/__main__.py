@@ -21,8 +21,10 @@ from . import (
     restore,
     safe,
     stack,
+    status,
     system,
     upgrades,
+    watch,
 )
 
 SERVERS: dict[str, Callable[..., str]] = {
@@ -49,7 +51,8 @@ def arguments() -> argparse.Namespace:
     make.add_argument("--requirements", default="", metavar="FILE", help="of the project, below its directory")
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
-    commands.add_parser("status", help="which instances and which release serve")
+    commands.add_parser("status", help="which instances and which release serve; 1 when a server does not answer")
+    commands.add_parser("watch", help="bring back what has failed, was stopped by a signal or is held back by nobody")
     commands.add_parser("upgraded", help="replace processes that run what an upgrade of packages has replaced")
     commands.add_parser("rotate", help="make new passwords, or a new certificate of the site, for the next apply")
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
@@ -64,29 +67,6 @@ def arguments() -> argparse.Namespace:
     back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
     back.add_argument("--check", action="store_true", help="only say whether it can be; changes nothing")
     return parser.parse_args()
-
-
-def status(host: stack.Stack) -> str:
-    """What serves."""
-    lines = [_postgres(host), *(_web(host) if host.part != "database" else ())]
-    lines += [f"{line.name:<10} {line.text}" for line in (backup.report(host) if host.backup else ())]
-    return "\n".join(lines)
-
-
-def _web(host: stack.Stack) -> tuple[str, ...]:
-    link = host.root / "previous"
-    before = link.readlink().name if link.is_symlink() else "none"
-    return (
-        f"pgbouncer  instance {pgbouncer.serving(host) or 'none'}",
-        f"apache     instance {apache.serving() or 'none'}",
-        f"release    {apache.current(host).name}, before it {before}",
-    )
-
-
-def _postgres(host: stack.Stack) -> str:
-    if host.part == "web":
-        return f"postgres   on {host.postgres['host']}"
-    return f"postgres   {'runs' if system.active(postgres.unit(host)) else 'does not run'}"
 
 
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
@@ -111,14 +91,29 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
 
 def backups(host: stack.Stack, _: argparse.Namespace) -> int:
     """How the backups are: 1 when something is not well."""
-    lines = backup.report(host)
-    print("\n".join(f"{line.name:<10} {line.text}" for line in lines))
+    return told(backup.report(host))
+
+
+def serving(host: stack.Stack, _: argparse.Namespace) -> int:
+    """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not change that."""
+    servers = status.report(host)
+    code = told(servers)
+    if host.backup and servers[0].good:
+        told(backup.report(host))
+    return code
+
+
+def told(lines: list[backup.Line]) -> int:
+    """Print them; 1 when one is not good."""
+    for line in lines:
+        print(f"{line.name:<10} {shown(line.text)}", flush=True)
     return 0 if all(line.good for line in lines) else 1
 
 
-BACKUPS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
-    "drill": rehearse, "restore": bring_back, "backups": backups,
+ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
+    "drill": rehearse, "restore": bring_back, "backups": backups, "status": serving,
 }  # fmt: skip
+"""commands with a status of their own"""
 
 
 def main() -> None:
@@ -128,8 +123,8 @@ def main() -> None:
         sys.exit("stackctl: only root may change what runs. Use sudo.")
     try:
         host = stack.read()
-        if asked.command in BACKUPS:
-            sys.exit(BACKUPS[asked.command](host, asked))
+        if asked.command in ANSWERS:
+            sys.exit(ANSWERS[asked.command](host, asked))
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
@@ -139,8 +134,8 @@ def main() -> None:
                 print(f"release    {build.run(host, asked.name, asked.requirements, sys.stdin.read())}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
-        elif asked.command == "status":
-            print(status(host))
+        elif asked.command == "watch":
+            print(watch.look(host))
         else:
             with system.alone():
                 print(change(host, asked))

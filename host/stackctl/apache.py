@@ -22,7 +22,8 @@ GENTLE = 15
 """niceness while it starts: what it imports may wait, requests to the other instance may not"""
 QUIET_SECONDS = 0.3
 """without use of a processor: every process has imported what it needs"""
-ASKED = ("/healthz", "/readyz", "/")
+READY = "/readyz"
+ASKED = ("/healthz", READY, "/")
 """what it is asked for before others may ask, several times, for every process; no answer may be a server's error"""
 
 
@@ -134,10 +135,19 @@ def _listens(stack: Stack, instance: str) -> bool:
     return True
 
 
-def _ask(stack: Stack, instance: str, path: str) -> int:
-    """Status of the answer of one instance."""
+def trouble(stack: Stack, instance: str, seconds: float) -> str:
+    """What keeps a page with a query from being answered within so many seconds; empty when it is."""
+    try:
+        status = _ask(stack, instance, READY, seconds)
+    except OSError as error:
+        return f"{READY}: {error}"
+    return "" if status < http.client.BAD_REQUEST else f"{READY} is answered with {status}"
+
+
+def _ask(stack: Stack, instance: str, path: str, seconds: float = 0) -> int:
+    """Status of the answer of one instance, which may take as long as a request may unless `seconds` says less."""
     port, host = stack.site["instance_ports"][instance], stack.site["hosts"][0].lstrip(".")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=stack.web["request_timeout"])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds or stack.web["request_timeout"])
     try:
         connection.request("GET", path, headers={"Host": host})
         return connection.getresponse().status
@@ -181,4 +191,3 @@ def _drain(stack: Stack, instance: str) -> None:
     time.sleep(stack.apache["keep_alive_timeout"] + 1)
     system.stop(unit(instance))
     safe.remove(_mark(instance))
-

@@ -79,10 +79,10 @@ def pause(stack: Stack) -> None:
             _command(stack, instance, "RESUME")
 
 
-def resume(stack: Stack) -> None:
-    """Let them go on."""
-    for instance in INSTANCES:
-        _command(stack, instance, "RESUME")
+def resume(stack: Stack) -> bool:
+    """Let them go on; whether an instance was held back."""
+    resumed = [_command(stack, instance, "RESUME") for instance in INSTANCES]
+    return any(resumed)
 
 
 def reconnect(stack: Stack) -> None:
@@ -91,9 +91,13 @@ def reconnect(stack: Stack) -> None:
         _command(stack, instance, "RECONNECT")
 
 
-def _command(stack: Stack, instance: str, command: str) -> None:
-    with suppress(Refused):  # it does not run, or has nothing to do
+def _command(stack: Stack, instance: str, command: str) -> bool:
+    """Whether it was done; not when it does not run, or has nothing to do."""
+    try:
         _console(stack, instance, command)
+    except Refused:
+        return False
+    return True
 
 
 def _lead_to(stack: Stack, instance: str) -> None:
@@ -118,18 +122,23 @@ def _clients(stack: Stack, instance: str) -> int:
 
 def _try(stack: Stack, instance: str) -> None:
     """A query as the web goes through, and the console tells what the files say. Raises Refused."""
-    login, database = stack.pooler["web_login"], stack.postgres["database"]
-    asked = system.run(
-        "psql", "--no-psqlrc", f"--host={RUN}/pooler-{instance}", f"--port={stack.pooler['port']}",
-        f"--username={login}", f"--dbname={database}", "--command=SELECT 1",
-        account=stack.accounts["web"], timeout=ASK_SECONDS,
-    )  # fmt: skip
-    if asked.returncode:
-        raise Refused(system.last_words(asked))
+    wrong = trouble(stack, RUN / f"pooler-{instance}", ASK_SECONDS)
+    if wrong:
+        raise Refused(wrong)
     found = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
     for name, planned in stack.pooler["settings"].items():
         if not _same(planned, found.get(name, "missing")):
             raise Refused(f"{name} = {planned} is wanted, and SHOW CONFIG says {found.get(name, 'missing')}.")
+
+
+def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
+    """What keeps a query from being answered as the web sends it, within so many seconds; empty when it is."""
+    asked = system.run(
+        "psql", "--no-psqlrc", f"--host={sockets}", f"--port={stack.pooler['port']}",
+        f"--username={stack.pooler['web_login']}", f"--dbname={stack.postgres['database']}", "--command=SELECT 1",
+        account=stack.accounts["web"], timeout=seconds,
+    )  # fmt: skip
+    return system.last_words(asked) if asked.returncode else ""
 
 
 def _same(left: str, right: str) -> bool:

@@ -11,6 +11,9 @@ from .stack import Stack
 from .system import UNITS
 
 START_SECONDS = 60
+CONNECT_SECONDS = 10
+"""until it has let the administrator in, which a server that is stopped by a signal never does"""
+CHECKPOINT_SECONDS = START_SECONDS / 2
 SETTLE_SECONDS = 5
 WAITS = "reloaded, and a setting waits for a restart"
 """said on a database host, where PgBouncer, which has to be paused first, is on others: restart.yml"""
@@ -74,8 +77,10 @@ def pause(stack: Stack) -> None:
 
     They wait in Apache, whose workers may all be taken meanwhile; it would close kept connections then. And little is
     left to be written at the stop. Who lets them go on is there before they wait; without one nobody is held back, and
-    Refused is raised.
+    Refused is raised. A server that has died by itself comes again at once: there is nothing to hold back for.
     """
+    if stack.part != "web" and not _lives(stack):
+        return
     if stack.part != "database":
         if pgbouncer.serving(stack) is None:
             return
@@ -87,7 +92,8 @@ def pause(stack: Stack) -> None:
             apache.keep()
             raise
     if stack.part != "web":
-        system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"])
+        # Bounded, as who resumes does not wait longer: what is held back after that would stay so.
+        system.run(*_psql(stack, "CHECKPOINT"), account=stack.accounts["postgres"], timeout=CHECKPOINT_SECONDS)
     if stack.part != "database":
         pgbouncer.pause(stack)
 
@@ -140,6 +146,12 @@ def _lock_file(stack: Stack) -> tuple[str, bool]:
     return (lines[0], lines[7].strip() == "ready") if whole else ("", False)
 
 
+def _lives(stack: Stack) -> bool:
+    """Whether the process that wrote postmaster.pid is there."""
+    process, _ = _lock_file(stack)
+    return bool(process) and Path("/proc", process).exists()
+
+
 def _waits(stack: Stack) -> bool:
     return ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
 
@@ -173,8 +185,20 @@ def ask(stack: Stack, query: str) -> str:
     return system.require(*_psql(stack, query), account=stack.accounts["postgres"]).strip()
 
 
+def trouble(stack: Stack, seconds: float) -> str:
+    """What keeps it from answering the administrator within so many seconds; empty when it does."""
+    done = system.run(*_psql(stack, "SELECT 1"), account=stack.accounts["postgres"], timeout=seconds)
+    return system.last_words(done) if done.returncode else ""
+
+
+def resumes() -> bool:
+    """Whether somebody is there who lets go on what `pause` holds back."""
+    return any(system.busy(name) for name in (f"{RESUME}.service", f"{LATER}.timer", f"{LATER}.service"))
+
+
 def _psql(stack: Stack, command: str) -> list[str]:
     return [
         "psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", f"--host={stack.paths['run_postgres']}",
-        f"--port={stack.postgres['port']}", "--dbname=postgres", f"--command={command}",
+        f"--port={stack.postgres['port']}", f"--dbname=dbname=postgres connect_timeout={CONNECT_SECONDS}",
+        f"--command={command}",
     ]  # fmt: skip

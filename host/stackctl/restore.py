@@ -126,7 +126,8 @@ def _recover(stack: Stack) -> None:
     system.run("systemctl", "start", postgres.unit(stack))
 
     def ended() -> bool:
-        if not system.active(postgres.unit(stack)):
+        # It ended, and was perhaps started again, which takes it no further.
+        if not system.active(postgres.unit(stack)) or system.restarted(postgres.unit(stack)):
             raise Refused(f"The target cannot be reached: {_fatal(log, written)}")
         with suppress(Refused):
             return postgres.ask(stack, "SELECT pg_is_in_recovery()") == "f"

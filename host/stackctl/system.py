@@ -75,6 +75,16 @@ def active(unit: str) -> bool:
     return run("systemctl", "is-active", "--quiet", unit).returncode == 0
 
 
+def busy(unit: str) -> bool:
+    """Whether it runs, or is about to: a unit that does its work once is `activating` all the time."""
+    return run("systemctl", "is-active", unit).stdout.strip() in ("active", "activating")
+
+
+def failed(unit: str) -> bool:
+    """Whether systemd has given it up."""
+    return run("systemctl", "is-failed", "--quiet", unit).returncode == 0
+
+
 def enabled(unit: str) -> bool:
     """Whether it starts at boot."""
     return run("systemctl", "is-enabled", "--quiet", unit).returncode == 0
@@ -127,6 +137,17 @@ def _family(process: int) -> dict[int, int]:
         number = waiting.pop()
         found[number] = ticks.get(number, 0)
         waiting += children.get(number, [])
+    return found
+
+
+def stopped(unit: str) -> list[int]:
+    """Processes of a unit that a signal has stopped; a debugger's have another state (proc_pid_stat(5))."""
+    found = []
+    process = main_process(unit)
+    for number in _family(process) if process else ():
+        with suppress(OSError):
+            if Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].startswith("T"):
+                found.append(number)
     return found
 
 
@@ -199,8 +220,8 @@ def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> b
 
 
 @contextmanager
-def alone(name: str = "lock") -> Iterator[None]:
-    """One stackctl at a time; the lock ends with the process."""
+def alone(name: str = "lock", seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """One stackctl at a time; the lock ends with the process. Raises Refused when it is not free in so many seconds."""
     RUN.mkdir(mode=0o755, exist_ok=True)
     handle = os.open(RUN / name, os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -211,8 +232,9 @@ def alone(name: str = "lock") -> Iterator[None]:
             return False
         return True
 
-    if not wait(taken, LOCK_SECONDS):
-        raise Refused(f"another stackctl has worked on this host for {LOCK_SECONDS} s. Let it end first.")
+    if not wait(taken, seconds):
+        os.close(handle)
+        raise Refused(f"another stackctl works on this host, and did not end within {seconds:g} s. Let it end first.")
     try:
         yield
     finally:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import attacks
+import faults
 import pytest
+from clients import answers, requests
 from systemd_host import SystemdHost, changed, systemd_host
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
@@ -49,49 +48,10 @@ def said(host: SystemdHost, *command: str) -> str:
     return host.run(*command).stdout.strip()
 
 
-def answers(address: str, port: int) -> bool:
-    """Whether something answers HTTP there, from outside of the host."""
-    connection = http.client.HTTPConnection(address, port, timeout=3)
-    try:
-        connection.request("HEAD", "/")
-        connection.getresponse()
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return True
-
-
 def processes(host: SystemdHost) -> set[str]:
     """Numbers of the main processes of Apache and PgBouncer."""
     units = [f"stack-{server}@{instance}.service" for server in ("apache", "pgbouncer") for instance in "ab"]
     return set(said(host, "systemctl", "show", "--property=MainPID", "--value", *units).split()) - {"0"}
-
-
-@contextmanager
-def requests(host: SystemdHost) -> Iterator[list[str]]:
-    """Requests with a query each, one after another on new connections; yields what went wrong."""
-    wrong: list[str] = []
-    end = threading.Event()
-    asked = 0
-
-    def ask() -> None:
-        nonlocal asked
-        while not end.wait(0.02):
-            asked += 1
-            try:
-                host.page("/db")
-            except OSError as error:
-                wrong.append(f"{time.strftime('%X')} {error}")
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield wrong
-    finally:
-        end.set()
-        thread.join()
-    assert asked > 10
 
 
 def wait(condition: object, seconds: float) -> bool:
@@ -217,6 +177,50 @@ def test_the_account_of_django_has_root_make_no_file(host: SystemdHost) -> None:
     host.run("stackctl", "resume")
     assert attacks.owned(host) == []
     assert "<h1" in host.page()
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("server", faults.UNITS)
+def test_a_server_that_is_killed_comes_back(host: SystemdHost, server: str) -> None:
+    before = faults.main(host, server)
+    host.run("kill", "-KILL", before)
+    assert wait(lambda: faults.main(host, server) not in ("0", before) and faults.status(host)[0] == 0, 20)
+    assert "<h1" in host.page()
+    assert host.failed() == ""
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("server", faults.UNITS)
+def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, server: str) -> None:
+    with faults.unwatched(host):
+        faults.halt(host, server)
+        code, text, seconds = faults.status(host)
+        assert (code, "stopped by a signal" in faults.line(text, server), seconds < 20) == (1, True, True), text
+        host.run("systemctl", "start", "stack-watch.service")
+        assert wait(lambda: faults.status(host)[0] == 0, 10)
+    assert "runs again" in said(host, "journalctl", "-u", "stack-watch.service", "-p", "warning", "-o", "cat")
+
+
+@pytest.mark.usefixtures("site")
+def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost) -> None:
+    with faults.unwatched(host):
+        faults.pause(host)
+        code, text, _ = faults.status(host)
+        assert (code, "does not answer" in faults.line(text, "pgbouncer")) == (1, True), text
+        host.run("systemctl", "start", "stack-watch.service")
+        assert faults.status(host)[0] == 0
+    assert host.page("/db")
+
+
+@pytest.mark.usefixtures("site")
+def test_a_server_that_systemd_has_given_up_is_tried_again(host: SystemdHost) -> None:
+    with faults.unwatched(host), faults.unusable(host):
+        host.run("kill", "-KILL", faults.main(host, "pgbouncer"))
+        assert wait(lambda: "stack-pgbouncer@" in host.failed(), 60)
+        code, text, _ = faults.status(host)
+        assert (code, "does not run" in faults.line(text, "pgbouncer")) == (1, True), text
+    assert wait(lambda: faults.status(host)[0] == 0, 60), "its timer runs again"
+    assert host.failed() == ""
 
 
 @pytest.mark.usefixtures("site")

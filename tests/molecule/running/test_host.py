@@ -11,7 +11,7 @@ pytestmark = pytest.mark.host
 
 POSTGRES_VERSION = {"trixie": 17, "bookworm": 15}
 TIMERS = ("stack-backup-full", "stack-backup-incr", "stack-drill")
-ON_AT_BOOT = ("stack-firewall.service", "stack-upgraded.path")
+ON_AT_BOOT = ("stack-firewall.service", "stack-upgraded.path", "stack-watch.timer")
 SOCKETS = {"/run/stack/postgres/.s.PGSQL.5432": "postgres", "/run/stack/pooler/.s.PGSQL.6432": "pooler"}
 FILES = {
     "/etc/stack/plan.json": ("root", "root", 0o644),

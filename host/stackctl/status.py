@@ -1,0 +1,61 @@
+"""What serves on this host: whether each server runs, and whether it answers, in bounded time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import apache, pgbouncer, postgres, system
+from .backup import Line
+from .stack import Stack
+
+ANSWER_SECONDS = 5
+"""for each server: a query takes a millisecond, and whoever looks after a site does not want to wait"""
+
+
+def report(stack: Stack) -> list[Line]:
+    """A line for each server of this host, and for the release."""
+    return [_postgres(stack), *(_web(stack) if stack.part != "database" else ())]
+
+
+def _postgres(stack: Stack) -> Line:
+    if stack.part == "web":
+        return Line("postgres", f"on {stack.postgres['host']}")
+    unit = postgres.unit(stack)
+    if not system.active(unit):
+        return _down("postgres", unit)
+    return _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
+
+
+def _web(stack: Stack) -> list[Line]:
+    link = stack.root / "previous"
+    before = link.readlink().name if link.is_symlink() else "none"
+    release = Line("release", f"{apache.current(stack).name}, before it {before}")
+    return [_pgbouncer(stack), _apache(stack), release]
+
+
+def _pgbouncer(stack: Stack) -> Line:
+    instance = pgbouncer.serving(stack)
+    if instance is None:
+        return _down("pgbouncer", pgbouncer.unit("a"))
+    wrong = pgbouncer.trouble(stack, Path(stack.paths["run_pooler"]), ANSWER_SECONDS)
+    return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(instance), wrong)
+
+
+def _apache(stack: Stack) -> Line:
+    instance = apache.serving()
+    if instance is None:
+        return _down("apache", apache.unit("a"))
+    wrong = apache.trouble(stack, instance, ANSWER_SECONDS)
+    return _line("apache", f"instance {instance}", apache.unit(instance), wrong)
+
+
+def _down(name: str, unit: str) -> Line:
+    journal = f"journalctl -u '{unit.replace('@a', '@*')}'"
+    return Line(name, f"does not run. See {journal}, then stackctl apply {name}", False)
+
+
+def _line(name: str, runs: str, unit: str, wrong: str) -> Line:
+    halted = system.stopped(unit)
+    if halted:
+        return Line(name, f"{runs}, stopped by a signal; kill -CONT {' '.join(map(str, halted))}", False)
+    return Line(name, f"{runs}, does not answer: {wrong}", False) if wrong else Line(name, runs)

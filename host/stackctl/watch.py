@@ -1,0 +1,66 @@
+"""What brings servers back that their own unit does not: it looks twice a minute (stack-watch.timer).
+
+A unit that ended is started again by systemd, up to its start limit. After that, for a process that was stopped, and
+for requests that somebody held back and left, there is this.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from . import apache, pgbouncer, postgres, safe, status, system
+from .stack import INSTANCES, Stack
+
+WARNING = "<4>"
+"""before a line for the journal (sd-daemon(3))"""
+
+
+def look(stack: Stack) -> str:
+    """Bring back what can be; returns what was done, for the journal. What was stopped by systemctl stays so."""
+    try:
+        with system.alone(seconds=0):
+            done = [line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line]
+            if stack.part != "database":
+                done += _let_go_on(stack)
+    except safe.Refused as error:
+        return str(error)
+    return "\n".join(f"{WARNING}{line}" for line in done)
+
+
+def _units(stack: Stack) -> list[str]:
+    """Those that are to run: the instances that serve at boot, and the database's."""
+    web = [module.unit(name) for module in (pgbouncer, apache) for name in INSTANCES]
+    found = [postgres.unit(stack)] if stack.part != "web" else []
+    return found + [unit for unit in web if stack.part != "database" and system.enabled(unit)]
+
+
+def _continue(unit: str) -> str:
+    """Let processes run that a signal has stopped; a debugger's stay."""
+    halted = system.stopped(unit)
+    for process in halted:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+    return f"{unit}: was stopped by a signal and runs again: {' '.join(map(str, halted))}" if halted else ""
+
+
+def _start(unit: str) -> str:
+    """Start what systemd has given up."""
+    if not system.failed(unit):
+        return ""
+    system.run("systemctl", "reset-failed", unit)
+    started = system.run("systemctl", "start", unit).returncode == 0
+    return f"{unit}: had failed, and {'was started again' if started else 'fails again'}"
+
+
+def _let_go_on(stack: Stack) -> list[str]:
+    """End a PAUSE that nobody is there to end; a query through PgBouncer tells that there may be one."""
+    sockets = Path(stack.paths["run_pooler"])
+    if postgres.resumes() or not pgbouncer.trouble(stack, sockets, status.ANSWER_SECONDS) or postgres.resumes():
+        return []
+    if not pgbouncer.resume(stack):
+        return []
+    apache.keep()
+    return ["PgBouncer held requests back, and nobody was there to let them go on: it does now"]

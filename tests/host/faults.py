@@ -1,0 +1,73 @@
+"""Faults of a host's servers, and what it tells of them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from systemd_host import SystemdHost
+
+UNITS = {
+    "postgres": ("postgresql@17-main.service",),
+    "pgbouncer": ("stack-pgbouncer@a.service", "stack-pgbouncer@b.service"),
+    "apache": ("stack-apache@a.service", "stack-apache@b.service"),
+}
+TIMER = "stack-watch.timer"
+INI = "/etc/stack/live/pgbouncer-{}/pgbouncer.ini"
+
+
+def main(host: SystemdHost, server: str) -> str:
+    """Number of its main process; 0 when it does not run."""
+    found = host.run("systemctl", "show", "--property=MainPID", "--value", *UNITS[server]).stdout.split()
+    return next((number for number in found if number != "0"), "0")
+
+
+def halt(host: SystemdHost, server: str) -> None:
+    """Stop all of its processes with SIGSTOP."""
+    for unit in UNITS[server]:
+        host.run("systemctl", "kill", "--signal=SIGSTOP", unit, check=False)
+
+
+def pause(host: SystemdHost) -> None:
+    """Hold requests back as somebody at the console, who then leaves."""
+    console = ("psql", "-h", "/run/stack/pooler", "-p", "6432", "-U", "pgbouncer", "-d", "pgbouncer")
+    host.run("runuser", "-u", "pooler", "--", *console, "-c", "PAUSE")
+
+
+def status(host: SystemdHost) -> tuple[int, str, float]:
+    """How `stackctl status` ended, what it said, and how long it took."""
+    begun = time.monotonic()
+    done = host.run("timeout", "60", "stackctl", "status", check=False)
+    return done.returncode, done.stdout + done.stderr, time.monotonic() - begun
+
+
+def line(text: str, server: str) -> str:
+    """What the status says of one server."""
+    (found,) = re.findall(f"^{server} .*", text, re.MULTILINE)
+    return str(found)
+
+
+@contextmanager
+def unwatched(host: SystemdHost) -> Iterator[None]:
+    """Without the timer that brings servers back."""
+    host.run("systemctl", "stop", TIMER)
+    try:
+        yield
+    finally:
+        host.run("systemctl", "start", TIMER)
+
+
+@contextmanager
+def unusable(host: SystemdHost) -> Iterator[None]:
+    """With a configuration of PgBouncer that is gone."""
+    files = [INI.format(instance) for instance in "ab"]
+    there = [file for file in files if host.run("test", "-e", file, check=False).returncode == 0]
+    for file in there:
+        host.run("mv", file, f"{file}.away")
+    try:
+        yield
+    finally:
+        for file in there:
+            host.run("mv", f"{file}.away", file)
