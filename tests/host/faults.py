@@ -14,7 +14,7 @@ UNITS = {
     "pgbouncer": ("stack-pgbouncer@a.service", "stack-pgbouncer@b.service"),
     "apache": ("stack-apache@a.service", "stack-apache@b.service"),
 }
-TIMER = "stack-watch.timer"
+WATCH = ("stack-watch.timer", "stack-watch.service")
 INI = "/etc/stack/live/pgbouncer-{}/pgbouncer.ini"
 
 
@@ -51,12 +51,12 @@ def line(text: str, server: str) -> str:
 
 @contextmanager
 def unwatched(host: SystemdHost) -> Iterator[None]:
-    """Without the timer that brings servers back."""
-    host.run("systemctl", "stop", TIMER)
+    """Without the timer that brings servers back, and with its last look at an end."""
+    host.run("systemctl", "stop", *WATCH)
     try:
         yield
     finally:
-        host.run("systemctl", "start", TIMER)
+        host.run("systemctl", "start", WATCH[0])
 
 
 @contextmanager
