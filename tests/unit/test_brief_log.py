@@ -1,0 +1,69 @@
+"""The same cause is told once a second, and counted."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+
+import pytest
+
+from pgstack import brief_log
+
+
+class OperationalError(Exception):
+    """By its name the database's."""
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> tuple[logging.Logger, io.StringIO]:
+    monkeypatch.setattr(brief_log, "SECONDS", 0.2)
+    stream = io.StringIO()
+    handler = brief_log.BriefHandler(stream)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger = logging.Logger("django.request")
+    logger.addHandler(handler)
+    return logger, stream
+
+
+def fail(logger: logging.Logger, error: Exception, path: str) -> None:
+    try:
+        raise error
+    except Exception:
+        logger.exception("Internal Server Error: %s", path)
+
+
+def test_an_outage_is_one_line_and_a_count(written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    for number in range(500):
+        fail(logger, OperationalError("connection failed: no such file\nIs it there?"), f"/page{number}")
+    assert stream.getvalue() == (
+        "ERROR django.request: Internal Server Error: /page0: OperationalError: connection failed: no such file\n"
+    )
+    time.sleep(0.5)
+    assert stream.getvalue().splitlines()[1:] == [
+        "ERROR django.request: 499 more: OperationalError: connection failed: no such file"
+    ]
+    fail(logger, OperationalError("connection failed: no such file"), "/again")
+    assert len(stream.getvalue().splitlines()) == 3
+
+
+def test_another_error_keeps_its_traceback_and_each_cause_is_told(written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    for key in ("a", "a", "b"):
+        fail(logger, KeyError(key), "/")
+    assert stream.getvalue().count("Traceback (most recent call last)") == 2
+    assert "KeyError: 'a'" in stream.getvalue()
+    assert "KeyError: 'b'" in stream.getvalue()
+
+
+def test_messages_without_an_exception_are_told_by_their_form(written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    for number in range(5):
+        logger.warning("slow: %s", number)
+    logger.warning("other")
+    time.sleep(0.5)
+    assert stream.getvalue().splitlines() == [
+        "WARNING django.request: slow: 0", "WARNING django.request: other", "WARNING django.request: 4 more: "
+        "django.request: slow: %s",
+    ]  # fmt: skip
