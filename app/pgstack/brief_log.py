@@ -19,7 +19,7 @@ Cause = tuple[str, ...]
 
 
 class BriefHandler(logging.StreamHandler[Any]):
-    """To standard error. A cause is an exception's type and first line, or a logger's message before it is filled in."""
+    """To standard error. A cause is an exception's type and first line, or a message before it is filled in."""
 
     def __init__(self, stream: Any = None) -> None:
         super().__init__(stream)

@@ -21,14 +21,18 @@ def written(monkeypatch: pytest.MonkeyPatch) -> tuple[logging.Logger, io.StringI
     stream = io.StringIO()
     handler = brief_log.BriefHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logger = logging.Logger("django.request")
-    logger.addHandler(handler)
+    logger = logging.getLogger("tested.request")
+    logger.propagate = False
+    monkeypatch.setattr(logger, "handlers", [handler])
     return logger, stream
 
 
 def fail(logger: logging.Logger, error: Exception, path: str) -> None:
-    try:
+    def view() -> None:
         raise error
+
+    try:
+        view()
     except Exception:
         logger.exception("Internal Server Error: %s", path)
 
@@ -38,11 +42,11 @@ def test_an_outage_is_one_line_and_a_count(written: tuple[logging.Logger, io.Str
     for number in range(500):
         fail(logger, OperationalError("connection failed: no such file\nIs it there?"), f"/page{number}")
     assert stream.getvalue() == (
-        "ERROR django.request: Internal Server Error: /page0: OperationalError: connection failed: no such file\n"
+        "ERROR tested.request: Internal Server Error: /page0: OperationalError: connection failed: no such file\n"
     )
     time.sleep(0.5)
     assert stream.getvalue().splitlines()[1:] == [
-        "ERROR django.request: 499 more: OperationalError: connection failed: no such file"
+        "ERROR tested.request: 499 more: OperationalError: connection failed: no such file"
     ]
     fail(logger, OperationalError("connection failed: no such file"), "/again")
     assert len(stream.getvalue().splitlines()) == 3
@@ -64,6 +68,7 @@ def test_messages_without_an_exception_are_told_by_their_form(written: tuple[log
     logger.warning("other")
     time.sleep(0.5)
     assert stream.getvalue().splitlines() == [
-        "WARNING django.request: slow: 0", "WARNING django.request: other", "WARNING django.request: 4 more: "
-        "django.request: slow: %s",
-    ]  # fmt: skip
+        "WARNING tested.request: slow: 0",
+        "WARNING tested.request: other",
+        "WARNING tested.request: 4 more: tested.request: slow: %s",
+    ]
