@@ -20,7 +20,7 @@ from pgstack.plan import Plan  # noqa: E402
 
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
-STANDARD = ("__init__", "errors", "file", "tls")
+STANDARD = ("__init__", "environment_file", "errors", "file", "tls")
 """modules that stackctl shares, of the standard library alone: root runs nothing that a project has installed"""
 UNWANTED = frozenset({
     "__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".venv", "venv", "node_modules",

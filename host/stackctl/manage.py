@@ -1,18 +1,19 @@
 """Management commands of a release: as the account that deploys, for code of a project never runs as root.
 
 STACK_RELEASE names another release than the one that serves. The environment that Ansible wrote is read here, as
-systemd reads it, and not given to a shell.
+systemd reads it, and not given to a shell (pgstack.environment_file).
 """
 
 from __future__ import annotations
 
 import os
 import pwd
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from pgstack import environment_file
 
 from . import safe, stack
 from .safe import Refused
@@ -24,8 +25,6 @@ STRANGER, NO_GROUP = "nobody", "nogroup"
 STRANGER_SECONDS = 60
 SIGNALLED = 128
 """a shell adds the number of the signal that ended a program"""
-LINE = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
-ESCAPED = re.compile(r"\\(.)")
 
 
 def main() -> None:
@@ -52,9 +51,11 @@ def _environment(host: Stack, release: Path) -> dict[str, str]:
     found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web["settings"]}
     for folder in (host.conf, Path(host.paths["secrets"])):
         try:
-            found |= parse(safe.read(folder / "environment").decode())
+            found |= environment_file.parse(safe.read(folder / "environment").decode())
         except (FileNotFoundError, PermissionError):
             continue
+        except environment_file.LineError as error:
+            raise Refused(f"{folder}/environment: {error} Run the playbook site.yml, which writes it.") from None
     return found
 
 
@@ -63,17 +64,6 @@ def _own(host: Stack, release: Path) -> dict[str, str]:
         "STACK_PLAN": f"{host.conf}/plan.json", "STACK_RELEASE": str(release),
         "PYTHONPATH": f"{release}/project:{release}/app", "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-
-
-def parse(text: str) -> dict[str, str]:
-    """Variables of the lines that Ansible's filter stack_environment writes. Raises Refused for any other line."""
-    found = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        matched = LINE.fullmatch(line)
-        if matched is None:
-            raise Refused(f"environment, line {number}: not NAME=\"text\". Run the playbook site.yml, which writes it.")
-        found[matched[1]] = ESCAPED.sub(r"\1", matched[2])
-    return found
 
 
 def _strangers(host: Stack, release: Path) -> list[str]:
