@@ -7,6 +7,8 @@ import testinfra
 from systemd_host import SystemdHost
 from testinfra.host import Host
 
+from fixtures.checklist import CATALOGUE, pooler_faults
+
 pytestmark = pytest.mark.host
 
 POSTGRES_VERSION = {"trixie": 17, "bookworm": 15}
@@ -89,6 +91,25 @@ def test_postgresql_and_pgbouncer_listen_on_sockets_behind_their_directory(host:
     assert host.file(path).is_socket
     assert host.file(path).user == SOCKETS[path]
     assert host.run("runuser -u nobody -- test -e %s", path).rc != 0
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_catalogue_holds_nothing_that_the_checklist_forbids(host: Host, name: str) -> None:
+    command = "runuser -u postgres -- psql -XqAt -h /run/stack/postgres -d app -c %s"
+    assert host.check_output(command, CATALOGUE[name].query) == ""
+
+
+def test_poolers_files_let_in_nobody_else(host: Host) -> None:
+    files = [host.file(f"/etc/stack/pgbouncer/{name}") for name in ("pgbouncer.ini", "userlist.txt", "hba.conf")]
+    assert pooler_faults(*(one.content_string for one in files)) == []
+    assert host.file("/run/stack/pooler/.s.PGSQL.6432").mode & 0o7777 == 0o770
+
+
+def test_python_runs_in_its_own_processes_as_neither_root_nor_www_data(host: Host) -> None:
+    assert host.file("/etc/stack/apache/site.conf").contains("^WSGIRestrictEmbedded On")
+    accounts = {process.user for process in host.process.filter() if process.args.startswith("(wsgi:")}
+    assert accounts
+    assert not accounts & {"root", "www-data"}
 
 
 def test_the_stack_is_what_was_planned(host: Host) -> None:
