@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pgstack.audit import run, workers
+
 APP = Path(__file__).resolve().parents[2] / "app"
 HAZARDOUS = "def f(cursor):\n    cursor.execute('LISTEN jobs')\n"
 
@@ -240,3 +242,37 @@ def test_without_rich_one_line_names_it(project: Path) -> None:
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "stack_audit needs rich, which is not installed: pip install rich\n"
+
+
+def doubled(line: str) -> str:
+    """Each name eight times the one before, forty times."""
+    names = [line.format(number + 1, number) for number in range(40)]
+    return f"v0 = 'SET ROLE a;'\n{''.join(names)}def f(cursor):\n    cursor.execute(v40)\n"
+
+
+COSTLY = {
+    "f-strings.py": doubled("v{0} = f'{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}'\n"),
+    "percent.py": doubled("v{0} = '%s%s%s%s%s%s%s%s' % (v{1}, v{1}, v{1}, v{1}, v{1}, v{1}, v{1}, v{1})\n"),
+    "format.py": doubled("v{0} = '{{0}}{{0}}{{0}}{{0}}{{0}}{{0}}{{0}}{{0}}'.format(v{1})\n"),
+    "itself.py": "def f(c):\n    s = ''\n" + "    s += f'{s} {s}'\n" * 300 + "    c.execute(s)\n",
+    "comments.py": "NOTE = '''" + "-- a \n" * 60 + "/* b */ " * 60 + "set role a'''\n",
+    "number.py": "def f(cursor):\n    cursor.execute('SELECT %s' % 0x" + "f" * 5000 + ")\n",
+    "data.sql": "INSERT INTO t (a, b) VALUES (1, 'set');\n" * 20_000,
+}
+"""what takes more with each line"""
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_grows_with_each_line_is_read_in_a_few_seconds(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_text(COSTLY[name])
+    monkeypatch.setattr(workers, "MOST_SECONDS", 8)
+    monkeypatch.setattr(workers, "MOST_BYTES", 512 * 1024**2)
+    report = run.audit([tmp_path / name], tmp_path)
+    assert [one.text for one in report.problems if one.severity != "notice"] == []
+
+
+def test_a_pipe_with_the_name_of_a_module_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    assert "pipe.py:0  not read: it is no file" in audit(tmp_path).stdout

@@ -7,6 +7,7 @@ import configparser
 import re
 import tokenize
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +16,16 @@ from pgstack.audit import accept, parser, sql
 from pgstack.audit.finding import Finding, Problem
 from pgstack.audit.module import Sight
 from pgstack.audit.pooler import pooler_sights
-from pgstack.audit.static import static_databases
-from pgstack.audit.strings import excerpt
+from pgstack.audit.static import LARGEST, static_databases
+from pgstack.audit.strings import LONGEST, excerpt
 from pgstack.audit.values import MOST
 from pgstack.audit.walk import Walk
 
 TOO_MANY = f"too many variants: this statement was read in {MOST} of the ways in which it can be put together"
-LARGEST = 4 * 1024**2
-"""bytes of the largest file that is read: what is larger is data"""
 _OTHERS = re.compile("mysql|mariadb|sqlite|oracle|mssql|spatialite|clickhouse|mongo")
 """in the names of files and directories that are about other databases"""
 _DUMP = re.compile(r"^-- PostgreSQL database (?:cluster )?dump", re.MULTILINE)
+_END = re.compile("\n")
 _META = re.compile(r"^\\.*$", re.MULTILINE)
 _POOLED_PORT = re.compile(r"(?:-p\s*|--port[= ]|PGPORT=)6432\b")
 _SHELL_PROGRAM = re.compile(r"\b(pg_dump|pg_dumpall|pg_restore|psql)\b")
@@ -41,6 +41,8 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
     `settings_known`: DATABASES has been read from Django, and is not judged where it is written.
     """
     try:
+        if not path.is_file() and path.exists():
+            return [], [], [Problem(shown, 0, "not read: it is no file")]
         if path.stat().st_size > LARGEST:
             return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
         text = _text(path)
@@ -88,10 +90,11 @@ def _sql(text: str, path: Path) -> Iterator[Sight]:
     if _DUMP.search(text) is not None:
         yield Sight("H033", 1, "a dump by pg_dump")
         return
+    ends = [found.start() for found in _END.finditer(text)]
     for one in sql.read(_META.sub(lambda line: " " * len(line[0]), text), in_transaction=False):
-        seen = excerpt(text[one.place :].partition(";")[0])
+        seen = excerpt(text[one.place : one.place + LONGEST].partition(";")[0])
         in_migration = "migrations" in path.parts and not one.defines
-        yield Sight(one.hazard, text.count("\n", 0, one.place) + 1, seen, in_migration)
+        yield Sight(one.hazard, bisect_left(ends, one.place) + 1, seen, in_migration)
 
 
 def _shell(text: str, _path: Path) -> Iterator[Sight]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ _CALLING = frozenset(
 """statements that call the functions which they name"""
 _WITH_HOLD = 0x20
 """CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h"""
+_SPACE = re.compile(r"\s*")
 
 
 class Unparsable(Exception):
@@ -77,12 +79,15 @@ def _parse(sql: str) -> list[tuple[int, str, Node]]:
         raise Unparsable(str(error)) from error
     text = sql.encode()
     parsed = []
+    place = before = 0
     for one in found:
         ((kind, node),) = one["stmt"].items()
         start = one.get("stmt_location", 0)
         # The parser counts bytes and begins right behind the semicolon before.
-        place = len(text[:start].decode())
-        parsed.append((place + len(sql[place:]) - len(sql[place:].lstrip()), kind, node))
+        place += len(text[before:start].decode())
+        before = start
+        space = _SPACE.match(sql, place)
+        parsed.append((space.end() if space else place, kind, node))
     return parsed
 
 

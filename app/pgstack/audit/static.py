@@ -12,6 +12,9 @@ from pgstack.audit.module import Sight
 from pgstack.audit.place import DIRECT
 from pgstack.hazards.databases import MERGED, UNKNOWN, hazards_of, is_postgresql
 
+LARGEST = 4 * 1024**2
+"""bytes of the largest file that is read: what is larger is data"""
+
 
 def static_databases(tree: ast.Module) -> Iterator[Sight]:
     """The hazards of each alias of a dictionary that is written out."""
@@ -37,9 +40,9 @@ def written(paths: Iterable[Path]) -> tuple[bool | None, bool | None]:
 
 def _read(path: Path) -> list[tuple[Any, dict[Any, Any], int]]:
     try:
-        raw = path.read_bytes()
+        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= LARGEST else b""
         return list(_aliases(ast.parse(raw))) if b"DATABASES" in raw else []
-    except (OSError, SyntaxError, ValueError):  # which the audit of the file reports
+    except (OSError, SyntaxError, ValueError, RecursionError):  # which the audit of the file reports
         return []
 
 

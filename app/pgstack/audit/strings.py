@@ -28,8 +28,10 @@ QUIET = frozenset(
 """functions whose strings are not run"""
 SHORTEST = 6
 """characters of the shortest statement"""
+LONGEST = 4096
+"""characters of a statement that are looked at to show it"""
 _KEYWORDS = ("sql", "query", "reverse_sql", "raw_query", "statement")
-_SHOUTED = re.compile(r"\s*(?:--[^\n]*\s+|/\*.*?\*/\s*)*[A-Z]{3,}\b", re.DOTALL)
+_SHOUTED = re.compile(r"\s*(?:(?>--[^\n]*\n\s*)|(?>/\*.*?\*/\s*))*+[A-Z]{3,}\b", re.DOTALL)
 _WEAK = frozenset({"H008", "H019", "H022", "H026", "H046"})
 """hazards that two words in capital letters can look like"""
 
@@ -75,7 +77,7 @@ def line_of(node: ast.expr, text: str, place: int) -> int:
 
 def excerpt(text: str, longest: int = 90) -> str:
     """One line of a text, what is not known as an ellipsis."""
-    text = " ".join(text.replace(HOLE, "…").split())
+    text = " ".join(text[:LONGEST].replace(HOLE, "…").split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -15,8 +15,12 @@ HOLE = "\x00"
 """stands for a value that the module does not show"""
 MOST = 24
 """values followed per expression"""
-LONGEST = 1_000_000
-"""characters of a value that are followed: what is longer doubled itself"""
+LONGEST = 256 * 1024
+"""characters of a text that is put together: one that is longer, which doubled itself, is a hole"""
+WORK = 32 * 1024**2
+"""characters that are put together for one module: from then on all is holes"""
+LONGEST_NUMBER = 4096
+"""bits of a number that is written out: Python refuses much longer ones"""
 DEEPEST = 12
 """names followed, one from another"""
 _FIELD = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([srdifxb%])")
@@ -44,6 +48,7 @@ class Values:
         self.asking: set[int] = set()
         """functions that look whether a transaction is open, as those do that need one"""
         self._known: dict[tuple[int, int], list[str]] = {}
+        self._left = WORK
         self._kinds: dict[type[ast.expr], Callable[[Any, list[Scope], int], Iterable[str]]] = {
             ast.Constant: self._constant, ast.JoinedStr: self._joined, ast.BinOp: self._operation,
             ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call,
@@ -125,15 +130,17 @@ class Values:
     def _constant(self, node: ast.Constant, _scopes: list[Scope], _depth: int) -> Iterator[str]:
         if isinstance(node.value, bytes):
             yield node.value.decode(errors="replace")
-        elif isinstance(node.value, str | int):
+        elif isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node.value, int) and node.value.bit_length() < LONGEST_NUMBER:
             yield str(node.value)
 
     def _joined(self, node: ast.JoinedStr, scopes: list[Scope], depth: int) -> Iterator[str]:
-        yield from _products([self.strings(part, scopes, depth) for part in node.values])
+        yield from self._products([self.strings(part, scopes, depth) for part in node.values])
 
     def _operation(self, node: ast.BinOp, scopes: list[Scope], depth: int) -> Iterator[str]:
         if isinstance(node.op, ast.Add):
-            yield from _products([self.strings(part, scopes, depth) for part in (node.left, node.right)])
+            yield from self._products([self.strings(part, scopes, depth) for part in (node.left, node.right)])
         elif isinstance(node.op, ast.Mod):
             for text in self.strings(node.left, scopes, depth):
                 yield from self._percent(text, node.right, scopes, depth)
@@ -147,7 +154,7 @@ class Values:
             for one in found:
                 values: Iterable[str] = self.strings(one.value, scopes, depth)
                 if isinstance(one, ast.AugAssign):
-                    values = _products([texts or [HOLE], self.strings(one.value, scopes, depth)])
+                    values = self._products([texts or [HOLE], self.strings(one.value, scopes, depth)])
                 texts = _some(chain(values, texts))  # an assignment may stand in a branch: with it and without it
             return texts
         return []
@@ -165,45 +172,58 @@ class Values:
         elif name == "join" and owner is not None and node.args:
             elements = node.args[0].elts if isinstance(node.args[0], ast.List | ast.Tuple) else []
             separator = self.strings(owner, scopes, depth)[0]
-            yield from _products([self.strings(one, scopes, depth) for one in elements], separator)
+            yield from self._products([self.strings(one, scopes, depth) for one in elements], separator)
         elif name in _SAME:
             yield from self.strings(node.args[0] if node.args else owner, scopes, depth)
         else:
             yield from self._any_of(self.returned.get(name, ()), scopes, depth)
 
     def _percent(self, text: str, right: ast.expr, scopes: list[Scope], depth: int) -> Iterator[str]:
-        fields = [field for field in _FIELD.finditer(text) if field[2] != "%"]
-        if isinstance(right, ast.Dict):
-            pairs = zip(right.keys, right.values, strict=True)
-            named = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
-            values = [named.get(field[1]) for field in fields]
-        else:
-            given = list(right.elts) if isinstance(right, ast.Tuple) else [right]
-            values = [given[at] if at < len(given) else None for at in range(len(fields))]
-        for chosen in product(*(self.strings(value, scopes, depth) for value in values)):
-            filling = iter(chosen)
-            yield _FIELD.sub(lambda field, filling=filling: "%" if field[2] == "%" else next(filling), text)  # type: ignore[misc]
+        pairs = zip(right.keys, right.values, strict=True) if isinstance(right, ast.Dict) else ()
+        named = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+        given = iter(right.elts if isinstance(right, ast.Tuple) else [right])
+
+        def value(field: re.Match[str]) -> ast.expr | str | None:
+            if field[2] == "%":
+                return "%"
+            return named.get(field[1]) if isinstance(right, ast.Dict) else next(given, None)
+
+        yield from self._filled(text, _FIELD, value, scopes, depth)
 
     def _format(self, text: str, node: ast.Call, scopes: list[Scope], depth: int) -> Iterator[str]:
         named = {word.arg: word.value for word in node.keywords if word.arg}
-        values: list[ast.expr | None] = []
         automatic = iter(node.args)
-        for field in _BRACES.finditer(text):
+
+        def value(field: re.Match[str]) -> ast.expr | str | None:
             key = field[1]
-            if key == "":
-                values.append(next(automatic, None))
-            elif key is not None:
-                at = int(key) if key.isdigit() else len(node.args)
-                values.append(node.args[at] if at < len(node.args) else named.get(key))
-        for chosen in product(*(self.strings(value, scopes, depth) for value in values)):
-            filling = iter(chosen)
-            yield _BRACES.sub(lambda field, filling=filling: field[0][0] if field[1] is None else next(filling), text)  # type: ignore[misc]
+            if not key:
+                return field[0][0] if key is None else next(automatic, None)
+            at = int(key) if key.isdigit() else len(node.args)
+            return node.args[at] if at < len(node.args) else named.get(key)
+
+        yield from self._filled(text, _BRACES, value, scopes, depth)
+
+    def _filled(
+        self, text: str, fields: re.Pattern[str], value: Callable[[re.Match[str]], ast.expr | str | None],
+        scopes: list[Scope], depth: int,
+    ) -> Iterator[str]:  # fmt: skip
+        """The text with the values of its fields."""
+        parts: list[list[str]] = []
+        end = 0
+        for field in fields.finditer(text):
+            filling = value(field)
+            parts.append([text[end : field.start()]])
+            parts.append([filling] if isinstance(filling, str) else self.strings(filling, scopes, depth))
+            end = field.end()
+        yield from self._products([*parts, [text[end:]]])
+
+    def _products(self, parts: list[list[str]], separator: str = "") -> Iterator[str]:
+        for chosen in product(*parts):
+            length = sum(map(len, chosen)) + (len(separator) + 1) * len(chosen)
+            self._left -= min(length, LONGEST)
+            yield separator.join(chosen) if length <= LONGEST and self._left > 0 else HOLE
 
 
 def _some(texts: Iterable[str]) -> list[str]:
-    """The first texts, each once: at most MOST, and of each at most LONGEST characters."""
-    return list(dict.fromkeys(text[:LONGEST] for text in islice(texts, MOST)))
-
-
-def _products(parts: list[list[str]], separator: str = "") -> Iterator[str]:
-    yield from (separator.join(chosen) for chosen in product(*parts))
+    """The first texts, each once: at most MOST."""
+    return list(dict.fromkeys(islice(texts, MOST)))
