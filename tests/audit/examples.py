@@ -202,14 +202,9 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
                 f"def work(x=0):\n    with on_direct():\n        pass\n{start}",
             )
             for start in (
-                "pool.submit(work, 1)",
-                "pool.map(work, range(9))",
-                "loop.run_in_executor(None, work)",
-                "pool.submit(lambda: work(1))",
-                "pool.apply_async(partial(work, 1))",
-                "Timer(5, work).start()",
-                "asyncio.to_thread(work)",
-                "pool.imap_unordered(work, range(9))",
+                "pool.submit(work, 1)", "pool.map(work, range(9))", "loop.run_in_executor(None, work)",
+                "pool.submit(lambda: work(1))", "pool.apply_async(partial(work, 1))", "Timer(5, work).start()",
+                "asyncio.to_thread(work)", "pool.imap_unordered(work, range(9))",
             )
         ),
         (

@@ -257,7 +257,7 @@ COSTLY = {
     "itself.py": "def f(c):\n    s = ''\n" + "    s += f'{s} {s}'\n" * 300 + "    c.execute(s)\n",
     "comments.py": "NOTE = '''" + "-- a \n" * 60 + "/* b */ " * 60 + "set role a'''\n",
     "number.py": "def f(cursor):\n    cursor.execute('SELECT %s' % 0x" + "f" * 5000 + ")\n",
-    "data.sql": "INSERT INTO t (a, b) VALUES (1, 'set');\n" * 20_000,
+    "data.sql": "INSERT INTO t (a, b) VALUES (1, 'set');\n" * 40_000,
 }
 """what takes more with each line"""
 
