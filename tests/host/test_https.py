@@ -151,7 +151,7 @@ def make_own(host: SystemdHost) -> Path:
     """A certificate of the user's own and its key, new on the host; a copy of the certificate here."""
     certificate, key = OWN
     host.run(
-        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "9",
+        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "30",
         "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", certificate,
     )  # fmt: skip
     copy = host.directory / "own.pem"
