@@ -30,7 +30,7 @@ def test_the_volume_holds_what_render_gives_for_its_plan_and_nothing_else(stack:
     files = found(stack)
     plan = Plan.model_validate_json(files["/etc/stack/plan.json"][1])
     wanted = {str(file.path): (file.mode, file.text.encode()) for file in render.files(plan)}
-    assert len(wanted) == 13
+    assert len(wanted) == 15
     assert files == wanted
 
 
