@@ -51,9 +51,10 @@ def daemon(stack: LocalStack) -> psutil.Process:
 
 def orphans(stack: LocalStack) -> list[psutil.Process]:
     """Processes of the stack that are not below its supervisor."""
+    found = stack.processes()  # first: a server starts children at any time
     owner = supervisor(stack)
     below = {owner.pid, *(child.pid for child in owner.children(recursive=True))}
-    return [process for process in stack.processes() if process.pid not in below and not _ended(process)]
+    return [process for process in found if process.pid not in below and not _ended(process)]
 
 
 def _ended(process: psutil.Process) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,8 @@ def make(plan: Plan) -> None:
     for path, mode in modes.items():
         try:
             Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
-            Path(path).chmod(mode)
+            if stat.S_IMODE(Path(path).stat().st_mode) != mode:
+                Path(path).chmod(mode)
         except OSError as error:
             raise TargetError(f"{path}: {error.strerror}. Free the space, or move away what is there.") from None
 
