@@ -42,7 +42,7 @@ def embedded(ground: Ground) -> Server:
     inside = f'WSGIPythonHome "{plan.paths.venv}"\nWSGIPythonPath "{plan.paths.app}"\n'
     site = _replaced(_planned(ground, "site.conf"), "WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off")
     site = _replaced(site, r"WSGIDaemonProcess (?:.*\\\n)*.*\n", inside)
-    site = _replaced(site, " process-group=stack", "")
+    site = site.replace(" process-group=stack", "")  # in each virtual host
     processes = plan.web.processes
     threads = min(plan.pooler.max_client_conn // processes - SPARE_CLIENTS, plan.apache.threads_per_child)
     mpm = (

@@ -107,7 +107,7 @@ def test_one_command_brings_the_page(machine: BareMachine, up: subprocess.Comple
 def test_readme_shows_what_make_up_prints(machine: BareMachine, up: subprocess.CompletedProcess[str]) -> None:
     shown = shown_in_readme()
     if machine.suite == "trixie":
-        shown = shown.replace("postgresql-15", "postgresql-17").replace("12 files", "13 files")
+        shown = shown.replace("postgresql-15", "postgresql-17").replace("14 files", "15 files")
     assert up.stdout == shown
 
 
@@ -125,7 +125,7 @@ def test_verify_and_status_are_green(machine: BareMachine) -> None:
     verified = machine.make("verify", HOME)
     assert (verified.returncode, verified.stderr) == (0, "")
     status = machine.make("status", HOME)
-    servers = ["apache", "RUNNING", "pgbouncer", "RUNNING", "postgres", "RUNNING"]
+    servers = ["apache", "RUNNING", "guard", "RUNNING", "pgbouncer", "RUNNING", "postgres", "RUNNING"]
     assert status.stdout.split() == [*servers, "page", URL]
 
 

@@ -24,7 +24,9 @@ Done = TypeVar("Done")
 CHECKOUT = Path(__file__).resolve().parents[2]
 CA_BUNDLE = os.environ.get("CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
 TRUSTED = "/etc/ca-bundle.crt"
-LEFT_BY_LOGINS = re.compile(r"(/root|/home/[^/]+)(/\.ansible.*)?$|/var/log($|/)|/var/lib/(wtmpdb|lastlog)")
+LEFT_BY_TIME = re.compile(
+    r"(/root|/home/[^/]+)(/\.ansible.*)?$|/var/log($|/)|/var/lib/(wtmpdb|lastlog|postgresql/\d+/main/(pg_wal|global)($|/))"
+)
 NAME = "host.json"
 """which container it is, in the host's directory"""
 READY = "/run/ready"
@@ -152,9 +154,9 @@ class SystemdHost:
         return self.run("stat", "--format=%.9Y", READY).stdout.strip()
 
     def changed_since(self, time: str) -> list[str]:
-        """What has changed on its disk, but for what every login leaves."""
+        """What has changed on its disk, but for what every login and every checkpoint leaves."""
         found = self.run("find", "/", "-xdev", "-newerct", f"@{time}", "-print").stdout.splitlines()
-        return [path for path in found if path not in MOUNTED and not LEFT_BY_LOGINS.match(path)]
+        return [path for path in found if path not in MOUNTED and not LEFT_BY_TIME.match(path)]
 
     def write_inventory(self) -> None:
         """What Ansible is told of the host."""
