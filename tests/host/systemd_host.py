@@ -227,8 +227,11 @@ def systemd_host(suite: str, directory: Path, *options: str) -> Iterator[Systemd
         stop(directory)
 
 
-def start(suite: str, directory: Path, *options: str) -> SystemdHost:
-    """Boot a host for the first time, with its key and inventory in `directory`; `stop` removes it, booted or not."""
+def start(suite: str, directory: Path, *options: str, disk: str | None = None) -> SystemdHost:
+    """Boot a host with its key and inventory in `directory`; `stop` removes it, booted or not.
+
+    For the first time, unless the image `disk` is that of one that has been.
+    """
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh is missing; install the package openssh-client")
     subprocess.run(
@@ -236,7 +239,7 @@ def start(suite: str, directory: Path, *options: str) -> SystemdHost:
     )
     ports = ("--publish=127.0.0.1::22", "--publish=127.0.0.1::80")
     trust = f"--volume={CA_BUNDLE}:{TRUSTED}:ro"
-    started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, *options, image(suite), *INIT)
+    started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, *options, disk or image(suite), *INIT)
     host = SystemdHost(suite, started.stdout.strip(), directory)
     (directory / NAME).write_text(json.dumps({"suite": suite, "container": host.container}))
     host.wait()

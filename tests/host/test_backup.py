@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from deployed_host import deployed_host
 from ledger import Ledger
-from systemd_host import SystemdHost, changed, systemd_host
+from systemd_host import SystemdHost, changed
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 DATA = "/var/lib/postgresql/17/main"
 REPOSITORY = "/var/lib/pgbackrest"
@@ -20,9 +21,7 @@ REPOSITORY = "/var/lib/pgbackrest"
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host that site.yml has set up with nothing said about backups."""
-    with systemd_host("trixie", tmp_path_factory.mktemp("backup")) as booted:
-        done = booted.play("site.yml")
-        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    with deployed_host("trixie", tmp_path_factory.mktemp("backup")) as booted:
         yield booted
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from backup_store import ACCOUNT, BUCKET, NAME, Store, backup_store
+from deployed_host import deployed_host
 from ledger import Ledger
 from systemd_host import INPUTS, SystemdHost, systemd_host
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 S3 = {
     "stack_inputs": {**INPUTS, "backup": "s3", "backup_host": NAME, "backup_bucket": BUCKET, "backup_path": "/shop"},
@@ -27,11 +28,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield found
 
 
+Boot = Callable[..., AbstractContextManager[SystemdHost]]
+
+
 @contextmanager
-def booted(directory: Path, store: Store) -> Iterator[SystemdHost]:
-    """A host that nothing was done to but that it trusts the bucket's address."""
+def booted(boot: Boot, directory: Path, store: Store) -> Iterator[SystemdHost]:
+    """A host that nothing more was done to but that it trusts the bucket's address."""
     trust = f"--volume={store.certificate}:/usr/local/share/ca-certificates/store.crt:ro"
-    with systemd_host("trixie", directory, trust, f"--network={store.network}") as host:
+    with boot("trixie", directory, trust, f"--network={store.network}") as host:
         host.run("update-ca-certificates")
         yield host
 
@@ -46,7 +50,7 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
 ) -> None:
     for name in ("lost", "new"):
         (tmp_path / name).mkdir()
-    with booted(tmp_path / "lost", store) as lost:
+    with booted(deployed_host, tmp_path / "lost", store) as lost:
         good(lost.play("site.yml", **S3))
         assert "(full)" in lost.run("stackctl", "backups").stdout
         assert "backup" not in lost.failed()
@@ -57,7 +61,7 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
     assert len(names) > 5
     assert {store.object(name)[:8] for name in names} == {b"Salted__"}, "encrypted before it leaves the host"
 
-    with booted(tmp_path / "new", store) as new:
+    with booted(systemd_host, tmp_path / "new", store) as new:
         stopped = new.play("site.yml", **S3, backup_passphrase=passphrase)
         assert stopped.returncode == 2, "it does not mix its own, empty database with the backups"
         good(new.play("restore.yml", **S3, backup_passphrase=passphrase, backup_target="latest", confirm="yes"))

@@ -10,7 +10,8 @@ import attacks
 import faults
 import pytest
 from clients import answers, requests
-from systemd_host import SystemdHost, changed, systemd_host
+from deployed_host import deployed_host
+from systemd_host import SystemdHost, changed
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -26,15 +27,9 @@ KEPT = (
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
-    """A virgin host."""
-    with systemd_host("trixie", tmp_path_factory.mktemp("hardening")) as booted:
+    """A host with the site."""
+    with deployed_host("trixie", tmp_path_factory.mktemp("hardening")) as booted:
         yield booted
-
-
-@pytest.fixture(scope="module")
-def site(host: SystemdHost) -> subprocess.CompletedProcess[str]:
-    """The first run."""
-    return run(host, "site.yml")
 
 
 def run(host: SystemdHost, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -65,12 +60,10 @@ def wait(condition: object, seconds: float) -> bool:
     return True
 
 
-@pytest.mark.usefixtures("site")
 def test_a_dry_run_on_a_running_host_finds_nothing_to_do(host: SystemdHost) -> None:
     assert changed(run(host, "site.yml", "--check", "--diff")) == 0
 
 
-@pytest.mark.usefixtures("site")
 def test_the_site_is_let_in_and_nothing_else(host: SystemdHost) -> None:
     assert "<h1" in host.page()
     assert "policy drop" in said(host, "nft", "list", "table", "inet", "stack")
@@ -85,7 +78,6 @@ def test_the_site_is_let_in_and_nothing_else(host: SystemdHost) -> None:
     host.run("systemctl", "stop", "elsewhere")
 
 
-@pytest.mark.usefixtures("site")
 def test_rules_of_others_survive(host: SystemdHost) -> None:
     host.run("nft", "add", "table", "inet", "others")
     host.run("systemctl", "reload", "stack-firewall")
@@ -95,7 +87,6 @@ def test_rules_of_others_survive(host: SystemdHost) -> None:
     host.run("nft", "delete", "table", "inet", "others")
 
 
-@pytest.mark.usefixtures("site")
 def test_connections_of_the_site_are_not_tracked(host: SystemdHost) -> None:
     count = "/proc/sys/net/netfilter/nf_conntrack_count"
     before = int(said(host, "cat", count))
@@ -104,7 +95,6 @@ def test_connections_of_the_site_are_not_tracked(host: SystemdHost) -> None:
     assert int(said(host, "cat", count)) < before + 10
 
 
-@pytest.mark.usefixtures("site")
 def test_security_upgrades_come_by_themselves_and_nothing_else(host: SystemdHost) -> None:
     found = said(host, "unattended-upgrade", "--dry-run", "--verbose").splitlines()
     allowed = [line for line in found if line.startswith("Allowed origins are:")]
@@ -112,7 +102,6 @@ def test_security_upgrades_come_by_themselves_and_nothing_else(host: SystemdHost
     assert said(host, "systemctl", "is-active", "apt-daily.timer", "apt-daily-upgrade.timer") == "active\nactive"
 
 
-@pytest.mark.usefixtures("site")
 def test_logs_are_bounded_and_the_clock_is_kept(host: SystemdHost) -> None:
     assert "SystemMaxUse=500M" in said(host, "systemd-analyze", "cat-config", "systemd/journald.conf")
     assert "OnCalendar=hourly" in said(host, "systemctl", "cat", "logrotate.timer")
@@ -120,7 +109,6 @@ def test_logs_are_bounded_and_the_clock_is_kept(host: SystemdHost) -> None:
     assert said(host, "systemctl", "is-enabled", "systemd-timesyncd", "logrotate.timer") == "enabled\nenabled"
 
 
-@pytest.mark.usefixtures("site")
 def test_an_upgrade_replaces_the_processes_without_losing_a_request(host: SystemdHost) -> None:
     packages = ("apache2-bin", "libapache2-mod-wsgi-py3", "pgbouncer")
     before = processes(host)
@@ -140,13 +128,11 @@ def unit_state(host: SystemdHost, unit: str) -> str:
 READERS = {"app": True, "deploy": True, "build": False, "pooler": False, "postgres": False, "nobody": False}
 
 
-@pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("account", READERS)
 def test_the_secret_key_is_for_those_who_sign_with_it(host: SystemdHost, account: str) -> None:
     assert attacks.as_account(host, account, f"cat {attacks.SECRETS}/django_secret_key") == READERS[account]
 
 
-@pytest.mark.usefixtures("site")
 def test_the_account_that_deploys_does_not_become_root(host: SystemdHost) -> None:
     attacks.plant_environment(host)
     host.run("stack-manage", "check", check=False)
@@ -156,7 +142,6 @@ def test_the_account_that_deploys_does_not_become_root(host: SystemdHost) -> Non
     assert said(host, "stack-manage", "shell", "-c", session).endswith("True True")
 
 
-@pytest.mark.usefixtures("site")
 def test_an_environment_is_read_and_not_run(host: SystemdHost) -> None:
     """Neither by root nor by whoever asks, whatever is in it."""
     file = "/etc/stack/environment"
@@ -169,7 +154,6 @@ def test_an_environment_is_read_and_not_run(host: SystemdHost) -> None:
     assert attacks.owned(host) == []
 
 
-@pytest.mark.usefixtures("site")
 def test_the_account_of_django_has_root_make_no_file(host: SystemdHost) -> None:
     attacks.plant_mark(host)
     host.run("stackctl", "restart", "apache")
@@ -179,7 +163,6 @@ def test_the_account_of_django_has_root_make_no_file(host: SystemdHost) -> None:
     assert "<h1" in host.page()
 
 
-@pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("server", faults.UNITS)
 def test_a_server_that_is_killed_comes_back(host: SystemdHost, server: str) -> None:
     before = faults.main(host, server)
@@ -189,7 +172,6 @@ def test_a_server_that_is_killed_comes_back(host: SystemdHost, server: str) -> N
     assert host.failed() == ""
 
 
-@pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("server", faults.UNITS)
 def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, server: str) -> None:
     with faults.unwatched(host):
@@ -201,7 +183,6 @@ def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, se
     assert "runs again" in said(host, "journalctl", "-u", "stack-watch.service", "-p", "warning", "-o", "cat")
 
 
-@pytest.mark.usefixtures("site")
 def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost) -> None:
     with faults.unwatched(host):
         faults.pause(host)
@@ -212,7 +193,6 @@ def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost) -> None:
     assert host.page("/db")
 
 
-@pytest.mark.usefixtures("site")
 def test_a_server_that_systemd_has_given_up_is_tried_again(host: SystemdHost) -> None:
     with faults.unwatched(host), faults.unusable(host):
         host.run("kill", "-KILL", faults.main(host, "pgbouncer"))
@@ -223,7 +203,6 @@ def test_a_server_that_systemd_has_given_up_is_tried_again(host: SystemdHost) ->
     assert host.failed() == ""
 
 
-@pytest.mark.usefixtures("site")
 def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(host: SystemdHost) -> None:
     query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
     host.run(*query, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -253,7 +232,6 @@ def require_gone(host: SystemdHost) -> None:
     assert host.run("getent", "group", "sockets", "secrets", check=False).stdout == ""
 
 
-@pytest.mark.usefixtures("site")
 def test_uninstall_asks_first(host: SystemdHost) -> None:
     since = host.now()
     done = host.play("uninstall.yml")
@@ -262,7 +240,6 @@ def test_uninstall_asks_first(host: SystemdHost) -> None:
     assert host.changed_since(since) == []
 
 
-@pytest.mark.usefixtures("site")
 def test_data_is_deleted_when_that_is_said(host: SystemdHost) -> None:
     gone = run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")
     assert "Data was not kept" in gone.stdout

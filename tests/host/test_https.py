@@ -14,9 +14,10 @@ from pathlib import Path
 import projects
 import pytest
 from authority import DIRECTORY, Authority, authority
-from systemd_host import INPUTS, SystemdHost, changed, systemd_host
+from deployed_host import deployed_host
+from systemd_host import INPUTS, SystemdHost, changed
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 NAME = str(INPUTS["hosts"][0])
 SITE = {**INPUTS, "port": 443}
@@ -41,7 +42,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, acme: Authority) -> Iterator[
     """A host with a certificate by ACME; it trusts the authority's address, as one with a private authority has to."""
     trust = f"--volume={acme.certificate}:/usr/local/share/ca-certificates/authority.crt:ro"
     place = (f"--network={acme.network}", f"--network-alias={NAME}", "--publish=127.0.0.1::443")
-    with systemd_host("trixie", tmp_path_factory.mktemp("host"), trust, *place) as booted:
+    with deployed_host("trixie", tmp_path_factory.mktemp("host"), trust, *place) as booted:
         booted.run("update-ca-certificates")
         done = booted.play("site.yml", stack_inputs=ACME)
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}\n{acme.said()[-2000:]}"

@@ -12,18 +12,19 @@ from pathlib import Path
 import projects
 import pytest
 import requests
-from systemd_host import INPUTS, SystemdHost, systemd_host
+from deployed_host import deployed_host
+from systemd_host import INPUTS, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host that serves version one."""
-    with systemd_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+    with deployed_host("trixie", tmp_path_factory.mktemp("host")) as booted:
         done = deploy(booted, projects.make(tmp_path_factory.mktemp("one"), "one"), "site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield booted

@@ -11,9 +11,10 @@ from typing import Any
 import attacks
 import projects
 import pytest
-from systemd_host import INPUTS, SystemdHost, changed, systemd_host
+from deployed_host import deployed_host
+from systemd_host import INPUTS, SystemdHost, changed
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 WANTED: dict[str, Any] = {
     "packages": ["hello"], "environment": {"SHOP_COUNTRY": 'N"L $1'}, "secrets": {"SHOP_API_KEY": "it's 42"},
@@ -50,7 +51,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[SystemdHost]:
     """A host that serves v1."""
-    with systemd_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+    with deployed_host("trixie", tmp_path_factory.mktemp("host")) as booted:
         done = booted.play("site.yml", stack_inputs=git_inputs(shop, "v1"))
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield booted
