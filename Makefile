@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan up down status verify verify-local verify-compose loadtest test test-all lint engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,9 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/hadolint */Dockerfile
 	@.venv/bin/djlint --quiet --check app/demo/templates && .venv/bin/djlint --quiet --lint app/demo/templates
+
+derive: install-dev ## write again what follows from the code: lists of inputs, golden files, generated pages
+	@GOLDEN=write .venv/bin/python -m pytest -q tests/contract
 
 engine: bootstrap ## install and start a Docker engine with Compose v2 (root on Debian)
 	@/usr/bin/python3 tools/engine.py

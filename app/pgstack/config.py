@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
-import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pgstack.errors import InputError
+from pgstack.input_types import LOGIN, Address, Bytes, Commands, Hosts, Networks, Release
 
 PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies, STACK_RELEASE
@@ -24,81 +22,16 @@ OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment")
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
-_SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
-_LOGIN = r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-_HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-
-
-def parse_size(text: object) -> object:
-    """Bytes of a size such as `512m`, `2GB` or `1073741824`; units are powers of 1024, as in PostgreSQL."""
-    if not isinstance(text, str):
-        return text
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("expected a size such as 512m, 2g or a number of bytes")
-    return int(match[1]) * _UNITS[match[2].lower()]
-
-
-def parse_hosts(text: object) -> object:
-    """Host names of a comma-separated list; each must be safe inside a configuration file."""
-    if not isinstance(text, str):
-        return text
-    hosts = tuple(part.strip() for part in text.split(",") if part.strip())
-    for host in hosts:
-        if _HOST.fullmatch(host) is None:
-            raise ValueError(f"{host!r} is not a host name, an address in brackets or .example.org{_meant(host)}")
-    return hosts
-
-
-def _meant(host: str) -> str:
-    """What somebody who wrote that may have meant."""
-    with suppress(ValueError):
-        return f"; did you mean [{ipaddress.IPv6Address(host)}]?"
-    bare = re.sub(r"^\w+://|[:/].*$", "", host)
-    bare = bare[1:] if bare.startswith("*.") else bare
-    with suppress(UnicodeError):
-        bare = bare.encode("idna").decode()
-    return f"; did you mean {bare}?" if bare != host and _HOST.fullmatch(bare) else ""
-
-
-def parse_address(text: object) -> object:
-    """`*`, an IPv4 address, or an IPv6 address in brackets, as Apache's Listen has it."""
-    if not isinstance(text, str) or re.fullmatch(r"\*|[0-9.]+|\[[0-9a-fA-F:]+\]", text):
-        return text
-    raise ValueError(f"expected an address, one of IPv6 in brackets, or * for all{_meant(text) if ':' in text else ''}")
-
-
-def parse_networks(text: object) -> object:
-    """Networks of a comma-separated list such as `10.0.0.11, 10.0.1.0/24`; an address is a network of one."""
-    if not isinstance(text, str):
-        return text
-    networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-    if any(network.prefixlen == 0 for network in networks):
-        raise ValueError("it lets everybody in; name single addresses, or smaller networks")
-    return tuple(map(str, networks))
-
-
-def parse_commands(text: object) -> object:
-    """Command lines separated by semicolons, each split into words as a shell does."""
-    if not isinstance(text, str):
-        return text
-    return tuple(tuple(shlex.split(line)) for line in text.split(";") if line.strip())
-
-
-def parse_release(text: object) -> object:
-    """Number of a release such as `12`: a Literal compares, it does not convert what the environment holds."""
-    return int(text) if isinstance(text, str) and re.fullmatch("[0-9]{1,4}", text) else text
-
-
-Bytes = Annotated[int, BeforeValidator(parse_size)]
-Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
-Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
-Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands)]
-Release = Annotated[Literal[12, 13], BeforeValidator(parse_release)]
-
 Part = Literal["all", "web", "database"]
 """of the stack: all on one host, or Apache with PgBouncer and PostgreSQL apart"""
+
+
+def _input(
+    default: Any, meaning: str, unit: str, *, on: str = "local compose host", unset: str = "none", **limits: Any
+) -> Any:
+    """A field of the model. `on` are the targets that it can be given for, `unset` stands for a default of None."""
+    extra: dict[str, Any] = {"unit": unit, "on": on.split(), "unset": unset}
+    return Field(default, description=meaning, json_schema_extra=extra, **limits)
 
 
 class StackConfig(BaseModel):
@@ -106,154 +39,116 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: Literal["local", "compose", "host"] = Field(
-        "local", description="where the stack runs", json_schema_extra={"unit": "name"}
+    target: Literal["local", "compose", "host"] = _input("local", "where the stack runs", "name", on="local compose")
+    dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
+    debian: Release | None = _input(None, "Debian release", "release", on="local host", unset="this machine's")
+    cores: int | None = _input(None, "cores the stack may use", "cores", unset="detected", ge=1, le=1024)
+    memory: Bytes | None = _input(None, "memory the stack may use", "bytes", unset="detected", ge=1)
+    processes: int | None = _input(None, "mod_wsgi daemon processes", "processes", unset="planned", ge=1, le=512)
+    threads: int | None = _input(None, "request threads per process", "threads", unset="planned", ge=1, le=64)
+    process_memory: Bytes | None = _input(None, "memory of one web process", "bytes", unset="planned", ge=1)
+    web_hosts: int = _input(1, "web servers sharing the database", "hosts", ge=1, le=64)
+    pool_size: int | None = _input(None, "PgBouncer's backends per pool", "connections", unset="planned", ge=1, le=2000)
+    direct_connections: int = _input(
+        6, "connections past the pooler: migrate, probes, backups", "connections", ge=2, le=500
     )
-    dir: Path = Field(
-        Path(".stack"), description="directory of the local target", json_schema_extra={"unit": "path"}
+    request_timeout: int = _input(30, "longest request; all other timeouts follow from it", "seconds", ge=6, le=3600)
+    project: Path | None = _input(None, "directory of your project", "path", unset="the demo")
+    settings: str | None = _input(
+        None, "settings module of the project", "module", unset="what `manage.py` names", pattern=MODULE
     )
-    debian: Release | None = Field(
-        None, description="Debian release; unset: this machine's", json_schema_extra={"unit": "release"}
+    wsgi: str | None = _input(
+        None, "module of its WSGI application", "module", unset="what its settings name", pattern=MODULE
     )
-    cores: int | None = Field(
-        None, ge=1, le=1024, description="cores the stack may use", json_schema_extra={"unit": "cores"}
+    requirements: str | None = _input(
+        None,
+        "its requirements, a file in it",
+        "path",
+        unset="that of its tool",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
     )
-    memory: Bytes | None = Field(
-        None, ge=1, description="memory the stack may use", json_schema_extra={"unit": "bytes"}
+    commands: Commands = _input((), "its management commands after migrate", "commands, ;-separated")
+    environment: Path | None = _input(None, "file of variables for it, NAME=value lines", "path")
+    port: int = _input(8000, "port Apache listens on", "port", ge=1, le=65535)
+    address: Address = _input("127.0.0.1", "address Apache listens on; * for all", "address", on="local host")
+    hosts: Hosts = _input(
+        ("localhost", "127.0.0.1", "[::1]"), "host names the site answers to", "names, comma-separated", min_length=1
     )
-    processes: int | None = Field(
-        None, ge=1, le=512, description="mod_wsgi daemon processes", json_schema_extra={"unit": "processes"}
+    tls: Literal["off", "self-signed", "files", "acme"] = _input("off", "TLS with HTTP/2 on the port", "name")
+    tls_certificate: Path | None = _input(None, "certificate chain (PEM) for tls=files", "path")
+    tls_key: Path | None = _input(None, "private key (PEM) for tls=files", "path")
+    hsts: int = _input(
+        0, "how long browsers insist on TLS (HSTS); 0: no header is sent", "seconds", ge=0, le=2 * 365 * 24 * 3600
     )
-    threads: int | None = Field(
-        None, ge=1, le=64, description="request threads per process", json_schema_extra={"unit": "threads"}
+    acme_email: str | None = _input(
+        None,
+        "address that the authority writes to, for tls=acme",
+        "e-mail address",
+        on="host",
+        pattern=r"^[^@\s\"']+@[^@\s\"']+$",
     )
-    process_memory: Bytes | None = Field(
-        None, ge=1, description="memory of one web process; unset: that of the demo",
-        json_schema_extra={"unit": "bytes"},
-    )  # fmt: skip
-    web_hosts: int = Field(
-        1, ge=1, le=64, description="web servers sharing the database", json_schema_extra={"unit": "hosts"}
+    acme_directory: str = _input(
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "directory of the authority, for tls=acme",
+        "URL",
+        on="host",
+        pattern=r"^https://[!#-~]+$",
     )
-    pool_size: int | None = Field(
-        None, ge=1, le=2000, description="PgBouncer's backends per pool", json_schema_extra={"unit": "connections"}
+    proxy: Literal["on", "off"] = _input("off", "whether a proxy in front ends TLS and sets X-Forwarded-Proto", "name")
+    proxy_addresses: Networks = _input(
+        (),
+        "addresses or networks of proxies in front, whose X-Forwarded-For says who the visitor is",
+        "addresses, comma-separated",
     )
-    direct_connections: int = Field(
-        6, ge=2, le=500, description="connections past the pooler: migrate, probes, backups",
-        json_schema_extra={"unit": "connections"},
-    )  # fmt: skip
-    request_timeout: int = Field(
-        30, ge=6, le=3600, description="longest request; all other timeouts follow from it",
-        json_schema_extra={"unit": "seconds"},
-    )  # fmt: skip
-    project: Path | None = Field(
-        None, description="directory of your project; unset: the demo", json_schema_extra={"unit": "path"}
+    upload_limit: Bytes = _input(10 * 1024**2, "largest body of a request", "bytes", ge=64 * 1024, le=64 * 1024**3)
+    firewall: Literal["on", "off"] = _input(
+        "on", "whether a host drops what is not for SSH or the site", "name", on="host"
     )
-    settings: str | None = Field(
-        None, pattern=MODULE, description="settings module of the project; unset: what its manage.py names",
-        json_schema_extra={"unit": "module"},
-    )  # fmt: skip
-    wsgi: str | None = Field(
-        None, pattern=MODULE, description="module of its WSGI application; unset: what its settings name",
-        json_schema_extra={"unit": "module"},
-    )  # fmt: skip
-    requirements: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
-        description="its requirements, a file in it; unset: that of its tool",
-        json_schema_extra={"unit": "path"},
-    )  # fmt: skip
-    commands: Commands = Field(
-        (), description="its management commands after migrate", json_schema_extra={"unit": "commands, ;-separated"}
+    database_host: str | None = _input(
+        None,
+        "name or address of the database host, where web hosts are apart from it",
+        "name",
+        on="host",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
     )
-    environment: Path | None = Field(
-        None, description="file of variables for it, NAME=value lines", json_schema_extra={"unit": "path"}
+    web_addresses: Networks | None = _input(
+        None,
+        "addresses or networks that the web hosts come from; on the database host",
+        "addresses, comma-separated",
+        on="host",
+        min_length=1,
     )
-    port: int = Field(8000, ge=1, le=65535, description="port Apache listens on", json_schema_extra={"unit": "port"})
-    address: Annotated[str, BeforeValidator(parse_address)] = Field(
-        "127.0.0.1", description="address Apache listens on; * for all",
-        json_schema_extra={"unit": "address"},
-    )  # fmt: skip
-    hosts: Hosts = Field(
-        ("localhost", "127.0.0.1", "[::1]"), min_length=1, description="host names the site answers to",
-        json_schema_extra={"unit": "names, comma-separated"},
-    )  # fmt: skip
-    tls: Literal["off", "self-signed", "files", "acme"] = Field(
-        "off", description="TLS with HTTP/2 on the port", json_schema_extra={"unit": "name"}
+    account: str | None = _input(
+        None,
+        "account the local target runs as",
+        "account",
+        on="local",
+        unset="you; for root the checkout's owner, else `pgstack`",
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
     )
-    tls_certificate: Path | None = Field(
-        None, description="certificate chain (PEM) for tls=files", json_schema_extra={"unit": "path"}
-    )
-    tls_key: Path | None = Field(
-        None, description="private key (PEM) for tls=files", json_schema_extra={"unit": "path"}
-    )
-    hsts: int = Field(
-        0, ge=0, le=2 * 365 * 24 * 3600, description="how long browsers insist on TLS (HSTS); 0: they are not told to",
-        json_schema_extra={"unit": "seconds"},
-    )  # fmt: skip
-    acme_email: str | None = Field(
-        None, pattern=r"^[^@\s\"']+@[^@\s\"']+$", description="address that the authority writes to, for tls=acme",
-        json_schema_extra={"unit": "e-mail address"},
-    )  # fmt: skip
-    acme_directory: str = Field(
-        "https://acme-v02.api.letsencrypt.org/directory", pattern=r"^https://[!#-~]+$",
-        description="directory of the authority, for tls=acme", json_schema_extra={"unit": "URL"},
-    )  # fmt: skip
-    proxy: Literal["on", "off"] = Field(
-        "off", description="whether a proxy in front ends TLS and sets X-Forwarded-Proto",
-        json_schema_extra={"unit": "name"},
-    )  # fmt: skip
-    proxy_addresses: Networks = Field(
-        (), description="addresses or networks of proxies in front, whose X-Forwarded-For says who the visitor is",
-        json_schema_extra={"unit": "addresses, comma-separated"},
-    )  # fmt: skip
-    upload_limit: Bytes = Field(
-        10 * 1024**2, ge=64 * 1024, le=64 * 1024**3, description="largest body of a request",
-        json_schema_extra={"unit": "bytes"},
-    )  # fmt: skip
-    firewall: Literal["on", "off"] = Field(
-        "on", description="whether a host drops what is not for SSH or the site", json_schema_extra={"unit": "name"}
-    )
-    database_host: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
-        description="name or address of the database host, where web hosts are apart from it",
-        json_schema_extra={"unit": "name"},
-    )  # fmt: skip
-    web_addresses: Networks | None = Field(
-        None, min_length=1, description="addresses or networks that the web hosts come from; on the database host",
-        json_schema_extra={"unit": "addresses, comma-separated"},
-    )  # fmt: skip
-    account: str | None = Field(
-        None, pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
-        description="account the local target runs as; unset: you; for root the checkout's owner, else pgstack",
-        json_schema_extra={"unit": "account"},
-    )  # fmt: skip
 
-    backup: Literal["off", "local", "sftp", "s3"] | None = Field(
-        None, description="where a host keeps its backups; unset: local on a host, off elsewhere",
-        json_schema_extra={"unit": "name"},
-    )  # fmt: skip
-    backup_path: Path = Field(
-        Path("/var/lib/pgbackrest"), description="directory of the backups: here, on the other host, or in the bucket",
-        json_schema_extra={"unit": "path"},
-    )  # fmt: skip
-    backup_host: str | None = Field(
-        None, pattern=f"^{_LOGIN}$", description="sftp: account@host of the other host; s3: host of the endpoint",
-        json_schema_extra={"unit": "name"},
-    )  # fmt: skip
-    backup_bucket: str | None = Field(
-        None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="bucket of backup=s3",
-        json_schema_extra={"unit": "name"},
-    )  # fmt: skip
-    backup_region: str = Field(
-        "us-east-1", pattern=r"^[a-z0-9-]{1,32}$", description="region of backup=s3", json_schema_extra={"unit": "name"}
+    backup: Literal["off", "local", "sftp", "s3"] | None = _input(
+        None, "where a host keeps its backups", "name", on="host", unset="`local` on a host, else `off`"
     )
-    backup_keep: int = Field(
-        2, ge=1, le=520, description="full backups kept, one a week, each with all that follows it",
-        json_schema_extra={"unit": "backups"},
-    )  # fmt: skip
-    backup_time: str = Field(
-        "03:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="time of day (UTC) of the backups",
-        json_schema_extra={"unit": "time"},
-    )  # fmt: skip
+    backup_path: Path = _input(
+        Path("/var/lib/pgbackrest"),
+        "directory of the backups: here, on the other host, or in the bucket",
+        "path",
+        on="host",
+    )
+    backup_host: str | None = _input(
+        None, "sftp: account@host of the other host; s3: host of the endpoint", "name", on="host", pattern=f"^{LOGIN}$"
+    )
+    backup_bucket: str | None = _input(
+        None, "bucket of backup=s3", "name", on="host", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+    )
+    backup_region: str = _input("us-east-1", "region of backup=s3", "name", on="host", pattern=r"^[a-z0-9-]{1,32}$")
+    backup_keep: int = _input(
+        2, "full backups kept, one a week, each with all that follows it", "backups", on="host", ge=1, le=520
+    )
+    backup_time: str = _input(
+        "03:00", "time of day (UTC) of the backups", "time", on="host", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+    )
 
     @model_validator(mode="after")
     def _backups(self) -> StackConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import cast
 
 from rich import box
 from rich.console import Console
@@ -38,11 +39,11 @@ def inputs() -> None:
     """Print every input: name, unit, default, meaning."""
     table = Table("input", "unit", "default", "meaning")
     for field, info in StackConfig.model_fields.items():
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        extra = cast("dict[str, str]", info.json_schema_extra)
         default = ",".join(info.default) if isinstance(info.default, tuple) else info.default
         table.add_row(
-            environment_name(field), str(extra.get("unit", "")),
-            "planned" if default is None else str(default), info.description or "",
+            environment_name(field), extra["unit"],
+            extra["unset"].replace("`", "") if default in (None, "") else str(default), info.description or "",
         )  # fmt: skip
     Console().print(table)
 

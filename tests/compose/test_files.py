@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 from compose_stack import CHECKOUT
+from pydantic.fields import FieldInfo
 
 from pgstack import sizing
 from pgstack.config import StackConfig, environment_name
 from pgstack.hardware import Hardware
 
+COMPOSE = "compose"
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
 
-# Inputs of the other targets: paths and accounts of the machine, its Debian release.
-ONLY_ON_A_HOST = {
-    "STACK_ACME_EMAIL", "STACK_ACME_DIRECTORY", "STACK_BACKUP", "STACK_BACKUP_BUCKET", "STACK_BACKUP_HOST",
-    "STACK_BACKUP_KEEP", "STACK_BACKUP_PATH", "STACK_BACKUP_REGION", "STACK_BACKUP_TIME", "STACK_DATABASE_HOST",
-    "STACK_FIREWALL", "STACK_WEB_ADDRESSES",
-}  # fmt: skip
-MEANINGLESS_IN_A_CONTAINER = {"STACK_DIR", "STACK_ACCOUNT", "STACK_DEBIAN", *ONLY_ON_A_HOST}
+
+def targets(field: FieldInfo) -> list[str]:
+    """Those that an input is for."""
+    return list(cast("dict[str, list[str]]", field.json_schema_extra)["on"])
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +32,8 @@ def compose() -> dict[str, Any]:
 
 def test_configure_is_given_every_input_that_means_something_there(compose: dict[str, Any]) -> None:
     passed = set(compose["services"]["configure"]["environment"])
-    inputs = {environment_name(field) for field in StackConfig.model_fields}
-    assert passed == inputs - MEANINGLESS_IN_A_CONTAINER
+    inputs = {environment_name(name) for name, field in StackConfig.model_fields.items() if COMPOSE in targets(field)}
+    assert passed == inputs | {"STACK_ADDRESS"}
 
 
 def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict[str, Any]) -> None:
