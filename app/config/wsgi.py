@@ -19,8 +19,9 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402 - the path comes
 
 from pgstack.bodies import Bodies  # noqa: E402
 from pgstack.watchdog import watched  # noqa: E402
-from pgstack.wsgi import settle  # noqa: E402
+from pgstack.wsgi import leave_access_log, settle  # noqa: E402
 
+leave_access_log()
 application = Bodies(watched(get_wsgi_application()))
 
 

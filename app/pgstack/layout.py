@@ -83,8 +83,8 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         root=root_name, conf="/etc/stack", data=f"/var/lib/postgresql/{versions.postgresql}/main",
         run_postgres="/run/stack/postgres", run_pooler="/run/stack/pooler", run_pooler_own=f"/run/stack/pooler{own}",
         run_apache="/run/stack/apache",
-        # On a disk: a host's Apache has a /tmp of its own, that of a container is memory.
-        bodies="/tmp" if config.target == "host" else media,  # noqa: S108
+        # On a disk: /tmp of a container is memory, that of a host may be. Apache writes there and Django reads.
+        bodies="/var/cache/stack-bodies" if config.target == "host" else media,
         log="/var/log/stack", static=f"{root_name}/static", media=media,
         secrets="/etc/stack-secrets", tls="/etc/stack-tls",
         app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}", venv=f"{release}/venv",
@@ -134,10 +134,13 @@ def accounts(config: StackConfig) -> Accounts:
     """One account runs the whole local target; elsewhere each part has its own."""
     if config.target == "local":
         name = config.account or _local_account()
-        return Accounts(web=name, deploy=name, build=name, postgres=name, pooler=name, group=name, secrets=name)
+        return Accounts(
+            web=name, apache=name, deploy=name, build=name, postgres=name, pooler=name, group=name, secrets=name
+        )
+    host = config.target == "host"
     return Accounts(
-        web="app", deploy="deploy", build="build", postgres="postgres", pooler="pooler", group="sockets",
-        secrets="secrets" if config.target == "host" else "sockets",
+        web="app", apache="apache" if host else "app", deploy="deploy", build="build", postgres="postgres",
+        pooler="pooler", group="sockets", secrets="secrets" if host else "sockets",
     )  # fmt: skip
 
 

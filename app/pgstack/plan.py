@@ -51,6 +51,8 @@ class Accounts(Part):
     """Operating system accounts, and the groups that may reach the sockets and read the project's secrets."""
 
     web: str
+    apache: str
+    """who listens, has the key of TLS and writes Apache's logs; where it is not `web`, its parent is root"""
     deploy: str
     build: str
     """where requirements are installed, whose code it runs: it reaches nothing"""

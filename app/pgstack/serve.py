@@ -28,8 +28,9 @@ def load() -> Callable[..., Iterable[bytes]]:
     from pgstack.bodies import Bodies
     from pgstack.state import current_plan
     from pgstack.watchdog import watched
-    from pgstack.wsgi import settle
+    from pgstack.wsgi import leave_access_log, settle
 
+    leave_access_log()
     settings.INSTALLED_APPS  # noqa: B018 - reads them
     plan = current_plan()
     named = plan.project.wsgi if plan.project else ""

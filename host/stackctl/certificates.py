@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 def write(stack: Stack, renew: bool = False) -> None:
     """Write what differs; with `renew` a self-signed pair is a new one. Raises Refused."""
     plan = cast("Plan", SimpleNamespace(site=SimpleNamespace(**stack.site)))
-    account = stack.accounts["web"]
     try:
         for file in tls.files(plan, renew=renew):
             if safe.contents(file.path.parent).get(file.path.name) != file.text.encode():
-                safe.write(file.path, file.text.encode(), file.mode, account, account)
+                safe.write(file.path, file.text.encode(), file.mode)
     except StackError as error:
         raise Refused(str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,31 @@ STATIC = "/srv/stack/static"
 def as_account(host: SystemdHost, account: str, script: str) -> bool:
     """Whether a script of the shell succeeds as this account."""
     return host.run("runuser", "-u", account, "--", "sh", "-ec", script, check=False).returncode == 0
+
+
+def inside_django(host: SystemdHost, script: str) -> bool:
+    """Whether a script of the shell succeeds where and as whom code of the project runs: beside a daemon process."""
+    (process, *_) = daemons(host)
+    account = ("--reuid=app", "--regid=app", "--init-groups", "--bounding-set=-all", "--no-new-privs")
+    place = ("nsenter", f"--target={process}", "--mount", "setpriv", *account)
+    return host.run(*place, "sh", "-ec", script, check=False).returncode == 0
+
+
+def daemons(host: SystemdHost) -> list[str]:
+    """Numbers of Django's processes."""
+    return host.run("pgrep", "--full", r"^\(wsgi:").stdout.split()
+
+
+def of_apache(host: SystemdHost) -> dict[str, tuple[str, str]]:
+    """Account and effective capabilities of each process of Apache's, the parent's first."""
+    listed = host.run("systemctl", "list-units", "--plain", "--no-legend", "--state=running", "stack-apache@*").stdout
+    unit = listed.split()[0]
+    parent = host.run("systemctl", "show", "--property=MainPID", "--value", unit).stdout.strip()
+    found = {}
+    for process in (parent, *host.run("pgrep", "--parent", parent).stdout.split()):
+        (held,) = re.findall(r"^CapEff:\s*(\w+)", host.run("cat", f"/proc/{process}/status").stdout, re.MULTILINE)
+        found[process] = host.run("stat", "--format=%U", f"/proc/{process}").stdout.strip(), held
+    return found
 
 
 def owned(host: SystemdHost) -> list[str]:

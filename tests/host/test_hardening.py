@@ -125,7 +125,7 @@ def unit_state(host: SystemdHost, unit: str) -> str:
     return said(host, "systemctl", "show", "--property=ActiveState", "--value", unit)
 
 
-READERS = {"app": True, "deploy": True, "build": False, "pooler": False, "postgres": False, "nobody": False}
+READERS = {"app": True, "deploy": True, **dict.fromkeys(("apache", "build", "pooler", "postgres", "nobody"), False)}
 
 
 @pytest.mark.parametrize("account", READERS)
@@ -228,7 +228,7 @@ def require_gone(host: SystemdHost) -> None:
     left = host.run("find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*").stdout.splitlines()
     assert set(left) <= {"/etc/stack-secrets", "/etc/stack-secrets.owners", "/etc/stack-tls"}
     names = said(host, "getent", "passwd").splitlines()
-    assert [line for line in names if line.split(":")[0] in ("app", "deploy", "build", "pooler")] == []
+    assert [line for line in names if line.split(":")[0] in ("app", "apache", "deploy", "build", "pooler")] == []
     assert host.run("getent", "group", "sockets", "secrets", check=False).stdout == ""
 
 

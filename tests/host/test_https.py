@@ -1,4 +1,7 @@
-"""HTTPS on a Debian 13 host: a certificate by ACME and its renewal, the user's own files, and changes under load."""
+"""HTTPS on a Debian 13 host: a certificate by ACME and its renewal, the user's own files, and changes under load.
+
+Its key and Apache's logs are kept from Django.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attacks
 import projects
 import pytest
 from authority import DIRECTORY, Authority, authority
@@ -25,7 +29,8 @@ ACME = {**SITE, "tls": "acme", "acme_email": "admin@shop.example", "acme_directo
 OWN = ("/root/own.pem", "/root/own.key")
 FILES = {**SITE, "tls": "files", "tls_certificate": OWN[0], "tls_key": OWN[1]}
 STORE = f"/etc/stack-tls/acme/domains/{NAME}"
-FLAG = "/etc/stack-tls/renewed"
+FLAG = "/etc/stack-tls/message/renewed"
+BODIES = ("/var/cache/stack-bodies-a", "/var/cache/stack-bodies-b")
 TAKES_SECONDS = 120
 """a certificate is asked for, an instance starts with it, and the one before is drained"""
 
@@ -47,6 +52,10 @@ def host(tmp_path_factory: pytest.TempPathFactory, acme: Authority) -> Iterator[
         done = booted.play("site.yml", stack_inputs=ACME)
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}\n{acme.said()[-2000:]}"
         yield booted
+
+
+def said(host: SystemdHost, *command: str) -> str:
+    return host.run(*command).stdout.strip()
 
 
 def under_load(host: SystemdHost, change: Callable[[], subprocess.CompletedProcess[str]]) -> str:
@@ -96,6 +105,15 @@ def test_site_is_served_with_a_certificate_that_the_authority_has_made(host: Sys
     assert (done.stdout, done.stderr) == ("HTTP/2 200", "")
 
 
+@pytest.mark.parametrize("key", [f"{STORE}/privkey.pem", "/etc/stack-tls/key.pem"])
+def test_code_in_django_does_not_read_a_key(host: SystemdHost, key: str) -> None:
+    assert "PRIVATE KEY" in host.run("cat", key).stdout
+    for account in ("app", "deploy", "apache"):
+        assert not attacks.as_account(host, account, f"cat {key}"), account
+    assert not attacks.inside_django(host, f"cat {key}")
+    assert not attacks.inside_django(host, f"ls {Path(key).parent}/.")
+
+
 def test_plain_http_leads_to_https(host: SystemdHost) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", host.port(80), timeout=10)
     connection.request("GET", "/ledger/?a=1", headers={"Host": NAME})
@@ -110,6 +128,60 @@ def test_stack_is_what_was_planned_and_a_second_run_changes_nothing(host: System
     again = host.play("site.yml", stack_inputs=ACME)
     assert again.returncode == 0, again.stdout
     assert changed(again) == 0, again.stdout
+
+
+OF_APACHE = {
+    "the access log is read": "cat /var/log/stack/apache-access.log",
+    "the access log is added to": "echo forged >> /var/log/stack/apache-access.log",
+    "the access log is replaced": "mv -f /var/log/stack/apache-access.log /var/log/stack/old",
+    "the error log is emptied": ": > /var/log/stack/apache-error.log",
+    "the directory of the key is entered": "ls /etc/stack-tls/.",
+    "a certificate is put there": "touch /etc/stack-tls/certificate.pem",
+    "a socket is put beside Django's": "touch /run/stack/apache/wsgi.sock",
+    "the number of Apache's process is changed": "echo 1 > /run/stack/apache/apache2.pid",
+    "a body is put in the place of another": "touch /var/cache/stack-bodies/body-1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attempt", OF_APACHE)
+def test_code_in_django_reaches_nothing_of_apaches(host: SystemdHost, attempt: str) -> None:
+    assert not attacks.inside_django(host, OF_APACHE[attempt])
+
+
+def test_code_in_django_signals_no_process_of_apaches(host: SystemdHost) -> None:
+    django = attacks.daemons(host)
+    others = [process for process in attacks.of_apache(host) if process not in django]
+    assert len(others) > 1
+    assert attacks.inside_django(host, f"kill -0 {' '.join(django)}")
+    for process in others:
+        assert not attacks.inside_django(host, f"kill -0 {process}"), process
+
+
+def test_django_holds_no_descriptor_of_the_access_log(host: SystemdHost) -> None:
+    """Apache's parent has one, and the daemon processes are its children."""
+    (parent, *_) = attacks.of_apache(host)
+    held = {process: said(host, "sh", "-c", f"readlink /proc/{process}/fd/*") for process in attacks.daemons(host)}
+    assert "/apache-access.log" in said(host, "sh", "-c", f"readlink /proc/{parent}/fd/*")
+    assert [process for process, files in held.items() if "/apache-access.log" in files] == []
+
+
+def test_apaches_parent_alone_has_capabilities_and_few(host: SystemdHost) -> None:
+    """CHOWN, KILL, SETGID, SETUID and NET_BIND_SERVICE (capabilities(7)); none that opens a file of others."""
+    (parent, *children) = attacks.of_apache(host).values()
+    assert parent == ("root", "00000000000004e1")
+    assert set(children) == {("apache", "0" * 16), ("app", "0" * 16)}
+
+
+def test_what_apaches_workers_leave_is_deleted_and_no_link_of_theirs_is_followed(host: SystemdHost) -> None:
+    kept = f"{attacks.OWNED}-bodies/kept"
+    host.run("install", "-D", "/dev/null", kept)
+    for place in BODIES:
+        assert attacks.as_account(host, "apache", f"ln -sT {attacks.OWNED}-bodies {place}/out")
+    for _ in BODIES:
+        host.run("stackctl", "restart", "apache")
+    assert said(host, "find", *BODIES, "-name", "out") == ""
+    assert said(host, "ls", kept) == kept
+    assert attacks.owned(host) == [f"{attacks.OWNED}-bodies"]
 
 
 def test_renewal_comes_into_use_without_losing_a_request(host: SystemdHost, acme: Authority) -> None:
@@ -130,7 +202,7 @@ def test_renewal_comes_into_use_without_losing_a_request(host: SystemdHost, acme
 
 def test_renewal_that_comes_while_the_one_before_comes_into_use_is_not_forgotten(host: SystemdHost) -> None:
     count = takeovers(host)
-    message = ("runuser", "-u", "app", "--", "/usr/local/lib/stack/acme-message", FLAG)
+    message = ("runuser", "-u", "apache", "--", "/usr/local/lib/stack/acme-message", FLAG)
     host.run(*message, "renewing", NAME)
     assert idle(host), "only what is there comes into use"
     host.run(*message, "renewed", NAME)

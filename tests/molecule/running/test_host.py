@@ -23,12 +23,12 @@ FILES = {
     "/etc/stack-secrets/environment": ("root", "root", 0o400),
     "/etc/pgbackrest/conf.d/passphrase.conf": ("root", "postgres", 0o640),
     "/var/lib/pgbackrest": ("postgres", "postgres", 0o750),
-    "/var/log/stack": ("app", "app", 0o750),
+    "/var/log/stack": ("root", "root", 0o750),
     "/srv/stack/releases": ("root", "root", 0o755),
     "/srv/stack/static": ("root", "root", 0o755),
     "/run/stack/postgres": ("postgres", "sockets", 0o2750),
 }
-ACCOUNTS = dict.fromkeys(("app", "deploy", "build", "pooler"), "/usr/sbin/nologin")
+ACCOUNTS = dict.fromkeys(("app", "apache", "deploy", "build", "pooler"), "/usr/sbin/nologin")
 
 
 @pytest.fixture(scope="module")
