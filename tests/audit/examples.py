@@ -205,7 +205,12 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
                 "pool.submit(work, 1)", "pool.map(work, range(9))", "loop.run_in_executor(None, work)",
                 "pool.submit(lambda: work(1))", "pool.apply_async(partial(work, 1))", "Timer(5, work).start()",
                 "asyncio.to_thread(work)", "pool.imap_unordered(work, range(9))",
+                "sync_to_async(work, thread_sensitive=False)",
             )
+        ),
+        (
+            "@sync_to_async(thread_sensitive=False)\ndef work():\n    Account.objects.update(a=1)",
+            "@sync_to_async\ndef work():\n    Account.objects.update(a=1)",
         ),
         (
             "class Worker(Thread):\n    def run(self):\n        Account.objects.update(a=1)",

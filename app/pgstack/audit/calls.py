@@ -48,7 +48,7 @@ def hazards(node: ast.Call, place: Place, module: Module) -> Shown:
     if use is not None and not (use.harmless_with and constant(keyword(node, use.harmless_with))):
         yield use.hazard, node
     builtin = isinstance(node.func, ast.Name) and node.func.id == "map"
-    if name_of(node) in _STARTERS and not builtin and _forgets_connection(node, module):
+    if ((name_of(node) in _STARTERS and not builtin) or _leaves_loop(node)) and _forgets_connection(node, module):
         yield "H043", node
     if not place.quiet and not is_direct(node.func, module.values, place.scopes):
         yield from _drivers(node, name)
@@ -125,6 +125,18 @@ def _functions(node: ast.Call, place: Place, module: Module) -> Shown:
             for text in module.values.strings(argument, place.scopes):
                 if text in FUNCTIONS:
                     yield FUNCTIONS[text], node
+
+
+def _leaves_loop(node: ast.Call) -> bool:
+    """Whether asgiref runs what it is given in any thread of its pool; without the word it is Django's one thread."""
+    return name_of(node) == "sync_to_async" and constant(keyword(node, "thread_sensitive")) is False
+
+
+def decorated(node: ast.FunctionDef, module: Module) -> Shown:
+    """Hazards of a function that a decorator has run elsewhere."""
+    elsewhere = any(isinstance(one, ast.Call) and _leaves_loop(one) for one in node.decorator_list)
+    if module.is_django and elsewhere and _leaves_connection(node):
+        yield "H043", ast.Expr(ast.Name(node.name), lineno=node.lineno)
 
 
 def _forgets_connection(node: ast.Call, module: Module) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sysconfig
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pgstack.audit.files import SUFFIXES
@@ -19,6 +20,10 @@ _SKIPPED = frozenset(
     }
 )  # fmt: skip
 """directories that are not the project's own code; hidden ones are skipped too"""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""directories that hold nothing but packages: whoever names one wants them"""
+_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
+"""what only an environment of Python has in it: venv's, conda's"""
 _TESTS = frozenset({"tests", "test", "testing", "testproject"})
 
 
@@ -40,28 +45,58 @@ def files(paths: Iterable[Path], *, tests: bool = False) -> list[Path]:
 
 
 def package_paths(names: Iterable[str]) -> list[Path]:
-    """Directories of installed packages by the names of their modules; only those that pip put there."""
-    import importlib.util
+    """Directories of installed packages by the names of their modules; only those that pip put there.
 
+    A namespace (PEP 420) is many people's: of `acme.shop.apps` it is the first part below that is a package.
+    """
     places = [Path(sysconfig.get_path(one)).resolve() for one in ("purelib", "platlib")]
     found: dict[Path, None] = {}
     for name in names:
-        spec = importlib.util.find_spec(name.split(".")[0])
-        for place in (spec.submodule_search_locations or ()) if spec else ():
+        for place in _package(name):
             if any(Path(place).resolve().is_relative_to(one) for one in places):
                 found[Path(place)] = None
     return list(found)
 
 
+def _package(name: str) -> Iterable[str]:
+    """Directories of the first regular package on the way to a dotted name; all of a namespace that ends there."""
+    import importlib.util
+
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        spec = importlib.util.find_spec(".".join(parts[:count]))
+        if spec is None:
+            return ()
+        if spec.origin is not None or count == len(parts):
+            return spec.submodule_search_locations or ()
+    return ()
+
+
+def _installed(root: Path, directory: Path, names: list[str]) -> set[str]:
+    """What pip has put into a directory, as with `--target`, by its own records beside it (PEP 376)."""
+    if directory == root and root.name in _INSTALLED:
+        return set()
+    found: set[str] = set()
+    for name in names:
+        with suppress(OSError, UnicodeDecodeError):
+            if name.endswith(".dist-info") and (directory / name / "INSTALLER").exists():
+                lines = (directory / name / "RECORD").read_text().splitlines()
+                found |= {line.partition(",")[0].partition("/")[0].strip('"') for line in lines}
+    return found
+
+
 def _below(root: Path, *, tests: bool) -> Iterator[Path]:
     for directory, names, entries in os.walk(root):
+        installed = _installed(root, Path(directory), names)
         names[:] = [
             name
             for name in names
-            if name not in _SKIPPED and not name.startswith(".") and (tests or name not in _TESTS)
-            and not Path(directory, name, "pyvenv.cfg").exists() and Path(directory, name).resolve() != OWN
+            if name not in _SKIPPED | installed and not name.startswith(".") and (tests or name not in _TESTS)
+            and not any(Path(directory, name, one).exists() for one in _ENVIRONMENTS)
+            and Path(directory, name).resolve() != OWN
         ]  # fmt: skip
-        read = (one for one in entries if Path(one).suffix in SUFFIXES and (tests or not _is_test(one)))
+        found = (one for one in entries if one not in installed and Path(one).suffix in SUFFIXES)
+        read = (one for one in found if tests or not _is_test(one))
         yield from (Path(directory, one) for one in read)
 
 

@@ -85,6 +85,8 @@ class Walk:
     # What follows gives the place of the children; None when they have been looked at.
 
     def _function(self, node: Any, place: Place) -> Place:
+        if isinstance(node, ast.FunctionDef):
+            self._add(calls.decorated(node, self.module), place)
         inherits = place.atomic and place.migration
         atomic = inherits or is_decorated_atomic(node) or id(node) in self.module.values.asking
         return replace(place, scopes=[*place.scopes, node], atomic=atomic, quiet=False)
