@@ -23,6 +23,10 @@ CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
 PLAN = Path("/etc/stack/plan.json")
 """last of the files that role host writes"""
 CLUSTER = "main"
+SORTS = """
+    SELECT CASE datlocprovider WHEN 'i' THEN
+                    'icu:' || coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
+                ELSE datcollate END FROM pg_database AS d WHERE datname = current_database()"""
 INSTALLED = "ii"
 """what dpkg calls it"""
 MARKS = Path("/var/lib/apt/extended_states")
@@ -44,6 +48,8 @@ def survey() -> dict[str, Any]:
         "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "clusters": _clusters(),
+        "locales": [words[0] for words in _said("locale", "-a")],
+        "sorts": _sorts(),
         "listeners": listeners,
         "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
     }
@@ -88,6 +94,18 @@ def _clusters() -> list[dict[str, Any]]:
     places = [*Path("/etc/postgresql").glob(f"*/{CLUSTER}"), *Path("/var/lib/postgresql").glob(f"*/{CLUSTER}")]
     versions = {path.parent.name for path in places if _is_filled(path)}
     return [{"version": name, "ours": _mark(name).exists()} for name in sorted(versions)]
+
+
+def _sorts() -> str:
+    """How the stack's database sorts, where it runs: what roles.sql compares with too."""
+    with suppress(OSError, ValueError, KeyError):
+        plan = json.loads(PLAN.read_text())
+        psql = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--host={plan['paths']['run_postgres']}")
+        server = plan["postgres"]
+        question = (f"--port={server['port']}", f"--dbname={server['database']}", f"--command={SORTS}")
+        said = _said("runuser", "--user=postgres", "--", *psql, *question)
+        return said[0][0] if said else ""
+    return ""
 
 
 def _is_filled(path: Path) -> bool:

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "app"))
 
-from pgstack import config, dependencies, discovery, hardware, packages, render, sizing  # noqa: E402 - the path comes first
+from pgstack import config, dependencies, discovery, hardware, locales, packages, render, sizing  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
 from pgstack.plan import Plan  # noqa: E402
 
@@ -147,6 +147,13 @@ def stack_taken(stack: dict[str, Any], listeners: list[dict[str, Any]]) -> list[
     ]
 
 
+def stack_unsorted(stack: dict[str, Any], found: dict[str, Any]) -> str:
+    """Why the host's database cannot sort as wanted; empty when it can (found: see host/survey.py)."""
+    if stack["part"] == "web":
+        return ""
+    return locales.refusal(stack["postgres"]["locale"], found["sorts"], locales.named(found["locales"]))
+
+
 def _collide(left: str, right: str) -> bool:
     return left == right or not {left, right}.isdisjoint({"*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
@@ -243,7 +250,7 @@ def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
 
 FILTERS = (
     stack_part, stack_plan, stack_files, stack_programs, stack_packages, stack_taken, stack_project, stack_environment,
-    stack_release,
+    stack_release, stack_unsorted,
 )  # fmt: skip
 
 

@@ -9,5 +9,9 @@ class PgstackConfig(AppConfig):
     name = "pgstack"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from pgstack import checks, checks_backend  # noqa: F401
+        """Register the system checks, and what explains errors."""
+        from django.core.signals import got_request_exception
+
+        from pgstack import checks, checks_backend, unwritable  # noqa: F401
+
+        got_request_exception.connect(unwritable.explain)

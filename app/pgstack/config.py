@@ -11,13 +11,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pgstack.errors import InputError
-from pgstack.input_types import LOGIN, Address, Bytes, Commands, Hosts, Networks, Release
+from pgstack.input_types import LOGIN, Address, Bytes, Commands, Hosts, Locale, Names, Networks, Release
+from pgstack.locales import refusal_in_containers
 
 PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies, STACK_RELEASE
 # where on a host the release that it belongs to.
 RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
-OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment")
+OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment", "data")
 """inputs that say something of the project"""
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
@@ -69,6 +70,12 @@ class StackConfig(BaseModel):
     )
     commands: Commands = _input((), "its management commands after migrate", "commands, ;-separated")
     environment: Path | None = _input(None, "file of variables for it, NAME=value lines", "path")
+    data: Names = _input(
+        (), "variables in which it finds directories that its pages may write into", "names, comma-separated"
+    )
+    locale: Locale = _input(
+        "C.UTF-8", "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's", "name"
+    )
     port: int = _input(8000, "port Apache listens on", "port", ge=1, le=65535)
     address: Address = _input("127.0.0.1", "address Apache listens on; * for all", "address", on="local host")
     hosts: Hosts = _input(
@@ -176,6 +183,8 @@ class StackConfig(BaseModel):
             raise ValueError("STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names")
         if self.proxy == "on" and self.tls != "off":
             raise ValueError("STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does")
+        if self.target == "compose" and (reason := refusal_in_containers(self.locale)):
+            raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):
             raise ValueError(f"STACK_HSTS={self.hsts} needs TLS: STACK_TLS, or STACK_PROXY=on")
         return self

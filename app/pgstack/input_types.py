@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
+from pgstack.locales import parse_locale
+
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 LOGIN = r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
@@ -65,6 +67,17 @@ def parse_networks(text: object) -> object:
     return tuple(map(str, networks))
 
 
+def parse_names(text: object) -> object:
+    """Names of variables, comma-separated."""
+    if not isinstance(text, str):
+        return text
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in names:
+        if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is None:
+            raise ValueError(f"{name!r} is not the name of a variable, such as DATA_DIR")
+    return names
+
+
 def parse_commands(text: object) -> object:
     """Command lines separated by semicolons, each split into words as a shell does."""
     if not isinstance(text, str):
@@ -83,3 +96,5 @@ Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
 Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands)]
 Release = Annotated[Literal[12, 13], BeforeValidator(parse_release)]
+Names = Annotated[tuple[str, ...], BeforeValidator(parse_names)]
+Locale = Annotated[str, BeforeValidator(parse_locale)]

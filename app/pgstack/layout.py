@@ -71,7 +71,8 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
             root=str(root), conf=f"{root}/conf", data=f"{root}/data", run_postgres=f"{root}/run/postgres",
             run_pooler=f"{root}/run/pooler", run_pooler_own=f"{root}/run/pooler",
             run_apache=f"{root}/run/apache", bodies=f"{root}/run/apache", log=f"{root}/log",
-            static=f"{root}/static", media=f"{root}/media", secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
+            static=f"{root}/static", media=f"{root}/media", cache=f"{root}/cache",
+            secrets=f"{root}/secrets", tls=f"{root}/secrets/tls",
             app=str(project_directory(config)), venv=f"{root}/venv" if config.project else sys.prefix,
         )  # fmt: skip
     root_name = "/srv/stack"
@@ -85,10 +86,15 @@ def paths(config: StackConfig, versions: Versions) -> Paths:
         run_apache="/run/stack/apache",
         # On a disk: /tmp of a container is memory, that of a host may be. Apache writes there and Django reads.
         bodies="/var/cache/stack-bodies" if config.target == "host" else media,
-        log="/var/log/stack", static=f"{root_name}/static", media=media,
+        log="/var/log/stack", static=f"{root_name}/static", media=media, cache="/var/cache/stack",
         secrets="/etc/stack-secrets", tls="/etc/stack-tls",
         app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}", venv=f"{release}/venv",
     )  # fmt: skip
+
+
+def written_by_pages(place: Paths) -> tuple[str, ...]:
+    """Directories of the local target that Apache and the web processes write to, as they do on the others."""
+    return place.run_apache, place.log, place.media, place.cache
 
 
 def project_directory(config: StackConfig) -> Path:
@@ -103,7 +109,7 @@ def project(config: StackConfig) -> Project | None:
     environment = str((PROJECT / config.environment).resolve()) if config.environment else ""
     return Project(
         settings=config.settings or DEMO[0], wsgi=config.wsgi or "", requirements=config.requirements or "",
-        environment=environment, commands=config.commands,
+        environment=environment, commands=config.commands, data=config.data,
     )  # fmt: skip
 
 

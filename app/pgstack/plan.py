@@ -41,6 +41,8 @@ class Paths(Part):
     static: str
     media: str
     """what users upload; it outlives releases"""
+    cache: str
+    """one directory for each account that runs the project's code: its home, and what libraries keep there"""
     secrets: str
     tls: str
     app: str
@@ -164,6 +166,8 @@ class Project(Part):
     """file below `paths.app`; empty: none"""
     environment: str
     """file of variables that its processes find in their environment; empty: none"""
+    data: tuple[str, ...]
+    """variables in which it finds directories that its pages may write into"""
     commands: tuple[tuple[str, ...], ...]
     """its management commands after migrate; on a host the release has them"""
 
@@ -215,6 +219,10 @@ class Postgres(Part):
     """what its certificate names, on both sides; empty on one host"""
     port: int
     database: str
+    locale: str
+    """sort order of the database, see pgstack.locales"""
+    locale_options: str
+    """the same in words of CREATE DATABASE"""
     identities: tuple[Identity, ...]
     web_addresses: tuple[str, ...]
     """networks that may come in over TLS with a password; none on one host"""

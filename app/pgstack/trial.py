@@ -16,7 +16,9 @@ from wsgiref.util import setup_testing_defaults
 
 from django.core.signals import got_request_exception
 
+from pgstack import layout
 from pgstack.state import current_plan
+from pgstack.targets import confine
 
 SERVER_ERROR = 500
 
@@ -64,6 +66,8 @@ def _print(**_: Any) -> None:
 def main() -> None:
     """1, and the reason as the last line, when the file cannot be imported or an answer is a server's error."""
     file, host, *paths = sys.argv[1:] or _of_the_plan()
+    if (plan := current_plan()).target == "local":
+        confine.confine([*confine.EVERYWHERE, *layout.written_by_pages(plan.paths)])
     app = application(file)
     got_request_exception.connect(_print)
     for path in paths:

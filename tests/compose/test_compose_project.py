@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from compose_stack import CHECKOUT, ComposeStack, require_engine
 
-from fixtures import foreign
+from fixtures import foreign, places
 from fixtures.odd_values import AS_COMPOSE, GREETING
 from pgstack.ports import free_port
 
@@ -25,7 +26,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     directory = tmp_path_factory.mktemp("project")
     project = foreign.make(directory / "shop", "DATABASE_URL or nothing")
     (directory / "variables").write_text(f"SHOP_GREETING={GREETING}\n")
+    places.add(project / "shop/urls.py")
     inputs = {"STACK_PROJECT": str(project), "STACK_ENVIRONMENT": str(directory / "variables")}
+    inputs |= {"STACK_DATA": places.VARIABLE, "STACK_LOCALE": places.LOCALE}
     stack = ComposeStack(f"pgstack-project-{os.getpid()}", free_port(), inputs)
     try:
         stack.up("--build")
@@ -35,8 +38,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     assert stack.leftovers() == []
 
 
-def post(stack: ComposeStack, path: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(f"{stack.url}{path}", method="POST"), timeout=10) as answer:
+def post(stack: ComposeStack, path: str, method: str = "POST") -> str:
+    with urllib.request.urlopen(urllib.request.Request(f"{stack.url}{path}", method=method), timeout=10) as answer:
         return str(answer.read().decode())
 
 
@@ -44,6 +47,29 @@ def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStac
     answer = json.loads(post(served, "/note?text=one"))
     assert answer["notes"] == ["of the migration", "one"]
     assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, GREETING)
+
+
+def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(served: ComposeStack) -> None:
+    found = json.loads(post(served, "/places", "GET"))
+    assert (found["home"], found["cache"]) == ("/var/cache/stack/app", "/var/cache/stack/app/.cache")
+    assert (found["program"], found["data"]) == ("/srv/stack/venv/bin/pip", "/var/lib/stack-media/data/SHOP_DATA")
+    told = served.compose("run", "--rm", "--no-deps", "manage", "shell", "-c", places.COMMAND).stdout.splitlines()[-1]
+    assert told.split() == ["/var/cache/stack/deploy", found["path"], found["data"], found["program"]]
+
+
+def test_a_page_that_writes_into_the_project_is_told_what_to_do(served: ComposeStack) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        post(served, "/index", "GET")
+    assert places.remedy("/srv/stack/project") in served.compose("logs", "web").stdout
+
+
+def test_the_database_sorts_as_it_was_made(served: ComposeStack) -> None:
+    question = ("psql", "-XqAt", "-h", "/run/stack/postgres", "-d", "app", "-c", places.SORT)
+    assert served.compose("exec", "-T", "postgres", *question).stdout.strip().split(",") == places.SORTED
+    other = ComposeStack(served.project, served.port, {**served.inputs, "STACK_LOCALE": "C.UTF-8"})
+    done = other.compose("run", "--rm", "--no-deps", "configure", check=False)
+    assert done.returncode == 2
+    assert "STACK_LOCALE=C.UTF-8: the database was made with icu:de-DE, and cannot change it." in done.stderr
 
 
 def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:

@@ -95,7 +95,8 @@ def test_health_checks_and_mounts_name_what_the_planner_names(compose: dict[str,
     volumes = [entry for service in services.values() for entry in service.get("volumes", []) if isinstance(entry, str)]
     mounts = {entry.split(":")[1] for entry in volumes}
     cluster = str(PurePosixPath(paths.data).parents[1])
-    assert mounts == {paths.conf, paths.secrets, paths.tls, paths.run_postgres, paths.run_pooler, paths.media, cluster}
+    assert mounts == {paths.conf, paths.secrets, paths.tls, paths.run_postgres, paths.run_pooler, paths.media,
+                      paths.cache, cluster}  # fmt: skip
     assert any(entry.startswith(f"{paths.run_apache}:") for entry in services["web"]["tmpfs"])
 
 

@@ -78,8 +78,8 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack,
             "configure": {"/etc/stack", "/etc/stack-secrets", "/etc/stack-tls"},
             "postgres": {"/var/lib/postgresql", "/run/stack/postgres"},
             "pgbouncer": {"/run/stack/pooler"},
-            "migrate": {"/var/lib/stack-media"},
-            "web": {"/var/lib/stack-media"},
+            "migrate": {"/var/lib/stack-media", "/var/cache/stack"},
+            "web": {"/var/lib/stack-media", "/var/cache/stack"},
         }[service]
     )
 

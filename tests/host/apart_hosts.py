@@ -12,6 +12,8 @@ from typing import Any
 
 from systemd_host import INPUTS, SystemdHost, _docker, systemd_host
 
+from fixtures import places
+
 DATABASE_NAME = "db.example"
 """under which the web host finds the other"""
 
@@ -45,7 +47,8 @@ def apart_hosts(directory: Path, suite: str = "trixie") -> Iterator[Apart]:
                 options = (f"--network={network}", f"--network-alias={alias}")
                 hosts[name] = open_.enter_context(systemd_host(suite, directory / name, *options))
             web, second, database = hosts.values()
-            inputs = {**INPUTS, "database_host": DATABASE_NAME, "web_addresses": [web.address(), second.address()]}
+            inputs = {**INPUTS, "locale": places.LOCALE}
+            inputs |= {"database_host": DATABASE_NAME, "web_addresses": [web.address(), second.address()]}
 
             def group(**members: SystemdHost) -> dict[str, Any]:
                 named = {name: {**host.variables(), "stack_inputs": inputs} for name, host in members.items()}

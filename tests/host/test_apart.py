@@ -87,6 +87,7 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
         verified = web.run("stack-manage", "stack_verify", check=False)
         assert verified.returncode == 0, verified.stdout
         assert "certificate is ours" in verified.stdout
+        assert "by icu:de-DE" in verified.stdout
         assert script(web, "ls /usr/lib/postgresql/*/bin/postgres").returncode != 0
     assert (apart.web.failed(), apart.second.failed(), apart.database.failed()) == ("", "", "")
     assert script(apart.database, "ls /usr/sbin/apache2 /usr/sbin/pgbouncer").returncode != 0

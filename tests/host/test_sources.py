@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import projects
 import pytest
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
+
+from fixtures import places
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -39,6 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("repository")
     project = projects.make(directory / "shop", "one")
     attacks.probe(project)
+    places.add(project / "config/urls.py")
     git(directory, "init", "--quiet", "--initial-branch=main")
     commit(directory, "v1")
     git(directory, "checkout", "--quiet", "-b", "next")
@@ -70,7 +75,7 @@ def commit(directory: Path, tag: str) -> None:
 
 def inputs(source: str, **more: Any) -> dict[str, Any]:
     project = {"source": source, "directory": "shop", "requirements": "probe.txt", "commands": [["seed"]], **more}
-    return {**INPUTS, "project": project}
+    return {**INPUTS, "project": project, "data": [places.VARIABLE]}
 
 
 def git_inputs(shop: Path, version: str, **more: Any) -> dict[str, Any]:
@@ -82,6 +87,32 @@ def deploy(host: SystemdHost, stack_inputs: dict[str, Any], playbook: str = "dep
     done = host.play(playbook, stack_inputs=stack_inputs)
     assert done.returncode == 0, done.stdout[-6000:]
     return done.stdout
+
+
+def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(host: SystemdHost) -> None:
+    found = json.loads(host.page("/places"))
+    assert (found["home"], found["cache"]) == ("/var/cache/stack/app", "/var/cache/stack/app/.cache")
+    assert (found["program"], found["data"]) == ("/srv/stack/live/venv/bin/pip", "/var/lib/stack-media/data/SHOP_DATA")
+    assert found["path"] == "/srv/stack/live/venv/bin:/usr/local/bin:/usr/bin:/bin"
+    told = host.run("stack-manage", "shell", "-c", places.COMMAND).stdout.splitlines()[-1]
+    home, path, data, program = told.split()
+    assert (home, data) == ("/var/cache/stack/deploy", found["data"])
+    assert path.split(":") == [program.removesuffix("/pip"), "/usr/local/bin", "/usr/bin", "/bin"]
+
+
+def test_a_page_that_writes_into_the_project_is_told_what_to_do(host: SystemdHost) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        host.page("/index")
+    log = host.run("cat", "/var/log/stack/apache-error.log").stdout
+    assert places.remedy("/srv/stack/live/project", "stack_inputs.data") in log
+
+
+def test_a_database_cannot_sort_otherwise_later(host: SystemdHost, shop: Path) -> None:
+    done = host.play("site.yml", stack_inputs={**git_inputs(shop, "v1"), "locale": places.LOCALE})
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "STACK_LOCALE=icu:de-DE: the database was made with C.UTF-8, and cannot change it." in said
+    assert "Nothing was changed." in said
 
 
 def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(

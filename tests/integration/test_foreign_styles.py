@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from fixtures import certificates, foreign
+from fixtures import certificates, foreign, places
 from fixtures.local_stack import LocalStack, started
 from fixtures.odd_values import GREETING
 from pgstack.ports import free_port
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A directory that the stack's account may enter."""
-    with tempfile.TemporaryDirectory(prefix="project-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="project-", dir="/var/tmp") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
@@ -34,7 +34,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def stack(place: Path) -> Iterator[LocalStack]:
     project = foreign.make(place / "first")
-    with started(STACK_PROJECT=str(project)) as running:
+    with started(STACK_PROJECT=str(project), STACK_DATA=places.VARIABLE, STACK_LOCALE=places.LOCALE) as running:
         yield running
 
 
@@ -46,6 +46,7 @@ def serve(stack: LocalStack, project: Path, **inputs: str) -> None:
 @pytest.mark.parametrize("style", foreign.STYLES)
 def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, place: Path, style: str) -> None:
     project = foreign.make(place / style.replace(" ", "-"), style)
+    places.add(project / "shop/urls.py")
     (project / "env").write_text(f"SHOP_GREETING={GREETING}\n")
     serve(stack, project, STACK_ENVIRONMENT=str(project / "env"))
     answer = requests.post(f"{stack.url}/note", params={"text": style}, timeout=10).json()
@@ -55,6 +56,30 @@ def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, pl
     front = requests.get(stack.url, timeout=10)
     assert (front.status_code, front.url) == (200, f"{stack.url}/admin/login/?next=/")
     assert requests.get(f"{stack.url}/static/admin/css/base.css", timeout=10).status_code == 200
+
+
+def test_pages_and_commands_have_one_home_and_the_programs_of_the_environment(stack: LocalStack) -> None:
+    found = requests.get(f"{stack.url}/places", timeout=10).json()
+    home, program = f"{stack.directory}/cache/{stack.directory.owner()}", f"{stack.directory}/venv/bin/pip"
+    assert (found["home"], found["cache"], found["program"]) == (home, f"{home}/.cache", program)
+    assert found["data"] == f"{stack.directory}/media/data/SHOP_DATA"
+    told = stack.manage("shell", "-c", places.COMMAND).stdout.splitlines()[-1]
+    assert told.split() == [home, found["path"], found["data"], program]
+
+
+def test_a_page_that_writes_into_the_project_is_refused_here_too(stack: LocalStack, place: Path) -> None:
+    assert requests.get(f"{stack.url}/index", timeout=10).status_code == 500
+    project = place / list(foreign.STYLES)[-1].replace(" ", "-")
+    stack.wait_until(lambda: places.remedy(str(project)) in stack.logs(), 5)
+    assert not (project / "index").exists()
+
+
+def test_the_database_sorts_as_it_was_made(stack: LocalStack) -> None:
+    assert stack.sql(places.SORT).split(",") == places.SORTED
+    refused = [stack.manage("stack_local", verb, STACK_LOCALE="C.UTF-8") for verb in ("up", "reload")]
+    said = "STACK_LOCALE=C.UTF-8: the database was made with icu:de-DE, and cannot change it. Set"
+    assert [(done.returncode, done.stderr[: len(said)]) for done in refused] == [(2, said)] * 2
+    assert requests.get(stack.url, timeout=10).status_code == 200
 
 
 def test_a_schema_that_a_migration_made_is_the_webs_to_use(stack: LocalStack) -> None:
@@ -157,7 +182,7 @@ def test_commands_run_in_the_project_whatever_directory_they_are_called_from(sta
 
 
 def test_the_demo_is_not_migrated_into_a_projects_database(stack: LocalStack) -> None:
-    done = stack.manage("stack_local", "up", STACK_PROJECT="")
+    done = stack.manage("stack_local", "up", STACK_PROJECT="", STACK_DATA="")
     assert done.returncode == 2
     assert f"{stack.directory}: its database is that of STACK_PROJECT=" in done.stderr
 

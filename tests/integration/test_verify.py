@@ -21,7 +21,7 @@ def findings(stack: LocalStack) -> tuple[int, dict[str, str]]:
     done = stack.manage("stack_verify", "--json")
     assert done.stdout.startswith("["), done.stderr
     rows = json.loads(done.stdout)
-    assert len(rows) == 20
+    assert len(rows) == 21
     assert all(row["remedy"] for row in rows if row["holds"] is False)
     return done.returncode, {row["check"]: row["found"] for row in rows if row["holds"] is False}
 

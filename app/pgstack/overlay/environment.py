@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,19 +14,60 @@ from pgstack.plan import Plan
 
 KEYS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 """names under which projects look for their key"""
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def prepare(plan: Plan) -> None:
-    """The variables of STACK_ENVIRONMENT, the address of the database, and a key; who sets one himself keeps it.
+    """The variables of STACK_ENVIRONMENT, those of `process`, the address of the database, and a key.
+
+    Who sets one himself keeps it.
 
     DATABASE_URL is always the stack's: what a project makes of it besides DATABASES must reach the same database.
     Raises InputError for a file that cannot be read.
     """
-    for name, value in _file(plan).items():
+    given = _file(plan)
+    if _runs(plan, account()):
+        _make_data(plan)
+    # mod_wsgi says another home than its environment did, so these are set here, alike for pages and commands.
+    for name, value in process(plan, account()).items():
+        os.environ[name] = given.get(name, value)
+    for name, value in given.items():
         os.environ.setdefault(name, value)
     os.environ["DATABASE_URL"] = database_url(plan)
     for name in KEYS:
         os.environ.setdefault(name, stack.secret_key())
+
+
+def process(plan: Plan, name: str) -> dict[str, str]:
+    """What each process of the project has: where programs and data are, and a home that it may write to.
+
+    Each account has a home of its own: commands read their own start files there, which the web must not write. None
+    for an account that only builds.
+    """
+    names = plan.project.data if plan.project else ()
+    found = {"PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}", **{each: f"{_data(plan)}/{each}" for each in names}}
+    if not _runs(plan, name):
+        return found
+    home = f"{plan.paths.cache}/{name}"
+    return {**found, "HOME": home, "XDG_CACHE_HOME": f"{home}/.cache"}
+
+
+def _runs(plan: Plan, name: str) -> bool:
+    return name in (plan.accounts.web, plan.accounts.deploy)
+
+
+def _data(plan: Plan) -> Path:
+    return Path(plan.paths.media, "data")
+
+
+def _make_data(plan: Plan) -> None:
+    """Directories of STACK_DATA, which web and deploys both write to: beside uploads, whose group they inherit."""
+    before = os.umask(0o007)  # a host's sandbox lets nobody set the bit by which a group is inherited
+    try:
+        for name in plan.project.data if plan.project else ():
+            (_data(plan) / name).mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(before)
 
 
 def database_url(plan: Plan) -> str:
@@ -37,15 +79,18 @@ def database_url(plan: Plan) -> str:
 
 def _file(plan: Plan) -> dict[str, str]:
     path = plan.project.environment if plan.project else ""
-    if not path:
+    # A host's was written by role app; systemd and stack-manage have read it already.
+    path = f"{plan.paths.conf}/environment" if plan.target == "host" else path
+    if not path or (plan.target == "host" and not Path(path).exists()):
         return {}
     try:
         return environment_file.parse(Path(path).read_text(encoding="utf-8"))
     except environment_file.LineError as error:
         raise InputError(f"STACK_ENVIRONMENT={path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"STACK_ENVIRONMENT={path}: {error}. Make it readable for {_account()}.") from None
+        raise InputError(f"STACK_ENVIRONMENT={path}: {error}. Make it readable for {account()}.") from None
 
 
-def _account() -> str:
+def account() -> str:
+    """Name of the account that this process runs as."""
     return layout.account_name(os.geteuid())

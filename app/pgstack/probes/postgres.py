@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -64,6 +65,22 @@ def different(planned: dict[str, str], live: dict[str, str]) -> dict[str, tuple[
         for name, value in planned.items()
         if _canonical(value) != _canonical(live.get(name, "missing"))
     }
+
+
+SORTS = """
+    SELECT CASE datlocprovider WHEN 'i' THEN
+                    'icu:' || coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
+                ELSE datcollate END FROM pg_database AS d WHERE datname = current_database()"""
+"""how the database sorts, as STACK_LOCALE says it; the column's name depends on the version"""
+
+
+def locale(plan: Plan) -> str:
+    """How the database sorts; empty where nobody answers, as before it is made."""
+    try:
+        with closing(connect(plan, plan.roles.monitor)) as connection:
+            return str(query(connection, SORTS)[0][0])
+    except psycopg2.OperationalError:
+        return ""
 
 
 CORRUPTED = "Restore from a backup (docs/backups.md); after a repair, `SELECT pg_stat_reset()` clears the count"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from pgstack import layout
+from pgstack import layout, locales
 from pgstack.config import StackConfig
 from pgstack.plan import Accounts, Paths, Pooler, Postgres, Roles, Versions
 from pgstack.sizing import backup, rights, timeouts
@@ -138,6 +138,7 @@ def postgres(
     part = Postgres(
         host=str(config.database_host) if config.part == "web" else paths.run_postgres,
         server_name=config.database_host or "", port=PORT, database="app",
+        locale=config.locale, locale_options=locales.options(config.locale),
         identities=(layout.apart_identities if apart else layout.postgres_identities)(who, roles),
         web_addresses=config.web_addresses or (), passwords=layout.passwords(who, roles) if apart else (),
         connection=CONNECTION if config.part == "web" else {}, max_connections=connections,

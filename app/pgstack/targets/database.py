@@ -11,7 +11,8 @@ from typing import Any
 
 import psycopg2
 
-from pgstack.errors import TargetError
+from pgstack import locales
+from pgstack.errors import InputError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import postgres
 from pgstack.targets import supervision
@@ -29,6 +30,13 @@ LINES = """
       FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
 """Whether a line only waits for a restart, and what the server has against it. A setting that is gone, and that only a
 restart takes back, has no name there and no file."""
+
+
+def require_locale(plan: Plan) -> None:
+    """Raise InputError where a database that runs sorts otherwise, or where the machine cannot sort as wanted."""
+    found = "" if plan.part == "web" else postgres.locale(plan)
+    if reason := locales.refusal(plan.postgres.locale, found, locales.available()):
+        raise InputError(reason)
 
 
 def look_through(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from pgstack.errors import TargetError
 from pgstack.plan import Plan
 
 NAMES = (
-    "data", "data.new", "log", "media", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
+    "cache", "data", "data.new", "log", "media", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
     ".supervisord.conf.new", "trial", "venv", ".venv.new", "venvs", "conf",
 )  # fmt: skip
 """What a stack keeps in its directory; `conf`, which tells that it is one, is deleted last."""
@@ -70,7 +70,10 @@ def _require_database(plan: Plan) -> None:
 def make(plan: Plan) -> None:
     """Every directory below; raises TargetError naming the one that could not be made."""
     paths = plan.paths
-    private = (paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls, paths.log, paths.media)
+    private = (
+        paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls, paths.log, paths.media,
+        f"{paths.cache}/{plan.accounts.web}",
+    )  # fmt: skip
     modes = dict.fromkeys((paths.conf, paths.static), 0o755) | dict.fromkeys(private, 0o700)
     for path, mode in modes.items():
         try:

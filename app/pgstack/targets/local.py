@@ -40,6 +40,7 @@ def up(say: Say) -> str:
     listener.require(plan, supervision.process_ids(plan, "apache"))
     _require_same_project(plan)
     account.enter(name, root, Path(plan.paths.app))
+    database.require_locale(plan)
     with directory.locked(root) as lock:
         wanted = [*tls.files(plan), *render.files(plan)]
         directory.make(plan)

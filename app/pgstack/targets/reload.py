@@ -44,6 +44,7 @@ def reload(prepare: release.Prepare, say: Say) -> None:
     supervision.require_running(plan, "reload", "it starts with the inputs as they are")
     account.require(plan.accounts.web, root, Path(plan.paths.app))
     directory.require(plan)
+    database.require_locale(plan)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this has requests go on first
     with directory.locked(root) as lock:
         pause.go_on(plan)  # one that was killed may have held them back

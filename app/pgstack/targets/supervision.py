@@ -21,7 +21,7 @@ from pgstack import layout, render
 from pgstack.errors import TargetError
 from pgstack.file import File
 from pgstack.plan import Plan
-from pgstack.targets import leftovers
+from pgstack.targets import confine, leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20
@@ -72,8 +72,9 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
     for name, (command, stop_signal) in commands(plan).items():
-        # Apache is the only one whose children outlive it.
-        before = f"{sys.executable} {leftovers.__file__} " if name == "apache" else ""
+        # Apache is the only one whose children outlive it, and that runs the project's code.
+        confined = f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
+        before = f"{confined} {sys.executable} {leftovers.__file__} " if name == "apache" else ""
         parser[f"program:{name}"] = _program(plan, name, before + command, stop_signal)
     watch = f"/usr/bin/setpriv --pdeathsig KILL {sys.executable} -m pgstack.targets.guard"
     parser[f"program:{GUARD}"] = _program(plan, GUARD, watch, "TERM") | {"autostart": "true"}

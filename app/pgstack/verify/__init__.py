@@ -24,6 +24,7 @@ CHECKS: dict[str, Callable[[Live], Outcome]] = {
     "files are as rendered": settings.files,
     "pages are intact": behaviour.intact,
     "PostgreSQL runs the plan": settings.postgres_settings,
+    "database sorts as planned": settings.sorting,
     "roles have their settings": settings.role_settings,
     "PgBouncer runs the plan": settings.pooler_settings,
     "processes and threads": behaviour.daemons,

@@ -8,7 +8,7 @@ import math
 import re
 from pathlib import Path
 
-from pgstack import invariants, render
+from pgstack import invariants, locales, render
 from pgstack.plan import Plan
 from pgstack.probes import postgres
 from pgstack.verify.finding import Outcome, judge
@@ -94,6 +94,13 @@ def postgres_settings(live: Live) -> Outcome:
     pending = postgres.query(live.monitor, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name")
     wrong += [f"{name}: waits for a restart" for (name,) in pending]
     return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+
+
+def sorting(live: Live) -> Outcome:
+    """The database sorts as planned, which only the one that is made anew can change."""
+    wanted, (found,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
+    reason = locales.refusal(wanted, found, ())
+    return judge([reason] if reason else [], f"by {found}", "Say it in the inputs.")
 
 
 def role_settings(live: Live) -> Outcome:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pgstack import account, render, state, tls
 from pgstack.commands import CHECK_FAILED, StackCommand
-from pgstack.targets import directory
+from pgstack.targets import database, directory
 
 
 class Command(StackCommand):
@@ -28,6 +28,8 @@ class Command(StackCommand):
         if plan.target == "local":
             directory.require(plan)
             account.enter(plan.accounts.web, Path(plan.paths.root), Path(plan.paths.app))
+        if plan.target == "compose":
+            database.require_locale(plan)
         render.ensure_secrets(plan)
         changed = render.write(wanted)
         self.stdout.write(f"{len(changed)} of {len(wanted)} files changed in {plan.paths.conf}")
