@@ -22,11 +22,11 @@ def as_account(host: SystemdHost, account: str, script: str) -> bool:
     return host.run("runuser", "-u", account, "--", "sh", "-ec", script, check=False).returncode == 0
 
 
-def inside_django(host: SystemdHost, script: str) -> bool:
-    """Whether a script of the shell succeeds where and as whom code of the project runs: beside a daemon process."""
+def inside_django(host: SystemdHost, script: str, account: str = "app") -> bool:
+    """Whether a script of the shell succeeds where code of the project runs, beside a daemon process, and as whom."""
     (process, *_) = daemons(host)
-    account = ("--reuid=app", "--regid=app", "--init-groups", "--bounding-set=-all", "--no-new-privs")
-    place = ("nsenter", f"--target={process}", "--mount", "setpriv", *account)
+    become = (f"--reuid={account}", f"--regid={account}", "--init-groups", "--bounding-set=-all", "--no-new-privs")
+    place = ("nsenter", f"--target={process}", "--mount", "setpriv", *become)
     return host.run(*place, "sh", "-ec", script, check=False).returncode == 0
 
 

@@ -172,6 +172,13 @@ def test_apaches_parent_alone_has_capabilities_and_few(host: SystemdHost) -> Non
     assert set(children) == {("apache", "0" * 16), ("app", "0" * 16)}
 
 
+@pytest.mark.parametrize("place", ["/run/stack/postgres/.s.PGSQL.5432", "/var/lib/postgresql/17/main/PG_VERSION"])
+def test_where_apache_runs_the_database_is_nobodys(host: SystemdHost, place: str) -> None:
+    """Its parent may become any account."""
+    assert attacks.as_account(host, "postgres", f"test -r {place}")
+    assert not attacks.inside_django(host, f"test -r {place}", "postgres")
+
+
 def test_what_apaches_workers_leave_is_deleted_and_no_link_of_theirs_is_followed(host: SystemdHost) -> None:
     kept = f"{attacks.OWNED}-bodies/kept"
     host.run("install", "-D", "/dev/null", kept)
