@@ -172,6 +172,22 @@ def test_a_server_that_is_killed_comes_back(host: SystemdHost, server: str) -> N
     assert host.failed() == ""
 
 
+def test_a_tablespace_lies_where_a_drop_in_says(host: SystemdHost) -> None:
+    """As docs/host.md has it; the unit that is killed comes back with what it has been given."""
+    query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
+    made = "CREATE TABLESPACE elsewhere LOCATION '/srv/elsewhere'"
+    drop_in = "/etc/systemd/system/postgresql@17-main.service.d/elsewhere.conf"
+    host.run("install", "--directory", "--owner=postgres", "--group=postgres", "/srv/elsewhere")
+    assert "Read-only file system" in host.run(*query, made, check=False).stderr
+    host.run("sh", "-c", f"printf '[Service]\nReadWritePaths=/srv/elsewhere\n' > {drop_in}; systemctl daemon-reload")
+    before = faults.main(host, "postgres")
+    host.run("kill", "-KILL", before)
+    assert wait(lambda: faults.main(host, "postgres") not in ("0", before) and faults.status(host)[0] == 0, 20)
+    host.run(*query, made)
+    host.run(*query, "DROP TABLESPACE elsewhere")
+    host.run("sh", "-c", f"rm -r {drop_in} /srv/elsewhere; systemctl daemon-reload")
+
+
 @pytest.mark.parametrize("server", faults.UNITS)
 def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, server: str) -> None:
     with faults.unwatched(host):

@@ -8,6 +8,7 @@ from systemd_host import SystemdHost
 from testinfra.host import Host
 
 from fixtures.checklist import CATALOGUE, pooler_faults
+from fixtures.exposure import MOST
 
 pytestmark = pytest.mark.host
 
@@ -28,6 +29,16 @@ FILES = {
     "/srv/stack/static": ("root", "root", 0o755),
     "/run/stack/postgres": ("postgres", "sockets", 0o2750),
 }
+RUN_BY_POSTGRES = {
+    "grep ^CapBnd: /proc/self/status | cut -f2": "0000000000000000",
+    "grep ^NoNewPrivs: /proc/self/status | cut -f2": "1",
+    "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '": "lo",
+    "ps -e -o user= | sort -u": "postgres",
+    "cd /etc/postgresql/*/main; touch planted 2>&1 | grep -o Read-only": "Read-only",
+    "touch /srv/planted 2>&1 | grep -o Read-only": "Read-only",
+    "ls /home 2>&1 | grep -o denied": "denied",
+}
+"""what an administrator of the database finds who has its server run a program"""
 ACCOUNTS = dict.fromkeys(("app", "apache", "deploy", "build", "pooler"), "/usr/sbin/nologin")
 
 
@@ -63,6 +74,23 @@ def test_backups_and_drills_are_on_a_timer(host: Host, name: str) -> None:
 @pytest.mark.parametrize("unit", ON_AT_BOOT)
 def test_what_looks_after_the_host_starts_at_boot(host: Host, unit: str) -> None:
     assert host.service(unit).is_enabled
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -> None:
+    instance = {"postgresql": f"@{POSTGRES_VERSION[site.suite]}-main", "stack-drill": "", "stack-backup": "@full"}
+    unit = f"{name}{instance.get(name, '@a')}.service"
+    found = host.run("systemd-analyze security --no-pager --threshold=%s %s", str(MOST[name]), unit)
+    assert found.rc == 0, found.stdout.splitlines()[-1:]
+
+
+@pytest.mark.parametrize("command", RUN_BY_POSTGRES)
+def test_a_program_that_postgresql_runs_reaches_nothing_else(host: Host, command: str) -> None:
+    quoted = command.replace("'", "''")
+    asked = f"CREATE TEMP TABLE said (line text); COPY said FROM PROGRAM '{quoted}'; TABLE said"
+    assert host.check_output("runuser -u postgres -- psql -XqAt -h /run/stack/postgres -c %s", asked) == (
+        RUN_BY_POSTGRES[command]
+    )
 
 
 def test_no_unit_has_failed(host: Host) -> None:
