@@ -94,7 +94,7 @@ derive: install-dev ## write again what follows from the code: lists of inputs, 
 engine: bootstrap ## install and start a Docker engine with Compose v2 (root on Debian)
 	@/usr/bin/python3 tools/engine.py
 
-base-image: bootstrap ## make debian:trixie-slim without an image registry
+base-image: bootstrap ## make the images' Debian without an image registry
 	@/usr/bin/python3 tools/base_image.py
 
 clean: ## stop the local stack and delete its directory, data included

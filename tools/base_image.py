@@ -1,7 +1,8 @@
-"""`make base-image`: the image `debian:trixie-slim` without an image registry.
+"""`make base-image`: the image that the project's are made from, without an image registry.
 
 Bootstraps a minimal Debian with mmdebstrap from the archive and imports it into the engine.
-Leaves an image of that name alone. `base_image.py bookworm` makes `debian:bookworm-slim`.
+It is `debian:SUITE-slim` of the newest release, or of the one that is named, as `base_image.py bookworm`.
+Leaves an image of that name alone.
 """
 
 import shutil
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import debian
 from debian import ToolError, answers, say
+from pgstack import packages
 
-SUITE = "trixie"
+SUITE = debian.SUPPORTED[str(packages.NEWEST)]
 """The suite that the project's images are built from."""
 
 UNWANTED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")

@@ -10,7 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-SUPPORTED = {"12": "bookworm", "13": "trixie"}
+sys.path.append(str(Path(__file__).resolve().parents[1] / "app"))
+
+from pgstack import packages
+
+SUPPORTED = {str(number): release.suite for number, release in packages.RELEASES.items()}
 """Debian releases the tools know, version → code name."""
 
 TAIL_LINES = 15
@@ -76,11 +80,11 @@ def require_debian_root(purpose: str, remedy: str) -> str:
     """Return the Debian version when packages may be installed here.
 
     Raises:
-        ToolError: not Debian 12 or 13, or not root; the message ends with ``remedy``.
+        ToolError: not a Debian release that is known, or not root; the message ends with ``remedy``.
     """
     found = version()
     if found is None:
-        raise ToolError(f"{purpose} needs Debian 12 or 13, and this is neither.\n  {remedy}")
+        raise ToolError(f"{purpose} needs Debian {packages.known('or')}, and this is neither.\n  {remedy}")
     if os.geteuid() != 0:
         script = shlex.quote(os.path.relpath(sys.argv[0]))
         raise ToolError(f"{purpose} needs root.\n  Run as root: /usr/bin/python3 {script}")

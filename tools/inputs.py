@@ -49,7 +49,7 @@ def ansible() -> str:
         if "host" in extra(field)["on"] and name not in SAID_BY_PROJECT:
             unset = "" if default(field) == "none" or "`" in default(field)[:1] else f"; unset: {default(field)}"
             options[name] = {**_ansible_type(field), "description": said(field) + unset.replace("`", "")}
-    return yaml.safe_dump(options, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True).strip()
+    return yaml.safe_dump(options, sort_keys=False, default_flow_style=None, width=90, allow_unicode=True).strip()
 
 
 MADE: dict[str, Callable[[], str]] = {

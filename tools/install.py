@@ -14,12 +14,9 @@ from pathlib import Path
 
 import debian
 from debian import ToolError, say
+from pgstack import packages
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "app"))
-
-from pgstack import packages  # noqa: E402 - the path comes first
-
 VENV = ROOT / ".venv"
 LAB = ROOT / ".cache/lab"
 BASE, LAB_REQUIREMENTS = "run.txt", "lab.txt"
@@ -54,7 +51,8 @@ def install_packages() -> None:
     """Install what is missing, or say how."""
     release = debian.version()
     if release is None:
-        raise ToolError("this is not Debian 12 or 13; the local target runs their packages. Use TARGET=compose.")
+        known = packages.known("or")
+        raise ToolError(f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose.")
     needed = {**packages.servers(int(release)), **packages.environment(int(release))}
     missing = packages.missing(needed)
     if not missing:

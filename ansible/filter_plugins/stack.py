@@ -248,9 +248,14 @@ def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
     )
 
 
+def stack_debians(_: object) -> list[int]:
+    """The Debian releases that the stack is for."""
+    return sorted(packages.RELEASES)
+
+
 FILTERS = (
     stack_part, stack_plan, stack_files, stack_programs, stack_packages, stack_taken, stack_project, stack_environment,
-    stack_release, stack_unsorted,
+    stack_release, stack_unsorted, stack_debians,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pgstack.errors import InputError
 from pgstack.input_types import LOGIN, Address, Bytes, Commands, Hosts, Locale, Names, Networks, Release
 from pgstack.locales import refusal_in_containers
+from pgstack.packages import known
 
 PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies, STACK_RELEASE
@@ -42,7 +43,9 @@ class StackConfig(BaseModel):
 
     target: Literal["local", "compose", "host"] = _input("local", "where the stack runs", "name", on="local compose")
     dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
-    debian: Release | None = _input(None, "Debian release", "release", on="local host", unset="this machine's")
+    debian: Release | None = _input(
+        None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
+    )
     cores: int | None = _input(None, "cores the stack may use", "cores", unset="detected", ge=1, le=1024)
     memory: Bytes | None = _input(None, "memory the stack may use", "bytes", unset="detected", ge=1)
     processes: int | None = _input(None, "mod_wsgi daemon processes", "processes", unset="planned", ge=1, le=512)

@@ -6,11 +6,12 @@ import ipaddress
 import re
 import shlex
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator
 
 from pgstack.locales import parse_locale
+from pgstack.packages import RELEASES, known
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -86,8 +87,10 @@ def parse_commands(text: object) -> object:
 
 
 def parse_release(text: object) -> object:
-    """Number of a release such as `12`: a Literal compares, it does not convert what the environment holds."""
-    return int(text) if isinstance(text, str) and re.fullmatch("[0-9]{1,4}", text) else text
+    """Number of a Debian release that the stack knows, such as `12`."""
+    if str(text) not in map(str, RELEASES):
+        raise ValueError(f"expected one of {known()}")
+    return text
 
 
 Address = Annotated[str, BeforeValidator(parse_address)]
@@ -95,6 +98,6 @@ Bytes = Annotated[int, BeforeValidator(parse_size)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
 Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands)]
-Release = Annotated[Literal[12, 13], BeforeValidator(parse_release)]
+Release = Annotated[int, BeforeValidator(parse_release)]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_names)]
 Locale = Annotated[str, BeforeValidator(parse_locale)]

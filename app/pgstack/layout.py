@@ -49,7 +49,10 @@ LOG_BYTES = 10_000_000
 LOGS_KEPT = 3
 """Size at which a log of the local target is renamed, and how many that were renamed are kept."""
 
-VERSIONS = {debian: Versions(**asdict(release)) for debian, release in RELEASES.items()}
+VERSIONS = {
+    debian: Versions(**{name: value for name, value in asdict(release).items() if name != "suite"})
+    for debian, release in RELEASES.items()
+}
 """What each Debian release brings."""
 
 

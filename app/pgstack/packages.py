@@ -12,8 +12,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Release:
-    """Versions in one Debian release."""
+    """Versions in one Debian release, and its code name."""
 
+    suite: str
     postgresql: int
     pgbouncer: str
     mod_wsgi: str
@@ -21,11 +22,17 @@ class Release:
     pgbackrest: str
 
 
-# Debian's package archive: the stable releases 12 and 13.
+# From Debian's package archive. Another release is one more line here, and a Molecule scenario.
 RELEASES = {
-    12: Release(postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11", pgbackrest="2.45"),
-    13: Release(postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13", pgbackrest="2.55"),
+    12: Release("bookworm", postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11", pgbackrest="2.45"),
+    13: Release("trixie", postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13", pgbackrest="2.55"),
 }
+NEWEST = max(RELEASES)
+
+
+def known(joined: str = "and") -> str:
+    """The releases for a sentence: `12 and 13`."""
+    return f" {joined} ".join(map(str, sorted(RELEASES)))
 
 
 def servers(debian: int) -> dict[str, str]:

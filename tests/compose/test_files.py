@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pgstack import sizing
 from pgstack.config import StackConfig, environment_name
 from pgstack.hardware import Hardware
+from pgstack.packages import NEWEST, RELEASES
 
 COMPOSE = "compose"
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
@@ -104,7 +105,12 @@ def test_health_checks_and_mounts_name_what_the_planner_names(compose: dict[str,
 def test_image_builds_from_the_one_base(path: str) -> None:
     text = (CHECKOUT / path).read_text()
     stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages == {"debian:trixie-slim"}
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages == {"${DEBIAN}"}
+
+
+def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> None:
+    bases = {service["build"]["args"].get("DEBIAN") for service in compose["services"].values() if "build" in service}
+    assert bases == {f"debian:{RELEASES[NEWEST].suite}-slim", None}  # None: from the image of `configure`
 
 
 @pytest.mark.parametrize("path", DOCKERFILES)

@@ -12,8 +12,6 @@ from types import ModuleType
 import pytest
 from compose_stack import CHECKOUT
 
-from pgstack import packages
-
 TOOLS = CHECKOUT / "tools"
 PYTHON = "/usr/bin/python3"
 
@@ -200,7 +198,3 @@ def test_pid_file_of_another_process_does_not_stop_the_engine(
     monkeypatch.setattr(engine, "PROC", tmp_path)
     engine._drop_stale_pid_file()
     assert (tmp_path / "docker.pid").exists() is kept
-
-
-def test_tools_and_planner_know_the_same_releases(debian: ModuleType) -> None:
-    assert {int(release) for release in debian.SUPPORTED} == set(packages.RELEASES)

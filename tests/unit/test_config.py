@@ -97,7 +97,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     [
         ("STACK_CORES", "0", "greater than or equal to 1"), ("STACK_CORES", "1025", "less than or equal to 1024"),
         ("STACK_CORES", "two", "valid integer"), ("STACK_MEMORY", "0", "greater than or equal to 1"),
-        ("STACK_DEBIAN", "11", "12 or 13"), ("STACK_TARGET", "cloud", "'local', 'compose' or 'host'"),
+        ("STACK_DEBIAN", "11", "12 and 13"), ("STACK_TARGET", "cloud", "'local', 'compose' or 'host'"),
         ("STACK_PORT", "65536", "less than or equal to 65535"), ("STACK_THREADS", "65", "less than or equal to 64"),
         ("STACK_DIRECT_CONNECTIONS", "1", "greater than or equal to 2"),
         ("STACK_REQUEST_TIMEOUT", "5", "greater than or equal to 6"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import bisect
 
-from pgstack import invariants, layout
+from pgstack import invariants, layout, packages
 from pgstack.config import StackConfig
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.hardware import Hardware
@@ -41,7 +41,7 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     cores, memory = _known(hardware.cores, "cores"), _known(hardware.memory, "memory")
     debian = _known(hardware.debian, "debian")
     if debian not in layout.VERSIONS:
-        raise InputError(f"STACK_DEBIAN={debian}: unsupported release. Supported: 12 and 13.")
+        raise InputError(f"STACK_DEBIAN={debian}: unsupported release. Supported: {packages.known()}.")
     memory = memory // MEMORY_STEP * MEMORY_STEP
 
     def sized(count: int, limit: str = "") -> Plan:
