@@ -15,14 +15,18 @@ sys.path[:] = [
 ]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402 - the path comes first
+from pgstack import error_log  # noqa: E402 - the path comes first
+
+error_log.take_over()
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402 - the settings change the zone
 
 from pgstack.bodies import Bodies  # noqa: E402
 from pgstack.watchdog import watched  # noqa: E402
 from pgstack.wsgi import leave_access_log, settle  # noqa: E402
 
 leave_access_log()
-application = Bodies(watched(get_wsgi_application()))
+found = get_wsgi_application()
 
 
 def preload() -> None:
@@ -43,3 +47,4 @@ def preload() -> None:
 
 preload()
 settle()
+application = Bodies(watched(found))

@@ -103,10 +103,14 @@ class Timeouts:
     statement: float
     query: float
     query_wait: float
+    pause: float
     queue: float
     shutdown: float
     graceful: float
     request: float
+    socket: float
+    deadlock: float
+    watchdog: float
     apache: float
 
 
@@ -116,17 +120,26 @@ def timeouts(values: Timeouts) -> Iterator[Invariant]:
     query = {"statement_timeout": values.statement, "query_timeout": values.query}
     yield _ordered("timeouts of a query in s", {**query, **end})
     yield _ordered("timeouts of a wait for the pool in s", {"query_wait_timeout": values.query_wait, **end})
+    paused = {"forgotten PAUSE": values.pause, "query_wait_timeout": values.query_wait}
+    yield _ordered("timeouts of a PAUSE in s", paused)
     restart = {"shutdown-timeout": values.shutdown, "graceful-timeout": values.graceful}
     yield _ordered("timeouts of a restart in s", {**restart, "request-timeout": values.request})
-    yield _ordered("timeouts of the queue in s", {"queue-timeout": values.queue, "request-timeout": values.request})
+    yield _ordered("timeouts of the queue in s", {"queue": values.queue, "request-timeout": values.request})
+    # Apache tells the client before the process ends.
+    hung = {"socket-timeout": values.socket, "watchdog": values.watchdog, "Apache Timeout": values.apache}
+    yield _ordered("timeouts of a hung request in s", hung)
+    held = {"deadlock-timeout": values.deadlock, "Apache Timeout": values.apache}
+    yield _ordered("timeouts of a held interpreter in s", held)
 
 
 def _timeouts(plan: Plan) -> Iterator[Invariant]:
     web = plan.web
     return timeouts(Timeouts(
         statement=plan.postgres.statement_timeout, query=plan.pooler.query_timeout,
-        query_wait=plan.pooler.query_wait_timeout, queue=web.queue_timeout, shutdown=web.shutdown_timeout,
-        graceful=web.graceful_timeout, request=web.request_timeout, apache=plan.apache.timeout,
+        query_wait=plan.pooler.query_wait_timeout, pause=plan.pooler.pause_timeout,
+        queue=web.queue_timeout, shutdown=web.shutdown_timeout,
+        graceful=web.graceful_timeout, request=web.request_timeout, socket=web.socket_timeout,
+        deadlock=web.deadlock_timeout, watchdog=web.watchdog_timeout, apache=plan.apache.timeout,
     ))  # fmt: skip
 
 

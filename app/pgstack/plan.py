@@ -137,6 +137,15 @@ class Web(Part):
     hosts: int
     request_timeout: int
     queue_timeout: int
+    """for a free thread (pgstack.wait_limit)"""
+    body_timeout: int
+    """mod_wsgi's queue-timeout, which counts from a request's first line: the body comes in meanwhile"""
+    socket_timeout: int
+    deadlock_timeout: int
+    watchdog_timeout: int
+    """of one request; its process ends then (pgstack.watchdog)"""
+    patience: int
+    """for a database that is coming back (pgstack.db)"""
     graceful_timeout: int
     shutdown_timeout: int
     listen_backlog: int
@@ -206,6 +215,8 @@ class Pooler(Part):
     """PgBouncers that hold backends at the same time: one on each web host, and one more that takes over"""
     query_timeout: int
     query_wait_timeout: int
+    pause_timeout: int
+    """whoever is held back for so long is held back by a PAUSE that somebody forgot; the local guard ends it"""
     file_descriptors: int
     settings: dict[str, str]
 

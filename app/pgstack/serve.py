@@ -20,6 +20,10 @@ def load() -> Callable[..., Iterable[bytes]]:
 
     The settings are read first: a WSGI module that names other ones comes too late.
     """
+    from pgstack import error_log
+
+    error_log.take_over()
+
     from django.conf import settings
     from django.core.servers.basehttp import get_internal_wsgi_application
     from django.db import connections

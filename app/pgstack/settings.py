@@ -10,9 +10,6 @@ from typing import Any
 from pgstack import layout
 from pgstack.state import current_plan
 
-PATIENCE_SECONDS = 1
-"""how long a request tries to reach PgBouncer: one that crashed is back after a tenth of it"""
-
 
 def databases() -> dict[str, dict[str, Any]]:
     """`default` through PgBouncer, `direct` straight to PostgreSQL."""
@@ -27,7 +24,7 @@ def databases() -> dict[str, dict[str, Any]]:
         "USER": layout.own_login(plan, plan.pooler.web_login),
         # A cursor on the server would be left behind on a backend that the next transaction does not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "PATIENCE_SECONDS": PATIENCE_SECONDS,
+        "PATIENCE_SECONDS": plan.web.patience,
         # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows the server.
         "OPTIONS": {"application_name": "web", "connect_timeout": plan.pooler.query_wait_timeout},
     }  # fmt: skip

@@ -18,11 +18,13 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pgstack.error_log import ErrorLog
+from pgstack.memory_limit import MemoryLimit
+from pgstack.wait_limit import WaitLimit
+
 Application = Callable[..., Iterable[bytes]]
 Environ = dict[str, Any]
 
-MARGIN_SECONDS = 1
-"""over the longest request, so that Apache has answered the client before the process ends"""
 PAUSE_SECONDS = 0.25
 """between two looks"""
 NEVER = float("inf")
@@ -31,10 +33,10 @@ NEVER = float("inf")
 class Request:
     """A request and its answer, from the first call of the application until mod_wsgi closes the answer."""
 
-    __slots__ = ("_answer", "_pieces", "environ", "since", "thread", "watch")
+    __slots__ = ("_answer", "_pieces", "environ", "since", "thread", "told", "watch")
 
     def __init__(self, watch: Watch, environ: Environ) -> None:
-        self.watch, self.environ = watch, environ
+        self.watch, self.environ, self.told = watch, environ, False
         self.thread, self.since = threading.get_ident(), time.monotonic()
         watch.requests[self.thread] = self
 
@@ -67,25 +69,30 @@ class Request:
         """It is no longer worked on."""
         self.watch.requests.pop(self.thread, None)
 
-    def describe(self, now: float) -> str:
-        """One line that names it, and where its thread is. The query is left out: it may hold what is secret."""
+    def name(self) -> str:
+        """Method, page, and the number that both of Apache's logs have. A query may hold what is secret."""
         page = f"{self.environ.get('SCRIPT_NAME', '')}{self.environ.get('PATH_INFO', '')}"
+        return f"{self.environ.get('REQUEST_METHOD', '')} {page!r} [{self.environ.get('mod_wsgi.request_id', '-')}]"
+
+    def stack(self) -> str:
+        """Where its thread is."""
         frame = sys._current_frames().get(self.thread)  # noqa: SLF001 - the one way to look at another thread
-        stack = "".join(traceback.format_stack(frame)) if frame else ""
-        method = self.environ.get("REQUEST_METHOD", "")
-        return f"hung request: {method} {page!r} takes {now - self.since:.1f} s; this process ends\n{stack}"
+        return "".join(traceback.format_stack(frame)) if frame else ""
 
 
 class Watch:
     """The requests of this process, and the thread that looks at them."""
 
-    def __init__(self, application: Application, longest: float) -> None:
-        self.application, self.longest = application, longest
+    def __init__(self, application: Application, longest: float, memory: MemoryLimit | None = None) -> None:
+        self.application, self.longest, self.memory = application, longest, memory
         self.requests: dict[int, Request] = {}
+        self.log = sys.stderr if isinstance(sys.stderr, ErrorLog) else None
         threading.Thread(target=self.look, name="watchdog", daemon=True).start()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The application's answer; a file that mod_wsgi sends by itself is left as it is."""
+        if self.log is not None:
+            environ["wsgi.errors"] = self.log
         request = Request(self, environ)
         try:
             answer = self.application(environ, start_response)
@@ -104,28 +111,46 @@ class Watch:
 
     def look(self) -> None:
         """Until a request is overdue."""
-        while not (overdue := self.overdue()):
+        while not self.overdue():
+            if self.memory is not None:
+                self.memory.look()
             time.sleep(PAUSE_SECONDS)
-        now = time.monotonic()
-        for request in overdue:
-            print(request.describe(now), file=sys.stderr, flush=True)
         self.finish()
+
+    def tell(self) -> None:
+        """An entry for each request that is overdue, once. Those that hang at the same place share a stack."""
+        places: dict[str, str] = {}
+        for request in self.overdue():
+            if request.told:
+                continue
+            request.told = True
+            stack, now = request.stack(), time.monotonic()
+            first = places.setdefault(stack, request.name())
+            where = f"\n{stack.rstrip()}" if first == request.name() else f" It is where {first} is."
+            entry = f"hung request: {request.name()} takes {now - request.since:.1f} s; this process ends.{where}"
+            print(entry, file=sys.stderr, flush=True)
 
     def finish(self) -> None:
         """End this process after the requests that are not overdue.
 
         mod_wsgi takes no more of them from here on, and ends the process by itself after its shutdown-timeout.
         """
+        self.tell()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PAUSE_SECONDS)  # one that was taken a moment ago is among the requests by now
         while len(self.requests) > len(self.overdue()):
+            self.tell()
             time.sleep(PAUSE_SECONDS)
+        self.tell()
         os._exit(1)
 
 
 def watched(application: Application) -> Application:
-    """`application` with a watchdog; elsewhere than in mod_wsgi, which starts another process, just `application`."""
+    """`application` within its limits of time and memory; as it is outside of mod_wsgi, which alone starts another."""
     from pgstack.state import rendered_plan
 
     plan = rendered_plan() if "mod_wsgi" in sys.modules else None
-    return Watch(application, plan.web.request_timeout + MARGIN_SECONDS) if plan else application
+    if plan is None:
+        return application
+    watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan))
+    return WaitLimit(watch, plan, lambda: len(watch.requests))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pgstack.settings import PATIENCE_SECONDS
-
 
 def alias(name: str) -> dict[str, Any]:
     """One database, as the administrator: the suite makes databases and extensions."""
     return {
         "ENGINE": "pgstack.db", "NAME": name, "HOST": os.environ["SUITE_SOCKETS"], "PORT": "6432", "USER": "postgres",
-        "CONN_MAX_AGE": None, "DISABLE_SERVER_SIDE_CURSORS": True, "PATIENCE_SECONDS": PATIENCE_SECONDS,
+        "CONN_MAX_AGE": None, "DISABLE_SERVER_SIDE_CURSORS": True, "PATIENCE_SECONDS": 1,
         "OPTIONS": {"application_name": "suite"},
     }  # fmt: skip
 

@@ -33,9 +33,10 @@ A guard runs beside the servers and looks once a second; what it does stands in 
 
 - A `make reload` that was killed: requests that it held back go on, and connections are kept open again. What it left
   half done is told by `make status` and `make verify`; `make reload` or `make up` ends it.
-- A `PAUSE` that somebody forgot: it resumes before the first request that waits is given up
-  (3 s before `query_wait_timeout`). A pause on purpose may last that long.
-- A process that a signal has stopped goes on after 5 s. A debugger's stop is another kind and is left alone.
+- A `PAUSE` that somebody forgot: it resumes when a request has waited for half of `query_wait_timeout`, a sixth of
+  `STACK_REQUEST_TIMEOUT` (5 s). A pause on purpose may last that long.
+- A process that a signal has stopped goes on after 5 s. A debugger's stop is another kind and is left alone. A web
+  process that keeps the others from their work is let go on by those, after a second, on each target.
 - Apache's logs: at 10 MB one is copied and emptied, three are kept. Lines that come in between are lost.
 
 A server that ends is started again at once, or, when it ran for less than a second, one second later, then two, and so

@@ -6,6 +6,7 @@ A statement is in flight for as long as somebody holds a lock on its table.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from signal import SIGKILL
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, Error, connection, connections, transaction
 
-from fixtures.pooled import Pooled, ask
+from fixtures.pooled import PORT_POSTGRES, Pooled, ask
 
 INSERT = "INSERT INTO other (name) VALUES ('new')"
 STORED = "SELECT count(*) FROM other WHERE name = 'new'"
@@ -56,6 +57,22 @@ def dies_meanwhile(pooled: Pooled) -> Iterator[None]:
         yield
     finally:
         thread.join()
+
+
+@contextmanager
+def away(pooled: Pooled, seconds: float) -> Iterator[None]:
+    """PostgreSQL has ended all backends, and is not to be reached from within the block's begin for so long."""
+    admin = pooled.client(pooled=False, USER="postgres")
+    ask(admin, "SELECT 1")
+    place = pooled.directory / f".s.PGSQL.{PORT_POSTGRES}"
+    hidden = place.rename(place.with_suffix(".hidden"))
+    ask(admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'")
+    back = threading.Timer(seconds, hidden.rename, [place])
+    back.start()
+    try:
+        yield
+    finally:
+        back.join()
 
 
 def stored(pooled: Pooled) -> int:
@@ -171,6 +188,56 @@ def test_nothing_is_sent_to_a_pooler_that_has_gone(pooled: Pooled, sql: str) -> 
     restart(pooled)
     ask(connection, sql)
     assert stored(pooled) == (1 if sql == INSERT else 0)
+
+
+def test_a_server_that_comes_back_is_waited_for(pooled: Pooled) -> None:
+    ask(connection, "SELECT 1")
+    with away(pooled, seconds=2.5):
+        assert ask(connection, "SELECT count(*) FROM other") == 500
+    with away(pooled, seconds=2.5), transaction.atomic():
+        ask(connection, INSERT)
+        ask(connection, INSERT)
+    assert stored(pooled) == 2
+
+
+def test_a_statement_that_ends_its_backend_is_sent_twice_at_most(pooled: Pooled) -> None:
+    """Here somebody ends it each time that it has begun."""
+    locker, watcher = pooled.client(pooled=False), pooled.client(pooled=False, USER="postgres")
+    ask(locker, "BEGIN")
+    ask(locker, "LOCK TABLE other IN ACCESS EXCLUSIVE MODE")
+    ended: list[int] = []
+    over = threading.Event()
+
+    def meanwhile() -> None:
+        waiting = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not over.is_set():
+            ended.append(ask(watcher, waiting))
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=meanwhile)
+    thread.start()
+    with pytest.raises(DatabaseError):
+        ask(connection, "SELECT count(*) FROM other")
+    over.set()
+    thread.join()
+    ask(locker, "ROLLBACK")
+    assert sum(ended) == 2
+
+
+def test_whoever_meets_a_long_outage_later_does_not_wait_as_long_again(pooled: Pooled) -> None:
+    connections.settings["default"]["PATIENCE_SECONDS"] = 1
+    ask(connection, "SELECT 1")
+    pooled.stop_pooler()
+    took = []
+    for _ in range(3):
+        begun = time.monotonic()
+        with pytest.raises(DatabaseError, match=r"No such file|Connection refused"):
+            ask(connection, "SELECT 1")
+        took.append(time.monotonic() - begun)
+    pooled.start_pooler()
+    assert took[0] > 0.7
+    assert max(took[1:]) < 0.3
+    assert ask(connection, "SELECT 1") == 1
 
 
 def ends_in_an_error(pooled: Pooled, work: Callable[[], Any]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,21 @@ def test_an_error_is_in_the_log_with_its_reason(stack: LocalStack) -> None:
     with suppress(AssertionError):
         stack.wait_until(lambda: "KeyError: 'the reason'" in stack.logs(), 5)
     assert "KeyError: 'the reason'" in (stack.directory / "log/apache-error.log").read_text()
+
+
+def test_the_error_log_is_in_one_zone_whatever_the_projects(stack: LocalStack) -> None:
+    """The project's is Asia/Tokyo: its naive times stay in it."""
+    assert requests.get(f"{stack.url}/broken", timeout=10).status_code == 500
+    lines = (stack.directory / "log/apache-error.log").read_text().splitlines()
+    of_apache = [line for line in lines if "mpm_event:notice" in line][-1]
+    of_the_project = [line for line in lines if "KeyError: 'the reason'" in line][-1]
+    here = datetime.now().astimezone()
+    for line in (of_apache, of_the_project):
+        written = datetime.strptime(line[1:33], "%Y-%m-%d %H:%M:%S.%f %z")
+        assert written.utcoffset() == here.utcoffset(), line
+    assert timedelta(0) <= here - written < timedelta(minutes=1)
+    assert {line[27:33] for line in lines} == {of_apache[27:33]}, "all others too"
+    assert requests.get(f"{stack.url}/naive", timeout=10).json()["hours"] == 9
 
 
 def test_a_stranger_learns_nothing_of_the_probe(stack: LocalStack) -> None:

@@ -14,11 +14,14 @@ import pytest
 import requests
 
 from fixtures.local_stack import LocalStack, started
+from pgstack.targets import guard
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 LONGEST = 6
 """STACK_REQUEST_TIMEOUT, its least"""
+WAIT = 2
+"""a third of it, for a free thread"""
 SLACK = 1.5
 """seconds beside other tests; without the limits an answer takes twice as long, Apache's Timeout"""
 SETTINGS = """
@@ -45,6 +48,12 @@ PAGES = """
     def hold(request):
         re.match("(a+)+$", "a" * 60 + "b")
 
+    hoard = []
+
+    def grow(request):
+        hoard.append(b"x" * (int(request.GET["mb"]) << 20))
+        return HttpResponse(len(hoard))
+
     def stream(request):
         def pieces():
             for _ in range(10):
@@ -52,7 +61,7 @@ PAGES = """
                 yield b"piece"
         return StreamingHttpResponse(pieces())
 
-    urlpatterns = [path(page.__name__, page) for page in (sleep, deadlock, hold, stream)]
+    urlpatterns = [path(page.__name__, page) for page in (sleep, deadlock, hold, grow, stream)]
 """
 MANAGE = """
     import os
@@ -65,13 +74,13 @@ MANAGE = """
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[LocalStack]:
-    """A project with pages that hang, in one process of four threads."""
+    """A project with pages that hang, in two processes of two threads."""
     with TemporaryDirectory(prefix="project-", dir="/tmp") as name:
         place = Path(name)
         place.chmod(0o755)
         for file, text in {"settings.py": SETTINGS, "pages.py": PAGES, "manage.py": MANAGE}.items():
             (place / file).write_text(textwrap.dedent(text))
-        inputs = {"STACK_REQUEST_TIMEOUT": str(LONGEST), "STACK_PROCESSES": "1", "STACK_THREADS": "4"}
+        inputs = {"STACK_REQUEST_TIMEOUT": str(LONGEST), "STACK_PROCESSES": "2", "STACK_THREADS": "2"}
         with started(STACK_PROJECT=name, **inputs) as running:
             yield running
 
@@ -88,8 +97,17 @@ def log(site: LocalStack) -> str:
     return text
 
 
+def processes(site: LocalStack) -> set[int]:
+    return {process.pid for process in site.daemons()}
+
+
+def access_log(site: LocalStack) -> str:
+    text: str = (site.directory / "log/apache-access.log").read_text()
+    return text
+
+
 def test_one_that_hangs_ends_alone(site: LocalStack) -> None:
-    (daemon,), before = site.daemons(), len(log(site))
+    old, before = processes(site), len(log(site))
     with ThreadPoolExecutor() as pool:
         hung = pool.submit(ask, site, "sleep?seconds=40&password=hidden")
         time.sleep(LONGEST - 1.5)
@@ -98,10 +116,13 @@ def test_one_that_hangs_ends_alone(site: LocalStack) -> None:
         status, seconds, _ = hung.result()
     assert status == 504
     assert LONGEST <= seconds < LONGEST + SLACK
+    site.wait_until(lambda: len(processes(site)) == 2 and processes(site) != old)
     site.wait_until(site.answers)
-    assert [process.pid for process in site.daemons()] != [daemon.pid]
+    assert len(processes(site) & old) == 1, "the other one goes on"
     lines = log(site)[before:]
-    assert re.search(r"hung request: GET '/sleep' takes [78]\.\d s", lines)
+    (request,) = re.findall(r"hung request: GET '/sleep' \[(\S+)\] takes [78]\.\d s", lines)
+    asked = r'"GET /sleep\?seconds=40&password=hidden HTTP/1.1" 504'
+    assert re.search(rf"{asked} .* {re.escape(request)}$", access_log(site), re.MULTILINE)
     assert "in sleep\n" in lines
     assert 'time.sleep(float(request.GET["seconds"]))' in lines
     assert "hidden" not in lines.split("hung request", 1)[1].split("\n", 1)[0]
@@ -109,7 +130,7 @@ def test_one_that_hangs_ends_alone(site: LocalStack) -> None:
 
 @pytest.mark.parametrize("page", ["sleep?seconds=60", "deadlock"])
 def test_when_all_hang_the_queue_is_told_and_the_site_is_back(site: LocalStack, page: str) -> None:
-    begun = time.monotonic()
+    begun, before = time.monotonic(), len(log(site))
     with ThreadPoolExecutor(20) as pool:
         hung = [pool.submit(ask, site, page) for _ in range(4)]
         time.sleep(1)
@@ -118,7 +139,13 @@ def test_when_all_hang_the_queue_is_told_and_the_site_is_back(site: LocalStack, 
         for future in queued:
             status, seconds, _ = future.result()
             assert status == 504
-            assert seconds < LONGEST + SLACK
+            assert WAIT <= seconds < WAIT + SLACK
+    site.wait_until(lambda: log(site)[before:].count("hung request: ") == 4, LONGEST)
+    entries = log(site)[before:].split("hung request: ")[1:]
+    assert len({entry.split("]")[0] for entry in entries}) == 4
+    stacks = [entry for entry in entries if 'File "' in entry]
+    same = [entry for entry in entries if " It is where GET '/" in entry]
+    assert (len(stacks), len(same)) == (2, 2), "in each process they hang at the same place"
     site.wait_until(site.answers)
     assert time.monotonic() - begun < LONGEST + 5
 
@@ -133,8 +160,60 @@ def test_the_lock_of_the_interpreter_held_ends_too(site: LocalStack) -> None:
 
 
 def test_a_stream_may_take_longer_than_a_request(site: LocalStack) -> None:
-    (daemon,) = site.daemons()
+    old = processes(site)
     status, seconds, text = ask(site, "stream")
     assert (status, text.count("piece")) == (200, 10)
     assert seconds > LONGEST
-    assert [process.pid for process in site.daemons()] == [daemon.pid]
+    assert processes(site) == old
+
+
+def test_who_waits_is_served_when_a_thread_becomes_free(site: LocalStack) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        working = [pool.submit(ask, site, "sleep?seconds=1.5") for _ in range(4)]
+        time.sleep(0.1)
+        waiting = [pool.submit(ask, site, "sleep?seconds=0") for _ in range(3)]
+        answers = [future.result() for future in (*working, *waiting)]
+    assert [(status, text) for status, _, text in answers] == [(200, "slept")] * 7
+
+
+def test_a_body_may_come_in_for_longer_than_a_request_waits(site: LocalStack) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(4):
+            yield b"x" * 400
+            time.sleep(1)
+
+    begun = time.monotonic()
+    length = {"Content-Length": "1600", "Content-Type": "text/plain"}
+    prepared = requests.Request("POST", f"{site.url}/sleep?seconds=0", data=pieces(), headers=length).prepare()
+    del prepared.headers["Transfer-Encoding"]
+    with requests.Session() as session:
+        answer = session.send(prepared, timeout=60)
+    assert time.monotonic() - begun > WAIT
+    assert (answer.status_code, answer.text) == (200, "slept")
+
+
+def test_a_process_that_has_grown_is_replaced_and_nobody_notices(site: LocalStack) -> None:
+    old, before = processes(site), len(log(site))
+    assert ask(site, "grow?mb=120")[0] == 200
+    answers = []
+    until = time.monotonic() + 3 * LONGEST
+    while processes(site) == old:
+        assert time.monotonic() < until, "it was not replaced"
+        answers.append(ask(site, "sleep?seconds=0")[0])
+        time.sleep(0.02)
+    answers += [ask(site, "sleep?seconds=0")[0] for _ in range(20)]
+    assert len(processes(site) & old) == 1
+    assert set(answers) == {200}
+    assert re.search(r"1\d\d MB of memory, over \d+ MB: this process is replaced", log(site)[before:])
+
+
+def test_a_process_that_is_stopped_does_not_stop_the_other(site: LocalStack) -> None:
+    """Beside the guard, which waits for longer."""
+    before = len(log(site))
+    for daemon in site.daemons():
+        daemon.suspend()
+        took = [ask(site, "sleep?seconds=0.05") for _ in range(6)]
+        daemon.resume()
+        assert {status for status, _, _ in took} == {200}
+        assert max(seconds for _, seconds, _ in took) < guard.STOPPED_SECONDS - 1
+    assert "was stopped by a signal and kept others from their work: it goes on" in log(site)[before:]

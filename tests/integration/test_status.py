@@ -69,7 +69,10 @@ def guard_log(stack: LocalStack) -> str:
     return (stack.directory / "log/guard.log").read_text()
 
 
-@pytest.mark.parametrize("name", ["postgres", "pgbouncer", "apache"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", [pytest.param("postgres", marks=SLOW), "pgbouncer", pytest.param("apache", marks=SLOW)])
 def test_a_server_that_is_stopped_is_told(running: LocalStack, name: str) -> None:
     with stopped(program(running, "guard"), program(running, name)):
         code, said = status(running)
@@ -104,7 +107,7 @@ def test_the_guard_lets_a_stopped_process_go_on(running: LocalStack) -> None:
     assert running.answers()
 
 
-@pytest.mark.parametrize("command", ["PAUSE", "PAUSE app"])
+@pytest.mark.parametrize("command", [pytest.param("PAUSE", marks=SLOW), "PAUSE app"])
 def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(running: LocalStack, command: str) -> None:
     with stopped(program(running, "guard")):
         console(running, command)

@@ -18,7 +18,8 @@ GB = 1024**3
 NAMES = [
     "clients of the pooler", "workers of Apache", "pool within its limit", "backends of PostgreSQL", "memory in MB",
     "file descriptors of the pooler", "timeouts of a query in s", "timeouts of a wait for the pool in s",
-    "timeouts of a restart in s", "timeouts of the queue in s", "length of a socket's path",
+    "timeouts of a PAUSE in s", "timeouts of a restart in s", "timeouts of the queue in s",
+    "timeouts of a hung request in s", "timeouts of a held interpreter in s", "length of a socket's path",
 ]  # fmt: skip
 
 
@@ -73,9 +74,13 @@ EDGES = [
     ("timeouts of a query in s", "postgres", "statement_timeout", 24, 25),
     ("timeouts of a query in s", "pooler", "query_timeout", 29, 30),
     ("timeouts of a wait for the pool in s", "pooler", "query_wait_timeout", 29, 30),
+    ("timeouts of a PAUSE in s", "pooler", "pause_timeout", 9, 10),
     ("timeouts of a restart in s", "web", "shutdown_timeout", 14, 15),
     ("timeouts of a restart in s", "web", "graceful_timeout", 29, 30),
     ("timeouts of the queue in s", "web", "queue_timeout", 29, 30),
+    ("timeouts of a hung request in s", "web", "socket_timeout", 30, 31),
+    ("timeouts of a hung request in s", "web", "watchdog_timeout", 59, 60),
+    ("timeouts of a held interpreter in s", "web", "deadlock_timeout", 59, 60),
 ]
 
 
@@ -92,9 +97,10 @@ def test_every_rule_is_broken_by_some_test() -> None:
 
 
 def test_apache_must_wait_longer_than_the_request_for_query_and_pool(sound: Plan) -> None:
-    assert broken(changed(sound, "apache", timeout=31)) == []
+    assert broken(changed(sound, "apache", timeout=32)) == []
     assert broken(changed(sound, "apache", timeout=30)) == [
-        "timeouts of a query in s", "timeouts of a wait for the pool in s"
+        "timeouts of a query in s", "timeouts of a wait for the pool in s", "timeouts of a hung request in s",
+        "timeouts of a held interpreter in s",
     ]  # fmt: skip
 
 
@@ -141,7 +147,7 @@ def test_a_refused_plan_shows_every_broken_rule(sound: Plan) -> None:
     assert str(caught.value).splitlines() == [
         "unsound plan: pool within its limit: 5 pool + 3 reserve = 8 > 7 = max_db_connections. Lower STACK_POOL_SIZE.",
         (
-            "unsound plan: timeouts of the queue in s: not queue-timeout 31 < request-timeout 30. "
+            "unsound plan: timeouts of the queue in s: not queue 31 < request-timeout 30. "
             "Raise STACK_REQUEST_TIMEOUT."
         ),
     ]

@@ -5,7 +5,8 @@
   when its socket's path leads to another socket: another instance of PgBouncer has taken over, and the old one waits
   for its clients to leave. What answered a moment ago (FRESH_SECONDS) is not asked.
 - Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is back in a moment.
-- A statement that met a dying pooler is sent once more where that cannot do anything twice: `may_repeat`.
+- A statement that met a dying pooler, or no server behind it, is sent again where that cannot do anything twice:
+  `may_repeat`. Before that a server is waited for as long as connecting is tried.
 - A connection ends with its thread, whoever started that: Django leaves it to the collector, which comes late.
 - Statements that leave something in a session, which is a stranger's at the pooler, are refused or reported: `guard`.
 
@@ -19,21 +20,28 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from django.db import Error
 from django.db.backends.postgresql import base
 
 from pgstack.db import aliases, cursors, guard, repeat, threads
 from pgstack.db.creation import DatabaseCreation
-from pgstack.db.liveness import COMING_BACK, hung_up, pauses
+from pgstack.db.liveness import COMING_BACK, Outage, hung_up, pauses
 
 PATIENCE = "PATIENCE_SECONDS"
-"""key of an alias in DATABASES: how long connecting is tried again; 0, the default, is once"""
+"""key of an alias in DATABASES: how long from the beginning of an outage connecting is tried again, and a statement
+that may be; 0, the default, is once"""
 REPEAT = "REPEAT"
 """key of an alias: False never sends a statement twice"""
 FRESH_SECONDS = 0.002
 """a connection that answered so recently is not looked at: the look costs more than all else in this module"""
+ANYBODY = "SHOW server_version_num"
+"""asks whether there is a server behind the pooler; takes no snapshot, so SET TRANSACTION may follow"""
 IDLE, IN_TRANSACTION = 0, 2
 """transaction status of libpq (PQTRANS_IDLE, _INTRANS): nothing of a transaction was sent; one takes statements. The
 others: a statement runs, the transaction is aborted, the connection is bad"""
+
+OUTAGES: dict[str, Outage] = {}
+"""of each alias, for all threads of the process"""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -52,19 +60,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(settings_dict, alias)
         host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
         self.socket = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None
+        self.outage = OUTAGES.setdefault(alias, Outage())
         self.pooled = aliases.is_pooled(alias, settings_dict)
         guarded = self.pooled and settings_dict.get(guard.KEY) != "off"
         self.guard = guard.Guard(alias, settings_dict.get(guard.KEY)) if guarded else None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection of the driver; tried again while the other side is being restarted."""
-        deadline = time.monotonic() + float(self.settings_dict.get(PATIENCE, 0))
         for pause in pauses():
             self.place, self.lost_transaction = self._leads_to(), False
             try:
                 made = super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
-                if COMING_BACK.search(str(error)) is None or time.monotonic() + pause > deadline:
+                if COMING_BACK.search(str(error)) is None or not self.may_wait(pause):
                     raise
             else:
                 threads.ends_with_this_thread(self)
@@ -105,11 +113,34 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         if not isinstance(sql, str) or not self.settings_dict.get(REPEAT, True):
             return False
-        if self._in_transaction() or repeat.DID_NOT_RUN.search(str(error)):
+        if self._in_transaction() or repeat.did_not_run(error):
             known = repeat.first_of_transaction(sql)
         else:
             known = repeat.plain_read(sql)
-        return known and (hung_up(self.connection) or repeat.DID_NOT_RUN.search(str(error)) is not None)
+        return known and self._is_gone(error)
+
+    def may_wait(self, pause: float) -> bool:
+        """Whether a server that is away now is waited for once more, for `pause` seconds."""
+        end = self.outage.give_up_at(float(self.settings_dict.get(PATIENCE, 0)))
+        return time.monotonic() + pause <= end
+
+    def come_back(self) -> None:
+        """Another connection in the place of an untouched one, on which a server answers; waits for it to come back."""
+        for pause in pauses():
+            self.replace()
+            try:
+                with self.wrap_database_errors, self.connection.cursor() as cursor:
+                    cursor.execute(ANYBODY)
+                    return
+            except Error as error:
+                if not self._is_gone(error) or not self.may_wait(pause):
+                    raise
+            time.sleep(pause)
+
+    def answered(self) -> None:
+        """A statement was."""
+        self.seen = time.monotonic()
+        self.outage.over()
 
     def replace(self) -> None:
         """Another connection in the place of an untouched one; `atomic` blocks around it go on with it."""
@@ -160,6 +191,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self._is_fresh() and self.is_untouched() and hung_up(self.connection):
             self.replace()
         return super()._cursor(name)  # type: ignore[misc]
+
+    def _is_gone(self, error: Exception) -> bool:
+        return hung_up(self.connection) or repeat.did_not_run(error)
 
     def _in_transaction(self) -> bool:
         return self.in_atomic_block or not self.autocommit

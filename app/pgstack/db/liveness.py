@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import select
+import time
 from collections.abc import Iterator
 from typing import Any
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.25
+FORGOTTEN_SECONDS = 1.0
+"""A failure is of another outage when nobody has met one for so long, at least."""
 COMING_BACK = re.compile(
     "connection refused|no such file|closed the connection|shutting down|starting up|is not accepting|"
     "server login has been failing|pgbouncer cannot connect|connection reset",
@@ -28,6 +32,28 @@ def hung_up(connection: Any) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLRDHUP)
     return any(events & _GONE for _, events in poll.poll(0))
+
+
+class Outage:
+    """How long whoever meets a server that is away waits for it: until it has been away for some seconds.
+
+    So its restart is waited for, and while it stays away nobody holds a thread of the web processes for it.
+    """
+
+    def __init__(self) -> None:
+        self._since, self._last = 0.0, -math.inf
+
+    def give_up_at(self, patience: float) -> float:
+        """On the monotonic clock, for somebody who has just failed and would wait `patience` seconds."""
+        now = time.monotonic()
+        if now - self._last > max(patience, FORGOTTEN_SECONDS):
+            self._since = now
+        self._last = now
+        return self._since + patience
+
+    def over(self) -> None:
+        """A statement was answered."""
+        self._last = -math.inf
 
 
 def pauses() -> Iterator[float]:

@@ -43,6 +43,11 @@ _HARMLESS = frozenset(_WORDS.split())
 """what may stand before a bracket; a function of another name may act outside of the transaction"""
 
 
+def did_not_run(error: Exception) -> bool:
+    """Whether an answer proves it."""
+    return DID_NOT_RUN.search(str(error)) is not None
+
+
 def first_of_transaction(sql: str) -> bool:
     """Whether `sql`, as the first statement of a transaction that was never committed, leaves nothing behind."""
     return _KINDS.match(sql) is not None and _is_one(sql) and _calls_are_harmless(sql)

@@ -88,6 +88,7 @@ def pooler(
         web_login=web_login, monitor_login=monitor_login, peer_maps=layout.peer_maps(versions),
         identities=layout.pooler_identities(who, roles, versions),
         file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
+        pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
         settings=_settings(numbers, seconds(timeout, timeouts.RESERVE), paths, versions, stats_users)
         | (_apart(timeout) if config.part == "web" else {}), **numbers,
     )  # fmt: skip

@@ -64,7 +64,11 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str], place: Paths) ->
     settings, wsgi, python_path = layout.entry(config, place)
     return Web(
         processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
-        queue_timeout=seconds(timeout, timeouts.WAIT), graceful_timeout=seconds(timeout, timeouts.DRAIN),
+        queue_timeout=seconds(timeout, timeouts.WAIT), body_timeout=timeouts.BODY_SECONDS,
+        patience=seconds(timeout, timeouts.PATIENCE),
+        socket_timeout=seconds(timeout, timeouts.REQUEST), deadlock_timeout=seconds(timeout, timeouts.REQUEST),
+        watchdog_timeout=seconds(timeout, timeouts.REQUEST) + timeouts.WATCHDOG_SECONDS,
+        graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
         listen_backlog=CONNECTIONS_PER_WORKER * _workers(_steps(processes * threads, scale.memory)),
         memory_per_process=config.process_memory or PROCESS_BYTES + threads * THREAD_BYTES,

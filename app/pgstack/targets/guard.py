@@ -20,7 +20,8 @@ from pgstack.plan import Plan
 from pgstack.probes import bounded, local, pooler
 from pgstack.targets import pause
 
-LOOK_SECONDS = 1
+LOOK_SECONDS, LOOKS = 1, 4
+"""between two looks, or so many in the time that a PAUSE may last: one that fails or comes late costs no request"""
 STOPPED_SECONDS = 5
 """a process that a signal has stopped goes on after so long; a debugger's stop is another and is left alone"""
 LOGS = ("apache-access.log", "apache-error.log")
@@ -56,14 +57,14 @@ class Guard:
         say(f"a command was killed while it changed the stack{held_back}")
 
     def _resume_forgotten_pause(self) -> None:
-        """Before the first of those who wait is given up. A reload holds nobody back that long."""
+        """Well before the first of those who wait is given up. A reload says that it holds them back."""
         if pause.draining(self.plan).exists():
             return
         with suppress(ProbeError), bounded.waits():
             rows = [row for row in pooler.show("POOLS", self.plan) if row["database"] == self.plan.postgres.database]
-            waited = max((int(row["maxwait"]) for row in rows), default=0)
-            if waited >= pause.longest(self.plan) and pause.go_on(self.plan):
-                say(f"PgBouncer was paused, and requests had waited for {waited} s: they go on")
+            waited = max((row["maxwait"] + row["maxwait_us"] / 1e6 for row in rows), default=0)
+            if waited >= self.plan.pooler.pause_timeout and pause.go_on(self.plan):
+                say(f"PgBouncer was paused, and requests had waited for {waited:.1f} s: they go on")
 
     def _continue_stopped(self) -> None:
         now, found = time.monotonic(), local.stopped(self.plan)
@@ -98,7 +99,7 @@ def main() -> None:
     while True:
         guard.plan = state.started_plan()  # a reload may have changed it
         guard.look()
-        time.sleep(LOOK_SECONDS)
+        time.sleep(min(LOOK_SECONDS, guard.plan.pooler.pause_timeout / LOOKS))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from pgstack.errors import ProbeError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import pooler
 
-GIVEN_UP_SECONDS = 3
 SETTLE_SECONDS = 2
 """while those that waited are answered, all workers of Apache are busy"""
 
@@ -23,11 +22,6 @@ SETTLE_SECONDS = 2
 def patience(plan: Plan) -> float:
     """Seconds for one step while requests are held back: half of what they may wait for a backend."""
     return plan.pooler.query_wait_timeout / 2
-
-
-def longest(plan: Plan) -> int:
-    """Seconds that somebody may have waited before a pause counts as forgotten: PgBouncer gives them up soon after."""
-    return max(1, plan.pooler.query_wait_timeout - GIVEN_UP_SECONDS)
 
 
 @contextmanager

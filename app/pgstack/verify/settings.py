@@ -17,6 +17,7 @@ from pgstack.verify.live import Live, ask
 AGAIN = "Render and start again: `make down up`."
 RUN = Path("/run/stack")
 """of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
+APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
 OF_A_ROLE = """
     SELECT coalesce(' in database ' || datname, ''), unnest(setconfig)
       FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase
@@ -161,6 +162,9 @@ def _live_timeouts(live: Live) -> invariants.Timeouts:
         statement=statement or math.inf,
         query=float(live.config["query_timeout"]) or math.inf,
         query_wait=float(live.config["query_wait_timeout"]) or math.inf,
+        pause=live.plan.pooler.pause_timeout,
+        # The processes read these from the plan's file.
+        queue=live.plan.web.queue_timeout, watchdog=live.plan.web.watchdog_timeout,
         **_apache_timeouts(live.plan),
     )
 
@@ -169,7 +173,7 @@ def _apache_timeouts(plan: Plan) -> dict[str, float]:
     """From the files that Apache reads: its processes do not tell theirs."""
     conf = Path(plan.paths.conf, "apache")
     site, mpm = (conf / "site.conf").read_text(), (conf / "mpm.conf").read_text()
-    patterns = {name: (rf"\b{name}-timeout=(\d+)", site) for name in ("queue", "shutdown", "graceful", "request")}
+    patterns = {name: (rf"\b{name}-timeout=(\d+)", site) for name in APACHE_TIMEOUTS}
     patterns["apache"] = (r"(?m)^Timeout (\d+)", mpm)
     found = {name: re.search(pattern, text) for name, (pattern, text) in patterns.items()}
     return {name: float(match[1]) if match else math.inf for name, match in found.items()}

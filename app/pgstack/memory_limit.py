@@ -1,0 +1,68 @@
+"""A web process that has grown over its share of memory is replaced, as a release replaces it: no request fails.
+
+mod_wsgi knows no limit of memory. One process goes at a time, and waits first: its sibling's successor may be loading.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from pgstack.plan import Plan
+
+LOOK_SECONDS = 1.0
+ROOM = 1.5
+"""times what the process took when loaded: below that there is no growth to end, only a plan that is too small"""
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+STATISTICS = Path("/proc/self/statm")
+MB = 1024**2
+
+
+def resident() -> int:
+    """Bytes of this process in memory that it shares with no file and no other process."""
+    _, all_pages, shared, *_ = STATISTICS.read_bytes().split()
+    return (int(all_pages) - int(shared)) * PAGE_BYTES
+
+
+class MemoryLimit:
+    """Of this process, which has loaded its project."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.most = max(plan.web.memory_per_process, int(resident() * ROOM))
+        self.pause, self.lock_file = plan.web.request_timeout, plan.web.wsgi
+        self._next = self._go = 0.0
+        self._lock = -1
+
+    def look(self) -> None:
+        """Once a second: replace this process when it has grown, and no other one is being replaced."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + LOOK_SECONDS
+        if self._lock >= 0:
+            self._end(now)
+        elif resident() > self.most and self._alone():
+            self._go = now + self.pause
+
+    def _end(self, now: float) -> None:
+        """The lock is given back by the kernel when this process has ended."""
+        if now < self._go:
+            return
+        self._next = float("inf")
+        grown = f"{resident() // MB} MB of memory, over {self.most // MB} MB: this process is replaced"
+        print(grown, file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def _alone(self) -> bool:
+        file = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            return False
+        self._lock = file
+        return True

@@ -1,0 +1,75 @@
+"""A web process that has grown is replaced, one at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pgstack import memory_limit
+from pgstack.memory_limit import MB, MemoryLimit
+
+
+class World:
+    """A clock, what the process takes, and the signals that it was sent."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.taken, self.signals = 100.0, 60 * MB, list[int]()
+        self.file = directory / "wsgi.py"
+        self.file.touch()
+        monkeypatch.setattr(memory_limit, "resident", lambda: self.taken)
+        monkeypatch.setattr(memory_limit.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(os, "kill", lambda pid, number: self.signals.append(number))
+
+    def limit(self, share: int = 100 * MB) -> MemoryLimit:
+        web = SimpleNamespace(memory_per_process=share, request_timeout=30, wsgi=str(self.file))
+        plan: Any = SimpleNamespace(web=web)
+        return MemoryLimit(plan)
+
+    def after(self, seconds: float, *limits: MemoryLimit) -> None:
+        self.now += seconds
+        for limit in limits:
+            limit.look()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def test_one_that_has_grown_goes_and_the_other_waits(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = world.limit(), world.limit()
+    world.after(2, first, second)
+    world.taken = 101 * MB
+    world.after(2, first, second)
+    assert world.signals == []
+    world.after(30, first, second)
+    assert world.signals == [signal.SIGUSR1]
+    assert "101 MB of memory, over 100 MB: this process is replaced" in capsys.readouterr().err
+    world.after(100, first, second)
+    assert world.signals == [signal.SIGUSR1], "once, and the other one not before it has ended"
+    os.close(first._lock)
+    world.after(2, first, second)
+    world.after(30, first, second)
+    assert world.signals == [signal.SIGUSR1] * 2
+
+
+def test_one_that_was_loaded_larger_than_planned_may_grow_by_half(world: World) -> None:
+    world.taken = 200 * MB
+    limit = world.limit()
+    world.taken = 290 * MB
+    world.after(2, limit)
+    world.after(30, limit)
+    assert world.signals == []
+    world.taken = 301 * MB
+    world.after(2, limit)
+    world.after(30, limit)
+    assert world.signals == [signal.SIGUSR1]
+
+
+def test_it_reads_what_the_kernel_says() -> None:
+    assert 5 * MB < memory_limit.resident() < 4096 * MB

@@ -1,0 +1,161 @@
+"""Who waits too long for a thread is told so, and who may still be served is sent back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pgstack import wait_limit
+from pgstack.wait_limit import Crew, Queue, WaitLimit, find_listener
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "wsgi.1.0.1.sock"))
+        made.listen()
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait_limit, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(wait_limit, "BUSY_SECONDS", 0.05)
+
+
+CLIENTS: list[socket.socket] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Connections that a test has made."""
+    yield
+    while CLIENTS:
+        CLIENTS.pop().close()
+
+
+def queued(listener: socket.socket, ago: float) -> socket.socket:
+    """A connection as Apache makes it, with a request that has waited for so many seconds."""
+    client = socket.socket(socket.AF_UNIX)
+    CLIENTS.append(client)
+    client.connect(listener.getsockname())
+    since = str(int((time.time() - ago) * 1e6))
+    strings = b"".join(
+        text.encode() + b"\0" for text in ("PATH_INFO", "/", wait_limit.SINCE, since, "LAST", "x" * 9000)
+    )
+    head = struct.pack("N", 6) + strings
+    client.sendall(struct.pack("N", len(head)) + head)
+    client.settimeout(5)
+    return client
+
+
+@contextmanager
+def watching(listener: socket.socket, busy: Callable[[], bool], longest: float) -> Iterator[None]:
+    """Within it the queue is looked after."""
+    crew: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
+    queue, over = Queue(listener, longest, crew), threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            queue.look()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_who_has_waited_too_long_is_told_so_in_order(listener: socket.socket) -> None:
+    clients = [queued(listener, ago) for ago in (9.0, 7.0, 1.8)]
+    begun = time.monotonic()
+    with watching(listener, lambda: True, longest=2):
+        assert [client.recv(99) for client in clients] == [b"Status: 200 Timeout\r\n\r\n"] * 3
+    assert 0.1 < time.monotonic() - begun < 1
+
+
+def test_one_who_may_still_be_served_is_sent_back_when_a_thread_is_free(listener: socket.socket) -> None:
+    client, busy = queued(listener, 0.0), [True, True, True]
+    with watching(listener, lambda: bool(busy and busy.pop()), longest=60):
+        assert client.recv(99) == b"Status: 200 Rejected\r\n\r\n"
+
+
+def test_nobody_is_taken_out_of_the_queue_while_a_thread_is_free(listener: socket.socket) -> None:
+    client = queued(listener, 9.0)
+    client.settimeout(0.3)
+    with watching(listener, lambda: False, longest=2), pytest.raises(TimeoutError):
+        client.recv(99)
+
+
+def test_one_who_says_nothing_of_the_time_is_left(listener: socket.socket) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(listener.getsockname())
+        silent.sendall(struct.pack("N", 3) + b"abc")
+        silent.settimeout(5)
+        with watching(listener, lambda: True, longest=2):
+            assert silent.recv(99) == b""
+
+
+def test_the_listener_is_found_among_the_descriptors(listener: socket.socket) -> None:
+    directory = Path(listener.getsockname()).parent
+    found = find_listener(f"{directory}/wsgi.")
+    assert found is not None
+    assert found.getsockname() == listener.getsockname()
+    assert found.getblocking()
+    found.close()
+    assert find_listener(f"{directory}/other.") is None
+
+
+def until_busy(crew: Crew) -> bool:
+    deadline = time.monotonic() + 1
+    while not crew.busy() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return crew.busy()
+
+
+def test_all_are_busy_only_when_no_process_has_a_free_thread(tmp_path: Path) -> None:
+    free = {"here": False, "there": True}
+    here, there = (Crew(str(tmp_path), lambda name=name: free[name]) for name in free)  # type: ignore[misc]
+    there.busy()
+    assert not until_busy(here)
+    free["there"] = False
+    until_busy(there)
+    assert until_busy(here)
+    free["there"] = True
+    there.busy()
+    assert not here.busy()
+
+
+def test_a_process_that_ended_holds_nobody_up(tmp_path: Path) -> None:
+    here, there = Crew(str(tmp_path), lambda: False), Crew(str(tmp_path), lambda: True)
+    there.busy()
+    assert not until_busy(here)
+    os.close(there._lock)
+    assert until_busy(here)
+
+
+@pytest.mark.parametrize(("ago", "status"), [(0.5, "200 OK"), (11.0, "504 Gateway Timeout")])
+def test_a_thread_tells_whoever_has_waited_too_long(tmp_path: Path, ago: float, status: str) -> None:
+    plan: Any = SimpleNamespace(web=SimpleNamespace(queue_timeout=10), paths=SimpleNamespace(run_apache=tmp_path))
+    told: list[str] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b""]
+
+    since = {"mod_wsgi.queue_start": str(int((time.time() - ago) * 1e6))}
+    WaitLimit(application, plan, lambda: 1)(since, lambda status, headers: told.append(status))
+    assert told == [status]
+
