@@ -45,4 +45,10 @@ def load() -> Callable[..., Iterable[bytes]]:
     return Bodies(watched(found))
 
 
-application = load()
+try:
+    application = load()
+except Exception:
+    from pgstack import unwritable
+
+    unwritable.explain()
+    raise

@@ -16,7 +16,7 @@ REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def explain(**_: Any) -> None:
-    """Receiver of `got_request_exception`: add a note to what was raised, which every traceback of it shows."""
+    """Add a note to what is being handled, which every traceback of it shows. Receiver of `got_request_exception`."""
     for error in _chain(sys.exc_info()[1]):
         if isinstance(error, OSError) and error.errno in REFUSED and error.filename and _writes(error):
             error.add_note(remedy(current_plan(), Path(os.fsdecode(error.filename))))

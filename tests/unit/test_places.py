@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,24 @@ def test_the_program_that_it_becomes_is_confined(tmp_path: Path) -> None:
         pytest.skip("this kernel has no Landlock")
     assert (tmp_path / "x").read_text() == "x\n"
     assert done.returncode != 0
+
+
+LOGGING = """
+LOGGING = {"version": 1, "handlers": {"file": {"class": "logging.FileHandler", "filename": BASE_DIR / "shop.log"}},
+    "root": {"handlers": ["file"]}}
+"""
+
+
+def test_a_log_file_in_the_project_is_refused_before_it_is_served() -> None:
+    serve = Path(confine.__file__).parents[1] / "serve.py"
+    with tempfile.TemporaryDirectory(prefix="project-", dir="/var/tmp") as name:  # where nothing may be written
+        project = foreign.make(Path(name) / "shop", "plain DATABASES", LOGGING)
+        done = foreign.told(project, "-m", "pgstack.trial", str(serve), "localhost", "/healthz")
+        if done.returncode == 0:
+            pytest.skip("this kernel has no Landlock")
+        assert not (project / "shop.log").exists()
+    assert f"PermissionError: [Errno 13] Permission denied: '{project}/shop.log'" in done.stderr
+    assert places.remedy(str(project)) in done.stderr
 
 
 @pytest.mark.parametrize("number", [13, 30])
