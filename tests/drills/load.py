@@ -15,16 +15,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 import requests
-
-from fixtures.local_stack import LocalStack
 
 USERS = 8
 PAUSE_SECONDS = 0.07
 """between two requests of a user: about 100 requests/s in all"""
 PATIENCE_SECONDS = 60
 APPLIED, REFUSED = 201, 409
+
+
+class Site(Protocol):
+    """What users ask, and how its database is asked."""
+
+    @property
+    def url(self) -> str: ...
+
+    def sql(self, statement: str) -> str:
+        """The administrator's answer."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,9 @@ class Figures:
 class Load:
     """Users of the demo, until the end."""
 
-    stack: LocalStack
+    stack: Site
+    host: str = ""
+    """the name that users ask for, where it is not in the address"""
     name: str = field(default_factory=lambda: f"drill-{uuid.uuid4().hex[:8]}")
     good: list[float] = field(default_factory=list)
     """moments of good answers"""
@@ -59,6 +70,7 @@ class Load:
         """One user's requests: three reads, then a write."""
         with requests.Session() as session:
             session.trust_env = False
+            session.headers.update({"Host": self.host} if self.host else {})
             count = 0
             while not self.over.is_set() and (requests_ is None or count < requests_):
                 if count % 4 == number % 4:
@@ -107,9 +119,9 @@ class Load:
 
 
 @contextmanager
-def users(stack: LocalStack, count: int = USERS, requests_: int | None = None) -> Iterator[Load]:
+def users(stack: Site, count: int = USERS, requests_: int | None = None, host: str = "") -> Iterator[Load]:
     """So many users meanwhile, or until each has made `requests_` requests."""
-    load = Load(stack)
+    load = Load(stack, host)
     threads = [threading.Thread(target=load.user, args=(number, requests_), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()

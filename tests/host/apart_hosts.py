@@ -29,6 +29,25 @@ class Apart:
     inputs: dict[str, Any]
 
     @property
+    def url(self) -> str:
+        """Of the first web host."""
+        return self.web.url
+
+    def sql(self, statement: str) -> str:
+        """What the administrator is answered on the database host."""
+        ask = ("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-d", "app", "-c", statement)
+        return self.database.run(*ask).stdout.strip()
+
+    def cut(self, seconds: int, meanwhile: str = "true") -> None:
+        """For so long no packet passes between the database host and any other; nobody is told."""
+        chains = (("input", "iifname"), ("output", "oifname"))
+        hooks = (
+            f"chain {hook} {{ type filter hook {hook} priority -300; {name} != lo drop; }}" for hook, name in chains
+        )
+        rules = f"table inet cut {{ {' '.join(hooks)} }}"
+        self.database.run("sh", "-c", f"nft '{rules}'; {meanwhile}; sleep {seconds}; nft delete table inet cut")
+
+    @property
     def gateway(self) -> str:
         """Address of a stranger on the same network: the machine that runs the containers."""
         return _docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", self.network).stdout.strip()

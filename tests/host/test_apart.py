@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -13,10 +14,13 @@ import pytest
 from apart_hosts import DATABASE_NAME, Apart, apart_hosts
 from systemd_host import SystemdHost, changed
 
+from drills import load
+
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 Done = TypeVar("Done")
 PASSWORDS = "/etc/stack-database/passwords"
+CUT_SECONDS, BACK_SECONDS = 20, 10
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
@@ -174,6 +178,30 @@ def test_rotation_loses_no_request(apart: Apart) -> None:
 
 def test_a_restart_of_the_database_host_loses_no_request(apart: Apart) -> None:
     under_load(apart, "restart.yml")
+
+
+CUTS = {"packets are dropped": "true", "and PostgreSQL dies meanwhile": "systemctl kill --signal=KILL postgresql@*"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CUTS)
+def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(apart: Apart, name: str) -> None:
+    """The second leaves web hosts with connections that nobody has at the other end."""
+    with load.users(apart, host=apart.web.name) as users:
+        time.sleep(1)
+        began = time.monotonic()
+        apart.cut(CUT_SECONDS, CUTS[name])
+        ended = time.monotonic()
+        time.sleep(BACK_SECONDS)
+    seen = users.figures(began)
+    print(
+        f"{name}: {seen}; first good answer {min(when for when in users.good if when > ended) - ended:.1f} s after it"
+    )
+    assert seen.lost == 0
+    assert min(when for when in users.good if when > ended) - ended < BACK_SECONDS / 2
+    assert set(seen.reasons) <= {"status 503", "status 504"}
+    for web in (apart.web, apart.second):
+        assert web.run("stack-manage", "stack_verify", check=False).returncode == 0
 
 
 def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart) -> None:
