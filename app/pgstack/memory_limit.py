@@ -15,8 +15,11 @@ from pathlib import Path
 from pgstack.plan import Plan
 
 LOOK_SECONDS = 1.0
-ROOM = 1.5
-"""times what the process took when loaded: below that there is no growth to end, only a plan that is too small"""
+WARM_SECONDS = 600.0
+"""in which a process imports and caches what its project needs: growth in them is no leak"""
+COLD_ROOM, WARM_ROOM = 3.0, 1.5
+"""times its share, or what it took when it was loaded, in that time; times what it took then, afterwards. Less would
+replace processes for ever where only the plan is too small (STACK_PROCESS_MEMORY)."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATISTICS = Path("/proc/self/statm")
 MB = 1024**2
@@ -32,7 +35,9 @@ class MemoryLimit:
     """Of this process, which has loaded its project."""
 
     def __init__(self, plan: Plan) -> None:
-        self.most = max(plan.web.memory_per_process, int(resident() * ROOM))
+        self.share = plan.web.memory_per_process
+        self.most = COLD_ROOM * max(self.share, resident())
+        self._warm = time.monotonic() + WARM_SECONDS
         self.pause, self.lock_file = plan.web.request_timeout, plan.web.wsgi
         self._next = self._go = 0.0
         self._lock = -1
@@ -43,6 +48,8 @@ class MemoryLimit:
         if now < self._next:
             return
         self._next = now + LOOK_SECONDS
+        if now >= self._warm:
+            self._warm, self.most = float("inf"), max(self.share, WARM_ROOM * resident())
         if self._lock >= 0:
             self._end(now)
         elif resident() > self.most and self._alone():
@@ -53,7 +60,7 @@ class MemoryLimit:
         if now < self._go:
             return
         self._next = float("inf")
-        grown = f"{resident() // MB} MB of memory, over {self.most // MB} MB: this process is replaced"
+        grown = f"{resident() // MB} MB of memory, over {self.most // MB:.0f} MB: this process is replaced"
         print(grown, file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGUSR1)
 

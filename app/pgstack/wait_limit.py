@@ -30,13 +30,18 @@ from pgstack.plan import Plan
 Application = Callable[..., Iterable[bytes]]
 PAUSE_SECONDS = 0.25
 """between two looks"""
-BUSY_SECONDS = 1.0
-"""all threads are taken for so long before anybody is taken out of the queue"""
+BUSY_DIVISOR = 4
+"""no thread has become free for this part of the longest wait before anybody is taken out of the queue"""
+STUCK_SECONDS = 1.0
+"""somebody waits for so long, though there is a free thread, when a process is stopped"""
 HEAD_SECONDS = 1.0
 """Apache sends its variables at once"""
 SINCE = "mod_wsgi.queue_start"
 """variable: when Apache connected, in microseconds"""
 SENT = re.compile(SINCE.encode() + rb"\0(\d+)\0")
+REJECTIONS = re.compile(rb"mod_wsgi\.daemon_restarts\0(\d+)\0")
+REJECTIONS_PER_PROCESS = 2
+"""that Apache takes for one request; after one more it would take the answer's head for its text (mod_wsgi 5.0.2)"""
 LENGTH = struct.Struct("N")
 TIMEOUT, REJECTED = b"Status: 200 Timeout\r\n\r\n", b"Status: 200 Rejected\r\n\r\n"
 PAGE = b"<!DOCTYPE html><html lang='en'><title>Took too long</title><h1>Took too long</h1><p>All are busy.</p></html>"
@@ -46,13 +51,16 @@ class WaitLimit:
     """A WSGI application that hands requests to `application`, in one of `plan`'s processes."""
 
     def __init__(self, application: Application, plan: Plan, working: Callable[[], int]) -> None:
-        self.application, self.longest = application, plan.web.queue_timeout
+        self.application, self.longest, self.taken = application, plan.web.queue_timeout, 0
         if listener := find_listener(f"{plan.paths.run_apache}/wsgi."):
-            queue = Queue(listener, self.longest, Crew(plan.paths.conf, lambda: working() < plan.web.threads))
+            busy_seconds = self.longest / BUSY_DIVISOR
+            crew = Crew(plan.paths.conf, lambda: working() < plan.web.threads, lambda: self.taken, busy_seconds)
+            queue = Queue(listener, self.longest, crew, REJECTIONS_PER_PROCESS * plan.web.processes)
             threading.Thread(target=queue.watch, name="queue", daemon=True).start()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """504 for whoever has waited too long."""
+        self.taken += 1
         since = environ.get(SINCE)
         if since is not None and time.time() - int(since) / 1e6 > self.longest:
             start_response("504 Gateway Timeout", [("Content-Type", "text/html"), ("Content-Length", str(len(PAGE)))])
@@ -61,25 +69,24 @@ class WaitLimit:
 
 
 class Crew:
-    """Whether all threads of all web processes are taken.
+    """Whether all threads of all web processes are taken, and stay so.
 
-    A process with a free thread holds a lock that it shares with others; with none of them nobody does. A process that
-    cannot look, for it is stopped or the interpreter's lock is held in it, keeps what it held.
+    A process in which a thread is free, or was a moment ago, holds a lock that it shares with others; with none of them
+    nobody does. One that cannot look, for it is stopped or the interpreter's lock is held in it, keeps what it held.
     """
 
-    def __init__(self, directory: str, free: Callable[[], bool]) -> None:
-        self.free, self._held = free, False
+    def __init__(self, directory: str, free: Callable[[], bool], taken: Callable[[], int], seconds: float) -> None:
+        self.free, self._taken, self._seconds = free, taken, seconds
         self._lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-        self._since = time.monotonic()
+        self._held, self._last, self._since = False, -1, time.monotonic()
 
     def busy(self) -> bool:
         """Look; called several times a second."""
-        if self.free():
-            self._since = time.monotonic()
-            if not self._held:
-                self._held = self._try(fcntl.LOCK_SH)
-            return False
-        if time.monotonic() - self._since < BUSY_SECONDS:
+        taken, now = self._taken(), time.monotonic()
+        if self.free() or taken != self._last:
+            self._last, self._since = taken, now
+        if now - self._since < self._seconds:
+            self._held = self._held or self._try(fcntl.LOCK_SH)
             return False
         self._held = False
         alone = self._try(fcntl.LOCK_EX)
@@ -99,8 +106,8 @@ class Crew:
 class Queue:
     """Those who have connected to the web processes' socket and whom no thread has taken yet, oldest first."""
 
-    def __init__(self, listener: socket.socket, longest: float, crew: Crew) -> None:
-        self.listener, self.longest, self.crew = listener, longest, crew
+    def __init__(self, listener: socket.socket, longest: float, crew: Crew, rejections: int) -> None:
+        self.listener, self.longest, self.crew, self.rejections = listener, longest, crew, rejections
         self._moved = time.monotonic()
 
     def watch(self) -> None:
@@ -117,7 +124,7 @@ class Queue:
             return
         if not (waits and self.crew.free()):
             self._moved = time.monotonic()
-        elif time.monotonic() - self._moved >= BUSY_SECONDS:
+        elif time.monotonic() - self._moved >= STUCK_SECONDS:
             _resume_siblings()
         time.sleep(PAUSE_SECONDS)
 
@@ -129,12 +136,12 @@ class Queue:
         # Another process may have been faster: then this waits for the next one, who is treated the same.
         connection = self.listener.accept()[0]
         with connection:
-            until = _since(connection) + self.longest
-            while (left := until - time.time()) > 0:
-                time.sleep(min(PAUSE_SECONDS, left))
-                if not self.crew.busy():
+            since, rejections = _head(connection)
+            while (left := since + self.longest - time.time()) > 0:
+                if rejections < self.rejections and not self.crew.busy():
                     connection.sendall(REJECTED)
                     return
+                time.sleep(min(PAUSE_SECONDS, left))
             connection.sendall(TIMEOUT)
 
 
@@ -145,15 +152,19 @@ def _resume_siblings() -> None:
         print(told, file=sys.stderr, flush=True)
 
 
-def _since(connection: socket.socket) -> float:
-    """When Apache connected, in seconds since the epoch. Raises OSError when it does not say."""
+def _head(connection: socket.socket) -> tuple[float, int]:
+    """When Apache connected, in seconds since the epoch, and how often it has been sent back.
+
+    Raises OSError when it does not say.
+    """
     connection.settimeout(HEAD_SECONDS)
     with connection.makefile("rb") as sent:
         (length,) = LENGTH.unpack(sent.read(LENGTH.size).ljust(LENGTH.size, b"\0"))
-        found = SENT.search(sent.read(length))
-    if found is None:
+        head = sent.read(length)
+    since, rejections = SENT.search(head), REJECTIONS.search(head)
+    if since is None or rejections is None:
         raise OSError("no time in what Apache sent")
-    return int(found[1]) / 1e6
+    return int(since[1]) / 1e6, int(rejections[1])
 
 
 def find_listener(prefix: str) -> socket.socket | None:

@@ -72,9 +72,7 @@ def guard_log(stack: LocalStack) -> str:
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("postgres", marks=SLOW), "pgbouncer", pytest.param("apache", marks=SLOW)]
-)
+@pytest.mark.parametrize("name", ["pgbouncer", *(pytest.param(name, marks=SLOW) for name in ("postgres", "apache"))])
 def test_a_server_that_is_stopped_is_told(running: LocalStack, name: str) -> None:
     with stopped(program(running, "guard"), program(running, name)):
         code, said = status(running)

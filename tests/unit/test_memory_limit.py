@@ -43,7 +43,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_one_that_has_grown_goes_and_the_other_waits(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = world.limit(), world.limit()
-    world.after(2, first, second)
+    world.after(600, first, second)
     world.taken = 101 * MB
     world.after(2, first, second)
     assert world.signals == []
@@ -58,14 +58,30 @@ def test_one_that_has_grown_goes_and_the_other_waits(world: World, capsys: pytes
     assert world.signals == [signal.SIGUSR1] * 2
 
 
-def test_one_that_was_loaded_larger_than_planned_may_grow_by_half(world: World) -> None:
-    world.taken = 200 * MB
+@pytest.mark.parametrize(("loaded", "most"), [(60, 300), (200, 600)])
+def test_one_that_becomes_warm_may_grow_threefold(world: World, loaded: int, most: int) -> None:
+    world.taken = loaded * MB
     limit = world.limit()
-    world.taken = 290 * MB
+    world.taken = most * MB
     world.after(2, limit)
     world.after(30, limit)
     assert world.signals == []
-    world.taken = 301 * MB
+    world.taken += MB
+    world.after(2, limit)
+    world.after(30, limit)
+    assert world.signals == [signal.SIGUSR1]
+
+
+@pytest.mark.parametrize(("warm", "most"), [(60, 100), (200, 300)])
+def test_afterwards_by_half_or_up_to_its_share(world: World, warm: int, most: int) -> None:
+    limit = world.limit()
+    world.taken = warm * MB
+    world.after(600, limit)
+    world.taken = most * MB
+    world.after(2, limit)
+    world.after(30, limit)
+    assert world.signals == []
+    world.taken += MB
     world.after(2, limit)
     world.after(30, limit)
     assert world.signals == [signal.SIGUSR1]

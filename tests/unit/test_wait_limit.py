@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pgstack import wait_limit
+from pgstack import siblings, wait_limit
 from pgstack.wait_limit import Crew, Queue, WaitLimit, find_listener
 
 
@@ -30,7 +30,6 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait_limit, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(wait_limit, "BUSY_SECONDS", 0.05)
 
 
 CLIENTS: list[socket.socket] = []
@@ -44,16 +43,15 @@ def closed() -> Iterator[None]:
         CLIENTS.pop().close()
 
 
-def queued(listener: socket.socket, ago: float) -> socket.socket:
+def queued(listener: socket.socket, ago: float, rejections: int = 0) -> socket.socket:
     """A connection as Apache makes it, with a request that has waited for so many seconds."""
     client = socket.socket(socket.AF_UNIX)
     CLIENTS.append(client)
     client.connect(listener.getsockname())
     since = str(int((time.time() - ago) * 1e6))
-    strings = b"".join(
-        text.encode() + b"\0" for text in ("PATH_INFO", "/", wait_limit.SINCE, since, "LAST", "x" * 9000)
-    )
-    head = struct.pack("N", 6) + strings
+    known = (wait_limit.SINCE, since, "mod_wsgi.daemon_restarts", str(rejections))
+    strings = b"".join(text.encode() + b"\0" for text in ("PATH_INFO", "/", *known, "LAST", "x" * 9000))
+    head = struct.pack("N", 8) + strings
     client.sendall(struct.pack("N", len(head)) + head)
     client.settimeout(5)
     return client
@@ -63,7 +61,7 @@ def queued(listener: socket.socket, ago: float) -> socket.socket:
 def watching(listener: socket.socket, busy: Callable[[], bool], longest: float) -> Iterator[None]:
     """Within it the queue is looked after."""
     crew: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
-    queue, over = Queue(listener, longest, crew), threading.Event()
+    queue, over = Queue(listener, longest, crew, 4), threading.Event()
 
     def look() -> None:
         while not over.is_set():
@@ -92,11 +90,34 @@ def test_one_who_may_still_be_served_is_sent_back_when_a_thread_is_free(listener
         assert client.recv(99) == b"Status: 200 Rejected\r\n\r\n"
 
 
+def test_one_who_was_sent_back_too_often_waits_here(listener: socket.socket) -> None:
+    """Apache would lose count, and take the answer's head for its text."""
+    busy = [True]
+    client, last = queued(listener, 1.7, rejections=4), queued(listener, 0.0, rejections=3)
+    with watching(listener, lambda: bool(busy and busy.pop()), longest=2):
+        assert client.recv(99) == b"Status: 200 Timeout\r\n\r\n"
+        busy.append(True)
+        assert last.recv(99) == b"Status: 200 Rejected\r\n\r\n"
+
+
 def test_nobody_is_taken_out_of_the_queue_while_a_thread_is_free(listener: socket.socket) -> None:
     client = queued(listener, 9.0)
     client.settimeout(0.3)
     with watching(listener, lambda: False, longest=2), pytest.raises(TimeoutError):
         client.recv(99)
+
+
+def test_a_stopped_process_goes_on_when_it_keeps_others_from_their_work(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(wait_limit, "STUCK_SECONDS", 0.05)
+    asked = threading.Event()
+    monkeypatch.setattr(siblings, "resume", lambda: [] if asked.is_set() else asked.set() or [4711])
+    with watching(listener, lambda: False, longest=2):
+        assert not asked.wait(0.2), "nobody waits"
+        queued(listener, 0.0)
+        assert asked.wait(5)
+    assert "process 4711 was stopped by a signal" in capsys.readouterr().err
 
 
 def test_one_who_says_nothing_of_the_time_is_left(listener: socket.socket) -> None:
@@ -118,6 +139,10 @@ def test_the_listener_is_found_among_the_descriptors(listener: socket.socket) ->
     assert find_listener(f"{directory}/other.") is None
 
 
+def crew(directory: Path, free: Callable[[], bool], taken: Callable[[], int] = lambda: 1) -> Crew:
+    return Crew(str(directory), free, taken, seconds=0.05)
+
+
 def until_busy(crew: Crew) -> bool:
     deadline = time.monotonic() + 1
     while not crew.busy() and time.monotonic() < deadline:
@@ -127,7 +152,7 @@ def until_busy(crew: Crew) -> bool:
 
 def test_all_are_busy_only_when_no_process_has_a_free_thread(tmp_path: Path) -> None:
     free = {"here": False, "there": True}
-    here, there = (Crew(str(tmp_path), lambda name=name: free[name]) for name in free)  # type: ignore[misc]
+    here, there = crew(tmp_path, lambda: free["here"]), crew(tmp_path, lambda: free["there"])
     there.busy()
     assert not until_busy(here)
     free["there"] = False
@@ -138,8 +163,13 @@ def test_all_are_busy_only_when_no_process_has_a_free_thread(tmp_path: Path) -> 
     assert not here.busy()
 
 
+def test_a_process_that_takes_one_after_the_other_is_not_busy(tmp_path: Path) -> None:
+    taken = iter(range(100_000))
+    assert not until_busy(crew(tmp_path, lambda: False, lambda: next(taken)))
+
+
 def test_a_process_that_ended_holds_nobody_up(tmp_path: Path) -> None:
-    here, there = Crew(str(tmp_path), lambda: False), Crew(str(tmp_path), lambda: True)
+    here, there = crew(tmp_path, lambda: False), crew(tmp_path, lambda: True)
     there.busy()
     assert not until_busy(here)
     os.close(there._lock)
@@ -158,4 +188,3 @@ def test_a_thread_tells_whoever_has_waited_too_long(tmp_path: Path, ago: float, 
     since = {"mod_wsgi.queue_start": str(int((time.time() - ago) * 1e6))}
     WaitLimit(application, plan, lambda: 1)(since, lambda status, headers: told.append(status))
     assert told == [status]
-
