@@ -47,7 +47,7 @@ def _at_most(name: str, left: int, left_text: str, right: int, right_text: str, 
 
 
 def _connections(plan: Plan) -> Iterator[Invariant]:
-    web, pooler, postgres = plan.web, plan.pooler, plan.postgres
+    web, apache, pooler, postgres = plan.web, plan.apache, plan.pooler, plan.postgres
     yield _at_most(
         "clients of the pooler",
         web.requests * web.hosts + COMMAND_CLIENTS_MIN,
@@ -55,9 +55,11 @@ def _connections(plan: Plan) -> Iterator[Invariant]:
         "for commands",
         pooler.max_client_conn, "max_client_conn", "Lower STACK_PROCESSES or STACK_THREADS.",
     )  # fmt: skip
+    slow = apache.slow_clients * apache.server_limit
     yield _at_most(
-        "workers of Apache", web.requests, f"{web.processes} processes x {web.threads} threads",
-        plan.apache.max_request_workers, "MaxRequestWorkers", "Lower STACK_PROCESSES or STACK_THREADS.",
+        "workers of Apache", web.requests + slow,
+        f"{web.requests} requests at a time + {apache.slow_clients} slow clients x {apache.server_limit} children",
+        apache.max_request_workers, "MaxRequestWorkers", "Lower STACK_PROCESSES or STACK_THREADS.",
     )  # fmt: skip
     yield _at_most(
         "pool within its limit", pooler.default_pool_size + pooler.reserve_pool_size,
@@ -89,10 +91,16 @@ def _memory(plan: Plan) -> Iterator[Invariant]:
 
 def _descriptors(plan: Plan) -> Iterator[Invariant]:
     if plan.open_files is not None:
+        text, lower = "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS."
+        pooler, apache = plan.pooler, plan.apache
         yield _at_most(
-            "file descriptors of the pooler", plan.pooler.file_descriptors,
-            f"{plan.pooler.max_client_conn} clients + {plan.pooler.max_db_connections} backends + spare",
-            plan.open_files, "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS.",
+            "file descriptors of the pooler", pooler.file_descriptors,
+            f"{pooler.max_client_conn} clients + {pooler.max_db_connections} backends + spare",
+            plan.open_files, text, lower,
+        )  # fmt: skip
+        yield _at_most(
+            "file descriptors of Apache", apache.file_descriptors,
+            f"those of {apache.threads_per_child} workers of a child + spare", plan.open_files, text, lower,
         )  # fmt: skip
 
 

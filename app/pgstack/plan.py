@@ -190,6 +190,15 @@ class Apache(Part):
     max_request_workers: int
     min_spare_threads: int
     max_spare_threads: int
+    slow_clients: int
+    """clients that send a header slowly, or nothing: a child has a worker for each, beside those of requests at work"""
+    http2_workers: int
+    """of a child, at its start: those of requests at work; there may be as many as threads"""
+    listen_backlog: int
+    file_descriptors: int
+    """of one child"""
+    tasks: int
+    """threads of all its processes, the daemons' too"""
     timeout: int
     keep_alive_timeout: int
     graceful_shutdown_timeout: int

@@ -138,7 +138,10 @@ WEB = (
     Change("small-children", "children of 32 workers, which close kept connections when they are full", tuple(
         ("mpm.conf", rf"{name} \d+", f"{name} {value}") for name, value in {
             "StartServers": 2, "ServerLimit": 16, "ThreadLimit": 32, "ThreadsPerChild": 32, "MinSpareThreads": 32,
+            "MaxRequestWorkers": 512,
         }.items())),
+    Change("no-body-hook", "bodies go to the daemons as they come in", (
+        ("apache2.conf", r'Include ".*/bodies.conf"\n', "\n"),)),
     Change("no-keep-alive", "a connection of the browser for each request", (
         ("mpm.conf", "KeepAlive On", "KeepAlive Off"),)),
 )  # fmt: skip

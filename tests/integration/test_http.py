@@ -97,6 +97,18 @@ def test_site_answers_beside_twice_as_many_slow_bodies_as_it_has_threads(stack: 
     assert took < 5
 
 
+def test_site_answers_beside_as_many_slow_headers_as_the_plan_says_and_as_many_idle_connections(
+    stack: LocalStack,
+) -> None:
+    slow = json.loads((stack.directory / "conf/plan.json").read_text())["apache"]["slow_clients"]
+    with raw_http.waiting(stack.port, {b"GET /echo HTTP/1.1\r\nX-Slow: ": slow, b"": slow}):
+        began = time.monotonic()
+        statuses = [requests.get(f"{stack.url}/echo", timeout=10).status_code for _ in range(50)]
+        took = time.monotonic() - began
+    assert (slow, statuses) == (160, [200] * 50)
+    assert took < 5
+
+
 def test_body_is_gone_from_the_disk_when_its_request_is_over(stack: LocalStack) -> None:
     answer = requests.post(f"{stack.url}/echo", data=b"x" * 1_000_000, timeout=10)
     assert answer.json()["body"] == 1_000_000

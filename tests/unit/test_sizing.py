@@ -35,6 +35,7 @@ def numbers(stack: Plan) -> dict[str, int | str]:
     return {
         "processes": stack.web.processes, "threads": stack.web.threads, "backlog": stack.web.listen_backlog,
         "workers": stack.apache.max_request_workers, "children": stack.apache.server_limit,
+        "slow": stack.apache.slow_clients, "files": stack.apache.file_descriptors,
         "pool": stack.pooler.default_pool_size, "reserve": stack.pooler.reserve_pool_size,
         "max_db": stack.pooler.max_db_connections, "clients": stack.pooler.max_client_conn,
         "descriptors": stack.pooler.file_descriptors, "max_connections": stack.postgres.max_connections,
@@ -47,35 +48,40 @@ def numbers(stack: Plan) -> dict[str, int | str]:
 
 LITERAL = {
     (1, 512): {
-        "processes": 1, "threads": 8, "backlog": 192, "workers": 64, "children": 2, "pool": 3, "reserve": 2,
+        "processes": 1, "threads": 8, "backlog": 384, "workers": 192, "children": 2, "slow": 80,
+        "files": 352, "pool": 3, "reserve": 2,
         "max_db": 5, "clients": 236, "descriptors": 305, "max_connections": 14, "shared_buffers": "64MB",
         "effective_cache_size": "256MB", "work_mem": "2MB", "maintenance_work_mem": "16MB",
         "autovacuum_work_mem": "8MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
         "max_parallel_workers": "0", "max_parallel_workers_per_gather": "0",
     },
     (2, 4096): {
-        "processes": 2, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 5, "reserve": 2,
+        "processes": 2, "threads": 4, "backlog": 2752, "workers": 1376, "children": 2, "slow": 672,
+        "files": 2128, "pool": 5, "reserve": 2,
         "max_db": 7, "clients": 236, "descriptors": 307, "max_connections": 16, "shared_buffers": "896MB",
         "effective_cache_size": "2048MB", "work_mem": "15MB", "maintenance_work_mem": "128MB",
         "autovacuum_work_mem": "64MB", "max_wal_size": "1024MB", "autovacuum_max_workers": "2",
         "max_parallel_workers": "1", "max_parallel_workers_per_gather": "0",
     },
     (8, 32768): {
-        "processes": 8, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 17, "reserve": 4,
+        "processes": 8, "threads": 4, "backlog": 12544, "workers": 6272, "children": 2, "slow": 3072,
+        "files": 9472, "pool": 17, "reserve": 4,
         "max_db": 21, "clients": 284, "descriptors": 369, "max_connections": 30, "shared_buffers": "8064MB",
         "effective_cache_size": "16384MB", "work_mem": "60MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "341MB", "max_wal_size": "8192MB", "autovacuum_max_workers": "3",
         "max_parallel_workers": "4", "max_parallel_workers_per_gather": "2",
     },
     (32, 131072): {
-        "processes": 32, "threads": 4, "backlog": 1536, "workers": 512, "children": 2, "pool": 65, "reserve": 16,
+        "processes": 32, "threads": 4, "backlog": 13312, "workers": 6656, "children": 2, "slow": 3072,
+        "files": 10048, "pool": 65, "reserve": 16,
         "max_db": 81, "clients": 476, "descriptors": 621, "max_connections": 90, "shared_buffers": "32640MB",
         "effective_cache_size": "65536MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
         "max_parallel_workers": "16", "max_parallel_workers_per_gather": "2",
     },
     (128, 1048576): {
-        "processes": 128, "threads": 4, "backlog": 6144, "workers": 2048, "children": 4, "pool": 257, "reserve": 64,
+        "processes": 128, "threads": 4, "backlog": 16384, "workers": 8192, "children": 2, "slow": 3072,
+        "files": 12352, "pool": 257, "reserve": 64,
         "max_db": 321, "clients": 1244, "descriptors": 1629, "max_connections": 330, "shared_buffers": "65536MB",
         "effective_cache_size": "524288MB", "work_mem": "64MB", "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB", "max_wal_size": "16384MB", "autovacuum_max_workers": "5",
@@ -259,12 +265,12 @@ def test_explicit_processes_may_take_more_than_a_quarter_of_memory() -> None:
 
 
 def test_explicit_processes_that_do_not_fit_are_refused_with_the_arithmetic() -> None:
-    assert "96 system + 720 web + 64 apache" in refusal(2, 512, processes=10)
+    assert "96 system + 720 web + 66 apache" in refusal(2, 512, processes=10)
 
 
 def test_the_largest_inputs_leave_apache_a_worker_for_every_request() -> None:
     stack = sized(128, 1024**2, processes=512, threads=64)
-    assert (stack.web.requests, stack.apache.max_request_workers, stack.apache.server_limit) == (32768, 131072, 256)
+    assert (stack.web.requests, stack.apache.max_request_workers, stack.apache.server_limit) == (32768, 137224, 34)
 
 
 def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
@@ -276,15 +282,15 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
-        "memory in MB: 80 system + 76 web + 28 apache + 10 pooler + 26 postgres + 32 shared_buffers + 56 backends "
-        "+ 16 work + 32 maintenance = 356 > 256 = memory."
+        "memory in MB: 80 system + 76 web + 26 apache + 10 pooler + 26 postgres + 32 shared_buffers + 56 backends "
+        "+ 16 work + 32 maintenance = 354 > 256 = memory."
     ) in refusal(1, 256)
 
 
 def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
-    assert refusal(1, 256).endswith("STACK_MEMORY=400m is enough; it counts in steps of 16 MB.")
-    assert sized(1, 415).memory.total == 400 * MB
-    assert "> 384 = memory" in refusal(1, 399)
+    assert refusal(1, 256).endswith("STACK_MEMORY=416m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 431).memory.total == 416 * MB
+    assert "> 400 = memory" in refusal(1, 415)
 
 
 @given(

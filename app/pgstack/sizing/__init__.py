@@ -103,12 +103,13 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     versions = layout.VERSIONS[debian]
     place = layout.paths(config, versions), layout.accounts(config), Roles(), versions
     paths, who, roles, _ = place
-    daemons = web.web(config, scale, why, paths)
-    front = web.apache(daemons, scale.memory, why)
+    daemons = web.web(config, scale, hardware.open_files, why, paths)
+    front = web.apache(daemons, scale, hardware.open_files, why)
     pool = pooler.pooler(config, scale, daemons, why, *place)
     database, shares = postgres.postgres(config, scale, pool, why, *place)
     sizes = {
-        "web": web.web_bytes(daemons), "apache": web.apache_bytes(front, scale.memory),
+        "web": web.web_bytes(daemons),
+        "apache": web.apache_bytes(daemons.requests, scale.memory, takes_over=config.target == "host"),
         "pooler": pooler.pooler_bytes(pool), **shares,
     }  # fmt: skip
     elsewhere = {"all": (), "web": tuple(shares), "database": ("web", "apache", "pooler")}[config.part]

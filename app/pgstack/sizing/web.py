@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pgstack import layout
 from pgstack.config import StackConfig
 from pgstack.plan import Apache, Paths, Web
 from pgstack.sizing import timeouts
-from pgstack.sizing.scale import MB, Scale
+from pgstack.sizing.scale import KB, MB, Scale
 from pgstack.sizing.timeouts import seconds
 
 MIN_PROCESSES = 1
@@ -21,33 +23,43 @@ PROCESS_BYTES, THREAD_BYTES = 68 * MB, MB
 """a process of the demo after load: 57.5 MB with four threads, 0.7 MB for each more; x 1.25 (docs/measurements.md)"""
 
 WORKERS_PER_REQUEST = 4
-"""Apache workers per request at work: the one it came with, two that queue for a thread, and one for a static file or a
-slow client. mod_wsgi-express takes 1.5, without static files and queue in mind."""
-STEP_WORKERS, STEP_BYTES = 32, 12 * MB
-"""workers come in steps; a step's memory is that of a child of 32 with 95 connections, TLS on: 9.5 MB x 1.25. Steps in
-one child take less, 18 MB for eight of them with 200 users (docs/measurements.md)."""
-CHILD_STEPS = 16
-"""steps in a child: 512 workers. When all workers of one child are busy, it closes kept connections under a request,
+"""Apache workers per request at work: the one it came with, two that queue for a thread, and one for a static file.
+mod_wsgi-express takes 1.5, without static files and queue in mind."""
+STEP_WORKERS, STEP_BYTES = 32, 6 * MB
+"""workers come in steps. A worker that has read a slow header over TLS takes 128 kB and 20 kB of the kernel's (stack
+and page tables), x 1.25 (docs/measurements.md); more connections than workers there are not (AsyncRequestWorkerFactor)."""
+CHILD_STEPS = 128
+"""steps in a child: 4,096 workers. When all workers of one child are busy, it closes kept connections under a request,
 whatever the other children do. In three rounds of 4 s 256 users lost 72 of them with children of 32, none with two
 large ones (docs/results.md)."""
 MIN_CHILDREN = 2
 """children: the second one serves when the first dies"""
-CROWD_STEPS = 16
-"""workers that hold 512 clients who all ask at once. With 64 workers 256 such clients made Apache close kept
-connections under a request: 517 times beside 3,824 answers."""
+CROWD_STEPS = 192
+"""steps for clients that hold a worker while they send a header slowly, or nothing: 3,072 of them fit into one child of
+two, whichever of the two takes them; 300 slow bodies, 600 slow headers and 2,000 idle connections are 2,900"""
 CROWD_DIVISOR = 16
 """part of memory that may go to workers for a crowd"""
+IDLE_BYTES = 42 * KB
+"""a worker that has done nothing yet: 13 kB, and 20 kB of the kernel's, x 1.25. A host has a second Apache while one
+takes over from the other."""
+LISTEN_BACKLOG = 4096
+"""connections that wait for Apache, those that have sent nothing too where the kernel keeps them (TCP_DEFER_ACCEPT); the
+kernel's own limit is as high since Linux 5.4 (net.core.somaxconn)"""
+FILES_PER_WORKER, SPARE_FILES = 3, 64
+"""open files: a connection, one to a daemon or a body; a child's own: logs, event queues, listeners"""
+SPARE_TASKS = 4096
+"""threads of the daemons, and what a project starts: about what systemd lets a unit have that says nothing"""
 FIRST_BYTES = 4 * MB
 """Apache's first process: 2.5 MB x 1.25, rounded up (docs/measurements.md)"""
 STREAMS_DIVISOR = 2
 """part of the requests at a time whose bodies may come in while they hold a thread: the other threads stay free"""
-CONNECTIONS_PER_WORKER = 3
-"""connections to the daemons per Apache worker: its own, and up to 1.5 of the workers of HTTP/2 (H2MaxWorkers)"""
+CONNECTIONS_PER_WORKER = 2
+"""connections to the daemons per Apache worker: its own, and one of a worker of HTTP/2 (H2MaxWorkers)"""
 KEEP_ALIVE_SECONDS = 5
 """Apache's default; the event MPM keeps idle connections without a worker"""
 
 
-def web(config: StackConfig, scale: Scale, why: dict[str, str], place: Paths) -> Web:
+def web(config: StackConfig, scale: Scale, open_files: int | None, why: dict[str, str], place: Paths) -> Web:
     """One process per core: a process saturates one core (the GIL)."""
     processes = config.processes or max(MIN_PROCESSES, scale.cores)
     threads = config.threads or max(THREADS, -(-MIN_REQUESTS // processes))
@@ -62,6 +74,7 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str], place: Paths) ->
     )  # fmt: skip
     why["web.queue_timeout"] = timeouts.text(timeout, timeouts.WAIT)
     settings, wsgi, python_path = layout.entry(config, place)
+    workers = _workers(processes * threads, scale.memory, open_files)
     return Web(
         processes=processes, threads=threads, hosts=config.web_hosts, request_timeout=timeout,
         queue_timeout=seconds(timeout, timeouts.WAIT), body_timeout=timeouts.BODY_SECONDS,
@@ -70,10 +83,33 @@ def web(config: StackConfig, scale: Scale, why: dict[str, str], place: Paths) ->
         watchdog_timeout=seconds(timeout, timeouts.REQUEST) + timeouts.WATCHDOG_SECONDS,
         graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
-        listen_backlog=CONNECTIONS_PER_WORKER * _workers(_steps(processes * threads, scale.memory)),
+        listen_backlog=CONNECTIONS_PER_WORKER * workers.children * workers.per_child,
         memory_per_process=config.process_memory or PROCESS_BYTES + threads * THREAD_BYTES,
         settings=settings, wsgi=wsgi, python_path=python_path,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Apache's workers: `working` steps for the requests at a time, `waiting` ones for slow clients."""
+
+    working: int
+    waiting: int
+
+    @property
+    def children(self) -> int:
+        """Processes; all have as many workers."""
+        return max(MIN_CHILDREN, -(-(self.working + self.waiting) // CHILD_STEPS))
+
+    @property
+    def per_child(self) -> int:
+        """Workers of one child."""
+        return -(-(self.working + self.waiting) * STEP_WORKERS // self.children)
+
+    @property
+    def slow_per_child(self) -> int:
+        """Those of them that no request at work needs."""
+        return self.waiting * STEP_WORKERS // self.children
 
 
 def _crowd_bytes(memory: int) -> int:
@@ -81,36 +117,35 @@ def _crowd_bytes(memory: int) -> int:
     return min(memory // CROWD_DIVISOR, CROWD_STEPS * STEP_BYTES)
 
 
-def _steps(requests: int, memory: int) -> int:
-    """Steps of Apache's workers for this many requests at a time; one for each child at least."""
+def _workers(requests: int, memory: int, open_files: int | None) -> Workers:
+    """Workers for this many requests at a time, and as many for slow clients as memory and open files allow."""
     working = -(-WORKERS_PER_REQUEST * requests // STEP_WORKERS)
-    return max(MIN_CHILDREN, working, _crowd_bytes(memory) // STEP_BYTES)
+    waiting = _crowd_bytes(memory) // STEP_BYTES
+    if open_files is not None:
+        # Of MIN_CHILDREN: with more, each is full, and the invariant says whether its files suffice.
+        files = MIN_CHILDREN * ((open_files - SPARE_FILES) // (FILES_PER_WORKER * STEP_WORKERS)) - working
+        waiting = max(0, min(waiting, files))
+    return Workers(working, max(waiting, MIN_CHILDREN - working))
 
 
-def _children(steps: int) -> int:
-    return max(MIN_CHILDREN, -(-steps // CHILD_STEPS))
-
-
-def _workers(steps: int) -> int:
-    """Workers in so many steps; all children have as many."""
-    children = _children(steps)
-    return -(-steps * STEP_WORKERS // children) * children
-
-
-def apache(part: Web, memory: int, why: dict[str, str]) -> Apache:
+def apache(part: Web, scale: Scale, open_files: int | None, why: dict[str, str]) -> Apache:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    steps = _steps(part.requests, memory)
-    children, workers = _children(steps), _workers(steps)
+    workers = _workers(part.requests, scale.memory, open_files)
+    children, threads = workers.children, workers.per_child
     why["apache.max_request_workers"] = (
-        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, or as many as 1/{CROWD_DIVISOR} of memory holds "
-        f"up to {CROWD_STEPS * STEP_WORKERS}; in {children} children of {workers // children} threads"
+        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, and as many for slow clients as 1/{CROWD_DIVISOR} "
+        f"of memory holds, up to {CROWD_STEPS * STEP_WORKERS}; in {children} children of {threads} threads"
     )
-    why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {workers} workers of Apache, each waiting for a thread"
+    why["apache.slow_clients"] = "each child has workers for so many that send a header slowly, or nothing"
+    why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {children * threads} workers of Apache, each with a request"
     return Apache(
         # All children start at once and none is taken away: no client meets one that ends. One that died is replaced
         # whatever is spare.
-        threads_per_child=workers // children, server_limit=children, start_servers=children,
-        max_request_workers=workers, min_spare_threads=1, max_spare_threads=workers,
+        threads_per_child=threads, server_limit=children, start_servers=children,
+        max_request_workers=children * threads, min_spare_threads=1, max_spare_threads=children * threads,
+        slow_clients=workers.slow_per_child, http2_workers=threads - workers.slow_per_child,
+        listen_backlog=LISTEN_BACKLOG, file_descriptors=FILES_PER_WORKER * threads + SPARE_FILES,
+        tasks=CONNECTIONS_PER_WORKER * children * threads + SPARE_TASKS,
         timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
         streams=max(1, part.requests // STREAMS_DIVISOR),
@@ -123,7 +158,8 @@ def web_bytes(part: Web) -> int:
     return part.processes * part.memory_per_process
 
 
-def apache_bytes(part: Apache, memory: int) -> int:
-    """Bytes of Apache's processes with all children running."""
-    steps = -(-part.max_request_workers // STEP_WORKERS)
-    return FIRST_BYTES + max(steps * STEP_BYTES, _crowd_bytes(memory))
+def apache_bytes(requests: int, memory: int, takes_over: bool) -> int:
+    """Bytes of Apache's processes with all children running; with those of a second one that `takes_over`."""
+    most = _workers(requests, memory, None)
+    second = FIRST_BYTES + most.children * most.per_child * IDLE_BYTES if takes_over else 0
+    return FIRST_BYTES + most.working * STEP_BYTES + max(_crowd_bytes(memory), most.waiting * STEP_BYTES) + second

@@ -32,7 +32,7 @@ RUNS_SECONDS = 1
 is BACKOFF meanwhile. One that ends later is started again at once."""
 POLL_SECONDS = 0.05
 OWN_FILES = 64
-"""descriptors of supervisord itself, beside those that PgBouncer inherits the limit for"""
+"""descriptors of supervisord itself, beside those that PgBouncer and Apache inherit the limit for"""
 START_RETRIES = 1_000_000
 """a start that failed, for want of memory or of space, is tried again, later each time, and never given up"""
 GUARD = "guard"
@@ -64,7 +64,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     parser["supervisord"] = {
         "logfile": f"{plan.paths.log}/supervisord.log", "logfile_maxbytes": str(layout.LOG_BYTES),
         "logfile_backups": str(layout.LOGS_KEPT), "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(plan.pooler.file_descriptors + OWN_FILES), "directory": root, "identifier": fingerprint,
+        "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES), "directory": root, "identifier": fingerprint,
         "umask": f"{UMASK:03o}",
     }  # fmt: skip
     parser["rpcinterface:supervisor"] = {
