@@ -33,7 +33,8 @@ PAUSE_SECONDS = 0.25
 BUSY_DIVISOR = 4
 """no thread has become free for this part of the longest wait before anybody is taken out of the queue"""
 STUCK_SECONDS = 1.0
-"""somebody waits for so long, though there is a free thread, when a process is stopped"""
+"""somebody waits for so long, or for the same part of the longest wait, though there is a free thread: a process is
+stopped"""
 HEAD_SECONDS = 1.0
 """Apache sends its variables at once"""
 SINCE = "mod_wsgi.queue_start"
@@ -108,7 +109,7 @@ class Queue:
 
     def __init__(self, listener: socket.socket, longest: float, crew: Crew, rejections: int) -> None:
         self.listener, self.longest, self.crew, self.rejections = listener, longest, crew, rejections
-        self._moved = time.monotonic()
+        self._moved, self._stuck = time.monotonic(), min(STUCK_SECONDS, longest / BUSY_DIVISOR)
 
     def watch(self) -> None:
         """For as long as the process lives."""
@@ -124,7 +125,7 @@ class Queue:
             return
         if not (waits and self.crew.free()):
             self._moved = time.monotonic()
-        elif time.monotonic() - self._moved >= STUCK_SECONDS:
+        elif time.monotonic() - self._moved >= self._stuck:
             _resume_siblings()
         time.sleep(PAUSE_SECONDS)
 
