@@ -86,6 +86,7 @@ class Watch:
     def __init__(self, application: Application, longest: float, memory: MemoryLimit | None = None) -> None:
         self.application, self.longest, self.memory = application, longest, memory
         self.requests: dict[int, Request] = {}
+        self.ending = threading.Event()
         self.log = sys.stderr if isinstance(sys.stderr, ErrorLog) else None
         threading.Thread(target=self.look, name="watchdog", daemon=True).start()
 
@@ -136,11 +137,13 @@ class Watch:
         mod_wsgi takes no more of them from here on, and ends the process by itself after its shutdown-timeout.
         """
         self.tell()
+        self.ending.set()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PAUSE_SECONDS)  # one that was taken a moment ago is among the requests by now
         while len(self.requests) > len(self.overdue()):
             self.tell()
             time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # who was held in the queue is sent back
         self.tell()
         os._exit(1)
 
@@ -153,4 +156,4 @@ def watched(application: Application) -> Application:
     if plan is None:
         return application
     watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan))
-    return WaitLimit(watch, plan, lambda: len(watch.requests))
+    return WaitLimit(watch, plan, lambda: len(watch.requests), watch.ending)
