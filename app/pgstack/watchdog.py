@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pgstack.bodies import Bodies
 from pgstack.error_log import ErrorLog
 from pgstack.memory_limit import MemoryLimit
 from pgstack.wait_limit import WaitLimit
@@ -149,11 +150,14 @@ class Watch:
 
 
 def watched(application: Application) -> Application:
-    """`application` within its limits of time and memory; as it is outside of mod_wsgi, which alone starts another."""
+    """`application` as a web process serves it: with whole bodies, within its limits of time and memory.
+
+    The limits are for mod_wsgi, which starts another process. A wait is over before a body in chunks is read.
+    """
     from pgstack.state import rendered_plan
 
     plan = rendered_plan() if "mod_wsgi" in sys.modules else None
     if plan is None:
-        return application
+        return Bodies(application)
     watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan))
-    return WaitLimit(watch, plan, lambda: len(watch.requests), watch.ending)
+    return WaitLimit(Bodies(watch), plan, lambda: len(watch.requests), watch.ending)
