@@ -21,7 +21,6 @@ error_log.take_over()
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402 - the settings change the zone
 
-from pgstack.bodies import Bodies  # noqa: E402
 from pgstack.watchdog import watched  # noqa: E402
 from pgstack.wsgi import leave_access_log, settle  # noqa: E402
 
@@ -47,4 +46,4 @@ def preload() -> None:
 
 preload()
 settle()
-application = Bodies(watched(found))
+application = watched(found)

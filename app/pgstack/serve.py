@@ -29,7 +29,6 @@ def load() -> Callable[..., Iterable[bytes]]:
     from django.db import connections
     from django.urls import get_resolver
 
-    from pgstack.bodies import Bodies
     from pgstack.state import current_plan
     from pgstack.watchdog import watched
     from pgstack.wsgi import leave_access_log, settle
@@ -42,7 +41,7 @@ def load() -> Callable[..., Iterable[bytes]]:
     get_resolver().url_patterns  # noqa: B018 - the property imports every view
     connections.close_all()  # one that the import opened belongs to a thread that answers no request
     settle()
-    return Bodies(watched(found))
+    return watched(found)
 
 
 try:

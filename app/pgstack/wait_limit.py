@@ -33,7 +33,8 @@ PAUSE_SECONDS = 0.25
 BUSY_DIVISOR = 4
 """no thread has become free for this part of the longest wait before anybody is taken out of the queue"""
 STUCK_SECONDS = 1.0
-"""somebody waits for so long, though there is a free thread, when a process is stopped"""
+"""somebody waits for so long, or for the same part of the longest wait, though there is a free thread: a process is
+stopped"""
 HEAD_SECONDS = 1.0
 """Apache sends its variables at once"""
 SINCE = "mod_wsgi.queue_start"
@@ -50,12 +51,14 @@ PAGE = b"<!DOCTYPE html><html lang='en'><title>Took too long</title><h1>Took too
 class WaitLimit:
     """A WSGI application that hands requests to `application`, in one of `plan`'s processes."""
 
-    def __init__(self, application: Application, plan: Plan, working: Callable[[], int]) -> None:
+    def __init__(
+        self, application: Application, plan: Plan, working: Callable[[], int], ending: threading.Event
+    ) -> None:
         self.application, self.longest, self.taken = application, plan.web.queue_timeout, 0
         if listener := find_listener(f"{plan.paths.run_apache}/wsgi."):
             busy_seconds = self.longest / BUSY_DIVISOR
             crew = Crew(plan.paths.conf, lambda: working() < plan.web.threads, lambda: self.taken, busy_seconds)
-            queue = Queue(listener, self.longest, crew, REJECTIONS_PER_PROCESS * plan.web.processes)
+            queue = Queue(listener, self.longest, crew, REJECTIONS_PER_PROCESS * plan.web.processes, ending)
             threading.Thread(target=queue.watch, name="queue", daemon=True).start()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -106,9 +109,12 @@ class Crew:
 class Queue:
     """Those who have connected to the web processes' socket and whom no thread has taken yet, oldest first."""
 
-    def __init__(self, listener: socket.socket, longest: float, crew: Crew, rejections: int) -> None:
+    def __init__(
+        self, listener: socket.socket, longest: float, crew: Crew, rejections: int, ending: threading.Event
+    ) -> None:
         self.listener, self.longest, self.crew, self.rejections = listener, longest, crew, rejections
-        self._moved = time.monotonic()
+        self.ending = ending
+        self._moved, self._stuck = time.monotonic(), min(STUCK_SECONDS, longest / BUSY_DIVISOR)
 
     def watch(self) -> None:
         """For as long as the process lives."""
@@ -118,13 +124,13 @@ class Queue:
     def look(self) -> None:
         """Once."""
         waits = self._somebody_waits()
-        if self.crew.busy() and waits:
+        if self.crew.busy() and waits and not self.ending.is_set():
             with suppress(OSError):
                 self._hold()
             return
         if not (waits and self.crew.free()):
             self._moved = time.monotonic()
-        elif time.monotonic() - self._moved >= STUCK_SECONDS:
+        elif time.monotonic() - self._moved >= self._stuck:
             _resume_siblings()
         time.sleep(PAUSE_SECONDS)
 
@@ -132,13 +138,16 @@ class Queue:
         return bool(select.select([self.listener], [], [], 0)[0])
 
     def _hold(self) -> None:
-        """Take the oldest, and tell him when his time is over; or send him back when a thread has become free."""
+        """Take the oldest, and tell him when his time is over.
+
+        Or send him back when a thread has become free, or this process ends: its successor takes him.
+        """
         # Another process may have been faster: then this waits for the next one, who is treated the same.
         connection = self.listener.accept()[0]
         with connection:
             since, rejections = _head(connection)
             while (left := since + self.longest - time.time()) > 0:
-                if rejections < self.rejections and not self.crew.busy():
+                if rejections < self.rejections and (self.ending.is_set() or not self.crew.busy()):
                     connection.sendall(REJECTED)
                     return
                 time.sleep(min(PAUSE_SECONDS, left))

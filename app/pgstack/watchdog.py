@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pgstack.bodies import Bodies
 from pgstack.error_log import ErrorLog
 from pgstack.memory_limit import MemoryLimit
 from pgstack.wait_limit import WaitLimit
@@ -86,6 +87,7 @@ class Watch:
     def __init__(self, application: Application, longest: float, memory: MemoryLimit | None = None) -> None:
         self.application, self.longest, self.memory = application, longest, memory
         self.requests: dict[int, Request] = {}
+        self.ending = threading.Event()
         self.log = sys.stderr if isinstance(sys.stderr, ErrorLog) else None
         threading.Thread(target=self.look, name="watchdog", daemon=True).start()
 
@@ -136,21 +138,26 @@ class Watch:
         mod_wsgi takes no more of them from here on, and ends the process by itself after its shutdown-timeout.
         """
         self.tell()
+        self.ending.set()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PAUSE_SECONDS)  # one that was taken a moment ago is among the requests by now
         while len(self.requests) > len(self.overdue()):
             self.tell()
             time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # who was held in the queue is sent back
         self.tell()
         os._exit(1)
 
 
 def watched(application: Application) -> Application:
-    """`application` within its limits of time and memory; as it is outside of mod_wsgi, which alone starts another."""
+    """`application` as a web process serves it: with whole bodies, within its limits of time and memory.
+
+    The limits are for mod_wsgi, which starts another process. A wait is over before a body in chunks is read.
+    """
     from pgstack.state import rendered_plan
 
     plan = rendered_plan() if "mod_wsgi" in sys.modules else None
     if plan is None:
-        return application
+        return Bodies(application)
     watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan))
-    return WaitLimit(watch, plan, lambda: len(watch.requests))
+    return WaitLimit(Bodies(watch), plan, lambda: len(watch.requests), watch.ending)

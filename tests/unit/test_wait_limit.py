@@ -58,10 +58,10 @@ def queued(listener: socket.socket, ago: float, rejections: int = 0) -> socket.s
 
 
 @contextmanager
-def watching(listener: socket.socket, busy: Callable[[], bool], longest: float) -> Iterator[None]:
-    """Within it the queue is looked after."""
+def watching(listener: socket.socket, busy: Callable[[], bool], longest: float) -> Iterator[threading.Event]:
+    """Within it the queue is looked after, until the event that says that the process ends."""
     crew: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
-    queue, over = Queue(listener, longest, crew, 4), threading.Event()
+    queue, over = Queue(listener, longest, crew, 4, threading.Event()), threading.Event()
 
     def look() -> None:
         while not over.is_set():
@@ -70,7 +70,7 @@ def watching(listener: socket.socket, busy: Callable[[], bool], longest: float) 
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        yield
+        yield queue.ending
     finally:
         over.set()
         thread.join()
@@ -88,6 +88,18 @@ def test_one_who_may_still_be_served_is_sent_back_when_a_thread_is_free(listener
     client, busy = queued(listener, 0.0), [True, True, True]
     with watching(listener, lambda: bool(busy and busy.pop()), longest=60):
         assert client.recv(99) == b"Status: 200 Rejected\r\n\r\n"
+
+
+def test_a_process_that_ends_sends_back_whom_it_holds_and_takes_nobody_else(listener: socket.socket) -> None:
+    first = queued(listener, 0.0)
+    with watching(listener, lambda: True, longest=60) as ending:
+        time.sleep(0.1)
+        ending.set()
+        assert first.recv(99) == b"Status: 200 Rejected\r\n\r\n"
+        second = queued(listener, 90.0)
+        second.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            second.recv(99)
 
 
 def test_one_who_was_sent_back_too_often_waits_here(listener: socket.socket) -> None:
@@ -186,5 +198,5 @@ def test_a_thread_tells_whoever_has_waited_too_long(tmp_path: Path, ago: float, 
         return [b""]
 
     since = {"mod_wsgi.queue_start": str(int((time.time() - ago) * 1e6))}
-    WaitLimit(application, plan, lambda: 1)(since, lambda status, headers: told.append(status))
+    WaitLimit(application, plan, lambda: 1, threading.Event())(since, lambda status, headers: told.append(status))
     assert told == [status]
