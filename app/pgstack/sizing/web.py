@@ -26,8 +26,8 @@ WORKERS_PER_REQUEST = 4
 """Apache workers per request at work: the one it came with, two that queue for a thread, and one for a static file.
 mod_wsgi-express takes 1.5, without static files and queue in mind."""
 STEP_WORKERS, STEP_BYTES = 32, 6 * MB
-"""workers come in steps. A worker that has read a slow header over TLS takes 128 kB and 20 kB of the kernel's (stack
-and page tables), x 1.25 (docs/measurements.md); more connections than workers there are not (AsyncRequestWorkerFactor)."""
+"""workers come in steps. A worker that has read a slow header over TLS takes 123 kB and 20 kB of the kernel's (stack
+and page tables), x 1.25 (docs/measurements.md). There are as many connections as workers (AsyncRequestWorkerFactor)."""
 CHILD_STEPS = 128
 """steps in a child: 4,096 workers. When all workers of one child are busy, it closes kept connections under a request,
 whatever the other children do. In three rounds of 4 s 256 users lost 72 of them with children of 32, none with two
@@ -43,8 +43,8 @@ IDLE_BYTES = 42 * KB
 """a worker that has done nothing yet: 13 kB, and 20 kB of the kernel's, x 1.25. A host has a second Apache while one
 takes over from the other."""
 LISTEN_BACKLOG = 4096
-"""connections that wait for Apache, those that have sent nothing too where the kernel keeps them (TCP_DEFER_ACCEPT); the
-kernel's own limit is as high since Linux 5.4 (net.core.somaxconn)"""
+"""connections that wait for Apache, those that have sent nothing too where the kernel keeps them (TCP_DEFER_ACCEPT).
+The kernel's own limit is as high since Linux 5.4 (net.core.somaxconn)."""
 FILES_PER_WORKER, SPARE_FILES = 3, 64
 """open files: a connection, one to a daemon or a body; a child's own: logs, event queues, listeners"""
 SPARE_TASKS = 4096
@@ -132,20 +132,22 @@ def apache(part: Web, scale: Scale, open_files: int | None, why: dict[str, str])
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
     workers = _workers(part.requests, scale.memory, open_files)
     children, threads = workers.children, workers.per_child
+    total = children * threads
     why["apache.max_request_workers"] = (
-        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, and as many for slow clients as 1/{CROWD_DIVISOR} "
-        f"of memory holds, up to {CROWD_STEPS * STEP_WORKERS}; in {children} children of {threads} threads"
+        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, and as many for slow clients as "
+        f"1/{CROWD_DIVISOR} of memory holds and open files allow, up to {CROWD_STEPS * STEP_WORKERS}; "
+        f"in {children} children of {threads} threads"
     )
     why["apache.slow_clients"] = "each child has workers for so many that send a header slowly, or nothing"
-    why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {children * threads} workers of Apache, each with a request"
+    why["web.listen_backlog"] = f"{CONNECTIONS_PER_WORKER} x {total} workers of Apache, each with a request"
     return Apache(
         # All children start at once and none is taken away: no client meets one that ends. One that died is replaced
         # whatever is spare.
         threads_per_child=threads, server_limit=children, start_servers=children,
-        max_request_workers=children * threads, min_spare_threads=1, max_spare_threads=children * threads,
+        max_request_workers=total, min_spare_threads=1, max_spare_threads=total,
         slow_clients=workers.slow_per_child, http2_workers=threads - workers.slow_per_child,
         listen_backlog=LISTEN_BACKLOG, file_descriptors=FILES_PER_WORKER * threads + SPARE_FILES,
-        tasks=CONNECTIONS_PER_WORKER * children * threads + SPARE_TASKS,
+        tasks=CONNECTIONS_PER_WORKER * total + SPARE_TASKS,
         timeout=seconds(part.request_timeout, timeouts.CLIENT), keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
         streams=max(1, part.requests // STREAMS_DIVISOR),

@@ -64,7 +64,8 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     parser["supervisord"] = {
         "logfile": f"{plan.paths.log}/supervisord.log", "logfile_maxbytes": str(layout.LOG_BYTES),
         "logfile_backups": str(layout.LOGS_KEPT), "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES), "directory": root, "identifier": fingerprint,
+        "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES),
+        "directory": root, "identifier": fingerprint,
         "umask": f"{UMASK:03o}",
     }  # fmt: skip
     parser["rpcinterface:supervisor"] = {
