@@ -63,9 +63,9 @@ def _group(process: psutil.Process) -> int:
 
 
 def main() -> None:
-    """Clear the way for the server named on the command line, and become it."""
-    command = sys.argv[1:]
-    for process in find(command[0], os.environ[MARK]):
+    """Clear the way for the server that the command line names first, and become the command that follows."""
+    server, *command = sys.argv[1:]
+    for process in find(server, os.environ[MARK]):
         process.kill()
     os.execv(command[0], command)  # noqa: S606 - supervisor waits for this very process
 

@@ -73,9 +73,11 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
     for name, (command, stop_signal) in commands(plan).items():
-        # Apache is the only one whose children outlive it, and that runs the project's code.
+        # Apache is the only one whose children outlive it, and that runs the project's code. What the one before has left
+        # is confined by itself: nobody who is confined, too, may look at it.
         confined = f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
-        before = f"{confined} {sys.executable} {leftovers.__file__} " if name == "apache" else ""
+        clear = f"{sys.executable} {leftovers.__file__} {command.partition(' ')[0]}"
+        before = f"{clear} {confined} " if name == "apache" else ""
         parser[f"program:{name}"] = _program(plan, name, before + command, stop_signal)
     watch = f"/usr/bin/setpriv --pdeathsig KILL {sys.executable} -m pgstack.targets.guard"
     parser[f"program:{GUARD}"] = _program(plan, GUARD, watch, "TERM") | {"autostart": "true"}
