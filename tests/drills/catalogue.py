@@ -15,7 +15,6 @@ import psutil
 
 from fixtures.local_stack import LocalStack, owner
 
-STOPPED_SECONDS = 20
 UP = "`make up` by hand"
 ITSELF = "by itself"
 
@@ -32,18 +31,20 @@ class Drill:
     """what brings it back"""
     silence: float
     make: Callable[[LocalStack], None]
+    stack: str
+    """fixture of the stack that it is made on"""
 
 
 DRILLS: list[Drill] = []
 
 
 def drill(
-    name: str, broken: str, told: str, silence: float, back: str = ITSELF
+    name: str, broken: str, told: str, silence: float, back: str = ITSELF, stack: str = "stack"
 ) -> Callable[[Callable[[LocalStack], None]], Callable[[LocalStack], None]]:
     """Register a drill."""
 
     def register(make: Callable[[LocalStack], None]) -> Callable[[LocalStack], None]:
-        DRILLS.append(Drill(name, broken, told, back, silence, make))
+        DRILLS.append(Drill(name, broken, told, back, silence, make, stack))
         return make
 
     return register
@@ -123,40 +124,6 @@ def login_file_gone(stack: LocalStack) -> None:
     require_told(stack, "pgbouncer")
     done = stack.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr
-
-
-def stop(stack: LocalStack, process: psutil.Process) -> None:
-    """SIGSTOP for so long, unless the guard, or another web process, ends it before."""
-    error_log = stack.directory / "log/apache-error.log"
-    before = error_log.stat().st_size
-    process.send_signal(signal.SIGSTOP)
-    stack.wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
-    deadline = time.monotonic() + STOPPED_SECONDS
-    while process.status() == psutil.STATUS_STOPPED and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGCONT)
-    of_the_guard = f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on"
-    of_a_sibling = f"process {process.pid} was stopped by a signal and kept others from their work: it goes on"
-    told_by_the_guard = of_the_guard in (stack.directory / "log/guard.log").read_text()
-    assert told_by_the_guard or of_a_sibling in error_log.read_text()[before:]
-
-
-@drill("PostgreSQL stopped", "SIGSTOP of PostgreSQL's first process", "guard.log, `make status`", 10)
-def postgres_stopped(stack: LocalStack) -> None:
-    """Its backends serve on."""
-    stop(stack, program(stack, "postgres"))
-
-
-@drill("Apache stopped", "SIGSTOP of Apache's first process", "guard.log, `make status`", 10)
-def apache_stopped(stack: LocalStack) -> None:
-    """Its children serve on."""
-    stop(stack, program(stack, "apache"))
-
-
-@drill("web process stopped", "SIGSTOP of a daemon process", "apache-error.log or guard.log, `make status`", 12)
-def daemon_stopped(stack: LocalStack) -> None:
-    """It may hold the lock with which daemon processes take turns."""
-    stop(stack, stack.daemons()[0])
 
 
 @drill("supervisor killed, then PgBouncer", "`kill -9` of supervisord, and of PgBouncer after it",

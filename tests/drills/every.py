@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drills import catalogue, storms
+from drills import catalogue, disks, hangs, stops, storms
 
-MODULES = (catalogue, storms)
+MODULES = (catalogue, stops, hangs, disks, storms)
 DRILLS = catalogue.DRILLS

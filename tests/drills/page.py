@@ -12,15 +12,16 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/drills.md"
 HEAD = f"""# Drills
 
 What comes of faults, made on purpose on the local target while {USERS} users ask for pages and write into the demo's
-ledger, each {PAUSE_SECONDS * 1000:.0f} ms after the answer before. The figures are those of one run, on two cores that
-other tests shared. As root,
+ledger, each {PAUSE_SECONDS * 1000:.0f} ms after the answer before. The figures are those of one run of
+each drill on two cores, some of them beside other tests. As root,
 
     GOLDEN=write .venv/bin/python -m pytest -n0 tests/drills
 
 repeats it and writes this page. Every write has a unique key and is looked up at the end. *Lost*: acknowledged and not
 stored, which must not happen. *Failed but stored*: the answer was lost, and the write was not; an idempotency key tells
 the two apart. *Nobody*: the longest time without a good answer for any of the users. A killed process stands for one
-that the kernel ends when memory is out: to the others it is the same.
+that the kernel ends when memory is out: to the others it is the same. Pages hang in a copy of the demo that has such
+pages; the WAL that fills its disk has one of 192 MB.
 
 | drill | what is broken | failed / sent | nobody | lost | failed but stored | who is told | what brings it back |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -48,13 +49,18 @@ on. It is never given up; `make status` says BACKOFF meanwhile.
   fail; `make up` starts all under a new one.
 - A corrupted page: `make status` and `make verify` fail from the first time that it is read, until
   `SELECT pg_stat_reset()`. A backup helps, or a repair of the table.
-- A full WAL disk. `make status` fails as soon as there is no room for one more segment (16 MB): seen
-  once by hand, no test holds it.
+- A full WAL disk: `make status` fails as soon as there is no room for one more segment (16 MB). PostgreSQL ends when it
+  needs one, and is started again until there is room.
 - On Compose, a forgotten `PAUSE` and a stopped server: the service turns unhealthy within half a minute, and `make
   status TARGET=compose` fails at once.
 
-Not tried here: pages that hang, clocks that jump, and packets that are dropped between a web host and a database host;
-on this target everything is connected by Unix sockets.
+## Not tried here
+
+- Packets that are dropped between a web host and a database host: on this target all are connected by Unix sockets.
+- A clock that jumps by an hour. Containers share the machine's clock, and a time namespace has one of its own only
+  for what counts from the start (`time_namespaces(7)`). libfaketime (0.9.10) fakes too much or too little: when time
+  jumps, `time.monotonic()` jumps with it, and with `DONT_FAKE_MONOTONIC=1` Python's `time.sleep()` raises EINVAL. It
+  would be libfaketime that is tried.
 """
 
 

@@ -30,7 +30,8 @@ def measured() -> Iterator[dict[str, Figures]]:
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name.replace(" ", "-").replace(",", ""))
-def test_drill(stack: LocalStack, measured: dict[str, Figures], drill: Drill) -> None:
+def test_drill(request: pytest.FixtureRequest, measured: dict[str, Figures], drill: Drill) -> None:
+    stack: LocalStack = request.getfixturevalue(drill.stack)
     stack.wait_until(stack.answers)
     with users(stack) as load:
         time.sleep(1)
