@@ -73,8 +73,8 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
     for name, (command, stop_signal) in commands(plan).items():
-        # Apache is the only one whose children outlive it, and that runs the project's code. What the one before has left
-        # is confined by itself: nobody who is confined, too, may look at it.
+        # Apache is the only one whose children outlive it, and that runs the project's code. What the one before has
+        # left is confined by itself: nobody who is confined, too, may look at it.
         confined = f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
         clear = f"{sys.executable} {leftovers.__file__} {command.partition(' ')[0]}"
         before = f"{clear} {confined} " if name == "apache" else ""
