@@ -46,7 +46,6 @@ HOST = {
 """template of the folder host → where the target `host` has it"""
 BACKUP = {
     "pgbackrest.conf": "/etc/pgbackrest/pgbackrest.conf",
-    "tmpfiles-backup.conf": "/etc/tmpfiles.d/stack-backup.conf",
     "stack-backup.service": "/etc/systemd/system/stack-backup@.service",
     "stack-backup-full.timer": "/etc/systemd/system/stack-backup-full.timer",
     "stack-backup-incr.timer": "/etc/systemd/system/stack-backup-incr.timer",
