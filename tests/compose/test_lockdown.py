@@ -44,7 +44,7 @@ def test_every_running_process_belongs_to_its_services_account(stack: ComposeSta
 def test_container_has_the_same_limits_as_every_other(stack: ComposeStack, service: str) -> None:
     host = stack.inspect(service)["HostConfig"]
     assert host["Memory"] == 1 * GIB
-    assert host["PidsLimit"] == 4096
+    assert host["PidsLimit"] == 16384
     assert host["Ulimits"] == [{"Name": "nofile", "Hard": 16384, "Soft": 16384}]
 
 
