@@ -37,6 +37,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     release = release or current(stack)
     if stack.site["tls"] != "off":
         certificates.write(stack)
+        certificates.forget_staged(stack)
     wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
     wanted["environment"] = _environment(stack)
     old = serving()
@@ -54,6 +55,8 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
         _start(stack, new)
         if old:
             _choose(stack, old, 1)
+        if stack.site["tls"] != "off":
+            certificates.forget_staged(stack)
     except Refused as error:
         system.stop(unit(new))
         after = f"Instance {old} serves on with what it had." if old else "Nothing serves."

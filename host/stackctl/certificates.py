@@ -5,6 +5,8 @@ With the standard library and openssl alone: nothing that a project has installe
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -28,3 +30,14 @@ def write(stack: Stack, renew: bool = False) -> None:
                 safe.write(file.path, file.text.encode(), file.mode)
     except StackError as error:
         raise Refused(str(error)) from None
+
+
+def forget_staged(stack: Stack) -> None:
+    """Delete what mod_md has staged once it is in force, for it asks for no other certificate while that lies there.
+
+    Apache's parent, which brings it into force, may not: the directory belongs to its workers.
+    """
+    store, name = Path(stack.paths["tls"], "acme"), stack.site["hosts"][0]
+    staged, used = (safe.contents(store / part / name).get("pubcert.pem") for part in ("staging", "domains"))
+    if staged is not None and staged == used:
+        shutil.rmtree(store / "staging" / name)  # which follows no link
