@@ -5,7 +5,7 @@ With the standard library and openssl alone: nothing that a project has installe
 
 from __future__ import annotations
 
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -19,6 +19,9 @@ from .stack import Stack
 
 if TYPE_CHECKING:
     from pgstack.plan import Plan
+
+CERTIFICATE = "pubcert.pem"
+"""file of mod_md's store"""
 
 
 def write(stack: Stack, renew: bool = False) -> None:
@@ -35,9 +38,15 @@ def write(stack: Stack, renew: bool = False) -> None:
 def forget_staged(stack: Stack) -> None:
     """Delete what mod_md has staged once it is in force, for it asks for no other certificate while that lies there.
 
-    Apache's parent, which brings it into force, may not: the directory belongs to its workers.
+    Apache's parent, which brings it into force, may not: the directory belongs to its workers. A link that
+    one of them has put in its place goes too; what one writes meanwhile is for the next time.
     """
     store, name = Path(stack.paths["tls"], "acme"), stack.site["hosts"][0]
-    staged, used = (safe.contents(store / part / name).get("pubcert.pem") for part in ("staging", "domains"))
-    if staged is not None and staged == used:
-        shutil.rmtree(store / "staging" / name)  # which follows no link
+    staged, used = store / "staging" / name, safe.contents(store / "domains" / name).get(CERTIFICATE, b"")
+    with suppress(OSError):
+        try:
+            over = safe.contents(staged).get(CERTIFICATE) == used
+        except safe.UnsafePath:
+            over = True
+        if over:
+            safe.remove(staged)
