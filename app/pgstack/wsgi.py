@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +18,11 @@ ACCESS_LOG = "apache-access.log"
 def leave_access_log() -> None:
     """Give up what this process has inherited of Apache's access log: whose code has it may empty the log.
 
-    Called first, before code of the project runs. The account of this process may not open the log (a host).
+    Called first, before code of the project runs. The account of this process may not open the log (a host). Where
+    Python runs in Apache's own processes, these write it.
     """
+    if not getattr(sys.modules.get("mod_wsgi"), "process_group", ""):
+        return
     with Path(os.devnull).open("wb") as nowhere:
         for entry in Path("/proc/self/fd").iterdir():
             with suppress(OSError):  # the descriptor of the listing itself
