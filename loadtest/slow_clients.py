@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
-import os
 import resource
 import sys
 from collections import Counter
@@ -26,8 +25,6 @@ HEADER = b"GET /plain HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 BODY = b"POST /ledger/transfers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n"
 KINDS = {"bodies": (BODY, BODY_PIECE), "headers": (HEADER, HEADER_PIECE), "idle": (b"", b"")}
 SPARE_FILES = 100
-LAST = 19
-"""niceness: real ones run on machines of their own"""
 
 
 async def client(kind: str, host: str, port: int, count: Counter[str]) -> None:
@@ -77,7 +74,6 @@ def main() -> None:
     wanted = {kind: getattr(given, kind) for kind in KINDS}
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, sum(wanted.values()) + SPARE_FILES), limit))
-    os.nice(LAST)
     made = asyncio.run(attack(host, port, wanted, given.seconds))
     print("; ".join(f"{number} {kind}, {made[kind]} connections" for kind, number in wanted.items()))
 

@@ -14,7 +14,6 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from pgstack.config import StackConfig, environment_name
 
@@ -47,8 +46,7 @@ def ansible() -> str:
     options = {}
     for name, field in StackConfig.model_fields.items():
         if "host" in extra(field)["on"] and name not in SAID_BY_PROJECT:
-            unset = "" if default(field) == "none" or "`" in default(field)[:1] else f"; unset: {default(field)}"
-            options[name] = {**_ansible_type(field), "description": said(field) + unset.replace("`", "")}
+            options[name] = {**_ansible_type(field), "description": said(field) + _unset(field)}
     return yaml.safe_dump(options, sort_keys=False, default_flow_style=None, width=90, allow_unicode=True).strip()
 
 
@@ -82,10 +80,16 @@ def extra(field: FieldInfo) -> dict[str, Any]:
 
 def default(field: FieldInfo) -> str:
     """As the docs have it: a literal, or what happens when nothing is said."""
-    if field.default in (None, (), PydanticUndefined):
+    if field.default in (None, ()):
         return str(extra(field)["unset"])
     value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
     return f"`{value}`"
+
+
+def _unset(field: FieldInfo) -> str:
+    """What happens when nothing is said, where that is no literal."""
+    told = extra(field)["unset"].replace("`", "")
+    return f"; unset: {told}" if field.default is None and told != "none" else ""
 
 
 def _choices(field: FieldInfo) -> str:
@@ -111,7 +115,6 @@ def _ansible_type(field: FieldInfo) -> dict[str, str]:
     kind = _types(field)[0]
     if get_origin(kind) is tuple:
         return {"type": "list", "elements": "str"}
-    numbers = get_origin(kind) is Literal and isinstance(get_args(kind)[0], int)
-    if numbers or (kind is int and extra(field)["unit"] != "bytes"):
+    if kind is int and extra(field)["unit"] != "bytes":
         return {"type": "int"}
     return {"type": "path" if kind is Path else "str"}

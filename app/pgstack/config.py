@@ -84,7 +84,9 @@ class StackConfig(BaseModel):
     hosts: Hosts = _input(
         ("localhost", "127.0.0.1", "[::1]"), "host names the site answers to", "names, comma-separated", min_length=1
     )
-    tls: Literal["off", "self-signed", "files", "acme"] = _input("off", "TLS with HTTP/2 on the port", "name")
+    tls: Literal["off", "self-signed", "files", "acme"] = _input(
+        "off", "TLS with HTTP/2 on the port; acme on a host only", "name"
+    )
     tls_certificate: Path | None = _input(None, "certificate chain (PEM) for tls=files", "path")
     tls_key: Path | None = _input(None, "private key (PEM) for tls=files", "path")
     hsts: int = _input(

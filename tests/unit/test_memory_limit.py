@@ -35,6 +35,14 @@ class World:
         for limit in limits:
             limit.look()
 
+    def require_limit(self, limit: MemoryLimit) -> None:
+        """A process that takes what it takes now stays, and goes with one MB more."""
+        for more, signals in ((0, []), (MB, [signal.SIGUSR1])):
+            self.taken += more
+            self.after(2, limit)
+            self.after(30, limit)
+            assert self.signals == signals
+
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
@@ -63,13 +71,7 @@ def test_one_that_becomes_warm_may_grow_threefold(world: World, loaded: int, mos
     world.taken = loaded * MB
     limit = world.limit()
     world.taken = most * MB
-    world.after(2, limit)
-    world.after(30, limit)
-    assert world.signals == []
-    world.taken += MB
-    world.after(2, limit)
-    world.after(30, limit)
-    assert world.signals == [signal.SIGUSR1]
+    world.require_limit(limit)
 
 
 @pytest.mark.parametrize(("warm", "most"), [(60, 100), (200, 300)])
@@ -78,13 +80,7 @@ def test_afterwards_by_half_or_up_to_its_share(world: World, warm: int, most: in
     world.taken = warm * MB
     world.after(600, limit)
     world.taken = most * MB
-    world.after(2, limit)
-    world.after(30, limit)
-    assert world.signals == []
-    world.taken += MB
-    world.after(2, limit)
-    world.after(30, limit)
-    assert world.signals == [signal.SIGUSR1]
+    world.require_limit(limit)
 
 
 def test_it_reads_what_the_kernel_says() -> None:
