@@ -80,6 +80,7 @@ test-all: install-dev ## everything that can be proven on this machine
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint
 	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
 	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
 	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml .ansible-lint .config ansible

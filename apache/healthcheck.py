@@ -1,8 +1,9 @@
 #!/usr/bin/python3 -IS
 """Health check of the web container: a request through Apache that reads a row through the pooler.
 
-The exit status is 0 when /readyz says so within the time that the health check allows, and the front page was once no
-error of the server: a container that never served a page is not ready. It runs every few seconds, so it imports little.
+The exit status is 0 when /readyz says so within the time that the health check allows, and the
+front page was once no error of the server: a container that never served a page is not ready. It
+runs every few seconds, so it imports little.
 """
 
 import json

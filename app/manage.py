@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Django's command line, for the project that the stack serves: the demo, or that of STACK_PROJECT."""
+"""Django's command line, for the project that the stack serves: the demo, or that of
+STACK_PROJECT."""
 
 import os
 import sys
 
 PLAN_ANEW = {"stack_local", "stack_plan", "stack_render"}
-"""Commands that plan from the inputs: the project's settings, which read the plan on disk, could keep them from it."""
+"""Commands that plan from the inputs: the project's settings, which read the plan on disk, could
+keep them from it."""
 
 AS_ROOT = (["stack_verify"], ["stack_local", "delete"])
-"""Commands that root runs as root: one gives it up after a check, the other deletes a directory in one of root's."""
+"""Commands that root runs as root: one gives it up after a check, the other deletes a directory in
+one of root's."""
 
 OF_THE_STACK = {"stack_verify", "stack_pools"}
 """Commands that ask the servers: they read no code of the project, which root must not run."""
@@ -29,7 +32,9 @@ def main() -> None:
         sys.exit(130)
 
     with ends_the_process():
-        if "STACK_PLAN" not in os.environ and not any(sys.argv[1 : 1 + len(words)] == words for words in AS_ROOT):
+        if "STACK_PLAN" not in os.environ and not any(
+            sys.argv[1 : 1 + len(words)] == words for words in AS_ROOT
+        ):
             account.assume_owner(layout.stack_directory(state.inputs()))
         if PLAN_ANEW.intersection(sys.argv[1:2]):
             settings.configure(INSTALLED_APPS=["pgstack"])

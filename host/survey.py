@@ -1,4 +1,5 @@
-"""What a host is and has, before anything changes on it. Standard library only, prints JSON: Ansible runs it there."""
+"""What a host is and has, before anything changes on it. Standard library only, prints JSON:
+Ansible runs it there."""
 
 from __future__ import annotations
 
@@ -42,7 +43,10 @@ def survey() -> dict[str, Any]:
         "container": Path("/run/systemd/container").exists(),
         "system": _system(),
         "free": {path: shutil.disk_usage(path).free for path in DISKS if Path(path).is_dir()},
-        "clock": next((name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")), ""),
+        "clock": next(
+            (name for program, name in CLOCKS.items() if shutil.which(program, path="/usr/sbin")),
+            "",
+        ),
         "stack": PLAN.exists(),
         "packages": _packages(),
         "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
@@ -56,21 +60,28 @@ def survey() -> dict[str, Any]:
 
 
 def _is_ssh(listener: dict[str, Any]) -> bool:
-    """Whether the server listens there; what its sessions forward is nothing that anybody has to come in on."""
+    """Whether the server listens there; what its sessions forward is nothing that anybody has to
+    come in on."""
     return listener["program"] == "sshd" and str(listener["unit"]).endswith(".service")
 
 
 def _packages() -> list[str]:
-    """Packages that are installed, and stay: what only came with others is to be installed still."""
+    """Packages that are installed, and stay: what only came with others is to be installed
+    still."""
     with suppress(OSError):
-        marks = re.findall(r"^Package: (.+)\n(?:.+\n)*?Auto-Installed: 1$", MARKS.read_text(), re.MULTILINE)
+        marks = re.findall(
+            r"^Package: (.+)\n(?:.+\n)*?Auto-Installed: 1$", MARKS.read_text(), re.MULTILINE
+        )
         shown = _said("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\\n")
         return [name for state, name in shown if state == INSTALLED and name not in marks]
     return []
 
 
 def _units(listed: str, state: str) -> set[str]:
-    return {words[0] for words in _said("systemctl", listed, f"--state={state}", "--plain", "--no-legend")}
+    return {
+        words[0]
+        for words in _said("systemctl", listed, f"--state={state}", "--plain", "--no-legend")
+    }
 
 
 def _said(*command: str) -> list[list[str]]:
@@ -84,14 +95,20 @@ def _said(*command: str) -> list[list[str]]:
 def _system() -> str:
     """Name of the operating system."""
     with suppress(OSError):
-        found = re.search(r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release").read_text(), re.MULTILINE)
+        found = re.search(
+            r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release").read_text(), re.MULTILINE
+        )
         return found[1] if found else ""
     return ""
 
 
 def _clusters() -> list[dict[str, Any]]:
-    """PostgreSQL's clusters of the name that the stack gives its own: by version, and whether the stack made them."""
-    places = [*Path("/etc/postgresql").glob(f"*/{CLUSTER}"), *Path("/var/lib/postgresql").glob(f"*/{CLUSTER}")]
+    """PostgreSQL's clusters of the name that the stack gives its own: by version, and whether the
+    stack made them."""
+    places = [
+        *Path("/etc/postgresql").glob(f"*/{CLUSTER}"),
+        *Path("/var/lib/postgresql").glob(f"*/{CLUSTER}"),
+    ]
     versions = {path.parent.name for path in places if _is_filled(path)}
     return [{"version": name, "ours": _mark(name).exists()} for name in sorted(versions)]
 
@@ -100,9 +117,19 @@ def _sorts() -> str:
     """How the stack's database sorts, where it runs: what roles.sql compares with too."""
     with suppress(OSError, ValueError, KeyError):
         plan = json.loads(PLAN.read_text())
-        psql = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--host={plan['paths']['run_postgres']}")
+        psql = (
+            "psql",
+            "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
+            f"--host={plan['paths']['run_postgres']}",
+        )
         server = plan["postgres"]
-        question = (f"--port={server['port']}", f"--dbname={server['database']}", f"--command={SORTS}")
+        question = (
+            f"--port={server['port']}",
+            f"--dbname={server['database']}",
+            f"--command={SORTS}",
+        )
         said = _said("runuser", "--user=postgres", "--", *psql, *question)
         return said[0][0] if said else ""
     return ""
@@ -120,11 +147,15 @@ def _mark(version: str) -> Path:
 
 
 def _came_in() -> set[int]:
-    """Port of the SSH connection that this process came in on: one of its ancestors has it in its environment."""
+    """Port of the SSH connection that this process came in on: one of its ancestors has it in its
+    environment."""
     process = os.getpid()
     while process > 1:
         with suppress(OSError):
-            found = re.search(rb"(?:^|\0)SSH_CONNECTION=[^\0]* (\d+)\0", Path(f"/proc/{process}/environ").read_bytes())
+            found = re.search(
+                rb"(?:^|\0)SSH_CONNECTION=[^\0]* (\d+)\0",
+                Path(f"/proc/{process}/environ").read_bytes(),
+            )
             if found:
                 return {int(found[1])}
         try:
@@ -135,7 +166,8 @@ def _came_in() -> set[int]:
 
 
 def _listeners() -> Iterator[dict[str, Any]]:
-    """Who listens on TCP: address, port, program and systemd's unit; those of other users only for root."""
+    """Who listens on TCP: address, port, program and systemd's unit; those of other users only for
+    root."""
     owners = _owners()
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -143,12 +175,18 @@ def _listeners() -> Iterator[dict[str, Any]]:
                 row = line.split()
                 if row[3] == LISTENING:
                     address, _, port = row[1].rpartition(":")
-                    yield {"address": _address(address), "port": int(port, 16), **_who(owners.get(row[9]))}
+                    yield {
+                        "address": _address(address),
+                        "port": int(port, 16),
+                        **_who(owners.get(row[9])),
+                    }
 
 
 def _address(text: str) -> str:
     """The kernel writes each 32 bits of an address as a number of this machine."""
-    packed = b"".join(struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
+    packed = b"".join(
+        struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8)
+    )
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 

@@ -1,13 +1,16 @@
-"""Where the CPU time of a request goes: over HTTP, and when the application is called in a loop in mod_wsgi's Python.
+"""Where the CPU time of a request goes: over HTTP, and when the application is called in a loop in
+mod_wsgi's Python.
 
     .venv/bin/python loadtest/anatomy.py --rounds 5
 
-It makes a stack of its own, as `make loadtest` does, with the application's part of each request timed, and takes
-about 12 s for a round. Times are CPU microseconds per request:
+It makes a stack of its own, as `make loadtest` does, with the application's part of each request
+timed, and takes about 12 s for a round. Times are CPU microseconds per request:
 
 - Apache: its processes without Python.
-- mod_wsgi: what the daemon processes use beside the application: taking requests from Apache, giving answers back.
-- application: from the call of WSGI's application to the end of the response's `close`, Django and the driver included.
+- mod_wsgi: what the daemon processes use beside the application: taking requests from Apache,
+  giving answers back.
+- application: from the call of WSGI's application to the end of the response's `close`, Django and
+  the driver included.
 - pooler, database: their processes.
 
 Exit status 2: a stack cannot be made here.
@@ -54,17 +57,23 @@ def over_http(arm: Arm, cores: Cores) -> Anatomy:
                 seen.append((processes.cpu_seconds(), timing.totals(directory)))
 
         job = Job(
-            url=site.url(arm.ground), loads=(Load(kind="closed", page=PAGE, users=USERS, seconds=SECONDS),),
-            cores=cores.generator, warm_min=limits.WARM_SECONDS[0], warm_max=limits.WARM_SECONDS[1],
-        )  # fmt: skip
+            url=site.url(arm.ground),
+            loads=(Load(kind="closed", page=PAGE, users=USERS, seconds=SECONDS),),
+            cores=cores.generator,
+            warm_min=limits.WARM_SECONDS[0],
+            warm_max=limits.WARM_SECONDS[1],
+        )
         drive(job, look)
     (before, (began, early)), (after, (ended, late)) = seen[0], seen[-1]
     spent = {name: (after[name] - before.get(name, 0)) / (ended - began) * US for name in after}
     application = (late - early) / (ended - began) * US
     return {
-        "Apache": spent["web"], "mod_wsgi": spent["python"] - application, "application": application,
-        "pooler": spent["pooler"], "database": spent["database"],
-    }  # fmt: skip
+        "Apache": spent["web"],
+        "mod_wsgi": spent["python"] - application,
+        "application": application,
+        "pooler": spent["pooler"],
+        "database": spent["database"],
+    }
 
 
 def in_a_loop(arm: Arm, cores: Cores) -> Anatomy:
@@ -90,8 +99,13 @@ def report(found: Mapping[str, Sequence[Anatomy]]) -> Table:
     for way, rounds in found.items():
         table.add_column(f"{way}, {len(rounds)} rounds", justify="right")
     for part in PARTS:
-        table.add_row(part, *(_figures([one[part] for one in rounds if part in one]) for rounds in found.values()))
-    table.add_row("sum", *(_figures([sum(one.values()) for one in rounds]) for rounds in found.values()))
+        table.add_row(
+            part,
+            *(_figures([one[part] for one in rounds if part in one]) for rounds in found.values()),
+        )
+    table.add_row(
+        "sum", *(_figures([sum(one.values()) for one in rounds]) for rounds in found.values())
+    )
     return table
 
 
@@ -116,7 +130,9 @@ def measure(rounds: int) -> dict[str, list[Anatomy]]:
 def main() -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description="where the CPU time of a request goes")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured, in turns (default 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each way is measured, in turns (default 3)"
+    )
     rounds = parser.parse_args().rounds
     if rounds < 1:
         parser.error(f"--rounds {rounds}: nothing would be measured. Name 1 or more.")

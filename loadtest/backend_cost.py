@@ -1,12 +1,14 @@
-"""What the database backend and its guard cost: the same pages by Django's own backend, by pgstack.db, with the guard.
+"""What the database backend and its guard cost: the same pages by Django's own backend, by
+pgstack.db, with the guard.
 
     .venv/bin/python loadtest/backend_cost.py --rounds 30
 
-It makes a stack of its own, as `make loadtest` does, and asks for the demo's pages inside one process: a few pages by
-each way, in turns, in an order of their own each time; a round's figure is the median of 40 turns. It is CPU time of
-the application: what Apache, PgBouncer and PostgreSQL use is not in it, so the parts of a whole request are smaller.
-Intervals (95 %) are bootstrapped from the rounds' own ratios. `SUITE=tuning make loadtest` compares `stock-backend` and
-`guard-off` with the stack in requests/s.
+It makes a stack of its own, as `make loadtest` does, and asks for the demo's pages inside one
+process: a few pages by each way, in turns, in an order of their own each time; a round's figure is
+the median of 40 turns. It is CPU time of the application: what Apache, PgBouncer and PostgreSQL use
+is not in it, so the parts of a whole request are smaller. Intervals (95 %) are bootstrapped from
+the rounds' own ratios. `SUITE=tuning make loadtest` compares `stock-backend` and `guard-off` with
+the stack in requests/s.
 
 Exit status 1: the guard costs 2 % of /db or more. 2: a stack cannot be made here.
 """
@@ -54,7 +56,9 @@ def measure(rounds: int) -> inside.Costs:
             command = [sys.executable, "-m", "loadtest.lab.inside", "cost", str(rounds)]
             environment = stack.environment(ground, planned.strategy)
             environment["PYTHONPATH"] += f":{ground.plan.paths.app}"
-            done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, env=environment, cwd="/", capture_output=True, text=True, check=False
+            )
         finally:
             processes.stop()
     if done.returncode:
@@ -87,7 +91,9 @@ def report(found: inside.Costs) -> Table:
 def main() -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description="what the database backend and its guard cost")
-    parser.add_argument("--rounds", type=int, default=30, help="of 40 turns of each way (default 30)")
+    parser.add_argument(
+        "--rounds", type=int, default=30, help="of 40 turns of each way (default 30)"
+    )
     rounds = parser.parse_args().rounds
     if rounds < 1:
         parser.error(f"--rounds {rounds}: nothing would be measured. Name 1 or more.")

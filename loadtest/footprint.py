@@ -1,13 +1,17 @@
-"""Memory of the running local stack, by component: what the planner's memory constants are taken from.
+"""Memory of the running local stack, by component: what the planner's memory constants are taken
+from.
 
-Run it while the stack is up, before and after load; `--clients 200` holds that many idle clients at PgBouncer
-meanwhile. It reads /proc/PID/smaps_rollup, as root or as the account of the stack. All figures are per process:
+Run it while the stack is up, before and after load; `--clients 200` holds that many idle clients at
+PgBouncer meanwhile. It reads /proc/PID/smaps_rollup, as root or as the account of the stack. All
+figures are per process:
 
-- PSS: what the process holds, a page that n processes share counted as 1/n. Shared memory is left out: shared_buffers
-  belong to PostgreSQL as a whole, whoever touched them.
-- private: pages that no other process maps. Also with those of shared memory that only this process touched.
+- PSS: what the process holds, a page that n processes share counted as 1/n. Shared memory is left
+  out: shared_buffers belong to PostgreSQL as a whole, whoever touched them.
+- private: pages that no other process maps. Also with those of shared memory that only this process
+  touched.
 
-docs/measurements.md says how its figures were made. Exit status 2: the stack does not run, or may not be read.
+docs/measurements.md says how its figures were made. Exit status 2: the stack does not run, or may
+not be read.
 """
 
 from __future__ import annotations
@@ -51,7 +55,8 @@ def parse(rollup: str) -> Footprint:
     """The footprint that the text of a smaps_rollup file gives (proc_pid_smaps(5); sizes in kB)."""
     kb = {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE)}
     return Footprint(
-        pss=(kb["Pss"] - kb["Pss_Shmem"]) * 1024, private=(kb["Private_Clean"] + kb["Private_Dirty"]) * 1024
+        pss=(kb["Pss"] - kb["Pss_Shmem"]) * 1024,
+        private=(kb["Private_Clean"] + kb["Private_Dirty"]) * 1024,
     )
 
 
@@ -80,28 +85,39 @@ def processes(plan: Plan) -> Iterator[tuple[str, Footprint]]:
         for process in (top, *top.children(recursive=True)):
             parent = process.parent()
             title, above = (" ".join(one.cmdline()) if one else "" for one in (process, parent))
-            yield component(title, above), parse(Path(f"/proc/{process.pid}/smaps_rollup").read_text())
+            yield (
+                component(title, above),
+                parse(Path(f"/proc/{process.pid}/smaps_rollup").read_text()),
+            )
     except (OSError, ValueError, psutil.Error) as error:
-        raise TargetError(f"{plan.paths.root}: {error}. Start the stack, and run as root or its account.") from None
+        raise TargetError(
+            f"{plan.paths.root}: {error}. Start the stack, and run as root or its account."
+        ) from None
 
 
 @contextmanager
 def idle_clients(plan: Plan, count: int) -> Iterator[None]:
-    """`count` clients at PgBouncer that have run a query each and wait. Raises TargetError when it refuses them."""
+    """`count` clients at PgBouncer that have run a query each and wait. Raises TargetError when it
+    refuses them."""
     login = f"host={plan.paths.run_pooler} port={plan.pooler.port} user={plan.pooler.web_login}"
     with ExitStack() as held:
         try:
             for _ in range(count):
-                client = held.enter_context(closing(psycopg2.connect(f"{login} dbname={plan.postgres.database}")))
+                client = held.enter_context(
+                    closing(psycopg2.connect(f"{login} dbname={plan.postgres.database}"))
+                )
                 client.autocommit = True
                 client.cursor().execute("SELECT 1")
         except psycopg2.Error as error:
-            raise TargetError(f"{count} clients: {str(error).strip()}. A larger STACK_WEB_HOSTS allows more.") from None
+            raise TargetError(
+                f"{count} clients: {str(error).strip()}. A larger STACK_WEB_HOSTS allows more."
+            ) from None
         yield
 
 
 def report(found: Iterable[tuple[str, Footprint]]) -> Table:
-    """One row per component: processes, and the mean and the largest of PSS and private memory in MB."""
+    """One row per component: processes, and the mean and the largest of PSS and private memory in
+    MB."""
     groups: dict[str, list[Footprint]] = {}
     for name, footprint in found:
         groups.setdefault(name, []).append(footprint)
@@ -110,7 +126,9 @@ def report(found: Iterable[tuple[str, Footprint]]) -> Table:
         table.add_column(heading, justify="right")
     for name, group in sorted(groups.items()):
         sizes = ([one.pss for one in group], [one.private for one in group])
-        cells = [f"{value / MB:.1f}" for size in sizes for value in (sum(size) / len(size), max(size))]
+        cells = [
+            f"{value / MB:.1f}" for size in sizes for value in (sum(size) / len(size), max(size))
+        ]
         table.add_row(name, str(len(group)), *cells)
     return table
 
@@ -118,7 +136,9 @@ def report(found: Iterable[tuple[str, Footprint]]) -> Table:
 def main() -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description="memory of the running local stack, by component")
-    parser.add_argument("--clients", type=int, default=0, help="idle clients to hold at PgBouncer meanwhile")
+    parser.add_argument(
+        "--clients", type=int, default=0, help="idle clients to hold at PgBouncer meanwhile"
+    )
     chosen = parser.parse_args()
     plan = current_plan()
     account.assume_owner(Path(plan.paths.root))

@@ -1,4 +1,5 @@
-"""What a load test is told by the environment: PAGE, USERS, SECONDS; HOST, MAX_RATE, I_OWN_THIS_HOST."""
+"""What a load test is told by the environment: PAGE, USERS, SECONDS; HOST, MAX_RATE,
+I_OWN_THIS_HOST."""
 
 from __future__ import annotations
 
@@ -14,12 +15,16 @@ from pgstack.errors import InputError, TargetError
 from pgstack.plan import Plan
 
 PAGE, USERS, SECONDS = "/db", 16, 10
-LOOPBACK = ("127.0.0.1", "localhost")  # in this order: `localhost` may mean ::1, where Apache need not listen
+LOOPBACK = (
+    "127.0.0.1",
+    "localhost",
+)  # in this order: `localhost` may mean ::1, where Apache need not listen
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is loaded. A host that the user named has a rate, in requests per second, that is never exceeded."""
+    """What is loaded. A host that the user named has a rate, in requests per second, that is never
+    exceeded."""
 
     url: str
     max_rate: int | None = None
@@ -31,10 +36,13 @@ class Target:
 
 
 def load(environment: Mapping[str, str]) -> Load:
-    """The closed loop that `environment` asks for. Raises InputError naming the variable and its bounds."""
+    """The closed loop that `environment` asks for. Raises InputError naming the variable and its
+    bounds."""
     page = environment.get("PAGE") or PAGE
     if not re.fullmatch(r"/[!-~]*", page):
-        raise InputError(f"PAGE={page!r}: not a path. Give one that starts with a slash, such as PAGE=/fortunes.")
+        raise InputError(
+            f"PAGE={page!r}: not a path. Give one that starts with a slash, such as PAGE=/fortunes."
+        )
     return Load(
         kind="closed",
         page=page,
@@ -48,7 +56,9 @@ def addresses(name: str) -> tuple[str, ...]:
     try:
         return tuple(sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)}))
     except OSError as error:
-        raise TargetError(f"HOST: {name}: {error.strerror or error}. Give a name that this host can resolve.") from None
+        raise TargetError(
+            f"HOST: {name}: {error.strerror or error}. Give a name that this host can resolve."
+        ) from None
 
 
 def named_target(
@@ -56,27 +66,36 @@ def named_target(
 ) -> Target | None:
     """The host that the user named with HOST, None without.
 
-    Its addresses must all be private or loopback ones, or the user says that it is theirs; and it needs MAX_RATE.
-    Raises InputError otherwise.
+    Its addresses must all be private or loopback ones, or the user says that it is theirs; and it
+    needs MAX_RATE. Raises InputError otherwise.
     """
     url = environment.get("HOST")
     if not url:
         return None
     if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", url):
-        raise InputError(f"HOST={url!r}: not an address. Give scheme, host and port only, such as HOST=https://my.host.")
-    public = [address for address in resolve(str(urlsplit(url).hostname)) if not is_private(address)]
+        raise InputError(
+            f"HOST={url!r}: not an address. Give scheme, host and port only, such as "
+            f"HOST=https://my.host."
+        )
+    public = [
+        address for address in resolve(str(urlsplit(url).hostname)) if not is_private(address)
+    ]
     if public and environment.get("I_OWN_THIS_HOST") != "yes":
         raise InputError(
             f"HOST={url}: {public[0]} is a public address. Load goes to hosts of your own only:"
             " say I_OWN_THIS_HOST=yes when it is one."
         )
     if not environment.get("MAX_RATE"):
-        raise InputError(f"HOST={url}: no maximum rate. Say how many requests/s it may get, such as MAX_RATE=100.")
+        raise InputError(
+            f"HOST={url}: no maximum rate. Say how many requests/s it may get, such as "
+            f"MAX_RATE=100."
+        )
     return Target(url.rstrip("/"), number(environment, "MAX_RATE", None, 1, 100_000))
 
 
 def is_private(address: str) -> bool:
-    """Whether the IP `address` is this host's or of a network that is not routed on the internet (IANA)."""
+    """Whether the IP `address` is this host's or of a network that is not routed on the internet
+    (IANA)."""
     return ipaddress.ip_address(address.partition("%")[0]).is_private
 
 
@@ -88,14 +107,18 @@ def base_url(plan: Plan) -> str:
     name = next((name for name in LOOPBACK if name in plan.site.hosts), None)
     if name is None:
         raise TargetError(
-            f"site names {', '.join(plan.site.hosts)}: load goes to this host only. Add 127.0.0.1 to STACK_HOSTS."
+            f"site names {', '.join(plan.site.hosts)}: load goes to this host only. Add 127.0.0.1 "
+            f"to STACK_HOSTS."
         )
     return f"{'http' if plan.site.tls == 'off' else 'https'}://{name}:{plan.site.port}"
 
 
 def is_loopback(url: str) -> bool:
     """Whether `url` names this host and nothing else."""
-    return re.fullmatch(rf"https?://({'|'.join(map(re.escape, LOOPBACK))})(:\d+)?(/.*)?", url) is not None
+    return (
+        re.fullmatch(rf"https?://({'|'.join(map(re.escape, LOOPBACK))})(:\d+)?(/.*)?", url)
+        is not None
+    )
 
 
 def refuse(environment: Mapping[str, str], names: Iterable[str], why: str) -> None:
@@ -113,8 +136,11 @@ def flag(environment: Mapping[str, str], name: str) -> bool:
     return value in ("1", "yes", "true")
 
 
-def number(environment: Mapping[str, str], name: str, default: int | None, low: int, high: int) -> int:
-    """The whole number in `name`, `default` where it is unset. Raises InputError naming the bounds."""
+def number(
+    environment: Mapping[str, str], name: str, default: int | None, low: int, high: int
+) -> int:
+    """The whole number in `name`, `default` where it is unset. Raises InputError naming the
+    bounds."""
     text = environment.get(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
         remedy = "" if default is None else f" The default is {name}={default}."

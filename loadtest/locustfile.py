@@ -1,7 +1,8 @@
-"""Users for Locust on its own, with its web page: `locust -f loadtest/locustfile.py`, load goes to the running stack.
+"""Users for Locust on its own, with its web page: `locust -f loadtest/locustfile.py`, load goes to
+the running stack.
 
-Name classes behind it to have only these, such as `Mixed`; `--headless -u 16 -t 10s` does without the page. SHAPE names
-how the number of users changes over time, see `shapes`.
+Name classes behind it to have only these, such as `Mixed`; `--headless -u 16 -t 10s` does without
+the page. SHAPE names how the number of users changes over time, see `shapes`.
 """
 
 from __future__ import annotations
@@ -46,20 +47,26 @@ class Stack(FastHttpUser):
 
     def browse(self) -> None:
         """One page of those that people read."""
-        with self.client.get(random.choice(("/", "/fortunes", "/ledger/")), catch_response=True) as answer:
+        with self.client.get(
+            random.choice(("/", "/fortunes", "/ledger/")), catch_response=True
+        ) as answer:
             if "</html>" not in (answer.text or ""):
                 answer.failure("the page is not whole")
 
     def transfer(self) -> None:
         """One transfer between two accounts, under a key of its own."""
         if not hasattr(self, "accounts"):
-            self.accounts = [account["id"] for account in self.client.get("/ledger/accounts").json()["accounts"]]
+            self.accounts = [
+                account["id"] for account in self.client.get("/ledger/accounts").json()["accounts"]
+            ]
         source, target = random.sample(self.accounts, 2)
         key = str(uuid.uuid4())
         with self.client.post(
-            "/ledger/transfers", json={"source": source, "target": target, "amount": random.randint(1, LARGEST_AMOUNT)},
-            headers={"Idempotency-Key": key}, catch_response=True,
-        ) as answer:  # fmt: skip
+            "/ledger/transfers",
+            json={"source": source, "target": target, "amount": random.randint(1, LARGEST_AMOUNT)},
+            headers={"Idempotency-Key": key},
+            catch_response=True,
+        ) as answer:
             if answer.status_code == REFUSED:
                 answer.success()
             elif answer.status_code != 201 or answer.json()["key"] != key:
@@ -116,5 +123,8 @@ def stay_on_this_host(environment: Environment, **_: Any) -> None:
     """Refuse `--host` with another machine's name before the first request."""
     url = environment.host or BASE_URL
     if not inputs.is_loopback(url):
-        print(f"--host {url}: load goes to this host only. Leave it out or name 127.0.0.1.", file=sys.stderr)
+        print(
+            f"--host {url}: load goes to this host only. Leave it out or name 127.0.0.1.",
+            file=sys.stderr,
+        )
         os._exit(2)  # an exception in a listener would only be logged

@@ -1,13 +1,16 @@
-"""PgBouncer is restarted under load: requests that fail with pgstack.db and with Django's own backend, side by side.
+"""PgBouncer is restarted under load: requests that fail with pgstack.db and with Django's own
+backend, side by side.
 
     .venv/bin/python loadtest/pooler_restart.py --restarts 20
     .venv/bin/python loadtest/pooler_restart.py --restarts 20 --kill
 
-It makes a stack of its own, as `make loadtest` does. Two processes with 8 threads each ask the demo's application for
-pages, a quarter of them transfers, each looked up at the end; both see the same restarts. SIGINT lets transactions end;
-with --kill it is SIGKILL, where writes in flight have an outcome that nobody knows.
+It makes a stack of its own, as `make loadtest` does. Two processes with 8 threads each ask the
+demo's application for pages, a quarter of them transfers, each looked up at the end; both see the
+same restarts. SIGINT lets transactions end; with --kill it is SIGKILL, where writes in flight have
+an outcome that nobody knows.
 
-Exit status 1: a request failed with pgstack.db, or an acknowledged write is lost. 2: a stack cannot be made here.
+Exit status 1: a request failed with pgstack.db, or an acknowledged write is lost. 2: a stack cannot
+be made here.
 """
 
 from __future__ import annotations
@@ -40,9 +43,13 @@ THREADS = 8
 PAUSE_SECONDS = 0.5
 """before each restart and after the last one"""
 ROWS = {
-    "requests": "sent", "failed": "failed", "of these reads": "failed_reads", "writes acknowledged": "writes",
-    "of these lost": "lost", "failed, yet stored": "stored_though_failed",
-}  # fmt: skip
+    "requests": "sent",
+    "failed": "failed",
+    "of these reads": "failed_reads",
+    "writes acknowledged": "writes",
+    "of these lost": "lost",
+    "failed, yet stored": "stored_though_failed",
+}
 
 Outcomes = dict[str, dict[str, Any]]
 
@@ -78,19 +85,28 @@ def _load(ground: Ground, name: str) -> subprocess.Popen[str]:
     path = _log(ground, name)
     with path.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.lab.inside", "load", str(THREADS)], env=environment, cwd="/", text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
+            [sys.executable, "-m", "loadtest.lab.inside", "load", str(THREADS)],
+            env=environment,
+            cwd="/",
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
     assert process.stdout
     if process.stdout.readline() != "begin\n":
-        raise TargetError(f"{name}: the application cannot be asked: {path.read_text().strip()[-800:]}")
+        raise TargetError(
+            f"{name}: the application cannot be asked: {path.read_text().strip()[-800:]}"
+        )
     return process
 
 
 def _outcome(ground: Ground, name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
     said, _ = process.communicate("")
     if process.returncode:
-        raise TargetError(f"{name}: the load ended: {_log(ground, name).read_text().strip()[-800:]}")
+        raise TargetError(
+            f"{name}: the load ended: {_log(ground, name).read_text().strip()[-800:]}"
+        )
     found: dict[str, Any] = json.loads(said)
     return found
 
@@ -104,7 +120,9 @@ def report(found: Outcomes, restarts: int, how: Signals) -> Table:
     table = Table("", "pgstack.db", "Django's own", title=f"{restarts} restarts by {how.name}")
     for title, name in ROWS.items():
         table.add_row(title, *(f"{found[one][name]:,}" for one in (OURS, STOCK)))
-    table.add_row("longest request, ms", *(f"{found[one]['longest'] * 1000:,.0f}" for one in (OURS, STOCK)))
+    table.add_row(
+        "longest request, ms", *(f"{found[one]['longest'] * 1000:,.0f}" for one in (OURS, STOCK))
+    )
     return table
 
 

@@ -13,7 +13,8 @@ CANNOT = 2
 
 
 def status(work: Callable[[], int]) -> int:
-    """Do `work` and return its exit status; what cannot be done is one message and CANNOT, an interrupt 130."""
+    """Do `work` and return its exit status; what cannot be done is one message and CANNOT, an
+    interrupt 130."""
     interrupts.install()
     try:
         return work()

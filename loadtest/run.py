@@ -1,7 +1,9 @@
-"""`make loadtest`: the load lab, the user's own HOST, or with SUITE=running the stack that runs here.
+"""`make loadtest`: the load lab, the user's own HOST, or with SUITE=running the stack that runs
+here.
 
-0: fine. 1: a goal missed, a regression, something without a valid trial; SUITE=running: a request failed or was never
-answered. 2: bad input, or it cannot run. 130: interrupted, by SIGINT or SIGTERM.
+0: fine. 1: a goal missed, a regression, something without a valid trial; SUITE=running: a request
+failed or was never answered. 2: bad input, or it cannot run. 130: interrupted, by SIGINT or
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ from pgstack.probes import web  # noqa: E402
 from pgstack.state import current_plan  # noqa: E402
 
 OK, FAILED = 0, 1
-PHASES = {"warming": "warming up", "measuring": "measuring", "draining": "waiting for the last answers"}
+PHASES = {
+    "warming": "warming up",
+    "measuring": "measuring",
+    "draining": "waiting for the last answers",
+}
 REASONS_SHOWN = 3
 FOREIGN = ("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE")
 """inputs of the lab that mean nothing for one load on a running stack"""
@@ -36,7 +42,10 @@ FOREIGN = ("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE"
 
 def require_answer(url: str, page: str) -> None:
     """Raise TargetError unless the stack is ready and `page` exists."""
-    for path, remedy in (("/readyz", "Start the stack with `make up`"), (page, "Choose another PAGE")):
+    for path, remedy in (
+        ("/readyz", "Start the stack with `make up`"),
+        (page, "Choose another PAGE"),
+    ):
         try:
             web.fetch(f"{url}{path}", seconds=10)
         except ProbeError as error:
@@ -46,20 +55,34 @@ def require_answer(url: str, page: str) -> None:
 def measure(url: str, load: Load, console: Console) -> Outcome:
     """One run with a progress line, or one plain line where nobody watches."""
     if not console.is_terminal:
-        console.print(f"loading {url}{load.page} with {load.users} users for {load.seconds:g} s", soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[seen]}"))
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        console.print(
+            f"loading {url}{load.page} with {load.users} users for {load.seconds:g} s",
+            soft_wrap=True,
+        )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[seen]}"),
+    )
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
         task = bar.add_task("starting", total=None, seen="")
 
         def show(at: generator.Progress) -> None:
-            seen = "" if at.phase == "warming" else f"{at.requests} requests, {at.failures} failures"
-            bar.update(task, completed=at.done, total=at.total, description=PHASES[at.phase], seen=seen)
+            seen = (
+                "" if at.phase == "warming" else f"{at.requests} requests, {at.failures} failures"
+            )
+            bar.update(
+                task, completed=at.done, total=at.total, description=PHASES[at.phase], seen=seen
+            )
 
         return generator.drive(Job(url=url, loads=(load,)), show)
 
 
 def verdict(outcome: Outcome) -> int:
-    """Exit status: FAILED when nothing was answered, or any request failed or was never answered."""
+    """Exit status: FAILED when nothing was answered, or any request failed or was never
+    answered."""
     return FAILED if outcome.failures or outcome.unanswered or not outcome.requests else OK
 
 
@@ -67,13 +90,25 @@ def report(outcome: Outcome, url: str, console: Console) -> None:
     """The table, and what a reader has to know beside it."""
     load, times = outcome.load, histograms.decode(outcome.latency)
     table = Table(title=f"{url}{load.page}, {load.users} users, {outcome.seconds:.0f} s")
-    for heading in ("requests/s", "p50 ms", "p99 ms", "requests", "failed", "unanswered", "generator"):
+    for heading in (
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "requests",
+        "failed",
+        "unanswered",
+        "generator",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     shown = (histograms.percentile(times, percent) for percent in (50, 99))
     table.add_row(
-        f"{outcome.requests / outcome.seconds:.0f}", *("" if ms is None else f"{ms:.1f}" for ms in shown),
-        str(outcome.requests), str(outcome.failures), str(outcome.unanswered), f"{outcome.generator_cpu:.0%}",
-    )  # fmt: skip
+        f"{outcome.requests / outcome.seconds:.0f}",
+        *("" if ms is None else f"{ms:.1f}" for ms in shown),
+        str(outcome.requests),
+        str(outcome.failures),
+        str(outcome.unanswered),
+        f"{outcome.generator_cpu:.0%}",
+    )
     console.print(table)
     for note in notes(outcome):
         console.print(note, markup=False)
@@ -84,7 +119,8 @@ def notes(outcome: Outcome) -> list[str]:
     found = []
     if outcome.generator_cpu > BUSY:
         found.append(
-            f"void as a capacity: the generator used {outcome.generator_cpu:.0%} of its core, more than {BUSY:.0%}."
+            f"void as a capacity: the generator used {outcome.generator_cpu:.0%} of its core, more "
+            f"than {BUSY:.0%}."
             " The stack may be faster than this."
         )
     worst = sorted(outcome.reasons, key=lambda reason: -outcome.reasons[reason])[:REASONS_SHOWN]
@@ -110,7 +146,9 @@ def main() -> int:
     if not os.environ.get("HOST") and os.environ.get("SUITE") == "running":
         return running(os.environ, console)
     # The lab's numeric libraries only where they are needed.
-    lab = importlib.import_module("loadtest.lab.host" if os.environ.get("HOST") else "loadtest.lab.suite")
+    lab = importlib.import_module(
+        "loadtest.lab.host" if os.environ.get("HOST") else "loadtest.lab.suite"
+    )
     return int(lab.run(os.environ, console))
 
 

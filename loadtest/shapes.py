@@ -1,4 +1,5 @@
-"""How the number of users changes over time, for Locust: `SHAPE=spike locust -f loadtest/locustfile.py`."""
+"""How the number of users changes over time, for Locust: `SHAPE=spike locust -f
+loadtest/locustfile.py`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "spike": (Stage(30, 8), Stage(15, 128), Stage(45, 8)),
     "waves": (Stage(30, 8), Stage(30, 32)) * 4,
 }
-"""name of a shape → its stages: one user to 256, a crowd that comes at once and goes, a load that comes and goes"""
+"""name of a shape → its stages: one user to 256, a crowd that comes at once and goes, a load that
+comes and goes"""
 
 
 class Staged(LoadTestShape):

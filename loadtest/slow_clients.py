@@ -1,9 +1,11 @@
 """Clients that are slow on purpose: what do others notice of them?
 
-    python loadtest/steady.py http://127.0.0.1:8000 --during "python loadtest/slow_clients.py http://127.0.0.1:8000"
+    python loadtest/steady.py http://127.0.0.1:8000 --during "python loadtest/slow_clients.py
+    http://127.0.0.1:8000"
 
-Opens connections to a site on this machine that send a request's body or header bit by bit, or nothing at all, for
-`--seconds`; a client that is cut off begins anew. Prints how many were connected and how often they began anew.
+Opens connections to a site on this machine that send a request's body or header bit by bit, or
+nothing at all, for `--seconds`; a client that is cut off begins anew. Prints how many were
+connected and how often they began anew.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ async def attack(host: str, port: int, wanted: dict[str, int], seconds: float) -
     """Connections that each kind of client made."""
     count: Counter[str] = Counter()
     tasks = [
-        asyncio.create_task(client(kind, host, port, count)) for kind, number in wanted.items() for _ in range(number)
+        asyncio.create_task(client(kind, host, port, count))
+        for kind, number in wanted.items()
+        for _ in range(number)
     ]
     await asyncio.sleep(seconds)
     for task in tasks:
@@ -64,18 +68,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("url")
     for kind, number in (("bodies", 300), ("headers", 600), ("idle", 2000)):
-        parser.add_argument(f"--{kind}", type=int, default=number, help=f"clients of this kind ({number})")
+        parser.add_argument(
+            f"--{kind}", type=int, default=number, help=f"clients of this kind ({number})"
+        )
     parser.add_argument("--seconds", type=float, default=40.0)
     given = parser.parse_args()
     where = urlsplit(given.url)
     host, port = where.hostname or "", where.port or 80
     if not ipaddress.ip_address(host).is_loopback:
-        sys.exit(f"{given.url}: slow clients go to an address of this machine only, such as http://127.0.0.1:8000.")
+        sys.exit(
+            f"{given.url}: slow clients go to an address of this machine only, such as http://127.0.0.1:8000."
+        )
     wanted = {kind: getattr(given, kind) for kind in KINDS}
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, sum(wanted.values()) + SPARE_FILES), limit))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(limit, sum(wanted.values()) + SPARE_FILES), limit)
+    )
     made = asyncio.run(attack(host, port, wanted, given.seconds))
-    print("; ".join(f"{number} {kind}, {made[kind]} connections" for kind, number in wanted.items()))
+    print(
+        "; ".join(f"{number} {kind}, {made[kind]} connections" for kind, number in wanted.items())
+    )
 
 
 if __name__ == "__main__":

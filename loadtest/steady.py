@@ -2,12 +2,14 @@
 
     python loadtest/steady.py http://127.0.0.1:8000 --during "make up STACK_THREADS=8"
 
-measures what the site can take, asks for half of it in an open loop, runs the command meanwhile, and prints how many
-requests were sent and failed, and the 99th percentile of their time before and during the command. Half the requests
-come on new connections, half on kept ones; a quarter are transfers in the demo's ledger, each looked up at the end. No
-request is sent again: whatever is not a whole, expected answer has failed. Exit status 1 when one has.
+measures what the site can take, asks for half of it in an open loop, runs the command meanwhile,
+and prints how many requests were sent and failed, and the 99th percentile of their time before and
+during the command. Half the requests come on new connections, half on kept ones; a quarter are
+transfers in the demo's ledger, each looked up at the end. No request is sent again: whatever is not
+a whole, expected answer has failed. Exit status 1 when one has.
 
-`--during -` prints a line when the change may begin, and takes the end of its input as the end of the change.
+`--during -` prints a line when the change may begin, and takes the end of its input as the end of
+the change.
 """
 
 from __future__ import annotations
@@ -42,13 +44,15 @@ SHARE = 0.5
 """of what the site can take"""
 CAPACITY_USERS = 16
 WARM_SECONDS, USUAL_SECONDS = 1.0, 6.0
-"""before the change; the site's capacity is measured for two thirds of the latter, and half of it follows the change"""
+"""before the change; the site's capacity is measured for two thirds of the latter, and half of it
+follows the change"""
 LONGEST_SECONDS = 600.0
 """for the whole: a command that takes longer is not waited for, and the load ends"""
 PATIENCE_SECONDS = 60.0
 """for one answer: above all limits of the stack"""
 IDLE_SECONDS = 3.0
-"""a kept connection that nobody used for longer is not used again: the server closes it after 5 s (KeepAliveTimeout)"""
+"""a kept connection that nobody used for longer is not used again: the server closes it after 5 s
+(KeepAliveTimeout)"""
 SETTLE_SECONDS = 1.0
 """what a change leaves to be done belongs to it"""
 APPLIED, REFUSED = 201, 409
@@ -57,7 +61,8 @@ APPLIED, REFUSED = 201, 409
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: seconds on the monotonic clock when it was due, seconds until it was answered, why it failed."""
+    """One request: seconds on the monotonic clock when it was due, seconds until it was answered,
+    why it failed."""
 
     due: float
     seconds: float
@@ -82,10 +87,16 @@ class Verdict:
     longest: float
 
     def __str__(self) -> str:
-        why = f" ({', '.join(f'{count} x {reason}' for reason, count in self.reasons.items())})" if self.reasons else ""
+        why = (
+            f" ({', '.join(f'{count} x {reason}' for reason, count in self.reasons.items())})"
+            if self.reasons
+            else ""
+        )
         return (
-            f"{self.sent:,} requests at {self.rate:.0f}/s, {self.failed} failed{why}; {self.writes:,} writes, "
-            f"{len(self.lost)} lost; p99 {self.usual_p99 * 1000:.0f} ms, {self.during_p99 * 1000:.0f} ms during the "
+            f"{self.sent:,} requests at {self.rate:.0f}/s, {self.failed} failed{why}; "
+            f"{self.writes:,} writes, "
+            f"{len(self.lost)} lost; p99 {self.usual_p99 * 1000:.0f} ms, "
+            f"{self.during_p99 * 1000:.0f} ms during the "
             f"change of {self.took:.1f} s; longest {self.longest * 1000:.0f} ms"
         )
 
@@ -111,11 +122,14 @@ class Site:
         self.accounts: list[int] = []
 
     async def prepare(self) -> None:
-        """Learn between which accounts money may go. Raises TargetError when the site does not answer."""
+        """Learn between which accounts money may go. Raises TargetError when the site does not
+        answer."""
         try:
             _, body = await self._ask("GET", "/ledger/accounts", new=True)
         except (OSError, EOFError, ValueError) as error:
-            raise TargetError(f"{self.url}: {error or type(error).__name__}. Is the stack up?") from None
+            raise TargetError(
+                f"{self.url}: {error or type(error).__name__}. Is the stack up?"
+            ) from None
         self.accounts = [account["id"] for account in json.loads(body)["accounts"]]
 
     async def send(self, due: float) -> None:
@@ -143,7 +157,9 @@ class Site:
     async def _write(self, new: bool) -> str | None:
         source, target = self.draw.sample(self.accounts, 2)
         key = str(uuid.uuid4())
-        order = json.dumps({"source": source, "target": target, "amount": self.draw.randint(1, 20)}).encode()
+        order = json.dumps(
+            {"source": source, "target": target, "amount": self.draw.randint(1, 20)}
+        ).encode()
         status, body = await self._ask("POST", "/ledger/transfers", new, order, key)
         if status == APPLIED and json.loads(body)["key"] == key:
             self.acknowledged.append(key)
@@ -165,11 +181,22 @@ class Site:
             await _close(writer)
         self.kept.clear()
 
-    async def _ask(self, method: str, path: str, new: bool, body: bytes = b"", key: str = "") -> tuple[int, bytes]:
+    async def _ask(
+        self, method: str, path: str, new: bool, body: bytes = b"", key: str = ""
+    ) -> tuple[int, bytes]:
         reader, writer = await self._connection(new)
-        head = [f"{method} {path} HTTP/1.1", f"Host: {self.host}", "User-Agent: loadtest", "Accept: */*"]
+        head = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {self.host}",
+            "User-Agent: loadtest",
+            "Accept: */*",
+        ]
         if body:
-            head += ["Content-Type: application/json", f"Content-Length: {len(body)}", f"Idempotency-Key: {key}"]
+            head += [
+                "Content-Type: application/json",
+                f"Content-Length: {len(body)}",
+                f"Idempotency-Key: {key}",
+            ]
         if new:
             head.append("Connection: close")
         try:
@@ -194,7 +221,9 @@ class Site:
             return await asyncio.open_connection(self.address, self.port)
         # The stack's certificate is its own; the name says which site of the server is meant.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        return await asyncio.open_connection(self.address, self.port, ssl=context, server_hostname=self.name)
+        return await asyncio.open_connection(
+            self.address, self.port, ssl=context, server_hostname=self.name
+        )
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
@@ -204,13 +233,18 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
-    """Status, whether the connection stays open, and the whole body. Raises EOFError or ValueError."""
+    """Status, whether the connection stays open, and the whole body. Raises EOFError or
+    ValueError."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
-        raise EOFError("answer not whole" if error.partial else "closed without an answer") from None
+        raise EOFError(
+            "answer not whole" if error.partial else "closed without an answer"
+        ) from None
     first, *lines = head.decode("latin-1").split("\r\n")
-    fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    fields = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
     if "content-length" not in fields:
         raise ValueError("answer without a length")
     try:
@@ -222,7 +256,8 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
 
 
 async def capacity(site: Site, seconds: float) -> float:
-    """Requests/s that the site answers when so many users ask without a pause. Raises TargetError for a failure."""
+    """Requests/s that the site answers when so many users ask without a pause. Raises TargetError
+    for a failure."""
     end = time.monotonic() + seconds
 
     async def user() -> None:
@@ -232,14 +267,17 @@ async def capacity(site: Site, seconds: float) -> float:
     await asyncio.gather(*(user() for _ in range(CAPACITY_USERS)))
     failed = [answer.reason for answer in site.answers if answer.reason]
     if failed:
-        raise TargetError(f"{site.url}: {len(failed)} of {len(site.answers)} requests failed: {failed[0]}.")
+        raise TargetError(
+            f"{site.url}: {len(failed)} of {len(site.answers)} requests failed: {failed[0]}."
+        )
     found = len(site.answers) / seconds
     site.answers.clear()
     return found
 
 
 async def watch(site: Site, rate: float, change: Callable[[], object], usual: float) -> Verdict:
-    """The load for `usual` seconds before, during and half as long after `change`, which runs in a thread of its own.
+    """The load for `usual` seconds before, during and half as long after `change`, which runs in a
+    thread of its own.
 
     Raises what it raises.
     """
@@ -273,28 +311,44 @@ async def watch(site: Site, rate: float, change: Callable[[], object], usual: fl
     return _verdict(site, rate, (began + WARM_SECONDS, start, end), await site.missing())
 
 
-def _verdict(site: Site, rate: float, moments: tuple[float, float, float], lost: tuple[str, ...]) -> Verdict:
+def _verdict(
+    site: Site, rate: float, moments: tuple[float, float, float], lost: tuple[str, ...]
+) -> Verdict:
     warm, start, end = moments
     during = [one for one in site.answers if start <= one.due <= end + SETTLE_SECONDS]
-    usual = [one for one in site.answers if warm <= one.due < start or one.due > end + SETTLE_SECONDS]
+    usual = [
+        one for one in site.answers if warm <= one.due < start or one.due > end + SETTLE_SECONDS
+    ]
     reasons = Counter(one.reason for one in site.answers if one.reason)
     return Verdict(
-        rate=rate, sent=len(site.answers), failed=reasons.total(), reasons=dict(reasons),
-        writes=len(site.acknowledged), lost=lost, took=end - start, usual_p99=percentile(usual, 0.99),
-        during_p99=percentile(during, 0.99), longest=max(one.seconds for one in site.answers),
-    )  # fmt: skip
+        rate=rate,
+        sent=len(site.answers),
+        failed=reasons.total(),
+        reasons=dict(reasons),
+        writes=len(site.acknowledged),
+        lost=lost,
+        took=end - start,
+        usual_p99=percentile(usual, 0.99),
+        during_p99=percentile(during, 0.99),
+        longest=max(one.seconds for one in site.answers),
+    )
 
 
 def percentile(answers: Sequence[Answer], share: float) -> float:
-    """Seconds that `share` of the requests took at most, counted from when they were due; 0 without a request."""
+    """Seconds that `share` of the requests took at most, counted from when they were due; 0 without
+    a request."""
     times = sorted(one.seconds for one in answers)
     return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0
 
 
 def observe(
-    url: str, host: str, change: Callable[[], object], rate: float | None = None, share: float = SHARE,
+    url: str,
+    host: str,
+    change: Callable[[], object],
+    rate: float | None = None,
+    share: float = SHARE,
     usual: float = USUAL_SECONDS,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """`watch` at `share` of what the site can take, or at `rate` requests/s. Raises TargetError."""
 
     async def both() -> Verdict:
@@ -313,10 +367,18 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url", help="scheme, host and port; the loopback address only")
-    parser.add_argument("--during", required=True, help="command that changes something; - for whoever holds our input")
+    parser.add_argument(
+        "--during",
+        required=True,
+        help="command that changes something; - for whoever holds our input",
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
-    parser.add_argument("--rate", type=float, help="requests/s; without it, half of what the site can take")
-    parser.add_argument("--share", type=float, default=SHARE, help="of what the site can take; unset: half of it")
+    parser.add_argument(
+        "--rate", type=float, help="requests/s; without it, half of what the site can take"
+    )
+    parser.add_argument(
+        "--share", type=float, default=SHARE, help="of what the site can take; unset: half of it"
+    )
     unset = f"seconds before the change; unset: {USUAL_SECONDS:g}"
     parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help=unset)
     parser.add_argument("--host", help="the site's name, where the address does not say it")
@@ -324,7 +386,9 @@ def main() -> int:
     if not inputs.is_loopback(asked.url):
         raise InputError(f"{asked.url}: load goes to this host only. Name 127.0.0.1.")
     if not asked.usual >= 1:
-        raise InputError(f"--usual={asked.usual:g}: too short to tell what is usual. Name 1 s or more.")
+        raise InputError(
+            f"--usual={asked.usual:g}: too short to tell what is usual. Name 1 s or more."
+        )
     statuses: list[int] = []
 
     def change() -> None:
@@ -335,7 +399,14 @@ def main() -> int:
         else:
             statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
 
-    verdict = observe(asked.url, asked.host or urlsplit(asked.url).netloc, change, asked.rate, asked.share, asked.usual)
+    verdict = observe(
+        asked.url,
+        asked.host or urlsplit(asked.url).netloc,
+        change,
+        asked.rate,
+        asked.share,
+        asked.usual,
+    )
     print(json.dumps(asdict(verdict)) if asked.json else verdict)
     if statuses != [0]:
         print(f"the command ended with status {statuses[0]}")

@@ -36,19 +36,23 @@ def read_plan() -> dict[str, dict[str, object]]:
 def lock(volume: Path) -> None:
     """Keep every other container away from this data until the server has ended.
 
-    The number in postmaster.pid says nothing across containers, and pg_ctlcluster removes a pid file
-    whose process it cannot see. The lock is inherited by the server and ends with its last process.
+    The number in postmaster.pid says nothing across containers, and pg_ctlcluster removes a pid
+    file whose process it cannot see. The lock is inherited by the server and ends with its last
+    process.
     """
     handle = os.open(volume / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise StartError(f"{volume} is in use by another PostgreSQL container. Stop that one first.") from error
+        raise StartError(
+            f"{volume} is in use by another PostgreSQL container. Stop that one first."
+        ) from error
     os.set_inheritable(handle, True)
 
 
 def create_cluster(volume: Path, version: str, data: Path, drop_in: Path) -> None:
-    """Create the cluster when there is none, and clear away what a creation that was cut off left."""
+    """Create the cluster when there is none, and clear away what a creation that was cut off
+    left."""
     configuration = Path(os.environ["PG_CLUSTER_CONF_ROOT"], version, CLUSTER)
     unfinished = volume / "creating"
     if unfinished.exists():
@@ -64,10 +68,22 @@ def create_cluster(volume: Path, version: str, data: Path, drop_in: Path) -> Non
 def apply_roles(version: str, port: str, script: Path) -> None:
     """Run ``script`` as the administrator on a server that listens on a private socket only."""
     options = f"--options=-c unix_socket_directories={PRIVATE_SOCKETS}"
-    psql = ["psql", "--no-psqlrc", "--quiet", f"--host={PRIVATE_SOCKETS}", f"--port={port}", "--dbname=postgres"]
+    psql = [
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        f"--host={PRIVATE_SOCKETS}",
+        f"--port={port}",
+        "--dbname=postgres",
+    ]
     server = subprocess.Popen([*_server(version), options])
     try:
-        while subprocess.run([*psql, "--command=SELECT"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        while (
+            subprocess.run(
+                [*psql, "--command=SELECT"], stderr=subprocess.DEVNULL, check=False
+            ).returncode
+            != 0
+        ):
             if server.poll() is not None:
                 raise StartError("PostgreSQL did not start; its messages stand above.")
             time.sleep(POLL_SECONDS)
@@ -85,7 +101,9 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True)
     except subprocess.CalledProcessError as error:
-        raise StartError(f"{command[0]} failed with status {error.returncode}; its message stands above.") from error
+        raise StartError(
+            f"{command[0]} failed with status {error.returncode}; its message stands above."
+        ) from error
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
-"""Plugins with the fixtures that need real servers, and an environment that does not depend on who runs the tests."""
+"""Plugins with the fixtures that need real servers, and an environment that does not depend on who
+runs the tests."""
 
 import os
 import signal
 
 pytest_plugins = ["fixtures.local_stack", "fixtures.machine", "fixtures.pooled"]
 
-# `make test` hands its options on, and a `make` that a test starts would print what it does with them.
+# `make test` hands its options on, and a `make` that a test starts would print what it does with
+# them.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 

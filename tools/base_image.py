@@ -1,7 +1,7 @@
 """`make base-image`: the image that the project's are made from, without an image registry.
 
-Bootstraps a minimal Debian with mmdebstrap from the archive and imports it into the engine.
-It is `debian:SUITE-slim` of the newest release, or of the one that is named, as `base_image.py bookworm`.
+Bootstraps a minimal Debian with mmdebstrap from the archive and imports it into the engine. It is
+`debian:SUITE-slim` of the newest release, or of the one that is named, as `base_image.py bookworm`.
 Leaves an image of that name alone.
 """
 
@@ -33,7 +33,9 @@ def chosen(arguments: Sequence[str]) -> str:
     if not arguments:
         return SUITE
     if len(arguments) > 1 or arguments[0] not in known:
-        raise ToolError(f"{' '.join(arguments)}: not a suite.\n  Name one of {', '.join(known)}, or none.")
+        raise ToolError(
+            f"{' '.join(arguments)}: not a suite.\n  Name one of {', '.join(known)}, or none."
+        )
     return arguments[0]
 
 

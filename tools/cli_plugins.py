@@ -32,7 +32,9 @@ def archive() -> str:
         origin, label, component, address = line.split("|", 3)
         if (origin, label, component) == ("Debian", "Debian", "main"):
             return address
-    raise ToolError("apt knows no Debian archive.\n  Add Debian's main archive to /etc/apt and run this again.")
+    raise ToolError(
+        "apt knows no Debian archive.\n  Add Debian's main archive to /etc/apt and run this again."
+    )
 
 
 def private_apt(root: Path, address: str) -> list[str]:
@@ -72,5 +74,8 @@ def install() -> None:
         for name in NAMES:
             found = next((root / "tree").rglob(f"cli-plugins/{name}"), None)
             if found is None:
-                raise ToolError(f"the {SUITE} package {name} holds no CLI plugin.\n  Install the plugin by hand.")
+                raise ToolError(
+                    f"the {SUITE} package {name} holds no CLI plugin.\n  Install the plugin by "
+                    f"hand."
+                )
             shutil.copy2(found, DIRECTORY / name)

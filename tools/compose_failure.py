@@ -1,4 +1,5 @@
-"""Why `docker compose up --wait` failed: the reason, the project's own line, and a file with all that was said."""
+"""Why `docker compose up --wait` failed: the reason, the project's own line, and a file with all
+that was said."""
 
 from __future__ import annotations
 
@@ -38,9 +39,16 @@ def main() -> None:
         if tracebacks.BEGINS in text:
             FILE.write_text(text)
             newest = text[text.rindex(tracebacks.BEGINS) :]
-            print(f"{service}: {tracebacks.reason(newest, PROJECT)}.\nThe whole traceback: {FILE}", file=sys.stderr)
+            print(
+                f"{service}: {tracebacks.reason(newest, PROJECT)}.\nThe whole traceback: {FILE}",
+                file=sys.stderr,
+            )
             return
-    print(said(["logs", "--no-log-prefix", f"--tail={LINES}", "configure", "migrate"]), end="", file=sys.stderr)
+    print(
+        said(["logs", "--no-log-prefix", f"--tail={LINES}", "configure", "migrate"]),
+        end="",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What runs of the Compose stack, and whether it answers: exit status 1 when a server does not.
 
-The engine's own word is older than a server that has just been stopped, so each is asked its health check now.
+The engine's own word is older than a server that has just been stopped, so each is asked its health
+check now.
 """
 
 import json
@@ -14,9 +15,15 @@ ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
 SERVERS = ("postgres", "pgbouncer", "web")
 CORRUPTED = [
-    "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--host=/run/stack/postgres", "--dbname=app",
+    "psql",
+    "--no-psqlrc",
+    "--quiet",
+    "--tuples-only",
+    "--no-align",
+    "--host=/run/stack/postgres",
+    "--dbname=app",
     "--command=SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database",
-]  # fmt: skip
+]
 STOPPED = ["sh", "-c", "grep -sl '^State:.T' /proc/[0-9]*/status"]
 """processes that a signal has stopped: the first one's children may answer meanwhile"""
 
@@ -36,7 +43,10 @@ def compose(*words: str, seconds: float = ENGINE_SECONDS) -> subprocess.Complete
         command = ["docker", "compose", *words]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"docker compose {words[0]}: {error}. Is the engine there? `make engine`.", file=sys.stderr)
+        print(
+            f"docker compose {words[0]}: {error}. Is the engine there? `make engine`.",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 
@@ -65,11 +75,19 @@ def ask(name: str, state: str, command: list[str]) -> Server:
         return Server(name, state, "")
     bounded = ("exec", "-T", name, "timeout", "--kill-after=1", str(ANSWER_SECONDS))
     halted = [path.split("/")[2] for path in compose(*bounded, *STOPPED).stdout.split()]
-    trouble = f"stopped by a signal: process {', '.join(halted)}" if halted else _asked(*bounded, *command)
+    trouble = (
+        f"stopped by a signal: process {', '.join(halted)}"
+        if halted
+        else _asked(*bounded, *command)
+    )
     if name == "postgres" and not trouble:
         done = compose(*bounded, *CORRUPTED)
         corrupted = done.stdout.strip()
-        trouble = f"{corrupted} corrupted page reads: restore a backup" if corrupted not in ("0", "") else ""
+        trouble = (
+            f"{corrupted} corrupted page reads: restore a backup"
+            if corrupted not in ("0", "")
+            else ""
+        )
     return Server(name, state, trouble)
 
 
@@ -77,7 +95,9 @@ def _asked(*words: str) -> str:
     done = compose(*words)
     if done.returncode in (124, 137):
         return f"no answer within {ANSWER_SECONDS} s"
-    lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"status {done.returncode}"]
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [
+        f"status {done.returncode}"
+    ]
     return lines[0] if done.returncode else ""
 
 
@@ -85,9 +105,13 @@ def main() -> None:
     """Print a line for each server, in starting order."""
     states, checks = containers(), health_checks()
     with ThreadPoolExecutor(len(SERVERS)) as threads:
-        servers = list(threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), SERVERS))
+        servers = list(
+            threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), SERVERS)
+        )
     for server in servers:
-        print(f"{server.name:<10}{server.state}" + (f"  {server.trouble}" if server.trouble else ""))
+        print(
+            f"{server.name:<10}{server.state}" + (f"  {server.trouble}" if server.trouble else "")
+        )
     if any(server.state != "running" or server.trouble for server in servers):
         print("not all running")
         sys.exit(1)

@@ -58,7 +58,12 @@ def answers(command: Sequence[str], seconds: float = 20) -> str | None:
     """Return what ``command`` prints on success, None when it fails, hangs or is not there."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=True
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -80,11 +85,14 @@ def require_debian_root(purpose: str, remedy: str) -> str:
     """Return the Debian version when packages may be installed here.
 
     Raises:
-        ToolError: not a Debian release that is known, or not root; the message ends with ``remedy``.
+        ToolError: not a Debian release that is known, or not root; the message ends with
+        ``remedy``.
     """
     found = version()
     if found is None:
-        raise ToolError(f"{purpose} needs Debian {packages.known('or')}, and this is neither.\n  {remedy}")
+        raise ToolError(
+            f"{purpose} needs Debian {packages.known('or')}, and this is neither.\n  {remedy}"
+        )
     if os.geteuid() != 0:
         script = shlex.quote(os.path.relpath(sys.argv[0]))
         raise ToolError(f"{purpose} needs root.\n  Run as root: /usr/bin/python3 {script}")

@@ -21,7 +21,9 @@ PID_FILE = Path("/var/run/docker.pid")
 LOG_FILE = Path("/var/log/dockerd.log")
 START_SECONDS = 60
 
-BY_HAND = "Install Docker Engine with the Compose v2 and buildx plugins by hand, then run this again."
+BY_HAND = (
+    "Install Docker Engine with the Compose v2 and buildx plugins by hand, then run this again."
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def _apparmor_enabled() -> bool:
 
 
 def start() -> None:
-    """Start dockerd, through systemd where it runs, else in the background, and wait for an answer."""
+    """Start dockerd, through systemd where it runs, else in the background, and wait for an
+    answer."""
     if Path("/run/systemd/system").is_dir():
         say("  starting the service docker")
         debian.run(["systemctl", "enable", "--now", "docker"])
@@ -144,7 +147,9 @@ def work() -> None:
             "  Run as root: usermod --append --groups docker USER, and log in again."
         )
     if engine.server is None and (host := os.environ.get("DOCKER_HOST")):
-        raise ToolError(f"DOCKER_HOST={host} does not answer.\n  Unset it to have an engine on this machine.")
+        raise ToolError(
+            f"DOCKER_HOST={host} does not answer.\n  Unset it to have an engine on this machine."
+        )
     release = debian.require_debian_root("installing a Docker engine", BY_HAND)
     say(f"engine: Debian {release}")
     if wanted := packages(engine, release):

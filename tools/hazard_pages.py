@@ -1,7 +1,7 @@
 """The pages in docs/hazards, from the catalogue and from the tests that are marked with a hazard.
 
-A test that is marked `@pytest.mark.hazard("H012", "reproduced")` shows what breaks on a real PgBouncer; one marked
-`"fixed"` shows that it does not with the fix. A test can show both.
+A test that is marked `@pytest.mark.hazard("H012", "reproduced")` shows what breaks on a real
+PgBouncer; one marked `"fixed"` shows that it does not with the fix. A test can show both.
 `GOLDEN=write pytest tests/contract/test_hazard_pages.py` writes the pages.
 """
 
@@ -35,8 +35,14 @@ Tests = Mapping[str, list[str]]
 def pages(tests: Path) -> dict[str, str]:
     """Every page by its name. `tests` is the directory with the marked tests."""
     marked = marked_tests(tests)
-    found = {f"{hazard.id}.md": _page(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()}
-    return {"README.md": HEAD + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()), **found}
+    found = {
+        f"{hazard.id}.md": _page(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()
+    }
+    return {
+        "README.md": HEAD
+        + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()),
+        **found,
+    }
 
 
 def marked_tests(tests: Path) -> Mapping[str, Tests]:
@@ -51,13 +57,19 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
         if "mark.hazard(" not in text:
             continue
         tree = ast.parse(text)
-        of_all = [one.value for one in tree.body if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)]
+        of_all = [
+            one.value
+            for one in tree.body
+            if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)
+        ]
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 name = f"{path.relative_to(tests.parent)}::{node.name}"
                 for hazard, *shows in _marks([*of_all, *node.decorator_list]):
                     if not shows or set(shows) - set(SHOWS):
-                        raise ValueError(f"{name}: {hazard}: a mark says one or both of {', '.join(SHOWS)}")
+                        raise ValueError(
+                            f"{name}: {hazard}: a mark says one or both of {', '.join(SHOWS)}"
+                        )
                     for one in shows:
                         found[hazard][one].append(name)
     return found
@@ -79,7 +91,8 @@ def _row(hazard: Hazard, tests: Tests) -> str:
 
 def _page(hazard: Hazard, tests: Tests) -> str:
     proven = "\n".join(
-        f"**{says}**\n\n" + ("".join(f"- `{one}`\n" for one in tests.get(shows, ())) or "- nothing yet\n")
+        f"**{says}**\n\n"
+        + ("".join(f"- `{one}`\n" for one in tests.get(shows, ())) or "- nothing yet\n")
         for shows, says in SHOWS.items()
     )
     return (
@@ -96,5 +109,13 @@ def _page(hazard: Hazard, tests: Tests) -> str:
 
 
 def _detectors(hazard: Hazard) -> str:
-    names = {"audit": "`stack_audit`", "guard": "the guard", "check": f"`{hazard.check}`", "verify": "`stack_verify`"}
-    return ", ".join(names[one] for one in DETECTORS if one in hazard.detected_by) or "nothing: know it"
+    names = {
+        "audit": "`stack_audit`",
+        "guard": "the guard",
+        "check": f"`{hazard.check}`",
+        "verify": "`stack_verify`",
+    }
+    return (
+        ", ".join(names[one] for one in DETECTORS if one in hazard.detected_by)
+        or "nothing: know it"
+    )

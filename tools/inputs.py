@@ -1,4 +1,5 @@
-"""Where the inputs of the planner are told again: the table of the docs, Compose's and Ansible's lists.
+"""Where the inputs of the planner are told again: the table of the docs, Compose's and Ansible's
+lists.
 
 `GOLDEN=write pytest tests/contract/test_inputs.py` writes them between their marks.
 """
@@ -27,17 +28,33 @@ def table() -> str:
     """A row of Markdown for each input."""
     rows = ["| input | unit | default | meaning | targets |", "| --- | --- | --- | --- | --- |"]
     for name, field in StackConfig.model_fields.items():
-        meaning = re.sub(r"(?<= )(\*|manage\.py|[a-z]+=[a-z0-9]+|X-[\w-]+|NAME=value)(?=[ ;,]|$)", r"`\1`", said(field))
-        cells = (f"`{environment_name(name)}`", extra(field)["unit"], default(field), meaning + _choices(field),
-                 ", ".join(extra(field)["on"]))  # fmt: skip
+        meaning = re.sub(
+            r"(?<= )(\*|manage\.py|[a-z]+=[a-z0-9]+|X-[\w-]+|NAME=value)(?=[ ;,]|$)",
+            r"`\1`",
+            said(field),
+        )
+        cells = (
+            f"`{environment_name(name)}`",
+            extra(field)["unit"],
+            default(field),
+            meaning + _choices(field),
+            ", ".join(extra(field)["on"]),
+        )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def compose() -> str:
-    """A key without a value for each input that Compose only passes on; another path is seen in a container."""
-    names = (name for name, field in StackConfig.model_fields.items() if "compose" in extra(field)["on"])
-    passed = (name for name in names if name != "target" and Path not in _types(StackConfig.model_fields[name]))
+    """A key without a value for each input that Compose only passes on; another path is seen in a
+    container."""
+    names = (
+        name for name, field in StackConfig.model_fields.items() if "compose" in extra(field)["on"]
+    )
+    passed = (
+        name
+        for name in names
+        if name != "target" and Path not in _types(StackConfig.model_fields[name])
+    )
     return "\n".join(f"{environment_name(name)}:" for name in passed)
 
 
@@ -47,7 +64,9 @@ def ansible() -> str:
     for name, field in StackConfig.model_fields.items():
         if "host" in extra(field)["on"] and name not in SAID_BY_PROJECT:
             options[name] = {**_ansible_type(field), "description": said(field) + _unset(field)}
-    return yaml.safe_dump(options, sort_keys=False, default_flow_style=None, width=90, allow_unicode=True).strip()
+    return yaml.safe_dump(
+        options, sort_keys=False, default_flow_style=None, width=90, allow_unicode=True
+    ).strip()
 
 
 MADE: dict[str, Callable[[], str]] = {
@@ -59,9 +78,12 @@ MADE: dict[str, Callable[[], str]] = {
 
 
 def written(path: str) -> str:
-    """The whole file with what belongs between its marks. Raises ValueError where it has no marks."""
+    """The whole file with what belongs between its marks. Raises ValueError where it has no
+    marks."""
     text = (CHECKOUT / path).read_text()
-    found = re.search(rf"^( *)([^\n]*){re.escape(BEGIN)}[^\n]*\n(.*?)^[^\n]*{END}", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^( *)([^\n]*){re.escape(BEGIN)}[^\n]*\n(.*?)^[^\n]*{END}", text, re.MULTILINE | re.DOTALL
+    )
     if found is None:
         raise ValueError(f"{path} has no lines with '{BEGIN}' and '{END}'")
     made = textwrap.indent(MADE[path](), found[1])
@@ -93,7 +115,12 @@ def _unset(field: FieldInfo) -> str:
 
 
 def _choices(field: FieldInfo) -> str:
-    values = [str(value) for kind in _types(field) if get_origin(kind) is Literal for value in get_args(kind)]
+    values = [
+        str(value)
+        for kind in _types(field)
+        if get_origin(kind) is Literal
+        for value in get_args(kind)
+    ]
     return f": `{'`, `'.join(values[:-1])}` or `{values[-1]}`" if values else ""
 
 

@@ -52,13 +52,18 @@ def install_packages() -> None:
     release = debian.version()
     if release is None:
         known = packages.known("or")
-        raise ToolError(f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose.")
+        raise ToolError(
+            f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose."
+        )
     needed = {**packages.servers(int(release)), **packages.environment(int(release))}
     missing = packages.missing(needed)
     if not missing:
         return
     if os.geteuid() != 0:
-        raise ToolError(f"{packages.refusal(missing)}\nOr, which starts no service of the distribution: make packages")
+        raise ToolError(
+            f"{packages.refusal(missing)}\nOr, which starts no service of the distribution: make "
+            f"packages"
+        )
     say(f"packages  installing {' '.join(missing)}")
     with nothing_starts():
         debian.run(["apt-get", "update", "-q"])
@@ -79,7 +84,14 @@ def installed(directory: Path, requirements: str) -> bool:
 def install_requirements(directory: Path, requirements: str, *options: str) -> None:
     """Install into ``directory`` and note it."""
     say(f"python    installing requirements/{requirements} into {directory.relative_to(ROOT)}")
-    pip = [str(VENV / "bin/pip"), "install", "-q", "--disable-pip-version-check", "--require-hashes", *options]
+    pip = [
+        str(VENV / "bin/pip"),
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        *options,
+    ]
     debian.run([*pip, "-r", str(ROOT / "requirements" / requirements)])
     (directory / f"{requirements}.sha256").write_text(digest(requirements))
 
@@ -99,7 +111,8 @@ def make_venv(requirements: str) -> None:
 
 
 def add_lab_packages() -> None:
-    """What the ways that the load lab compares need; aside, for the stack itself must not find it."""
+    """What the ways that the load lab compares need; aside, for the stack itself must not find
+    it."""
     if installed(LAB, LAB_REQUIREMENTS):
         return
     shutil.rmtree(LAB, ignore_errors=True)
@@ -115,7 +128,8 @@ def install_browser() -> None:
 
 
 def work() -> None:
-    """`install.py packages`; `run` for the virtual environment on top; `dev` for tests and lint as well."""
+    """`install.py packages`; `run` for the virtual environment on top; `dev` for tests and lint as
+    well."""
     what = sys.argv[1]
     try:
         install_packages()
@@ -126,7 +140,9 @@ def work() -> None:
             add_lab_packages()
             install_browser()
     except OSError as error:
-        raise ToolError(f"{error.filename}: {error.strerror}. Free the space or the rights and try again.") from error
+        raise ToolError(
+            f"{error.filename}: {error.strerror}. Free the space or the rights and try again."
+        ) from error
 
 
 if __name__ == "__main__":

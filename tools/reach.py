@@ -18,8 +18,12 @@ SRV = Path("/srv")
 
 
 def barrier(path: Path) -> Path | None:
-    """Return the topmost directory above ``path`` that others may not enter, None when there is none."""
-    return next((parent for parent in reversed(path.parents) if not parent.stat().st_mode & stat.S_IXOTH), None)
+    """Return the topmost directory above ``path`` that others may not enter, None when there is
+    none."""
+    return next(
+        (parent for parent in reversed(path.parents) if not parent.stat().st_mode & stat.S_IXOTH),
+        None,
+    )
 
 
 def work() -> None:
@@ -34,14 +38,20 @@ def work() -> None:
     why = f"the stack does not run as root, and other accounts may not enter {closed}"
     target = SRV / ROOT.name
     if target.exists():
-        raise ToolError(f"{why}; {target} is taken.\n  Run: mv {ROOT} {SRV}/NAME && cd {SRV}/NAME && make up")
+        raise ToolError(
+            f"{why}; {target} is taken.\n  Run: mv {ROOT} {SRV}/NAME && cd {SRV}/NAME && make up"
+        )
     try:
         ROOT.rename(target)
     except OSError as error:
         by_hand = f"cp -a {ROOT} {target} && cd {target} && make up"
-        raise ToolError(f"{why}; moving to {target} failed: {error.strerror}.\n  Run: {by_hand}") from error
+        raise ToolError(
+            f"{why}; moving to {target} failed: {error.strerror}.\n  Run: {by_hand}"
+        ) from error
     ROOT.symlink_to(target)
-    say(f"checkout  moved to {target} and linked from {ROOT}: other accounts may not enter {closed}")
+    say(
+        f"checkout  moved to {target} and linked from {ROOT}: other accounts may not enter {closed}"
+    )
 
 
 if __name__ == "__main__":

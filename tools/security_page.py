@@ -1,4 +1,5 @@
-"""docs/security.md: each item of the security checklist with the tests that hold it, from tools/security.toml.
+"""docs/security.md: each item of the security checklist with the tests that hold it, from
+tools/security.toml.
 
 `GOLDEN=write pytest tests/contract/test_security_page.py` writes the page.
 """
@@ -52,17 +53,26 @@ def page() -> str:
             number += 1
             cells = [_cell(item[one], alike=one in item["alike"]) for one in TARGETS]
             parts.append(
-                f"| {' | '.join([str(number), item['text'], *cells, item['note']])} |\n".replace("|  |", "| |")
+                f"| {' | '.join([str(number), item['text'], *cells, item['note']])} |\n".replace(
+                    "|  |", "| |"
+                )
             )
     return "".join(parts)
 
 
 def _item(given: dict[str, Any], verify: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"area": given["area"], "text": given["text"], "note": given.get("note", ""), "alike": []}
+    found: dict[str, Any] = {
+        "area": given["area"],
+        "text": given["text"],
+        "note": given.get("note", ""),
+        "alike": [],
+    }
     for target in TARGETS:
         named = list(given.get(target, ()))
         found["alike"] += [target] if "alike" in named else []
-        found[target] = [_full(verify[target] if one in ("alike", "verify") else one) for one in named]
+        found[target] = [
+            _full(verify[target] if one in ("alike", "verify") else one) for one in named
+        ]
     return found
 
 

@@ -21,15 +21,32 @@ from pgstack.plan import Plan  # noqa: E402
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
 STANDARD = ("__init__", "environment_file", "errors", "file", "tls")
-"""modules that stackctl shares, of the standard library alone: root runs nothing that a project has installed"""
-UNWANTED = frozenset({
-    "__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".venv", "venv", "node_modules",
-})  # fmt: skip
+"""modules that stackctl shares, of the standard library alone: root runs nothing that a project has
+installed"""
+UNWANTED = frozenset(
+    {
+        "__pycache__",
+        ".git",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".pytest_cache",
+        ".venv",
+        "venv",
+        "node_modules",
+    }
+)
 """names that are left out wherever they are"""
 DEMO = {
-    "source": "", "version": "HEAD", "directory": ".", "requirements": "", "packages": [], "commands": [["seed"]],
-    "environment": {}, "secrets": {}, "secret_files": {},
-}  # fmt: skip
+    "source": "",
+    "version": "HEAD",
+    "directory": ".",
+    "requirements": "",
+    "packages": [],
+    "commands": [["seed"]],
+    "environment": {},
+    "secrets": {},
+    "secret_files": {},
+}
 OTHER = {**DEMO, "commands": []}
 """what is not said of another project"""
 VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
@@ -37,29 +54,45 @@ VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
 
 
 def stack_part(inputs: dict[str, Any], host: str, groups: dict[str, list[str]]) -> dict[str, Any]:
-    """`inputs` with what the groups `database` and `web` say of `host`. Raises AnsibleFilterError."""
+    """`inputs` with what the groups `database` and `web` say of `host`. Raises
+    AnsibleFilterError."""
     databases, webs = groups.get("database", []), groups.get("web", [])
     if not databases and not webs:
         return inputs
-    if len(databases) != 1 or not webs or (host in webs and host in databases) or host not in (*webs, *databases):
+    if (
+        len(databases) != 1
+        or not webs
+        or (host in webs and host in databases)
+        or host not in (*webs, *databases)
+    ):
         raise AnsibleFilterError(
-            f"inventory: {host}: with hosts apart there is one in the group database, the others are in the group web. "
+            f"inventory: {host}: with hosts apart there is one in the group database, the others "
+            f"are in the group web. "
             f"database has {', '.join(databases) or 'none'}, web has {', '.join(webs) or 'none'}."
         )
     if not inputs.get("web_addresses"):
-        raise AnsibleFilterError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
+        raise AnsibleFilterError(
+            "stack_inputs.web_addresses: missing. Name where the web hosts come from."
+        )
     found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
-    return found if host in databases else {name: value for name, value in found.items() if name != "web_addresses"}
+    return (
+        found
+        if host in databases
+        else {name: value for name, value in found.items() if name != "web_addresses"}
+    )
 
 
 def stack_plan(
-    inputs: dict[str, Any], machine: dict[str, Any], other_inputs: dict[str, Any] | None = None,
+    inputs: dict[str, Any],
+    machine: dict[str, Any],
+    other_inputs: dict[str, Any] | None = None,
     other_machine: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The plan for a host that was found to be `machine` (see pgstack.hardware). Raises AnsibleFilterError.
+) -> dict[str, Any]:
+    """The plan for a host that was found to be `machine` (see pgstack.hardware). Raises
+    AnsibleFilterError.
 
-    For a web host the others are those of its database host: they say what PostgreSQL runs with and how many backends
-    each web host has.
+    For a web host the others are those of its database host: they say what PostgreSQL runs with and
+    how many backends each web host has.
     """
     try:
         if other_inputs is None or other_machine is None:
@@ -72,7 +105,11 @@ def stack_plan(
 
 
 def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
-    texts = {config.environment_name(name): _text(value) for name, value in inputs.items() if name != "project"}
+    texts = {
+        config.environment_name(name): _text(value)
+        for name, value in inputs.items()
+        if name != "project"
+    }
     chosen = discovery.complete(config.load(texts, target="host", project=_directory(inputs)))
     return sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**_plain(machine))))
 
@@ -80,7 +117,11 @@ def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
 def _directory(inputs: dict[str, Any]) -> Path | None:
     """Where the project is, if it is on this machine; None for the demo."""
     project = _plain(inputs.get("project") or {})
-    return Path(project["source"]).expanduser() / project.get("directory", ".") if project.get("source") else None
+    return (
+        Path(project["source"]).expanduser() / project.get("directory", ".")
+        if project.get("source")
+        else None
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -97,61 +138,86 @@ def _text(value: Any) -> str:
 
 
 def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
-    """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are plan.json."""
+    """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are
+    plan.json."""
     plan = Plan.model_validate(_plain(stack))
     found = [one.part for one in render.templates(plan)]
     return [
         {
-            "dest": str(file.path), "content": file.text, "mode": f"{file.mode:04o}",
+            "dest": str(file.path),
+            "content": file.text,
+            "mode": f"{file.mode:04o}",
             "validate": VALIDATORS.get(file.path.name),
         }
         for part, file in zip([*found, "plan"], render.files(plan), strict=True)
         if not parts or part in parts
-    ]  # fmt: skip
+    ]
 
 
 def stack_programs(directory: str) -> list[dict[str, str]]:
-    """stackctl and its commands, what mod_md calls, and their directories, for the module stack_files."""
+    """stackctl and its commands, what mod_md calls, and their directories, for the module
+    stack_files."""
     host = PROJECT / "host"
     found = {
-        host / "bin/stackctl": ("/usr/local/sbin", "0755"), host / "bin/stack-manage": ("/usr/local/bin", "0755"),
+        host / "bin/stackctl": ("/usr/local/sbin", "0755"),
+        host / "bin/stack-manage": ("/usr/local/bin", "0755"),
         host / "bin/acme-message": (directory, "0755"),
-    }  # fmt: skip
-    found |= dict.fromkeys(sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644"))
-    found |= {PROJECT / "app/pgstack" / f"{name}.py": (f"{directory}/pgstack", "0644") for name in STANDARD}
+    }
+    found |= dict.fromkeys(
+        sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644")
+    )
+    found |= {
+        PROJECT / "app/pgstack" / f"{name}.py": (f"{directory}/pgstack", "0644")
+        for name in STANDARD
+    }
     files = [
         {"dest": f"{place}/{path.name}", "content": path.read_text(), "mode": mode}
         for path, (place, mode) in found.items()
     ]
-    return [{"dest": directory}, {"dest": f"{directory}/stackctl"}, {"dest": f"{directory}/pgstack"}, *files]
+    return [
+        {"dest": directory},
+        {"dest": f"{directory}/stackctl"},
+        {"dest": f"{directory}/pgstack"},
+        *files,
+    ]
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:
     """Debian's packages of the servers, and of the virtual environment."""
     return {
-        "servers": list(packages.servers(debian).values()), "python": list(packages.environment(debian).values()),
-    }  # fmt: skip
+        "servers": list(packages.servers(debian).values()),
+        "python": list(packages.environment(debian).values()),
+    }
 
 
 def stack_taken(stack: dict[str, Any], listeners: list[dict[str, Any]]) -> list[str]:
-    """Who holds a port that Apache needs; its own instances do not count (listeners: see host/survey.py)."""
+    """Who holds a port that Apache needs; its own instances do not count (listeners: see
+    host/survey.py)."""
     site = stack["site"]
     public = site["address"].strip("[]")
-    wanted = {(public, site["port"])} | ({(public, site["redirect_port"])} if site["redirect_port"] else set())
+    wanted = {(public, site["port"])} | (
+        {(public, site["redirect_port"])} if site["redirect_port"] else set()
+    )
     wanted |= {("127.0.0.1", port) for port in site["instance_ports"].values()}
     return [
-        f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at {one['address']}"
+        f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at "
+        f"{one['address']}"
         for one in listeners
         if not one["unit"].startswith("stack-apache@")
-        and any(one["port"] == port and _collide(one["address"], address) for address, port in wanted)
+        and any(
+            one["port"] == port and _collide(one["address"], address) for address, port in wanted
+        )
     ]
 
 
 def stack_unsorted(stack: dict[str, Any], found: dict[str, Any]) -> str:
-    """Why the host's database cannot sort as wanted; empty when it can (found: see host/survey.py)."""
+    """Why the host's database cannot sort as wanted; empty when it can (found: see
+    host/survey.py)."""
     if stack["part"] == "web":
         return ""
-    return locales.refusal(stack["postgres"]["locale"], found["sorts"], locales.named(found["locales"]))
+    return locales.refusal(
+        stack["postgres"]["locale"], found["sorts"], locales.named(found["locales"])
+    )
 
 
 def _collide(left: str, right: str) -> bool:
@@ -159,19 +225,28 @@ def _collide(left: str, right: str) -> bool:
 
 
 def stack_project(inputs: dict[str, Any]) -> dict[str, Any]:
-    """What is said of the project, with the defaults. Raises AnsibleFilterError for what cannot be."""
+    """What is said of the project, with the defaults. Raises AnsibleFilterError for what cannot
+    be."""
     given = _plain(inputs.get("project") or {})
     defaults = OTHER if given.get("source") else DEMO
     unknown = set(given) - set(defaults)
     if unknown:
-        raise AnsibleFilterError(f"stack_inputs.project: {min(unknown)}: unknown. There are {', '.join(defaults)}.")
+        raise AnsibleFilterError(
+            f"stack_inputs.project: {min(unknown)}: unknown. There are {', '.join(defaults)}."
+        )
     if not given.get("source") and given.keys() & {"directory", "version", "requirements"}:
-        raise AnsibleFilterError("stack_inputs.project: source is missing. Name a directory, an archive or a Git URL.")
+        raise AnsibleFilterError(
+            "stack_inputs.project: source is missing. Name a directory, an archive or a Git URL."
+        )
     project = {**defaults, **given}
     if {"/", ".."} & set(Path(project["directory"]).parts):
-        raise AnsibleFilterError(f"stack_inputs.project.directory: {project['directory']}: not below the source.")
+        raise AnsibleFilterError(
+            f"stack_inputs.project.directory: {project['directory']}: not below the source."
+        )
     shown = re.sub(r"//[^/@]*@", "//", project["source"])  # without a password or token
-    workspace = ansible_constants.DEFAULT_LOCAL_TMP  # of this run alone, which deletes it at its end
+    workspace = (
+        ansible_constants.DEFAULT_LOCAL_TMP
+    )  # of this run alone, which deletes it at its end
     return {**project, "kind": _kind(project["source"]), "shown": shown, "workspace": workspace}
 
 
@@ -183,34 +258,42 @@ def _kind(source: str) -> str:
     path = Path(source).expanduser()
     if path.is_dir():
         return "directory"
-    if path.is_file() and path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")):
+    if path.is_file() and path.name.endswith(
+        (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
+    ):
         return "archive"
     raise AnsibleFilterError(
-        f"stack_inputs.project.source: {source}: no directory, no archive (.tar.gz, .zip) and no Git URL. Name one."
+        f"stack_inputs.project.source: {source}: no directory, no archive (.tar.gz, .zip) and no "
+        f"Git URL. Name one."
     )
 
 
 def stack_environment(values: dict[str, Any]) -> str:
-    """Lines of an environment file that systemd and a shell read alike. Raises AnsibleFilterError."""
+    """Lines of an environment file that systemd and a shell read alike. Raises
+    AnsibleFilterError."""
     lines = []
     for name, value in _plain(values).items():
         text = str(value)
         if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None or "\n" in text:
-            raise AnsibleFilterError(f"stack_inputs.project: {name}: not a name and a text of one line.")
+            raise AnsibleFilterError(
+                f"stack_inputs.project: {name}: not a name and a text of one line."
+            )
         quoted = re.sub(r'(["\\$`])', r"\\\1", text)
         lines.append(f'{name}="{quoted}"\n')
     return "".join(lines)
 
 
 def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
-    """A release of the checkout and of the project below `source`: its name, by what is in it, and the files of both.
+    """A release of the checkout and of the project below `source`: its name, by what is in it, and
+    the files of both.
 
     Raises AnsibleFilterError when the project has not what it is said to have.
     """
     ours = _files(PROJECT, SHIPPED)
     if source and not Path(source).is_dir():
         raise AnsibleFilterError(
-            f"stack_inputs.project.directory: {project['directory']}: no directory of {project['shown']}. Name "
+            f"stack_inputs.project.directory: {project['directory']}: no directory of "
+            f"{project['shown']}. Name "
             "the one that holds manage.py."
         )
     theirs = _files(Path(source), (".",)) if source else []
@@ -233,7 +316,8 @@ def _requirements(project: dict[str, Any], source: str, theirs: list[str]) -> st
             raise AnsibleFilterError(f"stack_inputs.project: {error}") from error
     if project["requirements"] not in theirs:
         raise AnsibleFilterError(
-            f"stack_inputs.project.requirements: {project['requirements']}: not in {project['shown']}, "
+            f"stack_inputs.project.requirements: {project['requirements']}: not in "
+            f"{project['shown']}, "
             f"directory {project['directory']}. Name one that is."
         )
     return str(project["requirements"])
@@ -244,7 +328,8 @@ def _files(root: Path, folders: tuple[str, ...]) -> list[str]:
         str(path.relative_to(root))
         for folder in folders
         for path in (root / folder).rglob("*")
-        if (path.is_file() or path.is_symlink()) and not UNWANTED & set(path.relative_to(root).parts)
+        if (path.is_file() or path.is_symlink())
+        and not UNWANTED & set(path.relative_to(root).parts)
     )
 
 
@@ -254,9 +339,18 @@ def stack_debians(_: object) -> list[int]:
 
 
 FILTERS = (
-    stack_part, stack_plan, stack_files, stack_programs, stack_packages, stack_taken, stack_project, stack_environment,
-    stack_release, stack_unsorted, stack_debians,
-)  # fmt: skip
+    stack_part,
+    stack_plan,
+    stack_files,
+    stack_programs,
+    stack_packages,
+    stack_taken,
+    stack_project,
+    stack_environment,
+    stack_release,
+    stack_unsorted,
+    stack_debians,
+)
 
 
 class FilterModule:
@@ -264,7 +358,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """The filters by name."""
-        return {
-            function.__name__: function
-            for function in FILTERS
-        }
+        return {function.__name__: function for function in FILTERS}

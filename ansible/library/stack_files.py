@@ -19,7 +19,8 @@ DOCUMENTATION = """
 module: stack_files
 short_description: Write files and make directories in one go
 description:
-  - Does for a list what M(ansible.builtin.copy) and M(ansible.builtin.file) do one at a time, with one connection.
+  - Does for a list what M(ansible.builtin.copy) and M(ansible.builtin.file) do one at a time,
+    with one connection.
   - Nothing is written when one of the texts is not valid.
   - A link is followed only where nobody but root can have put it.
   - Supports check mode and differences.
@@ -34,13 +35,19 @@ options:
       content: {description: Text of the file. A directory is made where there is none., type: str}
       owner: {description: Account., type: str, default: root}
       group: {description: Group., type: str, default: root}
-      mode: {description: Mode in octal digits; 0755 for a directory and 0644 for a file., type: str}
+      mode:
+        description: Mode in octal digits; 0755 for a directory and 0644 for a file.
+        type: str
       validate: {description: Command that fails for a bad text; %s is a file with it., type: str}
 """
 OPTIONS: dict[str, Any] = {
-    "dest": {"type": "path", "required": True}, "content": {"type": "str"}, "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"}, "mode": {"type": "str"}, "validate": {"type": "str"},
-}  # fmt: skip
+    "dest": {"type": "path", "required": True},
+    "content": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "str"},
+    "validate": {"type": "str"},
+}
 
 
 def main() -> None:
@@ -51,7 +58,11 @@ def main() -> None:
     for one in wanted:
         _validate(module, one)
     differences = [difference for one in wanted if (difference := _written(module, one))]
-    module.exit_json(changed=bool(differences), diff=differences, files=[one["after_header"] for one in differences])
+    module.exit_json(
+        changed=bool(differences),
+        diff=differences,
+        files=[one["after_header"] for one in differences],
+    )
 
 
 def _validate(module: AnsibleModule, one: dict[str, Any]) -> None:
@@ -61,7 +72,10 @@ def _validate(module: AnsibleModule, one: dict[str, Any]) -> None:
     command = [word.replace("%s", candidate) for word in shlex.split(one["validate"])]
     code, output, error = module.run_command(command)
     if code:
-        module.fail_json(msg=f"{one['dest']}: {' '.join(command)}: {(error or output).strip()} Nothing was written.")
+        module.fail_json(
+            msg=f"{one['dest']}: {' '.join(command)}: {(error or output).strip()} Nothing was "
+            f"written."
+        )
 
 
 def _written(module: AnsibleModule, one: dict[str, Any]) -> dict[str, str] | None:
@@ -73,20 +87,25 @@ def _written(module: AnsibleModule, one: dict[str, Any]) -> dict[str, str] | Non
         before, had = _found(path, folder=text is None)
         changed = before != text or had != wanted
         if changed and not module.check_mode:
-            _make(path, text if before != text or text is None else None, wanted, folder=text is None)
+            _make(
+                path, text if before != text or text is None else None, wanted, folder=text is None
+            )
     except (stack_safe.UnsafePath, OSError) as error:
         module.fail_json(msg=f"{path}: {error}")
     if not changed:
         return None
     differ = [name for name in had if had[name] != wanted[name]]
     return {
-        "before_header": str(path), "after_header": str(path), "before": (before or "") + _told(had, differ),
+        "before_header": str(path),
+        "after_header": str(path),
+        "before": (before or "") + _told(had, differ),
         "after": (text or "") + _told(wanted, differ),
-    }  # fmt: skip
+    }
 
 
 def _found(path: Path, folder: bool) -> tuple[str | None, dict[str, str]]:
-    """Text and attributes of what is there, without following a link; no attributes where there is nothing."""
+    """Text and attributes of what is there, without following a link; no attributes where there is
+    nothing."""
     try:
         if folder:
             with stack_safe.directory(path) as handle:
@@ -107,7 +126,9 @@ def _make(path: Path, text: str | None, wanted: dict[str, str], folder: bool) ->
     if folder:
         for parent in reversed(path.parents):
             if not parent.exists():
-                stack_safe.make_directory(parent, owner=_named(pwd.getpwuid, os.geteuid()), group=group)
+                stack_safe.make_directory(
+                    parent, owner=_named(pwd.getpwuid, os.geteuid()), group=group
+                )
         stack_safe.make_directory(path, mode, owner, group)
     elif text is None:
         stack_safe.own(path, mode, owner, group)
@@ -117,9 +138,10 @@ def _make(path: Path, text: str | None, wanted: dict[str, str], folder: bool) ->
 
 def _attributes(found: os.stat_result) -> dict[str, str]:
     return {
-        "owner": _named(pwd.getpwuid, found.st_uid), "group": _named(grp.getgrgid, found.st_gid),
+        "owner": _named(pwd.getpwuid, found.st_uid),
+        "group": _named(grp.getgrgid, found.st_gid),
         "mode": f"{found.st_mode & 0o7777:04o}",
-    }  # fmt: skip
+    }
 
 
 def _named(known: Callable[[int], Any], number: int) -> str:

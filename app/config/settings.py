@@ -33,7 +33,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "demo.middleware.EveryAnswer",  # content security policy, Content-Length
     "django.middleware.clickjacking.XFrameOptionsMiddleware",  # frame-ancestors, for older browsers
-    "django.middleware.security.SecurityMiddleware",  # nosniff, referrer policy; HSTS and redirect with TLS
+    # nosniff, referrer policy; HSTS and redirect with TLS
+    "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",  # refuses unknown hosts
     "django.middleware.gzip.GZipMiddleware",  # Apache would have to drop Content-Length to compress
     "django.middleware.csrf.CsrfViewMiddleware",  # the ledger's form

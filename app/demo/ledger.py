@@ -104,18 +104,21 @@ CLAIM = """
 AUDIT = """
     WITH moves AS (SELECT account_id, sum(amount) AS moved FROM ledger_entry GROUP BY account_id),
     books AS (
-        SELECT count(*) AS accounts, coalesce(sum(opening), 0) AS opening, coalesce(sum(balance), 0) AS balance,
+        SELECT count(*) AS accounts, coalesce(sum(opening), 0) AS opening,
+            coalesce(sum(balance), 0) AS balance,
             count(*) FILTER (WHERE balance <> opening + coalesce(moved, 0)) AS wrong
         FROM ledger_account LEFT JOIN moves ON account_id = id
     ),
     sides AS (
         SELECT t.id, t.amount, count(e.id) AS entries, coalesce(sum(e.amount), 0) AS total,
-            count(*) FILTER (WHERE (e.account_id, e.amount) IN ((source_id, -t.amount), (target_id, t.amount))) AS fit
+            count(*) FILTER (WHERE (e.account_id, e.amount)
+                IN ((source_id, -t.amount), (target_id, t.amount))) AS fit
         FROM ledger_transfer t LEFT JOIN ledger_entry e ON e.transfer_id = t.id GROUP BY t.id
     ),
     journal AS (
-        SELECT count(*) AS transfers, coalesce(sum(amount), 0) AS transferred, coalesce(sum(entries), 0) AS entries,
-            coalesce(sum(total), 0) AS total, count(*) FILTER (WHERE entries <> 2 OR fit <> 2) AS wrong
+        SELECT count(*) AS transfers, coalesce(sum(amount), 0) AS transferred,
+            coalesce(sum(entries), 0) AS entries, coalesce(sum(total), 0) AS total,
+            count(*) FILTER (WHERE entries <> 2 OR fit <> 2) AS wrong
         FROM sides
     )
     SELECT books.accounts, books.opening, books.balance, journal.transfers, journal.transferred,
@@ -139,7 +142,9 @@ def transfer(order: Order) -> Receipt:
         if claimed:
             transfer_id, created_at = claimed
             _move(transfer_id, order)
-            return Receipt(order.key, order.source, order.target, order.amount, created_at, replayed=False)
+            return Receipt(
+                order.key, order.source, order.target, order.amount, created_at, replayed=False
+            )
     stored = find(order.key)
     if stored is None or stored.order != order:
         raise KeyReused(f"The key {order.key} was used for a different transfer.")
@@ -157,8 +162,12 @@ def _move(transfer_id: int, order: Order) -> None:
         if account not in balances:
             raise UnknownAccount(field, account)
     if balances[order.source] < order.amount:
-        raise InsufficientFunds(f"The account holds {balances[order.source]}, less than {order.amount}.")
-    change = Case(When(pk=order.source, then=F("balance") - order.amount), default=F("balance") + order.amount)
+        raise InsufficientFunds(
+            f"The account holds {balances[order.source]}, less than {order.amount}."
+        )
+    change = Case(
+        When(pk=order.source, then=F("balance") - order.amount), default=F("balance") + order.amount
+    )
     Account.objects.filter(pk__in=sides).update(balance=change)
     Entry.objects.bulk_create(
         [
@@ -173,7 +182,14 @@ def find(key: str) -> Receipt | None:
     stored = Transfer.objects.filter(key=key).first()
     if stored is None:
         return None
-    return Receipt(stored.key, stored.source_id, stored.target_id, stored.amount, stored.created_at, replayed=True)
+    return Receipt(
+        stored.key,
+        stored.source_id,
+        stored.target_id,
+        stored.amount,
+        stored.created_at,
+        replayed=True,
+    )
 
 
 def audit() -> Audit:

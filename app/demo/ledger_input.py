@@ -37,7 +37,8 @@ def parse_key(value: str) -> str:
     if not KEY.fullmatch(value):
         raise BadInput(
             "Idempotency-Key",
-            f"Send a unique key for each transfer: 1 to {MAX_KEY_LENGTH} letters, digits or . _ ~ : -,"
+            f"Send a unique key for each transfer: 1 to {MAX_KEY_LENGTH} letters, digits or . _ ~ "
+            f": -,"
             " a letter or digit first.",
         )
     return value
@@ -50,7 +51,10 @@ def parse_order(key: str, body: bytes) -> Order:
     """
     try:
         data = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, absurdly long numbers, absurd nesting
+    except (
+        ValueError,
+        RecursionError,
+    ):  # not UTF-8, not JSON, absurdly long numbers, absurd nesting
         raise BadInput("body", "The body is not JSON in UTF-8.") from None
     if not isinstance(data, dict):
         raise BadInput("body", f"The body must be a JSON object with {', '.join(FIELDS)}.")

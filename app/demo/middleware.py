@@ -28,7 +28,11 @@ class EveryAnswer(CSPMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         """Offer no nonce: the policy allows no inline script that would need one."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:  # noqa: ARG002
+    def process_response(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        response: HttpResponseBase,
+    ) -> HttpResponseBase:
         """Set both headers where they are missing."""
         if not self.policy:
             type(self).policy = build_policy()

@@ -52,7 +52,9 @@ class Account(models.Model):
         db_table = "ledger_account"
         constraints = [
             models.UniqueConstraint(fields=["name"], name="ledger_account_name_once"),
-            models.CheckConstraint(condition=models.Q(balance__gte=0), name="ledger_account_not_overdrawn"),
+            models.CheckConstraint(
+                condition=models.Q(balance__gte=0), name="ledger_account_not_overdrawn"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -71,10 +73,15 @@ class Transfer(models.Model):
     class Meta:
         db_table = "ledger_transfer"
         constraints = [
-            # As a constraint: `unique=True` would bring a second index, for LIKE, on the busiest table.
+            # As a constraint: `unique=True` would bring a second index, for LIKE, on the busiest
+            # table.
             models.UniqueConstraint(fields=["key"], name="ledger_transfer_key_once"),
-            models.CheckConstraint(condition=models.Q(amount__gt=0), name="ledger_transfer_amount_positive"),
-            models.CheckConstraint(condition=~models.Q(source=models.F("target")), name="ledger_transfer_two_accounts"),
+            models.CheckConstraint(
+                condition=models.Q(amount__gt=0), name="ledger_transfer_amount_positive"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(source=models.F("target")), name="ledger_transfer_two_accounts"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -93,7 +100,9 @@ class Entry(models.Model):
         verbose_name_plural = "entries"
         constraints = [
             # Its index also serves look-ups by transfer.
-            models.UniqueConstraint(fields=["transfer", "account"], name="ledger_entry_once_per_transfer"),
+            models.UniqueConstraint(
+                fields=["transfer", "account"], name="ledger_entry_once_per_transfer"
+            ),
         ]
 
     def __str__(self) -> str:

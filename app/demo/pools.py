@@ -54,7 +54,9 @@ class _Cache:
         if time.monotonic() < self.until or not self.renewing.acquire(blocking=self.until == 0.0):
             return self.value
         try:
-            if time.monotonic() >= self.until:  # somebody else may have renewed it while this one waited
+            if (
+                time.monotonic() >= self.until
+            ):  # somebody else may have renewed it while this one waited
                 self.value = _read()
                 self.until = time.monotonic() + MAX_AGE
         finally:

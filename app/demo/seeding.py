@@ -23,7 +23,18 @@ CHUNK = 10_000
 OPENING_BALANCE = 1_000_000
 """Whole units on each account."""
 
-COLOURS = ("Amber", "Blue", "Coral", "Dusky", "Emerald", "Fawn", "Golden", "Hazel", "Indigo", "Jade")
+COLOURS = (
+    "Amber",
+    "Blue",
+    "Coral",
+    "Dusky",
+    "Emerald",
+    "Fawn",
+    "Golden",
+    "Hazel",
+    "Indigo",
+    "Jade",
+)
 TREES = ("Alder", "Birch", "Cedar", "Elm", "Fir", "Larch", "Maple", "Oak", "Rowan", "Willow")
 
 # One that must be escaped and one that is not ASCII are part of the benchmark's rules.
@@ -54,7 +65,8 @@ class Step:
 
 
 def seed(worlds: int = WORLD_ROWS) -> Iterator[Step]:
-    """Fill the tables, step by step. `worlds`: rows of the benchmark's table, at least `WORLD_ROWS`."""
+    """Fill the tables, step by step. `worlds`: rows of the benchmark's table, at least
+    `WORLD_ROWS`."""
     yield from _seed_worlds(worlds)
     yield _seed_fortunes()
     yield _seed_accounts()
@@ -95,4 +107,6 @@ def _seed_accounts() -> Step:
         for colour, tree in product(COLOURS, TREES)
     ]
     Account.objects.using(ALIAS).bulk_create(rows, ignore_conflicts=True)
-    return Step("ledger_account", len(rows), len(rows), Account.objects.using(ALIAS).count() - before)
+    return Step(
+        "ledger_account", len(rows), len(rows), Account.objects.using(ALIAS).count() - before
+    )

@@ -1,4 +1,5 @@
-"""`python -m pgstack init`: bring a project to the stack; any other word is a management command of the project."""
+"""`python -m pgstack init`: bring a project to the stack; any other word is a management command of
+the project."""
 
 from __future__ import annotations
 

@@ -38,15 +38,21 @@ def require(name: str, directory: Path, project: Path) -> None:
     Raises TargetError or InputError, which name what is in the way; changes nothing.
     """
     if name == "root":
-        raise InputError("STACK_ACCOUNT=root: PostgreSQL does not run as root. Unset it or name another account.")
+        raise InputError(
+            "STACK_ACCOUNT=root: PostgreSQL does not run as root. Unset it or name another account."
+        )
     me = os.geteuid()
     if directory.is_dir() and (uid := directory.stat().st_uid) != me:
         owner = layout.account_name(uid)
         if me != 0 or owner != name:
-            raise TargetError(f"{directory}: belongs to {owner}. Start the stack as {owner}, or set another STACK_DIR.")
+            raise TargetError(
+                f"{directory}: belongs to {owner}. Start the stack as {owner}, or set another "
+                f"STACK_DIR."
+            )
     if me != 0 and name != layout.account_name(me):
         raise InputError(
-            f"STACK_ACCOUNT={name}: {layout.account_name(me)} cannot become another account, and STACK_DIR stays with "
+            f"STACK_ACCOUNT={name}: {layout.account_name(me)} cannot become another account, and "
+            f"STACK_DIR stays with "
             "the account that made it. Unset it."
         )
     if me != 0:
@@ -56,8 +62,10 @@ def require(name: str, directory: Path, project: Path) -> None:
         for step in (*reversed(goal.parents), goal):
             if not _enters(name, step):
                 raise TargetError(
-                    f"{step}: the account {name} may not enter it, and the stack does not run as root. "
-                    f"Let it in with `chmod o+x {step}`, or use a directory that everybody may enter, such as /srv."
+                    f"{step}: the account {name} may not enter it, and the stack does not run as "
+                    f"root. "
+                    f"Let it in with `chmod o+x {step}`, or use a directory that everybody may "
+                    f"enter, such as /srv."
                 )
 
 
@@ -87,20 +95,35 @@ def enter(name: str, directory: Path, project: Path) -> None:
 def _made(name: str) -> pwd.struct_passwd:
     with suppress(KeyError):
         return pwd.getpwnam(name)
-    command = ["useradd", "--system", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin", name]
+    command = [
+        "useradd",
+        "--system",
+        "--no-create-home",
+        "--home-dir",
+        "/",
+        "--shell",
+        "/usr/sbin/nologin",
+        name,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise TargetError(f"STACK_ACCOUNT={name}: {done.stderr.strip()}. Make the account, or name one that exists.")
+        raise TargetError(
+            f"STACK_ACCOUNT={name}: {done.stderr.strip()}. Make the account, or name one that "
+            f"exists."
+        )
     return pwd.getpwnam(name)
 
 
 def _enters(name: str, path: Path) -> bool:
-    """Asked as that account, so that groups and access control lists count; one that is not made yet has neither."""
+    """Asked as that account, so that groups and access control lists count; one that is not made
+    yet has neither."""
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         return bool(path.stat().st_mode & stat.S_IXOTH)
     groups = os.getgrouplist(name, entry.pw_gid)
     command = ["test", "-x", str(path)]
-    asked = subprocess.run(command, user=entry.pw_uid, group=entry.pw_gid, extra_groups=groups, check=False)
+    asked = subprocess.run(
+        command, user=entry.pw_uid, group=entry.pw_gid, extra_groups=groups, check=False
+    )
     return asked.returncode == 0

@@ -16,7 +16,8 @@ from urllib.parse import unquote_to_bytes
 FILE, CHUNKED = "pgstack.body", "pgstack.chunked"
 """variables that Apache sets; no header of a client becomes one without HTTP_"""
 IN_MEMORY = 64 * 1024
-"""bytes of a chunked body that stay in memory: as many as Django reads at a time (FileUploadHandler.chunk_size)"""
+"""bytes of a chunked body that stay in memory: as many as Django reads at a time
+(FileUploadHandler.chunk_size)"""
 
 Environment = dict[str, Any]
 Application = Callable[..., Iterable[bytes]]
@@ -44,7 +45,8 @@ class Bodies:
 
 
 def _measure(environ: Environment) -> None:
-    """Read a body in chunks: without a length Django takes it for empty. Raises OSError when it ends too early."""
+    """Read a body in chunks: without a length Django takes it for empty. Raises OSError when it
+    ends too early."""
     body: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the application reads it
     try:
         shutil.copyfileobj(environ["wsgi.input"], body)
@@ -57,7 +59,8 @@ def _measure(environ: Environment) -> None:
 
 
 def _slashes(environ: Environment, path: str) -> None:
-    """Give back the slashes of a path of which Apache made one, where nothing else distinguishes the two."""
+    """Give back the slashes of a path of which Apache made one, where nothing else distinguishes
+    the two."""
     sent = "/" + unquote_to_bytes(path).decode("latin-1").lstrip("/")
     if re.sub("//+", "/", sent) == environ["PATH_INFO"]:
         environ["PATH_INFO"] = sent

@@ -1,4 +1,5 @@
-"""A logging handler that an outage does not fill the disk with: one message a cause and second, then how many more.
+"""A logging handler that an outage does not fill the disk with: one message a cause and second,
+then how many more.
 
 Without a database every request fails for the same reason, with a traceback of some kilobytes each.
 """
@@ -19,7 +20,8 @@ Cause = tuple[str, ...]
 
 
 class BriefHandler(logging.StreamHandler[Any]):
-    """To standard error. A cause is an exception's type and first line, or a message before it is filled in."""
+    """To standard error. A cause is an exception's type and first line, or a message before it is
+    filled in."""
 
     def __init__(self, stream: Any = None) -> None:
         super().__init__(stream)
@@ -49,7 +51,12 @@ class BriefHandler(logging.StreamHandler[Any]):
             more = self._more.pop(cause)
         if more:
             told = _shortened(record)
-            told.msg, told.args, told.exc_info, told.exc_text = f"{more} more: {': '.join(cause)}", None, None, None
+            told.msg, told.args, told.exc_info, told.exc_text = (
+                f"{more} more: {': '.join(cause)}",
+                None,
+                None,
+                None,
+            )
             with self.lock or threading.Lock():
                 super().emit(told)
 

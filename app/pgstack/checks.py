@@ -23,7 +23,9 @@ def settings_suit_a_pooler(
     found: dict[tuple[str, str], checks.CheckMessage] = {}
     for identifier, seen in project.hazards():
         hazard = CATALOGUE[identifier]
-        if hazard.check is not None and not (identifier == "H023" and planned.carries_prepared_statements()):
+        if hazard.check is not None and not (
+            identifier == "H023" and planned.carries_prepared_statements()
+        ):
             kind = checks.Error if hazard.check.startswith("stack.E") else checks.Warning
             message = kind(f"{seen}. {hazard.breaks}", hint=hint(identifier), id=hazard.check)
             found.setdefault((hazard.check, seen), message)

@@ -1,4 +1,5 @@
-"""Django's system checks of what belongs to this project itself: its keys of an alias, its plan, where tests go.
+"""Django's system checks of what belongs to this project itself: its keys of an alias, its plan,
+where tests go.
 
 `checks` has those of the catalogue; both are tagged `stack`.
 """
@@ -36,31 +37,38 @@ def _keys(name: str, alias: Mapping[str, Any], plan: Plan | None) -> Iterator[ch
     if mode is not None and mode not in guard.MODES:
         yield checks.Error(
             f"DATABASES[{name!r}][{guard.KEY!r}] is {mode!r}.",
-            hint=f"One of {', '.join(guard.MODES)}, or leave it out. {SEE}", id="stack.E101",
-        )  # fmt: skip
+            hint=f"One of {', '.join(guard.MODES)}, or leave it out. {SEE}",
+            id="stack.E101",
+        )
     limit = plan.web.request_timeout if plan else float("inf")
     if not isinstance(patience, int | float) or not 0 <= patience < limit:
         yield checks.Error(
             f"DATABASES[{name!r}]['PATIENCE_SECONDS'] is {patience!r}.",
-            hint=f"Seconds, fewer than the longest request (STACK_REQUEST_TIMEOUT). {SEE}", id="stack.E102",
-        )  # fmt: skip
+            hint=f"Seconds, fewer than the longest request (STACK_REQUEST_TIMEOUT). {SEE}",
+            id="stack.E102",
+        )
 
 
 def _life(name: str, alias: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
     if planned.is_async() and alias.get("CONN_MAX_AGE", 0) != 0:
         yield checks.Warning(
-            f"DATABASES[{name!r}] keeps connections (CONN_MAX_AGE), and the project is served by ASGI: each thread "
+            f"DATABASES[{name!r}] keeps connections (CONN_MAX_AGE), and the project is served by "
+            f"ASGI: each thread "
             "that ever touched the database keeps one, and no request closes it.",
-            hint="Serve it by WSGI, or set CONN_MAX_AGE to 0. See docs/hazards/H042.md.", id="stack.W103",
-        )  # fmt: skip
+            hint="Serve it by WSGI, or set CONN_MAX_AGE to 0. See docs/hazards/H042.md.",
+            id="stack.W103",
+        )
 
 
 def _tests(name: str, alias: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
     if alias.get("ENGINE") != aliases.ENGINE or not project.has_direct():
         yield checks.Warning(
-            f"DATABASES[{name!r}]: `manage.py test` would make its database through the pooler, which serves none that "
-            "it does not know.", hint=hint("H035"), id="stack.W035",
-        )  # fmt: skip
+            f"DATABASES[{name!r}]: `manage.py test` would make its database through the pooler, "
+            f"which serves none that "
+            "it does not know.",
+            hint=hint("H035"),
+            id="stack.W035",
+        )
 
 
 def _plan(plan: Plan) -> Iterator[checks.CheckMessage]:
@@ -71,6 +79,8 @@ def _plan(plan: Plan) -> Iterator[checks.CheckMessage]:
     wanted, there = planned.backends_wanted(plan)
     if wanted > there:
         yield checks.Warning(
-            f"With ATOMIC_REQUESTS all threads together can hold {wanted} backends, and the pool has {there}.",
-            hint=f"{hint('H040')} Or raise STACK_POOL_SIZE.", id="stack.W105",
-        )  # fmt: skip
+            f"With ATOMIC_REQUESTS all threads together can hold {wanted} backends, and the pool "
+            f"has {there}.",
+            hint=f"{hint('H040')} Or raise STACK_POOL_SIZE.",
+            id="stack.W105",
+        )

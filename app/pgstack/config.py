@@ -11,13 +11,23 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pgstack.errors import InputError
-from pgstack.input_types import LOGIN, Address, Bytes, Commands, Hosts, Locale, Names, Networks, Release
+from pgstack.input_types import (
+    LOGIN,
+    Address,
+    Bytes,
+    Commands,
+    Hosts,
+    Locale,
+    Names,
+    Networks,
+    Release,
+)
 from pgstack.locales import refusal_in_containers
 from pgstack.packages import known
 
 PREFIX = "STACK_"
-# Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies, STACK_RELEASE
-# where on a host the release that it belongs to.
+# Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies,
+# STACK_RELEASE where on a host the release that it belongs to.
 RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
 OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment", "data")
 """inputs that say something of the project"""
@@ -29,9 +39,16 @@ Part = Literal["all", "web", "database"]
 
 
 def _input(
-    default: Any, meaning: str, unit: str, *, on: str = "local compose host", unset: str = "none", **limits: Any
+    default: Any,
+    meaning: str,
+    unit: str,
+    *,
+    on: str = "local compose host",
+    unset: str = "none",
+    **limits: Any,
 ) -> Any:
-    """A field of the model. `on` are the targets that it can be given for, `unset` stands for a default of None."""
+    """A field of the model. `on` are the targets that it can be given for, `unset` stands for a
+    default of None."""
     extra: dict[str, Any] = {"unit": unit, "on": on.split(), "unset": unset}
     return Field(default, description=meaning, json_schema_extra=extra, **limits)
 
@@ -41,28 +58,50 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: Literal["local", "compose", "host"] = _input("local", "where the stack runs", "name", on="local compose")
+    target: Literal["local", "compose", "host"] = _input(
+        "local", "where the stack runs", "name", on="local compose"
+    )
     dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
     debian: Release | None = _input(
         None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
     )
-    cores: int | None = _input(None, "cores the stack may use", "cores", unset="detected", ge=1, le=1024)
+    cores: int | None = _input(
+        None, "cores the stack may use", "cores", unset="detected", ge=1, le=1024
+    )
     memory: Bytes | None = _input(None, "memory the stack may use", "bytes", unset="detected", ge=1)
-    processes: int | None = _input(None, "mod_wsgi daemon processes", "processes", unset="planned", ge=1, le=512)
-    threads: int | None = _input(None, "request threads per process", "threads", unset="planned", ge=1, le=64)
-    process_memory: Bytes | None = _input(None, "memory of one web process", "bytes", unset="planned", ge=1)
+    processes: int | None = _input(
+        None, "mod_wsgi daemon processes", "processes", unset="planned", ge=1, le=512
+    )
+    threads: int | None = _input(
+        None, "request threads per process", "threads", unset="planned", ge=1, le=64
+    )
+    process_memory: Bytes | None = _input(
+        None, "memory of one web process", "bytes", unset="planned", ge=1
+    )
     web_hosts: int = _input(1, "web servers sharing the database", "hosts", ge=1, le=64)
-    pool_size: int | None = _input(None, "PgBouncer's backends per pool", "connections", unset="planned", ge=1, le=2000)
+    pool_size: int | None = _input(
+        None, "PgBouncer's backends per pool", "connections", unset="planned", ge=1, le=2000
+    )
     direct_connections: int = _input(
         6, "connections past the pooler: migrate, probes, backups", "connections", ge=2, le=500
     )
-    request_timeout: int = _input(30, "longest request; all other timeouts follow from it", "seconds", ge=6, le=3600)
+    request_timeout: int = _input(
+        30, "longest request; all other timeouts follow from it", "seconds", ge=6, le=3600
+    )
     project: Path | None = _input(None, "directory of your project", "path", unset="the demo")
     settings: str | None = _input(
-        None, "settings module of the project", "module", unset="what `manage.py` names", pattern=MODULE
+        None,
+        "settings module of the project",
+        "module",
+        unset="what `manage.py` names",
+        pattern=MODULE,
     )
     wsgi: str | None = _input(
-        None, "module of its WSGI application", "module", unset="what its settings name", pattern=MODULE
+        None,
+        "module of its WSGI application",
+        "module",
+        unset="what its settings name",
+        pattern=MODULE,
     )
     requirements: str | None = _input(
         None,
@@ -71,18 +110,29 @@ class StackConfig(BaseModel):
         unset="that of its tool",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
     )
-    commands: Commands = _input((), "its management commands after migrate", "commands, ;-separated")
+    commands: Commands = _input(
+        (), "its management commands after migrate", "commands, ;-separated"
+    )
     environment: Path | None = _input(None, "file of variables for it, NAME=value lines", "path")
     data: Names = _input(
-        (), "variables in which it finds directories that its pages may write into", "names, comma-separated"
+        (),
+        "variables in which it finds directories that its pages may write into",
+        "names, comma-separated",
     )
     locale: Locale = _input(
-        "C.UTF-8", "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's", "name"
+        "C.UTF-8",
+        "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's",
+        "name",
     )
     port: int = _input(8000, "port Apache listens on", "port", ge=1, le=65535)
-    address: Address = _input("127.0.0.1", "address Apache listens on; * for all", "address", on="local host")
+    address: Address = _input(
+        "127.0.0.1", "address Apache listens on; * for all", "address", on="local host"
+    )
     hosts: Hosts = _input(
-        ("localhost", "127.0.0.1", "[::1]"), "host names the site answers to", "names, comma-separated", min_length=1
+        ("localhost", "127.0.0.1", "[::1]"),
+        "host names the site answers to",
+        "names, comma-separated",
+        min_length=1,
     )
     tls: Literal["off", "self-signed", "files", "acme"] = _input(
         "off", "TLS with HTTP/2 on the port; acme on a host only", "name"
@@ -90,7 +140,11 @@ class StackConfig(BaseModel):
     tls_certificate: Path | None = _input(None, "certificate chain (PEM) for tls=files", "path")
     tls_key: Path | None = _input(None, "private key (PEM) for tls=files", "path")
     hsts: int = _input(
-        0, "how long browsers insist on TLS (HSTS); 0: no header is sent", "seconds", ge=0, le=2 * 365 * 24 * 3600
+        0,
+        "how long browsers insist on TLS (HSTS); 0: no header is sent",
+        "seconds",
+        ge=0,
+        le=2 * 365 * 24 * 3600,
     )
     acme_email: str | None = _input(
         None,
@@ -106,13 +160,17 @@ class StackConfig(BaseModel):
         on="host",
         pattern=r"^https://[!#-~]+$",
     )
-    proxy: Literal["on", "off"] = _input("off", "whether a proxy in front ends TLS and sets X-Forwarded-Proto", "name")
+    proxy: Literal["on", "off"] = _input(
+        "off", "whether a proxy in front ends TLS and sets X-Forwarded-Proto", "name"
+    )
     proxy_addresses: Networks = _input(
         (),
         "addresses or networks of proxies in front, whose X-Forwarded-For says who the visitor is",
         "addresses, comma-separated",
     )
-    upload_limit: Bytes = _input(10 * 1024**2, "largest body of a request", "bytes", ge=64 * 1024, le=64 * 1024**3)
+    upload_limit: Bytes = _input(
+        10 * 1024**2, "largest body of a request", "bytes", ge=64 * 1024, le=64 * 1024**3
+    )
     firewall: Literal["on", "off"] = _input(
         "on", "whether a host drops what is not for SSH or the site", "name", on="host"
     )
@@ -140,7 +198,11 @@ class StackConfig(BaseModel):
     )
 
     backup: Literal["off", "local", "sftp", "s3"] | None = _input(
-        None, "where a host keeps its backups", "name", on="host", unset="`local` on a host, else `off`"
+        None,
+        "where a host keeps its backups",
+        "name",
+        on="host",
+        unset="`local` on a host, else `off`",
     )
     backup_path: Path = _input(
         Path("/var/lib/pgbackrest"),
@@ -149,29 +211,55 @@ class StackConfig(BaseModel):
         on="host",
     )
     backup_host: str | None = _input(
-        None, "sftp: account@host of the other host; s3: host of the endpoint", "name", on="host", pattern=f"^{LOGIN}$"
+        None,
+        "sftp: account@host of the other host; s3: host of the endpoint",
+        "name",
+        on="host",
+        pattern=f"^{LOGIN}$",
     )
     backup_bucket: str | None = _input(
-        None, "bucket of backup=s3", "name", on="host", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+        None,
+        "bucket of backup=s3",
+        "name",
+        on="host",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     )
-    backup_region: str = _input("us-east-1", "region of backup=s3", "name", on="host", pattern=r"^[a-z0-9-]{1,32}$")
+    backup_region: str = _input(
+        "us-east-1", "region of backup=s3", "name", on="host", pattern=r"^[a-z0-9-]{1,32}$"
+    )
     backup_keep: int = _input(
-        2, "full backups kept, one a week, each with all that follows it", "backups", on="host", ge=1, le=520
+        2,
+        "full backups kept, one a week, each with all that follows it",
+        "backups",
+        on="host",
+        ge=1,
+        le=520,
     )
     backup_time: str = _input(
-        "03:00", "time of day (UTC) of the backups", "time", on="host", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+        "03:00",
+        "time of day (UTC) of the backups",
+        "time",
+        on="host",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
     )
 
     @model_validator(mode="after")
     def _backups(self) -> StackConfig:
         if self.backup not in (None, "off") and self.target != "host":
-            raise ValueError(f"STACK_BACKUP={self.backup} needs STACK_TARGET=host; other targets keep no backups")
+            raise ValueError(
+                f"STACK_BACKUP={self.backup} needs STACK_TARGET=host; other targets keep no backups"
+            )
         if self.backup == "s3" and None in (self.backup_host, self.backup_bucket):
             raise ValueError("STACK_BACKUP=s3 needs STACK_BACKUP_HOST and STACK_BACKUP_BUCKET")
         if self.backup == "sftp" and "@" not in (self.backup_host or ""):
             raise ValueError("STACK_BACKUP=sftp needs STACK_BACKUP_HOST, as account@host")
-        if not self.backup_path.is_absolute() or re.search(r"[^A-Za-z0-9/._-]|/\.\.(/|$)", str(self.backup_path)):
-            raise ValueError(f"STACK_BACKUP_PATH={self.backup_path}: expected an absolute path of plain characters")
+        if not self.backup_path.is_absolute() or re.search(
+            r"[^A-Za-z0-9/._-]|/\.\.(/|$)", str(self.backup_path)
+        ):
+            raise ValueError(
+                f"STACK_BACKUP_PATH={self.backup_path}: expected an absolute path of plain "
+                f"characters"
+            )
         return self
 
     @model_validator(mode="after")
@@ -183,11 +271,17 @@ class StackConfig(BaseModel):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
         self._acme()
         if self.database_host and self.target != "host":
-            raise ValueError("STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only")
+            raise ValueError(
+                "STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only"
+            )
         if self.web_addresses and not self.database_host:
-            raise ValueError("STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names")
+            raise ValueError(
+                "STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names"
+            )
         if self.proxy == "on" and self.tls != "off":
-            raise ValueError("STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does")
+            raise ValueError(
+                "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
+            )
         if self.target == "compose" and (reason := refusal_in_containers(self.locale)):
             raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):
@@ -206,12 +300,17 @@ class StackConfig(BaseModel):
         if self.tls != "acme":
             return
         if self.target != "host" or self.port != 443:
-            raise ValueError("STACK_TLS=acme needs a host and STACK_PORT=443: the authority asks ports 80 and 443")
+            raise ValueError(
+                "STACK_TLS=acme needs a host and STACK_PORT=443: the authority asks ports 80 and "
+                "443"
+            )
         if self.acme_email is None:
             raise ValueError("STACK_TLS=acme needs STACK_ACME_EMAIL")
         odd = [name for name in self.hosts if _FULL_NAME.fullmatch(name) is None]
         if odd:
-            raise ValueError(f"STACK_HOSTS: {odd[0]}: an authority certifies full names only with STACK_TLS=acme")
+            raise ValueError(
+                f"STACK_HOSTS: {odd[0]}: an authority certifies full names only with STACK_TLS=acme"
+            )
 
     @property
     def part(self) -> Part:
@@ -262,5 +361,7 @@ def _invalid(error: ValidationError) -> str:
             continue
         field = str(problem["loc"][0])
         meaning = StackConfig.model_fields[field].description
-        lines.append(f"{environment_name(field)}={problem['input']}: {reason}. It is the {meaning}.")
+        lines.append(
+            f"{environment_name(field)}={problem['input']}: {reason}. It is the {meaning}."
+        )
     return "\n".join(dict.fromkeys(lines))

@@ -1,10 +1,12 @@
-"""The virtual environment of a project: what the stack needs, then what the project says that it needs.
+"""The virtual environment of a project: what the stack needs, then what the project says that it
+needs.
 
     python3 -m pgstack.dependencies install ENVIRONMENT OURS PROJECT [THEIRS]
     python3 -m pgstack.dependencies collect DIRECTORY PROJECT [THEIRS]
 
-Standard library only: it runs before anything is installed, on all three targets. Ours is hash-checked; pip checks
-theirs where it has hashes. Theirs comes second, so where a project pins something else, its version wins.
+Standard library only: it runs before anything is installed, on all three targets. Ours is
+hash-checked; pip checks theirs where it has hashes. Theirs comes second, so where a project pins
+something else, its version wins.
 """
 
 from __future__ import annotations
@@ -49,10 +51,13 @@ def usual(project: Path) -> str:
     try:
         name, others = manifests.usual(project), manifests.unread(project)
     except (OSError, ValueError) as error:
-        raise DependencyError(f"{project}: {error}. It says what the project needs; put it right.") from None
+        raise DependencyError(
+            f"{project}: {error}. It says what the project needs; put it right."
+        ) from None
     if not name and others:
         raise DependencyError(
-            f"{project}: what it needs stands in {', '.join(others)}, which the stack does not read. Write a "
+            f"{project}: what it needs stands in {', '.join(others)}, which the stack does not "
+            f"read. Write a "
             "requirements.txt with that command, or name a file by STACK_REQUIREMENTS."
         )
     return name
@@ -66,15 +71,18 @@ def require_python(project: Path, python: str) -> None:
         return
     if said and not manifests.allows(said, python):
         raise DependencyError(
-            f"{project}/pyproject.toml: requires-python is {said!r}, and mod_wsgi of this Debian runs Python {python}. "
+            f"{project}/pyproject.toml: requires-python is {said!r}, and mod_wsgi of this Debian "
+            f"runs Python {python}. "
             "Use another Debian release, or a version of the project that is for this Python."
         )
 
 
 def texts(project: Path, named: str) -> dict[str, str]:
-    """The files that `named` consists of, by their path in the project: with those that it includes.
+    """The files that `named` consists of, by their path in the project: with those that it
+    includes.
 
-    What is no file of pip's becomes one (pgstack.manifests). Raises DependencyError for a file that is not there.
+    What is no file of pip's becomes one (pgstack.manifests). Raises DependencyError for a file that
+    is not there.
     """
     found: dict[str, str] = {}
     waiting = [named] if named else []
@@ -95,20 +103,29 @@ def _text(project: Path, name: str) -> str:
             text = "".join(f"{line}\n" for line in manifests.locked(text))
         elif (reader := manifests.READERS.get(Path(name).name)) is not None:
             lines = reader(text)
-            locks = [lock for lock in manifests.LOCKS if (project / name).with_name(lock).is_file()] if lines else []
+            locks = (
+                [lock for lock in manifests.LOCKS if (project / name).with_name(lock).is_file()]
+                if lines
+                else []
+            )
             text = "".join(f"{line}\n" for line in [*lines, *(f"-c {lock}" for lock in locks)])
     except (OSError, ValueError) as error:
-        raise DependencyError(f"{project / name}: {error}. It says what the project needs; put it right.") from None
+        raise DependencyError(
+            f"{project / name}: {error}. It says what the project needs; put it right."
+        ) from None
     return OURSELVES.sub("", text)
 
 
 def digest(ours: Path, theirs: dict[str, str]) -> str:
     """What changes when what is installed would."""
-    return hashlib.sha256(repr((ours.read_text(), sorted(theirs.items()))).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((ours.read_text(), sorted(theirs.items()))).encode()).hexdigest()[
+        :12
+    ]
 
 
 def collect(directory: Path, project: Path, named: str) -> Path:
-    """Copy what `named` consists of below `directory`; returns the file to hand to pip. Raises DependencyError."""
+    """Copy what `named` consists of below `directory`; returns the file to hand to pip. Raises
+    DependencyError."""
     for name, text in texts(project, named).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +137,8 @@ def collect(directory: Path, project: Path, named: str) -> Path:
 
 
 def install(environment: Path, ours: Path, project: Path, named: str) -> None:
-    """Make the virtual environment. Raises DependencyError with the package that would not install, and why."""
+    """Make the virtual environment. Raises DependencyError with the package that would not install,
+    and why."""
     require_python(project, f"{sys.version_info.major}.{sys.version_info.minor}")
     _run([PYTHON, "-m", "venv", str(environment)], project)
     pip = [str(environment / "bin/pip"), "install", "--disable-pip-version-check"]
@@ -133,23 +151,34 @@ def install(environment: Path, ours: Path, project: Path, named: str) -> None:
 
 def _run(command: list[str], directory: Path) -> None:
     done = subprocess.run(
-        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )  # fmt: skip
+        command,
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise DependencyError(
-            f"{' '.join(command[:3])} failed: {why(done.stdout)}\nPut the requirements right, or try again."
+            f"{' '.join(command[:3])} failed: {why(done.stdout)}\nPut the requirements right, or "
+            f"try again."
         )
 
 
 def why(output: str) -> str:
     """The package that would not build with what its build said last, else pip's own errors.
 
-    pip ends with general advice, and names a package whose metadata cannot be made only where it began with it.
+    pip ends with general advice, and names a package whose metadata cannot be made only where it
+    began with it.
     """
     begun, failed = BEGUN.findall(output.partition(BUILD)[0]), FAILED.findall(output)
     blocks = OUTPUT.findall(output)
     if not blocks or not (begun or failed):
-        lines = [line for line in output.splitlines() if line.startswith(("ERROR", "error", "THESE PACKAGES"))]
+        lines = [
+            line
+            for line in output.splitlines()
+            if line.startswith(("ERROR", "error", "THESE PACKAGES"))
+        ]
         return "\n".join(lines[-LINES:] or output.strip().splitlines()[-LINES:])
     said = [line.strip() for line in blocks[-1].splitlines() if line.strip()]
     return "\n".join([f"{(failed or begun)[-1]} would not build:", *said[-LINES:]])

@@ -1,7 +1,8 @@
 """Lines of a web process in Apache's error log, in the zone of Apache's own.
 
-Django sets the zone of its process (TIME_ZONE), and Apache's library writes the local time of whatever process it runs
-in: without this one file has lines in two zones. The zone of the process stays Django's: naive times depend on it.
+Django sets the zone of its process (TIME_ZONE), and Apache's library writes the local time of
+whatever process it runs in: without this one file has lines in two zones. The zone of the process
+stays Django's: naive times depend on it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def zone() -> tzinfo:
 
 
 class ErrorLog(io.TextIOBase):
-    """Each line as Apache writes them (ErrorLogFormat in apache2.conf.j2), in one write: others write there too."""
+    """Each line as Apache writes them (ErrorLogFormat in apache2.conf.j2), in one write: others
+    write there too."""
 
     encoding = "utf-8"
 
@@ -50,7 +52,8 @@ class ErrorLog(io.TextIOBase):
         return self.descriptor
 
     def write(self, text: str) -> int:
-        """Write the lines that end in `text`; what follows waits for its end, or for flush(). Each thread's apart."""
+        """Write the lines that end in `text`; what follows waits for its end, or for flush(). Each
+        thread's apart."""
         *lines, self._open.line = (getattr(self._open, "line", "") + text).split("\n")
         if lines:
             self._send(lines)
@@ -75,10 +78,13 @@ def _shown(line: str) -> str:
     line = line[:LINE]
     if line.isprintable():
         return line
-    return "".join(one if one.isprintable() or one == "\t" else f"\\x{ord(one):02x}" for one in line)
+    return "".join(
+        one if one.isprintable() or one == "\t" else f"\\x{ord(one):02x}" for one in line
+    )
 
 
 def take_over() -> None:
-    """Have what this process prints go there. Called before its settings are read; nothing outside of mod_wsgi."""
+    """Have what this process prints go there. Called before its settings are read; nothing outside
+    of mod_wsgi."""
     if "mod_wsgi" in sys.modules:
         sys.stdout = sys.stderr = ErrorLog(zone())

@@ -37,7 +37,8 @@ class ProbeError(StackError):
 
 @contextmanager
 def ends_the_process() -> Iterator[None]:
-    """An error raised on purpose is one message and exit code 2, an interruption one word and exit code 130."""
+    """An error raised on purpose is one message and exit code 2, an interruption one word and exit
+    code 130."""
     try:
         yield
     except StackError as error:

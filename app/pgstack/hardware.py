@@ -1,7 +1,7 @@
 """Cores, memory and Debian release that the stack may use: pure reads, None means unknown.
 
-As a program it needs the standard library only and prints what it found as JSON: Ansible asks a host with it that has
-nothing of the stack yet.
+As a program it needs the standard library only and prints what it found as JSON: Ansible asks a
+host with it that has nothing of the stack yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pgstack.config import StackConfig
 
-# cgroup v1 writes "no limit" as the largest page-aligned 63-bit number; anything near it is no limit.
+# cgroup v1 writes "no limit" as the largest page-aligned 63-bit number; anything near it is no
+# limit.
 V1_UNLIMITED_BYTES = 1 << 62
 
 
@@ -43,9 +44,12 @@ def detect(config: StackConfig, root: Path = Path("/")) -> Hardware:
 def chosen(config: StackConfig, machine: Hardware) -> Hardware:
     """`machine` with the inputs that say otherwise."""
     return Hardware(
-        cores=config.cores or machine.cores, memory=config.memory or machine.memory,
-        debian=config.debian or machine.debian, open_files=machine.open_files, ssh_ports=machine.ssh_ports,
-    )  # fmt: skip
+        cores=config.cores or machine.cores,
+        memory=config.memory or machine.memory,
+        debian=config.debian or machine.debian,
+        open_files=machine.open_files,
+        ssh_ports=machine.ssh_ports,
+    )
 
 
 def found(root: Path = Path("/")) -> Hardware:
@@ -72,7 +76,8 @@ def _read(path: Path) -> str | None:
 def _groups(root: Path, controller: str) -> list[Path]:
     """Directories of this process's control group, innermost first: those of v2, else those of v1.
 
-    Inside a container the path in /proc/self/cgroup may belong to the host; then only the mount itself exists.
+    Inside a container the path in /proc/self/cgroup may belong to the host; then only the mount
+    itself exists.
     """
     text = _read(root / "proc/self/cgroup") or ""
     base = root / "sys/fs/cgroup"
@@ -84,7 +89,11 @@ def _groups(root: Path, controller: str) -> list[Path]:
             base.name != controller and not controllers
         ):
             inner = base / path.lstrip("/")
-            return [group for group in (inner, *inner.parents) if group.is_relative_to(base) and group.is_dir()]
+            return [
+                group
+                for group in (inner, *inner.parents)
+                if group.is_relative_to(base) and group.is_dir()
+            ]
     return [base] if base.is_dir() else []
 
 

@@ -1,7 +1,9 @@
-"""`python -m pgstack init`: the few lines that bring a project to the stack for good; `--undo` takes them back.
+"""`python -m pgstack init`: the few lines that bring a project to the stack for good; `--undo`
+takes them back.
 
-Nothing needs them: every target lays the same settings over a project that has none of these lines. With them the
-project says so itself, and runs on the stack under any WSGI server and any settings module of its own.
+Nothing needs them: every target lays the same settings over a project that has none of these lines.
+With them the project says so itself, and runs on the stack under any WSGI server and any settings
+module of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from pgstack.overlay import integrate  # noqa: E402
 integrate(globals())
 """
 NOT_INSTALLED = (
-    "pgstack runs from a checkout here, so {name} was left alone. Install its wheel and add that: the name alone could "
+    "pgstack runs from a checkout here, so {name} was left alone. Install its wheel and add that: "
+    "the name alone could "
     "be anybody's package."
 )
 
@@ -65,7 +68,10 @@ def main(words: list[str]) -> None:
     remembered = _remembered(directory)
     for edit in edits:
         edit.path.write_text(edit.after)
-        remembered[str(edit.path.relative_to(directory))] = {"added": edit.added, "sha256": _digest(edit.after)}
+        remembered[str(edit.path.relative_to(directory))] = {
+            "added": edit.added,
+            "sha256": _digest(edit.after),
+        }
     (directory / MEMORY).write_text(json.dumps(remembered, indent=2) + "\n")
     print(f"Written; `python -m pgstack init --undo` takes it back ({MEMORY} remembers).")
 
@@ -83,7 +89,10 @@ def _settings_file(directory: Path, module: str) -> Path:
     for path in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
         if path.is_file():
             return path
-    raise InputError(f"{module}: there is no {place}.py. Run this where manage.py is, or name the module: --settings.")
+    raise InputError(
+        f"{module}: there is no {place}.py. Run this where manage.py is, or name the module: "
+        f"--settings."
+    )
 
 
 def _requirement(directory: Path) -> list[Edit]:
@@ -104,7 +113,8 @@ def _requirement(directory: Path) -> list[Edit]:
 
 
 def _ourselves() -> str | None:
-    """This package as a requirement, from where it was installed (PEP 610); None when it was not."""
+    """This package as a requirement, from where it was installed (PEP 610); None when it was
+    not."""
     try:
         ourselves = metadata.distribution("pgstack")
     except metadata.PackageNotFoundError:
@@ -122,7 +132,8 @@ def _ourselves() -> str | None:
 
 
 def undo(directory: Path, *, ask: bool) -> None:
-    """Take back what MEMORY remembers. Raises InputError for a file that has changed since, and changes nothing."""
+    """Take back what MEMORY remembers. Raises InputError for a file that has changed since, and
+    changes nothing."""
     remembered = _remembered(directory)
     if not remembered:
         raise InputError(f"{directory / MEMORY}: there is none, so nothing was written here.")
@@ -131,7 +142,9 @@ def undo(directory: Path, *, ask: bool) -> None:
         path = directory / name
         text = path.read_text() if path.is_file() else ""
         if _digest(text) != one["sha256"]:
-            raise InputError(f"{path}: it has changed since. Take the lines out by hand:\n{one['added'].strip()}")
+            raise InputError(
+                f"{path}: it has changed since. Take the lines out by hand:\n{one['added'].strip()}"
+            )
         changes.append((path, text, text.removesuffix(one["added"])))
     _agree(changes, directory, ask=ask)
     for path, _, text in changes:
@@ -145,7 +158,9 @@ def _agree(changes: list[tuple[Path, str, str]], directory: Path, *, ask: bool) 
     for path, before, after in changes:
         name = str(path.relative_to(directory))
         sys.stdout.writelines(
-            difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
+            difflib.unified_diff(
+                before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}"
+            )
         )
     if ask:
         print("Write this? [y/N] ", end="", flush=True)
@@ -160,7 +175,9 @@ def _remembered(directory: Path) -> dict[str, dict[str, str]]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InputError(f"{directory / MEMORY}: {error}. Delete it; the lines have to be taken out by hand.") from None
+        raise InputError(
+            f"{directory / MEMORY}: {error}. Delete it; the lines have to be taken out by hand."
+        ) from None
     return found
 
 

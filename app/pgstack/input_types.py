@@ -20,7 +20,8 @@ _HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9
 
 
 def parse_size(text: object) -> object:
-    """Bytes of a size such as `512m`, `2GB` or `1073741824`; units are powers of 1024, as in PostgreSQL."""
+    """Bytes of a size such as `512m`, `2GB` or `1073741824`; units are powers of 1024, as in
+    PostgreSQL."""
     if not isinstance(text, str):
         return text
     match = _SIZE.fullmatch(text.strip())
@@ -36,7 +37,9 @@ def parse_hosts(text: object) -> object:
     hosts = tuple(part.strip() for part in text.split(",") if part.strip())
     for host in hosts:
         if _HOST.fullmatch(host) is None:
-            raise ValueError(f"{host!r} is not a host name, an address in brackets or .example.org{_meant(host)}")
+            raise ValueError(
+                f"{host!r} is not a host name, an address in brackets or .example.org{_meant(host)}"
+            )
     return hosts
 
 
@@ -55,11 +58,15 @@ def parse_address(text: object) -> object:
     """`*`, an IPv4 address, or an IPv6 address in brackets, as Apache's Listen has it."""
     if not isinstance(text, str) or re.fullmatch(r"\*|[0-9.]+|\[[0-9a-fA-F:]+\]", text):
         return text
-    raise ValueError(f"expected an address, one of IPv6 in brackets, or * for all{_meant(text) if ':' in text else ''}")
+    raise ValueError(
+        f"expected an address, one of IPv6 in brackets, or * for "
+        f"all{_meant(text) if ':' in text else ''}"
+    )
 
 
 def parse_networks(text: object) -> object:
-    """Networks of a comma-separated list such as `10.0.0.11, 10.0.1.0/24`; an address is a network of one."""
+    """Networks of a comma-separated list such as `10.0.0.11, 10.0.1.0/24`; an address is a network
+    of one."""
     if not isinstance(text, str):
         return text
     networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())

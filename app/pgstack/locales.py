@@ -1,4 +1,5 @@
-"""Sort order of the database: what STACK_LOCALE may say, how PostgreSQL says it, and what cannot be had."""
+"""Sort order of the database: what STACK_LOCALE may say, how PostgreSQL says it, and what cannot be
+had."""
 
 from __future__ import annotations
 
@@ -13,17 +14,25 @@ _LIBC = re.compile(r"(C|[a-z]{2,3}_[A-Z]{2})\.UTF-8(@[a-z]+)?")
 
 
 def parse_locale(text: object) -> object:
-    """`C.UTF-8`, another locale of the C library in UTF-8, or `icu:` with a language tag (BCP 47)."""
+    """`C.UTF-8`, another locale of the C library in UTF-8, or `icu:` with a language tag (BCP
+    47)."""
     if not isinstance(text, str) or _ICU.fullmatch(text) or _LIBC.fullmatch(text):
         return text
     bare, _, variant = re.sub(r"(?i)\.utf-?8", "", text).partition("@")
-    near = [f"icu:{text.removesuffix('-x-icu')}", f"{bare}.UTF-8" + (f"@{variant}" if variant else "")]
+    near = [
+        f"icu:{text.removesuffix('-x-icu')}",
+        f"{bare}.UTF-8" + (f"@{variant}" if variant else ""),
+    ]
     meant = [name for name in near if _ICU.fullmatch(name) or _LIBC.fullmatch(name)]
-    raise ValueError(f"expected C.UTF-8, icu:de-DE or de_DE.UTF-8{f'; did you mean {meant[0]}?' if meant else ''}")
+    raise ValueError(
+        f"expected C.UTF-8, icu:de-DE or "
+        f"de_DE.UTF-8{f'; did you mean {meant[0]}?' if meant else ''}"
+    )
 
 
 def options(locale: str) -> str:
-    """The words of CREATE DATABASE; messages and classes of characters stay those of `C.UTF-8` with ICU."""
+    """The words of CREATE DATABASE; messages and classes of characters stay those of `C.UTF-8` with
+    ICU."""
     kind, _, tag = locale.rpartition(":")
     if kind:
         return f"LOCALE_PROVIDER icu ICU_LOCALE '{tag}' LOCALE '{PLAIN}'"
@@ -33,7 +42,9 @@ def options(locale: str) -> str:
 def available() -> set[str]:
     """What the C library of this machine has, as STACK_LOCALE writes it."""
     try:
-        done = subprocess.run(["/usr/bin/locale", "-a"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["/usr/bin/locale", "-a"], capture_output=True, text=True, check=False
+        )
     except OSError:
         return {PLAIN}
     return named(done.stdout.split())
@@ -47,14 +58,16 @@ def named(listed: Iterable[str]) -> set[str]:
 def refusal(wanted: str, found: str, there: Collection[str]) -> str:
     """Why there can be no database with it; empty when there can.
 
-    `found` is what the database has that exists, empty when there is none; `there` what the C library has.
+    `found` is what the database has that exists, empty when there is none; `there` what the C
+    library has.
     """
     if found:
         return "" if found.lower() == wanted.lower() else changed(wanted, found)
     if _ICU.fullmatch(wanted) or wanted in there:
         return ""
     return (
-        f"STACK_LOCALE={wanted}: this machine does not have it (`locale -a`). Install it (Debian's locales-all), "
+        f"STACK_LOCALE={wanted}: this machine does not have it (`locale -a`). Install it (Debian's "
+        f"locales-all), "
         f"or take {_icu(wanted)}, which PostgreSQL brings with it."
     )
 
@@ -62,7 +75,8 @@ def refusal(wanted: str, found: str, there: Collection[str]) -> str:
 def changed(wanted: str, found: str) -> str:
     """What is said where a database with another one exists."""
     return (
-        f"STACK_LOCALE={wanted}: the database was made with {found}, and cannot change it. Set STACK_LOCALE={found}, "
+        f"STACK_LOCALE={wanted}: the database was made with {found}, and cannot change it. Set "
+        f"STACK_LOCALE={found}, "
         "or dump it, drop it and restore it into a new one (docs/your-project.md, Sort order)."
     )
 

@@ -1,8 +1,9 @@
-"""The files in which a project says what it needs, each as lines that pip reads. Standard library only.
+"""The files in which a project says what it needs, each as lines that pip reads. Standard library
+only.
 
-pip's own files are read by `pgstack.dependencies`, with what they include; here are the others: pyproject.toml (PEP 621
-and Poetry), Pipfile, Pipfile.lock and setup.cfg. A file that says it in a way that pip has no line for raises
-ManifestError.
+pip's own files are read by `pgstack.dependencies`, with what they include; here are the others:
+pyproject.toml (PEP 621 and Poetry), Pipfile, Pipfile.lock and setup.cfg. A file that says it in a
+way that pip has no line for raises ManifestError.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def pipfile(text: str) -> list[str]:
 def pipfile_lock(text: str) -> list[str]:
     """Lines of `default`, with hashes."""
     return [
-        _line(name, said, _plain) + "".join(f" --hash={one}" for one in said.get("hashes", []) if "git" not in said)
+        _line(name, said, _plain)
+        + "".join(f" --hash={one}" for one in said.get("hashes", []) if "git" not in said)
         for name, said in json.loads(text).get("default", {}).items()
     ]
 
@@ -65,13 +67,21 @@ def setup_cfg(text: str) -> list[str]:
 
 
 READERS: dict[str, Callable[[str], list[str]]] = {
-    "pyproject.toml": pyproject, "Pipfile.lock": pipfile_lock, "Pipfile": pipfile, "setup.cfg": setup_cfg,
-}  # fmt: skip
+    "pyproject.toml": pyproject,
+    "Pipfile.lock": pipfile_lock,
+    "Pipfile": pipfile,
+    "setup.cfg": setup_cfg,
+}
 
 
 def locked(text: str) -> list[str]:
-    """Versions that uv, Poetry or PDM have locked, as constraints. One that is there twice depends on a marker."""
-    found = [(one["name"], one["version"]) for one in tomllib.loads(text).get("package", []) if _of_a_registry(one)]
+    """Versions that uv, Poetry or PDM have locked, as constraints. One that is there twice depends
+    on a marker."""
+    found = [
+        (one["name"], one["version"])
+        for one in tomllib.loads(text).get("package", [])
+        if _of_a_registry(one)
+    ]
     names = [name for name, _ in found]
     return [f"{name}=={version}" for name, version in found if names.count(name) == 1]
 
@@ -79,14 +89,18 @@ def locked(text: str) -> list[str]:
 def _of_a_registry(package: dict[str, Any]) -> bool:
     source = package.get("source", {"registry": ""})
     elsewhere = {"git", "path", "url"} & set(package)
-    return "version" in package and not elsewhere and ("registry" in source or source.get("type") == "legacy")
+    return (
+        "version" in package
+        and not elsewhere
+        and ("registry" in source or source.get("type") == "legacy")
+    )
 
 
 def usual(project: Path) -> str:
     """The file in which the project says what it needs; empty when there is none.
 
-    Tools keep their settings in pyproject.toml and setup.cfg too: these count where they name a requirement.
-    Raises ManifestError, OSError, ValueError for one that cannot be read.
+    Tools keep their settings in pyproject.toml and setup.cfg too: these count where they name a
+    requirement. Raises ManifestError, OSError, ValueError for one that cannot be read.
     """
     for name in (*PIP_FILES, *READERS, *BASE_FILES):
         path = project / name
@@ -96,12 +110,16 @@ def usual(project: Path) -> str:
 
 
 def unread(project: Path) -> list[str]:
-    """Files that say what the project needs and are not read, each with the command that makes one that is."""
+    """Files that say what the project needs and are not read, each with the command that makes one
+    that is."""
     there = ((name, command) for name, command in UNREAD.items() if (project / name).exists())
     found = [f"{name} (`{command} > requirements.txt`)" for name, command in there]
     path = project / "pyproject.toml"
     groups = tomllib.loads(path.read_text()).get("dependency-groups", {}) if path.is_file() else {}
-    found += [f"[dependency-groups] {name} (`uv export --only-group {name} > requirements.txt`)" for name in groups]
+    found += [
+        f"[dependency-groups] {name} (`uv export --only-group {name} > requirements.txt`)"
+        for name in groups
+    ]
     return found
 
 
@@ -112,12 +130,15 @@ def requires_python(project: Path) -> str:
         return ""
     found = tomllib.loads(path.read_text())
     own, poetry = found.get("project", {}), found.get("tool", {}).get("poetry", {})
-    said = own.get("requires-python") or _caret(str(poetry.get("dependencies", {}).get("python", "")))
+    said = own.get("requires-python") or _caret(
+        str(poetry.get("dependencies", {}).get("python", ""))
+    )
     return str(said)
 
 
 def allows(said: str, python: str) -> bool:
-    """Whether `said`, as `>=3.11,<4`, holds for a Python such as `3.13`. What is not understood holds."""
+    """Whether `said`, as `>=3.11,<4`, holds for a Python such as `3.13`. What is not understood
+    holds."""
     have = (*map(int, python.split(".")), PATCH)[:3]
     return all(_holds(part, have) for part in said.split(",") if part.strip())
 
@@ -129,10 +150,15 @@ def _holds(part: str, have: tuple[int, ...]) -> bool:
     sign, numbers = match[1] or "==", tuple(map(int, match[2].rstrip(".").split(".")))
     cut = have[: len(numbers)] if len(numbers) < len(have) or match[3] else have
     return {
-        "==": cut == numbers, "===": cut == numbers, "!=": cut != numbers, ">=": have >= numbers,
-        "<=": cut <= numbers, ">": cut > numbers, "<": have < numbers,
+        "==": cut == numbers,
+        "===": cut == numbers,
+        "!=": cut != numbers,
+        ">=": have >= numbers,
+        "<=": cut <= numbers,
+        ">": cut > numbers,
+        "<": have < numbers,
         "~=": have >= numbers and have[: len(numbers) - 1] == numbers[:-1],
-    }[sign]  # fmt: skip
+    }[sign]
 
 
 def _table(table: dict[str, Any], convert: Callable[[str], str]) -> list[str]:
@@ -140,7 +166,9 @@ def _table(table: dict[str, Any], convert: Callable[[str], str]) -> list[str]:
     lines: list[str] = []
     for name, said in table.items():
         if name.lower() != "python":
-            lines += (_line(name, one, convert) for one in (said if isinstance(said, list) else [said]))
+            lines += (
+                _line(name, one, convert) for one in (said if isinstance(said, list) else [said])
+            )
     return [line for line in lines if line]
 
 
@@ -153,7 +181,9 @@ def _line(name: str, said: Any, convert: Callable[[str], str]) -> str:
     marks = [str(said["markers"])] if "markers" in said else []
     if "python" in said:
         bounds = [_BOUND.fullmatch(part.strip()) for part in _caret(str(said["python"])).split(",")]
-        marks += [f'python_version {bound[1]} "{bound[2]}"' for bound in bounds if bound and bound[1]]
+        marks += [
+            f'python_version {bound[1]} "{bound[2]}"' for bound in bounds if bound and bound[1]
+        ]
     return f"{line} ; {' and '.join(marks)}" if marks else line
 
 
@@ -180,14 +210,20 @@ def _plain(said: str) -> str:
 def _caret(said: str) -> str:
     """A constraint of Poetry's as pip writes it: `^1.2` → `>=1.2,<2`, `~1.2` → `>=1.2,<1.3`."""
     if "|" in said:
-        raise ManifestError(f"{said!r} is one of two ranges, which pip does not know; write a requirements.txt")
+        raise ManifestError(
+            f"{said!r} is one of two ranges, which pip does not know; write a requirements.txt"
+        )
     return ",".join(filter(None, (_one(part.strip()) for part in said.split(","))))
 
 
 def _one(part: str) -> str:
     if part in ("", "*"):
         return ""
-    numbers = [int(number) for number in _VERSION.findall(part)[0].split(".")] if _VERSION.search(part) else []
+    numbers = (
+        [int(number) for number in _VERSION.findall(part)[0].split(".")]
+        if _VERSION.search(part)
+        else []
+    )
     if part[0] == "^" and numbers:
         kept = next((at for at, number in enumerate(numbers) if number), len(numbers) - 1)
         return f">={part[1:].strip()},<{_next(numbers[: kept + 1])}"

@@ -1,6 +1,8 @@
-"""A web process that has grown over its share of memory is replaced, as a release replaces it: no request fails.
+"""A web process that has grown over its share of memory is replaced, as a release replaces it: no
+request fails.
 
-mod_wsgi knows no limit of memory. One process goes at a time, and waits first: its sibling's successor may be loading.
+mod_wsgi knows no limit of memory. One process goes at a time, and waits first: its sibling's
+successor may be loading.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ LOOK_SECONDS = 1.0
 WARM_SECONDS = 600.0
 """in which a process imports and caches what its project needs: growth in them is no leak"""
 COLD_ROOM, WARM_ROOM = 3.0, 1.5
-"""times its share, or what it took when it was loaded, in that time; times what it took then, afterwards. Less would
-replace processes for ever where only the plan is too small (STACK_PROCESS_MEMORY)."""
+"""times its share, or what it took when it was loaded, in that time; times what it took then,
+afterwards. Less would replace processes for ever where only the plan is too small
+(STACK_PROCESS_MEMORY)."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATISTICS = Path("/proc/self/statm")
 MB = 1024**2
@@ -43,7 +46,8 @@ class MemoryLimit:
         self._lock = -1
 
     def look(self) -> None:
-        """Once a second: replace this process when it has grown, and no other one is being replaced."""
+        """Once a second: replace this process when it has grown, and no other one is being
+        replaced."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -60,7 +64,10 @@ class MemoryLimit:
         if now < self._go:
             return
         self._next = float("inf")
-        grown = f"{resident() // MB} MB of memory, over {self.most // MB:.0f} MB: this process is replaced"
+        grown = (
+            f"{resident() // MB} MB of memory, over {self.most // MB:.0f} MB: this process is "
+            f"replaced"
+        )
         print(grown, file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGUSR1)
 

@@ -10,17 +10,23 @@ from pgstack import views
 from pgstack.probes import web
 
 Answer = Callable[[HttpRequest], HttpResponse]
-PAGES: dict[str, Answer] = {"/healthz": views.healthz, "/readyz": views.readyz, f"/{web.PATH}": views.probe}
+PAGES: dict[str, Answer] = {
+    "/healthz": views.healthz,
+    "/readyz": views.readyz,
+    f"/{web.PATH}": views.probe,
+}
 
 
 class Operations:
-    """Answers these addresses itself, so that the project's URLconf, logins and redirects stay out of it."""
+    """Answers these addresses itself, so that the project's URLconf, logins and redirects stay out
+    of it."""
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """An unsigned probe is the project's to answer, like every address that it does not have."""
+        """An unsigned probe is the project's to answer, like every address that it does not
+        have."""
         page = PAGES.get(request.path_info)
         if page is None:
             return self.get_response(request)

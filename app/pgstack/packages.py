@@ -24,8 +24,17 @@ class Release:
 
 # From Debian's package archive. Another release is one more line here, and a Molecule scenario.
 RELEASES = {
-    12: Release("bookworm", postgresql=15, pgbouncer="1.18", mod_wsgi="4.9", python="3.11", pgbackrest="2.45"),
-    13: Release("trixie", postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13", pgbackrest="2.55"),
+    12: Release(
+        "bookworm",
+        postgresql=15,
+        pgbouncer="1.18",
+        mod_wsgi="4.9",
+        python="3.11",
+        pgbackrest="2.45",
+    ),
+    13: Release(
+        "trixie", postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13", pgbackrest="2.55"
+    ),
 }
 NEWEST = max(RELEASES)
 

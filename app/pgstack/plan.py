@@ -33,7 +33,8 @@ class Paths(Part):
     run_pooler: str
     """where clients find PgBouncer's socket"""
     run_pooler_own: str
-    """where PgBouncer makes it: on a host two instances take turns, and `run_pooler` leads to one of them"""
+    """where PgBouncer makes it: on a host two instances take turns, and `run_pooler` leads to one
+    of them"""
     run_apache: str
     bodies: str
     """where Apache keeps the body of a request until all of it is there"""
@@ -42,7 +43,8 @@ class Paths(Part):
     media: str
     """what users upload; it outlives releases"""
     cache: str
-    """one directory for each account that runs the project's code: its home, and what libraries keep there"""
+    """one directory for each account that runs the project's code: its home, and what libraries
+    keep there"""
     secrets: str
     tls: str
     app: str
@@ -50,11 +52,13 @@ class Paths(Part):
 
 
 class Accounts(Part):
-    """Operating system accounts, and the groups that may reach the sockets and read the project's secrets."""
+    """Operating system accounts, and the groups that may reach the sockets and read the project's
+    secrets."""
 
     web: str
     apache: str
-    """who listens, has the key of TLS and writes Apache's logs; where it is not `web`, its parent is root"""
+    """who listens, has the key of TLS and writes Apache's logs; where it is not `web`, its parent
+    is root"""
     deploy: str
     build: str
     """where requirements are installed, whose code it runs: it reaches nothing"""
@@ -91,10 +95,12 @@ class Site(Part):
     """what Apache reads, like `tls_key`"""
     tls_key: str
     tls_given_certificate: str
-    """what STACK_TLS=files names, like `tls_given_key`; the copy in `tls_certificate` is made from it"""
+    """what STACK_TLS=files names, like `tls_given_key`; the copy in `tls_certificate` is made from
+    it"""
     tls_given_key: str
     instance_ports: dict[str, int]
-    """port on the loopback address at which each of a host's two instances of Apache answers by itself"""
+    """port on the loopback address at which each of a host's two instances of Apache answers by
+    itself"""
     redirect_port: int
     """port on which plain HTTP is answered with the address over TLS; 0 for none"""
     acme_directory: str
@@ -139,7 +145,8 @@ class Web(Part):
     queue_timeout: int
     """for a free thread (pgstack.wait_limit)"""
     body_timeout: int
-    """mod_wsgi's queue-timeout, which counts from a request's first line: the body comes in meanwhile"""
+    """mod_wsgi's queue-timeout, which counts from a request's first line: the body comes in
+    meanwhile"""
     socket_timeout: int
     deadlock_timeout: int
     watchdog_timeout: int
@@ -191,7 +198,8 @@ class Apache(Part):
     min_spare_threads: int
     max_spare_threads: int
     slow_clients: int
-    """clients that send a header slowly, or nothing: a child has a worker for each, beside those of requests at work"""
+    """clients that send a header slowly, or nothing: a child has a worker for each, beside those of
+    requests at work"""
     http2_workers: int
     """of a child, at its start: those of requests at work; there may be as many as threads"""
     listen_backlog: int
@@ -221,11 +229,13 @@ class Pooler(Part):
     reserve_pool_size: int
     max_db_connections: int
     instances: int
-    """PgBouncers that hold backends at the same time: one on each web host, and one more that takes over"""
+    """PgBouncers that hold backends at the same time: one on each web host, and one more that takes
+    over"""
     query_timeout: int
     query_wait_timeout: int
     pause_timeout: int
-    """whoever is held back for so long is held back by a PAUSE that somebody forgot; the local guard ends it"""
+    """whoever is held back for so long is held back by a PAUSE that somebody forgot; the local
+    guard ends it"""
     file_descriptors: int
     settings: dict[str, str]
 
@@ -234,7 +244,8 @@ class Postgres(Part):
     """PostgreSQL. `settings` are the lines of the drop-in, and what pg_settings must answer."""
 
     host: str
-    """where clients find it: the directory of its socket, or its host's name where that is another one"""
+    """where clients find it: the directory of its socket, or its host's name where that is another
+    one"""
     server_name: str
     """what its certificate names, on both sides; empty on one host"""
     port: int
@@ -255,8 +266,8 @@ class Postgres(Part):
     direct_connections: int
     settings: dict[str, str]
     app_settings: dict[str, str]
-    """of the web processes: set on their role (ALTER ROLE … SET), and by the pooler on each backend, for the role may
-    change what is set on it"""
+    """of the web processes: set on their role (ALTER ROLE … SET), and by the pooler on each
+    backend, for the role may change what is set on it"""
     owner_settings: dict[str, str]
     """set on the role that migrates"""
     statement_timeout: int
@@ -266,7 +277,8 @@ class Postgres(Part):
 
 
 class Backup(Part):
-    """pgBackRest on a host. `settings` are the lines of its configuration; keys and passphrase are elsewhere."""
+    """pgBackRest on a host. `settings` are the lines of its configuration; keys and passphrase are
+    elsewhere."""
 
     kind: Literal["local", "sftp", "s3"]
     stanza: str
@@ -281,7 +293,8 @@ class Backup(Part):
     time_limit: int
     """seconds that a backup or a drill may take"""
     oldest: int
-    """seconds after which a backup or a drill that has not been followed by another is late; see `drill_oldest`"""
+    """seconds after which a backup or a drill that has not been followed by another is late; see
+    `drill_oldest`"""
     drill_oldest: int
     settings: dict[str, str]
 

@@ -1,4 +1,5 @@
-"""The plan that the settings' pooled aliases follow, for the system checks; a project of its own making has none."""
+"""The plan that the settings' pooled aliases follow, for the system checks; a project of its own
+making has none."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ FOLLOWS_SINCE = (1, 22)
 
 
 def plan() -> Plan | None:
-    """The rendered plan, where a pooled alias leads to its pooler; None where there is none that can be read."""
+    """The rendered plan, where a pooled alias leads to its pooler; None where there is none that
+    can be read."""
     try:
         found = state.rendered_plan()
     except StackError:
@@ -34,7 +36,11 @@ def carries_prepared_statements() -> bool:
 
 def backends_wanted(found: Plan) -> tuple[int, int]:
     """Backends that all threads can hold at the same time, and how many there are."""
-    aliases = [one for one in project.pooled_aliases().values() if one.get("HOST") == found.paths.run_pooler]
+    aliases = [
+        one
+        for one in project.pooled_aliases().values()
+        if one.get("HOST") == found.paths.run_pooler
+    ]
     each = sum(bool(one.get("ATOMIC_REQUESTS")) for one in aliases)
     threads = found.web.requests * found.web.hosts
     return threads * each, found.pooler.default_pool_size + found.pooler.reserve_pool_size

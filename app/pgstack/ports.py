@@ -9,7 +9,8 @@ from contextlib import suppress
 from pgstack.errors import TargetError
 
 PORTS = range(10_000, 32_000)
-"""below those of outgoing connections (ip_local_port_range), each of which holds its port for a while"""
+"""below those of outgoing connections (ip_local_port_range), each of which holds its port for a
+while"""
 
 
 def free_port() -> int:
@@ -38,4 +39,6 @@ def free_address(port: int) -> str:
             except OSError:
                 continue
             return address
-    raise TargetError(f"port {port} is taken on every loopback address. Stop one that listens there.")
+    raise TargetError(
+        f"port {port} is taken on every loopback address. Stop one that listens there."
+    )

@@ -28,7 +28,8 @@ OWN = frozenset({"django", "pgstack"})
 def root() -> Path:
     """Directory of the project: BASE_DIR, else where the command was started.
 
-    The BASE_DIR of a project that is an installed package may be where all packages are: then it is the package.
+    The BASE_DIR of a project that is an installed package may be where all packages are: then it is
+    the package.
     """
     base = Path(getattr(settings, "BASE_DIR", None) or Path.cwd()).resolve()
     file = _settings_file()
@@ -56,7 +57,9 @@ def hazards() -> Iterator[tuple[str, str]]:
     pooled = pooled_aliases()
     for name, alias in pooled.items():
         zone = alias.get("TIME_ZONE") or ("UTC" if settings.USE_TZ else settings.TIME_ZONE)
-        yield from ((hazard, f"DATABASES[{name!r}]: {seen}") for hazard, seen in hazards_of(alias, zone))
+        yield from (
+            (hazard, f"DATABASES[{name!r}]: {seen}") for hazard, seen in hazards_of(alias, zone)
+        )
     if pooled and not has_direct():
         yield "H036", "DATABASES has no alias `direct`, straight to PostgreSQL"
     for app in settings.INSTALLED_APPS:
@@ -85,12 +88,16 @@ def _place(trees: dict[str, ast.Module], seen: str) -> tuple[str, int]:
 
 
 def _settings_files() -> list[Path]:
-    """The settings module, and those beside it that were imported: what it has taken its settings from."""
+    """The settings module, and those beside it that were imported: what it has taken its settings
+    from."""
     own = _settings_file()
     if own is None or own.suffix != ".py":
         return []
     found = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
-    beside = sorted({Path(file) for file in found if file.endswith(".py") and Path(file).parent == own.parent} - {own})
+    beside = sorted(
+        {Path(file) for file in found if file.endswith(".py") and Path(file).parent == own.parent}
+        - {own}
+    )
     return [own, *beside]
 
 

@@ -20,7 +20,14 @@ from pgstack.plan import Plan
 TEMPLATES = {
     "postgres": ("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
     "pgbouncer": ("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
-    "apache": ("apache2.conf", "mpm.conf", "hardening.conf", "bodies.conf", "bodies.lua", "site.conf"),
+    "apache": (
+        "apache2.conf",
+        "mpm.conf",
+        "hardening.conf",
+        "bodies.conf",
+        "bodies.lua",
+        "site.conf",
+    ),
 }
 HOST = {
     "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
@@ -61,12 +68,19 @@ FIREWALL = {
 ELSEWHERE = {
     "all": frozenset[str](),
     "web": frozenset({"postgres", "userlist.txt", "postgresql.conf"}),
-    "database": frozenset({
-        "pgbouncer", "apache", "stack-pgbouncer.service", "stack-apache.service",
-        "logrotate.conf", "stack-manage",
-    }),
-}  # fmt: skip
-"""folders and templates that a host has no use for, by what it runs; on a web host userlist.txt holds a password"""
+    "database": frozenset(
+        {
+            "pgbouncer",
+            "apache",
+            "stack-pgbouncer.service",
+            "stack-apache.service",
+            "logrotate.conf",
+            "stack-manage",
+        }
+    ),
+}
+"""folders and templates that a host has no use for, by what it runs; on a web host userlist.txt
+holds a password"""
 PROGRAMS = frozenset({"stack-manage"})
 SECRET_KEY_BYTES = 48
 
@@ -122,7 +136,9 @@ def templates(plan: Plan) -> list[Template]:
         if not unwanted & {part, name}
     ]
     if plan.target == "host":
-        found += _host("host", {name: path for name, path in HOST.items() if name not in unwanted}, plan)
+        found += _host(
+            "host", {name: path for name, path in HOST.items() if name not in unwanted}, plan
+        )
     if plan.firewall.enabled:
         found += _host("firewall", FIREWALL, plan)
     if plan.backup:
@@ -133,11 +149,13 @@ def templates(plan: Plan) -> list[Template]:
 def _host(part: str, places: dict[str, str], plan: Plan) -> list[Template]:
     return [
         Template(
-            part, f"host/{name}.j2", Path(path.format(postgresql=plan.versions.postgresql)),
+            part,
+            f"host/{name}.j2",
+            Path(path.format(postgresql=plan.versions.postgresql)),
             0o755 if name in PROGRAMS else 0o644,
         )
         for name, path in places.items()
-    ]  # fmt: skip
+    ]
 
 
 def fingerprint(wanted: list[File]) -> str:
@@ -152,23 +170,30 @@ def difference(wanted: list[File]) -> str:
 
 def _difference(file: File) -> str:
     try:
-        found, mode = file.path.read_bytes().decode(errors="replace"), file.path.stat().st_mode & 0o777
+        found, mode = (
+            file.path.read_bytes().decode(errors="replace"),
+            file.path.stat().st_mode & 0o777,
+        )
     except FileNotFoundError:
         found, mode = "", file.mode
     except OSError as error:
-        raise RenderError(f"{file.path}: {error.strerror}. Move it away: a rendered file belongs there.") from None
+        raise RenderError(
+            f"{file.path}: {error.strerror}. Move it away: a rendered file belongs there."
+        ) from None
     name = str(file.path)
     if file.secret and found != file.text:
         return f"{name}: the content differs\n"
-    diff = "".join(difflib.unified_diff(found.splitlines(True), file.text.splitlines(True), name, name))
+    diff = "".join(
+        difflib.unified_diff(found.splitlines(True), file.text.splitlines(True), name, name)
+    )
     return diff + (f"{name}: mode {mode:o} should be {file.mode:o}\n" if mode != file.mode else "")
 
 
 def write(wanted: list[File]) -> list[Path]:
     """Write what differs and return its paths.
 
-    All files are written beside their places first and moved in only when every one is complete, so a
-    full disk leaves the old set as it was. Raises RenderError naming file, reason and remedy.
+    All files are written beside their places first and moved in only when every one is complete, so
+    a full disk leaves the old set as it was. Raises RenderError naming file, reason and remedy.
     """
     path = Path()
     try:
@@ -196,8 +221,12 @@ def _beside(path: Path) -> Path:
 
 def _stage(file: File) -> None:
     # Nobody else reads it before it has its mode.
-    _beside(file.path).unlink(missing_ok=True)  # one that a killed run left may be closed to writing
-    with open(_beside(file.path), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as handle:
+    _beside(file.path).unlink(
+        missing_ok=True
+    )  # one that a killed run left may be closed to writing
+    with open(
+        _beside(file.path), "w", opener=lambda path, flags: os.open(path, flags, 0o600)
+    ) as handle:
         handle.write(file.text)
         handle.flush()
         os.fchmod(handle.fileno(), file.mode)
@@ -221,5 +250,6 @@ def ensure_secrets(plan: Plan) -> None:
             write([File(key, random.token_urlsafe(SECRET_KEY_BYTES) + "\n", 0o440)])
     except OSError as error:
         raise RenderError(
-            f"{error.filename or directory}: {error.strerror}. Free the space or the rights and try again."
+            f"{error.filename or directory}: {error.strerror}. Free the space or the rights and "
+            f"try again."
         ) from error

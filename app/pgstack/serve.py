@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-# Resolved once. A release moves a symbolic link; a process that started before it must go on importing from where it
-# started, also modules that it imports late.
+# Resolved once. A release moves a symbolic link; a process that started before it must go on
+# importing from where it started, also modules that it imports late.
 sys.path[:] = list(dict.fromkeys(str(Path(entry).resolve()) for entry in sys.path if entry))
 os.environ["DJANGO_SETTINGS_MODULE"] = "pgstack.overlay.settings"
 
@@ -37,9 +37,12 @@ def load() -> Callable[..., Iterable[bytes]]:
     settings.INSTALLED_APPS  # noqa: B018 - reads them
     plan = current_plan()
     named = plan.project.wsgi if plan.project else ""
-    found: Any = importlib.import_module(named).application if named else get_internal_wsgi_application()
+    found: Any = (
+        importlib.import_module(named).application if named else get_internal_wsgi_application()
+    )
     get_resolver().url_patterns  # noqa: B018 - the property imports every view
-    connections.close_all()  # one that the import opened belongs to a thread that answers no request
+    # one that the import opened belongs to a thread that answers no request
+    connections.close_all()
     settle()
     return watched(found)
 

@@ -20,23 +20,32 @@ def databases() -> dict[str, dict[str, Any]]:
         "CONN_MAX_AGE": None,
     }
     pooled = {
-        **common, "HOST": plan.paths.run_pooler, "PORT": str(plan.pooler.port),
+        **common,
+        "HOST": plan.paths.run_pooler,
+        "PORT": str(plan.pooler.port),
         "USER": layout.own_login(plan, plan.pooler.web_login),
-        # A cursor on the server would be left behind on a backend that the next transaction does not get.
+        # A cursor on the server would be left behind on a backend that the next transaction does
+        # not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "PATIENCE_SECONDS": plan.web.patience,
-        # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows the server.
+        # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows
+        # the server.
         "OPTIONS": {"application_name": "web", "connect_timeout": plan.pooler.query_wait_timeout},
-    }  # fmt: skip
+    }
     direct = {
-        **common, "HOST": plan.postgres.host, "PORT": str(plan.postgres.port), "USER": plan.roles.owner,
-        "CONN_MAX_AGE": 0, "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
-    }  # fmt: skip
+        **common,
+        "HOST": plan.postgres.host,
+        "PORT": str(plan.postgres.port),
+        "USER": plan.roles.owner,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
+    }
     return {"default": pooled, "direct": direct}
 
 
 def secret_key() -> str:
-    """The key made at set-up, the first line of its file; before set-up one that lives as long as this process."""
+    """The key made at set-up, the first line of its file; before set-up one that lives as long as
+    this process."""
     return _secret_keys()[0]
 
 
@@ -67,7 +76,8 @@ def project_root() -> Path:
 def static_root() -> str:
     """Directory that `collectstatic` fills.
 
-    Apache serves it. On a host each release has one of its own, and Apache serves the files of all of them.
+    Apache serves it. On a host each release has one of its own, and Apache serves the files of all
+    of them.
     """
     release = os.environ.get("STACK_RELEASE")
     return f"{release}/static" if release else current_plan().paths.static
@@ -79,7 +89,8 @@ def media_root(*, public: bool) -> str:
 
 
 def origins() -> list[str]:
-    """The site's own addresses, as a browser sends them in Origin; `*.` stands for every name below one."""
+    """The site's own addresses, as a browser sends them in Origin; `*.` stands for every name below
+    one."""
     site, scheme = current_plan().site, "https" if secure() else "http"
     usual = site.proxy or (scheme, site.port) in (("http", 80), ("https", 443))
     port = "" if usual else f":{site.port}"

@@ -1,7 +1,7 @@
 """Web processes of the same Apache that a signal has stopped.
 
-mod_wsgi's processes take turns at their socket, whatever WSGIAcceptMutex says. One that is stopped while it has its
-turn keeps the others from their work, too.
+mod_wsgi's processes take turns at their socket, whatever WSGIAcceptMutex says. One that is stopped
+while it has its turn keeps the others from their work, too.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from pgstack.plan import Plan
 
 @lru_cache(maxsize=1)
 def inputs() -> config.StackConfig:
-    """The inputs of `.env` in the checkout and of the environment, which wins; read once per process.
+    """The inputs of `.env` in the checkout and of the environment, which wins; read once per
+    process.
 
     Raises InputError, also for a `.env` that cannot be read.
     """
@@ -26,7 +27,9 @@ def inputs() -> config.StackConfig:
         values: Mapping[str, str | None] = dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{path}: {reason}. Make it readable, or set the inputs in the environment.") from None
+        raise InputError(
+            f"{path}: {reason}. Make it readable, or set the inputs in the environment."
+        ) from None
     merged = {name: value or "" for name, value in values.items() if name.startswith(config.PREFIX)}
     return config.load({**merged, **os.environ})
 
@@ -53,7 +56,9 @@ def rendered_plan() -> Plan | None:
         return Plan.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         if "STACK_PLAN" in os.environ:
-            raise InputError(f"STACK_PLAN={path}: no such file. Render it first (`manage.py stack_render`).") from None
+            raise InputError(
+                f"STACK_PLAN={path}: no such file. Render it first (`manage.py stack_render`)."
+            ) from None
         return None
     except (OSError, ValidationError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no plan of this version"
@@ -64,7 +69,9 @@ def started_plan() -> Plan:
     """The plan on disk. Raises StackError when there is none, or it cannot be read."""
     plan = rendered_plan()
     if plan is None:
-        raise StackError(f"{plan_file().parent}: no stack was started here. Start it with `make up`.")
+        raise StackError(
+            f"{plan_file().parent}: no stack was started here. Start it with `make up`."
+        )
     return plan
 
 

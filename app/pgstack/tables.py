@@ -21,7 +21,10 @@ MB = 1024**2
 
 def plan(value: Plan) -> None:
     """Print numbers with their arithmetic, then the inequalities."""
-    title = f"Debian {value.debian}, {value.cores} cores, {value.memory.total // MB} MB, target {value.target}"
+    title = (
+        f"Debian {value.debian}, {value.cores} cores, {value.memory.total // MB} MB, target "
+        f"{value.target}"
+    )
     table = Table("number", "value", "because", title=title)
     for name, reason in value.arithmetic.items():
         part, _, field = name.partition(".")
@@ -42,9 +45,11 @@ def inputs() -> None:
         extra = cast("dict[str, str]", info.json_schema_extra)
         default = ",".join(info.default) if isinstance(info.default, tuple) else info.default
         table.add_row(
-            environment_name(field), extra["unit"],
-            extra["unset"].replace("`", "") if default in (None, "") else str(default), info.description or "",
-        )  # fmt: skip
+            environment_name(field),
+            extra["unit"],
+            extra["unset"].replace("`", "") if default in (None, "") else str(default),
+            info.description or "",
+        )
     Console().print(table)
 
 
@@ -64,7 +69,16 @@ def findings(values: list[Finding]) -> None:
 
 def pools(rows: list[Pool]) -> Table:
     """PgBouncer's pools as a table; the wait in seconds."""
-    table = Table("pool", "login", "mode", "clients active", "waiting", "servers active", "idle", "longest wait")
+    table = Table(
+        "pool",
+        "login",
+        "mode",
+        "clients active",
+        "waiting",
+        "servers active",
+        "idle",
+        "longest wait",
+    )
     for row in rows:
         wait = f"{row.maxwait + row.maxwait_us / 1e6:.3f} s"
         counts = (row.cl_active, row.cl_waiting, row.sv_active, row.sv_idle)

@@ -1,8 +1,8 @@
 """Certificate and key of the site: checked copies of the user's files, or a self-signed pair.
 
-Apache reads copies that were checked. A renewal that goes wrong at the source is then met by the next
-start, with a message, and not by a restart at night. Standard library only: on a host root does this, with
-nothing that a project has installed.
+Apache reads copies that were checked. A renewal that goes wrong at the source is then met by the
+next start, with a message, and not by a restart at night. Standard library only: on a host root
+does this, with nothing that a project has installed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ subjectAltName = {names}
 
 
 def files(plan: Plan, renew: bool = False) -> list[File]:
-    """Certificate and key for the places where `plan` has them; empty when there is nothing to write.
+    """Certificate and key for the places where `plan` has them; empty when there is nothing to
+    write.
 
     With `renew` a self-signed pair is a new one. Raises InputError for files that cannot be used,
     RenderError when openssl fails.
@@ -55,7 +56,8 @@ def files(plan: Plan, renew: bool = False) -> list[File]:
 
 
 def provided(plan: Plan) -> list[File]:
-    """The user's pair of STACK_TLS=files, checked; empty otherwise and where Apache reads it in its place.
+    """The user's pair of STACK_TLS=files, checked; empty otherwise and where Apache reads it in its
+    place.
 
     Raises InputError naming the input, the reason and the remedy.
     """
@@ -69,25 +71,38 @@ def provided(plan: Plan) -> list[File]:
 
 
 def validity(certificate: str) -> tuple[float, float]:
-    """When the first certificate of this PEM text begins and ends to be valid, in seconds since 1970.
+    """When the first certificate of this PEM text begins and ends to be valid, in seconds since
+    1970.
 
     Raises RenderError when openssl cannot say.
     """
     command = ["openssl", "x509", "-noout", "-dates"]
     try:
-        said = subprocess.run(command, input=certificate, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            command, input=certificate, capture_output=True, text=True, check=True
+        ).stdout
         dates = dict(line.partition("=")[::2] for line in said.splitlines())
-        return ssl.cert_time_to_seconds(dates["notBefore"]), ssl.cert_time_to_seconds(dates["notAfter"])
+        return ssl.cert_time_to_seconds(dates["notBefore"]), ssl.cert_time_to_seconds(
+            dates["notAfter"]
+        )
     except (OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
-        raise RenderError(f"openssl does not say how long the certificate is valid ({error}). Mend openssl.") from None
+        raise RenderError(
+            f"openssl does not say how long the certificate is valid ({error}). Mend openssl."
+        ) from None
 
 
 def _require_valid(path: str, certificate: str) -> None:
     begins, ends = validity(certificate)
     now = time.time()
     if not begins <= now <= ends:
-        reason = f"it has expired on {_day(ends)}" if now > ends else f"it is not valid before {_day(begins)}"
-        raise InputError(f"{CERTIFICATE}={path}: {reason}. Name one that browsers take, or set the clock right.")
+        reason = (
+            f"it has expired on {_day(ends)}"
+            if now > ends
+            else f"it is not valid before {_day(begins)}"
+        )
+        raise InputError(
+            f"{CERTIFICATE}={path}: {reason}. Name one that browsers take, or set the clock right."
+        )
 
 
 def _day(seconds: float) -> str:
@@ -121,17 +136,21 @@ def _require_pair(certificate: str, key: str) -> None:
     try:
         context.load_verify_locations(certificate)
     except ssl.SSLError:
-        raise InputError(f"{CERTIFICATE}={certificate}: it holds no certificate. Name a chain in PEM.") from None
+        raise InputError(
+            f"{CERTIFICATE}={certificate}: it holds no certificate. Name a chain in PEM."
+        ) from None
     try:
         context.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise InputError(
-                f"{KEY}={key}: it is not the key of the first certificate in {CERTIFICATE}={certificate}. "
+                f"{KEY}={key}: it is not the key of the first certificate in "
+                f"{CERTIFICATE}={certificate}. "
                 "Name a pair, the site's own certificate first."
             ) from None
         raise InputError(
-            f"{KEY}={key}: openssl refuses it ({error.reason or error}). Name a PEM key without a passphrase."
+            f"{KEY}={key}: openssl refuses it ({error.reason or error}). Name a PEM key without a "
+            f"passphrase."
         ) from None
 
 
@@ -143,7 +162,17 @@ def _current(plan: Plan) -> list[File]:
         _require_pair(certificate, key)
     except InputError:
         return []
-    ask = ["openssl", "x509", "-in", certificate, "-noout", "-ext", "subjectAltName", "-checkend", str(RENEW_SECONDS)]
+    ask = [
+        "openssl",
+        "x509",
+        "-in",
+        certificate,
+        "-noout",
+        "-ext",
+        "subjectAltName",
+        "-checkend",
+        str(RENEW_SECONDS),
+    ]
     done = subprocess.run(ask, capture_output=True, text=True, check=False)
     found = {
         f"IP:{ipaddress.ip_address(value)}" if kind == "IP Address" else f"DNS:{value}"
@@ -167,17 +196,37 @@ def _subject_names(plan: Plan) -> set[str]:
 def _self_signed(plan: Plan) -> list[File]:
     """A new pair. It is made aside, so that openssl's failure changes nothing."""
     with tempfile.TemporaryDirectory() as directory:
-        request, certificate, key = (Path(directory, name) for name in ("request", "certificate", "key"))
+        request, certificate, key = (
+            Path(directory, name) for name in ("request", "certificate", "key")
+        )
         request.write_text(REQUEST.format(names=",".join(sorted(_subject_names(plan)))))
         command = [
-            "openssl", "req", "-x509", "-config", str(request), "-days", str(VALID_DAYS), "-nodes",
-            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", str(key), "-out", str(certificate),
-        ]  # fmt: skip
+            "openssl",
+            "req",
+            "-x509",
+            "-config",
+            str(request),
+            "-days",
+            str(VALID_DAYS),
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ]
         try:
             subprocess.run(command, capture_output=True, text=True, check=True)
             return _pair(plan, certificate.read_text(), key.read_text())
         except subprocess.CalledProcessError as error:
-            reason = error.stderr.strip().splitlines()[-1] if error.stderr.strip() else f"status {error.returncode}"
+            reason = (
+                error.stderr.strip().splitlines()[-1]
+                if error.stderr.strip()
+                else f"status {error.returncode}"
+            )
         except OSError as error:
             reason = str(error)
     raise RenderError(

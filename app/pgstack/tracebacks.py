@@ -1,6 +1,8 @@
-"""What a traceback says in one message: the reason, what caused it, and the project's own last line in it.
+"""What a traceback says in one message: the reason, what caused it, and the project's own last line
+in it.
 
-Standard library only. Most of a traceback is Django's; the line that somebody can mend is the project's.
+Standard library only. Most of a traceback is Django's; the line that somebody can mend is the
+project's.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ LENGTH = 800
 
 
 def reason(output: str, project: str | Path) -> str:
-    """What a program's output ends with; where that is a traceback, without its frames but the project's last."""
+    """What a program's output ends with; where that is a traceback, without its frames but the
+    project's last."""
     if BEGINS not in output:
         return output[-LENGTH:].strip().rstrip(".")
     told = _ending(output)
@@ -32,12 +35,18 @@ def reason(output: str, project: str | Path) -> str:
 def _ending(text: str) -> str:
     """What follows the last frame."""
     lines = text.strip().splitlines()
-    last = max(number for number, line in enumerate(lines) if line.startswith("  ") or line == BEGINS)
+    last = max(
+        number for number, line in enumerate(lines) if line.startswith("  ") or line == BEGINS
+    )
     return MODULE.sub("", "\n".join(lines[last + 1 :]).strip())
 
 
 def last_line(output: str, project: str | Path) -> str:
     """`shop/settings.py, line 7`: the project's last frame; empty where there is none."""
-    found = [(Path(file), line) for file, line in FRAME.findall(output) if "/site-packages/" not in file]
-    own = [(file.relative_to(project), line) for file, line in found if file.is_relative_to(project)]
+    found = [
+        (Path(file), line) for file, line in FRAME.findall(output) if "/site-packages/" not in file
+    ]
+    own = [
+        (file.relative_to(project), line) for file, line in found if file.is_relative_to(project)
+    ]
     return f"{own[-1][0]}, line {own[-1][1]}" if own else ""

@@ -1,4 +1,5 @@
-"""Whether a WSGI application answers: `python -m pgstack.trial [FILE HOST PATH…]`, in a process of its own.
+"""Whether a WSGI application answers: `python -m pgstack.trial [FILE HOST PATH…]`, in a process of
+its own.
 
 Without words it asks what the plan serves for its front page.
 
@@ -64,7 +65,8 @@ def _print(**_: Any) -> None:
 
 
 def main() -> None:
-    """1, and the reason as the last line, when the file cannot be imported or an answer is a server's error."""
+    """1, and the reason as the last line, when the file cannot be imported or an answer is a
+    server's error."""
     file, host, *paths = sys.argv[1:] or _of_the_plan()
     if (plan := current_plan()).target == "local":
         confine.confine([*confine.EVERYWHERE, *layout.written_by_pages(plan.paths)])

@@ -1,4 +1,5 @@
-"""A page that wanted to write where no target lets it: the traceback says which directory, and which input helps."""
+"""A page that wanted to write where no target lets it: the traceback says which directory, and
+which input helps."""
 
 from __future__ import annotations
 
@@ -16,9 +17,15 @@ REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def explain(**_: Any) -> None:
-    """Add a note to what is being handled, which every traceback of it shows. Receiver of `got_request_exception`."""
+    """Add a note to what is being handled, which every traceback of it shows. Receiver of
+    `got_request_exception`."""
     for error in _chain(sys.exc_info()[1]):
-        if isinstance(error, OSError) and error.errno in REFUSED and error.filename and _writes(error):
+        if (
+            isinstance(error, OSError)
+            and error.errno in REFUSED
+            and error.filename
+            and _writes(error)
+        ):
             error.add_note(remedy(current_plan(), Path(os.fsdecode(error.filename))))
 
 
@@ -39,6 +46,8 @@ def remedy(plan: Plan, path: Path) -> str:
     place = path if path.is_dir() else path.parent
     name = "stack_inputs.data" if plan.target == "host" else "STACK_DATA"
     return (
-        f"{place}: pages write to uploads, a cache and /tmp only, on every target. {name}=DATA_DIR, say, makes a "
-        "directory that outlives releases: let the project's settings take os.environ['DATA_DIR'] in place of this one."
+        f"{place}: pages write to uploads, a cache and /tmp only, on every target. "
+        f"{name}=DATA_DIR, say, makes a "
+        "directory that outlives releases: let the project's settings take os.environ['DATA_DIR'] "
+        "in place of this one."
     )

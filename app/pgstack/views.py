@@ -40,11 +40,13 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def probe(request: HttpRequest) -> HttpResponse:
     """What this request thread is, for `stack_verify`; 404 for everybody without a fresh signature.
 
-    The signed value is the time in seconds that the answer is held back, so that several requests at a time
-    need several threads. The backend is free meanwhile.
+    The signed value is the time in seconds that the answer is held back, so that several requests
+    at a time need several threads. The backend is free meanwhile.
     """
     try:
-        signed = web.signer().unsign(request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS)
+        signed = web.signer().unsign(
+            request.headers.get(web.HEADER, ""), max_age=web.MAX_AGE_SECONDS
+        )
     except BadSignature:
         raise Http404 from None
     with connection.cursor() as cursor:

@@ -1,11 +1,14 @@
-"""A request that waits too long for a free thread of the web processes is answered 504, though no thread is free.
+"""A request that waits too long for a free thread of the web processes is answered 504, though no
+thread is free.
 
-mod_wsgi looks at its queue-timeout when a thread takes the request, and counts the time in which the body came in. Here
-the time counts from when Apache connects to the processes. Whoever has waited too long when a thread takes him is told
-so; and while all threads of all processes are taken, a thread of its own answers those in the queue in their place.
+mod_wsgi looks at its queue-timeout when a thread takes the request, and counts the time in which
+the body came in. Here the time counts from when Apache connects to the processes. Whoever has
+waited too long when a thread takes him is told so; and while all threads of all processes are
+taken, a thread of its own answers those in the queue in their place.
 
-What mod_wsgi and Apache say to each other before a request is handed over: Apache sends the names and values of its
-variables, and then reads `200 Continue`, `200 Timeout` (it answers 504), or `200 Rejected` (it connects anew).
+What mod_wsgi and Apache say to each other before a request is handed over: Apache sends the names
+and values of its variables, and then reads `200 Continue`, `200 Timeout` (it answers 504), or `200
+Rejected` (it connects anew).
 """
 
 from __future__ import annotations
@@ -31,10 +34,11 @@ Application = Callable[..., Iterable[bytes]]
 PAUSE_SECONDS = 0.25
 """between two looks"""
 BUSY_DIVISOR = 4
-"""no thread has become free for this part of the longest wait before anybody is taken out of the queue"""
+"""no thread has become free for this part of the longest wait before anybody is taken out of the
+queue"""
 STUCK_SECONDS = 1.0
-"""somebody waits for so long, or for the same part of the longest wait, though there is a free thread: a process is
-stopped"""
+"""somebody waits for so long, or for the same part of the longest wait, though there is a free
+thread: a process is stopped"""
 HEAD_SECONDS = 1.0
 """Apache sends its variables at once"""
 SINCE = "mod_wsgi.queue_start"
@@ -42,31 +46,51 @@ SINCE = "mod_wsgi.queue_start"
 SENT = re.compile(SINCE.encode() + rb"\0(\d+)\0")
 REJECTIONS = re.compile(rb"mod_wsgi\.daemon_restarts\0(\d+)\0")
 REJECTIONS_PER_PROCESS = 2
-"""that Apache takes for one request; after one more it would take the answer's head for its text (mod_wsgi 5.0.2)"""
+"""that Apache takes for one request; after one more it would take the answer's head for its text
+(mod_wsgi 5.0.2)"""
 LENGTH = struct.Struct("N")
 TIMEOUT, REJECTED = b"Status: 200 Timeout\r\n\r\n", b"Status: 200 Rejected\r\n\r\n"
-PAGE = b"<!DOCTYPE html><html lang='en'><title>Took too long</title><h1>Took too long</h1><p>All are busy.</p></html>"
+PAGE = (
+    b"<!DOCTYPE html><html lang='en'><title>Took too long</title>"
+    b"<h1>Took too long</h1><p>All are busy.</p></html>"
+)
 
 
 class WaitLimit:
     """A WSGI application that hands requests to `application`, in one of `plan`'s processes."""
 
     def __init__(
-        self, application: Application, plan: Plan, working: Callable[[], int], ending: threading.Event
+        self,
+        application: Application,
+        plan: Plan,
+        working: Callable[[], int],
+        ending: threading.Event,
     ) -> None:
         self.application, self.longest, self.taken = application, plan.web.queue_timeout, 0
         if listener := find_listener(f"{plan.paths.run_apache}/wsgi."):
             busy_seconds = self.longest / BUSY_DIVISOR
-            crew = Crew(plan.paths.conf, lambda: working() < plan.web.threads, lambda: self.taken, busy_seconds)
-            queue = Queue(listener, self.longest, crew, REJECTIONS_PER_PROCESS * plan.web.processes, ending)
+            crew = Crew(
+                plan.paths.conf,
+                lambda: working() < plan.web.threads,
+                lambda: self.taken,
+                busy_seconds,
+            )
+            queue = Queue(
+                listener, self.longest, crew, REJECTIONS_PER_PROCESS * plan.web.processes, ending
+            )
             threading.Thread(target=queue.watch, name="queue", daemon=True).start()
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """504 for whoever has waited too long."""
         self.taken += 1
         since = environ.get(SINCE)
         if since is not None and time.time() - int(since) / 1e6 > self.longest:
-            start_response("504 Gateway Timeout", [("Content-Type", "text/html"), ("Content-Length", str(len(PAGE)))])
+            start_response(
+                "504 Gateway Timeout",
+                [("Content-Type", "text/html"), ("Content-Length", str(len(PAGE)))],
+            )
             return [PAGE]
         return self.application(environ, start_response)
 
@@ -74,11 +98,14 @@ class WaitLimit:
 class Crew:
     """Whether all threads of all web processes are taken, and stay so.
 
-    A process in which a thread is free, or was a moment ago, holds a lock that it shares with others; with none of them
-    nobody does. One that cannot look, for it is stopped or the interpreter's lock is held in it, keeps what it held.
+    A process in which a thread is free, or was a moment ago, holds a lock that it shares with
+    others; with none of them nobody does. One that cannot look, for it is stopped or the
+    interpreter's lock is held in it, keeps what it held.
     """
 
-    def __init__(self, directory: str, free: Callable[[], bool], taken: Callable[[], int], seconds: float) -> None:
+    def __init__(
+        self, directory: str, free: Callable[[], bool], taken: Callable[[], int], seconds: float
+    ) -> None:
         self.free, self._taken, self._seconds = free, taken, seconds
         self._lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
         self._held, self._last, self._since = False, -1, time.monotonic()
@@ -107,12 +134,23 @@ class Crew:
 
 
 class Queue:
-    """Those who have connected to the web processes' socket and whom no thread has taken yet, oldest first."""
+    """Those who have connected to the web processes' socket and whom no thread has taken yet,
+    oldest first."""
 
     def __init__(
-        self, listener: socket.socket, longest: float, crew: Crew, rejections: int, ending: threading.Event
+        self,
+        listener: socket.socket,
+        longest: float,
+        crew: Crew,
+        rejections: int,
+        ending: threading.Event,
     ) -> None:
-        self.listener, self.longest, self.crew, self.rejections = listener, longest, crew, rejections
+        self.listener, self.longest, self.crew, self.rejections = (
+            listener,
+            longest,
+            crew,
+            rejections,
+        )
         self.ending = ending
         self._moved, self._stuck = time.monotonic(), min(STUCK_SECONDS, longest / BUSY_DIVISOR)
 
@@ -140,9 +178,11 @@ class Queue:
     def _hold(self) -> None:
         """Take the oldest, and tell him when his time is over.
 
-        Or send him back when a thread has become free, or this process ends: its successor takes him.
+        Or send him back when a thread has become free, or this process ends: its successor takes
+        him.
         """
-        # Another process may have been faster: then this waits for the next one, who is treated the same.
+        # Another process may have been faster: then this waits for the next one, who is treated the
+        # same.
         connection = self.listener.accept()[0]
         with connection:
             since, rejections = _head(connection)
@@ -155,9 +195,12 @@ class Queue:
 
 
 def _resume_siblings() -> None:
-    """This process has a free thread and may not take who waits: it is the turn of one that is stopped."""
+    """This process has a free thread and may not take who waits: it is the turn of one that is
+    stopped."""
     for process in siblings.resume():
-        told = f"process {process} was stopped by a signal and kept others from their work: it goes on"
+        told = (
+            f"process {process} was stopped by a signal and kept others from their work: it goes on"
+        )
         print(told, file=sys.stderr, flush=True)
 
 
@@ -184,7 +227,11 @@ def find_listener(prefix: str) -> socket.socket | None:
                 continue
             found = socket.socket(fileno=os.dup(int(name)))
             listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            if listens and found.family == socket.AF_UNIX and found.getsockname().startswith(prefix):
+            if (
+                listens
+                and found.family == socket.AF_UNIX
+                and found.getsockname().startswith(prefix)
+            ):
                 return found
             found.close()
     return None

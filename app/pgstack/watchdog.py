@@ -1,10 +1,13 @@
-"""Ends a web process in which a request takes too long; the other requests of that process are let finish.
+"""Ends a web process in which a request takes too long; the other requests of that process are let
+finish.
 
-mod_wsgi's request-timeout is an average over the threads of a process, so one request that hangs is never ended by it.
-Here each request is timed by itself: while the project works on it, also on the pieces of a streamed answer, and not
-while a client takes its time to read. Apache has given the client of such a request a 504 before (socket-timeout).
+mod_wsgi's request-timeout is an average over the threads of a process, so one request that hangs is
+never ended by it. Here each request is timed by itself: while the project works on it, also on the
+pieces of a streamed answer, and not while a client takes its time to read. Apache has given the
+client of such a request a 504 before (socket-timeout).
 
-A thread of Python cannot run while another one holds the interpreter's lock: mod_wsgi's deadlock-timeout ends that.
+A thread of Python cannot run while another one holds the interpreter's lock: mod_wsgi's
+deadlock-timeout ends that.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ NEVER = float("inf")
 
 
 class Request:
-    """A request and its answer, from the first call of the application until mod_wsgi closes the answer."""
+    """A request and its answer, from the first call of the application until mod_wsgi closes the
+    answer."""
 
     __slots__ = ("_answer", "_pieces", "environ", "since", "thread", "told", "watch")
 
@@ -71,9 +75,13 @@ class Request:
         self.watch.requests.pop(self.thread, None)
 
     def name(self) -> str:
-        """Method, page, and the number that both of Apache's logs have. A query may hold what is secret."""
+        """Method, page, and the number that both of Apache's logs have. A query may hold what is
+        secret."""
         page = f"{self.environ.get('SCRIPT_NAME', '')}{self.environ.get('PATH_INFO', '')}"
-        return f"{self.environ.get('REQUEST_METHOD', '')} {page!r} [{self.environ.get('mod_wsgi.request_id', '-')}]"
+        return (
+            f"{self.environ.get('REQUEST_METHOD', '')} {page!r} "
+            f"[{self.environ.get('mod_wsgi.request_id', '-')}]"
+        )
 
     def stack(self) -> str:
         """Where its thread is."""
@@ -84,7 +92,9 @@ class Request:
 class Watch:
     """The requests of this process, and the thread that looks at them."""
 
-    def __init__(self, application: Application, longest: float, memory: MemoryLimit | None = None) -> None:
+    def __init__(
+        self, application: Application, longest: float, memory: MemoryLimit | None = None
+    ) -> None:
         self.application, self.longest, self.memory = application, longest, memory
         self.requests: dict[int, Request] = {}
         self.ending = threading.Event()
@@ -120,7 +130,8 @@ class Watch:
         self.finish()
 
     def tell(self) -> None:
-        """An entry for each request that is overdue, once. Those that hang at the same place share a stack."""
+        """An entry for each request that is overdue, once. Those that hang at the same place share
+        a stack."""
         places: dict[str, str] = {}
         for request in self.overdue():
             if request.told:
@@ -128,14 +139,20 @@ class Watch:
             request.told = True
             stack, now = request.stack(), time.monotonic()
             first = places.setdefault(stack, request.name())
-            where = f"\n{stack.rstrip()}" if first == request.name() else f" It is where {first} is."
-            entry = f"hung request: {request.name()} takes {now - request.since:.1f} s; this process ends.{where}"
+            where = (
+                f"\n{stack.rstrip()}" if first == request.name() else f" It is where {first} is."
+            )
+            entry = (
+                f"hung request: {request.name()} takes {now - request.since:.1f} s; this process "
+                f"ends.{where}"
+            )
             print(entry, file=sys.stderr, flush=True)
 
     def finish(self) -> None:
         """End this process after the requests that are not overdue.
 
-        mod_wsgi takes no more of them from here on, and ends the process by itself after its shutdown-timeout.
+        mod_wsgi takes no more of them from here on, and ends the process by itself after its
+        shutdown-timeout.
         """
         self.tell()
         self.ending.set()
@@ -150,9 +167,11 @@ class Watch:
 
 
 def watched(application: Application) -> Application:
-    """`application` as a web process serves it: with whole bodies, within its limits of time and memory.
+    """`application` as a web process serves it: with whole bodies, within its limits of time and
+    memory.
 
-    The limits are for mod_wsgi, which starts another process. A wait is over before a body in chunks is read.
+    The limits are for mod_wsgi, which starts another process. A wait is over before a body in
+    chunks is read.
     """
     from pgstack.state import rendered_plan
 

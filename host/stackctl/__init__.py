@@ -1,6 +1,7 @@
-"""stackctl: what runs on a host is changed by it alone, so that no request is lost and nothing lands half.
+"""stackctl: what runs on a host is changed by it alone, so that no request is lost and nothing
+lands half.
 
-Ansible writes what is wanted below /etc/stack. stackctl tries it, puts it into force below /etc/stack/live, and keeps
-what was there when the trial fails. Standard library only: it works before there is a virtual environment, and when one
-is broken.
+Ansible writes what is wanted below /etc/stack. stackctl tries it, puts it into force below
+/etc/stack/live, and keeps what was there when the trial fails. Standard library only: it works
+before there is a virtual environment, and when one is broken.
 """

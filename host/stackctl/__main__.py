@@ -28,9 +28,11 @@ from . import (
 )
 
 SERVERS: dict[str, Callable[..., str]] = {
-    "postgres": postgres.apply, "pgbouncer": pgbouncer.apply, "apache": apache.apply,
+    "postgres": postgres.apply,
+    "pgbouncer": pgbouncer.apply,
+    "apache": apache.apply,
     "backup": repository.apply,
-}  # fmt: skip
+}
 PARTS = {"all": tuple(SERVERS), "web": ("pgbouncer", "apache"), "database": ("postgres", "backup")}
 """the servers of a host, by what it runs of the stack"""
 
@@ -46,26 +48,54 @@ def arguments() -> argparse.Namespace:
         ("restart", "replace a server's processes, after an upgrade of its package say"),
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=SERVERS)
-    make = commands.add_parser("build", help="install what a release requires; pip's variables come by standard input")
+    make = commands.add_parser(
+        "build", help="install what a release requires; pip's variables come by standard input"
+    )
     make.add_argument("name")
-    make.add_argument("--requirements", default="", metavar="FILE", help="of the project, below its directory")
+    make.add_argument(
+        "--requirements", default="", metavar="FILE", help="of the project, below its directory"
+    )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
-    commands.add_parser("status", help="which instances and which release serve; 1 when a server does not answer")
-    commands.add_parser("watch", help="bring back what has failed, was stopped by a signal or is held back by nobody")
-    commands.add_parser("upgraded", help="replace processes that run what an upgrade of packages has replaced")
-    commands.add_parser("rotate", help="make new passwords, or a new certificate of the site, for the next apply")
+    commands.add_parser(
+        "status", help="which instances and which release serve; 1 when a server does not answer"
+    )
+    commands.add_parser(
+        "watch",
+        help="bring back what has failed, was stopped by a signal or is held back by nobody",
+    )
+    commands.add_parser(
+        "upgraded", help="replace processes that run what an upgrade of packages has replaced"
+    )
+    commands.add_parser(
+        "rotate", help="make new passwords, or a new certificate of the site, for the next apply"
+    )
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
     go_on = commands.add_parser("resume", help="let them go on, after its start")
-    go_on.add_argument("--after", default="", metavar="PROCESS", help="number of the server's process that stops")
-    commands.add_parser("backups", help="age of the last backup, archive and drill; 1 when something is not well")
-    rehearse = commands.add_parser("drill", help="restore the last backup into a scratch instance, and read all of it")
+    go_on.add_argument(
+        "--after", default="", metavar="PROCESS", help="number of the server's process that stops"
+    )
+    commands.add_parser(
+        "backups", help="age of the last backup, archive and drill; 1 when something is not well"
+    )
+    rehearse = commands.add_parser(
+        "drill", help="restore the last backup into a scratch instance, and read all of it"
+    )
     rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
-    back = commands.add_parser("restore", help="bring the database back as it was; the site is down meanwhile")
+    back = commands.add_parser(
+        "restore", help="bring the database back as it was; the site is down meanwhile"
+    )
     back.add_argument("target", help=recovery.FORMS)
-    back.add_argument("--set", default="", metavar="LABEL", help="backup to begin with; unset: the newest before it")
+    back.add_argument(
+        "--set",
+        default="",
+        metavar="LABEL",
+        help="backup to begin with; unset: the newest before it",
+    )
     back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
-    back.add_argument("--check", action="store_true", help="only say whether it can be; changes nothing")
+    back.add_argument(
+        "--check", action="store_true", help="only say whether it can be; changes nothing"
+    )
     return parser.parse_args()
 
 
@@ -95,7 +125,8 @@ def backups(host: stack.Stack, _: argparse.Namespace) -> int:
 
 
 def serving(host: stack.Stack, _: argparse.Namespace) -> int:
-    """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not change that."""
+    """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not
+    change that."""
     servers = status.report(host)
     code = told(servers)
     if host.backup and servers[0].good:
@@ -111,8 +142,11 @@ def told(lines: list[backup.Line]) -> int:
 
 
 ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
-    "drill": rehearse, "restore": bring_back, "backups": backups, "status": serving,
-}  # fmt: skip
+    "drill": rehearse,
+    "restore": bring_back,
+    "backups": backups,
+    "status": serving,
+}
 """commands with a status of their own"""
 
 
@@ -131,7 +165,10 @@ def main() -> None:
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
             with system.alone("build.lock"):
-                print(f"release    {build.run(host, asked.name, asked.requirements, sys.stdin.read())}")
+                print(
+                    f"release    "
+                    f"{build.run(host, asked.name, asked.requirements, sys.stdin.read())}"
+                )
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":
@@ -152,7 +189,9 @@ def shown(text: str) -> str:
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Do what was asked for; returns what was done."""
     if asked.command == "rotate":
-        return f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
+        return (
+            f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
+        )
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if wanted not in PARTS[host.part]:
         raise safe.Refused(f"{wanted} is not on this host, which is a {host.part} host.")

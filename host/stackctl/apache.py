@@ -1,7 +1,8 @@
-"""Apache: a second instance starts beside the first, is tried on a port of its own, and then gets all new connections.
+"""Apache: a second instance starts beside the first, is tried on a port of its own, and then gets
+all new connections.
 
-An instance has its own copy of the configuration, its own release and its own daemon processes: no request meets old
-and new code.
+An instance has its own copy of the configuration, its own release and its own daemon processes: no
+request meets old and new code.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ QUIET_SECONDS = 0.3
 """without use of a processor: every process has imported what it needs"""
 READY = "/readyz"
 ASKED = ("/healthz", READY, "/")
-"""what it is asked for before others may ask, several times, for every process; no answer may be a server's error"""
+"""what it is asked for before others may ask, several times, for every process; no answer may be a
+server's error"""
 
 
 def unit(instance: str) -> str:
@@ -33,7 +35,8 @@ def unit(instance: str) -> str:
 
 
 def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str:
-    """Bring what is wanted and `release` into force, or with `again` replace the processes; returns what was done."""
+    """Bring what is wanted and `release` into force, or with `again` replace the processes; returns
+    what was done."""
     release = release or current(stack)
     if stack.site["tls"] != "off":
         certificates.write(stack)
@@ -44,7 +47,11 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
     begun = time.monotonic()
-    new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
+    new = (
+        other(old)
+        if old
+        else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
+    )
     system.stop(unit(new))
     safe.remove(_mark(new))
     system.fill(stack.live(f"apache-{new}"), wanted)
@@ -72,7 +79,9 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
 def serving() -> str | None:
     """The instance that serves; while one takes over, the one that was enabled last."""
     running = [name for name in INSTANCES if system.active(unit(name))]
-    return next((name for name in running if system.enabled(unit(name))), running[0] if running else None)
+    return next(
+        (name for name in running if system.enabled(unit(name))), running[0] if running else None
+    )
 
 
 def current(stack: Stack) -> Path:
@@ -84,7 +93,8 @@ def current(stack: Stack) -> Path:
 
 
 def renew(stack: Stack) -> str:
-    """A new self-signed certificate of the site, which the next `apply` brings into force; returns what was done."""
+    """A new self-signed certificate of the site, which the next `apply` brings into force; returns
+    what was done."""
     if stack.site["tls"] != "self-signed":
         return "nothing: there is no self-signed certificate on this host"
     certificates.write(stack, renew=True)
@@ -92,15 +102,21 @@ def renew(stack: Stack) -> str:
 
 
 def _environment(stack: Stack) -> bytes:
-    """What processes find beside their configuration: environment, secrets, certificate; a sum that tells nothing."""
+    """What processes find beside their configuration: environment, secrets, certificate; a sum that
+    tells nothing."""
     folders = (Path(stack.paths[name]) for name in ("secrets", "tls"))
-    texts = [safe.read(stack.conf / "environment"), *(text for at in folders for text in safe.contents(at).values())]
+    texts = [
+        safe.read(stack.conf / "environment"),
+        *(text for at in folders for text in safe.contents(at).values()),
+    ]
     return hashlib.sha256(b"".join(texts)).hexdigest().encode()
 
 
 def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | None]:
     link = stack.root / f"release-{instance}"
-    return safe.contents(stack.live(f"apache-{instance}")), link.readlink() if link.is_symlink() else None
+    return safe.contents(
+        stack.live(f"apache-{instance}")
+    ), link.readlink() if link.is_symlink() else None
 
 
 def _start(stack: Stack, instance: str) -> None:
@@ -109,7 +125,9 @@ def _start(stack: Stack, instance: str) -> None:
     since, written = time.time(), system.length(log)
     system.start(unit(instance))
     system.renice(_process(instance), GENTLE)
-    answers = system.wait(lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS)
+    answers = system.wait(
+        lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS
+    )
     if not answers or system.restarted(unit(instance)):
         raise Refused(system.complaint(unit(instance), since))
     system.wait(lambda: system.is_quiet(_process(instance), QUIET_SECONDS), START_SECONDS)
@@ -139,7 +157,8 @@ def _listens(stack: Stack, instance: str) -> bool:
 
 
 def trouble(stack: Stack, instance: str, seconds: float) -> str:
-    """What keeps a page with a query from being answered within so many seconds; empty when it is."""
+    """What keeps a page with a query from being answered within so many seconds; empty when it
+    is."""
     try:
         status = _ask(stack, instance, READY, seconds)
     except OSError as error:
@@ -148,9 +167,12 @@ def trouble(stack: Stack, instance: str, seconds: float) -> str:
 
 
 def _ask(stack: Stack, instance: str, path: str, seconds: float = 0) -> int:
-    """Status of the answer of one instance, which may take as long as a request may unless `seconds` says less."""
+    """Status of the answer of one instance, which may take as long as a request may unless
+    `seconds` says less."""
     port, host = stack.site["instance_ports"][instance], stack.site["hosts"][0].lstrip(".")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds or stack.web["request_timeout"])
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", port, timeout=seconds or stack.web["request_timeout"]
+    )
     try:
         connection.request("GET", path, headers={"Host": host})
         return connection.getresponse().status
@@ -169,7 +191,8 @@ def _said(log: Path, written: int) -> str:
 
 
 def let_go(stack: Stack) -> None:
-    """Have no connection that is kept open: what serves closes each after its answer, until `keep`."""
+    """Have no connection that is kept open: what serves closes each after its answer, until
+    `keep`."""
     marks = [_mark(instance) for instance in INSTANCES if system.active(unit(instance))]
     for mark in marks:
         safe.write(mark, b"")
@@ -184,12 +207,14 @@ def keep() -> None:
 
 
 def _mark(instance: str) -> Path:
-    """File that makes an instance close each connection after its answer. It lies where root alone may write."""
+    """File that makes an instance close each connection after its answer. It lies where root alone
+    may write."""
     return RUN / f"apache-{instance}.drain"
 
 
 def _drain(stack: Stack, instance: str) -> None:
-    """Ask its clients to come again, wait until idle ones have left, and end it when all requests are answered."""
+    """Ask its clients to come again, wait until idle ones have left, and end it when all requests
+    are answered."""
     safe.write(_mark(instance), b"")
     time.sleep(stack.apache["keep_alive_timeout"] + 1)
     system.stop(unit(instance))

@@ -1,6 +1,8 @@
-"""The authority of a database host whose web hosts are apart: it signs the certificate that they check.
+"""The authority of a database host whose web hosts are apart: it signs the certificate that they
+check.
 
-Its key never leaves the host. Web hosts have its certificate; while one authority follows another they have both.
+Its key never leaves the host. Web hosts have its certificate; while one authority follows another
+they have both.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ subjectAltName = {name}"""
 
 
 def apply(stack: Stack) -> bool:
-    """Have a certificate in its place that names the host and has time left; whether it is a new one.
+    """Have a certificate in its place that names the host and has time left; whether it is a new
+    one.
 
     Raises Refused when openssl makes none: what was there stays.
     """
@@ -64,7 +67,8 @@ def apply(stack: Stack) -> bool:
 
 
 def renew() -> bool:
-    """Ask for a new certificate; whether it takes a new authority, which web hosts must know before it signs."""
+    """Ask for a new certificate; whether it takes a new authority, which web hosts must know before
+    it signs."""
     new = AUTHORITY.is_file() and not _lasts(AUTHORITY, RENEW_AUTHORITY_DAYS)
     if new:
         _make_authority(AUTHORITY.read_text().partition(END)[0] + END)
@@ -73,7 +77,8 @@ def renew() -> bool:
 
 
 def _make_authority(before: str = "") -> None:
-    """A new one in front of the one before, which web hosts trust until they see no certificate of it any more."""
+    """A new one in front of the one before, which web hosts trust until they see no certificate of
+    it any more."""
     certificate, key = _made(f"stack authority {secrets.token_hex(4)}", SIGNS, AUTHORITY_DAYS)
     _place(AUTHORITY_KEY, key, 0o600)
     _place(AUTHORITY, certificate + before, 0o644)
@@ -109,9 +114,24 @@ def _made(name: str, extensions: str, days: int, *more: str) -> tuple[str, str]:
     request.write_text(REQUEST.format(name=name, extensions=extensions))
     try:
         system.require(
-            "openssl", "req", "-x509", "-config", str(request), "-days", str(days), "-nodes", "-newkey", "ec",
-            "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", str(key), "-out", str(certificate), *more,
-        )  # fmt: skip
+            "openssl",
+            "req",
+            "-x509",
+            "-config",
+            str(request),
+            "-days",
+            str(days),
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+            *more,
+        )
         return certificate.read_text(), key.read_text()
     finally:
         shutil.rmtree(aside)

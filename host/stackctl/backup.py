@@ -16,7 +16,8 @@ from .stack import Stack
 ARCHIVE_SECONDS = 60
 """for the last segment of WAL to arrive in the archive"""
 ARCHIVE_LATE_SECONDS = 600
-"""A segment that has waited for so long is a fault: archive_timeout is a minute, PostgreSQL tries again each minute."""
+"""A segment that has waited for so long is a fault: archive_timeout is a minute, PostgreSQL tries
+again each minute."""
 ARCHIVE = """
     SELECT coalesce(extract(epoch FROM now() - last_archived_time)::bigint, -1),
            coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
@@ -31,7 +32,8 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 @dataclass(frozen=True)
 class Kept:
-    """One backup in the repository; times in seconds since 1970, the size in bytes once it is restored."""
+    """One backup in the repository; times in seconds since 1970, the size in bytes once it is
+    restored."""
 
     label: str
     kind: str
@@ -57,12 +59,16 @@ def require(stack: Stack) -> dict[str, Any]:
     """The plan's part. Raises Refused where there are no backups."""
     part: dict[str, Any] | None = stack.backup
     if part is None:
-        raise Refused("This host keeps no backups (backup: off). Set stack_inputs and run the playbook site.yml.")
+        raise Refused(
+            "This host keeps no backups (backup: off). Set stack_inputs and run the playbook "
+            "site.yml."
+        )
     return part
 
 
 def pgbackrest(stack: Stack, *words: str) -> str:
-    """What pgBackRest printed, as PostgreSQL's account. Raises Refused with the line that says what is wrong."""
+    """What pgBackRest printed, as PostgreSQL's account. Raises Refused with the line that says what
+    is wrong."""
     stanza = f"--stanza={require(stack)['stanza']}"
     done = system.run("pgbackrest", stanza, *words, account=stack.accounts["postgres"])
     if done.returncode:
@@ -72,12 +78,14 @@ def pgbackrest(stack: Stack, *words: str) -> str:
 
 
 def kept(stack: Stack) -> list[Kept]:
-    """The backups that can be restored, oldest first. Raises Refused when the repository cannot be read."""
+    """The backups that can be restored, oldest first. Raises Refused when the repository cannot be
+    read."""
     return parse(pgbackrest(stack, "--output=json", "info"))
 
 
 def holds(stack: Stack, identifier: str) -> bool:
-    """Whether the repository is that of the database with this system identifier. Raises Refused."""
+    """Whether the repository is that of the database with this system identifier. Raises
+    Refused."""
     stanzas = json.loads(pgbackrest(stack, "--output=json", "info"))
     return any(str(one["system-id"]) == identifier for stanza in stanzas for one in stanza["db"])
 
@@ -85,7 +93,8 @@ def holds(stack: Stack, identifier: str) -> bool:
 def finish_archive(stack: Stack) -> None:
     """Have all that was committed until now in the archive, and a commit after it. Raises Refused.
 
-    Recovery stops at a time only where a later commit follows: without one it says that WAL ended before it.
+    Recovery stops at a time only where a later commit follows: without one it says that WAL ended
+    before it.
     """
     postgres.ask(stack, "SELECT pg_current_xact_id()")
     segment = postgres.ask(stack, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
@@ -96,25 +105,30 @@ def finish_archive(stack: Stack) -> None:
         return last[:8] == segment[:8] and last[:24] >= segment
 
     if not system.wait(arrived, ARCHIVE_SECONDS):
-        raise Refused(f"The archive does not take WAL, see `stackctl backups`: {segment} has not arrived in "
-                      f"{ARCHIVE_SECONDS} s.")  # fmt: skip
+        raise Refused(
+            f"The archive does not take WAL, see `stackctl backups`: {segment} has not arrived in "
+            f"{ARCHIVE_SECONDS} s."
+        )
 
 
 def parse(text: str) -> list[Kept]:
-    """Backups of the answer of `pgbackrest info`. Raises Refused when it says that the repository cannot be read."""
+    """Backups of the answer of `pgbackrest info`. Raises Refused when it says that the repository
+    cannot be read."""
     stanzas = json.loads(text)
     status = stanzas[0]["status"] if stanzas else {"code": 1, "message": "no stanza"}
     if status["code"] not in (0, 2):  # 2: no valid backups
         raise Refused(f"The repository of the backups cannot be used: {status['message']}.")
     found = [
         Kept(one["label"], one["type"], one["timestamp"]["stop"], one["info"]["size"])
-        for one in stanzas[0]["backup"] if not one["error"]
-    ]  # fmt: skip
+        for one in stanzas[0]["backup"]
+        if not one["error"]
+    ]
     return sorted(found, key=lambda one: one.ended)
 
 
 def report(stack: Stack) -> list[Line]:
-    """Age of the last backup, of the archive and of the last drill, and what an earlier restore has left."""
+    """Age of the last backup, of the archive and of the last drill, and what an earlier restore has
+    left."""
     part, now = require(stack), time.time()
     try:
         lines = [backups(kept(stack), now, part["oldest"])]
@@ -128,7 +142,9 @@ def report(stack: Stack) -> list[Line]:
     except Refused as error:
         lines.append(Line("archive", str(error), good=False))
     lines.append(drill(read_drill(stack), now, part["drill_oldest"], part["time_limit"]))
-    return lines + [Line("aside", f"{path}: delete it once you do not need it") for path in aside(stack)]
+    return lines + [
+        Line("aside", f"{path}: delete it once you do not need it") for path in aside(stack)
+    ]
 
 
 def backups(found: Sequence[Kept], now: float, oldest: int) -> Line:
@@ -137,22 +153,32 @@ def backups(found: Sequence[Kept], now: float, oldest: int) -> Line:
         return Line("backup", "none", good=False)
     last = found[-1]
     first = age(now - found[0].ended)
-    text = f"{last.label} ({last.kind}), {age(now - last.ended)} old; {len(found)} kept, the oldest {first} old"
+    text = (
+        f"{last.label} ({last.kind}), {age(now - last.ended)} old; {len(found)} kept, the oldest "
+        f"{first} old"
+    )
     late = now - last.ended > oldest
     return Line("backup", f"{text}: the next one is late" if late else text, not late)
 
 
 def archive(row: str) -> Line:
-    """The row of ARCHIVE: seconds since the last segment, whether one failed since, how many wait, and how long."""
+    """The row of ARCHIVE: seconds since the last segment, whether one failed since, how many wait,
+    and how long."""
     seconds, failed, waiting, waited = (row.split("|") + ["0"] * 3)[:4]
     if failed == "t" or int(waited) > ARCHIVE_LATE_SECONDS:
-        text = f"{waiting} segments of WAL wait, the oldest for {age(int(waited))}; see /var/log/postgresql"
+        text = (
+            f"{waiting} segments of WAL wait, the oldest for {age(int(waited))}; see "
+            f"/var/log/postgresql"
+        )
         return Line("archive", text, good=False)
-    return Line("archive", "no WAL yet" if int(seconds) < 0 else f"last WAL {age(int(seconds))} ago")
+    return Line(
+        "archive", "no WAL yet" if int(seconds) < 0 else f"last WAL {age(int(seconds))} ago"
+    )
 
 
 def drill(state: dict[str, Any] | None, now: float, oldest: int, limit: int) -> Line:
-    """The last rehearsal: it must have passed at most `oldest` seconds ago, or run for at most `limit` seconds."""
+    """The last rehearsal: it must have passed at most `oldest` seconds ago, or run for at most
+    `limit` seconds."""
     if state is None:
         return Line("drill", "none yet")
     since = now - state["ended"]
@@ -161,7 +187,8 @@ def drill(state: dict[str, Any] | None, now: float, oldest: int, limit: int) -> 
     text = f"{state['result']} {age(since)} ago"
     if state["result"] != "passed":
         return Line("drill", f"{text}: {state['error']}", good=False)
-    text += f" in {state['seconds']} s, {state['backup']} up to {state['recovered_to']}, {state['tables']} tables"
+    text += f" in {state['seconds']} s, {state['backup']} up to {state['recovered_to']}"
+    text += f", {state['tables']} tables"
     late = since > oldest
     return Line("drill", f"{text}: the next one is late" if late else text, not late)
 

@@ -1,6 +1,8 @@
-"""A release's virtual environment: made by an account that reaches nothing, and then installed as root's.
+"""A release's virtual environment: made by an account that reaches nothing, and then installed as
+root's.
 
-Requirements run code at their installation. The unit stack-build@ holds it; root only copies what it has made.
+Requirements run code at their installation. The unit stack-build@ holds it; root only copies what
+it has made.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ STAGE = Path("/var/lib/stack-build")
 ENVIRONMENT = system.RUN / "build"
 """read by systemd for the unit, and by root alone"""
 MADE = ("venv", "project")
-"""what the account makes; `project` begins as a copy, for some requirements are built where they lie"""
+"""what the account makes; `project` begins as a copy, for some requirements are built where they
+lie"""
 SAID_LINES = 12
 """of pip's last words"""
 
 
 def run(stack: Stack, name: str, requirements: str, variables: str) -> str:
-    """Make the virtual environment of release `name`; `variables` are lines of an environment file for pip.
+    """Make the virtual environment of release `name`; `variables` are lines of an environment file
+    for pip.
 
-    Returns what was done. Raises Refused with what the installation said; there is no such environment then.
+    Returns what was done. Raises Refused with what the installation said; there is no such
+    environment then.
     """
     release, account = stack.root / "releases" / name, stack.accounts["build"]
     begun = time.time()
@@ -65,6 +70,12 @@ def _install(made: Path, goal: Path) -> None:
 
 
 def _said(name: str, since: float) -> str:
-    asked = ("journalctl", f"_SYSTEMD_UNIT={name}", f"--since=@{int(since)}", "--output=cat", "--no-pager")
+    asked = (
+        "journalctl",
+        f"_SYSTEMD_UNIT={name}",
+        f"--since=@{int(since)}",
+        "--output=cat",
+        "--no-pager",
+    )
     lines = system.run(*asked).stdout.splitlines()
     return "\n".join(lines[-SAID_LINES:]) or f"it did not run; see journalctl -u {name}"

@@ -1,4 +1,5 @@
-"""The site's certificate and key where Apache reads them: checked copies of the user's files, or a self-signed pair.
+"""The site's certificate and key where Apache reads them: checked copies of the user's files, or a
+self-signed pair.
 
 With the standard library and openssl alone: nothing that a project has installed runs as root.
 """
@@ -36,13 +37,18 @@ def write(stack: Stack, renew: bool = False) -> None:
 
 
 def forget_staged(stack: Stack) -> None:
-    """Delete what mod_md has staged once it is in force, for it asks for no other certificate while that lies there.
+    """Delete what mod_md has staged once it is in force, for it asks for no other certificate while
+    that lies there.
 
-    Apache's parent, which brings it into force, may not: the directory belongs to its workers. A link that
-    one of them has put in its place goes too; what one writes meanwhile is for the next time.
+    Apache's parent, which brings it into force, may not: the directory belongs to its workers. A
+    link that one of them has put in its place goes too; what one writes meanwhile is for the next
+    time.
     """
     store, name = Path(stack.paths["tls"], "acme"), stack.site["hosts"][0]
-    staged, used = store / "staging" / name, safe.contents(store / "domains" / name).get(CERTIFICATE, b"")
+    staged, used = (
+        store / "staging" / name,
+        safe.contents(store / "domains" / name).get(CERTIFICATE, b""),
+    )
     with suppress(OSError):
         try:
             over = safe.contents(staged).get(CERTIFICATE) == used

@@ -1,4 +1,5 @@
-"""PgBouncer's console, asked over its socket in PostgreSQL's protocol (its manual, "Frontend/Backend Protocol").
+"""PgBouncer's console, asked over its socket in PostgreSQL's protocol (its manual,
+"Frontend/Backend Protocol").
 
 Requests wait between two of these commands, and psql under runuser takes many times as long.
 """
@@ -26,12 +27,17 @@ Rows = list[dict[str, str]]
 def ask(path: Path, account: str, command: str, seconds: float) -> Rows:
     """Rows of the answer by their columns' names, as `account` of this host.
 
-    Raises Refused when nobody listens, for an error, and when no answer has come for so many seconds.
+    Raises Refused when nobody listens, for an error, and when no answer has come for so many
+    seconds.
     """
     try:
         with _connect(path, account, seconds) as connection, connection.makefile("rwb") as made:
             stream = cast("BinaryIO", made)
-            _send(stream, b"", struct.pack("!i", VERSION) + f"user\0{LOGIN}\0database\0{LOGIN}\0\0".encode())
+            _send(
+                stream,
+                b"",
+                struct.pack("!i", VERSION) + f"user\0{LOGIN}\0database\0{LOGIN}\0\0".encode(),
+            )
             _answer(stream)
             _send(stream, b"Q", f"{command}\0".encode())
             return _answer(stream)
@@ -40,7 +46,8 @@ def ask(path: Path, account: str, command: str, seconds: float) -> Rows:
 
 
 def _connect(path: Path, account: str, seconds: float) -> socket.socket:
-    """Connected as `account`: who connects is whose the process is at that moment (unix(7), SO_PEERCRED)."""
+    """Connected as `account`: who connects is whose the process is at that moment (unix(7),
+    SO_PEERCRED)."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(seconds)
     user = os.geteuid()
@@ -61,7 +68,8 @@ def _send(stream: BinaryIO, kind: bytes, body: bytes) -> None:
 
 
 def _answer(stream: BinaryIO) -> Rows:
-    """Rows up to the moment when it is ready for the next command. Raises Refused with the console's words."""
+    """Rows up to the moment when it is ready for the next command. Raises Refused with the
+    console's words."""
     names: list[str] = []
     rows: Rows = []
     while (kind := stream.read(1)) != b"Z":

@@ -1,6 +1,8 @@
-"""A rehearsal: the last backup and its WAL are restored into a scratch instance, read in full, and deleted again.
+"""A rehearsal: the last backup and its WAL are restored into a scratch instance, read in full, and
+deleted again.
 
-It runs as PostgreSQL's account in a unit of its own, in which nothing of the database that serves can be written.
+It runs as PostgreSQL's account in a unit of its own, in which nothing of the database that serves
+can be written.
 """
 
 from __future__ import annotations
@@ -42,8 +44,10 @@ full_page_writes = off
 """
 FACTS = """
     SELECT extract(epoch FROM pg_last_xact_replay_timestamp()),
-           (SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
-           to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00')"""
+           (SELECT count(*) FROM pg_tables
+             WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
+           to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC',
+                   'YYYY-MM-DD HH24:MI:SS+00')"""
 
 
 def start(stack: Stack) -> str:
@@ -58,7 +62,8 @@ def start(stack: Stack) -> str:
 
 
 def run(stack: Stack) -> str:
-    """Restore, read, report; returns what was found. Raises Refused with what is wrong, after it was written down."""
+    """Restore, read, report; returns what was found. Raises Refused with what is wrong, after it
+    was written down."""
     begun = time.time()
     signal.signal(signal.SIGTERM, lambda *_: _cut_off())
     _write(stack, {"result": backup.RUNNING, "ended": int(begun)})
@@ -119,18 +124,32 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
     scratch = _scratch(stack)
     scratch.mkdir(mode=0o700)
     backup.pgbackrest(
-        stack, f"--pg1-path={scratch}", f"--tablespace-map-all={scratch}/tablespaces", "--archive-mode=off",
-        "--type=default", f"--set={found[-1].label}", "restore",
-    )  # fmt: skip
+        stack,
+        f"--pg1-path={scratch}",
+        f"--tablespace-map-all={scratch}/tablespaces",
+        "--archive-mode=off",
+        "--type=default",
+        f"--set={found[-1].label}",
+        "restore",
+    )
     _boot(stack, scratch)
     recovered, tables, text = _read(stack)
     if recovered < since:
-        raise Refused(f"the last transaction that came back is of {text}; there was a later one when this began")
-    return {"backup": found[-1].label, "recovered_to": text, "tables": tables, "bytes": found[-1].size}
+        raise Refused(
+            f"the last transaction that came back is of {text}; there was a later one when this "
+            f"began"
+        )
+    return {
+        "backup": found[-1].label,
+        "recovered_to": text,
+        "tables": tables,
+        "bytes": found[-1].size,
+    }
 
 
 def _mark(stack: Stack) -> float:
-    """Commit something that must come back, and when, in seconds since 1970. Raises Refused when it is not archived."""
+    """Commit something that must come back, and when, in seconds since 1970. Raises Refused when it
+    is not archived."""
     if not system.active(postgres.unit(stack)):
         return 0
     now = float(postgres.ask(stack, "SELECT extract(epoch FROM clock_timestamp())"))
@@ -141,22 +160,33 @@ def _mark(stack: Stack) -> float:
 def require_space(free: int, size: int) -> None:
     """Raise Refused unless `size` bytes fit into `free` ones with some to spare."""
     if free < size + SPARE_BYTES:
-        raise Refused(f"{free // 1024**2} MB are free; a restore of {size // 1024**2} MB and its WAL need "
-                      f"{(size + SPARE_BYTES) // 1024**2} MB. Attach a larger disk.")  # fmt: skip
+        raise Refused(
+            f"{free // 1024**2} MB are free; a restore of {size // 1024**2} MB and its WAL need "
+            f"{(size + SPARE_BYTES) // 1024**2} MB. Attach a larger disk."
+        )
 
 
 def _boot(stack: Stack, scratch: Path) -> None:
-    """Start the scratch instance and wait for the end of its recovery. Raises Refused with what its log says."""
+    """Start the scratch instance and wait for the end of its recovery. Raises Refused with what its
+    log says."""
     texts = {
-        "postgresql.conf": SETTINGS.format(sockets=SOCKETS, port=stack.postgres["port"], scratch=scratch),
-        "pg_hba.conf": "local all all peer\n", "pg_ident.conf": "",
-    }  # fmt: skip
+        "postgresql.conf": SETTINGS.format(
+            sockets=SOCKETS, port=stack.postgres["port"], scratch=scratch
+        ),
+        "pg_hba.conf": "local all all peer\n",
+        "pg_ident.conf": "",
+    }
     for name, text in texts.items():
         (scratch / name).write_text(text)
     log = scratch / "drill.log"
     control = [*_program(stack, "pg_ctl"), f"--pgdata={scratch}"]
     system.run(*control, f"--log={log}", "--no-wait", "start")
-    ready = [*_program(stack, "pg_isready"), "--quiet", f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
+    ready = [
+        *_program(stack, "pg_isready"),
+        "--quiet",
+        f"--host={SOCKETS}",
+        f"--port={stack.postgres['port']}",
+    ]
 
     def up() -> bool:
         if system.run(*ready).returncode == 0:
@@ -180,14 +210,25 @@ def _last(log: Path) -> str:
 def _read(stack: Stack) -> tuple[float, int, str]:
     """Check every page and index, dump every row. Raises Refused.
 
-    Returns the time of the last transaction in seconds since 1970, the number of tables, and that time as a text.
+    Returns the time of the last transaction in seconds since 1970, the number of tables, and that
+    time as a text.
     """
     where = [f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
-    system.require(*_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed")
+    system.require(
+        *_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed"
+    )
     # stack: allow H032 the restored server's own socket
     system.require(*_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
     database = f"--dbname={stack.postgres['database']}"
-    words = ["psql", "--no-psqlrc", "--no-align", "--tuples-only", *where, database, f"--command={FACTS}"]
+    words = [
+        "psql",
+        "--no-psqlrc",
+        "--no-align",
+        "--tuples-only",
+        *where,
+        database,
+        f"--command={FACTS}",
+    ]
     recovered, tables, text = system.require(*words).strip().split("|")
     return float(recovered or 0), int(tables), text or "the backup's end"
 

@@ -1,8 +1,9 @@
 """Which of several processes that listen on one port gets the next connection.
 
-Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A filter program of
-one instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them all: while it starts the new one gets
-none, and from the switch on the old one gets none, so that its queue is empty when it ends.
+Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A
+filter program of one instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them
+all: while it starts the new one gets none, and from the switch on the old one gets none, so that
+its queue is empty when it ends.
 """
 
 from __future__ import annotations
@@ -26,22 +27,27 @@ LISTENING = "0A"
 
 
 def choose(process: int, port: int, place: int) -> None:
-    """Give every new connection on `port` to the listener at `place`: 0 is the oldest, 1 the one after it.
+    """Give every new connection on `port` to the listener at `place`: 0 is the oldest, 1 the one
+    after it.
 
-    `process` is one of those that listen; where it does not, as after a change of port, there is nothing to choose.
-    A place that nobody has means: as if nothing was chosen. Raises Refused where the kernel does not let us.
+    `process` is one of those that listen; where it does not, as after a change of port, there is
+    nothing to choose. A place that nobody has means: as if nothing was chosen. Raises Refused where
+    the kernel does not let us.
     """
     descriptor = _descriptor(process, port)
     if descriptor is None:
         return
     try:
         with socket.socket(fileno=_borrow(process, descriptor)) as listener:
-            instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
+            instruction = ctypes.create_string_buffer(
+                struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place)
+            )
             program = struct.pack("HL", 1, ctypes.addressof(instruction))
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
     except OSError as error:
         raise Refused(
-            f"port {port}: the kernel does not let stackctl choose who is given new connections ({error.strerror}). "
+            f"port {port}: the kernel does not let stackctl choose who is given new connections "
+            f"({error.strerror}). "
             "It takes Linux 5.6 and, in a container, CAP_SYS_PTRACE."
         ) from None
 
@@ -58,9 +64,13 @@ def _descriptor(process: int, port: int) -> int | None:
 
 def _inodes(port: int) -> list[str]:
     rows = [
-        line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]
     ]
-    return [row[9] for row in rows if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port]
+    return [
+        row[9] for row in rows if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port
+    ]
 
 
 def _borrow(process: int, descriptor: int) -> int:

@@ -1,7 +1,8 @@
-"""Management commands of a release: as the account that deploys, for code of a project never runs as root.
+"""Management commands of a release: as the account that deploys, for code of a project never runs
+as root.
 
-STACK_RELEASE names another release than the one that serves. The environment that Ansible wrote is read here, as
-systemd reads it, and not given to a shell (pgstack.environment_file).
+STACK_RELEASE names another release than the one that serves. The environment that Ansible wrote is
+read here, as systemd reads it, and not given to a shell (pgstack.environment_file).
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def main() -> None:
     try:
         host = stack.read()
         release = Path(os.environ.get("STACK_RELEASE", host.root / "current"))
-        command = [f"{release}/venv/bin/python", "-m", "pgstack" if host.project else "django", *sys.argv[1:]]
+        command = [
+            f"{release}/venv/bin/python",
+            "-m",
+            "pgstack" if host.project else "django",
+            *sys.argv[1:],
+        ]
         environment = _environment(host, release)
         if os.geteuid() == 0:
             if sys.argv[1:2] == [VERIFY]:
@@ -55,26 +61,39 @@ def _environment(host: Stack, release: Path) -> dict[str, str]:
         except (FileNotFoundError, PermissionError):
             continue
         except environment_file.LineError as error:
-            raise Refused(f"{folder}/environment: {error} Run the playbook site.yml, which writes it.") from None
+            raise Refused(
+                f"{folder}/environment: {error} Run the playbook site.yml, which writes it."
+            ) from None
     return found
 
 
 def _own(host: Stack, release: Path) -> dict[str, str]:
     return {
-        "STACK_PLAN": f"{host.conf}/plan.json", "STACK_RELEASE": str(release),
-        "PYTHONPATH": f"{release}/project:{release}/app", "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
+        "STACK_PLAN": f"{host.conf}/plan.json",
+        "STACK_RELEASE": str(release),
+        "PYTHONPATH": f"{release}/project:{release}/app",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _strangers(host: Stack, release: Path) -> list[str]:
-    """What somebody found out whom the plan does not know, outside of the group of the sockets and in it."""
+    """What somebody found out whom the plan does not know, outside of the group of the sockets and
+    in it."""
     words = []
     command = [f"{release}/venv/bin/python", "-m", "pgstack.verify"]
     for groups in ([], [host.accounts["group"]]):
         done = subprocess.run(
-            command, env=_own(host, release), user=STRANGER, group=NO_GROUP, extra_groups=groups, cwd="/",
-            capture_output=True, text=True, check=False, timeout=STRANGER_SECONDS,
-        )  # fmt: skip
+            command,
+            env=_own(host, release),
+            user=STRANGER,
+            group=NO_GROUP,
+            extra_groups=groups,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=STRANGER_SECONDS,
+        )
         if done.returncode:
             raise Refused(f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
         words.append(f"--strangers={done.stdout.strip()}")
@@ -84,13 +103,18 @@ def _strangers(host: Stack, release: Path) -> list[str]:
 def _run_as(account: str, command: list[str], environment: dict[str, str]) -> int:
     """Exit code of a command that runs as `account`.
 
-    In a session of its own: who has root's terminal as its controlling one may type into it (ioctl_tty(2), TIOCSTI).
+    In a session of its own: who has root's terminal as its controlling one may type into it
+    (ioctl_tty(2), TIOCSTI).
     """
     entry = pwd.getpwnam(account)
     child = subprocess.Popen(
-        command, env={**environment, "HOME": entry.pw_dir, "USER": account, "LOGNAME": account}, user=entry.pw_uid,
-        group=entry.pw_gid, extra_groups=os.getgrouplist(account, entry.pw_gid), start_new_session=True,
-    )  # fmt: skip
+        command,
+        env={**environment, "HOME": entry.pw_dir, "USER": account, "LOGNAME": account},
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=os.getgrouplist(account, entry.pw_gid),
+        start_new_session=True,
+    )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: child.send_signal(received))
     code = child.wait()

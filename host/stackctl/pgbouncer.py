@@ -1,7 +1,7 @@
 """PgBouncer: a second instance is started and tried on a socket of its own, and takes over.
 
-Clients find the socket through a link. Once it leads to the new instance they connect there at the next request
-(pgstack.db), and the old one ends when they have left it.
+Clients find the socket through a link. Once it leads to the new instance they connect there at the
+next request (pgstack.db), and the old one ends when they have left it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,20 @@ def unit(instance: str) -> str:
 
 
 def apply(stack: Stack, again: bool = False) -> str:
-    """Bring what is wanted into force, or with `again` replace the process; returns what was done."""
-    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / "stack-pgbouncer@.service") | _login(stack)
+    """Bring what is wanted into force, or with `again` replace the process; returns what was
+    done."""
+    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / "stack-pgbouncer@.service") | _login(
+        stack
+    )
     old = serving(stack)
     if old and not again and wanted == safe.contents(stack.live(f"pgbouncer-{old}")):
         return "unchanged"
     begun = time.monotonic()
-    new = other(old) if old else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
+    new = (
+        other(old)
+        if old
+        else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
+    )
     system.stop(unit(new))
     system.fill(stack.live(f"pgbouncer-{new}"), wanted)
     try:
@@ -50,7 +57,8 @@ def apply(stack: Stack, again: bool = False) -> str:
 
 
 def _login(stack: Stack) -> dict[str, bytes]:
-    """Where PostgreSQL is on another host: what PgBouncer needs to log in there, as a sum that tells nothing."""
+    """Where PostgreSQL is on another host: what PgBouncer needs to log in there, as a sum that
+    tells nothing."""
     if stack.part != "web":
         return {}
     settings = stack.pooler["settings"]
@@ -86,7 +94,8 @@ def resume(stack: Stack) -> bool:
 
 
 def reconnect(stack: Stack) -> None:
-    """Have it replace each backend at the end of its transaction: they know the schema as it was."""
+    """Have it replace each backend at the end of its transaction: they know the schema as it
+    was."""
     for instance in INSTANCES:
         _command(stack, instance, "RECONNECT")
 
@@ -107,7 +116,8 @@ def _lead_to(stack: Stack, instance: str) -> None:
 
 
 def _drain(stack: Stack, instance: str) -> None:
-    """Let requests end on it: they began before the link led elsewhere, and none is longer than the request timeout."""
+    """Let requests end on it: they began before the link led elsewhere, and none is longer than the
+    request timeout."""
     system.wait(lambda: _clients(stack, instance) == 0, stack.web["request_timeout"], POLL_SECONDS)
     system.stop(unit(instance))
 
@@ -128,16 +138,25 @@ def _try(stack: Stack, instance: str) -> None:
     found = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
     for name, planned in stack.pooler["settings"].items():
         if not _same(planned, found.get(name, "missing")):
-            raise Refused(f"{name} = {planned} is wanted, and SHOW CONFIG says {found.get(name, 'missing')}.")
+            raise Refused(
+                f"{name} = {planned} is wanted, and SHOW CONFIG says {found.get(name, 'missing')}."
+            )
 
 
 def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
-    """What keeps a query from being answered as the web sends it, within so many seconds; empty when it is."""
+    """What keeps a query from being answered as the web sends it, within so many seconds; empty
+    when it is."""
     asked = system.run(
-        "psql", "--no-psqlrc", f"--host={sockets}", f"--port={stack.pooler['port']}",
-        f"--username={stack.pooler['web_login']}", f"--dbname={stack.postgres['database']}", "--command=SELECT 1",
-        account=stack.accounts["web"], timeout=seconds,
-    )  # fmt: skip
+        "psql",
+        "--no-psqlrc",
+        f"--host={sockets}",
+        f"--port={stack.pooler['port']}",
+        f"--username={stack.pooler['web_login']}",
+        f"--dbname={stack.postgres['database']}",
+        "--command=SELECT 1",
+        account=stack.accounts["web"],
+        timeout=seconds,
+    )
     return system.last_words(asked) if asked.returncode else ""
 
 
@@ -149,6 +168,8 @@ def _same(left: str, right: str) -> bool:
     return left == right
 
 
-def _console(stack: Stack, instance: str, command: str, seconds: float = ASK_SECONDS) -> console.Rows:
+def _console(
+    stack: Stack, instance: str, command: str, seconds: float = ASK_SECONDS
+) -> console.Rows:
     path = RUN / f"pooler-{instance}" / f".s.PGSQL.{stack.pooler['port']}"
     return console.ask(path, stack.accounts["pooler"], command, seconds)

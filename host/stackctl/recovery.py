@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 from .backup import Kept
 from .safe import Refused
 
-FORMS = "Give latest, a time with its zone such as '2026-11-24 13:00:00+00', xid:NUMBER or name:RESTORE-POINT."
+FORMS = (
+    "Give latest, a time with its zone such as '2026-11-24 13:00:00+00', xid:NUMBER or "
+    "name:RESTORE-POINT."
+)
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,11 @@ def parse(text: str) -> Target:
 
 
 def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") -> Kept:
-    """The backup to begin with: `label`, else the newest that ended before the target. Raises Refused.
+    """The backup to begin with: `label`, else the newest that ended before the target. Raises
+    Refused.
 
-    Nobody can tell from a transaction's number or a restore point's name when it was: there it is the newest.
+    Nobody can tell from a transaction's number or a restore point's name when it was: there it is
+    the newest.
     """
     if not kept:
         raise Refused("There is no backup. See `stackctl backups`.")
@@ -58,8 +63,10 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
         return fitting[-1]
     found = next((one for one in fitting if one.label == label), None)
     if found is None:
-        raise Refused(f"{label}: no backup of that name ended before the target. There are: "
-                      f"{', '.join(one.label for one in fitting)}.")  # fmt: skip
+        raise Refused(
+            f"{label}: no backup of that name ended before the target. There are: "
+            f"{', '.join(one.label for one in fitting)}."
+        )
     return found
 
 

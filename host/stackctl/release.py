@@ -1,4 +1,5 @@
-"""Releases: directories below /srv/stack/releases, prepared, switched to, gone back to, and cleared away."""
+"""Releases: directories below /srv/stack/releases, prepared, switched to, gone back to, and cleared
+away."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ COLLECT = ("collectstatic", "--no-input", "--verbosity=0")
 
 
 def switch(stack: Stack, name: str) -> str:
-    """Prepare a release and serve it; the old one serves on when anything fails. Returns what was done."""
+    """Prepare a release and serve it; the old one serves on when anything fails. Returns what was
+    done."""
     release = stack.root / "releases" / name
     if not (release / "complete").is_file():
         raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
@@ -38,7 +40,8 @@ def switch(stack: Stack, name: str) -> str:
 
 
 def back(stack: Stack) -> str:
-    """Serve the release before this one again. The database stays as it is. Returns what was done."""
+    """Serve the release before this one again. The database stays as it is. Returns what was
+    done."""
     try:
         release = (stack.root / "previous").readlink()
     except OSError:
@@ -65,19 +68,22 @@ def _more(release: Path) -> list[list[str]]:
 
 
 def manage(release: Path, *words: str) -> None:
-    """A management command of the release, as the account that deploys. Raises Refused with its last words."""
+    """A management command of the release, as the account that deploys. Raises Refused with its
+    last words."""
     done = system.run("env", f"STACK_RELEASE={release}", "stack-manage", *words)
     if done.returncode:
         said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
         raise Refused(
-            f"{words[0]} failed: {said}\nThe release {release.name} does not serve; what served before it serves on."
+            f"{words[0]} failed: {said}\nThe release {release.name} does not serve; what served "
+            f"before it serves on."
         )
 
 
 def _collect(stack: Stack, release: Path) -> None:
     """Have the release's static files collected by the account that deploys; then they are root's.
 
-    What that account collected is taken aside and copied, for it may still have it open, and links in it lead anywhere.
+    What that account collected is taken aside and copied, for it may still have it open, and links
+    in it lead anywhere.
     """
     static, aside = release / "static", release / ".collected"
     for path in (static, aside):
@@ -91,7 +97,8 @@ def _collect(stack: Stack, release: Path) -> None:
 
 
 def _offer_static(stack: Stack, release: Path) -> None:
-    """Add the release's static files to those that are served: pages of both releases are open in browsers."""
+    """Add the release's static files to those that are served: pages of both releases are open in
+    browsers."""
     source, goal = release / "static", Path(stack.paths["static"])
     for path in sorted(source.rglob("*")):
         target = goal / path.relative_to(source)
@@ -118,7 +125,9 @@ def _mark(stack: Stack, release: Path) -> None:
 def _clear(stack: Stack) -> None:
     """Delete the oldest releases but KEPT, and the static files that no release has."""
     held = {link.readlink() for link in stack.root.iterdir() if link.is_symlink()}
-    found = sorted((stack.root / "releases").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted(
+        (stack.root / "releases").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     for release in found[KEPT:]:
         if release not in held:
             shutil.rmtree(release)

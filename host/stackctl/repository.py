@@ -15,7 +15,8 @@ NO_STANZA = frozenset({1, 3})
 
 
 def apply(stack: Stack, again: bool = False) -> str:
-    """Have a repository with a backup in it, or with `again` one more; returns what was done. Raises Refused.
+    """Have a repository with a backup in it, or with `again` one more; returns what was done.
+    Raises Refused.
 
     Each time a segment of WAL is sent there, and looked for.
     """
@@ -28,7 +29,8 @@ def apply(stack: Stack, again: bool = False) -> str:
 
 
 def _create(stack: Stack) -> list[str]:
-    """Make the stanza unless it is there. Raises Refused when it cannot be, or belongs to another database."""
+    """Make the stanza unless it is there. Raises Refused when it cannot be, or belongs to another
+    database."""
     stanzas = json.loads(backup.pgbackrest(stack, "--output=json", "info"))
     fresh = not stanzas or stanzas[0]["status"]["code"] in NO_STANZA
     try:
@@ -37,7 +39,8 @@ def _create(stack: Stack) -> list[str]:
         if FOREIGN not in str(error):
             raise
         raise Refused(
-            "The repository holds the backups of another database than the one that runs here. To bring that one "
+            "The repository holds the backups of another database than the one that runs here. To "
+            "bring that one "
             "back, run restore.yml; to begin anew, give another backup_path."
         ) from None
     return ["repository made"] if fresh else []

@@ -1,7 +1,8 @@
-"""The database as it was: a backup takes the place of the data directory, which is kept aside, and WAL is replayed.
+"""The database as it was: a backup takes the place of the data directory, which is kept aside, and
+WAL is replayed.
 
-Apache is stopped meanwhile, so that nobody sees or changes a database on its way. When the target cannot be reached,
-the data directory that was there comes back.
+Apache is stopped meanwhile, so that nobody sees or changes a database on its way. When the target
+cannot be reached, the data directory that was there comes back.
 """
 
 from __future__ import annotations
@@ -22,13 +23,22 @@ from .stack import INSTANCES, Stack
 
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
-LEFT_BEHIND = ("restore_command", "recovery_target_time", "recovery_target_xid", "recovery_target_name",
-               "recovery_target_action", "recovery_target_timeline")  # fmt: skip
+LEFT_BEHIND = (
+    "restore_command",
+    "recovery_target_time",
+    "recovery_target_xid",
+    "recovery_target_name",
+    "recovery_target_action",
+    "recovery_target_timeline",
+)
 """settings that pgBackRest writes for the recovery"""
 
 
-def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[Target, float, list[str]]:
-    """The target, a moment in seconds since 1970 that it is not before, and pgBackRest's options for it.
+def plan(
+    stack: Stack, text: str, label: str = "", timeline: str = ""
+) -> tuple[Target, float, list[str]]:
+    """The target, a moment in seconds since 1970 that it is not before, and pgBackRest's options
+    for it.
 
     Raises Refused where it cannot be reached; nothing is changed.
     """
@@ -40,10 +50,16 @@ def plan(stack: Stack, text: str, label: str = "", timeline: str = "") -> tuple[
     data = Path(stack.paths["data"])
     free = shutil.disk_usage(data.parent).free
     if free < begin.size + SPARE_BYTES:
-        raise Refused(f"{data.parent}: {free // 1024**2} MB are free, {(begin.size + SPARE_BYTES) // 1024**2} MB are "
-                      "needed: the old data directory is kept. Free some, or attach a larger disk.")  # fmt: skip
+        raise Refused(
+            f"{data.parent}: {free // 1024**2} MB are free, "
+            f"{(begin.size + SPARE_BYTES) // 1024**2} MB are "
+            "needed: the old data directory is kept. Free some, or attach a larger disk."
+        )
     if data.is_dir() and any((data / "pg_tblspc").glob("*")):
-        raise Refused(f"{data}/pg_tblspc: tablespaces elsewhere cannot be kept aside. Restore by hand with pgbackrest.")
+        raise Refused(
+            f"{data}/pg_tblspc: tablespaces elsewhere cannot be kept aside. Restore by hand with "
+            f"pgbackrest."
+        )
     return target, target.moment or begin.ended, recovery.options(target, begin, timeline)
 
 
@@ -67,7 +83,9 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
             system.run("systemctl", "start", apache.unit(name))
         _say("Apache runs again." if serving else "Apache did not run.")
     system.run("systemctl", "start", "--no-block", backup.unit("incr"))
-    kept = f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
+    kept = (
+        f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
+    )
     return f"{text}: reached at {_now()}.{kept}"
 
 
@@ -76,7 +94,9 @@ def _finish_archive(stack: Stack, target: Target) -> None:
     current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
     if target.kind == "xid" and int(target.value) >= current:
         raise Refused(f"transaction {target.value} has not been yet: the next one is {current}.")
-    if not backup.holds(stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")):
+    if not backup.holds(
+        stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")
+    ):
         return  # a new host: the database that runs is an empty one, and the repository another's
     try:
         backup.finish_archive(stack)
@@ -85,7 +105,8 @@ def _finish_archive(stack: Stack, target: Target) -> None:
 
 
 def _exchange(stack: Stack, options: list[str]) -> Path | None:
-    """Put the restored database into the place of the old one; returns where that is. Raises Refused, with it back."""
+    """Put the restored database into the place of the old one; returns where that is. Raises
+    Refused, with it back."""
     data = Path(stack.paths["data"])
     system.stop(postgres.unit(stack))
     aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
@@ -99,7 +120,9 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
     except (Refused, KeyboardInterrupt) as error:
         system.stop(postgres.unit(stack))
         if had:
-            system.run("rm", "--recursive", "--force", str(data), account=stack.accounts["postgres"])
+            system.run(
+                "rm", "--recursive", "--force", str(data), account=stack.accounts["postgres"]
+            )
             _as_postgres(stack, "mv", "--no-target-directory", str(aside), str(data))
             system.run("systemctl", "start", postgres.unit(stack))
         back = "The database is as it was before, and runs." if had else "There is no database."
@@ -114,12 +137,14 @@ def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
 
 
 def _as_postgres(stack: Stack, *command: str) -> None:
-    """What changes PostgreSQL's own directory, where it may have put links: with its rights and not root's."""
+    """What changes PostgreSQL's own directory, where it may have put links: with its rights and not
+    root's."""
     system.require(*command, account=stack.accounts["postgres"])
 
 
 def _recover(stack: Stack) -> None:
-    """Start PostgreSQL and wait until it has replayed what it should. Raises Refused with what its log says."""
+    """Start PostgreSQL and wait until it has replayed what it should. Raises Refused with what its
+    log says."""
     log = Path(f"/var/log/postgresql/postgresql-{stack.versions['postgresql']}-main.log")
     written = system.length(log)
     _say("Replaying WAL.")
@@ -144,9 +169,12 @@ def _fatal(log: Path, written: int) -> str:
 
 
 def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
-    """What the release needs of a database, however old that is. Raises Refused; the database stays restored."""
+    """What the release needs of a database, however old that is. Raises Refused; the database stays
+    restored."""
     try:
-        replayed = postgres.ask(stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)")
+        replayed = postgres.ask(
+            stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)"
+        )
         if aside:
             since = max(moment, float(replayed))
             timelines.add(timelines.Left(timelines.of(stack, aside), since, time.time()))

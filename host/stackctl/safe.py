@@ -1,9 +1,10 @@
 """Paths that root opens where a lesser account may have changed what lies there.
 
-Every step is taken from the descriptor of the directory before it. A link is followed only where nobody but root (or
-the account of this process) could have put it; below a directory that others may write, never. So nothing that is
-renamed or linked meanwhile leads elsewhere, and what is created is new (O_EXCL), with its owner and mode before its
-name. Standard library only: stackctl and Ansible's module stack_files share it.
+Every step is taken from the descriptor of the directory before it. A link is followed only where
+nobody but root (or the account of this process) could have put it; below a directory that others
+may write, never. So nothing that is renamed or linked meanwhile leads elsewhere, and what is
+created is new (O_EXCL), with its owner and mode before its name. Standard library only: stackctl
+and Ansible's module stack_files share it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 LIMIT = 16 * 1024**2
-"""bytes of a file that is read whole: nothing of a stack is longer, and nobody makes root read without end"""
+"""bytes of a file that is read whole: nothing of a stack is longer, and nobody makes root read
+without end"""
 LINKS = 40
 """followed on the way to one path, as the kernel does"""
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -31,12 +33,14 @@ class Refused(Exception):
 
 
 class UnsafePath(Refused):
-    """Something lies there that root does not touch: a link, a device, or a file with a second name."""
+    """Something lies there that root does not touch: a link, a device, or a file with a second
+    name."""
 
 
 @contextmanager
 def directory(path: Path) -> Iterator[int]:
-    """Descriptor of a directory. Raises UnsafePath for a link that others may have put there, OSError without one."""
+    """Descriptor of a directory. Raises UnsafePath for a link that others may have put there,
+    OSError without one."""
     handle = _walk(path)
     try:
         yield handle
@@ -46,7 +50,8 @@ def directory(path: Path) -> Iterator[int]:
 
 @contextmanager
 def file(path: Path) -> Iterator[BinaryIO]:
-    """A regular file, open for reading. Raises UnsafePath for anything else, OSError when there is none."""
+    """A regular file, open for reading. Raises UnsafePath for anything else, OSError when there is
+    none."""
     with directory(path.parent) as parent, os.fdopen(regular(parent, path), "rb") as opened:
         yield opened
 
@@ -56,25 +61,37 @@ def read(path: Path, limit: int = LIMIT) -> bytes:
     with file(path) as opened:
         content = opened.read(limit + 1)
     if len(content) > limit:
-        raise UnsafePath(f"{path}: longer than {limit} bytes; nothing was read. Remove what does not belong there.")
+        raise UnsafePath(
+            f"{path}: longer than {limit} bytes; nothing was read. Remove what does not belong "
+            f"there."
+        )
     return content
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """The regular files of a directory by name, without links and subdirectories; empty when there is none."""
+    """The regular files of a directory by name, without links and subdirectories; empty when there
+    is none."""
     found = {}
     with suppress(FileNotFoundError), directory(path) as handle:
         for name in sorted(os.listdir(handle)):  # noqa: PTH208 - a descriptor
-            with suppress(UnsafePath, FileNotFoundError), os.fdopen(regular(handle, path / name), "rb") as opened:
+            with (
+                suppress(UnsafePath, FileNotFoundError),
+                os.fdopen(regular(handle, path / name), "rb") as opened,
+            ):
                 found[name] = opened.read(LIMIT)
     return found
 
 
-def write(path: Path, content: bytes, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
-    """A file with this content, owner and mode, complete before it is there; what was there is replaced, not opened."""
+def write(
+    path: Path, content: bytes, mode: int = 0o644, owner: str = "root", group: str = "root"
+) -> None:
+    """A file with this content, owner and mode, complete before it is there; what was there is
+    replaced, not opened."""
     with directory(path.parent) as parent:
         fresh = _fresh(parent, path.name)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent)
+        handle = os.open(
+            fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent
+        )
         with os.fdopen(handle, "wb") as opened:
             opened.write(content)
             _own(handle, mode, owner, group)
@@ -90,7 +107,8 @@ def link(path: Path, target: str) -> None:
 
 
 def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
-    """A directory with this owner and mode, whether it is there already or not. Raises UnsafePath, OSError."""
+    """A directory with this owner and mode, whether it is there already or not. Raises UnsafePath,
+    OSError."""
     with suppress(FileNotFoundError), directory(path) as handle:
         _own(handle, mode, owner, group)
         return
@@ -104,19 +122,23 @@ def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: st
 
 
 def own(path: Path, mode: int, owner: str = "root", group: str = "root") -> None:
-    """Owner and mode of a regular file that is there. Raises UnsafePath for anything else, OSError without one."""
+    """Owner and mode of a regular file that is there. Raises UnsafePath for anything else, OSError
+    without one."""
     with directory(path.parent) as parent:
         handle = regular(parent, path)
         try:
             if os.fstat(handle).st_nlink > 1:
-                raise UnsafePath(f"{path}: has a second name elsewhere; nothing was changed. Remove it.")
+                raise UnsafePath(
+                    f"{path}: has a second name elsewhere; nothing was changed. Remove it."
+                )
             _own(handle, mode, owner, group)
         finally:
             os.close(handle)
 
 
 def remove(path: Path) -> None:
-    """No such name any more: a file, a link (not where it leads) or a directory with all that is in it."""
+    """No such name any more: a file, a link (not where it leads) or a directory with all that is in
+    it."""
     with suppress(FileNotFoundError), directory(path.parent) as parent:
         if stat.S_ISDIR(os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode):
             shutil.rmtree(path.name, dir_fd=parent)
@@ -176,15 +198,20 @@ def _link(parent: int, name: str) -> str | None:
 
 def _step(parent: int, name: str, path: Path) -> int:
     try:
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        return os.open(
+            name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
+        )
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise UnsafePath(f"{path}: a link or no directory; nothing was changed. Remove it.") from None
+            raise UnsafePath(
+                f"{path}: a link or no directory; nothing was changed. Remove it."
+            ) from None
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def regular(parent: int, path: Path) -> int:
-    """Descriptor of `path`, in the directory `parent`, for reading; no pipe makes root wait. Raises UnsafePath."""
+    """Descriptor of `path`, in the directory `parent`, for reading; no pipe makes root wait. Raises
+    UnsafePath."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
         handle = os.open(path.name, flags, dir_fd=parent)

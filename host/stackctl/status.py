@@ -9,7 +9,8 @@ from .backup import Line
 from .stack import Stack
 
 ANSWER_SECONDS = 5
-"""for each server: a query takes a millisecond, and whoever looks after a site does not want to wait"""
+"""for each server: a query takes a millisecond, and whoever looks after a site does not want to
+wait"""
 
 
 def report(stack: Stack) -> list[Line]:
@@ -57,5 +58,7 @@ def _down(name: str, unit: str) -> Line:
 def _line(name: str, runs: str, unit: str, wrong: str) -> Line:
     halted = system.stopped(unit)
     if halted:
-        return Line(name, f"{runs}, stopped by a signal; kill -CONT {' '.join(map(str, halted))}", False)
+        return Line(
+            name, f"{runs}, stopped by a signal; kill -CONT {' '.join(map(str, halted))}", False
+        )
     return Line(name, f"{runs}, does not answer: {wrong}", False) if wrong else Line(name, runs)

@@ -24,16 +24,29 @@ LOCK_SECONDS = 120
 """for another stackctl that works on the host"""
 
 
-def run(*command: str, account: str = "", timeout: float | None = None, text: str | None = None) -> Done:
+def run(
+    *command: str, account: str = "", timeout: float | None = None, text: str | None = None
+) -> Done:
     """A program's end, as root or as `account`, with `text` as its input.
 
-    A program that takes longer than `timeout` seconds has failed. Where this does not run as root it runs as the
-    account that is wanted, in a unit of its own. In a session of its own it cannot type into root's terminal.
+    A program that takes longer than `timeout` seconds has failed. Where this does not run as root
+    it runs as the account that is wanted, in a unit of its own. In a session of its own it cannot
+    type into root's terminal.
     """
-    words = ["runuser", "-u", account, "--", *command] if account and os.geteuid() == 0 else list(command)
+    words = (
+        ["runuser", "-u", account, "--", *command]
+        if account and os.geteuid() == 0
+        else list(command)
+    )
     given = subprocess.DEVNULL if text is None else subprocess.PIPE
     with subprocess.Popen(
-        words, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", start_new_session=True
+        words,
+        stdin=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        start_new_session=True,
     ) as process:
         try:
             said, complained = process.communicate(text, timeout)
@@ -76,7 +89,8 @@ def active(unit: str) -> bool:
 
 
 def busy(unit: str) -> bool:
-    """Whether it runs, or is about to: a unit that does its work once is `activating` all the time."""
+    """Whether it runs, or is about to: a unit that does its work once is `activating` all the
+    time."""
     return run("systemctl", "is-active", unit).stdout.strip() in ("active", "activating")
 
 
@@ -105,11 +119,15 @@ def stop(unit: str) -> None:
 
 def restarted(unit: str) -> bool:
     """Whether it ended by itself since it was started."""
-    return require("systemctl", "show", "--property=NRestarts", "--value", unit).strip() not in ("", "0")
+    return require("systemctl", "show", "--property=NRestarts", "--value", unit).strip() not in (
+        "",
+        "0",
+    )
 
 
 def renice(process: int, niceness: int) -> None:
-    """Set the niceness of a process and of all below it, which those that it starts later inherit."""
+    """Set the niceness of a process and of all below it, which those that it starts later
+    inherit."""
     for found in _family(process):
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, found, niceness)
@@ -123,7 +141,8 @@ def is_quiet(process: int, seconds: float) -> bool:
 
 
 def _family(process: int) -> dict[int, int]:
-    """It and all processes below it, each with the ticks of processor time that it has used (proc(5))."""
+    """It and all processes below it, each with the ticks of processor time that it has used
+    (proc(5))."""
     ticks: dict[int, int] = {}
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
@@ -141,7 +160,8 @@ def _family(process: int) -> dict[int, int]:
 
 
 def stopped(unit: str) -> list[int]:
-    """Processes of a unit that a signal has stopped; a debugger's have another state (proc_pid_stat(5))."""
+    """Processes of a unit that a signal has stopped; a debugger's have another state
+    (proc_pid_stat(5))."""
     found = []
     process = main_process(unit)
     for number in _family(process) if process else ():
@@ -157,27 +177,48 @@ def main_process(unit: str) -> int:
 
 
 def gone(process: int) -> list[str]:
-    """Files below /usr that it and all below it run and that are not there any more (proc_pid_maps(5))."""
+    """Files below /usr that it and all below it run and that are not there any more
+    (proc_pid_maps(5))."""
     found = set()
     for number in _family(process) if process else ():
         with suppress(OSError):
-            lines = (line.split(maxsplit=5) for line in Path(f"/proc/{number}/maps").read_text().splitlines())
-            found |= {line[5] for line in lines if len(line) > 5 and "x" in line[1] and line[5].startswith("/usr/")}
+            lines = (
+                line.split(maxsplit=5)
+                for line in Path(f"/proc/{number}/maps").read_text().splitlines()
+            )
+            found |= {
+                line[5]
+                for line in lines
+                if len(line) > 5 and "x" in line[1] and line[5].startswith("/usr/")
+            }
     return sorted(path.removesuffix(GONE) for path in found if path.endswith(GONE))
 
 
 def complaint(unit: str, since: float) -> str:
-    """What a unit's processes said since a time in seconds since 1970: warnings and worse, else their last words."""
+    """What a unit's processes said since a time in seconds since 1970: warnings and worse, else
+    their last words."""
     for more in (["--priority=warning"], []):
-        asked = ["journalctl", f"_SYSTEMD_UNIT={unit}", f"--since=@{int(since)}", "--output=cat", "--no-pager", *more]
-        lines = [line for line in run(*asked).stdout.splitlines() if not line.startswith(("Failed to attach", "-- "))]
+        asked = [
+            "journalctl",
+            f"_SYSTEMD_UNIT={unit}",
+            f"--since=@{int(since)}",
+            "--output=cat",
+            "--no-pager",
+            *more,
+        ]
+        lines = [
+            line
+            for line in run(*asked).stdout.splitlines()
+            if not line.startswith(("Failed to attach", "-- "))
+        ]
         if lines:
             return "\n".join(lines[:4] if more else lines[-4:])
     return f"it does not run; see journalctl -u {unit}"
 
 
 def wanted(directory: Path, unit_file: Path) -> dict[str, bytes]:
-    """What is to be in force: the files of a directory, and the text of the unit that runs with them."""
+    """What is to be in force: the files of a directory, and the text of the unit that runs with
+    them."""
     return {**safe.contents(directory), "unit": safe.read(unit_file)}
 
 
@@ -192,14 +233,16 @@ def fill(directory: Path, files: dict[str, bytes]) -> None:
 
 
 def length(log: Path) -> int:
-    """Bytes of a log; 0 when there is none. Its directory is its server's, which may have put anything there."""
+    """Bytes of a log; 0 when there is none. Its directory is its server's, which may have put
+    anything there."""
     with suppress(OSError, safe.UnsafePath), safe.file(log) as opened:
         return os.fstat(opened.fileno()).st_size
     return 0
 
 
 def since(log: Path, written: int) -> list[str]:
-    """Lines of a log after its first `written` bytes, or all when it is shorter; at most the last of them."""
+    """Lines of a log after its first `written` bytes, or all when it is shorter; at most the last
+    of them."""
     try:
         with safe.file(log) as opened:
             now = os.fstat(opened.fileno()).st_size
@@ -221,7 +264,8 @@ def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> b
 
 @contextmanager
 def alone(name: str = "lock", seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """One stackctl at a time; the lock ends with the process. Raises Refused when it is not free in so many seconds."""
+    """One stackctl at a time; the lock ends with the process. Raises Refused when it is not free in
+    so many seconds."""
     RUN.mkdir(mode=0o755, exist_ok=True)
     handle = os.open(RUN / name, os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -234,7 +278,10 @@ def alone(name: str = "lock", seconds: float = LOCK_SECONDS) -> Iterator[None]:
 
     if not wait(taken, seconds):
         os.close(handle)
-        raise Refused(f"another stackctl works on this host, and did not end within {seconds:g} s. Let it end first.")
+        raise Refused(
+            f"another stackctl works on this host, and did not end within {seconds:g} s. Let it "
+            f"end first."
+        )
     try:
         yield
     finally:

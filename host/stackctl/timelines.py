@@ -1,4 +1,5 @@
-"""Stretches of time that a restore left behind: what was written in them is on a timeline that is not the latest."""
+"""Stretches of time that a restore left behind: what was written in them is on a timeline that is
+not the latest."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ FILE = Path("/var/lib/stack-restore/timelines.json")
 
 @dataclass(frozen=True)
 class Left:
-    """On `timeline`, from the moment that a restore went back to until the restore, in seconds since 1970."""
+    """On `timeline`, from the moment that a restore went back to until the restore, in seconds
+    since 1970."""
 
     timeline: str
     since: float
@@ -25,13 +27,19 @@ class Left:
 
 
 def check(moment: float | None, left: list[Left]) -> None:
-    """Refuse a time at which the database was on a timeline that was left: the latest has nothing from then."""
+    """Refuse a time at which the database was on a timeline that was left: the latest has nothing
+    from then."""
     for one in left:
         if moment is not None and one.since < moment < one.until:
-            since, until = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}+00" for at in (one.since, one.until))
+            since, until = (
+                f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}+00"
+                for at in (one.since, one.until)
+            )
             raise Refused(
-                f"An earlier restore, at {until}, went back to {since}; the time that you want is between them. What "
-                f"was written then is on timeline {one.timeline}: add --timeline {one.timeline} (backup_timeline)."
+                f"An earlier restore, at {until}, went back to {since}; the time that you want is "
+                f"between them. What "
+                f"was written then is on timeline {one.timeline}: add --timeline {one.timeline} "
+                f"(backup_timeline)."
             )
 
 
@@ -55,4 +63,8 @@ def of(stack: Stack, data: Path) -> str:
     """Number of the timeline of a data directory whose server has stopped. Raises Refused."""
     binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_controldata"
     rows = system.require("env", "LC_ALL=C", binary, str(data)).splitlines()
-    return next(row.split(":")[1].strip() for row in rows if row.startswith("Latest checkpoint's TimeLineID:"))
+    return next(
+        row.split(":")[1].strip()
+        for row in rows
+        if row.startswith("Latest checkpoint's TimeLineID:")
+    )

@@ -13,13 +13,16 @@ from .safe import UnsafePath
 
 EXECUTABLE = stat.S_IXUSR
 FOLDER, PROGRAM, TEXT = 0o755, 0o755, 0o644
-"""modes of what is installed: everybody reads, root alone writes, and nothing runs as its owner (set-user-ID)"""
+"""modes of what is installed: everybody reads, root alone writes, and nothing runs as its owner
+(set-user-ID)"""
 
 
 def install(source: Path, goal: Path, owner: str = "root") -> None:
-    """Copy `source` to `goal`, which is not there or empty, as a tree of `owner`, whole before it has its name.
+    """Copy `source` to `goal`, which is not there or empty, as a tree of `owner`, whole before it
+    has its name.
 
-    Links stay links. Raises UnsafePath for a pipe, socket or device, OSError; nothing is at `goal` then.
+    Links stay links. Raises UnsafePath for a pipe, socket or device, OSError; nothing is at `goal`
+    then.
     """
     fresh = goal.with_name(f".{goal.name}.new")
     safe.remove(fresh)
@@ -47,7 +50,9 @@ def _copy(here: int, there: int, shown: Path) -> None:
         elif stat.S_ISREG(found.st_mode):
             _copy_file(here, there, name, shown / name)
         else:
-            raise UnsafePath(f"{shown / name}: neither file, directory nor link; nothing was installed.")
+            raise UnsafePath(
+                f"{shown / name}: neither file, directory nor link; nothing was installed."
+            )
 
 
 def _enter(here: int, there: int, name: str, shown: Path) -> None:

@@ -1,4 +1,5 @@
-"""Upgrades: what runs programs or libraries that a package has replaced since is handed over to new processes."""
+"""Upgrades: what runs programs or libraries that a package has replaced since is handed over to new
+processes."""
 
 from __future__ import annotations
 
@@ -22,9 +23,11 @@ RESTART: dict[str, Callable[..., str]] = {"pgbouncer": pgbouncer.apply, "apache"
 
 
 def replace(stack: Stack) -> str:
-    """Hand over what runs files that are gone, once no package changes any more; returns what was done.
+    """Hand over what runs files that are gone, once no package changes any more; returns what was
+    done.
 
-    PostgreSQL is left alone: its package restarts it. Raises Refused with what could not be replaced and serves on.
+    PostgreSQL is left alone: its package restarts it. Raises Refused with what could not be
+    replaced and serves on.
     """
     done: list[str] = []
     for _ in range(ROUNDS):
@@ -62,7 +65,9 @@ def _settle() -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while _busy() or not _stays_free():
         if time.monotonic() > deadline:
-            raise Refused(f"packages change for longer than {BUSY_SECONDS} s. See `ps -C apt,apt-get,dpkg`.")
+            raise Refused(
+                f"packages change for longer than {BUSY_SECONDS} s. See `ps -C apt,apt-get,dpkg`."
+            )
         time.sleep(1)
 
 
@@ -74,4 +79,9 @@ def _busy() -> bool:
     """Whether somebody holds one of the locks; a try to take one could get in somebody's way."""
     inodes = {str(path.stat().st_ino) for path in LOCKS if path.exists()}
     held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
-    return any(field.rpartition(":")[2] in inodes for fields in held for field in fields if field.count(":") == 2)
+    return any(
+        field.rpartition(":")[2] in inodes
+        for fields in held
+        for field in fields
+        if field.count(":") == 2
+    )

@@ -1,7 +1,8 @@
-"""What brings servers back that their own unit does not: it looks twice a minute (stack-watch.timer).
+"""What brings servers back that their own unit does not: it looks twice a minute
+(stack-watch.timer).
 
-A unit that ended is started again by systemd, up to its start limit. After that, for a process that was stopped, and
-for requests that somebody held back and left, there is this.
+A unit that ended is started again by systemd, up to its start limit. After that, for a process that
+was stopped, and for requests that somebody held back and left, there is this.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ WARNING = "<4>"
 
 
 def look(stack: Stack) -> str:
-    """Bring back what can be; returns what was done, for the journal. What was stopped by systemctl stays so."""
+    """Bring back what can be; returns what was done, for the journal. What was stopped by systemctl
+    stays so."""
     try:
         with system.alone(seconds=0):
-            done = [line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line]
+            done = [
+                line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
+            ]
             if stack.part != "database":
                 done += _let_go_on(stack)
     except safe.Refused as error:
@@ -43,7 +47,11 @@ def _continue(unit: str) -> str:
     for process in halted:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGCONT)
-    return f"{unit}: was stopped by a signal and runs again: {' '.join(map(str, halted))}" if halted else ""
+    return (
+        f"{unit}: was stopped by a signal and runs again: {' '.join(map(str, halted))}"
+        if halted
+        else ""
+    )
 
 
 def _start(unit: str) -> str:
@@ -56,9 +64,14 @@ def _start(unit: str) -> str:
 
 
 def _let_go_on(stack: Stack) -> list[str]:
-    """End a PAUSE that nobody is there to end; a query through PgBouncer tells that there may be one."""
+    """End a PAUSE that nobody is there to end; a query through PgBouncer tells that there may be
+    one."""
     sockets = Path(stack.paths["run_pooler"])
-    if postgres.resumes() or not pgbouncer.trouble(stack, sockets, status.ANSWER_SECONDS) or postgres.resumes():
+    if (
+        postgres.resumes()
+        or not pgbouncer.trouble(stack, sockets, status.ANSWER_SECONDS)
+        or postgres.resumes()
+    ):
         return []
     if not pgbouncer.resume(stack):
         return []

@@ -17,7 +17,8 @@ OUT_OF_THE_BOX = "reconnect-tcp"
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a run found. `doubts` says why it claims nothing; empty when the A/A pair holds or there is none to hold."""
+    """What a run found. `doubts` says why it claims nothing; empty when the A/A pair holds or there
+    is none to hold."""
 
     results: Results
     rows: tuple[Row, ...]
@@ -41,23 +42,36 @@ class Analysis:
 
 
 def analyse(results: Results) -> Analysis:
-    """All figures and verdicts of a run, however much of it there is. Raises InputError for a broken histogram."""
+    """All figures and verdicts of a run, however much of it there is. Raises InputError for a
+    broken histogram."""
     in_blocks = {trial.label for trial in results.trials if trial.purpose == "block"}
-    rows = tuple(summary.row(results, label) for label in summary.labels(results) if label in in_blocks)
-    twin = summary.row(results, results.reference + TWIN) if results.reference + TWIN in in_blocks else None
+    rows = tuple(
+        summary.row(results, label) for label in summary.labels(results) if label in in_blocks
+    )
+    twin = (
+        summary.row(results, results.reference + TWIN)
+        if results.reference + TWIN in in_blocks
+        else None
+    )
     doubts = gates.pair(twin.ratio if twin else None, results.blocks) if rows else ()
     ladders, open_loops = summary.ladders(results), summary.open_loops(results)
     by_label = {row.label: row for row in rows}
     facts = goals.Facts(results, by_label, ladders, open_loops, doubts)
     return Analysis(
-        results, rows, twin, doubts, ladders, open_loops,
+        results,
+        rows,
+        twin,
+        doubts,
+        ladders,
+        open_loops,
         costs.connecting(results, {row.label: row.cpu for row in rows}),
         goals.judge(facts) if results.suite == "strategies" else (),
-    )  # fmt: skip
+    )
 
 
 def status(analysis: Analysis) -> int:
-    """Exit status: FAILED when a goal is missed, a label has no valid trial, or a full run may claim nothing."""
+    """Exit status: FAILED when a goal is missed, a label has no valid trial, or a full run may
+    claim nothing."""
     full = analysis.results.blocks >= gates.FULL_BLOCKS
     missed = any(judged.verdict == "missed" for judged in analysis.goals)
     nothing = not analysis.results.trials or any(row.rate is None for row in analysis.rows)

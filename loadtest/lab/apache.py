@@ -12,7 +12,8 @@ from loadtest.lab.site import ready
 SPARE_CLIENTS = 2
 """of the pooler, for each embedded process: probes and the console"""
 Edit = tuple[str, str, str]
-"""a planned file (mpm.conf), a pattern that is found in it exactly once, and what stands there instead"""
+"""a planned file (mpm.conf), a pattern that is found in it exactly once, and what stands there
+instead"""
 
 
 def daemon(ground: Ground) -> Server:
@@ -21,7 +22,8 @@ def daemon(ground: Ground) -> Server:
 
 
 def changed(*edits: Edit, environment: Mapping[str, str] | None = None) -> Service:
-    """Apache as planned but for `edits` and `environment`. Raises ValueError when the plan has no such line."""
+    """Apache as planned but for `edits` and `environment`. Raises ValueError when the plan has no
+    such line."""
 
     def service(ground: Ground) -> Server:
         texts: dict[str, str] = {}
@@ -33,21 +35,28 @@ def changed(*edits: Edit, environment: Mapping[str, str] | None = None) -> Servi
 
 
 def embedded(ground: Ground) -> Server:
-    """The planned configuration, with Python inside of Apache's own processes: as many as there are daemons.
+    """The planned configuration, with Python inside of Apache's own processes: as many as there are
+    daemons.
 
-    A thread serves a connection there. Apache closes kept connections when no thread of a process is idle, so each
-    gets more threads than the daemons have: as many as the pooler has clients for.
+    A thread serves a connection there. Apache closes kept connections when no thread of a process
+    is idle, so each gets more threads than the daemons have: as many as the pooler has clients for.
     """
     plan = ground.plan
     inside = f'WSGIPythonHome "{plan.paths.venv}"\nWSGIPythonPath "{plan.paths.app}"\n'
-    site = _replaced(_planned(ground, "site.conf"), "WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off")
+    site = _replaced(
+        _planned(ground, "site.conf"), "WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off"
+    )
     site = _replaced(site, r"WSGIDaemonProcess (?:.*\\\n)*.*\n", inside)
     site = site.replace(" process-group=stack", "")  # in each virtual host
     processes = plan.web.processes
-    threads = min(plan.pooler.max_client_conn // processes - SPARE_CLIENTS, plan.apache.threads_per_child)
+    threads = min(
+        plan.pooler.max_client_conn // processes - SPARE_CLIENTS, plan.apache.threads_per_child
+    )
     mpm = (
-        f"StartServers {processes}\nServerLimit {processes}\nThreadLimit {threads}\nThreadsPerChild {threads}\n"
-        f"MaxRequestWorkers {processes * threads}\nMinSpareThreads 1\nMaxSpareThreads {processes * threads}\n"
+        f"StartServers {processes}\nServerLimit {processes}\nThreadLimit "
+        f"{threads}\nThreadsPerChild {threads}\n"
+        f"MaxRequestWorkers {processes * threads}\nMinSpareThreads 1\nMaxSpareThreads "
+        f"{processes * threads}\n"
         f"Timeout {plan.apache.timeout}\nKeepAlive On\n"
         f"KeepAliveTimeout {plan.apache.keep_alive_timeout}\nMaxKeepAliveRequests 0\n"
     )
@@ -66,7 +75,10 @@ def _replaced(text: str, pattern: str, replacement: str) -> str:
 
 
 def _apache(
-    ground: Ground, component: Component, texts: Mapping[str, str], environment: Mapping[str, str] | None = None
+    ground: Ground,
+    component: Component,
+    texts: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
 ) -> Server:
     """The planned files but for `texts`, by name, which stand in the lab's own directory."""
     conf = Path(ground.plan.paths.conf, "apache")
@@ -76,7 +88,9 @@ def _apache(
             main = main.replace(str(conf / name), str(ground.write(name, text)))
     path = ground.write("apache2.conf", main) if texts else conf / "apache2.conf"
     command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(path))
-    return Server("apache", component, command, lambda: ready(ground), environment=environment or {})
+    return Server(
+        "apache", component, command, lambda: ready(ground), environment=environment or {}
+    )
 
 
 def log(ground: Ground) -> Path:

@@ -13,7 +13,8 @@ from pgstack.errors import InputError
 OK, FAILED = 0, 1
 GIB = 1 << 30
 MARGIN = 0.03
-"""as `gates.SAME`: two runs of one thing may differ so much in a full run, and on another day more than in a block"""
+"""as `gates.SAME`: two runs of one thing may differ so much in a full run, and on another day more
+than in a block"""
 
 Verdict = Literal["regression", "improvement", "no change shown", "too few blocks"]
 
@@ -39,11 +40,17 @@ class Comparison:
 
 
 def require_same(new: Results, old: Results, who: str) -> None:
-    """Raise InputError, in the name of the input `who`, unless both runs are of one machine, suite, page and load."""
+    """Raise InputError, in the name of the input `who`, unless both runs are of one machine, suite,
+    page and load."""
     then, now = _identity(old), _identity(new)
-    differing = [f"{name} is {now[name]}, was {then[name]}" for name in now if now[name] != then[name]]
+    differing = [
+        f"{name} is {now[name]}, was {then[name]}" for name in now if now[name] != then[name]
+    ]
     if differing:
-        raise InputError(f"{who}: {'; '.join(differing)}. Only runs of the same machine and load belong together.")
+        raise InputError(
+            f"{who}: {'; '.join(differing)}. Only runs of the same machine and load belong "
+            f"together."
+        )
 
 
 def compare(new: Results, old: Results) -> Comparison:
@@ -68,7 +75,9 @@ def status(comparison: Comparison) -> int:
 
 
 def _change(new: Results, old: Results, label: str) -> Change:
-    ratio = intervals.change(intervals.rates(new.trials, label), intervals.rates(old.trials, label), seed=new.seed)
+    ratio = intervals.change(
+        intervals.rates(new.trials, label), intervals.rates(old.trials, label), seed=new.seed
+    )
     if ratio is None or ratio.low is None or ratio.high is None:
         return Change(label, ratio, "too few blocks")
     if ratio.high < 1 - MARGIN:
@@ -82,7 +91,8 @@ def _labels(results: Results) -> tuple[str, ...]:
 
 
 def _identity(results: Results) -> dict[str, object]:
-    """What must be the same. The kernel is not: an update of it is a change to be judged like any other."""
+    """What must be the same. The kernel is not: an update of it is a change to be judged like any
+    other."""
     machine = results.machine
     return {
         "version": results.version,

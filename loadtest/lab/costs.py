@@ -37,29 +37,39 @@ class Connect:
 
 
 def per_request(trials: Iterable[Trial]) -> dict[str, float]:
-    """CPU microseconds per answered request by component, over all valid trials together; empty without a request."""
+    """CPU microseconds per answered request by component, over all valid trials together; empty
+    without a request."""
     valid = [trial for trial in trials if not trial.void]
     requests = sum(trial.requests for trial in valid)
     names = dict.fromkeys(name for trial in valid for name in trial.cpu_seconds)
     if not requests:
         return {}
-    return {name: US_PER_S * sum(t.cpu_seconds.get(name, 0.0) for t in valid) / requests for name in names}
+    return {
+        name: US_PER_S * sum(t.cpu_seconds.get(name, 0.0) for t in valid) / requests
+        for name in names
+    }
 
 
 def connecting(results: Results, costs: Mapping[str, Mapping[str, float]]) -> tuple[Connect, ...]:
-    """Connect cost of each reconnecting strategy; `costs` is strategy → per_request. Empty when one is missing."""
+    """Connect cost of each reconnecting strategy; `costs` is strategy → per_request. Empty when one
+    is missing."""
     request = _total_ms(costs.get(DIRECT, {}))
     if not request:
         return ()
     relative = partial(intervals.relative, results.trials, reference=results.reference)
-    found: Sequence[tuple[str, float]] = [(name, _total_ms(costs.get(name, {}))) for name in RECONNECTING]
+    found: Sequence[tuple[str, float]] = [
+        (name, _total_ms(costs.get(name, {}))) for name in RECONNECTING
+    ]
     return tuple(
         Connect(
-            name, total - request, request,
+            name,
+            total - request,
+            request,
             intervals.ratio(relative(DIRECT), relative(name), results.seed),
         )
-        for name, total in found if total
-    )  # fmt: skip
+        for name, total in found
+        if total
+    )
 
 
 def _total_ms(cost: Mapping[str, float]) -> float:

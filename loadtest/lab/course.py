@@ -44,7 +44,8 @@ def now() -> str:
 
 
 def load(slot: Slot, page: str, seconds: float, capacity: float | None) -> Load:
-    """What `slot` asks the generator for; an open loop comes at its share of `capacity`, in requests/s."""
+    """What `slot` asks the generator for; an open loop comes at its share of `capacity`, in
+    requests/s."""
     if slot.share is None:
         return Load(kind="closed", page=page, users=slot.users, seconds=seconds)
     rate = round(slot.share * capacity, 1) if capacity else UNKNOWN_RATE
@@ -52,13 +53,19 @@ def load(slot: Slot, page: str, seconds: float, capacity: float | None) -> Load:
 
 
 def measure(
-    journal: Journal, slots: Iterable[Slot], ask: Callable[[Slot, Results], Load], make: Make, meter: Meter,
+    journal: Journal,
+    slots: Iterable[Slot],
+    ask: Callable[[Slot, Results], Load],
+    make: Make,
+    meter: Meter,
     yardstick: Yardstick | None = None,
-) -> None:  # fmt: skip
-    """Make and keep the trials of `slots`; `ask` says under which load, knowing what was found so far.
+) -> None:
+    """Make and keep the trials of `slots`; `ask` says under which load, knowing what was found so
+    far.
 
-    One that a slow machine has voided is made again, as long as there is patience: that does not depend on what was
-    measured. All others count as they are; to repeat them until they please would choose the outcome.
+    One that a slow machine has voided is made again, as long as there is patience: that does not
+    depend on what was measured. All others count as they are; to repeat them until they please
+    would choose the outcome.
     """
     for slot in slots:
         meter.begin(slot.label)
@@ -68,7 +75,9 @@ def measure(
             found = make(slot, ask(slot, journal.results), meter.see)
             journal.add(*found)
             disturbed = any(map(gates.disturbed, found))
-            again = yardstick is not None and disturbed and yardstick.spend(time.monotonic() - begin)
+            again = (
+                yardstick is not None and disturbed and yardstick.spend(time.monotonic() - begin)
+            )
         meter.end(words.trials(found))
 
 
@@ -80,7 +89,8 @@ def capacity(slot: Slot, results: Results) -> float | None:
 def finish(journal: Journal, console: Console, old: Results | None, *, whole: bool) -> int:
     """Print and write what was found, compare it with `old`, and return the exit status.
 
-    A run that is not `whole` was interrupted: what there is of it is shown, and nothing is compared.
+    A run that is not `whole` was interrupted: what there is of it is shown, and nothing is
+    compared.
     """
     results = journal.results
     if not results.trials:
@@ -97,5 +107,8 @@ def finish(journal: Journal, console: Console, old: Results | None, *, whole: bo
     if whole:
         return found
     again = "" if results.suite == "host" else " Go on with: make loadtest RESUME=1"
-    console.print(f"interrupted: {results.made} of {results.intended} trials are made.{again}", highlight=False)
+    console.print(
+        f"interrupted: {results.made} of {results.intended} trials are made.{again}",
+        highlight=False,
+    )
     return interrupts.STATUS

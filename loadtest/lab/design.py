@@ -13,7 +13,8 @@ from pgstack.errors import InputError
 
 @dataclass(frozen=True)
 class Slot:
-    """One trial to make. `share` is the rate of an open loop as a share of the label's own capacity."""
+    """One trial to make. `share` is the rate of an open loop as a share of the label's own
+    capacity."""
 
     purpose: Literal["block", "ladder", "open"]
     block: int
@@ -33,13 +34,16 @@ T = TypeVar("T")
 Design = tuple[Slot, ...]
 
 
-def blocks(names: Sequence[str], count: int, users: int, seed: int, reference: str = REFERENCE) -> Design:
-    """Randomised complete blocks: in each every name once and the reference's twin, in an order of its own.
+def blocks(
+    names: Sequence[str], count: int, users: int, seed: int, reference: str = REFERENCE
+) -> Design:
+    """Randomised complete blocks: in each every name once and the reference's twin, in an order of
+    its own.
 
-    Each takes turns with the reference, which so is measured in every trial, beside its twin as well. Whatever drifts
-    during a run (heat, caches, neighbours) hits both alike. The order of a block depends on the seed and the block's
-    number only, so that more blocks can be added to a run.
-    Raises InputError when one is named twice, or the reference is missing.
+    Each takes turns with the reference, which so is measured in every trial, beside its twin as
+    well. Whatever drifts during a run (heat, caches, neighbours) hits both alike. The order of a
+    block depends on the seed and the block's number only, so that more blocks can be added to a
+    run. Raises InputError when one is named twice, or the reference is missing.
     """
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: one is named twice. Name each once.")
@@ -54,9 +58,14 @@ def blocks(names: Sequence[str], count: int, users: int, seed: int, reference: s
 
 
 def ladder(
-    names: Sequence[str], steps: Sequence[int], rounds: Iterable[int], seed: int, beside: str | None = None
+    names: Sequence[str],
+    steps: Sequence[int],
+    rounds: Iterable[int],
+    seed: int,
+    beside: str | None = None,
 ) -> Design:
-    """Closed loops with each of `steps` users for each name, in rounds of these numbers, shuffled within a round."""
+    """Closed loops with each of `steps` users for each name, in rounds of these numbers, shuffled
+    within a round."""
     points = [(label, users) for label in names for users in steps]
     return tuple(
         Slot("ladder", number, label, users, beside=beside)
@@ -68,7 +77,8 @@ def ladder(
 def open_loops(
     names: Sequence[str], shares: Sequence[float], users: int, rounds: Iterable[int], seed: int
 ) -> Design:
-    """Open loops at each of `shares` of a name's own capacity, in rounds of these numbers, shuffled within a round.
+    """Open loops at each of `shares` of a name's own capacity, in rounds of these numbers, shuffled
+    within a round.
 
     Their blocks are numbered through the rounds: each has arrivals of its own.
     """
@@ -86,7 +96,9 @@ def remaining(results: Results, design: Design) -> Design:
     A void trial counts as made: to repeat until it pleases would choose the outcome.
     """
     made = {(t.purpose, t.block, t.label, t.load.users) for t in results.trials if not t.companion}
-    return tuple(slot for slot in design if (slot.purpose, slot.block, slot.label, slot.users) not in made)
+    return tuple(
+        slot for slot in design if (slot.purpose, slot.block, slot.label, slot.users) not in made
+    )
 
 
 def _shuffled(items: Iterable[T], seed: int, block: int) -> list[T]:

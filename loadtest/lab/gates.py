@@ -24,19 +24,24 @@ SPARE_SESSIONS = 8
 RECONNECTING = 0.05
 """share by which connections may differ from requests when each request makes its own"""
 PARSED = 0.1
-"""statements parsed for each request when they are prepared: each backend parses each of them once"""
+"""statements parsed for each request when they are prepared: each backend parses each of them
+once"""
 
 Mode = Literal["reconnects", "keeps"]
 
 
 def reasons(
-    trial: Trial, mode: Mode | None = None, transactions_per_request: float | None = 1, *, prepared: bool = False
+    trial: Trial,
+    mode: Mode | None = None,
+    transactions_per_request: float | None = 1,
+    *,
+    prepared: bool = False,
 ) -> tuple[str, ...]:
     """Why `trial` is void; empty when it counts.
 
     `mode` is what the strategy says of its connections to the database, None when it says nothing.
-    `transactions_per_request` is what the page does through the pooler, None when that is not known. `prepared` says
-    that a backend parses a statement once.
+    `transactions_per_request` is what the page does through the pooler, None when that is not
+    known. `prepared` says that a backend parses a statement once.
     """
     found = (
         _failures(trial),
@@ -78,22 +83,32 @@ def _machine(trial: Trial) -> str | None:
         return _stalled(trial.rates)
     if trial.slowness is None or trial.slowness <= SLOW * trial.usual:
         return None
-    return f"the machine was {trial.slowness / trial.usual - 1:.0%} slower than when the capacity was measured"
+    return (
+        f"the machine was {trial.slowness / trial.usual - 1:.0%} slower than when the capacity was "
+        f"measured"
+    )
 
 
 def _stalled(rates: Sequence[float]) -> str | None:
     usual = median(rates) if rates else 0.0
     stalled = sum(rate < STALLED * usual for rate in rates)
-    return f"{stalled} of {len(rates)} turns had less than half of the usual rate" if stalled else None
+    return (
+        f"{stalled} of {len(rates)} turns had less than half of the usual rate" if stalled else None
+    )
 
 
 def _mode(trial: Trial, mode: Mode | None) -> str | None:
-    """Proof of mode: a connection for each request that was sent, or no more than were ever needed at once."""
+    """Proof of mode: a connection for each request that was sent, or no more than were ever needed
+    at once."""
     if mode is None or trial.sessions is None:
         return None
     if mode == "keeps":
         kept = max(trial.load.users, trial.backends) + SPARE_SESSIONS
-        return f"{trial.sessions} connections opened, more than {kept}: not kept" if trial.sessions > kept else None
+        return (
+            f"{trial.sessions} connections opened, more than {kept}: not kept"
+            if trial.sessions > kept
+            else None
+        )
     if abs(trial.sessions - trial.sent) <= trial.sent * RECONNECTING:
         return None
     return f"{trial.sessions} connections for {trial.sent} requests: not one for each"
@@ -115,7 +130,8 @@ def _agrees(trial: Trial, who: str, count: int | None, per_request: float | None
 
 
 def pair(ratio: Estimate | None, blocks: int) -> tuple[str, ...]:
-    """Why a run of `blocks` blocks claims nothing, from the ratio of its A/A pair; empty when it may claim."""
+    """Why a run of `blocks` blocks claims nothing, from the ratio of its A/A pair; empty when it
+    may claim."""
     if ratio is None or ratio.low is None or ratio.high is None:
         return ("there are too few valid blocks of the A/A pair for an interval",)
     found = []

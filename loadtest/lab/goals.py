@@ -38,7 +38,9 @@ GOALS = (
     Goal("over reconnecting, TCP + TLS + SCRAM", "ratio", "reconnect-tcp", 12),
     Goal("over reconnecting, socket and peer", "ratio", "reconnect-socket", 6),
     Goal("of a direct persistent connection", "ratio", "patched-signal", 0.95),
-    Goal("backends of a direct persistent connection", "backends", "patched-signal", 0.5, most=True),
+    Goal(
+        "backends of a direct persistent connection", "backends", "patched-signal", 0.5, most=True
+    ),
     Goal("of psycopg's pool", "ratio", "psycopg-pool", 1),
     Goal("of SQLAlchemy's pool", "ratio", "sqlalchemy-pool", 1),
     Goal("of Pgpool-II", "ratio", "pgpool", 1),
@@ -62,7 +64,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the goals are judged by: label → row, ladders, strategy → open loops; `doubts` of the A/A pair."""
+    """What the goals are judged by: label → row, ladders, strategy → open loops; `doubts` of the
+    A/A pair."""
 
     results: Results
     rows: Mapping[str, Row]
@@ -72,8 +75,9 @@ class Facts:
 
 
 def judge(facts: Facts, goals: Sequence[Goal] = GOALS) -> tuple[Judged, ...]:
-    """A verdict for each goal. A ratio is met when the worse end of its interval meets it; a figure that was
-    measured once has no interval and is judged by its value. Only a full run of PAGE with a sound A/A pair claims."""
+    """A verdict for each goal. A ratio is met when the worse end of its interval meets it; a figure
+    that was measured once has no interval and is judged by its value. Only a full run of PAGE with
+    a sound A/A pair claims."""
     return tuple(_judged(facts, goal) for goal in goals)
 
 
@@ -110,14 +114,22 @@ def _ratio(facts: Facts, goal: Goal) -> Estimate | None:
 
 def _backends(facts: Facts, goal: Goal) -> Estimate | None:
     ours, theirs = facts.rows.get(goal.numerator), facts.rows.get(goal.denominator)
-    if not ours or not theirs or not ours.backends or not theirs.backends or not _compares(facts.results, goal):
+    if (
+        not ours
+        or not theirs
+        or not ours.backends
+        or not theirs.backends
+        or not _compares(facts.results, goal)
+    ):
         return None
     return _once(ours.backends / theirs.backends)
 
 
 def _ladder(facts: Facts, goal: Goal) -> Estimate | None:
     """An error there is a rate of nothing: the goal asks for none."""
-    steps = next((ladder.steps for ladder in facts.ladders if ladder.strategy == goal.numerator), ())
+    steps = next(
+        (ladder.steps for ladder in facts.ladders if ladder.strategy == goal.numerator), ()
+    )
     at = next((step for step in steps if step.users == goal.users), None)
     best = max((step.rate for step in steps if step.rate), default=None)
     if at is None or best is None or (at.rate is None and not at.errors):
@@ -130,7 +142,9 @@ def _tail(facts: Facts, goal: Goal) -> Estimate | None:
     for offered in facts.open_loops.get(goal.numerator, ()):
         share = offered.rate / row.rate.value if row and row.rate else 0.0
         if OWN_SHARE[0] <= share <= OWN_SHARE[1] and offered.corrected and not offered.void:
-            return _once(math.inf if offered.errors else offered.corrected.p99 / offered.corrected.p50)
+            return _once(
+                math.inf if offered.errors else offered.corrected.p99 / offered.corrected.p50
+            )
     return None
 
 
@@ -154,6 +168,10 @@ def _compares(results: Results, goal: Goal) -> bool:
 
 
 _MEASURES = {
-    "ratio": _ratio, "backends": _backends, "ladder": _ladder, "tail": _tail, "limit": _limit,
+    "ratio": _ratio,
+    "backends": _backends,
+    "ladder": _ladder,
+    "tail": _tail,
+    "limit": _limit,
     "agreement": _agreement,
-}  # fmt: skip
+}

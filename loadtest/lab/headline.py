@@ -45,9 +45,20 @@ def _pages(analysis: Analysis) -> str:
 
 def _tuning(analysis: Analysis) -> str:
     """The changes whose interval is above 1, the greatest gain first."""
-    gains = [(row.ratio.value, row.label, row.ratio) for row in analysis.rows if row.ratio and (row.ratio.low or 0) > 1]
-    parts = [f"{label} {times(value)}{span(ratio)}" for value, label, ratio in sorted(gains, reverse=True)]
-    return f"Faster than as planned: {', '.join(parts)}" if parts else "No change is shown to be faster than the plan"
+    gains = [
+        (row.ratio.value, row.label, row.ratio)
+        for row in analysis.rows
+        if row.ratio and (row.ratio.low or 0) > 1
+    ]
+    parts = [
+        f"{label} {times(value)}{span(ratio)}"
+        for value, label, ratio in sorted(gains, reverse=True)
+    ]
+    return (
+        f"Faster than as planned: {', '.join(parts)}"
+        if parts
+        else "No change is shown to be faster than the plan"
+    )
 
 
 def _curves(analysis: Analysis) -> str:

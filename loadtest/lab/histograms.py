@@ -1,4 +1,5 @@
-"""Response times as HdrHistograms: recorded in microseconds, merged by adding, read in milliseconds.
+"""Response times as HdrHistograms: recorded in microseconds, merged by adding, read in
+milliseconds.
 
 Percentiles are read from one histogram; they are never averaged.
 """
@@ -44,15 +45,19 @@ def encode(times: HdrHistogram) -> str:
 
 
 def decode(text: str) -> HdrHistogram:
-    """The histogram in `text`. Raises InputError when it is none, or one with another range or precision."""
+    """The histogram in `text`. Raises InputError when it is none, or one with another range or
+    precision."""
     try:
         times = HdrHistogram.decode(text.encode("ascii"))
     except Exception as error:  # the library raises whatever base64, zlib or ctypes raise
-        raise InputError(f"histogram {text[:12]}…: cannot be decoded ({error}). Measure again.") from error
+        raise InputError(
+            f"histogram {text[:12]}…: cannot be decoded ({error}). Measure again."
+        ) from error
     found = (times.lowest_trackable_value, times.highest_trackable_value, times.significant_figures)
     if found != (SHORTEST_US, LONGEST_US, DIGITS):
         raise InputError(
-            f"histogram {text[:12]}…: range and digits are {found}, not {(SHORTEST_US, LONGEST_US, DIGITS)}."
+            f"histogram {text[:12]}…: range and digits are {found}, not "
+            f"{(SHORTEST_US, LONGEST_US, DIGITS)}."
             " Measure again."
         )
     return times
@@ -68,7 +73,11 @@ def merge(texts: Iterable[str]) -> HdrHistogram:
 
 def percentile(times: HdrHistogram, percent: float) -> float | None:
     """Milliseconds that `percent` of the responses did not exceed; None without a response."""
-    return float(times.get_value_at_percentile(percent)) / US_PER_MS if times.get_total_count() else None
+    return (
+        float(times.get_value_at_percentile(percent)) / US_PER_MS
+        if times.get_total_count()
+        else None
+    )
 
 
 def percentiles(times: HdrHistogram) -> Percentiles | None:
@@ -80,9 +89,11 @@ def percentiles(times: HdrHistogram) -> Percentiles | None:
 
 
 def distribution(times: HdrHistogram) -> tuple[tuple[float, float], ...]:
-    """Points of the percentile plot: (one response in x is slower, milliseconds), evenly spaced in log x.
+    """Points of the percentile plot: (one response in x is slower, milliseconds), evenly spaced in
+    log x.
 
-    x = 1 is the fastest response, 10 the 90th percentile, 100 the 99th; it ends at the slowest response.
+    x = 1 is the fastest response, 10 the 90th percentile, 100 the 99th; it ends at the slowest
+    response.
     """
     total = times.get_total_count()
     one_in = [1.0]
@@ -90,4 +101,6 @@ def distribution(times: HdrHistogram) -> tuple[tuple[float, float], ...]:
         one_in.append(min(10 ** (len(one_in) / POINTS_PER_DECADE), total))
     percents = [*(100 * (1 - 1 / x) for x in one_in[:-1]), 100.0]
     found = times.get_percentile_to_value_dict(percents) if total else {}
-    return tuple((x, found[p] / US_PER_MS) for x, p in zip(one_in, percents, strict=True) if p in found)
+    return tuple(
+        (x, found[p] / US_PER_MS) for x, p in zip(one_in, percents, strict=True) if p in found
+    )

@@ -41,7 +41,10 @@ def run(environment: Mapping[str, str], console: Console) -> int:
     planned = _planned(environment, target)
     _require_page(target, planned.page)
     journal = Journal(planned, course.new(course.root(environment)))
-    console.print(f"loading {target.url}{planned.page} with at most {target.max_rate} requests/s", soft_wrap=True)
+    console.print(
+        f"loading {target.url}{planned.page} with at most {target.max_rate} requests/s",
+        soft_wrap=True,
+    )
     whole = False
     try:
         _measure(journal, target, console)
@@ -52,7 +55,8 @@ def run(environment: Mapping[str, str], console: Console) -> int:
 
 
 def slots(url: str, users: int, max_rate: int, seed: int) -> Design:
-    """Powers of two up to `users`, never more users than requests/s; and the open loops, carried by as many."""
+    """Powers of two up to `users`, never more users than requests/s; and the open loops, carried by
+    as many."""
     most = min(users, max_rate)
     steps = [2**power for power in range(most.bit_length())]
     ladder = design.ladder([url], steps, range(1), seed)
@@ -63,16 +67,27 @@ def _planned(environment: Mapping[str, str], target: Target) -> Results:
     """The run before its first trial."""
     seed = inputs.number(environment, "SEED", secrets.randbelow(LARGEST_SEED), 0, LARGEST_SEED)
     users = inputs.number(environment, "USERS", MOST_USERS, 1, 1000)
-    asked = {name: environment[name] for name in INPUTS if environment.get(name)} | {"SEED": str(seed)}
+    asked = {name: environment[name] for name in INPUTS if environment.get(name)} | {
+        "SEED": str(seed)
+    }
     assert target.max_rate
     return Results(
-        suite="host", page=inputs.load(environment).page, seed=seed, blocks=0, users=users,
-        seconds=inputs.number(environment, "SECONDS", SECONDS, 1, 600), asked=asked,
-        intended=len(slots(target.url, users, target.max_rate, seed)), started=course.now(),
+        suite="host",
+        page=inputs.load(environment).page,
+        seed=seed,
+        blocks=0,
+        users=users,
+        seconds=inputs.number(environment, "SECONDS", SECONDS, 1, 600),
+        asked=asked,
+        intended=len(slots(target.url, users, target.max_rate, seed)),
+        started=course.now(),
         machine=machine.machine(Cores((), tuple(sorted(os.sched_getaffinity(0))))),
-        versions={"Python": platform.python_version(), "locust": metadata.version("locust")}, plan={},
-        reference=target.url, strategies={target.url: "the host that was named"}, unavailable={},
-    )  # fmt: skip
+        versions={"Python": platform.python_version(), "locust": metadata.version("locust")},
+        plan={},
+        reference=target.url,
+        strategies={target.url: "the host that was named"},
+        unavailable={},
+    )
 
 
 def _require_page(target: Target, page: str) -> None:
@@ -87,18 +102,33 @@ def _measure(journal: Journal, target: Target, console: Console) -> None:
     assert rate
 
     def ask(slot: Slot, found: Results) -> Load:
-        return course.load(slot, planned.page, planned.seconds, min(rate, course.capacity(slot, found) or rate))
+        return course.load(
+            slot, planned.page, planned.seconds, min(rate, course.capacity(slot, found) or rate)
+        )
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial]:
         job = Job(
-            url=target.url, loads=(load,), warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], named=True,
-            max_rate=rate, seed=planned.seed + slot.block,
-        )  # fmt: skip
+            url=target.url,
+            loads=(load,),
+            warm_min=WARM_SECONDS[0],
+            warm_max=WARM_SECONDS[1],
+            named=True,
+            max_rate=rate,
+            seed=planned.seed + slot.block,
+        )
         outcome = drive(job, see).model_dump(exclude={"event"})
         found = Trial(
-            label=slot.label, strategy=slot.name, purpose=slot.purpose, block=slot.block, cpu_seconds={}, backends=0,
-            sessions=None, transactions=None, logged=None, **outcome,
-        )  # fmt: skip
+            label=slot.label,
+            strategy=slot.name,
+            purpose=slot.purpose,
+            block=slot.block,
+            cpu_seconds={},
+            backends=0,
+            sessions=None,
+            transactions=None,
+            logged=None,
+            **outcome,
+        )
         return (found.model_copy(update={"void": gates.reasons(found)}),)
 
     made = slots(target.url, planned.users, rate, planned.seed)

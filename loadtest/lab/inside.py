@@ -1,4 +1,5 @@
-"""Requests to the application inside one process, without a web server: `python -m loadtest.lab.inside cost|load …`.
+"""Requests to the application inside one process, without a web server: `python -m
+loadtest.lab.inside cost|load …`.
 
 The settings are those of a strategy (`loadtest.lab.settings`); it prints JSON.
 """
@@ -20,11 +21,13 @@ from typing import Any
 PAGES = {"/db": 5, "/queries?n=20": 1}
 """page → how often in a row by one way: for some milliseconds the machine stays the same"""
 TURNS = 40
-"""of each way in a round; the round's figure is their median, which one turn with a neighbour does not move"""
+"""of each way in a round; the round's figure is their median, which one turn with a neighbour does
+not move"""
 WAYS: dict[str, dict[str, Any]] = {
-    "Django's own": {"ENGINE": "django.db.backends.postgresql"}, "guard off": {"GUARD": "off"},
+    "Django's own": {"ENGINE": "django.db.backends.postgresql"},
+    "guard off": {"GUARD": "off"},
     "guard on": {"GUARD": "log"},
-}  # fmt: skip
+}
 READS = ("/db", "/fortunes", "/db")
 """three reads for one write"""
 PAUSE_SECONDS = 0.005
@@ -63,11 +66,20 @@ def ask(app: Callable[..., Any], path: str, body: bytes = b"", key: str = "") ->
     status: list[str] = []
     path, _, query = path.partition("?")
     environ = {
-        "REQUEST_METHOD": "POST" if body else "GET", "PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "",
-        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "HTTP_HOST": "127.0.0.1", "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body), "wsgi.errors": sys.stderr, "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": "application/json", "HTTP_IDEMPOTENCY_KEY": key,
-    }  # fmt: skip
+        "REQUEST_METHOD": "POST" if body else "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "HTTP_HOST": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": "application/json",
+        "HTTP_IDEMPOTENCY_KEY": key,
+    }
     answer = app(environ, lambda line, headers, error=None: status.append(line))
     try:
         content = b"".join(answer)
@@ -109,7 +121,8 @@ def _turn(app: Callable[..., Any], page: str) -> float:
 
 
 def load(threads: int) -> Outcome:
-    """Requests of so many threads until the input ends; a quarter are transfers, looked up at the end."""
+    """Requests of so many threads until the input ends; a quarter are transfers, looked up at the
+    end."""
     from django.db import connections
 
     app, outcome, lock, done = application(), Outcome(), threading.Lock(), threading.Event()
@@ -123,7 +136,9 @@ def load(threads: int) -> Outcome:
             if draw.random() < 1 / (len(READS) + 1):
                 source, target = draw.sample(accounts, 2)
                 key, page = str(uuid.uuid4()), "/ledger/transfers"
-                body = json.dumps({"source": source, "target": target, "amount": draw.randint(1, 20)}).encode()
+                body = json.dumps(
+                    {"source": source, "target": target, "amount": draw.randint(1, 20)}
+                ).encode()
             began = time.monotonic()
             status, _ = ask(app, page, body, key)
             took = time.monotonic() - began

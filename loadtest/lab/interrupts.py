@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM end a run once, and never between the start of a server and the moment it is known."""
+"""SIGINT and SIGTERM end a run once, and never between the start of a server and the moment it is
+known."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class _Interrupts:
         self.tell()
 
     def tell(self) -> None:
-        """Raise KeyboardInterrupt, once: what follows the first is keeping what there is, and is short."""
+        """Raise KeyboardInterrupt, once: what follows the first is keeping what there is, and is
+        short."""
         if self.arrived and not self.told and not self.held:
             self.told = True
             raise KeyboardInterrupt
@@ -36,8 +38,8 @@ _state = _Interrupts()
 def install() -> None:
     """Turn SIGINT and SIGTERM into one KeyboardInterrupt.
 
-    A shell lets what it starts in the background ignore SIGQUIT. The servers would inherit that, and PgBouncer 1.18,
-    which is stopped by it, would not stop.
+    A shell lets what it starts in the background ignore SIGQUIT. The servers would inherit that,
+    and PgBouncer 1.18, which is stopped by it, would not stop.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _state.arrive)

@@ -17,7 +17,8 @@ CONFIDENCE = 0.95
 FEWEST = 3
 """blocks for an interval: two values say nothing about their spread"""
 BOOTSTRAP = 10
-"""blocks from which intervals are bootstrapped; resamples of fewer hardly differ (docs/decisions/0004)"""
+"""blocks from which intervals are bootstrapped; resamples of fewer hardly differ
+(docs/decisions/0004)"""
 RESAMPLES = 9999
 
 Sample = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -29,7 +30,8 @@ Blocks = Mapping[int, float | None]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A geometric mean over blocks with its 95 % interval; `low` and `high` are None when there are too few blocks."""
+    """A geometric mean over blocks with its 95 % interval; `low` and `high` are None when there are
+    too few blocks."""
 
     value: float
     low: float | None
@@ -57,7 +59,8 @@ def rates(trials: Iterable[Trial], label: str) -> dict[int, float | None]:
 
 
 def relative(trials: Iterable[Trial], label: str, reference: str) -> dict[int, float | None]:
-    """Rate of a label ÷ rate of the reference that took turns with it, in each block; None where either is void.
+    """Rate of a label ÷ rate of the reference that took turns with it, in each block; None where
+    either is void.
 
     The reference itself is 1 in each block.
     """
@@ -73,7 +76,9 @@ def relative(trials: Iterable[Trial], label: str, reference: str) -> dict[int, f
     if label == reference:
         return dict.fromkeys(ours, 1.0)
     pairs = {block: (here, theirs.get(block)) for block, here in ours.items()}
-    return {block: here / beside if here and beside else None for block, (here, beside) in pairs.items()}
+    return {
+        block: here / beside if here and beside else None for block, (here, beside) in pairs.items()
+    }
 
 
 def rate(trial: Trial) -> float | None:
@@ -82,13 +87,17 @@ def rate(trial: Trial) -> float | None:
 
 
 def ratio(numerator: Blocks, denominator: Blocks, seed: int) -> Estimate | None:
-    """How many times the denominator fits into the numerator: the geometric mean of the blocks' own ratios.
+    """How many times the denominator fits into the numerator: the geometric mean of the blocks' own
+    ratios.
 
     Both are rates, or both `relative` to the reference.
 
     Only blocks with both count; None when there is no such block.
     """
-    both = [(numerator[block], denominator[block]) for block in sorted(numerator.keys() & denominator.keys())]
+    both = [
+        (numerator[block], denominator[block])
+        for block in sorted(numerator.keys() & denominator.keys())
+    ]
     logs = [math.log(above / below) for above, below in both if above and below]
     return _estimate(logs, seed, left_out=len(both) - len(logs))
 
@@ -100,11 +109,14 @@ def mean(blocks: Blocks, seed: int) -> Estimate | None:
 
 
 def change(new: Blocks, old: Blocks, seed: int) -> Estimate | None:
-    """New rate over old rate of two runs. Their blocks have nothing in common, so each is resampled on its own.
+    """New rate over old rate of two runs. Their blocks have nothing in common, so each is resampled
+    on its own.
 
     `blocks` is the smaller number of blocks of the two; None when either has none.
     """
-    samples = [np.log([rate for _, rate in sorted(blocks.items()) if rate]) for blocks in (new, old)]
+    samples = [
+        np.log([rate for _, rate in sorted(blocks.items()) if rate]) for blocks in (new, old)
+    ]
     fewest = min(len(sample) for sample in samples)
     if not fewest:
         return None
@@ -135,7 +147,9 @@ def _student(samples: Sequence[Sample]) -> tuple[float, float]:
     middle, variance = means[0] - sum(means[1:]), sum(parts)
     if not variance:
         return middle, middle
-    freedom = variance**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, samples, strict=True))
+    freedom = variance**2 / sum(
+        part**2 / (len(sample) - 1) for part, sample in zip(parts, samples, strict=True)
+    )
     reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(variance)
     return middle - reach, middle + reach
 
@@ -143,8 +157,8 @@ def _student(samples: Sequence[Sample]) -> tuple[float, float]:
 def _bootstrap(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
     """Bias-corrected and accelerated (Efron 1987), for the level of `_expanded`.
 
-    Where that is not defined, because all resamples fall on one side or are the same, the percentile interval, which
-    then is defined.
+    Where that is not defined, because all resamples fall on one side or are the same, the
+    percentile interval, which then is defined.
     """
 
     def statistic(*resampled: Sample, axis: int = -1) -> object:
@@ -154,11 +168,17 @@ def _bootstrap(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
     level = _expanded(min(len(sample) for sample in samples))
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # DegenerateDataWarning: the second method is its answer
+            warnings.simplefilter(
+                "ignore"
+            )  # DegenerateDataWarning: the second method is its answer
             found = stats.bootstrap(
-                samples, statistic, n_resamples=RESAMPLES, confidence_level=level, method=method,
+                samples,
+                statistic,
+                n_resamples=RESAMPLES,
+                confidence_level=level,
+                method=method,
                 rng=np.random.default_rng(seed),
-            ).confidence_interval  # fmt: skip
+            ).confidence_interval
         if math.isfinite(found.low) and math.isfinite(found.high):
             break
     return float(found.low), float(found.high)
@@ -167,8 +187,9 @@ def _bootstrap(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
 def _expanded(size: int) -> float:
     """The level at which a bootstrap of `size` values holds the truth as often as CONFIDENCE says.
 
-    Its spread lacks a factor of sqrt(n / (n - 1)), and it does not know that the spread itself was estimated (Student's
-    t): Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015).
+    Its spread lacks a factor of sqrt(n / (n - 1)), and it does not know that the spread itself was
+    estimated (Student's t): Hesterberg, "What Teachers Should Know About the Bootstrap", The
+    American Statistician 69 (2015).
     """
     quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, size - 1) * math.sqrt(size / (size - 1))
     return float(2 * stats.norm.cdf(quantile) - 1)

@@ -1,6 +1,8 @@
-"""Limits worth having in the same run: the application without HTTP, the database without Django, Apache alone.
+"""Limits worth having in the same run: the application without HTTP, the database without Django,
+Apache alone.
 
-All of them on servers that were started once, in rounds: what is divided by what was measured in the same half minute.
+All of them on servers that were started once, in rounds: what is divided by what was measured in
+the same half minute.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def expected(rounds: int) -> float:
 
 
 def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, tuple[float, ...]]:
-    """Requests/s (pgbench: transactions/s) of each round by name, on the servers of `label`. Raises TargetError."""
+    """Requests/s (pgbench: transactions/s) of each round by name, on the servers of `label`. Raises
+    TargetError."""
     first, second = (Arm(ground, *bench.subject(label)) for ground in bench.grounds)
     page, users, cores = asked.page, asked.users, bench.cores
     ways: dict[str, Callable[[], float]] = {
@@ -56,7 +59,9 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
     found: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as kept:
         kept.enter_context(running(first, cores))
-        kept.enter_context(running(replace(second, server=replace(second.server, services=())), cores))
+        kept.enter_context(
+            running(replace(second, server=replace(second.server, services=())), cores)
+        )
         for number in range(rounds):
             for name, way in list(ways.items())[:: -1 if number % 2 else 1]:
                 found[name].append(way())
@@ -67,17 +72,24 @@ def _driven(ground: Ground, cores: Cores, page: str, users: int) -> float:
     """The closed loop of the blocks."""
     load = Load(kind="closed", page=page, users=users, seconds=SECONDS)
     job = Job(
-        url=site.url(ground), loads=(load,), cores=cores.generator, warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1]
+        url=site.url(ground),
+        loads=(load,),
+        cores=cores.generator,
+        warm_min=WARM_SECONDS[0],
+        warm_max=WARM_SECONDS[1],
     )
     outcome = drive(job, lambda event: None)
     return outcome.requests / outcome.seconds
 
 
 def in_daemons(arm: Arm, cores: Cores, page: str) -> float:
-    """mod_wsgi's own Python, one process of one thread for each of the stack's cores, before it serves anything."""
+    """mod_wsgi's own Python, one process of one thread for each of the stack's cores, before it
+    serves anything."""
     ground, figures = arm.ground, arm.ground.empty("loop")
     words = (ground.plan.paths.app, page, str(SECONDS), str(figures))
-    script = f'WSGIImportScript "{loop.__file__}" process-group=stack application-group=%{{GLOBAL}}\n'
+    script = (
+        f'WSGIImportScript "{loop.__file__}" process-group=stack application-group=%{{GLOBAL}}\n'
+    )
     service = apache.changed(
         ("site.conf", r"processes=\d+ threads=\d+", f"processes={len(cores.stack)} threads=1"),
         ("apache2.conf", r"\Z", script),
@@ -104,10 +116,13 @@ def _in_other_python(arm: Arm, cores: Cores, page: str) -> float:
     command = [sys.executable, loop.__file__, arm.ground.plan.paths.app, page, str(SECONDS)]
     with pinned(cores.stack):
         running = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in cores.stack
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in cores.stack
         ]
     try:
-        return sum(_figure(process.communicate()[0], r"([\d.]+)", OTHER_PYTHON) for process in running)
+        return sum(
+            _figure(process.communicate()[0], r"([\d.]+)", OTHER_PYTHON) for process in running
+        )
     finally:
         for process in running:
             process.kill()
@@ -117,10 +132,22 @@ def _pgbench(ground: Ground, cores: Cores, users: int) -> float:
     plan = ground.plan
     script = ground.write("select.sql", SELECT)
     command = [
-        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/pgbench", "-n", "-f", str(script), "-T", f"{SECONDS:.0f}",
-        "-c", str(users), "-h", plan.paths.run_pooler, "-p", str(plan.pooler.port), "-U", plan.pooler.web_login,
+        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/pgbench",
+        "-n",
+        "-f",
+        str(script),
+        "-T",
+        f"{SECONDS:.0f}",
+        "-c",
+        str(users),
+        "-h",
+        plan.paths.run_pooler,
+        "-p",
+        str(plan.pooler.port),
+        "-U",
+        plan.pooler.web_login,
         plan.postgres.database,
-    ]  # fmt: skip
+    ]
     return _figure(_output(command, cores), r"tps = ([\d.]+)", "pgbench")
 
 
@@ -135,7 +162,9 @@ def _wrk(ground: Ground, cores: Cores, page: str, users: int) -> float:
     headers = (word for header in HEADERS for word in ("-H", header))
     command = ["wrk", "-t1", f"-c{users}", *headers, f"{site.url(ground)}{page}"]
     _output([*command, f"-d{WRK_WARM_SECONDS}s"], cores)
-    return _figure(_output([*command, f"-d{SECONDS:.0f}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk")
+    return _figure(
+        _output([*command, f"-d{SECONDS:.0f}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk"
+    )
 
 
 def _output(command: list[str], cores: Cores) -> str:
@@ -146,5 +175,7 @@ def _output(command: list[str], cores: Cores) -> str:
 def _figure(text: str, pattern: str, what: str) -> float:
     found = re.search(pattern, text)
     if not found:
-        raise TargetError(f"{what}: no figure in its output {text.strip()[-200:]!r}. Run it by hand.")
+        raise TargetError(
+            f"{what}: no figure in its output {text.strip()[-200:]!r}. Run it by hand."
+        )
     return float(found[1])

@@ -1,7 +1,9 @@
-"""The WSGI application called again and again in its own process: what is left without HTTP and without Apache.
+"""The WSGI application called again and again in its own process: what is left without HTTP and
+without Apache.
 
-`loop.py APP PAGE SECONDS` prints requests/s. mod_wsgi runs this file as a WSGIImportScript: then LAB_LOOP holds the
-same three words and the path of a directory, which gets a file with the figure from each process.
+`loop.py APP PAGE SECONDS` prints requests/s. mod_wsgi runs this file as a WSGIImportScript: then
+LAB_LOOP holds the same three words and the path of a directory, which gets a file with the figure
+from each process.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ WARM_SECONDS = 1.0
 
 
 def measure(app: str, page: str, seconds: float) -> float:
-    """Requests/s for `page` of the project in the directory `app`, after a warm-up. Raises OSError for a bad answer."""
+    """Requests/s for `page` of the project in the directory `app`, after a warm-up. Raises OSError
+    for a bad answer."""
     sys.path.insert(0, app)
     from config.wsgi import application
 

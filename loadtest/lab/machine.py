@@ -19,11 +19,19 @@ from pgstack.plan import Plan
 
 STACK_PACKAGES = ("Django", "psycopg2-binary", "locust")
 POSTGRES_SETTINGS = ("shared_buffers", "synchronous_commit", "jit")
-LAB_PACKAGES = ("psycopg", "psycopg-pool", "django-db-connection-pool", "SQLAlchemy", "gunicorn", "granian")
+LAB_PACKAGES = (
+    "psycopg",
+    "psycopg-pool",
+    "django-db-connection-pool",
+    "SQLAlchemy",
+    "gunicorn",
+    "granian",
+)
 
 
 def cores(shared: bool) -> Cores:
-    """The last core for the generator and the rest for the stack; all for both when they share or there is only one."""
+    """The last core for the generator and the rest for the stack; all for both when they share or
+    there is only one."""
     every = tuple(sorted(os.sched_getaffinity(0)))
     if shared or len(every) == 1:
         return Cores(every, every)
@@ -36,22 +44,29 @@ def machine(chosen: Cores) -> Machine:
     model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     release = platform.freedesktop_os_release()
     return Machine(
-        processor=model[1] if model else platform.machine(), cores=len(os.sched_getaffinity(0)),
-        memory_bytes=psutil.virtual_memory().total, kernel=platform.release(),
-        debian=release.get("PRETTY_NAME", "unknown"), stack_cores=chosen.stack, generator_cores=chosen.generator,
+        processor=model[1] if model else platform.machine(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=psutil.virtual_memory().total,
+        kernel=platform.release(),
+        debian=release.get("PRETTY_NAME", "unknown"),
+        stack_cores=chosen.stack,
+        generator_cores=chosen.generator,
         work_ms=yardstick.best(chosen.stack) if chosen.stack else None,
-    )  # fmt: skip
+    )
 
 
 def versions(plan: Plan) -> dict[str, str]:
     """Version of each server and package that is installed here."""
     commands = {
         "PostgreSQL": (f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres", "--version"),
-        "PgBouncer": ("/usr/sbin/pgbouncer", "--version"), "Apache": ("/usr/sbin/apache2", "-v"),
-        "Pgpool-II": ("/usr/sbin/pgpool", "--version"), "MariaDB": ("/usr/sbin/mariadbd", "--version"),
-        "wrk": ("/usr/bin/wrk", "--version"), "nginx": ("/usr/sbin/nginx", "-v"),
+        "PgBouncer": ("/usr/sbin/pgbouncer", "--version"),
+        "Apache": ("/usr/sbin/apache2", "-v"),
+        "Pgpool-II": ("/usr/sbin/pgpool", "--version"),
+        "MariaDB": ("/usr/sbin/mariadbd", "--version"),
+        "wrk": ("/usr/bin/wrk", "--version"),
+        "nginx": ("/usr/sbin/nginx", "-v"),
         "uWSGI": ("/usr/bin/uwsgi-core", "--version"),
-    }  # fmt: skip
+    }
     found = {"Python": platform.python_version()}
     for name, command in commands.items():
         if Path(command[0]).exists():
@@ -69,10 +84,11 @@ def versions(plan: Plan) -> dict[str, str]:
 def figures(plan: Plan) -> dict[str, int | str]:
     """What of the plan decides over a result."""
     return {
-        "web.processes": plan.web.processes, "web.threads": plan.web.threads,
+        "web.processes": plan.web.processes,
+        "web.threads": plan.web.threads,
         "apache.max_request_workers": plan.apache.max_request_workers,
         "pooler.default_pool_size": plan.pooler.default_pool_size,
         "pooler.max_db_connections": plan.pooler.max_db_connections,
         "postgres.max_connections": plan.postgres.max_connections,
         **{f"postgres.{name}": plan.postgres.settings[name] for name in POSTGRES_SETTINGS},
-    }  # fmt: skip
+    }

@@ -1,4 +1,5 @@
-"""What a run of the lab measured: the content of results.json, and nothing that can be derived from it.
+"""What a run of the lab measured: the content of results.json, and nothing that can be derived from
+it.
 
 Ratios, intervals, fits and verdicts are functions of these records; see `analysis`.
 """
@@ -18,7 +19,11 @@ TWIN = " (A/A)"
 REFERENCE = "pgbouncer-transaction"
 """the strategy that the others are compared with, unless a run says otherwise"""
 
-HTTP, IN_PROCESS, OTHER_PYTHON = "the page over HTTP", "in-process loop", "in-process loop, other Python"
+HTTP, IN_PROCESS, OTHER_PYTHON = (
+    "the page over HTTP",
+    "in-process loop",
+    "in-process loop, other Python",
+)
 PGBENCH, STATIC, WRK = "pgbench", "static file", "wrk"
 """names in `Results.limits`; the last is another generator on the same URL"""
 
@@ -32,9 +37,9 @@ class Record(BaseModel):
 class Load(Record):
     """What the generator was asked to do.
 
-    closed: `users` connections, each asks again as soon as it was answered.
-    open: requests arrive at `rate` per second from a seeded Poisson process, whatever the answers do;
-    `users` is then the number of connections that carry them.
+    closed: `users` connections, each asks again as soon as it was answered. open: requests arrive
+    at `rate` per second from a seeded Poisson process, whatever the answers do; `users` is then the
+    number of connections that carry them.
     """
 
     kind: Literal["closed", "open"]
@@ -53,11 +58,13 @@ class Trial(Record):
     strategy: str
     """the way to the database that it used"""
     purpose: Literal["block", "ladder", "open"]
-    """block: compared with what it took turns with; ladder: a point of a curve over users; open: over rates"""
+    """block: compared with what it took turns with; ladder: a point of a curve over users; open:
+    over rates"""
     block: int
     """from 0"""
     beside: str | None = None
-    """the label that it took turns with: the reference for all others, each of them for it; None where nothing did"""
+    """the label that it took turns with: the reference for all others, each of them for it; None
+    where nothing did"""
     companion: bool = False
     """it is the reference beside the trial before it, and was not asked for by itself"""
     load: Load
@@ -72,7 +79,8 @@ class Trial(Record):
     reasons: dict[str, int] = Field(default_factory=dict)
     """failure → how often"""
     latency: str
-    """HdrHistogram of response times in microseconds, 1 to 60,000,000, 3 digits, encoded (base64)"""
+    """HdrHistogram of response times in microseconds, 1 to 60,000,000, 3 digits, encoded
+    (base64)"""
     corrected: str | None = None
     """open loop: the same from the intended instead of the real time of sending"""
     rates: tuple[float, ...] = ()
@@ -80,7 +88,8 @@ class Trial(Record):
     generator_cpu: float
     """share of one core that the generator used"""
     slowness: float | None = None
-    """time of a fixed piece of work on the stack's cores ÷ that on this machine at its best; None: nobody looked"""
+    """time of a fixed piece of work on the stack's cores ÷ that on this machine at its best; None:
+    nobody looked"""
     usual: float = 1.0
     """open loop: the same when the capacity was measured that its rate is a share of"""
     cpu_seconds: dict[str, float]
@@ -88,7 +97,8 @@ class Trial(Record):
     backends: int
     """most server processes of the application seen at once"""
     sent: int
-    """requests of the whole run, warm-up included; the three counts below are those of the whole run too"""
+    """requests of the whole run, warm-up included; the three counts below are those of the whole
+    run too"""
     sessions: int | None
     """connections that the database accepted from the application; None when nobody looked"""
     transactions: int | None
@@ -148,14 +158,19 @@ class Results(Record):
     """label → why it cannot run here, and the remedy"""
     trials: tuple[Trial, ...] = ()
     limits: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    """requests/s of other ways to ask, in each round: HTTP as in the blocks, IN_PROCESS and so on"""
+    """requests/s of other ways to ask, in each round: HTTP as in the blocks, IN_PROCESS and so
+    on"""
 
     @property
     def made(self) -> int:
-        """Slots of the design that have a trial; one that a slow machine voided may have several."""
-        return len({(t.purpose, t.block, t.label, t.load.users) for t in self.trials if not t.companion})
+        """Slots of the design that have a trial; one that a slow machine voided may have
+        several."""
+        return len(
+            {(t.purpose, t.block, t.label, t.load.users) for t in self.trials if not t.companion}
+        )
 
     @property
     def gains(self) -> bool:
-        """Whether a ratio says what a label gains over the reference; otherwise the reference over the label."""
+        """Whether a ratio says what a label gains over the reference; otherwise the reference over
+        the label."""
         return self.suite == "tuning"

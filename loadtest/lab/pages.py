@@ -12,9 +12,16 @@ PAGES = {
     "/fortunes": "all rows of a small table, sorted, as HTML",
     "/updates?n=20": "20 rows, a query each, then written in one transaction",
 }
-TRANSACTIONS = {"/plain": (0, 0), "/json": (0, 0), "/db": (1, 0), "/fortunes": (1, 0), "/queries": (0, 1),
-                "/updates": (1, 1)}  # fmt: skip
-"""page → transactions of a request, and for each of its `n` rows: a query outside of a transaction is one"""
+TRANSACTIONS = {
+    "/plain": (0, 0),
+    "/json": (0, 0),
+    "/db": (1, 0),
+    "/fortunes": (1, 0),
+    "/queries": (0, 1),
+    "/updates": (1, 1),
+}
+"""page → transactions of a request, and for each of its `n` rows: a query outside of a transaction
+is one"""
 MOST_ROWS = 500
 """that a request gets, however many it asks for"""
 

@@ -1,4 +1,5 @@
-"""The servers of one trial: started for it, on the cores given to them, watched for CPU time, and stopped."""
+"""The servers of one trial: started for it, on the cores given to them, watched for CPU time, and
+stopped."""
 
 from __future__ import annotations
 
@@ -50,15 +51,24 @@ class Processes:
         log = self._logs / f"{server.name}.log"
         with log.open("ab") as output, pinned(self._cores), interrupts.held():
             process = subprocess.Popen(
-                server.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._logs,
-                env={**os.environ, **server.environment, **(environment or {})}, start_new_session=True,
-            )  # fmt: skip
+                server.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self._logs,
+                env={**os.environ, **server.environment, **(environment or {})},
+                start_new_session=True,
+            )
             self._running.append((server, process))
         deadline = time.monotonic() + START_SECONDS
         while not server.answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
-                what = "it ended" if process.poll() is not None else f"no answer after {START_SECONDS} s"
+                what = (
+                    "it ended"
+                    if process.poll() is not None
+                    else f"no answer after {START_SECONDS} s"
+                )
                 raise TargetError(f"{server.name}: {what}. Its log ends with:\n{tail}")
             time.sleep(POLL_SECONDS)
 
@@ -90,4 +100,8 @@ class Processes:
     @staticmethod
     def _component(server: Server, process: psutil.Process) -> str:
         title = (process.cmdline() or [""])[0]
-        return "python" if server.component == "web" and title.startswith(DAEMON_TITLE) else server.component
+        return (
+            "python"
+            if server.component == "web" and title.startswith(DAEMON_TITLE)
+            else server.component
+        )

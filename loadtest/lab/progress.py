@@ -1,4 +1,5 @@
-"""How far a run is: one bar for the whole of it on a terminal, one line for each trial where nobody watches."""
+"""How far a run is: one bar for the whole of it on a terminal, one line for each trial where nobody
+watches."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 
 BESIDES = 5.0
-"""seconds that each server of a trial takes on an idle machine beside its measured part: start, warm-up, stop"""
+"""seconds that each server of a trial takes on an idle machine beside its measured part: start,
+warm-up, stop"""
 LABEL_WIDTH, BAR_WIDTH = 31, 12
 """columns; all of a line fits into 80"""
 PHASES = {"warming": "warming up", "measuring": "measuring", "draining": "last answers"}
@@ -28,8 +30,8 @@ def expected(slot: Slot, seconds: float) -> float:
 def left(expected: Sequence[float], made: int, passed: float) -> float:
     """Seconds that the rest of a run takes, when its first `made` steps took `passed`.
 
-    `expected` are the steps' own seconds, made ones included. The rest is taken to be slower or faster than expected
-    by as much as what was made.
+    `expected` are the steps' own seconds, made ones included. The rest is taken to be slower or
+    faster than expected by as much as what was made.
     """
     rest = sum(expected[made:])
     return rest * passed / sum(expected[:made]) if made else rest
@@ -51,10 +53,15 @@ class Meter:
         self._step = self._begin
         self._label = ""
         columns = (
-            TextColumn(f"{{task.description:<{LABEL_WIDTH}}}"), BarColumn(BAR_WIDTH), MofNCompleteColumn(),
-            TextColumn("{task.fields[left]} left"), TextColumn("{task.fields[phase]:<12}"),
-        )  # fmt: skip
-        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+            TextColumn(f"{{task.description:<{LABEL_WIDTH}}}"),
+            BarColumn(BAR_WIDTH),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]} left"),
+            TextColumn("{task.fields[phase]:<12}"),
+        )
+        self.bar = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         self._task = self.bar.add_task("", total=len(expected), phase="", left=clock(sum(expected)))
 
     def begin(self, label: str) -> None:

@@ -25,7 +25,8 @@ INPUTS = ("SUITE", "STRATEGIES", "PAGE", "USERS", "BLOCKS", "SECONDS", "SEED", "
 
 @dataclass(frozen=True)
 class Request:
-    """One run of the lab. `strategies` are labels of the suite; `full` adds the ladder and the open loops."""
+    """One run of the lab. `strategies` are labels of the suite; `full` adds the ladder and the open
+    loops."""
 
     suite: str
     strategies: tuple[str, ...]
@@ -44,35 +45,49 @@ class Request:
 
 
 def request(environment: Mapping[str, str], seed: int) -> Request:
-    """The run that `environment` asks for; `seed` where it names none. Raises InputError naming the variable."""
+    """The run that `environment` asks for; `seed` where it names none. Raises InputError naming the
+    variable."""
     suite = _suite(environment)
     inputs.refuse(environment, suite.fixed, f"says nothing in SUITE={suite.name}")
     full = inputs.flag(environment, "FULL")
     load = inputs.load(environment)
     quick, many = (QUICK_BLOCKS, FULL_BLOCKS) if suite.blocks else (QUICK_ROUNDS, FULL_ROUNDS)
     return Request(
-        suite.name, _names(environment, suite, full), suite.page(suite.reference, load.page), load.users,
+        suite.name,
+        _names(environment, suite, full),
+        suite.page(suite.reference, load.page),
+        load.users,
         inputs.number(environment, "BLOCKS", many if full else quick, 1, 1000),
         inputs.number(environment, "SECONDS", FULL_SECONDS if full else QUICK_SECONDS, 1, 600),
         inputs.number(environment, "SEED", seed, 0, LARGEST_SEED),
-        full, inputs.flag(environment, "SHARED"),
-    )  # fmt: skip
+        full,
+        inputs.flag(environment, "SHARED"),
+    )
 
 
 def given(environment: Mapping[str, str], seed: int) -> dict[str, str]:
     """The inputs that make the same run again."""
-    return {name: environment[name] for name in INPUTS if environment.get(name)} | {"SEED": str(seed)}
+    return {name: environment[name] for name in INPUTS if environment.get(name)} | {
+        "SEED": str(seed)
+    }
 
 
 def resumed(environment: Mapping[str, str], earlier: Results) -> Request:
-    """The run that `earlier` is the beginning of. Raises InputError naming the variable that says something else."""
+    """The run that `earlier` is the beginning of. Raises InputError naming the variable that says
+    something else."""
     named = {name: environment[name] for name in INPUTS if environment.get(name)}
     before, now = (request(earlier.asked | more, earlier.seed) for more in ({}, named))
     inputs.refuse(environment, SUITES[before.suite].fixed, f"says nothing in SUITE={before.suite}")
     for name, value in named.items():
         had = getattr(before, name.lower())
         if getattr(now, name.lower()) != had:
-            shown = ",".join(had) if isinstance(had, tuple) else f"{had:d}" if isinstance(had, int) else had
+            shown = (
+                ",".join(had)
+                if isinstance(had, tuple)
+                else f"{had:d}"
+                if isinstance(had, int)
+                else had
+            )
             raise InputError(
                 f"{name}={value}: the run that RESUME=1 goes on with has {name}={shown}."
                 f" Leave {name} out, or RESUME for a new run."
@@ -83,7 +98,10 @@ def resumed(environment: Mapping[str, str], earlier: Results) -> Request:
 def _suite(environment: Mapping[str, str]) -> Suite:
     name = environment.get("SUITE") or "strategies"
     if name not in SUITES:
-        raise InputError(f"SUITE={name}: no such suite. There are {', '.join(SUITES)}, and running for the stack here.")
+        raise InputError(
+            f"SUITE={name}: no such suite. There are {', '.join(SUITES)}, and running for the "
+            f"stack here."
+        )
     return SUITES[name]
 
 
@@ -95,7 +113,9 @@ def _names(environment: Mapping[str, str], suite: Suite, full: bool) -> tuple[st
     names = [SHORT.get(name, name) for name in asked]
     for name, short in zip(names, asked, strict=True):
         if name not in suite.labels:
-            raise InputError(f"STRATEGIES: {short}: no such strategy. There are all, {', '.join(suite.labels)}.")
+            raise InputError(
+                f"STRATEGIES: {short}: no such strategy. There are all, {', '.join(suite.labels)}."
+            )
         if names.count(name) > 1:
             raise InputError(f"STRATEGIES: {short}: named twice. Name each once.")
     chosen = names or (suite.full if full else suite.quick)

@@ -1,4 +1,5 @@
-"""The universal scalability law (Gunther, "Guerrilla Capacity Planning", 2007), fitted to a ladder."""
+"""The universal scalability law (Gunther, "Guerrilla Capacity Planning", 2007), fitted to a
+ladder."""
 
 from __future__ import annotations
 
@@ -37,30 +38,41 @@ class Fit:
 
     @property
     def peak(self) -> float | None:
-        """Users with the highest predicted rate, sqrt((1 - sigma) / kappa); None when it never falls again."""
+        """Users with the highest predicted rate, sqrt((1 - sigma) / kappa); None when it never
+        falls again."""
         if self.kappa < KAPPA_NOISE:
             return None
         return max(1.0, math.sqrt((1 - self.sigma) / self.kappa))
 
     @property
     def ceiling(self) -> float | None:
-        """Highest predicted requests/s: at the peak, or what it nears without one. None when it grows for ever."""
+        """Highest predicted requests/s: at the peak, or what it nears without one. None when it
+        grows for ever."""
         if self.peak is not None:
             return self.at(self.peak)
         return self.rate / self.sigma if self.sigma > 0 else None
 
 
 def fit(points: Sequence[tuple[int, float]]) -> Fit | None:
-    """The law through (users, requests/s); None with fewer than four different numbers of users, or no convergence."""
+    """The law through (users, requests/s); None with fewer than four different numbers of users, or
+    no convergence."""
     if len({users for users, _ in points}) < FEWEST or all(rate <= 0 for _, rate in points):
         return None
     users, rates = np.array(sorted(points), dtype=float).T
     start = (rates[0] / users[0] or rates.max(), 0.1, 1e-4)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)  # it is about the covariance, which is not used
+            warnings.simplefilter(
+                "ignore", OptimizeWarning
+            )  # it is about the covariance, which is not used
             found, _ = curve_fit(
-                _law, users, rates, p0=start, bounds=((0, 0, 0), (np.inf, 1, 1)), x_scale=start, max_nfev=10_000
+                _law,
+                users,
+                rates,
+                p0=start,
+                bounds=((0, 0, 0), (np.inf, 1, 1)),
+                x_scale=start,
+                max_nfev=10_000,
             )
     except RuntimeError:
         return None

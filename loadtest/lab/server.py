@@ -1,4 +1,5 @@
-"""What a strategy is made of: servers that run beside each other, and a way for Django to reach them."""
+"""What a strategy is made of: servers that run beside each other, and a way for Django to reach
+them."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Driver = Literal["psycopg2", "psycopg", "mysql"]
 
 @dataclass(frozen=True)
 class Ground:
-    """Where the lab keeps its files, and the plan of its stack. `requests` are worked on at a time."""
+    """Where the lab keeps its files, and the plan of its stack. `requests` are worked on at a
+    time."""
 
     directory: Path
     plan: Plan
@@ -83,7 +85,8 @@ class Strategy:
     services: tuple[Service, ...]
     """from the database outwards"""
     connections: Literal["reconnects", "keeps", "none"]
-    """what the database must see: a new connection for each request, or the same ones again and again"""
+    """what the database must see: a new connection for each request, or the same ones again and
+    again"""
     prepared: bool = False
     """whether a backend parses a statement once and not for each request"""
     driver: Driver = "psycopg2"

@@ -1,4 +1,5 @@
-"""The servers that strategies put together: PostgreSQL, PgBouncer in each mode, Pgpool-II, MariaDB."""
+"""The servers that strategies put together: PostgreSQL, PgBouncer in each mode, Pgpool-II,
+MariaDB."""
 
 from __future__ import annotations
 
@@ -33,14 +34,19 @@ def postgres(ground: Ground) -> Server:
 
 
 def postgres_tcp(ground: Ground) -> Server:
-    """The same, listening on a loopback address as Debian sets it up: TLS, and SCRAM for the login."""
+    """The same, listening on a loopback address as Debian sets it up: TLS, and SCRAM for the
+    login."""
     plan = ground.plan
     rules = Path(plan.paths.conf, "postgres/pg_hba.conf").read_text()
     rules += f"hostssl {plan.postgres.database} {LOGIN} 127.0.0.0/8 scram-sha-256\n"
     return _postgres(
-        ground, listen_addresses=login(plan)["host"], ssl="on", hba_file=str(ground.write("tcp_hba.conf", rules)),
-        ssl_cert_file=f"{plan.paths.data}/loadtest.crt", ssl_key_file=f"{plan.paths.data}/loadtest.key",
-    )  # fmt: skip
+        ground,
+        listen_addresses=login(plan)["host"],
+        ssl="on",
+        hba_file=str(ground.write("tcp_hba.conf", rules)),
+        ssl_cert_file=f"{plan.paths.data}/loadtest.crt",
+        ssl_key_file=f"{plan.paths.data}/loadtest.key",
+    )
 
 
 def postgres_with(**settings: str) -> Service:
@@ -54,9 +60,12 @@ def _postgres(ground: Ground, **settings: str) -> Server:
     binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres"
     configuration = f"--config_file={plan.paths.conf}/postgres/pgstack.conf"
     return Server(
-        "postgres", "database", (binary, "-D", plan.paths.data, configuration, *options),
-        lambda: _selects(plan.paths.run_postgres, plan.postgres.port, plan), SIGINT,
-    )  # fmt: skip
+        "postgres",
+        "database",
+        (binary, "-D", plan.paths.data, configuration, *options),
+        lambda: _selects(plan.paths.run_postgres, plan.postgres.port, plan),
+        SIGINT,
+    )
 
 
 def pgbouncer(mode: str, **settings: str) -> Service:
@@ -66,50 +75,86 @@ def pgbouncer(mode: str, **settings: str) -> Service:
         plan = ground.plan
         lines = {**plan.pooler.settings, "pool_mode": mode, **settings}
         if mode == "session":  # a client keeps its backend, so there must be one for each
-            lines |= {"default_pool_size": str(ground.requests), "max_db_connections": str(ground.requests + 1)}
-        changed = plan.model_copy(update={"pooler": plan.pooler.model_copy(update={"settings": lines})})
+            lines |= {
+                "default_pool_size": str(ground.requests),
+                "max_db_connections": str(ground.requests + 1),
+            }
+        changed = plan.model_copy(
+            update={"pooler": plan.pooler.model_copy(update={"settings": lines})}
+        )
         text = render.environment().get_template("pgbouncer/pgbouncer.ini.j2").render(stack=changed)
         path = ground.write("pgbouncer.ini", text)
         return Server(
-            "pgbouncer", "pooler", ("/usr/sbin/pgbouncer", str(path)),
-            lambda: _selects(plan.paths.run_pooler, plan.pooler.port, plan, plan.pooler.web_login), SIGQUIT,
-        )  # fmt: skip
+            "pgbouncer",
+            "pooler",
+            ("/usr/sbin/pgbouncer", str(path)),
+            lambda: _selects(plan.paths.run_pooler, plan.pooler.port, plan, plan.pooler.web_login),
+            SIGQUIT,
+        )
 
     return service
 
 
 def pgpool(ground: Ground) -> Server:
-    """Pgpool-II as a connection cache: one child for each client, one cached connection in each child."""
+    """Pgpool-II as a connection cache: one child for each client, one cached connection in each
+    child."""
     plan = ground.plan
     sockets = ground.empty("pgpool")
     children = ground.requests + 4  # the check whether it answers, and a spare
     settings: dict[str, object] = {
-        "backend_clustering_mode": "'raw'", "backend_hostname0": f"'{plan.paths.run_postgres}'",
-        "backend_port0": plan.postgres.port, "backend_weight0": 1, "listen_addresses": "''", "port": PORT_PGPOOL,
-        "socket_dir": f"'{sockets}'", "pcp_listen_addresses": "''", "pcp_socket_dir": f"'{sockets}'",
-        "logdir": f"'{sockets}'", "pid_file_name": f"'{sockets}/pgpool.pid'", "work_dir": f"'{sockets}'",
-        "num_init_children": children, "max_pool": 1, "connection_cache": "on", "child_life_time": 0,
-        "connection_life_time": 0, "load_balance_mode": "off", "memory_cache_enabled": "off",
-        "enable_pool_hba": "off", "health_check_period": 0, "check_temp_table": "none", "check_unlogged_table": "off",
-    }  # fmt: skip
+        "backend_clustering_mode": "'raw'",
+        "backend_hostname0": f"'{plan.paths.run_postgres}'",
+        "backend_port0": plan.postgres.port,
+        "backend_weight0": 1,
+        "listen_addresses": "''",
+        "port": PORT_PGPOOL,
+        "socket_dir": f"'{sockets}'",
+        "pcp_listen_addresses": "''",
+        "pcp_socket_dir": f"'{sockets}'",
+        "logdir": f"'{sockets}'",
+        "pid_file_name": f"'{sockets}/pgpool.pid'",
+        "work_dir": f"'{sockets}'",
+        "num_init_children": children,
+        "max_pool": 1,
+        "connection_cache": "on",
+        "child_life_time": 0,
+        "connection_life_time": 0,
+        "load_balance_mode": "off",
+        "memory_cache_enabled": "off",
+        "enable_pool_hba": "off",
+        "health_check_period": 0,
+        "check_temp_table": "none",
+        "check_unlogged_table": "off",
+    }
     text = "".join(f"{name} = {value}\n" for name, value in settings.items())
     path = ground.write("pgpool.conf", text)
     hba, pcp = ground.write("pool_hba.conf", ""), ground.write("pcp.conf", "")
     return Server(
-        "pgpool", "pooler", ("/usr/sbin/pgpool", "-n", "-f", str(path), "-a", str(hba), "-F", str(pcp)),
-        lambda: _selects(str(sockets), PORT_PGPOOL, plan), SIGINT,
-    )  # fmt: skip
+        "pgpool",
+        "pooler",
+        ("/usr/sbin/pgpool", "-n", "-f", str(path), "-a", str(hba), "-F", str(pcp)),
+        lambda: _selects(str(sockets), PORT_PGPOOL, plan),
+        SIGINT,
+    )
 
 
 def mariadb(ground: Ground) -> Server:
-    """MariaDB on a socket of its own, with as much buffer as PostgreSQL has and the same durability."""
+    """MariaDB on a socket of its own, with as much buffer as PostgreSQL has and the same
+    durability."""
     directory, data = ground.folder("mariadb"), ground.directory / "lab/mariadb/data"
     socket = directory / "mariadb.sock"
     buffers = ground.plan.postgres.settings["shared_buffers"].removesuffix("B")
     options = [
-        f"--datadir={data}", f"--socket={socket}", "--skip-networking", f"--innodb-buffer-pool-size={buffers}",
-        f"--max-connections={ground.plan.postgres.max_connections}", f"--pid-file={directory}/mariadb.pid",
-        "--innodb-flush-log-at-trx-commit=1", "--character-set-server=utf8mb4", "--skip-log-bin", "--skip-name-resolve",
+        f"--datadir={data}",
+        f"--socket={socket}",
+        "--skip-networking",
+        f"--innodb-buffer-pool-size={buffers}",
+        f"--max-connections={ground.plan.postgres.max_connections}",
+        f"--pid-file={directory}/mariadb.pid",
+        "--innodb-flush-log-at-trx-commit=1",
+        "--character-set-server=utf8mb4",
+        "--skip-log-bin",
+        "--skip-name-resolve",
     ]
     command = ("/usr/sbin/mariadbd", "--no-defaults", *options)
     return Server("mariadb", "database", command, lambda: _pings(socket))
@@ -117,8 +162,20 @@ def mariadb(ground: Ground) -> Server:
 
 def _selects(directory: str, port: int, plan: Plan, user: str | None = None) -> bool:
     """Whether a query through this socket comes back."""
-    command = ["psql", "-XqAt", "-h", directory, "-p", str(port), "-U", user or plan.roles.app,
-               "-d", plan.postgres.database, "-c", "SELECT 1"]  # fmt: skip
+    command = [
+        "psql",
+        "-XqAt",
+        "-h",
+        directory,
+        "-p",
+        str(port),
+        "-U",
+        user or plan.roles.app,
+        "-d",
+        plan.postgres.database,
+        "-c",
+        "SELECT 1",
+    ]
     return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
 
 

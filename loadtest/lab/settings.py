@@ -1,4 +1,5 @@
-"""Django settings of a strategy: the demo's own, with another alias `default`. LAB_STRATEGY names it."""
+"""Django settings of a strategy: the demo's own, with another alias `default`. LAB_STRATEGY names
+it."""
 
 import importlib.util
 import os
@@ -10,8 +11,8 @@ from loadtest.lab.strategies import STRATEGIES, mysql
 NAME = os.environ["LAB_STRATEGY"]
 CHOSEN = CHANGES[NAME].strategy if NAME in CHANGES else STRATEGIES[NAME]
 
-# Django takes psycopg 3 when it can import it. All strategies that are not about psycopg 3 run on psycopg2,
-# the driver that the stack ships, so that they differ in nothing else.
+# Django takes psycopg 3 when it can import it. All strategies that are not about psycopg 3 run on
+# psycopg2, the driver that the stack ships, so that they differ in nothing else.
 if CHOSEN.driver != "psycopg":
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 if CHOSEN.driver == "mysql":

@@ -1,4 +1,5 @@
-"""The lab's own stack: one directory, one set of data for all strategies, and its servers started trial by trial."""
+"""The lab's own stack: one directory, one set of data for all strategies, and its servers started
+trial by trial."""
 
 from __future__ import annotations
 
@@ -22,20 +23,23 @@ from pgstack.plan import Plan
 from pgstack.ports import free_address, free_port
 
 PACKAGES = layout.PROJECT / ".cache/lab"
-"""what the strategies need on top of the stack's own virtual environment; see requirements/lab.in"""
+"""what the strategies need on top of the stack's own virtual environment; see
+requirements/lab.in"""
 
 # `seed` speaks PostgreSQL; these are the rows of the benchmark pages.
 MARIADB_ROWS = """
 from random import randint
 from demo.models import WORLD_ROWS, Fortune, World
 from demo.seeding import FORTUNES
-World.objects.bulk_create(World(id=n, random_number=randint(1, WORLD_ROWS)) for n in range(1, WORLD_ROWS + 1))
+worlds = (World(id=n, random_number=randint(1, WORLD_ROWS)) for n in range(1, WORLD_ROWS + 1))
+World.objects.bulk_create(worlds)
 Fortune.objects.bulk_create(Fortune(id=n, message=text) for n, text in enumerate(FORTUNES, 1))
 """
 
 
 def become_account(results: Path) -> None:
-    """From here on the process is the account that a stack runs as, and `results` is that account's.
+    """From here on the process is the account that a stack runs as, and `results` is that
+    account's.
 
     Raises StackError when it cannot be, or cannot enter the checkout.
     """
@@ -44,15 +48,20 @@ def become_account(results: Path) -> None:
 
 @contextmanager
 def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator[Ground]:
-    """A stack with data in a directory of its own, planned for `cores`, its servers down; removed afterwards."""
+    """A stack with data in a directory of its own, planned for `cores`, its servers down; removed
+    afterwards."""
     port, directory = free_port(), None
     try:
         with interrupts.held():
-            directory = Path(tempfile.mkdtemp(prefix="load-", dir="/tmp"))  # a short path: sockets live below it
+            directory = Path(
+                tempfile.mkdtemp(prefix="load-", dir="/tmp")
+            )  # a short path: sockets live below it
         directory.chmod(0o755)
         with pinned(cores):
             _local(directory, port, "up")
-            ground = Ground(directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes()))
+            ground = Ground(
+                directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes())
+            )
             _local(directory, port, "down")
         _open_tcp(ground, cores)
         if on_mysql := next((one for one in strategies if one.driver == "mysql"), None):
@@ -73,10 +82,12 @@ def _remove(directory: Path, port: int) -> None:
 def environment(ground: Ground, strategy: Strategy) -> dict[str, str]:
     """What a web process needs to run with `strategy`."""
     return {
-        "STACK_PLAN": f"{ground.plan.paths.conf}/plan.json", "DJANGO_SETTINGS_MODULE": "loadtest.lab.settings",
-        "LAB_STRATEGY": strategy.name, "PYTHONDONTWRITEBYTECODE": "1",
+        "STACK_PLAN": f"{ground.plan.paths.conf}/plan.json",
+        "DJANGO_SETTINGS_MODULE": "loadtest.lab.settings",
+        "LAB_STRATEGY": strategy.name,
+        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{layout.PROJECT}{os.pathsep}{PACKAGES}",
-    }  # fmt: skip
+    }
 
 
 def manage(ground: Ground, strategy: Strategy, *arguments: str) -> None:
@@ -86,15 +97,30 @@ def manage(ground: Ground, strategy: Strategy, *arguments: str) -> None:
 
 
 def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
-    """`manage.py stack_local` for this directory with none of the caller's inputs but cores and memory."""
+    """`manage.py stack_local` for this directory with none of the caller's inputs but cores and
+    memory."""
     kept = {"STACK_CORES", "STACK_MEMORY", "STACK_PROCESSES", "STACK_THREADS", "STACK_POOL_SIZE"}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STACK_") or name in kept}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("STACK_") or name in kept
+    }
     inherited |= {
-        "STACK_DIR": str(directory), "STACK_PORT": str(port), "STACK_TARGET": "local", "STACK_TLS": "off",
-        "STACK_ADDRESS": "127.0.0.1", "STACK_HOSTS": "127.0.0.1",
-    }  # fmt: skip
+        "STACK_DIR": str(directory),
+        "STACK_PORT": str(port),
+        "STACK_TARGET": "local",
+        "STACK_TLS": "off",
+        "STACK_ADDRESS": "127.0.0.1",
+        "STACK_HOSTS": "127.0.0.1",
+    }
     try:
-        _run(sys.executable, str(layout.PROJECT / "app/manage.py"), "stack_local", action, environment=inherited)
+        _run(
+            sys.executable,
+            str(layout.PROJECT / "app/manage.py"),
+            "stack_local",
+            action,
+            environment=inherited,
+        )
     except TargetError:
         if check:
             raise
@@ -102,29 +128,59 @@ def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
 
 def _run(*command: str, environment: dict[str, str] | None = None, text: str | None = None) -> str:
     with interrupts.held():  # what is killed halfway may leave a process behind
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, check=False, env=environment
+        )
     if done.returncode:
-        raise TargetError(f"{Path(command[0]).name} {' '.join(command[1:3])}: {done.stderr.strip()[-800:]}")
+        raise TargetError(
+            f"{Path(command[0]).name} {' '.join(command[1:3])}: {done.stderr.strip()[-800:]}"
+        )
     return done.stdout
 
 
 def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
-    """What `services.postgres_tcp` needs: a certificate, and a role with a password beside the stack's own."""
+    """What `services.postgres_tcp` needs: a certificate, and a role with a password beside the
+    stack's own."""
     plan, password = ground.plan, secrets.token_urlsafe(24)
     _run(
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-        "-keyout", f"{plan.paths.data}/loadtest.key", "-out", f"{plan.paths.data}/loadtest.crt",
-    )  # fmt: skip
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        f"{plan.paths.data}/loadtest.key",
+        "-out",
+        f"{plan.paths.data}/loadtest.crt",
+    )
     host = free_address(plan.postgres.port)
     login = {"host": host, "user": services.LOGIN, "password": password}
-    render.write([File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)])
-    statements = [f"CREATE ROLE {services.LOGIN} LOGIN PASSWORD '{password}' IN ROLE {plan.roles.app};"]
+    render.write(
+        [File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)]
+    )
+    statements = [
+        f"CREATE ROLE {services.LOGIN} LOGIN PASSWORD '{password}' IN ROLE {plan.roles.app};"
+    ]
     for name, value in plan.postgres.app_settings.items():
         statements.append(f"ALTER ROLE {services.LOGIN} SET {name} = '{value}';")
     processes = Processes(cores, Path(plan.paths.log))
     try:
         processes.start(services.postgres(ground))
-        where = ["-h", plan.paths.run_postgres, "-p", str(plan.postgres.port), "-U", plan.roles.admin, "-d", "postgres"]
+        where = [
+            "-h",
+            plan.paths.run_postgres,
+            "-p",
+            str(plan.postgres.port),
+            "-U",
+            plan.roles.admin,
+            "-d",
+            "postgres",
+        ]
         _run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", *where, text="\n".join(statements))
     finally:
         processes.stop()
@@ -134,15 +190,24 @@ def _create_mariadb(ground: Ground, cores: tuple[int, ...], strategy: Strategy) 
     """The same schema and rows in MariaDB."""
     directory = ground.folder("mariadb")
     options = [
-        "--no-defaults", f"--datadir={directory}/data", "--skip-test-db", "--auth-root-authentication-method=socket",
+        "--no-defaults",
+        f"--datadir={directory}/data",
+        "--skip-test-db",
+        "--auth-root-authentication-method=socket",
         f"--auth-root-socket-user={ground.plan.accounts.web}",
-    ]  # fmt: skip
+    ]
     _run("/usr/bin/mariadb-install-db", *options)
     processes = Processes(cores, Path(ground.plan.paths.log))
     try:
         processes.start(services.mariadb(ground))
         statement = f"CREATE DATABASE {ground.plan.postgres.database} CHARACTER SET utf8mb4"
-        _run("/usr/bin/mariadb", "--no-defaults", f"--socket={directory}/mariadb.sock", "-e", statement)
+        _run(
+            "/usr/bin/mariadb",
+            "--no-defaults",
+            f"--socket={directory}/mariadb.sock",
+            "-e",
+            statement,
+        )
         manage(ground, strategy, "migrate", "--no-input", "-v0", "--database=default")
         manage(ground, strategy, "shell", "-c", MARIADB_ROWS)
     finally:

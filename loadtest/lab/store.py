@@ -18,7 +18,8 @@ RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
 
 
 class Journal:
-    """A run so far, kept after each trial, so that an interrupted one loses none. Raises RenderError."""
+    """A run so far, kept after each trial, so that an interrupted one loses none. Raises
+    RenderError."""
 
     def __init__(self, results: Results, directory: Path) -> None:
         self.results, self.directory = results, directory
@@ -39,17 +40,22 @@ def write(results: Results, directory: Path) -> None:
 
 
 def read(path: Path) -> Results:
-    """The records in a file, or in the directory of a run. Raises InputError naming the file and the remedy."""
+    """The records in a file, or in the directory of a run. Raises InputError naming the file and
+    the remedy."""
     file = path / RECORDS if path.is_dir() else path
     try:
         return Results.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror}. Name the {RECORDS} of an earlier run.") from None
+        raise InputError(
+            f"{file}: {error.strerror}. Name the {RECORDS} of an earlier run."
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         reason = f"{where}: {first['msg']}"
-        raise InputError(f"{file}: {reason}. It is not a result of this version; measure again.") from None
+        raise InputError(
+            f"{file}: {reason}. It is not a result of this version; measure again."
+        ) from None
 
 
 def latest(results: Path) -> Path:
@@ -66,5 +72,7 @@ def latest(results: Path) -> Path:
 def report(analysis: Analysis, directory: Path) -> Path:
     """Write page and table; the path of the page. Raises RenderError."""
     page = directory / PAGE
-    render.write([File(page, html.page(analysis)), File(directory / TABLE, rows.text(analysis.results))])
+    render.write(
+        [File(page, html.page(analysis)), File(directory / TABLE, rows.text(analysis.results))]
+    )
     return page

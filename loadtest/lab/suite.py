@@ -10,7 +10,19 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest import inputs
-from loadtest.lab import compare, course, design, gates, limits, machine, progress, stack, store, summary, trial
+from loadtest.lab import (
+    compare,
+    course,
+    design,
+    gates,
+    limits,
+    machine,
+    progress,
+    stack,
+    store,
+    summary,
+    trial,
+)
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
@@ -30,18 +42,23 @@ PATIENCE = 0.1
 
 
 def run(environment: Mapping[str, str], console: Console) -> int:
-    """Measure, report, and return the exit status. Raises StackError, for bad input before anything is started."""
+    """Measure, report, and return the exit status. Raises StackError, for bad input before anything
+    is started."""
     journal, asked = _begin(environment)
     old = _old(environment, journal.results)
     cores, suite = machine.cores(asked.shared), SUITES[asked.suite]
     stack.become_account(journal.directory)
-    console.print(f"two stacks in turns on core {_text(cores.stack)}, load from core {_text(cores.generator)}")
+    console.print(
+        f"two stacks in turns on core {_text(cores.stack)}, load from core {_text(cores.generator)}"
+    )
     whole = False
     try:
         with ExitStack() as kept:
             with console.status("setting up"):
                 strategies = [suite.subject(name)[0] for name in asked.strategies]
-                first, second = (kept.enter_context(stack.prepared(cores.stack, strategies)) for _ in range(2))
+                first, second = (
+                    kept.enter_context(stack.prepared(cores.stack, strategies)) for _ in range(2)
+                )
                 _describe(journal, asked, first)
             with pinned(cores.generator):  # what looks at the stack takes none of its time
                 _measure(journal, asked, (first, second), cores, console)
@@ -62,7 +79,10 @@ def _begin(environment: Mapping[str, str]) -> tuple[Journal, Request]:
     asked = resumed(environment, found)
     compare.require_same(_planned(asked, found.asked), found, "RESUME=1")
     if found.made >= found.intended and (found.limits or not SUITES[asked.suite].limits):
-        raise InputError(f"RESUME=1: nothing is left of the last run, {directory}. Leave RESUME out for a new one.")
+        raise InputError(
+            f"RESUME=1: nothing is left of the last run, {directory}. Leave RESUME out for a new "
+            f"one."
+        )
     return Journal(found, directory), asked
 
 
@@ -70,11 +90,22 @@ def _planned(asked: Request, given: dict[str, str]) -> Results:
     """A run before its first trial, without what only a stack can say."""
     suite = SUITES[asked.suite]
     return Results(
-        suite=suite.name, page=asked.page, seed=asked.seed, blocks=asked.blocks, users=asked.users,
-        seconds=asked.seconds, asked=given, intended=len(asked.slots({})), started=course.now(),
-        machine=machine.machine(machine.cores(asked.shared)), versions={}, plan={}, unavailable={},
-        strategies={name: suite.labels[name] for name in asked.strategies}, reference=suite.reference,
-    )  # fmt: skip
+        suite=suite.name,
+        page=asked.page,
+        seed=asked.seed,
+        blocks=asked.blocks,
+        users=asked.users,
+        seconds=asked.seconds,
+        asked=given,
+        intended=len(asked.slots({})),
+        started=course.now(),
+        machine=machine.machine(machine.cores(asked.shared)),
+        versions={},
+        plan={},
+        unavailable={},
+        strategies={name: suite.labels[name] for name in asked.strategies},
+        reference=suite.reference,
+    )
 
 
 def _old(environment: Mapping[str, str], planned: Results) -> Results | None:
@@ -94,9 +125,11 @@ def _describe(journal: Journal, asked: Request, ground: Ground) -> None:
     suite = SUITES[asked.suite]
     missing = {name: why for name in asked.strategies if (why := suite.missing(name, ground.plan))}
     journal.update(
-        unavailable=missing, intended=len(asked.slots(missing)), versions=machine.versions(ground.plan),
+        unavailable=missing,
+        intended=len(asked.slots(missing)),
+        versions=machine.versions(ground.plan),
         plan=machine.figures(ground.plan),
-    )  # fmt: skip
+    )
 
 
 def _measure(
@@ -108,8 +141,17 @@ def _measure(
     expected = [progress.expected(slot, asked.seconds) for slot in slots]
     if due := suite.limits and not results.limits:
         expected.append(limits.expected(rounds := asked.blocks if asked.full else QUICK_ROUNDS))
-    yardstick = Yardstick(cores.stack, results.machine.work_ms or best(cores.stack), PATIENCE * sum(expected))
-    bench = Bench(grounds, cores, yardstick, suite.subject, lambda label: suite.page(label, asked.page), asked.users)
+    yardstick = Yardstick(
+        cores.stack, results.machine.work_ms or best(cores.stack), PATIENCE * sum(expected)
+    )
+    bench = Bench(
+        grounds,
+        cores,
+        yardstick,
+        suite.subject,
+        lambda label: suite.page(label, asked.page),
+        asked.users,
+    )
 
     def ask(slot: Slot, found: Results) -> Load:
         return course.load(slot, bench.page(slot.name), asked.seconds, course.capacity(slot, found))
@@ -121,7 +163,9 @@ def _measure(
 
     def judged(found: Trial) -> tuple[str, ...]:
         transactions = suite.transactions(found.label, found.load.page)
-        return gates.reasons(found, suite.mode(found.label), transactions, prepared=suite.prepared(found.label))
+        return gates.reasons(
+            found, suite.mode(found.label), transactions, prepared=suite.prepared(found.label)
+        )
 
     with progress.shown(console, expected) as meter:
         course.measure(journal, slots, ask, make, meter, yardstick)

@@ -1,4 +1,5 @@
-"""What a run compares: ways to reach the database, web servers, or pages. A suite is a row of a table."""
+"""What a run compares: ways to reach the database, web servers, or pages. A suite is a row of a
+table."""
 
 from __future__ import annotations
 
@@ -21,16 +22,19 @@ MAIN = ("reconnect-tcp", "reconnect-socket", "patched-signal", REFERENCE)
 LADDER_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
 GOAL_ROUNDS = 3
-"""of the reference's curves in a full run, which goals are about: the best of nine steps made once is the luckiest"""
+"""of the reference's curves in a full run, which goals are about: the best of nine steps made once
+is the luckiest"""
 OPEN_USERS = 64
-"""connections of an open loop: more than the web works on at a time, so that waiting happens in the server"""
+"""connections of an open loop: more than the web works on at a time, so that waiting happens in the
+server"""
 
 Name = Literal["strategies", "servers", "pages", "scaling", "tuning"]
 
 
 @dataclass(frozen=True)
 class Suite:
-    """`labels` are what is compared, with what it is, in the order of the report; ratios compare with `reference`."""
+    """`labels` are what is compared, with what it is, in the order of the report; ratios compare
+    with `reference`."""
 
     name: Name
     labels: Mapping[str, str]
@@ -67,20 +71,31 @@ class Suite:
         return self.subject(label.removesuffix(TWIN))[0].prepared
 
     def transactions(self, label: str, page: str) -> int | None:
-        """Transactions of the pooler for each request of `label` for `page`; None where that is not known."""
+        """Transactions of the pooler for each request of `label` for `page`; None where that is not
+        known."""
         own = pages.transactions(page)
         return None if own is None else own + self.subject(label.removesuffix(TWIN))[0].transactions
 
-    def slots(self, names: tuple[str, ...], users: int, rounds: int, seed: int, full: bool) -> Design:
+    def slots(
+        self, names: tuple[str, ...], users: int, rounds: int, seed: int, full: bool
+    ) -> Design:
         """All trials of a run of `names`: the blocks, then over users, then over rates."""
         if not self.blocks:
-            return self._ladder(names, range(rounds), seed) + self._open_loops(names, range(rounds), seed)
+            return self._ladder(names, range(rounds), seed) + self._open_loops(
+                names, range(rounds), seed
+            )
         made = design.blocks(names, rounds, users, seed, self.reference)
         if not full:
             return made
         curves, goals = tuple(name for name in self.curves if name in names), (self.reference,)
-        made += self._ladder(curves, range(1), seed) + self._ladder(goals, range(1, GOAL_ROUNDS), seed)
-        return made + self._open_loops(curves, range(1), seed) + self._open_loops(goals, range(1, GOAL_ROUNDS), seed)
+        made += self._ladder(curves, range(1), seed) + self._ladder(
+            goals, range(1, GOAL_ROUNDS), seed
+        )
+        return (
+            made
+            + self._open_loops(curves, range(1), seed)
+            + self._open_loops(goals, range(1, GOAL_ROUNDS), seed)
+        )
 
     def _ladder(self, names: tuple[str, ...], rounds: range, seed: int) -> Design:
         return design.ladder(names, LADDER_USERS, rounds, seed, self.reference)
@@ -103,23 +118,55 @@ SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         Suite(
-            "strategies", _STRATEGIES, REFERENCE, _strategy, QUICK, tuple(STRATEGIES), _page, curves=MAIN, limits=True,
+            "strategies",
+            _STRATEGIES,
+            REFERENCE,
+            _strategy,
+            QUICK,
+            tuple(STRATEGIES),
+            _page,
+            curves=MAIN,
+            limits=True,
         ),
         Suite(
-            "servers", _SERVERS, DAEMON.name, lambda label: (STRATEGIES[REFERENCE], SERVERS[label]),
-            tuple(SERVERS), tuple(SERVERS), curves=tuple(SERVERS), limits=True, fixed=("STRATEGIES",),
+            "servers",
+            _SERVERS,
+            DAEMON.name,
+            lambda label: (STRATEGIES[REFERENCE], SERVERS[label]),
+            tuple(SERVERS),
+            tuple(SERVERS),
+            curves=tuple(SERVERS),
+            limits=True,
+            fixed=("STRATEGIES",),
         ),
         Suite(
-            "pages", PAGES, "/db", lambda label: (STRATEGIES[REFERENCE], DAEMON), tuple(PAGES), tuple(PAGES),
-            lambda label, page: label, fixed=("STRATEGIES", "PAGE"),
+            "pages",
+            PAGES,
+            "/db",
+            lambda label: (STRATEGIES[REFERENCE], DAEMON),
+            tuple(PAGES),
+            tuple(PAGES),
+            lambda label, page: label,
+            fixed=("STRATEGIES", "PAGE"),
         ),
         Suite(
-            "scaling", _STRATEGIES, REFERENCE, _strategy, MAIN, MAIN, _page, blocks=False,
+            "scaling",
+            _STRATEGIES,
+            REFERENCE,
+            _strategy,
+            MAIN,
+            MAIN,
+            _page,
+            blocks=False,
             fixed=("USERS", "COMPARE"),
         ),
         Suite(
-            "tuning", {name: change.meaning for name, change in CHANGES.items()}, "as-planned",
-            lambda label: (CHANGES[label].strategy, CHANGES[label].server), tuple(CHANGES), tuple(CHANGES),
+            "tuning",
+            {name: change.meaning for name, change in CHANGES.items()},
+            "as-planned",
+            lambda label: (CHANGES[label].strategy, CHANGES[label].server),
+            tuple(CHANGES),
+            tuple(CHANGES),
         ),
     )
-}  # fmt: skip
+}

@@ -1,4 +1,5 @@
-"""The trials of each strategy brought together: a row of the table, and curves over users and over rates."""
+"""The trials of each strategy brought together: a row of the table, and curves over users and over
+rates."""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ from loadtest.lab.model import HTTP, TWIN, Results, Trial
 
 @dataclass(frozen=True)
 class Row:
-    """One label in the blocks. Latencies, CPU and backends are of its valid trials only; errors are of all.
+    """One label in the blocks. Latencies, CPU and backends are of its valid trials only; errors are
+    of all.
 
-    Those of the reference are of the trials beside its twin: what a reconnecting one has left to do when its turn is
-    over, such as ending backends, falls into the turn after it.
+    Those of the reference are of the trials beside its twin: what a reconnecting one has left to do
+    when its turn is over, such as ending backends, falls into the turn after it.
     """
 
     label: str
@@ -34,7 +36,8 @@ class Row:
     cpu: dict[str, float]
     """component → CPU microseconds per request"""
     ratio: Estimate | None
-    """rate of the reference ÷ rate of this one, or the other way round (Results.gains); None for the reference"""
+    """rate of the reference ÷ rate of this one, or the other way round (Results.gains); None for
+    the reference"""
     void: dict[str, int]
     """why trials were left out → how many"""
 
@@ -45,8 +48,8 @@ class Step:
 
     users: int
     rate: float | None
-    """requests/s of the valid trials, None when all are void. What took turns with the reference is compared with it:
-    the mean ratio, times the rate that the reference had in all steps"""
+    """requests/s of the valid trials, None when all are void. What took turns with the reference is
+    compared with it: the mean ratio, times the rate that the reference had in all steps"""
     seen: float
     """requests/s answered in all trials, valid or not"""
     latency: Percentiles | None
@@ -65,7 +68,8 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Offered:
-    """The open loops of one rate: what was asked for and how long it took. Void ones count only where all are."""
+    """The open loops of one rate: what was asked for and how long it took. Void ones count only
+    where all are."""
 
     rate: float
     """requests/s that arrived"""
@@ -81,13 +85,16 @@ class Offered:
 
 def row(results: Results, label: str) -> Row:
     """All block trials of `label`."""
-    trials = [trial for trial in results.trials if trial.purpose == "block" and trial.label == label]
+    trials = [
+        trial for trial in results.trials if trial.purpose == "block" and trial.label == label
+    ]
     valid = [trial for trial in trials if not trial.void]
     if label == results.reference:
         valid = [trial for trial in valid if trial.beside == label + TWIN] or valid
     rates = intervals.rates(trials, label)
     ours, theirs = (
-        intervals.relative(results.trials, name, results.reference) for name in (label, results.reference)
+        intervals.relative(results.trials, name, results.reference)
+        for name in (label, results.reference)
     )
     pair = (ours, theirs) if results.gains else (theirs, ours)
     times = histograms.merge(trial.latency for trial in valid)
@@ -113,7 +120,9 @@ def ladders(results: Results) -> tuple[Ladder, ...]:
     for strategy in labels(results):
         ours = [(trial, other) for trial, other in steps if trial.label == strategy]
         users = sorted({trial.load.users for trial, _ in ours})
-        made = tuple(_step([pair for pair in ours if pair[0].load.users == count], level) for count in users)
+        made = tuple(
+            _step([pair for pair in ours if pair[0].load.users == count], level) for count in users
+        )
         if made:
             fit = scalability.fit([(step.users, step.rate) for step in made if step.rate])
             found.append(Ladder(strategy, made, fit))
@@ -143,10 +152,13 @@ def _step(pairs: Sequence[tuple[Trial, Trial | None]], level: float | None) -> S
 
 
 def _compared(pairs: Sequence[tuple[Trial, Trial | None]], level: float | None) -> float | None:
-    """Requests/s of the valid trials; those beside a reference as the reference's share of `level`."""
+    """Requests/s of the valid trials; those beside a reference as the reference's share of
+    `level`."""
     if level is None:
         return _rate([trial for trial, _ in pairs if not trial.void])
-    rates = [(intervals.rate(trial), intervals.rate(other) if other else None) for trial, other in pairs]
+    rates = [
+        (intervals.rate(trial), intervals.rate(other) if other else None) for trial, other in pairs
+    ]
     shares = [rate / beside for rate, beside in rates if rate and beside]
     return level * geometric_mean(shares) if shares else None
 
@@ -155,19 +167,26 @@ def open_loops(results: Results) -> dict[str, tuple[Offered, ...]]:
     """Strategy → its open loops by rising rate; strategies without one are left out."""
     found: dict[str, tuple[Offered, ...]] = {}
     for strategy in labels(results):
-        trials = [trial for trial in results.trials if trial.purpose == "open" and trial.label == strategy]
+        trials = [
+            trial for trial in results.trials if trial.purpose == "open" and trial.label == strategy
+        ]
         rates = sorted({trial.load.rate or 0.0 for trial in trials})
         if rates:
             found[strategy] = tuple(
-                _offered(rate, [trial for trial in trials if trial.load.rate == rate]) for rate in rates
+                _offered(rate, [trial for trial in trials if trial.load.rate == rate])
+                for rate in rates
             )
     return found
 
 
 def labels(results: Results) -> tuple[str, ...]:
     """The strategies that were measured, in the order of the report, without twins."""
-    measured = dict.fromkeys(trial.label for trial in results.trials if not trial.label.endswith(TWIN))
-    return tuple(dict.fromkeys([name for name in results.strategies if name in measured] + list(measured)))
+    measured = dict.fromkeys(
+        trial.label for trial in results.trials if not trial.label.endswith(TWIN)
+    )
+    return tuple(
+        dict.fromkeys([name for name in results.strategies if name in measured] + list(measured))
+    )
 
 
 def _offered(rate: float, trials: Sequence[Trial]) -> Offered:
@@ -175,22 +194,31 @@ def _offered(rate: float, trials: Sequence[Trial]) -> Offered:
     seen = valid or trials
     naive, corrected = (
         histograms.percentiles(histograms.merge(times))
-        for times in ((trial.latency for trial in seen), (trial.corrected for trial in seen if trial.corrected))
+        for times in (
+            (trial.latency for trial in seen),
+            (trial.corrected for trial in seen if trial.corrected),
+        )
     )
     return Offered(
-        rate, _rate(seen) or 0.0, sum(trial.failures + trial.unanswered for trial in trials),
-        corrected, naive, () if valid else trials[0].void,
-    )  # fmt: skip
+        rate,
+        _rate(seen) or 0.0,
+        sum(trial.failures + trial.unanswered for trial in trials),
+        corrected,
+        naive,
+        () if valid else trials[0].void,
+    )
 
 
 def limit(results: Results, name: str) -> Estimate | None:
-    """Rate of the page over HTTP ÷ that of another way to ask, over their rounds; None without both."""
+    """Rate of the page over HTTP ÷ that of another way to ask, over their rounds; None without
+    both."""
     page, other = (dict(enumerate(results.limits.get(way, ()))) for way in (HTTP, name))
     return intervals.ratio(page, other, results.seed)
 
 
 def capacity(results: Results, label: str) -> float | None:
-    """Requests/s of the closed loops of `label`: the geometric mean of its blocks, else the best step of its ladder.
+    """Requests/s of the closed loops of `label`: the geometric mean of its blocks, else the best
+    step of its ladder.
 
     None without a valid trial.
     """
@@ -202,14 +230,19 @@ def capacity(results: Results, label: str) -> float | None:
 
 
 def slowness(results: Results, label: str) -> float:
-    """Mean slowness of the machine while `capacity` was measured; 1, the machine at its best, where nobody looked."""
+    """Mean slowness of the machine while `capacity` was measured; 1, the machine at its best, where
+    nobody looked."""
     seen = [trial.slowness for trial in _closed_loops(results, label) if trial.slowness is not None]
     return fmean(seen) if seen else 1.0
 
 
 def _closed_loops(results: Results, label: str) -> list[Trial]:
     """The valid ones that show a capacity: blocks, else steps of a ladder."""
-    valid = [trial for trial in results.trials if trial.label == label and trial.requests and not trial.void]
+    valid = [
+        trial
+        for trial in results.trials
+        if trial.label == label and trial.requests and not trial.void
+    ]
     blocks = [trial for trial in valid if trial.purpose == "block"]
     return blocks or [trial for trial in valid if trial.purpose == "ladder"]
 

@@ -21,13 +21,17 @@ WRITE_EACH = 10
 
 
 def patch() -> None:
-    """Time each request of this process: from WSGI's call to the response, and the response's `close`."""
+    """Time each request of this process: from WSGI's call to the response, and the response's
+    `close`."""
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpResponse
 
     directory = Path(current_plan().paths.root, "lab", FOLDER)
     directory.mkdir(parents=True, exist_ok=True)
-    file, lock = os.open(directory / str(os.getpid()), os.O_WRONLY | os.O_CREAT, 0o600), threading.Lock()
+    file, lock = (
+        os.open(directory / str(os.getpid()), os.O_WRONLY | os.O_CREAT, 0o600),
+        threading.Lock(),
+    )
     requests, seconds = 0, 0.0
 
     def timed(method: Callable[..., Any], last: bool) -> Callable[..., Any]:

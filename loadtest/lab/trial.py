@@ -43,7 +43,11 @@ class Observer:
     """What is seen of a running arm from outside of the generator."""
 
     def __init__(
-        self, arm: Arm, processes: Processes, database: watch.Database, console: watch.Console | None
+        self,
+        arm: Arm,
+        processes: Processes,
+        database: watch.Database,
+        console: watch.Console | None,
     ) -> None:
         self.arm, self.processes, self.database, self.console = arm, processes, database, console
         self.backends = 0
@@ -52,7 +56,8 @@ class Observer:
         self._before = self._counts()
 
     def look(self, progress: Progress) -> None:
-        """At each event of the generator: CPU times where the measured part begins and ends, backends within it."""
+        """At each event of the generator: CPU times where the measured part begins and ends,
+        backends within it."""
         if progress.phase == "warming":
             return
         now = self.processes.cpu_seconds()
@@ -62,23 +67,30 @@ class Observer:
         self.end = now if progress.phase == "measuring" or not self.end else self.end
 
     def found(self) -> dict[str, Any]:
-        """Fields of a trial: CPU time of the measured part by component, backends, and what the servers counted."""
+        """Fields of a trial: CPU time of the measured part by component, backends, and what the
+        servers counted."""
         now = self._counts()
-        counted = {name: count - (self._before[name] or 0) for name, count in now.items() if count is not None}
+        counted = {
+            name: count - (self._before[name] or 0)
+            for name, count in now.items()
+            if count is not None
+        }
         cpu = {name: self.end[name] - self.begin.get(name, 0.0) for name in self.end}
         return {"cpu_seconds": cpu, "backends": self.backends, **dict.fromkeys(now), **counted}
 
     def _counts(self) -> dict[str, int | None]:
         return {
-            "sessions": self.database.sessions(), "logged": self.arm.server.logged(self.arm.ground),
+            "sessions": self.database.sessions(),
+            "logged": self.arm.server.logged(self.arm.ground),
             "transactions": self.console.transactions() if self.console else None,
             "parses": self.console.parses() if self.console else None,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where trials are run: two stacks for what takes turns, who gets which core, and what runs under a label."""
+    """Where trials are run: two stacks for what takes turns, who gets which core, and what runs
+    under a label."""
 
     grounds: tuple[Ground, Ground]
     cores: Cores
@@ -90,10 +102,17 @@ class Bench:
     """that ask a reference"""
 
     def arms(self, slot: Slot, seed: int) -> tuple[Arm, ...]:
-        """That of the slot's own label, and that of the reference beside it; which stack is whose is drawn."""
+        """That of the slot's own label, and that of the reference beside it; which stack is whose
+        is drawn."""
         names = (slot.name, slot.beside) if slot.beside else (slot.name,)
-        grounds = self.grounds if random.Random(f"{seed}/{slot.label}").random() < 0.5 else self.grounds[::-1]
-        return tuple(Arm(ground, *self.subject(name)) for ground, name in zip(grounds, names, strict=False))
+        grounds = (
+            self.grounds
+            if random.Random(f"{seed}/{slot.label}").random() < 0.5
+            else self.grounds[::-1]
+        )
+        return tuple(
+            Arm(ground, *self.subject(name)) for ground, name in zip(grounds, names, strict=False)
+        )
 
 
 @contextlib.contextmanager
@@ -123,15 +142,17 @@ def _observed(arm: Arm, cores: Cores) -> Iterator[Observer]:
 def run(
     bench: Bench, slot: Slot, load: Load, seed: int, on_progress: OnProgress, usual: float = 1.0
 ) -> tuple[Trial, ...]:
-    """Measure what `slot` names under `load`, and the reference beside it; `seed` is that of an open loop's arrivals,
-    `usual` the slowness of the machine that its share of capacity refers to.
+    """Measure what `slot` names under `load`, and the reference beside it; `seed` is that of an
+    open loop's arrivals, `usual` the slowness of the machine that its share of capacity refers to.
 
     Raises TargetError when a server does not start or the generator fails.
     """
     if not slot.beside:
         bench.yardstick.wait(usual)
     with contextlib.ExitStack() as kept:
-        observers = [kept.enter_context(_observed(arm, bench.cores)) for arm in bench.arms(slot, seed)]
+        observers = [
+            kept.enter_context(_observed(arm, bench.cores)) for arm in bench.arms(slot, seed)
+        ]
         machine = kept.enter_context(bench.yardstick.watching())
 
         def look(progress: Progress) -> None:
@@ -142,20 +163,32 @@ def run(
 
         urls = [site.url(observer.arm.ground) for observer in observers]
         job = Job(
-            url=urls[0], against=urls[1] if slot.beside else None,
-            against_page=bench.page(slot.beside) if slot.beside else None, against_users=bench.users, loads=(load,),
-            seed=seed, warm_min=WARM_SECONDS[0], warm_max=WARM_SECONDS[1], cores=bench.cores.generator,
-        )  # fmt: skip
+            url=urls[0],
+            against=urls[1] if slot.beside else None,
+            against_page=bench.page(slot.beside) if slot.beside else None,
+            against_users=bench.users,
+            loads=(load,),
+            seed=seed,
+            warm_min=WARM_SECONDS[0],
+            warm_max=WARM_SECONDS[1],
+            cores=bench.cores.generator,
+        )
         outcomes = drive_pair(job, look) if slot.beside else (drive(job, look),)
         return tuple(
             Trial(
-                label=slot.beside or "" if second else slot.label, beside=slot.label if second else slot.beside,
-                companion=bool(second), strategy=observer.arm.strategy.name, purpose=slot.purpose, block=slot.block,
-                slowness=machine.slowness, usual=usual, **observer.found(),
+                label=slot.beside or "" if second else slot.label,
+                beside=slot.label if second else slot.beside,
+                companion=bool(second),
+                strategy=observer.arm.strategy.name,
+                purpose=slot.purpose,
+                block=slot.block,
+                slowness=machine.slowness,
+                usual=usual,
+                **observer.found(),
                 **outcome.model_dump(exclude={"event"}),
             )
             for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))
-        )  # fmt: skip
+        )
 
 
 def database(ground: Ground, strategy: Strategy) -> watch.Database:

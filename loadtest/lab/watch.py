@@ -1,4 +1,5 @@
-"""What the servers of a trial say of themselves: connections made and open, transactions of the pooler."""
+"""What the servers of a trial say of themselves: connections made and open, transactions of the
+pooler."""
 
 from __future__ import annotations
 
@@ -32,14 +33,19 @@ class Postgres:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._connection = psycopg2.connect(
-            host=plan.paths.run_postgres, port=plan.postgres.port, user=plan.roles.monitor,
-            dbname=plan.postgres.database, application_name="loadtest",
-        )  # fmt: skip
+            host=plan.paths.run_postgres,
+            port=plan.postgres.port,
+            user=plan.roles.monitor,
+            dbname=plan.postgres.database,
+            application_name="loadtest",
+        )
         self._connection.autocommit = True
 
     def sessions(self) -> int:
         """All of the database's; nobody else connects to it meanwhile."""
-        return self._number("SELECT sessions FROM pg_stat_database WHERE datname = %s", self._plan.postgres.database)
+        return self._number(
+            "SELECT sessions FROM pg_stat_database WHERE datname = %s", self._plan.postgres.database
+        )
 
     def backends(self) -> int:
         """Those of the web's roles."""
@@ -58,7 +64,8 @@ class Postgres:
 
 
 class MariaDB:
-    """MariaDB, through its command line client: one connection for each look, which is taken off."""
+    """MariaDB, through its command line client: one connection for each look, which is taken
+    off."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -75,8 +82,16 @@ class MariaDB:
     def _status(self, name: str) -> int:
         self._looks += 1
         statement = f"SHOW GLOBAL STATUS LIKE '{name}'"
-        command = ["/usr/bin/mariadb", "--no-defaults", f"--socket={self._socket}", "-BNe", statement]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1])
+        command = [
+            "/usr/bin/mariadb",
+            "--no-defaults",
+            f"--socket={self._socket}",
+            "-BNe",
+            statement,
+        ]
+        return int(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1]
+        )
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -88,9 +103,12 @@ class Console:
     def __init__(self, plan: Plan) -> None:
         self._database = plan.postgres.database
         self._connection = psycopg2.connect(
-            host=plan.paths.run_pooler, port=plan.pooler.port, user=plan.pooler.monitor_login, dbname="pgbouncer",
+            host=plan.paths.run_pooler,
+            port=plan.pooler.port,
+            user=plan.pooler.monitor_login,
+            dbname="pgbouncer",
             application_name="loadtest",
-        )  # fmt: skip
+        )
         self._connection.autocommit = True
 
     def transactions(self) -> int:
@@ -98,7 +116,8 @@ class Console:
         return sum(int(row["xact_count"]) for row in self._totals())
 
     def parses(self) -> int | None:
-        """Statements that backends were made to parse so far; None before PgBouncer 1.24, which counts them."""
+        """Statements that backends were made to parse so far; None before PgBouncer 1.24, which
+        counts them."""
         counts = [row.get("server_parse_count") for row in self._totals()]
         return None if None in counts else sum(int(count or 0) for count in counts)
 

@@ -39,10 +39,23 @@ def gunicorn(ground: Ground) -> Server:
     """Gunicorn's threaded workers on a socket."""
     plan, socket = ground.plan, _socket(ground)
     command = (
-        sys.executable, "-m", "gunicorn", "config.wsgi", "--chdir", plan.paths.app, "--bind", f"unix:{socket}",
-        "--worker-class", "gthread", "--workers", str(plan.web.processes), "--threads", str(plan.web.threads),
-        "--log-level", "warning",
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "config.wsgi",
+        "--chdir",
+        plan.paths.app,
+        "--bind",
+        f"unix:{socket}",
+        "--worker-class",
+        "gthread",
+        "--workers",
+        str(plan.web.processes),
+        "--threads",
+        str(plan.web.threads),
+        "--log-level",
+        "warning",
+    )
     return Server("gunicorn", "python", command, socket.exists)
 
 
@@ -50,10 +63,27 @@ def uwsgi(ground: Ground) -> Server:
     """uWSGI from Debian, with its Python plugin, on a socket."""
     plan, socket = ground.plan, _socket(ground)
     command = (
-        UWSGI, "--plugin", UWSGI_PYTHON, "--socket", str(socket), "--virtualenv", plan.paths.venv, "--master",
-        "--chdir", plan.paths.app, "--module", "config.wsgi", "--processes", str(plan.web.processes),
-        "--threads", str(plan.web.threads), "--need-app", "--disable-logging", "--listen", "100",
-    )  # fmt: skip
+        UWSGI,
+        "--plugin",
+        UWSGI_PYTHON,
+        "--socket",
+        str(socket),
+        "--virtualenv",
+        plan.paths.venv,
+        "--master",
+        "--chdir",
+        plan.paths.app,
+        "--module",
+        "config.wsgi",
+        "--processes",
+        str(plan.web.processes),
+        "--threads",
+        str(plan.web.threads),
+        "--need-app",
+        "--disable-logging",
+        "--listen",
+        "100",
+    )
     return Server("uwsgi", "python", command, socket.exists, SIGINT)
 
 
@@ -74,28 +104,46 @@ def nginx(protocol: str) -> Service:
         )
         keep = "keepalive 32;" if protocol == "http" else ""
         text = (
-            f"daemon off;\nworker_processes {plan.cores};\npid {scratch}/nginx.pid;\nerror_log stderr;\n"
+            f"daemon off;\nworker_processes {plan.cores};\npid {scratch}/nginx.pid;\nerror_log "
+            f"stderr;\n"
             f"events {{ worker_connections 1024; }}\nhttp {{\n{temporary}"
             f"  access_log {_nginx_log(ground)};\n  keepalive_requests 1000000000;\n"
             f"  upstream app {{ server unix:{_socket_path(ground)}; {keep} }}\n"
             f"  server {{ listen 127.0.0.1:{plan.site.port}; location / {{ {forward} }} }}\n}}\n"
         )
         path = ground.write("nginx.conf", text)
-        return Server("nginx", "web", (NGINX, "-e", "stderr", "-c", str(path)), lambda: ready(ground))
+        return Server(
+            "nginx", "web", (NGINX, "-e", "stderr", "-c", str(path)), lambda: ready(ground)
+        )
 
     return service
 
 
 def granian(log: str) -> Service:
-    """Granian, whose HTTP side is written in Rust, without another server before it; `log` switches its access log."""
+    """Granian, whose HTTP side is written in Rust, without another server before it; `log` switches
+    its access log."""
 
     def service(ground: Ground) -> Server:
         plan = ground.plan
         command = (
-            sys.executable, "-m", "granian", "--interface", "wsgi", "--working-dir", plan.paths.app,
-            "--host", "127.0.0.1", "--port", str(plan.site.port), "--workers", str(plan.web.processes),
-            "--blocking-threads", str(plan.web.threads), log, "config.wsgi:application",
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "granian",
+            "--interface",
+            "wsgi",
+            "--working-dir",
+            plan.paths.app,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(plan.site.port),
+            "--workers",
+            str(plan.web.processes),
+            "--blocking-threads",
+            str(plan.web.threads),
+            log,
+            "config.wsgi:application",
+        )
         return Server("granian", "python", command, lambda: ready(ground), SIGINT)
 
     return service
@@ -129,24 +177,45 @@ def _absent(*needed: tuple[str, str]) -> Callable[[Plan], str | None]:
     return missing
 
 
-DAEMON = WebServer("mod_wsgi-daemon", "Apache with mod_wsgi's daemons: this stack", (apache.daemon,), apache.log)
+DAEMON = WebServer(
+    "mod_wsgi-daemon", "Apache with mod_wsgi's daemons: this stack", (apache.daemon,), apache.log
+)
 SERVERS = {
     server.name: server
     for server in (
         DAEMON,
-        WebServer("mod_wsgi-embedded", "Apache with Python in its own processes", (apache.embedded,), apache.log),
         WebServer(
-            "nginx+gunicorn", "nginx before Gunicorn's threaded workers", (gunicorn, nginx("http")), _nginx_log,
+            "mod_wsgi-embedded",
+            "Apache with Python in its own processes",
+            (apache.embedded,),
+            apache.log,
+        ),
+        WebServer(
+            "nginx+gunicorn",
+            "nginx before Gunicorn's threaded workers",
+            (gunicorn, nginx("http")),
+            _nginx_log,
             _absent((NGINX, "nginx-light")),
         ),
         WebServer(
-            "nginx+uwsgi", "nginx before uWSGI", (uwsgi, nginx("uwsgi")), _nginx_log,
-            _absent((NGINX, "nginx-light"), (UWSGI, "uwsgi-core"), (UWSGI_PYTHON, "uwsgi-plugin-python3")),
+            "nginx+uwsgi",
+            "nginx before uWSGI",
+            (uwsgi, nginx("uwsgi")),
+            _nginx_log,
+            _absent(
+                (NGINX, "nginx-light"),
+                (UWSGI, "uwsgi-core"),
+                (UWSGI_PYTHON, "uwsgi-plugin-python3"),
+            ),
         ),
-        WebServer("granian", "Granian alone, HTTP in Rust", (granian("--access-log"),), _granian_log),
         WebServer(
-            "granian-no-log", "Granian without an access log, as it comes; all others keep one",
-            (granian("--no-access-log"),), None,
+            "granian", "Granian alone, HTTP in Rust", (granian("--access-log"),), _granian_log
+        ),
+        WebServer(
+            "granian-no-log",
+            "Granian without an access log, as it comes; all others keep one",
+            (granian("--no-access-log"),),
+            None,
         ),
     )
-}  # fmt: skip
+}

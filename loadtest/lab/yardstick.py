@@ -1,7 +1,8 @@
-"""How fast the machine itself is while a trial is measured: a fixed piece of work, timed on the stack's own cores.
+"""How fast the machine itself is while a trial is measured: a fixed piece of work, timed on the
+stack's own cores.
 
-A virtual machine shares its processors with others. Where they take time from it, or share a core with it, the same
-work takes more CPU time, and a trial says how busy the neighbours were.
+A virtual machine shares its processors with others. Where they take time from it, or share a core
+with it, the same work takes more CPU time, and a trial says how busy the neighbours were.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ BEST_SAMPLES = 400
 """of which the median of the fastest tenth is the machine at its best"""
 CALM_SAMPLES = 250
 SLOW = 1.15
-"""an open loop is void when the work took so many times as long as when its capacity was measured"""
+"""an open loop is void when the work took so many times as long as when its capacity was
+measured"""
 
 
 def work() -> float:
@@ -59,7 +61,8 @@ class Watch:
 
 
 class Yardstick:
-    """Watches `cores`, where the work takes `best_ms` at its best; `patience` seconds at most go to a calm machine."""
+    """Watches `cores`, where the work takes `best_ms` at its best; `patience` seconds at most go to
+    a calm machine."""
 
     def __init__(self, cores: Sequence[int], best_ms: float, patience: float) -> None:
         self.patience = patience

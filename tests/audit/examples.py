@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-DJANGO = "from django.db import connection, connections, transaction\nfrom app.models import Account\n"
+DJANGO = (
+    "from django.db import connection, connections, transaction\nfrom app.models import Account\n"
+)
 
 PYTHON: dict[str, list[tuple[str, str]]] = {
     "H001": [
-        ("for row in Account.objects.iterator(): print(row)", "for row in Account.objects.all(): print(row)"),
         (
-            "rows = Account.objects.filter(a=1)\nfor row in rows.iterator(chunk_size=9): print(row)",
+            "for row in Account.objects.iterator(): print(row)",
+            "for row in Account.objects.all(): print(row)",
+        ),
+        (
+            (
+                "rows = Account.objects.filter(a=1)\nfor row in rows.iterator(chunk_size=9): "
+                "print(row)"
+            ),
             "with transaction.atomic():\n    for row in Account.objects.iterator(): print(row)",
         ),
         (
@@ -24,8 +32,14 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H004": [("row = next(Account.objects.iterator())", "row = Account.objects.first()")],
     "H005": [
         (
-            "for row in Account.objects.iterator():\n    with transaction.atomic():\n        row.save()",
-            "for key in list(Account.objects.values_list('pk')):\n    with transaction.atomic():\n        print(key)",
+            (
+                "for row in Account.objects.iterator():\n    with transaction.atomic():\n        "
+                "row.save()"
+            ),
+            (
+                "for key in list(Account.objects.values_list('pk')):\n    with "
+                "transaction.atomic():\n        print(key)"
+            ),
         )
     ],
     "H006": [
@@ -33,35 +47,54 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
             "connection.cursor().execute('DECLARE c CURSOR WITH HOLD FOR SELECT 1')",
             "connection.cursor().execute('DECLARE c CURSOR FOR SELECT 1')",
         ),
-        ("c = psycopg2.connect('').cursor(name='c', withhold=True)", "c = psycopg2.connect('').cursor(name='c')"),
+        (
+            "c = psycopg2.connect('').cursor(name='c', withhold=True)",
+            "c = psycopg2.connect('').cursor(name='c')",
+        ),
     ],
     "H007": [
         (
             "def f(cursor, tenant):\n    cursor.execute(f'SET search_path TO {tenant}, public')",
-            "@transaction.atomic\ndef f(cursor, tenant):\n    cursor.execute(f'SET LOCAL search_path TO {tenant}')",
+            (
+                "@transaction.atomic\ndef f(cursor, tenant):\n    cursor.execute(f'SET LOCAL "
+                "search_path TO {tenant}')"
+            ),
         ),
         (
             "SQL = 'SET search_path = %s'\ndef f(c):\n    c.execute(SQL, ['a'])",
-            "SQL = 'SET search_path = %s'\nwith connections['direct'].cursor() as c:\n    c.execute(SQL, ['a'])",
+            (
+                "SQL = 'SET search_path = %s'\nwith connections['direct'].cursor() as c:\n    "
+                "c.execute(SQL, ['a'])"
+            ),
         ),
     ],
     "H008": [
         (
             "connection.cursor().execute(\"SET statement_timeout = '%ss'\" % seconds)",
-            "with transaction.atomic():\n    connection.cursor().execute('SET LOCAL statement_timeout = 5')",
+            (
+                "with transaction.atomic():\n    connection.cursor().execute('SET LOCAL "
+                "statement_timeout = 5')"
+            ),
         )
     ],
     "H009": [
         (
-            "def f(cursor, key):\n    cursor.execute(\"SELECT set_config('app.tenant', %s, false)\", [key])",
-            "@transaction.atomic\ndef f(c, key):\n    c.execute(\"SELECT set_config('app.tenant', %s, true)\", [key])",
+            (
+                "def f(cursor, key):\n    cursor.execute(\"SELECT set_config('app.tenant', %s, "
+                'false)", [key])'
+            ),
+            (
+                "@transaction.atomic\ndef f(c, key):\n    c.execute(\"SELECT set_config('app.tenant', "
+                '%s, true)", [key])'
+            ),
         )
     ],
     "H010": [
         (
             "def f(cursor):\n    cursor.execute('SET LOCAL lock_timeout = 5')",
             (
-                "def f(cursor):\n    if not connection.in_atomic_block:\n        raise RuntimeError\n"
+                "def f(cursor):\n    if not connection.in_atomic_block:\n        raise "
+                "RuntimeError\n"
                 "    cursor.execute('SET LOCAL lock_timeout = 5')"
             ),
         ),
@@ -74,7 +107,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "H012": [
-        ("def f(cursor):\n    cursor.execute('SET ROLE reporting')", "def f(cursor):\n    cursor.execute('RESET ROLE')")
+        (
+            "def f(cursor):\n    cursor.execute('SET ROLE reporting')",
+            "def f(cursor):\n    cursor.execute('RESET ROLE')",
+        )
     ],
     "H013": [
         (
@@ -84,7 +120,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     ],
     "H014": [
         (
-            "def f(cursor):\n    cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')",
+            (
+                "def f(cursor):\n    cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ "
+                "ONLY')"
+            ),
             (
                 "def f(cursor):\n    if connection.vendor == 'mysql':\n"
                 "        cursor.execute('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')"
@@ -103,7 +142,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
             "def f(cursor):\n    cursor.execute('LISTEN jobs')",
             "def f(cursor):\n    cursor.execute('NOTIFY jobs')",
         ),
-        ("async def f(conn):\n    await conn.add_listener('jobs', print)", "button.add_listener(click, print)"),
+        (
+            "async def f(conn):\n    await conn.add_listener('jobs', print)",
+            "button.add_listener(click, print)",
+        ),
     ],
     "H020": [
         (
@@ -115,13 +157,19 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
                 "def f(wait, cursor):\n    name = 'pg_'\n    if not wait:\n        name += 'try_'\n"
                 "    name += 'advisory_lock'\n    cursor.execute('SELECT %s(%d)' % (name, 42))"
             ),
-            "def f(cursor):\n    name = 'pg_' + 'advisory_xact_lock'\n    cursor.execute('SELECT %s(%d)' % (name, 42))",
+            (
+                "def f(cursor):\n    name = 'pg_' + 'advisory_xact_lock'\n    cursor.execute('SELECT "
+                "%s(%d)' % (name, 42))"
+            ),
         ),
         (
             "from django_pglocks import advisory_lock\nwith advisory_lock('nightly'): pass",
             "import pglock\nwith pglock.advisory('nightly', xact=True): pass",
         ),
-        ("Func(Value(1), function='pg_try_advisory_lock')", "Func(Value(1), function='pg_try_advisory_xact_lock')"),
+        (
+            "Func(Value(1), function='pg_try_advisory_lock')",
+            "Func(Value(1), function='pg_try_advisory_xact_lock')",
+        ),
         (
             "def f(cursor):\n    cursor.callproc('pg_advisory_lock', [1])",
             "def f(cursor):\n    logger.info('pg_advisory_lock(1)')",
@@ -144,7 +192,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "H023": [
-        ("c = psycopg.connect('', prepare_threshold=5)", "c = psycopg.connect('', prepare_threshold=None)"),
+        (
+            "c = psycopg.connect('', prepare_threshold=5)",
+            "c = psycopg.connect('', prepare_threshold=None)",
+        ),
         (
             "def f(cursor):\n    cursor.execute('SELECT 1', prepare=True)",
             "def f(cursor):\n    cursor.execute('SELECT 1')",
@@ -153,46 +204,68 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
     "H025": [
         (
             "def f(cursor):\n    cursor.execute('SELECT lastval()')",
-            "def f(cursor):\n    with transaction.atomic():\n        cursor.execute('SELECT lastval()')",
+            (
+                "def f(cursor):\n    with transaction.atomic():\n        cursor.execute('SELECT "
+                "lastval()')"
+            ),
         )
     ],
     "H026": [
         (
             "def f(cursor):\n    cursor.execute(\"SELECT dblink_connect('a', 'host=b')\")",
-            "def f(cursor):\n    cursor.execute(\"SELECT * FROM dblink('host=b', 'SELECT 1') AS t(x int)\")",
+            (
+                "def f(cursor):\n    cursor.execute(\"SELECT * FROM dblink('host=b', 'SELECT 1') AS "
+                't(x int)")'
+            ),
         )
     ],
     "H027": [
         (
             "def f(cursor):\n    cursor.execute('SET CONSTRAINTS ALL DEFERRED')",
-            "@transaction.atomic\ndef f(cursor):\n    cursor.execute('SET CONSTRAINTS ALL DEFERRED')",
+            (
+                "@transaction.atomic\ndef f(cursor):\n    cursor.execute('SET CONSTRAINTS ALL "
+                "DEFERRED')"
+            ),
         )
     ],
     "H028": [
         ("options['options'] = f'-c search_path={schema}'", "options['options'] = 'none'"),
-        ("psycopg_options = {'options': '-c statement_timeout=5000'}", "pytest_options = {'options': 'fast'}"),
+        (
+            "psycopg_options = {'options': '-c statement_timeout=5000'}",
+            "pytest_options = {'options': 'fast'}",
+        ),
     ],
     "H032": [
-        ("subprocess.run(['pg_dump', '--port=6432', name])", "raise CommandError('pg_dump failed')"),
+        (
+            "subprocess.run(['pg_dump', '--port=6432', name])",
+            "raise CommandError('pg_dump failed')",
+        ),
     ],
     "H033": [("subprocess.run(['pg_restore', name])", "print('pg_restore')")],
     "H037": [
         (
-            "from django.contrib.postgres.operations import AddIndexConcurrently\nAddIndexConcurrently('a', index)",
+            (
+                "from django.contrib.postgres.operations import "
+                "AddIndexConcurrently\nAddIndexConcurrently('a', index)"
+            ),
             "from django.db.migrations import AddIndex\nAddIndex('a', index)",
         )
     ],
     "H040": [
         (
             "import requests\nwith transaction.atomic():\n    requests.post(url)",
-            "import requests\nwith transaction.atomic():\n    transaction.on_commit(lambda: requests.post(url))",
+            (
+                "import requests\nwith transaction.atomic():\n    transaction.on_commit(lambda: "
+                "requests.post(url))"
+            ),
         )
     ],
     "H043": [
         (
             "def work():\n    Account.objects.update(a=1)\nThread(target=work).start()",
             (
-                "def work():\n    try:\n        Account.objects.update(a=1)\n    finally:\n        connection.close()\n"
+                "def work():\n    try:\n        Account.objects.update(a=1)\n    finally:\n        "
+                "connection.close()\n"
                 "Thread(target=work).start()"
             ),
         ),
@@ -202,9 +275,14 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
                 f"def work(x=0):\n    with on_direct():\n        pass\n{start}",
             )
             for start in (
-                "pool.submit(work, 1)", "pool.map(work, range(9))", "loop.run_in_executor(None, work)",
-                "pool.submit(lambda: work(1))", "pool.apply_async(partial(work, 1))", "Timer(5, work).start()",
-                "asyncio.to_thread(work)", "pool.imap_unordered(work, range(9))",
+                "pool.submit(work, 1)",
+                "pool.map(work, range(9))",
+                "loop.run_in_executor(None, work)",
+                "pool.submit(lambda: work(1))",
+                "pool.apply_async(partial(work, 1))",
+                "Timer(5, work).start()",
+                "asyncio.to_thread(work)",
+                "pool.imap_unordered(work, range(9))",
                 "sync_to_async(work, thread_sensitive=False)",
             )
         ),
@@ -215,7 +293,8 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
         (
             "class Worker(Thread):\n    def run(self):\n        Account.objects.update(a=1)",
             (
-                "class Worker(Thread):\n    def run(self):\n        try:\n            Account.objects.update(a=1)\n"
+                "class Worker(Thread):\n    def run(self):\n        try:\n            "
+                "Account.objects.update(a=1)\n"
                 "        finally:\n            connections.close_all()"
             ),
         ),
@@ -227,7 +306,10 @@ PYTHON: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "H046": [
-        ("def f(cursor):\n    cursor.execute('DISCARD ALL')", "def f(cards):\n    cards.execute('discard a card')")
+        (
+            "def f(cursor):\n    cursor.execute('DISCARD ALL')",
+            "def f(cards):\n    cards.execute('discard a card')",
+        )
     ],
 }
 """below the imports of DJANGO"""
@@ -258,7 +340,10 @@ FILES: dict[str, list[tuple[str, str, str]]] = {
     "H007": [
         (
             "clone.sql",
-            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET search_path = a; END $$;",
+            (
+                "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET search_path = a; "
+                "END $$;"
+            ),
             "SELECT 1;",
         )
     ],
@@ -266,7 +351,10 @@ FILES: dict[str, list[tuple[str, str, str]]] = {
         (
             "policy.sql",
             "CREATE POLICY p ON t USING (tenant = current_setting('app.tenant', true)::int);",
-            "CREATE POLICY p ON t USING (tenant = NULLIF(current_setting('app.tenant', true), '')::int);",
+            (
+                "CREATE POLICY p ON t USING (tenant = NULLIF(current_setting('app.tenant', true), "
+                "'')::int);"
+            ),
         ),
         (
             "policy.sql",
@@ -275,33 +363,57 @@ FILES: dict[str, list[tuple[str, str, str]]] = {
         ),
     ],
     "H019": [
-        ("queries.sql", "-- one --\nSELECT {broken\n;\n-- two --\nLISTEN {channel};", "-- two --\nNOTIFY {channel};")
+        (
+            "queries.sql",
+            "-- one --\nSELECT {broken\n;\n-- two --\nLISTEN {channel};",
+            "-- two --\nNOTIFY {channel};",
+        )
     ],
     "H029": [
         (
             "pgbouncer.ini",
-            "[pgbouncer]\npool_mode = transaction\nignore_startup_parameters = extra_float_digits,options\n",
-            "[pgbouncer]\npool_mode = session\nignore_startup_parameters = extra_float_digits,options\n",
+            (
+                "[pgbouncer]\npool_mode = transaction\nignore_startup_parameters = "
+                "extra_float_digits,options\n"
+            ),
+            (
+                "[pgbouncer]\npool_mode = session\nignore_startup_parameters = "
+                "extra_float_digits,options\n"
+            ),
         )
     ],
     "H030": [
         (
             "pgbouncer.ini",
-            "[databases]\napp = dbname=app connect_query='SET x'\n[pgbouncer]\npool_mode = transaction\n",
+            (
+                "[databases]\napp = dbname=app connect_query='SET x'\n[pgbouncer]\npool_mode = "
+                "transaction\n"
+            ),
             "[databases]\napp = dbname=app\n[pgbouncer]\npool_mode = transaction\n",
         )
     ],
     "H031": [
         (
             "pgbouncer.ini",
-            "[pgbouncer]\npool_mode = transaction\ntrack_extra_parameters = IntervalStyle, search_path\n",
+            (
+                "[pgbouncer]\npool_mode = transaction\ntrack_extra_parameters = IntervalStyle, "
+                "search_path\n"
+            ),
             "[pgbouncer]\npool_mode = transaction\ntrack_extra_parameters = IntervalStyle\n",
         )
     ],
     "H032": [("backup.sh", "pg_dump --port 6432 app\n", "pg_dump --port 5432 app\n")],
     "H033": [
-        ("load.sh", "export PGPORT=6432\npsql -f dump.sql\n", "export PGPORT=5432\npsql -f dump.sql\n"),
-        ("dump.sql", "--\n-- PostgreSQL database dump\n--\nSET row_security = off;\n", "SELECT 1;\n"),
+        (
+            "load.sh",
+            "export PGPORT=6432\npsql -f dump.sql\n",
+            "export PGPORT=5432\npsql -f dump.sql\n",
+        ),
+        (
+            "dump.sql",
+            "--\n-- PostgreSQL database dump\n--\nSET row_security = off;\n",
+            "SELECT 1;\n",
+        ),
     ],
     "H034": [
         (

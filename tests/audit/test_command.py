@@ -20,7 +20,13 @@ def audit(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(APP), "COLUMNS": "200"}
     command = [sys.executable, "-m", "pgstack.audit", *arguments]
     return subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -33,11 +39,17 @@ def project(tmp_path: Path) -> Path:
 def test_a_finding_shows_its_place_its_line_why_and_what_to_do(project: Path) -> None:
     done = audit(project)
     assert (done.returncode, done.stderr) == (1, "")
-    assert "tasks.py\n      2  H019 error    `LISTEN`\n         cursor.execute('LISTEN jobs')\n" in done.stdout
+    assert (
+        "tasks.py\n      2  H019 error    `LISTEN`\n         cursor.execute('LISTEN jobs')\n"
+        in done.stdout
+    )
     assert "Nothing arrives" in done.stdout
     assert "→ LISTEN on the direct alias" in done.stdout
     assert "docs/hazards/H019.md" in done.stdout
-    assert "1 files: 1 errors, 0 warnings, 0 notices, 0 problems, 0 accepted, 0 in the baseline" in done.stdout
+    assert (
+        "1 files: 1 errors, 0 warnings, 0 notices, 0 problems, 0 accepted, 0 in the baseline"
+        in done.stdout
+    )
     assert "Settings were not imported" in done.stdout
 
 
@@ -45,8 +57,12 @@ def test_json_names_everything_that_a_program_needs(project: Path) -> None:
     report = json.loads(audit(project, "--json").stdout)
     (finding,) = report["findings"]
     assert {key: finding[key] for key in ("hazard", "severity", "path", "line", "seen")} == {
-        "hazard": "H019", "severity": "error", "path": "tasks.py", "line": 2, "seen": "LISTEN jobs",
-    }  # fmt: skip
+        "hazard": "H019",
+        "severity": "error",
+        "path": "tasks.py",
+        "line": 2,
+        "seen": "LISTEN jobs",
+    }
     assert (report["version"], report["files"], report["problems"]) == (1, 1, [])
 
 
@@ -62,7 +78,9 @@ def test_json_names_everything_that_a_program_needs(project: Path) -> None:
         ("SELECT 1", "notice", 0),
     ],
 )
-def test_the_exit_status_follows_the_severity(tmp_path: Path, sql: str, threshold: str, status: int) -> None:
+def test_the_exit_status_follows_the_severity(
+    tmp_path: Path, sql: str, threshold: str, status: int
+) -> None:
     (tmp_path / "tasks.py").write_text(f"def f(cursor):\n    cursor.execute('{sql}')\n")
     assert audit(tmp_path, "--fail-on", threshold).returncode == status
 
@@ -70,8 +88,14 @@ def test_the_exit_status_follows_the_severity(tmp_path: Path, sql: str, threshol
 @pytest.mark.parametrize(
     "text",
     [
-        "def f(c):\n    c.execute('LISTEN jobs')  # stack: allow H019 this worker has a pool in session mode\n",
-        "def f(c):\n    # stack: allow H019, H012 see below\n    # and more\n    c.execute('LISTEN a; SET ROLE b')\n",
+        (
+            "def f(c):\n    c.execute('LISTEN jobs')  # stack: allow H019 this worker has a pool in "
+            "session mode\n"
+        ),
+        (
+            "def f(c):\n    # stack: allow H019, H012 see below\n    # and more\n    "
+            "c.execute('LISTEN a; SET ROLE b')\n"
+        ),
     ],
 )
 def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, text: str) -> None:
@@ -79,7 +103,10 @@ def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, text: str) ->
     done = audit(tmp_path, "--fail-on", "notice", "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["findings"], report["problems"]) == (0, [], [])
-    assert report["accepted"][0]["reason"] in ("this worker has a pool in session mode", "see below")
+    assert report["accepted"][0]["reason"] in (
+        "this worker has a pool in session mode",
+        "see below",
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,11 +118,15 @@ def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, text: str) ->
         ("# stack: allow because", "accepts nothing: write `stack: allow H012 reason`"),
     ],
 )
-def test_a_comment_that_accepts_nothing_is_a_problem(tmp_path: Path, comment: str, problem: str) -> None:
+def test_a_comment_that_accepts_nothing_is_a_problem(
+    tmp_path: Path, comment: str, problem: str
+) -> None:
     (tmp_path / "tasks.py").write_text(HAZARDOUS.rstrip() + f"  {comment}\n")
     report = json.loads(audit(tmp_path, "--json").stdout)
     assert [one["hazard"] for one in report["findings"]] == ["H019"]
-    assert report["problems"] == [{"path": "tasks.py", "line": 2, "text": problem, "severity": "warning"}]
+    assert report["problems"] == [
+        {"path": "tasks.py", "line": 2, "text": problem, "severity": "warning"}
+    ]
 
 
 def test_a_string_that_speaks_of_accepting_accepts_nothing(tmp_path: Path) -> None:
@@ -123,10 +154,15 @@ def test_sarif_names_rule_place_and_level_and_keeps_what_was_accepted(project: P
     (run,) = log["runs"]
     assert log["version"] == "2.1.0"
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["H019"]
-    results = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]: one for one in run["results"]}
+    results = {
+        one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]: one
+        for one in run["results"]
+    }
     assert results["tasks.py"]["level"] == "error"
     assert results["tasks.py"]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
-    assert results["more.py"]["suppressions"] == [{"kind": "inSource", "justification": "on purpose"}]
+    assert results["more.py"]["suppressions"] == [
+        {"kind": "inSource", "justification": "on purpose"}
+    ]
     (notification,) = run["invocations"][0]["toolExecutionNotifications"]
     assert notification["message"]["text"] == "not read: invalid syntax"
 
@@ -144,16 +180,28 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
 
 
 def test_tests_and_environments_are_left_out_unless_they_are_named(project: Path) -> None:
-    for name in ("tests/test_a.py", "test_b.py", "venv/c.py", ".hidden/d.py", "node_modules/e.py", "own/lib/f.py"):
+    for name in (
+        "tests/test_a.py",
+        "test_b.py",
+        "venv/c.py",
+        ".hidden/d.py",
+        "node_modules/e.py",
+        "own/lib/f.py",
+    ):
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HAZARDOUS)
     (project / "own" / "pyvenv.cfg").write_text("")
     paths = [one["path"] for one in json.loads(audit(project, "--json").stdout)["findings"]]
     assert paths == ["tasks.py"]
-    paths = [one["path"] for one in json.loads(audit(project, "--json", "--tests").stdout)["findings"]]
+    paths = [
+        one["path"] for one in json.loads(audit(project, "--json", "--tests").stdout)["findings"]
+    ]
     assert paths == ["tasks.py", "test_b.py", "tests/test_a.py"]
-    paths = [one["path"] for one in json.loads(audit(project, "--json", "tests/test_a.py").stdout)["findings"]]
+    paths = [
+        one["path"]
+        for one in json.loads(audit(project, "--json", "tests/test_a.py").stdout)["findings"]
+    ]
     assert paths == ["tests/test_a.py"]
 
 
@@ -165,7 +213,9 @@ def test_tests_and_environments_are_left_out_unless_they_are_named(project: Path
         (["--explain", "H999"], "H999 is no hazard: they are H001 to H049"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(project: Path, arguments: list[str], message: str) -> None:
+def test_bad_input_is_one_line_and_exit_2(
+    project: Path, arguments: list[str], message: str
+) -> None:
     done = audit(project, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
@@ -180,16 +230,27 @@ def test_a_missing_parser_is_one_line_that_names_the_package(project: Path) -> N
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{project}:{APP}"}
     command = [sys.executable, "-m", "pgstack.audit", "tasks.py"]
     done = subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 2
-    assert done.stderr == "stack_audit needs PostgreSQL's parser, which is not installed: pip install pgparse\n"
+    assert (
+        done.stderr
+        == "stack_audit needs PostgreSQL's parser, which is not installed: pip install pgparse\n"
+    )
 
 
 def test_a_hazard_can_be_explained(project: Path) -> None:
     done = audit(project, "--explain", "h020")
     assert done.returncode == 0
-    assert done.stdout.startswith("H020 Advisory locks of the session\n\nThe unlock goes to another backend")
+    assert done.stdout.startswith(
+        "H020 Advisory locks of the session\n\nThe unlock goes to another backend"
+    )
 
 
 def test_many_files_are_read_by_several_processes_with_the_same_outcome(project: Path) -> None:
@@ -202,27 +263,50 @@ def test_many_files_are_read_by_several_processes_with_the_same_outcome(project:
 
 def branches(count: int) -> str:
     """A report that is put together by so many conditions, as many projects have one."""
-    conditions = "".join(f"    if wanted[{number}]:\n        sql += ' AND c{number} = 1'\n" for number in range(count))
+    conditions = "".join(
+        f"    if wanted[{number}]:\n        sql += ' AND c{number} = 1'\n"
+        for number in range(count)
+    )
     start = "def report(cursor, wanted):\n    sql = 'LISTEN jobs; SELECT 1 WHERE true'\n"
     return f"{start}{conditions}    cursor.execute(sql)\n"
 
 
-DOUBLING = "def f(cursor):\n    sql = 'LISTEN jobs; SELECT 1'\n" + "    sql += sql\n" * 40 + "    cursor.execute(sql)\n"
+DOUBLING = (
+    "def f(cursor):\n    sql = 'LISTEN jobs; SELECT 1'\n"
+    + "    sql += sql\n" * 40
+    + "    cursor.execute(sql)\n"
+)
 
 
-@pytest.mark.parametrize(("text", "notices"), [(branches(60), [122 + 1]), (DOUBLING, [])], ids=["branches", "doubling"])
-def test_code_that_puts_sql_together_takes_little_memory(tmp_path: Path, text: str, notices: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("text", "notices"), [(branches(60), [122 + 1]), (DOUBLING, [])], ids=["branches", "doubling"]
+)
+def test_code_that_puts_sql_together_takes_little_memory(
+    tmp_path: Path, text: str, notices: list[int]
+) -> None:
     (tmp_path / "report.py").write_text(text)
-    limited = f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, ({2 * 1024**3},) * 2); "
-    limited += "sys.argv = ['audit', '--json']; runpy.run_module('pgstack.audit', run_name='__main__')"
+    limited = (
+        f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, ({2 * 1024**3},) * "
+        f"2); "
+    )
+    limited += (
+        "sys.argv = ['audit', '--json']; runpy.run_module('pgstack.audit', run_name='__main__')"
+    )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(APP)}
     done = subprocess.run(
-        [sys.executable, "-c", limited], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", limited],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
         timeout=60,
-    )  # fmt: skip
+    )
     report = json.loads(done.stdout)
     assert [one["hazard"] for one in report["findings"]] == ["H019"], done.stderr
-    assert [(one["line"], one["severity"]) for one in report["problems"]] == [(line, "notice") for line in notices]
+    assert [(one["line"], one["severity"]) for one in report["problems"]] == [
+        (line, "notice") for line in notices
+    ]
     assert all(one["text"].startswith("too many variants") for one in report["problems"])
 
 
@@ -239,7 +323,9 @@ def test_without_rich_one_line_names_it(project: Path) -> None:
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{project}:{APP}"}
     command = [sys.executable, "-m", "pgstack.audit", "tasks.py"]
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "stack_audit needs rich, which is not installed: pip install rich\n"
 
@@ -251,8 +337,12 @@ def doubled(line: str) -> str:
 
 
 COSTLY = {
-    "f-strings.py": doubled("v{0} = f'{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}'\n"),
-    "percent.py": doubled("v{0} = '%s%s%s%s%s%s%s%s' % (v{1}, v{1}, v{1}, v{1}, v{1}, v{1}, v{1}, v{1})\n"),
+    "f-strings.py": doubled(
+        "v{0} = f'{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}{{v{1}}}'\n"
+    ),
+    "percent.py": doubled(
+        "v{0} = '%s%s%s%s%s%s%s%s' % (v{1}, v{1}, v{1}, v{1}, v{1}, v{1}, v{1}, v{1})\n"
+    ),
     "format.py": doubled("v{0} = '{{0}}{{0}}{{0}}{{0}}{{0}}{{0}}{{0}}{{0}}'.format(v{1})\n"),
     "itself.py": "def f(c):\n    s = ''\n" + "    s += f'{s} {s}'\n" * 300 + "    c.execute(s)\n",
     "comments.py": "NOTE = '''" + "-- a \n" * 60 + "/* b */ " * 60 + "set role a'''\n",

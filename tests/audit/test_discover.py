@@ -1,4 +1,5 @@
-"""What an audit reads is the project's and its apps' packages; what pip and conda have put there is neither."""
+"""What an audit reads is the project's and its apps' packages; what pip and conda have put there is
+neither."""
 
 from __future__ import annotations
 
@@ -22,11 +23,20 @@ def read(root: Path) -> list[str]:
 
 
 def test_what_pip_has_put_beside_the_project_is_passed_over(tmp_path: Path) -> None:
-    make(tmp_path, "shop/views.py", "vendor/ours.py", "vendor/theirs/views.py", "vendor/six.py", "theirs/views.py")
+    make(
+        tmp_path,
+        "shop/views.py",
+        "vendor/ours.py",
+        "vendor/theirs/views.py",
+        "vendor/six.py",
+        "theirs/views.py",
+    )
     record = tmp_path / "vendor/theirs-1.dist-info/RECORD"
     make(record.parent, "RECORD", "INSTALLER")
     assert len(read(tmp_path)) == 5
-    record.write_text("theirs/__init__.py,,\ntheirs/views.py,sha256=x,1\nsix.py,,\ntheirs-1.dist-info/RECORD,,\n")
+    record.write_text(
+        "theirs/__init__.py,,\ntheirs/views.py,sha256=x,1\nsix.py,,\ntheirs-1.dist-info/RECORD,,\n"
+    )
     assert read(tmp_path) == ["shop/views.py", "theirs/views.py", "vendor/ours.py"]
 
 
@@ -42,8 +52,15 @@ def test_a_directory_of_packages_that_is_named_is_read(tmp_path: Path) -> None:
     assert read(packages) == ["theirs/views.py"]
 
 
-def test_of_a_namespace_only_the_apps_own_package_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(tmp_path, "acme_of_tests/shop/__init__.py", "acme_of_tests/shop/views.py", "acme_of_tests/other/__init__.py")
+def test_of_a_namespace_only_the_apps_own_package_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(
+        tmp_path,
+        "acme_of_tests/shop/__init__.py",
+        "acme_of_tests/shop/views.py",
+        "acme_of_tests/other/__init__.py",
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
     found = discover.package_paths(["acme_of_tests.shop.apps.ShopConfig"])

@@ -15,7 +15,11 @@ Example = tuple[str, str, str, str]
 
 def examples() -> list[Example]:
     """Hazard, name of the file, its text with the hazard, its text without."""
-    code = [(key, "code.py", DJANGO + bad, DJANGO + good) for key, many in PYTHON.items() for bad, good in many]
+    code = [
+        (key, "code.py", DJANGO + bad, DJANGO + good)
+        for key, many in PYTHON.items()
+        for bad, good in many
+    ]
     settings = [
         (key, "settings.py", ALIAS.format(bad), ALIAS.format(good))
         for key, many in SETTINGS.items()
@@ -52,20 +56,27 @@ def test_a_migration_is_harmless_where_there_is_a_direct_alias(tmp_path: Path) -
         "class Migration(migrations.Migration):\n"
         "    operations = [\n"
         "        migrations.RunSQL('SET lock_timeout = 5', reverse_sql='RESET lock_timeout'),\n"
-        "        migrations.RunSQL(['CREATE INDEX CONCURRENTLY i ON t (a)', ('SET ROLE a', None)]),\n"
+        "        migrations.RunSQL(['CREATE INDEX CONCURRENTLY i ON t (a)', ('SET ROLE a', "
+        "None)]),\n"
         "        migrations.RunSQL('CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS '\n"
         "            '$$ BEGIN PERFORM pg_advisory_lock(1); END $$'),\n"
         "    ]\n"
     )
     findings, _, _ = audit_file(path, "0002_lock.py")
     assert [(one.hazard, one.line, one.in_migration) for one in findings] == [
-        ("H008", 4, True), ("H012", 5, True), ("H037", 5, False), ("H020", 6, False),
-    ]  # fmt: skip
+        ("H008", 4, True),
+        ("H012", 5, True),
+        ("H037", 5, False),
+        ("H020", 6, False),
+    ]
 
 
 def test_a_finding_in_a_long_literal_names_the_line_of_its_statement(tmp_path: Path) -> None:
     path = tmp_path / "code.py"
-    path.write_text('def f(cursor):\n    cursor.execute("""\n        SELECT 1;\n        LISTEN jobs;\n    """)\n')
+    path.write_text(
+        'def f(cursor):\n    cursor.execute("""\n        SELECT 1;\n        LISTEN jobs;\n    '
+        '""")\n'
+    )
     (finding,) = audit_file(path, "code.py")[0]
     assert (finding.hazard, finding.line, finding.source) == ("H019", 4, "LISTEN jobs;")
 

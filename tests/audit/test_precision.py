@@ -1,8 +1,9 @@
 """Precision and recall of the audit on real packages, against a list that was checked by hand.
 
-`checked.csv` holds every finding in the packages of `packages.txt` with a verdict: `true`, `false` for a false alarm,
-`missed` for a hazard that was found by searching the sources in another way and that the audit does not find. A finding
-that is not in the list fails the test: read the code, and give it a verdict.
+`checked.csv` holds every finding in the packages of `packages.txt` with a verdict: `true`, `false`
+for a false alarm, `missed` for a hazard that was found by searching the sources in another way and
+that the audit does not find. A finding that is not in the list fails the test: read the code, and
+give it a verdict.
 """
 
 from __future__ import annotations
@@ -39,11 +40,20 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--only-binary=:all:",
         "--require-hashes",
     ]
-    command += ["--ignore-requires-python", "--dest", str(wheels), "--requirement", str(HERE / "packages.txt")]
+    command += [
+        "--ignore-requires-python",
+        "--dest",
+        str(wheels),
+        "--requirement",
+        str(HERE / "packages.txt"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        pytest.skip(f"the packages of tests/audit/packages.txt cannot be had: {last}. Set PIP_INDEX_URL to a registry")
+        pytest.skip(
+            f"the packages of tests/audit/packages.txt cannot be had: {last}. Set PIP_INDEX_URL to "
+            f"a registry"
+        )
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(sources / wheel.name.split("-")[0])
@@ -59,17 +69,24 @@ def verdicts() -> dict[Place, str]:
 
 
 @pytest.mark.timeout(900)
-def test_precision_and_recall_reach_the_goal(packages: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_precision_and_recall_reach_the_goal(
+    packages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = run.audit(discover.files([packages]), packages)
     found = {(*one.path.split("/", 1), one.line, one.hazard) for one in report.findings}
     known = verdicts()
     expected = {place for place, verdict in known.items() if verdict != "missed"}
-    assert sorted(found - set(known)) == [], "new findings: read the code and give them a verdict in checked.csv"
+    assert sorted(found - set(known)) == [], (
+        "new findings: read the code and give them a verdict in checked.csv"
+    )
     true = sum(known[place] == "true" for place in found)
     missed = sum(verdict != "false" and place not in found for place, verdict in known.items())
     precision, recall = true / len(found), true / (true + missed)
     with capsys.disabled():
-        print(f"\n{report.files} files, {len(found)} findings: precision {precision:.3f}, recall {recall:.3f}")
+        print(
+            f"\n{report.files} files, {len(found)} findings: precision {precision:.3f}, recall "
+            f"{recall:.3f}"
+        )
     assert min(precision, recall) >= GOAL
     assert sorted(expected - found) == [], "no longer found"
 

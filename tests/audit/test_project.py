@@ -1,4 +1,5 @@
-"""What Django's settings say: hazards, system checks, and what they mean for the audit of a foreign project."""
+"""What Django's settings say: hazards, system checks, and what they mean for the audit of a foreign
+project."""
 
 from __future__ import annotations
 
@@ -18,9 +19,12 @@ from pgstack.hazards.databases import hazards_of
 
 APP = Path(__file__).resolve().parents[2] / "app"
 SAFE: dict[str, Any] = {
-    "ENGINE": "django.db.backends.postgresql", "NAME": "app", "CONN_MAX_AGE": None,
-    "DISABLE_SERVER_SIDE_CURSORS": True, "OPTIONS": {"application_name": "web"},
-}  # fmt: skip
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": "app",
+    "CONN_MAX_AGE": None,
+    "DISABLE_SERVER_SIDE_CURSORS": True,
+    "OPTIONS": {"application_name": "web"},
+}
 ITERATOR = "from app.models import Account\nrows = list(Account.objects.iterator())\n"
 
 
@@ -38,12 +42,16 @@ ITERATOR = "from app.models import Account\nrows = list(Account.objects.iterator
         ({"OPTIONS": {"application_name": "a", "server_side_binding": True}}, []),
     ],
 )
-def test_each_setting_of_an_alias_shows_its_hazard(change: dict[str, Any], hazards: list[str]) -> None:
+def test_each_setting_of_an_alias_shows_its_hazard(
+    change: dict[str, Any], hazards: list[str]
+) -> None:
     assert [hazard for hazard, _ in hazards_of({**SAFE, **change}, "UTC")] == hazards
 
 
 def test_a_time_zone_other_than_utc_is_a_hazard() -> None:
-    assert list(hazards_of(SAFE, "Europe/Berlin")) == [("H017", "the connection's time zone is 'Europe/Berlin'")]
+    assert list(hazards_of(SAFE, "Europe/Berlin")) == [
+        ("H017", "the connection's time zone is 'Europe/Berlin'")
+    ]
 
 
 def test_iterators_are_harmless_without_cursors_on_the_server(tmp_path: Path) -> None:
@@ -80,7 +88,8 @@ def foreign(tmp_path: Path) -> Path:
     (tmp_path / "shop" / "__init__.py").write_text("")
     (tmp_path / "shop" / "views.py").write_text(ITERATOR)
     (tmp_path / "settings.py").write_text(
-        f"from pathlib import Path\nBASE_DIR = Path(__file__).parent\nINSTALLED_APPS = ['pgstack', 'shop']\n"
+        f"from pathlib import Path\nBASE_DIR = Path(__file__).parent\nINSTALLED_APPS = ['pgstack', "
+        f"'shop']\n"
         f"SECRET_KEY = 'x'\nUSE_TZ = True\nDATABASES = {databases!r}\n"
     )
     return tmp_path
@@ -88,11 +97,19 @@ def foreign(tmp_path: Path) -> Path:
 
 def manage(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {
-        "PATH": os.environ["PATH"], "PYTHONPATH": f"{project}:{APP}", "DJANGO_SETTINGS_MODULE": "settings",
-    }  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{project}:{APP}",
+        "DJANGO_SETTINGS_MODULE": "settings",
+    }
     command = [sys.executable, "-m", "django", *arguments]
     return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -134,7 +151,9 @@ LINES = {"H001": 10, "H002": 10, "H003": 10, "H028": 17, "H036": 9, "H040": 14, 
 def test_a_finding_of_the_settings_stands_once_at_the_line_of_its_key(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text(SPREAD)
     report = json.loads(manage(tmp_path, "stack_audit", "--json").stdout)
-    assert sorted((one["hazard"], one["line"]) for one in report["findings"]) == sorted(LINES.items())
+    assert sorted((one["hazard"], one["line"]) for one in report["findings"]) == sorted(
+        LINES.items()
+    )
     assert {one["path"] for one in report["findings"]} == {"settings.py"}
 
 
@@ -144,10 +163,20 @@ def test_a_setting_is_found_in_the_module_that_it_comes_from(tmp_path: Path) -> 
     (tmp_path / "conf/unused.py").write_text(SPREAD)
     (tmp_path / "settings.py").write_text("from conf.live import *\n")
     (tmp_path / "conf/live.py").write_text("from conf.base import *\nDEBUG = False\n")
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path}:{APP}", "DJANGO_SETTINGS_MODULE": "conf.live"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{tmp_path}:{APP}",
+        "DJANGO_SETTINGS_MODULE": "conf.live",
+    }
     command = [sys.executable, "-m", "django", "stack_audit", "--json", "--project-only"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    found = {(one["path"], one["line"]) for one in json.loads(done.stdout)["findings"] if one["hazard"] == "H040"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    found = {
+        (one["path"], one["line"])
+        for one in json.loads(done.stdout)["findings"]
+        if one["hazard"] == "H040"
+    }
     assert found == {("base.py", 14)}
 
 
@@ -162,7 +191,9 @@ def test_a_project_that_is_an_installed_package_is_audited_alone(tmp_path: Path)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{packages}:{APP}"}
     environment["DJANGO_SETTINGS_MODULE"] = "shop.settings"
     command = [sys.executable, "-m", "django", "stack_audit", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     report = json.loads(done.stdout)
     assert {one["path"] for one in report["findings"]} == {"settings.py", "views.py"}
     assert report["files"] == 3
@@ -171,7 +202,12 @@ def test_a_project_that_is_an_installed_package_is_audited_alone(tmp_path: Path)
 def test_the_system_checks_say_the_same_of_the_settings(foreign: Path) -> None:
     done = manage(foreign, "check", "--tag", "stack")
     assert done.returncode == 1
-    for expected in ("(stack.E001)", "(stack.W036)", "(stack.W040)", "HINT: Set `DISABLE_SERVER_SIDE_CURSORS`"):
+    for expected in (
+        "(stack.E001)",
+        "(stack.W036)",
+        "(stack.W040)",
+        "HINT: Set `DISABLE_SERVER_SIDE_CURSORS`",
+    ):
         assert expected in done.stderr
     assert "stack.E012" not in done.stderr
 
@@ -179,6 +215,10 @@ def test_the_system_checks_say_the_same_of_the_settings(foreign: Path) -> None:
 def test_this_project_has_no_finding() -> None:
     done = subprocess.run(
         [sys.executable, "app/manage.py", "stack_audit", "--fail-on", "notice"],
-        cwd=APP.parent, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        cwd=APP.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout

@@ -32,7 +32,11 @@ def test_a_file_that_does_not_come_to_an_end_is_named_and_passed_over(
 ) -> None:
     monkeypatch.setattr(workers, "MOST_SECONDS", 1)
     names = [f"file{number:03d}" for number in range(count)]
-    odd = {"killed": "the process that read it was ended", "large": "more than 1024 MB", "long": "more than 1 s"}
+    odd = {
+        "killed": "the process that read it was ended",
+        "large": "more than 1024 MB",
+        "long": "more than 1 s",
+    }
     names[1:1] = odd
     names[-1:-1] = ["killed"]
     outcomes = list(workers.outcomes([Path(name) for name in names], names, read))

@@ -1,4 +1,5 @@
-"""A machine that has nothing but Debian: a container that begins as a fresh bootstrap of one release."""
+"""A machine that has nothing but Debian: a container that begins as a fresh bootstrap of one
+release."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ class BareMachine:
     ) -> subprocess.CompletedProcess[str]:
         """Run `make` in a checkout and note the time that it took."""
         started = time.monotonic()
-        done = self.run(f"make --no-print-directory {goals}", user=user, directory=directory, **inputs)
+        done = self.run(
+            f"make --no-print-directory {goals}", user=user, directory=directory, **inputs
+        )
         self.seconds[what or f"{user}: make {goals}"] = round(time.monotonic() - started, 1)
         return done
 
@@ -52,7 +55,10 @@ class BareMachine:
 
     def page(self, address: str) -> str:
         """Body of a page, fetched on the machine itself; fails on any status but 200."""
-        fetch = f"import urllib.request; print(urllib.request.urlopen('{address}', timeout=10).read().decode())"
+        fetch = (
+            f"import urllib.request; print(urllib.request.urlopen('{address}', "
+            f"timeout=10).read().decode())"
+        )
         done = self.run(f'/usr/bin/python3 -c "{fetch}"')
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -74,16 +80,22 @@ def base_image(suite: str) -> str:
     if _docker("image", "inspect", image).returncode:
         tool = "tools/base_image.py"
         if os.geteuid():
-            pytest.skip(f"the image {image} is missing; run `/usr/bin/python3 {tool} {suite}` as root")
+            pytest.skip(
+                f"the image {image} is missing; run `/usr/bin/python3 {tool} {suite}` as root"
+            )
         made = subprocess.run(
-            ["/usr/bin/python3", str(CHECKOUT / tool), suite], capture_output=True, text=True, check=False
+            ["/usr/bin/python3", str(CHECKOUT / tool), suite],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert made.returncode == 0, made.stderr
     return image
 
 
 def bundle(directory: Path) -> Path:
-    """The working tree as a repository in one file: what is tested is what lies here, committed or not."""
+    """The working tree as a repository in one file: what is tested is what lies here, committed or
+    not."""
     if shutil.which("git") is None:
         pytest.skip("git is missing; install the package git")
     repository = ["git", f"--git-dir={directory}/git", f"--work-tree={CHECKOUT}"]
@@ -104,7 +116,15 @@ def bare_machine(suite: str, project: Path) -> Iterator[BareMachine]:
     # For proxies that sign TLS anew: pip has a bundle of its own and does not look at the system's.
     trust = ("--env=PIP_CERT=/run/ca-bundle.crt", f"--volume={CA_BUNDLE}:/run/ca-bundle.crt:ro")
     started = _docker(
-        "run", "--detach", "--rm", "--init", *LIMITS, *trust, base_image(suite), "sleep", str(LIFETIME_SECONDS)
+        "run",
+        "--detach",
+        "--rm",
+        "--init",
+        *LIMITS,
+        *trust,
+        base_image(suite),
+        "sleep",
+        str(LIFETIME_SECONDS),
     )
     assert started.returncode == 0, started.stderr
     machine = BareMachine(suite, started.stdout.strip())

@@ -52,14 +52,16 @@ def up(machine: BareMachine, refused: object) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def own(machine: BareMachine, up: object) -> subprocess.CompletedProcess[str]:
-    """`make up` of the ordinary user, once root has installed the packages from this very directory."""
+    """`make up` of the ordinary user, once root has installed the packages from this very
+    directory."""
     assert machine.make("packages", OWN).returncode == 0
     return machine.make("up", OWN, user=USER, STACK_PORT="8001")
 
 
 @pytest.fixture(scope="module")
 def other_release(machine: BareMachine, up: object) -> str:
-    """A developer's checkout, where the machine has other servers than the one that runs the tests."""
+    """A developer's checkout, where the machine has other servers than the one that runs the
+    tests."""
     if machine.suite == platform.freedesktop_os_release().get("VERSION_CODENAME"):
         pytest.skip("the tests themselves run on the servers of that release")
     machine.make("down", HOME)  # the lab starts two stacks, and the machine is small
@@ -89,7 +91,9 @@ def shown_in_readme() -> str:
     return textwrap.dedent(shown).replace("…", HOME)
 
 
-def test_user_on_a_bare_machine_is_told_the_one_command(refused: subprocess.CompletedProcess[str]) -> None:
+def test_user_on_a_bare_machine_is_told_the_one_command(
+    refused: subprocess.CompletedProcess[str],
+) -> None:
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[0] == (
         "bootstrap: python3 is missing. As root, in this directory: make packages"
@@ -97,14 +101,18 @@ def test_user_on_a_bare_machine_is_told_the_one_command(refused: subprocess.Comp
 
 
 @pytest.mark.usefixtures("note")
-def test_one_command_brings_the_page(machine: BareMachine, up: subprocess.CompletedProcess[str]) -> None:
+def test_one_command_brings_the_page(
+    machine: BareMachine, up: subprocess.CompletedProcess[str]
+) -> None:
     assert (up.returncode, up.stderr) == (0, "")
     assert up.stdout.splitlines()[-1] == f"ready     {URL}"
     assert "<h1" in machine.page(URL)
     assert machine.page(f"{URL}readyz")
 
 
-def test_readme_shows_what_make_up_prints(machine: BareMachine, up: subprocess.CompletedProcess[str]) -> None:
+def test_readme_shows_what_make_up_prints(
+    machine: BareMachine, up: subprocess.CompletedProcess[str]
+) -> None:
     shown = shown_in_readme()
     if machine.suite == "trixie":
         shown = shown.replace("postgresql-15", "postgresql-17").replace("14 files", "15 files")
@@ -125,7 +133,16 @@ def test_verify_and_status_are_green(machine: BareMachine) -> None:
     verified = machine.make("verify", HOME)
     assert (verified.returncode, verified.stderr) == (0, "")
     status = machine.make("status", HOME)
-    servers = ["apache", "RUNNING", "guard", "RUNNING", "pgbouncer", "RUNNING", "postgres", "RUNNING"]
+    servers = [
+        "apache",
+        "RUNNING",
+        "guard",
+        "RUNNING",
+        "pgbouncer",
+        "RUNNING",
+        "postgres",
+        "RUNNING",
+    ]
     assert status.stdout.split() == [*servers, "page", URL]
 
 
@@ -139,7 +156,9 @@ def test_second_start_installs_nothing(machine: BareMachine) -> None:
 
 
 @pytest.mark.usefixtures("note")
-def test_ordinary_user_has_a_stack_of_their_own(machine: BareMachine, own: subprocess.CompletedProcess[str]) -> None:
+def test_ordinary_user_has_a_stack_of_their_own(
+    machine: BareMachine, own: subprocess.CompletedProcess[str]
+) -> None:
     assert (own.returncode, own.stderr) == (0, "")
     assert columns(own.stdout) == ["python", "rendered", "initdb", "postgres", "database", "ready"]
     assert "<h1" in machine.page("http://localhost:8001/")
@@ -158,12 +177,15 @@ def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: Bar
 
 
 @pytest.mark.usefixtures("up", "note")
-def test_checkout_in_the_home_of_root_moves_to_where_the_stack_reaches_it(machine: BareMachine) -> None:
+def test_checkout_in_the_home_of_root_moves_to_where_the_stack_reaches_it(
+    machine: BareMachine,
+) -> None:
     machine.clone("/root/closed")
     moved = machine.make("up", "/root/closed", what="make up in /root", STACK_PORT="8003")
     assert (moved.returncode, moved.stderr) == (0, "")
     assert moved.stdout.splitlines()[0] == (
-        "checkout  moved to /srv/closed and linked from /root/closed: other accounts may not enter /root"
+        "checkout  moved to /srv/closed and linked from /root/closed: other accounts may not enter "
+        "/root"
     )
     assert "<h1" in machine.page("http://localhost:8003/")
     assert machine.run("readlink /root/closed").stdout == "/srv/closed\n"
@@ -177,7 +199,10 @@ def test_checkout_in_the_home_of_root_stays_when_its_name_is_taken(machine: Bare
     machine.clone("/root/taken")
     refused = machine.make("up", "/root/taken")
     assert refused.returncode == 2
-    assert "/srv/taken is taken.\n  Run: mv /root/taken /srv/NAME && cd /srv/NAME && make up\n" in refused.stderr
+    assert (
+        "/srv/taken is taken.\n  Run: mv /root/taken /srv/NAME && cd /srv/NAME && make up\n"
+        in refused.stderr
+    )
     assert machine.run("ls -d /root/taken/app /srv/taken/app").stdout == "/root/taken/app\n"
 
 
@@ -195,7 +220,11 @@ def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(
     assert "pgbouncer-prepared" in done.stdout
     assert "All 4 trials are valid." in done.stdout
     found = json.loads(machine.run(f"cat {other_release}/loadtest/results/*/results.json").stdout)
-    counts = {one["label"]: (one["parses"], one["sent"]) for one in found["trials"] if not one["companion"]}
+    counts = {
+        one["label"]: (one["parses"], one["sent"])
+        for one in found["trials"]
+        if not one["companion"]
+    }
     parses, sent = counts["pgbouncer-prepared"]
     assert 0 < parses < sent / 10, "each backend parses each statement once"
 

@@ -39,7 +39,9 @@ class Troubles:
 
         page.on("console", console)
         page.on("pageerror", lambda error: self.seen.append(f"exception: {error}"))
-        page.expose_function("reportViolation", lambda text: self.seen.append(f"policy violation: {text}"))
+        page.expose_function(
+            "reportViolation", lambda text: self.seen.append(f"policy violation: {text}")
+        )
         page.add_init_script(
             "document.addEventListener('securitypolicyviolation',"
             " (event) => reportViolation(`${event.violatedDirective} ${event.blockedURI}`))"
@@ -48,7 +50,8 @@ class Troubles:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Closed after each file: Playwright's event loop would run in this thread, and Django refuses to work in one."""
+    """Closed after each file: Playwright's event loop would run in this thread, and Django refuses
+    to work in one."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("Chromium is missing; as root: apt-get install chromium")
@@ -66,7 +69,8 @@ def troubles() -> Troubles:
 
 @pytest.fixture
 def open_page(browser: Browser, troubles: Troubles) -> Iterator[OpenPage]:
-    """`open_page(url, **context)` opens a watched page; the test fails when the browser complained."""
+    """`open_page(url, **context)` opens a watched page; the test fails when the browser
+    complained."""
     contexts: list[BrowserContext] = []
 
     def open_(url: str, **options: object) -> Page:

@@ -1,6 +1,8 @@
-"""Two sizeable projects of other people on the local target, as a visitor and an editor see them in a browser.
+"""Two sizeable projects of other people on the local target, as a visitor and an editor see them in
+a browser.
 
-A Wagtail site as `wagtail start` makes it, and a shop with django-oscar: both unchanged, from the package registry.
+A Wagtail site as `wagtail start` makes it, and a shop with django-oscar: both unchanged, from the
+package registry.
 """
 
 from __future__ import annotations
@@ -20,13 +22,22 @@ from playwright.sync_api import Page
 from fixtures.local_stack import CHECKOUT, UNREACHABLE, LocalStack, started
 from pgstack import dependencies
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # on a busy disk the installation takes minutes
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(900),
+]  # on a busy disk the installation takes minutes
 
 SITES, KEPT = CHECKOUT / "tests/sites", CHECKOUT / ".cache/sites"
 NAMED = "requirements-stack.txt"
-"""beside the starter's own requirements.txt, which wants the newest Django: Debian 12's Python has none"""
+"""beside the starter's own requirements.txt, which wants the newest Django: Debian 12's Python has
+none"""
 LOGIN = {"DJANGO_SUPERUSER_PASSWORD": "correct horse battery staple"}
-ELSEWHERE = ("ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "releases.wagtail.org", "404 (Not Found)")
+ELSEWHERE = (
+    "ERR_NAME_NOT_RESOLVED",
+    "ERR_INTERNET_DISCONNECTED",
+    "releases.wagtail.org",
+    "404 (Not Found)",
+)
 """what these sites fetch from other hosts; and they have no favicon"""
 
 
@@ -40,7 +51,8 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def environments() -> Path:
-    """One virtual environment for both, made as a stack makes it and kept. Skips when the registry is out of reach."""
+    """One virtual environment for both, made as a stack makes it and kept. Skips when the registry
+    is out of reach."""
     if not Path(dependencies.PYTHON).exists():
         pytest.skip(f"{dependencies.PYTHON} is missing; as root: apt-get install python3-venv")
     ours, theirs = CHECKOUT / "requirements/run.txt", dependencies.texts(SITES, "requirements.txt")
@@ -72,9 +84,14 @@ def wagtail(place: Path, environments: Path) -> Iterator[LocalStack]:
     project.mkdir()
     (program,) = environments.glob("*/bin/wagtail")
     subprocess.run([program, "start", "mysite", str(project)], check=True, capture_output=True)
-    inputs = {"STACK_PROJECT": str(readable(project)), "STACK_SETTINGS": "mysite.settings.production"}
+    inputs = {
+        "STACK_PROJECT": str(readable(project)),
+        "STACK_SETTINGS": "mysite.settings.production",
+    }
     with started(environments, **inputs, STACK_REQUIREMENTS=NAMED) as running:
-        done = running.manage("createsuperuser", "--no-input", "--username=ed", "--email=ed@site.example", **LOGIN)
+        done = running.manage(
+            "createsuperuser", "--no-input", "--username=ed", "--email=ed@site.example", **LOGIN
+        )
         assert done.returncode == 0, done.stderr
         yield running
 
@@ -84,7 +101,9 @@ def shop(place: Path, environments: Path) -> Iterator[LocalStack]:
     project = readable(shutil.copytree(SITES / "shop", place / "shop"))
     inputs = {"STACK_PROJECT": str(project), "STACK_COMMANDS": "loaddata fixtures/lamp.json"}
     with started(environments, **inputs, STACK_REQUIREMENTS=NAMED) as running:
-        done = running.manage("createsuperuser", "--no-input", "--username=ed", "--email=ed@shop.example", **LOGIN)
+        done = running.manage(
+            "createsuperuser", "--no-input", "--username=ed", "--email=ed@shop.example", **LOGIN
+        )
         assert done.returncode == 0, done.stderr
         yield running
 
@@ -108,7 +127,10 @@ def test_wagtails_front_page_is_styled(wagtail: LocalStack, open_page: Any, trou
     assert page.locator("h1").inner_text() == "Welcome to your new Wagtail site!"
     link = page.locator("link[rel=stylesheet]").first.get_attribute("href")
     assert re.fullmatch(r"/static/css/[a-z_]+\.[0-9a-f]{12}\.css", link or "")
-    assert page.locator(".headline, .header").first.evaluate("one => getComputedStyle(one).display") == "flex"
+    assert (
+        page.locator(".headline, .header").first.evaluate("one => getComputedStyle(one).display")
+        == "flex"
+    )
 
 
 def test_wagtails_editor_publishes_what_a_visitor_sees(
@@ -130,7 +152,9 @@ def test_wagtails_editor_publishes_what_a_visitor_sees(
     page.fill("[name=title]", "screen")  # a script would, once it runs
     page.get_by_role("button", name="Upload").click()
     page.wait_for_selector("img[src^='/media/images/screen']")
-    assert page.locator("img[src^='/media/images/screen']").first.evaluate("one => one.decode().then(() => true)")
+    assert page.locator("img[src^='/media/images/screen']").first.evaluate(
+        "one => one.decode().then(() => true)"
+    )
     visitor = open_page(wagtail.url)
     assert visitor.title() == "The stack's own home"
 
@@ -151,7 +175,9 @@ def test_wagtails_stack_is_as_planned(wagtail: LocalStack) -> None:
     assert_green(wagtail)
 
 
-def test_a_visitor_puts_a_lamp_into_the_basket(shop: LocalStack, open_page: Any, troubles: Any) -> None:
+def test_a_visitor_puts_a_lamp_into_the_basket(
+    shop: LocalStack, open_page: Any, troubles: Any
+) -> None:
     troubles.allowed += ELSEWHERE
     page = open_page(f"{shop.url}/catalogue/a-lamp_1/")
     assert page.locator("h1").inner_text() == "A lamp to read by"

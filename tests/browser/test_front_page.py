@@ -56,17 +56,23 @@ def test_front_page_keeps_the_pools_fresh(stack: Any, open_page: Any) -> None:
     expect(page.locator("#live-chart polyline")).to_have_count(3)
 
 
-def test_front_page_says_when_the_pooler_or_the_server_is_silent(stack: Any, open_page: Any, troubles: Any) -> None:
+def test_front_page_says_when_the_pooler_or_the_server_is_silent(
+    stack: Any, open_page: Any, troubles: Any
+) -> None:
     troubles.allowed = ["503", "ERR_CONNECTION_REFUSED"]
     page = open_page("about:blank")
     silent = '{"available": false, "pools": []}'
-    page.route("**/pools.json", lambda route: route.fulfill(body=silent, content_type="application/json"))
+    page.route(
+        "**/pools.json", lambda route: route.fulfill(body=silent, content_type="application/json")
+    )
     page.goto(f"{stack.url}/")
     expect(page.locator("#live-state")).to_have_text("PgBouncer's console does not answer")
     expect(page.locator("#live-rows")).to_contain_text("No pool to show.")
     page.unroute("**/pools.json")
     page.route("**/pools.json", lambda route: route.abort("connectionrefused"))
-    expect(page.locator("#live-state")).to_have_text("The web server does not answer", timeout=10_000)
+    expect(page.locator("#live-state")).to_have_text(
+        "The web server does not answer", timeout=10_000
+    )
 
 
 def test_front_page_puts_load_on_the_stack(stack: Any, open_page: Any) -> None:
@@ -93,7 +99,9 @@ def test_pages_fit_the_screen_and_can_be_read(
     page = open_page(stack.url + path, color_scheme=scheme, **look)
     page.wait_for_load_state("load")
     assert page.evaluate("document.documentElement.scrollWidth") <= look["viewport"]["width"]
-    assert page.evaluate("getComputedStyle(document.body).margin") == "0px", "the stylesheet did not arrive"
+    assert page.evaluate("getComputedStyle(document.body).margin") == "0px", (
+        "the stylesheet did not arrive"
+    )
     assert page.evaluate(LOW_CONTRAST) == []
 
 

@@ -9,7 +9,9 @@ from playwright.sync_api import Page, expect
 
 
 def balance(page: Page, name: str) -> int:
-    return int(page.locator(".balances li", has_text=name).locator("b").inner_text().replace(",", ""))
+    return int(
+        page.locator(".balances li", has_text=name).locator("b").inner_text().replace(",", "")
+    )
 
 
 @pytest.fixture
@@ -25,7 +27,10 @@ def test_a_transfer_through_the_form_moves_the_money(form: Page) -> None:
     before = balance(form, "Coral Oak"), balance(form, "Hazel Elm")
     form.get_by_role("button", name="Transfer").click()
     expect(form.locator(".notice")).to_contain_text("Transferred 25.")
-    assert (balance(form, "Coral Oak"), balance(form, "Hazel Elm")) == (before[0] - 25, before[1] + 25)
+    assert (balance(form, "Coral Oak"), balance(form, "Hazel Elm")) == (
+        before[0] - 25,
+        before[1] + 25,
+    )
     latest = form.get_by_role("region", name="Latest transfers").locator("tbody tr").first
     expect(latest).to_contain_text("Coral Oak")
     expect(latest).to_contain_text("Hazel Elm")
@@ -33,7 +38,8 @@ def test_a_transfer_through_the_form_moves_the_money(form: Page) -> None:
 
 
 def send_as_remembered(form: Page, amount: str) -> None:
-    """Send the form again as a browser may remember it on the way back: with the key it was sent with before."""
+    """Send the form again as a browser may remember it on the way back: with the key it was sent
+    with before."""
     key = form.url.split("=")[1]
     form.evaluate("(key) => { document.getElementById('id_key').value = key; }", key)
     form.get_by_label("From").select_option(label="Coral Oak")

@@ -1,4 +1,5 @@
-"""The load lab's report in Chromium: it needs nothing else, and is readable in both colour schemes."""
+"""The load lab's report in Chromium: it needs nothing else, and is readable in both colour
+schemes."""
 
 from __future__ import annotations
 
@@ -35,10 +36,18 @@ def test_report_is_readable(report: str, open_page: Any, scheme: str, width: int
 def test_report_shows_every_figure_and_cuts_no_text_of_it(report: str, open_page: Any) -> None:
     page = open_page(report, viewport={"width": 1280, "height": 800})
     expect(page.locator("figure")).to_have_count(8)
-    expect(page.locator("figure h2")).to_have_text([
-        "Requests per second", "pgbouncer-transaction ÷ each strategy", "CPU by component", "Throughput over users",
-        "Scalability", "Median over rate", "99th percentile over rate", "Latency distribution",
-    ])  # fmt: skip
+    expect(page.locator("figure h2")).to_have_text(
+        [
+            "Requests per second",
+            "pgbouncer-transaction ÷ each strategy",
+            "CPU by component",
+            "Throughput over users",
+            "Scalability",
+            "Median over rate",
+            "99th percentile over rate",
+            "Latency distribution",
+        ]
+    )
     outside = """() => [...document.querySelectorAll("figure svg[role=img] text")].filter((text) => {
         const [inner, outer] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
         return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;

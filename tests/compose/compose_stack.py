@@ -52,12 +52,24 @@ class ComposeStack:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command with the stack's inputs and none of the caller's."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("STACK_", "COMPOSE_"))}
-        environment |= {"COMPOSE_PROJECT_NAME": self.project, "STACK_PORT": str(self.port), "STACK_MEMORY": "1g"}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("STACK_", "COMPOSE_"))
+        }
+        environment |= {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "STACK_PORT": str(self.port),
+            "STACK_MEMORY": "1g",
+        }
         environment |= self.inputs
-        done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+        )
         if check and done.returncode:
-            pytest.fail(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+            pytest.fail(
+                f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         return done
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -74,23 +86,37 @@ class ComposeStack:
         return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", self.container(service)).stdout)
+        found: list[dict[str, Any]] = json.loads(
+            self.run("docker", "inspect", self.container(service)).stdout
+        )
         return found[0]
 
-    def execute(self, service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, service: str, *command: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         return self.compose("exec", "--no-TTY", service, *command, check=check)
 
     def sql(self, statement: str) -> str:
         """What the administrator reads straight from PostgreSQL."""
         host = "--host=/run/stack/postgres"
-        psql = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", host, "--dbname=app")
+        psql = (
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            host,
+            "--dbname=app",
+        )
         return self.execute("postgres", *psql, f"--command={statement}").stdout.strip()
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; a status of 0 when nothing answers."""
         try:
             unverified = ssl._create_unverified_context()  # what the page is, not who it is from
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=10, context=unverified) as answer:
+            with urllib.request.urlopen(
+                f"{self.url}{path}", timeout=10, context=unverified
+            ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -117,7 +143,9 @@ class ComposeStack:
     def images(self) -> list[str]:
         """Images built for the project, with a name or without."""
         label = f"label=com.docker.compose.project={self.project}"
-        return self.run("docker", "image", "ls", "--quiet", "--no-trunc", "--filter", label).stdout.split()
+        return self.run(
+            "docker", "image", "ls", "--quiet", "--no-trunc", "--filter", label
+        ).stdout.split()
 
     def leftovers(self) -> list[str]:
         """Objects of the project that the engine still knows."""
@@ -127,4 +155,6 @@ class ComposeStack:
             ("docker", "volume", "ls", "--quiet", "--filter", label),
             ("docker", "network", "ls", "--quiet", "--filter", label),
         )
-        return [line for command in listings for line in self.run(*command).stdout.splitlines()] + self.images()
+        return [
+            line for command in listings for line in self.run(*command).stdout.splitlines()
+        ] + self.images()

@@ -1,4 +1,5 @@
-"""`make up TARGET=compose` refuses a bad input of the shell, also one that compose.yaml does not know."""
+"""`make up TARGET=compose` refuses a bad input of the shell, also one that compose.yaml does not
+know."""
 
 from __future__ import annotations
 

@@ -39,22 +39,43 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
 
 
 def post(stack: ComposeStack, path: str, method: str = "POST") -> str:
-    with urllib.request.urlopen(urllib.request.Request(f"{stack.url}{path}", method=method), timeout=10) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{stack.url}{path}", method=method), timeout=10
+    ) as answer:
         return str(answer.read().decode())
 
 
 def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStack) -> None:
     answer = json.loads(post(served, "/note?text=one"))
     assert answer["notes"] == ["of the migration", "one"]
-    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, GREETING)
+    assert (answer["engine"], answer["debug"], answer["greeting"]) == (
+        "pgstack.db",
+        False,
+        GREETING,
+    )
 
 
-def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(served: ComposeStack) -> None:
+def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
+    served: ComposeStack,
+) -> None:
     found = json.loads(post(served, "/places", "GET"))
-    assert (found["home"], found["cache"]) == ("/var/cache/stack/app", "/var/cache/stack/app/.cache")
-    assert (found["program"], found["data"]) == ("/srv/stack/venv/bin/pip", "/var/lib/stack-media/data/SHOP_DATA")
-    told = served.compose("run", "--rm", "--no-deps", "manage", "shell", "-c", places.COMMAND).stdout.splitlines()[-1]
-    assert told.split() == ["/var/cache/stack/deploy", found["path"], found["data"], found["program"]]
+    assert (found["home"], found["cache"]) == (
+        "/var/cache/stack/app",
+        "/var/cache/stack/app/.cache",
+    )
+    assert (found["program"], found["data"]) == (
+        "/srv/stack/venv/bin/pip",
+        "/var/lib/stack-media/data/SHOP_DATA",
+    )
+    told = served.compose(
+        "run", "--rm", "--no-deps", "manage", "shell", "-c", places.COMMAND
+    ).stdout.splitlines()[-1]
+    assert told.split() == [
+        "/var/cache/stack/deploy",
+        found["path"],
+        found["data"],
+        found["program"],
+    ]
 
 
 def test_a_page_that_writes_into_the_project_is_told_what_to_do(served: ComposeStack) -> None:
@@ -65,11 +86,17 @@ def test_a_page_that_writes_into_the_project_is_told_what_to_do(served: ComposeS
 
 def test_the_database_sorts_as_it_was_made(served: ComposeStack) -> None:
     question = ("psql", "-XqAt", "-h", "/run/stack/postgres", "-d", "app", "-c", places.SORT)
-    assert served.compose("exec", "-T", "postgres", *question).stdout.strip().split(",") == places.SORTED
+    assert (
+        served.compose("exec", "-T", "postgres", *question).stdout.strip().split(",")
+        == places.SORTED
+    )
     other = ComposeStack(served.project, served.port, {**served.inputs, "STACK_LOCALE": "C.UTF-8"})
     done = other.compose("run", "--rm", "--no-deps", "configure", check=False)
     assert done.returncode == 2
-    assert "STACK_LOCALE=C.UTF-8: the database was made with icu:de-DE, and cannot change it." in done.stderr
+    assert (
+        "STACK_LOCALE=C.UTF-8: the database was made with icu:de-DE, and cannot change it."
+        in done.stderr
+    )
 
 
 def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:
@@ -102,9 +129,23 @@ def test_compose_reads_the_same_lines_alike(tmp_path: Path) -> None:
     require_engine()
     lines = [line.replace("X", f"X{at}", 1) for at, line in enumerate(AS_COMPOSE)]
     (tmp_path / "variables").write_text("\n".join(lines))
-    service = {"image": "debian:trixie-slim", "network_mode": "none", "env_file": "variables", "command": ["env", "-0"]}
+    service = {
+        "image": "debian:trixie-slim",
+        "network_mode": "none",
+        "env_file": "variables",
+        "command": ["env", "-0"],
+    }
     (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"asked": service}}))
-    command = ["docker", "compose", "-p", f"pgstack-asked-{os.getpid()}", "run", "--rm", "--no-TTY", "asked"]
+    command = [
+        "docker",
+        "compose",
+        "-p",
+        f"pgstack-asked-{os.getpid()}",
+        "run",
+        "--rm",
+        "--no-TTY",
+        "asked",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     found = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
     assert [found[f"X{at}"] for at in range(len(AS_COMPOSE))] == list(AS_COMPOSE.values())
@@ -114,7 +155,11 @@ def test_compose_reads_the_same_lines_alike(tmp_path: Path) -> None:
 def test_a_front_page_that_raises_is_not_said_to_be_ready(served: ComposeStack) -> None:
     project = Path(served.inputs["STACK_PROJECT"])
     urls = project / "shop/urls.py"
-    urls.write_text(urls.read_text().replace("def front(request):", "def front(request):\n    raise KeyError('x')"))
+    urls.write_text(
+        urls.read_text().replace(
+            "def front(request):", "def front(request):\n    raise KeyError('x')"
+        )
+    )
     with (project / "shop/settings.py").open("a") as settings:
         settings.write('LOGGING = {"version": 1, "handlers": {}}\n')
     done = served.run("make", "up", "TARGET=compose", check=False)

@@ -1,4 +1,5 @@
-"""Items of docs/security.md that no other module holds in containers; tests/integration has what opens each."""
+"""Items of docs/security.md that no other module holds in containers; tests/integration has what
+opens each."""
 
 from __future__ import annotations
 
@@ -26,18 +27,32 @@ def test_catalogue_holds_nothing_that_the_checklist_forbids(stack: ComposeStack,
 
 def test_poolers_files_let_in_nobody_else(stack: ComposeStack) -> None:
     names = ("pgbouncer.ini", "userlist.txt", "hba.conf")
-    texts = [stack.execute("pgbouncer", "cat", f"/etc/stack/pgbouncer/{name}").stdout for name in names]
+    texts = [
+        stack.execute("pgbouncer", "cat", f"/etc/stack/pgbouncer/{name}").stdout for name in names
+    ]
     assert pooler_faults(*texts) == []
-    mode = stack.execute("pgbouncer", "stat", "--format=%a", "/run/stack/pooler/.s.PGSQL.6432").stdout.strip()
+    mode = stack.execute(
+        "pgbouncer", "stat", "--format=%a", "/run/stack/pooler/.s.PGSQL.6432"
+    ).stdout.strip()
     assert mode == "770"
 
 
 def console(stack: ComposeStack, role: str, command: str) -> str:
     """What PgBouncer's console says to the web's account; empty when it does what it is told."""
     done = stack.compose(
-        "run", "--rm", "--no-deps", "--no-TTY", "--user=app", "--entrypoint=python", "manage", "-c", CONSOLE, role,
-        command, check=False,
-    )  # fmt: skip
+        "run",
+        "--rm",
+        "--no-deps",
+        "--no-TTY",
+        "--user=app",
+        "--entrypoint=python",
+        "manage",
+        "-c",
+        CONSOLE,
+        role,
+        command,
+        check=False,
+    )
     return "" if done.returncode == 0 else done.stderr
 
 
@@ -53,7 +68,10 @@ def test_that_role_changes_nothing(stack: ComposeStack) -> None:
 
 
 def test_python_runs_in_its_own_processes_as_neither_root_nor_www_data(stack: ComposeStack) -> None:
-    assert "WSGIRestrictEmbedded On" in stack.execute("web", "cat", "/etc/stack/apache/site.conf").stdout
+    assert (
+        "WSGIRestrictEmbedded On"
+        in stack.execute("web", "cat", "/etc/stack/apache/site.conf").stdout
+    )
     listing = stack.run("docker", "top", stack.container("web"), "-eo", "pid,uid,args").stdout
     accounts = {line.split()[1] for line in listing.splitlines() if "(wsgi:" in line}
     assert accounts == {"5003"}
@@ -82,7 +100,11 @@ def test_answer_tells_nothing_and_is_no_error_of_the_server(
     answer = connection.getresponse()
     told = answer.read().decode(errors="replace")
     connection.close()
-    assert (answer.status, answer.headers["Server"], answer.headers["X-Powered-By"]) == (status, "Apache", None)
+    assert (answer.status, answer.headers["Server"], answer.headers["X-Powered-By"]) == (
+        status,
+        "Apache",
+        None,
+    )
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert host == "localhost" or host not in told

@@ -1,4 +1,5 @@
-"""`make status TARGET=compose` asks the servers themselves, and ends with 1 when one does not answer."""
+"""`make status TARGET=compose` asks the servers themselves, and ends with 1 when one does not
+answer."""
 
 from __future__ import annotations
 
@@ -24,13 +25,21 @@ def signal(stack: ComposeStack, service: str, name: str) -> None:
 
 
 def console(stack: ComposeStack, command: str) -> None:
-    place = ("--host=/run/stack/pooler", "--port=6432", "--username=pgbouncer", "--dbname=pgbouncer")
+    place = (
+        "--host=/run/stack/pooler",
+        "--port=6432",
+        "--username=pgbouncer",
+        "--dbname=pgbouncer",
+    )
     stack.execute("pgbouncer", "psql", "--no-psqlrc", "--quiet", *place, f"--command={command}")
 
 
 def test_a_stack_that_answers_has_status_0(stack: ComposeStack) -> None:
     done = status(stack)
-    assert (done.returncode, done.stdout) == (0, "postgres  running\npgbouncer running\nweb       running\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "postgres  running\npgbouncer running\nweb       running\n",
+    )
 
 
 @pytest.mark.parametrize("service", ["postgres", "pgbouncer", "web"])
@@ -48,13 +57,24 @@ def test_a_server_that_is_stopped_by_a_signal_is_told(stack: ComposeStack, servi
 @pytest.mark.parametrize(
     ("breaks", "mends", "said"),
     [
-        (lambda stack: stack.compose("stop", "pgbouncer"), lambda stack: stack.compose("start", "pgbouncer"), "exited"),
-        (lambda stack: console(stack, "PAUSE"), lambda stack: console(stack, "RESUME"), "running  no answer"),
+        (
+            lambda stack: stack.compose("stop", "pgbouncer"),
+            lambda stack: stack.compose("start", "pgbouncer"),
+            "exited",
+        ),
+        (
+            lambda stack: console(stack, "PAUSE"),
+            lambda stack: console(stack, "RESUME"),
+            "running  no answer",
+        ),
     ],
     ids=["down", "paused"],
-)  # fmt: skip
+)
 def test_a_pooler_that_serves_nobody_is_told(
-    stack: ComposeStack, breaks: Callable[[ComposeStack], None], mends: Callable[[ComposeStack], None], said: str
+    stack: ComposeStack,
+    breaks: Callable[[ComposeStack], None],
+    mends: Callable[[ComposeStack], None],
+    said: str,
 ) -> None:
     breaks(stack)
     try:

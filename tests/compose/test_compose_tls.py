@@ -1,4 +1,5 @@
-"""TLS in containers: a certificate made there, and the user's own, which only Apache and its copyist get to see."""
+"""TLS in containers: a certificate made there, and the user's own, which only Apache and its
+copyist get to see."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ COPIES = "/etc/stack-tls"
 def pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A certificate and its key that group 5000 may read."""
     directory = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mine -keyout site.key -out site.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mine -keyout site.key -out site.pem"
+    )
     subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
     (directory / "site.key").chmod(0o600)
     return {
@@ -50,7 +53,9 @@ def served(stack: ComposeStack) -> str:
 
 
 def modes(stack: ComposeStack, service: str) -> list[str]:
-    return sorted(stack.execute(service, "stat", "-c", "%a %U %G %n", f"{COPIES}/key.pem").stdout.split())
+    return sorted(
+        stack.execute(service, "stat", "-c", "%a %U %G %n", f"{COPIES}/key.pem").stdout.split()
+    )
 
 
 def test_page_and_its_health_check_speak_tls(self_signed: ComposeStack) -> None:
@@ -59,7 +64,9 @@ def test_page_and_its_health_check_speak_tls(self_signed: ComposeStack) -> None:
 
 
 def test_verify_is_green_over_tls_in_containers(self_signed: ComposeStack) -> None:
-    done = self_signed.compose("run", "--rm", "--no-TTY", "manage", "stack_verify", "--json", check=False)
+    done = self_signed.compose(
+        "run", "--rm", "--no-TTY", "manage", "stack_verify", "--json", check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -76,7 +83,16 @@ def test_key_is_readable_by_apache_and_out_of_sight_elsewhere(self_signed: Compo
         assert self_signed.execute(service, "test", "-e", COPIES, check=False).returncode == 1
     mounted = "import os, sys; sys.exit(bool(os.listdir(sys.argv[1])))"
     done = self_signed.compose(
-        "run", "--rm", "--no-deps", "--no-TTY", "--entrypoint=python", "manage", "-c", mounted, COPIES, check=False
+        "run",
+        "--rm",
+        "--no-deps",
+        "--no-TTY",
+        "--entrypoint=python",
+        "manage",
+        "-c",
+        mounted,
+        COPIES,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -85,21 +101,32 @@ def test_key_that_the_container_may_not_read_is_refused_by_name(
     self_signed: ComposeStack, pair: dict[str, str]
 ) -> None:
     before = served(self_signed)
-    done = replace(self_signed, inputs=pair).compose("run", "--rm", "--no-TTY", "configure", check=False)
+    done = replace(self_signed, inputs=pair).compose(
+        "run", "--rm", "--no-TTY", "configure", check=False
+    )
     assert done.returncode == 2
-    assert "STACK_TLS_KEY=/run/given/key.pem: uid 5004, which runs the stack, may not read it. Let it" in done.stderr
+    assert (
+        "STACK_TLS_KEY=/run/given/key.pem: uid 5004, which runs the stack, may not read it. Let it"
+        in done.stderr
+    )
     assert served(self_signed) == before
 
 
-def test_file_that_is_missing_is_refused_by_name(self_signed: ComposeStack, pair: dict[str, str]) -> None:
+def test_file_that_is_missing_is_refused_by_name(
+    self_signed: ComposeStack, pair: dict[str, str]
+) -> None:
     inputs = {**pair, "STACK_TLS_KEY": "/no/such.key"}
-    done = replace(self_signed, inputs=inputs).compose("run", "--rm", "--no-TTY", "configure", check=False)
+    done = replace(self_signed, inputs=inputs).compose(
+        "run", "--rm", "--no-TTY", "configure", check=False
+    )
     assert done.returncode != 0
     assert "/no/such.key" in done.stderr
     assert not Path("/no").exists()
 
 
-def test_certificate_of_the_user_is_served_in_containers(self_signed: ComposeStack, pair: dict[str, str]) -> None:
+def test_certificate_of_the_user_is_served_in_containers(
+    self_signed: ComposeStack, pair: dict[str, str]
+) -> None:
     key = Path(pair["STACK_TLS_KEY"])
     subprocess.run(["chgrp", "5000", str(key)], check=True)
     key.chmod(0o640)

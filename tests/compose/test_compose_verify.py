@@ -1,6 +1,8 @@
-"""stack_verify in containers, as `make verify TARGET=compose` runs it: green, and red after each sabotage.
+"""stack_verify in containers, as `make verify TARGET=compose` runs it: green, and red after each
+sabotage.
 
-The pooler cannot be bypassed here: the web has neither PostgreSQL's socket nor an account that it lets in.
+The pooler cannot be bypassed here: the web has neither PostgreSQL's socket nor an account that it
+lets in.
 """
 
 from __future__ import annotations
@@ -18,9 +20,21 @@ EDIT = "import sys; path, old, new = sys.argv[1:]; text = open(path).read(); ass
 open(path, 'w').write(text.replace(old, new))"
 
 
-def verify(stack: ComposeStack, *arguments: str, user: str = "deploy") -> tuple[int, dict[str, dict[str, str]]]:
+def verify(
+    stack: ComposeStack, *arguments: str, user: str = "deploy"
+) -> tuple[int, dict[str, dict[str, str]]]:
     """Exit code, and the findings by check."""
-    run = ("run", "--rm", "--no-deps", "--no-TTY", f"--user={user}", "manage", "stack_verify", "--json", *arguments)
+    run = (
+        "run",
+        "--rm",
+        "--no-deps",
+        "--no-TTY",
+        f"--user={user}",
+        "manage",
+        "stack_verify",
+        "--json",
+        *arguments,
+    )
     done = stack.compose(*run, check=False)
     assert done.stdout.startswith("["), done.stderr
     return done.returncode, {row["check"]: row for row in json.loads(done.stdout)}
@@ -36,7 +50,14 @@ def red(stack: ComposeStack) -> dict[str, str]:
 
 def pooler_console(stack: ComposeStack, *commands: str) -> None:
     """Statements of the pooler's own account, its administrator."""
-    psql = ("psql", "--no-psqlrc", "--host=/run/stack/pooler", "--port=6432", "--username=pgbouncer", "pgbouncer")
+    psql = (
+        "psql",
+        "--no-psqlrc",
+        "--host=/run/stack/pooler",
+        "--port=6432",
+        "--username=pgbouncer",
+        "pgbouncer",
+    )
     stack.execute("pgbouncer", *psql, *(f"--command={command}" for command in commands))
 
 
@@ -65,9 +86,14 @@ def test_verify_is_green_in_containers(stack: ComposeStack) -> None:
     assert code == 0
 
 
-def test_verify_as_a_stranger_who_reaches_the_sockets_is_refused_by_the_servers(stack: ComposeStack) -> None:
+def test_verify_as_a_stranger_who_reaches_the_sockets_is_refused_by_the_servers(
+    stack: ComposeStack,
+) -> None:
     code, findings = verify(stack, "--stranger", user="nobody:sockets")
-    assert findings["strangers are refused"]["found"] == "nobody: 8 refused by a server, 8 without a listener"
+    assert (
+        findings["strangers are refused"]["found"]
+        == "nobody: 8 refused by a server, 8 without a listener"
+    )
     assert list(findings) == ["strangers are refused"]
     assert code == 0
 
@@ -76,12 +102,18 @@ def test_verify_as_a_stranger_sees_a_server_that_trusts_everybody(stack: Compose
     with edited(stack, "postgres/pg_hba.conf", "peer map=stack", "trust", "postgres"):
         code, findings = verify(stack, "--stranger", user="nobody:sockets")
         own = red(stack)
-    assert "nobody gets in as postgres at PostgreSQL over socket" in findings["strangers are refused"]["found"]
+    assert (
+        "nobody gets in as postgres at PostgreSQL over socket"
+        in findings["strangers are refused"]["found"]
+    )
     assert code == 1
     assert own["logins are planned"] == (
-        "deploy gets in as app at PostgreSQL over socket; deploy gets in as postgres at PostgreSQL over socket"
+        "deploy gets in as app at PostgreSQL over socket; deploy gets in as postgres at PostgreSQL "
+        "over socket"
     )
-    assert own["login rules are planned"] == "pg_hba.conf:2: local trust; pg_hba.conf:3: local trust"
+    assert (
+        own["login rules are planned"] == "pg_hba.conf:2: local trust; pg_hba.conf:3: local trust"
+    )
 
 
 def test_verify_sees_session_pooling_in_containers(stack: ComposeStack) -> None:
@@ -112,7 +144,16 @@ def test_verify_sees_a_thread_count_edited_by_hand_in_containers(stack: ComposeS
 
 
 def test_verify_sees_postgresql_on_its_own_loopback(stack: ComposeStack) -> None:
-    """Its container has no network, so nobody else could connect; it is not as planned all the same."""
-    with edited(stack, "postgres/pgstack.conf", "listen_addresses = ''", "listen_addresses = '127.0.0.1'", "postgres"):
+    """Its container has no network, so nobody else could connect; it is not as planned all the
+    same."""
+    with edited(
+        stack,
+        "postgres/pgstack.conf",
+        "listen_addresses = ''",
+        "listen_addresses = '127.0.0.1'",
+        "postgres",
+    ):
         wrong = red(stack)
-    assert wrong["only Apache listens on TCP"] == "PostgreSQL runs with listen_addresses = '127.0.0.1'"
+    assert (
+        wrong["only Apache listens on TCP"] == "PostgreSQL runs with listen_addresses = '127.0.0.1'"
+    )

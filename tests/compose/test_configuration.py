@@ -1,4 +1,5 @@
-"""What lies in the volume `conf`: the files that the planner's own `render` gives for the plan beside them."""
+"""What lies in the volume `conf`: the files that the planner's own `render` gives for the plan
+beside them."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def found(stack: ComposeStack) -> dict[str, tuple[int, bytes]]:
     return {path: (mode, text.encode("latin-1")) for path, (mode, text) in read.items()}
 
 
-def test_the_volume_holds_what_render_gives_for_its_plan_and_nothing_else(stack: ComposeStack) -> None:
+def test_the_volume_holds_what_render_gives_for_its_plan_and_nothing_else(
+    stack: ComposeStack,
+) -> None:
     files = found(stack)
     plan = Plan.model_validate_json(files["/etc/stack/plan.json"][1])
     wanted = {str(file.path): (file.mode, file.text.encode()) for file in render.files(plan)}
@@ -35,12 +38,23 @@ def test_the_volume_holds_what_render_gives_for_its_plan_and_nothing_else(stack:
 
 
 def test_render_finds_no_difference_in_the_volume(stack: ComposeStack) -> None:
-    done = stack.compose("run", "--rm", "--no-deps", "--no-TTY", "manage", "stack_render", "--check", check=False)
+    done = stack.compose(
+        "run", "--rm", "--no-deps", "--no-TTY", "manage", "stack_render", "--check", check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_render_shows_what_another_input_would_change(stack: ComposeStack) -> None:
-    check = ("run", "--rm", "--no-deps", "--no-TTY", "--env=STACK_THREADS=3", "manage", "stack_render", "--check")
+    check = (
+        "run",
+        "--rm",
+        "--no-deps",
+        "--no-TTY",
+        "--env=STACK_THREADS=3",
+        "manage",
+        "stack_render",
+        "--check",
+    )
     done = stack.compose(*check, check=False)
     assert done.returncode == 1
     assert "threads=3" in done.stdout

@@ -33,7 +33,11 @@ def compose() -> dict[str, Any]:
 
 def test_configure_is_given_every_input_that_means_something_there(compose: dict[str, Any]) -> None:
     passed = set(compose["services"]["configure"]["environment"])
-    inputs = {environment_name(name) for name, field in StackConfig.model_fields.items() if COMPOSE in targets(field)}
+    inputs = {
+        environment_name(name)
+        for name, field in StackConfig.model_fields.items()
+        if COMPOSE in targets(field)
+    }
     assert passed == inputs | {"STACK_ADDRESS"}
 
 
@@ -57,8 +61,10 @@ def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str
         binds[name] = [mount["source"] for mount in service["volumes"] if isinstance(mount, dict)]
         volumes[name] = [mount for mount in service["volumes"] if str(mount).startswith("tls:")]
     assert binds.pop("configure") == [
-        "${STACK_PROJECT:-./apache/no-project}", "${STACK_TLS_CERTIFICATE:-/dev/null}", "${STACK_TLS_KEY:-/dev/null}",
-    ]  # fmt: skip
+        "${STACK_PROJECT:-./apache/no-project}",
+        "${STACK_TLS_CERTIFICATE:-/dev/null}",
+        "${STACK_TLS_KEY:-/dev/null}",
+    ]
     assert [found for found in binds.values() if found] == []
     assert volumes.pop("configure") == ["tls:/etc/stack-tls"]
     assert volumes.pop("web") == ["tls:/etc/stack-tls:ro"]
@@ -73,31 +79,64 @@ def test_manage_sees_the_inputs_that_configure_sees(compose: dict[str, Any]) -> 
 
 def test_default_port_is_the_planners(compose: dict[str, Any]) -> None:
     assert StackConfig().port == 8000
-    assert compose["services"]["web"]["ports"] == ["127.0.0.1:${STACK_PORT:-8000}:${STACK_PORT:-8000}"]
+    assert compose["services"]["web"]["ports"] == [
+        "127.0.0.1:${STACK_PORT:-8000}:${STACK_PORT:-8000}"
+    ]
 
 
 def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
-        for key in ("mem_limit", "cpus", "pids_limit", "ulimits", "logging", "read_only", "cap_drop"):
+        for key in (
+            "mem_limit",
+            "cpus",
+            "pids_limit",
+            "ulimits",
+            "logging",
+            "read_only",
+            "cap_drop",
+        ):
             assert service[key] == compose["x-service"][key], f"{name}: {key}"
-        timings = {key: value for key, value in service.get("healthcheck", {}).items() if key != "test"}
+        timings = {
+            key: value for key, value in service.get("healthcheck", {}).items() if key != "test"
+        }
         assert timings in ({}, compose["x-health"]), name
 
 
 @pytest.mark.parametrize("debian", [12, 13])
-def test_health_checks_and_mounts_name_what_the_planner_names(compose: dict[str, Any], debian: int) -> None:
+def test_health_checks_and_mounts_name_what_the_planner_names(
+    compose: dict[str, Any], debian: int
+) -> None:
     config = StackConfig(target="compose", address="*")
-    plan = sizing.plan(config, Hardware(cores=2, memory=4 * 1024**3, debian=debian, open_files=16384))
+    plan = sizing.plan(
+        config, Hardware(cores=2, memory=4 * 1024**3, debian=debian, open_files=16384)
+    )
     services, paths = compose["services"], plan.paths
     assert f"--host={paths.run_postgres}" in services["postgres"]["healthcheck"]["test"]
     assert f"--dbname={plan.postgres.database}" in services["postgres"]["healthcheck"]["test"]
-    asked = {f"--host={paths.run_pooler}", f"--port={plan.pooler.port}", f"--dbname={plan.postgres.database}"}
+    asked = {
+        f"--host={paths.run_pooler}",
+        f"--port={plan.pooler.port}",
+        f"--dbname={plan.postgres.database}",
+    }
     assert asked <= set(services["pgbouncer"]["healthcheck"]["test"])
-    volumes = [entry for service in services.values() for entry in service.get("volumes", []) if isinstance(entry, str)]
+    volumes = [
+        entry
+        for service in services.values()
+        for entry in service.get("volumes", [])
+        if isinstance(entry, str)
+    ]
     mounts = {entry.split(":")[1] for entry in volumes}
     cluster = str(PurePosixPath(paths.data).parents[1])
-    assert mounts == {paths.conf, paths.secrets, paths.tls, paths.run_postgres, paths.run_pooler, paths.media,
-                      paths.cache, cluster}  # fmt: skip
+    assert mounts == {
+        paths.conf,
+        paths.secrets,
+        paths.tls,
+        paths.run_postgres,
+        paths.run_pooler,
+        paths.media,
+        paths.cache,
+        cluster,
+    }
     assert any(entry.startswith(f"{paths.run_apache}:") for entry in services["web"]["tmpfs"])
 
 
@@ -109,8 +148,15 @@ def test_image_builds_from_the_one_base(path: str) -> None:
 
 
 def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> None:
-    bases = {service["build"]["args"].get("DEBIAN") for service in compose["services"].values() if "build" in service}
-    assert bases == {f"debian:{RELEASES[NEWEST].suite}-slim", None}  # None: from the image of `configure`
+    bases = {
+        service["build"]["args"].get("DEBIAN")
+        for service in compose["services"].values()
+        if "build" in service
+    }
+    assert bases == {
+        f"debian:{RELEASES[NEWEST].suite}-slim",
+        None,
+    }  # None: from the image of `configure`
 
 
 @pytest.mark.parametrize("path", DOCKERFILES)

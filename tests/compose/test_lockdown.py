@@ -23,12 +23,22 @@ def test_container_is_read_only_and_has_no_capability(stack: ComposeStack, servi
 
 @pytest.mark.parametrize(
     ("service", "uid"),
-    [("configure", 5004), ("postgres", 5001), ("pgbouncer", 5002), ("migrate", 5004), ("web", 5003)],
+    [
+        ("configure", 5004),
+        ("postgres", 5001),
+        ("pgbouncer", 5002),
+        ("migrate", 5004),
+        ("web", 5003),
+    ],
 )
-def test_container_runs_as_its_own_account_and_never_as_root(stack: ComposeStack, service: str, uid: int) -> None:
+def test_container_runs_as_its_own_account_and_never_as_root(
+    stack: ComposeStack, service: str, uid: int
+) -> None:
     image = stack.inspect(service)["Image"]
     user = stack.inspect(service)["Config"]["User"]
-    identity = stack.run("docker", "run", "--rm", "--network=none", f"--user={user}", "--entrypoint=id", image, "-u")
+    identity = stack.run(
+        "docker", "run", "--rm", "--network=none", f"--user={user}", "--entrypoint=id", image, "-u"
+    )
     assert identity.stdout.strip() == str(uid)
 
 
@@ -63,14 +73,20 @@ def test_one_port_is_published_and_only_on_loopback(stack: ComposeStack) -> None
     published = {}
     for service in SERVICES:
         bindings = stack.inspect(service)["HostConfig"]["PortBindings"] or {}
-        published |= {port: [entry["HostIp"] for entry in entries] for port, entries in bindings.items()}
+        published |= {
+            port: [entry["HostIp"] for entry in entries] for port, entries in bindings.items()
+        }
     assert published == {f"{stack.port}/tcp": ["127.0.0.1"]}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack, service: str) -> None:
+def test_mounts_are_read_only_but_for_what_a_service_writes(
+    stack: ComposeStack, service: str
+) -> None:
     writable = {
-        mount["Destination"] for mount in stack.inspect(service)["Mounts"] if mount["Type"] != "tmpfs" and mount["RW"]
+        mount["Destination"]
+        for mount in stack.inspect(service)["Mounts"]
+        if mount["Type"] != "tmpfs" and mount["RW"]
     }
     assert (
         writable
@@ -85,20 +101,32 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(stack: ComposeStack,
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_container_reaches_the_engine_or_the_machines_files(stack: ComposeStack, service: str) -> None:
+def test_no_container_reaches_the_engine_or_the_machines_files(
+    stack: ComposeStack, service: str
+) -> None:
     mounts = stack.inspect(service)["Mounts"]
-    files = {mount["Destination"]: mount["Source"] for mount in mounts if mount["Type"] not in ("volume", "tmpfs")}
+    files = {
+        mount["Destination"]: mount["Source"]
+        for mount in mounts
+        if mount["Type"] not in ("volume", "tmpfs")
+    }
     # Where the user's own files appear when inputs name them, there is nothing without that.
-    variables = {"/run/secrets/environment": "/dev/null"} if service in {"configure", "migrate", "web"} else {}
+    variables = (
+        {"/run/secrets/environment": "/dev/null"}
+        if service in {"configure", "migrate", "web"}
+        else {}
+    )
     given = {
-        "/run/given/certificate.pem": "/dev/null", "/run/given/key.pem": "/dev/null",
+        "/run/given/certificate.pem": "/dev/null",
+        "/run/given/key.pem": "/dev/null",
         "/srv/stack/project": str(CHECKOUT / "apache/no-project"),
-    }  # fmt: skip
+    }
     assert files == {**variables, **(given if service == "configure" else {})}
 
 
 @pytest.mark.parametrize(
-    ("service", "signal", "seconds"), [("postgres", "SIGINT", 60), ("pgbouncer", "SIGINT", 30), ("web", "SIGWINCH", 60)]
+    ("service", "signal", "seconds"),
+    [("postgres", "SIGINT", 60), ("pgbouncer", "SIGINT", 30), ("web", "SIGWINCH", 60)],
 )
 def test_server_is_stopped_by_the_signal_that_lets_work_end(
     stack: ComposeStack, service: str, signal: str, seconds: int
@@ -110,8 +138,13 @@ def test_server_is_stopped_by_the_signal_that_lets_work_end(
 
 
 @pytest.mark.parametrize("image", ["web", "postgres", "pgbouncer"])
-def test_image_holds_neither_the_build_secret_nor_a_private_key(stack: ComposeStack, image: str) -> None:
-    look = "/ -xdev ( -path /run/secrets/* -o -name ca_bundle -o -name *.key -o -name django_secret_key ) -print"
+def test_image_holds_neither_the_build_secret_nor_a_private_key(
+    stack: ComposeStack, image: str
+) -> None:
+    look = (
+        "/ -xdev ( -path /run/secrets/* -o -name ca_bundle -o -name *.key -o -name "
+        "django_secret_key ) -print"
+    )
     find = ("docker", "run", "--rm", "--network=none", "--user=root", "--entrypoint=find")
     found = stack.run(*find, f"{stack.project}-{image}", *look.split())
     assert found.stdout.split() == []
@@ -120,6 +153,12 @@ def test_image_holds_neither_the_build_secret_nor_a_private_key(stack: ComposeSt
 @pytest.mark.parametrize("service", SERVICES)
 def test_environment_of_a_container_holds_no_secret(stack: ComposeStack, service: str) -> None:
     # A path, when there is one.
-    entries = [entry for entry in stack.inspect(service)["Config"]["Env"] if entry != "STACK_TLS_KEY="]
+    entries = [
+        entry for entry in stack.inspect(service)["Config"]["Env"] if entry != "STACK_TLS_KEY="
+    ]
     names = {entry.partition("=")[0] for entry in entries}
-    assert not {name for name in names if any(word in name for word in ("PASSWORD", "SECRET", "KEY", "TOKEN"))}
+    assert not {
+        name
+        for name in names
+        if any(word in name for word in ("PASSWORD", "SECRET", "KEY", "TOKEN"))
+    }

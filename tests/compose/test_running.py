@@ -11,7 +11,10 @@ from compose_stack import CHECKOUT, ComposeStack
 
 pytestmark = pytest.mark.compose
 
-ASK = "import os, sys, psycopg2; psycopg2.connect(host=sys.argv[1], port=sys.argv[2], user=sys.argv[3], dbname='app')"
+ASK = (
+    "import os, sys, psycopg2; psycopg2.connect(host=sys.argv[1], port=sys.argv[2], "
+    "user=sys.argv[3], dbname='app')"
+)
 TRY = """
 import sys, psycopg2
 connection = psycopg2.connect(host="/run/stack/pooler", port=6432, user="app", dbname="app")
@@ -26,11 +29,21 @@ POOLER = ("/run/stack/pooler", "6432")
 
 
 def login_error(stack: ComposeStack, account: str, *where_and_who: str) -> str:
-    """What a login from a container that mounts both sockets is answered; empty when it succeeds."""
+    """What a login from a container that mounts both sockets is answered; empty when it
+    succeeds."""
     done = stack.compose(
-        "run", "--rm", "--no-deps", "--no-TTY", f"--user={account}", "--entrypoint=python",
-        "manage", "-c", ASK, *where_and_who, check=False,
-    )  # fmt: skip
+        "run",
+        "--rm",
+        "--no-deps",
+        "--no-TTY",
+        f"--user={account}",
+        "--entrypoint=python",
+        "manage",
+        "-c",
+        ASK,
+        *where_and_who,
+        check=False,
+    )
     return "" if done.returncode == 0 else done.stderr
 
 
@@ -39,12 +52,21 @@ def server_process(stack: ComposeStack, service: str) -> int:
 
 
 def kill_server(stack: ComposeStack, service: str) -> None:
-    """`kill -9` from the machine; `docker kill` would count as an operator's stop and not be recovered."""
+    """`kill -9` from the machine; `docker kill` would count as an operator's stop and not be
+    recovered."""
     uid = stack.execute(service, "id", "-u").stdout.strip()
     stack.run(
-        "docker", "run", "--rm", "--pid=host", "--network=none", f"--user={uid}", "--entrypoint=sh",
-        f"{stack.project}-{service}", "-c", f"kill -9 {server_process(stack, service)}",
-    )  # fmt: skip
+        "docker",
+        "run",
+        "--rm",
+        "--pid=host",
+        "--network=none",
+        f"--user={uid}",
+        "--entrypoint=sh",
+        f"{stack.project}-{service}",
+        "-c",
+        f"kill -9 {server_process(stack, service)}",
+    )
 
 
 def wait_for_another_process(stack: ComposeStack, service: str, old: int) -> None:
@@ -62,12 +84,17 @@ def test_front_page_arrives_from_a_plain_clone(stack: ComposeStack) -> None:
 
 def test_page_that_reads_a_row_goes_through_the_pooler(stack: ComposeStack) -> None:
     assert stack.get("/db")[0] == 200
-    seen = stack.sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'app' AND usename <> 'postgres'")
+    seen = stack.sql(
+        "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'app' AND usename <> "
+        "'postgres'"
+    )
     assert seen == "app"
 
 
 def test_one_shot_services_ended_well(stack: ComposeStack) -> None:
-    ended = {service: stack.inspect(service)["State"]["ExitCode"] for service in ("configure", "migrate")}
+    ended = {
+        service: stack.inspect(service)["State"]["ExitCode"] for service in ("configure", "migrate")
+    }
     assert ended == {"configure": 0, "migrate": 0}
 
 
@@ -129,14 +156,18 @@ def test_second_database_container_is_kept_off_the_data(stack: ComposeStack) -> 
     assert stack.get("/db")[0] == 200
 
 
-def test_code_change_rebuilds_the_application_layers_only(stack: ComposeStack, tmp_path: Path) -> None:
+def test_code_change_rebuilds_the_application_layers_only(
+    stack: ComposeStack, tmp_path: Path
+) -> None:
     for name in ("app", "apache", "pgbouncer", "postgres", "requirements", "tools"):
         shutil.copytree(CHECKOUT / name, tmp_path / name)
     for name in ("compose.yaml", ".dockerignore"):
         shutil.copy(CHECKOUT / name, tmp_path / name)
     with (tmp_path / "app/config/__init__.py").open("a") as module:
         module.write(f"# changed at {time.time()}\n")
-    report = stack.compose(f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "configure", "web")
+    report = stack.compose(
+        f"--file={tmp_path}/compose.yaml", "build", "--progress=plain", "configure", "web"
+    )
     assert "compileall" in report.stdout + report.stderr
     assert "Installing collected packages" not in report.stdout + report.stderr
 
@@ -144,20 +175,42 @@ def test_code_change_rebuilds_the_application_layers_only(stack: ComposeStack, t
 def as_web(stack: ComposeStack, *statements: str) -> str:
     """What the last statement of the web's, through the pooler, is answered, or the error."""
     done = stack.compose(
-        "run", "--rm", "--no-deps", "--no-TTY", "--user=app", "--entrypoint=python", "manage", "-c", TRY, *statements,
+        "run",
+        "--rm",
+        "--no-deps",
+        "--no-TTY",
+        "--user=app",
+        "--entrypoint=python",
+        "manage",
+        "-c",
+        TRY,
+        *statements,
         check=False,
-    )  # fmt: skip
+    )
     return done.stdout.strip() or done.stderr
 
 
-def test_the_web_keeps_its_limits_whatever_it_sets_on_its_role_and_stores_no_files(stack: ComposeStack) -> None:
+def test_the_web_keeps_its_limits_whatever_it_sets_on_its_role_and_stores_no_files(
+    stack: ComposeStack,
+) -> None:
     """With PostgreSQL 17 and PgBouncer 1.24; tests/integration/test_web_rights.py has the rest."""
-    assert as_web(stack, "ALTER ROLE app IN DATABASE app SET transaction_timeout = 0", "SELECT 'set'") == "set"
+    assert (
+        as_web(stack, "ALTER ROLE app IN DATABASE app SET transaction_timeout = 0", "SELECT 'set'")
+        == "set"
+    )
     try:
-        stack.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'app'")
+        stack.sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'app'"
+        )
         stack.wait_until_steady()
         assert as_web(stack, "SHOW transaction_timeout") == "30s"
     finally:
         stack.sql("ALTER ROLE app IN DATABASE app RESET ALL")
-    for call in ("lo_create(0)", "pg_logical_emit_message(false, 'a', 'b')", "pg_terminate_backend(1)"):
-        assert f"permission denied for function {call.partition('(')[0]}" in as_web(stack, f"SELECT {call}")
+    for call in (
+        "lo_create(0)",
+        "pg_logical_emit_message(false, 'a', 'b')",
+        "pg_terminate_backend(1)",
+    ):
+        assert f"permission denied for function {call.partition('(')[0]}" in as_web(
+            stack, f"SELECT {call}"
+        )

@@ -1,4 +1,5 @@
-"""`make engine` and `make base-image`: what they decide, without an engine and without installing."""
+"""`make engine` and `make base-image`: what they decide, without an engine and without
+installing."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def debian(engine: ModuleType) -> ModuleType:
 def run_tool(
     tool: str, directory: Path, fake_docker: str | None = None, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a tool in the system's Python; `fake_docker` is a shell script that answers as the Docker CLI."""
+    """Run a tool in the system's Python; `fake_docker` is a shell script that answers as the Docker
+    CLI."""
     if fake_docker is not None:
         (directory / "docker").write_text(f"#!/bin/sh\n{fake_docker}\n")
         (directory / "docker").chmod(0o755)
@@ -87,11 +89,16 @@ def test_base_image_without_an_engine_sends_to_make_engine(tmp_path: Path) -> No
 def test_base_image_of_an_unknown_suite_is_refused(tmp_path: Path) -> None:
     done = run_tool("base_image.py", tmp_path, COMPLETE, "bullseye")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "base-image: bullseye: not a suite.\n  Name one of bookworm, trixie, or none.\n"
+    assert (
+        done.stderr
+        == "base-image: bullseye: not a suite.\n  Name one of bookworm, trixie, or none.\n"
+    )
 
 
 def test_compose_v1_counts_as_missing(engine: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "answers", lambda command: "1.29.2" if "compose" in command else None)
+    monkeypatch.setattr(
+        engine, "answers", lambda command: "1.29.2" if "compose" in command else None
+    )
     assert engine.look().compose is None
 
 
@@ -101,12 +108,22 @@ def test_compose_v1_counts_as_missing(engine: ModuleType, monkeypatch: pytest.Mo
         ("12", None, None, None, ["docker.io", "iptables", "ca-certificates"]),
         ("12", "20.10", None, None, []),
         (
-            "13", None, None, None,
-            ["docker.io", "iptables", "ca-certificates", "docker-cli", "docker-compose", "docker-buildx"],
+            "13",
+            None,
+            None,
+            None,
+            [
+                "docker.io",
+                "iptables",
+                "ca-certificates",
+                "docker-cli",
+                "docker-compose",
+                "docker-buildx",
+            ],
         ),
         ("13", "26.1", "2.26", None, ["docker-cli", "docker-buildx"]),
     ],
-)  # fmt: skip
+)
 def test_only_the_missing_packages_are_installed(
     engine: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
@@ -129,7 +146,9 @@ def test_apparmor_tools_come_along_where_the_kernel_uses_them(
     assert "apparmor" in engine.packages(engine.Engine(None, None, None), "12")
 
 
-def test_archive_is_the_one_that_apt_already_uses(cli_plugins: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archive_is_the_one_that_apt_already_uses(
+    cli_plugins: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listing = (
         "Vendor|Vendor|main|http://vendor.invalid/\n"
         "Debian|Debian-Security|main|http://security.invalid/\n"
@@ -140,7 +159,9 @@ def test_archive_is_the_one_that_apt_already_uses(cli_plugins: ModuleType, monke
     assert cli_plugins.archive() == "http://mirror.invalid/debian/"
 
 
-def test_other_suite_is_known_to_a_private_apt_alone(cli_plugins: ModuleType, tmp_path: Path) -> None:
+def test_other_suite_is_known_to_a_private_apt_alone(
+    cli_plugins: ModuleType, tmp_path: Path
+) -> None:
     command = cli_plugins.private_apt(tmp_path, "http://mirror.invalid/debian/")
     source = (tmp_path / "sources.list").read_text()
     assert source.endswith("http://mirror.invalid/debian/ trixie main\n")
@@ -165,17 +186,25 @@ def test_debian_release_is_read_from_os_release(
     assert debian.version(tmp_path / "os-release") == found
 
 
-def test_user_who_is_not_root_is_told_the_command(debian: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_who_is_not_root_is_told_the_command(
+    debian: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(debian, "version", lambda: "12")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(sys, "argv", ["tools/engine.py"])
-    with pytest.raises(debian.ToolError, match=r"needs root\.\n  Run as root: /usr/bin/python3 tools/engine\.py$"):
+    with pytest.raises(
+        debian.ToolError, match=r"needs root\.\n  Run as root: /usr/bin/python3 tools/engine\.py$"
+    ):
         debian.require_debian_root("installing a Docker engine", "unused")
 
 
-def test_other_systems_are_told_what_to_install_by_hand(debian: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_are_told_what_to_install_by_hand(
+    debian: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(debian, "version", lambda: None)
-    with pytest.raises(debian.ToolError, match=r"needs Debian 12 or 13, and this is neither\.\n  Do it by hand\."):
+    with pytest.raises(
+        debian.ToolError, match=r"needs Debian 12 or 13, and this is neither\.\n  Do it by hand\."
+    ):
         debian.require_debian_root("installing a Docker engine", "Do it by hand.")
 
 

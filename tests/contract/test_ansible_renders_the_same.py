@@ -1,4 +1,5 @@
-"""What a play writes on a host is what `render` writes elsewhere, to the byte, from one set of templates."""
+"""What a play writes on a host is what `render` writes elsewhere, to the byte, from one set of
+templates."""
 
 from __future__ import annotations
 
@@ -22,8 +23,14 @@ GB = 1024**3
 # Between them they take every branch of the templates.
 PLANS = {
     "debian12": (12, {"target": "compose", "address": "*"}),
-    "debian13": (13, {"target": "host", "tls": "self-signed", "hosts": "shop.example, .example.org, [::1]"}),
-    "project": (13, {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"}),
+    "debian13": (
+        13,
+        {"target": "host", "tls": "self-signed", "hosts": "shop.example, .example.org, [::1]"},
+    ),
+    "project": (
+        13,
+        {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
+    ),
 }
 FILES = """{{ stack | stack_files | map("combine", {"owner": owner, "group": group, "validate": ""}) | to_json
     | regex_replace('"dest": "', '"dest": "' ~ directory) | from_json }}"""
@@ -49,10 +56,13 @@ def host(name: str, directory: Path) -> dict[str, Any]:
     for path in files(name):
         directory.joinpath(name, *path.parts[1:]).parent.mkdir(parents=True, exist_ok=True)
     return {
-        "ansible_connection": "local", "ansible_python_interpreter": sys.executable,
-        "stack": json.loads(plan(name).model_dump_json()), "directory": str(directory / name),
-        "owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name,
-    }  # fmt: skip
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "stack": json.loads(plan(name).model_dump_json()),
+        "directory": str(directory / name),
+        "owner": pwd.getpwuid(os.geteuid()).pw_name,
+        "group": grp.getgrgid(os.getegid()).gr_name,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -64,24 +74,40 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "playbook.json").write_text(json.dumps(PLAYBOOK))
     (directory / "ansible.cfg").touch()
     ansible = layout.PROJECT / "ansible"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")
+    }
     environment |= {
-        "ANSIBLE_HOME": str(directory / "home"), "ANSIBLE_REMOTE_TEMP": str(directory / "tmp"),
-        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "ANSIBLE_LIBRARY": str(ansible / "library"),
+        "ANSIBLE_HOME": str(directory / "home"),
+        "ANSIBLE_REMOTE_TEMP": str(directory / "tmp"),
+        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_LIBRARY": str(ansible / "library"),
         "ANSIBLE_MODULE_UTILS": str(ansible / "module_utils"),
         "ANSIBLE_FILTER_PLUGINS": str(ansible / "filter_plugins"),
-        "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", "LC_ALL": "C.UTF-8",
-    }  # fmt: skip
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.json", "playbook.json"]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    command = [
+        Path(sys.executable).with_name("ansible-playbook"),
+        "-i",
+        "inventory.json",
+        "playbook.json",
+    ]
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return directory
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -> None:
-    found = {Path("/", path.relative_to(written / name)): path.read_bytes() for path in (written / name).rglob("*")
-             if path.is_file()}  # fmt: skip
+    found = {
+        Path("/", path.relative_to(written / name)): path.read_bytes()
+        for path in (written / name).rglob("*")
+        if path.is_file()
+    }
     assert found == files(name)
 
 

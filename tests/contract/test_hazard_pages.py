@@ -34,23 +34,34 @@ def test_a_marked_test_is_counted(tmp_path: Path) -> None:
         "def test_role(): ...\n\ndef test_other(): ...\n"
     )
     (tests / "test_two.py").write_text(
-        'import pytest\n\npytestmark = [pytest.mark.hazard("H024", "reproduced")]\n\ndef test_plan(): ...\n'
+        'import pytest\n\npytestmark = [pytest.mark.hazard("H024", "reproduced")]\n\ndef '
+        "test_plan(): ...\n"
     )
     pages = hazard_pages.pages(tests)
     assert "- `tests/test_two.py::test_plan`\n" in pages["H024.md"]
     one = "- `tests/test_one.py::test_role`\n"
     assert f"**Reproduced by**\n\n{one}\n**Shown to be fixed by**\n\n{one}" in pages["H012.md"]
-    assert "| [H012](H012.md) `SET ROLE`, `assume_role` | error | yes | yes | yes | | 1 | 1 |\n" in pages["README.md"]
+    assert (
+        "| [H012](H012.md) `SET ROLE`, `assume_role` | error | yes | yes | yes | | 1 | 1 |\n"
+        in pages["README.md"]
+    )
     assert "**Reproduced by**\n\n- nothing yet\n" in pages["H013.md"]
 
 
 def test_every_hazard_is_reproduced_and_shown_to_be_fixed() -> None:
     marked = hazard_pages.marked_tests(CHECKOUT / "tests")
-    assert {hazard: shows for hazard in CATALOGUE for shows in hazard_pages.SHOWS if not marked[hazard][shows]} == {}
+    assert {
+        hazard: shows
+        for hazard in CATALOGUE
+        for shows in hazard_pages.SHOWS
+        if not marked[hazard][shows]
+    } == {}
 
 
 @pytest.mark.parametrize("mark", ['"H012"', '"H012", "solved"'])
 def test_a_mark_that_does_not_say_what_it_shows_is_refused(tmp_path: Path, mark: str) -> None:
     (tmp_path / "test_one.py").write_text(f"@pytest.mark.hazard({mark})\ndef test_role(): ...\n")
-    with pytest.raises(ValueError, match="test_role: H012: a mark says one or both of reproduced, fixed"):
+    with pytest.raises(
+        ValueError, match="test_role: H012: a mark says one or both of reproduced, fixed"
+    ):
         hazard_pages.pages(tmp_path)

@@ -27,7 +27,9 @@ def test_list_is_what_the_model_says(path: str) -> None:
 
 def test_docs_name_every_input() -> None:
     page = (CHECKOUT / "docs/inputs.md").read_text()
-    assert [name for name in StackConfig.model_fields if f"| `{environment_name(name)}` |" not in page] == []
+    assert [
+        name for name in StackConfig.model_fields if f"| `{environment_name(name)}` |" not in page
+    ] == []
 
 
 def test_every_role_says_what_it_takes() -> None:
@@ -40,7 +42,9 @@ def test_every_role_says_what_it_takes() -> None:
 
 
 def test_both_entries_of_the_host_take_the_same_inputs() -> None:
-    specs = yaml.safe_load((CHECKOUT / "ansible/roles/host/meta/argument_specs.yml").read_text())["argument_specs"]
+    specs = yaml.safe_load((CHECKOUT / "ansible/roles/host/meta/argument_specs.yml").read_text())[
+        "argument_specs"
+    ]
     given = specs["preflight"]["options"]["stack_inputs"]["options"]
     assert given == specs["main"]["options"]["stack_inputs"]["options"]
     assert {"pool_size", "project"} <= set(given)

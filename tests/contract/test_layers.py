@@ -12,13 +12,19 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def core() -> list[str]:
     """The modules that import-linter keeps free of Django."""
-    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (modules,) = [one["source_modules"] for one in contracts if one.get("forbidden_modules") == ["django"]]
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    (modules,) = [
+        one["source_modules"] for one in contracts if one.get("forbidden_modules") == ["django"]
+    ]
     return list(modules)
 
 
 def test_importing_the_core_imports_no_django() -> None:
     assert {"pgstack.config", "pgstack.sizing", "pgstack.render", "pgstack.state"} <= set(core())
     code = f"import sys, {', '.join(core())}; sys.exit('django' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT / "app", capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT / "app", capture_output=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, b"")

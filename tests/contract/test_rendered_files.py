@@ -25,7 +25,9 @@ SIZES = {"1core-512MB": (1, 512 * MB), "2cores-4GB": (2, 4 * GB), "32cores-128GB
 
 def plan(size: str, debian: int) -> Plan:
     cores, memory = SIZES[size]
-    return sizing.plan(StackConfig(target="compose", address="*"), Hardware(cores, memory, debian, 65536))
+    return sizing.plan(
+        StackConfig(target="compose", address="*"), Hardware(cores, memory, debian, 65536)
+    )
 
 
 def text(files: list[File]) -> str:
@@ -57,10 +59,17 @@ def test_debian_13_gets_its_own_lines() -> None:
     assert "ALTER ROLE app SET transaction_timeout = '30s';\n" in found
 
 
-@pytest.mark.parametrize(("inputs", "said"), [
-    ({"tls": "self-signed"}, []), ({"proxy": "on"}, []),
-    ({"tls": "self-signed", "hsts": 60}, ['"max-age=60"']), ({"proxy": "on", "hsts": 60}, ['"max-age=60"']),
-])  # fmt: skip
-def test_browsers_are_told_to_insist_on_tls_when_that_is_asked_for(inputs: dict[str, Any], said: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"tls": "self-signed"}, []),
+        ({"proxy": "on"}, []),
+        ({"tls": "self-signed", "hsts": 60}, ['"max-age=60"']),
+        ({"proxy": "on", "hsts": 60}, ['"max-age=60"']),
+    ],
+)
+def test_browsers_are_told_to_insist_on_tls_when_that_is_asked_for(
+    inputs: dict[str, Any], said: list[str]
+) -> None:
     found = text(render.files(sizing.plan(StackConfig(**inputs), Hardware(2, 4 * GB, 12, 65536))))
     assert re.findall("always set Strict-Transport-Security (.*)", found) == said

@@ -1,4 +1,5 @@
-"""What no file under version control may hold: secrets, and places of the machine it was written on.
+"""What no file under version control may hold: secrets, and places of the machine it was written
+on.
 
 And that no test is forgotten.
 """
@@ -17,7 +18,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SECRETS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     # Not one that is filled in (f-strings, templates) and not an SQL NULL.
-    "a password": re.compile(r"""(?i)\b(password|passwd|secret|token)["']?\s*[:=]\s*["'][^"'{}$<>\s]{6,}["']"""),
+    "a password": re.compile(
+        r"""(?i)\b(password|passwd|secret|token)["']?\s*[:=]\s*["'][^"'{}$<>\s]{6,}["']"""
+    ),
     "a login in an address": re.compile(r"\w+://[^\s/:@{}$]+:[^\s/:@{}$]{6,}@\w"),
 }
 AN_ADDRESS = re.compile(r"https?://|--(extra-)?index-url|--find-links|--trusted-host")
@@ -49,12 +52,20 @@ def test_no_file_names_the_directory_it_was_written_in() -> None:
 
 
 def test_requirements_come_from_wherever_the_machine_gets_its_packages() -> None:
-    files = {path: text for path, text in tracked().items() if re.fullmatch(r"requirements/.*\.(in|txt)", path)}
+    files = {
+        path: text
+        for path, text in tracked().items()
+        if re.fullmatch(r"requirements/.*\.(in|txt)", path)
+    }
     assert {"requirements/run.txt", "requirements/dev.txt"} <= set(files)
     assert [path for path, text in files.items() if AN_ADDRESS.search(text)] == []
 
 
 def test_every_directory_of_tests_is_run() -> None:
-    told = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
-    found = {str(path.parent.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").glob("*/test_*.py")}
+    told = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["pytest"][
+        "ini_options"
+    ]["testpaths"]
+    found = {
+        str(path.parent.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").glob("*/test_*.py")
+    }
     assert sorted(told) == sorted(found)

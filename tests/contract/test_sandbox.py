@@ -17,7 +17,11 @@ from pgstack.plan import Plan
 GB = 1024**3
 PLANS = {
     "one host": {"hosts": ["shop.example"]},
-    "backups elsewhere": {"hosts": ["shop.example"], "backup": "sftp", "backup_host": "kept@store.example"},
+    "backups elsewhere": {
+        "hosts": ["shop.example"],
+        "backup": "sftp",
+        "backup_host": "kept@store.example",
+    },
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
 ANY = "[Service]\nExecStart=/bin/true\n"
@@ -25,13 +29,20 @@ ANY = "[Service]\nExecStart=/bin/true\n"
 
 
 def planned(inputs: str, debian: int) -> Plan:
-    return sizing.plan(StackConfig(target="host", **PLANS[inputs]), Hardware(2, 4 * GB, debian, 65536))
+    return sizing.plan(
+        StackConfig(target="host", **PLANS[inputs]), Hardware(2, 4 * GB, debian, 65536)
+    )
 
 
 def unit_text(plan: Plan, name: str) -> str:
     """Of a unit, or of Debian's with the drop-in that the stack gives it."""
-    (found,) = [file for file in render.files(plan) if f"/{name}" in str(file.path) and "/system/" in str(file.path)
-                and file.path.suffix in (".service", ".conf")]  # fmt: skip
+    (found,) = [
+        file
+        for file in render.files(plan)
+        if f"/{name}" in str(file.path)
+        and "/system/" in str(file.path)
+        and file.path.suffix in (".service", ".conf")
+    ]
     return found.text if found.path.suffix == ".service" else ANY + found.text
 
 

@@ -17,7 +17,11 @@ PAGE = CHECKOUT / "docs" / "security.md"
 
 
 def functions(path: Path) -> set[str]:
-    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 def test_the_page_is_what_the_items_say() -> None:
@@ -41,4 +45,6 @@ def test_every_test_that_an_item_names_exists(item: dict[str, object]) -> None:
 def test_an_item_is_held_on_every_target_or_says_why_not(item: dict[str, object]) -> None:
     missing = [target for target in security_page.SERVED if not item[target]]
     assert not missing or item["note"], f"no test on {missing}, and no note that says why"
-    assert not item["alike"] or item["local"], "it cannot be as locally where nothing is tried locally"
+    assert not item["alike"] or item["local"], (
+        "it cannot be as locally where nothing is tried locally"
+    )

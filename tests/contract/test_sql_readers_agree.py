@@ -58,10 +58,16 @@ MORE = [
     "SELECT set_config('app.tenant', '1', b) FROM a",
     "SELECT my.set_config('a')",
     "UPDATE a SET b = set_config('app.tenant', '7', true)",
-    "DO LANGUAGE plpgsql $x$ DECLARE a int; BEGIN LOOP SET search_path = b; EXIT; END LOOP; END $x$",
+    (
+        "DO LANGUAGE plpgsql $x$ DECLARE a int; BEGIN LOOP SET search_path = b; EXIT; END LOOP; END "
+        "$x$"
+    ),
     "DO $$ BEGIN PERFORM set_config('app.tenant', '7', true); END $$",
     "DO $$ BEGIN CREATE TEMP TABLE t (a int); EXECUTE 'SELECT pg_advisory_lock(1)'; END $$",
-    "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(1); END $$",
+    (
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(1); "
+        "END $$"
+    ),
     "LOCK TABLE a IN EXCLUSIVE MODE",
     "VACUUM a",
     "NOTIFY a, 'LISTEN b'",
@@ -72,7 +78,8 @@ PLACEHOLDERS = ("%s", "$a$", "not closed")
 
 
 def corpus() -> list[str]:
-    """What the parser can read of them: it knows no placeholders of Python, and nothing that is not closed."""
+    """What the parser can read of them: it knows no placeholders of Python, and nothing that is not
+    closed."""
     every = [*HARMLESS, *SHOWN, *BOUND, *MORE]
     return [sql for sql in every if not any(one in sql for one in PLACEHOLDERS)]
 

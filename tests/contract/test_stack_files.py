@@ -29,7 +29,11 @@ runpy.run_path({str(MODULE)!r}, run_name="__main__")
 def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
     """What the module answers, called as Ansible calls it, for files of whoever runs the tests."""
     own = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
-    arguments = {"files": [own | one for one in files], "_ansible_diff": True, "_ansible_check_mode": check}
+    arguments = {
+        "files": [own | one for one in files],
+        "_ansible_diff": True,
+        "_ansible_check_mode": check,
+    }
     command = [sys.executable, "-c", CALL, json.dumps({"ANSIBLE_MODULE_ARGS": arguments})]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -42,9 +46,10 @@ def mode(path: Path) -> int:
 
 def test_files_are_written_once_and_left_alone_afterwards(tmp_path: Path) -> None:
     wanted = (
-        {"dest": str(tmp_path / "a/b")}, {"dest": str(tmp_path / "a/b/one"), "content": "ä\n"},
+        {"dest": str(tmp_path / "a/b")},
+        {"dest": str(tmp_path / "a/b/one"), "content": "ä\n"},
         {"dest": str(tmp_path / "run"), "content": "", "mode": "0750"},
-    )  # fmt: skip
+    )
     first = run(*wanted)
     assert (first["changed"], first["files"]) == (True, [one["dest"] for one in wanted])
     assert (tmp_path / "a/b/one").read_text() == "ä\n"
@@ -64,21 +69,39 @@ def test_what_differs_is_shown_and_nothing_else_is_written(tmp_path: Path) -> No
     wanted.append({"dest": str(other), "content": "after\n"})
     dry = run(*wanted, check=True)
     assert (other.read_text(), mode(open_)) == ("before\n", 0o666)
-    assert run(*wanted)["diff"] == dry["diff"] == [
-        {"before_header": str(open_), "after_header": str(open_), "before": "before\nmode: 0666\n",
-         "after": "before\nmode: 0644\n"},
-        {"before_header": str(other), "after_header": str(other), "before": "before\n", "after": "after\n"},
-    ]  # fmt: skip
+    assert (
+        run(*wanted)["diff"]
+        == dry["diff"]
+        == [
+            {
+                "before_header": str(open_),
+                "after_header": str(open_),
+                "before": "before\nmode: 0666\n",
+                "after": "before\nmode: 0644\n",
+            },
+            {
+                "before_header": str(other),
+                "after_header": str(other),
+                "before": "before\n",
+                "after": "after\n",
+            },
+        ]
+    )
     assert (other.read_text(), mode(open_), same.stat().st_mtime_ns) == ("after\n", 0o644, kept)
 
 
 def test_a_dry_run_on_a_new_host_asks_for_no_account(tmp_path: Path) -> None:
-    found = run({"dest": str(tmp_path / "one"), "content": "x", "owner": "nobody-made-it"}, check=True)
+    found = run(
+        {"dest": str(tmp_path / "one"), "content": "x", "owner": "nobody-made-it"}, check=True
+    )
     assert (found["changed"], list(tmp_path.iterdir())) == (True, [])
 
 
 def test_a_bad_text_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    good, bad = {"dest": str(tmp_path / "good"), "content": "x"}, {"dest": str(tmp_path / "bad"), "content": "rule\n"}
+    good, bad = (
+        {"dest": str(tmp_path / "good"), "content": "x"},
+        {"dest": str(tmp_path / "bad"), "content": "rule\n"},
+    )
     found = run(good, bad | {"validate": "grep -q table %s"})
     assert found["failed"]
     assert found["msg"].startswith(f"{tmp_path / 'bad'}: grep -q table ")
@@ -108,7 +131,9 @@ def test_a_directory_that_others_put_a_link_in_is_refused(tmp_path: Path) -> Non
     assert (mode(far), list(far.iterdir())) == (0o755, [])
 
 
-@pytest.mark.parametrize(("given", "reason"), [({"content": "x"}, "dest"), ({"dest": "/x", "text": "x"}, "text")])
+@pytest.mark.parametrize(
+    ("given", "reason"), [({"content": "x"}, "dest"), ({"dest": "/x", "text": "x"}, "text")]
+)
 def test_a_file_that_is_not_described_is_refused(given: dict[str, Any], reason: str) -> None:
     found = run(given)
     assert found["failed"]
@@ -124,5 +149,7 @@ def test_what_is_documented_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) ->
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     documented = yaml.safe_load(module.DOCUMENTATION)["options"]["files"]["suboptions"]
-    told = {name: {key: one[key] for key in DESCRIBED if key in one} for name, one in documented.items()}
+    told = {
+        name: {key: one[key] for key in DESCRIBED if key in one} for name, one in documented.items()
+    }
     assert told == module.OPTIONS

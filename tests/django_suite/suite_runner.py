@@ -1,4 +1,5 @@
-"""Django's test runner, for those tests of its suite that use a database; writes down how each ended."""
+"""Django's test runner, for those tests of its suite that use a database; writes down how each
+ended."""
 
 from __future__ import annotations
 

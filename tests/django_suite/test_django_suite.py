@@ -26,24 +26,30 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, suite.R
     place = tmp_path_factory.mktemp("django")
     tests = suite.unpacked(suite.source(), place)
     with ExitStack() as stack:
-        yield {driver: stack.enter_context(suite.running(tests, driver, place)) for driver in DRIVERS}
+        yield {
+            driver: stack.enter_context(suite.running(tests, driver, place)) for driver in DRIVERS
+        }
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_djangos_own_tests_pass_but_for_those_that_are_listed(runs: dict[str, suite.Run], driver: str) -> None:
+def test_djangos_own_tests_pass_but_for_those_that_are_listed(
+    runs: dict[str, suite.Run], driver: str
+) -> None:
     outcomes = runs[driver].outcomes(LIMIT_SECONDS)
     assert len(outcomes) >= LEAST
     listed = known(driver)
     failed = {test: said for test, said in outcomes.items() if said}
-    assert {test: said for test, said in failed.items() if test not in listed} == {}, "fails, and is not listed"
+    assert {test: said for test, said in failed.items() if test not in listed} == {}, (
+        "fails, and is not listed"
+    )
     assert sorted(set(listed) - set(failed)) == [], "is listed, and passes"
 
 
 def known(driver: str) -> dict[str, str]:
     """The reason by test, of those that do not pass with a driver.
 
-    Each paragraph of the file: its reason after `#`, then one test a line, with a driver behind it when it is the
-    only one.
+    Each paragraph of the file: its reason after `#`, then one test a line, with a driver behind it
+    when it is the only one.
     """
     found, reason = {}, ""
     for line in Path(__file__).with_name("known.txt").read_text().splitlines():

@@ -62,16 +62,31 @@ def supervisor(stack: LocalStack) -> psutil.Process:
 
 def backend(stack: LocalStack) -> psutil.Process:
     """A backend that the web uses."""
-    return psutil.Process(int(stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'app' LIMIT 1")))
+    return psutil.Process(
+        int(stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'app' LIMIT 1"))
+    )
 
 
 def console(stack: LocalStack, command: str) -> None:
-    """A command at PgBouncer's console, as its own account; what it answers does not matter here."""
-    words = ["psql", "-XqAt", "-h", str(stack.directory / "run/pooler"), "-p", "6432", "-U", "pgbouncer"]
+    """A command at PgBouncer's console, as its own account; what it answers does not matter
+    here."""
+    words = [
+        "psql",
+        "-XqAt",
+        "-h",
+        str(stack.directory / "run/pooler"),
+        "-p",
+        "6432",
+        "-U",
+        "pgbouncer",
+    ]
     subprocess.run(
-        owner(stack.directory, [*words, "-d", "pgbouncer", "-c", command]), check=False, capture_output=True, cwd="/",
+        owner(stack.directory, [*words, "-d", "pgbouncer", "-c", command]),
+        check=False,
+        capture_output=True,
+        cwd="/",
         timeout=60,
-    )  # fmt: skip
+    )
 
 
 def status(stack: LocalStack) -> tuple[int, str]:
@@ -87,7 +102,12 @@ def require_told(stack: LocalStack, words: str) -> None:
     assert words in said, said
 
 
-@drill("backend killed", "`kill -9` of one backend, as the kernel does when memory is out", "postgres.log", 10)
+@drill(
+    "backend killed",
+    "`kill -9` of one backend, as the kernel does when memory is out",
+    "postgres.log",
+    10,
+)
 def backend_killed(stack: LocalStack) -> None:
     """PostgreSQL ends all of them and recovers."""
     backend(stack).kill()
@@ -99,8 +119,12 @@ def postmaster_killed(stack: LocalStack) -> None:
     program(stack, "postgres").kill()
 
 
-@drill("web process killed", "`kill -9` of a daemon process, as the kernel does when memory is out",
-       "apache-error.log", 5)  # fmt: skip
+@drill(
+    "web process killed",
+    "`kill -9` of a daemon process, as the kernel does when memory is out",
+    "apache-error.log",
+    5,
+)
 def daemon_killed(stack: LocalStack) -> None:
     """Apache starts another."""
     stack.daemons()[0].kill()
@@ -112,12 +136,21 @@ def segfault(stack: LocalStack) -> None:
     stack.daemons()[0].send_signal(signal.SIGSEGV)
 
 
-@drill("login file gone", "PgBouncer's `auth_file` is deleted and PgBouncer is killed",
-       "`make verify`; nobody gets in until it is there", 20, "`make up` writes it anew")  # fmt: skip
+@drill(
+    "login file gone",
+    "PgBouncer's `auth_file` is deleted and PgBouncer is killed",
+    "`make verify`; nobody gets in until it is there",
+    20,
+    "`make up` writes it anew",
+)
 def login_file_gone(stack: LocalStack) -> None:
     """Without it nobody has a login."""
     text = (stack.directory / "conf/pgbouncer/pgbouncer.ini").read_text()
-    file = Path(next(line.split("=")[1].strip() for line in text.splitlines() if line.startswith("auth_file")))
+    file = Path(
+        next(
+            line.split("=")[1].strip() for line in text.splitlines() if line.startswith("auth_file")
+        )
+    )
     file.unlink()
     program(stack, "pgbouncer").kill()
     time.sleep(3)
@@ -126,8 +159,13 @@ def login_file_gone(stack: LocalStack) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@drill("supervisor killed, then PgBouncer", "`kill -9` of supervisord, and of PgBouncer after it",
-       "`make status`: UNSUPERVISED", 40, UP)  # fmt: skip
+@drill(
+    "supervisor killed, then PgBouncer",
+    "`kill -9` of supervisord, and of PgBouncer after it",
+    "`make status`: UNSUPERVISED",
+    40,
+    UP,
+)
 def supervisor_killed(stack: LocalStack) -> None:
     """Servers that die afterwards stay dead."""
     victim = program(stack, "pgbouncer")
@@ -140,7 +178,12 @@ def supervisor_killed(stack: LocalStack) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@drill("PAUSE forgotten", "`PAUSE` at PgBouncer's console, and nobody resumes", "guard.log, `make status`", 12)
+@drill(
+    "PAUSE forgotten",
+    "`PAUSE` at PgBouncer's console, and nobody resumes",
+    "guard.log, `make status`",
+    12,
+)
 def pause_forgotten(stack: LocalStack) -> None:
     """The guard resumes before those who wait are given up."""
     console(stack, "PAUSE")
@@ -148,22 +191,35 @@ def pause_forgotten(stack: LocalStack) -> None:
     assert "PgBouncer was paused" in (stack.directory / "log/guard.log").read_text()
 
 
-@drill("migration behind a long transaction", "ALTER TABLE waits for a reader, and all others for it",
-       "the migration fails (`lock_timeout`)", 8)  # fmt: skip
+@drill(
+    "migration behind a long transaction",
+    "ALTER TABLE waits for a reader, and all others for it",
+    "the migration fails (`lock_timeout`)",
+    8,
+)
 def migration_waits(stack: LocalStack) -> None:
     """As `migrate` runs it, with the owner's `lock_timeout`."""
     reader = stack.psql("BEGIN; SELECT count(*) FROM world; SELECT pg_sleep(12)")
     time.sleep(1)
-    lock_timeout = stack.sql("SELECT split_part(c, '=', 2) FROM pg_db_role_setting, unnest(setconfig) c "
-                             "WHERE setrole = 'app_owner'::regrole AND c LIKE 'lock_timeout=%'")  # fmt: skip
-    migration = stack.psql(f"SET lock_timeout = '{lock_timeout}'; ALTER TABLE world ADD COLUMN drill int")
+    lock_timeout = stack.sql(
+        "SELECT split_part(c, '=', 2) FROM pg_db_role_setting, unnest(setconfig) c "
+        "WHERE setrole = 'app_owner'::regrole AND c LIKE 'lock_timeout=%'"
+    )
+    migration = stack.psql(
+        f"SET lock_timeout = '{lock_timeout}'; ALTER TABLE world ADD COLUMN drill int"
+    )
     migration.communicate(timeout=30)
     assert migration.returncode != 0
     reader.communicate(timeout=30)
 
 
-@drill("corrupted page", "six bytes of a page are overwritten, and it is read",
-       "`make status`, `make verify`", 8, "a backup")  # fmt: skip
+@drill(
+    "corrupted page",
+    "six bytes of a page are overwritten, and it is read",
+    "`make status`, `make verify`",
+    8,
+    "a backup",
+)
 def corrupted_page(stack: LocalStack) -> None:
     """Of a table that the pages do not read."""
     stack.sql("CREATE TABLE spoilt AS SELECT generate_series(1, 1000) AS id; CHECKPOINT")
@@ -208,9 +264,12 @@ def power_loss(stack: LocalStack) -> None:
 
 def _power_loss_in_release(stack: LocalStack, reached: Callable[[], bool]) -> None:
     with subprocess.Popen(
-        stack.command("stack_local", "release"), env=stack.environment(), stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    ) as process:  # fmt: skip
+        stack.command("stack_local", "release"),
+        env=stack.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
         while not reached():
             assert process.poll() is None, "the release ended before"
             time.sleep(0.005)
@@ -219,31 +278,53 @@ def _power_loss_in_release(stack: LocalStack, reached: Callable[[], bool]) -> No
     up(stack)
 
 
-@drill("power loss while a release is prepared", "SIGKILL of everything while checks and migrations run",
-       "nobody: it is down", 40, UP)  # fmt: skip
+@drill(
+    "power loss while a release is prepared",
+    "SIGKILL of everything while checks and migrations run",
+    "nobody: it is down",
+    40,
+    UP,
+)
 def power_loss_in_preparation(stack: LocalStack) -> None:
     """Nothing is replaced yet."""
     began = time.monotonic()
     _power_loss_in_release(stack, lambda: time.monotonic() > began + 2.5)
 
 
-@drill("power loss as a release replaces the first web process", "SIGKILL of everything as SIGUSR1 goes out",
-       "nobody: it is down", 40, UP)  # fmt: skip
+@drill(
+    "power loss as a release replaces the first web process",
+    "SIGKILL of everything as SIGUSR1 goes out",
+    "nobody: it is down",
+    40,
+    UP,
+)
 def power_loss_in_first(stack: LocalStack) -> None:
     """Its mark is there."""
     _power_loss_in_release(stack, (stack.directory / "run/unfinished").exists)
 
 
-@drill("power loss between two web processes of a release", "SIGKILL of everything with old and new code loaded",
-       "nobody: it is down", 40, UP)  # fmt: skip
+@drill(
+    "power loss between two web processes of a release",
+    "SIGKILL of everything with old and new code loaded",
+    "nobody: it is down",
+    40,
+    UP,
+)
 def power_loss_between(stack: LocalStack) -> None:
     """One generation each."""
     old = {process.pid for process in stack.daemons()}
-    _power_loss_in_release(stack, lambda: len(old & {process.pid for process in stack.daemons()}) < len(old))
+    _power_loss_in_release(
+        stack, lambda: len(old & {process.pid for process in stack.daemons()}) < len(old)
+    )
 
 
-@drill("missing WAL segment", "power loss, and the newest WAL segment is gone",
-       "`make up` refuses with PostgreSQL's words", 60, "a backup, or the segment")  # fmt: skip
+@drill(
+    "missing WAL segment",
+    "power loss, and the newest WAL segment is gone",
+    "`make up` refuses with PostgreSQL's words",
+    60,
+    "a backup, or the segment",
+)
 def missing_segment(stack: LocalStack) -> None:
     """It must not start without it."""
     cut_power(stack)

@@ -21,11 +21,15 @@ def hanging() -> Iterator[LocalStack]:
         place = Path(name)
         place.chmod(0o755)
         for part in ("config", "demo"):
-            shutil.copytree(CHECKOUT / "app" / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                CHECKOUT / "app" / part, place / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
         urls = place / "config/urls.py"
         urls.write_text(urls.read_text() + hangs.PAGES)
         inputs = {"STACK_SETTINGS": "config.settings", "STACK_COMMANDS": "seed"}
-        with started(STACK_PROJECT=name, STACK_REQUEST_TIMEOUT=str(hangs.LONGEST), **inputs) as running:
+        with started(
+            STACK_PROJECT=name, STACK_REQUEST_TIMEOUT=str(hangs.LONGEST), **inputs
+        ) as running:
             yield running
 
 

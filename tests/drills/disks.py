@@ -25,8 +25,14 @@ def fill(ballast: Path) -> None:
         file.write(bytes(free.f_bavail * free.f_bsize))
 
 
-@drill("full WAL disk", "no space is left beside the WAL, and much is written", "`make status`; postgres.log: PANIC",
-       40, "space; then by itself", stack="small_wal")  # fmt: skip
+@drill(
+    "full WAL disk",
+    "no space is left beside the WAL, and much is written",
+    "`make status`; postgres.log: PANIC",
+    40,
+    "space; then by itself",
+    stack="small_wal",
+)
 def full_wal_disk(stack: LocalStack) -> None:
     """PostgreSQL ends when it needs a segment, and at every start, until there is room."""
     ballast, log = stack.directory / "data/pg_wal/ballast", stack.directory / "log/postgres.log"
@@ -36,7 +42,10 @@ def full_wal_disk(stack: LocalStack) -> None:
     try:
         require_told(stack, "are free for its WAL; it ends when it needs 16 MB")
         for _ in range(20):
-            writer = stack.psql("INSERT INTO filler SELECT repeat(md5(n::text), 100) FROM generate_series(1, 20000) n")
+            writer = stack.psql(
+                "INSERT INTO filler SELECT repeat(md5(n::text), 100) FROM generate_series(1, "
+                "20000) n"
+            )
             writer.communicate(timeout=60)
             if writer.returncode:
                 break

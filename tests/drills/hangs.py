@@ -35,7 +35,11 @@ def _ask(stack: LocalStack, page: str, count: int) -> None:
     with ThreadPoolExecutor(count) as pool:
         assert set(pool.map(status, range(count))) <= {503, 504}
     # Where no thread can run, nobody in the process can say which page it was.
-    words = "Timeout when reading response headers" if page == "hold" else f"GET '/{page.partition('?')[0]}'"
+    words = (
+        "Timeout when reading response headers"
+        if page == "hold"
+        else f"GET '/{page.partition('?')[0]}'"
+    )
     stack.wait_until(lambda: words in _log(stack)[before:], 20)
 
 
@@ -49,15 +53,25 @@ def _web(stack: LocalStack) -> tuple[int, int]:
     return web["processes"], web["processes"] * web["threads"]
 
 
-@drill("page sleeps", f"`time.sleep(60)` in as many requests as there are threads, longest request {LONGEST} s",
-       TOLD, 20, stack="hanging")  # fmt: skip
+@drill(
+    "page sleeps",
+    f"`time.sleep(60)` in as many requests as there are threads, longest request {LONGEST} s",
+    TOLD,
+    20,
+    stack="hanging",
+)
 def page_sleeps(stack: LocalStack) -> None:
     """As a page that waits for a service that never answers."""
     _ask(stack, "sleep?seconds=60", _web(stack)[1])
 
 
-@drill("page in a deadlock", "a lock is taken twice, in as many requests as there are threads", TOLD, 20,
-       stack="hanging")  # fmt: skip
+@drill(
+    "page in a deadlock",
+    "a lock is taken twice, in as many requests as there are threads",
+    TOLD,
+    20,
+    stack="hanging",
+)
 def page_deadlocks(stack: LocalStack) -> None:
     """Nothing but the end of the process frees it."""
     _ask(stack, "deadlock", _web(stack)[1])
@@ -69,8 +83,13 @@ def page_spins(stack: LocalStack) -> None:
     _ask(stack, "spin", _web(stack)[0])
 
 
-@drill("page holds the interpreter's lock", "a regular expression that does not end, one in each process",
-       "apache-error.log: a timeout, not the page", 25, stack="hanging")  # fmt: skip
+@drill(
+    "page holds the interpreter's lock",
+    "a regular expression that does not end, one in each process",
+    "apache-error.log: a timeout, not the page",
+    25,
+    stack="hanging",
+)
 def page_holds_lock(stack: LocalStack) -> None:
     """No other thread of the process runs."""
     _ask(stack, "hold", _web(stack)[0])

@@ -1,7 +1,8 @@
-"""A load that knows what it was promised: every write has a unique key, and each is looked up at the end.
+"""A load that knows what it was promised: every write has a unique key, and each is looked up at
+the end.
 
-An acknowledged write must be stored. One that failed may be stored all the same: its answer was lost, not the write.
-Those are counted apart.
+An acknowledged write must be stored. One that failed may be stored all the same: its answer was
+lost, not the write. Those are counted apart.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Load:
                 if count % 4 == number % 4:
                     self._write(session, f"{self.name}-{number}-{count}", number)
                 else:
-                    self._count(lambda: session.get(f"{self.stack.url}/db", timeout=PATIENCE_SECONDS), {200})
+                    self._count(
+                        lambda: session.get(f"{self.stack.url}/db", timeout=PATIENCE_SECONDS), {200}
+                    )
                 count += 1
                 self.over.wait(PAUSE_SECONDS)
 
@@ -85,7 +88,8 @@ class Load:
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         place = f"{self.stack.url}/ledger/transfers"
         status = self._count(
-            lambda: session.post(place, data=order, headers=headers, timeout=PATIENCE_SECONDS), {APPLIED, REFUSED}
+            lambda: session.post(place, data=order, headers=headers, timeout=PATIENCE_SECONDS),
+            {APPLIED, REFUSED},
         )
         if status == APPLIED:
             self.acknowledged.append(key)
@@ -108,21 +112,33 @@ class Load:
 
     def figures(self, began: float) -> Figures:
         """What came of it since `began`, on the monotonic clock; asks the database what it has."""
-        stored = set(self.stack.sql(f"SELECT key FROM ledger_transfer WHERE key LIKE '{self.name}-%'").split())
+        stored = set(
+            self.stack.sql(
+                f"SELECT key FROM ledger_transfer WHERE key LIKE '{self.name}-%'"
+            ).split()
+        )
         moments = [began, *sorted(moment for moment in self.good if moment > began)]
         return Figures(
-            sent=len(self.good) + len(self.failures), failed=len(self.failures), reasons=dict(Counter(self.failures)),
+            sent=len(self.good) + len(self.failures),
+            failed=len(self.failures),
+            reasons=dict(Counter(self.failures)),
             silence=max((later - earlier for earlier, later in pairwise(moments)), default=0.0),
-            acknowledged=len(self.acknowledged), lost=len(set(self.acknowledged) - stored),
+            acknowledged=len(self.acknowledged),
+            lost=len(set(self.acknowledged) - stored),
             failed_but_stored=len(set(self.unknown) & stored),
-        )  # fmt: skip
+        )
 
 
 @contextmanager
-def users(stack: Site, count: int = USERS, requests_: int | None = None, host: str = "") -> Iterator[Load]:
+def users(
+    stack: Site, count: int = USERS, requests_: int | None = None, host: str = ""
+) -> Iterator[Load]:
     """So many users meanwhile, or until each has made `requests_` requests."""
     load = Load(stack, host)
-    threads = [threading.Thread(target=load.user, args=(number, requests_), daemon=True) for number in range(count)]
+    threads = [
+        threading.Thread(target=load.user, args=(number, requests_), daemon=True)
+        for number in range(count)
+    ]
     for thread in threads:
         thread.start()
     try:

@@ -71,7 +71,13 @@ def text(drills: list[Drill], figures: Mapping[str, Figures]) -> str:
 
 def _row(drill: Drill, seen: Figures) -> str:
     cells = (
-        drill.name, drill.broken, f"{seen.failed:,} / {seen.sent:,}", f"{seen.silence:.1f} s", str(seen.lost),
-        str(seen.failed_but_stored), drill.told, drill.back,
-    )  # fmt: skip
+        drill.name,
+        drill.broken,
+        f"{seen.failed:,} / {seen.sent:,}",
+        f"{seen.silence:.1f} s",
+        str(seen.lost),
+        str(seen.failed_but_stored),
+        drill.told,
+        drill.back,
+    )
     return f"| {' | '.join(cells)} |\n"

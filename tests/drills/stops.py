@@ -24,12 +24,16 @@ def _stop(stack: LocalStack, process: psutil.Process) -> None:
         time.sleep(0.2)
     process.send_signal(signal.SIGCONT)
     of_the_guard = f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on"
-    of_a_sibling = f"process {process.pid} was stopped by a signal and kept others from their work: it goes on"
+    of_a_sibling = (
+        f"process {process.pid} was stopped by a signal and kept others from their work: it goes on"
+    )
     told_by_the_guard = of_the_guard in (stack.directory / "log/guard.log").read_text()
     assert told_by_the_guard or of_a_sibling in error_log.read_text()[before:]
 
 
-@drill("PostgreSQL stopped", "SIGSTOP of PostgreSQL's first process", "guard.log, `make status`", 10)
+@drill(
+    "PostgreSQL stopped", "SIGSTOP of PostgreSQL's first process", "guard.log, `make status`", 10
+)
 def postgres_stopped(stack: LocalStack) -> None:
     """Its backends serve on."""
     _stop(stack, program(stack, "postgres"))
@@ -41,7 +45,12 @@ def apache_stopped(stack: LocalStack) -> None:
     _stop(stack, program(stack, "apache"))
 
 
-@drill("web process stopped", "SIGSTOP of a daemon process", "apache-error.log or guard.log, `make status`", 12)
+@drill(
+    "web process stopped",
+    "SIGSTOP of a daemon process",
+    "apache-error.log or guard.log, `make status`",
+    12,
+)
 def daemon_stopped(stack: LocalStack) -> None:
     """It may hold the lock with which daemon processes take turns."""
     _stop(stack, stack.daemons()[0])

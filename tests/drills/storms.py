@@ -20,13 +20,23 @@ def _storm(stack: LocalStack) -> None:
     assert load.figures(0).lost == 0
 
 
-@drill("storm, warm", "10 x as many clients at once as request threads, beside the users", "nobody need be", 10)
+@drill(
+    "storm, warm",
+    "10 x as many clients at once as request threads, beside the users",
+    "nobody need be",
+    10,
+)
 def storm_warm(stack: LocalStack) -> None:
     """They wait in Apache's queue."""
     _storm(stack)
 
 
-@drill("storm, cold", "the same right after web processes and backends were killed", "apache-error.log", 15)
+@drill(
+    "storm, cold",
+    "the same right after web processes and backends were killed",
+    "apache-error.log",
+    15,
+)
 def storm_cold(stack: LocalStack) -> None:
     """Nothing is connected yet."""
     console(stack, "RECONNECT")

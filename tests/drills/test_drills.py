@@ -1,4 +1,5 @@
-"""Every fault of the catalogue under load: nothing acknowledged is lost, and the stack is whole afterwards."""
+"""Every fault of the catalogue under load: nothing acknowledged is lost, and the stack is whole
+afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ def measured() -> Iterator[dict[str, Figures]]:
         page.PAGE.write_text(page.text(DRILLS, figures))
 
 
-@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name.replace(" ", "-").replace(",", ""))
+@pytest.mark.parametrize(
+    "drill", DRILLS, ids=lambda drill: drill.name.replace(" ", "-").replace(",", "")
+)
 def test_drill(request: pytest.FixtureRequest, measured: dict[str, Figures], drill: Drill) -> None:
     stack: LocalStack = request.getfixturevalue(drill.stack)
     stack.wait_until(stack.answers)

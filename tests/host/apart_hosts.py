@@ -42,39 +42,57 @@ class Apart:
         """For so long no packet passes between the database host and any other; nobody is told."""
         chains = (("input", "iifname"), ("output", "oifname"))
         hooks = (
-            f"chain {hook} {{ type filter hook {hook} priority -300; {name} != lo drop; }}" for hook, name in chains
+            f"chain {hook} {{ type filter hook {hook} priority -300; {name} != lo drop; }}"
+            for hook, name in chains
         )
         rules = f"table inet cut {{ {' '.join(hooks)} }}"
-        self.database.run("sh", "-c", f"nft '{rules}'; {meanwhile}; sleep {seconds}; nft delete table inet cut")
+        self.database.run(
+            "sh", "-c", f"nft '{rules}'; {meanwhile}; sleep {seconds}; nft delete table inet cut"
+        )
 
     @property
     def gateway(self) -> str:
         """Address of a stranger on the same network: the machine that runs the containers."""
-        return _docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", self.network).stdout.strip()
+        return _docker(
+            "network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", self.network
+        ).stdout.strip()
 
 
 @contextmanager
 def apart_hosts(directory: Path, suite: str = "trixie") -> Iterator[Apart]:
-    """All just booted, with an inventory in the first web host's directory; removed at the end with the network."""
+    """All just booted, with an inventory in the first web host's directory; removed at the end with
+    the network."""
     network = f"pgstack-apart-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:
         with ExitStack() as open_:
             hosts = {}
-            for name, alias in (("web", "web.example"), ("second", "second.example"), ("database", DATABASE_NAME)):
+            for name, alias in (
+                ("web", "web.example"),
+                ("second", "second.example"),
+                ("database", DATABASE_NAME),
+            ):
                 (directory / name).mkdir()
                 options = (f"--network={network}", f"--network-alias={alias}")
                 hosts[name] = open_.enter_context(systemd_host(suite, directory / name, *options))
             web, second, database = hosts.values()
             inputs = {**INPUTS, "locale": places.LOCALE}
-            inputs |= {"database_host": DATABASE_NAME, "web_addresses": [web.address(), second.address()]}
+            inputs |= {
+                "database_host": DATABASE_NAME,
+                "web_addresses": [web.address(), second.address()],
+            }
 
             def group(**members: SystemdHost) -> dict[str, Any]:
-                named = {name: {**host.variables(), "stack_inputs": inputs} for name, host in members.items()}
+                named = {
+                    name: {**host.variables(), "stack_inputs": inputs}
+                    for name, host in members.items()
+                }
                 return {"hosts": named}
 
             groups = {"web": group(web1=web, web2=second), "database": group(database1=database)}
-            (web.directory / "inventory.json").write_text(json.dumps({"stack": {"children": groups}}))
+            (web.directory / "inventory.json").write_text(
+                json.dumps({"stack": {"children": groups}})
+            )
             yield Apart(web, second, database, network, inputs)
     finally:
         _docker("network", "rm", network, check=False)

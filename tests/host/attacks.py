@@ -19,13 +19,22 @@ STATIC = "/srv/stack/static"
 
 def as_account(host: SystemdHost, account: str, script: str) -> bool:
     """Whether a script of the shell succeeds as this account."""
-    return host.run("runuser", "-u", account, "--", "sh", "-ec", script, check=False).returncode == 0
+    return (
+        host.run("runuser", "-u", account, "--", "sh", "-ec", script, check=False).returncode == 0
+    )
 
 
 def inside_django(host: SystemdHost, script: str, account: str = "app") -> bool:
-    """Whether a script of the shell succeeds where code of the project runs, beside a daemon process, and as whom."""
+    """Whether a script of the shell succeeds where code of the project runs, beside a daemon
+    process, and as whom."""
     (process, *_) = daemons(host)
-    become = (f"--reuid={account}", f"--regid={account}", "--init-groups", "--bounding-set=-all", "--no-new-privs")
+    become = (
+        f"--reuid={account}",
+        f"--regid={account}",
+        "--init-groups",
+        "--bounding-set=-all",
+        "--no-new-privs",
+    )
     place = ("nsenter", f"--target={process}", "--mount", "setpriv", *become)
     return host.run(*place, "sh", "-ec", script, check=False).returncode == 0
 
@@ -37,12 +46,16 @@ def daemons(host: SystemdHost) -> list[str]:
 
 def of_apache(host: SystemdHost) -> dict[str, tuple[str, str]]:
     """Account and effective capabilities of each process of Apache's, the parent's first."""
-    listed = host.run("systemctl", "list-units", "--plain", "--no-legend", "--state=running", "stack-apache@*").stdout
+    listed = host.run(
+        "systemctl", "list-units", "--plain", "--no-legend", "--state=running", "stack-apache@*"
+    ).stdout
     unit = listed.split()[0]
     parent = host.run("systemctl", "show", "--property=MainPID", "--value", unit).stdout.strip()
     found = {}
     for process in (parent, *host.run("pgrep", "--parent", parent).stdout.split()):
-        (held,) = re.findall(r"^CapEff:\s*(\w+)", host.run("cat", f"/proc/{process}/status").stdout, re.MULTILINE)
+        (held,) = re.findall(
+            r"^CapEff:\s*(\w+)", host.run("cat", f"/proc/{process}/status").stdout, re.MULTILINE
+        )
         found[process] = host.run("stat", "--format=%U", f"/proc/{process}").stdout.strip(), held
     return found
 
@@ -57,7 +70,9 @@ def owned(host: SystemdHost) -> list[str]:
 def plant_environment(host: SystemdHost) -> None:
     """The account that deploys puts its own file in the place of what root's stack-manage reads."""
     file = f"{SECRETS}/environment"
-    as_account(host, "deploy", f"rm -f {file}; echo 'touch {OWNED}-deploy' > {file}; chmod 444 {file}")
+    as_account(
+        host, "deploy", f"rm -f {file}; echo 'touch {OWNED}-deploy' > {file}; chmod 444 {file}"
+    )
 
 
 def plant_mark(host: SystemdHost) -> None:
@@ -71,17 +86,28 @@ def plant_static(host: SystemdHost, *names: str) -> None:
     """The account that deploys has static files of the next release go elsewhere."""
     host.run("install", "-d", f"{OWNED}-static")
     for name in names:
-        as_account(host, "deploy", f"mv -T {STATIC}/{name} {STATIC}/.{name}; ln -sT {OWNED}-static {STATIC}/{name}")
-    as_account(host, "deploy", "for at in /srv/stack/releases/*/static; do ln -sfT /etc/shadow $at/trap.css; done")
+        as_account(
+            host,
+            "deploy",
+            f"mv -T {STATIC}/{name} {STATIC}/.{name}; ln -sT {OWNED}-static {STATIC}/{name}",
+        )
+    as_account(
+        host,
+        "deploy",
+        "for at in /srv/stack/releases/*/static; do ln -sfT /etc/shadow $at/trap.css; done",
+    )
 
 
 def probe(project: Path) -> None:
-    """Have the project's requirements run code at their installation, and tell what it could reach."""
+    """Have the project's requirements run code at their installation, and tell what it could
+    reach."""
     (project / "probe").mkdir()
     (project / "probe/setup.py").write_text(SETUP)
     (project / "probe.txt").write_text("./probe\n")
     settings = project / "config/settings.py"
-    settings.write_text(f"{settings.read_text()}\nimport os\nopen(f'{RAN_AS}{{os.geteuid()}}', 'a').close()\n")
+    settings.write_text(
+        f"{settings.read_text()}\nimport os\nopen(f'{RAN_AS}{{os.geteuid()}}', 'a').close()\n"
+    )
     urls = project / "config/urls.py"
     urls.write_text(urls.read_text() + PAGE)
 
@@ -93,7 +119,8 @@ def found(host: SystemdHost) -> dict[str, Any]:
 
 
 def ran_as(host: SystemdHost) -> set[str]:
-    """Names of the accounts in which code of the project or of its requirements has run, outside of Apache."""
+    """Names of the accounts in which code of the project or of its requirements has run, outside of
+    Apache."""
     numbers = host.run("sh", "-c", f"ls -d {RAN_AS}*").stdout.replace(RAN_AS, "").split()
     return {host.run("id", "-nu", number).stdout.strip() for number in numbers}
 

@@ -1,4 +1,5 @@
-"""A certificate authority that speaks ACME: Debian's pebble, in a container of its own beside the host."""
+"""A certificate authority that speaks ACME: Debian's pebble, in a container of its own beside the
+host."""
 
 from __future__ import annotations
 
@@ -29,9 +30,13 @@ FROM {image}
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends pebble
 """
 CONFIGURATION = {
-    "listenAddress": "0.0.0.0:14000", "managementListenAddress": "0.0.0.0:15000", "httpPort": 80, "tlsPort": 443,
-    "certificate": "/pebble/certificate.pem", "privateKey": "/pebble/key.pem",
-}  # fmt: skip
+    "listenAddress": "0.0.0.0:14000",
+    "managementListenAddress": "0.0.0.0:15000",
+    "httpPort": 80,
+    "tlsPort": 443,
+    "certificate": "/pebble/certificate.pem",
+    "privateKey": "/pebble/key.pem",
+}
 SWITCHES = ("--env=PEBBLE_VA_NOSLEEP=1", "--env=PEBBLE_WFE_NONCEREJECT=0")
 """it neither waits before it asks the site nor refuses requests at random"""
 
@@ -46,19 +51,33 @@ class Authority:
     root: Path
 
     def revoke(self, chain: str, key: str) -> None:
-        """Revoke a certificate that it has made, as its owner may: all clients are to renew it now (RFC 9773)."""
+        """Revoke a certificate that it has made, as its owner may: all clients are to renew it now
+        (RFC 9773)."""
         directory = json.loads(self._ask("/dir")[1])
         nonce = self._ask(_path(directory["newNonce"]), method="HEAD")[0]["Replay-Nonce"]
         modulus = subprocess.run(
-            ["openssl", "rsa", "-noout", "-modulus"], input=key.encode(), capture_output=True, check=True
+            ["openssl", "rsa", "-noout", "-modulus"],
+            input=key.encode(),
+            capture_output=True,
+            check=True,
         ).stdout.strip()
         path = _path(directory["revokeCert"])
-        jwk = {"kty": "RSA", "e": "AQAB", "n": _text(bytes.fromhex(modulus.decode().partition("=")[2]))}
-        head = _text(json.dumps({"alg": "RS256", "jwk": jwk, "nonce": nonce, "url": self._url(path)}).encode())
+        jwk = {
+            "kty": "RSA",
+            "e": "AQAB",
+            "n": _text(bytes.fromhex(modulus.decode().partition("=")[2])),
+        }
+        head = _text(
+            json.dumps(
+                {"alg": "RS256", "jwk": jwk, "nonce": nonce, "url": self._url(path)}
+            ).encode()
+        )
         first = chain[: chain.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
         body = _text(json.dumps({"certificate": _text(ssl.PEM_cert_to_DER_cert(first))}).encode())
         signed = _signature(f"{head}.{body}".encode(), key)
-        self._ask(path, json.dumps({"protected": head, "payload": body, "signature": signed}).encode())
+        self._ask(
+            path, json.dumps({"protected": head, "payload": body, "signature": signed}).encode()
+        )
 
     def fetch_root(self) -> bytes:
         """Its root."""
@@ -86,7 +105,8 @@ class Authority:
 
 @contextmanager
 def authority(directory: Path) -> Iterator[Authority]:
-    """One that answers under NAME on a network of its own; removed with that at the end whatever happens."""
+    """One that answers under NAME on a network of its own; removed with that at the end whatever
+    happens."""
     network = f"pgstack-acme-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:
@@ -98,14 +118,33 @@ def authority(directory: Path) -> Iterator[Authority]:
 
 @contextmanager
 def _container(directory: Path, network: str) -> Iterator[Authority]:
-    _docker("build", "--quiet", "--tag", "pgstack-authority", "-", text=DOCKERFILE.format(image=image("trixie")))
+    _docker(
+        "build",
+        "--quiet",
+        "--tag",
+        "pgstack-authority",
+        "-",
+        text=DOCKERFILE.format(image=image("trixie")),
+    )
     certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "pebble.json").write_text(json.dumps({"pebble": CONFIGURATION}))
     started = _docker(
-        "run", "--detach", f"--network={network}", f"--network-alias={NAME}", f"--volume={directory}:/pebble:ro",
-        *SWITCHES, "pgstack-authority", "timeout", str(LIFETIME_SECONDS), "pebble", "-config", "/pebble/pebble.json",
-    )  # fmt: skip
-    found = Authority(started.stdout.strip(), network, directory / "certificate.pem", directory / "root.pem")
+        "run",
+        "--detach",
+        f"--network={network}",
+        f"--network-alias={NAME}",
+        f"--volume={directory}:/pebble:ro",
+        *SWITCHES,
+        "pgstack-authority",
+        "timeout",
+        str(LIFETIME_SECONDS),
+        "pebble",
+        "-config",
+        "/pebble/pebble.json",
+    )
+    found = Authority(
+        started.stdout.strip(), network, directory / "certificate.pem", directory / "root.pem"
+    )
     try:
         found.root.write_bytes(_root(found))
         yield found
@@ -139,6 +178,9 @@ def _signature(content: bytes, key: str) -> str:
         file.write(key)
         file.flush()
         done = subprocess.run(
-            ["openssl", "dgst", "-sha256", "-sign", file.name], input=content, capture_output=True, check=True
+            ["openssl", "dgst", "-sha256", "-sign", file.name],
+            input=content,
+            capture_output=True,
+            check=True,
         )
     return _text(done.stdout)

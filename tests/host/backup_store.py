@@ -1,7 +1,8 @@
-"""Where backups go when they leave the host: an S3 bucket over TLS and an account for SFTP, in one container.
+"""Where backups go when they leave the host: an S3 bucket over TLS and an account for SFTP, in one
+container.
 
-Debian's moto keeps what it is given in memory and speaks S3; it looks at no key. Its own TLS ends connections without
-saying so, which pgBackRest takes for an attack: nginx is in front of it.
+Debian's moto keeps what it is given in memory and speaks S3; it looks at no key. Its own TLS ends
+connections without saying so, which pgBackRest takes for an attack: nginx is in front of it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,15 @@ class Store:
     def authorize(self, key: str) -> None:
         """Let whoever has the private half of a key in by SFTP."""
         path = f"/home/{ACCOUNT}/.ssh/authorized_keys"
-        _docker("exec", "-i", self.container, "sh", "-c", f"cat > {path} && chown {ACCOUNT} {path}", text=key + "\n")
+        _docker(
+            "exec",
+            "-i",
+            self.container,
+            "sh",
+            "-c",
+            f"cat > {path} && chown {ACCOUNT} {path}",
+            text=key + "\n",
+        )
 
     def files(self) -> list[str]:
         """What came by SFTP."""
@@ -84,24 +93,45 @@ class Store:
         context = ssl.create_default_context(cafile=str(self.certificate))
         context.check_hostname = False  # asked by its address
         key = {"Authorization": "AWS any:key"}  # without one it answers as to a stranger
-        request = urllib.request.Request(f"https://{address(self.container)}{path}", headers=key, method=method)
+        request = urllib.request.Request(
+            f"https://{address(self.container)}{path}", headers=key, method=method
+        )
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:
             return bytes(answer.read())
 
 
 @contextmanager
 def backup_store(directory: Path) -> Iterator[Store]:
-    """One with an empty bucket, on a network of its own; removed with that at the end whatever happens."""
-    _docker("build", "--quiet", "--tag", "pgstack-store", "-", text=DOCKERFILE.format(image=image("trixie")))
+    """One with an empty bucket, on a network of its own; removed with that at the end whatever
+    happens."""
+    _docker(
+        "build",
+        "--quiet",
+        "--tag",
+        "pgstack-store",
+        "-",
+        text=DOCKERFILE.format(image=image("trixie")),
+    )
     certificate = certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "nginx.conf").write_text(NGINX)
     network = f"pgstack-store-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:
         started = _docker(
-            "run", "--detach", f"--network={network}", f"--network-alias={NAME}", f"--volume={directory}:/store:ro",
-            "--memory=1g", IN_THE_PATH, "pgstack-store", "timeout", str(LIFETIME_SECONDS), "sh", "-c", BEGIN,
-        )  # fmt: skip
+            "run",
+            "--detach",
+            f"--network={network}",
+            f"--network-alias={NAME}",
+            f"--volume={directory}:/store:ro",
+            "--memory=1g",
+            IN_THE_PATH,
+            "pgstack-store",
+            "timeout",
+            str(LIFETIME_SECONDS),
+            "sh",
+            "-c",
+            BEGIN,
+        )
         store = Store(started.stdout.strip(), network, certificate)
         try:
             _begin(store)

@@ -1,4 +1,5 @@
-"""A host with the site on it, whose first run is made once for all modules that begin where it ends."""
+"""A host with the site on it, whose first run is made once for all modules that begin where it
+ends."""
 
 from __future__ import annotations
 
@@ -12,7 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from systemd_host import BOOT_SECONDS, CHECKOUT, INPUTS, SystemdHost, _docker, image, start, stop, systemd_host
+from systemd_host import (
+    BOOT_SECONDS,
+    CHECKOUT,
+    INPUTS,
+    SystemdHost,
+    _docker,
+    image,
+    start,
+    stop,
+    systemd_host,
+)
 
 DECIDES = ("ansible", "apache", "app", "host", "pgbouncer", "postgres", "requirements")
 """directories that say how a host is after site.yml"""
@@ -24,14 +35,17 @@ LABEL = "pgstack.site"
 def deployed_host(suite: str, directory: Path, *options: str) -> Iterator[SystemdHost]:
     """A host as site.yml leaves it, booted again; the arguments are those of `systemd_host`.
 
-    The run is made once for a state of the tree, and its host's disk kept as an image for whoever asks next.
+    The run is made once for a state of the tree, and its host's disk kept as an image for whoever
+    asks next.
     """
     with Path(tempfile.gettempdir(), f"pgstack-site-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         name = site_image(suite)
     try:
         host = start(suite, directory, *options, disk=name)
-        host.run("timeout", str(BOOT_SECONDS), "sh", "-c", "until stackctl status; do sleep 0.3; done")
+        host.run(
+            "timeout", str(BOOT_SECONDS), "sh", "-c", "until stackctl status; do sleep 0.3; done"
+        )
         yield host
     finally:
         stop(directory)
@@ -39,13 +53,19 @@ def deployed_host(suite: str, directory: Path, *options: str) -> Iterator[System
 
 def site_image(suite: str) -> str:
     """Disk of a host with the site of this tree, of this day's packages."""
-    state = hashlib.sha256(f"{time.strftime('%F')} {suite} {image(suite)} {json.dumps(INPUTS)}".encode())
+    state = hashlib.sha256(
+        f"{time.strftime('%F')} {suite} {image(suite)} {json.dumps(INPUTS)}".encode()
+    )
     for path in sorted(path for place in DECIDES for path in (CHECKOUT / place).rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            state.update(f"{path.relative_to(CHECKOUT)} {path.stat().st_mode} ".encode() + path.read_bytes())
+            state.update(
+                f"{path.relative_to(CHECKOUT)} {path.stat().st_mode} ".encode() + path.read_bytes()
+            )
     name = f"pgstack-site:{suite}-{state.hexdigest()[:16]}"
     if _docker("image", "inspect", name, check=False).returncode:
-        _docker("image", "prune", "--all", "--force", f"--filter=label={LABEL}", "--filter=until=24h")
+        _docker(
+            "image", "prune", "--all", "--force", f"--filter=label={LABEL}", "--filter=until=24h"
+        )
         with tempfile.TemporaryDirectory() as place, systemd_host(suite, Path(place)) as host:
             done = host.play("site.yml")
             assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"

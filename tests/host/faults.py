@@ -20,7 +20,9 @@ INI = "/etc/stack/live/pgbouncer-{}/pgbouncer.ini"
 
 def main(host: SystemdHost, server: str) -> str:
     """Number of its main process; 0 when it does not run."""
-    found = host.run("systemctl", "show", "--property=MainPID", "--value", *UNITS[server]).stdout.split()
+    found = host.run(
+        "systemctl", "show", "--property=MainPID", "--value", *UNITS[server]
+    ).stdout.split()
     return next((number for number in found if number != "0"), "0")
 
 
@@ -32,7 +34,17 @@ def halt(host: SystemdHost, server: str) -> None:
 
 def pause(host: SystemdHost) -> None:
     """Hold requests back as somebody at the console, who then leaves."""
-    console = ("psql", "-h", "/run/stack/pooler", "-p", "6432", "-U", "pgbouncer", "-d", "pgbouncer")
+    console = (
+        "psql",
+        "-h",
+        "/run/stack/pooler",
+        "-p",
+        "6432",
+        "-U",
+        "pgbouncer",
+        "-d",
+        "pgbouncer",
+    )
     host.run("runuser", "-u", "pooler", "--", *console, "-c", "PAUSE")
 
 

@@ -19,7 +19,9 @@ class Ledger:
     def transfer(self, *keys: str) -> None:
         for key in keys:
             order = {"source": 1, "target": 2, "amount": 5}
-            assert self._ask("/ledger/transfers", order, {"Idempotency-Key": key})["replayed"] is False
+            assert (
+                self._ask("/ledger/transfers", order, {"Idempotency-Key": key})["replayed"] is False
+            )
 
     def has(self, *keys: str) -> list[bool]:
         return [self._applied(key) for key in keys]
@@ -36,12 +38,15 @@ class Ledger:
             error.close()
             return False
 
-    def _ask(self, path: str, order: object = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    def _ask(
+        self, path: str, order: object = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         data = json.dumps(order).encode() if order else None
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.host.port(80)}{path}", data,
+            f"http://127.0.0.1:{self.host.port(80)}{path}",
+            data,
             {"Host": "shop.example", "Content-Type": "application/json", **(headers or {})},
-        )  # fmt: skip
+        )
         with urllib.request.urlopen(request, timeout=20) as answer:
             found: dict[str, Any] = json.load(answer)
             return found

@@ -44,13 +44,29 @@ FROM debian:{{suite}}-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} {{large}}
 """
 RUN = (
-    "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined",
-    "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp", "--env=container=docker",
-    "--memory=2g", "--memory-swap=2g", "--pids-limit=2048", "--stop-signal=SIGRTMIN+3",  # shut down, to systemd
-)  # fmt: skip
+    "--cap-add=SYS_ADMIN",
+    "--cap-add=NET_ADMIN",
+    "--cap-add=SYS_PTRACE",
+    "--security-opt=seccomp=unconfined",
+    "--cgroupns=private",
+    "--tmpfs=/run",
+    "--tmpfs=/run/lock",
+    "--tmpfs=/tmp",
+    "--env=container=docker",
+    "--memory=2g",
+    "--memory-swap=2g",
+    "--pids-limit=2048",
+    "--stop-signal=SIGRTMIN+3",  # shut down, to systemd
+)
 INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 """systemd 257 does not run on version 1 of control groups without being told to"""
-INPUTS: dict[str, Any] = {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "2g"}
+INPUTS: dict[str, Any] = {
+    "address": "*",
+    "port": 80,
+    "hosts": ["shop.example"],
+    "cores": 2,
+    "memory": "2g",
+}
 
 
 @dataclass(frozen=True)
@@ -65,19 +81,34 @@ class SystemdHost:
         """A command on the host, past SSH."""
         return _docker("exec", self.container, *command, check=check)
 
-    def play(self, playbook: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    def play(
+        self, playbook: str, *arguments: str, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
         """Run a playbook as a user would, with the variables of the inventory and these."""
         extra = ("--extra-vars", json.dumps(variables)) if variables else ()
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", self.directory / "inventory.json"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        command = [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            self.directory / "inventory.json",
+        ]
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")
+        }
         environment |= {
-            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible/ansible.cfg"), "ANSIBLE_HOME": str(self.directory / "home"),
-            "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8", "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
-        }  # fmt: skip
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible/ansible.cfg"),
+            "ANSIBLE_HOME": str(self.directory / "home"),
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
+        }
         return subprocess.run(
-            [*command, playbook, *arguments, *extra], cwd=CHECKOUT / "ansible", env=environment, capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
+            [*command, playbook, *arguments, *extra],
+            cwd=CHECKOUT / "ansible",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def port(self, inside: int) -> int:
         """Port on 127.0.0.1 that leads to the host's."""
@@ -104,7 +135,8 @@ class SystemdHost:
             return str(answer.read().decode())
 
     def under_load(self, change: Callable[[], Done], scheme: str = "http") -> Done:
-        """Make a change under a steady load from within the host's network, where no proxy of the engine is in between.
+        """Make a change under a steady load from within the host's network, where no proxy of the
+        engine is in between.
 
         Fails when a request or an acknowledged write was lost.
         """
@@ -125,20 +157,27 @@ class SystemdHost:
     def wait(self) -> None:
         """Until systemd has started what it starts."""
         deadline = time.monotonic() + BOOT_SECONDS
-        while (state := self.run("systemctl", "is-system-running", check=False).stdout.strip()) not in {
-            "running", "degraded",
-        }:  # fmt: skip
+        while (
+            state := self.run("systemctl", "is-system-running", check=False).stdout.strip()
+        ) not in {
+            "running",
+            "degraded",
+        }:
             if time.monotonic() > deadline:
                 pytest.fail(f"{self.suite} does not boot: {state or 'no answer'}\n{self.failed()}")
             time.sleep(0.3)
 
     def limit(self) -> None:
         """End by itself after a time, until the next boot."""
-        self.run("systemd-run", "--quiet", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff")
+        self.run(
+            "systemd-run", "--quiet", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff"
+        )
 
     def failed(self) -> str:
         """Units that failed."""
-        return self.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", check=False).stdout
+        return self.run(
+            "systemctl", "list-units", "--failed", "--plain", "--no-legend", check=False
+        ).stdout
 
     def releases(self) -> str:
         """Which release serves, and the one before it."""
@@ -166,11 +205,14 @@ class SystemdHost:
     def variables(self) -> dict[str, Any]:
         """How Ansible reaches the host, and how the host reaches packages."""
         return {
-            "ansible_host": "127.0.0.1", "ansible_port": self.port(22), "ansible_user": "root",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self.port(22),
+            "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.directory / "key"),
-            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o "
+            "UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
             "app_environment": {"PIP_CERT": TRUSTED},
-        }  # fmt: skip
+        }
 
 
 def changed(done: subprocess.CompletedProcess[str]) -> int:
@@ -178,8 +220,12 @@ def changed(done: subprocess.CompletedProcess[str]) -> int:
     return sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout))
 
 
-def _docker(*arguments: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(["docker", *arguments], input=text, capture_output=True, text=True, check=False)
+def _docker(
+    *arguments: str, check: bool = True, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["docker", *arguments], input=text, capture_output=True, text=True, check=False
+    )
     if check and done.returncode:
         pytest.fail(f"docker {' '.join(arguments[:3])}: {done.stderr.strip()}")
     return done
@@ -198,7 +244,9 @@ def require_engine() -> None:
     except FileNotFoundError:
         pytest.skip("docker is missing; run `make engine` as root")
     if answer.returncode:
-        pytest.skip(f"no Docker engine answers ({answer.stderr.strip()}); run `make engine` as root")
+        pytest.skip(
+            f"no Docker engine answers ({answer.stderr.strip()}); run `make engine` as root"
+        )
 
 
 def image(suite: str) -> str:
@@ -208,10 +256,19 @@ def image(suite: str) -> str:
         tool = f"/usr/bin/python3 tools/base_image.py {suite}"
         if os.geteuid():
             pytest.skip(f"the image debian:{suite}-slim is missing; run `{tool}` as root")
-        made = subprocess.run(tool.split(), cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        made = subprocess.run(
+            tool.split(), cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
         assert made.returncode == 0, made.stderr
     name = f"pgstack-host:{suite}"
-    _docker("build", "--quiet", "--tag", name, "-", text=DOCKERFILE.format(suite=suite, large=LARGE[suite]))
+    _docker(
+        "build",
+        "--quiet",
+        "--tag",
+        name,
+        "-",
+        text=DOCKERFILE.format(suite=suite, large=LARGE[suite]),
+    )
     return name
 
 
@@ -235,11 +292,23 @@ def start(suite: str, directory: Path, *options: str, disk: str | None = None) -
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh is missing; install the package openssh-client")
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "key")], check=True, capture_output=True
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "key")],
+        check=True,
+        capture_output=True,
     )
     ports = ("--publish=127.0.0.1::22", "--publish=127.0.0.1::80")
     trust = f"--volume={CA_BUNDLE}:{TRUSTED}:ro"
-    started = _docker("run", "--detach", "--hostname=shop", *RUN, *ports, trust, *options, disk or image(suite), *INIT)
+    started = _docker(
+        "run",
+        "--detach",
+        "--hostname=shop",
+        *RUN,
+        *ports,
+        trust,
+        *options,
+        disk or image(suite),
+        *INIT,
+    )
     host = SystemdHost(suite, started.stdout.strip(), directory)
     (directory / NAME).write_text(json.dumps({"suite": suite, "container": host.container}))
     host.wait()

@@ -1,4 +1,5 @@
-"""Two web hosts and a database host apart: TLS and a password between them, renewed without losing a request."""
+"""Two web hosts and a database host apart: TLS and a password between them, renewed without losing
+a request."""
 
 from __future__ import annotations
 
@@ -44,16 +45,25 @@ def passwords(host: SystemdHost) -> list[str]:
 def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProcess[str]:
     """A login at PostgreSQL from a web host, as the account that deploys."""
     words = {
-        "host": DATABASE_NAME, "user": role, "dbname": "app", "sslmode": "verify-full", "connect_timeout": "3",
-        "sslrootcert": "/etc/stack-database/authority.pem", "passfile": "/etc/stack-database/pgpass",
-        "sslcert": "/nonexistent", **more,
-    }  # fmt: skip
+        "host": DATABASE_NAME,
+        "user": role,
+        "dbname": "app",
+        "sslmode": "verify-full",
+        "connect_timeout": "3",
+        "sslrootcert": "/etc/stack-database/authority.pem",
+        "passfile": "/etc/stack-database/pgpass",
+        "sslcert": "/nonexistent",
+        **more,
+    }
     text = " ".join(f"{name}={value}" for name, value in words.items())
-    return web.run("runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False)
+    return web.run(
+        "runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False
+    )
 
 
 def under_load(apart: Apart, playbook: str) -> str:
-    """Run a playbook under a steady load on one web host and with a visitor on the other. What it printed.
+    """Run a playbook under a steady load on one web host and with a visitor on the other. What it
+    printed.
 
     Fails when a request or a write was lost.
     """
@@ -63,7 +73,8 @@ def under_load(apart: Apart, playbook: str) -> str:
 
 
 def visited(host: SystemdHost, change: Callable[[], Done]) -> Done:
-    """Make a change while somebody asks for a page that reads the database ten times a second. Fails when one fails."""
+    """Make a change while somebody asks for a page that reads the database ten times a second.
+    Fails when one fails."""
     over, failed, seen = threading.Event(), [], []
 
     def visit() -> None:
@@ -95,10 +106,17 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
         assert script(web, "ls /usr/lib/postgresql/*/bin/postgres").returncode != 0
     assert (apart.web.failed(), apart.second.failed(), apart.database.failed()) == ("", "", "")
     assert script(apart.database, "ls /usr/sbin/apache2 /usr/sbin/pgbouncer").returncode != 0
-    one, other = (web.run("cat", "/etc/stack-secrets/django_secret_key").stdout for web in (apart.web, apart.second))
+    one, other = (
+        web.run("cat", "/etc/stack-secrets/django_secret_key").stdout
+        for web in (apart.web, apart.second)
+    )
     assert len(one) > 30
     assert one == other, "all sign with one secret key"
-    assert apart.database.run("stackctl", "status").stdout.split()[:3] == ["postgres", "runs", "backup"]
+    assert apart.database.run("stackctl", "status").stdout.split()[:3] == [
+        "postgres",
+        "runs",
+        "backup",
+    ]
     refused = apart.database.run("stackctl", "restart", "pgbouncer", check=False)
     assert (refused.returncode, "which is a database host" in refused.stderr) == (2, True)
 
@@ -113,11 +131,17 @@ REFUSED = {
     "without TLS": ("app_monitor", {"sslmode": "disable"}, "no encryption"),
     "as a superuser": ("postgres", {}, "no pg_hba.conf entry"),
     "without a password": ("app", {}, "no password supplied"),
-    "under another name": ("app_monitor", {"host": "database"}, 'does not match host name "database"'),
-    "by another authority": (
-        "app_monitor", {"sslrootcert": "/etc/ssl/certs/ca-certificates.crt"}, "certificate verify failed",
+    "under another name": (
+        "app_monitor",
+        {"host": "database"},
+        'does not match host name "database"',
     ),
-}  # fmt: skip
+    "by another authority": (
+        "app_monitor",
+        {"sslrootcert": "/etc/ssl/certs/ca-certificates.crt"},
+        "certificate verify failed",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -137,7 +161,9 @@ def test_the_firewall_of_the_database_host_lets_in_web_hosts_only(apart: Apart) 
 
 
 def test_postgresql_refuses_a_stranger_without_a_firewall_too(apart: Apart) -> None:
-    apart.database.run("nft", "insert", "rule", "inet", "stack", "input", "tcp", "dport", "5432", "accept")
+    apart.database.run(
+        "nft", "insert", "rule", "inet", "stack", "input", "tcp", "dport", "5432", "accept"
+    )
     try:
         with socket.create_connection((apart.database.address(), 5432), timeout=5) as connection:
             connection.sendall(SSL_REQUEST)
@@ -153,17 +179,32 @@ def test_postgresql_refuses_a_stranger_without_a_firewall_too(apart: Apart) -> N
 
 
 def test_secrets_are_where_they_belong_only(apart: Apart) -> None:
-    for account, name in (("app", "userlist.txt"), ("deploy", "userlist.txt"), ("app", "pgpass"), ("pooler", "pgpass")):
-        done = apart.web.run("runuser", "-u", account, "--", "cat", f"/etc/stack-database/{name}", check=False)
+    for account, name in (
+        ("app", "userlist.txt"),
+        ("deploy", "userlist.txt"),
+        ("app", "pgpass"),
+        ("pooler", "pgpass"),
+    ):
+        done = apart.web.run(
+            "runuser", "-u", account, "--", "cat", f"/etc/stack-database/{name}", check=False
+        )
         assert "Permission denied" in done.stderr, f"{account} reads {name}"
     for secret in passwords(apart.database):
         for host in (apart.web, apart.database):
-            found = script(host, f"journalctl -q | grep -F '{secret}'; grep -rlF '{secret}' /etc /var/log /run").stdout
-            assert {line.rsplit("/", 1)[0] for line in found.splitlines()} <= {PASSWORDS, "/etc/stack-database"}
+            found = script(
+                host, f"journalctl -q | grep -F '{secret}'; grep -rlF '{secret}' /etc /var/log /run"
+            ).stdout
+            assert {line.rsplit("/", 1)[0] for line in found.splitlines()} <= {
+                PASSWORDS,
+                "/etc/stack-database",
+            }
 
 
 def test_rotation_loses_no_request(apart: Apart) -> None:
-    before, certificate = passwords(apart.database), script(apart.database, "cat /etc/stack-database/server.pem").stdout
+    before, certificate = (
+        passwords(apart.database),
+        script(apart.database, "cat /etc/stack-database/server.pem").stdout,
+    )
     told = under_load(apart, "rotate.yml")
     after = passwords(apart.database)
     assert not set(before) & set(after)
@@ -171,7 +212,10 @@ def test_rotation_loses_no_request(apart: Apart) -> None:
     assert script(apart.database, "cat /etc/stack-database/server.pem").stdout != certificate
     kept = f"install -m 600 -o deploy /dev/null /tmp/old; echo '*:*:*:*:{before[1]}' > /tmp/old"
     script(apart.web, kept)
-    assert "password authentication failed" in login(apart.web, "app_monitor", passfile="/tmp/old").stderr
+    assert (
+        "password authentication failed"
+        in login(apart.web, "app_monitor", passfile="/tmp/old").stderr
+    )
     for web in (apart.web, apart.second):
         assert web.run("stack-manage", "stack_verify", check=False).returncode == 0
 
@@ -180,12 +224,17 @@ def test_a_restart_of_the_database_host_loses_no_request(apart: Apart) -> None:
     under_load(apart, "restart.yml")
 
 
-CUTS = {"packets are dropped": "true", "and PostgreSQL dies meanwhile": "systemctl kill --signal=KILL postgresql@*"}
+CUTS = {
+    "packets are dropped": "true",
+    "and PostgreSQL dies meanwhile": "systemctl kill --signal=KILL postgresql@*",
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CUTS)
-def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(apart: Apart, name: str) -> None:
+def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(
+    apart: Apart, name: str
+) -> None:
     """The second leaves web hosts with connections that nobody has at the other end."""
     with load.users(apart, host=apart.web.name) as users:
         time.sleep(1)

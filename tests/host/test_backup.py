@@ -1,4 +1,5 @@
-"""Backups of a real host: kept encrypted, restored to the transaction, rehearsed, and never silently broken."""
+"""Backups of a real host: kept encrypted, restored to the transaction, rehearsed, and never
+silently broken."""
 
 from __future__ import annotations
 
@@ -44,7 +45,17 @@ def started(host: SystemdHost) -> str:
 
 
 def sql(host: SystemdHost, query: str) -> str:
-    words = ["runuser", "-u", "postgres", "--", "psql", "--host=/run/stack/postgres", "-Atc", query, "app"]
+    words = [
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        "psql",
+        "--host=/run/stack/postgres",
+        "-Atc",
+        query,
+        "app",
+    ]
     return host.run(*words).stdout.strip()
 
 
@@ -57,16 +68,22 @@ def test_a_new_host_has_a_backup_and_a_schedule(host: SystemdHost) -> None:
     assert "(full)" in told.stdout
     assert "last WAL" in told.stdout
     timers = host.run("systemctl", "list-timers", "--plain", "--no-legend").stdout
-    assert {f"stack-{name}.timer" in timers for name in ("backup-full", "backup-incr", "drill")} == {True}
+    assert {
+        f"stack-{name}.timer" in timers for name in ("backup-full", "backup-incr", "drill")
+    } == {True}
     assert host.failed() == ""
 
 
 @pytest.mark.parametrize("account", ["app", "deploy", "pooler", "nobody"])
-def test_backups_and_passphrase_are_closed_to_everybody_but_the_database(host: SystemdHost, account: str) -> None:
+def test_backups_and_passphrase_are_closed_to_everybody_but_the_database(
+    host: SystemdHost, account: str
+) -> None:
     secrets = "/etc/pgbackrest/conf.d/passphrase.conf"
     for path in (REPOSITORY, secrets):
         read = ["find", path, "-maxdepth", "1", "-readable"]
-        assert path in host.run("runuser", "-u", "postgres", "--", *read).stdout, "the way of asking works"
+        assert path in host.run("runuser", "-u", "postgres", "--", *read).stdout, (
+            "the way of asking works"
+        )
         assert path not in host.run("runuser", "-u", account, "--", *read, check=False).stdout
     plan = host.run("cat", "/etc/stack/plan.json").stdout
     assert host.run("cat", secrets).stdout.strip().rpartition("=")[2] not in plan
@@ -80,10 +97,14 @@ def test_every_file_of_the_repository_is_encrypted(host: SystemdHost) -> None:
 
 
 def test_a_drill_of_a_damaged_backup_fails_and_everybody_sees_it(host: SystemdHost) -> None:
-    (bundle, *_) = host.run("find", f"{REPOSITORY}/backup/stack/latest/bundle", "-type", "f").stdout.split()
+    (bundle, *_) = host.run(
+        "find", f"{REPOSITORY}/backup/stack/latest/bundle", "-type", "f"
+    ).stdout.split()
     host.run("cp", "--preserve", bundle, "/root/good")
     try:
-        host.run("dd", "if=/dev/zero", f"of={bundle}", "bs=1", "seek=60000", "count=64", "conv=notrunc")
+        host.run(
+            "dd", "if=/dev/zero", f"of={bundle}", "bs=1", "seek=60000", "count=64", "conv=notrunc"
+        )
         assert host.run("stackctl", "drill", check=False).returncode == 2
         assert host.run("systemctl", "is-failed", "stack-drill").stdout == "failed\n"
         told = host.run("stackctl", "backups", check=False)
@@ -101,7 +122,9 @@ def test_a_backup_that_fails_is_told(host: SystemdHost) -> None:
     try:
         assert host.run("systemctl", "start", "stack-backup@incr", check=False).returncode != 0
         told = host.run("stackctl", "backups", check=False)
-        assert (told.returncode, "stack-backup@incr.service failed" in told.stdout) == (1, True), told.stdout
+        assert (told.returncode, "stack-backup@incr.service failed" in told.stdout) == (1, True), (
+            told.stdout
+        )
     finally:
         host.run("sh", "-c", f"mv /root/aside/* {Path(info).parent}/")
     host.run("systemctl", "start", "stack-backup@incr")
@@ -131,11 +154,15 @@ def test_a_target_that_cannot_be_reached_is_refused_and_nothing_is_touched(
 def test_a_restore_asks_first(host: SystemdHost) -> None:
     before = started(host)
     asked = host.play("restore.yml", backup_target="latest")
-    assert (asked.returncode, "confirm=yes" in asked.stdout, changed(asked)) == (2, True, 0), asked.stdout
+    assert (asked.returncode, "confirm=yes" in asked.stdout, changed(asked)) == (2, True, 0), (
+        asked.stdout
+    )
     assert started(host) == before
 
 
-def test_the_database_that_was_there_comes_back_when_recovery_fails(host: SystemdHost, ledger: Ledger) -> None:
+def test_the_database_that_was_there_comes_back_when_recovery_fails(
+    host: SystemdHost, ledger: Ledger
+) -> None:
     ledger.transfer("before-failure")
     failed = host.run("stackctl", "restore", "name:nobody-made-it", check=False)
     assert failed.returncode == 2
@@ -145,14 +172,22 @@ def test_the_database_that_was_there_comes_back_when_recovery_fails(host: System
     assert set_aside(host) == []
 
 
-def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(host: SystemdHost, ledger: Ledger) -> None:
+def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(
+    host: SystemdHost, ledger: Ledger
+) -> None:
     ledger.transfer("time-1", "time-2", "time-3")
     target = now()
     ledger.transfer("time-4", "time-5")
     done = host.play("restore.yml", backup_target=target, confirm="yes")
     assert done.returncode == 0, done.stdout[-4000:]
     assert changed(done) == 1, "the restore itself: the plan was in force already"
-    assert ledger.has("time-1", "time-2", "time-3", "time-4", "time-5") == [True, True, True, False, False]
+    assert ledger.has("time-1", "time-2", "time-3", "time-4", "time-5") == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert ledger.balanced()
     (kept,) = set_aside(host)
     assert kept in done.stdout, "where the old one is, is told"
@@ -183,7 +218,9 @@ def test_a_time_that_an_earlier_restore_left_behind_is_reached_on_its_timeline(
     assert ledger.has("left-1", "left-2") == [True, False]
 
 
-def test_a_lost_data_directory_comes_back_with_its_last_transaction(host: SystemdHost, ledger: Ledger) -> None:
+def test_a_lost_data_directory_comes_back_with_its_last_transaction(
+    host: SystemdHost, ledger: Ledger
+) -> None:
     ledger.transfer("last")
     sql(host, "SELECT pg_switch_wal()")
     host.run("systemctl", "stop", "postgresql@17-main")

@@ -1,4 +1,5 @@
-"""Backups that leave the host, to S3 and by SFTP: kept there, and enough to bring back the site on a new host."""
+"""Backups that leave the host, to S3 and by SFTP: kept there, and enough to bring back the site on
+a new host."""
 
 from __future__ import annotations
 
@@ -16,10 +17,22 @@ from systemd_host import INPUTS, SystemdHost, systemd_host
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 S3 = {
-    "stack_inputs": {**INPUTS, "backup": "s3", "backup_host": NAME, "backup_bucket": BUCKET, "backup_path": "/shop"},
-    "backup_s3_key": "key", "backup_s3_secret": "secret",
-}  # fmt: skip
-SFTP = {**INPUTS, "backup": "sftp", "backup_host": f"{ACCOUNT}@{NAME}", "backup_path": "/srv/backups/shop"}
+    "stack_inputs": {
+        **INPUTS,
+        "backup": "s3",
+        "backup_host": NAME,
+        "backup_bucket": BUCKET,
+        "backup_path": "/shop",
+    },
+    "backup_s3_key": "key",
+    "backup_s3_secret": "secret",
+}
+SFTP = {
+    **INPUTS,
+    "backup": "sftp",
+    "backup_host": f"{ACCOUNT}@{NAME}",
+    "backup_path": "/srv/backups/shop",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +69,29 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         assert "backup" not in lost.failed()
         Ledger(lost).transfer("first", "second")
         lost.run("stackctl", "drill")
-        passphrase = lost.run("cat", "/etc/pgbackrest/conf.d/passphrase.conf").stdout.rpartition("=")[2].strip()
+        passphrase = (
+            lost.run("cat", "/etc/pgbackrest/conf.d/passphrase.conf")
+            .stdout.rpartition("=")[2]
+            .strip()
+        )
     names = store.objects()
     assert len(names) > 5
-    assert {store.object(name)[:8] for name in names} == {b"Salted__"}, "encrypted before it leaves the host"
+    assert {store.object(name)[:8] for name in names} == {b"Salted__"}, (
+        "encrypted before it leaves the host"
+    )
 
     with booted(systemd_host, tmp_path / "new", store) as new:
         stopped = new.play("site.yml", **S3, backup_passphrase=passphrase)
         assert stopped.returncode == 2, "it does not mix its own, empty database with the backups"
-        good(new.play("restore.yml", **S3, backup_passphrase=passphrase, backup_target="latest", confirm="yes"))
+        good(
+            new.play(
+                "restore.yml",
+                **S3,
+                backup_passphrase=passphrase,
+                backup_target="latest",
+                confirm="yes",
+            )
+        )
         ledger = Ledger(new)
         assert ledger.has("first", "second", "never") == [True, True, False]
         assert ledger.balanced()
@@ -72,7 +99,9 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         refused = new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys())
         assert refused.returncode == 2
         key = " ".join(new.run("cat", "/etc/pgbackrest/key.pub").stdout.split()[:2])
-        assert f"- {key}\n" in refused.stdout, "what belongs into authorized_keys is told, in one line"
+        assert f"- {key}\n" in refused.stdout, (
+            "what belongs into authorized_keys is told, in one line"
+        )
         store.authorize(key)
         good(new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys()))
         assert any("/shop/backup/" in path for path in store.files())

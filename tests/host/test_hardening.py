@@ -18,11 +18,16 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 ELSEWHERE = 9999
 """a port of the host that is not the site's"""
 REPLACED_SECONDS = 120
-"""dpkg ends, the locks stay free for a moment, clients leave PgBouncer at their next request or the request timeout"""
+"""dpkg ends, the locks stay free for a moment, clients leave PgBouncer at their next request or the
+request timeout"""
 
 KEPT = (
-    "/etc/postgresql/17/main", "/var/lib/postgresql/17/main", "/etc/stack-secrets", "/etc/stack-tls", "/var/log/stack",
-)  # fmt: skip
+    "/etc/postgresql/17/main",
+    "/var/lib/postgresql/17/main",
+    "/etc/stack-secrets",
+    "/etc/stack-tls",
+    "/var/log/stack",
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +50,14 @@ def said(host: SystemdHost, *command: str) -> str:
 
 def processes(host: SystemdHost) -> set[str]:
     """Numbers of the main processes of Apache and PgBouncer."""
-    units = [f"stack-{server}@{instance}.service" for server in ("apache", "pgbouncer") for instance in "ab"]
-    return set(said(host, "systemctl", "show", "--property=MainPID", "--value", *units).split()) - {"0"}
+    units = [
+        f"stack-{server}@{instance}.service"
+        for server in ("apache", "pgbouncer")
+        for instance in "ab"
+    ]
+    return set(said(host, "systemctl", "show", "--property=MainPID", "--value", *units).split()) - {
+        "0"
+    }
 
 
 def wait(condition: object, seconds: float) -> bool:
@@ -67,8 +78,12 @@ def test_a_dry_run_on_a_running_host_finds_nothing_to_do(host: SystemdHost) -> N
 def test_the_site_is_let_in_and_nothing_else(host: SystemdHost) -> None:
     assert "<h1" in host.page()
     assert "policy drop" in said(host, "nft", "list", "table", "inet", "stack")
-    host.run("systemd-run", "--quiet", "--unit=elsewhere", "python3", "-m", "http.server", str(ELSEWHERE))
-    itself = f"import urllib.request; urllib.request.urlopen('http://{host.address()}:{ELSEWHERE}/')"
+    host.run(
+        "systemd-run", "--quiet", "--unit=elsewhere", "python3", "-m", "http.server", str(ELSEWHERE)
+    )
+    itself = (
+        f"import urllib.request; urllib.request.urlopen('http://{host.address()}:{ELSEWHERE}/')"
+    )
     assert wait(lambda: host.run("python3", "-c", itself, check=False).returncode == 0, 10)
     assert not answers(host.address(), ELSEWHERE)
     host.run("systemctl", "stop", "stack-firewall")
@@ -83,7 +98,10 @@ def test_rules_of_others_survive(host: SystemdHost) -> None:
     host.run("systemctl", "reload", "stack-firewall")
     assert "table inet others" in said(host, "nft", "list", "tables")
     host.run("systemctl", "restart", "stack-firewall")
-    assert said(host, "nft", "list", "tables").splitlines() == ["table inet others", "table inet stack"]
+    assert said(host, "nft", "list", "tables").splitlines() == [
+        "table inet others",
+        "table inet stack",
+    ]
     host.run("nft", "delete", "table", "inet", "others")
 
 
@@ -98,15 +116,25 @@ def test_connections_of_the_site_are_not_tracked(host: SystemdHost) -> None:
 def test_security_upgrades_come_by_themselves_and_nothing_else(host: SystemdHost) -> None:
     found = said(host, "unattended-upgrade", "--dry-run", "--verbose").splitlines()
     allowed = [line for line in found if line.startswith("Allowed origins are:")]
-    assert allowed == ["Allowed origins are: origin=Debian,codename=trixie-security,label=Debian-Security"]
-    assert said(host, "systemctl", "is-active", "apt-daily.timer", "apt-daily-upgrade.timer") == "active\nactive"
+    assert allowed == [
+        "Allowed origins are: origin=Debian,codename=trixie-security,label=Debian-Security"
+    ]
+    assert (
+        said(host, "systemctl", "is-active", "apt-daily.timer", "apt-daily-upgrade.timer")
+        == "active\nactive"
+    )
 
 
 def test_logs_are_bounded_and_the_clock_is_kept(host: SystemdHost) -> None:
-    assert "SystemMaxUse=500M" in said(host, "systemd-analyze", "cat-config", "systemd/journald.conf")
+    assert "SystemMaxUse=500M" in said(
+        host, "systemd-analyze", "cat-config", "systemd/journald.conf"
+    )
     assert "OnCalendar=hourly" in said(host, "systemctl", "cat", "logrotate.timer")
     assert host.run("logrotate", "--debug", "/etc/logrotate.d/stack").returncode == 0
-    assert said(host, "systemctl", "is-enabled", "systemd-timesyncd", "logrotate.timer") == "enabled\nenabled"
+    assert (
+        said(host, "systemctl", "is-enabled", "systemd-timesyncd", "logrotate.timer")
+        == "enabled\nenabled"
+    )
 
 
 def test_an_upgrade_replaces_the_processes_without_losing_a_request(host: SystemdHost) -> None:
@@ -114,9 +142,21 @@ def test_an_upgrade_replaces_the_processes_without_losing_a_request(host: System
     before = processes(host)
     assert len(before) == 2
     with requests(host) as wrong:
-        host.run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--reinstall", "--yes", *packages)
-        assert wait(lambda: len(processes(host)) == 2 and not before & processes(host), REPLACED_SECONDS)
-        assert wait(lambda: unit_state(host, "stack-upgraded.service") == "inactive", REPLACED_SECONDS)
+        host.run(
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "install",
+            "--reinstall",
+            "--yes",
+            *packages,
+        )
+        assert wait(
+            lambda: len(processes(host)) == 2 and not before & processes(host), REPLACED_SECONDS
+        )
+        assert wait(
+            lambda: unit_state(host, "stack-upgraded.service") == "inactive", REPLACED_SECONDS
+        )
     assert wrong == []
     assert host.failed() == ""
 
@@ -125,12 +165,19 @@ def unit_state(host: SystemdHost, unit: str) -> str:
     return said(host, "systemctl", "show", "--property=ActiveState", "--value", unit)
 
 
-READERS = {"app": True, "deploy": True, **dict.fromkeys(("apache", "build", "pooler", "postgres", "nobody"), False)}
+READERS = {
+    "app": True,
+    "deploy": True,
+    **dict.fromkeys(("apache", "build", "pooler", "postgres", "nobody"), False),
+}
 
 
 @pytest.mark.parametrize("account", READERS)
 def test_the_secret_key_is_for_those_who_sign_with_it(host: SystemdHost, account: str) -> None:
-    assert attacks.as_account(host, account, f"cat {attacks.SECRETS}/django_secret_key") == READERS[account]
+    assert (
+        attacks.as_account(host, account, f"cat {attacks.SECRETS}/django_secret_key")
+        == READERS[account]
+    )
 
 
 def test_the_account_that_deploys_does_not_become_root(host: SystemdHost) -> None:
@@ -145,7 +192,11 @@ def test_the_account_that_deploys_does_not_become_root(host: SystemdHost) -> Non
 def test_an_environment_is_read_and_not_run(host: SystemdHost) -> None:
     """Neither by root nor by whoever asks, whatever is in it."""
     file = "/etc/stack/environment"
-    host.run("sh", "-c", f"cp -p {file} /run/kept; echo 'A=\"$(touch {attacks.OWNED}-reader)\"' >> {file}")
+    host.run(
+        "sh",
+        "-c",
+        f"cp -p {file} /run/kept; echo 'A=\"$(touch {attacks.OWNED}-reader)\"' >> {file}",
+    )
     try:
         for words in (("stack-manage",), ("runuser", "-u", "deploy", "--", "stack-manage")):
             assert "no issues" in said(host, *words, "check")
@@ -167,7 +218,9 @@ def test_the_account_of_django_has_root_make_no_file(host: SystemdHost) -> None:
 def test_a_server_that_is_killed_comes_back(host: SystemdHost, server: str) -> None:
     before = faults.main(host, server)
     host.run("kill", "-KILL", before)
-    assert wait(lambda: faults.main(host, server) not in ("0", before) and faults.status(host)[0] == 0, 20)
+    assert wait(
+        lambda: faults.main(host, server) not in ("0", before) and faults.status(host)[0] == 0, 20
+    )
     assert "<h1" in host.page()
     assert host.failed() == ""
 
@@ -179,10 +232,17 @@ def test_a_tablespace_lies_where_a_drop_in_says(host: SystemdHost) -> None:
     drop_in = "/etc/systemd/system/postgresql@17-main.service.d/elsewhere.conf"
     host.run("install", "--directory", "--owner=postgres", "--group=postgres", "/srv/elsewhere")
     assert "Read-only file system" in host.run(*query, made, check=False).stderr
-    host.run("sh", "-c", f"printf '[Service]\nReadWritePaths=/srv/elsewhere\n' > {drop_in}; systemctl daemon-reload")
+    host.run(
+        "sh",
+        "-c",
+        f"printf '[Service]\nReadWritePaths=/srv/elsewhere\n' > {drop_in}; systemctl daemon-reload",
+    )
     before = faults.main(host, "postgres")
     host.run("kill", "-KILL", before)
-    assert wait(lambda: faults.main(host, "postgres") not in ("0", before) and faults.status(host)[0] == 0, 20)
+    assert wait(
+        lambda: faults.main(host, "postgres") not in ("0", before) and faults.status(host)[0] == 0,
+        20,
+    )
     host.run(*query, made)
     host.run(*query, "DROP TABLESPACE elsewhere")
     host.run("sh", "-c", f"rm -r {drop_in} /srv/elsewhere; systemctl daemon-reload")
@@ -193,10 +253,16 @@ def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, se
     with faults.unwatched(host):
         faults.halt(host, server)
         code, text, seconds = faults.status(host)
-        assert (code, "stopped by a signal" in faults.line(text, server), seconds < 30) == (1, True, True), text
+        assert (code, "stopped by a signal" in faults.line(text, server), seconds < 30) == (
+            1,
+            True,
+            True,
+        ), text
         host.run("systemctl", "start", "stack-watch.service")
         assert wait(lambda: faults.status(host)[0] == 0, 10)
-    assert "runs again" in said(host, "journalctl", "-u", "stack-watch.service", "-p", "warning", "-o", "cat")
+    assert "runs again" in said(
+        host, "journalctl", "-u", "stack-watch.service", "-p", "warning", "-o", "cat"
+    )
 
 
 def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost) -> None:
@@ -219,7 +285,9 @@ def test_a_server_that_systemd_has_given_up_is_tried_again(host: SystemdHost) ->
     assert host.failed() == ""
 
 
-def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(host: SystemdHost) -> None:
+def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(
+    host: SystemdHost,
+) -> None:
     query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
     host.run(*query, "CREATE TABLE kept AS SELECT 42 AS answer")
     key = said(host, "sha256sum", "/etc/stack-secrets/django_secret_key")
@@ -241,10 +309,16 @@ def require_gone(host: SystemdHost) -> None:
     assert said(host, "systemctl", "list-units", "--plain", "--no-legend", "stack-*") == ""
     assert "stack" not in said(host, "nft", "list", "tables")
     assert host.run("pgrep", "-l", "postgres|pgbouncer|apache2", check=False).stdout == ""
-    left = host.run("find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*").stdout.splitlines()
+    left = host.run(
+        "find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*"
+    ).stdout.splitlines()
     assert set(left) <= {"/etc/stack-secrets", "/etc/stack-secrets.owners", "/etc/stack-tls"}
     names = said(host, "getent", "passwd").splitlines()
-    assert [line for line in names if line.split(":")[0] in ("app", "apache", "deploy", "build", "pooler")] == []
+    assert [
+        line
+        for line in names
+        if line.split(":")[0] in ("app", "apache", "deploy", "build", "pooler")
+    ] == []
     assert host.run("getent", "group", "sockets", "secrets", check=False).stdout == ""
 
 

@@ -1,4 +1,5 @@
-"""HTTPS on a Debian 13 host: a certificate by ACME and its renewal, the user's own files, and changes under load.
+"""HTTPS on a Debian 13 host: a certificate by ACME and its renewal, the user's own files, and
+changes under load.
 
 Its key and Apache's logs are kept from Django.
 """
@@ -44,13 +45,16 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, acme: Authority) -> Iterator[SystemdHost]:
-    """A host with a certificate by ACME; it trusts the authority's address, as one with a private authority has to."""
+    """A host with a certificate by ACME; it trusts the authority's address, as one with a private
+    authority has to."""
     trust = f"--volume={acme.certificate}:/usr/local/share/ca-certificates/authority.crt:ro"
     place = (f"--network={acme.network}", f"--network-alias={NAME}", "--publish=127.0.0.1::443")
     with deployed_host("trixie", tmp_path_factory.mktemp("host"), trust, *place) as booted:
         booted.run("update-ca-certificates")
         done = booted.play("site.yml", stack_inputs=ACME)
-        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}\n{acme.said()[-2000:]}"
+        assert done.returncode == 0, (
+            f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}\n{acme.said()[-2000:]}"
+        )
         yield booted
 
 
@@ -59,21 +63,25 @@ def said(host: SystemdHost, *command: str) -> str:
 
 
 def under_load(host: SystemdHost, change: Callable[[], subprocess.CompletedProcess[str]]) -> str:
-    """Make a change that succeeds under a steady load over HTTPS; fails when a request or a write was lost."""
+    """Make a change that succeeds under a steady load over HTTPS; fails when a request or a write
+    was lost."""
     done = host.under_load(change, "https")
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr}"
     return done.stdout
 
 
 def shaken(host: SystemdHost, trusted: Path) -> tuple[str, str | None]:
-    """Serial number of the site's certificate, whose chain and name are good, and the protocol that was negotiated."""
+    """Serial number of the site's certificate, whose chain and name are good, and the protocol that
+    was negotiated."""
     context = ssl.create_default_context(cafile=str(trusted))
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
         socket.create_connection(("127.0.0.1", host.port(443)), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname=NAME) as connection,
     ):
-        return str((connection.getpeercert() or {})["serialNumber"]), connection.selected_alpn_protocol()
+        return str(
+            (connection.getpeercert() or {})["serialNumber"]
+        ), connection.selected_alpn_protocol()
 
 
 def takeovers(host: SystemdHost) -> int:
@@ -89,19 +97,34 @@ def wait(condition: Callable[[], bool], what: str) -> None:
 
 
 def idle(host: SystemdHost) -> bool:
-    state = host.run("systemctl", "show", "--property=ActiveState", "--value", "stack-renewed.service").stdout
+    state = host.run(
+        "systemctl", "show", "--property=ActiveState", "--value", "stack-renewed.service"
+    ).stdout
     return state == "inactive\n" and host.run("test", "-e", FLAG, check=False).returncode == 1
 
 
-def test_site_is_served_with_a_certificate_that_the_authority_has_made(host: SystemdHost, acme: Authority) -> None:
+def test_site_is_served_with_a_certificate_that_the_authority_has_made(
+    host: SystemdHost, acme: Authority
+) -> None:
     assert shaken(host, acme.root)[1] == "h2"
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is missing; apt-get install curl")
-    ask = [curl, "--silent", "--show-error", "--noproxy", "*", "--http2", "--cacert", str(acme.root)]
+    ask = [
+        curl,
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--http2",
+        "--cacert",
+        str(acme.root),
+    ]
     told = ["--output", "/dev/null", "--write-out", "HTTP/%{http_version} %{http_code}"]
     where = ["--connect-to", f"::127.0.0.1:{host.port(443)}", f"https://{NAME}/db"]
-    done = subprocess.run([*ask, *told, *where], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [*ask, *told, *where], capture_output=True, text=True, check=False, timeout=30
+    )
     assert (done.stdout, done.stderr) == ("HTTP/2 200", "")
 
 
@@ -140,7 +163,7 @@ OF_APACHE = {
     "a socket is put beside Django's": "touch /run/stack/apache/wsgi.sock",
     "the number of Apache's process is changed": "echo 1 > /run/stack/apache/apache2.pid",
     "a body is put in the place of another": "touch /var/cache/stack-bodies/body-1",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("attempt", OF_APACHE)
@@ -160,26 +183,34 @@ def test_code_in_django_signals_no_process_of_apaches(host: SystemdHost) -> None
 def test_django_holds_no_descriptor_of_the_access_log(host: SystemdHost) -> None:
     """Apache's parent has one, and the daemon processes are its children."""
     (parent, *_) = attacks.of_apache(host)
-    held = {process: said(host, "sh", "-c", f"readlink /proc/{process}/fd/*") for process in attacks.daemons(host)}
+    held = {
+        process: said(host, "sh", "-c", f"readlink /proc/{process}/fd/*")
+        for process in attacks.daemons(host)
+    }
     assert "/apache-access.log" in said(host, "sh", "-c", f"readlink /proc/{parent}/fd/*")
     assert [process for process, files in held.items() if "/apache-access.log" in files] == []
 
 
 def test_apaches_parent_alone_has_capabilities_and_few(host: SystemdHost) -> None:
-    """CHOWN, KILL, SETGID, SETUID and NET_BIND_SERVICE (capabilities(7)); none that opens a file of others."""
+    """CHOWN, KILL, SETGID, SETUID and NET_BIND_SERVICE (capabilities(7)); none that opens a file of
+    others."""
     (parent, *children) = attacks.of_apache(host).values()
     assert parent == ("root", "00000000000004e1")
     assert set(children) == {("apache", "0" * 16), ("app", "0" * 16)}
 
 
-@pytest.mark.parametrize("place", ["/run/stack/postgres/.s.PGSQL.5432", "/var/lib/postgresql/17/main/PG_VERSION"])
+@pytest.mark.parametrize(
+    "place", ["/run/stack/postgres/.s.PGSQL.5432", "/var/lib/postgresql/17/main/PG_VERSION"]
+)
 def test_where_apache_runs_the_database_is_nobodys(host: SystemdHost, place: str) -> None:
     """Its parent may become any account."""
     assert attacks.as_account(host, "postgres", f"test -r {place}")
     assert not attacks.inside_django(host, f"test -r {place}", "postgres")
 
 
-def test_what_apaches_workers_leave_is_deleted_and_no_link_of_theirs_is_followed(host: SystemdHost) -> None:
+def test_what_apaches_workers_leave_is_deleted_and_no_link_of_theirs_is_followed(
+    host: SystemdHost,
+) -> None:
     kept = f"{attacks.OWNED}-bodies/kept"
     host.run("install", "-D", "/dev/null", kept)
     for place in BODIES:
@@ -191,10 +222,15 @@ def test_what_apaches_workers_leave_is_deleted_and_no_link_of_theirs_is_followed
     assert attacks.owned(host) == [f"{attacks.OWNED}-bodies"]
 
 
-def test_renewal_comes_into_use_without_losing_a_request(host: SystemdHost, acme: Authority) -> None:
-    """It is revoked. mod_md asks twice a day what the authority wants, and when an instance starts."""
+def test_renewal_comes_into_use_without_losing_a_request(
+    host: SystemdHost, acme: Authority
+) -> None:
+    """It is revoked. mod_md asks twice a day what the authority wants, and when an instance
+    starts."""
     before, count = shaken(host, acme.root)[0], takeovers(host)
-    chain, key = (host.run("cat", f"{STORE}/{name}").stdout for name in ("pubcert.pem", "privkey.pem"))
+    chain, key = (
+        host.run("cat", f"{STORE}/{name}").stdout for name in ("pubcert.pem", "privkey.pem")
+    )
     acme.revoke(chain, key)
 
     def renew() -> subprocess.CompletedProcess[str]:
@@ -207,20 +243,29 @@ def test_renewal_comes_into_use_without_losing_a_request(host: SystemdHost, acme
     assert host.failed() == ""
 
 
-def test_renewal_that_comes_while_the_one_before_comes_into_use_is_not_forgotten(host: SystemdHost) -> None:
+def test_renewal_that_comes_while_the_one_before_comes_into_use_is_not_forgotten(
+    host: SystemdHost,
+) -> None:
     count = takeovers(host)
     message = ("runuser", "-u", "apache", "--", "/usr/local/lib/stack/acme-message", FLAG)
     host.run(*message, "renewing", NAME)
     assert idle(host), "only what is there comes into use"
     host.run(*message, "renewed", NAME)
-    wait(lambda: "activating" in host.run("systemctl", "is-active", "stack-renewed", check=False).stdout, "start")
+    wait(
+        lambda: (
+            "activating" in host.run("systemctl", "is-active", "stack-renewed", check=False).stdout
+        ),
+        "start",
+    )
     wait(lambda: host.run("test", "-e", FLAG, check=False).returncode == 1, "answer to the first")
     host.run(*message, "renewed", NAME)
     wait(lambda: takeovers(host) == count + 2 and idle(host), "second takeover")
 
 
 def test_pgbouncer_is_replaced_without_losing_a_request(host: SystemdHost) -> None:
-    assert "took over" in under_load(host, lambda: host.run("stackctl", "restart", "pgbouncer", check=False))
+    assert "took over" in under_load(
+        host, lambda: host.run("stackctl", "restart", "pgbouncer", check=False)
+    )
 
 
 def test_postgresql_restarts_without_losing_a_request(host: SystemdHost) -> None:
@@ -228,22 +273,43 @@ def test_postgresql_restarts_without_losing_a_request(host: SystemdHost) -> None
 
 
 def make_own(host: SystemdHost) -> Path:
-    """A certificate of the user's own and its key, new on the host; a copy of the certificate here."""
+    """A certificate of the user's own and its key, new on the host; a copy of the certificate
+    here."""
     certificate, key = OWN
     host.run(
-        "openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "30",
-        "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", certificate,
-    )  # fmt: skip
+        "openssl",
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-days",
+        "30",
+        "-subj",
+        f"/CN={NAME}",
+        "-addext",
+        f"subjectAltName=DNS:{NAME}",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    )
     copy = host.directory / "own.pem"
     copy.write_text(host.run("cat", certificate).stdout)
     return copy
 
 
-def test_files_new_code_and_their_renewal_lose_no_request(host: SystemdHost, tmp_path: Path) -> None:
+def test_files_new_code_and_their_renewal_lose_no_request(
+    host: SystemdHost, tmp_path: Path
+) -> None:
     own = make_own(host)
     two = projects.make(tmp_path / "two", "two")
     under_load(host, lambda: host.play("site.yml", stack_inputs={**FILES, **projects.inputs(two)}))
     before = shaken(host, own)[0]
     own = make_own(host)
-    assert "took over" in under_load(host, lambda: host.run("stackctl", "apply", "apache", check=False))
+    assert "took over" in under_load(
+        host, lambda: host.run("stackctl", "apply", "apache", check=False)
+    )
     assert shaken(host, own)[0] != before

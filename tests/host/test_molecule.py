@@ -1,4 +1,5 @@
-"""Molecule's scenarios from the first step to the last; what they do is written in ansible/molecule/*/molecule.yml."""
+"""Molecule's scenarios from the first step to the last; what they do is written in
+ansible/molecule/*/molecule.yml."""
 
 from __future__ import annotations
 
@@ -24,21 +25,39 @@ def test_every_step_of_the_scenario_succeeds(scenario: str, tmp_path: Path) -> N
     systemd_host.image(scenario)
     programs = Path(sys.executable).parent
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_"))
     } | {
-        "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_HOME": str(tmp_path / "home"), "NO_COLOR": "1",
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"), "LC_ALL": "C.UTF-8",
-        "PYTEST_XDIST_WORKER_COUNT": os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"),  # how much load may be
-    }  # fmt: skip
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "NO_COLOR": "1",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"),
+        "LC_ALL": "C.UTF-8",
+        "PYTEST_XDIST_WORKER_COUNT": os.environ.get(
+            "PYTEST_XDIST_WORKER_COUNT", "1"
+        ),  # how much load may be
+    }
     shared = CHECKOUT / ".config/molecule/config.yml"
     command = [
-        programs / "molecule", "--base-config", shared, "test", "--scenario-name", scenario, "--no-command-borders",
-    ]  # fmt: skip
+        programs / "molecule",
+        "--base-config",
+        shared,
+        "test",
+        "--scenario-name",
+        scenario,
+        "--no-command-borders",
+    ]
     try:
         done = subprocess.run(
-            command, cwd=CHECKOUT / "ansible", env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, check=False,
-        )  # fmt: skip
+            command,
+            cwd=CHECKOUT / "ansible",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     finally:
         systemd_host.stop(tmp_path / "molecule/host")
     print(done.stdout[-SHOWN:])

@@ -1,4 +1,5 @@
-"""Servers replaced on a Debian 13 host under load lose no request, and what does not work never serves.
+"""Servers replaced on a Debian 13 host under load lose no request, and what does not work never
+serves.
 
 Releases and settings that do work: tests/molecule.
 """
@@ -30,7 +31,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
         yield booted
 
 
-def deploy(host: SystemdHost, project: Path, playbook: str = "deploy.yml") -> subprocess.CompletedProcess[str]:
+def deploy(
+    host: SystemdHost, project: Path, playbook: str = "deploy.yml"
+) -> subprocess.CompletedProcess[str]:
     return host.play(playbook, stack_inputs={**INPUTS, **projects.inputs(project)})
 
 
@@ -39,7 +42,11 @@ CHANGES = {
     "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
     "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
     "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
-    "two in a row": ("sh", "-c", "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main"),
+    "two in a row": (
+        "sh",
+        "-c",
+        "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main",
+    ),
 }
 
 
@@ -57,7 +64,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_release_that_does_not_work_never_serves(host: SystemdHost, tmp_path: Path, name: str) -> None:
+def test_release_that_does_not_work_never_serves(
+    host: SystemdHost, tmp_path: Path, name: str
+) -> None:
     spoil, words = BROKEN[name]
     project = projects.make(tmp_path / "project", "broken")
     spoil(project)
@@ -69,14 +78,21 @@ def test_release_that_does_not_work_never_serves(host: SystemdHost, tmp_path: Pa
 
 
 TYPOS = {
-    "pgbouncer": ("pgbouncer/pgbouncer.ini", "pool_mode = transaction", "pool_mod = transaction", "pool_mod"),
+    "pgbouncer": (
+        "pgbouncer/pgbouncer.ini",
+        "pool_mode = transaction",
+        "pool_mod = transaction",
+        "pool_mod",
+    ),
     "postgres": ("postgres/pgstack.conf", "wal_compression", "wal_compresion", "wal_compresion"),
     "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line 11"),
 }
 
 
 @pytest.mark.parametrize("server", TYPOS)
-def test_settings_with_a_typo_are_refused_and_nothing_changes(host: SystemdHost, server: str) -> None:
+def test_settings_with_a_typo_are_refused_and_nothing_changes(
+    host: SystemdHost, server: str
+) -> None:
     name, right, wrong, words = TYPOS[server]
     path = f"/etc/stack/{name}"
     host.run("sed", "-i", f"s/{right}/{wrong}/", path)
@@ -102,16 +118,27 @@ def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: Syste
     assert host.page(projects.MARK)
 
 
-def test_a_project_that_knows_nothing_of_the_stack_is_deployed(host: SystemdHost, tmp_path: Path) -> None:
+def test_a_project_that_knows_nothing_of_the_stack_is_deployed(
+    host: SystemdHost, tmp_path: Path
+) -> None:
     project = foreign.make(tmp_path / "shop", "DATABASE_URL or nothing")
     named = {"source": str(project), "environment": {"SHOP_GREETING": GREETING}}
     done = host.play("site.yml", stack_inputs={**INPUTS, "project": named})
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     url = f"http://127.0.0.1:{host.port(80)}"
     answers = {"Host": INPUTS["hosts"][0]}
-    answer = requests.post(f"{url}/note", params={"text": "one"}, headers=answers, timeout=10).json()
+    answer = requests.post(
+        f"{url}/note", params={"text": "one"}, headers=answers, timeout=10
+    ).json()
     assert answer["notes"] == ["of the migration", "one"]
-    assert (answer["engine"], answer["debug"], answer["greeting"]) == ("pgstack.db", False, GREETING)
+    assert (answer["engine"], answer["debug"], answer["greeting"]) == (
+        "pgstack.db",
+        False,
+        GREETING,
+    )
     address = requests.post(f"{url}/upload", headers=answers, timeout=10).text
     assert requests.get(f"{url}{address}", headers=answers, timeout=10).text == "<b>hello</b>"
-    assert requests.get(f"{url}/static/admin/css/base.css", headers=answers, timeout=10).status_code == 200
+    assert (
+        requests.get(f"{url}/static/admin/css/base.css", headers=answers, timeout=10).status_code
+        == 200
+    )

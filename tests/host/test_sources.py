@@ -1,4 +1,5 @@
-"""A project from Git or an archive on a Debian 13 host, with all that it may ask for; what cannot be had is refused."""
+"""A project from Git or an archive on a Debian 13 host, with all that it may ask for; what cannot
+be had is refused."""
 
 from __future__ import annotations
 
@@ -21,8 +22,10 @@ from fixtures import places
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 WANTED: dict[str, Any] = {
-    "packages": ["hello"], "environment": {"SHOP_COUNTRY": 'N"L $1'}, "secrets": {"SHOP_API_KEY": "it's 42"},
-}  # fmt: skip
+    "packages": ["hello"],
+    "environment": {"SHOP_COUNTRY": 'N"L $1'},
+    "secrets": {"SHOP_API_KEY": "it's 42"},
+}
 TOLD = """
 import os, pathlib, subprocess
 
@@ -39,7 +42,8 @@ urlpatterns.insert(0, path("told", told))
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository: version one has the tag v1, version two is the branch `next` and has the tag v2."""
+    """A repository: version one has the tag v1, version two is the branch `next` and has the tag
+    v2."""
     directory = tmp_path_factory.mktemp("repository")
     project = projects.make(directory / "shop", "one")
     attacks.probe(project)
@@ -64,7 +68,9 @@ def host(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[Syste
 
 def git(directory: Path, *words: str) -> str:
     who = ("-c", "user.name=Shop", "-c", "user.email=shop@shop.example")
-    return subprocess.run(["git", *who, *words], cwd=directory, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *who, *words], cwd=directory, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def commit(directory: Path, tag: str) -> None:
@@ -74,7 +80,13 @@ def commit(directory: Path, tag: str) -> None:
 
 
 def inputs(source: str, **more: Any) -> dict[str, Any]:
-    project = {"source": source, "directory": "shop", "requirements": "probe.txt", "commands": [["seed"]], **more}
+    project = {
+        "source": source,
+        "directory": "shop",
+        "requirements": "probe.txt",
+        "commands": [["seed"]],
+        **more,
+    }
     return {**INPUTS, "project": project, "data": [places.VARIABLE]}
 
 
@@ -89,10 +101,18 @@ def deploy(host: SystemdHost, stack_inputs: dict[str, Any], playbook: str = "dep
     return done.stdout
 
 
-def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(host: SystemdHost) -> None:
+def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
+    host: SystemdHost,
+) -> None:
     found = json.loads(host.page("/places"))
-    assert (found["home"], found["cache"]) == ("/var/cache/stack/app", "/var/cache/stack/app/.cache")
-    assert (found["program"], found["data"]) == ("/srv/stack/live/venv/bin/pip", "/var/lib/stack-media/data/SHOP_DATA")
+    assert (found["home"], found["cache"]) == (
+        "/var/cache/stack/app",
+        "/var/cache/stack/app/.cache",
+    )
+    assert (found["program"], found["data"]) == (
+        "/srv/stack/live/venv/bin/pip",
+        "/var/lib/stack-media/data/SHOP_DATA",
+    )
     assert found["path"] == "/srv/stack/live/venv/bin:/usr/local/bin:/usr/bin:/bin"
     told = host.run("stack-manage", "shell", "-c", places.COMMAND).stdout.splitlines()[-1]
     home, path, data, program = told.split()
@@ -111,7 +131,9 @@ def test_a_database_cannot_sort_otherwise_later(host: SystemdHost, shop: Path) -
     done = host.play("site.yml", stack_inputs={**git_inputs(shop, "v1"), "locale": places.LOCALE})
     assert done.returncode != 0
     said = " ".join(done.stdout.split())
-    assert "STACK_LOCALE=icu:de-DE: the database was made with C.UTF-8, and cannot change it." in said
+    assert (
+        "STACK_LOCALE=icu:de-DE: the database was made with C.UTF-8, and cannot change it." in said
+    )
     assert "Nothing was changed." in said
 
 
@@ -121,23 +143,38 @@ def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
     assert host.page(projects.MARK) == "one"
     (tmp_path / "shop.pem").write_text("a key")
     attacks.plant_static(host, "demo")
-    deploy(host, git_inputs(shop, "v2", secret_files={"shop.pem": str(tmp_path / "shop.pem")}, **WANTED))
+    deploy(
+        host,
+        git_inputs(shop, "v2", secret_files={"shop.pem": str(tmp_path / "shop.pem")}, **WANTED),
+    )
     assert host.page(projects.MARK) == "two"
-    assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", "root wrote where deploy had it write"
+    assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", (
+        "root wrote where deploy had it write"
+    )
     assert host.page("/told") == "N\"L $1|it's 42|a key|Hello, world!"
-    assert host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout == "root secrets 440\n"
+    assert (
+        host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout
+        == "root secrets 440\n"
+    )
     assert host.play("rollback.yml").returncode == 0
     assert host.page(projects.MARK) == "one"
 
 
 BUILT_BY = {
-    "account": "build", "groups": ["build"], "secret key": "Permission denied", "PostgreSQL": "Permission denied",
-    "PgBouncer": "Permission denied", "media": "Permission denied", "release": "Read-only file system",
+    "account": "build",
+    "groups": ["build"],
+    "secret key": "Permission denied",
+    "PostgreSQL": "Permission denied",
+    "PgBouncer": "Permission denied",
+    "media": "Permission denied",
+    "release": "Read-only file system",
     "environment": [],
-}  # fmt: skip
+}
 
 
-def test_requirements_are_built_by_an_account_that_reaches_nothing(host: SystemdHost, shop: Path) -> None:
+def test_requirements_are_built_by_an_account_that_reaches_nothing(
+    host: SystemdHost, shop: Path
+) -> None:
     """What their setup.py finds, and as whom the release's code has run since: never as root."""
     deploy(host, git_inputs(shop, "v2", **WANTED))
     assert attacks.found(host) == BUILT_BY
@@ -155,9 +192,14 @@ def test_the_same_code_is_the_same_release_wherever_it_comes_from(
     """A branch, a commit and archives: each serves, and is not built again."""
     one = git(shop, "rev-parse", "v1").strip()
     for version, mark in (("next", "two"), (one, "one")):
-        assert "changed: [shop] => (item=/srv/stack/releases" not in deploy(host, git_inputs(shop, version))
+        assert "changed: [shop] => (item=/srv/stack/releases" not in deploy(
+            host, git_inputs(shop, version)
+        )
         assert host.page(projects.MARK) == mark
-    for kind, ending, tag, mark in (("gztar", ".tar.gz", "v2", "two"), ("zip", ".zip", "v1", "one")):
+    for kind, ending, tag, mark in (
+        ("gztar", ".tar.gz", "v2", "two"),
+        ("zip", ".zip", "v1", "one"),
+    ):
         git(shop, "checkout", "--quiet", tag)
         archive = shutil.make_archive(str(tmp_path / "archive"), kind, shop, "shop")
         assert archive.endswith(ending)
@@ -170,12 +212,21 @@ HIDDEN = "not-to-be-shown"
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "address": (
         {"source": f"http://shop:{HIDDEN}@127.0.0.1:9/shop.git"},
-        (f"{SOURCE}: http://127.0.0.1:9/shop.git,", "unable to access 'http://127.0.0.1:9/shop.git/'"),
+        (
+            f"{SOURCE}: http://127.0.0.1:9/shop.git,",
+            "unable to access 'http://127.0.0.1:9/shop.git/'",
+        ),
     ),
-    "version": ({"version": "v9"}, (SOURCE, "version v9", "tag, branch or commit", "stack_inputs.project.version")),
-    "directory": ({"directory": "shop/none"}, ("stack_inputs.project.directory: shop/none", "manage.py")),
+    "version": (
+        {"version": "v9"},
+        (SOURCE, "version v9", "tag, branch or commit", "stack_inputs.project.version"),
+    ),
+    "directory": (
+        {"directory": "shop/none"},
+        ("stack_inputs.project.directory: shop/none", "manage.py"),
+    ),
     "archive": ({"source": "CUT"}, (f"{SOURCE}: ", "archive that is whole")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -197,7 +248,9 @@ def test_a_source_that_cannot_be_had_is_refused_and_nothing_changes(
         assert word in said
     assert HIDDEN not in done.stdout + done.stderr
     assert changed(done) == 0
-    assert [path for path in host.changed_since(since) if path.startswith(("/etc", "/srv", "/usr"))] == []
+    assert [
+        path for path in host.changed_since(since) if path.startswith(("/etc", "/srv", "/usr"))
+    ] == []
     assert host.page(projects.MARK) == serving
 
 

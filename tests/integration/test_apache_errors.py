@@ -36,7 +36,11 @@ def ask(stack: LocalStack, head: str) -> str:
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1", 400, "Bad request"),
         ("GET /static/ HTTP/1.1\r\nHost: localhost", 404, "Page not found"),
         ("GET /static/demo/ HTTP/1.1\r\nHost: localhost", 404, "Page not found"),
-        ("GET /static/..%2f..%2fconf%2fplan.json HTTP/1.1\r\nHost: localhost", 404, "Page not found"),
+        (
+            "GET /static/..%2f..%2fconf%2fplan.json HTTP/1.1\r\nHost: localhost",
+            404,
+            "Page not found",
+        ),
         ("GET /static/../conf/plan.json HTTP/1.1\r\nHost: localhost", 404, "Page not found"),
         ("GET /static/%2e%2e/conf/plan.json HTTP/1.1\r\nHost: localhost", 404, "Page not found"),
         ("GET /.git/config HTTP/1.1\r\nHost: localhost", 404, "Page not found"),
@@ -47,7 +51,9 @@ def ask(stack: LocalStack, head: str) -> str:
         ("GET / HTTP/1.1\r\nHost: elsewhere.example", 421, "No such site"),
     ],
 )
-def test_refusal_is_a_small_page_that_tells_nothing(stack: LocalStack, head: str, status: int, title: str) -> None:
+def test_refusal_is_a_small_page_that_tells_nothing(
+    stack: LocalStack, head: str, status: int, title: str
+) -> None:
     answer = ask(stack, head)
     headers, _, body = answer.partition("\r\n\r\n")
     assert headers.startswith(f"HTTP/1.1 {status} ")

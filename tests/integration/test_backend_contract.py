@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, connections, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    ProgrammingError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test import TestCase
 
@@ -16,7 +23,8 @@ from pgstack.db.owner import as_owner, leads_elsewhere
 
 
 def test_a_test_that_provokes_an_error_of_the_database_passes(shared: Pooled) -> None:
-    """At its end Django checks the constraints of a usable connection, and that fails in an aborted transaction."""
+    """At its end Django checks the constraints of a usable connection, and that fails in an aborted
+    transaction."""
 
     class Provokes(TestCase):
         def test(self) -> None:
@@ -28,7 +36,8 @@ def test_a_test_that_provokes_an_error_of_the_database_passes(shared: Pooled) ->
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_usable_is_what_django_calls_so(shared: Pooled, broken: bool) -> None:
-    """With an aborted transaction too, which Django finds out by a statement and the driver knows."""
+    """With an aborted transaction too, which Django finds out by a statement and the driver
+    knows."""
     client = shared.client()
     client.set_autocommit(False)
     if broken:
@@ -48,7 +57,9 @@ def test_a_connection_that_ended_is_not_usable(shared: Pooled) -> None:
     assert client.is_usable() is djangos(client) is False
 
 
-def test_a_command_of_the_owner_leaves_the_pooler_but_not_a_transaction_or_a_test(shared: Pooled) -> None:
+def test_a_command_of_the_owner_leaves_the_pooler_but_not_a_transaction_or_a_test(
+    shared: Pooled,
+) -> None:
     assert leads_elsewhere()
     with transaction.atomic():
         assert not leads_elsewhere()
@@ -70,7 +81,9 @@ def test_a_command_of_the_owner_says_how_where_it_is_not_let_in(shared: Pooled) 
     before = dict(where)
     where["USER"] = "nobody_known"
     try:
-        with pytest.raises(CommandError, match=r"not let this account in as nobody_known: [^$]*Run it") as e:
+        with pytest.raises(
+            CommandError, match=r"not let this account in as nobody_known: [^$]*Run it"
+        ) as e:
             call_command("createcachetable", "a_cache")
     finally:
         where.update(before)

@@ -14,11 +14,16 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def output(program: str, *words: str, statuses: tuple[int, ...] = (0,)) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
+    }
     done = subprocess.run(
-        [sys.executable, str(CHECKOUT / "loadtest" / program), *words], capture_output=True, text=True,
-        env={**environment, "STACK_MEMORY": "1g", "COLUMNS": "100"}, check=False,
-    )  # fmt: skip
+        [sys.executable, str(CHECKOUT / "loadtest" / program), *words],
+        capture_output=True,
+        text=True,
+        env={**environment, "STACK_MEMORY": "1g", "COLUMNS": "100"},
+        check=False,
+    )
     if "may not enter" in done.stderr or "missing packages" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode in statuses, done.stdout + done.stderr
@@ -31,16 +36,24 @@ def test_cost_compares_three_ways_on_two_pages() -> None:
     assert [(page, compared) for page, compared, *_ in rows] == [
         (page, compared)
         for page in ("/db", "/queries?n=20")
-        for compared in ("guard off / Django's own", "guard on / guard off", "guard on / Django's own")
+        for compared in (
+            "guard off / Django's own",
+            "guard on / guard off",
+            "guard on / Django's own",
+        )
     ]
     for _, _, above, below, ratio in rows:
-        assert float(ratio) == pytest.approx(int(above.replace(",", "")) / int(below.replace(",", "")), abs=0.01)
+        assert float(ratio) == pytest.approx(
+            int(above.replace(",", "")) / int(below.replace(",", "")), abs=0.01
+        )
 
 
 def test_a_restart_is_counted_for_both_backends() -> None:
     text = output("pooler_restart.py", "--restarts", "2")
     found = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)
-    rows = {name: tuple(int(number.replace(",", "")) for number in numbers) for name, *numbers in found}
+    rows = {
+        name: tuple(int(number.replace(",", "")) for number in numbers) for name, *numbers in found
+    }
     assert "2 restarts by SIGINT" in text
     assert min(rows["requests"]) > 0
     assert rows["failed"][0] == 0

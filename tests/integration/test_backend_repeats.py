@@ -1,4 +1,5 @@
-"""What the backend sends again when the pooler dies, and what never: on real PgBouncer, killed while a statement runs.
+"""What the backend sends again when the pooler dies, and what never: on real PgBouncer, killed
+while a statement runs.
 
 A statement is in flight for as long as somebody holds a lock on its table.
 """
@@ -40,7 +41,8 @@ def restart(pooled: Pooled) -> None:
 
 @contextmanager
 def dies_meanwhile(pooled: Pooled) -> Iterator[None]:
-    """The pooler dies while the block's statement waits for a lock, which is given up when another pooler is there."""
+    """The pooler dies while the block's statement waits for a lock, which is given up when another
+    pooler is there."""
     locker = pooled.client(pooled=False)
     ask(locker, "BEGIN")
     ask(locker, "LOCK TABLE other IN ACCESS EXCLUSIVE MODE")
@@ -61,12 +63,15 @@ def dies_meanwhile(pooled: Pooled) -> Iterator[None]:
 
 @contextmanager
 def away(pooled: Pooled, seconds: float) -> Iterator[None]:
-    """PostgreSQL has ended all backends, and is not to be reached from within the block's begin for so long."""
+    """PostgreSQL has ended all backends, and is not to be reached from within the block's begin for
+    so long."""
     admin = pooled.client(pooled=False, USER="postgres")
     ask(admin, "SELECT 1")
     place = pooled.directory / f".s.PGSQL.{PORT_POSTGRES}"
     hidden = place.rename(place.with_suffix(".hidden"))
-    ask(admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'")
+    ask(
+        admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'"
+    )
     back = threading.Timer(seconds, hidden.rename, [place])
     back.start()
     try:
@@ -99,7 +104,9 @@ def test_a_write_without_a_transaction_is_never_sent_again(pooled: Pooled) -> No
     assert stored(pooled) <= 1, "it may have been done"
 
 
-@pytest.mark.parametrize("sql", ["SELECT nextval('other_id_seq') FROM other", "SELECT id FROM other FOR UPDATE"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT nextval('other_id_seq') FROM other", "SELECT id FROM other FOR UPDATE"]
+)
 def test_a_select_that_does_something_is_not_sent_again(pooled: Pooled, sql: str) -> None:
     with dies_meanwhile(pooled), pytest.raises(DatabaseError):
         ask(connection, sql)
@@ -209,7 +216,10 @@ def test_a_statement_that_ends_its_backend_is_sent_twice_at_most(pooled: Pooled)
     over = threading.Event()
 
     def meanwhile() -> None:
-        waiting = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = "
+            "'Lock'"
+        )
         while not over.is_set():
             ended.append(ask(watcher, waiting))
             time.sleep(0.2)
@@ -250,7 +260,9 @@ def ends_in_an_error(pooled: Pooled, work: Callable[[], Any]) -> None:
     assert ask(connection, "SELECT 1") == 1
 
 
-def test_a_pooler_that_does_not_come_back_is_an_error_and_the_next_statement_connects(pooled: Pooled) -> None:
+def test_a_pooler_that_does_not_come_back_is_an_error_and_the_next_statement_connects(
+    pooled: Pooled,
+) -> None:
     ends_in_an_error(pooled, lambda: ask(connection, "SELECT 1"))
 
 

@@ -1,7 +1,7 @@
 """A migration changes a column's type while clients use prepared statements: no error reaches them.
 
-psycopg 3 prepares, PgBouncer 1.21 follows it; `test_hazards_psycopg3` runs this. Straight at PostgreSQL the same error
-comes with any PgBouncer.
+psycopg 3 prepares, PgBouncer 1.21 follows it; `test_hazards_psycopg3` runs this. Straight at
+PostgreSQL the same error comes with any PgBouncer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from fixtures.pooled import BACKENDS, Pooled, ask
 
-pytestmark = pytest.mark.skipif(not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this")
+pytestmark = pytest.mark.skipif(
+    not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this"
+)
 PREPARES = {"application_name": "test", "prepare_threshold": 0, "server_side_binding": True}
 READ = "SELECT size FROM grown"
 WRITE = "INSERT INTO grown VALUES (1) RETURNING size"
@@ -74,7 +76,9 @@ def test_the_first_statement_of_a_transaction_is_sent_again(pooled: Pooled, grow
 
 
 @pytest.mark.hazard("H024", "fixed")
-def test_after_reconnect_later_statements_of_a_transaction_work_too(pooled: Pooled, grow: Any) -> None:
+def test_after_reconnect_later_statements_of_a_transaction_work_too(
+    pooled: Pooled, grow: Any
+) -> None:
     if pooled.version < (1, 21):
         pytest.skip("PgBouncer 1.21 follows prepared statements; Debian 13 has it")
     clients = [through(pooled) for _ in range(BACKENDS)]

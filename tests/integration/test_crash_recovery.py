@@ -1,4 +1,5 @@
-"""`kill -9` of every process that a stack has: the page comes back, and nothing is left that nobody looks after."""
+"""`kill -9` of every process that a stack has: the page comes back, and nothing is left that nobody
+looks after."""
 
 from __future__ import annotations
 
@@ -70,7 +71,12 @@ def is_whole(stack: LocalStack, victim: psutil.Process) -> bool:
         parents = {find(stack).pid for find in (apache, pgbouncer, postmaster)}
     except psutil.NoSuchProcess:
         return False
-    return victim.pid not in parents and not orphans(stack) and len(stack.daemons()) == 2 and stack.answers()
+    return (
+        victim.pid not in parents
+        and not orphans(stack)
+        and len(stack.daemons()) == 2
+        and stack.answers()
+    )
 
 
 @pytest.mark.parametrize("victim", [postmaster, pgbouncer, apache, daemon])
@@ -90,7 +96,9 @@ def children(stack: LocalStack) -> set[int]:
     return found - {process.pid for process in stack.daemons()}
 
 
-def test_child_of_apache_that_is_killed_is_replaced_also_when_nobody_asks(running: LocalStack) -> None:
+def test_child_of_apache_that_is_killed_is_replaced_also_when_nobody_asks(
+    running: LocalStack,
+) -> None:
     before = children(running)
     killed = min(before)
     os.kill(killed, signal.SIGKILL)
@@ -98,9 +106,13 @@ def test_child_of_apache_that_is_killed_is_replaced_also_when_nobody_asks(runnin
 
 
 def test_backends_of_a_killed_postmaster_do_not_keep_the_next_one_out(running: LocalStack) -> None:
-    """A backend that computes sees its parent's end late, and holds the shared memory until then."""
+    """A backend that computes sees its parent's end late, and holds the shared memory until
+    then."""
     session = running.psql("SELECT count(*) FROM generate_series(1, 30000000)")
-    query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series(1, 30000000)' AND state = 'active'"
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series(1, 30000000)' AND state = "
+        "'active'"
+    )
     running.wait_until(lambda: running.sql(query) == "1")
     killed = postmaster(running)
     killed.kill()
@@ -114,7 +126,11 @@ def test_killed_supervisor_is_told_and_recovered_by_up(running: LocalStack) -> N
     status = running.manage("stack_local", "status")
     assert status.returncode == 1
     states = [line.split() for line in status.stdout.splitlines()]
-    assert states[:3] == [["postgres", "UNSUPERVISED"], ["pgbouncer", "UNSUPERVISED"], ["apache", "UNSUPERVISED"]]
+    assert states[:3] == [
+        ["postgres", "UNSUPERVISED"],
+        ["pgbouncer", "UNSUPERVISED"],
+        ["apache", "UNSUPERVISED"],
+    ]
     assert running.answers(), "the servers serve on meanwhile"
     done = running.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr
@@ -144,8 +160,16 @@ def test_up_after_everything_was_killed_at_once(running: LocalStack) -> None:
         if process.is_running():
             os.kill(process.pid, signal.SIGKILL)
     running.wait_until(lambda: all(_ended(process) for process in running.processes()))
-    left = [str(path.relative_to(running.directory / "run")) for path in (running.directory / "run").rglob("*")]
-    assert {"supervisor.sock", "supervisord.pid", "apache/apache2.pid", "postgres/.s.PGSQL.5432.lock"} <= set(left)
+    left = [
+        str(path.relative_to(running.directory / "run"))
+        for path in (running.directory / "run").rglob("*")
+    ]
+    assert {
+        "supervisor.sock",
+        "supervisord.pid",
+        "apache/apache2.pid",
+        "postgres/.s.PGSQL.5432.lock",
+    } <= set(left)
     done = running.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr
     assert orphans(running) == []

@@ -30,15 +30,22 @@ FIRST_START: dict[str, Sign] = {
 
 def cut_off(stack: LocalStack, sign: Sign, how: signal.Signals, **inputs: str) -> tuple[int, str]:
     """`up`, ended by a signal as soon as `sign` shows; its exit status and standard error."""
-    with tempfile.TemporaryFile("w+") as output:  # a pipe would be held by the servers for longer than it lives
+    with tempfile.TemporaryFile(
+        "w+"
+    ) as output:  # a pipe would be held by the servers for longer than it lives
         start = subprocess.Popen(
-            stack.command("stack_local", "up"), env=stack.environment(**inputs), stdout=subprocess.DEVNULL,
-            stderr=output, start_new_session=True,
-        )  # fmt: skip
+            stack.command("stack_local", "up"),
+            env=stack.environment(**inputs),
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+            start_new_session=True,
+        )
         while not sign(stack.directory):
             if start.poll() is not None:
                 output.seek(0)
-                pytest.fail(f"it ended with {start.returncode} before the sign came: {output.read()}")
+                pytest.fail(
+                    f"it ended with {start.returncode} before the sign came: {output.read()}"
+                )
             time.sleep(0.001)
         # Control-C reaches the whole process group, a kill the one process.
         (os.killpg if how == signal.SIGINT else os.kill)(start.pid, how)
@@ -53,7 +60,9 @@ def leftovers(stack: LocalStack) -> list[str]:
     return [str(path) for path in found]
 
 
-def test_a_first_start_that_is_killed_at_every_stage_is_finished_by_the_next(unused: LocalStack) -> None:
+def test_a_first_start_that_is_killed_at_every_stage_is_finished_by_the_next(
+    unused: LocalStack,
+) -> None:
     for sign in FIRST_START.values():
         assert cut_off(unused, sign, signal.SIGKILL)[0] == -signal.SIGKILL
     done = unused.manage("stack_local", "up")
@@ -85,7 +94,9 @@ def test_a_changed_start_that_is_killed_at_every_stage_loses_no_row(unused: Loca
 
 
 @pytest.mark.parametrize("stage", ["initdb", "PostgreSQL starts", "migrating", "static files"])
-def test_control_c_stops_what_was_started_and_the_next_start_goes_on(unused: LocalStack, stage: str) -> None:
+def test_control_c_stops_what_was_started_and_the_next_start_goes_on(
+    unused: LocalStack, stage: str
+) -> None:
     assert cut_off(unused, FIRST_START[stage], signal.SIGINT) == (130, "interrupted\n")
     assert unused.servers() == {}
     done = unused.manage("stack_local", "up")
@@ -96,11 +107,14 @@ def test_control_c_stops_what_was_started_and_the_next_start_goes_on(unused: Loc
 def test_two_starts_at_once_make_one_stack(unused: LocalStack) -> None:
     starts = [
         subprocess.Popen(
-            unused.command("stack_local", "up"), env=unused.environment(), stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True,
+            unused.command("stack_local", "up"),
+            env=unused.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     assert [start.communicate(timeout=120)[1] for start in starts] == ["", ""]
     assert [start.returncode for start in starts] == [0, 0]
     assert unused.manage("stack_verify").returncode == 0

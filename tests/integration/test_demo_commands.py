@@ -10,7 +10,9 @@ import requests
 def account_balances(url: str) -> list[dict[str, Any]]:
     with requests.Session() as session:
         session.trust_env = False
-        accounts: list[dict[str, Any]] = session.get(f"{url}/ledger/accounts", timeout=10).json()["accounts"]
+        accounts: list[dict[str, Any]] = session.get(f"{url}/ledger/accounts", timeout=10).json()[
+            "accounts"
+        ]
     return accounts
 
 

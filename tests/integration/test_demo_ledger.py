@@ -1,4 +1,5 @@
-"""The ledger over HTTP: applied once, never lost, never overdrawn, and refusals that name the field."""
+"""The ledger over HTTP: applied once, never lost, never overdrawn, and refusals that name the
+field."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ class Ledger:
         headers = {"Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        return self.session.post(f"{self.url}/ledger/transfers", data=data, headers=headers, timeout=60)
+        return self.session.post(
+            f"{self.url}/ledger/transfers", data=data, headers=headers, timeout=60
+        )
 
     def get(self, path: str) -> Any:
         return self.session.get(f"{self.url}/ledger/{path}", timeout=60).json()
@@ -55,7 +58,9 @@ def new_key() -> str:
     return f"test-{uuid.uuid4()}"
 
 
-def test_a_transfer_moves_the_money_once_however_often_it_is_sent(ledger: Ledger, accounts: list[int]) -> None:
+def test_a_transfer_moves_the_money_once_however_often_it_is_sent(
+    ledger: Ledger, accounts: list[int]
+) -> None:
     source, target = accounts[:2]
     before, key = ledger.balances(), new_key()
     body = {"source": source, "target": target, "amount": 7}
@@ -77,7 +82,9 @@ def test_a_key_cannot_serve_two_different_transfers(ledger: Ledger, accounts: li
         assert answer.json()["error"]["field"] == "Idempotency-Key"
 
 
-def test_a_refused_transfer_stores_nothing_and_leaves_its_key_unused(ledger: Ledger, accounts: list[int]) -> None:
+def test_a_refused_transfer_stores_nothing_and_leaves_its_key_unused(
+    ledger: Ledger, accounts: list[int]
+) -> None:
     source, target = accounts[:2]
     before, key = ledger.balances(), new_key()
     refused = ledger.send(key, {"source": source, "target": target, "amount": before[source] + 1})
@@ -87,7 +94,9 @@ def test_a_refused_transfer_stores_nothing_and_leaves_its_key_unused(ledger: Led
     assert ledger.send(key, {"source": source, "target": target, "amount": 1}).status_code == 201
 
 
-def test_whether_a_transfer_was_applied_can_be_looked_up(ledger: Ledger, accounts: list[int]) -> None:
+def test_whether_a_transfer_was_applied_can_be_looked_up(
+    ledger: Ledger, accounts: list[int]
+) -> None:
     key = new_key()
     ledger.send(key, {"source": accounts[0], "target": accounts[1], "amount": 3})
     stored = ledger.get(f"transfers/{key}")
@@ -139,23 +148,33 @@ def test_a_missing_or_unusable_key_is_refused(ledger: Ledger, key: str | None) -
 
 
 def test_a_body_larger_than_any_transfer_is_refused(ledger: Ledger) -> None:
-    assert ledger.send(new_key(), b'{"source": "' + b"x" * 100_000 + b'"}').status_code in (400, 413)
+    assert ledger.send(new_key(), b'{"source": "' + b"x" * 100_000 + b'"}').status_code in (
+        400,
+        413,
+    )
 
 
 def test_only_json_is_taken_so_that_no_foreign_form_can_post(ledger: Ledger) -> None:
     answer = ledger.session.post(
-        f"{ledger.url}/ledger/transfers", data=GOOD, headers={"Idempotency-Key": new_key()}, timeout=10
+        f"{ledger.url}/ledger/transfers",
+        data=GOOD,
+        headers={"Idempotency-Key": new_key()},
+        timeout=10,
     )
     assert (answer.status_code, answer.json()["error"]["field"]) == (415, "Content-Type")
 
 
-def test_concurrent_transfers_with_repeated_keys_balance_to_the_unit(ledger: Ledger, accounts: list[int]) -> None:
+def test_concurrent_transfers_with_repeated_keys_balance_to_the_unit(
+    ledger: Ledger, accounts: list[int]
+) -> None:
     """200 transfers among few accounts, each sent twice, by 16 threads in a shuffled order."""
     rng = random.Random(20)
     orders = []
     for _ in range(200):
         source, target = rng.sample(accounts[:6], 2)
-        orders.append((new_key(), {"source": source, "target": target, "amount": rng.randint(1, 50)}))
+        orders.append(
+            (new_key(), {"source": source, "target": target, "amount": rng.randint(1, 50)})
+        )
     sent = orders * 2
     rng.shuffle(sent)
     audit_before, before = ledger.get("audit"), ledger.balances()
@@ -189,7 +208,9 @@ def test_concurrent_withdrawals_cannot_overdraw(ledger: Ledger, accounts: list[i
     assert back.status_code == 201
 
 
-def test_one_key_sent_by_many_at_once_is_applied_by_one(ledger: Ledger, accounts: list[int]) -> None:
+def test_one_key_sent_by_many_at_once_is_applied_by_one(
+    ledger: Ledger, accounts: list[int]
+) -> None:
     key, body = new_key(), {"source": accounts[0], "target": accounts[1], "amount": 11}
     before = ledger.balances()[accounts[0]]
     with ThreadPoolExecutor(16) as threads:

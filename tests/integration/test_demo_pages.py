@@ -56,7 +56,9 @@ def test_db_answers_one_row_of_ten_thousand(stack: Any, http: requests.Session) 
         ("?n=501", 500),
     ],
 )
-def test_number_of_rows_is_clamped(stack: Any, http: requests.Session, page: str, query: str, rows: int) -> None:
+def test_number_of_rows_is_clamped(
+    stack: Any, http: requests.Session, page: str, query: str, rows: int
+) -> None:
     answer = http.get(f"{stack.url}/{page}{query}", timeout=30)
     assert answer.status_code == 200
     assert len(answer.json()) == rows
@@ -85,7 +87,9 @@ class Cells(HTMLParser):
             self.texts[-1] += data
 
 
-def test_fortunes_are_sorted_escaped_and_one_longer_than_the_table(stack: Any, http: requests.Session) -> None:
+def test_fortunes_are_sorted_escaped_and_one_longer_than_the_table(
+    stack: Any, http: requests.Session
+) -> None:
     answer = http.get(f"{stack.url}/fortunes", timeout=10)
     page = answer.content.decode("utf-8")
     assert page.lstrip().startswith("<!DOCTYPE html>")
@@ -199,7 +203,9 @@ def test_unknown_host_is_refused_without_its_name(stack: Any, http: requests.Ses
 
 
 def test_pages_name_no_version(stack: Any, http: requests.Session) -> None:
-    product = re.compile(r"(postgres(ql)?|pgbouncer|apache|mod_wsgi|django|python|debian)[ /-]v?\d", re.IGNORECASE)
+    product = re.compile(
+        r"(postgres(ql)?|pgbouncer|apache|mod_wsgi|django|python|debian)[ /-]v?\d", re.IGNORECASE
+    )
     for path in ("/", "/ledger/", "/no/such/page", "/healthz", "/readyz", "/pools.json"):
         answer = http.get(stack.url + path, timeout=10)
         told = answer.text + "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
@@ -209,7 +215,9 @@ def test_pages_name_no_version(stack: Any, http: requests.Session) -> None:
 def test_front_page_shows_the_pool_that_answered_it(stack: Any, http: requests.Session) -> None:
     http.get(f"{stack.url}/db", timeout=10)
     live = http.get(f"{stack.url}/pools.json", timeout=10)
-    assert live.headers["Cache-Control"] == "max-age=0, no-cache, no-store, must-revalidate, private"
+    assert (
+        live.headers["Cache-Control"] == "max-age=0, no-cache, no-store, must-revalidate, private"
+    )
     assert live.json()["available"] is True
     pools = {(pool["database"], pool["login"]): pool for pool in live.json()["pools"]}
     pool = pools["app", "app"]

@@ -1,4 +1,5 @@
-"""The front page's view of the pools, without a server: it asks seldom, and it survives a silent console."""
+"""The front page's view of the pools, without a server: it asks seldom, and it survives a silent
+console."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def test_a_silent_console_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyP
     assert len(calls) == 1
 
 
-def test_an_old_answer_is_renewed_while_others_keep_reading_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_answer_is_renewed_while_others_keep_reading_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(pools.pooler, "pools", list)
     pools.live_pools()
     monkeypatch.setattr(pools._cache, "until", 0.1)  # long ago, but not never

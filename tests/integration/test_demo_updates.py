@@ -1,4 +1,5 @@
-"""`/updates` against the real database: what it answers is stored, and it locks rows in the order of their ids."""
+"""`/updates` against the real database: what it answers is stored, and it locks rows in the order
+of their ids."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from demo.models import World
 print(json.dumps(dict(World.objects.filter(pk__in={ids}).values_list("pk", "random_number"))))
 """
 
-# `default` straight to PostgreSQL, so that the planner's choice can be set for the whole session: without an index,
-# an UPDATE alone meets the rows in the order in which they lie.
+# `default` straight to PostgreSQL, so that the planner's choice can be set for the whole session:
+# without an index, an UPDATE alone meets the rows in the order in which they lie.
 SETTINGS = """
 from config.settings import *
 DATABASES["default"] = DATABASES["direct"] | {
@@ -27,8 +28,8 @@ DATABASES["default"] = DATABASES["direct"] | {
 }
 """
 
-# Somebody holds the row with the lower id, which lies behind the other. An update of both has to wait for it first
-# and must not hold the other meanwhile.
+# Somebody holds the row with the lower id, which lies behind the other. An update of both has to
+# wait for it first and must not hold the other meanwhile.
 LOCK_ORDER = """
 import threading, time
 from unittest import mock

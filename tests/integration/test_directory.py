@@ -1,4 +1,5 @@
-"""STACK_DIR: what may not hold a stack is refused by name and left as it is; a stack's goes whole."""
+"""STACK_DIR: what may not hold a stack is refused by name and left as it is; a stack's goes
+whole."""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
 
 def snapshot(directory: Path) -> dict[str, bytes | None]:
     """Every path below, and the bytes of the files."""
-    return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(directory.rglob("*"))}
+    return {
+        str(path): path.read_bytes() if path.is_file() else None
+        for path in sorted(directory.rglob("*"))
+    }
 
 
 def _file(directory: Path) -> None:
@@ -59,7 +63,10 @@ def _file_for_a_directory(directory: Path) -> None:
         (_no_database, "{0}/data: holds no database. Move it away; `make up` makes a new one."),
         (_other_database, "{0}/data: a database of PostgreSQL 9, and the plan runs "),
         (_directory_for_a_file, "{0}/conf/postgres/pgstack.conf: Is a directory. Move it away"),
-        (_file_for_a_directory, "{0}/log: File exists. Free the space, or move away what is there."),
+        (
+            _file_for_a_directory,
+            "{0}/log: File exists. Free the space, or move away what is there.",
+        ),
     ],
 )
 def test_up_refuses_a_directory_that_it_cannot_use(
@@ -103,13 +110,17 @@ def test_up_refuses_a_disk_that_is_read_only(unused: LocalStack) -> None:
     assert message.startswith(f"STACK_DIR={unused.directory}: Read-only file system.")
 
 
-def test_an_ordinary_user_is_refused_what_belongs_to_another(unused: LocalStack, ordinary: pwd.struct_passwd) -> None:
+def test_an_ordinary_user_is_refused_what_belongs_to_another(
+    unused: LocalStack, ordinary: pwd.struct_passwd
+) -> None:
     command = as_user(ordinary, unused.command("stack_local", "up"))
     new = f"{unused.directory}/new"
     refused = {
         f"{unused.directory}: belongs to root.": unused.environment(),
         f"STACK_DIR={new}: Permission denied.": unused.environment(STACK_DIR=new),
-        f"STACK_ACCOUNT=daemon: {ordinary.pw_name} cannot": unused.environment(STACK_DIR=new, STACK_ACCOUNT="daemon"),
+        f"STACK_ACCOUNT=daemon: {ordinary.pw_name} cannot": unused.environment(
+            STACK_DIR=new, STACK_ACCOUNT="daemon"
+        ),
     }
     for message, environment in refused.items():
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -122,7 +133,9 @@ def test_root_is_refused_an_account_that_does_not_own_the_directory(
 ) -> None:
     shutil.chown(unused.directory, ordinary.pw_uid, ordinary.pw_gid)
     message = refusal(unused.manage("stack_local", "up", STACK_ACCOUNT="daemon"))
-    assert message.startswith(f"STACK_ACCOUNT=daemon: {ordinary.pw_name} cannot become another account")
+    assert message.startswith(
+        f"STACK_ACCOUNT=daemon: {ordinary.pw_name} cannot become another account"
+    )
     assert unused.entries() == []
 
 
@@ -140,17 +153,26 @@ def test_make_clean_stops_the_stack_and_deletes_the_directory_that_env_names(
     unused: LocalStack, checkout: Path
 ) -> None:
     require_root("deleting a directory in one of root's")
-    (checkout / ".env").write_text(f"STACK_DIR={unused.directory}\nSTACK_PORT={unused.port}\nSTACK_MEMORY=1g\n")
-    environment = {name: value for name, value in unused.environment().items() if not name.startswith("STACK_")}
+    (checkout / ".env").write_text(
+        f"STACK_DIR={unused.directory}\nSTACK_PORT={unused.port}\nSTACK_MEMORY=1g\n"
+    )
+    environment = {
+        name: value for name, value in unused.environment().items() if not name.startswith("STACK_")
+    }
 
     def run(*command: str) -> str:
-        done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     run("make", "up", "TARGET=local")
     (unused.directory / "letters.txt").write_text("ten years")
-    assert run("make", "clean") == f"stopped\ndeleted   {unused.directory}, data included; kept in it: letters.txt\n"
+    assert (
+        run("make", "clean")
+        == f"stopped\ndeleted   {unused.directory}, data included; kept in it: letters.txt\n"
+    )
     assert unused.servers() == {}
     assert unused.entries() == ["letters.txt"]
     assert not (checkout / ".venv").exists()
@@ -159,6 +181,12 @@ def test_make_clean_stops_the_stack_and_deletes_the_directory_that_env_names(
 def test_delete_takes_the_directory_itself_and_then_finds_nothing(unused: LocalStack) -> None:
     require_root("deleting a directory in one of root's")
     assert unused.manage("stack_render").returncode == 0
-    assert unused.manage("stack_local", "delete").stdout == f"deleted   {unused.directory}, data included\n"
+    assert (
+        unused.manage("stack_local", "delete").stdout
+        == f"deleted   {unused.directory}, data included\n"
+    )
     assert not unused.directory.exists()
-    assert unused.manage("stack_local", "delete").stdout == f"nothing to delete in {unused.directory}\n"
+    assert (
+        unused.manage("stack_local", "delete").stdout
+        == f"nothing to delete in {unused.directory}\n"
+    )

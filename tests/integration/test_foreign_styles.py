@@ -1,4 +1,5 @@
-"""Projects that know nothing of the stack, in four styles of settings, one after the other on one local stack."""
+"""Projects that know nothing of the stack, in four styles of settings, one after the other on one
+local stack."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def stack(place: Path) -> Iterator[LocalStack]:
     project = foreign.make(place / "first")
-    with started(STACK_PROJECT=str(project), STACK_DATA=places.VARIABLE, STACK_LOCALE=places.LOCALE) as running:
+    with started(
+        STACK_PROJECT=str(project), STACK_DATA=places.VARIABLE, STACK_LOCALE=places.LOCALE
+    ) as running:
         yield running
 
 
@@ -45,7 +48,9 @@ def serve(stack: LocalStack, project: Path, **inputs: str) -> None:
 
 
 @pytest.mark.parametrize("style", foreign.STYLES)
-def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, place: Path, style: str) -> None:
+def test_a_project_runs_whatever_the_style_of_its_settings(
+    stack: LocalStack, place: Path, style: str
+) -> None:
     project = foreign.make(place / style.replace(" ", "-"), style)
     places.add(project / "shop/urls.py")
     (project / "env").write_text(f"SHOP_GREETING={GREETING}\n")
@@ -59,16 +64,23 @@ def test_a_project_runs_whatever_the_style_of_its_settings(stack: LocalStack, pl
     assert requests.get(f"{stack.url}/static/admin/css/base.css", timeout=10).status_code == 200
 
 
-def test_pages_and_commands_have_one_home_and_the_programs_of_the_environment(stack: LocalStack) -> None:
+def test_pages_and_commands_have_one_home_and_the_programs_of_the_environment(
+    stack: LocalStack,
+) -> None:
     found = requests.get(f"{stack.url}/places", timeout=10).json()
-    home, program = f"{stack.directory}/cache/{stack.directory.owner()}", f"{stack.directory}/venv/bin/pip"
+    home, program = (
+        f"{stack.directory}/cache/{stack.directory.owner()}",
+        f"{stack.directory}/venv/bin/pip",
+    )
     assert (found["home"], found["cache"], found["program"]) == (home, f"{home}/.cache", program)
     assert found["data"] == f"{stack.directory}/media/data/SHOP_DATA"
     told = stack.manage("shell", "-c", places.COMMAND).stdout.splitlines()[-1]
     assert told.split() == [home, found["path"], found["data"], program]
 
 
-def test_a_page_that_writes_into_the_project_is_refused_here_too(stack: LocalStack, place: Path) -> None:
+def test_a_page_that_writes_into_the_project_is_refused_here_too(
+    stack: LocalStack, place: Path
+) -> None:
     assert requests.get(f"{stack.url}/index", timeout=10).status_code == 500
     project = place / list(foreign.STYLES)[-1].replace(" ", "-")
     stack.wait_until(lambda: places.remedy(str(project)) in stack.logs(), 5)
@@ -77,7 +89,9 @@ def test_a_page_that_writes_into_the_project_is_refused_here_too(stack: LocalSta
 
 def test_the_database_sorts_as_it_was_made(stack: LocalStack) -> None:
     assert stack.sql(places.SORT).split(",") == places.SORTED
-    refused = [stack.manage("stack_local", verb, STACK_LOCALE="C.UTF-8") for verb in ("up", "reload")]
+    refused = [
+        stack.manage("stack_local", verb, STACK_LOCALE="C.UTF-8") for verb in ("up", "reload")
+    ]
     said = "STACK_LOCALE=C.UTF-8: the database was made with icu:de-DE, and cannot change it. Set"
     assert [(done.returncode, done.stderr[: len(said)]) for done in refused] == [(2, said)] * 2
     assert requests.get(stack.url, timeout=10).status_code == 200
@@ -110,7 +124,12 @@ def test_commands_that_need_the_owner_of_the_schema_find_the_way(stack: LocalSta
     emptied = stack.manage("flush", "--no-input")
     assert emptied.returncode == 0, emptied.stderr
     assert stack.sql("SELECT count(*) FROM notes_note") == "0"
-    assert requests.post(f"{stack.url}/note", params={"text": "of the migration"}, timeout=10).status_code == 200
+    assert (
+        requests.post(
+            f"{stack.url}/note", params={"text": "of the migration"}, timeout=10
+        ).status_code
+        == 200
+    )
 
 
 @contextmanager
@@ -172,7 +191,9 @@ def test_the_error_log_is_in_one_zone_whatever_the_projects(stack: LocalStack) -
 
 
 def test_a_stranger_learns_nothing_of_the_probe(stack: LocalStack) -> None:
-    answer = requests.get(f"{stack.url}/stack/probe", headers={"X-Stack-Probe": "0:x:y"}, timeout=10)
+    answer = requests.get(
+        f"{stack.url}/stack/probe", headers={"X-Stack-Probe": "0:x:y"}, timeout=10
+    )
     assert answer.status_code == 404
 
 
@@ -181,18 +202,26 @@ def test_new_code_is_released_and_code_that_raises_is_not(stack: LocalStack, pla
     serve(stack, project)
     urls = project / "shop/urls.py"
     good = urls.read_text()
-    urls.write_text(f"{good}\nurlpatterns.append(path('new', lambda request: HttpResponse('new')))\n")
+    urls.write_text(
+        f"{good}\nurlpatterns.append(path('new', lambda request: HttpResponse('new')))\n"
+    )
     assert stack.manage("stack_local", "release").returncode == 0
     assert requests.get(f"{stack.url}/new", timeout=10).text == "new"
-    urls.write_text(good.replace("def front(request):", "def front(request):\n    raise KeyError('lost')"))
+    urls.write_text(
+        good.replace("def front(request):", "def front(request):\n    raise KeyError('lost')")
+    )
     done = stack.manage("stack_local", "release")
     assert done.returncode == 2
     assert "/ is answered with 500" in done.stderr
     assert requests.get(f"{stack.url}/new", timeout=10).text == "new"
 
 
-def test_commands_run_in_the_project_whatever_directory_they_are_called_from(stack: LocalStack) -> None:
-    code = "from notes.models import Note; print(Note.objects.filter(text='of the migration').count())"
+def test_commands_run_in_the_project_whatever_directory_they_are_called_from(
+    stack: LocalStack,
+) -> None:
+    code = (
+        "from notes.models import Note; print(Note.objects.filter(text='of the migration').count())"
+    )
     done = stack.manage("shell", "--verbosity=0", "-c", code)
     assert done.stdout.strip() == "1", done.stderr
 
@@ -220,7 +249,9 @@ print(session.session_key)
 """
 
 
-def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(stack: LocalStack, place: Path) -> None:
+def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(
+    stack: LocalStack, place: Path
+) -> None:
     project = foreign.make(place / "keys", "dj-database-url")
     serve(stack, project)
     cookie = {"sessionid": stack.manage("shell", "--verbosity=0", "-c", LOG_IN).stdout.strip()}
@@ -229,7 +260,10 @@ def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(stack: LocalSta
     assert requests.get(stack.url, cookies=cookie, timeout=10).text == "in"
     rotate = 'sed -i "1i $(openssl rand -hex 48)" "$1"'
     subprocess.run(["sh", "-c", rotate, "sh", str(file)], check=True)
-    assert (file.read_text().splitlines()[1:], file.stat().st_mode & 0o777) == ([old.strip()], 0o440)
+    assert (file.read_text().splitlines()[1:], file.stat().st_mode & 0o777) == (
+        [old.strip()],
+        0o440,
+    )
     for keys, logged_in in ((file.read_text(), True), (file.read_text().splitlines()[0], False)):
         file.write_text(keys)
         released = stack.manage("stack_local", "release")
@@ -242,22 +276,37 @@ def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(stack: LocalSta
 
 REFUSED = {
     "no directory": ({"STACK_PROJECT": "/nowhere"}, "STACK_PROJECT=/nowhere: no such directory."),
-    "no manage.py": ({"STACK_PROJECT": "/usr/share"}, "/usr/share: there is no manage.py in it. Set STACK_SETTINGS"),
-    "no such file": ({"STACK_REQUIREMENTS": "other.txt"}, "STACK_REQUIREMENTS=other.txt: no such file in"),
-    "no variables": ({"STACK_ENVIRONMENT": "/nowhere/env"}, "STACK_ENVIRONMENT=/nowhere/env: no such file."),
+    "no manage.py": (
+        {"STACK_PROJECT": "/usr/share"},
+        "/usr/share: there is no manage.py in it. Set STACK_SETTINGS",
+    ),
+    "no such file": (
+        {"STACK_REQUIREMENTS": "other.txt"},
+        "STACK_REQUIREMENTS=other.txt: no such file in",
+    ),
+    "no variables": (
+        {"STACK_ENVIRONMENT": "/nowhere/env"},
+        "STACK_ENVIRONMENT=/nowhere/env: no such file.",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_there_is_refused_before_anything_stops(stack: LocalStack, place: Path, name: str) -> None:
+def test_what_is_not_there_is_refused_before_anything_stops(
+    stack: LocalStack, place: Path, name: str
+) -> None:
     inputs, words = REFUSED[name]
-    done = stack.manage("stack_local", "up", **{"STACK_PROJECT": str(foreign.make(place / "first")), **inputs})
+    done = stack.manage(
+        "stack_local", "up", **{"STACK_PROJECT": str(foreign.make(place / "first")), **inputs}
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(words)
     assert stack.answers()
 
 
-def test_requirements_that_cannot_be_installed_leave_what_serves(stack: LocalStack, place: Path) -> None:
+def test_requirements_that_cannot_be_installed_leave_what_serves(
+    stack: LocalStack, place: Path
+) -> None:
     project = foreign.make(place / "unmet")
     (project / "requirements.txt").write_text("./no-such-wheel.whl\n")
     done = stack.manage("stack_local", "up", STACK_PROJECT=str(project))
@@ -269,7 +318,11 @@ def test_requirements_that_cannot_be_installed_leave_what_serves(stack: LocalSta
 def test_a_front_page_that_raises_is_not_said_to_be_ready(stack: LocalStack, place: Path) -> None:
     project = foreign.make(place / "raises", more='LOGGING = {"version": 1, "handlers": {}}\n')
     urls = project / "shop/urls.py"
-    urls.write_text(urls.read_text().replace("def front(request):", "def front(request):\n    raise KeyError('lost')"))
+    urls.write_text(
+        urls.read_text().replace(
+            "def front(request):", "def front(request):\n    raise KeyError('lost')"
+        )
+    )
     line = urls.read_text().splitlines().index("    raise KeyError('lost')") + 1
     done = stack.manage("stack_local", "up", STACK_PROJECT=str(project))
     assert done.returncode == 2
@@ -314,7 +367,8 @@ http {{
 
 @contextmanager
 def nginx(place: Path, url: str) -> Iterator[str]:
-    """A proxy in front of `url` that ends TLS: its address, whose certificate is `certificate.pem` in `place`."""
+    """A proxy in front of `url` that ends TLS: its address, whose certificate is `certificate.pem`
+    in `place`."""
     if (program := shutil.which("nginx", path="/usr/sbin")) is None:
         pytest.skip("nginx is missing; apt-get install nginx-light")
     place.mkdir()
@@ -332,17 +386,36 @@ def nginx(place: Path, url: str) -> Iterator[str]:
 def test_people_log_in_through_a_proxy_that_ends_tls(stack: LocalStack, place: Path) -> None:
     project = foreign.make(place / "behind")
     serve(stack, project, STACK_PROXY="on")
-    person = {"DJANGO_SUPERUSER_PASSWORD": "long and unlikely", "STACK_PROXY": "on", "STACK_PROJECT": str(project)}
-    made = stack.manage("createsuperuser", "--noinput", "--username=me", "--email=me@shop.example", **person)
+    person = {
+        "DJANGO_SUPERUSER_PASSWORD": "long and unlikely",
+        "STACK_PROXY": "on",
+        "STACK_PROJECT": str(project),
+    }
+    made = stack.manage(
+        "createsuperuser", "--noinput", "--username=me", "--email=me@shop.example", **person
+    )
     assert made.returncode == 0, made.stderr
     with nginx(place / "nginx", stack.url) as url, requests.Session() as session:
         session.trust_env, session.verify = False, str(place / "nginx/certificate.pem")
         session.mount(url, HTTPAdapter(max_retries=Retry(connect=10, backoff_factor=0.1)))
         form = session.get(f"{url}/admin/", timeout=10)
-        assert form.url == f"{url}/admin/login/?next=/admin/", "what leads to another page stays with the proxy"
+        assert form.url == f"{url}/admin/login/?next=/admin/", (
+            "what leads to another page stays with the proxy"
+        )
         token = form.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-        answers = {"csrfmiddlewaretoken": token, "username": "me", "password": person["DJANGO_SUPERUSER_PASSWORD"]}
-        page = session.post(form.url, answers, headers={"Origin": url, "Referer": form.url}, timeout=10)
+        answers = {
+            "csrfmiddlewaretoken": token,
+            "username": "me",
+            "password": person["DJANGO_SUPERUSER_PASSWORD"],
+        }
+        page = session.post(
+            form.url, answers, headers={"Origin": url, "Referer": form.url}, timeout=10
+        )
         assert (page.status_code, page.url) == (200, f"{url}/admin/")
-        assert {cookie.name: cookie.secure for cookie in session.cookies} == {"csrftoken": True, "sessionid": True}
-        assert session.post(f"{url}/note", params={"text": "x"}, timeout=10).json()["secure"] is True
+        assert {cookie.name: cookie.secure for cookie in session.cookies} == {
+            "csrftoken": True,
+            "sessionid": True,
+        }
+        assert (
+            session.post(f"{url}/note", params={"text": "x"}, timeout=10).json()["secure"] is True
+        )

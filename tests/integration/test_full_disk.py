@@ -1,4 +1,5 @@
-"""A disk that is full, for real: one error with file, reason and remedy; what was there stays as it was."""
+"""A disk that is full, for real: one error with file, reason and remedy; what was there stays as it
+was."""
 
 from __future__ import annotations
 
@@ -66,7 +67,9 @@ def test_a_full_disk_during_render_leaves_the_old_files(small: LocalStack) -> No
 
 @pytest.mark.parametrize("small", ["256k"], indirect=True)
 @pytest.mark.parametrize("command", [("stack_render",), ("stack_local", "up")], ids=" ".join)
-def test_commands_on_a_full_disk_leave_the_old_configuration(small: LocalStack, command: tuple[str, ...]) -> None:
+def test_commands_on_a_full_disk_leave_the_old_configuration(
+    small: LocalStack, command: tuple[str, ...]
+) -> None:
     assert small.manage("stack_render").returncode == 0
     fill(small.directory, keep=8192)
     before = files(small.directory)
@@ -111,7 +114,9 @@ def test_a_disk_that_is_full_for_static_files_gets_whole_ones_later(small: Local
         path.unlink()
     ballast = fill(small.directory, keep=8192)
     message = refusal(small.manage("stack_local", "up"))
-    assert message.startswith("manage.py collectstatic: OSError: [Errno 28] No space left on device")
+    assert message.startswith(
+        "manage.py collectstatic: OSError: [Errno 28] No space left on device"
+    )
     assert len(message.splitlines()) == 1
     ballast.unlink()
     again = small.manage("stack_local", "up")

@@ -29,9 +29,19 @@ def closed(users: int = 4, seconds: float = 1, page: str = "/plain") -> Load:
     return Load(kind="closed", page=page, users=users, seconds=seconds)
 
 
-def job(server: CountingServer, *loads: Load, warm: float = 0.5, max_rate: float | None = None) -> Job:
+def job(
+    server: CountingServer, *loads: Load, warm: float = 0.5, max_rate: float | None = None
+) -> Job:
     loads = loads or (closed(),)
-    return Job(url=server.url, loads=loads, warm_min=warm, warm_max=warm, seed=7, patience=2, max_rate=max_rate)
+    return Job(
+        url=server.url,
+        loads=loads,
+        warm_min=warm,
+        warm_max=warm,
+        seed=7,
+        patience=2,
+        max_rate=max_rate,
+    )
 
 
 def run(server: CountingServer, *loads: Load) -> Outcome:
@@ -97,7 +107,9 @@ def test_ladder_has_one_outcome_and_one_histogram_for_each_rung() -> None:
         assert sum(outcome.sent for outcome in outcomes) == server.count
     assert list(outcomes) == finished
     assert [outcome.load.users for outcome in outcomes] == [1, 2, 4]
-    assert all(0 < total(outcome.latency) == outcome.requests < outcome.sent for outcome in outcomes)
+    assert all(
+        0 < total(outcome.latency) == outcome.requests < outcome.sent for outcome in outcomes
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,8 +121,10 @@ def test_ladder_has_one_outcome_and_one_histogram_for_each_rung() -> None:
         (lambda number: http(body=b"Traceback"), "unexpected body"),
         (lambda number: http(body=b""), "unexpected body"),
     ],
-)  # fmt: skip
-def test_answer_that_is_not_the_page_is_a_failure(behave: Callable[[int], bytes | None], reason: str) -> None:
+)
+def test_answer_that_is_not_the_page_is_a_failure(
+    behave: Callable[[int], bytes | None], reason: str
+) -> None:
     with serving(behave) as server:
         outcome = run(server)
         assert outcome.sent == server.count, "nothing is sent a second time in silence"
@@ -161,7 +175,9 @@ def test_progress_goes_through_the_phases_and_counts() -> None:
     assert phases == sorted(phases, key=["warming", "measuring", "draining"].index)
     assert set(phases) == {"warming", "measuring", "draining"}
     assert seen[-1].requests == outcome.requests
-    assert next(at.requests for at in seen if at.phase == "measuring") == 0, "it is told at once when a phase begins"
+    assert next(at.requests for at in seen if at.phase == "measuring") == 0, (
+        "it is told at once when a phase begins"
+    )
 
 
 def slow(seconds: float) -> Callable[[int], bytes | None]:
@@ -184,7 +200,9 @@ def test_two_servers_take_turns_and_each_keeps_its_own_counts() -> None:
         assert outcome.requests == total(outcome.latency)
         assert outcome.seconds == pytest.approx(2, abs=0.3), "of its own turns only"
         assert len(outcome.rates) == 4
-    assert second.requests / second.seconds == pytest.approx(200, rel=0.25), "four users, 20 ms each"
+    assert second.requests / second.seconds == pytest.approx(200, rel=0.25), (
+        "four users, 20 ms each"
+    )
     assert first.requests / first.seconds > 2 * second.requests / second.seconds
 
 
@@ -199,30 +217,54 @@ def test_while_one_server_has_its_turn_the_other_gets_nothing() -> None:
         return behave
 
     with serving(note("a")) as one, serving(note("b")) as two:
-        drive_pair(job(one, closed(users=4, seconds=1)).model_copy(update={"against": two.url}), lambda at: None)
+        drive_pair(
+            job(one, closed(users=4, seconds=1)).model_copy(update={"against": two.url}),
+            lambda at: None,
+        )
     measured = [name for at, name in sorted(arrived) if at > arrived[-1][0] - 1.9]
-    turns = "".join(name for name, before in zip(measured, ["", *measured], strict=False) if name != before)
+    turns = "".join(
+        name for name, before in zip(measured, ["", *measured], strict=False) if name != before
+    )
     assert turns in ("aba", "ba", "abab", "bab"), "whole turns, not a mixture"
 
 
 def test_second_server_may_be_asked_for_another_page() -> None:
-    with serving() as one, serving(lambda number: http(body=b'{"id": 1, "randomNumber": 2}')) as two:
-        plan = job(one, closed(seconds=1)).model_copy(update={"against": two.url, "against_page": "/db"})
+    with (
+        serving() as one,
+        serving(lambda number: http(body=b'{"id": 1, "randomNumber": 2}')) as two,
+    ):
+        plan = job(one, closed(seconds=1)).model_copy(
+            update={"against": two.url, "against_page": "/db"}
+        )
         first, second = drive_pair(plan, lambda at: None)
-    assert (first.load.page, first.failures, second.load.page, second.failures) == ("/plain", 0, "/db", 0)
+    assert (first.load.page, first.failures, second.load.page, second.failures) == (
+        "/plain",
+        0,
+        "/db",
+        0,
+    )
     assert second.requests > 0
 
 
 def test_an_open_loop_takes_no_turns() -> None:
-    with serving() as server, pytest.raises(ValidationError, match="an open loop cannot take turns"):
+    with (
+        serving() as server,
+        pytest.raises(ValidationError, match="an open loop cannot take turns"),
+    ):
         Job(
-            url=server.url, against=server.url, loads=(Load(kind="open", page="/", users=1, rate=1, seconds=1),),
-        )  # fmt: skip
+            url=server.url,
+            against=server.url,
+            loads=(Load(kind="open", page="/", users=1, rate=1, seconds=1),),
+        )
 
 
 def generators() -> list[psutil.Process]:
     """Children of this process that are load generators."""
-    return [child for child in psutil.Process().children() if "loadtest.lab.generator" in child.cmdline()]
+    return [
+        child
+        for child in psutil.Process().children()
+        if "loadtest.lab.generator" in child.cmdline()
+    ]
 
 
 def test_generator_that_overruns_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +299,9 @@ def started(text: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "loadtest.lab.generator"]
     environment = {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app'}"}
     pipe = subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+    child = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment
+    )
     assert child.stdin
     child.stdin.write(text + "\n")
     child.stdin.flush()
@@ -284,7 +328,10 @@ def test_generator_ends_when_nobody_listens_any_more() -> None:
 
 
 def test_bad_job_ends_with_two_and_no_request() -> None:
-    with serving() as server, started(json.dumps({"url": "http://192.0.2.1", "loads": []})) as child:
+    with (
+        serving() as server,
+        started(json.dumps({"url": "http://192.0.2.1", "loads": []})) as child,
+    ):
         assert child.wait(20) == 2
         assert child.stderr
         assert "loads" in child.stderr.read()

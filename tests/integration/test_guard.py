@@ -49,11 +49,15 @@ NEEDS_TRANSACTION = [
     ("H027", "SET CONSTRAINTS ALL DEFERRED"),
 ]
 HARMLESS = [
-    "SELECT count(*) FROM thing", "UPDATE thing SET name = name WHERE id = 1", "SHOW search_path",
-    "SELECT 'SET search_path TO x'", "SELECT pg_notify('jobs', '')", "NOTIFY jobs",
+    "SELECT count(*) FROM thing",
+    "UPDATE thing SET name = name WHERE id = 1",
+    "SHOW search_path",
+    "SELECT 'SET search_path TO x'",
+    "SELECT pg_notify('jobs', '')",
+    "NOTIFY jobs",
     "SELECT pg_try_advisory_xact_lock(42)",
     "SET LOCAL statement_timeout = 100; SELECT 1",
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -66,7 +70,9 @@ def guarded(shared: Pooled) -> Iterator[None]:
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize(("hazard", "sql"), [*STATEMENTS, *NEEDS_TRANSACTION])
-def test_a_statement_of_a_session_is_refused_and_not_sent(shared: Pooled, hazard: str, sql: str) -> None:
+def test_a_statement_of_a_session_is_refused_and_not_sent(
+    shared: Pooled, hazard: str, sql: str
+) -> None:
     connection.ensure_connection()
     before = shared.transactions()
     with pytest.raises(SessionStateError) as caught:
@@ -103,7 +109,10 @@ def test_what_a_driver_composes_is_read_too(shared: Pooled) -> None:
         from psycopg import sql
     else:
         from psycopg2 import sql
-    with pytest.raises(SessionStateError, match='SET ROLE "reports"'), connection.cursor() as cursor:
+    with (
+        pytest.raises(SessionStateError, match='SET ROLE "reports"'),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier("reports")))
     with pytest.raises(SessionStateError, match="LISTEN jobs"), connection.cursor() as cursor:
         cursor.execute(b"LISTEN jobs")
@@ -118,7 +127,9 @@ def test_a_cursor_on_the_server_outside_of_a_transaction_is_refused(shared: Pool
 
 
 @pytest.mark.usefixtures("guarded")
-def test_the_transaction_of_a_test_case_does_not_hide_what_production_has_not(shared: Pooled) -> None:
+def test_the_transaction_of_a_test_case_does_not_hide_what_production_has_not(
+    shared: Pooled,
+) -> None:
     """TestCase wraps each test in `atomic`; the code under test has no transaction for all that."""
     found: dict[str, Any] = {}
 
@@ -140,7 +151,9 @@ def test_direct_has_no_guard(shared: Pooled) -> None:
     ask(direct, "SET statement_timeout = 10000")
 
 
-@pytest.mark.parametrize(("debug", "under_test", "mode"), [(1, 0, "raise"), (0, 1, "raise"), (0, 0, "log")])
+@pytest.mark.parametrize(
+    ("debug", "under_test", "mode"), [(1, 0, "raise"), (0, 1, "raise"), (0, 0, "log")]
+)
 def test_the_mode_suits_the_process(
     shared: Pooled, monkeypatch: pytest.MonkeyPatch, debug: int, under_test: int, mode: str
 ) -> None:
@@ -165,7 +178,8 @@ def test_in_production_each_place_is_logged_once_and_counted(
     line = inspect.getsourcelines(work)[1] + 3
     assert len(caplog.records) == 1
     assert caplog.records[0].getMessage().splitlines()[0] == (
-        f"{__file__}:{line}: H008 `SET` of a setting for the session on `default`, which a transaction pooler "
+        f"{__file__}:{line}: H008 `SET` of a setting for the session on `default`, which a "
+        f"transaction pooler "
         "serves: SET statement_timeout = 10000"
     )
     assert guard.counts()["H008", f"{__file__}:{line}"] == 3

@@ -1,4 +1,5 @@
-"""What else a backend keeps: channels, locks, temporary tables, prepared statements, on real PgBouncer."""
+"""What else a backend keeps: channels, locks, temporary tables, prepared statements, on real
+PgBouncer."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from pgstack.db.notifications import Notification, listen
 
 FOLLOWS = (1, 21)
 """PgBouncer that follows prepared statements of the protocol (max_prepared_statements)"""
-needs_psycopg3 = pytest.mark.skipif(not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this")
+needs_psycopg3 = pytest.mark.skipif(
+    not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this"
+)
 
 
 @pytest.mark.hazard("H019", "reproduced")
@@ -45,7 +48,9 @@ def test_listen_ends_after_its_timeout(pooled: Pooled) -> None:
 
 def test_listen_says_that_its_connection_ended(pooled: Pooled) -> None:
     with listen("jobs", timeout=10) as arrivals:
-        pooled.admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        pooled.admin(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        )
         with pytest.raises(DatabaseError, match="LISTEN: the connection ended"):
             next(arrivals)
 
@@ -57,14 +62,19 @@ def test_a_session_lock_cannot_be_released_and_is_had_by_a_stranger(pooled: Pool
         assert ask(connection, "SELECT pg_advisory_unlock(42)") is False
     assert ask(pooled.client(), "SELECT pg_try_advisory_lock(42)") is True, "two have it"
     connection.close()
-    assert pooled.admin("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42") == [(1,)]
+    assert pooled.admin(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42"
+    ) == [(1,)]
 
 
 @pytest.mark.hazard("H020", "fixed")
 def test_an_advisory_lock_on_direct_excludes_and_is_released(pooled: Pooled) -> None:
     with advisory_lock("nightly"), pooled.shoved():
         assert ask(connection, "SELECT 1") == 1, "the block itself uses the pool"
-        with pytest.raises(LockTimeout, match="'nightly' is held by somebody"), advisory_lock("nightly", timeout=0.1):
+        with (
+            pytest.raises(LockTimeout, match="'nightly' is held by somebody"),
+            advisory_lock("nightly", timeout=0.1),
+        ):
             raise AssertionError
     with advisory_lock("nightly", timeout=0.1):
         pass
@@ -83,13 +93,17 @@ def test_a_lock_of_a_transaction_excludes_and_ends_with_it(pooled: Pooled) -> No
 
 
 def test_a_lock_of_a_transaction_is_refused_outside_of_one(pooled: Pooled) -> None:
-    with pytest.raises(transaction.TransactionManagementError, match=r"outside of atomic\(\) holds nothing"):
+    with pytest.raises(
+        transaction.TransactionManagementError, match=r"outside of atomic\(\) holds nothing"
+    ):
         advisory_xact_lock(42)
 
 
 def test_a_lock_whose_connection_died_says_so(pooled: Pooled) -> None:
     with pytest.raises(LockLost, match="'nightly' was lost"), advisory_lock("nightly"):
-        pooled.admin("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'")
+        pooled.admin(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+        )
 
 
 def test_a_lock_outlives_what_django_does_between_two_tasks(pooled: Pooled) -> None:
@@ -137,7 +151,9 @@ def test_a_statement_prepared_in_sql_is_lost_and_in_the_way_of_a_stranger(pooled
 def test_a_prepared_statement_of_the_driver_is_lost_before_pgbouncer_1_21(pooled: Pooled) -> None:
     if pooled.version >= FOLLOWS:
         pytest.skip("this PgBouncer follows them")
-    prepares = pooled.client(OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True})
+    prepares = pooled.client(
+        OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True}
+    )
     assert ask(prepares, "SELECT name FROM thing WHERE id = %s", 1) == "thing 1"
     with pooled.shoved(), pytest.raises(DatabaseError, match='"_pg3_0" does not exist'):
         ask(prepares, "SELECT name FROM thing WHERE id = %s", 2)
@@ -148,7 +164,9 @@ def test_a_prepared_statement_of_the_driver_is_lost_before_pgbouncer_1_21(pooled
 def test_a_pgbouncer_that_follows_prepared_statements_carries_them(pooled: Pooled) -> None:
     if pooled.version < FOLLOWS:
         pytest.skip("PgBouncer 1.21 follows them; Debian 13 has it")
-    prepares = pooled.client(OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True})
+    prepares = pooled.client(
+        OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True}
+    )
     assert ask(prepares, "SELECT name FROM thing WHERE id = %s", 1) == "thing 1"
     with pooled.shoved():
         assert ask(prepares, "SELECT name FROM thing WHERE id = %s", 2) == "thing 2"
@@ -161,12 +179,16 @@ def test_the_last_key_is_undefined_or_that_of_a_stranger(pooled: Pooled) -> None
         ask(connection, "SELECT lastval()")
     theirs = ask(pooled.client(), "INSERT INTO thing (name) VALUES ('theirs') RETURNING id")
     assert ask(connection, "SELECT lastval()") == theirs
-    assert ask(connection, "SELECT name FROM thing WHERE id = %s", theirs) == "theirs", "RETURNING is one's own"
+    assert ask(connection, "SELECT name FROM thing WHERE id = %s", theirs) == "theirs", (
+        "RETURNING is one's own"
+    )
     ask(connection, "DELETE FROM thing WHERE name IN ('mine', 'theirs')")
 
 
 @pytest.mark.hazard("H043", "reproduced", "fixed")
-def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(pooled: Pooled) -> None:
+def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(
+    pooled: Pooled,
+) -> None:
     found: dict[str, object] = {}
 
     def work(engine: str) -> None:
@@ -197,12 +219,16 @@ def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(poo
 
 @pytest.mark.hazard("H044", "reproduced", "fixed")
 @needs_psycopg3
-@pytest.mark.parametrize(("pool", "used", "kept"), [({"pool": {"min_size": 4, "max_size": 4}}, 4, 4), ({}, 1, 0)])
+@pytest.mark.parametrize(
+    ("pool", "used", "kept"), [({"pool": {"min_size": 4, "max_size": 4}}, 4, 4), ({}, 1, 0)]
+)
 def test_a_pool_in_the_process_keeps_clients_that_it_does_not_use(
     pooled: Pooled, pool: dict[str, object], used: int, kept: int
 ) -> None:
     client = pooled.client(
-        ENGINE="django.db.backends.postgresql", CONN_MAX_AGE=0, OPTIONS={"application_name": "test", **pool}
+        ENGINE="django.db.backends.postgresql",
+        CONN_MAX_AGE=0,
+        OPTIONS={"application_name": "test", **pool},
     )
     ask(client, "SELECT 1")
     pooled.wait_until(lambda: pooled.clients() == used)
@@ -215,7 +241,9 @@ def test_a_pool_in_the_process_keeps_clients_that_it_does_not_use(
 
 @pytest.mark.hazard("H046", "reproduced", "fixed")
 @pytest.mark.parametrize("clears", ["RESET ALL", "DISCARD ALL"])
-def test_a_client_that_clears_its_backend_takes_from_all_others_what_they_rely_on(pooled: Pooled, clears: str) -> None:
+def test_a_client_that_clears_its_backend_takes_from_all_others_what_they_rely_on(
+    pooled: Pooled, clears: str
+) -> None:
     with pooled.changed(database="connect_query='SET statement_timeout TO 7000'"):
         stranger = pooled.client()
         assert ask(stranger, "SHOW statement_timeout") == "7s"
@@ -224,25 +252,33 @@ def test_a_client_that_clears_its_backend_takes_from_all_others_what_they_rely_o
     pooled.admin("ALTER ROLE app SET statement_timeout = '7s'")
     pooled.begin()
     ask(connection, clears)
-    assert ask(pooled.client(), "SHOW statement_timeout") == "7s", "nothing was left that needs clearing"
+    assert ask(pooled.client(), "SHOW statement_timeout") == "7s", (
+        "nothing was left that needs clearing"
+    )
     pooled.admin("ALTER ROLE app RESET statement_timeout")
 
 
 @needs_psycopg3
-@pytest.mark.parametrize("clears", ["DEALLOCATE ALL", "DISCARD ALL", "PREPARE x AS SELECT 1; DEALLOCATE ALL; SELECT 1"])
+@pytest.mark.parametrize(
+    "clears", ["DEALLOCATE ALL", "DISCARD ALL", "PREPARE x AS SELECT 1; DEALLOCATE ALL; SELECT 1"]
+)
 def test_a_pgbouncer_that_follows_prepared_statements_notices_that_they_were_cleared(
     pooled: Pooled, clears: str
 ) -> None:
     if pooled.version < FOLLOWS:
         pytest.skip("PgBouncer 1.21 follows them; Debian 13 has it")
-    prepares = pooled.client(OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True})
+    prepares = pooled.client(
+        OPTIONS={"application_name": "test", "prepare_threshold": 0, "server_side_binding": True}
+    )
     ask(prepares, "SELECT name FROM thing WHERE id = %s", 1)
     ask(connection, clears)
     assert ask(prepares, "SELECT name FROM thing WHERE id = %s", 2) == "thing 2"
 
 
 @pytest.mark.hazard("H047", "reproduced", "fixed")
-def test_types_of_a_restored_database_are_texts_to_a_process_that_knew_the_old_ones(pooled: Pooled) -> None:
+def test_types_of_a_restored_database_are_texts_to_a_process_that_knew_the_old_ones(
+    pooled: Pooled,
+) -> None:
     def restore() -> None:
         pooled.admin("DROP EXTENSION IF EXISTS hstore CASCADE")
         pooled.admin("CREATE EXTENSION hstore")
@@ -250,7 +286,9 @@ def test_types_of_a_restored_database_are_texts_to_a_process_that_knew_the_old_o
     def read() -> Any:
         connection.close()
         connection.ensure_connection()
-        signals.register_type_handlers(connection)  # what django.contrib.postgres does for each new connection
+        signals.register_type_handlers(
+            connection
+        )  # what django.contrib.postgres does for each new connection
         return ask(connection, "SELECT 'a=>1'::hstore")
 
     def begin_anew() -> None:

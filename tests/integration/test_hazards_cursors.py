@@ -1,4 +1,5 @@
-"""Cursors that live on a backend, on real PgBouncer in transaction mode: Django's own ones, and SQL's."""
+"""Cursors that live on a backend, on real PgBouncer in transaction mode: Django's own ones, and
+SQL's."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from fixtures.pooled import Pooled, ask
 
-# psycopg 3 says so of a cursor that a broken iterator leaves; which test is told depends on the garbage collector.
+# psycopg 3 says so of a cursor that a broken iterator leaves; which test is told depends on the
+# garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 GONE = r"_django_curs_\w+\W+ does not exist"
 
@@ -34,7 +36,9 @@ def with_cursors(pooled: Pooled) -> Any:
 
 @pytest.mark.hazard("H001", "reproduced")
 @pytest.mark.usefixtures("with_cursors")
-def test_an_iterator_loses_its_cursor_to_the_next_backend(pooled: Pooled, models: dict[str, Any]) -> None:
+def test_an_iterator_loses_its_cursor_to_the_next_backend(
+    pooled: Pooled, models: dict[str, Any]
+) -> None:
     read = models["thing"].objects.iterator(chunk_size=100)
     assert len(list(islice(read, 100))) == 100
     with pooled.shoved(), pytest.raises((DatabaseError, connection.Database.Error), match=GONE):
@@ -42,7 +46,9 @@ def test_an_iterator_loses_its_cursor_to_the_next_backend(pooled: Pooled, models
 
 
 @pytest.mark.hazard("H001", "fixed")
-def test_an_iterator_without_a_cursor_on_the_server_reads_on(pooled: Pooled, models: dict[str, Any]) -> None:
+def test_an_iterator_without_a_cursor_on_the_server_reads_on(
+    pooled: Pooled, models: dict[str, Any]
+) -> None:
     read = models["thing"].objects.iterator(chunk_size=100)
     assert len(list(islice(read, 100))) == 100
     with pooled.shoved():
@@ -64,10 +70,13 @@ def test_an_iterator_within_a_transaction_reads_on(pooled: Pooled, models: dict[
 def test_cursors_of_one_name_read_the_rows_of_another_table(
     pooled: Pooled, models: dict[str, Any], disabled: bool, read: str
 ) -> None:
-    """Two processes that were forked name their cursors alike; so do two connections of one thread."""
+    """Two processes that were forked name their cursors alike; so do two connections of one
+    thread."""
     names = ("first", "second")
     for name in names:
-        connections.settings[name] = connections.settings["default"] | {"DISABLE_SERVER_SIDE_CURSORS": disabled}
+        connections.settings[name] = connections.settings["default"] | {
+            "DISABLE_SERVER_SIDE_CURSORS": disabled
+        }
     mine, theirs = (
         models[table].objects.using(name).order_by("id").iterator(chunk_size=100)
         for table, name in zip(("thing", "other"), names, strict=True)
@@ -86,7 +95,9 @@ def test_cursors_of_one_name_read_the_rows_of_another_table(
 @pytest.mark.hazard("H003", "reproduced")
 @pytest.mark.usefixtures("with_cursors")
 def test_the_choices_of_a_form_lose_their_cursor(pooled: Pooled, models: dict[str, Any]) -> None:
-    choices = iter(forms.ModelChoiceField(models["thing"].objects.order_by("id"), empty_label=None).choices)
+    choices = iter(
+        forms.ModelChoiceField(models["thing"].objects.order_by("id"), empty_label=None).choices
+    )
     assert next(choices)[0].value == 1
     with pooled.shoved(), pytest.raises((DatabaseError, connection.Database.Error), match=GONE):
         list(choices)
@@ -96,14 +107,18 @@ def test_the_choices_of_a_form_lose_their_cursor(pooled: Pooled, models: dict[st
 def test_the_choices_of_a_form_without_a_cursor_on_the_server_are_whole(
     pooled: Pooled, models: dict[str, Any]
 ) -> None:
-    choices = iter(forms.ModelChoiceField(models["thing"].objects.order_by("id"), empty_label=None).choices)
+    choices = iter(
+        forms.ModelChoiceField(models["thing"].objects.order_by("id"), empty_label=None).choices
+    )
     assert next(choices)[0].value == 1
     with pooled.shoved():
         assert len(list(choices)) == 499
 
 
 @pytest.mark.hazard("H004", "reproduced", "fixed")
-def test_an_abandoned_iterator_leaves_its_cursor_for_a_stranger(pooled: Pooled, models: dict[str, Any]) -> None:
+def test_an_abandoned_iterator_leaves_its_cursor_for_a_stranger(
+    pooled: Pooled, models: dict[str, Any]
+) -> None:
     look = "SELECT count(*) FROM pg_cursors WHERE is_holdable"
     for disabled, left in ((False, 1), (True, 0)):
         connections.settings["default"]["DISABLE_SERVER_SIDE_CURSORS"] = disabled
@@ -115,7 +130,9 @@ def test_an_abandoned_iterator_leaves_its_cursor_for_a_stranger(pooled: Pooled, 
 
 @pytest.mark.hazard("H005", "reproduced")
 @pytest.mark.usefixtures("with_cursors")
-def test_an_iterator_with_a_commit_for_each_row_fails(pooled: Pooled, models: dict[str, Any]) -> None:
+def test_an_iterator_with_a_commit_for_each_row_fails(
+    pooled: Pooled, models: dict[str, Any]
+) -> None:
     def work() -> int:
         done = 0
         for row in models["thing"].objects.order_by("id").iterator(chunk_size=2):
@@ -134,7 +151,9 @@ def test_an_iterator_with_a_commit_for_each_row_fails(pooled: Pooled, models: di
 
 @pytest.mark.hazard("H005", "fixed")
 @pytest.mark.usefixtures("with_cursors")
-def test_a_list_of_keys_with_a_commit_for_each_row_works(pooled: Pooled, models: dict[str, Any]) -> None:
+def test_a_list_of_keys_with_a_commit_for_each_row_works(
+    pooled: Pooled, models: dict[str, Any]
+) -> None:
     keys = list(models["thing"].objects.order_by("id").values_list("pk", flat=True)[:4])
     with pooled.shoved():
         for key in keys:

@@ -1,4 +1,5 @@
-"""The same with psycopg 3: the tests of the backend and of the hazards again, in a process that finds that driver."""
+"""The same with psycopg 3: the tests of the backend and of the hazards again, in a process that
+finds that driver."""
 
 from __future__ import annotations
 
@@ -35,12 +36,26 @@ def test_the_tests_of_the_backend_pass_with_psycopg_3(tmp_path: Path) -> None:
     if not (LAB / "psycopg").is_dir():
         pytest.skip("psycopg 3 is not in .cache/lab; `make install-dev` installs it")
     here = Path(__file__).parent
-    # psycopg warns of connections and cursors that nobody closed, which the broken ones of these tests are.
+    # psycopg warns of connections and cursors that nobody closed, which the broken ones of these
+    # tests are.
     command = [
-        sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore::ResourceWarning",
-        f"--basetemp={tmp_path / 'own'}", *(str(here / name) for name in FILES),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore::ResourceWarning",
+        f"--basetemp={tmp_path / 'own'}",
+        *(str(here / name) for name in FILES),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(LAB)}
-    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    environment = {
+        name: value for name, value in environment.items() if not name.startswith("PYTEST_")
+    }
+    done = subprocess.run(
+        command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

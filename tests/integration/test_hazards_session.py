@@ -1,4 +1,5 @@
-"""What a session keeps: settings, roles and the like, on real PgBouncer. Each breaks, and its fix works."""
+"""What a session keeps: settings, roles and the like, on real PgBouncer. Each breaks, and its fix
+works."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from fixtures.pooled import Pooled, ask
 
 
 def leaks(pooled: Pooled, statement: str, look: str) -> tuple[Any, Any]:
-    """What `look` says after `statement`: to its own client on the next backend, and to a stranger on the first one."""
+    """What `look` says after `statement`: to its own client on the next backend, and to a stranger
+    on the first one."""
     ask(connection, statement)
     with pooled.shoved():
         elsewhere = ask(connection, look)
@@ -21,7 +23,10 @@ def leaks(pooled: Pooled, statement: str, look: str) -> tuple[Any, Any]:
 
 @pytest.mark.hazard("H007", "reproduced")
 def test_search_path_is_lost_and_hides_the_tables_of_strangers(pooled: Pooled) -> None:
-    assert leaks(pooled, "SET search_path TO pg_catalog", "SHOW search_path") == ('"$user", public', "pg_catalog")
+    assert leaks(pooled, "SET search_path TO pg_catalog", "SHOW search_path") == (
+        '"$user", public',
+        "pg_catalog",
+    )
     with pytest.raises(DatabaseError, match='relation "thing" does not exist'):
         ask(pooled.client(), "SELECT count(*) FROM thing")
 
@@ -37,8 +42,13 @@ def test_search_path_of_a_transaction_stays_in_it(pooled: Pooled) -> None:
 @pytest.mark.hazard("H045", "reproduced", "fixed")
 def test_a_schema_for_each_tenant_shows_one_tenant_the_rows_of_another(pooled: Pooled) -> None:
     for tenant in ("a", "b"):
-        pooled.admin(f"CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.invoice AS SELECT '{tenant}'::text AS tenant")
-        pooled.admin(f"GRANT USAGE ON SCHEMA {tenant} TO app; GRANT SELECT ON {tenant}.invoice TO app")
+        pooled.admin(
+            f"CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.invoice AS SELECT '{tenant}'::text AS "
+            f"tenant"
+        )
+        pooled.admin(
+            f"GRANT USAGE ON SCHEMA {tenant} TO app; GRANT SELECT ON {tenant}.invoice TO app"
+        )
     other = pooled.client()
     ask(other, "SET search_path TO b")
     ask(connection, "SET search_path TO a")
@@ -50,7 +60,10 @@ def test_a_schema_for_each_tenant_shows_one_tenant_the_rows_of_another(pooled: P
 
 @pytest.mark.hazard("H008", "reproduced")
 def test_a_timeout_is_lost_for_its_owner_and_strikes_a_stranger(pooled: Pooled) -> None:
-    assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == ("0", "50ms")
+    assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == (
+        "0",
+        "50ms",
+    )
     with pytest.raises(DatabaseError, match="statement timeout"):
         ask(pooled.client(), "SELECT pg_sleep(5)")
 
@@ -68,14 +81,20 @@ def tenants(pooled: Pooled) -> None:
     pooled.admin("DROP TABLE IF EXISTS secret")
     pooled.admin("CREATE TABLE secret AS SELECT t AS tenant FROM unnest('{a,b}'::text[]) AS t")
     pooled.admin("ALTER TABLE secret ENABLE ROW LEVEL SECURITY")
-    pooled.admin("CREATE POLICY own ON secret USING (tenant = current_setting('shop.tenant', true))")
+    pooled.admin(
+        "CREATE POLICY own ON secret USING (tenant = current_setting('shop.tenant', true))"
+    )
     pooled.admin("GRANT SELECT ON secret TO app")
 
 
 @pytest.mark.hazard("H009", "reproduced")
 def test_a_tenant_set_for_the_session_opens_its_rows_to_strangers(pooled: Pooled) -> None:
     tenants(pooled)
-    found = leaks(pooled, "SELECT set_config('shop.tenant', 'a', false)", "SELECT string_agg(tenant, ',') FROM secret")
+    found = leaks(
+        pooled,
+        "SELECT set_config('shop.tenant', 'a', false)",
+        "SELECT string_agg(tenant, ',') FROM secret",
+    )
     assert found == (None, "a")
 
 
@@ -136,7 +155,9 @@ def test_session_authorization_on_direct_is_worn_by_nobody_else(pooled: Pooled) 
     assert ask(first, "SELECT session_user") == "reports"
     assert ask(second, "SELECT session_user") == "postgres"
     assert ask(pooled.client(USER="postgres"), "SELECT session_user") == "postgres"
-    assert ask(pooled.client(USER="reports"), "SELECT session_user") == "reports", "the other fix: log in as the role"
+    assert ask(pooled.client(USER="reports"), "SELECT session_user") == "reports", (
+        "the other fix: log in as the role"
+    )
 
 
 @pytest.mark.hazard("H014", "reproduced")
@@ -155,7 +176,9 @@ def test_read_only_for_the_transaction_does_not(pooled: Pooled) -> None:
 
 
 @pytest.mark.hazard("H015", "reproduced")
-@pytest.mark.skipif(is_psycopg3, reason="psycopg 3 sends it with each BEGIN; set_session is psycopg2's")
+@pytest.mark.skipif(
+    is_psycopg3, reason="psycopg 3 sends it with each BEGIN; set_session is psycopg2's"
+)
 def test_set_session_of_psycopg2_refuses_the_writes_of_strangers(pooled: Pooled) -> None:
     connection.ensure_connection()
     connection.connection.set_session(readonly=True, autocommit=True)
@@ -165,7 +188,9 @@ def test_set_session_of_psycopg2_refuses_the_writes_of_strangers(pooled: Pooled)
 
 
 @pytest.mark.hazard("H015", "fixed")
-def test_a_transaction_that_asks_for_read_only_leaves_the_writes_of_strangers_alone(pooled: Pooled) -> None:
+def test_a_transaction_that_asks_for_read_only_leaves_the_writes_of_strangers_alone(
+    pooled: Pooled,
+) -> None:
     with transaction.atomic():
         ask(connection, "SET TRANSACTION READ ONLY")
         ask(connection, "SELECT 1")
@@ -174,7 +199,9 @@ def test_a_transaction_that_asks_for_read_only_leaves_the_writes_of_strangers_al
 
 @pytest.mark.hazard("H016", "reproduced", "fixed")
 def test_an_isolation_level_does_not_reach_autocommit(pooled: Pooled) -> None:
-    serializable = pooled.client(OPTIONS={"application_name": "test", "isolation_level": 4 if is_psycopg3 else 3})
+    serializable = pooled.client(
+        OPTIONS={"application_name": "test", "isolation_level": 4 if is_psycopg3 else 3}
+    )
     look = "SHOW transaction_isolation"
     assert ask(serializable, look) == "read committed"
     serializable.set_autocommit(False)
@@ -187,7 +214,9 @@ def test_an_isolation_level_does_not_reach_autocommit(pooled: Pooled) -> None:
 
 @pytest.mark.hazard("H017", "reproduced", "fixed")
 @pytest.mark.parametrize(("zone", "transactions"), [("Europe/Berlin", 2), ("UTC", 1)])
-def test_a_time_zone_costs_a_statement_for_each_connection(pooled: Pooled, zone: str, transactions: int) -> None:
+def test_a_time_zone_costs_a_statement_for_each_connection(
+    pooled: Pooled, zone: str, transactions: int
+) -> None:
     before = pooled.transactions()
     ask(pooled.client(TIME_ZONE=zone), "SELECT 1")
     assert pooled.transactions() - before == transactions
@@ -247,11 +276,19 @@ def test_deferred_constraints_without_a_transaction_are_not(pooled: Pooled) -> N
 
 
 @pytest.mark.hazard("H048", "reproduced", "fixed")
-def test_a_reset_query_does_not_run_between_transactions_unless_it_always_does(pooled: Pooled) -> None:
+def test_a_reset_query_does_not_run_between_transactions_unless_it_always_does(
+    pooled: Pooled,
+) -> None:
     with pooled.changed(server_reset_query="DISCARD ALL"):
-        assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == ("0", "50ms")
+        assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == (
+            "0",
+            "50ms",
+        )
     with pooled.changed(server_reset_query="DISCARD ALL", server_reset_query_always="1"):
-        assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == ("0", "0")
+        assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == (
+            "0",
+            "0",
+        )
 
 
 @pytest.mark.hazard("H049", "reproduced", "fixed")

@@ -1,4 +1,5 @@
-"""Programs, settings of the pooler, and Django's own commands behind real PgBouncer in transaction mode."""
+"""Programs, settings of the pooler, and Django's own commands behind real PgBouncer in transaction
+mode."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ COUNT = "SELECT count(*) FROM other"
 def run(pooled: Pooled, *command: str, port: int = PORT_POOLER, text: str | None = None) -> str:
     where = ["-h", str(pooled.directory), "-p", str(port), "-U", "app"]
     words = [*command, *where, "app"]
-    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        words, input=text, capture_output=True, text=True, check=False, timeout=30
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -41,7 +44,8 @@ def broken(pooled: Pooled) -> bool:
 
 @pytest.mark.hazard("H032", "reproduced")
 def test_a_dump_through_the_pool_succeeds_and_poisons_it(pooled: Pooled) -> None:
-    """In a pool where others work, or backends take turns; in an idle one its transaction ends with its backend."""
+    """In a pool where others work, or backends take turns; in an idle one its transaction ends with
+    its backend."""
     with pooled.changed(server_round_robin="1"):
         run(pooled, "pg_dump", "--data-only", "--table=other")
         assert broken(pooled)
@@ -75,7 +79,9 @@ def test_a_foreign_server_at_the_pooler_poisons_it(pooled: Pooled) -> None:
             f"OPTIONS (host '{pooled.directory}', port '{port}', dbname 'app')"
         )
         pooled.admin("CREATE USER MAPPING FOR postgres SERVER far OPTIONS (user 'app')")
-        pooled.admin("CREATE FOREIGN TABLE far_thing (id bigint) SERVER far OPTIONS (table_name 'thing')")
+        pooled.admin(
+            "CREATE FOREIGN TABLE far_thing (id bigint) SERVER far OPTIONS (table_name 'thing')"
+        )
         assert pooled.admin("SELECT count(*) FROM far_thing") == [(500,)]
 
     if not pooled.admin("SELECT 1 FROM pg_available_extensions WHERE name = 'postgres_fdw'"):
@@ -146,7 +152,10 @@ def test_errors_of_a_connect_query_are_ignored(pooled: Pooled) -> None:
 @pytest.mark.hazard("H035", "reproduced")
 def test_a_test_database_cannot_be_made_through_the_pooler(pooled: Pooled) -> None:
     stock = pooled.client(ENGINE="django.db.backends.postgresql", GUARD=None)
-    with pytest.raises((SystemExit, DatabaseError)), pytest.warns(RuntimeWarning, match="'postgres' database"):
+    with (
+        pytest.raises((SystemExit, DatabaseError)),
+        pytest.warns(RuntimeWarning, match="'postgres' database"),
+    ):
         stock.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
 
 
@@ -156,7 +165,9 @@ def test_a_test_database_of_this_backend_is_made_straight_at_postgresql(pooled: 
     name = connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
         assert name == "test_app"
-        assert rows(connection, "SELECT current_database(), current_user") == [("test_app", "app_owner")]
+        assert rows(connection, "SELECT current_database(), current_user") == [
+            ("test_app", "app_owner")
+        ]
     finally:
         connection.creation.destroy_test_db("app", verbosity=0)
         connection.close()
@@ -165,7 +176,9 @@ def test_a_test_database_of_this_backend_is_made_straight_at_postgresql(pooled: 
 
 
 @pytest.mark.hazard("H036", "reproduced", "fixed")
-def test_a_migration_through_the_pooler_leaves_its_lock_and_one_on_direct_does_not(pooled: Pooled) -> None:
+def test_a_migration_through_the_pooler_leaves_its_lock_and_one_on_direct_does_not(
+    pooled: Pooled,
+) -> None:
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     call_command("migrate", verbosity=0)
     pooled.wait_until(lambda: pooled.admin(locks) == [(0,)])

@@ -14,7 +14,9 @@ from django.http import HttpRequest, HttpResponse
 
 from fixtures.pooled import BACKENDS, Pooled, ask
 
-SLEEPERS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+SLEEPERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+)
 
 
 @contextmanager
@@ -72,7 +74,10 @@ def test_a_statement_goes_on_when_the_pooler_has_cut_its_client(pooled: Pooled) 
             ask(connection, "SELECT pg_sleep(10)")
         assert pooled.admin(SLEEPERS) == [(1,)]
         assert ask(pooled.client(), "SELECT 1") == 1, "and its place in the pool is given away"
-        pooled.admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+        pooled.admin(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT "
+            "pg_sleep%'"
+        )
 
 
 @pytest.mark.hazard("H038", "fixed")
@@ -102,14 +107,20 @@ def test_an_end_of_waiting_reads_differently_in_the_two_drivers(pooled: Pooled) 
     said = "query_wait_timeout" if is_psycopg3 else "server closed the connection unexpectedly"
     log = pooled.directory / "pgbouncer.log"
     known = log.read_text().count("query_wait_timeout")
-    with pooled.changed(query_wait_timeout="1"), starved(pooled), pytest.raises(DatabaseError, match=said):
+    with (
+        pooled.changed(query_wait_timeout="1"),
+        starved(pooled),
+        pytest.raises(DatabaseError, match=said),
+    ):
         ask(pooled.client(), "SELECT 1")
     assert log.read_text().count("query_wait_timeout") > known, "the pooler's log has the reason"
 
 
 @pytest.mark.hazard("H040", "reproduced", "fixed")
 @pytest.mark.parametrize(("atomic", "held"), [(True, 1), (False, 0)])
-def test_atomic_requests_hold_a_backend_for_the_whole_view(pooled: Pooled, atomic: bool, held: int) -> None:
+def test_atomic_requests_hold_a_backend_for_the_whole_view(
+    pooled: Pooled, atomic: bool, held: int
+) -> None:
     found = []
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -126,7 +137,9 @@ def test_atomic_requests_hold_a_backend_for_the_whole_view(pooled: Pooled, atomi
 
 
 @pytest.mark.hazard("H042", "reproduced", "fixed")
-@pytest.mark.parametrize(("engine", "transactions"), [("django.db.backends.postgresql", 2), ("pgstack.db", 1)])
+@pytest.mark.parametrize(
+    ("engine", "transactions"), [("django.db.backends.postgresql", 2), ("pgstack.db", 1)]
+)
 def test_a_health_check_is_one_more_transaction_for_each_request(
     pooled: Pooled, engine: str, transactions: int
 ) -> None:

@@ -1,4 +1,5 @@
-"""The table of docs/http.md, on real servers and beside Django's development server; slow bodies, proxies, files."""
+"""The table of docs/http.md, on real servers and beside Django's development server; slow bodies,
+proxies, files."""
 
 from __future__ import annotations
 
@@ -48,12 +49,17 @@ def stack(project: Path) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def development(stack: LocalStack, project: Path) -> Iterator[int]:
-    """Port of Django's own server with the same project; no page that is asked for needs its database."""
+    """Port of Django's own server with the same project; no page that is asked for needs its
+    database."""
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")} | {
-        "DJANGO_SETTINGS_MODULE": "shop.settings", "DJANGO_SECRET_KEY": "x", "DATABASE_URL": "postgres://x@127.0.0.1/x",
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
+    } | {
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DJANGO_SECRET_KEY": "x",
+        "DATABASE_URL": "postgres://x@127.0.0.1/x",
         "PYTHONPATH": str(project / "apps"),
-    }  # fmt: skip
+    }
     command = [str(stack.directory / "venv/bin/python"), "-c", DEVELOPMENT.format(port=port)]
     process = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
     try:
@@ -85,10 +91,17 @@ def test_development_server_differs_where_the_table_says(development: int, case:
     assert raw_http.observe(development, case) == expected
 
 
-@pytest.mark.parametrize("head", [
-    f"POST /echo HTTP/1.1\r\n{SLOW}", f"PUT /echo HTTP/1.1\r\n{SLOW}", f"PATCH /echo HTTP/1.1\r\n{SLOW}",
-])  # fmt: skip
-def test_site_answers_beside_twice_as_many_slow_bodies_as_it_has_threads(stack: LocalStack, head: str) -> None:
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"POST /echo HTTP/1.1\r\n{SLOW}",
+        f"PUT /echo HTTP/1.1\r\n{SLOW}",
+        f"PATCH /echo HTTP/1.1\r\n{SLOW}",
+    ],
+)
+def test_site_answers_beside_twice_as_many_slow_bodies_as_it_has_threads(
+    stack: LocalStack, head: str
+) -> None:
     with raw_http.slow_bodies(stack.port, 16, head):
         began = time.monotonic()
         statuses = [requests.get(f"{stack.url}/echo", timeout=10).status_code for _ in range(50)]
@@ -120,7 +133,10 @@ def test_body_is_gone_from_the_disk_when_its_request_is_over(stack: LocalStack) 
 def test_client_that_goes_before_its_body_ends_reaches_no_view(stack: LocalStack) -> None:
     for length, sent in (("Content-Length: 9", "ab"), ("Transfer-Encoding: chunked", "9\r\nab")):
         with socket.create_connection(("127.0.0.1", stack.port)) as client:
-            client.sendall(f"POST /note?text=cut HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n{sent}".encode())
+            client.sendall(
+                f"POST /note?text=cut HTTP/1.1\r\nHost: "
+                f"localhost\r\n{length}\r\n\r\n{sent}".encode()
+            )
             client.shutdown(socket.SHUT_WR)
             assert client.recv(100)[9:12] != b"200"
     assert stack.sql("SELECT count(*) FROM notes_note WHERE text = 'cut'") == "0"
@@ -146,9 +162,16 @@ def test_hidden_files_among_uploads_are_never_served(stack: LocalStack, hidden: 
 
 
 TELLING = (
-    "staticfiles.json", "deep/staticfiles.json", "webpack-stats.json", "CACHE/manifest.json", ".vite/manifest.json",
-    "settings.py", "page.html~", "page.html.bak", ".page.html.swp",
-)  # fmt: skip
+    "staticfiles.json",
+    "deep/staticfiles.json",
+    "webpack-stats.json",
+    "CACHE/manifest.json",
+    ".vite/manifest.json",
+    "settings.py",
+    "page.html~",
+    "page.html.bak",
+    ".page.html.swp",
+)
 
 
 @pytest.mark.parametrize("telling", TELLING)
@@ -175,11 +198,15 @@ def changed(stack: LocalStack, project: Path, **inputs: str) -> None:
     assert done.returncode == 0, f"{done.stderr}\n{stack.logs()}"
 
 
-def test_visitor_behind_a_proxy_is_whom_a_trusted_proxy_names(stack: LocalStack, project: Path) -> None:
+def test_visitor_behind_a_proxy_is_whom_a_trusted_proxy_names(
+    stack: LocalStack, project: Path
+) -> None:
     changed(stack, project, STACK_PROXY="on", STACK_PROXY_ADDRESSES="127.0.0.1, 10.9.0.0/16")
     told = {"X_Forwarded_For": "6.6.6.6, 203.0.113.7, 10.9.1.1", "X_Forwarded_Proto": "https"}
     assert seen(stack, **told) == ("203.0.113.7", "203.0.113.7", True)
-    stack.wait_until(lambda: "\n203.0.113.7 " in (stack.directory / "log/apache-access.log").read_text(), 5)
+    stack.wait_until(
+        lambda: "\n203.0.113.7 " in (stack.directory / "log/apache-access.log").read_text(), 5
+    )
 
 
 def test_strangers_claims_are_not_believed(stack: LocalStack, project: Path) -> None:
@@ -189,7 +216,10 @@ def test_strangers_claims_are_not_believed(stack: LocalStack, project: Path) -> 
     changed(stack, project, STACK_PROXY="on", STACK_PROXY_ADDRESSES="10.9.0.0/16")
     headers = {name.replace("_", "-"): value for name, value in told.items()}
     answer = requests.get(f"{stack.url}/echo", headers=headers, allow_redirects=False, timeout=10)
-    assert (answer.status_code, answer.headers["Location"]) == (301, f"https://127.0.0.1:{stack.port}/echo")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        301,
+        f"https://127.0.0.1:{stack.port}/echo",
+    )
     assert "203.0.113.8 " not in (stack.directory / "log/apache-access.log").read_text()
 
 
@@ -197,7 +227,10 @@ def test_page_of_what_is_too_large_names_the_size(stack: LocalStack, project: Pa
     changed(stack, project, STACK_UPLOAD_LIMIT="20m")
     answer = requests.post(f"{stack.url}/echo", data=b"x" * 15_000_000, timeout=10)
     assert answer.json()["body"] == 15_000_000
-    head = f"POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {20 * 1024**2 + 1}"
+    head = (
+        f"POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: "
+        f"{20 * 1024**2 + 1}"
+    )
     answer = raw_http.exchange(stack.port, f"{head}\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"The server takes up to 20 MB." in answer
@@ -214,11 +247,24 @@ def test_http2_has_the_outcome_of_http1(http2: LocalStack, request_: Request) ->
     if (curl := shutil.which("curl")) is None:
         pytest.skip("curl is missing; apt-get install curl")
     url = f"https://localhost:{http2.port}{request_.path}"
-    ask = [curl, "--silent", "--http2", "--noproxy", "*", "--path-as-is", "--insecure", *request_.options, url]
+    ask = [
+        curl,
+        "--silent",
+        "--http2",
+        "--noproxy",
+        "*",
+        "--path-as-is",
+        "--insecure",
+        *request_.options,
+        url,
+    ]
     told = subprocess.run(
-        [*ask, "--write-out", "\n%{http_version} %{http_code}"], input=request_.body, capture_output=True, check=False,
+        [*ask, "--write-out", "\n%{http_version} %{http_code}"],
+        input=request_.body,
+        capture_output=True,
+        check=False,
         timeout=60,
-    ).stdout.decode()  # fmt: skip
+    ).stdout.decode()
     body, _, outcome = told.rpartition("\n")
     version, status = outcome.split()
     if version == "0" and request_.stack in ("411", "413"):
@@ -230,15 +276,29 @@ def test_http2_has_the_outcome_of_http1(http2: LocalStack, request_: Request) ->
 
 
 def test_http2_answers_a_client_that_still_sends(http2: LocalStack, tmp_path: Path) -> None:
-    """The whole answer, and only then the end of the stream (RFC 9113, 8.1); curl 7.88 loses it now and then."""
+    """The whole answer, and only then the end of the stream (RFC 9113, 8.1); curl 7.88 loses it now
+    and then."""
     if (nghttp := shutil.which("nghttp")) is None:
         pytest.skip("nghttp is missing; apt-get install nghttp2-client")
     body = tmp_path / "body"
     body.write_bytes(BYTES_TOO_MANY)
     told = subprocess.run(
-        [nghttp, "--verbose", "--no-verify-peer", "--timeout=20s", f"--data={body}", f"https://localhost:{http2.port}/"],
-        capture_output=True, check=False, timeout=60, text=True,
-    ).stdout  # fmt: skip
+        [
+            nghttp,
+            "--verbose",
+            "--no-verify-peer",
+            "--timeout=20s",
+            f"--data={body}",
+            f"https://localhost:{http2.port}/",
+        ],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    ).stdout
     assert re.search(r":status: .*413", told)
     assert "up to 10 MB" in told
-    assert "RST_STREAM" not in told or "error_code=NO_ERROR" in told.partition("RST_STREAM")[2].partition(")")[0]
+    assert (
+        "RST_STREAM" not in told
+        or "error_code=NO_ERROR" in told.partition("RST_STREAM")[2].partition(")")[0]
+    )

@@ -1,4 +1,5 @@
-"""Python that hangs: the clients are told in time, the log names the page, and the site answers again."""
+"""Python that hangs: the clients are told in time, the log names the page, and the site answers
+again."""
 
 from __future__ import annotations
 
@@ -79,7 +80,11 @@ def site() -> Iterator[LocalStack]:
         place.chmod(0o755)
         for file, text in {"settings.py": SETTINGS, "pages.py": PAGES, "manage.py": MANAGE}.items():
             (place / file).write_text(textwrap.dedent(text))
-        inputs = {"STACK_REQUEST_TIMEOUT": str(LONGEST), "STACK_PROCESSES": "2", "STACK_THREADS": "2"}
+        inputs = {
+            "STACK_REQUEST_TIMEOUT": str(LONGEST),
+            "STACK_PROCESSES": "2",
+            "STACK_THREADS": "2",
+        }
         with started(STACK_PROJECT=name, **inputs) as running:
             yield running
 
@@ -133,7 +138,9 @@ def test_when_all_hang_the_queue_is_told_and_the_site_is_back(site: LocalStack, 
     with ThreadPoolExecutor(20) as pool:
         hung = [pool.submit(ask, site, page) for _ in range(4)]
         time.sleep(1)
-        queued: list[Future[tuple[int, float, str]]] = [pool.submit(ask, site, "sleep?seconds=0") for _ in range(4)]
+        queued: list[Future[tuple[int, float, str]]] = [
+            pool.submit(ask, site, "sleep?seconds=0") for _ in range(4)
+        ]
         assert [future.result()[0] for future in hung] == [504] * 4
         for future in queued:
             status, seconds, _ = future.result()
@@ -177,7 +184,9 @@ def test_who_waits_is_served_when_a_thread_becomes_free(site: LocalStack) -> Non
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_may_come_in_for_longer_than_a_request_waits(site: LocalStack, chunked: bool) -> None:
+def test_a_body_may_come_in_for_longer_than_a_request_waits(
+    site: LocalStack, chunked: bool
+) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(4):
             yield b"x" * 400
@@ -185,7 +194,9 @@ def test_a_body_may_come_in_for_longer_than_a_request_waits(site: LocalStack, ch
 
     begun = time.monotonic()
     headers = {"Content-Type": "text/plain", "Content-Length": "1600"}
-    prepared = requests.Request("POST", f"{site.url}/sleep?seconds=0", data=pieces(), headers=headers).prepare()
+    prepared = requests.Request(
+        "POST", f"{site.url}/sleep?seconds=0", data=pieces(), headers=headers
+    ).prepare()
     del prepared.headers["Content-Length" if chunked else "Transfer-Encoding"]
     with requests.Session() as session:
         answer = session.send(prepared, timeout=60)
@@ -205,4 +216,6 @@ def test_a_process_that_has_grown_is_replaced_and_nobody_notices(site: LocalStac
     answers += [ask(site, "sleep?seconds=0")[0] for _ in range(20)]
     assert len(processes(site) & old) == 1
     assert set(answers) == {200}
-    assert re.search(r"\d\d\d MB of memory, over \d+ MB: this process is replaced", log(site)[before:])
+    assert re.search(
+        r"\d\d\d MB of memory, over \d+ MB: this process is replaced", log(site)[before:]
+    )

@@ -18,7 +18,11 @@ REQUIREMENT = "pgstack @ file:///wheels/pgstack-0.1.0.whl#sha256=ab12"
 
 
 def init(
-    project: Path, *words: str, answer: str = "", origin: dict[str, Any] | None = WHEEL, installed: bool = True
+    project: Path,
+    *words: str,
+    answer: str = "",
+    origin: dict[str, Any] | None = WHEEL,
+    installed: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """Run it where pip has noted that it installed pgstack from `origin`, or from a registry."""
     site = project.parent / "site"
@@ -31,12 +35,22 @@ def init(
     command = [sys.executable, "-m", "pgstack", "init", *words]
     environment = {"PYTHONPATH": f"{CHECKOUT / 'app'}:{site if installed else ''}"}
     return subprocess.run(
-        command, cwd=project, env=environment, input=answer, capture_output=True, text=True, check=False
+        command,
+        cwd=project,
+        env=environment,
+        input=answer,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def texts(project: Path) -> dict[str, str]:
-    return {str(path.relative_to(project)): path.read_text() for path in project.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(project)): path.read_text()
+        for path in project.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -88,14 +102,20 @@ def test_a_file_that_has_changed_since_is_not_touched(project: Path) -> None:
     before = texts(project)
     done = init(project, "--undo", "--yes")
     assert done.returncode == 2
-    assert f"requirements.txt: it has changed since. Take the lines out by hand:\n{REQUIREMENT}" in done.stderr
+    assert (
+        f"requirements.txt: it has changed since. Take the lines out by hand:\n{REQUIREMENT}"
+        in done.stderr
+    )
     assert texts(project) == before
 
 
 def test_requirements_with_hashes_are_left_to_who_compiles_them(project: Path) -> None:
     (project / "requirements.txt").write_text("Django==5.2 --hash=sha256:00\n")
     done = init(project, "--yes")
-    assert f"requirements.txt has hashes: add {REQUIREMENT} to what it is compiled from." in done.stdout
+    assert (
+        f"requirements.txt has hashes: add {REQUIREMENT} to what it is compiled from."
+        in done.stdout
+    )
     assert (project / "requirements.txt").read_text() == "Django==5.2 --hash=sha256:00\n"
 
 
@@ -106,7 +126,7 @@ ORIGINS = {
         {"url": "https://git.example/stack", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
         "pgstack @ git+https://git.example/stack@c0ffee",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -136,7 +156,8 @@ def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
     done = init(empty, "--yes")
     assert done.returncode == 2
     assert done.stderr == (
-        f"{empty}: there is no manage.py in it. Set STACK_SETTINGS to the project's settings module.\n"
+        f"{empty}: there is no manage.py in it. Set STACK_SETTINGS to the project's settings "
+        f"module.\n"
     )
     assert list(empty.iterdir()) == []
     assert "nothing was written here" in init(empty, "--undo").stderr
@@ -144,10 +165,18 @@ def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
 
 def test_settings_with_the_lines_reach_the_plan_and_without_one_stay(project: Path) -> None:
     init(project, "--yes")
-    code = "from django.conf import settings; print(settings.DATABASES['default']['ENGINE'], settings.DEBUG)"
+    code = (
+        "from django.conf import settings; print(settings.DATABASES['default']['ENGINE'], "
+        "settings.DEBUG)"
+    )
     own = {"DJANGO_SETTINGS_MODULE": "shop.settings", "PYTHONPATH": f"{CHECKOUT / 'app'}"}
     without = subprocess.run(
-        [sys.executable, "-c", code], cwd=project, env=own, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=own,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert without.stdout == "django.db.backends.postgresql True\n", without.stderr
     assert foreign.told(project, "-c", code).stdout == "pgstack.db False\n"

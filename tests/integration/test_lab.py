@@ -1,4 +1,5 @@
-"""The lab on real servers: all that this machine can run is what it says it is, and a cut-off run can go on."""
+"""The lab on real servers: all that this machine can run is what it says it is, and a cut-off run
+can go on."""
 
 from __future__ import annotations
 
@@ -26,10 +27,14 @@ TWIN = " (A/A)"
 
 def start(results: Path, **inputs: str) -> subprocess.Popen[str]:
     """`make loadtest` with these inputs and none of the caller's; one second a trial."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
+    }
     environment |= {"RESULTS": str(results), "STACK_MEMORY": "1g", "COLUMNS": "80", **inputs}
     command = [sys.executable, str(CHECKOUT / "loadtest/run.py")]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def lab(results: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
@@ -77,22 +82,30 @@ def test_each_strategy_runs_or_says_why_not(everything: dict[str, Any]) -> None:
 
     labels = {trial["label"] for trial in everything["trials"]}
     assert labels | set(everything["unavailable"]) == {*STRATEGIES, "pgbouncer-transaction" + TWIN}
-    assert all("apt-get install" in why or "1.21" in why for why in everything["unavailable"].values())
+    assert all(
+        "apt-get install" in why or "1.21" in why for why in everything["unavailable"].values()
+    )
 
 
 def test_each_strategy_is_proven_to_be_what_it_says(everything: dict[str, Any]) -> None:
     assert {trial["label"]: proofs(trial) for trial in everything["trials"] if proofs(trial)} == {}
 
 
-def test_reconnecting_makes_a_session_for_each_request_and_pooling_none(everything: dict[str, Any]) -> None:
+def test_reconnecting_makes_a_session_for_each_request_and_pooling_none(
+    everything: dict[str, Any],
+) -> None:
     by_label = {trial["label"]: trial for trial in everything["trials"]}
     assert by_label["reconnect-socket"]["sessions"] >= by_label["reconnect-socket"]["requests"]
     assert by_label["pgbouncer-transaction"]["sessions"] < 20
-    assert by_label["pgbouncer-transaction"]["transactions"] >= by_label["pgbouncer-transaction"]["requests"]
+    assert (
+        by_label["pgbouncer-transaction"]["transactions"]
+        >= by_label["pgbouncer-transaction"]["requests"]
+    )
 
 
 def second_trial(run: psutil.Process) -> dict[str, psutil.Process]:
-    """Name → process, as soon as the servers and the generator of the next trial have been started."""
+    """Name → process, as soon as the servers and the generator of the next trial have been
+    started."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(psutil.NoSuchProcess):
@@ -133,13 +146,20 @@ def interrupted(directory: Path) -> Interrupted:
     return Interrupted(directory / "interrupted")
 
 
-def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(interrupted: Interrupted) -> None:
+def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
+    interrupted: Interrupted,
+) -> None:
     assert (interrupted.status, interrupted.err) == (130, "")
     assert [trial["beside"] for trial in interrupted.trials] == [
-        "mod_wsgi-daemon", interrupted.trials[0]["label"],
-    ]  # fmt: skip
-    assert "The run was interrupted: 1 of 6 trials. RESUME=1 goes on." in " ".join(interrupted.out.split())
-    assert interrupted.out.endswith("interrupted: 1 of 6 trials are made. Go on with: make loadtest RESUME=1\n")
+        "mod_wsgi-daemon",
+        interrupted.trials[0]["label"],
+    ]
+    assert "The run was interrupted: 1 of 6 trials. RESUME=1 goes on." in " ".join(
+        interrupted.out.split()
+    )
+    assert interrupted.out.endswith(
+        "interrupted: 1 of 6 trials are made. Go on with: make loadtest RESUME=1\n"
+    )
     assert len(list(interrupted.results.glob("*/report.html"))) == 1
 
 
@@ -149,7 +169,9 @@ def test_interrupted_run_leaves_no_server_and_no_directory(interrupted: Interrup
     assert not any(directory.exists() for directory in interrupted.directories)
 
 
-def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(interrupted: Interrupted) -> None:
+def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(
+    interrupted: Interrupted,
+) -> None:
     done = lab(interrupted.results, RESUME="1", BLOCKS="2")
     assert done.returncode == 2
     assert "BLOCKS=2: the run that RESUME=1 goes on with has BLOCKS=1." in done.stderr
@@ -161,7 +183,9 @@ def test_result_of_another_page_is_refused_before_anything_is_measured(
     (old,) = interrupted.results.glob("*/results.json")
     done = lab(tmp_path, COMPARE=str(old), PAGE="/json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"COMPARE={old}: suite is strategies, was servers; page is /json, was /db.")
+    assert done.stderr.startswith(
+        f"COMPARE={old}: suite is strategies, was servers; page is /json, was /db."
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,11 +208,17 @@ def test_resumed_run_makes_what_is_left_and_every_server_once(
     assert servers["trials"][:2] == interrupted.trials
     made = Counter(trial["label"] for trial in servers["trials"])
     # One that something else on the machine has stopped is made again.
-    calm = Counter(trial["label"] for trial in servers["trials"] if "turns had" not in str(trial["void"]))
+    calm = Counter(
+        trial["label"] for trial in servers["trials"] if "turns had" not in str(trial["void"])
+    )
     each = dict.fromkeys({*SERVERS, "mod_wsgi-daemon" + TWIN} - set(servers["unavailable"]), 1)
     each |= {"mod_wsgi-daemon": len(each) - 1}
     assert made.keys() == each.keys()
-    assert {label: (calm[label], made[label]) for label, n in each.items() if not calm[label] <= n <= made[label]} == {}
+    assert {
+        label: (calm[label], made[label])
+        for label, n in each.items()
+        if not calm[label] <= n <= made[label]
+    } == {}
     assert all("apt-get install" in why for why in servers["unavailable"].values())
     done = lab(interrupted.results, RESUME="1")
     assert done.returncode == 2
@@ -206,7 +236,13 @@ def test_each_server_is_proven_by_its_access_log_and_the_pooler(servers: dict[st
 
 def test_change_of_the_stack_is_really_made(directory: Path) -> None:
     results = directory / "tuning"
-    done = lab(results, SUITE="tuning", STRATEGIES="pool-1,daemons-1x1,atomic-requests", BLOCKS="1", SECONDS="1")
+    done = lab(
+        results,
+        SUITE="tuning",
+        STRATEGIES="pool-1,daemons-1x1,atomic-requests",
+        BLOCKS="1",
+        SECONDS="1",
+    )
     assert done.returncode in (0, 1), done.stdout + done.stderr
     trials = {trial["label"]: trial for trial in record(results)["trials"]}
     assert trials["pool-1"]["backends"] == 1

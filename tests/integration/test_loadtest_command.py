@@ -20,11 +20,23 @@ from fixtures.local_stack import CHECKOUT, LocalStack
 from pgstack.ports import free_port
 
 
-def loadtest(directory: Path, port: int, stdout: int = subprocess.PIPE, **inputs: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
-    environment |= {"STACK_DIR": str(directory), "STACK_PORT": str(port), "COLUMNS": "80", "SUITE": "running", **inputs}
+def loadtest(
+    directory: Path, port: int, stdout: int = subprocess.PIPE, **inputs: str
+) -> subprocess.Popen[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
+    }
+    environment |= {
+        "STACK_DIR": str(directory),
+        "STACK_PORT": str(port),
+        "COLUMNS": "80",
+        "SUITE": "running",
+        **inputs,
+    }
     command = [sys.executable, str(CHECKOUT / "loadtest/run.py")]
-    return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -86,7 +98,9 @@ def test_load_on_a_stack_that_answers_ends_with_zero_and_fits_80_columns(stack: 
     assert max(map(len, out.splitlines()[1:])) <= 80
 
 
-def test_half_as_many_users_as_apache_has_workers_lose_no_kept_connection(stack: LocalStack) -> None:
+def test_half_as_many_users_as_apache_has_workers_lose_no_kept_connection(
+    stack: LocalStack,
+) -> None:
     plan = json.loads((stack.directory / "conf/plan.json").read_text())
     users = plan["apache"]["max_request_workers"] // 2
     status, out, err = ended(loadtest(stack.directory, stack.port, SECONDS="5", USERS=str(users)))
@@ -115,7 +129,10 @@ def test_load_without_a_stack_ends_with_two_and_the_remedy(tmp_path: Path) -> No
 
 
 def test_bad_input_ends_with_two_and_its_name(stack: LocalStack) -> None:
-    for inputs, name in (({"USERS": "0"}, "USERS=0"), ({"HOST": "https://127.0.0.1"}, "no maximum rate")):
+    for inputs, name in (
+        ({"USERS": "0"}, "USERS=0"),
+        ({"HOST": "https://127.0.0.1"}, "no maximum rate"),
+    ):
         status, _, err = ended(loadtest(stack.directory, stack.port, **inputs))
         assert status == 2
         assert name in err
@@ -124,15 +141,25 @@ def test_bad_input_ends_with_two_and_its_name(stack: LocalStack) -> None:
 def test_host_that_the_user_names_gets_a_ladder_and_open_loops_below_the_maximum_rate(
     stack: LocalStack, tmp_path: Path
 ) -> None:
-    inputs = {"HOST": stack.url, "MAX_RATE": "20", "USERS": "2", "SECONDS": "1", "RESULTS": str(tmp_path)}
+    inputs = {
+        "HOST": stack.url,
+        "MAX_RATE": "20",
+        "USERS": "2",
+        "SECONDS": "1",
+        "RESULTS": str(tmp_path),
+    }
     status, out, err = ended(loadtest(stack.directory, stack.port, **inputs | {"SUITE": ""}))
     assert (status, err) == (0, "")
     assert "paced to MAX_RATE=20" in " ".join(out.split())
     assert max(map(len, out.splitlines()[1:-1])) <= 80
     (path,) = tmp_path.glob("*/results.json")
     made = json.loads(path.read_text())
-    assert sorted(trial["load"]["users"] for trial in made["trials"] if trial["purpose"] == "ladder") == [1, 2]
-    offered = sorted(trial["load"]["rate"] for trial in made["trials"] if trial["purpose"] == "open")
+    assert sorted(
+        trial["load"]["users"] for trial in made["trials"] if trial["purpose"] == "ladder"
+    ) == [1, 2]
+    offered = sorted(
+        trial["load"]["rate"] for trial in made["trials"] if trial["purpose"] == "open"
+    )
     assert len(offered) == 4
     assert offered[-1] <= 18
     assert {trial["failures"] + trial["unanswered"] for trial in made["trials"]} == {0}
@@ -141,9 +168,18 @@ def test_host_that_the_user_names_gets_a_ladder_and_open_loops_below_the_maximum
 
 def test_input_that_means_nothing_here_is_refused(stack: LocalStack) -> None:
     for inputs, name in (
-        ({"COMPARE": "old.json"}, "COMPARE=old.json: says nothing in SUITE=running. Leave COMPARE out."),
-        ({"SUITE": "server"}, "SUITE=server: no such suite. There are strategies, servers, pages, scaling, "),
-        ({"HOST": stack.url, "MAX_RATE": "5"}, "SUITE=running: says nothing of a HOST. Leave SUITE out."),
+        (
+            {"COMPARE": "old.json"},
+            "COMPARE=old.json: says nothing in SUITE=running. Leave COMPARE out.",
+        ),
+        (
+            {"SUITE": "server"},
+            "SUITE=server: no such suite. There are strategies, servers, pages, scaling, ",
+        ),
+        (
+            {"HOST": stack.url, "MAX_RATE": "5"},
+            "SUITE=running: says nothing of a HOST. Leave SUITE out.",
+        ),
     ):
         status, _, err = ended(loadtest(stack.directory, stack.port, **inputs))
         assert status == 2

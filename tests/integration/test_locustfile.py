@@ -16,12 +16,26 @@ from fixtures.local_stack import CHECKOUT, LocalStack
 
 
 def locust(directory: Path, *arguments: str, **inputs: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
-    command = [sys.executable, "-m", "locust", "-f", str(CHECKOUT / "loadtest/locustfile.py"), "--headless", "--json"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(CHECKOUT / "loadtest/locustfile.py"),
+        "--headless",
+        "--json",
+    ]
     return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False, timeout=90,
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
         env=environment | {"STACK_DIR": str(directory), **inputs},
-    )  # fmt: skip
+    )
 
 
 def asked(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -53,7 +67,10 @@ def test_writers_keep_the_books_balanced(stack: LocalStack, users: str) -> None:
 
 
 def test_a_shape_says_how_many_users_there_are(stack: LocalStack) -> None:
-    script = "from loadtest import shapes; shapes.STAGES['waves'] = (shapes.Stage(2, 1), shapes.Stage(2, 3))"
+    script = (
+        "from loadtest import shapes; shapes.STAGES['waves'] = (shapes.Stage(2, 1), "
+        "shapes.Stage(2, 3))"
+    )
     found = asked(shaped(stack.directory, script))
     assert found["GET", "/json"]["num_requests"] > 10
 
@@ -62,15 +79,23 @@ def shaped(directory: Path, script: str) -> subprocess.CompletedProcess[str]:
     """Locust with SHAPE=waves, whose stages `script` makes short."""
     program = f"{script}; from locust.main import main; main()"
     arguments = ["-f", str(CHECKOUT / "loadtest/locustfile.py"), "--headless", "--json", "Visitor"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
+    }
     environment |= {
-        "STACK_DIR": str(directory), "SHAPE": "waves", "PAGE": "/json",
+        "STACK_DIR": str(directory),
+        "SHAPE": "waves",
+        "PAGE": "/json",
         "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'app'}",
-    }  # fmt: skip
+    }
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, timeout=60,
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
         env=environment,
-    )  # fmt: skip
+    )
 
 
 def test_unknown_shape_is_refused_by_name(stack: LocalStack) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from fixtures.local_stack import LocalStack
 from pgstack.management.commands.migrate import LOCK
 
-HELD = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK & 0xFFFFFFFF} AND granted"
+HELD = (
+    f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK & 0xFFFFFFFF} "
+    f"AND granted"
+)
 
 
 def test_a_migration_beside_another_one_gives_up_with_a_reason(stack: LocalStack) -> None:

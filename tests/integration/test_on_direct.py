@@ -78,7 +78,9 @@ def test_another_thread_stays_on_the_pooler(pooled: Pooled) -> None:
 
 def test_it_is_refused_within_a_transaction(pooled: Pooled) -> None:
     with (
-        pytest.raises(transaction.TransactionManagementError, match=r"Put on_direct\(\) around atomic\(\)"),
+        pytest.raises(
+            transaction.TransactionManagementError, match=r"Put on_direct\(\) around atomic\(\)"
+        ),
         transaction.atomic(),
         on_direct(),
     ):
@@ -97,7 +99,10 @@ def test_within_a_test_case_it_stays_on_the_transaction_of_the_test(pooled: Pool
 def test_it_needs_the_alias(pooled: Pooled) -> None:
     kept = connections.settings.pop("direct")
     try:
-        with pytest.raises(ImproperlyConfigured, match="DATABASES has no alias `direct`"), on_direct():
+        with (
+            pytest.raises(ImproperlyConfigured, match="DATABASES has no alias `direct`"),
+            on_direct(),
+        ):
             raise AssertionError
     finally:
         connections.settings["direct"] = kept

@@ -1,4 +1,5 @@
-"""stackctl's way to PgBouncer's console: rows by their names, its own words, and one error when it is away."""
+"""stackctl's way to PgBouncer's console: rows by their names, its own words, and one error when it
+is away."""
 
 from __future__ import annotations
 

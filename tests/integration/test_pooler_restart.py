@@ -1,4 +1,5 @@
-"""The pooler is restarted under load: no request fails with this backend, some do with Django's own, in the same run.
+"""The pooler is restarted under load: no request fails with this backend, some do with Django's
+own, in the same run.
 
 `loadtest/pooler_restart.py` measures the same with whole requests.
 """
@@ -33,8 +34,11 @@ def both(pooled: Pooled) -> Iterator[None]:
     del connections.settings["stock"], connections.settings["default"]["PATIENCE_SECONDS"]
 
 
-def under_load(pooled: Pooled, write: bool, how: Signals, restarts: int) -> tuple[Counter[str], list[str]]:
-    """Failed requests by alias while the pooler is restarted, and the keys of the writes that were acknowledged."""
+def under_load(
+    pooled: Pooled, write: bool, how: Signals, restarts: int
+) -> tuple[Counter[str], list[str]]:
+    """Failed requests by alias while the pooler is restarted, and the keys of the writes that were
+    acknowledged."""
     failed: Counter[str] = Counter()
     acknowledged: list[str] = []
     numbers, done = itertools.count(), threading.Event()
@@ -59,7 +63,9 @@ def under_load(pooled: Pooled, write: bool, how: Signals, restarts: int) -> tupl
             time.sleep(0.002)
         connections.close_all()
 
-    threads = [threading.Thread(target=user, args=(alias,)) for alias in ENGINES for _ in range(THREADS)]
+    threads = [
+        threading.Thread(target=user, args=(alias,)) for alias in ENGINES for _ in range(THREADS)
+    ]
     for thread in threads:
         thread.start()
     for _ in range(restarts):

@@ -14,7 +14,9 @@ def test_pools_show_the_application_in_transaction_mode(stack: LocalStack) -> No
     assert "transaction" in row
 
 
-def test_pools_of_a_stack_that_is_not_up_end_with_one_clear_error(stack: LocalStack, tmp_path: Path) -> None:
+def test_pools_of_a_stack_that_is_not_up_end_with_one_clear_error(
+    stack: LocalStack, tmp_path: Path
+) -> None:
     done = stack.manage("stack_pools", STACK_DIR=f"/tmp/{tmp_path.name[:20]}")
     assert done.returncode == 2
     assert "PgBouncer's console" in done.stderr

@@ -1,4 +1,5 @@
-"""New code on the local stack: its processes are replaced under load, and what does not work is never loaded."""
+"""New code on the local stack: its processes are replaced under load, and what does not work is
+never loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from fixtures.local_stack import LocalStack
 def test_processes_are_replaced_without_losing_a_request(stack: LocalStack) -> None:
     before = {process.pid for process in stack.daemons()}
     address = f"http://127.0.0.1:{stack.port}"
-    done = steady_load.under_load(address, "localhost", lambda: stack.manage("stack_local", "release"))
+    done = steady_load.under_load(
+        address, "localhost", lambda: stack.manage("stack_local", "release")
+    )
     assert done.returncode == 0, done.stderr
     after = {process.pid for process in stack.daemons()}
     assert len(after) == len(before) == 2

@@ -1,4 +1,5 @@
-"""Changed settings on the local stack: in force under load, or refused with everything as it was."""
+"""Changed settings on the local stack: in force under load, or refused with everything as it
+was."""
 
 from __future__ import annotations
 
@@ -33,7 +34,13 @@ def reload_with(stack: LocalStack, name: str, line: str) -> subprocess.Completed
     environment = stack.environment(PYTHONPATH=str(CHECKOUT / "app"))
     command = [sys.executable, "-c", SPOILT, name, line]
     return subprocess.run(
-        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        command,
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
@@ -45,7 +52,8 @@ def state(stack: LocalStack) -> tuple[dict[Path, tuple[str, int]], set[int]]:
 
 
 def settings(stack: LocalStack) -> tuple[str, str, str]:
-    """What three servers run with: PostgreSQL's connections, the pool, and whether PgBouncer pools by transaction."""
+    """What three servers run with: PostgreSQL's connections, the pool, and whether PgBouncer pools
+    by transaction."""
     path = next((stack.directory / "run/pooler").glob(".s.PGSQL.*[0-9]"))
     account = pwd.getpwuid(stack.directory.stat().st_uid).pw_name
     rows = {row["key"]: row["value"] for row in console.ask(path, account, "SHOW CONFIG", 5)}
@@ -56,18 +64,26 @@ def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
     before, daemons = stack.servers(), {process.pid for process in stack.daemons()}
     try:
         done = steady_load.under_load(
-            f"http://127.0.0.1:{stack.port}", "localhost",
+            f"http://127.0.0.1:{stack.port}",
+            "localhost",
             lambda: stack.manage("stack_local", "reload", STACK_POOL_SIZE="9"),
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
-        assert settings(stack) == ("20", "9", "transaction")  # 9 in the pool, 2 in reserve, 6 direct, 3 of superusers
+        assert settings(stack) == (
+            "20",
+            "9",
+            "transaction",
+        )  # 9 in the pool, 2 in reserve, 6 direct, 3 of superusers
         after = stack.servers()
         assert {name for name in after if after[name] != before[name]} == {"postgres"}
         assert not daemons & {process.pid for process in stack.daemons()}
         assert stack.manage("stack_verify").returncode == 0
 
         again = stack.manage("stack_local", "reload", STACK_POOL_SIZE="9")
-        assert (again.returncode, again.stdout) == (0, "unchanged what runs is what the inputs give\n")
+        assert (again.returncode, again.stdout) == (
+            0,
+            "unchanged what runs is what the inputs give\n",
+        )
         assert stack.manage("stack_local", "up", STACK_POOL_SIZE="9").returncode == 0
         assert stack.servers() == after
     finally:
@@ -100,13 +116,23 @@ def test_a_file_that_was_rendered_after_apache_read_it_is_refused(stack: LocalSt
 @pytest.mark.parametrize(
     ("name", "line", "complaint"),
     [
-        ("pgbouncer.ini", "defualt_pool_size = 9", "unknown parameter: pgbouncer/defualt_pool_size"),
-        ("pgbouncer.ini", "pool_mode = session", "pool_mode: planned 'transaction', live 'session'"),
+        (
+            "pgbouncer.ini",
+            "defualt_pool_size = 9",
+            "unknown parameter: pgbouncer/defualt_pool_size",
+        ),
+        (
+            "pgbouncer.ini",
+            "pool_mode = session",
+            "pool_mode: planned 'transaction', live 'session'",
+        ),
         ("hba.conf", "local app app nonsense", "hba line"),
         ("pgstack.conf", "wrok_mem = 4MB", 'unrecognized configuration parameter "wrok_mem"'),
     ],
 )
-def test_a_mistake_is_met_before_it_is_there(stack: LocalStack, name: str, line: str, complaint: str) -> None:
+def test_a_mistake_is_met_before_it_is_there(
+    stack: LocalStack, name: str, line: str, complaint: str
+) -> None:
     before, ran = state(stack), settings(stack)
     done = reload_with(stack, name, line)
     assert done.returncode == 2, done.stdout
@@ -119,8 +145,16 @@ def test_a_mistake_is_met_before_it_is_there(stack: LocalStack, name: str, line:
 @pytest.mark.parametrize(
     ("name", "line", "complaint"),
     [
-        ("pg_hba.conf", "local all all nonsense", 'pg_hba.conf line 5: invalid authentication method "nonsense"'),
-        ("pgstack.conf", "unix_socket_directories = '/nonexistent'", "PostgreSQL: not there after 5 s."),
+        (
+            "pg_hba.conf",
+            "local all all nonsense",
+            'pg_hba.conf line 5: invalid authentication method "nonsense"',
+        ),
+        (
+            "pgstack.conf",
+            "unix_socket_directories = '/nonexistent'",
+            "PostgreSQL: not there after 5 s.",
+        ),
     ],
 )
 def test_what_only_the_running_server_refuses_is_taken_back(
@@ -134,7 +168,10 @@ def test_what_only_the_running_server_refuses_is_taken_back(
     assert {path: text for path, (text, _) in state(stack)[0].items()} == files
     assert settings(stack) == ran
     assert stack.manage("stack_verify").returncode == 0
-    assert stack.manage("stack_local", "reload").stdout == "unchanged what runs is what the inputs give\n"
+    assert (
+        stack.manage("stack_local", "reload").stdout
+        == "unchanged what runs is what the inputs give\n"
+    )
 
 
 def test_a_stack_that_does_not_run_cannot_be_reloaded(unused: LocalStack) -> None:

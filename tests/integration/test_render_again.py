@@ -30,7 +30,13 @@ def test_a_read_only_file_that_a_killed_run_left_is_no_obstacle() -> None:
         command = [sys.executable, "-c", WRITE]
         environment = {"PYTHONPATH": str(CHECKOUT / "app"), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            command, cwd=directory, env=environment, capture_output=True, text=True, check=False, **other
+            command,
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            **other,
         )  # type: ignore[call-overload]
         assert done.returncode == 0, done.stderr
         assert Path(directory, "key").read_text() == "new"

@@ -1,4 +1,5 @@
-"""Items of docs/security.md that no other module holds, each seen to fail where it can be opened."""
+"""Items of docs/security.md that no other module holds, each seen to fail where it can be
+opened."""
 
 from __future__ import annotations
 
@@ -34,8 +35,10 @@ def test_catalogue_holds_nothing_that_the_checklist_forbids(stack: LocalStack, n
 
 
 def pooler_files(stack: LocalStack) -> tuple[str, str, str]:
-    ini, logins, rules = ((stack.directory / "conf/pgbouncer" / name).read_text()
-                          for name in ("pgbouncer.ini", "userlist.txt", "hba.conf"))  # fmt: skip
+    ini, logins, rules = (
+        (stack.directory / "conf/pgbouncer" / name).read_text()
+        for name in ("pgbouncer.ini", "userlist.txt", "hba.conf")
+    )
     return ini, logins, rules
 
 
@@ -46,7 +49,11 @@ OPENED = {
     "options are ignored": (0, "auth_type", "ignore_startup_parameters = options\nauth_type"),
     "somebody may change it": (0, "auth_type", "admin_users = app\nauth_type"),
     "auth_file holds a password in plain text": (1, '""', '"known"'),
-    "rules let in without asking: ['local all all trust']": (2, "local", "local all all trust\nlocal"),
+    "rules let in without asking: ['local all all trust']": (
+        2,
+        "local",
+        "local all all trust\nlocal",
+    ),
     "max_client_conn has no limit": (0, "max_client_conn = ", "max_client_conn = 0\n; "),
 }
 """faults, and in which of the files what makes them"""
@@ -67,12 +74,18 @@ def test_each_opening_of_the_poolers_files_is_seen(stack: LocalStack, fault: str
 
 
 def ask(stack: LocalStack, role: str, database: str, command: str, **variables: str) -> str:
-    """What PgBouncer says to a login of the stack's account or to its command; empty when both are taken."""
+    """What PgBouncer says to a login of the stack's account or to its command; empty when both are
+    taken."""
     place = str(stack.directory / "run/pooler")
     words = ["psql", "-XqAt", "-h", place, "-p", "6432", "-U", role, "-d", database, "-c", command]
     environment = {**os.environ, "PGCONNECT_TIMEOUT": "10", **variables}
     done = subprocess.run(
-        owner(stack.directory, words), env=environment, capture_output=True, text=True, check=False, cwd="/"
+        owner(stack.directory, words),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
     )
     return "" if done.returncode == 0 else done.stderr
 
@@ -82,13 +95,17 @@ def test_the_account_gets_in(stack: LocalStack) -> None:
 
 
 @pytest.mark.parametrize("role", ["postgres", "app_owner", "app_monitor"])
-def test_pooler_refuses_administrator_and_owner_as_it_does_a_name_that_is_none(stack: LocalStack, role: str) -> None:
+def test_pooler_refuses_administrator_and_owner_as_it_does_a_name_that_is_none(
+    stack: LocalStack, role: str
+) -> None:
     refused = ask(stack, role, "app", "SELECT 1")
     assert "login rejected" in refused
     assert refused == ask(stack, "no_such_name", "app", "SELECT 1")
 
 
-@pytest.mark.parametrize("command", ["PAUSE", "SHUTDOWN", "RELOAD", "KILL app", "SET max_client_conn = 1"])
+@pytest.mark.parametrize(
+    "command", ["PAUSE", "SHUTDOWN", "RELOAD", "KILL app", "SET max_client_conn = 1"]
+)
 def test_nobody_changes_the_pooler_by_its_console(stack: LocalStack, command: str) -> None:
     assert ask(stack, stack.directory.owner(), "pgbouncer", "SHOW POOLS") == ""
     assert "admin access needed" in ask(stack, stack.directory.owner(), "pgbouncer", command)
@@ -96,11 +113,16 @@ def test_nobody_changes_the_pooler_by_its_console(stack: LocalStack, command: st
 
 def test_startup_options_are_refused(stack: LocalStack) -> None:
     account = stack.directory.owner()
-    assert "unsupported startup parameter" in ask(stack, account, "app", "SELECT 1", PGOPTIONS="-c statement_timeout=0")
+    assert "unsupported startup parameter" in ask(
+        stack, account, "app", "SELECT 1", PGOPTIONS="-c statement_timeout=0"
+    )
 
 
 def test_pooler_outlives_a_thousand_malformed_packets(stack: LocalStack) -> None:
-    place, before = next((stack.directory / "run/pooler").glob(".s.PGSQL.*[0-9]")), stack.pid("pgbouncer")
+    place, before = (
+        next((stack.directory / "run/pooler").glob(".s.PGSQL.*[0-9]")),
+        stack.pid("pgbouncer"),
+    )
     shapes = (
         b"",
         b"\0",
@@ -124,11 +146,15 @@ def logs(stack: LocalStack) -> dict[str, str]:
 
 
 def test_a_known_secret_is_in_no_log(stack: LocalStack) -> None:
-    key = next(path for path in Path(stack.directory).rglob("django_secret_key")).read_text().strip()
+    key = (
+        next(path for path in Path(stack.directory).rglob("django_secret_key")).read_text().strip()
+    )
     requests.post(
-        f"{stack.url}/ledger/transfers", json={"password": NEEDLE}, timeout=10,
+        f"{stack.url}/ledger/transfers",
+        json={"password": NEEDLE},
+        timeout=10,
         headers={"Authorization": f"Bearer {NEEDLE}", "Cookie": f"sessionid={NEEDLE}"},
-    )  # fmt: skip
+    )
     # Apache writes a line once the answer is gone.
     stack.wait_until(lambda: any("/ledger/transfers" in text for text in logs(stack).values()))
     assert [name for name, text in logs(stack).items() if NEEDLE in text or key in text] == []

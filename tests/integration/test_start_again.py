@@ -1,4 +1,5 @@
-"""`up` on a stack that runs: nothing is restarted without need, and a changed input comes into force."""
+"""`up` on a stack that runs: nothing is restarted without need, and a changed input comes into
+force."""
 
 from __future__ import annotations
 
@@ -52,7 +53,12 @@ def test_an_ordinary_user_runs_a_stack(unused: LocalStack, ordinary: pwd.struct_
     def manage(*arguments: str, **inputs: str) -> subprocess.CompletedProcess[str]:
         command = as_user(ordinary, unused.command(*arguments))
         return subprocess.run(
-            command, env=unused.environment(**inputs), capture_output=True, text=True, check=False, cwd="/"
+            command,
+            env=unused.environment(**inputs),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
         )
 
     done = manage("stack_local", "up")
@@ -66,8 +72,12 @@ def test_make_up_tells_an_ordinary_user_the_command_for_a_missing_package(
     unused: LocalStack, checkout: Path, ordinary: pwd.struct_passwd, hidden: object
 ) -> None:
     assert callable(hidden)
-    command = hidden(Path("/usr/lib/apache2/modules"), as_user(ordinary, ["make", "up", "TARGET=local"]))
-    done = subprocess.run(command, cwd=checkout, env=unused.environment(), capture_output=True, text=True, check=False)
+    command = hidden(
+        Path("/usr/lib/apache2/modules"), as_user(ordinary, ["make", "up", "TARGET=local"])
+    )
+    done = subprocess.run(
+        command, cwd=checkout, env=unused.environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == (
         "install: missing packages: libapache2-mod-wsgi-py3. "
@@ -80,7 +90,9 @@ def _privileged() -> int:
     """A port that only root may listen on."""
     first = int(listener.PRIVILEGED.read_text())
     if first < 2:
-        pytest.skip("every user may listen on every port here (net.ipv4.ip_unprivileged_port_start)")
+        pytest.skip(
+            "every user may listen on every port here (net.ipv4.ip_unprivileged_port_start)"
+        )
     return min(80, first - 1)
 
 
@@ -96,13 +108,21 @@ def test_root_is_told_that_the_account_may_not_listen_on_port_80(unused: LocalSt
     assert unused.entries() == []
 
 
-def test_an_ordinary_user_is_told_that_port_80_is_not_for_them(unused: LocalStack, ordinary: pwd.struct_passwd) -> None:
+def test_an_ordinary_user_is_told_that_port_80_is_not_for_them(
+    unused: LocalStack, ordinary: pwd.struct_passwd
+) -> None:
     port = _privileged()
     shutil.chown(unused.directory, ordinary.pw_uid, ordinary.pw_gid)
     command = as_user(ordinary, unused.command("stack_local", "up"))
     done = subprocess.run(
-        command, env=unused.environment(STACK_PORT=str(port)), capture_output=True, text=True, check=False
+        command,
+        env=unused.environment(STACK_PORT=str(port)),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"STACK_PORT={port}: Permission denied (127.0.0.1). Choose another")
+    assert done.stderr.startswith(
+        f"STACK_PORT={port}: Permission denied (127.0.0.1). Choose another"
+    )
     assert unused.entries() == []

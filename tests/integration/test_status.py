@@ -1,4 +1,5 @@
-"""`make status` and `make verify` tell what does not answer, and the guard puts right what it can."""
+"""`make status` and `make verify` tell what does not answer, and the guard puts right what it
+can."""
 
 from __future__ import annotations
 
@@ -72,7 +73,9 @@ def guard_log(stack: LocalStack) -> str:
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["pgbouncer", *(pytest.param(name, marks=SLOW) for name in ("postgres", "apache"))])
+@pytest.mark.parametrize(
+    "name", ["pgbouncer", *(pytest.param(name, marks=SLOW) for name in ("postgres", "apache"))]
+)
 def test_a_server_that_is_stopped_is_told(running: LocalStack, name: str) -> None:
     with stopped(program(running, "guard"), program(running, name)):
         code, said = status(running)
@@ -103,12 +106,17 @@ def test_the_guard_lets_a_stopped_process_go_on(running: LocalStack) -> None:
     for process in (program(running, "pgbouncer"), running.daemons()[0]):
         halt(process)
         running.wait_until(lambda: process.status() != psutil.STATUS_STOPPED, seconds=15)  # noqa: B023 - at once
-        assert f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on" in guard_log(running)
+        assert (
+            f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on"
+            in guard_log(running)
+        )
     assert running.answers()
 
 
 @pytest.mark.parametrize("command", [pytest.param("PAUSE", marks=SLOW), "PAUSE app"])
-def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(running: LocalStack, command: str) -> None:
+def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(
+    running: LocalStack, command: str
+) -> None:
     with stopped(program(running, "guard")):
         console(running, command)
         code, said = status(running)
@@ -116,24 +124,46 @@ def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(running: Loc
         assert "pgbouncer RUNNING  a query through it: no answer within 2 s" in said
     answer = requests.get(f"{running.url}/db", timeout=30)
     assert answer.status_code == 200
-    assert "PgBouncer was paused, and requests had waited for" in guard_log(running).splitlines()[-1]
+    assert (
+        "PgBouncer was paused, and requests had waited for" in guard_log(running).splitlines()[-1]
+    )
 
 
 def console(stack: LocalStack, command: str) -> None:
     """A command of PgBouncer's own account."""
     subprocess.run(
-        owner(stack.directory, ["psql", "-XqAt", "-h", str(stack.directory / "run/pooler"), "-p", "6432",
-                                "-U", "pgbouncer", "-d", "pgbouncer", "-c", command]),
-        check=True, capture_output=True, cwd="/",
-    )  # fmt: skip
+        owner(
+            stack.directory,
+            [
+                "psql",
+                "-XqAt",
+                "-h",
+                str(stack.directory / "run/pooler"),
+                "-p",
+                "6432",
+                "-U",
+                "pgbouncer",
+                "-d",
+                "pgbouncer",
+                "-c",
+                command,
+            ],
+        ),
+        check=True,
+        capture_output=True,
+        cwd="/",
+    )
 
 
 def killed(stack: LocalStack, action: str, when: Callable[[], bool], **inputs: str) -> None:
     """Start a command and kill its process group at a moment."""
     with subprocess.Popen(
-        stack.command("stack_local", action), env=stack.environment(**inputs), stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    ) as process:  # fmt: skip
+        stack.command("stack_local", action),
+        env=stack.environment(**inputs),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
         deadline = time.monotonic() + 90
         while not when():
             assert process.poll() is None, f"{action} ended before the moment"
@@ -156,8 +186,12 @@ def test_requests_that_a_killed_reload_held_back_go_on(running: LocalStack) -> N
     for client in clients:
         client.start()
     try:
-        killed(running, "reload", lambda: not lock_file.exists() or lock_file.read_text()[: len(first)] != first,
-               STACK_POOL_SIZE="6")  # fmt: skip
+        killed(
+            running,
+            "reload",
+            lambda: not lock_file.exists() or lock_file.read_text()[: len(first)] != first,
+            STACK_POOL_SIZE="6",
+        )
         began = time.monotonic()
         count = len(answers)
         running.wait_until(lambda: len(answers) > count + 5, seconds=20)
@@ -169,18 +203,28 @@ def test_requests_that_a_killed_reload_held_back_go_on(running: LocalStack) -> N
     assert took < 10
     assert set(answers) == {200}
     assert not (running.directory / "run/apache/drain").exists()
-    assert "a command was killed while it changed the stack; requests that it held back go on" in guard_log(running)
+    assert (
+        "a command was killed while it changed the stack; requests that it held back go on"
+        in guard_log(running)
+    )
     code, said = status(running)
     assert code == 1
-    assert "changes   reload was cut off: old and new are in force side by side. Run `make reload` again" in said
-    assert running.manage("stack_local", "release").stderr.startswith("release: a reload was cut off before.")
+    assert (
+        "changes   reload was cut off: old and new are in force side by side. Run `make reload` "
+        "again" in said
+    )
+    assert running.manage("stack_local", "release").stderr.startswith(
+        "release: a reload was cut off before."
+    )
     assert running.manage("stack_local", "reload").returncode == 0
     assert status(running)[0] == 0
 
 
 def test_a_release_that_was_killed_between_two_web_processes_is_told(running: LocalStack) -> None:
     old = {process.pid for process in running.daemons()}
-    killed(running, "release", lambda: len(old & {process.pid for process in running.daemons()}) == 1)
+    killed(
+        running, "release", lambda: len(old & {process.pid for process in running.daemons()}) == 1
+    )
     running.wait_until(running.answers)
     verified = running.manage("stack_verify")
     assert verified.returncode == 1
@@ -216,7 +260,8 @@ def guard_free_log(stack: LocalStack) -> str:
 
 @contextmanager
 def spoilt(stack: LocalStack, table: str) -> Iterator[None]:
-    """Within it the first page of a table is damaged on disk, and PostgreSQL has not read it yet."""
+    """Within it the first page of a table is damaged on disk, and PostgreSQL has not read it
+    yet."""
     stack.sql("CHECKPOINT")
     file = stack.directory / "data" / stack.sql(f"SELECT pg_relation_filepath('{table}')")
     true = file.read_bytes()[:8192]
@@ -245,7 +290,9 @@ def test_a_corrupted_page_is_told_with_what_helps(running: LocalStack) -> None:
         assert done.returncode == 2
         assert "invalid page in block 0" in done.stderr
         assert "The data on disk is damaged: restore a backup" in done.stderr
-        running.wait_until(lambda: running.sql("SELECT sum(checksum_failures) FROM pg_stat_database") != "0")
+        running.wait_until(
+            lambda: running.sql("SELECT sum(checksum_failures) FROM pg_stat_database") != "0"
+        )
         code, said = status(running)
         assert code == 1
         assert "corrupted page reads in app. Restore from a backup" in said
@@ -253,9 +300,13 @@ def test_a_corrupted_page_is_told_with_what_helps(running: LocalStack) -> None:
     assert running.manage("stack_verify").returncode == 0
 
 
-def test_servers_of_a_killed_supervisor_stay_dead_and_everybody_says_so(running: LocalStack) -> None:
+def test_servers_of_a_killed_supervisor_stay_dead_and_everybody_says_so(
+    running: LocalStack,
+) -> None:
     psutil.Process(int((running.directory / "run/supervisord.pid").read_text())).kill()
-    guard_ended = [process for process in running.processes() if "pgstack.targets.guard" in process.cmdline()]
+    guard_ended = [
+        process for process in running.processes() if "pgstack.targets.guard" in process.cmdline()
+    ]
     psutil.wait_procs(guard_ended, timeout=5)
     code, said = status(running)
     assert code == 1
@@ -291,7 +342,11 @@ def test_a_large_log_is_kept_in_a_bounded_number_of_files(tmp_path: Path) -> Non
             writer.flush()
             guard.rotate(log, most=150, kept=2)
         writer.write("end\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [log.name, f"{log.name}.1", f"{log.name}.2"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        log.name,
+        f"{log.name}.1",
+        f"{log.name}.2",
+    ]
     assert log.read_text() == "end\n"
     assert Path(f"{log}.1").read_text() == "6\n" * 100
     assert Path(f"{log}.2").read_text() == "5\n" * 100

@@ -26,9 +26,15 @@ def free():
 def answer(stack: LocalStack, code: str) -> Any:
     """What `code` prints as JSON, run with the backend's settings: a pool of four connections."""
     done = stack.manage(
-        "shell", "-v", "0", "-c", PREAMBLE + textwrap.dedent(code),
-        DJANGO_SETTINGS_MODULE="loadtest.lab.settings", LAB_STRATEGY="custom-backend", PYTHONPATH=str(CHECKOUT),
-    )  # fmt: skip
+        "shell",
+        "-v",
+        "0",
+        "-c",
+        PREAMBLE + textwrap.dedent(code),
+        DJANGO_SETTINGS_MODULE="loadtest.lab.settings",
+        LAB_STRATEGY="custom-backend",
+        PYTHONPATH=str(CHECKOUT),
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

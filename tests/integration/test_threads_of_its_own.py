@@ -37,7 +37,9 @@ def in_an_executor(work: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("start", [in_threads, in_an_executor])
-def test_a_connection_ends_with_its_thread(pooled: Pooled, start: Callable[[Callable[[], object]], None]) -> None:
+def test_a_connection_ends_with_its_thread(
+    pooled: Pooled, start: Callable[[Callable[[], object]], None]
+) -> None:
     ask(connection, "SELECT 1")
     held: list[int] = []
 
@@ -51,7 +53,9 @@ def test_a_connection_ends_with_its_thread(pooled: Pooled, start: Callable[[Call
     assert max(held) > 1
     pooled.wait_until(lambda: pooled.clients() == 1)
     assert ask(connection, "SELECT 1") == 1
-    assert pooled.admin("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_owner'") == [(0,)]
+    assert pooled.admin("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_owner'") == [
+        (0,)
+    ]
 
 
 def test_one_that_was_shared_goes_on(pooled: Pooled) -> None:

@@ -1,4 +1,5 @@
-"""STACK_TLS=files: the user's certificate is served, and one that cannot be used is refused in time."""
+"""STACK_TLS=files: the user's certificate is served, and one that cannot be used is refused in
+time."""
 
 from __future__ import annotations
 
@@ -26,11 +27,19 @@ def files() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="tls-", dir="/tmp"))
     directory.chmod(0o755)
     for name in ("one", "two"):
-        command = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.pem"
+        command = (
+            f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out "
+            f"{name}.pem"
+        )
         subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
     command = "openssl rsa -aes128 -passout pass:secret -in one.key -out locked.key"
     subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
-    for name, days in {"old": (-400, -1), "early": (1, 90), "short": (-80, 13.9), "long": (-80, 15.1)}.items():
+    for name, days in {
+        "old": (-400, -1),
+        "early": (1, 90),
+        "short": (-80, 13.9),
+        "long": (-80, 15.1),
+    }.items():
         certificates.valid(directory, name, *days)
     (directory / "words.pem").write_text("not a certificate\n")
     shutil.copy(directory / "one.key", directory / "closed.key")
@@ -59,16 +68,52 @@ def pair(files: Path, certificate: str, key: str) -> dict[str, str]:
 
 
 REFUSALS = [
-    ("none.pem", "one.key", r"STACK_TLS_CERTIFICATE=\S+/none.pem: no such file. Name a PEM file that exists."),
-    ("one.pem", "none.key", r"STACK_TLS_KEY=\S+/none.key: no such file. Name a PEM file that exists."),
+    (
+        "none.pem",
+        "one.key",
+        r"STACK_TLS_CERTIFICATE=\S+/none.pem: no such file. Name a PEM file that exists.",
+    ),
+    (
+        "one.pem",
+        "none.key",
+        r"STACK_TLS_KEY=\S+/none.key: no such file. Name a PEM file that exists.",
+    ),
     ("one.pem", ".", r"STACK_TLS_KEY=\S+: Is a directory. Name a PEM file."),
-    ("one.pem", "closed.key", r"STACK_TLS_KEY=\S+/closed.key: uid \d+, which runs the stack, may not read it. Let it"),
-    ("words.pem", "one.key", r"STACK_TLS_CERTIFICATE=\S+/words.pem: it holds no certificate. Name a chain in PEM."),
-    ("one.pem", "words.pem", r"STACK_TLS_KEY=\S+/words.pem: openssl refuses it .* Name a PEM key without a passphrase"),
-    ("one.pem", "locked.key", r"STACK_TLS_KEY=\S+/locked.key: openssl refuses it .* without a passphrase."),
-    ("old.pem", "old.key", r"STACK_TLS_CERTIFICATE=\S+/old.pem: it has expired on \d{4}-\d\d-\d\d. Name one that"),
-    ("early.pem", "early.key", r"STACK_TLS_CERTIFICATE=\S+/early.pem: it is not valid before \d{4}-\d\d-\d\d. Name"),
-    ("one.pem", "two.key", r"STACK_TLS_KEY=\S+/two.key: it is not the key of the first certificate in STACK_TLS_CERT"),
+    (
+        "one.pem",
+        "closed.key",
+        r"STACK_TLS_KEY=\S+/closed.key: uid \d+, which runs the stack, may not read it. Let it",
+    ),
+    (
+        "words.pem",
+        "one.key",
+        r"STACK_TLS_CERTIFICATE=\S+/words.pem: it holds no certificate. Name a chain in PEM.",
+    ),
+    (
+        "one.pem",
+        "words.pem",
+        r"STACK_TLS_KEY=\S+/words.pem: openssl refuses it .* Name a PEM key without a passphrase",
+    ),
+    (
+        "one.pem",
+        "locked.key",
+        r"STACK_TLS_KEY=\S+/locked.key: openssl refuses it .* without a passphrase.",
+    ),
+    (
+        "old.pem",
+        "old.key",
+        r"STACK_TLS_CERTIFICATE=\S+/old.pem: it has expired on \d{4}-\d\d-\d\d. Name one that",
+    ),
+    (
+        "early.pem",
+        "early.key",
+        r"STACK_TLS_CERTIFICATE=\S+/early.pem: it is not valid before \d{4}-\d\d-\d\d. Name",
+    ),
+    (
+        "one.pem",
+        "two.key",
+        r"STACK_TLS_KEY=\S+/two.key: it is not the key of the first certificate in STACK_TLS_CERT",
+    ),
 ]
 
 
@@ -86,7 +131,11 @@ def test_up_refuses_files_that_cannot_be_used(
 def test_refused_files_leave_a_running_stack_as_it_was(tls_stack: LocalStack, files: Path) -> None:
     before = {path: path.read_bytes() for path in tls_stack.directory.glob("*/**/*.pem")}
     plan = (tls_stack.directory / "conf/plan.json").read_bytes()
-    servers = {process.pid for process in tls_stack.processes() if process.name() in ("apache2", "pgbouncer")}
+    servers = {
+        process.pid
+        for process in tls_stack.processes()
+        if process.name() in ("apache2", "pgbouncer")
+    }
     done = tls_stack.manage("stack_local", "up", **pair(files, "one.pem", "two.key"))
     assert done.returncode == 2
     assert len(before) == 2
@@ -103,7 +152,11 @@ def served(stack: LocalStack) -> str:
 def told(stack: LocalStack) -> tuple[bool, str]:
     """What verify finds of the certificate."""
     findings = json.loads(stack.manage("stack_verify", "--json").stdout)
-    return next((one["holds"], one["found"]) for one in findings if one["check"] == "certificate has time left")
+    return next(
+        (one["holds"], one["found"])
+        for one in findings
+        if one["check"] == "certificate has time left"
+    )
 
 
 def test_certificate_of_the_user_is_served_and_followed(tls_stack: LocalStack, files: Path) -> None:
@@ -116,7 +169,10 @@ def test_certificate_of_the_user_is_served_and_followed(tls_stack: LocalStack, f
             done = tls_stack.manage("stack_local", "up", **pair(files, "site.pem", "site.key"))
             assert done.returncode == 0, done.stderr
             assert served(tls_stack) == (files / f"{name}.pem").read_text()
-            assert told(tls_stack) == (days > 13, f"the certificate that Apache shows has {days} days left")
+            assert told(tls_stack) == (
+                days > 13,
+                f"the certificate that Apache shows has {days} days left",
+            )
         copy = tls_stack.directory / "secrets/tls/key.pem"
         assert copy.stat().st_mode & 0o777 == 0o440
         # What runs was checked and is its own: the originals may go.
@@ -127,7 +183,11 @@ def test_certificate_of_the_user_is_served_and_followed(tls_stack: LocalStack, f
         done = tls_stack.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr
     assert "CN = stack" in subprocess.run(
-        ["openssl", "x509", "-noout", "-subject"], input=served(tls_stack), capture_output=True, text=True, check=True
+        ["openssl", "x509", "-noout", "-subject"],
+        input=served(tls_stack),
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.replace("CN=", "CN = ")
 
 

@@ -1,4 +1,5 @@
-"""stack_verify on the real stack: green as planned, red with the right finding after each sabotage."""
+"""stack_verify on the real stack: green as planned, red with the right finding after each
+sabotage."""
 
 from __future__ import annotations
 
@@ -30,17 +31,39 @@ def psql(stack: LocalStack, port: int, user: str, database: str, *commands: str)
     """Statements as the stack's own account."""
     directory = stack.directory / "run" / ("postgres" if port == 5432 else "pooler")
     done = subprocess.run(
-        ["runuser", "-u", stack.directory.owner(), "--", "psql", "-Xq", "-h", str(directory), "-p", str(port),
-         "-U", user, "-d", database, *(part for command in commands for part in ("-c", command))],
-        capture_output=True, text=True, check=False, cwd="/",
-    )  # fmt: skip
+        [
+            "runuser",
+            "-u",
+            stack.directory.owner(),
+            "--",
+            "psql",
+            "-Xq",
+            "-h",
+            str(directory),
+            "-p",
+            str(port),
+            "-U",
+            user,
+            "-d",
+            database,
+            *(part for command in commands for part in ("-c", command)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
 
 
 def restart(stack: LocalStack, program: str) -> None:
     """One server, by its supervisor."""
     configuration = str(stack.directory / "supervisord.conf")
-    subprocess.run([str(stack.supervisorctl), "-c", configuration, "restart", program], check=True, capture_output=True)
+    subprocess.run(
+        [str(stack.supervisorctl), "-c", configuration, "restart", program],
+        check=True,
+        capture_output=True,
+    )
 
 
 def wait_until_ready(stack: LocalStack) -> None:
@@ -55,7 +78,9 @@ def wait_until_ready(stack: LocalStack) -> None:
 
 
 @contextmanager
-def edited(stack: LocalStack, name: str, pattern: str, replacement: str, program: str) -> Iterator[None]:
+def edited(
+    stack: LocalStack, name: str, pattern: str, replacement: str, program: str
+) -> Iterator[None]:
     """A rendered file edited by hand, its server restarted; then the same with the old text."""
     path = stack.directory / "conf" / name
     text = path.read_text()
@@ -96,10 +121,14 @@ def bypassed(stack: LocalStack) -> Iterator[None]:
     """Daemon processes that hold a plan in which PostgreSQL's socket is the pooler's."""
     path = stack.directory / "conf/plan.json"
     planned = path.read_text()
-    direct = re.sub(r'"run_pooler": "[^"]*"', f'"run_pooler": "{stack.directory}/run/postgres"', planned)
+    direct = re.sub(
+        r'"run_pooler": "[^"]*"', f'"run_pooler": "{stack.directory}/run/postgres"', planned
+    )
     direct = direct.replace('"port": 6432', '"port": 5432')
     direct = re.sub(r'"web_login": "[^"]*"', '"web_login": "app"', direct)
-    direct = direct.replace('"peer_maps": false', '"peer_maps": true')  # the login is the role's, not the account's
+    direct = direct.replace(
+        '"peer_maps": false', '"peer_maps": true'
+    )  # the login is the role's, not the account's
     try:
         path.write_text(direct)
         restart(stack, "apache")
@@ -143,7 +172,10 @@ def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) ->
         path.write_text(planned)
         psql(stack, 6432, "pgbouncer", "pgbouncer", "RELOAD", "RECONNECT")
     assert code == 1
-    assert "database pool_mode: planned 'transaction', live 'session'" in red["PgBouncer runs the plan"]
+    assert (
+        "database pool_mode: planned 'transaction', live 'session'"
+        in red["PgBouncer runs the plan"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +184,10 @@ def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) ->
         ("GRANT app_owner TO app", "REVOKE app_owner FROM app", "app is member of app_owner"),
         (
             "ALTER TABLE world OWNER TO app",
-            "ALTER TABLE world OWNER TO app_owner; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON world TO app",
+            (
+                "ALTER TABLE world OWNER TO app_owner; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE "
+                "ON world TO app"
+            ),
             "app owns table public.world",
         ),
         (
@@ -176,7 +211,12 @@ def test_verify_sees_a_web_role_with_too_many_rights(
 
 
 def test_verify_sees_postgresql_on_tcp(stack: LocalStack) -> None:
-    edit = ("postgres/pgstack.conf", r"listen_addresses = ''", "listen_addresses = '127.0.0.1'", "postgres")
+    edit = (
+        "postgres/pgstack.conf",
+        r"listen_addresses = ''",
+        "listen_addresses = '127.0.0.1'",
+        "postgres",
+    )
     with edited(stack, *edit):
         code, red = findings(stack)
     assert code == 1
@@ -192,7 +232,8 @@ def test_verify_sees_a_thread_count_edited_by_hand(stack: LocalStack) -> None:
     assert red == {
         "files are as rendered": f"{stack.directory}/conf/apache/site.conf: edited",
         "processes and threads": (
-            "threads that answered, by process: [3, 3]; planned 2 x 4; mod_wsgi runs 2 x 3; planned 2 x 4"
+            "threads that answered, by process: [3, 3]; planned 2 x 4; mod_wsgi runs 2 x 3; "
+            "planned 2 x 4"
         ),
     }
 
@@ -201,7 +242,10 @@ def test_verify_sees_a_file_that_changed_after_it_was_read(stack: LocalStack) ->
     path = stack.directory / "conf/apache/mpm.conf"
     path.touch()
     try:
-        assert findings(stack) == (1, {"servers read their files": "apache/mpm.conf: changed after it was read"})
+        assert findings(stack) == (
+            1,
+            {"servers read their files": "apache/mpm.conf: changed after it was read"},
+        )
     finally:
         restart(stack, "apache")
         wait_until_ready(stack)
@@ -212,17 +256,34 @@ def test_verify_sees_a_bypassed_pooler_beside_traffic_that_uses_it(stack: LocalS
     with bypassed(stack), pooled_traffic(stack):
         code, red = findings(stack)
     assert code == 1
-    # Those of the processes that loaded the sabotaged plan, and got one of PostgreSQL's few connections.
-    assert re.search(r"\d threads use backends that are not PgBouncer's", red["requests use PgBouncer"])
+    # Those of the processes that loaded the sabotaged plan, and got one of PostgreSQL's few
+    # connections.
+    assert re.search(
+        r"\d threads use backends that are not PgBouncer's", red["requests use PgBouncer"]
+    )
 
 
 @contextmanager
 def pooled_traffic(stack: LocalStack) -> Iterator[None]:
-    """A client of the pooler that is no request: one transaction after the other, without a pause."""
-    command = ["psql", "-Xq", "-h", f"{stack.directory}/run/pooler", "-p", "6432", "-U", login(stack), "-d", "app"]
+    """A client of the pooler that is no request: one transaction after the other, without a
+    pause."""
+    command = [
+        "psql",
+        "-Xq",
+        "-h",
+        f"{stack.directory}/run/pooler",
+        "-p",
+        "6432",
+        "-U",
+        login(stack),
+        "-d",
+        "app",
+    ]
     owner = stack.directory.owner()
     with subprocess.Popen(["yes", "SELECT 1;"], stdout=subprocess.PIPE) as statements:
-        client = subprocess.Popen(command, stdin=statements.stdout, stdout=subprocess.DEVNULL, cwd="/", user=owner)
+        client = subprocess.Popen(
+            command, stdin=statements.stdout, stdout=subprocess.DEVNULL, cwd="/", user=owner
+        )
         try:
             yield
         finally:
@@ -245,7 +306,8 @@ def test_verify_sees_timeouts_out_of_order(stack: LocalStack) -> None:
         psql(stack, 6432, "pgbouncer", "pgbouncer", "SET query_timeout = 25")
     assert code == 1
     assert red["timeouts are in order"] == (
-        "timeouts of a query in s: not statement_timeout 20 < query_timeout 40 < request-timeout 30 < Apache Timeout 60"
+        "timeouts of a query in s: not statement_timeout 20 < query_timeout 40 < request-timeout "
+        "30 < Apache Timeout 60"
     )
 
 
@@ -254,26 +316,49 @@ def test_verify_sees_servers_that_trust_whoever_reaches_their_sockets(stack: Loc
     with edited(stack, "postgres/pg_hba.conf", r"peer map=stack", "trust", "postgres"):
         code, red = findings(stack)
     assert code == 1
-    assert red["login rules are planned"] == "pg_hba.conf:2: local trust; pg_hba.conf:3: local trust"
-    assert red["strangers are refused"].startswith("nobody gets in as app at PostgreSQL over socket; ")
+    assert (
+        red["login rules are planned"] == "pg_hba.conf:2: local trust; pg_hba.conf:3: local trust"
+    )
+    assert red["strangers are refused"].startswith(
+        "nobody gets in as app at PostgreSQL over socket; "
+    )
 
 
 def test_verify_sees_a_way_in_over_tcp(stack: LocalStack) -> None:
     rule = ("postgres/pg_hba.conf", r"\Z", "host all app 127.0.0.1/32 trust\n", "postgres")
-    edit = ("postgres/pgstack.conf", r"listen_addresses = ''", "listen_addresses = '127.0.0.1'", "postgres")
+    edit = (
+        "postgres/pgstack.conf",
+        r"listen_addresses = ''",
+        "listen_addresses = '127.0.0.1'",
+        "postgres",
+    )
     with edited(stack, *rule), edited(stack, *edit):
         code, red = findings(stack)
     assert code == 1
     assert red["strangers are refused"] == "nobody gets in as app at PostgreSQL over TCP"
-    assert red["logins are planned"] == f"{stack.directory.owner()} gets in as app at PostgreSQL over TCP"
+    assert (
+        red["logins are planned"]
+        == f"{stack.directory.owner()} gets in as app at PostgreSQL over TCP"
+    )
 
 
 def test_verify_without_root_says_that_it_tried_no_stranger(stack: LocalStack) -> None:
     done = subprocess.run(
-        ["runuser", "-u", stack.directory.owner(), "--", "env", f"STACK_DIR={stack.directory}", *stack.command(),
-         "stack_verify", "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "runuser",
+            "-u",
+            stack.directory.owner(),
+            "--",
+            "env",
+            f"STACK_DIR={stack.directory}",
+            *stack.command(),
+            "stack_verify",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row for row in json.loads(done.stdout) if not row["holds"]] == [
         {
@@ -287,10 +372,21 @@ def test_verify_without_root_says_that_it_tried_no_stranger(stack: LocalStack) -
 
 def test_verify_refuses_to_take_an_account_of_the_plan_for_a_stranger(stack: LocalStack) -> None:
     done = subprocess.run(
-        ["runuser", "-u", stack.directory.owner(), "--", "env", f"STACK_DIR={stack.directory}", *stack.command(),
-         "stack_verify", "--stranger"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "runuser",
+            "-u",
+            stack.directory.owner(),
+            "--",
+            "env",
+            f"STACK_DIR={stack.directory}",
+            *stack.command(),
+            "stack_verify",
+            "--stranger",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "--stranger: the plan knows" in done.stderr
 

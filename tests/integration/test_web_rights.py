@@ -1,4 +1,5 @@
-"""What the web's role may not do, tried through the pooler; what it may change of itself is found and taken back."""
+"""What the web's role may not do, tried through the pooler; what it may change of itself is found
+and taken back."""
 
 from __future__ import annotations
 
@@ -13,34 +14,74 @@ from fixtures.local_stack import LocalStack
 pytestmark = pytest.mark.integration
 
 FUNCTIONS = (
-    "lo_create(0)", "lo_creat(-1)", "lo_from_bytea(0, 'x')", "lo_put(1, 0, 'x')", "lo_unlink(1)", "lowrite(0, 'x')",
-    "lo_truncate(0, 0)", "lo_truncate64(0, 0)", "lo_import('/etc/passwd')", "lo_export(1, '/tmp/x')",
-    "pg_read_file('/etc/passwd')", "pg_read_binary_file('/etc/passwd')", "pg_ls_dir('/')", "pg_stat_file('/')",
-    "pg_terminate_backend(pg_backend_pid())", "pg_cancel_backend(pg_backend_pid())", "pg_switch_wal()",
-    "pg_logical_emit_message(false, 'a', 'b')", "pg_logical_emit_message(false, 'a', 'b'::bytea)",
-    "pg_reload_conf()", "pg_rotate_logfile()", "pg_stat_reset()", "pg_create_restore_point('x')",
-)  # fmt: skip
+    "lo_create(0)",
+    "lo_creat(-1)",
+    "lo_from_bytea(0, 'x')",
+    "lo_put(1, 0, 'x')",
+    "lo_unlink(1)",
+    "lowrite(0, 'x')",
+    "lo_truncate(0, 0)",
+    "lo_truncate64(0, 0)",
+    "lo_import('/etc/passwd')",
+    "lo_export(1, '/tmp/x')",
+    "pg_read_file('/etc/passwd')",
+    "pg_read_binary_file('/etc/passwd')",
+    "pg_ls_dir('/')",
+    "pg_stat_file('/')",
+    "pg_terminate_backend(pg_backend_pid())",
+    "pg_cancel_backend(pg_backend_pid())",
+    "pg_switch_wal()",
+    "pg_logical_emit_message(false, 'a', 'b')",
+    "pg_logical_emit_message(false, 'a', 'b'::bytea)",
+    "pg_reload_conf()",
+    "pg_rotate_logfile()",
+    "pg_stat_reset()",
+    "pg_create_restore_point('x')",
+)
 STATEMENTS = (
     "INSERT INTO django_migrations (app, name, applied) VALUES ('demo', '9999', now())",
-    "UPDATE django_migrations SET name = 'x'", "DELETE FROM django_migrations", "TRUNCATE django_migrations",
-    "SELECT setval('django_migrations_id_seq', 1)", "SELECT nextval('django_migrations_id_seq')",
-    "CREATE TEMP TABLE x ()", "CREATE TABLE x ()", "CREATE SCHEMA x", "CREATE DATABASE x", "CREATE ROLE x",
-    "COPY world TO PROGRAM 'id'", "COPY world FROM '/etc/passwd'", "COPY world TO '/tmp/x'",
-    "COMMENT ON ROLE app IS 'x'", "COMMENT ON DATABASE app IS 'x'", "COMMENT ON TABLE world IS 'x'",
-    "ALTER ROLE app CREATEDB", "ALTER ROLE app VALID UNTIL '2000-01-01'", "ALTER ROLE app_owner SET work_mem = '1GB'",
-    "ALTER ROLE ALL SET work_mem = '1GB'", "ALTER DATABASE app SET work_mem = '1GB'", "SET ROLE app_owner",
-    "ALTER TABLE world DISABLE TRIGGER ALL", "SELECT * FROM pg_authid", "ALTER SYSTEM SET work_mem = '1GB'",
-    "CREATE EXTENSION hstore", "REFRESH MATERIALIZED VIEW nothing",
-)  # fmt: skip
+    "UPDATE django_migrations SET name = 'x'",
+    "DELETE FROM django_migrations",
+    "TRUNCATE django_migrations",
+    "SELECT setval('django_migrations_id_seq', 1)",
+    "SELECT nextval('django_migrations_id_seq')",
+    "CREATE TEMP TABLE x ()",
+    "CREATE TABLE x ()",
+    "CREATE SCHEMA x",
+    "CREATE DATABASE x",
+    "CREATE ROLE x",
+    "COPY world TO PROGRAM 'id'",
+    "COPY world FROM '/etc/passwd'",
+    "COPY world TO '/tmp/x'",
+    "COMMENT ON ROLE app IS 'x'",
+    "COMMENT ON DATABASE app IS 'x'",
+    "COMMENT ON TABLE world IS 'x'",
+    "ALTER ROLE app CREATEDB",
+    "ALTER ROLE app VALID UNTIL '2000-01-01'",
+    "ALTER ROLE app_owner SET work_mem = '1GB'",
+    "ALTER ROLE ALL SET work_mem = '1GB'",
+    "ALTER DATABASE app SET work_mem = '1GB'",
+    "SET ROLE app_owner",
+    "ALTER TABLE world DISABLE TRIGGER ALL",
+    "SELECT * FROM pg_authid",
+    "ALTER SYSTEM SET work_mem = '1GB'",
+    "CREATE EXTENSION hstore",
+    "REFRESH MATERIALIZED VIEW nothing",
+)
 TAMPERED = (
-    "ALTER ROLE app SET statement_timeout = 0", "ALTER ROLE app SET search_path = nowhere",
+    "ALTER ROLE app SET statement_timeout = 0",
+    "ALTER ROLE app SET search_path = nowhere",
     "ALTER ROLE app IN DATABASE app SET lock_timeout = 0",
     "ALTER ROLE app IN DATABASE app SET idle_in_transaction_session_timeout = 0",
-    "ALTER ROLE app IN DATABASE app SET timezone = 'Asia/Tokyo'", "ALTER ROLE app PASSWORD 'known'",
-)  # fmt: skip
+    "ALTER ROLE app IN DATABASE app SET timezone = 'Asia/Tokyo'",
+    "ALTER ROLE app PASSWORD 'known'",
+)
 LIMITS = {
-    "statement_timeout": "20s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s", "timezone": "UTC",
-}  # fmt: skip
+    "statement_timeout": "20s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    "timezone": "UTC",
+}
 """on the backends of the web; with PostgreSQL 17 transaction_timeout too"""
 OPENED = (
     ("UPDATE ON django_migrations", "app", "may write table public.django_migrations"),
@@ -55,10 +96,30 @@ def web(stack: LocalStack, *statements: str) -> subprocess.CompletedProcess[str]
     account = stack.directory.owner()
     words = [word for one in statements for word in ("-c", one)]
     return subprocess.run(
-        ["runuser", "-u", account, "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-p", "6432",
-         "-h", str(stack.directory / "run/pooler"), "-U", account, "-d", "app", *words],
-        capture_output=True, text=True, check=False, cwd="/",
-    )  # fmt: skip
+        [
+            "runuser",
+            "-u",
+            account,
+            "--",
+            "psql",
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-p",
+            "6432",
+            "-h",
+            str(stack.directory / "run/pooler"),
+            "-U",
+            account,
+            "-d",
+            "app",
+            *words,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
 
 
 def renew_backends(stack: LocalStack) -> None:
@@ -105,7 +166,9 @@ def test_the_owner_may_hand_on_what_the_web_does_not_have(stack: LocalStack) -> 
     try:
         assert web(stack, call).stdout.strip() == "1"
     finally:
-        stack.sql("SET ROLE app_owner; REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_unlink(oid) FROM app")
+        stack.sql(
+            "SET ROLE app_owner; REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_unlink(oid) FROM app"
+        )
 
 
 @pytest.fixture
@@ -119,7 +182,9 @@ def tampered(stack: LocalStack) -> Iterator[LocalStack]:
     renew_backends(stack)
 
 
-def test_what_the_web_sets_on_its_role_takes_no_limit_away_and_is_found_and_taken_back(tampered: LocalStack) -> None:
+def test_what_the_web_sets_on_its_role_takes_no_limit_away_and_is_found_and_taken_back(
+    tampered: LocalStack,
+) -> None:
     shown = {name: web(tampered, f"SHOW {name}").stdout.strip() for name in LIMITS}
     assert shown == LIMITS
     found = red(tampered)["roles have their settings"].lower()

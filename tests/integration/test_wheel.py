@@ -1,4 +1,5 @@
-"""The wheel in a project's own virtual environment: it brings what a project needs, and nothing of the operators'."""
+"""The wheel in a project's own virtual environment: it brings what a project needs, and nothing of
+the operators'."""
 
 from __future__ import annotations
 
@@ -16,7 +17,10 @@ import pytest
 from fixtures import foreign
 from fixtures.local_stack import CHECKOUT, UNREACHABLE, LocalStack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # on a busy disk an installation takes minutes
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(900),
+]  # on a busy disk an installation takes minutes
 
 PYTHONS = {"3.11": "Django~=5.2.0", "3.12": "Django>=6.0", "3.13": "Django>=6.0"}
 """releases of Python, each with the newest Django that it is to work with"""
@@ -42,7 +46,11 @@ def pip(*command: str | Path) -> None:
 def interpreter(release: str) -> str:
     """A Python of that release that runs. Skips when there is none."""
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for found in ("/usr/bin/python3", f"python{release}", *map(str, kept.glob(f"{release}.*/bin/python"))):
+    for found in (
+        "/usr/bin/python3",
+        f"python{release}",
+        *map(str, kept.glob(f"{release}.*/bin/python")),
+    ):
         if shutil.which(found) and release in run(found, "--version").stdout:
             return found
     pytest.skip(f"Python {release} is missing: install python{release} and its venv module")
@@ -60,7 +68,9 @@ def wheel(place: Path) -> Path:
     """Built from the files under version control alone."""
     source = place / "source"
     for name in ("app/pgstack", "postgres", "pgbouncer", "apache", "host"):
-        shutil.copytree(CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source / name)
     pip(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", place, source)
@@ -70,7 +80,11 @@ def wheel(place: Path) -> Path:
 
 def test_the_wheel_holds_the_package_its_types_and_its_templates(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"pgstack/py.typed", "pgstack/db/base.py", "pgstack/templates/postgres/pg_hba.conf.j2"} <= names
+    assert {
+        "pgstack/py.typed",
+        "pgstack/db/base.py",
+        "pgstack/templates/postgres/pg_hba.conf.j2",
+    } <= names
     templates = {name for name in names if name.startswith("pgstack/templates/")}
     assert len(templates) == len(list(CHECKOUT.glob("*/*.j2")))
     assert {name.split("/")[0] for name in names} == {"pgstack", "pgstack-0.1.0.dist-info"}
@@ -87,7 +101,9 @@ def test_a_project_with_the_wheel_reaches_the_stack(
     project, python = foreign.make(place / f"project-{release}"), environment / "bin/python"
     assert run(python, "-m", "pgstack", "init", "--yes", cwd=project).returncode == 0
     assert f"\npgstack @ {wheel.as_uri()}" in (project / "requirements.txt").read_text()
-    assert run(python, "-c", "import jinja2").returncode == 1  # operators need it, a project does not
+    assert (
+        run(python, "-c", "import jinja2").returncode == 1
+    )  # operators need it, a project does not
     check = run(python, "manage.py", "check", cwd=project)
     assert check.returncode == 0, check.stderr
     found = as_account(stack, project, python, "manage.py", "check", "--database=default")
@@ -99,11 +115,18 @@ def test_a_project_with_the_wheel_reaches_the_stack(
 def as_account(
     stack: LocalStack, project: Path, python: Path, *words: str
 ) -> subprocess.CompletedProcess[str]:
-    """Django's command line as the account that the plan lets in; root's may read a Python below /root as well."""
+    """Django's command line as the account that the plan lets in; root's may read a Python below
+    /root as well."""
     owner, prefix = stack.directory.stat(), ()
     if os.geteuid() == 0:
         reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-        prefix = ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", *reads)
+        prefix = (
+            "setpriv",
+            f"--reuid={owner.st_uid}",
+            f"--regid={owner.st_gid}",
+            "--clear-groups",
+            *reads,
+        )
     plan = {"STACK_PLAN": str(stack.directory / "conf/plan.json"), "PYTHONDONTWRITEBYTECODE": "1"}
     return run(*prefix, python, *words, cwd=project, env={**stack.environment(), **plan})
 
@@ -113,5 +136,17 @@ def test_types_of_the_installed_package_are_known(place: Path, wheel: Path) -> N
     if not environment.exists():
         pytest.skip("Python 3.11 is missing")
     code = "from pgstack.settings import tls\nwrong: str = tls()\n"
-    done = run(sys.executable, "-m", "mypy", "--python-executable", environment / "bin/python", "-c", code, cwd=place)
-    assert 'Incompatible types in assignment (expression has type "bool", variable has type "str")' in done.stdout
+    done = run(
+        sys.executable,
+        "-m",
+        "mypy",
+        "--python-executable",
+        environment / "bin/python",
+        "-c",
+        code,
+        cwd=place,
+    )
+    assert (
+        'Incompatible types in assignment (expression has type "bool", variable has type "str")'
+        in done.stdout
+    )

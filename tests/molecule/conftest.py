@@ -1,4 +1,5 @@
-"""The host that these tests run on: the Molecule scenario's, or one of their own when pytest is called by hand."""
+"""The host that these tests run on: the Molecule scenario's, or one of their own when pytest is
+called by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Hypothesis without chance and without a clock: the same examples on every machine, slow or fast."""
+"""Hypothesis without chance and without a clock: the same examples on every machine, slow or
+fast."""
 
 from __future__ import annotations
 

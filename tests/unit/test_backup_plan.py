@@ -15,7 +15,9 @@ GB = 1024**3
 
 
 def plan(target: str = "host", debian: int = 13, cores: int = 2, **inputs: str) -> Plan:
-    chosen = config.load({config.environment_name(name): value for name, value in inputs.items()}, target=target)
+    chosen = config.load(
+        {config.environment_name(name): value for name, value in inputs.items()}, target=target
+    )
     return sizing.plan(chosen, Hardware(cores, 64 * GB, debian, 65536))
 
 
@@ -29,7 +31,10 @@ def test_a_host_keeps_backups_unless_told_otherwise() -> None:
     part = plan().backup
     assert part is not None
     assert (part.kind, part.path) == ("local", "/var/lib/pgbackrest")
-    assert (part.full, part.incremental) == ("Sun *-*-* 03:00:00 UTC", "Mon..Sat *-*-* 03:00:00 UTC")
+    assert (part.full, part.incremental) == (
+        "Sun *-*-* 03:00:00 UTC",
+        "Mon..Sat *-*-* 03:00:00 UTC",
+    )
     assert part.drill == "Mon *-*-* 04:00:00 UTC"
     assert part.settings["repo1-cipher-type"] == "aes-256-cbc"
     assert part.settings["repo1-retention-full"] == "2"
@@ -62,7 +67,9 @@ def test_compression_leaves_the_cores_to_the_web(cores: int, processes: str) -> 
 
 
 def test_a_bucket_is_described_for_pgbackrest_without_its_keys() -> None:
-    found = settings(backup="s3", backup_host="s3.example.org:9000", backup_bucket="shop", backup_path="/shop")
+    found = settings(
+        backup="s3", backup_host="s3.example.org:9000", backup_bucket="shop", backup_path="/shop"
+    )
     assert found["repo1-s3-endpoint"] == "s3.example.org"
     assert found["repo1-storage-port"] == "9000"
     assert (found["repo1-s3-bucket"], found["repo1-path"]) == ("shop", "/shop")
@@ -70,8 +77,13 @@ def test_a_bucket_is_described_for_pgbackrest_without_its_keys() -> None:
 
 
 def test_another_host_is_reached_with_a_known_key() -> None:
-    found = settings(backup="sftp", backup_host="backups@store.example.org:2222", backup_path="/srv/shop")
-    assert (found["repo1-sftp-host"], found["repo1-sftp-host-user"]) == ("store.example.org", "backups")
+    found = settings(
+        backup="sftp", backup_host="backups@store.example.org:2222", backup_path="/srv/shop"
+    )
+    assert (found["repo1-sftp-host"], found["repo1-sftp-host-user"]) == (
+        "store.example.org",
+        "backups",
+    )
     assert found["repo1-sftp-host-port"] == "2222"
     assert found["repo1-sftp-known-host"] == "/etc/pgbackrest/known_hosts"
 

@@ -38,7 +38,13 @@ def test_body_is_read_from_the_file_that_apache_names(tmp_path: Path) -> None:
 
 
 def test_body_in_chunks_has_a_length_for_the_application() -> None:
-    _, got = seen(**{"pgstack.chunked": "1", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(b"abc")})
+    _, got = seen(
+        **{
+            "pgstack.chunked": "1",
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input": io.BytesIO(b"abc"),
+        }
+    )
     assert (got["read"], got["CONTENT_LENGTH"]) == (b"abc", "3")
 
 
@@ -50,27 +56,46 @@ def test_body_in_chunks_that_ends_too_early_reaches_nobody() -> None:
     assert seen(**{"pgstack.chunked": "1", "wsgi.input": Cut()}) == (["400 Bad Request"], {})
 
 
-@pytest.mark.parametrize(("sent", "apaches", "path"), [
-    ("/a//b", "/a/b", "/a//b"), ("//a//b", "/a/b", "/a//b"), ("/a//b%20c", "/a/b c", "/a//b c"),
-    ("/a?next=//b", "/a", "/a"), ("/x/..//a", "/a", "/a"), ("http://localhost/a", "/a", "/a"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sent", "apaches", "path"),
+    [
+        ("/a//b", "/a/b", "/a//b"),
+        ("//a//b", "/a/b", "/a//b"),
+        ("/a//b%20c", "/a/b c", "/a//b c"),
+        ("/a?next=//b", "/a", "/a"),
+        ("/x/..//a", "/a", "/a"),
+        ("http://localhost/a", "/a", "/a"),
+    ],
+)
 def test_path_has_the_slashes_that_were_sent(sent: str, apaches: str, path: str) -> None:
     assert seen(REQUEST_URI=sent, PATH_INFO=apaches)[1]["PATH_INFO"] == path
 
 
-@pytest.mark.parametrize(("size", "text"), [
-    (10 * 1024**2, "10 MB"), (3 * 1024**3, "3 GB"), (1536 * 1024, "1536 kB"), (65537, "65537 bytes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (10 * 1024**2, "10 MB"),
+        (3 * 1024**3, "3 GB"),
+        (1536 * 1024, "1536 kB"),
+        (65537, "65537 bytes"),
+    ],
+)
 def test_size_is_said_in_the_largest_unit_that_fits(size: int, text: str) -> None:
     assert size_text(size) == text
 
 
-@pytest.mark.parametrize(("inputs", "words"), [
-    ({"STACK_UPLOAD_LIMIT": "1k"}, "STACK_UPLOAD_LIMIT=1024: Input should be greater than or equal to 65536"),
-    ({"STACK_UPLOAD_LIMIT": "many"}, "expected a size such as 512m"),
-    ({"STACK_PROXY_ADDRESSES": "0.0.0.0/0"}, "it lets everybody in"),
-    ({"STACK_PROXY_ADDRESSES": "proxy.example"}, "STACK_PROXY_ADDRESSES=proxy.example"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (
+            {"STACK_UPLOAD_LIMIT": "1k"},
+            "STACK_UPLOAD_LIMIT=1024: Input should be greater than or equal to 65536",
+        ),
+        ({"STACK_UPLOAD_LIMIT": "many"}, "expected a size such as 512m"),
+        ({"STACK_PROXY_ADDRESSES": "0.0.0.0/0"}, "it lets everybody in"),
+        ({"STACK_PROXY_ADDRESSES": "proxy.example"}, "STACK_PROXY_ADDRESSES=proxy.example"),
+    ],
+)
 def test_bad_input_is_refused_by_name(inputs: dict[str, str], words: str) -> None:
     with pytest.raises(InputError) as refused:
         load(inputs)

@@ -40,9 +40,14 @@ def fail(logger: logging.Logger, error: Exception, path: str) -> None:
 def test_an_outage_is_one_line_and_a_count(written: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = written
     for number in range(500):
-        fail(logger, OperationalError("connection failed: no such file\nIs it there?"), f"/page{number}")
+        fail(
+            logger,
+            OperationalError("connection failed: no such file\nIs it there?"),
+            f"/page{number}",
+        )
     assert stream.getvalue() == (
-        "ERROR tested.request: Internal Server Error: /page0: OperationalError: connection failed: no such file\n"
+        "ERROR tested.request: Internal Server Error: /page0: OperationalError: connection failed: "
+        "no such file\n"
     )
     time.sleep(0.5)
     assert stream.getvalue().splitlines()[1:] == [
@@ -52,7 +57,9 @@ def test_an_outage_is_one_line_and_a_count(written: tuple[logging.Logger, io.Str
     assert len(stream.getvalue().splitlines()) == 3
 
 
-def test_another_error_keeps_its_traceback_and_each_cause_is_told(written: tuple[logging.Logger, io.StringIO]) -> None:
+def test_another_error_keeps_its_traceback_and_each_cause_is_told(
+    written: tuple[logging.Logger, io.StringIO],
+) -> None:
     logger, stream = written
     for key in ("a", "a", "b"):
         fail(logger, KeyError(key), "/")
@@ -61,7 +68,9 @@ def test_another_error_keeps_its_traceback_and_each_cause_is_told(written: tuple
     assert "KeyError: 'b'" in stream.getvalue()
 
 
-def test_messages_without_an_exception_are_told_by_their_form(written: tuple[logging.Logger, io.StringIO]) -> None:
+def test_messages_without_an_exception_are_told_by_their_form(
+    written: tuple[logging.Logger, io.StringIO],
+) -> None:
     logger, stream = written
     for number in range(5):
         logger.warning("slow: %s", number)

@@ -1,4 +1,5 @@
-"""The self-signed certificate: what it says, when it is made anew, and that a failure changes nothing."""
+"""The self-signed certificate: what it says, when it is made anew, and that a failure changes
+nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +16,16 @@ from pgstack.errors import InputError, RenderError
 from pgstack.hardware import Hardware
 from pgstack.plan import Plan
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing; apt-get install openssl")
+pytestmark = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is missing; apt-get install openssl"
+)
 
 
 def plan(directory: Path, *hosts: str) -> Plan:
     """A plan whose certificate belongs into `directory`."""
-    config = StackConfig(target="compose", tls="self-signed", hosts=",".join(hosts or ("localhost",)))
+    config = StackConfig(
+        target="compose", tls="self-signed", hosts=",".join(hosts or ("localhost",))
+    )
     made = sizing.plan(config, Hardware(2, 4 * 1024**3, 13, 65536))
     places = {"tls_certificate": f"{directory}/certificate.pem", "tls_key": f"{directory}/key.pem"}
     return made.model_copy(update={"site": made.site.model_copy(update=places)})
@@ -34,7 +39,10 @@ def text(path: Path) -> str:
 def test_certificate_names_the_hosts_and_signs_nothing_else(tmp_path: Path) -> None:
     render.write(tls.files(plan(tmp_path, "localhost", ".example.org", "127.0.0.1", "[::1]")))
     found = text(tmp_path / "certificate.pem")
-    names = "DNS:*.example.org, DNS:example.org, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1\n"
+    names = (
+        "DNS:*.example.org, DNS:example.org, DNS:localhost, IP Address:127.0.0.1, IP "
+        "Address:0:0:0:0:0:0:0:1\n"
+    )
     assert names in found
     assert "CA:FALSE" in found
     assert "TLS Web Server Authentication" in found
@@ -86,7 +94,8 @@ def test_openssl_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     (failing / "openssl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{failing}:{os.environ['PATH']}")
     with pytest.raises(
-        RenderError, match=r"STACK_TLS=self-signed: openssl made no certificate \(no entropy\); nothing"
+        RenderError,
+        match=r"STACK_TLS=self-signed: openssl made no certificate \(no entropy\); nothing",
     ):
         tls.files(plan(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
@@ -94,9 +103,16 @@ def test_openssl_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 def test_host_reads_copies_too() -> None:
     """Its Apache is not root, and what certbot writes is root's alone."""
-    files = {"tls_certificate": Path("/etc/site/fullchain.pem"), "tls_key": Path("/etc/site/privkey.pem")}
-    made = sizing.plan(StackConfig(target="host", tls="files", **files), Hardware(2, 4 * 1024**3, 13, 65536))
+    files = {
+        "tls_certificate": Path("/etc/site/fullchain.pem"),
+        "tls_key": Path("/etc/site/privkey.pem"),
+    }
+    made = sizing.plan(
+        StackConfig(target="host", tls="files", **files), Hardware(2, 4 * 1024**3, 13, 65536)
+    )
     assert made.site.tls_certificate == "/etc/stack-tls/certificate.pem"
     assert made.site.tls_key == "/etc/stack-tls/key.pem"
-    with pytest.raises(InputError, match=r"STACK_TLS_CERTIFICATE=/etc/site/fullchain\.pem: no such file"):
+    with pytest.raises(
+        InputError, match=r"STACK_TLS_CERTIFICATE=/etc/site/fullchain\.pem: no such file"
+    ):
         tls.files(made)

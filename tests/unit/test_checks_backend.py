@@ -1,4 +1,5 @@
-"""System checks of DATABASES, of a plain project and of one that follows a plan: id and message of each."""
+"""System checks of DATABASES, of a plain project and of one that follows a plan: id and message of
+each."""
 
 from __future__ import annotations
 
@@ -18,9 +19,14 @@ from pgstack.plan import Plan
 configure()
 
 GOOD: dict[str, Any] = {
-    "ENGINE": "pgstack.db", "NAME": "app", "HOST": "/run/pooler", "PORT": "6432", "CONN_MAX_AGE": None,
-    "DISABLE_SERVER_SIDE_CURSORS": True, "OPTIONS": {"application_name": "web"},
-}  # fmt: skip
+    "ENGINE": "pgstack.db",
+    "NAME": "app",
+    "HOST": "/run/pooler",
+    "PORT": "6432",
+    "CONN_MAX_AGE": None,
+    "DISABLE_SERVER_SIDE_CURSORS": True,
+    "OPTIONS": {"application_name": "web"},
+}
 DIRECT = GOOD | {"PORT": "5432", "HOST": "/run/postgres"}
 
 Found = Callable[..., dict[str, str]]
@@ -32,10 +38,14 @@ def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Found]:
     monkeypatch.setenv("STACK_DIR", str(tmp_path))
     monkeypatch.delenv("STACK_PLAN", raising=False)
 
-    def look(changed: dict[str, Any] | None = None, direct: bool = True, **others: Any) -> dict[str, str]:
+    def look(
+        changed: dict[str, Any] | None = None, direct: bool = True, **others: Any
+    ) -> dict[str, str]:
         databases = {"default": GOOD | (changed or {})} | ({"direct": DIRECT} if direct else {})
         with override_settings(DATABASES=databases, **others):
-            return {str(one.id): f"{one.msg} {one.hint}" for one in checks.run_checks(tags=["stack"])}
+            return {
+                str(one.id): f"{one.msg} {one.hint}" for one in checks.run_checks(tags=["stack"])
+            }
 
     with pytest.warns(UserWarning, match="Overriding setting DATABASES"):
         yield look
@@ -44,7 +54,9 @@ def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Found]:
 def planned(path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> Plan:
     """A plan on disk."""
     chosen = config.load({"STACK_DIR": str(path), **inputs})
-    plan = sizing.plan(chosen, hardware.chosen(chosen, Hardware(cores=2, memory=2 << 30, debian=12)))
+    plan = sizing.plan(
+        chosen, hardware.chosen(chosen, Hardware(cores=2, memory=2 << 30, debian=12))
+    )
     (path / "plan.json").write_text(plan.model_dump_json())
     monkeypatch.setenv("STACK_PLAN", str(path / "plan.json"))
     return plan
@@ -118,22 +130,32 @@ def test_patience_ends_before_the_planned_request(
 def test_atomic_requests_are_compared_with_the_planned_pool(
     found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = planned(tmp_path, monkeypatch, STACK_PROCESSES="2", STACK_THREADS="8", STACK_POOL_SIZE="5")
+    plan = planned(
+        tmp_path, monkeypatch, STACK_PROCESSES="2", STACK_THREADS="8", STACK_POOL_SIZE="5"
+    )
     messages = found({"HOST": plan.paths.run_pooler, "ATOMIC_REQUESTS": True})
     assert "can hold 16 backends, and the pool has 7" in messages["stack.W105"]
     assert "stack.W105" not in found({"ATOMIC_REQUESTS": True}), "not of this plan"
 
 
-def test_an_unsound_plan_is_an_error(found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsound_plan_is_an_error(
+    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = planned(tmp_path, monkeypatch)
-    broken = plan.model_copy(update={"pooler": plan.pooler.model_copy(update={"max_client_conn": 3})})
+    broken = plan.model_copy(
+        update={"pooler": plan.pooler.model_copy(update={"max_client_conn": 3})}
+    )
     (tmp_path / "plan.json").write_text(broken.model_dump_json())
     assert "clients of the pooler" in found({"HOST": plan.paths.run_pooler})["stack.E104"]
 
 
 @pytest.mark.parametrize(("debian", "complaints"), [(12, ["stack.W023"]), (13, [])])
 def test_prepared_statements_are_judged_by_the_planned_pgbouncer(
-    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, debian: int, complaints: list[str]
+    found: Found,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    debian: int,
+    complaints: list[str],
 ) -> None:
     plan = planned(tmp_path, monkeypatch, STACK_DEBIAN=str(debian))
     options = {"application_name": "web", "prepare_threshold": 5}

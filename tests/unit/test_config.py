@@ -20,14 +20,28 @@ def refusal(environ: dict[str, str]) -> str:
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     config = load({})
-    assert (config.target, config.dir, config.port, config.address) == ("local", Path(".stack"), 8000, "127.0.0.1")
+    assert (config.target, config.dir, config.port, config.address) == (
+        "local",
+        Path(".stack"),
+        8000,
+        "127.0.0.1",
+    )
     assert (config.request_timeout, config.web_hosts, config.direct_connections) == (30, 1, 6)
     assert config.hosts == ("localhost", "127.0.0.1", "[::1]")
-    assert (config.cores, config.memory, config.debian, config.processes, config.pool_size) == (None,) * 5
+    assert (config.cores, config.memory, config.debian, config.processes, config.pool_size) == (
+        None,
+    ) * 5
 
 
 def test_values_are_read_from_the_environment() -> None:
-    config = load({"STACK_CORES": " 4 ", "STACK_MEMORY": "2g", "STACK_HOSTS": "a.example, .example.org", "HOME": "/"})
+    config = load(
+        {
+            "STACK_CORES": " 4 ",
+            "STACK_MEMORY": "2g",
+            "STACK_HOSTS": "a.example, .example.org",
+            "HOME": "/",
+        }
+    )
     assert config.cores == 4
     assert config.memory == 2147483648
     assert config.hosts == ("a.example", ".example.org")
@@ -43,7 +57,9 @@ def test_an_empty_value_counts_as_unset() -> None:
 
 
 def test_an_override_wins_over_the_environment() -> None:
-    assert load({"STACK_PORT": "9000", "STACK_CORES": "2"}, port=9001) == StackConfig(port=9001, cores=2)
+    assert load({"STACK_PORT": "9000", "STACK_CORES": "2"}, port=9001) == StackConfig(
+        port=9001, cores=2
+    )
 
 
 def test_the_place_of_the_plan_is_no_input() -> None:
@@ -53,19 +69,24 @@ def test_the_place_of_the_plan_is_no_input() -> None:
 @pytest.mark.parametrize(
     ("name", "near"),
     [
-        ("STACK_POOLSIZE", "STACK_POOL_SIZE"), ("STACK_MEMROY", "STACK_MEMORY"), ("STACK_CORE", "STACK_CORES"),
-        ("STACK_REQUEST_TIMEOUTS", "STACK_REQUEST_TIMEOUT"), ("STACK_WEB_HOST", "STACK_WEB_HOSTS"),
+        ("STACK_POOLSIZE", "STACK_POOL_SIZE"),
+        ("STACK_MEMROY", "STACK_MEMORY"),
+        ("STACK_CORE", "STACK_CORES"),
+        ("STACK_REQUEST_TIMEOUTS", "STACK_REQUEST_TIMEOUT"),
+        ("STACK_WEB_HOST", "STACK_WEB_HOSTS"),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_name_suggests_the_near_miss(name: str, near: str) -> None:
     assert refusal({name: "1"}) == (
-        f"{name}: unknown input; did you mean {near}? `manage.py stack_plan --inputs` lists every input."
+        f"{name}: unknown input; did you mean {near}? `manage.py stack_plan --inputs` lists every "
+        f"input."
     )
 
 
 def test_a_name_that_resembles_nothing_suggests_nothing() -> None:
     assert refusal({"STACK_QQQQQQQQ": "1"}) == (
-        "STACK_QQQQQQQQ: unknown input; unset it. `manage.py stack_plan --inputs` lists every input."
+        "STACK_QQQQQQQQ: unknown input; unset it. `manage.py stack_plan --inputs` lists every "
+        "input."
     )
 
 
@@ -76,10 +97,18 @@ def test_an_unknown_name_is_refused_even_when_its_value_is_empty() -> None:
 @pytest.mark.parametrize(
     ("text", "size"),
     [
-        ("512m", 536870912), ("512 MB", 536870912), ("512MiB", 536870912), ("2GB", 2147483648), ("2g", 2147483648),
-        ("1T", 1099511627776), ("64k", 65536), ("1073741824", 1073741824), ("7b", 7), (" 8m ", 8388608),
+        ("512m", 536870912),
+        ("512 MB", 536870912),
+        ("512MiB", 536870912),
+        ("2GB", 2147483648),
+        ("2g", 2147483648),
+        ("1T", 1099511627776),
+        ("64k", 65536),
+        ("1073741824", 1073741824),
+        ("7b", 7),
+        (" 8m ", 8388608),
     ],
-)  # fmt: skip
+)
 def test_a_size_is_read_in_powers_of_1024(text: str, size: int) -> None:
     assert parse_size(text) == size
 
@@ -95,15 +124,21 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("STACK_CORES", "0", "greater than or equal to 1"), ("STACK_CORES", "1025", "less than or equal to 1024"),
-        ("STACK_CORES", "two", "valid integer"), ("STACK_MEMORY", "0", "greater than or equal to 1"),
-        ("STACK_DEBIAN", "11", "12 and 13"), ("STACK_TARGET", "cloud", "'local', 'compose' or 'host'"),
-        ("STACK_PORT", "65536", "less than or equal to 65535"), ("STACK_THREADS", "65", "less than or equal to 64"),
+        ("STACK_CORES", "0", "greater than or equal to 1"),
+        ("STACK_CORES", "1025", "less than or equal to 1024"),
+        ("STACK_CORES", "two", "valid integer"),
+        ("STACK_MEMORY", "0", "greater than or equal to 1"),
+        ("STACK_DEBIAN", "11", "12 and 13"),
+        ("STACK_TARGET", "cloud", "'local', 'compose' or 'host'"),
+        ("STACK_PORT", "65536", "less than or equal to 65535"),
+        ("STACK_THREADS", "65", "less than or equal to 64"),
         ("STACK_DIRECT_CONNECTIONS", "1", "greater than or equal to 2"),
         ("STACK_REQUEST_TIMEOUT", "5", "greater than or equal to 6"),
-        ("STACK_TLS", "on", "'off', 'self-signed', 'files' or 'acme'"), ("STACK_ACCOUNT", "Root", "match pattern"),
+        ("STACK_TLS", "on", "'off', 'self-signed', 'files' or 'acme'"),
+        ("STACK_ACCOUNT", "Root", "match pattern"),
         ("STACK_ADDRESS", "127.0.0.1\nListen 80", "expected an address"),
-        ("STACK_ADDRESS", "::1", "did you mean [::1]?"), ("STACK_HOSTS", "::1", "did you mean [::1]?"),
+        ("STACK_ADDRESS", "::1", "did you mean [::1]?"),
+        ("STACK_HOSTS", "::1", "did you mean [::1]?"),
         ("STACK_HOSTS", "m\u00fcnchen.de", "did you mean xn--mnchen-3ya.de?"),
         ("STACK_HOSTS", "*.shop.example", "did you mean .shop.example?"),
         ("STACK_HOSTS", "https://shop.example/", "did you mean shop.example?"),
@@ -111,7 +146,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ("STACK_HOSTS", "a b", "'a b' is not a host name"),
         ("STACK_HOSTS", "good.example, bad\nhost", "'bad\\nhost' is not a host name"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_value_is_named_with_its_reason(name: str, value: str, reason: str) -> None:
     message = refusal({name: value})
     assert message.startswith(f"{name}={value}: ")
@@ -147,8 +182,14 @@ def test_certificate_files_need_tls_from_files(tls: str, name: str) -> None:
 
 
 def test_tls_from_files_is_accepted_with_both_files() -> None:
-    config = load({"STACK_TLS": "files", "STACK_TLS_CERTIFICATE": "/c.pem", "STACK_TLS_KEY": "/k.pem"})
-    assert (config.tls, config.tls_certificate, config.tls_key) == ("files", Path("/c.pem"), Path("/k.pem"))
+    config = load(
+        {"STACK_TLS": "files", "STACK_TLS_CERTIFICATE": "/c.pem", "STACK_TLS_KEY": "/k.pem"}
+    )
+    assert (config.tls, config.tls_certificate, config.tls_key) == (
+        "files",
+        Path("/c.pem"),
+        Path("/k.pem"),
+    )
 
 
 def test_every_input_has_a_meaning_and_a_unit() -> None:
@@ -164,11 +205,16 @@ def test_the_environment_name_is_the_upper_case_field() -> None:
 
 @pytest.mark.parametrize("name", ["SETTINGS", "WSGI", "REQUIREMENTS", "COMMANDS", "ENVIRONMENT"])
 def test_what_is_said_of_a_project_needs_one(name: str) -> None:
-    assert refusal({f"STACK_{name}": "shop"}) == f"STACK_{name} needs STACK_PROJECT: the demo has its own."
+    assert (
+        refusal({f"STACK_{name}": "shop"})
+        == f"STACK_{name} needs STACK_PROJECT: the demo has its own."
+    )
 
 
 def test_commands_are_split_as_a_shell_splits_them() -> None:
-    config = load({"STACK_PROJECT": "shop", "STACK_COMMANDS": "loaddata 'two words.json'; createcachetable ;"})
+    config = load(
+        {"STACK_PROJECT": "shop", "STACK_COMMANDS": "loaddata 'two words.json'; createcachetable ;"}
+    )
     assert config.commands == (("loaddata", "two words.json"), ("createcachetable",))
 
 

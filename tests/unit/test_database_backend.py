@@ -1,4 +1,5 @@
-"""The database backend replaces a connection between two requests, when its other side hung up or moved."""
+"""The database backend replaces a connection between two requests, when its other side hung up or
+moved."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from pgstack.db import base
 
 
 class Connection:
-    """What the backend needs of a driver's connection: a socket, whether it was closed, its transaction."""
+    """What the backend needs of a driver's connection: a socket, whether it was closed, its
+    transaction."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end, self.closed, self.info = end, 0, SimpleNamespace(transaction_status=base.IDLE)
@@ -64,12 +66,19 @@ def poolers(tmp_path: Path) -> Iterator[dict[str, Pooler]]:
 def alias(tmp_path: Path, poolers: dict[str, Pooler], monkeypatch: pytest.MonkeyPatch) -> Any:
     """An alias that goes where the link leads, connected."""
     settings = {
-        "HOST": str(tmp_path / "pooler"), "PORT": "6432", "CONN_HEALTH_CHECKS": False, "AUTOCOMMIT": True,
-        "TIME_ZONE": None, "OPTIONS": {}, "PATIENCE_SECONDS": 0,
-    }  # fmt: skip
+        "HOST": str(tmp_path / "pooler"),
+        "PORT": "6432",
+        "CONN_HEALTH_CHECKS": False,
+        "AUTOCOMMIT": True,
+        "TIME_ZONE": None,
+        "OPTIONS": {},
+        "PATIENCE_SECONDS": 0,
+    }
     wrapper = base.DatabaseWrapper(settings)
     monkeypatch.setattr(
-        Plain, "get_new_connection", lambda self, params: poolers[(tmp_path / "pooler").readlink().name].connect()
+        Plain,
+        "get_new_connection",
+        lambda self, params: poolers[(tmp_path / "pooler").readlink().name].connect(),
     )
     monkeypatch.setattr(Plain, "close_if_unusable_or_obsolete", lambda self: None)
     wrapper.connection = wrapper.get_new_connection({})
@@ -84,7 +93,9 @@ def test_a_connection_that_nothing_happened_to_stays(alias: Any) -> None:
     assert alias.connection is before
 
 
-def test_a_connection_that_the_other_side_closed_is_closed(alias: Any, poolers: dict[str, Pooler]) -> None:
+def test_a_connection_that_the_other_side_closed_is_closed(
+    alias: Any, poolers: dict[str, Pooler]
+) -> None:
     poolers["a"].ends[0].close()
     assert not alias.is_usable()
     alias.close_if_unusable_or_obsolete()
@@ -99,7 +110,9 @@ def test_a_connection_is_closed_when_the_link_leads_elsewhere(alias: Any, tmp_pa
     assert alias.connection is None
 
 
-def test_a_connection_stays_while_there_is_no_socket(alias: Any, poolers: dict[str, Pooler]) -> None:
+def test_a_connection_stays_while_there_is_no_socket(
+    alias: Any, poolers: dict[str, Pooler]
+) -> None:
     """Nobody to go to: the old one may still answer."""
     Path(poolers["a"].path).unlink()
     before = alias.connection
@@ -131,11 +144,15 @@ def attempts(alias: Any, monkeypatch: pytest.MonkeyPatch, message: str, patience
     return len(tried)
 
 
-def test_connecting_is_tried_again_while_the_other_side_comes_back(alias: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connecting_is_tried_again_while_the_other_side_comes_back(
+    alias: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert attempts(alias, monkeypatch, "connection to server failed: Connection refused", 0.2) > 1
 
 
-def test_connecting_is_tried_once_without_patience(alias: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connecting_is_tried_once_without_patience(
+    alias: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert attempts(alias, monkeypatch, "connection to server failed: Connection refused", 0) == 1
 
 

@@ -19,12 +19,16 @@ def write(directory: Path, **files: str) -> Path:
 
 def test_files_that_are_included_are_found_where_they_lie(tmp_path: Path) -> None:
     project = write(
-        tmp_path / "p", requirements__live_txt="-r base.txt\n--constraint=../limits.txt\ngunicorn\n",
-        requirements__base_txt="Django\n", limits_txt="Django<6\n",
-    )  # fmt: skip
+        tmp_path / "p",
+        requirements__live_txt="-r base.txt\n--constraint=../limits.txt\ngunicorn\n",
+        requirements__base_txt="Django\n",
+        limits_txt="Django<6\n",
+    )
     entry = dependencies.collect(tmp_path / "copy", project, "requirements/live.txt")
     assert entry.read_text() == "-r requirements/live.txt\n"
-    found = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*.txt")}
+    found = {
+        str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*.txt")
+    }
     assert found == {"all.txt", "limits.txt", "requirements/base.txt", "requirements/live.txt"}
 
 
@@ -32,13 +36,19 @@ def test_dependencies_of_a_pyproject_are_taken(tmp_path: Path) -> None:
     text = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["Django>=5.2", "wagtail"]\n'
     (tmp_path / "pyproject.toml").write_text(text)
     assert dependencies.usual(tmp_path) == "pyproject.toml"
-    assert dependencies.texts(tmp_path, "pyproject.toml") == {"pyproject.toml": "Django>=5.2\nwagtail\n"}
+    assert dependencies.texts(tmp_path, "pyproject.toml") == {
+        "pyproject.toml": "Django>=5.2\nwagtail\n"
+    }
 
 
-@pytest.mark.parametrize("line", ["pgstack", "pgstack>=0.1", "pgstack[operate]==0.1 ; python_version > '3'"])
+@pytest.mark.parametrize(
+    "line", ["pgstack", "pgstack>=0.1", "pgstack[operate]==0.1 ; python_version > '3'"]
+)
 def test_the_stack_brings_itself_and_is_not_asked_of_a_registry(tmp_path: Path, line: str) -> None:
     project = write(tmp_path, requirements_txt=f"Django\n{line}\npgstack-other\n")
-    assert dependencies.texts(project, "requirements.txt") == {"requirements.txt": "Django\npgstack-other\n"}
+    assert dependencies.texts(project, "requirements.txt") == {
+        "requirements.txt": "Django\npgstack-other\n"
+    }
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -70,19 +80,33 @@ shop = {git = "https://git.example/shop.git", tag = "v1"}
 pytest = "*"
 """
 MANIFESTS = {
-    "pyproject.toml": (POETRY, (
-        "django>=5.2,<6\ncelery[redis]>=5.4,<5.5\npillow==10.1.0\ntzdata ; sys_platform == 'win32'\n"
-        'backport>=1 ; python_version < "3.12"\ntiny>=0.3.1,<0.4\nshop @ git+https://git.example/shop.git@v1\n'
-    )),
-    "Pipfile": ('[packages]\ndjango = "*"\nshop = "==7.0"\n[dev-packages]\npytest = "*"\n', "django\nshop==7.0\n"),
+    "pyproject.toml": (
+        POETRY,
+        (
+            "django>=5.2,<6\ncelery[redis]>=5.4,<5.5\npillow==10.1.0\ntzdata ; sys_platform == "
+            "'win32'\n"
+            'backport>=1 ; python_version < "3.12"\ntiny>=0.3.1,<0.4\nshop @ '
+            "git+https://git.example/shop.git@v1\n"
+        ),
+    ),
+    "Pipfile": (
+        '[packages]\ndjango = "*"\nshop = "==7.0"\n[dev-packages]\npytest = "*"\n',
+        "django\nshop==7.0\n",
+    ),
     "Pipfile.lock": (
-        '{"default": {"django": {"version": "==5.2.1", "hashes": ["sha256:aa"], "markers": "python_version > \'3\'"}}}',
+        (
+            '{"default": {"django": {"version": "==5.2.1", "hashes": ["sha256:aa"], "markers": '
+            "\"python_version > '3'\"}}}"
+        ),
         "django==5.2.1 ; python_version > '3' --hash=sha256:aa\n",
     ),
-    "setup.cfg": ("[options]\ninstall_requires =\n    Django>=5.2\n    # why\n    wagtail\n", "Django>=5.2\nwagtail\n"),
+    "setup.cfg": (
+        "[options]\ninstall_requires =\n    Django>=5.2\n    # why\n    wagtail\n",
+        "Django>=5.2\nwagtail\n",
+    ),
     "requirements/production.txt": ("Django\ngunicorn\n", "Django\ngunicorn\n"),
     "requirements/base.txt": ("Django\n", "Django\n"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -99,14 +123,25 @@ def test_what_a_project_needs_is_found_in_the_file_of_its_tool(tmp_path: Path, n
     ("files", "said"),
     [
         ({"uv.lock": ""}, "uv.lock (`uv export --no-dev > requirements.txt`)"),
-        ({"poetry.lock": "", "setup.py": ""}, "poetry.lock (`poetry export > requirements.txt`), setup.py"),
-        ({"pyproject.toml": '[dependency-groups]\nprod = ["django"]\n'}, "[dependency-groups] prod (`uv export --only"),
-        ({"pyproject.toml": '[tool.poetry.dependencies]\ndjango = "^4 || ^5"\n'}, "'^4 || ^5' is one of two ranges"),
+        (
+            {"poetry.lock": "", "setup.py": ""},
+            "poetry.lock (`poetry export > requirements.txt`), setup.py",
+        ),
+        (
+            {"pyproject.toml": '[dependency-groups]\nprod = ["django"]\n'},
+            "[dependency-groups] prod (`uv export --only",
+        ),
+        (
+            {"pyproject.toml": '[tool.poetry.dependencies]\ndjango = "^4 || ^5"\n'},
+            "'^4 || ^5' is one of two ranges",
+        ),
         ({"Pipfile": '[packages]\nshop = {path = "."}\n'}, "shop is a path there"),
         ({"pyproject.toml": "not toml"}, "put it right"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_what_can(tmp_path: Path, files: dict[str, str], said: str) -> None:
+def test_what_cannot_be_read_is_named_with_what_can(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(dependencies.DependencyError) as refused:
@@ -117,14 +152,28 @@ def test_what_cannot_be_read_is_named_with_what_can(tmp_path: Path, files: dict[
 @pytest.mark.parametrize(
     ("said", "python", "holds"),
     [
-        (">=3.11", "3.11", True), (">=3.12", "3.11", False), (">=3.10,<4", "3.13", True), ("<3.13", "3.13", False),
-        ("<3.13", "3.11", True), (">=3.11.4", "3.11", True), ("~=3.11", "3.13", True), ("~=3.11.0", "3.13", False),
-        ("==3.11.*", "3.11", True), ("==3.12.*", "3.11", False), ("!=3.11.*", "3.11", False), (">3.11", "3.11", False),
-        ("<=3.11", "3.11", True), ("<=3.10", "3.11", False),
+        (">=3.11", "3.11", True),
+        (">=3.12", "3.11", False),
+        (">=3.10,<4", "3.13", True),
+        ("<3.13", "3.13", False),
+        ("<3.13", "3.11", True),
+        (">=3.11.4", "3.11", True),
+        ("~=3.11", "3.13", True),
+        ("~=3.11.0", "3.13", False),
+        ("==3.11.*", "3.11", True),
+        ("==3.12.*", "3.11", False),
+        ("!=3.11.*", "3.11", False),
+        (">3.11", "3.11", False),
+        ("<=3.11", "3.11", True),
+        ("<=3.10", "3.11", False),
     ],
-)  # fmt: skip
-def test_a_python_that_the_project_is_not_for_is_refused(tmp_path: Path, said: str, python: str, holds: bool) -> None:
-    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "shop"\nrequires-python = "{said}"\n')
+)
+def test_a_python_that_the_project_is_not_for_is_refused(
+    tmp_path: Path, said: str, python: str, holds: bool
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "shop"\nrequires-python = "{said}"\n'
+    )
     if holds:
         dependencies.require_python(tmp_path, python)
         return
@@ -140,16 +189,21 @@ def test_poetrys_word_on_python_counts_too(tmp_path: Path) -> None:
 
 
 BACKEND = {
-    "metadata": "def get_requires_for_build_wheel(config=None):\n    raise RuntimeError('no compiler here')\n",
+    "metadata": "def get_requires_for_build_wheel(config=None):\n    raise RuntimeError('no "
+    "compiler here')\n",
     "wheel": "def prepare_metadata_for_build_wheel(directory, config=None):\n    import pathlib\n"
     "    at = pathlib.Path(directory, 'bad-1.dist-info')\n    at.mkdir()\n"
-    "    (at / 'METADATA').write_text('Metadata-Version: 2.1\\nName: bad\\nVersion: 1\\n')\n    return at.name\n\n"
-    "def build_wheel(directory, config=None, metadata=None):\n    raise RuntimeError('no compiler here')\n",
+    "    (at / 'METADATA').write_text('Metadata-Version: 2.1\\nName: bad\\nVersion: 1\\n')\n    "
+    "return at.name\n\n"
+    "def build_wheel(directory, config=None, metadata=None):\n    raise RuntimeError('no compiler "
+    "here')\n",
 }
 
 
 @pytest.mark.parametrize("step", BACKEND)
-def test_a_package_that_would_not_build_is_named_with_what_its_build_said(tmp_path: Path, step: str) -> None:
+def test_a_package_that_would_not_build_is_named_with_what_its_build_said(
+    tmp_path: Path, step: str
+) -> None:
     project = write(tmp_path / "p", requirements_txt="./bad\n")
     system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     write(project / "bad", **{"pyproject.toml": system, "backend.py": BACKEND[step]})
@@ -158,13 +212,18 @@ def test_a_package_that_would_not_build_is_named_with_what_its_build_said(tmp_pa
         dependencies.install(tmp_path / "venv", tmp_path / "ours.txt", project, "requirements.txt")
     lines = str(failed.value).splitlines()
     assert lines[0].endswith(("bad would not build:", "./bad would not build:"))
-    assert lines[-2:] == ["RuntimeError: no compiler here", "Put the requirements right, or try again."]
+    assert lines[-2:] == [
+        "RuntimeError: no compiler here",
+        "Put the requirements right, or try again.",
+    ]
 
 
 def test_what_pip_says_itself_is_told_without_its_advice() -> None:
     said = (
-        "Collecting x\nERROR: Could not find a version that satisfies the requirement x (from versions: none)\n"
-        "ERROR: No matching distribution found for x\n\n[notice] A new release of pip is available\n"
+        "Collecting x\nERROR: Could not find a version that satisfies the requirement x (from "
+        "versions: none)\n"
+        "ERROR: No matching distribution found for x\n\n[notice] A new release of pip is "
+        "available\n"
     )
     assert dependencies.why(said).splitlines()[-1] == "ERROR: No matching distribution found for x"
     assert "notice" not in dependencies.why(said)
@@ -209,5 +268,6 @@ def test_versions_that_are_locked_bind(tmp_path: Path, lock: str) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["Django>=5"]\n')
     (tmp_path / lock).write_text(LOCKS[lock])
     assert dependencies.texts(tmp_path, "pyproject.toml") == {
-        "pyproject.toml": f"Django>=5\n-c {lock}\n", lock: "django==5.2.3\n",
-    }  # fmt: skip
+        "pyproject.toml": f"Django>=5\n-c {lock}\n",
+        lock: "django==5.2.3\n",
+    }

@@ -1,4 +1,5 @@
-"""What a web process prints goes to Apache's error log as Apache's own lines do, whatever zone the project has set."""
+"""What a web process prints goes to Apache's error log as Apache's own lines do, whatever zone the
+project has set."""
 
 from __future__ import annotations
 

@@ -35,14 +35,38 @@ def test_shared_memory_is_left_out_of_the_pss() -> None:
 @pytest.mark.parametrize(
     ("title", "parent", "name"),
     [
-        ("postgres: stack: app app [local] idle", "/usr/lib/postgresql/15/bin/postgres -D x", "PostgreSQL: backend"),
-        ("postgres: app app [local] SELECT", "/usr/lib/postgresql/15/bin/postgres -D x", "PostgreSQL: backend"),
-        ("postgres: stack: walwriter", "/usr/lib/postgresql/15/bin/postgres -D x", "PostgreSQL: helper process"),
+        (
+            "postgres: stack: app app [local] idle",
+            "/usr/lib/postgresql/15/bin/postgres -D x",
+            "PostgreSQL: backend",
+        ),
+        (
+            "postgres: app app [local] SELECT",
+            "/usr/lib/postgresql/15/bin/postgres -D x",
+            "PostgreSQL: backend",
+        ),
+        (
+            "postgres: stack: walwriter",
+            "/usr/lib/postgresql/15/bin/postgres -D x",
+            "PostgreSQL: helper process",
+        ),
         ("postgres: stack: autovacuum worker app", "", "PostgreSQL: helper process"),
-        ("/usr/lib/postgresql/17/bin/postgres -D /s/data", "python supervisord", "PostgreSQL: first process"),
-        ("(wsgi:stack) -DFOREGROUND -f a.conf", "/usr/sbin/apache2 -DFOREGROUND", "web: daemon process"),
+        (
+            "/usr/lib/postgresql/17/bin/postgres -D /s/data",
+            "python supervisord",
+            "PostgreSQL: first process",
+        ),
+        (
+            "(wsgi:stack) -DFOREGROUND -f a.conf",
+            "/usr/sbin/apache2 -DFOREGROUND",
+            "web: daemon process",
+        ),
         ("/usr/sbin/apache2 -DFOREGROUND", "/usr/sbin/apache2 -DFOREGROUND", "Apache: child"),
-        ("/usr/sbin/apache2 -DFOREGROUND", "python -m supervisor.supervisord", "Apache: first process"),
+        (
+            "/usr/sbin/apache2 -DFOREGROUND",
+            "python -m supervisor.supervisord",
+            "Apache: first process",
+        ),
         ("/usr/sbin/pgbouncer /s/pgbouncer.ini", "python -m supervisor.supervisord", "PgBouncer"),
         ("python -m supervisor.supervisord -c x", "/sbin/init", "supervisord"),
         ("python -m pgstack.targets.guard", "python -m supervisor.supervisord", "guard"),

@@ -1,4 +1,5 @@
-"""The pure parts of the load generator: schedule, pace, warm-up, what counts, what a job may ask for."""
+"""The pure parts of the load generator: schedule, pace, warm-up, what counts, what a job may ask
+for."""
 
 from __future__ import annotations
 
@@ -43,14 +44,23 @@ def test_arrivals_are_a_poisson_process_not_an_even_one() -> None:
 @pytest.mark.parametrize(
     ("counts", "flat"),
     [
-        ([], False), ([1000, 1000, 1000], False), ([1000, 1000, 1000, 1000], True),
-        ([100, 400, 800, 1000], False), ([100, 400, 1000, 1000, 1000, 1010], True),
-        ([5000, 5000, 5300, 5300], False), ([5000, 5000, 5200, 5200], True), ([5000, 5000, 4700, 4700], False),
-        ([70, 80, 85, 80], True), ([70, 70, 90, 90], False),
-        ([1000, 1000, 0, 0], False), ([0, 0, 0, 0], False),
+        ([], False),
+        ([1000, 1000, 1000], False),
+        ([1000, 1000, 1000, 1000], True),
+        ([100, 400, 800, 1000], False),
+        ([100, 400, 1000, 1000, 1000, 1010], True),
+        ([5000, 5000, 5300, 5300], False),
+        ([5000, 5000, 5200, 5200], True),
+        ([5000, 5000, 4700, 4700], False),
+        ([70, 80, 85, 80], True),
+        ([70, 70, 90, 90], False),
+        ([1000, 1000, 0, 0], False),
+        ([0, 0, 0, 0], False),
     ],
-)  # fmt: skip
-def test_rate_is_flat_when_the_last_second_is_like_the_one_before(counts: list[int], flat: bool) -> None:
+)
+def test_rate_is_flat_when_the_last_second_is_like_the_one_before(
+    counts: list[int], flat: bool
+) -> None:
     assert is_flat(counts) is flat
 
 
@@ -85,7 +95,12 @@ def test_closed_loop_counts_what_is_answered_in_the_measured_part() -> None:
 
 def test_closed_loop_counts_a_failure_that_comes_after_the_measured_part() -> None:
     recorder = measuring(CLOSED)
-    for done, reason in [(9.9, "status 500"), (10.1, "status 500"), (12.1, "status 503"), (12.2, "status 503")]:
+    for done, reason in [
+        (9.9, "status 500"),
+        (10.1, "status 500"),
+        (12.1, "status 503"),
+        (12.2, "status 503"),
+    ]:
         recorder.sent += 1
         recorder.record(9.8, done, reason)
     outcome = recorder.outcome(5.0, cpu=0.1)
@@ -134,7 +149,7 @@ def test_open_loop_counts_as_unanswered_what_was_due_and_never_sent() -> None:
         ({"loads": (OPEN.model_copy(update={"rate": None}),)}, "an open loop has a rate"),
         ({"loads": (CLOSED.model_copy(update={"rate": 5.0}),)}, "a closed one none"),
     ],
-)  # fmt: skip
+)
 def test_job_refuses(change: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Job(**{"url": "http://127.0.0.1:8000", "loads": (CLOSED,), **change})
@@ -143,5 +158,8 @@ def test_job_refuses(change: dict[str, Any], why: str) -> None:
 def test_job_knows_what_the_pages_of_the_demo_contain() -> None:
     job = Job(url="http://127.0.0.1:8000", loads=(CLOSED,))
     assert job.expected(CLOSED) == (b'"id"', b'"randomNumber"')
-    assert job.expected(Load(kind="closed", page="/queries?n=20", users=1, seconds=1)) == (b'"id"', b'"randomNumber"')
+    assert job.expected(Load(kind="closed", page="/queries?n=20", users=1, seconds=1)) == (
+        b'"id"',
+        b'"randomNumber"',
+    )
     assert job.expected(Load(kind="closed", page="/elsewhere", users=1, seconds=1)) == ()

@@ -1,4 +1,5 @@
-"""Detection from made-up trees: control groups v2 and v1, /proc, /etc/os-release, and nothing at all."""
+"""Detection from made-up trees: control groups v2 and v1, /proc, /etc/os-release, and nothing at
+all."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def found(root: Path, **inputs: object) -> Hardware:
 
 
 def v2(root: Path, group: str, **files: str) -> Path:
-    """A tree of control groups v2 with this process in `group`; in the names, `__` stands for `/` and `_` for a dot."""
+    """A tree of control groups v2 with this process in `group`; in the names, `__` stands for `/`
+    and `_` for a dot."""
     base = root / "sys/fs/cgroup"
     tree(root, proc__self__cgroup=f"0::/{group}", proc__meminfo="MemTotal:       16777216 kB")
     base.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,13 @@ def test_v2_limits_of_the_own_group_win_over_the_machine(tmp_path: Path) -> None
 
 
 def test_v2_limit_of_an_outer_group_holds_too(tmp_path: Path) -> None:
-    v2(tmp_path, "a/b", a__b__memory_max="1073741824", a__b__cpu_max="400000 100000", a__memory_max="268435456")
+    v2(
+        tmp_path,
+        "a/b",
+        a__b__memory_max="1073741824",
+        a__b__cpu_max="400000 100000",
+        a__memory_max="268435456",
+    )
     v2(tmp_path, "a/b", a__cpu_max="300000 100000")
     hardware = found(tmp_path)
     assert (hardware.cores, hardware.memory) == (3, 268435456)
@@ -75,8 +83,12 @@ def test_v2_in_a_container_whose_group_path_belongs_to_the_host(tmp_path: Path) 
     assert (hardware.cores, hardware.memory) == (1, 536870912)
 
 
-@pytest.mark.parametrize(("quota", "cores"), [("50000", 1), ("150000", 1), ("199999", 1), ("250000", 2)])
-def test_a_part_of_a_core_is_rounded_down_but_never_to_none(tmp_path: Path, quota: str, cores: int) -> None:
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("50000", 1), ("150000", 1), ("199999", 1), ("250000", 2)]
+)
+def test_a_part_of_a_core_is_rounded_down_but_never_to_none(
+    tmp_path: Path, quota: str, cores: int
+) -> None:
     v2(tmp_path, "app", app__cpu_max=f"{quota} 100000")
     assert found(tmp_path).cores == cores
 
@@ -85,9 +97,10 @@ def v1(root: Path, memory: str, quota: str, inside: str = "docker/1") -> Path:
     """A tree of control groups v1 with this process in /docker/1 and the limits in `inside`."""
     base = root / "sys/fs/cgroup"
     tree(
-        root, proc__self__cgroup="5:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n1:name=systemd:/docker/1",
+        root,
+        proc__self__cgroup="5:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n1:name=systemd:/docker/1",
         proc__meminfo="MemTotal:        8388608 kB",
-    )  # fmt: skip
+    )
     for path, text in {
         base / "memory" / inside / "memory.limit_in_bytes": memory,
         base / "cpu" / inside / "cpu.cfs_quota_us": quota,
@@ -140,9 +153,11 @@ def test_an_explicit_value_wins_over_detection(tmp_path: Path) -> None:
     ("text", "release"),
     [
         ('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian', 12),
-        ('ID=debian\nVERSION_ID="13"', 13), ('ID=ubuntu\nVERSION_ID="24.04"', None), ("ID=debian", None),
+        ('ID=debian\nVERSION_ID="13"', 13),
+        ('ID=ubuntu\nVERSION_ID="24.04"', None),
+        ("ID=debian", None),
         ('ID=devuan\nID_LIKE=debian\nVERSION_ID="12"', None),
     ],
-)  # fmt: skip
+)
 def test_only_debian_names_a_release(tmp_path: Path, text: str, release: int | None) -> None:
     assert found(tree(tmp_path, **{"etc__os-release": text})).debian == release

@@ -202,4 +202,6 @@ def test_what_the_guard_asks_needs_the_standard_library_only() -> None:
 def test_the_guard_is_told_of_the_hazards_that_the_catalogue_says_it_detects() -> None:
     shown = {*SHOWN.values(), *BOUND.values()}
     # The backend itself opens the cursors of iterators: their hazard is in no text.
-    assert shown | {"H001"} == {hazard.id for hazard in CATALOGUE.values() if "guard" in hazard.detected_by}
+    assert shown | {"H001"} == {
+        hazard.id for hazard in CATALOGUE.values() if "guard" in hazard.detected_by
+    }

@@ -43,7 +43,10 @@ def check(directory: Path, port: int, **statuses: int) -> str:
     Answers.statuses = {"/readyz": statuses["ready"], "/": statuses["front"]}
     site = {"port": port, "tls": "off", "hosts": ["localhost"]}
     (directory / "plan.json").write_text(json.dumps({"site": site}))
-    environment = {"STACK_PLAN": str(directory / "plan.json"), "STACK_ANSWERED": str(directory / "answered")}
+    environment = {
+        "STACK_PLAN": str(directory / "plan.json"),
+        "STACK_ANSWERED": str(directory / "answered"),
+    }
     command = ["/usr/bin/python3", "-IS", str(CHECKOUT / "apache/healthcheck.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert bool(done.returncode) == bool(done.stderr)

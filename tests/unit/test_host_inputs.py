@@ -1,4 +1,5 @@
-"""What an inventory says of a host and its project is refused by name before anything is asked of the host."""
+"""What an inventory says of a host and its project is refused by name before anything is asked of
+the host."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ from pgstack import environment_file
 
 MACHINE = {"cores": 2, "memory": 2 * 1024**3, "debian": 12, "open_files": 65536}
 PLANNED = {
-    "bad value": ({"port": 99999}, ("STACK_PORT=99999", "less than or equal to 65535", "port Apache listens on")),
+    "bad value": (
+        {"port": 99999},
+        ("STACK_PORT=99999", "less than or equal to 65535", "port Apache listens on"),
+    ),
     "bad name": ({"firewall": "perhaps"}, ("STACK_FIREWALL=perhaps", "'on' or 'off'")),
     "unsound": ({"memory": "100m"}, ("memory", "STACK_MEMORY=", "is enough")),
 }
@@ -26,8 +30,14 @@ GIT = f"https://shop:{HIDDEN}@git.example/shop.git"
 SHOP = {"source": GIT, "directory": "shop", "requirements": "requirements.txt"}
 NAMED = {
     "unknown": ({"sauce": "x"}, ("stack_inputs.project: sauce: unknown", "source")),
-    "nothing there": ({"source": "/no/such/shop"}, ("/no/such/shop", "no directory, no archive", "Name one")),
-    "above": ({**SHOP, "directory": "../x"}, ("stack_inputs.project.directory: ../x: not below the source",)),
+    "nothing there": (
+        {"source": "/no/such/shop"},
+        ("/no/such/shop", "no directory, no archive", "Name one"),
+    ),
+    "above": (
+        {**SHOP, "directory": "../x"},
+        ("stack_inputs.project.directory: ../x: not below the source",),
+    ),
     "no source": ({"version": "v1"}, ("source is missing. Name a directory",)),
 }
 
@@ -63,15 +73,25 @@ def shop(tmp_path: Path) -> tuple[dict[str, Any], Path]:
 
 
 def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
-    shop: tuple[dict[str, Any], Path]
+    shop: tuple[dict[str, Any], Path],
 ) -> None:
     project, place = shop
     with pytest.raises(AnsibleFilterError) as error:
         stack.stack_release({**project, "requirements": "requirements.txt"}, str(place))
-    require_words(error, ("requirements.txt: not in https://git.example/shop.git, directory shop. Name one that is",))
+    require_words(
+        error,
+        (
+            (
+                "requirements.txt: not in https://git.example/shop.git, directory shop. Name one that "
+                "is"
+            ),
+        ),
+    )
     with pytest.raises(AnsibleFilterError) as error:
         stack.stack_release(project, str(place / "none"))
-    require_words(error, ("directory: shop: no directory of https://git.example/shop.git", "manage.py"))
+    require_words(
+        error, ("directory: shop: no directory of https://git.example/shop.git", "manage.py")
+    )
 
 
 def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) -> None:
@@ -84,7 +104,9 @@ def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) 
     assert stack.stack_release(project, str(place))["id"] != one["id"]
 
 
-@pytest.mark.parametrize("value", ["pa$$w${HOME}rd", "ab #cd", 'N"L $1', "it's 42", r"C:\new", r"a\`b", "`id`", ""])
+@pytest.mark.parametrize(
+    "value", ["pa$$w${HOME}rd", "ab #cd", 'N"L $1', "it's 42", r"C:\new", r"a\`b", "`id`", ""]
+)
 def test_a_value_of_the_inventory_arrives_as_it_is(value: str) -> None:
     """systemd reads the same of it: tests/host/test_sources.py."""
     assert environment_file.parse(stack.stack_environment({"A": value})) == {"A": value}

@@ -17,7 +17,8 @@ WANTED = {"postgres": "pgstack.conf", "pgbouncer": "pgbouncer.ini", "apache": "m
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    """A host on which everything runs with what is wanted: instance b of PgBouncer, instance a of Apache."""
+    """A host on which everything runs with what is wanted: instance b of PgBouncer, instance a of
+    Apache."""
     made = sizing.plan(StackConfig(target="host"), Hardware(2, 4 * 1024**3, 13, 65536))
     conf = tmp_path / "conf"
     copies = {"postgres": "postgres", "pgbouncer": "pgbouncer-b", "apache": "apache-a"}

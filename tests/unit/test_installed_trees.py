@@ -1,4 +1,5 @@
-"""What a lesser account has made becomes root's: its links stay links, and nothing runs as its owner."""
+"""What a lesser account has made becomes root's: its links stay links, and nothing runs as its
+owner."""
 
 from __future__ import annotations
 
@@ -30,18 +31,26 @@ def made(tmp_path: Path) -> Path:
 
 
 def modes(directory: Path) -> dict[str, str]:
-    return {str(path.relative_to(directory)): stat.filemode(path.lstat().st_mode) for path in directory.rglob("*")}
+    return {
+        str(path.relative_to(directory)): stat.filemode(path.lstat().st_mode)
+        for path in directory.rglob("*")
+    }
 
 
 def test_a_tree_is_installed_with_modes_of_its_own(tmp_path: Path, made: Path) -> None:
     tree.install(made, tmp_path / "goal", ME)
     assert modes(tmp_path / "goal") == {
-        "bin": "drwxr-xr-x", "bin/program": "-rwxr-xr-x", "text": "-rw-r--r--", "far": "lrwxrwxrwx",
+        "bin": "drwxr-xr-x",
+        "bin/program": "-rwxr-xr-x",
+        "text": "-rw-r--r--",
+        "far": "lrwxrwxrwx",
         "away": "lrwxrwxrwx",
-    }  # fmt: skip
+    }
     assert (tmp_path / "goal/away").readlink() == Path("/etc")
     assert (tmp_path / "goal/text").stat().st_mtime == 2000
-    assert (tmp_path / "goal/text").stat().st_ino != (made / "text").stat().st_ino, "a file that its maker still has"
+    assert (tmp_path / "goal/text").stat().st_ino != (made / "text").stat().st_ino, (
+        "a file that its maker still has"
+    )
 
 
 def test_it_takes_the_place_of_an_empty_directory(tmp_path: Path, made: Path) -> None:

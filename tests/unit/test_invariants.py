@@ -1,4 +1,5 @@
-"""Each invariant by itself: a sound plan with one bad number breaks exactly the rule that guards it."""
+"""Each invariant by itself: a sound plan with one bad number breaks exactly the rule that guards
+it."""
 
 from __future__ import annotations
 
@@ -16,19 +17,34 @@ from pgstack.sizing import plan
 GB = 1024**3
 
 NAMES = [
-    "clients of the pooler", "workers of Apache", "pool within its limit", "backends of PostgreSQL", "memory in MB",
-    "file descriptors of the pooler", "file descriptors of Apache", "timeouts of a query in s",
-    "timeouts of a wait for the pool in s", "timeouts of a PAUSE in s", "timeouts of a restart in s",
-    "timeouts of the queue in s", "timeouts of a hung request in s", "timeouts of a held interpreter in s",
+    "clients of the pooler",
+    "workers of Apache",
+    "pool within its limit",
+    "backends of PostgreSQL",
+    "memory in MB",
+    "file descriptors of the pooler",
+    "file descriptors of Apache",
+    "timeouts of a query in s",
+    "timeouts of a wait for the pool in s",
+    "timeouts of a PAUSE in s",
+    "timeouts of a restart in s",
+    "timeouts of the queue in s",
+    "timeouts of a hung request in s",
+    "timeouts of a held interpreter in s",
     "length of a socket's path",
-]  # fmt: skip
+]
 
 
 @pytest.fixture
 def sound() -> Plan:
-    """2 cores, 2 GB, 1024 open files: 36 clients, 5 + 2 backends, 16 connections; Apache with workers to spare."""
+    """2 cores, 2 GB, 1024 open files: 36 clients, 5 + 2 backends, 16 connections; Apache with
+    workers to spare."""
     hardware = Hardware(cores=2, memory=2 * GB, debian=13, open_files=1024)
-    return changed(plan(StackConfig.model_validate({"target": "compose"}), hardware), "apache", slow_clients=200)
+    return changed(
+        plan(StackConfig.model_validate({"target": "compose"}), hardware),
+        "apache",
+        slow_clients=200,
+    )
 
 
 def changed(stack: Plan, part: str, **numbers: Any) -> Plan:
@@ -102,15 +118,20 @@ def test_every_rule_is_broken_by_some_test() -> None:
 def test_apache_must_wait_longer_than_the_request_for_query_and_pool(sound: Plan) -> None:
     assert broken(changed(sound, "apache", timeout=32)) == []
     assert broken(changed(sound, "apache", timeout=30)) == [
-        "timeouts of a query in s", "timeouts of a wait for the pool in s", "timeouts of a hung request in s",
+        "timeouts of a query in s",
+        "timeouts of a wait for the pool in s",
+        "timeouts of a hung request in s",
         "timeouts of a held interpreter in s",
-    ]  # fmt: skip
+    ]
 
 
 def test_a_rule_that_just_holds_says_so(sound: Plan) -> None:
     arithmetic = {rule.name: rule.arithmetic for rule in invariants.check(sound)}
     assert arithmetic["pool within its limit"] == "5 pool + 2 reserve = 7 ≤ 7 = max_db_connections"
-    assert arithmetic["timeouts of a restart in s"] == "shutdown-timeout 10 < graceful-timeout 15 < request-timeout 30"
+    assert (
+        arithmetic["timeouts of a restart in s"]
+        == "shutdown-timeout 10 < graceful-timeout 15 < request-timeout 30"
+    )
 
 
 def test_an_unknown_limit_of_open_files_is_not_judged(sound: Plan) -> None:
@@ -131,14 +152,17 @@ def test_a_socket_path_may_have_107_bytes(sound: Plan, field: str, longest: int)
 
 
 def test_the_length_of_a_socket_path_counts_bytes_and_not_letters(sound: Plan) -> None:
-    assert broken(changed(sound, "paths", run_pooler="/" + "ä" * 50)) == ["length of a socket's path"]
+    assert broken(changed(sound, "paths", run_pooler="/" + "ä" * 50)) == [
+        "length of a socket's path"
+    ]
 
 
 def test_a_refused_plan_shows_the_arithmetic_and_the_remedy(sound: Plan) -> None:
     with pytest.raises(UnsoundPlan) as caught:
         invariants.require(changed(sound, "postgres", max_connections=15))
     assert str(caught.value) == (
-        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 1 instances of PgBouncer = 7 > 6 = "
+        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 1 instances of PgBouncer = 7 "
+        "> 6 = "
         "15 max_connections - 3 superuser - 6 direct. Lower STACK_POOL_SIZE."
     )
 
@@ -148,7 +172,10 @@ def test_a_refused_plan_shows_every_broken_rule(sound: Plan) -> None:
     with pytest.raises(UnsoundPlan) as caught:
         invariants.require(bad)
     assert str(caught.value).splitlines() == [
-        "unsound plan: pool within its limit: 5 pool + 3 reserve = 8 > 7 = max_db_connections. Lower STACK_POOL_SIZE.",
+        (
+            "unsound plan: pool within its limit: 5 pool + 3 reserve = 8 > 7 = max_db_connections. "
+            "Lower STACK_POOL_SIZE."
+        ),
         (
             "unsound plan: timeouts of the queue in s: not queue 31 < request-timeout 30. "
             "Raise STACK_REQUEST_TIMEOUT."

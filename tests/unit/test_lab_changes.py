@@ -18,7 +18,8 @@ EDITED = sorted(name for name, change in CHANGES.items() if change.web)
 
 @pytest.fixture
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    """Rendered files of a stack that nobody started. The name is short: a socket's path has 107 characters at most."""
+    """Rendered files of a stack that nobody started. The name is short: a socket's path has 107
+    characters at most."""
     directory = tmp_path_factory.mktemp("s")
     plan = sizing.plan(StackConfig(dir=directory), Hardware(1, GB, 12, 65536))
     render.write(render.files(plan))
@@ -29,7 +30,9 @@ def apache(ground: Ground, name: str) -> str:
     """All that Apache reads with a change, in one text."""
     (service,) = CHANGES[name].server.services
     main = Path(service(ground).command[-1])
-    included = [line.split('"')[1] for line in main.read_text().splitlines() if line.startswith("Include ")]
+    included = [
+        line.split('"')[1] for line in main.read_text().splitlines() if line.startswith("Include ")
+    ]
     return "".join(Path(path).read_text() for path in (str(main), *included))
 
 
@@ -41,10 +44,14 @@ def test_change_of_apache_is_in_what_apache_reads(ground: Ground, name: str) -> 
 def test_a_change_of_apache_is_that_one_and_no_other(ground: Ground) -> None:
     before = apache(ground, "as-planned").splitlines()
     after = apache(ground, "daemons-2x8").splitlines()
-    changed = {(old, new) for old, new in zip(before, after, strict=True) if old != new and "Include" not in old}
-    assert {(old.split(" display")[0].strip(), new.split(" display")[0].strip()) for old, new in changed} == {
-        ("processes=1 threads=8", "processes=2 threads=8")
+    changed = {
+        (old, new)
+        for old, new in zip(before, after, strict=True)
+        if old != new and "Include" not in old
     }
+    assert {
+        (old.split(" display")[0].strip(), new.split(" display")[0].strip()) for old, new in changed
+    } == {("processes=1 threads=8", "processes=2 threads=8")}
 
 
 def test_a_line_that_is_no_longer_planned_is_refused_and_not_passed_over(ground: Ground) -> None:

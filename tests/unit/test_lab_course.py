@@ -20,7 +20,10 @@ from fixtures.lab_results import results, trial
 
 
 def test_capacity_is_that_of_the_blocks_else_the_best_step() -> None:
-    ladder = [trial("pgpool", 0, rate, purpose="ladder", users=users) for users, rate in ((1, 50), (8, 300), (16, 200))]
+    ladder = [
+        trial("pgpool", 0, rate, purpose="ladder", users=users)
+        for users, rate in ((1, 50), (8, 300), (16, 200))
+    ]
     broken = trial("pgpool", 0, 900, purpose="ladder", users=32, void=("1 failed",))
     blocks = [trial("pgpool", block, rate) for block, rate in enumerate((100, 400))]
     assert summary.capacity(results([*ladder, broken]), "pgpool") == 300
@@ -30,7 +33,9 @@ def test_capacity_is_that_of_the_blocks_else_the_best_step() -> None:
 
 def test_open_loop_comes_at_its_share_of_the_capacity() -> None:
     slot = Slot("open", 2, "pgpool", 64, 0.7)
-    assert course.load(slot, "/db", 4, 300.0) == Load(kind="open", page="/db", users=64, rate=210.0, seconds=4)
+    assert course.load(slot, "/db", 4, 300.0) == Load(
+        kind="open", page="/db", users=64, rate=210.0, seconds=4
+    )
     assert course.load(slot, "/db", 4, None).rate == 100.0
     assert course.load(Slot("block", 0, "pgpool", 16), "/db", 4, 300.0).kind == "closed"
 
@@ -44,7 +49,12 @@ def test_time_left_is_what_is_expected_until_a_step_is_made_and_then_as_slow_as_
 
 
 def test_time_is_shown_as_a_clock() -> None:
-    assert [progress.clock(seconds) for seconds in (0, 5.4, 65, 3723)] == ["0:00", "0:05", "1:05", "1:02:03"]
+    assert [progress.clock(seconds) for seconds in (0, 5.4, 65, 3723)] == [
+        "0:00",
+        "0:05",
+        "1:05",
+        "1:02:03",
+    ]
 
 
 def steps(console: Console) -> None:
@@ -79,8 +89,13 @@ def test_a_terminal_of_eighty_columns_shows_all_of_the_bar() -> None:
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """The signals of this process are the lab's for one test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
-    signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # as a shell does for what it starts in the background
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+    }
+    signal.signal(
+        signal.SIGQUIT, signal.SIG_IGN
+    )  # as a shell does for what it starts in the background
     state = interrupts._state
     interrupts._state = interrupts._Interrupts()
     interrupts.install()
@@ -98,7 +113,9 @@ def test_a_signal_interrupts_once(handlers: None, number: signal.Signals) -> Non
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_servers_that_are_stopped_by_sigquit_do_not_inherit_that_it_is_ignored(handlers: None) -> None:
+def test_servers_that_are_stopped_by_sigquit_do_not_inherit_that_it_is_ignored(
+    handlers: None,
+) -> None:
     assert signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL
 
 
@@ -116,7 +133,9 @@ def test_a_host_gets_no_more_users_than_requests_a_second() -> None:
     made = host.slots("https://my.host", 64, 20, seed=1)
     assert sorted(slot.users for slot in made if slot.purpose == "ladder") == [1, 2, 4, 8, 16]
     assert {slot.users for slot in made if slot.purpose == "open"} == {20}
-    assert max(slot.users for slot in host.slots("u", 64, 1000, 1) if slot.purpose == "ladder") == 64
+    assert (
+        max(slot.users for slot in host.slots("u", 64, 1000, 1) if slot.purpose == "ladder") == 64
+    )
     assert [slot.users for slot in host.slots("u", 1, 1, 1)] == [1] * 5
 
 

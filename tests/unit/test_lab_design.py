@@ -18,8 +18,10 @@ def test_each_block_has_every_strategy_once_and_the_twin_all_beside_the_referenc
     assert len(made) == 12
     for block in range(4):
         assert sorted(slot.label for slot in made if slot.block == block) == [
-            "patched-signal", "pgbouncer-transaction (A/A)", "reconnect-tcp",
-        ]  # fmt: skip
+            "patched-signal",
+            "pgbouncer-transaction (A/A)",
+            "reconnect-tcp",
+        ]
     assert {slot.beside for slot in made} == {"pgbouncer-transaction"}
 
 
@@ -58,19 +60,34 @@ def test_a_ladder_makes_every_step_of_every_strategy_in_each_round() -> None:
 
 def test_open_loops_are_at_shares_of_capacity() -> None:
     made = design.open_loops(["a"], (0.3, 0.7), users=64, rounds=range(1), seed=1)
-    assert sorted((slot.block, slot.share, slot.users) for slot in made) == [(0, 0.3, 64), (1, 0.7, 64)]
+    assert sorted((slot.block, slot.share, slot.users) for slot in made) == [
+        (0, 0.3, 64),
+        (1, 0.7, 64),
+    ]
     again = design.open_loops(["a"], (0.3, 0.7), users=64, rounds=range(1, 3), seed=1)
-    assert sorted((slot.block, slot.share) for slot in again) == [(2, 0.3), (3, 0.7), (4, 0.3), (5, 0.7)]
+    assert sorted((slot.block, slot.share) for slot in again) == [
+        (2, 0.3),
+        (3, 0.7),
+        (4, 0.3),
+        (5, 0.7),
+    ]
 
 
 def test_what_remains_is_what_has_no_trial_void_or_not() -> None:
     made = (
-        Slot("block", 0, "a", 16), Slot("block", 0, "b", 16), Slot("block", 1, "a", 16),
-        Slot("ladder", 0, "a", 1), Slot("ladder", 0, "a", 2),
-    )  # fmt: skip
-    run = results([
-        trial("a", 0), trial("b", 0, void=("3 failed",)), trial("a", 0, purpose="ladder", users=2),
-    ])  # fmt: skip
+        Slot("block", 0, "a", 16),
+        Slot("block", 0, "b", 16),
+        Slot("block", 1, "a", 16),
+        Slot("ladder", 0, "a", 1),
+        Slot("ladder", 0, "a", 2),
+    )
+    run = results(
+        [
+            trial("a", 0),
+            trial("b", 0, void=("3 failed",)),
+            trial("a", 0, purpose="ladder", users=2),
+        ]
+    )
     assert design.remaining(run, made) == (Slot("block", 1, "a", 16), Slot("ladder", 0, "a", 1))
     assert design.remaining(results(), made) == made
     assert run.made == 3

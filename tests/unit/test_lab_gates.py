@@ -15,8 +15,12 @@ def test_a_clean_trial_is_valid() -> None:
 
 @pytest.mark.parametrize("purpose", ["block", "ladder"])
 def test_a_failure_or_an_unanswered_request_voids_a_capacity(purpose: str) -> None:
-    assert gates.reasons(trial(purpose=purpose, failures=1)) == ("1 failed and 0 unanswered requests",)
-    assert gates.reasons(trial(purpose=purpose, unanswered=2)) == ("0 failed and 2 unanswered requests",)
+    assert gates.reasons(trial(purpose=purpose, failures=1)) == (
+        "1 failed and 0 unanswered requests",
+    )
+    assert gates.reasons(trial(purpose=purpose, unanswered=2)) == (
+        "0 failed and 2 unanswered requests",
+    )
     assert gates.reasons(trial(purpose=purpose, rate=0)) == ("no request was answered",)
 
 
@@ -26,7 +30,9 @@ def test_a_failure_does_not_void_an_open_loop() -> None:
 
 def test_a_busy_generator_voids() -> None:
     assert gates.reasons(trial(generator_cpu=0.70)) == ()
-    assert gates.reasons(trial(generator_cpu=0.71)) == ("generator used 71% of its core, more than 70%",)
+    assert gates.reasons(trial(generator_cpu=0.71)) == (
+        "generator used 71% of its core, more than 70%",
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,9 @@ def test_a_busy_generator_voids() -> None:
         (None, 1500, ()),
     ],
 )
-def test_connections_prove_the_mode(mode: gates.Mode | None, sessions: int | None, void: tuple[str, ...]) -> None:
+def test_connections_prove_the_mode(
+    mode: gates.Mode | None, sessions: int | None, void: tuple[str, ...]
+) -> None:
     assert gates.reasons(trial(rate=100, sessions=sessions), mode) == void
 
 
@@ -73,7 +81,12 @@ def test_counts_of_others_agree_within_a_percent() -> None:
 
 
 def test_counts_are_those_of_the_whole_run_with_its_warm_up() -> None:
-    assert gates.reasons(trial(rate=100, sent=1500, sessions=1500, transactions=1500, logged=1500), "reconnects") == ()
+    assert (
+        gates.reasons(
+            trial(rate=100, sent=1500, sessions=1500, transactions=1500, logged=1500), "reconnects"
+        )
+        == ()
+    )
 
 
 def test_a_page_may_make_more_transactions_than_one() -> None:
@@ -98,14 +111,18 @@ def test_a_pair_beside_one_claims_nothing() -> None:
 
 
 def test_a_wide_pair_claims_nothing_in_a_full_run() -> None:
-    assert gates.pair(pair(0.969, 1.01), 10) == ("the A/A pair gives 0.969 [0.969, 1.010], which is not within ±3%",)
+    assert gates.pair(pair(0.969, 1.01), 10) == (
+        "the A/A pair gives 0.969 [0.969, 1.010], which is not within ±3%",
+    )
     assert len(gates.pair(pair(0.99, 1.031), 10)) == 1
     assert len(gates.pair(pair(1.04, 1.05), 10)) == 2
 
 
 def test_a_pair_without_an_interval_claims_nothing() -> None:
     assert gates.pair(None, 10) == gates.pair(pair(None, None), 3)
-    assert gates.pair(None, 3) == ("there are too few valid blocks of the A/A pair for an interval",)
+    assert gates.pair(None, 3) == (
+        "there are too few valid blocks of the A/A pair for an interval",
+    )
 
 
 def test_a_turn_in_which_the_machine_all_but_stopped_voids_what_took_turns() -> None:
@@ -114,4 +131,6 @@ def test_a_turn_in_which_the_machine_all_but_stopped_voids_what_took_turns() -> 
     stalled = trial(beside="pgpool", rates=(*rates, 47.0))
     assert gates.reasons(stalled) == ("1 of 5 turns had less than half of the usual rate",)
     assert gates.disturbed(stalled)
-    assert gates.reasons(trial(rates=(100.0, 1.0))) == (), "seconds of an open loop, which has no partner"
+    assert gates.reasons(trial(rates=(100.0, 1.0))) == (), (
+        "seconds of an open loop, which has no partner"
+    )

@@ -63,5 +63,7 @@ def test_other_text_and_other_histograms_are_refused() -> None:
     with pytest.raises(InputError, match="cannot be decoded"):
         histograms.decode("not one")
     coarse = HdrHistogram(1, 60_000_000, 2)
-    with pytest.raises(InputError, match=r"range and digits are \(1, 60000000, 2\), not \(1, 60000000, 3\)"):
+    with pytest.raises(
+        InputError, match=r"range and digits are \(1, 60000000, 2\), not \(1, 60000000, 3\)"
+    ):
         histograms.decode(coarse.encode().decode())

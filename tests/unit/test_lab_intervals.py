@@ -10,8 +10,9 @@ from loadtest.lab.model import Trial
 
 from fixtures.lab_results import trial
 
-# ln 2 and ten deviations whose mean is 0 and whose standard deviation is 0.0149: Student's interval is then
-# 2 × exp(±2.262 × 0.0149 / √10) = [1.979, 2.021], and a bootstrap of ten has to be about as wide.
+# ln 2 and ten deviations whose mean is 0 and whose standard deviation is 0.0149: Student's interval
+# is then 2 × exp(±2.262 × 0.0149 / √10) = [1.979, 2.021], and a bootstrap of ten has to be about as
+# wide.
 AROUND_TWO = [1.9604, 1.9604, 1.9801, 1.9801, 2.0, 2.0, 2.0201, 2.0201, 2.0404, 2.0404]
 
 
@@ -42,7 +43,8 @@ def test_interval_of_a_known_data_set() -> None:
 
 
 def test_interval_of_skewed_data_is_bias_corrected_and_accelerated() -> None:
-    """Expected: BCa for a level of 98.29 % with 200,000 resamples; plain percentiles would give [1.036, 1.334]."""
+    """Expected: BCa for a level of 98.29 % with 200,000 resamples; plain percentiles would give
+    [1.036, 1.334]."""
     found = intervals.mean(blocks(1.0, 1.01, 1.02, 1.03, 1.05, 1.08, 1.12, 1.2, 1.35, 1.8), seed=1)
     assert found is not None
     assert found.value == pytest.approx(1.1467, abs=1e-4)
@@ -83,9 +85,12 @@ def test_nothing_in_common_is_no_ratio() -> None:
 
 def test_rates_are_of_valid_trials_in_blocks() -> None:
     trials = [
-        trial("a", 0, 100), trial("a", 1, 120, void=("3 failed",)), trial("a", 2, 0), trial("b", 0, 50),
+        trial("a", 0, 100),
+        trial("a", 1, 120, void=("3 failed",)),
+        trial("a", 2, 0),
+        trial("b", 0, 50),
         trial("a", 0, 999, purpose="ladder"),
-    ]  # fmt: skip
+    ]
     assert intervals.rates(trials, "a") == {0: 100.0, 1: None, 2: None}
 
 
@@ -96,11 +101,15 @@ def beside(label: str, block: int, rate: float, **fields: Any) -> Trial:
 
 def test_ratios_are_of_what_took_turns() -> None:
     trials = [
-        trial("a", 0, 200, beside="ref"), beside("a", 0, 100),
-        trial("a", 1, 100, beside="ref"), beside("a", 1, 50),
-        trial("a", 2, 100, beside="ref"), beside("a", 2, 50, void=("3 failed",)),
-        trial("b", 0, 300, beside="ref"), beside("b", 0, 900),
-    ]  # fmt: skip
+        trial("a", 0, 200, beside="ref"),
+        beside("a", 0, 100),
+        trial("a", 1, 100, beside="ref"),
+        beside("a", 1, 50),
+        trial("a", 2, 100, beside="ref"),
+        beside("a", 2, 50, void=("3 failed",)),
+        trial("b", 0, 300, beside="ref"),
+        beside("b", 0, 900),
+    ]
     assert intervals.relative(trials, "a", "ref") == {0: 2.0, 1: 2.0, 2: None}
     assert intervals.relative(trials, "ref", "ref") == {0: 1.0, 1: 1.0, 2: 1.0}
     assert intervals.rates(trials, "ref") == {0: 500.0, 1: 50.0, 2: None}

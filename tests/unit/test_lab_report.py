@@ -38,7 +38,10 @@ def table_row(text: str, name: str, column: int) -> list[str]:
 def test_terminal_fits_and_cuts_nothing(whole: Results, width: int) -> None:
     text = shown(whole, width)
     goals_and_headline = ("met ", "missed ", "not claimed ")
-    assert max(len(line) for line in text.splitlines() if not line.startswith(goals_and_headline)) <= width
+    assert (
+        max(len(line) for line in text.splitlines() if not line.startswith(goals_and_headline))
+        <= width
+    )
     assert "…" not in text
 
 
@@ -55,7 +58,10 @@ def test_terminal_shows_rates_latencies_and_ratios(whole: Results) -> None:
 
 def test_terminal_says_what_is_missing_void_and_valid(whole: Results) -> None:
     text = shown(whole)
-    assert "not here  reconnect-mysql: MariaDB is not installed; apt-get install mariadb-server" in text
+    assert (
+        "not here  reconnect-mysql: MariaDB is not installed; apt-get install mariadb-server"
+        in text
+    )
     assert "void      no-query, 1 ×: generator used 74% of its core, more than 70%" in text
     assert "The A/A pair, one strategy under two names, gives " in text
     assert "4 of 286 trials are void." in text
@@ -65,7 +71,9 @@ def test_terminal_says_what_is_missing_void_and_valid(whole: Results) -> None:
 def test_terminal_of_a_doubtful_quick_run_claims_nothing() -> None:
     text = shown(whole_run(3, twin=1.08))
     assert text.count("Nothing is claimed: the A/A pair gives 0.92") == 2
-    assert "Intervals are Student's t of 3 blocks; FULL=1 makes 10 or more." in " ".join(text.split())
+    assert "Intervals are Student's t of 3 blocks; FULL=1 makes 10 or more." in " ".join(
+        text.split()
+    )
     assert "instead of 16 backends" not in text
 
 
@@ -76,8 +84,12 @@ def test_terminal_of_a_doubtful_quick_run_claims_nothing() -> None:
         results([trial(rate=0)]),
         results([trial(block=0), trial("reconnect-tcp", 0, void=("3 failed",))]),
         results([trial("host", 0, 90.0, purpose="ladder", users=1)], suite="host"),
-        results([trial("host", 0, 90, purpose="open", offered=90.0, corrected=latency(3))], suite="host"),
-        results([trial("host", 0, 0, purpose="ladder", failures=9, void=("9 failed",))], suite="host"),
+        results(
+            [trial("host", 0, 90, purpose="open", offered=90.0, corrected=latency(3))], suite="host"
+        ),
+        results(
+            [trial("host", 0, 0, purpose="ladder", failures=9, void=("9 failed",))], suite="host"
+        ),
     ],
     ids=["nothing", "no answer", "one block", "one step", "one rate", "all failed"],
 )
@@ -98,7 +110,10 @@ def test_validity_says_when_a_run_was_interrupted_or_shared_its_cores() -> None:
 
 def test_validity_says_how_slow_the_machine_was() -> None:
     text = shown(results([trial(slowness=1.02), trial(block=1, slowness=1.3)]))
-    said = "A fixed piece of work took 1.16 times as long during the trials as at its best, 1.30 times in the worst"
+    said = (
+        "A fixed piece of work took 1.16 times as long during the trials as at its best, 1.30 "
+        "times in the worst"
+    )
     assert said in " ".join(text.split())
     assert "fixed piece of work" not in shown(results([trial()]))
 
@@ -106,7 +121,9 @@ def test_validity_says_how_slow_the_machine_was() -> None:
 def test_comparison_names_what_changed() -> None:
     old = whole_run(4)
     slower = tuple(
-        one.model_copy(update={"requests": one.requests * 9 // 10}) if one.label == "pgpool" else one
+        one.model_copy(update={"requests": one.requests * 9 // 10})
+        if one.label == "pgpool"
+        else one
         for one in old.trials
     )
     console = Console(width=100, record=True, file=io.StringIO())
@@ -124,8 +141,15 @@ def test_csv_has_a_line_for_each_trial_and_empty_fields_for_the_unknown(whole: R
     first = found[0]
     assert (first["label"], first["users"], first["kind"]) == ("reconnect-tcp", "16", "closed")
     assert float(first["p99_ms"]) == pytest.approx(158, abs=0.5)
-    assert (first["offered_rate"], first["corrected_p99_ms"], first["sessions"], first["void"]) == ("", "", "", "")
-    opened = next(row for row in found if row["purpose"] == "open" and row["label"] == "pgbouncer-transaction")
+    assert (first["offered_rate"], first["corrected_p99_ms"], first["sessions"], first["void"]) == (
+        "",
+        "",
+        "",
+        "",
+    )
+    opened = next(
+        row for row in found if row["purpose"] == "open" and row["label"] == "pgbouncer-transaction"
+    )
     assert (opened["kind"], opened["offered_rate"]) == ("open", "215.0")
     assert float(opened["corrected_p50_ms"]) > 2
 
@@ -142,12 +166,17 @@ def test_page_is_one_file_without_script_or_address(whole: Results) -> None:
 def test_page_says_how_to_make_the_run_again() -> None:
     asked = {"FULL": "1", "PAGE": "/queries?n=20", "STRATEGIES": "pgpool,no-query", "SEED": "1"}
     page = html.page(analyse(results([trial("pgpool"), trial("no-query")], asked=asked)))
-    assert "make loadtest FULL=1 PAGE=&#39;/queries?n=20&#39; STRATEGIES=pgpool,no-query SEED=1<" in page
+    assert (
+        "make loadtest FULL=1 PAGE=&#39;/queries?n=20&#39; STRATEGIES=pgpool,no-query SEED=1<"
+        in page
+    )
 
 
 def test_report_of_a_host_says_what_held_its_rate_down() -> None:
     asked = {"HOST": "https://my.host", "MAX_RATE": "100", "SEED": "1"}
-    made = results([trial("https://my.host", 0, 90.0, purpose="ladder", users=1)], suite="host", asked=asked)
+    made = results(
+        [trial("https://my.host", 0, 90.0, purpose="ladder", users=1)], suite="host", asked=asked
+    )
     said = "All was paced to MAX_RATE=100: a rate near it is not the capacity of the host."
     assert said in " ".join(shown(made).split())
     assert said in html.page(analyse(made))
@@ -156,7 +185,10 @@ def test_report_of_a_host_says_what_held_its_rate_down() -> None:
 
 def test_report_names_what_it_compares() -> None:
     made = results(
-        [trial("/db"), trial("/json")], suite="pages", reference="/db", strategies={"/db": "a row", "/json": "none"}
+        [trial("/db"), trial("/json")],
+        suite="pages",
+        reference="/db",
+        strategies={"/db": "a row", "/json": "none"},
     )
     text = shown(made)
     assert table_row(text, "page", 0)[:2] == ["page", "r/s"]
@@ -168,9 +200,14 @@ def test_report_names_what_it_compares() -> None:
 
 
 def test_report_names_the_most_frequent_failures() -> None:
-    made = results([trial(failures=9, reasons={"status 503": 8, "status 500": 1}, void=("9 failed",))])
+    made = results(
+        [trial(failures=9, reasons={"status 503": 8, "status 500": 1}, void=("9 failed",))]
+    )
     text = shown(made)
-    assert "failed    pgbouncer-transaction: 8 × status 503\nfailed    pgbouncer-transaction: 1 × status 500" in text
+    assert (
+        "failed    pgbouncer-transaction: 8 × status 503\nfailed    pgbouncer-transaction: 1 × "
+        "status 500" in text
+    )
     assert "Failed: pgbouncer-transaction: 8 × status 503." in html.page(analyse(made))
 
 
@@ -182,7 +219,9 @@ def test_latency_over_rate_is_on_the_terminal_too(whole: Results) -> None:
 
 
 def test_page_escapes_what_it_is_told() -> None:
-    made = results([trial("<b>x</b>", 0)], strategies={"<b>x</b>": "<i>"}, unavailable={"y": "<u>no</u>"})
+    made = results(
+        [trial("<b>x</b>", 0)], strategies={"<b>x</b>": "<i>"}, unavailable={"y": "<u>no</u>"}
+    )
     page = html.page(analyse(made))
     for part in ("<b>x", "<i>", "<u>"):
         assert part not in page

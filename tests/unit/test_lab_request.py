@@ -17,9 +17,19 @@ from pgstack.errors import InputError
 def test_a_quick_run_compares_the_main_strategies_in_three_blocks() -> None:
     found = request({}, seed=7)
     assert found.strategies == (
-        "reconnect-tcp", "reconnect-socket", "patched-signal", "psycopg-pool", "pgbouncer-transaction",
-    )  # fmt: skip
-    assert (found.page, found.users, found.blocks, found.seconds, found.seed) == ("/db", 16, 3, 3, 7)
+        "reconnect-tcp",
+        "reconnect-socket",
+        "patched-signal",
+        "psycopg-pool",
+        "pgbouncer-transaction",
+    )
+    assert (found.page, found.users, found.blocks, found.seconds, found.seed) == (
+        "/db",
+        16,
+        3,
+        3,
+        7,
+    )
     assert not found.full
 
 
@@ -42,8 +52,16 @@ def test_short_names_stand_for_the_variant_most_people_mean() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("STRATEGIES", "pgbuncer", "STRATEGIES: pgbuncer: no such strategy. There are all, reconnect-tcp, "),
-        ("STRATEGIES", "pgbouncer,pgbouncer-transaction", "STRATEGIES: pgbouncer: named twice. Name each once."),
+        (
+            "STRATEGIES",
+            "pgbuncer",
+            "STRATEGIES: pgbuncer: no such strategy. There are all, reconnect-tcp, ",
+        ),
+        (
+            "STRATEGIES",
+            "pgbouncer,pgbouncer-transaction",
+            "STRATEGIES: pgbouncer: named twice. Name each once.",
+        ),
         ("BLOCKS", "0", "BLOCKS=0: not a whole number from 1 to 1000. The default is BLOCKS=3."),
         ("FULL", "maybe", "FULL=maybe: neither 1 nor 0. Leave it out for 0."),
     ],

@@ -23,22 +23,35 @@ def test_a_run_goes_on_as_it_was_asked_for() -> None:
 
 
 def test_what_is_said_again_may_be_said_in_other_words() -> None:
-    same = {"STRATEGIES": "pgpool, reconnect-tcp,pgbouncer", "BLOCKS": "5", "PAGE": "/db", "SUITE": "strategies"}
+    same = {
+        "STRATEGIES": "pgpool, reconnect-tcp,pgbouncer",
+        "BLOCKS": "5",
+        "PAGE": "/db",
+        "SUITE": "strategies",
+    }
     assert resumed(same, EARLIER) == resumed({}, EARLIER)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "had"),
     [
-        ("BLOCKS", "3", "BLOCKS=5"), ("SEED", "8", "SEED=7"), ("PAGE", "/json", "PAGE=/db"), ("FULL", "1", "FULL=0"),
-        ("USERS", "64", "USERS=16"), ("SUITE", "scaling", "SUITE=strategies"), ("SHARED", "1", "SHARED=0"),
+        ("BLOCKS", "3", "BLOCKS=5"),
+        ("SEED", "8", "SEED=7"),
+        ("PAGE", "/json", "PAGE=/db"),
+        ("FULL", "1", "FULL=0"),
+        ("USERS", "64", "USERS=16"),
+        ("SUITE", "scaling", "SUITE=strategies"),
+        ("SHARED", "1", "SHARED=0"),
         ("STRATEGIES", "pgpool", "STRATEGIES=reconnect-tcp,pgpool,pgbouncer-transaction"),
     ],
-)  # fmt: skip
+)
 def test_another_run_is_refused_by_name(name: str, value: str, had: str) -> None:
     with pytest.raises(InputError) as caught:
         resumed({name: value}, EARLIER)
-    said = f"{name}={value}: the run that RESUME=1 goes on with has {had}. Leave {name} out, or RESUME for a new run."
+    said = (
+        f"{name}={value}: the run that RESUME=1 goes on with has {had}. Leave {name} out, or "
+        f"RESUME for a new run."
+    )
     assert str(caught.value) == said
 
 
@@ -50,6 +63,10 @@ def test_what_was_given_is_kept_with_the_seed_and_nothing_else() -> None:
 def test_the_last_run_is_gone_on_with_but_not_that_of_a_host(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^RESUME=1: no earlier run"):
         store.latest(tmp_path)
-    for name, suite in (("2026-01-01", "strategies"), ("2026-01-02", "servers"), ("2026-01-03", "host")):
+    for name, suite in (
+        ("2026-01-01", "strategies"),
+        ("2026-01-02", "servers"),
+        ("2026-01-03", "host"),
+    ):
         store.write(results(suite=suite), tmp_path / name)
     assert store.latest(tmp_path) == tmp_path / "2026-01-02"

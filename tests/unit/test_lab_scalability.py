@@ -6,10 +6,27 @@ import pytest
 from loadtest.lab.scalability import Fit, fit
 
 # Worked out by hand from 100 N / (1 + 0.05 (N - 1) + 0.001 N (N - 1)).
-BY_HAND = [(1, 100.0), (2, 190.114), (4, 344.234), (8, 568.990), (16, 804.020), (32, 903.444), (64, 782.205)]
+BY_HAND = [
+    (1, 100.0),
+    (2, 190.114),
+    (4, 344.234),
+    (8, 568.990),
+    (16, 804.020),
+    (32, 903.444),
+    (64, 782.205),
+]
 
-# A Sun SPARCcenter 2000 in SPEC SDM91; the fit below is the one that R's package `usl` 3.0 publishes for it.
-SPEC_SDM91 = [(1, 64.9), (18, 995.9), (36, 1652.4), (72, 1853.2), (108, 1828.9), (144, 1775.0), (216, 1702.2)]
+# A Sun SPARCcenter 2000 in SPEC SDM91; the fit below is the one that R's package `usl` 3.0
+# publishes for it.
+SPEC_SDM91 = [
+    (1, 64.9),
+    (18, 995.9),
+    (36, 1652.4),
+    (72, 1853.2),
+    (108, 1828.9),
+    (144, 1775.0),
+    (216, 1702.2),
+]
 
 
 def test_fit_finds_the_parameters_that_points_were_made_from() -> None:

@@ -16,8 +16,13 @@ from pgstack.errors import InputError
 def test_servers_run_on_this_stacks_way_to_the_database() -> None:
     found = request({"SUITE": "servers"}, seed=1)
     assert found.strategies == (
-        "mod_wsgi-daemon", "mod_wsgi-embedded", "nginx+gunicorn", "nginx+uwsgi", "granian", "granian-no-log",
-    )  # fmt: skip
+        "mod_wsgi-daemon",
+        "mod_wsgi-embedded",
+        "nginx+gunicorn",
+        "nginx+uwsgi",
+        "granian",
+        "granian-no-log",
+    )
     subjects = [SUITES["servers"].subject(label) for label in found.strategies]
     assert {strategy.name for strategy, _ in subjects} == {"pgbouncer-transaction"}
     assert [server.name for _, server in subjects] == list(found.strategies)
@@ -28,9 +33,20 @@ def test_servers_run_on_this_stacks_way_to_the_database() -> None:
 
 def test_pages_are_asked_for_by_their_label() -> None:
     found = request({"SUITE": "pages"}, seed=1)
-    assert found.strategies == ("/plain", "/json", "/db", "/queries?n=20", "/fortunes", "/updates?n=20")
+    assert found.strategies == (
+        "/plain",
+        "/json",
+        "/db",
+        "/queries?n=20",
+        "/fortunes",
+        "/updates?n=20",
+    )
     suite = SUITES["pages"]
-    assert (found.page, suite.reference, suite.page("/fortunes", "/db")) == ("/db", "/db", "/fortunes")
+    assert (found.page, suite.reference, suite.page("/fortunes", "/db")) == (
+        "/db",
+        "/db",
+        "/fortunes",
+    )
     assert {tuple(part.name for part in suite.subject(label)) for label in found.strategies} == {
         ("pgbouncer-transaction", "mod_wsgi-daemon")
     }
@@ -42,7 +58,17 @@ def test_scaling_is_curves_only() -> None:
     slots = found.slots({})
     assert Counter(slot.purpose for slot in slots) == {"ladder": 36, "open": 16}
     assert [slot.purpose for slot in slots] == ["ladder"] * 36 + ["open"] * 16
-    assert {slot.users for slot in slots if slot.purpose == "ladder"} == {1, 2, 4, 8, 16, 32, 64, 128, 256}
+    assert {slot.users for slot in slots if slot.purpose == "ladder"} == {
+        1,
+        2,
+        4,
+        8,
+        16,
+        32,
+        64,
+        128,
+        256,
+    }
     assert {slot.share for slot in slots if slot.purpose == "open"} == {0.3, 0.5, 0.7, 0.9}
     assert len(request({"SUITE": "scaling", "BLOCKS": "2"}, seed=1).slots({})) == 104
     named = request({"SUITE": "scaling", "STRATEGIES": "pgpool"}, seed=1).slots({})
@@ -51,13 +77,19 @@ def test_scaling_is_curves_only() -> None:
 
 def test_a_full_run_of_strategies_adds_the_curves_of_the_main_ones() -> None:
     slots = request({"FULL": "1", "STRATEGIES": "pgpool,reconnect-tcp"}, seed=1).slots({})
-    assert {slot.label for slot in slots if slot.purpose == "ladder"} == {"reconnect-tcp", "pgbouncer-transaction"}
+    assert {slot.label for slot in slots if slot.purpose == "ladder"} == {
+        "reconnect-tcp",
+        "pgbouncer-transaction",
+    }
     rounds = Counter((slot.label, slot.users) for slot in slots if slot.purpose == "ladder")
     assert set(rounds.values()) == {1, 3}
     assert rounds["pgbouncer-transaction", 256] == 3, "goals are about it"
-    assert Counter((slot.label, slot.share) for slot in slots if slot.purpose == "open")[
-        "pgbouncer-transaction", 0.7
-    ] == 3
+    assert (
+        Counter((slot.label, slot.share) for slot in slots if slot.purpose == "open")[
+            "pgbouncer-transaction", 0.7
+        ]
+        == 3
+    )
     assert len({(slot.purpose, slot.block, slot.label, slot.users) for slot in slots}) == len(slots)
     assert {slot.purpose for slot in request({}, seed=1).slots({})} == {"block"}
 
@@ -71,7 +103,9 @@ def test_tuning_asks_what_each_change_gains_over_the_stack_as_planned() -> None:
     ratio = summary.row(made, "gc-off").ratio
     assert ratio is not None
     assert ratio.value == pytest.approx(1.1)
-    with pytest.raises(InputError, match=r"^STRATEGIES: pgpool: no such strategy. There are all, as-planned, "):
+    with pytest.raises(
+        InputError, match=r"^STRATEGIES: pgpool: no such strategy. There are all, as-planned, "
+    ):
         request({"SUITE": "tuning", "STRATEGIES": "pgpool"}, seed=1)
 
 
@@ -90,13 +124,27 @@ def test_a_strategy_with_a_page_of_its_own_keeps_it() -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"SUITE": "serverz"}, "SUITE=serverz: no such suite. There are strategies, servers, pages, scaling, "),
-        ({"SUITE": "servers", "STRATEGIES": "pgpool"}, "STRATEGIES=pgpool: says nothing in SUITE=servers. Leave "),
-        ({"SUITE": "pages", "PAGE": "/json"}, "PAGE=/json: says nothing in SUITE=pages. Leave PAGE out."),
-        ({"SUITE": "scaling", "COMPARE": "old.json"}, "COMPARE=old.json: says nothing in SUITE=scaling. Leave "),
+        (
+            {"SUITE": "serverz"},
+            "SUITE=serverz: no such suite. There are strategies, servers, pages, scaling, ",
+        ),
+        (
+            {"SUITE": "servers", "STRATEGIES": "pgpool"},
+            "STRATEGIES=pgpool: says nothing in SUITE=servers. Leave ",
+        ),
+        (
+            {"SUITE": "pages", "PAGE": "/json"},
+            "PAGE=/json: says nothing in SUITE=pages. Leave PAGE out.",
+        ),
+        (
+            {"SUITE": "scaling", "COMPARE": "old.json"},
+            "COMPARE=old.json: says nothing in SUITE=scaling. Leave ",
+        ),
     ],
 )
-def test_what_a_suite_does_not_know_is_refused_by_name(environment: dict[str, str], message: str) -> None:
+def test_what_a_suite_does_not_know_is_refused_by_name(
+    environment: dict[str, str], message: str
+) -> None:
     with pytest.raises(InputError) as caught:
         request(environment, seed=1)
     assert str(caught.value).startswith(message)
@@ -105,10 +153,22 @@ def test_what_a_suite_does_not_know_is_refused_by_name(environment: dict[str, st
 @pytest.mark.parametrize(
     ("page", "count"),
     [
-        ("/plain", 0), ("/json", 0), ("/db", 1), ("/fortunes", 1), ("/queries?n=20", 20), ("/queries", 1),
-        ("/queries?n=9999", 500), ("/updates?n=20", 21), ("/updates", 2), ("/queries?n=0", None),
-        ("/queries?n=20&x=1", None), ("/ledger/", None), ("/", None),
+        ("/plain", 0),
+        ("/json", 0),
+        ("/db", 1),
+        ("/fortunes", 1),
+        ("/queries?n=20", 20),
+        ("/queries", 1),
+        ("/queries?n=9999", 500),
+        ("/updates?n=20", 21),
+        ("/updates", 2),
+        ("/queries?n=0", None),
+        ("/queries?n=20&x=1", None),
+        ("/ledger/", None),
+        ("/", None),
     ],
-)  # fmt: skip
-def test_transactions_of_a_page_are_known_where_they_are_exact(page: str, count: int | None) -> None:
+)
+def test_transactions_of_a_page_are_known_where_they_are_exact(
+    page: str, count: int | None
+) -> None:
     assert pages.transactions(page) == count

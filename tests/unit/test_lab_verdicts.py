@@ -20,17 +20,30 @@ REFERENCE = "pgbouncer-transaction"
 
 def run(blocks: int = 10, reconnect: float = 150.0, **fields: Any) -> Results:
     """Blocks with hardly any noise: 2100 requests/s, a direct connection 2200."""
-    rates = {REFERENCE: 2100.0, REFERENCE + TWIN: 2100.0, "patched-signal": 2200.0, "reconnect-tcp": reconnect}
+    rates = {
+        REFERENCE: 2100.0,
+        REFERENCE + TWIN: 2100.0,
+        "patched-signal": 2200.0,
+        "reconnect-tcp": reconnect,
+    }
     cpu = {"patched-signal": (0.0, 0.45), "reconnect-tcp": (3.0, 3.45)}
     trials = [
         trial(
-            label, block, rate * (1 + 0.001 * ((block * 7 + len(label)) % 5 - 2)),
+            label,
+            block,
+            rate * (1 + 0.001 * ((block * 7 + len(label)) % 5 - 2)),
             backends=16 if label in cpu else 5,
-            cpu_seconds=dict(zip(("python", "database"), (10 * rate * ms / 1000 for ms in cpu.get(label, (0, 0))),
-                                 strict=True)),
+            cpu_seconds=dict(
+                zip(
+                    ("python", "database"),
+                    (10 * rate * ms / 1000 for ms in cpu.get(label, (0, 0))),
+                    strict=True,
+                )
+            ),
         )
-        for block in range(blocks) for label, rate in rates.items()
-    ]  # fmt: skip
+        for block in range(blocks)
+        for label, rate in rates.items()
+    ]
     return results([*trials, *fields.pop("more", ())], blocks=blocks, **fields)
 
 
@@ -44,15 +57,20 @@ def test_cpu_per_request_is_of_all_valid_trials_together() -> None:
         trial(rate=300, cpu_seconds={"python": 0.5, "database": 0.3}),
         trial(rate=100, cpu_seconds={"python": 99.0}, void=("3 failed",)),
     ]
-    assert costs.per_request(trials) == {"python": pytest.approx(200.0), "database": pytest.approx(100.0)}
+    assert costs.per_request(trials) == {
+        "python": pytest.approx(200.0),
+        "database": pytest.approx(100.0),
+    }
     assert costs.per_request([]) == {}
 
 
 def test_connect_cost_predicts_the_ratio() -> None:
     (cost,) = analyse(run()).connects
     assert (cost.strategy, cost.request_ms, cost.connect_ms) == (
-        "reconnect-tcp", pytest.approx(0.45, rel=0.01), pytest.approx(6.0, rel=0.01),
-    )  # fmt: skip
+        "reconnect-tcp",
+        pytest.approx(0.45, rel=0.01),
+        pytest.approx(6.0, rel=0.01),
+    )
     assert cost.predicted == pytest.approx(14.33, abs=0.15)
     assert cost.measured is not None
     assert cost.measured.value == pytest.approx(14.67, abs=0.02)
@@ -60,7 +78,8 @@ def test_connect_cost_predicts_the_ratio() -> None:
 
 def test_headline_says_what_was_gained_and_what_it_cost() -> None:
     assert headline(analyse(run())) == (
-        "14.0× [14.0, 14.0] over reconnecting, 0.95× of a direct persistent connection, with 5 instead of 16 backends"
+        "14.0× [14.0, 14.0] over reconnecting, 0.95× of a direct persistent connection, with 5 "
+        "instead of 16 backends"
     )
 
 
@@ -82,13 +101,26 @@ def test_headline_of_a_run_without_those_strategies_names_the_best() -> None:
 
 
 def in_blocks(rates: dict[str, float]) -> list[Trial]:
-    return [trial(label, block, rate + block) for label, rate in rates.items() for block in range(3)]
+    return [
+        trial(label, block, rate + block) for label, rate in rates.items() for block in range(3)
+    ]
 
 
 def test_headline_of_servers_sets_the_reference_against_each_other_one() -> None:
-    made = in_blocks({"mod_wsgi-daemon": 1000, "mod_wsgi-daemon" + TWIN: 1000, "nginx+uwsgi": 500, "granian": 2000})
+    made = in_blocks(
+        {
+            "mod_wsgi-daemon": 1000,
+            "mod_wsgi-daemon" + TWIN: 1000,
+            "nginx+uwsgi": 500,
+            "granian": 2000,
+        }
+    )
     found = analyse(results(made, suite="servers", reference="mod_wsgi-daemon", blocks=3))
-    assert headline(found) == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [1.99, 2.00] of nginx+uwsgi"
+    assert (
+        headline(found)
+        == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [1.99, 2.00] of "
+        "nginx+uwsgi"
+    )
 
 
 def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
@@ -98,19 +130,35 @@ def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
 
 
 def test_headline_of_tuning_names_what_is_shown_to_be_faster() -> None:
-    made = in_blocks({"as-planned": 1000, "as-planned" + TWIN: 1000, "pool-2": 1100, "pool-8": 1200, "gc-off": 900})
+    made = in_blocks(
+        {
+            "as-planned": 1000,
+            "as-planned" + TWIN: 1000,
+            "pool-2": 1100,
+            "pool-8": 1200,
+            "gc-off": 900,
+        }
+    )
     found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
-    assert headline(found) == "Faster than as planned: pool-8 1.20× [1.20, 1.20], pool-2 1.10× [1.10, 1.10]"
+    assert (
+        headline(found)
+        == "Faster than as planned: pool-8 1.20× [1.20, 1.20], pool-2 1.10× [1.10, 1.10]"
+    )
     made = in_blocks({"as-planned": 1000, "as-planned" + TWIN: 1000, "gc-off": 900})
     found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
     assert headline(found) == "No change is shown to be faster than the plan"
 
 
 def test_headline_of_curves_is_about_the_reference_where_it_has_one() -> None:
-    steps = [trial(label, 0, rate, purpose="ladder", users=8) for label, rate in ((REFERENCE, 90), ("no-query", 200))]
+    steps = [
+        trial(label, 0, rate, purpose="ladder", users=8)
+        for label, rate in ((REFERENCE, 90), ("no-query", 200))
+    ]
     found = headline(analyse(results(steps, suite="scaling")))
     assert found == "pgbouncer-transaction: at most 90 requests/s on /db, with 8 users"
-    assert headline(analyse(results(steps[1:], suite="scaling"))).startswith("no-query: at most 200 requests/s")
+    assert headline(analyse(results(steps[1:], suite="scaling"))).startswith(
+        "no-query: at most 200 requests/s"
+    )
 
 
 def test_a_goal_is_met_by_the_lower_bound_only() -> None:
@@ -125,7 +173,9 @@ def test_a_goal_is_met_by_the_lower_bound_only() -> None:
 
 def test_half_the_backends_is_enough_and_more_is_not() -> None:
     assert judged("backends", analyse(run())).verdict == "met"
-    many = tuple(one.model_copy(update={"backends": 9}) for one in run().trials if REFERENCE in one.label)
+    many = tuple(
+        one.model_copy(update={"backends": 9}) for one in run().trials if REFERENCE in one.label
+    )
     others = tuple(one for one in run().trials if REFERENCE not in one.label)
     found = judged("backends", analyse(results(many + others)))
     assert (found.verdict, found.measured and found.measured.value) == ("missed", 0.5625)
@@ -146,7 +196,9 @@ def test_other_runs_claim_nothing(made: Results, why: str) -> None:
 
 def test_a_goal_with_void_blocks_or_without_trials_is_not_claimed() -> None:
     trials = [
-        one.model_copy(update={"void": ("3 failed",)}) if (one.label, one.block) == ("reconnect-tcp", 4) else one
+        one.model_copy(update={"void": ("3 failed",)})
+        if (one.label, one.block) == ("reconnect-tcp", 4)
+        else one
         for one in run().trials
     ]
     found = analyse(results(trials))
@@ -161,7 +213,10 @@ def test_a_goal_with_void_blocks_or_without_trials_is_not_claimed() -> None:
 
 def test_many_users_are_judged_against_the_best_step() -> None:
     def ladder(last: float, **fields: Any) -> list[Trial]:
-        steps = [trial(REFERENCE, 0, rate, purpose="ladder", users=users) for users, rate in ((16, 2000), (64, 2100))]
+        steps = [
+            trial(REFERENCE, 0, rate, purpose="ladder", users=users)
+            for users, rate in ((16, 2000), (64, 2100))
+        ]
         return [*steps, trial(REFERENCE, 0, last, purpose="ladder", users=256, **fields)]
 
     name = "256 users"
@@ -176,15 +231,21 @@ def test_many_users_are_judged_against_the_best_step() -> None:
 
 def test_steps_are_compared_by_the_reference_beside_them_whatever_the_machine_did() -> None:
     def step(users: int, rate: float, beside: float, block: int = 0) -> list[Trial]:
-        reference = trial(REFERENCE, block, beside, purpose="ladder", beside="pgpool", companion=True)
-        return [trial("pgpool", block, rate, purpose="ladder", users=users, beside=REFERENCE), reference]
+        reference = trial(
+            REFERENCE, block, beside, purpose="ladder", beside="pgpool", companion=True
+        )
+        return [
+            trial("pgpool", block, rate, purpose="ladder", users=users, beside=REFERENCE),
+            reference,
+        ]
 
     made = results([*step(4, 500, 1000), *step(256, 250, 250), *step(256, 1000, 1000, block=1)])
     (ladder,) = analyse(made).ladders
     level = (1000 * 250 * 1000) ** (1 / 3)
     assert [(one.users, one.rate) for one in ladder.steps] == [
-        (4, pytest.approx(level / 2)), (256, pytest.approx(level)),
-    ]  # fmt: skip
+        (4, pytest.approx(level / 2)),
+        (256, pytest.approx(level)),
+    ]
     assert [round(one.seen) for one in ladder.steps] == [500, 625]
 
 
@@ -192,9 +253,15 @@ def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> N
     def loop(rate: float, p99: float) -> Trial:
         spread = 0.43  # e to the power of 2.326 × 0.43 is 2.7
         return trial(
-            REFERENCE, 0, rate, purpose="open", users=64, offered=rate, latency=latency(2, 0.01),
+            REFERENCE,
+            0,
+            rate,
+            purpose="open",
+            users=64,
+            offered=rate,
+            latency=latency(2, 0.01),
             corrected=latency(2, spread * p99),
-        )  # fmt: skip
+        )
 
     name = "corrected p99"
     met = judged(name, analyse(run(more=[loop(1470, 1), loop(2000, 9)])))
@@ -208,13 +275,25 @@ def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> N
 def test_open_loops_of_one_rate_are_merged_and_void_ones_left_out() -> None:
     def loop(block: int, p50: float, **fields: Any) -> Trial:
         return trial(
-            REFERENCE, block, 700, purpose="open", users=64, offered=700, latency=latency(p50, 0.01),
-            corrected=latency(p50, 0.01), **fields,
-        )  # fmt: skip
+            REFERENCE,
+            block,
+            700,
+            purpose="open",
+            users=64,
+            offered=700,
+            latency=latency(p50, 0.01),
+            corrected=latency(p50, 0.01),
+            **fields,
+        )
 
-    (point,) = summary.open_loops(results([loop(0, 2), loop(4, 6), loop(8, 50, void=("slow",), failures=1)]))[REFERENCE]
+    (point,) = summary.open_loops(
+        results([loop(0, 2), loop(4, 6), loop(8, 50, void=("slow",), failures=1)])
+    )[REFERENCE]
     assert point.corrected
-    assert (point.corrected.p50, point.corrected.p99) == (pytest.approx(2, rel=0.05), pytest.approx(6, rel=0.05))
+    assert (point.corrected.p50, point.corrected.p99) == (
+        pytest.approx(2, rel=0.05),
+        pytest.approx(6, rel=0.05),
+    )
     assert (point.void, point.errors) == ((), 1)
     (alone,) = summary.open_loops(results([loop(0, 2, void=("slow",))]))[REFERENCE]
     assert alone.void == ("slow",)
@@ -224,7 +303,10 @@ def test_open_loops_of_one_rate_are_merged_and_void_ones_left_out() -> None:
 def rounds(**rates: float) -> dict[str, tuple[float, ...]]:
     """Ten rounds of each way to ask, all alike but for a drift."""
     names = {"page": HTTP, "loop": IN_PROCESS, "wrk": WRK}
-    return {names[way]: tuple(rate * (1 + 0.01 * number) for number in range(10)) for way, rate in rates.items()}
+    return {
+        names[way]: tuple(rate * (1 + 0.01 * number) for number in range(10))
+        for way, rate in rates.items()
+    }
 
 
 def test_limits_and_the_other_generator_are_judged_by_what_was_measured_beside_them() -> None:
@@ -235,7 +317,9 @@ def test_limits_and_the_other_generator_are_judged_by_what_was_measured_beside_t
     assert judged("without HTTP", found).verdict == "missed"
     assert judged("wrk", found).verdict == "missed"
     few = {name: figures[:1] for name, figures in rounds(page=2100, loop=2900, wrk=2180).items()}
-    assert judged("without HTTP", analyse(run(limits=few))).why == "1 valid blocks; a claim takes 10"
+    assert (
+        judged("without HTTP", analyse(run(limits=few))).why == "1 valid blocks; a claim takes 10"
+    )
     assert judged("without HTTP", analyse(run())).why == "not measured"
 
 
@@ -243,16 +327,23 @@ def test_a_run_fails_when_a_goal_is_missed_or_a_strategy_has_no_valid_trial() ->
     assert analysis.status(analyse(run())) == 0
     assert analysis.status(analyse(run(reconnect=200))) == 1
     assert analysis.status(analyse(run(3, more=[trial("pgpool", void=("3 failed",))]))) == 1
-    steps = [trial("pgpool", 0, purpose="ladder", users=users, void=("3 failed",)) for users in (1, 2)]
+    steps = [
+        trial("pgpool", 0, purpose="ladder", users=users, void=("3 failed",)) for users in (1, 2)
+    ]
     assert analysis.status(analyse(run(3, more=steps))) == 1
-    assert analysis.status(analyse(run(3, more=[*steps, trial("pgpool", purpose="ladder", users=4)]))) == 0
+    assert (
+        analysis.status(analyse(run(3, more=[*steps, trial("pgpool", purpose="ladder", users=4)])))
+        == 0
+    )
 
 
 def test_a_slower_run_is_a_regression() -> None:
     found = compare.compare(run(4, reconnect=140), run(4))
     assert {change.label: change.verdict for change in found.changes} == {
-        REFERENCE: "no change shown", "patched-signal": "no change shown", "reconnect-tcp": "regression",
-    }  # fmt: skip
+        REFERENCE: "no change shown",
+        "patched-signal": "no change shown",
+        "reconnect-tcp": "regression",
+    }
     assert compare.status(found) == 1
     assert compare.status(compare.compare(run(4), run(4, reconnect=140))) == 0
     assert compare.compare(run(4), run(4, reconnect=140)).changes[2].verdict == "improvement"
@@ -260,15 +351,19 @@ def test_a_slower_run_is_a_regression() -> None:
 
 def test_within_the_margin_is_no_regression_and_few_blocks_show_nothing() -> None:
     assert compare.status(compare.compare(run(4, reconnect=146), run(4))) == 0
-    assert {change.verdict for change in compare.compare(run(2, reconnect=9), run(4)).changes} == {"too few blocks"}
+    assert {change.verdict for change in compare.compare(run(2, reconnect=9), run(4)).changes} == {
+        "too few blocks"
+    }
 
 
 def test_what_was_updated_is_said() -> None:
     later = MACHINE.model_copy(update={"kernel": "6.12.50"})
     found = compare.compare(run(3, versions={"PostgreSQL": "17.7"}, machine=later), run(3))
     assert found.versions == {
-        "PgBouncer": ("1.24.1", "none"), "PostgreSQL": ("17.6", "17.7"), "kernel": ("6.12.48", "6.12.50"),
-    }  # fmt: skip
+        "PgBouncer": ("1.24.1", "none"),
+        "PostgreSQL": ("17.6", "17.7"),
+        "kernel": ("6.12.48", "6.12.50"),
+    }
 
 
 def test_strategies_of_one_run_only_are_named() -> None:
@@ -279,14 +374,22 @@ def test_strategies_of_one_run_only_are_named() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"machine": MACHINE.model_copy(update={"processor": "Other 2"})}, "processor is Other 2, was Example"),
-        ({"machine": MACHINE.model_copy(update={"stack_cores": (0, 1)})}, r"stack_cores is \(0, 1\), was \(0,\)"),
+        (
+            {"machine": MACHINE.model_copy(update={"processor": "Other 2"})},
+            "processor is Other 2, was Example",
+        ),
+        (
+            {"machine": MACHINE.model_copy(update={"stack_cores": (0, 1)})},
+            r"stack_cores is \(0, 1\), was \(0,\)",
+        ),
         ({"page": "/fortunes"}, "page is /fortunes, was /db"),
         ({"suite": "servers"}, "suite is servers, was strategies"),
         ({"users": 64}, "users is 64, was 16"),
     ],
 )
-def test_another_machine_page_or_load_is_refused_by_name(fields: dict[str, Any], message: str) -> None:
+def test_another_machine_page_or_load_is_refused_by_name(
+    fields: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError, match=rf"^COMPARE=old\.json: {message}"):
         compare.require_same(run(3, **fields), run(3), "COMPARE=old.json")
 

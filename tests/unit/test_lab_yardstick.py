@@ -25,8 +25,11 @@ def step(**fields: Any) -> Trial:
     return trial("pgpool", purpose="ladder", **fields)
 
 
-def measured(directory: Path, found: list[Trial], patience: float) -> list[tuple[int, float | None]]:
-    """Block and slowness of the trials that a run of SLOTS keeps, which meets `found` one after another."""
+def measured(
+    directory: Path, found: list[Trial], patience: float
+) -> list[tuple[int, float | None]]:
+    """Block and slowness of the trials that a run of SLOTS keeps, which meets `found` one after
+    another."""
     journal, left = Journal(results(intended=2), directory), iter(found)
 
     def make(slot: Slot, load: Load, see: Callable[[object], None]) -> tuple[Trial]:
@@ -44,11 +47,17 @@ def measured(directory: Path, found: list[Trial], patience: float) -> list[tuple
 
 
 def test_trial_of_a_slow_machine_is_void_and_says_how_slow_it_was() -> None:
-    assert gates.reasons(trial(slowness=1.34)) == ("the machine was 34% slower than when the capacity was measured",)
+    assert gates.reasons(trial(slowness=1.34)) == (
+        "the machine was 34% slower than when the capacity was measured",
+    )
     assert gates.reasons(trial(slowness=1.15)) == ()
     assert gates.reasons(trial(slowness=None)) == ()
-    assert gates.reasons(trial(slowness=1.34, usual=1.2)) == (), "its share of capacity is what was asked for"
-    assert gates.reasons(trial(slowness=1.34, beside="pgpool")) == (), "what took turns was slowed down alike"
+    assert gates.reasons(trial(slowness=1.34, usual=1.2)) == (), (
+        "its share of capacity is what was asked for"
+    )
+    assert gates.reasons(trial(slowness=1.34, beside="pgpool")) == (), (
+        "what took turns was slowed down alike"
+    )
 
 
 def test_trial_of_a_slow_machine_is_made_again_and_the_calm_one_counts(tmp_path: Path) -> None:
@@ -80,7 +89,9 @@ def test_only_the_measured_part_is_watched() -> None:
     assert watch.slowness == pytest.approx(1.5)
 
 
-def test_waiting_ends_when_the_machine_is_calm_and_when_patience_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends_when_the_machine_is_calm_and_when_patience_has_run_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     times = iter([2.0] * yardstick.CALM_SAMPLES * 2 + [1.0] * 9999)
     monkeypatch.setattr(yardstick, "work", lambda: next(times))
     patient = Yardstick((0,), 1.0, patience=60)

@@ -47,7 +47,9 @@ def connect(port: int) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_the_chosen_one_gets_all_connections(pair: tuple[socket.socket, socket.socket], place: int) -> None:
+def test_the_chosen_one_gets_all_connections(
+    pair: tuple[socket.socket, socket.socket], place: int
+) -> None:
     port = pair[0].getsockname()[1]
     listeners.choose(os.getpid(), port, place)
     connect(port)
@@ -55,7 +57,9 @@ def test_the_chosen_one_gets_all_connections(pair: tuple[socket.socket, socket.s
     assert (found[place], found[1 - place]) == (MANY, 0)
 
 
-def test_the_one_that_is_left_gets_them_when_the_chosen_one_ends(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_the_one_that_is_left_gets_them_when_the_chosen_one_ends(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     older, newer = pair
     port = older.getsockname()[1]
     listeners.choose(os.getpid(), port, 1)

@@ -27,15 +27,21 @@ def closed(monkeypatch: pytest.MonkeyPatch, *command: str) -> Iterator[psutil.Po
     process.wait()
 
 
-def test_a_process_that_ends_while_it_is_asked_listens_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ends_while_it_is_asked_listens_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with closed(monkeypatch, "sleep", "0.2") as process:
         assert access._connections(process) == []
 
 
-def test_a_process_that_lives_and_may_not_be_looked_at_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_lives_and_may_not_be_looked_at_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(access, "ENDING_SECONDS", 0.1)
     with (
         closed(monkeypatch, "sleep", "20") as process,
-        pytest.raises(ProbeError, match=f"process {process.pid}: /proc/{process.pid}/fd cannot be read"),
+        pytest.raises(
+            ProbeError, match=f"process {process.pid}: /proc/{process.pid}/fd cannot be read"
+        ),
     ):
         access._connections(process)

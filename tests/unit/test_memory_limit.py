@@ -49,7 +49,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(tmp_path, monkeypatch)
 
 
-def test_one_that_has_grown_goes_and_the_other_waits(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_that_has_grown_goes_and_the_other_waits(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = world.limit(), world.limit()
     world.after(600, first, second)
     world.taken = 101 * MB

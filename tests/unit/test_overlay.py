@@ -1,4 +1,5 @@
-"""The plan laid over the settings of a project: what it sets, what it leaves, and what it refuses."""
+"""The plan laid over the settings of a project: what it sets, what it leaves, and what it
+refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ from fixtures import foreign
 def settings(project: Path, *names: str, **inputs: object) -> list[Any]:
     """Values of settings as the project's processes have them."""
     values = f"[getattr(s, n) for n in {names}]"
-    code = f"import json; from django.conf import settings as s; print(json.dumps({values}, default=str))"
+    code = (
+        f"import json; from django.conf import settings as s; print(json.dumps({values}, "
+        f"default=str))"
+    )
     done = foreign.told(project, "-c", code, **inputs)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
@@ -37,11 +41,16 @@ def test_databases_lead_to_the_stack_and_keep_what_the_project_means(tmp_path: P
 
 
 def test_other_aliases_stay_and_are_told_of(tmp_path: Path) -> None:
-    project = foreign.make(tmp_path, more='DATABASES["ledger"] = {"ENGINE": "django.db.backends.oracle"}\n')
+    project = foreign.make(
+        tmp_path, more='DATABASES["ledger"] = {"ENGINE": "django.db.backends.oracle"}\n'
+    )
     (databases,) = settings(project, "DATABASES")
     assert databases["ledger"]["ENGINE"] == "django.db.backends.oracle"
     told = foreign.told(project).stdout
-    assert "DATABASES['ledger']: it stays as it is: the stack neither runs nor verifies this database." in told
+    assert (
+        "DATABASES['ledger']: it stays as it is: the stack neither runs nor verifies this database."
+        in told
+    )
 
 
 def test_the_migrate_command_is_the_stacks_and_its_files_stay(tmp_path: Path) -> None:
@@ -54,7 +63,9 @@ def test_the_migrate_command_is_the_stacks_and_its_files_stay(tmp_path: Path) ->
 
 def test_a_key_of_its_own_stays_and_a_placeholder_goes(tmp_path: Path) -> None:
     own = settings(foreign.make(tmp_path / "own"), "SECRET_KEY")
-    placeholder = foreign.make(tmp_path / "placeholder", more='SECRET_KEY = "django-insecure-abc"\n')
+    placeholder = foreign.make(
+        tmp_path / "placeholder", more='SECRET_KEY = "django-insecure-abc"\n'
+    )
     assert own[0].startswith("a key of its own")
     assert "insecure" not in settings(placeholder, "SECRET_KEY")[0]
     assert "SECRET_KEY: it begins with django-insecure-" in foreign.told(placeholder).stdout
@@ -62,7 +73,10 @@ def test_a_key_of_its_own_stays_and_a_placeholder_goes(tmp_path: Path) -> None:
 
 def test_debug_is_off_and_hosts_are_the_plans(tmp_path: Path) -> None:
     project = foreign.make(tmp_path, more='ALLOWED_HOSTS = ["*"]\n')
-    assert settings(project, "DEBUG", "ALLOWED_HOSTS", hosts="shop.example") == [False, ["shop.example"]]
+    assert settings(project, "DEBUG", "ALLOWED_HOSTS", hosts="shop.example") == [
+        False,
+        ["shop.example"],
+    ]
 
 
 SECURE = 'SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = True\nCSRF_COOKIE_NAME = "__Secure-csrf"\n'
@@ -78,29 +92,42 @@ def test_plain_http_takes_back_what_only_works_over_tls(tmp_path: Path) -> None:
 def test_a_forwarded_scheme_is_believed_only_behind_a_proxy(tmp_path: Path) -> None:
     project = foreign.make(tmp_path, more='SECURE_PROXY_SSL_HEADER = ("HTTP_X_SCHEME", "https")\n')
     names = ("SECURE_PROXY_SSL_HEADER", "SESSION_COOKIE_SECURE", "CSRF_TRUSTED_ORIGINS")
-    assert settings(project, *names, hosts="shop.example") == [None, False, ["http://shop.example:8000"]]
+    assert settings(project, *names, hosts="shop.example") == [
+        None,
+        False,
+        ["http://shop.example:8000"],
+    ]
     behind = settings(project, *names, hosts="shop.example", proxy="on")
     assert behind == [["HTTP_X_FORWARDED_PROTO", "https"], True, ["https://shop.example"]]
-    assert "SECURE_PROXY_SSL_HEADER: off: any client may send such a header." in foreign.told(project).stdout
+    assert (
+        "SECURE_PROXY_SSL_HEADER: off: any client may send such a header."
+        in foreign.told(project).stdout
+    )
 
 
 def test_files_go_where_apache_finds_them(tmp_path: Path) -> None:
     project = foreign.make(tmp_path, more='STATIC_URL = "/assets/"\n')
     made = foreign.plan(project)
     assert settings(project, "STATIC_ROOT", "STATIC_URL", "MEDIA_ROOT", "MEDIA_URL") == [
-        made.paths.static, "/static/", f"{made.paths.media}/public", "/media/",
-    ]  # fmt: skip
+        made.paths.static,
+        "/static/",
+        f"{made.paths.media}/public",
+        "/media/",
+    ]
     assert "STATIC_URL: /static/ takes the place of /assets/" in foreign.told(project).stdout
 
 
 def test_a_setting_keeps_the_type_that_the_project_has(tmp_path: Path) -> None:
     more = (
-        'STATIC_ROOT = BASE_DIR / "static"\nINSTALLED_APPS = tuple(INSTALLED_APPS)\nMIDDLEWARE = tuple(MIDDLEWARE)\n'
-        'ALLOWED_HOSTS = CSRF_TRUSTED_ORIGINS = ()\n'
+        'STATIC_ROOT = BASE_DIR / "static"\nINSTALLED_APPS = tuple(INSTALLED_APPS)\nMIDDLEWARE = '
+        "tuple(MIDDLEWARE)\n"
+        "ALLOWED_HOSTS = CSRF_TRUSTED_ORIGINS = ()\n"
     )
     code = (
-        "from django.conf import settings as s; print(s.STATIC_ROOT / 'x', s.MEDIA_ROOT / 'x', sep='|'); "
-        "[getattr(s, n) + () for n in ('INSTALLED_APPS', 'MIDDLEWARE', 'ALLOWED_HOSTS', 'CSRF_TRUSTED_ORIGINS')]"
+        "from django.conf import settings as s; print(s.STATIC_ROOT / 'x', s.MEDIA_ROOT / 'x', "
+        "sep='|'); "
+        "[getattr(s, n) + () for n in ('INSTALLED_APPS', 'MIDDLEWARE', 'ALLOWED_HOSTS', "
+        "'CSRF_TRUSTED_ORIGINS')]"
     )
     project = foreign.make(tmp_path, more=more)
     paths = foreign.plan(project).paths
@@ -130,7 +157,10 @@ def test_what_manage_py_does_before_its_command_is_done_here_too(tmp_path: Path)
     (project / "apps/stock").mkdir(parents=True)
     (project / "apps/stock/__init__.py").touch()
     assert foreign.told(project).returncode == 0, foreign.told(project).stderr
-    code = "import django; django.setup(); import stock; from django.conf import settings as s; print(s.X, s.DEBUG)"
+    code = (
+        "import django; django.setup(); import stock; from django.conf import settings as s; "
+        "print(s.X, s.DEBUG)"
+    )
     done = foreign.told(project, "-c", code)
     assert done.stdout == "check False\n", done.stderr
 
@@ -138,13 +168,23 @@ def test_what_manage_py_does_before_its_command_is_done_here_too(tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("import nowhere", "manage.py: ModuleNotFoundError: No module named 'nowhere'. Its lines before the command"),
+        (
+            "import nowhere",
+            (
+                "manage.py: ModuleNotFoundError: No module named 'nowhere'. Its lines before the "
+                "command"
+            ),
+        ),
         ("sys.exit('set SHOP_KEY')", "manage.py: it ends before it runs a command: set SHOP_KEY."),
     ],
 )
-def test_a_manage_py_that_does_not_get_to_its_command_is_refused(tmp_path: Path, line: str, said: str) -> None:
+def test_a_manage_py_that_does_not_get_to_its_command_is_refused(
+    tmp_path: Path, line: str, said: str
+) -> None:
     project = foreign.make(tmp_path)
-    (project / "manage.py").write_text(MANAGE.replace("def main():\n", f"def main():\n    {line}\n"))
+    (project / "manage.py").write_text(
+        MANAGE.replace("def main():\n", f"def main():\n    {line}\n")
+    )
     assert said in refusal(project)
 
 
@@ -154,30 +194,51 @@ def test_uploads_without_an_address_are_not_public(tmp_path: Path) -> None:
 
 
 def test_files_that_are_elsewhere_stay_there(tmp_path: Path) -> None:
-    more = 'STATIC_URL = "https://cdn.example/s/"\nSTORAGES = {"default": {"BACKEND": "shop.s3"}}\nMEDIA_ROOT = "m"\n'
-    assert settings(foreign.make(tmp_path, more=more), "STATIC_URL", "MEDIA_ROOT") == ["https://cdn.example/s/", "m"]
+    more = (
+        'STATIC_URL = "https://cdn.example/s/"\nSTORAGES = {"default": {"BACKEND": '
+        '"shop.s3"}}\nMEDIA_ROOT = "m"\n'
+    )
+    assert settings(foreign.make(tmp_path, more=more), "STATIC_URL", "MEDIA_ROOT") == [
+        "https://cdn.example/s/",
+        "m",
+    ]
 
 
-def test_the_environment_file_is_read_and_the_address_of_the_database_is_the_stacks(tmp_path: Path) -> None:
+def test_the_environment_file_is_read_and_the_address_of_the_database_is_the_stacks(
+    tmp_path: Path,
+) -> None:
     project = foreign.make(tmp_path, "DATABASE_URL or nothing")
-    (project / "env").write_text("SHOP_GREETING='hello there'\nDATABASE_URL=postgres://elsewhere/x\n")
+    (project / "env").write_text(
+        "SHOP_GREETING='hello there'\nDATABASE_URL=postgres://elsewhere/x\n"
+    )
     found = settings(project, "GREETING", "DATABASES", environment=project / "env")
     assert found[0] == "hello there"
     assert found[1]["default"]["HOST"].endswith("/.stack/run/pooler")
 
 
-@pytest.mark.parametrize("engine", ["django.contrib.gis.db.backends.postgis", "django_tenants.postgresql_backend",
-                                    "django.db.backends.mysql"])  # fmt: skip
-def test_another_engine_is_refused_with_the_setting_and_the_remedy(tmp_path: Path, engine: str) -> None:
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "django.contrib.gis.db.backends.postgis",
+        "django_tenants.postgresql_backend",
+        "django.db.backends.mysql",
+    ],
+)
+def test_another_engine_is_refused_with_the_setting_and_the_remedy(
+    tmp_path: Path, engine: str
+) -> None:
     project = foreign.make(tmp_path, more=f'DATABASES["default"]["ENGINE"] = "{engine}"\n')
     message = refusal(project)
-    assert message.startswith(f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it")
+    assert message.startswith(
+        f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it"
+    )
     assert "Use django.db.backends.postgresql" in message
 
 
 def test_a_variable_that_is_missing_is_named_with_the_place_for_it(tmp_path: Path) -> None:
     assert refusal(foreign.make(tmp_path, "DATABASE_URL or nothing")) == (
-        "shop.settings: it cannot be imported: KeyError: 'SHOP_GREETING' (shop/settings.py, line 27). A variable "
+        "shop.settings: it cannot be imported: KeyError: 'SHOP_GREETING' (shop/settings.py, line "
+        "27). A variable "
         "that it misses belongs into the file that STACK_ENVIRONMENT names."
     )
 
@@ -198,13 +259,27 @@ def test_settings_that_are_not_there_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ('ASGI_APPLICATION = "shop.asgi.application"\n', "ASGI_APPLICATION: mod_wsgi serves WSGI only"),
-        ('DATABASES["default"]["OPTIONS"] = {"pool": True}\n', "['OPTIONS']['pool']: left out: PgBouncer pools."),
-        ('DATABASES["default"]["OPTIONS"] = {"options": "-c x"}\n', "['OPTIONS']['options']: left out: PgBouncer"),
-        ('DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"}\n', "SQLite's x. Rows in that"),
+        (
+            'ASGI_APPLICATION = "shop.asgi.application"\n',
+            "ASGI_APPLICATION: mod_wsgi serves WSGI only",
+        ),
+        (
+            'DATABASES["default"]["OPTIONS"] = {"pool": True}\n',
+            "['OPTIONS']['pool']: left out: PgBouncer pools.",
+        ),
+        (
+            'DATABASES["default"]["OPTIONS"] = {"options": "-c x"}\n',
+            "['OPTIONS']['options']: left out: PgBouncer",
+        ),
+        (
+            'DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"}\n',
+            "SQLite's x. Rows in that",
+        ),
     ],
 )
-def test_what_does_not_work_here_is_told_with_its_reason(tmp_path: Path, more: str, told: str) -> None:
+def test_what_does_not_work_here_is_told_with_its_reason(
+    tmp_path: Path, more: str, told: str
+) -> None:
     done = foreign.told(foreign.make(tmp_path, more=more))
     assert done.returncode == 0, done.stderr
     assert told in done.stdout
@@ -214,7 +289,14 @@ def test_laid_over_twice_it_is_the_same(tmp_path: Path) -> None:
     once = foreign.make(tmp_path / "once", more=SECURE)
     lines = "from pgstack.overlay import integrate\nintegrate(globals())\n"
     twice = foreign.make(tmp_path / "twice", more=SECURE + lines)
-    names = ("INSTALLED_APPS", "MIDDLEWARE", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "CSRF_COOKIE_NAME", "STATIC_URL")
+    names = (
+        "INSTALLED_APPS",
+        "MIDDLEWARE",
+        "ALLOWED_HOSTS",
+        "CSRF_TRUSTED_ORIGINS",
+        "CSRF_COOKIE_NAME",
+        "STATIC_URL",
+    )
     assert settings(once, *names) == settings(twice, *names)
 
 
@@ -226,19 +308,23 @@ def test_lines_in_the_settings_do_nothing_without_a_plan(tmp_path: Path) -> None
 
 
 PREAMBLES = {
-    "insert": "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'apps'))\n",
-    "append": "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).resolve().parent / 'apps'))\n",
+    "insert": "import os, sys\nsys.path.insert(0, "
+    "os.path.join(os.path.dirname(os.path.abspath(__file__)), 'apps'))\n",
+    "append": "import sys\nfrom pathlib import "
+    "Path\nsys.path.append(str(Path(__file__).resolve().parent / 'apps'))\n",
     "working directory": "import os, sys\nsys.path.insert(0, os.path.join(os.getcwd(), 'apps'))\n",
     "relative": "import sys\nsys.path.append('apps')\n",
     "within main": "import sys\ndef main():\n    sys.path.append('apps')\n    execute()\n",
     "site": "import site\nsite.addsitedir('apps')\n",
-}  # fmt: skip
+}
 ENDINGS = {
-    "function": "from django.core.management import execute_from_command_line as execute\nif __name__ == '__main__':\n"
+    "function": "from django.core.management import execute_from_command_line as execute\nif "
+    "__name__ == '__main__':\n"
     "    main() if 'main' in globals() else execute()\n",
-    "class": "from django.core.management import ManagementUtility\nexecute = lambda: ManagementUtility().execute()\n"
+    "class": "from django.core.management import ManagementUtility\nexecute = lambda: "
+    "ManagementUtility().execute()\n"
     "if __name__ == '__main__':\n    main() if 'main' in globals() else execute()\n",
-}  # fmt: skip
+}
 
 
 def in_apps(directory: Path, preamble: str, ending: str = "function") -> Path:
@@ -250,8 +336,12 @@ def in_apps(directory: Path, preamble: str, ending: str = "function") -> Path:
     return project
 
 
-@pytest.mark.parametrize(("preamble", "ending"), [*((name, "function") for name in PREAMBLES), ("insert", "class")])
-def test_what_manage_py_does_to_the_path_of_modules_counts(tmp_path: Path, preamble: str, ending: str) -> None:
+@pytest.mark.parametrize(
+    ("preamble", "ending"), [*((name, "function") for name in PREAMBLES), ("insert", "class")]
+)
+def test_what_manage_py_does_to_the_path_of_modules_counts(
+    tmp_path: Path, preamble: str, ending: str
+) -> None:
     project = in_apps(tmp_path, preamble, ending)
     code = "import django, sys; django.setup(); import carts; print(carts.__file__, sys.argv)"
     done = foreign.told(project, "-c", code)
@@ -260,7 +350,10 @@ def test_what_manage_py_does_to_the_path_of_modules_counts(tmp_path: Path, pream
 
 def test_the_variables_that_manage_py_sets_never_lead_to_another_database(tmp_path: Path) -> None:
     project = foreign.make(tmp_path, "DATABASE_URL or nothing")
-    lines = "import os\nos.environ.update(SHOP_GREETING='of manage.py', DATABASE_URL='postgres://elsewhere/x')\n"
+    lines = (
+        "import os\nos.environ.update(SHOP_GREETING='of manage.py', "
+        "DATABASE_URL='postgres://elsewhere/x')\n"
+    )
     (project / "manage.py").write_text(lines + ENDINGS["function"])
     greeting, databases = settings(project, "GREETING", "DATABASES")
     assert greeting == "of manage.py"
@@ -272,16 +365,34 @@ LOGGING = """LOGGING = {"version": 1,
     "root": {"handlers": ["file"]}}
 """
 BROKEN = {
-    "logging": ("shop/settings.py", LOGGING, "'file', caused by FileNotFoundError: [Errno 2] No such file or"),
-    "app": ("shop/settings.py", 'INSTALLED_APPS += ["carts"]\n', "ModuleNotFoundError: No module named 'carts'"),
+    "logging": (
+        "shop/settings.py",
+        LOGGING,
+        "'file', caused by FileNotFoundError: [Errno 2] No such file or",
+    ),
+    "app": (
+        "shop/settings.py",
+        'INSTALLED_APPS += ["carts"]\n',
+        "ModuleNotFoundError: No module named 'carts'",
+    ),
     "view": ("shop/urls.py", "from notes.models import Nothing\n", "Nothing' from 'notes.models'"),
-    "check": ("notes/models.py", "class Empty(models.Model):\n    a = models.CharField(choices=3)\n", "fields.E004"),
-    "WSGI": ("shop/settings.py", 'WSGI_APPLICATION = "shop.other"\n', "WSGI application 'shop.other'"),
-}  # fmt: skip
+    "check": (
+        "notes/models.py",
+        "class Empty(models.Model):\n    a = models.CharField(choices=3)\n",
+        "fields.E004",
+    ),
+    "WSGI": (
+        "shop/settings.py",
+        'WSGI_APPLICATION = "shop.other"\n',
+        "WSGI application 'shop.other'",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_project_that_cannot_be_loaded_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+def test_a_project_that_cannot_be_loaded_is_refused_with_the_reason(
+    tmp_path: Path, name: str
+) -> None:
     file, more, words = BROKEN[name]
     project = foreign.make(tmp_path)
     path = next(project.rglob(file))
@@ -289,7 +400,10 @@ def test_a_project_that_cannot_be_loaded_is_refused_with_the_reason(tmp_path: Pa
     message = refusal(project)
     assert message.startswith(f"{project}: it cannot be loaded: ")
     assert words in message
-    advice = "The project has no requirements, so none were installed: name another file by STACK_REQUIREMENTS"
+    advice = (
+        "The project has no requirements, so none were installed: name another file by "
+        "STACK_REQUIREMENTS"
+    )
     assert ("Put it right." in message) is (name != "app")
     assert (advice in message) is (name == "app")
     if name == "view":

@@ -46,7 +46,15 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 def holds(name: str) -> bool:
-    words = ["openssl", "verify", "-CAfile", authority.AUTHORITY, "-verify_hostname", name, authority.CERTIFICATE]
+    words = [
+        "openssl",
+        "verify",
+        "-CAfile",
+        authority.AUTHORITY,
+        "-verify_hostname",
+        name,
+        authority.CERTIFICATE,
+    ]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
@@ -75,7 +83,9 @@ def test_a_new_certificate_is_made_when_it_is_asked_for(places: Stack) -> None:
     assert authority.CERTIFICATE.read_text() != before
 
 
-def test_an_authority_that_follows_another_is_trusted_beside_it(places: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_authority_that_follows_another_is_trusted_beside_it(
+    places: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority.apply(places)
     monkeypatch.setattr(authority, "RENEW_AUTHORITY_DAYS", 4000)
     assert authority.renew()
@@ -84,4 +94,6 @@ def test_an_authority_that_follows_another_is_trusted_beside_it(places: Stack, m
     assert authority.apply(places)
     assert holds("db.example")
     authority.renew()
-    assert authority.AUTHORITY.read_text().count("BEGIN CERTIFICATE") == 2, "not the one before the last"
+    assert authority.AUTHORITY.read_text().count("BEGIN CERTIFICATE") == 2, (
+        "not the one before the last"
+    )

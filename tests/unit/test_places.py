@@ -20,14 +20,21 @@ from pgstack.targets import confine
 HAVE = {"C.UTF-8", "de_DE.UTF-8"}
 
 
-@pytest.mark.parametrize("text", ["C.UTF-8", "de_DE.UTF-8", "de_DE.UTF-8@euro", "icu:de", "icu:de-u-co-phonebk"])
+@pytest.mark.parametrize(
+    "text", ["C.UTF-8", "de_DE.UTF-8", "de_DE.UTF-8@euro", "icu:de", "icu:de-u-co-phonebk"]
+)
 def test_a_sort_order_is_taken_as_it_is_written(text: str) -> None:
     assert load({"STACK_LOCALE": text}).locale == text
 
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("de-DE-x-icu", "icu:de-DE"), ("de_DE", "de_DE.UTF-8"), ("de_DE.utf8", "de_DE.UTF-8"), ("de'; DROP", "")],
+    [
+        ("de-DE-x-icu", "icu:de-DE"),
+        ("de_DE", "de_DE.UTF-8"),
+        ("de_DE.utf8", "de_DE.UTF-8"),
+        ("de'; DROP", ""),
+    ],
 )
 def test_another_word_is_refused_with_what_was_meant(text: str, meant: str) -> None:
     with pytest.raises(InputError) as error:
@@ -38,18 +45,27 @@ def test_another_word_is_refused_with_what_was_meant(text: str, meant: str) -> N
 
 def test_containers_have_no_locale_of_a_country() -> None:
     assert load({"STACK_LOCALE": "icu:de", "STACK_TARGET": "compose"}).locale == "icu:de"
-    with pytest.raises(InputError, match=r"STACK_LOCALE=de_DE\.UTF-8: the image has no .* Take icu:de-DE"):
+    with pytest.raises(
+        InputError, match=r"STACK_LOCALE=de_DE\.UTF-8: the image has no .* Take icu:de-DE"
+    ):
         load({"STACK_LOCALE": "de_DE.UTF-8", "STACK_TARGET": "compose"})
 
 
 @pytest.mark.parametrize(
     ("wanted", "found", "refused"),
     [
-        ("C.UTF-8", "", ""), ("icu:de", "", ""), ("de_DE.UTF-8", "", ""), ("icu:de-DE", "icu:de-DE", ""),
+        ("C.UTF-8", "", ""),
+        ("icu:de", "", ""),
+        ("de_DE.UTF-8", "", ""),
+        ("icu:de-DE", "icu:de-DE", ""),
         ("fr_FR.UTF-8", "", "STACK_LOCALE=fr_FR.UTF-8: this machine does not have it"),
-        ("icu:de", "C.UTF-8", "STACK_LOCALE=icu:de: the database was made with C.UTF-8, and cannot change it."),
+        (
+            "icu:de",
+            "C.UTF-8",
+            "STACK_LOCALE=icu:de: the database was made with C.UTF-8, and cannot change it.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_had_is_refused(wanted: str, found: str, refused: str) -> None:
     said = locales.refusal(wanted, found, HAVE)
     assert said.startswith(refused)
@@ -63,7 +79,10 @@ def test_the_machine_says_names_in_its_own_way() -> None:
 def test_each_account_has_a_home_of_its_own(tmp_path: Path) -> None:
     plan = foreign.plan(tmp_path, target="host", data="SHOP_DATA", hosts="shop.example")
     web, deploy, build = (environment.process(plan, name) for name in ("app", "deploy", "build"))
-    assert (web["HOME"], web["XDG_CACHE_HOME"]) == ("/var/cache/stack/app", "/var/cache/stack/app/.cache")
+    assert (web["HOME"], web["XDG_CACHE_HOME"]) == (
+        "/var/cache/stack/app",
+        "/var/cache/stack/app/.cache",
+    )
     assert deploy["HOME"] == "/var/cache/stack/deploy"
     assert web["PATH"] == f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
     assert web["SHOP_DATA"] == build["SHOP_DATA"] == "/var/lib/stack-media/data/SHOP_DATA"
@@ -101,9 +120,12 @@ def test_a_confined_program_writes_where_it_may_and_reads_everywhere(tmp_path: P
         place.mkdir()
         (place / "there").touch()
     code = WRITES.format(places=f"map(pathlib.Path, ({str(allowed)!r}, {str(other)!r}))")
-    begin = f"import sys; sys.path.insert(0, {os.path.dirname(confine.__file__)!r}); import confine; "  # noqa: PTH120
+    package = str(Path(confine.__file__).parent)
+    begin = f"import sys; sys.path.insert(0, {package!r}); import confine; "
     begin += f"print(confine.confine([{str(allowed)!r}]));"
-    done = subprocess.run([sys.executable, "-c", begin + code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", begin + code], capture_output=True, text=True, check=True
+    )
     if done.stdout.startswith("False"):
         pytest.skip("this kernel has no Landlock")
     assert done.stdout.split() == ["True", *["done"] * 5, *["refused"] * 5]
@@ -111,9 +133,18 @@ def test_a_confined_program_writes_where_it_may_and_reads_everywhere(tmp_path: P
 
 
 def test_the_program_that_it_becomes_is_confined(tmp_path: Path) -> None:
-    words = [sys.executable, confine.__file__, str(tmp_path), "/bin/sh", "-c", 'echo x > "$0"/x; echo x > "$1"/x']
+    words = [
+        sys.executable,
+        confine.__file__,
+        str(tmp_path),
+        "/bin/sh",
+        "-c",
+        'echo x > "$0"/x; echo x > "$1"/x',
+    ]
     place = Path("/var/tmp")
-    done = subprocess.run([*words, str(tmp_path), str(place)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*words, str(tmp_path), str(place)], capture_output=True, text=True, check=False
+    )
     if "no Landlock" in done.stderr:
         pytest.skip("this kernel has no Landlock")
     assert (tmp_path / "x").read_text() == "x\n"
@@ -128,7 +159,9 @@ LOGGING = {"version": 1, "handlers": {"file": {"class": "logging.FileHandler", "
 
 def test_a_log_file_in_the_project_is_refused_before_it_is_served() -> None:
     serve = Path(confine.__file__).parents[1] / "serve.py"
-    with tempfile.TemporaryDirectory(prefix="project-", dir="/var/tmp") as name:  # where nothing may be written
+    with tempfile.TemporaryDirectory(
+        prefix="project-", dir="/var/tmp"
+    ) as name:  # where nothing may be written
         project = foreign.make(Path(name) / "shop", "plain DATABASES", LOGGING)
         done = foreign.told(project, "-m", "pgstack.trial", str(serve), "localhost", "/healthz")
         if done.returncode == 0:
@@ -144,7 +177,10 @@ def test_a_page_that_could_not_write_is_told_the_directory_and_the_input(
 ) -> None:
     plan = foreign.plan(tmp_path)
     monkeypatch.setattr(unwritable, "current_plan", lambda: plan)
-    cause, error = OSError(number, os.strerror(number), str(tmp_path / "index/segment")), RuntimeError("no index")
+    cause, error = (
+        OSError(number, os.strerror(number), str(tmp_path / "index/segment")),
+        RuntimeError("no index"),
+    )
     error.__cause__ = cause
     monkeypatch.setattr(sys, "exc_info", lambda: (type(error), error, None))
     unwritable.explain()

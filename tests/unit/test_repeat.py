@@ -10,14 +10,26 @@ READS = (
     'SELECT "thing"."id", "thing"."name" FROM "thing" WHERE "thing"."id" = %s LIMIT 21',
     'SELECT COUNT(*) AS "__count" FROM "thing"',
     'SELECT 1 AS "a" FROM "thing" WHERE "thing"."id" IN (%s, %s) LIMIT 1',
-    'SELECT "a"."id" FROM "a" INNER JOIN "b" ON ("a"."id" = "b"."a_id") WHERE UPPER("b"."name"::text) = UPPER(%s)',
-    "SELECT COALESCE(SUM(x), 0), DATE_TRUNC('day', at AT TIME ZONE 'UTC') FROM t WHERE EXISTS(SELECT 1 AS a FROM u)",
+    (
+        'SELECT "a"."id" FROM "a" INNER JOIN "b" ON ("a"."id" = "b"."a_id") WHERE '
+        'UPPER("b"."name"::text) = UPPER(%s)'
+    ),
+    (
+        "SELECT COALESCE(SUM(x), 0), DATE_TRUNC('day', at AT TIME ZONE 'UTC') FROM t WHERE "
+        "EXISTS(SELECT 1 AS a FROM u)"
+    ),
     "SELECT ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) FROM t;",
     "  select 1",
 )
 WRITES = (
-    'INSERT INTO "ledger_transfer" ("key", "amount") VALUES (%s, %s) RETURNING "ledger_transfer"."id"',
-    "INSERT INTO ledger_transfer (key, amount) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING RETURNING id",
+    (
+        'INSERT INTO "ledger_transfer" ("key", "amount") VALUES (%s, %s) RETURNING '
+        '"ledger_transfer"."id"'
+    ),
+    (
+        "INSERT INTO ledger_transfer (key, amount) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING "
+        "RETURNING id"
+    ),
     'UPDATE "thing" SET "name" = %s WHERE "thing"."id" = %s',
     'DELETE FROM "thing" WHERE "thing"."id" IN (%s)',
     'SELECT "thing"."id" FROM "thing" WHERE "thing"."id" = %s FOR UPDATE',
@@ -68,7 +80,13 @@ def test_what_may_act_outside_of_its_transaction_is_never_sent_twice(sql: str) -
 @pytest.mark.parametrize(
     ("answer", "proof"),
     [
-        ("FATAL:  server login has been failing, cached error: connect failed (server_login_retry)", True),
+        (
+            (
+                "FATAL:  server login has been failing, cached error: connect failed "
+                "(server_login_retry)"
+            ),
+            True,
+        ),
         ("FATAL:  the database system is starting up", True),
         ("cached plan must not change result type", True),
         ("server closed the connection unexpectedly", False),

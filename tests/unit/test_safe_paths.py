@@ -1,4 +1,5 @@
-"""What root opens where others may write: no link leads it elsewhere, nothing makes it wait or read without end."""
+"""What root opens where others may write: no link leads it elsewhere, nothing makes it wait or read
+without end."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ def seen(directory: Path) -> dict[str, tuple[int, str]]:
 
 
 @pytest.mark.parametrize("name", TOUCHED)
-def test_a_link_that_others_may_have_put_there_is_not_followed(shared: Path, victim: Path, name: str) -> None:
+def test_a_link_that_others_may_have_put_there_is_not_followed(
+    shared: Path, victim: Path, name: str
+) -> None:
     before = seen(victim)
     (shared / "trap").symlink_to(victim / "file" if name in ("read", "own") else victim)
     with pytest.raises(safe.UnsafePath, match="trap"):
@@ -61,7 +64,9 @@ def test_a_link_that_others_may_have_put_there_is_not_followed(shared: Path, vic
     assert seen(victim) == before
 
 
-def test_a_link_on_the_way_is_not_followed_below_a_directory_of_others(shared: Path, victim: Path) -> None:
+def test_a_link_on_the_way_is_not_followed_below_a_directory_of_others(
+    shared: Path, victim: Path
+) -> None:
     (shared / "way").symlink_to(victim)
     for change in (safe.read, lambda path: safe.write(path, b"mine", owner=ME, group=US)):
         with pytest.raises(safe.UnsafePath, match="way"):
@@ -81,7 +86,9 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
         safe.contents(tmp_path / "one" / "deeper")
 
 
-def test_what_is_written_takes_the_place_of_a_link_and_leaves_its_target_alone(shared: Path, victim: Path) -> None:
+def test_what_is_written_takes_the_place_of_a_link_and_leaves_its_target_alone(
+    shared: Path, victim: Path
+) -> None:
     for name in ("file", ".file.new"):
         (shared / name).symlink_to(victim / "file")
     safe.write(shared / "file", b"mine", 0o640, ME, US)

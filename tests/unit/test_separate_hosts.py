@@ -21,7 +21,10 @@ from pgstack.plan import Plan
 GB = 1024**3
 INPUTS: dict[str, Any] = {"web_addresses": ["10.0.0.11", "10.0.1.0/24"], "hosts": ["shop.example"]}
 GROUPS = {"database": ["db.example"], "web": ["web1", "web2"]}
-LARGE, SMALL = ({"cores": cores, "memory": cores * 2 * GB, "debian": 13, "open_files": 65536} for cores in (8, 2))
+LARGE, SMALL = (
+    {"cores": cores, "memory": cores * 2 * GB, "debian": 13, "open_files": 65536}
+    for cores in (8, 2)
+)
 
 
 def planned(host: str, inputs: dict[str, Any] = INPUTS) -> Plan:
@@ -44,7 +47,11 @@ def parts(paths: set[Path]) -> set[str]:
 
 
 def test_groups_say_what_a_host_runs() -> None:
-    assert [planned(host).part for host in ("db.example", "web1", "web2")] == ["database", "web", "web"]
+    assert [planned(host).part for host in ("db.example", "web1", "web2")] == [
+        "database",
+        "web",
+        "web",
+    ]
     assert planned("web1").web.hosts == 2
 
 
@@ -55,10 +62,13 @@ def test_a_host_without_such_groups_runs_everything() -> None:
 @pytest.mark.parametrize(
     "groups",
     [
-        {"database": ["a", "b"], "web": ["shop"]}, {"database": [], "web": ["shop"]}, {"database": ["shop"]},
-        {"database": ["shop"], "web": ["shop"]}, {"database": ["a"], "web": ["b"]},
+        {"database": ["a", "b"], "web": ["shop"]},
+        {"database": [], "web": ["shop"]},
+        {"database": ["shop"]},
+        {"database": ["shop"], "web": ["shop"]},
+        {"database": ["a"], "web": ["b"]},
     ],
-)  # fmt: skip
+)
 def test_groups_that_name_no_part_are_refused(groups: dict[str, list[str]]) -> None:
     with pytest.raises(AnsibleFilterError, match="one in the group database"):
         filters.stack_part(INPUTS, "shop", groups)
@@ -95,15 +105,26 @@ def test_other_targets_have_no_other_host() -> None:
 
 def test_every_web_host_has_a_pool_as_the_database_host_can_feed_it() -> None:
     database, web = planned("db.example"), planned("web1")
-    assert (web.pooler.default_pool_size, web.pooler.reserve_pool_size, web.pooler.max_db_connections) == (17, 4, 21)
-    # Two PgBouncers on each of two web hosts while they are replaced, six past them, three for the administrator.
+    assert (
+        web.pooler.default_pool_size,
+        web.pooler.reserve_pool_size,
+        web.pooler.max_db_connections,
+    ) == (17, 4, 21)
+    # Two PgBouncers on each of two web hosts while they are replaced, six past them, three for the
+    # administrator.
     assert database.postgres.max_connections == 21 * 4 + 6 + 3
     assert web.postgres.settings == database.postgres.settings
 
 
 def test_memory_is_for_what_runs_there() -> None:
     web, database = planned("web1").memory, planned("db.example").memory
-    assert (web.shared_buffers, web.postgres, web.backends, web.work, web.maintenance) == (0, 0, 0, 0, 0)
+    assert (web.shared_buffers, web.postgres, web.backends, web.work, web.maintenance) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
     assert (database.web, database.apache, database.pooler) == (0, 0, 0)
     assert web.web > 0
     assert database.shared_buffers > 0
@@ -131,13 +152,18 @@ def test_an_address_is_the_only_one_that_postgresql_listens_on() -> None:
 def test_pgbouncer_checks_whom_it_gives_its_password() -> None:
     ini = text(planned("web1"), "pgbouncer.ini")
     assert "app = host=db.example port=5432 dbname=app user=app timezone=UTC connect_query=" in ini
-    assert "server_tls_sslmode = verify-full\nserver_tls_ca_file = /etc/stack-database/authority.pem\n" in ini
+    assert (
+        "server_tls_sslmode = verify-full\nserver_tls_ca_file = /etc/stack-database/authority.pem\n"
+        in ini
+    )
     assert "auth_file = /etc/stack-database/userlist.txt\n" in ini
     assert "listen_addr" not in ini
 
 
 def test_a_host_has_the_files_of_what_it_runs() -> None:
-    database, web = ({file.path for file in render.files(planned(host))} for host in ("db.example", "web1"))
+    database, web = (
+        {file.path for file in render.files(planned(host))} for host in ("db.example", "web1")
+    )
     assert parts(database) == {"postgres", "plan.json", "nftables.conf"}
     assert parts(web) == {"pgbouncer", "apache", "plan.json", "nftables.conf"}
     assert Path("/etc/stack/pgbouncer/userlist.txt") not in web, "it holds a password"

@@ -20,7 +20,15 @@ for second in (0, 29, 30, 44, 45, 89, 90):
 
 def test_a_crowd_comes_at_once_and_goes() -> None:
     """In a process of its own: Locust replaces parts of the standard library."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines() == [
-        "0 (8, 8.0)", "29 (8, 8.0)", "30 (128, 128.0)", "44 (128, 128.0)", "45 (8, 8.0)", "89 (8, 8.0)", "90 None",
-    ]  # fmt: skip
+        "0 (8, 8.0)",
+        "29 (8, 8.0)",
+        "30 (128, 128.0)",
+        "44 (128, 128.0)",
+        "45 (8, 8.0)",
+        "89 (8, 8.0)",
+        "90 None",
+    ]

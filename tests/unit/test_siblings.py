@@ -29,7 +29,9 @@ def resumed(*before: str) -> str:
     """What a process says that looks for its siblings."""
     command = [*before, sys.executable, "-c", CODE]
     app = Path(__file__).resolve().parents[2] / "app"
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=app).stdout.strip()
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=app
+    ).stdout.strip()
 
 
 def test_a_stopped_sibling_goes_on(halted: subprocess.Popen[bytes]) -> None:

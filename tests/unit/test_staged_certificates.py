@@ -25,7 +25,9 @@ def put(directory: Path, text: str) -> None:
 
 
 def forget(store: Path) -> None:
-    certificates.forget_staged(Stack({"paths": {"tls": str(store.parent)}, "site": {"hosts": [NAME]}}))
+    certificates.forget_staged(
+        Stack({"paths": {"tls": str(store.parent)}, "site": {"hosts": [NAME]}})
+    )
 
 
 @pytest.mark.parametrize(("text", "stays"), [("one", False), ("two", True)])

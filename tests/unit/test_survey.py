@@ -21,11 +21,14 @@ def program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def test_only_packages_that_are_installed_and_stay_count(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_packages_that_are_installed_and_stay_count(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = "ii  acl\nrc  apache2\niF  sudo\nii  pgbouncer\nii  openssl\nii  perl\n"
     program(programs / "dpkg-query", f"cat << END\n{known}END")
     (programs / "marks").write_text(
-        "Package: openssl\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: acl\nAuto-Installed: 0\n\n"
+        "Package: openssl\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: acl\nAuto-Installed: "
+        "0\n\n"
         "Package: perl\nAuto-Installed: 1\n"
     )
     monkeypatch.setattr(survey, "MARKS", programs / "marks")
@@ -35,7 +38,8 @@ def test_only_packages_that_are_installed_and_stay_count(programs: Path, monkeyp
 def test_only_units_that_run_and_start_at_boot_count(programs: Path) -> None:
     program(
         programs / "systemctl",
-        "case $1 in list-units) printf 'a.timer loaded\\nb.timer loaded\\n';; *) printf 'b.timer enabled\\n';; esac",
+        "case $1 in list-units) printf 'a.timer loaded\\nb.timer loaded\\n';; *) printf 'b.timer "
+        "enabled\\n';; esac",
     )
     assert survey.survey()["units"] == ["b.timer"]
 

@@ -29,13 +29,17 @@ SyntaxError: invalid syntax
 
 def test_the_cause_and_the_projects_own_line_are_told() -> None:
     assert tracebacks.reason(CHAINED, "/srv/shop") == (
-        "ValueError: Unable to configure handler 'file', caused by FileNotFoundError: [Errno 2] No such file or "
+        "ValueError: Unable to configure handler 'file', caused by FileNotFoundError: [Errno 2] No "
+        "such file or "
         "directory: '/x' (shop/logs.py, line 3)"
     )
 
 
 def test_a_line_that_cannot_be_read_is_a_line_of_the_project() -> None:
-    assert tracebacks.reason(SYNTAX, "/srv/shop") == "SyntaxError: invalid syntax (shop/urls.py, line 7)"
+    assert (
+        tracebacks.reason(SYNTAX, "/srv/shop")
+        == "SyntaxError: invalid syntax (shop/urls.py, line 7)"
+    )
     assert tracebacks.reason(SYNTAX, "/srv/other") == "SyntaxError: invalid syntax"
 
 

@@ -50,7 +50,9 @@ def queued(listener: socket.socket, ago: float, rejections: int = 0) -> socket.s
     client.connect(listener.getsockname())
     since = str(int((time.time() - ago) * 1e6))
     known = (wait_limit.SINCE, since, "mod_wsgi.daemon_restarts", str(rejections))
-    strings = b"".join(text.encode() + b"\0" for text in ("PATH_INFO", "/", *known, "LAST", "x" * 9000))
+    strings = b"".join(
+        text.encode() + b"\0" for text in ("PATH_INFO", "/", *known, "LAST", "x" * 9000)
+    )
     head = struct.pack("N", 8) + strings
     client.sendall(struct.pack("N", len(head)) + head)
     client.settimeout(5)
@@ -58,7 +60,9 @@ def queued(listener: socket.socket, ago: float, rejections: int = 0) -> socket.s
 
 
 @contextmanager
-def watching(listener: socket.socket, busy: Callable[[], bool], longest: float) -> Iterator[threading.Event]:
+def watching(
+    listener: socket.socket, busy: Callable[[], bool], longest: float
+) -> Iterator[threading.Event]:
     """Within it the queue is looked after, until the event that says that the process ends."""
     crew: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
     queue, over = Queue(listener, longest, crew, 4, threading.Event()), threading.Event()
@@ -84,13 +88,17 @@ def test_who_has_waited_too_long_is_told_so_in_order(listener: socket.socket) ->
     assert 0.1 < time.monotonic() - begun < 1
 
 
-def test_one_who_may_still_be_served_is_sent_back_when_a_thread_is_free(listener: socket.socket) -> None:
+def test_one_who_may_still_be_served_is_sent_back_when_a_thread_is_free(
+    listener: socket.socket,
+) -> None:
     client, busy = queued(listener, 0.0), [True, True, True]
     with watching(listener, lambda: bool(busy and busy.pop()), longest=60):
         assert client.recv(99) == b"Status: 200 Rejected\r\n\r\n"
 
 
-def test_a_process_that_ends_sends_back_whom_it_holds_and_takes_nobody_else(listener: socket.socket) -> None:
+def test_a_process_that_ends_sends_back_whom_it_holds_and_takes_nobody_else(
+    listener: socket.socket,
+) -> None:
     first = queued(listener, 0.0)
     with watching(listener, lambda: True, longest=60) as ending:
         time.sleep(0.1)
@@ -189,8 +197,12 @@ def test_a_process_that_ended_holds_nobody_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ago", "status"), [(0.5, "200 OK"), (11.0, "504 Gateway Timeout")])
-def test_a_thread_tells_whoever_has_waited_too_long(tmp_path: Path, ago: float, status: str) -> None:
-    plan: Any = SimpleNamespace(web=SimpleNamespace(queue_timeout=10), paths=SimpleNamespace(run_apache=tmp_path))
+def test_a_thread_tells_whoever_has_waited_too_long(
+    tmp_path: Path, ago: float, status: str
+) -> None:
+    plan: Any = SimpleNamespace(
+        web=SimpleNamespace(queue_timeout=10), paths=SimpleNamespace(run_apache=tmp_path)
+    )
     told: list[str] = []
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -198,5 +210,7 @@ def test_a_thread_tells_whoever_has_waited_too_long(tmp_path: Path, ago: float, 
         return [b""]
 
     since = {"mod_wsgi.queue_start": str(int((time.time() - ago) * 1e6))}
-    WaitLimit(application, plan, lambda: 1, threading.Event())(since, lambda status, headers: told.append(status))
+    WaitLimit(application, plan, lambda: 1, threading.Event())(
+        since, lambda status, headers: told.append(status)
+    )
     assert told == [status]

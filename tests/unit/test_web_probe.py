@@ -1,4 +1,5 @@
-"""Asking the site: where Apache listens, under the site's name, past any proxy, and errors that name the address."""
+"""Asking the site: where Apache listens, under the site's name, past any proxy, and errors that
+name the address."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ def port() -> Iterator[int]:
 
 
 def plan(port: int) -> Plan:
-    config = StackConfig.model_validate({"target": "compose", "address": "*", "port": port, "hosts": ".shop.invalid"})
+    config = StackConfig.model_validate(
+        {"target": "compose", "address": "*", "port": port, "hosts": ".shop.invalid"}
+    )
     return sizing.plan(config, Hardware(cores=2, memory=4 * 1024**3, debian=13, open_files=65536))
 
 
@@ -55,11 +58,19 @@ def test_the_site_is_asked_on_this_host_under_its_own_name(port: int) -> None:
 
 
 def test_a_proxy_of_the_environment_is_passed_by(port: int) -> None:
-    code = f"from pgstack.probes.web import fetch; print(fetch('http://127.0.0.1:{port}/host', 5).decode())"
+    code = (
+        f"from pgstack.probes.web import fetch; print(fetch('http://127.0.0.1:{port}/host', "
+        f"5).decode())"
+    )
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
     environment |= {"http_proxy": f"http://127.0.0.1:{free_port()}"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=APP, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=APP,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.stdout, done.stderr) == (f"127.0.0.1:{port}\n", "")
 
@@ -71,5 +82,7 @@ def test_a_bad_status_is_named_with_its_address(port: int) -> None:
 
 def test_silence_is_named_with_its_address() -> None:
     port = free_port()
-    with pytest.raises(ProbeError, match=rf"^http://127\.0\.0\.1:{port}/readyz: Connection refused$"):
+    with pytest.raises(
+        ProbeError, match=rf"^http://127\.0\.0\.1:{port}/readyz: Connection refused$"
+    ):
         web.ask(plan(port), "readyz", seconds=5)

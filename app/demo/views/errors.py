@@ -13,7 +13,9 @@ RETRY_AFTER = 1
 
 
 def _page(status: int, title: str, text: str) -> HttpResponse:
-    return HttpResponse(render_to_string("demo/error.html", {"title": title, "text": text}), status=status)
+    return HttpResponse(
+        render_to_string("demo/error.html", {"title": title, "text": text}), status=status
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -29,7 +31,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form that did not come from this site's own page."""
     return _page(
-        403, "Form refused", "This form is stale, or it was not sent from this site. Reload the page and send it again."
+        403,
+        "Form refused",
+        "This form is stale, or it was not sent from this site. Reload the page and send it again.",
     )
 
 
@@ -41,7 +45,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """503 when the database is away, which passes, and 500 otherwise, which does not."""
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
-        response = _page(503, "Back in a moment", "The database does not answer. Try again in a second.")
+        response = _page(
+            503, "Back in a moment", "The database does not answer. Try again in a second."
+        )
         response.headers["Retry-After"] = str(RETRY_AFTER)
         return response
     return _page(500, "Something broke", "The error is in the server's log.")

@@ -65,7 +65,9 @@ def audit(request: HttpRequest) -> JsonResponse:
 @require_GET
 def accounts(request: HttpRequest) -> JsonResponse:
     """All accounts: the ids that a transfer may name."""
-    return JsonResponse({"accounts": list(Account.objects.order_by("pk").values("id", "name", "balance"))})
+    return JsonResponse(
+        {"accounts": list(Account.objects.order_by("pk").values("id", "name", "balance"))}
+    )
 
 
 def _refusal(status: int, field: str, message: str) -> JsonResponse:

@@ -41,9 +41,13 @@ class TransferForm(forms.Form):
         except ledger.InsufficientFunds as error:
             self.add_error("amount", str(error))
         except ledger.KeyReused:
-            # The way back to a form that was sent. It must not be a dead end: a new key, and a new decision.
+            # The way back to a form that was sent. It must not be a dead end: a new key, and a new
+            # decision.
             self.data = {name: self.data.get(name) for name in self.fields} | {"key": str(uuid4())}
-            self.add_error(None, "This form made a different transfer before. Send it again to make this one too.")
+            self.add_error(
+                None,
+                "This form made a different transfer before. Send it again to make this one too.",
+            )
         return None
 
 
@@ -77,7 +81,11 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
 
 def _first_choices(accounts: list[Account]) -> dict[str, object]:
     ids = [account.pk for account in accounts[:2]]
-    return {"key": str(uuid4()), "amount": 100, **dict(zip(("source", "target"), ids, strict=False))}
+    return {
+        "key": str(uuid4()),
+        "amount": 100,
+        **dict(zip(("source", "target"), ids, strict=False)),
+    }
 
 
 def _receipt(key: str) -> ledger.Receipt | None:

@@ -1,4 +1,5 @@
-"""`python -m pgstack.audit PATH…`: the audit without Django, for a project whose settings cannot be imported here."""
+"""`python -m pgstack.audit PATH…`: the audit without Django, for a project whose settings cannot be
+imported here."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from pathlib import Path
 
 from pgstack.errors import StackError
 
-NOTE = "Settings were not imported: DATABASES was judged where it is written out. `manage.py stack_audit` reads them."
+NOTE = (
+    "Settings were not imported: DATABASES was judged where it is written out. `manage.py "
+    "stack_audit` reads them."
+)
 
 
 def main() -> int:

@@ -12,7 +12,8 @@ from pgstack.audit.finding import Finding, Problem
 from pgstack.hazards import CATALOGUE
 
 _COMMENT = re.compile(
-    r"(?:#|--|;)\s*stack:\s*allow\b[ \t]*(?P<ids>[A-Za-z]\d+(?:\s*,\s*[A-Za-z]\d+)*)?[ \t]*(?P<reason>[^\n]*)"
+    r"(?:#|--|;)\s*stack:\s*allow\b[ \t]*(?P<ids>[A-Za-z]\d+(?:\s*,\s*[A-Za-z]\d+)*)?[ "
+    r"\t]*(?P<reason>[^\n]*)"
 )
 
 
@@ -37,7 +38,9 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
     for number, column in places:
         comment = _COMMENT.search(lines[number - 1], column)
         if comment is not None:
-            hazards = tuple(one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip())
+            hazards = tuple(
+                one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip()
+            )
             alone = not lines[number - 1][: comment.start()].strip()
             found.append(Allowance(number, hazards, comment["reason"].strip(), alone))
     return found
@@ -46,12 +49,15 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
 def apply(
     findings: Iterable[Finding], text: str, path: str
 ) -> tuple[list[Finding], list[tuple[Finding, str]], list[Problem]]:
-    """What is left of a file's findings, what is accepted with its reason, and what is wrong with the comments."""
+    """What is left of a file's findings, what is accepted with its reason, and what is wrong with
+    the comments."""
     comments = allowances(text, is_python=path.endswith(".py"))
     lines = text.splitlines()
     left, accepted, used = [], [], set()
     for finding in findings:
-        comment = next((one for one in comments if one.reason and _speaks_of(one, finding, lines)), None)
+        comment = next(
+            (one for one in comments if one.reason and _speaks_of(one, finding, lines)), None
+        )
         if comment is None:
             left.append(finding)
         else:
@@ -75,7 +81,9 @@ def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:
     if not comment.alone:
         return comment.line == finding.line
     between = lines[comment.line : finding.line - 1]
-    return comment.line < finding.line and all(line.lstrip().startswith(("#", "--", ";")) for line in between)
+    return comment.line < finding.line and all(
+        line.lstrip().startswith(("#", "--", ";")) for line in between
+    )
 
 
 def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
@@ -84,6 +92,13 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
     unknown = [one for one in comment.hazards if one not in CATALOGUE]
     wrong = [f"accepts {one}, which is no hazard" for one in unknown]
     if not comment.reason:
-        return [*wrong, f"accepts {', '.join(comment.hazards)} without a reason: write it behind the number"]
-    unused = [one for one in comment.hazards if one in CATALOGUE and (comment.line, one) not in used]
-    return wrong + [f"accepts {one}, which is not found there: delete the comment" for one in unused]
+        return [
+            *wrong,
+            f"accepts {', '.join(comment.hazards)} without a reason: write it behind the number",
+        ]
+    unused = [
+        one for one in comment.hazards if one in CATALOGUE and (comment.line, one) not in used
+    ]
+    return wrong + [
+        f"accepts {one}, which is not found there: delete the comment" for one in unused
+    ]

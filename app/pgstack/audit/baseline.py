@@ -16,7 +16,8 @@ VERSION = 1
 def write(findings: Sequence[Finding], path: Path) -> None:
     """Write them. Raises InputError when the file cannot be written."""
     known = [
-        {"fingerprint": one.fingerprint, "hazard": one.hazard, "path": one.path, "seen": one.seen} for one in findings
+        {"fingerprint": one.fingerprint, "hazard": one.hazard, "path": one.path, "seen": one.seen}
+        for one in findings
     ]
     try:
         path.write_text(json.dumps({"version": VERSION, "findings": known}, indent=2) + "\n")
@@ -44,7 +45,12 @@ def _known(path: Path) -> Counter[str]:
         found = Counter(str(one["fingerprint"]) for one in known["findings"])
         version = known["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no baseline ({error}): make one with --write-baseline {path}") from error
+        raise InputError(
+            f"{path} is no baseline ({error}): make one with --write-baseline {path}"
+        ) from error
     if version != VERSION:
-        raise InputError(f"{path} has version {version}, not {VERSION}: make it anew with --write-baseline {path}")
+        raise InputError(
+            f"{path} has version {version}, not {VERSION}: make it anew with --write-baseline "
+            f"{path}"
+        )
     return found

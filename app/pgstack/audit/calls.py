@@ -1,4 +1,5 @@
-"""Calls and settings of Django, the drivers and other packages that are hazards whatever SQL they are given."""
+"""Calls and settings of Django, the drivers and other packages that are hazards whatever SQL they
+are given."""
 
 from __future__ import annotations
 
@@ -14,23 +15,55 @@ from pgstack.hazards.statements import FUNCTIONS
 Shown = Iterator[tuple[str, ast.AST]]
 
 _WAITS = frozenset(
-    {"time.sleep", "urllib.request.urlopen", "django.core.mail.send_mail", "django.core.mail.mail_admins"}
-    | {f"{library}.{verb}" for library in ("requests", "httpx") for verb in
-       ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream")}
-)  # fmt: skip
+    {
+        "time.sleep",
+        "urllib.request.urlopen",
+        "django.core.mail.send_mail",
+        "django.core.mail.mail_admins",
+    }
+    | {
+        f"{library}.{verb}"
+        for library in ("requests", "httpx")
+        for verb in (
+            "get",
+            "post",
+            "put",
+            "patch",
+            "delete",
+            "head",
+            "options",
+            "request",
+            "stream",
+        )
+    }
+)
 """calls that wait for somebody else"""
 _CONCURRENT = frozenset(
-    f"django.contrib.postgres.operations.{one}" for one in ("AddIndexConcurrently", "RemoveIndexConcurrently")
+    f"django.contrib.postgres.operations.{one}"
+    for one in ("AddIndexConcurrently", "RemoveIndexConcurrently")
 )
 _SESSION = ("isolation_level", "readonly", "deferrable")
 _PROGRAMS = {"pg_dump": "H032", "pg_dumpall": "H032", "pg_restore": "H033"}
 _STARTERS = frozenset(
     {
-        "Thread", "Process", "Timer", "submit", "run_in_executor", "to_thread", "start_new_thread", "apply_async",
-        "map", "imap", "imap_unordered", "map_async", "starmap", "starmap_async",
+        "Thread",
+        "Process",
+        "Timer",
+        "submit",
+        "run_in_executor",
+        "to_thread",
+        "start_new_thread",
+        "apply_async",
+        "map",
+        "imap",
+        "imap_unordered",
+        "map_async",
+        "starmap",
+        "starmap_async",
     }
-)  # fmt: skip
-"""calls that have a function run elsewhere: those of threading, multiprocessing, concurrent.futures and asyncio"""
+)
+"""calls that have a function run elsewhere: those of threading, multiprocessing, concurrent.futures
+and asyncio"""
 _RUNNERS = frozenset({"Thread", "Process", "Timer"})
 """classes whose method `run` is run elsewhere"""
 _CLOSERS = frozenset({"close_old_connections", "close_all", "close_if_unusable_or_obsolete"})
@@ -48,7 +81,9 @@ def hazards(node: ast.Call, place: Place, module: Module) -> Shown:
     if use is not None and not (use.harmless_with and constant(keyword(node, use.harmless_with))):
         yield use.hazard, node
     builtin = isinstance(node.func, ast.Name) and node.func.id == "map"
-    if ((name_of(node) in _STARTERS and not builtin) or _leaves_loop(node)) and _forgets_connection(node, module):
+    if ((name_of(node) in _STARTERS and not builtin) or _leaves_loop(node)) and _forgets_connection(
+        node, module
+    ):
         yield "H043", node
     if not place.quiet and not is_direct(node.func, module.values, place.scopes):
         yield from _drivers(node, name)
@@ -73,14 +108,19 @@ def entries(node: ast.Dict, module: Module, place: Place) -> Shown:
 
 
 def assignments(node: ast.Assign | ast.AnnAssign | ast.Return, module: Module) -> Shown:
-    """Hazards of setting one connection option, and an attribute of psycopg2's connection behind Django's."""
+    """Hazards of setting one connection option, and an attribute of psycopg2's connection behind
+    Django's."""
     if not isinstance(node, ast.Assign):
         return
     target = node.targets[0]
     if isinstance(target, ast.Subscript) and constant(target.slice) == "options":
         if _is_startup(node.value, module, Place(scopes=[module.tree])):
             yield "H028", node
-    elif isinstance(target, ast.Attribute) and target.attr in _SESSION and _is_below_django(target.value):
+    elif (
+        isinstance(target, ast.Attribute)
+        and target.attr in _SESSION
+        and _is_below_django(target.value)
+    ):
         yield "H015", node
 
 
@@ -97,9 +137,15 @@ def _drivers(node: ast.Call, name: str) -> Shown:
     method = name_of(node)
     if method == "set_session" and _changes_session(node):
         yield "H015", node
-    elif method == "add_listener" and len(node.args) == 2 and isinstance(constant(node.args[0]), str):
+    elif (
+        method == "add_listener" and len(node.args) == 2 and isinstance(constant(node.args[0]), str)
+    ):
         yield "H019", node
-    elif method in _TENANT and isinstance(node.func, ast.Attribute) and name_of(node.func.value) == "connection":
+    elif (
+        method in _TENANT
+        and isinstance(node.func, ast.Attribute)
+        and name_of(node.func.value) == "connection"
+    ):
         yield "H045", node
     elif method in ("execute", "executemany") and constant(keyword(node, "prepare")) is True:
         yield "H023", node
@@ -116,8 +162,13 @@ def _changes_session(node: ast.Call) -> bool:
 
 
 def _functions(node: ast.Call, place: Place, module: Module) -> Shown:
-    """A function of PostgreSQL by its name: SQLAlchemy's `func.pg_advisory_lock()`, or given to what builds the SQL."""
-    if isinstance(node.func, ast.Attribute) and name_of(node.func.value) == "func" and node.func.attr in FUNCTIONS:
+    """A function of PostgreSQL by its name: SQLAlchemy's `func.pg_advisory_lock()`, or given to
+    what builds the SQL."""
+    if (
+        isinstance(node.func, ast.Attribute)
+        and name_of(node.func.value) == "func"
+        and node.func.attr in FUNCTIONS
+    ):
         yield FUNCTIONS[node.func.attr], node
         return
     for argument in (*node.args, *(word.value for word in node.keywords)):
@@ -128,7 +179,8 @@ def _functions(node: ast.Call, place: Place, module: Module) -> Shown:
 
 
 def _leaves_loop(node: ast.Call) -> bool:
-    """Whether asgiref runs what it is given in any thread of its pool; without the word it is Django's one thread."""
+    """Whether asgiref runs what it is given in any thread of its pool; without the word it is
+    Django's one thread."""
     return name_of(node) == "sync_to_async" and constant(keyword(node, "thread_sensitive")) is False
 
 
@@ -140,15 +192,24 @@ def decorated(node: ast.FunctionDef, module: Module) -> Shown:
 
 
 def _forgets_connection(node: ast.Call, module: Module) -> bool:
-    """Whether a function of this module is started that asks a model and never closes its connection."""
+    """Whether a function of this module is started that asks a model and never closes its
+    connection."""
     # Its place is the first or, behind an executor or a time, the second.
-    given = [keyword(node, "target"), keyword(node, "function"), keyword(node, "func"), *node.args[:2]]
+    given = [
+        keyword(node, "target"),
+        keyword(node, "function"),
+        keyword(node, "func"),
+        *node.args[:2],
+    ]
     names = [_started(one) for one in given if one is not None] if module.is_django else []
-    return any(_leaves_connection(body) for name in names for body in module.values.functions.get(name, []))
+    return any(
+        _leaves_connection(body) for name in names for body in module.values.functions.get(name, [])
+    )
 
 
 def _started(node: ast.expr) -> str:
-    """Name of the function that is handed over, as it is, in a lambda, or with arguments bound to it."""
+    """Name of the function that is handed over, as it is, in a lambda, or with arguments bound to
+    it."""
     if isinstance(node, ast.Lambda):
         return name_of(node.body) if isinstance(node.body, ast.Call) else ""
     if isinstance(node, ast.Call):
@@ -170,12 +231,16 @@ def classes(node: ast.ClassDef, module: Module) -> Shown:
 
 
 def _asks(parts: list[ast.AST]) -> bool:
-    return any(isinstance(one, ast.Attribute) and one.attr in ("objects", "_default_manager") for one in parts)
+    return any(
+        isinstance(one, ast.Attribute) and one.attr in ("objects", "_default_manager")
+        for one in parts
+    )
 
 
 def _closes(parts: list[ast.AST]) -> bool:
     called = [one for one in parts if isinstance(one, ast.Call)]
     return any(
-        name_of(one) in _CLOSERS or (name_of(one) == "close" and "connection" in ast.unparse(one.func))
+        name_of(one) in _CLOSERS
+        or (name_of(one) == "close" and "connection" in ast.unparse(one.func))
         for one in called
     )

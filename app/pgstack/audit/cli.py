@@ -21,22 +21,46 @@ REFRESH = 20
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The options that both commands have."""
-    parser.add_argument("paths", nargs="*", type=Path, help="files and directories; default: the project")
-    parser.add_argument("--package", action="append", default=[], metavar="NAME", help="audit an installed package too")
+    parser.add_argument(
+        "paths", nargs="*", type=Path, help="files and directories; default: the project"
+    )
+    parser.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="audit an installed package too",
+    )
     parser.add_argument("--tests", action="store_true", help="audit the tests below the paths too")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the report as SARIF 2.1.0")
-    parser.add_argument("--baseline", type=Path, metavar="FILE", help="leave out the findings of this file")
-    parser.add_argument("--write-baseline", type=Path, metavar="FILE", help="write the findings to this file and end")
     parser.add_argument(
-        "--fail-on", choices=["error", "warning", "notice", "never"], default="error",
+        "--sarif", type=Path, metavar="FILE", help="write the report as SARIF 2.1.0"
+    )
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="leave out the findings of this file"
+    )
+    parser.add_argument(
+        "--write-baseline",
+        type=Path,
+        metavar="FILE",
+        help="write the findings to this file and end",
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=["error", "warning", "notice", "never"],
+        default="error",
         help="exit with 1 from this severity on (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument("--explain", metavar="ID", help="explain a hazard, such as H012, and end")
 
 
 def perform(
-    options: Namespace, root: Path, *, note: str, packages: Sequence[str] = (), settings: run.Settings | None = None
+    options: Namespace,
+    root: Path,
+    *,
+    note: str,
+    packages: Sequence[str] = (),
+    settings: run.Settings | None = None,
 ) -> int:
     """Do what the options say and give the exit status. `note` says what is known of the settings.
 
@@ -48,7 +72,12 @@ def perform(
     paths += discover.files(discover.package_paths([*packages, *options.package]))
     paths = list(dict.fromkeys(paths))
     # It does not refresh by itself: a process with threads must not fork.
-    bar = Progress(console=Console(stderr=True), transient=True, auto_refresh=False, disable=not sys.stderr.isatty())
+    bar = Progress(
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,
+        disable=not sys.stderr.isatty(),
+    )
     with bar:
         task = bar.add_task("audit", total=len(paths))
 
@@ -80,6 +109,8 @@ def _output(report: Report, options: Namespace, note: str) -> None:
 def _explain(identifier: str) -> int:
     text = show.explanation(identifier)
     if text is None:
-        raise InputError(f"{identifier} is no hazard: they are H001 to H049, in {show.PAGES}/README.md")
+        raise InputError(
+            f"{identifier} is no hazard: they are H001 to H049, in {show.PAGES}/README.md"
+        )
     print(text)
     return 0

@@ -15,10 +15,20 @@ OWN = Path(__file__).resolve().parents[1]
 """this package: its examples are hazards, and its own statements go where they belong"""
 _SKIPPED = frozenset(
     {
-        "__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist", "venv", "env", "virtualenv",
-        "bower_components", "htmlcov", "staticfiles",
+        "__pycache__",
+        "node_modules",
+        "site-packages",
+        "dist-packages",
+        "build",
+        "dist",
+        "venv",
+        "env",
+        "virtualenv",
+        "bower_components",
+        "htmlcov",
+        "staticfiles",
     }
-)  # fmt: skip
+)
 """directories that are not the project's own code; hidden ones are skipped too"""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 """directories that hold nothing but packages: whoever names one wants them"""
@@ -30,8 +40,8 @@ _TESTS = frozenset({"tests", "test", "testing", "testproject"})
 def files(paths: Iterable[Path], *, tests: bool = False) -> list[Path]:
     """The files below these paths, each once, in order. A file named itself is always read.
 
-    Tests are left out unless asked for: they run against a database of their own. Raises InputError for a path that
-    does not exist.
+    Tests are left out unless asked for: they run against a database of their own. Raises InputError
+    for a path that does not exist.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -45,9 +55,11 @@ def files(paths: Iterable[Path], *, tests: bool = False) -> list[Path]:
 
 
 def package_paths(names: Iterable[str]) -> list[Path]:
-    """Directories of installed packages by the names of their modules; only those that pip put there.
+    """Directories of installed packages by the names of their modules; only those that pip put
+    there.
 
-    A namespace (PEP 420) is many people's: of `acme.shop.apps` it is the first part below that is a package.
+    A namespace (PEP 420) is many people's: of `acme.shop.apps` it is the first part below that is a
+    package.
     """
     places = [Path(sysconfig.get_path(one)).resolve() for one in ("purelib", "platlib")]
     found: dict[Path, None] = {}
@@ -59,7 +71,8 @@ def package_paths(names: Iterable[str]) -> list[Path]:
 
 
 def _package(name: str) -> Iterable[str]:
-    """Directories of the first regular package on the way to a dotted name; all of a namespace that ends there."""
+    """Directories of the first regular package on the way to a dotted name; all of a namespace that
+    ends there."""
     import importlib.util
 
     parts = name.split(".")
@@ -73,7 +86,8 @@ def _package(name: str) -> Iterable[str]:
 
 
 def _installed(root: Path, directory: Path, names: list[str]) -> set[str]:
-    """What pip has put into a directory, as with `--target`, by its own records beside it (PEP 376)."""
+    """What pip has put into a directory, as with `--target`, by its own records beside it (PEP
+    376)."""
     if directory == root and root.name in _INSTALLED:
         return set()
     found: set[str] = set()
@@ -91,14 +105,18 @@ def _below(root: Path, *, tests: bool) -> Iterator[Path]:
         names[:] = [
             name
             for name in names
-            if name not in _SKIPPED | installed and not name.startswith(".") and (tests or name not in _TESTS)
+            if name not in _SKIPPED | installed
+            and not name.startswith(".")
+            and (tests or name not in _TESTS)
             and not any(Path(directory, name, one).exists() for one in _ENVIRONMENTS)
             and Path(directory, name).resolve() != OWN
-        ]  # fmt: skip
+        ]
         found = (one for one in entries if one not in installed and Path(one).suffix in SUFFIXES)
         read = (one for one in found if tests or not _is_test(one))
         yield from (Path(directory, one) for one in read)
 
 
 def _is_test(name: str) -> bool:
-    return name.startswith("test_") or name in ("tests.py", "conftest.py") or name.endswith("_test.py")
+    return (
+        name.startswith("test_") or name in ("tests.py", "conftest.py") or name.endswith("_test.py")
+    )

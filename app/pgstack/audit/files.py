@@ -21,7 +21,10 @@ from pgstack.audit.strings import LONGEST, excerpt
 from pgstack.audit.values import MOST
 from pgstack.audit.walk import Walk
 
-TOO_MANY = f"too many variants: this statement was read in {MOST} of the ways in which it can be put together"
+TOO_MANY = (
+    f"too many variants: this statement was read in {MOST} of the ways in which it can be put "
+    f"together"
+)
 _OTHERS = re.compile("mysql|mariadb|sqlite|oracle|mssql|spatialite|clickhouse|mongo")
 """in the names of files and directories that are about other databases"""
 _DUMP = re.compile(r"^-- PostgreSQL database (?:cluster )?dump", re.MULTILINE)
@@ -50,7 +53,13 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
         return [], [], [Problem(shown, 0, f"not read: {error}")]
     try:
         shows = list(_READERS[path.suffix](text, path))
-    except (SyntaxError, ValueError, RecursionError, configparser.Error, parser.Unparsable) as error:
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        configparser.Error,
+        parser.Unparsable,
+    ) as error:
         line = getattr(error, "lineno", None) or 0
         return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
     lines = text.splitlines()
@@ -102,9 +111,16 @@ def _shell(text: str, _path: Path) -> Iterator[Sight]:
     for number, line in enumerate(text.splitlines(), start=1):
         program = _SHELL_PROGRAM.search(line.partition("#")[0])
         if program is not None and _POOLED_PORT.search(text if "PGPORT" in text else line):
-            yield Sight("H032" if program[1].startswith("pg_dump") else "H033", number, excerpt(line))
+            yield Sight(
+                "H032" if program[1].startswith("pg_dump") else "H033", number, excerpt(line)
+            )
 
 
-_READERS = {".py": _python, ".sql": _sql, ".ini": lambda text, _path: pooler_sights(text), ".sh": _shell}
+_READERS = {
+    ".py": _python,
+    ".sql": _sql,
+    ".ini": lambda text, _path: pooler_sights(text),
+    ".sh": _shell,
+}
 SUFFIXES = frozenset(_READERS)
 """of the files that are read"""

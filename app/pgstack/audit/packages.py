@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Use(NamedTuple):
-    """A hazard of calling something of a package, unless it is given an argument that makes it harmless."""
+    """A hazard of calling something of a package, unless it is given an argument that makes it
+    harmless."""
 
     hazard: str
     harmless_with: str = ""

@@ -1,4 +1,5 @@
-"""What SQL shows, by PostgreSQL's own parser. The guard's reader, `pgstack.hazards.statements`, is lighter."""
+"""What SQL shows, by PostgreSQL's own parser. The guard's reader, `pgstack.hazards.statements`, is
+lighter."""
 
 from __future__ import annotations
 
@@ -17,15 +18,30 @@ Node = dict[str, Any]
 POOLER_PORT = "6432"
 """PgBouncer's, unless someone chose another"""
 _BY_STATEMENT = {
-    "ListenStmt": "H019", "DiscardStmt": "H046", "LoadStmt": "H026", "ExecuteStmt": "H022", "PrepareStmt": "H022",
-    "DeallocateStmt": "H022", "ConstraintsSetStmt": "H027",
-}  # fmt: skip
+    "ListenStmt": "H019",
+    "DiscardStmt": "H046",
+    "LoadStmt": "H026",
+    "ExecuteStmt": "H022",
+    "PrepareStmt": "H022",
+    "DeallocateStmt": "H022",
+    "ConstraintsSetStmt": "H027",
+}
 _CALLING = frozenset(
     {
-        "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CallStmt", "CreateTableAsStmt",
-        "ExplainStmt", "CopyStmt", "DeclareCursorStmt", "PrepareStmt", "ExecuteStmt",
+        "SelectStmt",
+        "InsertStmt",
+        "UpdateStmt",
+        "DeleteStmt",
+        "MergeStmt",
+        "CallStmt",
+        "CreateTableAsStmt",
+        "ExplainStmt",
+        "CopyStmt",
+        "DeclareCursorStmt",
+        "PrepareStmt",
+        "ExecuteStmt",
     }
-)  # fmt: skip
+)
 """statements that call the functions which they name"""
 _WITH_HOLD = 0x20
 """CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h"""
@@ -46,7 +62,9 @@ class Shown(NamedTuple):
 def require() -> None:
     """Raises StackError when the parser is not installed."""
     if find_spec("pgparse") is None:
-        raise StackError("stack_audit needs PostgreSQL's parser, which is not installed: pip install pgparse")
+        raise StackError(
+            "stack_audit needs PostgreSQL's parser, which is not installed: pip install pgparse"
+        )
 
 
 @lru_cache(4096)
@@ -64,9 +82,12 @@ def residue(sql: str, *, in_transaction: bool = False) -> tuple[Shown, ...]:
 
 @lru_cache(4096)
 def defined(sql: str) -> tuple[Shown, ...]:
-    """What functions, policies and foreign servers that the statements define will do. Raises Unparsable."""
+    """What functions, policies and foreign servers that the statements define will do. Raises
+    Unparsable."""
     return tuple(
-        Shown(hazard, place) for place, kind, node in _parse(sql) for hazard in sorted(set(_defined(kind, node)))
+        Shown(hazard, place)
+        for place, kind, node in _parse(sql)
+        for hazard in sorted(set(_defined(kind, node)))
     )
 
 
@@ -122,7 +143,10 @@ def _set(node: Node) -> Iterator[str]:
         yield "H014"
     elif node.get("is_local") or name in ("TRANSACTION", "TRANSACTION SNAPSHOT"):
         yield "H010"
-    elif kind in ("VAR_SET_VALUE", "VAR_SET_CURRENT") and _constant(node.get("args", [{}])[0]) != "none":
+    elif (
+        kind in ("VAR_SET_VALUE", "VAR_SET_CURRENT")
+        and _constant(node.get("args", [{}])[0]) != "none"
+    ):
         hazard = parameters.hazard_of(name)
         if hazard is not None:
             yield hazard
@@ -130,7 +154,9 @@ def _set(node: Node) -> Iterator[str]:
 
 def _is_temporary(kind: str, node: Node, in_transaction: bool) -> bool:
     into = node.get("intoClause") or node.get("into") or {}
-    relation = node.get("relation") or node.get("view") or node.get("sequence") or into.get("rel") or {}
+    relation = (
+        node.get("relation") or node.get("view") or node.get("sequence") or into.get("rel") or {}
+    )
     creates = kind in ("CreateStmt", "ViewStmt", "CreateSeqStmt", "CreateTableAsStmt") or bool(into)
     if not creates or not isinstance(relation, dict):
         return False
@@ -172,7 +198,8 @@ def _defined(kind: str, node: Node) -> Iterator[str]:
 
 
 def _reads_setting(node: Node) -> bool:
-    """Whether this is `current_setting('a.b', true)` itself: NULL at first, '' on a backend that has seen it set."""
+    """Whether this is `current_setting('a.b', true)` itself: NULL at first, '' on a backend that
+    has seen it set."""
     call = node.get("FuncCall", {})
     arguments = call.get("args", ())
     return (
@@ -198,7 +225,9 @@ def _constant(node: Node) -> str | None:
 def _option(elements: Any, name: str) -> list[str]:
     """The texts of an option of a statement."""
     found = [one["DefElem"].get("arg", {}) for one in elements if one["DefElem"]["defname"] == name]
-    return [text["sval"] for argument in found for text in _nodes(argument, "String") if "sval" in text]
+    return [
+        text["sval"] for argument in found for text in _nodes(argument, "String") if "sval" in text
+    ]
 
 
 def _nodes(tree: Any, kind: str) -> Iterator[Node]:

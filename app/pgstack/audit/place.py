@@ -1,4 +1,5 @@
-"""Where a piece of code runs: in a transaction, in a migration, on which alias, for which database."""
+"""Where a piece of code runs: in a transaction, in a migration, on which alias, for which
+database."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ DIRECT = frozenset({"direct"})
 """aliases that go straight to PostgreSQL"""
 _ATOMIC = frozenset({"atomic", "Atomic", "transaction", "begin", "begin_nested"})
 _ASKS = re.compile(r"vendor|engine|dialect|db_type|backend|\bname$", re.IGNORECASE)
-_OTHERS = frozenset({"mysql", "sqlite", "sqlite3", "oracle", "mssql", "microsoft", "spatialite", "mariadb"})
+_OTHERS = frozenset(
+    {"mysql", "sqlite", "sqlite3", "oracle", "mssql", "microsoft", "spatialite", "mariadb"}
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,11 @@ class Place:
     @property
     def function(self) -> str:
         """Name of the innermost function; empty outside of one."""
-        found = [one.name for one in self.scopes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+        found = [
+            one.name
+            for one in self.scopes
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         return found[-1] if found else ""
 
 
@@ -44,23 +51,29 @@ def opens_transaction(node: ast.expr) -> bool:
 def is_decorated_atomic(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether the function runs in a transaction by its decorators."""
     return any(
-        name_of(one) == "atomic" or (isinstance(one, ast.Call) and any(name_of(word) == "atomic" for word in one.args))
+        name_of(one) == "atomic"
+        or (isinstance(one, ast.Call) and any(name_of(word) == "atomic" for word in one.args))
         for one in node.decorator_list
     )
 
 
 def is_migration(node: ast.ClassDef) -> bool:
-    """Whether the class is a migration, an operation of one, or edits the schema: all run by `migrate`."""
+    """Whether the class is a migration, an operation of one, or edits the schema: all run by
+    `migrate`."""
     bases = {name_of(base) for base in node.bases}
     return bool(bases & {"Migration", "Operation", "RunSQL", "RunPython"}) or any(
-        base.endswith(("SchemaEditor", "SchemaEditorMixin", "Operation")) for base in {*bases, node.name}
+        base.endswith(("SchemaEditor", "SchemaEditorMixin", "Operation"))
+        for base in {*bases, node.name}
     )
 
 
 def is_atomic_migration(tree: ast.Module) -> bool:
-    """Whether the migration of a module runs in a transaction, as it does unless it says `atomic = False`."""
+    """Whether the migration of a module runs in a transaction, as it does unless it says `atomic =
+    False`."""
     return not any(
-        isinstance(one, ast.Assign) and constant(one.value) is False and name_of(one.targets[0]) == "atomic"
+        isinstance(one, ast.Assign)
+        and constant(one.value) is False
+        and name_of(one.targets[0]) == "atomic"
         for node in tree.body
         if isinstance(node, ast.ClassDef)
         for one in node.body
@@ -68,7 +81,8 @@ def is_atomic_migration(tree: ast.Module) -> bool:
 
 
 def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:
-    """Whether the expression is reached by the direct alias: `connections["direct"]`, `using="direct"`."""
+    """Whether the expression is reached by the direct alias: `connections["direct"]`,
+    `using="direct"`."""
     for part in follows(node, values, scopes):
         match part:
             case ast.Subscript(value=container, slice=key) if name_of(container) == "connections":
@@ -76,14 +90,19 @@ def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:
                     return True
             case ast.Call():
                 named = [constant(keyword(part, word)) for word in ("using", "alias", "database")]
-                named += [constant(one) for one in part.args[:1]] if name_of(part) in ("using", "db_manager") else []
+                named += (
+                    [constant(one) for one in part.args[:1]]
+                    if name_of(part) in ("using", "db_manager")
+                    else []
+                )
                 if DIRECT & {one for one in named if isinstance(one, str)}:
                     return True
     return False
 
 
 def other_database(test: ast.expr) -> bool | None:
-    """Whether a branch's condition asks for another database (True), for PostgreSQL (False), or neither (None)."""
+    """Whether a branch's condition asks for another database (True), for PostgreSQL (False), or
+    neither (None)."""
     match test:
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
             asked = {text for one in (left, right) for text in _texts(one)}
@@ -101,4 +120,8 @@ def other_database(test: ast.expr) -> bool | None:
 
 def _texts(node: ast.expr) -> list[str]:
     elements = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
-    return [one.value.lower() for one in elements if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return [
+        one.value.lower()
+        for one in elements
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    ]

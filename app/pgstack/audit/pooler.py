@@ -10,18 +10,26 @@ from pgstack.audit.module import Sight
 
 
 def pooler_sights(text: str) -> Iterator[Sight]:
-    """Hazards of a pgbouncer.ini in transaction mode; nothing for other files. Raises configparser.Error."""
+    """Hazards of a pgbouncer.ini in transaction mode; nothing for other files. Raises
+    configparser.Error."""
     if "[pgbouncer]" not in text:
         return
-    reader = configparser.RawConfigParser(strict=False, comment_prefixes=(";", "#"), allow_no_value=True)
-    reader.read_string("\n".join("" if line.startswith("%include") else line for line in text.splitlines()))
+    reader = configparser.RawConfigParser(
+        strict=False, comment_prefixes=(";", "#"), allow_no_value=True
+    )
+    reader.read_string(
+        "\n".join("" if line.startswith("%include") else line for line in text.splitlines())
+    )
     if (reader["pgbouncer"].get("pool_mode") or "session").strip() != "transaction":
         return
     values = {key: (value or "").strip() for key, value in reader["pgbouncer"].items()}
     for key, hazard in (
-        ("ignore_startup_parameters", "H029"), ("track_extra_parameters", "H031"), ("query_timeout", "H038"),
-        ("server_reset_query", "H048"), ("server_reset_query_always", "H048"),
-    ):  # fmt: skip
+        ("ignore_startup_parameters", "H029"),
+        ("track_extra_parameters", "H031"),
+        ("query_timeout", "H038"),
+        ("server_reset_query", "H048"),
+        ("server_reset_query_always", "H048"),
+    ):
         if _is_hazard(key, values.get(key, "")):
             yield Sight(hazard, _line(text, key), f"{key} = {values[key]}", False)
     for name, value in reader.items("databases") if reader.has_section("databases") else ():

@@ -20,19 +20,25 @@ def calls(node: ast.Call, place: Place, module: Module) -> Shown:
     name = name_of(node)
     if place.atomic or place.migration:
         return
-    if (name == "chunked_cursor" and not is_direct(node.func, module.values, place.scopes)) or _is_iterator(
-        node, place, module
-    ):
+    if (
+        name == "chunked_cursor" and not is_direct(node.func, module.values, place.scopes)
+    ) or _is_iterator(node, place, module):
         yield "H001", node
     elif name == "cursor" and constant(keyword(node, "withhold")):
         yield "H006", node
-    elif name == "next" and any(isinstance(one, ast.Call) and _is_iterator(one, place, module) for one in node.args):
+    elif name == "next" and any(
+        isinstance(one, ast.Call) and _is_iterator(one, place, module) for one in node.args
+    ):
         yield "H004", node
 
 
 def loops(node: ast.For | ast.AsyncFor, place: Place, module: Module) -> Shown:
     """Hazards of a loop over an iterator: transactions within it."""
-    if place.atomic or not isinstance(node.iter, ast.Call) or not _is_iterator(node.iter, place, module):
+    if (
+        place.atomic
+        or not isinstance(node.iter, ast.Call)
+        or not _is_iterator(node.iter, place, module)
+    ):
         return
     opened = (
         item.context_expr
@@ -46,7 +52,8 @@ def loops(node: ast.For | ast.AsyncFor, place: Place, module: Module) -> Shown:
 
 
 def _is_iterator(node: ast.Call, place: Place, module: Module) -> bool:
-    """Whether it is `.iterator()` of a queryset. In a module about Django any is; elsewhere one at the end of calls."""
+    """Whether it is `.iterator()` of a queryset. In a module about Django any is; elsewhere one at
+    the end of calls."""
     if not isinstance(node.func, ast.Attribute) or node.func.attr not in ("iterator", "aiterator"):
         return False
     if len(node.args) > 1 or any(word.arg not in ("chunk_size", None) for word in node.keywords):
@@ -58,4 +65,6 @@ def _is_iterator(node: ast.Call, place: Place, module: Module) -> bool:
     if names & _NOT_HERE or name_of(next(iter(node.args), node)) == "self":
         return False
     fluent = any(isinstance(part, ast.Call) for part in parts)
-    return module.is_django or fluent or "objects" in names or keyword(node, "chunk_size") is not None
+    return (
+        module.is_django or fluent or "objects" in names or keyword(node, "chunk_size") is not None
+    )

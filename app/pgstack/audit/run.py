@@ -27,22 +27,31 @@ class Settings:
 
 
 def audit(
-    paths: Sequence[Path], root: Path, settings: Settings | None = None, *, known: Path | None = None,
+    paths: Sequence[Path],
+    root: Path,
+    settings: Settings | None = None,
+    *,
+    known: Path | None = None,
     progress: Callable[[int], object] = lambda _count: None,
-) -> Report:  # fmt: skip
-    """Read the files and put together what they show. `progress` is told how many more have been read.
+) -> Report:
+    """Read the files and put together what they show. `progress` is told how many more have been
+    read.
 
-    Paths below `root` are named relative to it. `known` is a baseline. Raises StackError for a bad baseline and when
-    the parser of SQL is missing.
+    Paths below `root` are named relative to it. `known` is a baseline. Raises StackError for a bad
+    baseline and when the parser of SQL is missing.
     """
     parser.require()
     read = partial(files.audit_file, settings_known=settings is not None)
     settings = settings or Settings((), *static.written(paths))
     findings = list(settings.findings)
-    said = {(one.path, one.line, one.hazard) for one in findings}  # not once more where they are written
+    said = {
+        (one.path, one.line, one.hazard) for one in findings
+    }  # not once more where they are written
     accepted: list[tuple[Finding, str]] = []
     problems: list[Problem] = []
-    for left, allowed, wrong in workers.outcomes(paths, [shown(path, root) for path in paths], read):
+    for left, allowed, wrong in workers.outcomes(
+        paths, [shown(path, root) for path in paths], read
+    ):
         findings += (one for one in left if (one.path, one.line, one.hazard) not in said)
         accepted += allowed
         problems += wrong
@@ -51,7 +60,9 @@ def audit(
     count = len(findings)
     if known is not None:
         findings = baseline.without(findings, known)
-    return Report(sorted(findings), sorted(problems), sorted(accepted), len(paths), count - len(findings))
+    return Report(
+        sorted(findings), sorted(problems), sorted(accepted), len(paths), count - len(findings)
+    )
 
 
 def fails(report: Report, threshold: str) -> bool:

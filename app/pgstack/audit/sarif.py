@@ -13,8 +13,11 @@ _LEVELS = {"error": "error", "warning": "warning", "notice": "note"}
 
 
 def log(report: Report) -> dict[str, Any]:
-    """The report; accepted findings are suppressed results, what could not be read is a notification."""
-    used = sorted({one.hazard for one in (*report.findings, *(found for found, _ in report.accepted))})
+    """The report; accepted findings are suppressed results, what could not be read is a
+    notification."""
+    used = sorted(
+        {one.hazard for one in (*report.findings, *(found for found, _ in report.accepted))}
+    )
     results = [_result(one, used) for one in report.findings]
     for finding, reason in report.accepted:
         suppression = {"kind": "inSource", "justification": reason}
@@ -58,11 +61,17 @@ def _result(finding: Finding, rules: list[str]) -> dict[str, Any]:
 
 def _notification(problem: Problem) -> dict[str, Any]:
     place = _location(problem.path, problem.line)
-    return {"level": _LEVELS[problem.severity], "message": {"text": problem.text}, "locations": [place]}
+    return {
+        "level": _LEVELS[problem.severity],
+        "message": {"text": problem.text},
+        "locations": [place],
+    }
 
 
 def _location(path: str, line: int) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": ("file://" if path.startswith("/") else "") + quote(path)}}
+    place: dict[str, Any] = {
+        "artifactLocation": {"uri": ("file://" if path.startswith("/") else "") + quote(path)}
+    }
     if line:
         place["region"] = {"startLine": line}
     return {"physicalLocation": place}

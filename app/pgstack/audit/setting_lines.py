@@ -13,9 +13,11 @@ _KEYS = re.compile(r"([A-Z][A-Z_]*)(?:\['(\w+)'\])?")
 
 
 def line_of(tree: ast.Module, seen: str) -> int:
-    """Line of what a finding of the settings names, as `DATABASES['default']: OPTIONS['pool'] is set`.
+    """Line of what a finding of the settings names, as `DATABASES['default']: OPTIONS['pool'] is
+    set`.
 
-    That of the key; where the key is not written, of the entry that it misses; 0 where nothing of it is.
+    That of the key; where the key is not written, of the entry that it misses; 0 where nothing of
+    it is.
     """
     match = _SUBJECT.match(seen)
     if match is None:
@@ -57,7 +59,14 @@ def _entry(value: ast.expr, name: str) -> tuple[int, ast.expr | None] | None:
     """Line and value of a dictionary's key, or line of a list's element."""
     if isinstance(value, ast.Dict):
         pairs = zip(value.keys, value.values, strict=True)
-        return next(((key.lineno, inner) for key, inner in pairs if key is not None and constant(key) == name), None)
+        return next(
+            (
+                (key.lineno, inner)
+                for key, inner in pairs
+                if key is not None and constant(key) == name
+            ),
+            None,
+        )
     if isinstance(value, ast.List | ast.Tuple):
         return next(((one.lineno, None) for one in value.elts if constant(one) == name), None)
     return None

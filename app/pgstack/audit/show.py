@@ -31,16 +31,22 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Findings by file with their line, then each hazard once with what it breaks and the fix, then counts."""
+    """Findings by file with their line, then each hazard once with what it breaks and the fix, then
+    counts."""
     for path, group in groupby(report.findings, key=lambda one: one.path):
         console.print(f"\n[bold]{escape(path)}[/]")
         for one in group:
             mark = f"[{_COLOURS[one.severity]}]{one.hazard} {one.severity:<7}[/]"
             console.print(f"  {one.line:>5}  {mark}  {escape(CATALOGUE[one.hazard].title)}")
-            console.print(f"         [dim]{escape(one.source[:110] or one.seen)}[/]", soft_wrap=True)
+            console.print(
+                f"         [dim]{escape(one.source[:110] or one.seen)}[/]", soft_wrap=True
+            )
     for problem in report.problems:
         colour = _COLOURS[problem.severity]
-        console.print(f"\n[{colour}]{escape(problem.path)}:{problem.line}[/]  {escape(problem.text)}", soft_wrap=True)
+        console.print(
+            f"\n[{colour}]{escape(problem.path)}:{problem.line}[/]  {escape(problem.text)}",
+            soft_wrap=True,
+        )
     _print_hazards(report.findings, console)
     _print_counts(report, console)
 
@@ -50,8 +56,14 @@ def explanation(identifier: str) -> str | None:
     hazard = CATALOGUE.get(identifier.upper())
     if hazard is None:
         return None
-    before, after = ("\n".join(f"    {line}" for line in text.splitlines()) for text in (hazard.before, hazard.after))
-    return f"{hazard.id} {hazard.title}\n\n{hazard.breaks}\n\nFix: {hazard.fix}\n\nBefore:\n{before}\n\nAfter:\n{after}"
+    before, after = (
+        "\n".join(f"    {line}" for line in text.splitlines())
+        for text in (hazard.before, hazard.after)
+    )
+    return (
+        f"{hazard.id} {hazard.title}\n\n{hazard.breaks}\n\nFix: "
+        f"{hazard.fix}\n\nBefore:\n{before}\n\nAfter:\n{after}"
+    )
 
 
 def _print_hazards(findings: list[Finding], console: Console) -> None:
@@ -64,14 +76,26 @@ def _print_hazards(findings: list[Finding], console: Console) -> None:
 def _print_counts(report: Report, console: Console) -> None:
     by_severity = Counter(one.severity for one in report.findings)
     counts = [f"{by_severity[one]} {one}s" for one in _COLOURS]
-    also = [f"{len(report.problems)} problems", f"{len(report.accepted)} accepted", f"{report.known} in the baseline"]
+    also = [
+        f"{len(report.problems)} problems",
+        f"{len(report.accepted)} accepted",
+        f"{report.known} in the baseline",
+    ]
     console.print(f"\n{report.files} files: {', '.join([*counts, *also])}")
 
 
 def _data(finding: Finding) -> dict[str, Any]:
     hazard = CATALOGUE[finding.hazard]
     return {
-        "hazard": hazard.id, "severity": hazard.severity, "path": finding.path, "line": finding.line,
-        "seen": finding.seen, "source": finding.source, "title": hazard.title, "breaks": hazard.breaks,
-        "fix": hazard.fix, "page": f"{PAGES}/{hazard.id}.md", "fingerprint": finding.fingerprint,
-    }  # fmt: skip
+        "hazard": hazard.id,
+        "severity": hazard.severity,
+        "path": finding.path,
+        "line": finding.line,
+        "seen": finding.seen,
+        "source": finding.source,
+        "title": hazard.title,
+        "breaks": hazard.breaks,
+        "fix": hazard.fix,
+        "page": f"{PAGES}/{hazard.id}.md",
+        "fingerprint": finding.fingerprint,
+    }

@@ -15,7 +15,8 @@ from pgstack.hazards.statements import residue_of
 
 _PLACEHOLDER = re.compile(rf"%\(\w+\)s|%[sbt]|(?<![:\w]):[a-z_]\w*|\{{[a-z_]*\}}|{HOLE}")
 _FILLINGS = ("p", "(p)", "")
-"""a name does for a name, a value and a part of a string; brackets for IN; nothing for a whole clause"""
+"""a name does for a name, a value and a part of a string; brackets for IN; nothing for a whole
+clause"""
 _SUSPECT = re.compile(
     r"advisory_(?:un)?lock|set_config|currval|lastval|setseed|dblink_connect|current_setting|concurrently|temp|"
     r"postgres_fdw|\b(?:set|discard|listen|declare|prepare|deallocate|load|reset|execute)\b",
@@ -30,7 +31,8 @@ _OTHERS_SETTINGS = re.compile(
 
 
 class Read(NamedTuple):
-    """A hazard of a text, where its statement begins, and whether PostgreSQL's parser could read the text."""
+    """A hazard of a text, where its statement begins, and whether PostgreSQL's parser could read
+    the text."""
 
     hazard: str
     place: int
@@ -59,7 +61,8 @@ def read(text: str, *, in_transaction: bool) -> tuple[Read, ...]:
 
 
 def _filled(text: str, filling: str) -> str:
-    """The text with something for each placeholder; what follows another one directly is a clause, often empty."""
+    """The text with something for each placeholder; what follows another one directly is a clause,
+    often empty."""
     end = -1
 
     def fill(found: re.Match[str]) -> str:
@@ -72,7 +75,8 @@ def _filled(text: str, filling: str) -> str:
 
 
 def _one_by_one(text: str, *, in_transaction: bool) -> Iterator[Read]:
-    """The statements of a text that cannot be read as a whole; the last resort is the guard's reader."""
+    """The statements of a text that cannot be read as a whole; the last resort is the guard's
+    reader."""
     starts = [place for place, _ in placed_statements(text)]
     if len(starts) < 2:
         found = residue_of(text.replace(HOLE, "p"), in_transaction=in_transaction)

@@ -1,4 +1,5 @@
-"""DATABASES as it is written in a settings module, for projects whose settings cannot be imported."""
+"""DATABASES as it is written in a settings module, for projects whose settings cannot be
+imported."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def static_databases(tree: ast.Module) -> Iterator[Sight]:
 
 
 def written(paths: Iterable[Path]) -> tuple[bool | None, bool | None]:
-    """Whether an alias goes straight to PostgreSQL, and whether every other one does without cursors on the server.
+    """Whether an alias goes straight to PostgreSQL, and whether every other one does without
+    cursors on the server.
 
     By the DATABASES that are written out in these files; None where there is none.
     """
@@ -42,14 +44,23 @@ def _read(path: Path) -> list[tuple[Any, dict[Any, Any], int]]:
     try:
         raw = path.read_bytes() if path.is_file() and path.stat().st_size <= LARGEST else b""
         return list(_aliases(ast.parse(raw))) if b"DATABASES" in raw else []
-    except (OSError, SyntaxError, ValueError, RecursionError):  # which the audit of the file reports
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        RecursionError,
+    ):  # which the audit of the file reports
         return []
 
 
 def _aliases(tree: ast.Module) -> Iterator[tuple[Any, dict[Any, Any], int]]:
     """Name, entry and line of each alias of PostgreSQL."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _name(node) == "DATABASES":
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Dict)
+            and _name(node) == "DATABASES"
+        ):
             for key, value in zip(node.value.keys, node.value.values, strict=True):
                 alias = _value(value)
                 if isinstance(alias, dict) and is_postgresql(alias):
@@ -66,7 +77,8 @@ def _constant(node: ast.expr | None) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    """The value of a literal; the key MERGED stands for what is merged into a dictionary from elsewhere."""
+    """The value of a literal; the key MERGED stands for what is merged into a dictionary from
+    elsewhere."""
     if isinstance(node, ast.Dict):
         return {
             MERGED if key is None else _constant(key): _value(value)

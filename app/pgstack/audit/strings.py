@@ -11,20 +11,74 @@ from pgstack.hazards.statements import BOUND
 
 SINKS = frozenset(
     {
-        "execute", "executemany", "raw", "RunSQL", "RawSQL", "copy_expert", "copy", "stream", "fetch", "fetchrow",
-        "fetchval", "fetch_one", "fetch_all", "execute_async", "execute_query", "_execute", "execute_one",
-        "execute_all", "scalar", "scalars", "exec_driver_sql", "executescript", "mogrify",
+        "execute",
+        "executemany",
+        "raw",
+        "RunSQL",
+        "RawSQL",
+        "copy_expert",
+        "copy",
+        "stream",
+        "fetch",
+        "fetchrow",
+        "fetchval",
+        "fetch_one",
+        "fetch_all",
+        "execute_async",
+        "execute_query",
+        "_execute",
+        "execute_one",
+        "execute_all",
+        "scalar",
+        "scalars",
+        "exec_driver_sql",
+        "executescript",
+        "mogrify",
     }
-)  # fmt: skip
+)
 """functions and methods that run the SQL they are given"""
 QUIET = frozenset(
     {
-        "debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "_", "gettext",
-        "gettext_lazy", "pgettext", "ngettext", "add_argument", "ArgumentParser", "startswith", "endswith", "compile",
-        "match", "search", "sub", "replace", "split", "partition", "option", "Option", "help", "write", "getLogger",
-        "index", "find", "count", "getattr", "hasattr", "setattr", "get", "pop",
+        "debug",
+        "info",
+        "warning",
+        "warn",
+        "error",
+        "exception",
+        "critical",
+        "log",
+        "print",
+        "_",
+        "gettext",
+        "gettext_lazy",
+        "pgettext",
+        "ngettext",
+        "add_argument",
+        "ArgumentParser",
+        "startswith",
+        "endswith",
+        "compile",
+        "match",
+        "search",
+        "sub",
+        "replace",
+        "split",
+        "partition",
+        "option",
+        "Option",
+        "help",
+        "write",
+        "getLogger",
+        "index",
+        "find",
+        "count",
+        "getattr",
+        "hasattr",
+        "setattr",
+        "get",
+        "pop",
     }
-)  # fmt: skip
+)
 """functions whose strings are not run"""
 SHORTEST = 6
 """characters of the shortest statement"""
@@ -42,18 +96,23 @@ def is_quiet(name: str) -> bool:
 
 
 def given(node: ast.Call, name: str) -> list[ast.expr]:
-    """The expressions that a sink runs: the first argument, both of RunSQL, and the elements of its lists."""
+    """The expressions that a sink runs: the first argument, both of RunSQL, and the elements of its
+    lists."""
     arguments = node.args[: 2 if name == "RunSQL" else 1]
     arguments += [one.value for one in node.keywords if one.arg in _KEYWORDS]
     lists = [one.elts if isinstance(one, ast.List | ast.Tuple) else [one] for one in arguments]
-    return [one.elts[0] if isinstance(one, ast.Tuple) and one.elts else one for many in lists for one in many]
+    return [
+        one.elts[0] if isinstance(one, ast.Tuple) and one.elts else one
+        for many in lists
+        for one in many
+    ]
 
 
 def is_statement(text: str, read: sql.Read, *, stored: bool) -> bool:
     """Whether a text that no call in sight runs is SQL and not prose.
 
-    `stored`: a name is bound to it, or it is returned. What a transaction makes harmless is left out: nobody
-    knows where it will run.
+    `stored`: a name is bound to it, or it is returned. What a transaction makes harmless is left
+    out: nobody knows where it will run.
     """
     if read.hazard in BOUND or text.startswith(HOLE) or not read.parsed:
         return False
@@ -64,13 +123,18 @@ def is_statement(text: str, read: sql.Read, *, stored: bool) -> bool:
 
 
 def is_readable(text: str, read: sql.Read) -> bool:
-    """Whether a text that a call runs is SQL: what the parser cannot read may be an order to something else."""
+    """Whether a text that a call runs is SQL: what the parser cannot read may be an order to
+    something else."""
     return read.parsed or read.hazard not in _WEAK or _SHOUTED.match(text) is not None
 
 
 def line_of(node: ast.expr, text: str, place: int) -> int:
     """The line of a statement within a literal of many lines; else that of the expression."""
-    if isinstance(node, ast.Constant) and node.value == text and (node.end_lineno or 0) > node.lineno:
+    if (
+        isinstance(node, ast.Constant)
+        and node.value == text
+        and (node.end_lineno or 0) > node.lineno
+    ):
         return node.lineno + text.count("\n", 0, place)
     return node.lineno
 
@@ -83,4 +147,6 @@ def excerpt(text: str, longest: int = 90) -> str:
 
 def is_schema_editor(node: ast.Call) -> bool:
     """Whether the call is one of Django's schema editor, which migrations have."""
-    return isinstance(node.func, ast.Attribute) and syntax.name_of(node.func.value) == "schema_editor"
+    return (
+        isinstance(node.func, ast.Attribute) and syntax.name_of(node.func.value) == "schema_editor"
+    )

@@ -22,7 +22,8 @@ def name_of(node: ast.AST) -> str:
 
 
 def chain(node: ast.AST) -> Iterator[ast.AST]:
-    """An expression and what it is asked of, from the outside in: `a.b(x).c` gives `.c`, the call, `.b`, `a`."""
+    """An expression and what it is asked of, from the outside in: `a.b(x).c` gives `.c`, the call,
+    `.b`, `a`."""
     while True:
         yield node
         match node:
@@ -33,7 +34,8 @@ def chain(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def children(node: ast.AST) -> Iterator[ast.AST]:
-    """As `ast.iter_child_nodes`, which an audit spends half its time in, without contexts and operators."""
+    """As `ast.iter_child_nodes`, which an audit spends half its time in, without contexts and
+    operators."""
     for value in node.__dict__.values():
         if isinstance(value, list):
             yield from (one for one in value if isinstance(one, ast.AST))
@@ -60,7 +62,9 @@ def imports(tree: ast.Module) -> dict[str, str]:
                 first = one.name.split(".")[0]
                 found[one.asname or first] = one.name if one.asname else first
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update({one.asname or one.name: f"{node.module}.{one.name}" for one in node.names})
+            found.update(
+                {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+            )
     return found
 
 
@@ -72,7 +76,8 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def full_name(node: ast.AST, imported: dict[str, str]) -> str:
-    """The dotted name of an expression with its first part as imported; empty when it is not a plain name."""
+    """The dotted name of an expression with its first part as imported; empty when it is not a
+    plain name."""
     if isinstance(node, ast.Name):
         return imported.get(node.id, node.id)
     if isinstance(node, ast.Attribute):

@@ -1,4 +1,5 @@
-"""What strings an expression can be, as far as one module tells. What it does not tell is a hole."""
+"""What strings an expression can be, as far as one module tells. What it does not tell is a
+hole."""
 
 from __future__ import annotations
 
@@ -26,7 +27,18 @@ DEEPEST = 12
 _FIELD = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([srdifxb%])")
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w*)[^{}]*\}")
 _SAME = frozenset(
-    {"dedent", "SQL", "Composed", "text", "strip", "lstrip", "rstrip", "cleandoc", "mark_safe", "as_string"}
+    {
+        "dedent",
+        "SQL",
+        "Composed",
+        "text",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "cleandoc",
+        "mark_safe",
+        "as_string",
+    }
 )
 """functions and methods that give their text back, as far as SQL is concerned"""
 
@@ -50,16 +62,23 @@ class Values:
         self._known: dict[tuple[int, int], list[str]] = {}
         self._left = WORK
         self._kinds: dict[type[ast.expr], Callable[[Any, list[Scope], int], Iterable[str]]] = {
-            ast.Constant: self._constant, ast.JoinedStr: self._joined, ast.BinOp: self._operation,
-            ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call,
+            ast.Constant: self._constant,
+            ast.JoinedStr: self._joined,
+            ast.BinOp: self._operation,
+            ast.Name: self._name,
+            ast.Attribute: self._attribute,
+            ast.Call: self._call,
             ast.FormattedValue: lambda node, scopes, depth: self.strings(node.value, scopes, depth),
-            ast.IfExp: lambda node, scopes, depth: self._any_of([node.body, node.orelse], scopes, depth),
+            ast.IfExp: lambda node, scopes, depth: self._any_of(
+                [node.body, node.orelse], scopes, depth
+            ),
             ast.BoolOp: lambda node, scopes, depth: self._any_of(node.values, scopes, depth),
-        }  # fmt: skip
+        }
         self._collect(tree, [tree])
 
     def strings(self, node: ast.expr | None, scopes: list[Scope], depth: int = 0) -> list[str]:
-        """The texts that the expression may be, at most MOST; a lone hole where nothing is known."""
+        """The texts that the expression may be, at most MOST; a lone hole where nothing is
+        known."""
         read = self._kinds.get(type(node)) if node is not None and depth <= DEEPEST else None
         if read is None:
             return [HOLE]
@@ -72,7 +91,11 @@ class Values:
     def definitions(self, name: str, scopes: list[Scope]) -> list[ast.expr]:
         """The expressions that a name was bound to, in the innermost scope that binds it."""
         for scope in reversed(scopes):
-            found = [one.value for one in self.assigned.get((id(scope), name), ()) if one.value is not None]
+            found = [
+                one.value
+                for one in self.assigned.get((id(scope), name), ())
+                if one.value is not None
+            ]
             found += self.bound.get((id(scope), name), [])
             if found:
                 return found
@@ -84,7 +107,9 @@ class Values:
         waiting: list[ast.expr] = [node]
         for _ in range(5):  # names followed, one from another
             following: list[ast.expr] = []
-            for part in (one for value in waiting if id(value) not in known for one in ast.walk(value)):
+            for part in (
+                one for value in waiting if id(value) not in known for one in ast.walk(value)
+            ):
                 if id(part) in known:
                     continue
                 known.add(id(part))
@@ -110,7 +135,9 @@ class Values:
                     self.bound[id(scopes[-1]), name].append(child.context_expr)
                 case ast.Attribute(attr="in_atomic_block"):
                     self.asking.update(id(scope) for scope in scopes)
-                case ast.Return(value=ast.expr() as value) if not isinstance(scopes[-1], ast.Module):
+                case ast.Return(value=ast.expr() as value) if not isinstance(
+                    scopes[-1], ast.Module
+                ):
                     self.returned[scopes[-1].name].append(value)
             self._collect(child, inner)
 
@@ -120,7 +147,11 @@ class Values:
                 self.assigned[id(scopes[-1]), target.id].append(node)
             if node.value is not None and isinstance(target, ast.Attribute):
                 self.attributes[target.attr].append(node.value)
-            elif node.value is not None and isinstance(target, ast.Name) and isinstance(scopes[-1], ast.ClassDef):
+            elif (
+                node.value is not None
+                and isinstance(target, ast.Name)
+                and isinstance(scopes[-1], ast.ClassDef)
+            ):
                 self.attributes[target.id].append(node.value)
 
     def _any_of(self, nodes: Iterable[ast.expr], scopes: list[Scope], depth: int) -> Iterator[str]:
@@ -140,7 +171,9 @@ class Values:
 
     def _operation(self, node: ast.BinOp, scopes: list[Scope], depth: int) -> Iterator[str]:
         if isinstance(node.op, ast.Add):
-            yield from self._products([self.strings(part, scopes, depth) for part in (node.left, node.right)])
+            yield from self._products(
+                [self.strings(part, scopes, depth) for part in (node.left, node.right)]
+            )
         elif isinstance(node.op, ast.Mod):
             for text in self.strings(node.left, scopes, depth):
                 yield from self._percent(text, node.right, scopes, depth)
@@ -154,8 +187,12 @@ class Values:
             for one in found:
                 values: Iterable[str] = self.strings(one.value, scopes, depth)
                 if isinstance(one, ast.AugAssign):
-                    values = self._products([texts or [HOLE], self.strings(one.value, scopes, depth)])
-                texts = _some(chain(values, texts))  # an assignment may stand in a branch: with it and without it
+                    values = self._products(
+                        [texts or [HOLE], self.strings(one.value, scopes, depth)]
+                    )
+                texts = _some(
+                    chain(values, texts)
+                )  # an assignment may stand in a branch: with it and without it
             return texts
         return []
 
@@ -165,20 +202,30 @@ class Values:
     def _call(self, node: ast.Call, scopes: list[Scope], depth: int) -> Iterator[str]:
         called = node.func
         owner = called.value if isinstance(called, ast.Attribute) else None
-        name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+        name = (
+            called.attr
+            if isinstance(called, ast.Attribute)
+            else called.id
+            if isinstance(called, ast.Name)
+            else ""
+        )
         if name == "format" and owner is not None:
             for text in self.strings(owner, scopes, depth):
                 yield from self._format(text, node, scopes, depth)
         elif name == "join" and owner is not None and node.args:
             elements = node.args[0].elts if isinstance(node.args[0], ast.List | ast.Tuple) else []
             separator = self.strings(owner, scopes, depth)[0]
-            yield from self._products([self.strings(one, scopes, depth) for one in elements], separator)
+            yield from self._products(
+                [self.strings(one, scopes, depth) for one in elements], separator
+            )
         elif name in _SAME:
             yield from self.strings(node.args[0] if node.args else owner, scopes, depth)
         else:
             yield from self._any_of(self.returned.get(name, ()), scopes, depth)
 
-    def _percent(self, text: str, right: ast.expr, scopes: list[Scope], depth: int) -> Iterator[str]:
+    def _percent(
+        self, text: str, right: ast.expr, scopes: list[Scope], depth: int
+    ) -> Iterator[str]:
         pairs = zip(right.keys, right.values, strict=True) if isinstance(right, ast.Dict) else ()
         named = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
         given = iter(right.elts if isinstance(right, ast.Tuple) else [right])
@@ -204,16 +251,22 @@ class Values:
         yield from self._filled(text, _BRACES, value, scopes, depth)
 
     def _filled(
-        self, text: str, fields: re.Pattern[str], value: Callable[[re.Match[str]], ast.expr | str | None],
-        scopes: list[Scope], depth: int,
-    ) -> Iterator[str]:  # fmt: skip
+        self,
+        text: str,
+        fields: re.Pattern[str],
+        value: Callable[[re.Match[str]], ast.expr | str | None],
+        scopes: list[Scope],
+        depth: int,
+    ) -> Iterator[str]:
         """The text with the values of its fields."""
         parts: list[list[str]] = []
         end = 0
         for field in fields.finditer(text):
             filling = value(field)
             parts.append([text[end : field.start()]])
-            parts.append([filling] if isinstance(filling, str) else self.strings(filling, scopes, depth))
+            parts.append(
+                [filling] if isinstance(filling, str) else self.strings(filling, scopes, depth)
+            )
             end = field.end()
         yield from self._products([*parts, [text[end:]]])
 

@@ -1,4 +1,5 @@
-"""One module of Python, from the outside in: where each call and each string stands, and what it shows."""
+"""One module of Python, from the outside in: where each call and each string stands, and what it
+shows."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from pgstack.audit.values import HOLE, MOST
 from pgstack.hazards.statements import BOUND
 
 ITERATORS = frozenset({"H001", "H004", "H005"})
-"""hazards of iterators, which DISABLE_SERVER_SIDE_CURSORS takes away, and a transaction around them"""
+"""hazards of iterators, which DISABLE_SERVER_SIDE_CURSORS takes away, and a transaction around
+them"""
 _SELF = frozenset({"self", "cls", "super"})
 _DROP = re.compile(r"\bDROP\s+(?:TABLE|VIEW)\b", re.IGNORECASE)
 _IMPLIED = {"H004": "H001", "H005": "H001"}
@@ -35,7 +37,9 @@ _IMPLIED = {"H004": "H001", "H005": "H001"}
 class Walk:
     """The sights of one module."""
 
-    def __init__(self, tree: ast.Module, *, in_migration: bool = False, foreign: bool = False) -> None:
+    def __init__(
+        self, tree: ast.Module, *, in_migration: bool = False, foreign: bool = False
+    ) -> None:
         self.module = Module(tree)
         self.sites: dict[str, list[tuple[str, bool]]] = defaultdict(list)
         """where each function is called: in which function, and whether in a transaction"""
@@ -52,16 +56,34 @@ class Walk:
         self.texts: list[tuple[ast.expr, Place]] = []
         self.found: list[tuple[Sight, Place]] = []
         self._enter: dict[type[ast.AST], Callable[[Any, Place], Place | None]] = {
-            ast.FunctionDef: self._function, ast.AsyncFunctionDef: self._function, ast.ClassDef: self._class,
+            ast.FunctionDef: self._function,
+            ast.AsyncFunctionDef: self._function,
+            ast.ClassDef: self._class,
             ast.Lambda: lambda _, place: replace(place, atomic=False),
-            ast.With: self._with, ast.AsyncWith: self._with, ast.If: self._branches, ast.IfExp: self._branches,
-            ast.For: self._for, ast.AsyncFor: self._for, ast.Call: self._call, ast.Dict: self._dict,
-            ast.Expr: self._expression, ast.Assign: self._keeps, ast.AnnAssign: self._keeps, ast.Return: self._keeps,
-            ast.Compare: self._quiet, ast.Raise: self._quiet, ast.Assert: self._quiet,
-            ast.Constant: self._string, ast.BinOp: self._string, ast.JoinedStr: self._string,
-        }  # fmt: skip
+            ast.With: self._with,
+            ast.AsyncWith: self._with,
+            ast.If: self._branches,
+            ast.IfExp: self._branches,
+            ast.For: self._for,
+            ast.AsyncFor: self._for,
+            ast.Call: self._call,
+            ast.Dict: self._dict,
+            ast.Expr: self._expression,
+            ast.Assign: self._keeps,
+            ast.AnnAssign: self._keeps,
+            ast.Return: self._keeps,
+            ast.Compare: self._quiet,
+            ast.Raise: self._quiet,
+            ast.Assert: self._quiet,
+            ast.Constant: self._string,
+            ast.BinOp: self._string,
+            ast.JoinedStr: self._string,
+        }
         in_transaction = in_migration and is_atomic_migration(tree)
-        self._visit(tree, Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign))
+        self._visit(
+            tree,
+            Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign),
+        )
 
     def sights(self) -> Iterator[Sight]:
         """What the module shows, each hazard once per line."""
@@ -69,9 +91,13 @@ class Walk:
             if id(node) not in self.run:
                 self._unseen(node, place)
                 self.run.update(id(part) for part in ast.walk(node))
-        shown = {(sight.hazard, sight.line): (sight, place) for sight, place in reversed(self.found)}
+        shown = {
+            (sight.hazard, sight.line): (sight, place) for sight, place in reversed(self.found)
+        }
         for (hazard, line), (sight, place) in reversed(shown.items()):
-            implied = any((more, line) in shown for more, less in _IMPLIED.items() if less == hazard)
+            implied = any(
+                (more, line) in shown for more, less in _IMPLIED.items() if less == hazard
+            )
             if not implied and not self._is_harmless(hazard, place):
                 yield sight
 
@@ -93,10 +119,15 @@ class Walk:
 
     def _class(self, node: Any, place: Place) -> Place:
         self._add(calls.classes(node, self.module), place)
-        return replace(place, scopes=[*place.scopes, node], migration=place.migration or is_migration(node))
+        return replace(
+            place, scopes=[*place.scopes, node], migration=place.migration or is_migration(node)
+        )
 
     def _with(self, node: Any, place: Place) -> Place:
-        return replace(place, atomic=place.atomic or any(opens_transaction(item.context_expr) for item in node.items))
+        return replace(
+            place,
+            atomic=place.atomic or any(opens_transaction(item.context_expr) for item in node.items),
+        )
 
     def _quiet(self, _node: Any, place: Place) -> Place:
         return replace(place, quiet=True)
@@ -128,7 +159,9 @@ class Walk:
 
     def _call(self, node: Any, place: Place) -> Place:
         name = syntax.name_of(node)
-        if _is_own(node) or not place.atomic:  # what others have under the same name is not called here
+        if (
+            _is_own(node) or not place.atomic
+        ):  # what others have under the same name is not called here
             self.sites[name].append((place.function, place.atomic))
         quiet = place.quiet or strings.is_quiet(name)
         if not place.foreign:
@@ -161,7 +194,9 @@ class Walk:
                 self.drops.add(place.function)
             for text in texts if not elsewhere else ():
                 read = sql.read(text, in_transaction=place.atomic)
-                self._see_all([shown for shown in read if strings.is_readable(text, shown)], text, one, place)
+                self._see_all(
+                    [shown for shown in read if strings.is_readable(text, shown)], text, one, place
+                )
 
     def _unseen(self, node: ast.expr, place: Place) -> None:
         """A string that no call in sight runs."""
@@ -169,7 +204,9 @@ class Walk:
             if len(text) >= strings.SHORTEST:
                 stored = id(node) in self.stored
                 read = [
-                    one for one in sql.read(text, in_transaction=True) if strings.is_statement(text, one, stored=stored)
+                    one
+                    for one in sql.read(text, in_transaction=True)
+                    if strings.is_statement(text, one, stored=stored)
                 ]
                 self._see_all(read, text, node, place)
 
@@ -177,19 +214,25 @@ class Walk:
         for one in read:
             harmless = place.migration and not one.defines and one.hazard != "H037"
             seen = strings.excerpt(text[one.place :])
-            self.found.append((Sight(one.hazard, strings.line_of(node, text, one.place), seen, harmless), place))
+            self.found.append(
+                (Sight(one.hazard, strings.line_of(node, text, one.place), seen, harmless), place)
+            )
 
     def _add(self, shown: Iterable[tuple[str, ast.AST]], place: Place) -> None:
         for hazard, node in shown:
             harmless = place.migration and hazard != "H037"
-            sight = Sight(hazard, getattr(node, "lineno", 0), strings.excerpt(ast.unparse(node)), harmless)
+            sight = Sight(
+                hazard, getattr(node, "lineno", 0), strings.excerpt(ast.unparse(node)), harmless
+            )
             self.found.append((sight, place))
 
     def _is_harmless(self, hazard: str, place: Place) -> bool:
         """Whether what the rest of the module shows makes a hazard harmless."""
         if hazard == "H021":
             return place.atomic and place.function in self.drops
-        if hazard in BOUND and not self.module.is_django:  # drivers begin a transaction by themselves
+        if (
+            hazard in BOUND and not self.module.is_django
+        ):  # drivers begin a transaction by themselves
             return True
         return hazard in BOUND | ITERATORS and self._is_called_inside(place.function)
 
@@ -207,4 +250,6 @@ class Walk:
 def _is_own(node: ast.Call) -> bool:
     """Whether the call is of a function of the module or of a method of the same object."""
     called = node.func
-    return isinstance(called, ast.Name) or (isinstance(called, ast.Attribute) and name_of(called.value) in _SELF)
+    return isinstance(called, ast.Name) or (
+        isinstance(called, ast.Attribute) and name_of(called.value) in _SELF
+    )

@@ -1,6 +1,7 @@
 """Files read in processes of their own, each file with a bound of memory and of time.
 
-What is over a bound, or ends its process, is named and passed over: one odd file must not take the report away.
+What is over a bound, or ends its process, is named and passed over: one odd file must not take the
+report away.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ FEW = 60
 TOGETHER = 16
 """files handed to a process at once"""
 MOST_BYTES = 1024**3
-"""memory of a process, beside what the program itself has at its start; a usual one takes a tenth"""
+"""memory of a process, beside what the program itself has at its start; a usual one takes a
+tenth"""
 MOST_SECONDS = 30
 """processor time of a file; a usual one takes some milliseconds"""
 
@@ -44,7 +46,9 @@ def outcomes(paths: Sequence[Path], names: Sequence[str], read: Read) -> Iterato
         done, broken = 0, False
         try:
             with ProcessPoolExecutor(workers, initializer=_bound) as pool:
-                for outcome in pool.map(partial(_finish, read), *zip(*batch, strict=True), chunksize=chunk):
+                for outcome in pool.map(
+                    partial(_finish, read), *zip(*batch, strict=True), chunksize=chunk
+                ):
                     done += 1
                     yield outcome
         except BrokenProcessPool:

@@ -9,7 +9,8 @@ POOLED = "default"
 DIRECT = "direct"
 """the alias that goes straight to PostgreSQL"""
 POOLED_KEY = "POOLED"
-"""key of an alias: whether it goes through a transaction pooler; all but `direct` do when it is not set"""
+"""key of an alias: whether it goes through a transaction pooler; all but `direct` do when it is not
+set"""
 ENGINE = "pgstack.db"
 WHERE = ("HOST", "PORT", "USER", "PASSWORD")
 """keys of an alias that say where it leads, and as whom"""

@@ -1,14 +1,18 @@
 """Django's PostgreSQL backend, for connections that outlive requests behind a transaction pooler.
 
-- A connection is replaced by a new one between two requests, or before a transaction's first statement, when the other
-  side has hung up, which the kernel knows: no round trip, as CONN_HEALTH_CHECKS would make. Between two requests also
-  when its socket's path leads to another socket: another instance of PgBouncer has taken over, and the old one waits
-  for its clients to leave. What answered a moment ago (FRESH_SECONDS) is not asked.
-- Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is back in a moment.
-- A statement that met a dying pooler, or no server behind it, is sent again where that cannot do anything twice:
-  `may_repeat`. Before that a server is waited for as long as connecting is tried.
-- A connection ends with its thread, whoever started that: Django leaves it to the collector, which comes late.
-- Statements that leave something in a session, which is a stranger's at the pooler, are refused or reported: `guard`.
+- A connection is replaced by a new one between two requests, or before a transaction's first
+  statement, when the other side has hung up, which the kernel knows: no round trip, as
+  CONN_HEALTH_CHECKS would make. Between two requests also when its socket's path leads to another
+  socket: another instance of PgBouncer has taken over, and the old one waits for its clients to
+  leave. What answered a moment ago (FRESH_SECONDS) is not asked.
+- Connecting is tried again for a while (PATIENCE_SECONDS of the alias): what is being restarted is
+  back in a moment.
+- A statement that met a dying pooler, or no server behind it, is sent again where that cannot do
+  anything twice: `may_repeat`. Before that a server is waited for as long as connecting is tried.
+- A connection ends with its thread, whoever started that: Django leaves it to the collector, which
+  comes late.
+- Statements that leave something in a session, which is a stranger's at the pooler, are refused or
+  reported: `guard`.
 
 docs/database-backend.md says what it never does.
 """
@@ -28,17 +32,19 @@ from pgstack.db.creation import DatabaseCreation
 from pgstack.db.liveness import COMING_BACK, Outage, hung_up, pauses
 
 PATIENCE = "PATIENCE_SECONDS"
-"""key of an alias in DATABASES: how long from the beginning of an outage connecting is tried again, and a statement
-that may be; 0, the default, is once"""
+"""key of an alias in DATABASES: how long from the beginning of an outage connecting is tried again,
+and a statement that may be; 0, the default, is once"""
 REPEAT = "REPEAT"
 """key of an alias: False never sends a statement twice"""
 FRESH_SECONDS = 0.002
-"""a connection that answered so recently is not looked at: the look costs more than all else in this module"""
+"""a connection that answered so recently is not looked at: the look costs more than all else in
+this module"""
 ANYBODY = "SHOW server_version_num"
-"""asks whether there is a server behind the pooler; takes no snapshot, so SET TRANSACTION may follow"""
+"""asks whether there is a server behind the pooler; takes no snapshot, so SET TRANSACTION may
+follow"""
 IDLE, IN_TRANSACTION = 0, 2
-"""transaction status of libpq (PQTRANS_IDLE, _INTRANS): nothing of a transaction was sent; one takes statements. The
-others: a statement runs, the transaction is aborted, the connection is bad"""
+"""transaction status of libpq (PQTRANS_IDLE, _INTRANS): nothing of a transaction was sent; one
+takes statements. The others: a statement runs, the transaction is aborted, the connection is bad"""
 
 OUTAGES: dict[str, Outage] = {}
 """of each alias, for all threads of the process"""
@@ -54,7 +60,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """when the connection was known to be alive, on the monotonic clock"""
 
     lost_transaction = False
-    """whether a statement failed within a transaction; Django does not know of one that BEGIN has begun"""
+    """whether a statement failed within a transaction; Django does not know of one that BEGIN has
+    begun"""
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = aliases.POOLED) -> None:
         super().__init__(settings_dict, alias)
@@ -90,14 +97,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().close_if_unusable_or_obsolete()
 
     def is_usable(self) -> bool:
-        """Django's health check, without its round trip: in an aborted transaction no statement would be answered."""
+        """Django's health check, without its round trip: in an aborted transaction no statement
+        would be answered."""
         connection = self.connection
         if connection is None or hung_up(connection):
             return False
         return connection.info.transaction_status in (IDLE, IN_TRANSACTION)
 
     def is_untouched(self) -> bool:
-        """Whether the next statement is the first one of its transaction, on a connection that there is."""
+        """Whether the next statement is the first one of its transaction, on a connection that
+        there is."""
         connection = self.connection
         if connection is None or self.closed_in_transaction or self.pool:
             return False
@@ -108,8 +117,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def may_repeat(self, sql: Any, error: Exception) -> bool:
         """Whether `sql`, sent first and answered by `error`, may be sent again.
 
-        Yes where it provably did not run, where it only reads, and within a transaction, of which nothing lasts before
-        COMMIT. Never a later statement of a transaction, a COMMIT, or a write outside of one.
+        Yes where it provably did not run, where it only reads, and within a transaction, of which
+        nothing lasts before COMMIT. Never a later statement of a transaction, a COMMIT, or a write
+        outside of one.
         """
         if not isinstance(sql, str) or not self.settings_dict.get(REPEAT, True):
             return False
@@ -125,7 +135,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return time.monotonic() + pause <= end
 
     def come_back(self) -> None:
-        """Another connection in the place of an untouched one, on which a server answers; waits for it to come back."""
+        """Another connection in the place of an untouched one, on which a server answers; waits for
+        it to come back."""
         for pause in pauses():
             self.replace()
             try:
@@ -143,8 +154,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.outage.over()
 
     def replace(self) -> None:
-        """Another connection in the place of an untouched one; `atomic` blocks around it go on with it."""
-        names = ("autocommit", "in_atomic_block", "savepoint_ids", "atomic_blocks", "needs_rollback", "run_on_commit")
+        """Another connection in the place of an untouched one; `atomic` blocks around it go on with
+        it."""
+        names = (
+            "autocommit",
+            "in_atomic_block",
+            "savepoint_ids",
+            "atomic_blocks",
+            "needs_rollback",
+            "run_on_commit",
+        )
         kept = {name: getattr(self, name) for name in names}
         old = self.connection
         with suppress(self.Database.Error):
@@ -156,7 +175,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self._set_autocommit(kept["autocommit"])  # type: ignore[attr-defined]
         except BaseException:
             if kept["in_atomic_block"]:  # as close() leaves it: the end of the block clears up
-                self.connection, self.closed_in_transaction, kept["needs_rollback"] = old, True, True
+                self.connection, self.closed_in_transaction, kept["needs_rollback"] = (
+                    old,
+                    True,
+                    True,
+                )
             raise
         finally:
             for name, value in kept.items():
@@ -199,7 +222,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self.in_atomic_block or not self.autocommit
 
     def _in_own_transaction(self) -> bool:
-        """Whether production would be in a transaction here: that of a TestCase is not there then."""
+        """Whether production would be in a transaction here: that of a TestCase is not there
+        then."""
         if self.in_atomic_block:
             return not aliases.in_test_case(self)
         return not self.autocommit
@@ -208,7 +232,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return not self.errors_occurred and time.monotonic() - self.seen < FRESH_SECONDS
 
     def _is_stale(self) -> bool:
-        return hung_up(self.connection) or (self.place is not None and self._leads_to() not in (None, self.place))
+        return hung_up(self.connection) or (
+            self.place is not None and self._leads_to() not in (None, self.place)
+        )
 
     def _leads_to(self) -> tuple[int, int] | None:
         """Device and number of the socket; None over TCP, and while there is none."""

@@ -12,7 +12,8 @@ from pgstack.db.guard import unguarded
 
 
 class DatabaseCreation(creation.DatabaseCreation):
-    """Tests go straight to PostgreSQL: a pooler neither creates a database nor serves one that it does not know."""
+    """Tests go straight to PostgreSQL: a pooler neither creates a database nor serves one that it
+    does not know."""
 
     def create_test_db(self, *args: Any, **options: Any) -> str:
         """Django's, at the place and as the role of the alias `direct`, where there is one."""

@@ -1,4 +1,5 @@
-"""Django's cursors, which look at a statement before it is sent and repeat it where that cannot do anything twice."""
+"""Django's cursors, which look at a statement before it is sent and repeat it where that cannot do
+anything twice."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 MOST_SENT = 1
-"""times that a statement may have run and is sent again: one that ends its backend would end all others with it"""
+"""times that a statement may have run and is sent again: one that ends its backend would end all
+others with it"""
 
 
 class _Watched:
@@ -37,7 +39,11 @@ class _Watched:
                 if self.db.pooled:
                     explain(error)
                 # A named cursor is a portal on the connection that is gone.
-                if not untouched or getattr(self.cursor, "name", None) or not self.db.may_repeat(sql, error):
+                if (
+                    not untouched
+                    or getattr(self.cursor, "name", None)
+                    or not self.db.may_repeat(sql, error)
+                ):
                     raise
                 sent += not repeat.did_not_run(error)
                 if sent > MOST_SENT or (repeats and not self.db.may_wait(0)):
@@ -48,7 +54,9 @@ class _Watched:
                 return answer
             repeats += 1
             self.db.come_back()
-            if changed:  # the pooler would lead a statement that is prepared anew to the same old plan
+            if (
+                changed
+            ):  # the pooler would lead a statement that is prepared anew to the same old plan
                 self.db.connection.prepare_threshold = None
             self.cursor = self.db.create_cursor()
 

@@ -16,14 +16,17 @@ from pgstack.db.aliases import DIRECT, POOLED, in_test_case
 
 @contextmanager
 def on_direct() -> Iterator[None]:
-    """Run a block, or a decorated function, with `direct` in the place of `default`, in this thread.
+    """Run a block, or a decorated function, with `direct` in the place of `default`, in this
+    thread.
 
-    Everything that asks Django for `default` inside gets the connection of `direct`: models, `connection`,
-    `transaction.atomic()`. Objects are as if `default` had read them. Other aliases, other threads, and code that holds
-    a connection or cursor from before are not changed. What the block opened is closed at its end.
+    Everything that asks Django for `default` inside gets the connection of `direct`: models,
+    `connection`, `transaction.atomic()`. Objects are as if `default` had read them. Other aliases,
+    other threads, and code that holds a connection or cursor from before are not changed. What the
+    block opened is closed at its end.
 
-    Raises TransactionManagementError within `atomic()`: the block could not see what that transaction has written.
-    Within the transaction of a TestCase the block stays on it; there `default` goes straight to PostgreSQL anyway.
+    Raises TransactionManagementError within `atomic()`: the block could not see what that
+    transaction has written. Within the transaction of a TestCase the block stays on it; there
+    `default` goes straight to PostgreSQL anyway.
     """
     pooled, direct = _both()
     if pooled is direct:
@@ -32,7 +35,8 @@ def on_direct() -> Iterator[None]:
     if pooled.in_atomic_block:
         if not in_test_case(pooled):
             raise TransactionManagementError(
-                f"on_direct() within atomic(): `{DIRECT}` is another connection and does not see what this transaction "
+                f"on_direct() within atomic(): `{DIRECT}` is another connection and does not see "
+                f"what this transaction "
                 "has written. Put on_direct() around atomic()."
             )
         yield
@@ -49,7 +53,8 @@ def on_direct() -> Iterator[None]:
 
 @contextmanager
 def own_connection() -> Iterator[Any]:
-    """A connection of `direct` that nobody else has: Django does not close it between requests or tasks."""
+    """A connection of `direct` that nobody else has: Django does not close it between requests or
+    tasks."""
     _require()
     connection = connections.create_connection(DIRECT)
     try:
@@ -67,5 +72,6 @@ def _both() -> tuple[Any, Any]:
 def _require() -> None:
     if DIRECT not in connections.settings:
         raise ImproperlyConfigured(
-            f"DATABASES has no alias `{DIRECT}`: add one that goes straight to PostgreSQL, not to the pooler's port."
+            f"DATABASES has no alias `{DIRECT}`: add one that goes straight to PostgreSQL, not to "
+            f"the pooler's port."
         )

@@ -7,8 +7,10 @@ NOT_AVAILABLE = "55P03"
 NOT_ALLOWED = "42501"
 """SQLSTATE of what the role has no privilege for"""
 REMEDY = (
-    "The web's role reads and writes rows and owns nothing. Do this in a migration, on the alias `direct` in a command "
-    "(pgstack.db.direct.on_direct), or in a SECURITY DEFINER function that a migration makes: docs/your-project.md, "
+    "The web's role reads and writes rows and owns nothing. Do this in a migration, on the alias "
+    "`direct` in a command "
+    "(pgstack.db.direct.on_direct), or in a SECURITY DEFINER function that a migration makes: "
+    "docs/your-project.md, "
     '"What the web may do in the database".'
 )
 

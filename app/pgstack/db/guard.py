@@ -1,10 +1,11 @@
-"""The guard of a pooled alias: it recognises statements that leave something in a session, or need one.
+"""The guard of a pooled alias: it recognises statements that leave something in a session, or need
+one.
 
 Behind a transaction pooler the session is a stranger's a moment later. With `GUARD` of the alias
 
-    "raise"   the statement is refused before it is sent: the default with DEBUG and under a test runner
-    "log"     it runs; each place in the code is reported once, and counted: the default otherwise
-    "off"     nobody looks
+    "raise"   the statement is refused before it is sent: the default with DEBUG and under a test
+    runner "log"     it runs; each place in the code is reported once, and counted: the default
+    otherwise "off"     nobody looks
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ MODES = ("raise", "log", "off")
 DOCUMENTATION = "docs/hazards/{}.md"
 SHOWN = 200
 """characters of a statement in a message"""
-INSIDE = tuple(f"{directory}/" for directory in (Path(django.__file__).parent, Path(__file__).parents[1]))
+INSIDE = tuple(
+    f"{directory}/" for directory in (Path(django.__file__).parent, Path(__file__).parents[1])
+)
 """directories whose frames are not the place in question"""
 MANY = 1000
-"""places that are told apart; a program that makes up its code as it goes does not fill the memory"""
+"""places that are told apart; a program that makes up its code as it goes does not fill the
+memory"""
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -66,13 +70,17 @@ class Guard:
             self.found(hazard, text)
 
     def found(self, hazard: str, statement: str) -> None:
-        """A statement shows a hazard. Raises SessionStateError, or logs the place the first time."""
+        """A statement shows a hazard. Raises SessionStateError, or logs the place the first
+        time."""
         message = explanation(self.alias, hazard, statement)
         if (self.mode or usual_mode()) == "raise":
             raise SessionStateError(hazard, message)
         place = caller()
         with _lock:
-            spot = (hazard, place if (hazard, place) in _counts or len(_counts) < MANY else "elsewhere")
+            spot = (
+                hazard,
+                place if (hazard, place) in _counts or len(_counts) < MANY else "elsewhere",
+            )
             _counts[spot] += 1
             first = _counts[spot] == 1
         if first:

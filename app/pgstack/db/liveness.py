@@ -1,4 +1,5 @@
-"""Whether the other side of a connection is still there, and how long to wait for it to come back."""
+"""Whether the other side of a connection is still there, and how long to wait for it to come
+back."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.25
 FORGOTTEN_SECONDS = 1.0
 """A failure is of another outage when nobody has met one for so long, at least."""
 COMING_BACK = re.compile(
-    "connection refused|no such file|closed the connection|shutting down|starting up|is not accepting|"
+    "connection refused|no such file|closed the connection|shutting down|starting up|is not "
+    "accepting|"
     "server login has been failing|pgbouncer cannot connect|connection reset",
     re.IGNORECASE,
 )
@@ -23,7 +25,8 @@ _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 def hung_up(connection: Any) -> bool:
-    """Whether the other side has closed a connection of the driver: asks the kernel, half a microsecond.
+    """Whether the other side has closed a connection of the driver: asks the kernel, half a
+    microsecond.
 
     What waits to be read does not count: a notification is no hang-up.
     """
@@ -35,16 +38,19 @@ def hung_up(connection: Any) -> bool:
 
 
 class Outage:
-    """How long whoever meets a server that is away waits for it: until it has been away for some seconds.
+    """How long whoever meets a server that is away waits for it: until it has been away for some
+    seconds.
 
-    So its restart is waited for, and while it stays away nobody holds a thread of the web processes for it.
+    So its restart is waited for, and while it stays away nobody holds a thread of the web processes
+    for it.
     """
 
     def __init__(self) -> None:
         self._since, self._last = 0.0, -math.inf
 
     def give_up_at(self, patience: float) -> float:
-        """On the monotonic clock, for somebody who has just failed and would wait `patience` seconds."""
+        """On the monotonic clock, for somebody who has just failed and would wait `patience`
+        seconds."""
         now = time.monotonic()
         if now - self._last > max(patience, FORGOTTEN_SECONDS):
             self._since = now

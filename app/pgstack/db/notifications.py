@@ -1,4 +1,5 @@
-"""LISTEN, on a connection of `direct`. NOTIFY needs none of this: `pg_notify` works through the pooler."""
+"""LISTEN, on a connection of `direct`. NOTIFY needs none of this: `pg_notify` works through the
+pooler."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from pgstack.db.direct import own_connection
 
 @dataclass(frozen=True)
 class Notification:
-    """What arrived. `pid` is the backend that sent it: at a pooler, one of those that clients share."""
+    """What arrived. `pid` is the backend that sent it: at a pooler, one of those that clients
+    share."""
 
     channel: str
     payload: str
@@ -30,8 +32,9 @@ def listen(channel: str, timeout: float | None = None) -> Iterator[Iterator[Noti
         with listen("jobs", timeout=60) as arrivals:
             for one in arrivals: ...
 
-    The iteration ends when nothing came for `timeout` seconds; None waits for ever. Raises OperationalError when the
-    connection ends: what was sent meanwhile is lost, so look for the work itself before listening again.
+    The iteration ends when nothing came for `timeout` seconds; None waits for ever. Raises
+    OperationalError when the connection ends: what was sent meanwhile is lost, so look for the work
+    itself before listening again.
     """
     with own_connection() as connection:
         with connection.cursor() as cursor:
@@ -56,7 +59,8 @@ def _arrivals(driver: Any, timeout: float | None) -> Iterator[Notification]:
 
 
 def _received(driver: Any) -> list[Notification]:
-    """What has arrived by now, by either driver. Raises OperationalError when the connection has ended."""
+    """What has arrived by now, by either driver. Raises OperationalError when the connection has
+    ended."""
     try:
         if hasattr(driver, "pgconn"):  # psycopg 3
             driver.pgconn.consume_input()

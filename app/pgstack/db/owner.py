@@ -1,4 +1,5 @@
-"""The owner of the schema in the place of `default`, past the pooler: for commands that the web's role may not run."""
+"""The owner of the schema in the place of `default`, past the pooler: for commands that the web's
+role may not run."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from pgstack.db.guard import unguarded
 
 @contextmanager
 def as_owner() -> Iterator[Any]:
-    """Have `default` be a connection of its own as the owner; what asks for `default` gets it, in this thread."""
+    """Have `default` be a connection of its own as the owner; what asks for `default` gets it, in
+    this thread."""
     pooled, owners = connections[aliases.POOLED], connections.create_connection(aliases.DIRECT)
     owners.alias = aliases.POOLED
     connections[aliases.POOLED] = owners
@@ -29,7 +31,8 @@ def as_owner() -> Iterator[Any]:
 
 
 def leads_elsewhere() -> bool:
-    """Whether `default` goes through the pooler, and `direct` another way, with no transaction open.
+    """Whether `default` goes through the pooler, and `direct` another way, with no transaction
+    open.
 
     In tests `default` goes where `direct` does, and in a transaction a command belongs to it.
     """
@@ -42,9 +45,11 @@ def leads_elsewhere() -> bool:
 
 
 class OwnersCommand(BaseCommand):
-    """A command of Django's that has `default` as the owner of the schema, where that goes through the pooler.
+    """A command of Django's that has `default` as the owner of the schema, where that goes through
+    the pooler.
 
-    From the command line; `needs_owner`: called by other code too, for the web's role could not do it anyway.
+    From the command line; `needs_owner`: called by other code too, for the web's role could not do
+    it anyway.
     """
 
     needs_owner = False
@@ -67,8 +72,10 @@ def _require(connection: Any) -> None:
         reason = str(error).strip().splitlines()[0]
         role = connection.settings_dict["USER"]
         message = (
-            f"`{aliases.DIRECT}`, the way past the pooler, does not let this account in as {role}: {reason}. Is the "
-            "stack up? Run it as the account that deploys: on a host by stack-manage, in Compose by "
+            f"`{aliases.DIRECT}`, the way past the pooler, does not let this account in as {role}: "
+            f"{reason}. Is the "
+            "stack up? Run it as the account that deploys: on a host by stack-manage, in Compose "
+            "by "
             "`docker compose run --rm manage`."
         )
         raise CommandError(message, returncode=CANNOT) from error

@@ -1,7 +1,7 @@
 """Which statement may be sent a second time, judged by its text.
 
-Conservative: whatever is not recognised is not repeated. What a text cannot show (a view, a trigger or an operator that
-acts outside of the transaction) is not seen.
+Conservative: whatever is not recognised is not repeated. What a text cannot show (a view, a trigger
+or an operator that acts outside of the transaction) is not seen.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ DID_NOT_RUN = re.compile(
     "server login has been failing|pgbouncer cannot connect|the database system is starting up|"
     f"the database system is shutting down|{PLAN_CHANGED}"
 )
-"""answers that say that nothing of the statement ran: the pooler found no backend for it (PostgreSQL's two are answers
-to a login), or PostgreSQL refused its plan before executing it"""
+"""answers that say that nothing of the statement ran: the pooler found no backend for it
+(PostgreSQL's two are answers to a login), or PostgreSQL refused its plan before executing it"""
 
-_KINDS = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|SAVEPOINT|LOCK|SET|SHOW|VALUES)\b", re.IGNORECASE)
+_KINDS = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|SAVEPOINT|LOCK|SET|SHOW|VALUES)\b", re.IGNORECASE
+)
 """kinds of statements that last only when their transaction is committed"""
 _SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 _WRITES = re.compile(r"\bINTO\b|\bFOR\s+(?:NO\s+KEY\s+|KEY\s+)?(?:UPDATE|SHARE)\b", re.IGNORECASE)
@@ -26,17 +28,25 @@ _COLUMNS = re.compile(r'\bINTO\s+[\w."]+\s*\(', re.IGNORECASE)
 _CALL = re.compile(r'(\w+|")\s*\(')
 _WORDS = (
     # words of the language
-    "all and any array as between by case cast conflict distinct else except exists extract filter from group having "
-    "in intersect is join lateral like not on or over partition select set some then union using values when where "
+    "all and any array as between by case cast conflict distinct else except exists extract filter "
+    "from group having "
+    "in intersect is join lateral like not on or over partition select set some then union using "
+    "values when where "
     # types
     "bit char character decimal interval numeric time timestamp varbit varchar "
     # functions without a side effect, those of Django's ORM first
-    "abs array_agg avg bool_and bool_or ceil ceiling char_length coalesce concat concat_ws count cume_dist date "
-    "date_part date_trunc dense_rank every first_value floor greatest json_agg jsonb_agg jsonb_array_length "
-    "jsonb_build_object jsonb_object_agg lag last_value lead least left length lower lpad ltrim max md5 min mod "
-    "now nth_value ntile nullif octet_length overlay percent_rank position power rank regexp_replace repeat replace "
-    "reverse right round row row_number row_to_json rpad rtrim sign split_part sqrt statement_timestamp stddev_pop "
-    "stddev_samp string_agg strpos substr substring sum to_char to_date to_jsonb to_timestamp to_tsvector trim trunc "
+    "abs array_agg avg bool_and bool_or ceil ceiling char_length coalesce concat concat_ws count "
+    "cume_dist date "
+    "date_part date_trunc dense_rank every first_value floor greatest json_agg jsonb_agg "
+    "jsonb_array_length "
+    "jsonb_build_object jsonb_object_agg lag last_value lead least left length lower lpad ltrim "
+    "max md5 min mod "
+    "now nth_value ntile nullif octet_length overlay percent_rank position power rank "
+    "regexp_replace repeat replace "
+    "reverse right round row row_number row_to_json rpad rtrim sign split_part sqrt "
+    "statement_timestamp stddev_pop "
+    "stddev_samp string_agg strpos substr substring sum to_char to_date to_jsonb to_timestamp "
+    "to_tsvector trim trunc "
     "ts_rank unnest upper var_pop var_samp width_bucket"
 )
 _HARMLESS = frozenset(_WORDS.split())
@@ -49,13 +59,17 @@ def did_not_run(error: Exception) -> bool:
 
 
 def first_of_transaction(sql: str) -> bool:
-    """Whether `sql`, as the first statement of a transaction that was never committed, leaves nothing behind."""
+    """Whether `sql`, as the first statement of a transaction that was never committed, leaves
+    nothing behind."""
     return _KINDS.match(sql) is not None and _is_one(sql) and _calls_are_harmless(sql)
 
 
 def plain_read(sql: str) -> bool:
-    """Whether `sql`, in a transaction of its own, only reads: no lock, no new table, no function that may write."""
-    return _SELECT.match(sql) is not None and _WRITES.search(sql) is None and first_of_transaction(sql)
+    """Whether `sql`, in a transaction of its own, only reads: no lock, no new table, no function
+    that may write."""
+    return (
+        _SELECT.match(sql) is not None and _WRITES.search(sql) is None and first_of_transaction(sql)
+    )
 
 
 def _is_one(sql: str) -> bool:

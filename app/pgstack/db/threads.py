@@ -1,7 +1,8 @@
 """Connections that end with the thread that opened them.
 
-Django keeps a thread's connections in the thread, and each is part of a cycle: when the thread ends they are open until
-the collector comes by, which in a web process is seldom. So threads that a view starts would fill the pooler.
+Django keeps a thread's connections in the thread, and each is part of a cycle: when the thread ends
+they are open until the collector comes by, which in a web process is seldom. So threads that a view
+starts would fill the pooler.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 
 
 class _Opened:
-    """Belongs to one thread, and to no cycle: it is deleted as the thread ends, by the thread itself."""
+    """Belongs to one thread, and to no cycle: it is deleted as the thread ends, by the thread
+    itself."""
 
     def __init__(self) -> None:
         self.wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -35,6 +37,7 @@ _this_thread = _OfThread()
 
 
 def ends_with_this_thread(wrapper: Any) -> None:
-    """Have Django's `wrapper` lose its connection when the calling thread ends, unless it is shared with others."""
+    """Have Django's `wrapper` lose its connection when the calling thread ends, unless it is shared
+    with others."""
     if not wrapper.pool:
         _this_thread.opened.wrappers.add(wrapper)

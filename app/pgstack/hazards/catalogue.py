@@ -11,5 +11,8 @@ from pgstack.hazards.model import Hazard
 _TOPICS = (cursors, session, settings, locks, backends, pooler, tools, django_use)
 
 CATALOGUE: Mapping[str, Hazard] = MappingProxyType(
-    {hazard.id: hazard for _, hazard in sorted((one.id, one) for topic in _TOPICS for one in topic.HAZARDS)}
+    {
+        hazard.id: hazard
+        for _, hazard in sorted((one.id, one) for topic in _TOPICS for one in topic.HAZARDS)
+    }
 )

@@ -23,14 +23,17 @@ MERGED = "**"
 def is_postgresql(alias: Mapping[str, Any]) -> bool:
     """Whether the alias speaks to PostgreSQL."""
     engine = alias.get("ENGINE", "")
-    return isinstance(engine, str) and any(part in engine for part in (*POSTGRESQL, *SCHEMA_ENGINES))
+    return isinstance(engine, str) and any(
+        part in engine for part in (*POSTGRESQL, *SCHEMA_ENGINES)
+    )
 
 
 def hazards_of(alias: Mapping[str, Any], time_zone: Any = UNKNOWN) -> Iterator[tuple[str, str]]:
     """Ids of the hazards of a pooled alias, and the setting that shows each.
 
-    `time_zone` is what the connection uses: the alias's TIME_ZONE, else UTC with USE_TZ, else the project's.
-    Values that are UNKNOWN show nothing, and nothing is missing from what takes more from elsewhere.
+    `time_zone` is what the connection uses: the alias's TIME_ZONE, else UTC with USE_TZ, else the
+    project's. Values that are UNKNOWN show nothing, and nothing is missing from what takes more
+    from elsewhere.
     """
     options = alias.get("OPTIONS") or {}
     partial = isinstance(options, Unknown) or MERGED in alias
@@ -51,7 +54,11 @@ def hazards_of(alias: Mapping[str, Any], time_zone: Any = UNKNOWN) -> Iterator[t
 
 
 def _options(options: Mapping[str, Any], partial: bool) -> Iterator[tuple[str, str]]:
-    for key, hazard in (("assume_role", "H012"), ("isolation_level", "H016"), ("prepare_threshold", "H023")):
+    for key, hazard in (
+        ("assume_role", "H012"),
+        ("isolation_level", "H016"),
+        ("prepare_threshold", "H023"),
+    ):
         if options.get(key) not in (None, UNKNOWN):
             yield hazard, f"OPTIONS['{key}'] = {options[key]!r}"
     if "-c" in str(options.get("options", "")):

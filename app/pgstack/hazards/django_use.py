@@ -8,9 +8,11 @@ HAZARDS = (
     Hazard(
         id="H036",
         title="`migrate` on the pooled alias",
-        breaks="Migrations hold locks, set timeouts and use iterators; a pooler's timeout cuts the client while the "
+        breaks="Migrations hold locks, set timeouts and use iterators; a pooler's timeout cuts the "
+        "client while the "
         "backend works on.",
-        fix="An alias that goes straight to PostgreSQL: `migrate --database direct`, which pgstack's `migrate` does.",
+        fix="An alias that goes straight to PostgreSQL: `migrate --database direct`, which "
+        "pgstack's `migrate` does.",
         before="manage.py migrate",
         after="manage.py migrate --database direct",
         severity="warning",
@@ -20,7 +22,8 @@ HAZARDS = (
     Hazard(
         id="H037",
         title="`CREATE INDEX CONCURRENTLY`",
-        breaks="It takes long. A pooler's `query_timeout` cuts the client only; what is left may be an invalid index.",
+        breaks="It takes long. A pooler's `query_timeout` cuts the client only; what is left may "
+        "be an invalid index.",
         fix="Run it on the direct alias and look at `pg_index.indisvalid` afterwards.",
         before="migrations.RunSQL('CREATE INDEX CONCURRENTLY …')  # migrate on the pooled alias",
         after="manage.py migrate --database direct",
@@ -30,7 +33,8 @@ HAZARDS = (
     Hazard(
         id="H043",
         title="Connections outside requests",
-        breaks="Threads and long-running commands keep a connection that Django closes only between requests: stale "
+        breaks="Threads and long-running commands keep a connection that Django closes only "
+        "between requests: stale "
         "after a restart, one more client for each thread.",
         fix="`close_old_connections()` around each piece of work.",
         before="Thread(target=work).start()",

@@ -34,7 +34,8 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
 def tokens(sql: str) -> Iterator[tuple[int, Token]]:
-    """The tokens of a text and where each begins, comments left out. What is not closed is read mark by mark."""
+    """The tokens of a text and where each begins, comments left out. What is not closed is read
+    mark by mark."""
     place = 0
     while place < len(sql):
         found = _TOKEN.match(sql, place)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning", "notice"]
-"""error: wrong rows, or a request that fails; warning: under some conditions; notice: worth knowing"""
+"""error: wrong rows, or a request that fails; warning: under some conditions; notice: worth
+knowing"""
 Detector = Literal["audit", "guard", "check", "verify"]
-"""`stack_audit`; the guard in `pgstack.db`, which sees the statements; Django's system checks; `stack_verify`"""
+"""`stack_audit`; the guard in `pgstack.db`, which sees the statements; Django's system checks;
+`stack_verify`"""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the text of a statement leaves on a backend, or misses on another one.
 
-For the guard, which asks at run time and of every statement: the standard library only. `stack_audit` asks a real
-parser (`pgstack.audit.parser`); a contract test holds the two together.
+For the guard, which asks at run time and of every statement: the standard library only.
+`stack_audit` asks a real parser (`pgstack.audit.parser`); a contract test holds the two together.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ from pgstack.hazards import parameters
 from pgstack.hazards.lexer import Token, statements
 
 KEPT = 2048
-"""statements whose answer is remembered: an ORM's differ in their parameters, which are no part of the text"""
+"""statements whose answer is remembered: an ORM's differ in their parameters, which are no part of
+the text"""
 LONGEST_KEPT = 4096
 """characters of the longest such statement"""
 BOUND = frozenset({"H010", "H025", "H027"})
-"""harmless inside a transaction; a temporary table is where it is dropped at the transaction's end"""
+"""harmless inside a transaction; a temporary table is where it is dropped at the transaction's
+end"""
 FUNCTIONS = {
-    "pg_advisory_lock": "H020", "pg_advisory_lock_shared": "H020",
-    "pg_try_advisory_lock": "H020", "pg_try_advisory_lock_shared": "H020",
-    "pg_advisory_unlock": "H020", "pg_advisory_unlock_shared": "H020", "pg_advisory_unlock_all": "H020",
-    "currval": "H025", "lastval": "H025",
-    "setseed": "H026", "dblink_connect": "H026", "dblink_connect_u": "H026",
-}  # fmt: skip
+    "pg_advisory_lock": "H020",
+    "pg_advisory_lock_shared": "H020",
+    "pg_try_advisory_lock": "H020",
+    "pg_try_advisory_lock_shared": "H020",
+    "pg_advisory_unlock": "H020",
+    "pg_advisory_unlock_shared": "H020",
+    "pg_advisory_unlock_all": "H020",
+    "currval": "H025",
+    "lastval": "H025",
+    "setseed": "H026",
+    "dblink_connect": "H026",
+    "dblink_connect_u": "H026",
+}
 FALSE = frozenset({"false", "f", "off", "no", "0"})
 TRUE = frozenset({"true", "t", "on", "yes", "1"})
 
@@ -34,8 +43,16 @@ _SUSPECT = re.compile(
     r"\b(?:set|discard|listen|declare|prepare|deallocate|load|reset)[\s/-]"
 )
 """a text in lower case without any of these is harmless"""
-_FIRST = {"listen": "H019", "discard": "H046", "load": "H026", "execute": "H022", "deallocate": "H022"}
-_DEFINES = frozenset({"create", "alter", "drop", "grant", "revoke", "comment", "reindex", "security"})
+_FIRST = {
+    "listen": "H019",
+    "discard": "H046",
+    "load": "H026",
+    "execute": "H022",
+    "deallocate": "H022",
+}
+_DEFINES = frozenset(
+    {"create", "alter", "drop", "grant", "revoke", "comment", "reindex", "security"}
+)
 """first words of statements that name functions without calling them"""
 _TEMPORARY = ("temp", "temporary")
 _OPENERS = frozenset({"begin", "then", "else", "loop", "declare"})
@@ -45,8 +62,8 @@ _OPENERS = frozenset({"begin", "then", "else", "loop", "declare"})
 def residue_of(sql: str, *, in_transaction: bool = False) -> tuple[str, ...]:
     """Ids of the hazards that the text of one or more statements shows, sorted; mostly none.
 
-    `in_transaction`: whether a transaction is open in which the text runs, which makes some of it harmless. Several
-    statements in one text are a transaction of their own.
+    `in_transaction`: whether a transaction is open in which the text runs, which makes some of it
+    harmless. Several statements in one text are a transaction of their own.
     """
     return (_remembered if len(sql) <= LONGEST_KEPT else _classify)(sql, in_transaction)
 
@@ -71,7 +88,12 @@ def _residue(part: Sequence[Token], in_transaction: bool) -> Iterator[str]:
     words = [token.text if token.kind == "word" else "" for token in part]
     first = words[0]
     if first == "do":
-        yield from (hazard for token in part if token.kind == "string" for hazard in body_residue(token.text))
+        yield from (
+            hazard
+            for token in part
+            if token.kind == "string"
+            for hazard in body_residue(token.text)
+        )
         return
     found = [*_by_first_word(first, words, part), *_temporary(words, in_transaction)]
     if first not in _DEFINES or _creates_from_query(words):
@@ -112,11 +134,23 @@ def _set(words: list[str], part: Sequence[Token]) -> Iterator[str]:
 
 
 def _setting(words: list[str], part: Sequence[Token]) -> tuple[str, str]:
-    """Name and first word of the value of `name = value`, and of the settings with a syntax of their own."""
-    for length, name in ((2, "time zone"), (1, "schema"), (1, "names"), (1, "role"), (2, "session authorization")):
-        if " ".join(words[:length]) == name and part[length : length + 1] not in ([("mark", "=")], [("word", "to")]):
+    """Name and first word of the value of `name = value`, and of the settings with a syntax of
+    their own."""
+    for length, name in (
+        (2, "time zone"),
+        (1, "schema"),
+        (1, "names"),
+        (1, "role"),
+        (2, "session authorization"),
+    ):
+        if " ".join(words[:length]) == name and part[length : length + 1] not in (
+            [("mark", "=")],
+            [("word", "to")],
+        ):
             return parameters.SPECIAL.get(name, name), (words[length : length + 1] or [""])[0]
-    end = next((at for at, token in enumerate(part) if token in (("mark", "="), ("word", "to"))), len(part))
+    end = next(
+        (at for at, token in enumerate(part) if token in (("mark", "="), ("word", "to"))), len(part)
+    )
     return "".join(token.text for token in part[:end]), (words[end + 1 : end + 2] or [""])[0]
 
 
@@ -126,7 +160,9 @@ def _temporary(words: list[str], in_transaction: bool) -> Iterator[str]:
         kind = head[0] if head else ""
         temporary = kind in _TEMPORARY or (kind in ("table", "view") and "pg_temp" in words)
     else:
-        temporary = words[0] in ("select", "with") and any(_contains(words, "into", one) for one in _TEMPORARY)
+        temporary = words[0] in ("select", "with") and any(
+            _contains(words, "into", one) for one in _TEMPORARY
+        )
     if temporary and not (in_transaction and _contains(words, "on", "commit", "drop")):
         yield "H021"
 
@@ -153,7 +189,8 @@ def _set_config(arguments: list[list[Token]]) -> Iterator[str]:
 
 
 def _arguments(part: Sequence[Token]) -> list[list[Token]]:
-    """The arguments of a call whose opening bracket stands before `part`; only those that are not empty."""
+    """The arguments of a call whose opening bracket stands before `part`; only those that are not
+    empty."""
     depth, arguments = 0, [[]]  # type: tuple[int, list[list[Token]]]
     for token in part:
         if token.text == ")" and depth == 0:
@@ -167,7 +204,8 @@ def _arguments(part: Sequence[Token]) -> list[list[Token]]:
 
 
 def _in_body(part: list[Token]) -> Iterator[str]:
-    """The statements between two semicolons of PL/pgSQL: what opens a block is not set apart by one."""
+    """The statements between two semicolons of PL/pgSQL: what opens a block is not set apart by
+    one."""
     start = 0
     for at, token in enumerate([*part, Token("word", "begin")]):
         if token.kind == "word" and token.text in _OPENERS:
@@ -187,7 +225,11 @@ def _body_statement(part: list[Token]) -> Iterator[str]:
 
 
 def _creates_from_query(words: list[str]) -> bool:
-    return words[0] == "create" and "as" in words and any(one in words[1:5] for one in ("table", "materialized"))
+    return (
+        words[0] == "create"
+        and "as" in words
+        and any(one in words[1:5] for one in ("table", "materialized"))
+    )
 
 
 def _contains(words: list[str], *run: str) -> bool:

@@ -1,6 +1,7 @@
 """`python -m pgstack.overlay`: load a project as a web process does, before there is a database.
 
-What the overlay has to tell of it is a line each; exit 2 when it refuses it, or it cannot be loaded.
+What the overlay has to tell of it is a line each; exit 2 when it refuses it, or it cannot be
+loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def main() -> None:
 
 
 def _cannot(error: StackError) -> int:
-    """The message goes to standard error; what it comes from, with all its frames, to standard output."""
+    """The message goes to standard error; what it comes from, with all its frames, to standard
+    output."""
     if error.__cause__:
         traceback.print_exception(error.__cause__, file=sys.stdout)
     print(error, file=sys.stderr)

@@ -12,7 +12,8 @@ FRAMES = "django.middleware.clickjacking.XFrameOptionsMiddleware"
 
 
 def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """INSTALLED_APPS with `pgstack`, MIDDLEWARE with the health pages and what sends security headers."""
+    """INSTALLED_APPS with `pgstack`, MIDDLEWARE with the health pages and what sends security
+    headers."""
     apps = list(own.get("INSTALLED_APPS") or [])
     # The first app that has a command wins: `migrate` must be this one.
     apps = apps if "pgstack" in apps else ["pgstack", *apps]

@@ -15,35 +15,52 @@ KEPT = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "TEST", "TIME_ZON
 KEPT_OPTIONS = ("isolation_level", "server_side_binding", "cursor_factory")
 LOST_OPTIONS = {
     "pool": "PgBouncer pools.",
-    "options": "PgBouncer hands no options to backends. A migration sets them: ALTER DATABASE app SET …",
-    "assume_role": "the role is the plan's, and SET ROLE would stay on a backend that others share.",
+    "options": "PgBouncer hands no options to backends. A migration sets them: ALTER DATABASE app "
+    "SET …",
+    "assume_role": "the role is the plan's, and SET ROLE would stay on a backend that others "
+    "share.",
     "service": "the plan says where the database is.",
 }
 """options that have a meaning which the stack does not keep"""
 
 
 def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """DATABASES: the plan's two aliases, all others as they are. Raises InputError for another engine's `default`."""
+    """DATABASES: the plan's two aliases, all others as they are. Raises InputError for another
+    engine's `default`."""
     aliases: dict[str, dict[str, Any]] = own.get("DATABASES") or {}
     default = aliases.get("default") or {}
     engine = default.get("ENGINE", "")
     if engine not in POSTGRESQL | OTHERS:
         raise InputError(
-            f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it, for models may need what this "
-            "engine has and pgstack.db has not. Use django.db.backends.postgresql, or do not run this project here."
+            f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it, for models "
+            f"may need what this "
+            "engine has and pgstack.db has not. Use django.db.backends.postgresql, or do not run "
+            "this project here."
         )
     planned = stack.databases()
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
-    planned["default"]["OPTIONS"] |= {name: options[name] for name in KEPT_OPTIONS if name in options}
-    return {"DATABASES": {**aliases, **planned}}, [*_engine(engine, default), *_options(options), *_others(aliases)]
+    planned["default"]["OPTIONS"] |= {
+        name: options[name] for name in KEPT_OPTIONS if name in options
+    }
+    return {"DATABASES": {**aliases, **planned}}, [
+        *_engine(engine, default),
+        *_options(options),
+        *_others(aliases),
+    ]
 
 
 def _engine(engine: str, default: dict[str, Any]) -> list[Note]:
     if engine != "django.db.backends.sqlite3":
         return []
     reason = f"the stack's PostgreSQL takes the place of SQLite's {default.get('NAME')}."
-    return [Note("DATABASES['default']", reason, "Rows in that file stay there: dumpdata and loaddata move them.")]
+    return [
+        Note(
+            "DATABASES['default']",
+            reason,
+            "Rows in that file stay there: dumpdata and loaddata move them.",
+        )
+    ]
 
 
 def _options(options: dict[str, Any]) -> list[Note]:
@@ -56,10 +73,20 @@ def _options(options: dict[str, Any]) -> list[Note]:
 
 def _others(aliases: dict[str, dict[str, Any]]) -> list[Note]:
     notes = [
-        Note(f"DATABASES[{name!r}]", "it stays as it is:", "the stack neither runs nor verifies this database.")
+        Note(
+            f"DATABASES[{name!r}]",
+            "it stays as it is:",
+            "the stack neither runs nor verifies this database.",
+        )
         for name in aliases
         if name not in ("default", "direct")
     ]
     if aliases.get("direct", {}).get("ENGINE", "pgstack.db") != "pgstack.db":
-        notes.append(Note("DATABASES['direct']", "replaced: migrate uses this alias.", "Give yours another name."))
+        notes.append(
+            Note(
+                "DATABASES['direct']",
+                "replaced: migrate uses this alias.",
+                "Give yours another name.",
+            )
+        )
     return notes

@@ -1,4 +1,5 @@
-"""What a project that reads its settings from the environment finds there, before it is imported."""
+"""What a project that reads its settings from the environment finds there, before it is
+imported."""
 
 from __future__ import annotations
 
@@ -18,17 +19,19 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def prepare(plan: Plan) -> None:
-    """The variables of STACK_ENVIRONMENT, those of `process`, the address of the database, and a key.
+    """The variables of STACK_ENVIRONMENT, those of `process`, the address of the database, and a
+    key.
 
     Who sets one himself keeps it.
 
-    DATABASE_URL is always the stack's: what a project makes of it besides DATABASES must reach the same database.
-    Raises InputError for a file that cannot be read.
+    DATABASE_URL is always the stack's: what a project makes of it besides DATABASES must reach the
+    same database. Raises InputError for a file that cannot be read.
     """
     given = _file(plan)
     if _runs(plan, account()):
         _make_data(plan)
-    # mod_wsgi says another home than its environment did, so these are set here, alike for pages and commands.
+    # mod_wsgi says another home than its environment did, so these are set here, alike for pages
+    # and commands.
     for name, value in process(plan, account()).items():
         os.environ[name] = given.get(name, value)
     for name, value in given.items():
@@ -39,13 +42,17 @@ def prepare(plan: Plan) -> None:
 
 
 def process(plan: Plan, name: str) -> dict[str, str]:
-    """What each process of the project has: where programs and data are, and a home that it may write to.
+    """What each process of the project has: where programs and data are, and a home that it may
+    write to.
 
-    Each account has a home of its own: commands read their own start files there, which the web must not write. None
-    for an account that only builds.
+    Each account has a home of its own: commands read their own start files there, which the web
+    must not write. None for an account that only builds.
     """
     names = plan.project.data if plan.project else ()
-    found = {"PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}", **{each: f"{_data(plan)}/{each}" for each in names}}
+    found = {
+        "PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}",
+        **{each: f"{_data(plan)}/{each}" for each in names},
+    }
     if not _runs(plan, name):
         return found
     home = f"{plan.paths.cache}/{name}"
@@ -61,8 +68,11 @@ def _data(plan: Plan) -> Path:
 
 
 def _make_data(plan: Plan) -> None:
-    """Directories of STACK_DATA, which web and deploys both write to: beside uploads, whose group they inherit."""
-    before = os.umask(0o007)  # a host's sandbox lets nobody set the bit by which a group is inherited
+    """Directories of STACK_DATA, which web and deploys both write to: beside uploads, whose group
+    they inherit."""
+    before = os.umask(
+        0o007
+    )  # a host's sandbox lets nobody set the bit by which a group is inherited
     try:
         for name in plan.project.data if plan.project else ():
             (_data(plan) / name).mkdir(parents=True, exist_ok=True)
@@ -88,7 +98,9 @@ def _file(plan: Plan) -> dict[str, str]:
     except environment_file.LineError as error:
         raise InputError(f"STACK_ENVIRONMENT={path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"STACK_ENVIRONMENT={path}: {error}. Make it readable for {account()}.") from None
+        raise InputError(
+            f"STACK_ENVIRONMENT={path}: {error}. Make it readable for {account()}."
+        ) from None
 
 
 def account() -> str:

@@ -13,7 +13,8 @@ FILES = "django.core.files.storage.FileSystemStorage"
 
 
 def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """STATIC_ROOT and STATIC_URL, MEDIA_ROOT and MEDIA_URL; storages and addresses elsewhere stay as they are."""
+    """STATIC_ROOT and STATIC_URL, MEDIA_ROOT and MEDIA_URL; storages and addresses elsewhere stay
+    as they are."""
     settings: dict[str, Any] = {"STATIC_ROOT": stack.static_root()}
     notes = []
     if not _elsewhere(own.get("STATIC_URL")):
@@ -40,4 +41,10 @@ def _storage(own: dict[str, Any]) -> str:
 def _moved(name: str, url: str | None, to: str) -> list[Note]:
     if not url or f"/{url.strip('/')}/" == to:
         return []
-    return [Note(name, f"{to} takes the place of {url}, for Apache serves that.", "Addresses made by Django follow.")]
+    return [
+        Note(
+            name,
+            f"{to} takes the place of {url}, for Apache serves that.",
+            "Addresses made by Django follow.",
+        )
+    ]

@@ -29,7 +29,9 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
     """
     plan = state.current_plan()
     if plan.project is None:
-        raise StackError(f"{state.plan_file()}: it plans the demo, which needs no overlay. Set STACK_PROJECT.")
+        raise StackError(
+            f"{state.plan_file()}: it plans the demo, which needs no overlay. Set STACK_PROJECT."
+        )
     environment.prepare(plan)
     preamble.run(stack.project_root() / "manage.py")
     environment.prepare(plan)  # it may have read a file of variables for a developer's machine
@@ -51,7 +53,8 @@ def _own(module: str, requirements: str) -> dict[str, Any]:
 
 
 def begin() -> None:
-    """Load the apps, the views and the WSGI application, and run the checks. Raises InputError for what fails.
+    """Load the apps, the views and the WSGI application, and run the checks. Raises InputError for
+    what fails.
 
     One that opens a connection is not judged: this comes before the database is there.
     """
@@ -68,22 +71,37 @@ def begin() -> None:
         if type(error).__name__ in CONNECTING:
             return
         missing = isinstance(error, ModuleNotFoundError)
-        todo = _remedy(error, project.requirements if project else "") if missing else "Put it right."
-        raise InputError(f"{stack.project_root()}: it cannot be loaded: {_reason(error)}. {todo}") from error
+        todo = (
+            _remedy(error, project.requirements if project else "") if missing else "Put it right."
+        )
+        raise InputError(
+            f"{stack.project_root()}: it cannot be loaded: {_reason(error)}. {todo}"
+        ) from error
 
 
 def _reason(error: Exception) -> str:
-    return tracebacks.reason("".join(traceback.format_exception(error)), stack.project_root().resolve())
+    return tracebacks.reason(
+        "".join(traceback.format_exception(error)), stack.project_root().resolve()
+    )
 
 
 def _remedy(error: Exception, requirements: str) -> str:
-    """What to do where the project's code cannot be imported; `requirements` is the file that was installed."""
+    """What to do where the project's code cannot be imported; `requirements` is the file that was
+    installed."""
     if type(error).__name__ in CONNECTING:
-        return "Settings must not open connections: they are read before the database is there. Move it to first use."
-    if isinstance(error, ModuleNotFoundError):
-        installed = f"{requirements} was" if requirements else "The project has no requirements, so none were"
         return (
-            f"{installed} installed: name another file by STACK_REQUIREMENTS, or the directory that its modules are "
+            "Settings must not open connections: they are read before the database is there. Move "
+            "it to first use."
+        )
+    if isinstance(error, ModuleNotFoundError):
+        installed = (
+            f"{requirements} was"
+            if requirements
+            else "The project has no requirements, so none were"
+        )
+        return (
+            f"{installed} installed: name another file by STACK_REQUIREMENTS, or the directory "
+            f"that its modules are "
             "imported from by STACK_PROJECT."
         )
     return "A variable that it misses belongs into the file that STACK_ENVIRONMENT names."
@@ -91,6 +109,9 @@ def _remedy(error: Exception, requirements: str) -> str:
 
 def _as_checks(notes: list[Note]) -> Any:
     def told(**_: Any) -> list[checks.CheckMessage]:
-        return [checks.Info(f"{note.setting}: {note.reason}", note.remedy or None, id="overlay.I001") for note in notes]
+        return [
+            checks.Info(f"{note.setting}: {note.reason}", note.remedy or None, id="overlay.I001")
+            for note in notes
+        ]
 
     return told

@@ -1,4 +1,5 @@
-"""What a project's manage.py does before it runs a command: directories on the path, variables, patches of modules."""
+"""What a project's manage.py does before it runs a command: directories on the path, variables,
+patches of modules."""
 
 from __future__ import annotations
 
@@ -41,14 +42,20 @@ def run(file: Path) -> None:
     except _CommandReachedError:
         pass
     except SystemExit as error:
-        raise InputError(f"{file}: it ends before it runs a command: {error}. Set what it misses.") from error
+        raise InputError(
+            f"{file}: it ends before it runs a command: {error}. Set what it misses."
+        ) from error
     except Exception as error:
         raise InputError(
-            f"{file}: {type(error).__name__}: {str(error).strip()}. Its lines before the command are run for every "
+            f"{file}: {type(error).__name__}: {str(error).strip()}. Its lines before the command "
+            f"are run for every "
             "process; they must work here too."
         ) from error
     finally:
         if before is not None:
             os.environ[SETTINGS] = before
-        # On a host a release moves a link: like all other entries, new ones lead to where the process started.
-        sys.path[:] = [entry if entry in path else str((file.parent / entry).resolve()) for entry in sys.path]
+        # On a host a release moves a link: like all other entries, new ones lead to where the
+        # process started.
+        sys.path[:] = [
+            entry if entry in path else str((file.parent / entry).resolve()) for entry in sys.path
+        ]

@@ -17,9 +17,12 @@ COOKIE_NAMES = {"SESSION_COOKIE_NAME": "sessionid", "CSRF_COOKIE_NAME": "csrftok
 
 
 def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """What the project says of headers and cookies stays, as far as the scheme of the plan allows it."""
+    """What the project says of headers and cookies stays, as far as the scheme of the plan allows
+    it."""
     settings: dict[str, Any] = {"DEBUG": False, "ALLOWED_HOSTS": stack.allowed_hosts()}
-    notes = [Note("DEBUG", "off: strangers would see the settings.", "")] if own.get("DEBUG") else []
+    notes = (
+        [Note("DEBUG", "off: strangers would see the settings.", "")] if own.get("DEBUG") else []
+    )
     for part in (_key, _proxy, _secure if stack.secure() else _plain):
         more, told = part(own)
         settings |= more
@@ -29,12 +32,15 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
 
 
 def _key(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """The stack's key, and those before it, where the project has none, or has it from the environment."""
+    """The stack's key, and those before it, where the project has none, or has it from the
+    environment."""
     key, current = str(own.get("SECRET_KEY") or ""), stack.secret_key()
     placeholder = key.startswith(PLACEHOLDER)
     if key not in ("", current) and not placeholder:
         return {}, []
-    fallbacks = dict.fromkeys([*(own.get("SECRET_KEY_FALLBACKS") or []), *stack.secret_key_fallbacks()])
+    fallbacks = dict.fromkeys(
+        [*(own.get("SECRET_KEY_FALLBACKS") or []), *stack.secret_key_fallbacks()]
+    )
     reason = f"it begins with {PLACEHOLDER}, so the stack's own takes its place."
     notes = [Note("SECRET_KEY", reason, "")] if placeholder else []
     return {"SECRET_KEY": current, "SECRET_KEY_FALLBACKS": list(fallbacks)}, notes
@@ -43,10 +49,20 @@ def _key(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
 def _proxy(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     if stack.proxy():
         return {"SECURE_PROXY_SSL_HEADER": PROXY_HEADER}, []
-    believed = [name for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT")
-                if own.get(name)]  # fmt: skip
-    settings = {"SECURE_PROXY_SSL_HEADER": None, "USE_X_FORWARDED_HOST": False, "USE_X_FORWARDED_PORT": False}
-    reason, remedy = "off: any client may send such a header.", "STACK_PROXY=on says that a proxy sets it."
+    believed = [
+        name
+        for name in ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT")
+        if own.get(name)
+    ]
+    settings = {
+        "SECURE_PROXY_SSL_HEADER": None,
+        "USE_X_FORWARDED_HOST": False,
+        "USE_X_FORWARDED_PORT": False,
+    }
+    reason, remedy = (
+        "off: any client may send such a header.",
+        "STACK_PROXY=on says that a proxy sets it.",
+    )
     return settings, [Note(name, reason, remedy) for name in believed]
 
 
@@ -67,5 +83,7 @@ def _plain(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
         for promise in PROMISES:
             if cookie.startswith(promise):
                 settings[name] = cookie.removeprefix(promise)
-                notes.append(Note(name, f"without {promise}, for the site speaks plain HTTP.", remedy))
+                notes.append(
+                    Note(name, f"without {promise}, for the site speaks plain HTTP.", remedy)
+                )
     return settings, notes

@@ -1,4 +1,5 @@
-"""The settings module of every project but the demo: the project's own settings, and the plan laid over them."""
+"""The settings module of every project but the demo: the project's own settings, and the plan laid
+over them."""
 
 from __future__ import annotations
 

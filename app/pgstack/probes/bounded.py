@@ -13,7 +13,8 @@ import psycopg2
 from psycopg2 import extensions
 
 WAIT_SECONDS = 2
-"""longest wait for one answer; PgBouncer's queue holds a query for query_wait_timeout, many times longer"""
+"""longest wait for one answer; PgBouncer's queue holds a query for query_wait_timeout, many times
+longer"""
 
 
 class NoAnswer(psycopg2.OperationalError):
@@ -22,7 +23,8 @@ class NoAnswer(psycopg2.OperationalError):
 
 @contextlib.contextmanager
 def waits(seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """Within it, connecting and every query of psycopg2 in this process raise NoAnswer after so many seconds."""
+    """Within it, connecting and every query of psycopg2 in this process raise NoAnswer after so
+    many seconds."""
     extensions.set_wait_callback(partial(_wait, seconds=seconds))
     try:
         yield
@@ -34,7 +36,9 @@ def _wait(connection: Any, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+        poller.register(
+            connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
+        )
         left = max(0.0, deadline - time.monotonic())
         if not poller.poll(left * 1000):
             raise NoAnswer(f"no answer within {seconds:g} s")

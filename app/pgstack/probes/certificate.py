@@ -21,15 +21,29 @@ def seconds_left(plan: Plan) -> float:
     postgres = plan.postgres
     host = f"[{postgres.host}]" if ":" in postgres.host else postgres.host
     ask = [
-        "openssl", "s_client", "-starttls", "postgres", "-connect", f"{host}:{postgres.port}", "-verify_return_error",
-        "-CAfile", postgres.connection["sslrootcert"], _option(postgres.server_name), postgres.server_name,
-    ]  # fmt: skip
+        "openssl",
+        "s_client",
+        "-starttls",
+        "postgres",
+        "-connect",
+        f"{host}:{postgres.port}",
+        "-verify_return_error",
+        "-CAfile",
+        postgres.connection["sslrootcert"],
+        _option(postgres.server_name),
+        postgres.server_name,
+    ]
     shown = _run(ask)
     if shown.returncode:
         lines = (shown.stderr.strip() or shown.stdout.strip()).splitlines()
-        reason = next((line for line in lines if "error" in line), lines[0] if lines else f"status {shown.returncode}")
+        reason = next(
+            (line for line in lines if "error" in line),
+            lines[0] if lines else f"status {shown.returncode}",
+        )
         raise ProbeError(f"the certificate of {postgres.host}: {reason}")
-    end = re.search(r"notAfter=(.+)", _run(["openssl", "x509", "-noout", "-enddate"], shown.stdout).stdout)
+    end = re.search(
+        r"notAfter=(.+)", _run(["openssl", "x509", "-noout", "-enddate"], shown.stdout).stdout
+    )
     if end is None:
         raise ProbeError(f"the certificate of {postgres.host}: openssl shows none")
     return ssl.cert_time_to_seconds(end[1]) - time.time()

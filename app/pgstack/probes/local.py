@@ -31,7 +31,8 @@ def supervisor(plan: Plan) -> psutil.Process:
 
 
 def stopped(plan: Plan) -> list[psutil.Process]:
-    """Processes of the stack that a signal has stopped (SIGSTOP), the supervisor included; a debugger's are not."""
+    """Processes of the stack that a signal has stopped (SIGSTOP), the supervisor included; a
+    debugger's are not."""
     found = []
     with suppress(ProbeError):
         for process in (supervisor(plan), *processes(plan)):
@@ -42,7 +43,8 @@ def stopped(plan: Plan) -> list[psutil.Process]:
 
 
 def busy(plan: Plan) -> bool:
-    """Whether a command works on the stack's directory: it holds the lock of `targets.directory`."""
+    """Whether a command works on the stack's directory: it holds the lock of
+    `targets.directory`."""
     handle = os.open(plan.paths.root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -54,8 +56,8 @@ def busy(plan: Plan) -> bool:
 
 
 def unfinished(plan: Plan) -> Path:
-    """File with the name of the command (`reload`, `release`) that is changing what runs; one that was cut off leaves
-    it behind."""
+    """File with the name of the command (`reload`, `release`) that is changing what runs; one that
+    was cut off leaves it behind."""
     return Path(plan.paths.root, "run/unfinished")
 
 

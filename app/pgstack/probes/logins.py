@@ -24,12 +24,19 @@ PLAIN = "TCP without TLS"
 NO_PASSWORDS = "/nonexistent"
 """libpq asks for no file that there is not"""
 
-# Refusals at a socket as the kernel, PostgreSQL and PgBouncer word them; anything else proves nothing.
+# Refusals at a socket as the kernel, PostgreSQL and PgBouncer word them; anything else proves
+# nothing.
 BY_DIRECTORY, NO_LISTENER = "Permission denied", "Connection refused"
 BY_SERVER = (
-    "Peer authentication failed", "pg_hba.conf rejects", "no pg_hba.conf entry", "password authentication failed",
-    "no password supplied", "login rejected", "no such user", "no authentication method",
-)  # fmt: skip
+    "Peer authentication failed",
+    "pg_hba.conf rejects",
+    "no pg_hba.conf entry",
+    "password authentication failed",
+    "no password supplied",
+    "login rejected",
+    "no such user",
+    "no authentication method",
+)
 ANOTHER_SERVER = "another stack's server"
 
 
@@ -52,11 +59,13 @@ class Login:
 def attempt_all(plan: Plan, passwords: bool = True) -> list[Login]:
     """Every role at both servers over socket and TCP, as the account of this process.
 
-    Where PostgreSQL is on another host, over TLS and without it; with the passwords that this account may read, or
-    without `passwords`. Raises ProbeError when a server does not answer where it should, or answers what is no
-    refusal.
+    Where PostgreSQL is on another host, over TLS and without it; with the passwords that this
+    account may read, or without `passwords`. Raises ProbeError when a server does not answer where
+    it should, or answers what is no refusal.
     """
-    roles = dict.fromkeys([*plan.roles.model_dump().values(), plan.pooler.web_login, plan.pooler.monitor_login])
+    roles = dict.fromkeys(
+        [*plan.roles.model_dump().values(), plan.pooler.web_login, plan.pooler.monitor_login]
+    )
     doors = [
         *_doors_of_postgres(plan),
         ("PgBouncer", "socket", plan.paths.run_pooler, plan.pooler.port),
@@ -89,7 +98,9 @@ def _refusal(plan: Plan, place: tuple[str, int], role: str, more: dict[str, str]
         if host == plan.postgres.host:
             connection = postgres.connect(plan, role, **more)
         else:
-            connection = psycopg2.connect(host=host, port=port, user=role, dbname=plan.postgres.database)
+            connection = psycopg2.connect(
+                host=host, port=port, user=role, dbname=plan.postgres.database
+            )
     except psycopg2.OperationalError as error:
         text = str(error).strip()
         if host == LOOPBACK:  # whatever else answers there, it lets nobody in
@@ -115,13 +126,15 @@ def _cluster(connection: psycopg2.extensions.connection) -> str:
 def attempt_all_as_stranger(plan: Plan, past_directories: bool) -> list[Login]:
     """The same as STRANGER, in a process of its own. Only root can.
 
-    With `past_directories` the kernel lets that process through all directories and sockets, so that the
-    servers themselves have to refuse it; it then gets no password from a file. Raises ProbeError when
-    this process may not become STRANGER.
+    With `past_directories` the kernel lets that process through all directories and sockets, so
+    that the servers themselves have to refuse it; it then gets no password from a file. Raises
+    ProbeError when this process may not become STRANGER.
     """
     if os.geteuid() != 0:
         raise ProbeError(f"only root can become {STRANGER}")
-    with ProcessPoolExecutor(1, get_context("fork"), _become_stranger, (past_directories,)) as child:
+    with ProcessPoolExecutor(
+        1, get_context("fork"), _become_stranger, (past_directories,)
+    ) as child:
         return child.submit(attempt_all, plan, passwords=not past_directories).result()
 
 
@@ -131,5 +144,6 @@ def _become_stranger(past_directories: bool) -> None:
     os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
     os.setresuid(entry.pw_uid, entry.pw_uid, 0 if past_directories else entry.pw_uid)
     if past_directories:
-        # Rights on files follow this id; the servers are told the effective one (SO_PEERCRED), which stays.
+        # Rights on files follow this id; the servers are told the effective one (SO_PEERCRED),
+        # which stays.
         ctypes.CDLL(None).setfsuid(0)

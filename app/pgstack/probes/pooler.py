@@ -22,7 +22,8 @@ CONNECT_TIMEOUT_SECONDS = 2
 
 @dataclass(frozen=True)
 class Pool:
-    """One row of SHOW POOLS, under PgBouncer's own names; maxwait in seconds, maxwait_us in microseconds."""
+    """One row of SHOW POOLS, under PgBouncer's own names; maxwait in seconds, maxwait_us in
+    microseconds."""
 
     database: str
     user: str
@@ -58,24 +59,32 @@ def _ask(plan: Plan, login: str, words: str) -> list[dict[str, Any]]:
     connection = None
     try:
         connection = psycopg2.connect(
-            host=plan.paths.run_pooler, port=plan.pooler.port, dbname=CONSOLE, user=login,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
-        )  # fmt: skip
+            host=plan.paths.run_pooler,
+            port=plan.pooler.port,
+            dbname=CONSOLE,
+            user=login,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="probe",
+        )
         connection.autocommit = True
         with connection.cursor(cursor_factory=RealDictCursor) as cursor:
             cursor.execute(words)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
     except psycopg2.Error as error:
-        raise ProbeError(f"PgBouncer's console: {str(error).strip()}. Is the stack up? `make status`.") from error
+        raise ProbeError(
+            f"PgBouncer's console: {str(error).strip()}. Is the stack up? `make status`."
+        ) from error
     finally:
         if connection is not None:
             connection.close()
 
 
 def reconnect(plan: Plan) -> bool:
-    """Have PgBouncer replace each backend at the end of its transaction; False where this account may not.
+    """Have PgBouncer replace each backend at the end of its transaction; False where this account
+    may not.
 
-    It forgets what backends have in memory of a schema that has changed, statements that were prepared first of all.
+    It forgets what backends have in memory of a schema that has changed, statements that were
+    prepared first of all.
     """
     try:
         command(plan, "RECONNECT")

@@ -1,4 +1,5 @@
-"""PostgreSQL as the monitoring role sees it, straight over its socket, or over TLS where it is on another host."""
+"""PostgreSQL as the monitoring role sees it, straight over its socket, or over TLS where it is on
+another host."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import psycopg2
 from pgstack.plan import Plan
 
 FULL = "connection slots"
-"""PostgreSQL's words when every connection is taken; those that were just closed end a moment later"""
+"""PostgreSQL's words when every connection is taken; those that were just closed end a moment
+later"""
 
 FULL_SECONDS = 2
 """how long a full server is tried again"""
@@ -29,10 +31,14 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
     while True:
         try:
             connection = psycopg2.connect(
-                host=plan.postgres.host, port=plan.postgres.port, user=role, dbname=plan.postgres.database,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="probe",
+                host=plan.postgres.host,
+                port=plan.postgres.port,
+                user=role,
+                dbname=plan.postgres.database,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                application_name="probe",
                 **parameters,
-            )  # fmt: skip
+            )
         except psycopg2.OperationalError as error:
             if FULL not in str(error) or time.monotonic() > deadline:
                 raise
@@ -51,7 +57,9 @@ def query(connection: Any, statement: str, parameters: Any = None) -> list[tuple
 
 def settings(connection: Any, names: list[str]) -> dict[str, str]:
     """Live values by name, in the unit pg_settings shows with current_setting()."""
-    statement = "SELECT lower(name), current_setting(name) FROM pg_settings WHERE lower(name) = ANY(%s)"
+    statement = (
+        "SELECT lower(name), current_setting(name) FROM pg_settings WHERE lower(name) = ANY(%s)"
+    )
     return dict(query(connection, statement, (names,)))
 
 
@@ -83,17 +91,33 @@ def locale(plan: Plan) -> str:
         return ""
 
 
-CORRUPTED = "Restore from a backup (docs/backups.md); after a repair, `SELECT pg_stat_reset()` clears the count"
+CORRUPTED = (
+    "Restore from a backup (docs/backups.md); after a repair, `SELECT pg_stat_reset()` clears the "
+    "count"
+)
 
 
 def corrupted(connection: Any) -> str:
-    """Databases in which PostgreSQL has read pages with a wrong checksum, with their number; empty when none."""
-    rows = query(connection, "SELECT coalesce(datname, 'shared objects'), checksum_failures FROM pg_stat_database "
-                             "WHERE checksum_failures > 0")  # fmt: skip
+    """Databases in which PostgreSQL has read pages with a wrong checksum, with their number; empty
+    when none."""
+    rows = query(
+        connection,
+        "SELECT coalesce(datname, 'shared objects'), checksum_failures FROM pg_stat_database "
+        "WHERE checksum_failures > 0",
+    )
     return "; ".join(f"{count} corrupted page reads in {name}" for name, count in rows)
 
 
-_FACTORS = {"kB": 1, "MB": 1024, "GB": 1024**2, "TB": 1024**3, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+_FACTORS = {
+    "kB": 1,
+    "MB": 1024,
+    "GB": 1024**2,
+    "TB": 1024**3,
+    "ms": 1,
+    "s": 1000,
+    "min": 60_000,
+    "h": 3_600_000,
+}
 
 
 def _canonical(value: str) -> str | float:

@@ -1,4 +1,5 @@
-"""Questions to the site through Apache, and to its daemon processes: those are signed, so nobody else can ask."""
+"""Questions to the site through Apache, and to its daemon processes: those are signed, so nobody
+else can ask."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ ANSWER_SECONDS = 5
 """longest wait for one answer: it says enough about a stack that it takes longer"""
 
 HOLDS_SECONDS = (0.05, 0.1, 0.2, 0.4)
-"""how long a survey keeps every request thread, round by round; it ends with the round that saw all of them"""
+"""how long a survey keeps every request thread, round by round; it ends with the round that saw all
+of them"""
 
 MAX_HOLD_SECONDS = max(HOLDS_SECONDS)
 
@@ -82,7 +84,9 @@ def fetch(url: str, seconds: float, headers: Mapping[str, str] = MappingProxyTyp
     return body
 
 
-def _open(opener: urllib.request.OpenerDirector, url: str, seconds: float, headers: Mapping[str, str]) -> Any:
+def _open(
+    opener: urllib.request.OpenerDirector, url: str, seconds: float, headers: Mapping[str, str]
+) -> Any:
     return opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=seconds)  # noqa: S310 - ours
 
 
@@ -91,8 +95,11 @@ def _silence(url: str, error: Exception) -> ProbeError:
     return ProbeError(f"{url}: {getattr(reason, 'strerror', None) or reason}")
 
 
-def ask(plan: Plan, path: str, seconds: float, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """As `fetch`, where Apache listens, under the site's first name: that name may lead elsewhere, or nowhere yet."""
+def ask(
+    plan: Plan, path: str, seconds: float, headers: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """As `fetch`, where Apache listens, under the site's first name: that name may lead elsewhere,
+    or nowhere yet."""
     url, host = _address(plan, path)
     return fetch(url, seconds, {**host, **headers})
 
@@ -104,7 +111,8 @@ def _address(plan: Plan, path: str) -> tuple[str, dict[str, str]]:
 
 
 def status(plan: Plan, path: str) -> int:
-    """Status of the answer at `path`, redirects not followed. Raises ProbeError when there is none."""
+    """Status of the answer at `path`, redirects not followed. Raises ProbeError when there is
+    none."""
     url, host = _address(plan, path)
     try:
         with _open(_STAYING, url, plan.web.request_timeout, host) as answer:
@@ -116,10 +124,13 @@ def status(plan: Plan, path: str) -> int:
 
 
 def certificate(plan: Plan) -> bytes:
-    """What Apache shows under the site's first name (DER), valid or not. Raises ProbeError when it shows none."""
+    """What Apache shows under the site's first name (DER), valid or not. Raises ProbeError when it
+    shows none."""
     url, host = _address(plan, "")
     parts = urlsplit(url)
-    connection = _Connection(parts.hostname or "", parts.port, name=host["Host"].strip("[]"), timeout=ANSWER_SECONDS)
+    connection = _Connection(
+        parts.hostname or "", parts.port, name=host["Host"].strip("[]"), timeout=ANSWER_SECONDS
+    )
     try:
         with closing(connection):
             connection.connect()
@@ -133,8 +144,9 @@ def certificate(plan: Plan) -> bytes:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one request thread says of itself: process, thread, the backend it just used, seconds since 1970
-    when the process began, and the processes and threads that mod_wsgi was told to run."""
+    """What one request thread says of itself: process, thread, the backend it just used, seconds
+    since 1970 when the process began, and the processes and threads that mod_wsgi was told to run.
+    """
 
     process: int
     thread: int
@@ -192,9 +204,9 @@ def burst(plan: Plan, count: int, hold: float = 0) -> Survey:
 def survey(plan: Plan) -> Survey:
     """An answer of every request thread.
 
-    As many requests at a time as there should be threads, each held for a moment, must land on different
-    threads. Other traffic may take some, so it is tried again with longer holds: the threads are kept for
-    the sum of HOLDS_SECONDS at most. Ends at the first round with an error.
+    As many requests at a time as there should be threads, each held for a moment, must land on
+    different threads. Other traffic may take some, so it is tried again with longer holds: the
+    threads are kept for the sum of HOLDS_SECONDS at most. Ends at the first round with an error.
     """
     result = Survey()
     for hold in HOLDS_SECONDS:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 KB, MB, GB = 1024, 1024**2, 1024**3
 
 MEMORY_STEP = 16 * MB
-"""Memory counts in steps. With each, what a stack needs grows by half of it at most (the divisors of the shares), and
-by less than 6 MB from rounding the six shares that depend on memory up to MB: what fits, fits with more."""
+"""Memory counts in steps. With each, what a stack needs grows by half of it at most (the divisors
+of the shares), and by less than 6 MB from rounding the six shares that depend on memory up to MB:
+what fits, fits with more."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """`cores` of the `available` ones, and memory in bytes; `limit` says why not all cores, where it is so."""
+    """`cores` of the `available` ones, and memory in bytes; `limit` says why not all cores, where
+    it is so."""
 
     cores: int
     available: int
@@ -23,7 +25,9 @@ class Scale:
     @property
     def text(self) -> str:
         """`3 of 16 cores`."""
-        number = str(self.cores) if self.cores == self.available else f"{self.cores} of {self.available}"
+        number = (
+            str(self.cores) if self.cores == self.available else f"{self.cores} of {self.available}"
+        )
         return f"{number} core{'s' if self.available > 1 else ''}"
 
     @property
@@ -35,7 +39,10 @@ class Scale:
 def size_text(size: int) -> str:
     """`10 MB` of 10,485,760: the largest unit of which it is a whole number."""
     units = {GB: "GB", MB: "MB", KB: "kB"}
-    return next((f"{size // unit} {name}" for unit, name in units.items() if size % unit == 0), f"{size} bytes")
+    return next(
+        (f"{size // unit} {name}" for unit, name in units.items() if size % unit == 0),
+        f"{size} bytes",
+    )
 
 
 def clamp(value: int, low: int, high: int) -> int:

@@ -1,7 +1,8 @@
-"""Settings are tried before they are there: servers read them from a directory of its own, which is then deleted.
+"""Settings are tried before they are there: servers read them from a directory of its own, which is
+then deleted.
 
-PgBouncer has no way to check a file. What it meets after the first mistake in one that it is told to read again, it
-replaces by compiled defaults, and serves on with those.
+PgBouncer has no way to check a file. What it meets after the first mistake in one that it is told
+to read again, it replaces by compiled defaults, and serves on with those.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ COMPLAINT = re.compile(r" (?:WARNING|ERROR|FATAL) (.*)")
 
 
 def require(plan: Plan) -> None:
-    """PostgreSQL and PgBouncer take what is rendered for `plan`. Raises TargetError in their words."""
+    """PostgreSQL and PgBouncer take what is rendered for `plan`. Raises TargetError in their
+    words."""
     scratch = Path(plan.paths.root, DIRECTORY)
     shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
     try:
@@ -36,7 +38,9 @@ def require(plan: Plan) -> None:
         for server, try_ in (("PostgreSQL", _postgres), ("PgBouncer", _pooler)):
             if complaint := try_(candidate, plan):
                 reason = complaint.replace(str(scratch), plan.paths.root)
-                raise TargetError(f"{server} would not take what is wanted: {reason}. Nothing was changed.")
+                raise TargetError(
+                    f"{server} would not take what is wanted: {reason}. Nothing was changed."
+                )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -45,7 +49,9 @@ def _moved(plan: Plan, root: Path) -> Plan:
     """The same plan for another directory; its clients find the PostgreSQL that runs."""
     text = re.sub(rf'"{re.escape(plan.paths.root)}(?=[/"])', f'"{root}', plan.model_dump_json())
     moved = Plan.model_validate_json(text)
-    return moved.model_copy(update={"postgres": moved.postgres.model_copy(update={"host": plan.postgres.host})})
+    return moved.model_copy(
+        update={"postgres": moved.postgres.model_copy(update={"host": plan.postgres.host})}
+    )
 
 
 def _postgres(candidate: Plan, plan: Plan) -> str:
@@ -58,11 +64,20 @@ def _postgres(candidate: Plan, plan: Plan) -> str:
 
 
 def _pooler(candidate: Plan, _: Plan) -> str:
-    """What PgBouncer has against its files when it starts with them, and a client with how it then serves."""
+    """What PgBouncer has against its files when it starts with them, and a client with how it then
+    serves."""
     log = Path(candidate.paths.log, "pgbouncer.log")
     # It ends with this process, whatever ends this one.
-    words = ["setpriv", "--pdeathsig", "KILL", *supervision.commands(candidate)["pgbouncer"][0].split()]
-    with log.open("w") as output, subprocess.Popen(words, stdout=output, stderr=output, cwd="/") as process:
+    words = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        *supervision.commands(candidate)["pgbouncer"][0].split(),
+    ]
+    with (
+        log.open("w") as output,
+        subprocess.Popen(words, stdout=output, stderr=output, cwd="/") as process,
+    ):
         try:
             found = _client(candidate, process)
         finally:

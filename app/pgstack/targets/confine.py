@@ -1,8 +1,10 @@
-"""Where the web processes of the local target may write: where a host's sandbox and Compose's file system let them.
+"""Where the web processes of the local target may write: where a host's sandbox and Compose's file
+system let them.
 
-As a program it gives up all other writing, for itself and whatever it starts, and becomes another one:
-`confine.py PATH:PATH… PROGRAM ARGUMENT…`. The kernel's Landlock does that for any account (landlock(7)); Debian's
-kernels have it. Where there is none, it says so and pages may write wherever the stack's account may.
+As a program it gives up all other writing, for itself and whatever it starts, and becomes another
+one: `confine.py PATH:PATH… PROGRAM ARGUMENT…`. The kernel's Landlock does that for any account
+(landlock(7)); Debian's kernels have it. Where there is none, it says so and pages may write
+wherever the stack's account may.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _call = ctypes.CDLL(None, use_errno=True).syscall
 
 
 def confine(writable: list[str]) -> bool:
-    """Write below `writable` only, from now on; False where the kernel cannot see to that. Directories must exist."""
+    """Write below `writable` only, from now on; False where the kernel cannot see to that.
+    Directories must exist."""
     version = _call(CREATE_RULESET, None, 0, ASK_VERSION)
     if version < 1:
         return False
@@ -55,7 +58,10 @@ def _allow(rules: int, path: str, rights: int) -> None:
 def main() -> None:
     """Confine this process, and become the program."""
     if not confine([*EVERYWHERE, *sys.argv[1].split(":")]):
-        print("This kernel has no Landlock: pages may write wherever the stack's account may.", file=sys.stderr)
+        print(
+            "This kernel has no Landlock: pages may write wherever the stack's account may.",
+            file=sys.stderr,
+        )
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted
 
 

@@ -1,4 +1,5 @@
-"""PostgreSQL of the local target: its files looked through before it reads them, its restart, its roles."""
+"""PostgreSQL of the local target: its files looked through before it reads them, its restart, its
+roles."""
 
 from __future__ import annotations
 
@@ -28,19 +29,21 @@ LINES = """
       FROM pg_hba_file_rules WHERE error IS NOT NULL
     UNION ALL SELECT false, format('pg_ident.conf line %s: %s', line_number, error)
       FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
-"""Whether a line only waits for a restart, and what the server has against it. A setting that is gone, and that only a
-restart takes back, has no name there and no file."""
+"""Whether a line only waits for a restart, and what the server has against it. A setting that is
+gone, and that only a restart takes back, has no name there and no file."""
 
 
 def require_locale(plan: Plan) -> None:
-    """Raise InputError where a database that runs sorts otherwise, or where the machine cannot sort as wanted."""
+    """Raise InputError where a database that runs sorts otherwise, or where the machine cannot sort
+    as wanted."""
     found = "" if plan.part == "web" else postgres.locale(plan)
     if reason := locales.refusal(plan.postgres.locale, found, locales.available()):
         raise InputError(reason)
 
 
 def look_through(plan: Plan) -> bool:
-    """Whether what its files say now waits for a restart. Raises TargetError with the lines that are wrong."""
+    """Whether what its files say now waits for a restart. Raises TargetError with the lines that
+    are wrong."""
     rows = _ask(plan, LINES)
     wrong = [text for waits, text in rows if not waits]
     if wrong:
@@ -71,11 +74,14 @@ def restart(plan: Plan, seconds: float) -> None:
 
 
 def _ready(plan: Plan, old: int) -> bool:
-    """Whether another process than `old` takes connections: its lock file says so, which pg_ctl waits for too.
+    """Whether another process than `old` takes connections: its lock file says so, which pg_ctl
+    waits for too.
 
     The file's first and eighth line; it is not there while no server runs, and empty at first.
     """
-    supervision.states(plan)  # a question wakes supervisord, which else looks after its children once a second
+    supervision.states(
+        plan
+    )  # a question wakes supervisord, which else looks after its children once a second
     try:
         lines = Path(plan.paths.data, "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -90,20 +96,42 @@ def roles(plan: Plan) -> None:
         raise TargetError(f"roles.sql: {done.stderr.strip()}.")
 
 
-def psql(plan: Plan, command: str | None = None, file: str | None = None) -> subprocess.CompletedProcess[str]:
+def psql(
+    plan: Plan, command: str | None = None, file: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """A command or a script of the administrator, in the database postgres."""
     what = ["-c", command] if command else ["-f", str(file)]
     return subprocess.run(
-        ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", plan.paths.run_postgres, "-p", str(plan.postgres.port),
-         "-U", plan.roles.admin, "-d", "postgres", *what],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            "psql",
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            plan.paths.run_postgres,
+            "-p",
+            str(plan.postgres.port),
+            "-U",
+            plan.roles.admin,
+            "-d",
+            "postgres",
+            *what,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _ask(plan: Plan, statement: str) -> list[tuple[Any, ...]]:
     try:
-        with closing(postgres.connect(plan, plan.roles.admin)) as connection, connection.cursor() as cursor:
+        with (
+            closing(postgres.connect(plan, plan.roles.admin)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
     except psycopg2.Error as error:
-        raise TargetError(f"PostgreSQL: {str(error).strip()}. See {plan.paths.log}/postgres.log.") from None
+        raise TargetError(
+            f"PostgreSQL: {str(error).strip()}. See {plan.paths.log}/postgres.log."
+        ) from None

@@ -17,9 +17,23 @@ from pgstack.errors import TargetError
 from pgstack.plan import Plan
 
 NAMES = (
-    "cache", "data", "data.new", "log", "media", "run", "secrets", "static", "static.unfinished", "supervisord.conf",
-    ".supervisord.conf.new", "trial", "venv", ".venv.new", "venvs", "conf",
-)  # fmt: skip
+    "cache",
+    "data",
+    "data.new",
+    "log",
+    "media",
+    "run",
+    "secrets",
+    "static",
+    "static.unfinished",
+    "supervisord.conf",
+    ".supervisord.conf.new",
+    "trial",
+    "venv",
+    ".venv.new",
+    "venvs",
+    "conf",
+)
 """What a stack keeps in its directory; `conf`, which tells that it is one, is deleted last."""
 
 WAIT_SECONDS = 60
@@ -35,7 +49,8 @@ def require(plan: Plan) -> None:
     for path in (plan.paths.root, plan.paths.app, plan.paths.venv):
         if re.fullmatch(r"[A-Za-z0-9_./+@~-]+", path) is None:
             raise TargetError(
-                f"{path}: the servers' files cannot name it. Use letters, digits and _ . + @ ~ - for STACK_DIR and the "
+                f"{path}: the servers' files cannot name it. Use letters, digits and _ . + @ ~ - "
+                f"for STACK_DIR and the "
                 "checkout."
             )
     try:
@@ -43,7 +58,9 @@ def require(plan: Plan) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise TargetError(f"STACK_DIR={root}: {error.strerror}. Set STACK_DIR to another directory.") from None
+        raise TargetError(
+            f"STACK_DIR={root}: {error.strerror}. Set STACK_DIR to another directory."
+        ) from None
     if foreign and not _marker(root).is_file():
         raise TargetError(
             f"STACK_DIR={root}: it holds {foreign[0]}, which is no part of a stack. "
@@ -57,13 +74,18 @@ def _require_database(plan: Plan) -> None:
     try:
         found = (data / "PG_VERSION").read_text().strip() if os.path.lexists(data) else str(wanted)
     except FileNotFoundError:
-        raise TargetError(f"{data}: holds no database. Move it away; `make up` makes a new one.") from None
+        raise TargetError(
+            f"{data}: holds no database. Move it away; `make up` makes a new one."
+        ) from None
     except OSError as error:
-        raise TargetError(f"{data}: {error.strerror}. It must be a directory of the stack's account.") from None
+        raise TargetError(
+            f"{data}: {error.strerror}. It must be a directory of the stack's account."
+        ) from None
     if found != str(wanted):
         raise TargetError(
             f"{data}: a database of PostgreSQL {found}, and the plan runs {wanted}. "
-            f"Convert it with pg_upgrade, or set STACK_DIR to another directory; nothing in it was touched."
+            f"Convert it with pg_upgrade, or set STACK_DIR to another directory; nothing in it was "
+            f"touched."
         )
 
 
@@ -71,9 +93,15 @@ def make(plan: Plan) -> None:
     """Every directory below; raises TargetError naming the one that could not be made."""
     paths = plan.paths
     private = (
-        paths.run_postgres, paths.run_pooler, paths.run_apache, paths.secrets, paths.tls, paths.log, paths.media,
+        paths.run_postgres,
+        paths.run_pooler,
+        paths.run_apache,
+        paths.secrets,
+        paths.tls,
+        paths.log,
+        paths.media,
         f"{paths.cache}/{plan.accounts.web}",
-    )  # fmt: skip
+    )
     modes = dict.fromkeys((paths.conf, paths.static), 0o755) | dict.fromkeys(private, 0o700)
     for path, mode in modes.items():
         try:
@@ -81,15 +109,19 @@ def make(plan: Plan) -> None:
             if stat.S_IMODE(Path(path).stat().st_mode) != mode:
                 Path(path).chmod(mode)
         except OSError as error:
-            raise TargetError(f"{path}: {error.strerror}. Free the space, or move away what is there.") from None
+            raise TargetError(
+                f"{path}: {error.strerror}. Free the space, or move away what is there."
+            ) from None
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[int]:
-    """Hold the directory for one command; yields the lock as a descriptor that children may inherit.
+    """Hold the directory for one command; yields the lock as a descriptor that children may
+    inherit.
 
-    The kernel lets go of it when the last holder ends, so a start that was killed leaves no lock behind, and
-    a child that outlives it keeps the next start waiting. Raises TargetError after WAIT_SECONDS.
+    The kernel lets go of it when the last holder ends, so a start that was killed leaves no lock
+    behind, and a child that outlives it keeps the next start waiting. Raises TargetError after
+    WAIT_SECONDS.
     """
     try:
         handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
@@ -99,7 +131,10 @@ def locked(root: Path) -> Iterator[int]:
         deadline = time.monotonic() + WAIT_SECONDS
         while not _lock(handle):
             if time.monotonic() > deadline:
-                raise TargetError(f"{root}: another command has worked on it for {WAIT_SECONDS} s. Let it end first.")
+                raise TargetError(
+                    f"{root}: another command has worked on it for {WAIT_SECONDS} s. Let it end "
+                    f"first."
+                )
             time.sleep(0.05)
         yield handle
     finally:
@@ -123,7 +158,8 @@ def is_stack(root: Path) -> bool:
 
 
 def delete(root: Path) -> list[str]:
-    """Delete what is the stack's in `root`, and `root` when nothing else is in it; returns what was kept."""
+    """Delete what is the stack's in `root`, and `root` when nothing else is in it; returns what was
+    kept."""
     try:
         for name in NAMES:
             path = root / name

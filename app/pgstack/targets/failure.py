@@ -1,4 +1,5 @@
-"""A command of the project that failed: its reason in a message, and the whole of what it said in a file."""
+"""A command of the project that failed: its reason in a message, and the whole of what it said in a
+file."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def told(plan: Plan, output: str) -> str:
 
 
 def kept(plan: Plan, output: str) -> str:
-    """Where the traceback in `output` is kept, as a sentence; empty when there is none, or no room for it."""
+    """Where the traceback in `output` is kept, as a sentence; empty when there is none, or no room
+    for it."""
     path = Path(plan.paths.log, FILE)
     if tracebacks.BEGINS in output:
         with suppress(OSError):

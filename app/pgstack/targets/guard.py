@@ -1,7 +1,9 @@
-"""What supervisord does not see: it runs this beside the servers of the local target, once a second a look.
+"""What supervisord does not see: it runs this beside the servers of the local target, once a second
+a look.
 
-A command that was killed leaves requests held back or connections closed after each answer; a PAUSE is forgotten; a
-process is stopped by a signal. Each is put right here and told in guard.log. Apache's logs are kept small.
+A command that was killed leaves requests held back or connections closed after each answer; a PAUSE
+is forgotten; a process is stopped by a signal. Each is put right here and told in guard.log.
+Apache's logs are kept small.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from pgstack.probes import bounded, local, pooler
 from pgstack.targets import pause
 
 LOOK_SECONDS, LOOKS = 1, 4
-"""between two looks, or so many in the time that a PAUSE may last: one that fails or comes late costs no request"""
+"""between two looks, or so many in the time that a PAUSE may last: one that fails or comes late
+costs no request"""
 STOPPED_SECONDS = 5
-"""a process that a signal has stopped goes on after so long; a debugger's stop is another and is left alone"""
+"""a process that a signal has stopped goes on after so long; a debugger's stop is another and is
+left alone"""
 LOGS = ("apache-access.log", "apache-error.log")
 """that Apache keeps open and adds to; supervisord renames the others"""
 
@@ -49,7 +53,8 @@ class Guard:
             rotate(Path(self.plan.paths.log, name))
 
     def _finish_killed_command(self) -> None:
-        """Whoever holds requests back, or has connections closed, holds the directory's lock too."""
+        """Whoever holds requests back, or has connections closed, holds the directory's lock
+        too."""
         if not pause.draining(self.plan).exists() or local.busy(self.plan):
             return
         held_back = "; requests that it held back go on" if pause.go_on(self.plan) else ""
@@ -57,11 +62,16 @@ class Guard:
         say(f"a command was killed while it changed the stack{held_back}")
 
     def _resume_forgotten_pause(self) -> None:
-        """Well before the first of those who wait is given up. A reload says that it holds them back."""
+        """Well before the first of those who wait is given up. A reload says that it holds them
+        back."""
         if pause.draining(self.plan).exists():
             return
         with suppress(ProbeError), bounded.waits():
-            rows = [row for row in pooler.show("POOLS", self.plan) if row["database"] == self.plan.postgres.database]
+            rows = [
+                row
+                for row in pooler.show("POOLS", self.plan)
+                if row["database"] == self.plan.postgres.database
+            ]
             waited = max((row["maxwait"] + row["maxwait_us"] / 1e6 for row in rows), default=0)
             if waited >= self.plan.pooler.pause_timeout and pause.go_on(self.plan):
                 say(f"PgBouncer was paused, and requests had waited for {waited:.1f} s: they go on")
@@ -72,12 +82,16 @@ class Guard:
         for process, since in self._stopped.items():
             if now - since >= STOPPED_SECONDS:
                 with suppress(psutil.Error):
-                    say(f"process {process.pid} ({process.name()}) was stopped by a signal: it goes on")
+                    say(
+                        f"process {process.pid} ({process.name()}) was stopped by a signal: it "
+                        f"goes on"
+                    )
                     process.send_signal(signal.SIGCONT)
 
 
 def rotate(log: Path, most: int = layout.LOG_BYTES, kept: int = layout.LOGS_KEPT) -> None:
-    """Copy a log that has grown to `most` bytes and empty it; its writer adds at its end wherever that is.
+    """Copy a log that has grown to `most` bytes and empty it; its writer adds at its end wherever
+    that is.
 
     Lines that come between the two are lost.
     """

@@ -1,4 +1,5 @@
-"""Whether the local target's servers do their work, which is more than that their processes are there.
+"""Whether the local target's servers do their work, which is more than that their processes are
+there.
 
 Every question has an end: a stopped server is told within seconds, too.
 """
@@ -42,7 +43,11 @@ class Server:
 def servers(plan: Plan) -> list[Server]:
     """Each server, in starting order. Raises TargetError when supervisord runs and says nothing."""
     states = _settled(plan) or supervision.unsupervised(plan)
-    asked: dict[str, Callable[[Plan], None]] = {"postgres": _postgres, "pgbouncer": _pgbouncer, "apache": _apache}
+    asked: dict[str, Callable[[Plan], None]] = {
+        "postgres": _postgres,
+        "pgbouncer": _pgbouncer,
+        "apache": _apache,
+    }
     halted = {process.pid for process in local.stopped(plan)}
     found = []
     for name, state in states.items():
@@ -52,9 +57,13 @@ def servers(plan: Plan) -> list[Server]:
 
 
 def _settled(plan: Plan) -> dict[str, str] | None:
-    """What supervisord says once it knows of a server that it has just started whether that runs."""
+    """What supervisord says once it knows of a server that it has just started whether that
+    runs."""
     deadline = time.monotonic() + 2 * supervision.RUNS_SECONDS
-    while "STARTING" in ((states := supervision.states(plan)) or {}).values() and time.monotonic() < deadline:
+    while (
+        "STARTING" in ((states := supervision.states(plan)) or {}).values()
+        and time.monotonic() < deadline
+    ):
         time.sleep(supervision.POLL_SECONDS)
     return states
 
@@ -84,22 +93,34 @@ def _trouble(plan: Plan, ask: Callable[[Plan], None] | None) -> Iterator[str]:
 
 
 def _postgres(plan: Plan) -> None:
-    """It answers straight, has room to write, and has met no page whose checksum is wrong. Raises ProbeError."""
+    """It answers straight, has room to write, and has met no page whose checksum is wrong. Raises
+    ProbeError."""
     with closing(postgres.connect(plan, plan.roles.monitor)) as connection:
         if corrupted := postgres.corrupted(connection):
             raise ProbeError(f"{corrupted}. {postgres.CORRUPTED}")
     if (free := shutil.disk_usage(f"{plan.paths.data}/pg_wal").free) < WAL_SEGMENT_BYTES:
-        raise ProbeError(f"{free // 1024} kB are free for its WAL; it ends when it needs {WAL_SEGMENT_BYTES >> 20} MB")
+        raise ProbeError(
+            f"{free // 1024} kB are free for its WAL; it ends when it needs "
+            f"{WAL_SEGMENT_BYTES >> 20} MB"
+        )
 
 
 def _pgbouncer(plan: Plan) -> None:
     """A query comes back through it. Raises ProbeError or psycopg2.Error."""
     login = layout.own_login(plan, plan.pooler.web_login)
     try:
-        with closing(psycopg2.connect(
-            host=plan.paths.run_pooler, port=plan.pooler.port, user=login, dbname=plan.postgres.database,
-            application_name="probe",
-        )) as client, client.cursor() as cursor:  # fmt: skip
+        with (
+            closing(
+                psycopg2.connect(
+                    host=plan.paths.run_pooler,
+                    port=plan.pooler.port,
+                    user=login,
+                    dbname=plan.postgres.database,
+                    application_name="probe",
+                )
+            ) as client,
+            client.cursor() as cursor,
+        ):
             cursor.execute("SELECT 1")
     except psycopg2.Error as error:
         raise ProbeError(f"a query through it: {str(error).strip()}") from None
@@ -111,7 +132,10 @@ def _apache(plan: Plan) -> None:
 
 
 def cut_off(plan: Plan) -> str:
-    """What a command left that was killed while it changed the stack; empty when there is nothing."""
+    """What a command left that was killed while it changed the stack; empty when there is
+    nothing."""
     command = local.cut_off(plan)
     remedy = f"Run `make {command}` again"
-    return f"{command} was cut off: old and new are in force side by side. {remedy}" if command else ""
+    return (
+        f"{command} was cut off: old and new are in force side by side. {remedy}" if command else ""
+    )

@@ -1,8 +1,8 @@
 """What a killed parent left behind: processes that nobody looks after and that keep its port.
 
 A child of Apache goes on listening when its parent is killed, so that no new Apache can start. As a
-program this file clears the way first: `leftovers.py SERVER COMMAND ARGUMENT…` ends what an earlier run of
-SERVER left of the same stack, and becomes COMMAND.
+program this file clears the way first: `leftovers.py SERVER COMMAND ARGUMENT…` ends what an earlier
+run of SERVER left of the same stack, and becomes COMMAND.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MARK = "STACK_PLAN"
 def find(server: str, plan_file: str) -> list[psutil.Process]:
     """Processes of the program `server` that run for the plan `plan_file`.
 
-    PostgreSQL's children write their title over their environment, so only its first process is found;
-    they end when it does.
+    PostgreSQL's children write their title over their environment, so only its first process is
+    found; they end when it does.
     """
     return [process for process in _readable() if _belongs(process, server, plan_file)]
 
@@ -42,7 +42,8 @@ def _belongs(process: psutil.Process, server: str, plan_file: str) -> bool:
 
 
 def end(processes: list[psutil.Process], stop: signal.Signals, seconds: float) -> None:
-    """Ask the parents among `processes` to stop; after `seconds`, or at once without a parent, kill what is left."""
+    """Ask the parents among `processes` to stop; after `seconds`, or at once without a parent, kill
+    what is left."""
     parents = [process for process in processes if process.pid == _group(process)]
     for process in parents:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -55,7 +56,8 @@ def end(processes: list[psutil.Process], stop: signal.Signals, seconds: float) -
 
 
 def _group(process: psutil.Process) -> int:
-    """Process group; supervisord makes one for each server, whose number is the parent's. 0 when it has ended."""
+    """Process group; supervisord makes one for each server, whose number is the parent's. 0 when it
+    has ended."""
     try:
         return os.getpgid(process.pid)
     except ProcessLookupError:
@@ -63,7 +65,8 @@ def _group(process: psutil.Process) -> int:
 
 
 def main() -> None:
-    """Clear the way for the server that the command line names first, and become the command that follows."""
+    """Clear the way for the server that the command line names first, and become the command that
+    follows."""
     server, *command = sys.argv[1:]
     for process in find(server, os.environ[MARK]):
         process.kill()

@@ -29,11 +29,18 @@ def require(plan: Plan, apache: list[int]) -> None:
     try:
         _bind(address, port)
     except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            raise InputError(f"STACK_ADDRESS={address}: {error.strerror}. Name an address of this machine.") from None
+        if isinstance(error, socket.gaierror) or error.errno in (
+            errno.EADDRNOTAVAIL,
+            errno.EAFNOSUPPORT,
+        ):
+            raise InputError(
+                f"STACK_ADDRESS={address}: {error.strerror}. Name an address of this machine."
+            ) from None
         if error.errno == errno.EADDRINUSE and any(_listens(process, port) for process in apache):
             return
-        raise TargetError(f"STACK_PORT={port}: {error.strerror} ({address}). {_another(address)}") from None
+        raise TargetError(
+            f"STACK_PORT={port}: {error.strerror} ({address}). {_another(address)}"
+        ) from None
     # Root may listen anywhere, the account that it becomes may not.
     if os.geteuid() == 0 and port < int(PRIVILEGED.read_text()):
         raise TargetError(
@@ -52,7 +59,9 @@ def _bind(address: str, port: int) -> None:
 def _listens(process: int, port: int) -> bool:
     with suppress(psutil.Error):
         connections = psutil.Process(process).net_connections("tcp")
-        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
+        return any(
+            one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections
+        )
     return False
 
 

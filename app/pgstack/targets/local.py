@@ -14,7 +14,16 @@ from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.plan import Plan
 from pgstack.probes import local as processes
-from pgstack.targets import database, directory, failure, health, listener, pause, project, supervision
+from pgstack.targets import (
+    database,
+    directory,
+    failure,
+    health,
+    listener,
+    pause,
+    project,
+    supervision,
+)
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
 
@@ -27,8 +36,8 @@ AGAIN = "Put it right and run `make up` again: it goes on from here."
 def up(say: Say) -> str:
     """Start everything that does not run yet and return the page's address.
 
-    What cannot work is refused before anything is made or stopped. A start that fails later stops the servers
-    that it started and can be repeated: it goes on with what is there.
+    What cannot work is refused before anything is made or stopped. A start that fails later stops
+    the servers that it started and can be repeated: it goes on with what is there.
 
     Raises StackError when a package is missing, the port is taken or a server does not start.
     """
@@ -50,7 +59,12 @@ def up(say: Say) -> str:
         fingerprint = render.fingerprint(wanted)
         installed = project.prepare(plan, say, lock)
         unfinished = processes.unfinished(plan)
-        stale = bool(changed) or installed or unfinished.exists() or supervision.started_with(plan) != fingerprint
+        stale = (
+            bool(changed)
+            or installed
+            or unfinished.exists()
+            or supervision.started_with(plan) != fingerprint
+        )
         _stop_what_is_stale(plan, stale, say)
         unfinished.unlink(missing_ok=True)
         _initialise(plan, say, lock)
@@ -73,21 +87,31 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         supervision.start_daemon(plan, fingerprint)
         supervision.start(plan, "postgres")
         supervision.wait(
-            lambda: database.psql(plan, "SELECT 1").returncode == 0, "PostgreSQL", f"{plan.paths.log}/postgres.log"
+            lambda: database.psql(plan, "SELECT 1").returncode == 0,
+            "PostgreSQL",
+            f"{plan.paths.log}/postgres.log",
         )
-        _require(plan, database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql")
+        _require(
+            plan, database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql"
+        )
         say("postgres  answers on its socket, roles in place")
         supervision.start(plan, "pgbouncer")
         _migrate(plan, lock)
         _collect_static(plan, lock)
         say("database  migrated" + ("" if plan.project else " and seeded"))
-        pause.keep(plan)  # a reload that was killed may have asked otherwise, and held requests back
+        pause.keep(
+            plan
+        )  # a reload that was killed may have asked otherwise, and held requests back
         pause.go_on(plan)
         _try(plan, lock, AGAIN)
         supervision.start(plan, "apache")
-        supervision.wait(lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log")
         supervision.wait(
-            lambda: supervision.all_run(plan), "every server RUNNING", f"{plan.paths.log}/supervisord.log"
+            lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log"
+        )
+        supervision.wait(
+            lambda: supervision.all_run(plan),
+            "every server RUNNING",
+            f"{plan.paths.log}/supervisord.log",
         )
     except BaseException:
         if not ran:
@@ -97,9 +121,11 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
 
 
 def release(say: Say) -> None:
-    """Have the running web processes load the code that is in the checkout now, without losing a request.
+    """Have the running web processes load the code that is in the checkout now, without losing a
+    request.
 
-    Raises TargetError when it does not pass its checks, its migrations or a trial; then the old code serves on.
+    Raises TargetError when it does not pass its checks, its migrations or a trial; then the old
+    code serves on.
     """
     new_code.release(_prepare, say)
     say("released")
@@ -108,7 +134,8 @@ def release(say: Say) -> None:
 def reload(say: Say) -> None:
     """Bring changed inputs into force on the running stack, without losing a request.
 
-    Raises StackError when a server would not take them, or could only at its start; then what was in force stays.
+    Raises StackError when a server would not take them, or could only at its start; then what was
+    in force stays.
     """
     _require_packages(state.fresh_plan())
     new_settings.reload(_prepare, say)
@@ -123,7 +150,8 @@ def _prepare(plan: Plan, lock: int) -> None:
 
 
 def _try(plan: Plan, lock: int, instead: str) -> None:
-    """Ask the application for its front page, in a process of its own. Raises TargetError, ending with `instead`."""
+    """Ask the application for its front page, in a process of its own. Raises TargetError, ending
+    with `instead`."""
     trial = ("-m", "pgstack.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
     done = project.run(plan, lock, *trial)
     if done.returncode:
@@ -144,7 +172,8 @@ def down() -> bool:
 
 
 def status() -> tuple[str, list[health.Server], str]:
-    """The page's address, each server, none when nothing runs, and what a killed command left unfinished."""
+    """The page's address, each server, none when nothing runs, and what a killed command left
+    unfinished."""
     plan = _rendered()
     return plan.site.url, health.servers(plan), health.cut_off(plan)
 
@@ -160,7 +189,8 @@ def delete(say: Say) -> None:
         return
     if not directory.is_stack(root):
         raise TargetError(
-            f"STACK_DIR={root}: no stack's directory, for conf/plan.json in it is missing or another's. "
+            f"STACK_DIR={root}: no stack's directory, for conf/plan.json in it is missing or "
+            f"another's. "
             "Nothing was deleted."
         )
     plan = state.rendered_plan()
@@ -180,7 +210,9 @@ def _rendered() -> Plan:
 
 def _require_target(plan: Plan) -> None:
     if plan.target != "local":
-        raise InputError(f"STACK_TARGET={plan.target}: this command runs the target local only. Unset it.")
+        raise InputError(
+            f"STACK_TARGET={plan.target}: this command runs the target local only. Unset it."
+        )
 
 
 def _require_same_project(plan: Plan) -> None:
@@ -188,16 +220,26 @@ def _require_same_project(plan: Plan) -> None:
     before = None
     with suppress(StackError):  # one that was cut off is written anew
         before = state.rendered_plan()
-    if before and Path(before.paths.data).exists() and (before.project is None) != (plan.project is None):
+    if (
+        before
+        and Path(before.paths.data).exists()
+        and (before.project is None) != (plan.project is None)
+    ):
         served = "the demo" if before.project is None else f"STACK_PROJECT={before.paths.app}"
-        raise InputError(f"{plan.paths.root}: its database is that of {served}. Serve that, or set another STACK_DIR.")
+        raise InputError(
+            f"{plan.paths.root}: its database is that of {served}. Serve that, or set another "
+            f"STACK_DIR."
+        )
 
 
 def _require_packages(plan: Plan) -> None:
     _require_target(plan)
     here = hardware.detect(StackConfig()).debian
     if here not in (None, plan.debian):
-        raise InputError(f"STACK_DEBIAN={plan.debian}: the target local runs this machine's Debian {here}. Unset it.")
+        raise InputError(
+            f"STACK_DEBIAN={plan.debian}: the target local runs this machine's Debian {here}. "
+            f"Unset it."
+        )
     openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls != "off" else {}
     if missing := packages.missing({**packages.servers(plan.debian), **openssl}):
         raise TargetError(packages.refusal(missing))
@@ -213,9 +255,24 @@ def _initialise(plan: Plan, say: Say, lock: int) -> None:
     binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/initdb"
     try:
         done = subprocess.run(
-            [binary, "-D", str(scratch), "-U", plan.roles.admin, "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8"],
-            capture_output=True, text=True, check=False, pass_fds=[lock],
-        )  # fmt: skip
+            [
+                binary,
+                "-D",
+                str(scratch),
+                "-U",
+                plan.roles.admin,
+                "-A",
+                "peer",
+                "-k",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            pass_fds=[lock],
+        )
         _require(plan, done, "initdb")
         scratch.rename(data)
     finally:
@@ -232,13 +289,21 @@ def _collect_static(plan: Plan, lock: int) -> None:
         _manage(plan, lock, "collectstatic", "--no-input", "-v0", *anew)
         unfinished.unlink()
     except OSError as error:
-        raise TargetError(f"{unfinished}: {error.strerror}. Put it right and run `make up` again.") from None
+        raise TargetError(
+            f"{unfinished}: {error.strerror}. Put it right and run `make up` again."
+        ) from None
 
 
 def _manage(plan: Plan, lock: int, *arguments: str) -> None:
-    _require(plan, project.run(plan, lock, *project.manage(plan), *arguments), f"manage.py {arguments[0]}")
+    _require(
+        plan,
+        project.run(plan, lock, *project.manage(plan), *arguments),
+        f"manage.py {arguments[0]}",
+    )
 
 
 def _require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> None:
     if done.returncode:
-        raise TargetError(f"{what}: {failure.told(plan, done.stderr.strip() or done.stdout)} {AGAIN}")
+        raise TargetError(
+            f"{what}: {failure.told(plan, done.stderr.strip() or done.stdout)} {AGAIN}"
+        )

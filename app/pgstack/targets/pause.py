@@ -1,7 +1,9 @@
-"""Requests wait instead of failing while PostgreSQL restarts: PgBouncer holds them back before their next transaction.
+"""Requests wait instead of failing while PostgreSQL restarts: PgBouncer holds them back before
+their next transaction.
 
-They wait in Apache, whose workers may all be taken meanwhile, as they may while web processes are replaced. It would
-then close kept connections under a request, so there are none: every answer closes its connection until all is over.
+They wait in Apache, whose workers may all be taken meanwhile, as they may while web processes are
+replaced. It would then close kept connections under a request, so there are none: every answer
+closes its connection until all is over.
 """
 
 from __future__ import annotations
@@ -20,13 +22,15 @@ SETTLE_SECONDS = 2
 
 
 def patience(plan: Plan) -> float:
-    """Seconds for one step while requests are held back: half of what they may wait for a backend."""
+    """Seconds for one step while requests are held back: half of what they may wait for a
+    backend."""
     return plan.pooler.query_wait_timeout / 2
 
 
 @contextmanager
 def let_go(plan: Plan) -> Iterator[None]:
-    """Within it Apache keeps no connection open: it would close them under a request while its workers are all busy."""
+    """Within it Apache keeps no connection open: it would close them under a request while its
+    workers are all busy."""
     draining(plan).touch()
     try:
         time.sleep(plan.apache.keep_alive_timeout + 1)
@@ -53,11 +57,14 @@ def _pause(plan: Plan) -> None:
     try:
         pooler.command(plan, "PAUSE", patience(plan))
     except ProbeError as error:
-        raise TargetError(f"PostgreSQL was not restarted, for a transaction did not end: {error}") from None
+        raise TargetError(
+            f"PostgreSQL was not restarted, for a transaction did not end: {error}"
+        ) from None
 
 
 def go_on(plan: Plan) -> bool:
-    """Let requests go on that somebody held back, all of them or those of the database; False when nobody had."""
+    """Let requests go on that somebody held back, all of them or those of the database; False when
+    nobody had."""
     resumed = False
     for command in ("RESUME", f"RESUME {plan.postgres.database}"):
         with suppress(ProbeError):  # it was not paused
@@ -74,7 +81,7 @@ def keep(plan: Plan) -> None:
 def draining(plan: Plan) -> Path:
     """File that makes Apache close each connection after its answer (apache2.conf).
 
-    It is there before requests are held back, so it also arms the guard: where nobody holds the directory's lock any
-    more, whoever made it was killed, and the guard lets requests go on.
+    It is there before requests are held back, so it also arms the guard: where nobody holds the
+    directory's lock any more, whoever made it was killed, and the guard lets requests go on.
     """
     return Path(plan.paths.run_apache, "drain")

@@ -19,13 +19,16 @@ OURS = layout.PROJECT / "requirements/run.txt"
 COMPLETE = "complete"
 """file in a virtual environment that is"""
 KEPT = 2
-"""virtual environments: the one in use, and the one before, which processes may still import from"""
+"""virtual environments: the one in use, and the one before, which processes may still import
+from"""
 
 
 def prepare(plan: Plan, say: Say, lock: int) -> bool:
-    """Have the virtual environment that the project needs, and its settings laid over; whether it is another one now.
+    """Have the virtual environment that the project needs, and its settings laid over; whether it
+    is another one now.
 
-    The demo needs nothing. Raises TargetError when it cannot be made, or the overlay refuses the project.
+    The demo needs nothing. Raises TargetError when it cannot be made, or the overlay refuses the
+    project.
     """
     if plan.project is None:
         return False
@@ -40,10 +43,17 @@ def prepare(plan: Plan, say: Say, lock: int) -> bool:
 
 
 def _environment(plan: Plan, say: Say) -> bool:
-    """`paths.venv` leads to the environment of these requirements; an unfinished one is made anew."""
-    link, place, named = Path(plan.paths.venv), Path(plan.paths.app), plan.project.requirements if plan.project else ""
+    """`paths.venv` leads to the environment of these requirements; an unfinished one is made
+    anew."""
+    link, place, named = (
+        Path(plan.paths.venv),
+        Path(plan.paths.app),
+        plan.project.requirements if plan.project else "",
+    )
     try:
-        wanted = link.with_name("venvs") / dependencies.digest(OURS, dependencies.texts(place, named))
+        wanted = link.with_name("venvs") / dependencies.digest(
+            OURS, dependencies.texts(place, named)
+        )
         if not (wanted / COMPLETE).exists():
             say(f"python    installing {named or 'what the stack needs'} into {wanted}")
             shutil.rmtree(wanted, ignore_errors=True)
@@ -59,7 +69,9 @@ def _environment(plan: Plan, say: Say) -> bool:
     except dependencies.DependencyError as error:
         raise TargetError(str(error)) from None
     except OSError as error:
-        raise TargetError(f"{error.filename}: {error.strerror}. Free the space or the rights and try again.") from None
+        raise TargetError(
+            f"{error.filename}: {error.strerror}. Free the space or the rights and try again."
+        ) from None
     return True
 
 
@@ -75,7 +87,10 @@ def python(plan: Plan) -> str:
         return sys.executable
     path = f"{plan.paths.venv}/bin/python"
     if not Path(path).exists():
-        raise StackError(f"{plan.paths.venv}: the project's virtual environment is not there. `make up` makes it.")
+        raise StackError(
+            f"{plan.paths.venv}: the project's virtual environment is not there. `make up` makes "
+            f"it."
+        )
     return path
 
 
@@ -86,16 +101,30 @@ def manage(plan: Plan) -> list[str]:
 
 def variables(plan: Plan) -> dict[str, str]:
     """The environment of its processes."""
-    path = [*plan.web.python_path, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    path = [
+        *plan.web.python_path,
+        *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
+    ]
     own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
-    return {**os.environ, **own, "STACK_PLAN": f"{plan.paths.conf}/plan.json", "PYTHONPATH": os.pathsep.join(path)}
+    return {
+        **os.environ,
+        **own,
+        "STACK_PLAN": f"{plan.paths.conf}/plan.json",
+        "PYTHONPATH": os.pathsep.join(path),
+    }
 
 
 def run(plan: Plan, lock: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Python with these words, where the project is."""
     command, variables_ = [python(plan), *words], variables(plan)
     return subprocess.run(
-        command, cwd=plan.paths.app, env=variables_, capture_output=True, text=True, check=False, pass_fds=[lock]
+        command,
+        cwd=plan.paths.app,
+        env=variables_,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=[lock],
     )
 
 

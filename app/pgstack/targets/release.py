@@ -1,7 +1,9 @@
-"""New code for a running local stack, without losing a request: its daemon processes are replaced one by one.
+"""New code for a running local stack, without losing a request: its daemon processes are replaced
+one by one.
 
-mod_wsgi lets a process that gets SIGUSR1 answer what it has (eviction-timeout), and starts another that takes requests
-when it has loaded the code; the others serve meanwhile, and with one process requests wait for it.
+mod_wsgi lets a process that gets SIGUSR1 answer what it has (eviction-timeout), and starts another
+that takes requests when it has loaded the code; the others serve meanwhile, and with one process
+requests wait for it.
 """
 
 from __future__ import annotations
@@ -26,22 +28,28 @@ Prepare = Callable[[Plan, int], None]
 def release(prepare: Prepare, say: Callable[[str], None]) -> None:
     """`prepare` the code that is in the checkout now, and have every web process load it.
 
-    Raises TargetError when the stack does not run, when `prepare` fails, or when no successor comes.
+    Raises TargetError when the stack does not run, when `prepare` fails, or when no successor
+    comes.
     """
     plan = state.started_plan()
     supervision.require_running(plan, "release", "it loads the code that is there")
     with directory.locked(state.plan_file().parents[1]) as lock:
         mark = processes.unfinished(plan)
         if mark.exists() and mark.read_text() != COMMAND:
-            raise TargetError("release: a reload was cut off before. Run `make reload` first, which ends it.")
+            raise TargetError(
+                "release: a reload was cut off before. Run `make reload` first, which ends it."
+            )
         prepare(plan, lock)
-        mark.write_text(COMMAND)  # what is cut off from here on leaves web processes with old and with new code
+        mark.write_text(
+            COMMAND
+        )  # what is cut off from here on leaves web processes with old and with new code
         replace(plan, say)
         mark.unlink()
 
 
 def replace(plan: Plan, say: Callable[[str], None]) -> None:
-    """Replace every web process by one that reads code and plan anew. Raises TargetError when no successor comes."""
+    """Replace every web process by one that reads code and plan anew. Raises TargetError when no
+    successor comes."""
     old = daemons(plan)
     for count, process in enumerate(old, 1):
         _replace(plan, process)
@@ -59,11 +67,14 @@ def _replace(plan: Plan, old: psutil.Process) -> None:
     old.send_signal(signal.SIGUSR1)
     log = f"{plan.paths.log}/apache-error.log"
     seconds = plan.web.graceful_timeout + supervision.START_SECONDS
-    supervision.wait(lambda: bool(_settled(plan, known, old)), "a web process with the new code", log, seconds)
+    supervision.wait(
+        lambda: bool(_settled(plan, known, old)), "a web process with the new code", log, seconds
+    )
 
 
 def _settled(plan: Plan, known: set[int], old: psutil.Process) -> bool:
-    """Whether a successor is there that has loaded the code: only then mod_wsgi starts its request threads."""
+    """Whether a successor is there that has loaded the code: only then mod_wsgi starts its request
+    threads."""
     new = [process for process in daemons(plan) if process.pid not in known]
     if not new or old.is_running():
         return False

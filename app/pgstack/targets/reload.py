@@ -1,8 +1,9 @@
 """Changed settings for a running local stack, without losing a request.
 
-They are tried first. PostgreSQL and PgBouncer then read them; for what PostgreSQL reads only at its start it is
-restarted while requests wait. The web processes are replaced one by one. Apache reads its files only at its start, and
-no second one could take over here: what would change them is refused.
+They are tried first. PostgreSQL and PgBouncer then read them; for what PostgreSQL reads only at its
+start it is restarted while requests wait. The web processes are replaced one by one. Apache reads
+its files only at its start, and no second one could take over here: what would change them is
+refused.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ IN_FORCE_SECONDS = 5
 
 
 def reload(prepare: release.Prepare, say: Say) -> None:
-    """Bring what the inputs give now into force; `prepare` the code that the web processes load anew.
+    """Bring what the inputs give now into force; `prepare` the code that the web processes load
+    anew.
 
-    Raises StackError, with everything as it was, for what a server does not take or reads only at its start.
+    Raises StackError, with everything as it was, for what a server does not take or reads only at
+    its start.
     """
     plan = state.fresh_plan()
     root = Path(plan.paths.root)
@@ -45,13 +48,19 @@ def reload(prepare: release.Prepare, say: Say) -> None:
     account.require(plan.accounts.web, root, Path(plan.paths.app))
     directory.require(plan)
     database.require_locale(plan)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this has requests go on first
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # whoever ends this has requests go on first
     with directory.locked(root) as lock:
         pause.go_on(plan)  # one that was killed may have held them back
         wanted = [*tls.files(plan), *render.files(plan)]
         fingerprint = render.fingerprint(wanted)
         mark = local.unfinished(plan)
-        if not mark.exists() and not render.difference(wanted) and supervision.started_with(plan) == fingerprint:
+        if (
+            not mark.exists()
+            and not render.difference(wanted)
+            and supervision.started_with(plan) == fingerprint
+        ):
             say("unchanged what runs is what the inputs give")
             return
         _require_same_apache(plan, wanted)
@@ -67,22 +76,32 @@ def reload(prepare: release.Prepare, say: Say) -> None:
 
 
 def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
-    """Raise TargetError when a file differs from what Apache has read, which it does only at its start."""
+    """Raise TargetError when a file differs from what Apache has read, which it does only at its
+    start."""
     read = psutil.Process(supervision.process_ids(plan, "apache")[0]).create_time()
     for file in wanted:
-        if not file.path.is_relative_to(f"{plan.paths.conf}/apache") and not file.path.is_relative_to(plan.paths.tls):
+        if not file.path.is_relative_to(
+            f"{plan.paths.conf}/apache"
+        ) and not file.path.is_relative_to(plan.paths.tls):
             continue
         lines = render.difference([file]).splitlines()[2:]
         if lines or file.path.stat().st_mtime > read:
             changed = [line[1:].strip() for line in lines if line.startswith("+")]
-            what = f"would say `{changed[0]}`" if changed and not file.secret else "differs from what Apache has read"
+            what = (
+                f"would say `{changed[0]}`"
+                if changed and not file.secret
+                else "differs from what Apache has read"
+            )
             raise TargetError(
-                f"reload: {file.path} {what}. Apache reads it only at its start: `make up` restarts the stack, and "
+                f"reload: {file.path} {what}. Apache reads it only at its start: `make up` "
+                f"restarts the stack, and "
                 "requests fail meanwhile. Nothing was changed."
             )
 
 
-def _bring_into_force(plan: Plan, wanted: list[File], prepare: Callable[[], None], say: Say) -> None:
+def _bring_into_force(
+    plan: Plan, wanted: list[File], prepare: Callable[[], None], say: Say
+) -> None:
     """Files, servers and code; all of it, or what was there before. Raises StackError."""
     old = [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
     mark = local.unfinished(plan)
@@ -99,7 +118,9 @@ def _bring_into_force(plan: Plan, wanted: list[File], prepare: Callable[[], None
             render.write(old)
             _reread(plan, old, say)
         except StackError as second:
-            raise TargetError(f"{error}\nWhat was in force before is not yet in force again: {second}") from None
+            raise TargetError(
+                f"{error}\nWhat was in force before is not yet in force again: {second}"
+            ) from None
         if whole:
             mark.unlink(missing_ok=True)
         if isinstance(error, StackError):
@@ -120,9 +141,11 @@ def _reread(plan: Plan, old: list[File], say: Say) -> None:
 
 
 def _restart(plan: Plan, old: list[File], say: Say) -> None:
-    """Restart PostgreSQL while requests wait; with the `old` files when it does not start with those that are there.
+    """Restart PostgreSQL while requests wait; with the `old` files when it does not start with
+    those that are there.
 
-    PgBouncer reads its own meanwhile: neither an old pool meets a new limit of connections nor the other way round.
+    PgBouncer reads its own meanwhile: neither an old pool meets a new limit of connections nor the
+    other way round.
     """
     database.checkpoint(plan)
     with pause.held(plan):

@@ -1,4 +1,5 @@
-"""supervisord for the local target: it starts the three servers and brings back one that crashed."""
+"""supervisord for the local target: it starts the three servers and brings back one that
+crashed."""
 
 from __future__ import annotations
 
@@ -28,16 +29,19 @@ STOP_SECONDS = 20
 ANSWER_SECONDS = 5
 """supervisord answers at once, except to a question to stop a server"""
 RUNS_SECONDS = 1
-"""A server that ends sooner has not started: it is started again one second later, then two, and so on, and its state
-is BACKOFF meanwhile. One that ends later is started again at once."""
+"""A server that ends sooner has not started: it is started again one second later, then two, and so
+on, and its state is BACKOFF meanwhile. One that ends later is started again at once."""
 POLL_SECONDS = 0.05
 OWN_FILES = 64
-"""descriptors of supervisord itself, beside those that PgBouncer and Apache inherit the limit for"""
+"""descriptors of supervisord itself, beside those that PgBouncer and Apache inherit the limit
+for"""
 START_RETRIES = 1_000_000
-"""a start that failed, for want of memory or of space, is tried again, later each time, and never given up"""
+"""a start that failed, for want of memory or of space, is tried again, later each time, and never
+given up"""
 GUARD = "guard"
 UMASK = 0o077
-"""PostgreSQL's log holds the literals of statements that failed, and whatever a web process writes is a project's"""
+"""PostgreSQL's log holds the literals of statements that failed, and whatever a web process writes
+is a project's"""
 UNSUPERVISED = "UNSUPERVISED"
 """state of a server that runs on after its supervisord was killed"""
 Answer = TypeVar("Answer")
@@ -50,32 +54,42 @@ def commands(plan: Plan) -> dict[str, tuple[str, str]]:
     binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres"
     return {
         # SIGINT: PostgreSQL ends sessions and checkpoints; PgBouncer waits for transactions.
-        "postgres": (f"{binary} -D {plan.paths.data} -c config_file={conf}/postgres/pgstack.conf", "INT"),
+        "postgres": (
+            f"{binary} -D {plan.paths.data} -c config_file={conf}/postgres/pgstack.conf",
+            "INT",
+        ),
         "pgbouncer": (f"/usr/sbin/pgbouncer {conf}/pgbouncer/pgbouncer.ini", "INT"),
         "apache": (f"/usr/sbin/apache2 -DFOREGROUND -f {conf}/apache/apache2.conf", "WINCH"),
     }
 
 
 def configuration(plan: Plan, fingerprint: str) -> File:
-    """supervisord.conf from the plan; `fingerprint` is what supervisord answers to `started_with`."""
+    """supervisord.conf from the plan; `fingerprint` is what supervisord answers to
+    `started_with`."""
     root, run = plan.paths.root, f"{plan.paths.root}/run"
     parser = configparser.RawConfigParser()
     parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
     parser["supervisord"] = {
-        "logfile": f"{plan.paths.log}/supervisord.log", "logfile_maxbytes": str(layout.LOG_BYTES),
-        "logfile_backups": str(layout.LOGS_KEPT), "pidfile": f"{run}/supervisord.pid",
+        "logfile": f"{plan.paths.log}/supervisord.log",
+        "logfile_maxbytes": str(layout.LOG_BYTES),
+        "logfile_backups": str(layout.LOGS_KEPT),
+        "pidfile": f"{run}/supervisord.pid",
         "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES),
-        "directory": root, "identifier": fingerprint,
+        "directory": root,
+        "identifier": fingerprint,
         "umask": f"{UMASK:03o}",
-    }  # fmt: skip
+    }
     parser["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
     for name, (command, stop_signal) in commands(plan).items():
-        # Apache is the only one whose children outlive it, and that runs the project's code. What the one before has
-        # left is confined by itself: nobody who is confined, too, may look at it.
-        confined = f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
+        # Apache is the only one whose children outlive it, and that runs the project's code. What
+        # the one before has left is confined by itself: nobody who is confined, too, may look at
+        # it.
+        confined = (
+            f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
+        )
         clear = f"{sys.executable} {leftovers.__file__} {command.partition(' ')[0]}"
         before = f"{clear} {confined} " if name == "apache" else ""
         parser[f"program:{name}"] = _program(plan, name, before + command, stop_signal)
@@ -90,13 +104,19 @@ def _program(plan: Plan, name: str, command: str, stop_signal: str) -> dict[str,
     variables = {leftovers.MARK: _plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1"}
     variables |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])} if name == GUARD else {}
     return {
-        "command": command, "autostart": "false", "autorestart": "true", "stopsignal": stop_signal,
-        "stopwaitsecs": str(STOP_SECONDS), "startsecs": str(RUNS_SECONDS), "startretries": str(START_RETRIES),
+        "command": command,
+        "autostart": "false",
+        "autorestart": "true",
+        "stopsignal": stop_signal,
+        "stopwaitsecs": str(STOP_SECONDS),
+        "startsecs": str(RUNS_SECONDS),
+        "startretries": str(START_RETRIES),
         "redirect_stderr": "true",
-        "stdout_logfile": f"{plan.paths.log}/{name}.log", "stdout_logfile_maxbytes": str(layout.LOG_BYTES),
+        "stdout_logfile": f"{plan.paths.log}/{name}.log",
+        "stdout_logfile_maxbytes": str(layout.LOG_BYTES),
         "stdout_logfile_backups": str(layout.LOGS_KEPT),
         "environment": ",".join(f'{key}="{value}"' for key, value in variables.items()),
-    }  # fmt: skip
+    }
 
 
 def _plan_file(plan: Plan) -> str:
@@ -125,12 +145,14 @@ def _call(plan: Plan, seconds: float = ANSWER_SECONDS) -> Any:
 
 
 def _ask(plan: Plan, question: Callable[[Any], Answer]) -> Answer | None:
-    """What supervisord answers; None when it does not run. Raises TargetError when it runs and says nothing."""
+    """What supervisord answers; None when it does not run. Raises TargetError when it runs and says
+    nothing."""
     try:
         return question(_call(plan))
     except TimeoutError:
         raise TargetError(
-            f"supervisord: no answer within {ANSWER_SECONDS} s. It is stopped or hangs: see the process that "
+            f"supervisord: no answer within {ANSWER_SECONDS} s. It is stopped or hangs: see the "
+            f"process that "
             f"{plan.paths.root}/run/supervisord.pid names; `kill -CONT` lets a stopped one go on."
         ) from None
     except (OSError, xmlrpc.client.Error):
@@ -141,7 +163,9 @@ def unsupervised(plan: Plan) -> dict[str, str]:
     """State of each server that runs although supervisord does not."""
     running = commands(plan).items() if states(plan) is None else ()
     return {
-        name: UNSUPERVISED for name, (command, _) in running if leftovers.find(command.split()[0], _plan_file(plan))
+        name: UNSUPERVISED
+        for name, (command, _) in running
+        if leftovers.find(command.split()[0], _plan_file(plan))
     }
 
 
@@ -152,7 +176,8 @@ def states(plan: Plan) -> dict[str, str] | None:
 
 
 def started_with(plan: Plan) -> str | None:
-    """Fingerprint of the files that the running servers were started with; None when supervisord does not run."""
+    """Fingerprint of the files that the running servers were started with; None when supervisord
+    does not run."""
     found = _ask(plan, lambda supervisor: supervisor.getIdentification())
     return None if found is None else str(found)
 
@@ -169,13 +194,15 @@ def require_running(plan: Plan, command: str, instead: str) -> None:
 
 
 def follow(plan: Plan, fingerprint: str) -> None:
-    """Have the running supervisord know which files its servers run with now, and the limits that they need."""
+    """Have the running supervisord know which files its servers run with now, and the limits that
+    they need."""
     render.write([configuration(plan, fingerprint)])
     _call(plan).reloadConfig()  # of programs it only notes what would change
 
 
 def allow_files(plan: Plan) -> None:
-    """Let the running PgBouncer, and its successor after a crash, open as many files as the plan wants.
+    """Let the running PgBouncer, and its successor after a crash, open as many files as the plan
+    wants.
 
     Raises TargetError when the system does not.
     """
@@ -184,7 +211,9 @@ def allow_files(plan: Plan) -> None:
         soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
         if 0 <= soft < wanted:
             try:
-                process.rlimit(psutil.RLIMIT_NOFILE, (wanted, max(hard, wanted) if hard >= 0 else hard))
+                process.rlimit(
+                    psutil.RLIMIT_NOFILE, (wanted, max(hard, wanted) if hard >= 0 else hard)
+                )
             except psutil.AccessDenied:
                 raise TargetError(
                     f"{wanted} open files are wanted, and the running stack may have {hard}. "
@@ -193,7 +222,8 @@ def allow_files(plan: Plan) -> None:
 
 
 def process_ids(plan: Plan, name: str) -> list[int]:
-    """Process ids of one server: the supervised one, else those that run on without a supervisord."""
+    """Process ids of one server: the supervised one, else those that run on without a
+    supervisord."""
     row = _ask(plan, lambda supervisor: supervisor.getProcessInfo(name))
     if row is not None:
         return [int(row["pid"])]
@@ -208,7 +238,9 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
     wanted = configuration(plan, fingerprint)
     render.write([wanted])
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(wanted.path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=plan.paths.root, umask=UMASK)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=plan.paths.root, umask=UMASK
+    )
     if done.returncode and states(plan) is None:
         raise TargetError(f"supervisord: {done.stderr.strip() or done.stdout.strip()}")
     wait(lambda: states(plan) is not None, "supervisord", f"{plan.paths.log}/supervisord.log")
@@ -220,7 +252,9 @@ def start(plan: Plan, name: str) -> None:
         _call(plan).startProcess(name, False)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in NO_SUCH_STATE:
-            raise TargetError(f"{name}: {fault.faultString}. See {plan.paths.log}/{name}.log.") from None
+            raise TargetError(
+                f"{name}: {fault.faultString}. See {plan.paths.log}/{name}.log."
+            ) from None
 
 
 def stop(plan: Plan) -> bool:
@@ -256,11 +290,17 @@ def _stop_unsupervised(plan: Plan) -> bool:
     return bool(running)
 
 
-def wait(condition: Any, what: str, log: str, seconds: float = START_SECONDS, pause: float = POLL_SECONDS) -> None:
+def wait(
+    condition: Any, what: str, log: str, seconds: float = START_SECONDS, pause: float = POLL_SECONDS
+) -> None:
     """Poll `condition` until it holds. Raises TargetError naming `what` and the log to read."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            tail = "\n".join(Path(log).read_text(errors="replace").splitlines()[-5:]) if Path(log).exists() else ""
+            tail = (
+                "\n".join(Path(log).read_text(errors="replace").splitlines()[-5:])
+                if Path(log).exists()
+                else ""
+            )
             raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{tail}")
         time.sleep(pause)

@@ -60,25 +60,37 @@ STRANGERS = "strangers are refused"
 
 
 def verify(plan: Plan, found: Sequence[Finding] = ()) -> list[Finding]:
-    """Every check. As root, tries the sockets as a stranger and then becomes the account that deploys, for good.
+    """Every check. As root, tries the sockets as a stranger and then becomes the account that
+    deploys, for good.
 
-    `found` is what strangers have found already, where root runs nothing of a project. Never raises for a broken
-    stack, and waits for no server longer than the probes' limits.
+    `found` is what strangers have found already, where root runs nothing of a project. Never raises
+    for a broken stack, and waits for no server longer than the probes' limits.
     """
     with bounded.waits():
-        strangers = _together(found) if found else _finding(STRANGERS, partial(access.strangers, plan))
+        strangers = (
+            _together(found) if found else _finding(STRANGERS, partial(access.strangers, plan))
+        )
         account.assume(plan.accounts.deploy)
         live = Live(plan)
-        checks = CHECKS | (APART if plan.part == "web" else {}) | (LOCAL if plan.target == "local" else {})
+        checks = (
+            CHECKS
+            | (APART if plan.part == "web" else {})
+            | (LOCAL if plan.target == "local" else {})
+        )
         checks |= SERVED if plan.site.tls != "off" else {}
-        return [*(_finding(name, partial(check, live)) for name, check in checks.items()), strangers]
+        return [
+            *(_finding(name, partial(check, live)) for name, check in checks.items()),
+            strangers,
+        ]
 
 
 def verify_as_stranger(plan: Plan) -> list[Finding]:
     """That this account is refused everywhere. Raises StackError when the plan knows it."""
     name = pwd.getpwuid(os.geteuid()).pw_name
     if name in plan.accounts.model_dump().values():
-        raise StackError(f"--stranger: the plan knows {name}. Run it as an account that it does not know.")
+        raise StackError(
+            f"--stranger: the plan knows {name}. Run it as an account that it does not know."
+        )
     with bounded.waits():
         return [_finding(STRANGERS, partial(access.stranger, plan))]
 
@@ -95,5 +107,7 @@ def _finding(name: str, check: Callable[[], Outcome]) -> Finding:
     except Untried as error:
         outcome = Outcome(None, f"not tried: {error}")
     except (StackError, OSError, psycopg2.Error, django.db.Error) as error:
-        outcome = Outcome(False, str(error).strip(), "See `make status`; start it again with `make down up`.")
+        outcome = Outcome(
+            False, str(error).strip(), "See `make status`; start it again with `make down up`."
+        )
     return Finding(name, **asdict(outcome))

@@ -1,4 +1,5 @@
-"""`python -m pgstack.verify`: what an account finds whom the plan does not know, as JSON; without the project."""
+"""`python -m pgstack.verify`: what an account finds whom the plan does not know, as JSON; without
+the project."""
 
 from __future__ import annotations
 

@@ -28,11 +28,14 @@ RIGHTS = """
     SELECT 'owns ' || pg_describe_object(classid, objid, objsubid) FROM pg_shdepend
      WHERE refclassid = 'pg_authid'::regclass AND refobjid = %(role)s::regrole AND deptype = 'o'
        AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-    UNION ALL SELECT format('is member of %%s', roleid::regrole) FROM pg_auth_members WHERE member = %(role)s::regrole
+    UNION ALL SELECT format('is member of %%s', roleid::regrole) FROM pg_auth_members
+               WHERE member = %(role)s::regrole
     UNION ALL SELECT format('may create in schema %%s', nspname) FROM pg_namespace
                WHERE has_schema_privilege(%(role)s, oid, 'CREATE')
-    UNION ALL SELECT 'may create schemas' WHERE has_database_privilege(%(role)s, current_database(), 'CREATE')
-    UNION ALL SELECT 'may create temporary tables' WHERE has_database_privilege(%(role)s, current_database(), 'TEMP')
+    UNION ALL SELECT 'may create schemas'
+               WHERE has_database_privilege(%(role)s, current_database(), 'CREATE')
+    UNION ALL SELECT 'may create temporary tables'
+               WHERE has_database_privilege(%(role)s, current_database(), 'TEMP')
     UNION ALL SELECT format('may write table %%s', oid::regclass) FROM pg_class
                WHERE relname = 'django_migrations' AND relkind IN ('r', 'p')
                  AND has_table_privilege(%(role)s, oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
@@ -45,8 +48,8 @@ RIGHTS = """
                  AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)"""
 
 RULES = """
-    SELECT line_number, type, coalesce(auth_method, ''), coalesce(address, ''), coalesce(netmask, ''),
-           coalesce(error, '')
+    SELECT line_number, type, coalesce(auth_method, ''), coalesce(address, ''),
+           coalesce(netmask, ''), coalesce(error, '')
       FROM pg_hba_file_rules"""
 
 RENDER_AGAIN = "Render the login rules again: `make down up`."
@@ -63,7 +66,11 @@ PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
 def web_role(live: Live) -> Outcome:
     """The role of the web owns nothing, has no right to create, and is refused when it tries."""
     plan, role = live.plan, live.plan.roles.app
-    asked = {"role": role, "owner": plan.roles.owner, "functions": list(plan.postgres.closed_functions)}
+    asked = {
+        "role": role,
+        "owner": plan.roles.owner,
+        "functions": list(plan.postgres.closed_functions),
+    }
     wrong = [f"{role} {row[0]}" for row in postgres.query(live.monitor, RIGHTS, asked)]
     if not wrong and _creates_tables(live):
         wrong = [f"{role} created a table"]
@@ -101,7 +108,11 @@ def listeners(live: Live) -> Outcome:
     A host has other listeners, such as that of SSH: there the ports of these two must be closed.
     """
     plan, found = live.plan, set(_listening(live.plan))
-    others = found & {plan.postgres.port, plan.pooler.port} if plan.target == "host" else found - {plan.site.port}
+    others = (
+        found & {plan.postgres.port, plan.pooler.port}
+        if plan.target == "host"
+        else found - {plan.site.port}
+    )
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
     asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
     planned = plan.postgres.settings["listen_addresses"]
@@ -109,12 +120,17 @@ def listeners(live: Live) -> Outcome:
     told = live.config["listen_addr"]
     wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
     remedy = "Set listen_addresses as planned and empty listen_addr: `make down up`."
-    closed = f"neither {plan.postgres.port} nor {plan.pooler.port} is open" if plan.target == "host" else ""
+    closed = (
+        f"neither {plan.postgres.port} nor {plan.pooler.port} is open"
+        if plan.target == "host"
+        else ""
+    )
     return judge(wrong, closed or f"TCP port {plan.site.port} only", remedy)
 
 
 def _listening(plan: Plan) -> list[int]:
-    """Ports with a listener: of this stack's processes locally, of the whole network namespace elsewhere."""
+    """Ports with a listener: of this stack's processes locally, of the whole network namespace
+    elsewhere."""
     if plan.target != "local":
         return _ports(psutil.net_connections("tcp"))
     return [port for process in local.processes(plan) for port in _ports(_connections(process))]
@@ -128,7 +144,9 @@ def _connections(process: psutil.Process) -> list[Any]:
         return []
     except psutil.AccessDenied as error:  # while a process ends its files are root's
         if psutil.wait_procs([process], timeout=ENDING_SECONDS)[1]:
-            raise ProbeError(f"process {process.pid}: /proc/{process.pid}/fd cannot be read.") from error
+            raise ProbeError(
+                f"process {process.pid}: /proc/{process.pid}/fd cannot be read."
+            ) from error
         return []
 
 
@@ -138,21 +156,36 @@ def _ports(found: Iterable[Any]) -> list[int]:
 
 
 def login_rules(live: Live) -> Outcome:
-    """PostgreSQL's files of rules have no error, and let in nobody but the planned accounts and, over TLS with a
-    password, the planned networks."""
+    """PostgreSQL's files of rules have no error, and let in nobody but the planned accounts and,
+    over TLS with a password, the planned networks."""
     rules = postgres.query(live.monitor, RULES)
     allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}
     for network in map(ipaddress.ip_network, live.plan.postgres.web_addresses):
-        allowed.add(("hostssl", "scram-sha-256", str(network.network_address), str(network.netmask)))
-    wrong = [f"pg_hba.conf:{line}: {error or ' '.join(rule).strip()}" for line, *rule, error in rules
-             if error or tuple(rule) not in allowed]  # fmt: skip
-    rows = postgres.query(live.monitor, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings")
+        allowed.add(
+            ("hostssl", "scram-sha-256", str(network.network_address), str(network.netmask))
+        )
+    wrong = [
+        f"pg_hba.conf:{line}: {error or ' '.join(rule).strip()}"
+        for line, *rule, error in rules
+        if error or tuple(rule) not in allowed
+    ]
+    rows = postgres.query(
+        live.monitor, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings"
+    )
     wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
     found = {(account, role) for account, role, error in rows if not error}
     planned = {(one.account, one.role) for one in live.plan.postgres.identities}
-    wrong += [f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(found - planned)]
-    wrong += [f"pg_ident.conf keeps {account} out as {role}" for account, role in sorted(planned - found)]
-    over = f"TLS for {', '.join(live.plan.postgres.web_addresses)}" if live.plan.postgres.web_addresses else "no TCP"
+    wrong += [
+        f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(found - planned)
+    ]
+    wrong += [
+        f"pg_ident.conf keeps {account} out as {role}" for account, role in sorted(planned - found)
+    ]
+    over = (
+        f"TLS for {', '.join(live.plan.postgres.web_addresses)}"
+        if live.plan.postgres.web_addresses
+        else "no TCP"
+    )
     return judge(wrong, f"{len(rules)} rules, {len(planned)} accounts mapped, {over}", RENDER_AGAIN)
 
 
@@ -167,10 +200,12 @@ def stranger(plan: Plan) -> Outcome:
 
 
 def strangers(plan: Plan) -> Outcome:
-    """An account that the plan does not know is refused: as it is, and once the kernel lets it reach the
-    sockets. Must run as root, before root is given up."""
+    """An account that the plan does not know is refused: as it is, and once the kernel lets it
+    reach the sockets. Must run as root, before root is given up."""
     if os.geteuid() != 0:
-        return Outcome(None, "another account: only root can become one", TRY_STRANGERS[plan.target])
+        return Outcome(
+            None, "another account: only root can become one", TRY_STRANGERS[plan.target]
+        )
     outside = logins.attempt_all_as_stranger(plan, past_directories=False)
     inside = logins.attempt_all_as_stranger(plan, past_directories=True)
     return _judge_logins(plan, logins.STRANGER, [*outside, *inside])
@@ -181,9 +216,17 @@ def _account() -> str:
 
 
 def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcome:
-    door, known = ("socket", plan.postgres.identities) if plan.part == "all" else ("TLS", plan.postgres.passwords)
+    door, known = (
+        ("socket", plan.postgres.identities)
+        if plan.part == "all"
+        else ("TLS", plan.postgres.passwords)
+    )
     planned = {("PostgreSQL", door, one.role) for one in known if one.account == account}
-    planned |= {("PgBouncer", "socket", one.role) for one in plan.pooler.identities if one.account == account}
+    planned |= {
+        ("PgBouncer", "socket", one.role)
+        for one in plan.pooler.identities
+        if one.account == account
+    }
     wrong = []
     for one in tried:
         where = f"as {one.role} at {one.server} over {one.over}"

@@ -14,12 +14,22 @@ TLS = "TLSv1.3"
 
 
 def encrypted(live: Live) -> Outcome:
-    """The backends of PgBouncer and of those who go past it speak TLS, as PostgreSQL itself sees it."""
+    """The backends of PgBouncer and of those who go past it speak TLS, as PostgreSQL itself sees
+    it."""
     asked = "SELECT coalesce(version, 'no TLS') FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     with live.clients(1) as (client,):
-        found = {"PgBouncer": ask(client, asked), live.plan.roles.monitor: postgres.query(live.monitor, asked)[0][0]}
-    wrong = [f"{who} is connected with {version}" for who, version in found.items() if version != TLS]
-    return judge(wrong, f"{' and '.join(found)} are connected with {TLS}", "Run site.yml: it writes what they ask for.")
+        found = {
+            "PgBouncer": ask(client, asked),
+            live.plan.roles.monitor: postgres.query(live.monitor, asked)[0][0],
+        }
+    wrong = [
+        f"{who} is connected with {version}" for who, version in found.items() if version != TLS
+    ]
+    return judge(
+        wrong,
+        f"{' and '.join(found)} are connected with {TLS}",
+        "Run site.yml: it writes what they ask for.",
+    )
 
 
 def certified(live: Live) -> Outcome:

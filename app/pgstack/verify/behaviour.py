@@ -25,7 +25,8 @@ DAEMON_TITLE = "(wsgi:"
 
 
 def daemons(live: Live) -> Outcome:
-    """The request threads that answer, and the process table where it can be seen, equal the plan."""
+    """The request threads that answer, and the process table where it can be seen, equal the
+    plan."""
     plan, seen = live.plan, live.web.threads()
     shape = f"{plan.web.processes} x {plan.web.threads}"
     told = {f"{answer.processes} x {answer.threads}" for answer in live.web.answers}
@@ -37,7 +38,9 @@ def daemons(live: Live) -> Outcome:
         wrong.append(f"mod_wsgi runs {', '.join(sorted(told))}; planned {shape}")
     table = _process_table(plan)
     if table is not None and table != set(seen):
-        wrong.append(f"processes in the process table: {sorted(table)}; that answered: {sorted(seen)}")
+        wrong.append(
+            f"processes in the process table: {sorted(table)}; that answered: {sorted(seen)}"
+        )
     found = f"{shape} = {plan.web.requests} threads answered"
     return judge(wrong, found, f"The plan has {shape}. Render and restart Apache: `make down up`.")
 
@@ -55,7 +58,8 @@ def _process_table(plan: Plan) -> set[int] | None:
 
 
 def through_pooler(live: Live) -> Outcome:
-    """PgBouncer's count of transactions rises with requests, and every request thread uses a backend of PgBouncer's.
+    """PgBouncer's count of transactions rises with requests, and every request thread uses a
+    backend of PgBouncer's.
 
     The count alone proves little: requests of others raise it as well.
     """
@@ -67,7 +71,9 @@ def through_pooler(live: Live) -> Outcome:
         if beside
         else "See Apache's log and `make status`."
     )
-    return judge(wrong, f"{REQUESTS} requests, {rise} transactions, all on PgBouncer's backends", remedy)
+    return judge(
+        wrong, f"{REQUESTS} requests, {rise} transactions, all on PgBouncer's backends", remedy
+    )
 
 
 def _count_transactions(live: Live) -> tuple[list[str], int]:
@@ -86,7 +92,8 @@ def _count_transactions(live: Live) -> tuple[list[str], int]:
 def _beside_pooler(live: Live) -> set[int]:
     """Threads with a backend that PgBouncer does not have.
 
-    PgBouncer may have closed a connection between the answer and its list, so only what persists counts.
+    PgBouncer may have closed a connection between the answer and its list, so only what persists
+    counts.
     """
     answers = live.web.answers
     for _ in range(LOOKS):
@@ -103,7 +110,9 @@ def _failures(errors: list[str], count: int) -> str:
 
 
 def _transactions(live: Live) -> int:
-    rows = [row for row in live.show("STATS_TOTALS") if row["database"] == live.plan.postgres.database]
+    rows = [
+        row for row in live.show("STATS_TOTALS") if row["database"] == live.plan.postgres.database
+    ]
     return sum(int(row.get("xact_count", row.get("total_xact_count", 0))) for row in rows)
 
 
@@ -117,17 +126,25 @@ def finished(live: Live) -> Outcome:
     """No `reload` or `release` was killed on its way."""
     command = local.cut_off(live.plan)
     wrong = [f"{command} was cut off: old and new are in force side by side"] if command else []
-    return judge(wrong, "the last reload or release came to its end", f"Run `make {command}` again.")
+    return judge(
+        wrong, "the last reload or release came to its end", f"Run `make {command}` again."
+    )
 
 
 def running(live: Live) -> Outcome:
     """No process waits for a SIGCONT."""
-    wrong = [f"process {process.pid} ({process.name()}) is stopped by a signal" for process in local.stopped(live.plan)]
-    return judge(wrong, "no process is stopped by a signal", "Let it go on: `kill -CONT` and its number.")
+    wrong = [
+        f"process {process.pid} ({process.name()}) is stopped by a signal"
+        for process in local.stopped(live.plan)
+    ]
+    return judge(
+        wrong, "no process is stopped by a signal", "Let it go on: `kill -CONT` and its number."
+    )
 
 
 def front_page(live: Live) -> Outcome:
-    """The site's first page is answered, by whatever but an error of the server: it may redirect, or want a login."""
+    """The site's first page is answered, by whatever but an error of the server: it may redirect,
+    or want a login."""
     if live.web.errors:
         return Outcome(None, "not tried: requests fail already")
     status = web.status(live.plan, "")
@@ -138,7 +155,8 @@ def front_page(live: Live) -> Outcome:
 
 
 def shared_backends(live: Live) -> Outcome:
-    """Clients that are connected at the same time share backends, which session pooling never allows.
+    """Clients that are connected at the same time share backends, which session pooling never
+    allows.
 
     One more client than there may be backends, where the pooler has that many clients to spare.
     """
@@ -150,6 +168,8 @@ def shared_backends(live: Live) -> Outcome:
         with live.clients(count) as clients:
             backends = {ask(client, "SELECT pg_backend_pid()") for client in clients}
     except Silent as error:
-        return Outcome(False, f"{count} clients at a time do not get a transaction each: {error}", remedy)
+        return Outcome(
+            False, f"{count} clients at a time do not get a transaction each: {error}", remedy
+        )
     found = f"{count} clients at a time used {len(backends)} backend{'s'[: len(backends) > 1]}"
     return judge([] if len(backends) < count else [found], found, remedy)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found. `holds` is None when it could not be tried; `remedy` is empty when it holds."""
+    """What one check found. `holds` is None when it could not be tried; `remedy` is empty when it
+    holds."""
 
     holds: bool | None
     found: str

@@ -1,4 +1,5 @@
-"""What the live servers answer: asked once where several checks need it, and not again where nobody answers."""
+"""What the live servers answer: asked once where several checks need it, and not again where nobody
+answers."""
 
 from __future__ import annotations
 
@@ -32,12 +33,14 @@ class Live:
 
     @cached_property
     def monitor(self) -> Any:
-        """One connection to PostgreSQL as the monitor: it has few to spare. Raises Silent or Untried."""
+        """One connection to PostgreSQL as the monitor: it has few to spare. Raises Silent or
+        Untried."""
         with self._remembered("PostgreSQL"):
             return postgres.connect(self.plan, self.plan.roles.monitor)
 
     def show(self, what: str) -> list[dict[str, Any]]:
-        """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then Untried."""
+        """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then
+        Untried."""
         with self._remembered("PgBouncer"):
             return pooler.show(what, self.plan)
 
@@ -52,10 +55,12 @@ class Live:
 
     def _connect(self) -> Any:
         client = psycopg2.connect(
-            host=self.plan.paths.run_pooler, port=self.plan.pooler.port,
+            host=self.plan.paths.run_pooler,
+            port=self.plan.pooler.port,
             user=layout.own_login(self.plan, self.plan.pooler.web_login),
-            dbname=self.plan.postgres.database, application_name="probe",
-        )  # fmt: skip
+            dbname=self.plan.postgres.database,
+            application_name="probe",
+        )
         client.autocommit = True
         return client
 
@@ -79,7 +84,8 @@ class Live:
 
     @cached_property
     def web(self) -> web.Survey:
-        """An answer of every request thread. They need the pooler: raises Untried when it was silent."""
+        """An answer of every request thread. They need the pooler: raises Untried when it was
+        silent."""
         self._require_answers("PgBouncer")
         return web.survey(self.plan)
 

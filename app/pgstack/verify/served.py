@@ -25,4 +25,8 @@ def valid(live: Live) -> Outcome:
     found = f"the certificate that Apache shows has {days} days left"
     if begins > time.time():
         found = "the certificate that Apache shows is not valid yet"
-    return judge([found] if days < LEAST_DAYS or begins > time.time() else [], found, RENEW[live.plan.site.tls])
+    return judge(
+        [found] if days < LEAST_DAYS or begins > time.time() else [],
+        found,
+        RENEW[live.plan.site.tls],
+    )

@@ -46,7 +46,8 @@ def files(live: Live) -> Outcome:
 
 
 def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
-    """Copies that a host's servers run with and that differ from what is wanted; a server's name when it has none."""
+    """Copies that a host's servers run with and that differ from what is wanted; a server's name
+    when it has none."""
     if plan.target != "host":
         return []
     conf = Path(plan.paths.conf)
@@ -60,20 +61,28 @@ def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
 
 
 def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
-    """Server → directories of the files that it reads; on a host each instance has a copy of its own."""
+    """Server → directories of the files that it reads; on a host each instance has a copy of its
+    own."""
     conf, servers = Path(plan.paths.conf), [] if plan.part == "web" else ["postgres"]
     if plan.target != "host":
         return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
     return {server: [conf / "live" / server] for server in servers} | {
-        server: [conf / "live" / f"{server}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))]
+        server: [
+            conf / "live" / f"{server}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))
+        ]
         for server, name in (("pgbouncer", "pooler"), ("apache", "apache"))
     }
 
 
 def loaded(live: Live) -> Outcome:
     """No file is younger than what read it. PgBouncer does not say when it read its files."""
-    load_time = postgres.query(live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8")[0][0]
-    names = {"postgres": ["pgstack.conf", "pg_hba.conf", "pg_ident.conf"], "apache": list(render.TEMPLATES["apache"])}
+    load_time = postgres.query(
+        live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8"
+    )[0][0]
+    names = {
+        "postgres": ["pgstack.conf", "pg_hba.conf", "pg_ident.conf"],
+        "apache": list(render.TEMPLATES["apache"]),
+    }
     read = {"postgres": load_time}
     if live.web.answers:
         read["apache"] = min(answer.started for answer in live.web.answers)
@@ -83,7 +92,11 @@ def loaded(live: Live) -> Outcome:
         for directory in _in_force(live.plan).get(server, ())
         for name in names[server]
     }
-    late = [file.relative_to(live.plan.paths.conf) for file, when in files.items() if file.stat().st_mtime > when]
+    late = [
+        file.relative_to(live.plan.paths.conf)
+        for file, when in files.items()
+        if file.stat().st_mtime > when
+    ]
     wrong = [f"{name}: changed after it was read" for name in late]
     return judge(wrong, f"{len(files)} files were read after their last change", _again(live.plan))
 
@@ -91,8 +104,12 @@ def loaded(live: Live) -> Outcome:
 def postgres_settings(live: Live) -> Outcome:
     """pg_settings equals the plan, and nothing waits for a restart."""
     planned = live.plan.postgres.settings
-    wrong = _differences(postgres.different(planned, postgres.settings(live.monitor, list(planned))))
-    pending = postgres.query(live.monitor, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name")
+    wrong = _differences(
+        postgres.different(planned, postgres.settings(live.monitor, list(planned)))
+    )
+    pending = postgres.query(
+        live.monitor, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name"
+    )
     wrong += [f"{name}: waits for a restart" for (name,) in pending]
     return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
 
@@ -105,7 +122,8 @@ def sorting(live: Live) -> Outcome:
 
 
 def role_settings(live: Live) -> Outcome:
-    """What is set on the roles of the web and of deploys equals the plan, and nothing else is: they may change it."""
+    """What is set on the roles of the web and of deploys equals the plan, and nothing else is: they
+    may change it."""
     part, roles = live.plan.postgres, live.plan.roles
     wrong = []
     for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
@@ -118,16 +136,22 @@ def role_settings(live: Live) -> Outcome:
                 found[name.lower()] = value
         wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, found))]
     count = len(part.app_settings) + len(part.owner_settings)
-    return judge(wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`.")
+    return judge(
+        wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`."
+    )
 
 
 def pooler_settings(live: Live) -> Outcome:
     """SHOW CONFIG equals the plan, and so does the line of the database, which may overrule it."""
     planned = {**live.plan.pooler.settings, "listen_addr": ""}
     found = {name: live.config.get(name, "missing") for name in planned}
-    wrong = _differences({
-        name: (value, found[name]) for name, value in planned.items() if not _same(value, found[name])
-    })  # fmt: skip
+    wrong = _differences(
+        {
+            name: (value, found[name])
+            for name, value in planned.items()
+            if not _same(value, found[name])
+        }
+    )
     wrong += _differences(_database_line(live))
     return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
 
@@ -135,16 +159,24 @@ def pooler_settings(live: Live) -> Outcome:
 def _database_line(live: Live) -> dict[str, tuple[str, str]]:
     plan = live.plan
     planned = {
-        "host": plan.postgres.host, "port": str(plan.postgres.port), "database": plan.postgres.database,
-        "force_user": plan.roles.app, "paused": "0", "disabled": "0",
-    }  # fmt: skip
+        "host": plan.postgres.host,
+        "port": str(plan.postgres.port),
+        "database": plan.postgres.database,
+        "force_user": plan.roles.app,
+        "paused": "0",
+        "disabled": "0",
+    }
     rows = {row["name"]: row for row in live.show("DATABASES")}
     row = rows.get(plan.postgres.database, {})
     planned["pool_mode"] = plan.pooler.settings["pool_mode"]
     found = {name: str(row.get(name, "missing")) for name in planned}
     if row.get("pool_mode", "") is None:  # not overruled
         found["pool_mode"] = planned["pool_mode"]
-    return {f"database {name}": (planned[name], found[name]) for name in planned if planned[name] != found[name]}
+    return {
+        f"database {name}": (planned[name], found[name])
+        for name in planned
+        if planned[name] != found[name]
+    }
 
 
 def timeouts(live: Live) -> Outcome:
@@ -157,14 +189,18 @@ def timeouts(live: Live) -> Outcome:
 def _live_timeouts(live: Live) -> invariants.Timeouts:
     with live.clients(1) as (client,):
         # In milliseconds, on a backend as the web gets it.
-        statement = ask(client, "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'")
+        statement = ask(
+            client,
+            "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'",
+        )
     return invariants.Timeouts(
         statement=statement or math.inf,
         query=float(live.config["query_timeout"]) or math.inf,
         query_wait=float(live.config["query_wait_timeout"]) or math.inf,
         pause=live.plan.pooler.pause_timeout,
         # The processes read these from the plan's file.
-        queue=live.plan.web.queue_timeout, watchdog=live.plan.web.watchdog_timeout,
+        queue=live.plan.web.queue_timeout,
+        watchdog=live.plan.web.watchdog_timeout,
         **_apache_timeouts(live.plan),
     )
 
@@ -180,7 +216,9 @@ def _apache_timeouts(plan: Plan) -> dict[str, float]:
 
 
 def _differences(wrong: dict[str, tuple[str, str]]) -> list[str]:
-    return [f"{name}: planned {planned!r}, live {live!r}" for name, (planned, live) in wrong.items()]
+    return [
+        f"{name}: planned {planned!r}, live {live!r}" for name, (planned, live) in wrong.items()
+    ]
 
 
 def _same(left: str, right: str) -> bool:

@@ -1,6 +1,8 @@
-"""The process: `python -m loadtest.lab.generator`, a job on standard input, events on standard output.
+"""The process: `python -m loadtest.lab.generator`, a job on standard input, events on standard
+output.
 
-0: the job was done. 2: it is not one. 128 + n: ended by signal n. 1: an error of its own, on standard error.
+0: the job was done. 2: it is not one. 128 + n: ended by signal n. 1: an error of its own, on
+standard error.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def main() -> int:
     if job.cores:
         os.sched_setaffinity(0, job.cores)
     if any(load.kind == "open" for load in job.loads):
-        # libev's epoll wakes up to a millisecond late (measured: 0.6 ms in the median); its select, 0.1 ms.
+        # libev's epoll wakes up to a millisecond late (measured: 0.6 ms in the median); its select,
+        # 0.1 ms.
         os.environ["GEVENT_BACKEND"] = "select"
     import gevent  # type: ignore[import-untyped]
 

@@ -52,7 +52,8 @@ class Job(Record):
     cores: tuple[int, ...] = ()
     """the processors that the generator keeps to; empty: any"""
     patience: float = Field(default=40.0, gt=0)
-    """seconds that an answer is waited for, also after the measured part: above the stack's own limits"""
+    """seconds that an answer is waited for, also after the measured part: above the stack's own
+    limits"""
     named: bool = False
     """the user named this host; without it load goes to the loopback address only"""
     max_rate: float | None = Field(default=None, gt=0)
@@ -62,14 +63,21 @@ class Job(Record):
     def _stays_where_it_may(self) -> Self:
         for url in (self.url, self.against):
             if url and not self.named and not is_loopback(url):
-                raise ValueError(f"{url}: load goes to this host only, unless the user names another one")
+                raise ValueError(
+                    f"{url}: load goes to this host only, unless the user names another one"
+                )
         if self.against and any(load.kind == "open" for load in self.loads):
-            raise ValueError(f"{self.against}: an open loop cannot take turns, its requests are due at all times")
+            raise ValueError(
+                f"{self.against}: an open loop cannot take turns, its requests are due at all times"
+            )
         if self.named and self.max_rate is None:
             raise ValueError(f"{self.url}: a host that the user names needs max_rate")
         for load in self.loads:
             if (load.kind == "open") != (load.rate is not None):
-                raise ValueError(f"{load.kind} load with rate {load.rate}: an open loop has a rate, a closed one none")
+                raise ValueError(
+                    f"{load.kind} load with rate {load.rate}: an open loop has a rate, a closed "
+                    f"one none"
+                )
             if load.rate and self.max_rate and load.rate > self.max_rate:
                 raise ValueError(f"rate {load.rate}/s: more than max_rate {self.max_rate}/s")
         return self
@@ -88,7 +96,9 @@ class Job(Record):
     def longest(self) -> float:
         """Seconds after which the generator must have ended, from its first request on."""
         servers = 2 if self.against else 1
-        return servers * sum(self.warm_max + load.seconds + self.patience + CONNECT_SECONDS for load in self.loads)
+        return servers * sum(
+            self.warm_max + load.seconds + self.patience + CONNECT_SECONDS for load in self.loads
+        )
 
 
 class Progress(Record):

@@ -11,7 +11,8 @@ from loadtest.lab.generator.run import Report, Run
 
 
 def all_loads(job: Job, report: Report, finished: Callable[[Outcome], None]) -> None:
-    """Run the loads of `job`; `finished` gets each outcome as soon as there is one, those of a pair one by one."""
+    """Run the loads of `job`; `finished` gets each outcome as soon as there is one, those of a pair
+    one by one."""
     logging.getLogger("locust").setLevel(logging.ERROR)  # it warns of fast starts, which are meant
     for index in range(len(job.loads)):
         if job.against:

@@ -1,8 +1,9 @@
-"""Two servers that get the same closed load in turns, so that whatever the machine does meanwhile hits both alike.
+"""Two servers that get the same closed load in turns, so that whatever the machine does meanwhile
+hits both alike.
 
-A virtual machine's neighbours take its time in bursts of a second and phases of minutes. Between two trials one after
-the other the rate of one and the same stack changed by 5 to 11 % (standard deviation); between turns of half a second
-it cancels out (docs/decisions/0005).
+A virtual machine's neighbours take its time in bursts of a second and phases of minutes. Between
+two trials one after the other the rate of one and the same stack changed by 5 to 11 % (standard
+deviation); between turns of half a second it cancels out (docs/decisions/0005).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ POLL_SECONDS = 0.001
 
 
 class Pair:
-    """The load of `job` on its two servers. Each turn ends when all that was asked in it is answered."""
+    """The load of `job` on its two servers. Each turn ends when all that was asked in it is
+    answered."""
 
     def __init__(self, job: Job, index: int, report: Report) -> None:
         self.job = job
@@ -78,7 +80,9 @@ class Pair:
 
     def _outcome(self, place: int, warm_seconds: float, share: float) -> Outcome:
         found = self.arms[place].recorder.outcome(warm_seconds, share)
-        return found.model_copy(update={"seconds": self.active[place], "rates": tuple(self.rates[place])})
+        return found.model_copy(
+            update={"seconds": self.active[place], "rates": tuple(self.rates[place])}
+        )
 
 
 def _second(job: Job) -> Job:

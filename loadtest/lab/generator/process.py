@@ -23,13 +23,15 @@ OnProgress = Callable[[Progress], None]
 
 
 def drive(job: Job, on_progress: OnProgress) -> Outcome:
-    """Run the only load of `job` in a process of its own. Raises TargetError when the generator fails or overruns."""
+    """Run the only load of `job` in a process of its own. Raises TargetError when the generator
+    fails or overruns."""
     (outcome,) = drive_all(job, on_progress)
     return outcome
 
 
 def drive_pair(job: Job, on_progress: OnProgress) -> tuple[Outcome, Outcome]:
-    """Run the only load of `job` on its two servers: outcomes of `url` and of `against`. Raises as `drive` does."""
+    """Run the only load of `job` on its two servers: outcomes of `url` and of `against`. Raises as
+    `drive` does."""
     first, second = drive_all(job, on_progress)
     return first, second
 
@@ -37,9 +39,11 @@ def drive_pair(job: Job, on_progress: OnProgress) -> tuple[Outcome, Outcome]:
 def drive_all(
     job: Job, on_progress: OnProgress, finished: Callable[[Outcome], None] = lambda outcome: None
 ) -> tuple[Outcome, ...]:
-    """Run all loads of `job` in one process, a ladder for example; `finished` gets each outcome at once.
+    """Run all loads of `job` in one process, a ladder for example; `finished` gets each outcome at
+    once.
 
-    Raises TargetError when the generator fails or overruns. However this ends, the generator has ended too.
+    Raises TargetError when the generator fails or overruns. However this ends, the generator has
+    ended too.
     """
     outcomes: list[Outcome] = []
     limit = START_SECONDS + job.longest
@@ -60,11 +64,15 @@ def drive_all(
             watchdog.cancel()
             _end(process)
         if overrun:
-            raise TargetError(f"load generator: did not end within {limit:.0f} s. Ask for fewer seconds.")
+            raise TargetError(
+                f"load generator: did not end within {limit:.0f} s. Ask for fewer seconds."
+            )
         if status or len(outcomes) != job.outcomes:
             errors.seek(0)
             said = errors.read().strip().splitlines() or ["it said nothing"]
-            raise TargetError(f"load generator: ended with status {status}: {said[-1]}. Run it again.")
+            raise TargetError(
+                f"load generator: ended with status {status}: {said[-1]}. Run it again."
+            )
     return tuple(outcomes)
 
 
@@ -72,7 +80,12 @@ def _started(errors: int) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(PROJECT), str(PROJECT / "app")))}
     command = [sys.executable, "-m", "loadtest.lab.generator"]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env=environment,
     )
 
 

@@ -16,11 +16,12 @@ TIMED_OUT = "timed out"
 
 
 class Recorder:
-    """All times are in seconds of one monotonic clock. The measured part lasts from `begin` to `end`.
+    """All times are in seconds of one monotonic clock. The measured part lasts from `begin` to
+    `end`.
 
-    Closed loop: an answer belongs to the measured part when it comes in it, a failure also when it comes later.
-    Open loop: a request belongs to it when it is due in it, however late it is sent or answered; otherwise the
-    slowest answers would be left out.
+    Closed loop: an answer belongs to the measured part when it comes in it, a failure also when it
+    comes later. Open loop: a request belongs to it when it is due in it, however late it is sent or
+    answered; otherwise the slowest answers would be left out.
     """
 
     def __init__(self, load: Load, seed: int, most: float = math.inf) -> None:
@@ -39,8 +40,11 @@ class Recorder:
         self.end = now + self.load.seconds
         self.begin = now
 
-    def record(self, sent: float, done: float, reason: str | None, due: float | None = None) -> None:
-        """A request ended at `done`; `reason` says why it failed, `due` when an open loop wanted it sent."""
+    def record(
+        self, sent: float, done: float, reason: str | None, due: float | None = None
+    ) -> None:
+        """A request ended at `done`; `reason` says why it failed, `due` when an open loop wanted it
+        sent."""
         self.ended += 1
         self.last = done
         if reason is None:
@@ -68,7 +72,9 @@ class Recorder:
         if self.load.rate is None:
             return self.sent - self.ended + self.timed_out
         times = (self.origin + moment for moment in arrivals(self.load.rate, self.seed, self.most))
-        due = sum(moment >= self.begin for moment in takewhile(lambda moment: moment < self.end, times))
+        due = sum(
+            moment >= self.begin for moment in takewhile(lambda moment: moment < self.end, times)
+        )
         return due - self.requests - self.failures
 
     def outcome(self, warm_seconds: float, cpu: float) -> Outcome:

@@ -89,10 +89,14 @@ class Run:
         seen = self.recorder
         self.report(
             Progress(
-                index=self.index, phase=phase, done=clock() - begin, total=total, requests=seen.requests,
+                index=self.index,
+                phase=phase,
+                done=clock() - begin,
+                total=total,
+                requests=seen.requests,
                 failures=seen.failures,
             )
-        )  # fmt: skip
+        )
 
 
 def give_up(exception: BaseException, tb: TracebackType, **_: object) -> None:

@@ -26,10 +26,11 @@ def is_flat(counts: Sequence[int]) -> bool:
 
 
 def arrivals(rate: float, seed: int, most: float = math.inf) -> Iterator[float]:
-    """Seconds from the start at which requests are due: a Poisson process of `rate` per second, without end.
+    """Seconds from the start at which requests are due: a Poisson process of `rate` per second,
+    without end.
 
-    One that comes within 1/`most` seconds of the one before is due that much after it: what a maximum rate holds
-    back is no wait for the server.
+    One that comes within 1/`most` seconds of the one before is due that much after it: what a
+    maximum rate holds back is no wait for the server.
     """
     draw, moment, due = random.Random(seed).expovariate, 0.0, -math.inf
     while True:
@@ -46,7 +47,8 @@ class Pace:
         self.next = -math.inf
 
     def wait(self, now: float) -> float:
-        """Seconds that the caller has to wait at the time `now` before it sends; it must send then."""
+        """Seconds that the caller has to wait at the time `now` before it sends; it must send
+        then."""
         moment = max(now, self.next)
         self.next = moment + self.interval
         return moment - now

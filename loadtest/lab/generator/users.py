@@ -28,15 +28,17 @@ PAUSE_SECONDS = 0.1
 
 @cache
 def any_certificate(cafile: str | None = None) -> ssl.SSLContext:
-    """One context for all users, each of which would read the certificate authorities for its own."""
+    """One context for all users, each of which would read the certificate authorities for its
+    own."""
     return ssl._create_unverified_context()  # noqa: S323, SLF001 - the stack's certificate is its own
 
 
 class Visitor(FastHttpUser):
     """FastHttpUser's connection without what its session does for each request beside the asking.
 
-    Cookies, redirects, content codings and statistics take two thirds of its time. It also sends a GET again,
-    without a word, when the connection was closed instead of an answer: here that is a failure.
+    Cookies, redirects, content codings and statistics take two thirds of its time. It also sends a
+    GET again, without a word, when the connection was closed instead of an answer: here that is a
+    failure.
     """
 
     abstract = True
@@ -116,7 +118,8 @@ class ClosedUser(Visitor):
 
 
 class OpenUser(Visitor):
-    """Takes the next arrival that nobody has taken, however late it is, waits until it is due, and sends it."""
+    """Takes the next arrival that nobody has taken, however late it is, waits until it is due, and
+    sends it."""
 
     abstract = True
 
@@ -141,10 +144,15 @@ def user_class(job: Job, load: Load, recorder: Recorder, turn: Event) -> type[Vi
         "host": job.url,
         "turn": turn,
         "network_timeout": job.patience,
-        "asking": "\r\n".join((f"GET {load.page} HTTP/1.1", f"Host: {host}", *HEADERS, "", "")).encode(),
+        "asking": "\r\n".join(
+            (f"GET {load.page} HTTP/1.1", f"Host: {host}", *HEADERS, "", "")
+        ).encode(),
         "parts": job.expected(load),
         "recorder": recorder,
         "pace": Pace(job.max_rate or math.inf),
-        "due": (recorder.origin + moment for moment in arrivals(load.rate or 1, job.seed, job.max_rate or math.inf)),
+        "due": (
+            recorder.origin + moment
+            for moment in arrivals(load.rate or 1, job.seed, job.max_rate or math.inf)
+        ),
     }
     return type(kind.__name__, (kind,), bound)

@@ -10,7 +10,8 @@ STEPS = (1, 2, 2.5, 5, 10)
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values from `low` to `high` onto pixels from `start` to `end`, linearly or by the logarithm."""
+    """Maps values from `low` to `high` onto pixels from `start` to `end`, linearly or by the
+    logarithm."""
 
     low: float
     high: float
@@ -29,7 +30,11 @@ class Scale:
 
     def ticks(self, most: int = 6) -> list[float]:
         """Round values within the range, about `most` of them."""
-        return _log_ticks(self.low, self.high, most) if self.log else _linear_ticks(self.low, self.high, most)
+        return (
+            _log_ticks(self.low, self.high, most)
+            if self.log
+            else _linear_ticks(self.low, self.high, most)
+        )
 
 
 def linear(highest: float, start: float, end: float) -> Scale:

@@ -30,14 +30,23 @@ def rates(analysis: Analysis) -> str:
         title = f"{row.label}: {words.rate(row.rate.value)} requests/s"
         drawn.append(svg.bar(LEFT, y + 6, scale(row.rate.value) - LEFT, BAR, css, title))
         drawn.append(_interval(row.rate, scale, y))
-        drawn.append(svg.text(scale(_end(row.rate)) + 9, y + 17, words.rate(row.rate.value), "value"))
-    return _picture("Requests per second", rows, scale, "requests/s", drawn, analysis.results.reference)
+        drawn.append(
+            svg.text(scale(_end(row.rate)) + 9, y + 17, words.rate(row.rate.value), "value")
+        )
+    return _picture(
+        "Requests per second", rows, scale, "requests/s", drawn, analysis.results.reference
+    )
 
 
 def ratios(analysis: Analysis) -> str:
     """The ratio of each row on a logarithmic scale, with a line at 1; the twin last."""
     rows = [row for row in (*analysis.rows, analysis.twin) if row and row.ratio]
-    ends = [end for row in rows if row.ratio for end in (row.ratio.low or row.ratio.value, _end(row.ratio))]
+    ends = [
+        end
+        for row in rows
+        if row.ratio
+        for end in (row.ratio.low or row.ratio.value, _end(row.ratio))
+    ]
     scale = axes.logarithmic(min(*ends, 0.9), max(*ends, 1.1), LEFT, WIDTH - VALUES)
     looks = curves.looks(analysis)
     drawn = [svg.line(scale(1), TOP, scale(1), TOP + len(rows) * LINE, "one")]
@@ -46,7 +55,11 @@ def ratios(analysis: Analysis) -> str:
         y = TOP + at * LINE
         look = looks.get(row.label, svg.REFERENCE)
         drawn.append(_interval(row.ratio, scale, y))
-        drawn.append(svg.marker(scale(row.ratio.value), y + 12.5, look, f"{row.label}: {words.ratio(row.ratio)}"))
+        drawn.append(
+            svg.marker(
+                scale(row.ratio.value), y + 12.5, look, f"{row.label}: {words.ratio(row.ratio)}"
+            )
+        )
         drawn.append(svg.text(WIDTH, y + 17, words.ratio(row.ratio), "value", "end"))
     return _picture("Ratios with the reference", rows, scale, "ratio, logarithmic", drawn, "")
 
@@ -79,7 +92,9 @@ def _interval(estimate: Estimate, scale: Scale, y: float) -> str:
     return svg.whisker(scale(estimate.low), scale(estimate.high), y + 12.5)
 
 
-def _picture(name: str, rows: Sequence[Row], scale: Scale, unit: str, drawn: Sequence[str], bold: str) -> str:
+def _picture(
+    name: str, rows: Sequence[Row], scale: Scale, unit: str, drawn: Sequence[str], bold: str
+) -> str:
     bottom = TOP + len(rows) * LINE
     grid = []
     for tick in scale.ticks(5):

@@ -1,4 +1,5 @@
-"""Plots of curves: throughput over users, latency over rate, latency distributions, the scalability fit."""
+"""Plots of curves: throughput over users, latency over rate, latency distributions, the scalability
+fit."""
 
 from __future__ import annotations
 
@@ -16,7 +17,14 @@ WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 22.0, 26.0, 42.0
 FIT_POINTS = 80
 Item = TypeVar("Item", Ladder, str)
-PERCENTILES = {1.0: "0 %", 10.0: "90 %", 100.0: "99 %", 1e3: "99.9 %", 1e4: "99.99 %", 1e5: "99.999 %"}
+PERCENTILES = {
+    1.0: "0 %",
+    10.0: "90 %",
+    100.0: "99 %",
+    1e3: "99.9 %",
+    1e4: "99.99 %",
+    1e5: "99.999 %",
+}
 
 
 def looks(analysis: Analysis) -> dict[str, Look]:
@@ -32,14 +40,20 @@ def throughput(analysis: Analysis) -> str:
     drawn = []
     for ladder in _last(analysis.ladders, analysis.results.reference):
         look = found[ladder.strategy]
-        drawn.append(svg.polyline([(x(s.users), y(s.rate)) for s in ladder.steps if s.rate is not None], look))
+        drawn.append(
+            svg.polyline(
+                [(x(s.users), y(s.rate)) for s in ladder.steps if s.rate is not None], look
+            )
+        )
         drawn += [_step(step, ladder.strategy, x, y, look) for step in ladder.steps]
     return _frame("Throughput over users", x, y, "users", "requests/s", drawn, _powers(x))
 
 
 def fitted(analysis: Analysis) -> str:
     """The reference's ladder, the law through it, and its ceiling."""
-    ladder = next(ladder for ladder in analysis.ladders if ladder.strategy == analysis.results.reference)
+    ladder = next(
+        ladder for ladder in analysis.ladders if ladder.strategy == analysis.results.reference
+    )
     assert ladder.fit is not None
     fit, steps = ladder.fit, ladder.steps
     x = _users(steps)
@@ -49,13 +63,16 @@ def fitted(analysis: Analysis) -> str:
     drawn = [svg.polyline([(x(count), y(fit.at(count))) for count in users], svg.REFERENCE, "fit")]
     if fit.ceiling:
         drawn.append(svg.line(LEFT, y(fit.ceiling), WIDTH - RIGHT, y(fit.ceiling), "ceiling"))
-        drawn.append(svg.text(LEFT + 8, y(fit.ceiling) - 6, f"ceiling {words.rate(fit.ceiling)}", "value"))
+        drawn.append(
+            svg.text(LEFT + 8, y(fit.ceiling) - 6, f"ceiling {words.rate(fit.ceiling)}", "value")
+        )
     drawn += [_step(step, ladder.strategy, x, y, svg.REFERENCE) for step in steps]
     return _frame("Scalability fit", x, y, "users", "requests/s", drawn, _powers(x))
 
 
 def latency(analysis: Analysis, percentile: Literal["p50", "p99"]) -> str:
-    """Latency over the rate that was offered: from the intended time of sending, and faint from the real one."""
+    """Latency over the rate that was offered: from the intended time of sending, and faint from the
+    real one."""
     corrected, naive = (
         {
             name: [
@@ -69,18 +86,25 @@ def latency(analysis: Analysis, percentile: Literal["p50", "p99"]) -> str:
     )
     x, y = _spanning(corrected, naive)
     found = looks(analysis)
-    drawn = [svg.polyline(_pixels(points, x, y), found[name], "faint") for name, points in naive.items()]
+    drawn = [
+        svg.polyline(_pixels(points, x, y), found[name], "faint") for name, points in naive.items()
+    ]
     for name, points in corrected.items():
         drawn.append(svg.polyline(_pixels(points, x, y), found[name]))
         drawn += [
-            svg.marker(x(rate), y(ms), found[name], f"{name}, {rate:,.0f}/s: {words.milliseconds(ms)} ms")
+            svg.marker(
+                x(rate), y(ms), found[name], f"{name}, {rate:,.0f}/s: {words.milliseconds(ms)} ms"
+            )
             for rate, ms in points
         ]
-    return _frame(f"{percentile} over rate", x, y, "requests/s offered", f"{percentile}, ms", drawn, _round(x))
+    return _frame(
+        f"{percentile} over rate", x, y, "requests/s offered", f"{percentile}, ms", drawn, _round(x)
+    )
 
 
 def distributions(analysis: Analysis) -> str:
-    """Latency over percentile, as HdrHistogram's own plotter draws it: each decade of x is another nine."""
+    """Latency over percentile, as HdrHistogram's own plotter draws it: each decade of x is another
+    nine."""
     curves = {row.label: row.distribution for row in analysis.rows if row.distribution}
     slowest = max(one_in for curve in curves.values() for one_in, _ in curve)
     x = Scale(1.0, max(slowest, 10.0), LEFT, WIDTH - RIGHT, log=True)
@@ -90,21 +114,27 @@ def distributions(analysis: Analysis) -> str:
     for name in _last(curves, analysis.results.reference):
         pixels = _pixels(curves[name], x, y)
         drawn.append(svg.polyline(pixels, found[name]))
-        drawn.append(svg.marker(*pixels[-1], found[name], f"{name}: slowest {curves[name][-1][1]:.1f} ms"))
+        drawn.append(
+            svg.marker(*pixels[-1], found[name], f"{name}: slowest {curves[name][-1][1]:.1f} ms")
+        )
     ticks = {value: shown for value, shown in PERCENTILES.items() if value <= x.high}
     return _frame("Latency distribution", x, y, "percentile", "ms", drawn, ticks)
 
 
 def _step(step: Step, name: str, x: Scale, y: Scale, look: Look) -> str:
     if step.rate is None:
-        return svg.cross(x(step.users), y(step.seen), look, f"{name}, {step.users} users: {step.errors:,} errors")
+        return svg.cross(
+            x(step.users), y(step.seen), look, f"{name}, {step.users} users: {step.errors:,} errors"
+        )
     title = f"{name}, {step.users} users: {words.rate(step.rate)}/s"
     return svg.marker(x(step.users), y(step.rate), look, title)
 
 
 def _last(items: Iterable[Item], reference: str) -> list[Item]:
     """The reference is drawn last: on top."""
-    return sorted(items, key=lambda item: (item.strategy if isinstance(item, Ladder) else item) == reference)
+    return sorted(
+        items, key=lambda item: (item.strategy if isinstance(item, Ladder) else item) == reference
+    )
 
 
 def _users(steps: Sequence[Step]) -> Scale:
@@ -133,7 +163,13 @@ def _pixels(points: svg.Points, x: Scale, y: Scale) -> list[tuple[float, float]]
 
 
 def _frame(  # noqa: PLR0913, PLR0917 - what a picture consists of
-    name: str, x: Scale, y: Scale, x_unit: str, y_unit: str, drawn: Sequence[str], ticks: Mapping[float, str]
+    name: str,
+    x: Scale,
+    y: Scale,
+    x_unit: str,
+    y_unit: str,
+    drawn: Sequence[str],
+    ticks: Mapping[float, str],
 ) -> str:
     """Axes, grid and units around what is drawn; `ticks` of x with their labels."""
     bottom = HEIGHT - BOTTOM

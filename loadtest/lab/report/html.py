@@ -34,9 +34,13 @@ class Figure:
 def page(analysis: Analysis) -> str:
     """The whole HTML file."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     style = Markup((HERE / "report.css").read_text())
     return environment.get_template("report.html.j2").render(style=style, **_values(analysis))
 
@@ -55,10 +59,17 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "rows": [_row(analysis, row) for row in analysis.rows],
         "twin": _row(analysis, analysis.twin) if analysis.twin else None,
         "figures": _figures(analysis),
-        "goals": [(judged, words.measured(judged), words.bound(judged)) for judged in analysis.goals],
+        "goals": [
+            (judged, words.measured(judged), words.bound(judged)) for judged in analysis.goals
+        ],
         "connects": [
-            (cost.strategy, f"{cost.connect_ms:.2f}", f"{cost.request_ms:.2f}", formats.times(cost.predicted),
-             words.ratio(cost.measured))
+            (
+                cost.strategy,
+                f"{cost.connect_ms:.2f}",
+                f"{cost.request_ms:.2f}",
+                formats.times(cost.predicted),
+                words.ratio(cost.measured),
+            )
             for cost in analysis.connects
         ],
         "fits": _fits(analysis),
@@ -66,13 +77,15 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "validity": words.validity(analysis),
         "failures": words.failures(results),
         "void": [
-            (words.shown_label(row.label), number, why) for row in _all(analysis) for why, number in row.void.items()
+            (words.shown_label(row.label), number, why)
+            for row in _all(analysis)
+            for why, number in row.void.items()
         ],
         "components": COMPONENTS,
         "columns": ("p50", "p95", "p99", "p99.9", *COMPONENTS.values()),
         "machine": _machine(analysis),
         "repeat": words.repeat(analysis),
-    }  # fmt: skip
+    }
 
 
 def _all(analysis: Analysis) -> Iterable[Row]:
@@ -101,10 +114,14 @@ def _tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
     found = []
     reference, box, direct = map(analysis.row, (analysis.results.reference, OUT_OF_THE_BOX, DIRECT))
     if box and box.ratio:
-        found.append((formats.times(box.ratio.value), "over reconnecting", formats.span(box.ratio).strip()))
+        found.append(
+            (formats.times(box.ratio.value), "over reconnecting", formats.span(box.ratio).strip())
+        )
     if direct and direct.ratio:
         shown = formats.span(direct.ratio).strip()
-        found.append((formats.times(direct.ratio.value), "of a direct persistent connection", shown))
+        found.append(
+            (formats.times(direct.ratio.value), "of a direct persistent connection", shown)
+        )
     if reference and reference.backends and direct and direct.backends:
         found.append((str(reference.backends), "backends", f"instead of {direct.backends}"))
     if reference and reference.rate:
@@ -118,10 +135,14 @@ def _tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
 def _figures(analysis: Analysis) -> list[Figure]:
     found = [*_bar_figures(analysis), *_curve_figures(analysis)]
     if any(row.distribution for row in analysis.rows):
-        found.append(Figure(
-            "Latency distribution", "All responses of the valid trials in the blocks; each step right is another nine.",
-            Markup(curves.distributions(analysis)), _legend(analysis, [row.label for row in analysis.rows]),
-        ))  # fmt: skip
+        found.append(
+            Figure(
+                "Latency distribution",
+                "All responses of the valid trials in the blocks; each step right is another nine.",
+                Markup(curves.distributions(analysis)),
+                _legend(analysis, [row.label for row in analysis.rows]),
+            )
+        )
     return found
 
 
@@ -129,13 +150,21 @@ def _bar_figures(analysis: Analysis) -> list[Figure]:
     over, under = words.compared(analysis.results)
     found = []
     if any(row.rate for row in analysis.rows):
-        caption = "Geometric mean over the blocks. The line at the end of a bar spans the 95 % interval."
+        caption = (
+            "Geometric mean over the blocks. The line at the end of a bar spans the 95 % interval."
+        )
         found.append(Figure("Requests per second", caption, Markup(bars.rates(analysis))))
     if any(row.ratio for row in analysis.rows):
-        caption = "Requests/s within a block. Right of the line the first is faster; across it no difference is shown."
+        caption = (
+            "Requests/s within a block. Right of the line the first is faster; across it no "
+            "difference is shown."
+        )
         found.append(Figure(f"{over} ÷ {under}", caption, Markup(bars.ratios(analysis))))
     if any(row.cpu for row in analysis.rows):
-        legend = tuple((Markup(f'<i class="swatch part-{name}"></i>'), shown) for name, shown in COMPONENTS.items())
+        legend = tuple(
+            (Markup(f'<i class="swatch part-{name}"></i>'), shown)
+            for name, shown in COMPONENTS.items()
+        )
         caption = "CPU time that one answered request took, wherever it was spent."
         found.append(Figure("CPU by component", caption, Markup(bars.cpu(analysis)), legend))
     return found
@@ -145,19 +174,48 @@ def _curve_figures(analysis: Analysis) -> list[Figure]:
     found = []
     if analysis.ladders:
         names = [ladder.strategy for ladder in analysis.ladders]
-        caption = "Each user asks again as soon as it was answered. A cross marks a step with failed requests."
-        found.append(Figure(
-            "Throughput over users", caption, Markup(curves.throughput(analysis)), _legend(analysis, names)
-        ))  # fmt: skip
-    if any(ladder.fit and ladder.strategy == analysis.results.reference for ladder in analysis.ladders):
-        caption = f"{analysis.results.reference}: measured steps, and the universal scalability law through them."
+        caption = (
+            "Each user asks again as soon as it was answered. A cross marks a step with failed "
+            "requests."
+        )
+        found.append(
+            Figure(
+                "Throughput over users",
+                caption,
+                Markup(curves.throughput(analysis)),
+                _legend(analysis, names),
+            )
+        )
+    if any(
+        ladder.fit and ladder.strategy == analysis.results.reference for ladder in analysis.ladders
+    ):
+        caption = (
+            f"{analysis.results.reference}: measured steps, and the universal scalability law "
+            f"through them."
+        )
         found.append(Figure("Scalability", caption, Markup(curves.fitted(analysis))))
-    shown = [name for name, points in analysis.open_loops.items() if any(p.corrected and not p.void for p in points)]
-    caption = "Requests arrive by a Poisson process. Strong: from the intended time of sending; faint: from the real."
+    shown = [
+        name
+        for name, points in analysis.open_loops.items()
+        if any(p.corrected and not p.void for p in points)
+    ]
+    caption = (
+        "Requests arrive by a Poisson process. Strong: from the intended time of sending; faint: "
+        "from the real."
+    )
     if shown:
         legend = _legend(analysis, shown)
-        found.append(Figure("Median over rate", caption, Markup(curves.latency(analysis, "p50")), legend))
-        found.append(Figure("99th percentile over rate", caption, Markup(curves.latency(analysis, "p99")), legend))
+        found.append(
+            Figure("Median over rate", caption, Markup(curves.latency(analysis, "p50")), legend)
+        )
+        found.append(
+            Figure(
+                "99th percentile over rate",
+                caption,
+                Markup(curves.latency(analysis, "p99")),
+                legend,
+            )
+        )
     return found
 
 
@@ -169,17 +227,25 @@ def _legend(analysis: Analysis, names: Iterable[str]) -> tuple[tuple[Markup, str
 def _fits(analysis: Analysis) -> list[tuple[str, ...]]:
     return [
         (
-            ladder.strategy, words.rate(fit.rate), f"{fit.sigma:.3f}", f"{fit.kappa:.2g}",
-            words.rate(fit.peak) if fit.peak else "none", words.rate(fit.ceiling), f"{fit.r_squared:.3f}",
+            ladder.strategy,
+            words.rate(fit.rate),
+            f"{fit.sigma:.3f}",
+            f"{fit.kappa:.2g}",
+            words.rate(fit.peak) if fit.peak else "none",
+            words.rate(fit.ceiling),
+            f"{fit.r_squared:.3f}",
         )
         for ladder in analysis.ladders
         if (fit := ladder.fit)
-    ]  # fmt: skip
+    ]
 
 
 def _machine(analysis: Analysis) -> dict[str, str]:
     machine = analysis.results.machine
-    cores = [", ".join(map(str, numbers)) or "unknown" for numbers in (machine.stack_cores, machine.generator_cores)]
+    cores = [
+        ", ".join(map(str, numbers)) or "unknown"
+        for numbers in (machine.stack_cores, machine.generator_cores)
+    ]
     return {
         "Processor": f"{machine.processor}, {machine.cores} cores",
         "Memory": f"{machine.memory_bytes / GIB:.1f} GiB",

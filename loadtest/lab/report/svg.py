@@ -1,4 +1,5 @@
-"""Drawing in SVG. Colours are CSS variables of the page, so that a plot follows the colour scheme."""
+"""Drawing in SVG. Colours are CSS variables of the page, so that a plot follows the colour
+scheme."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Look:
-    """How a series is told apart: by colour, by marker and by dashes, each of which is enough for some eyes."""
+    """How a series is told apart: by colour, by marker and by dashes, each of which is enough for
+    some eyes."""
 
     css: str
     marker: str
@@ -29,7 +31,9 @@ def looks(names: Sequence[str], reference: str) -> dict[str, Look]:
     """A look for each name, the same in every plot of a report; no two are alike up to 30 names."""
     others = [name for name in names if name != reference]
     found = {
-        name: Look(f"s{at % COLOURS}", MARKERS[at % len(MARKERS)], DASHES[at // COLOURS % len(DASHES)])
+        name: Look(
+            f"s{at % COLOURS}", MARKERS[at % len(MARKERS)], DASHES[at // COLOURS % len(DASHES)]
+        )
         for at, name in enumerate(others)
     }
     return found | {reference: REFERENCE}
@@ -37,8 +41,13 @@ def looks(names: Sequence[str], reference: str) -> dict[str, Look]:
 
 def tag(name: str, *inside: str, **attributes: object) -> str:
     """An element; `css` becomes `class`, underscores become hyphens, None and "" are left out."""
-    pairs = {"class" if key == "css" else key.replace("_", "-"): value for key, value in attributes.items()}
-    text = "".join(f' {key}="{escape(str(value))}"' for key, value in pairs.items() if value not in (None, ""))
+    pairs = {
+        "class" if key == "css" else key.replace("_", "-"): value
+        for key, value in attributes.items()
+    }
+    text = "".join(
+        f' {key}="{escape(str(value))}"' for key, value in pairs.items() if value not in (None, "")
+    )
     return f"<{name}{text}>{''.join(inside)}</{name}>"
 
 
@@ -67,7 +76,9 @@ def whisker(low: float, high: float, y: float, css: str = "whisker") -> str:
 def polyline(points: Points, look: Look, css: str = "") -> str:
     """A series as a line."""
     path = " ".join(f"{x},{y}" for x, y in points)
-    return tag("polyline", points=path, css=f"series {look.css} {css}".strip(), stroke_dasharray=look.dash)
+    return tag(
+        "polyline", points=path, css=f"series {look.css} {css}".strip(), stroke_dasharray=look.dash
+    )
 
 
 def marker(x: float, y: float, look: Look, title: str = "") -> str:
@@ -95,7 +106,14 @@ def cross(x: float, y: float, look: Look, title: str) -> str:
 def picture(width: float, height: float, name: str, *inside: str) -> str:
     """A whole plot; `name` is what a screen reader says of it."""
     size = f"0 0 {width:g} {height:g}"
-    return tag("svg", *inside, viewBox=size, role="img", aria_label=name, xmlns="http://www.w3.org/2000/svg")
+    return tag(
+        "svg",
+        *inside,
+        viewBox=size,
+        role="img",
+        aria_label=name,
+        xmlns="http://www.w3.org/2000/svg",
+    )
 
 
 def swatch(look: Look) -> str:

@@ -1,4 +1,5 @@
-"""The report on the terminal; it leaves columns out where the terminal is narrow, never figures cut short."""
+"""The report on the terminal; it leaves columns out where the terminal is narrow, never figures cut
+short."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def show(analysis: Analysis, console: Console) -> None:
     for line in words.failures(analysis.results):
         console.print(f"[yellow]failed[/]    {escape(line)}", highlight=False)
     for line in words.validity(analysis):
-        console.print(f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False)
+        console.print(
+            f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False
+        )
     _goals(analysis, console)
     console.print(f"\n[bold]{escape(headline(analysis))}[/]", highlight=False)
 
@@ -54,7 +57,9 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
         table.add_row(escape(change.label), escape(words.ratio(change.ratio)), verdict)
     console.print(table)
     for name, (then, now) in comparison.versions.items():
-        console.print(f"updated     {escape(name)}: {escape(then)} → {escape(now)}", highlight=False)
+        console.print(
+            f"updated     {escape(name)}: {escape(then)} → {escape(now)}", highlight=False
+        )
     for only, names in (("old", comparison.only_old), ("new", comparison.only_new)):
         if names:
             console.print(f"only in the {only} run: {escape(', '.join(names))}", highlight=False)
@@ -83,10 +88,14 @@ def _cells(row: Row, *, wide: bool) -> tuple[str, ...]:
 
 
 def _cpu(analysis: Analysis) -> Table:
-    table = _table("CPU-µs per request", words.noun(analysis.results), (*COMPONENTS.values(), "sum"))
+    table = _table(
+        "CPU-µs per request", words.noun(analysis.results), (*COMPONENTS.values(), "sum")
+    )
     for row in analysis.rows:
         parts = [row.cpu.get(name) for name in COMPONENTS]
-        table.add_row(escape(row.label), *map(words.rate, parts), words.rate(sum(row.cpu.values()) or None))
+        table.add_row(
+            escape(row.label), *map(words.rate, parts), words.rate(sum(row.cpu.values()) or None)
+        )
     lines = [
         f"{cost.strategy}: k = {cost.connect_ms:.2f} ms, c = {cost.request_ms:.2f} ms,"
         f" 1 + k/c = {cost.predicted:.1f}, measured {words.ratio(cost.measured)}"
@@ -111,16 +120,21 @@ def _ladders(analysis: Analysis, *, wide: bool) -> Table:
 
 def _open_loops(analysis: Analysis) -> Table:
     table = _table(
-        "Latency over rate, from the intended time of sending", words.noun(analysis.results),
+        "Latency over rate, from the intended time of sending",
+        words.noun(analysis.results),
         ("r/s offered", "answered", "p50 ms", "p99 ms", "errors"),
-    )  # fmt: skip
+    )
     for label, points in analysis.open_loops.items():
         for point in points:
             times = (point.corrected.p50, point.corrected.p99) if point.corrected else (None, None)
             table.add_row(
-                escape(label), words.rate(point.rate), words.rate(point.answered), *map(words.milliseconds, times),
-                words.count(point.errors), style="dim" if point.void else "",
-            )  # fmt: skip
+                escape(label),
+                words.rate(point.rate),
+                words.rate(point.answered),
+                *map(words.milliseconds, times),
+                words.count(point.errors),
+                style="dim" if point.void else "",
+            )
     return table
 
 
@@ -142,13 +156,20 @@ def _goals(analysis: Analysis, console: Console) -> None:
         console.print(
             f"[{colour}]{judged.verdict:<11}[/] {escape(measured)} {escape(judged.goal.name)},"
             f" {words.bound(judged)}{escape(why)}",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _table(title: str, first: str, others: tuple[str, ...], *, wide: bool = True) -> Table:
     padding = (0, 0, 0, 1 if wide else 0)
-    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=padding)
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=padding,
+    )
     table.add_column(first, no_wrap=True)
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -18,10 +18,17 @@ from loadtest.lab.summary import Step
 
 NONE = "–"
 FAILURES_SHOWN = 5
-NOUNS = {"strategies": "strategy", "servers": "server", "pages": "page", "scaling": "strategy", "tuning": "change",
-         "host": "host"}  # fmt: skip
+NOUNS = {
+    "strategies": "strategy",
+    "servers": "server",
+    "pages": "page",
+    "scaling": "strategy",
+    "tuning": "change",
+    "host": "host",
+}
 """suite → what one of its labels is"""
 TWIN_SHOWN = "the same, again (A/A)"
+
 
 def shown_label(label: str) -> str:
     """A strategy by its name, the twin of the reference as what it is."""
@@ -65,7 +72,10 @@ def failures(results: Results) -> list[str]:
     found: Counter[tuple[str, str]] = Counter()
     for one in results.trials:
         found.update({(one.label, reason): number for reason, number in one.reasons.items()})
-    return [f"{label}: {number} × {reason}" for (label, reason), number in found.most_common(FAILURES_SHOWN)]
+    return [
+        f"{label}: {number} × {reason}"
+        for (label, reason), number in found.most_common(FAILURES_SHOWN)
+    ]
 
 
 def rate(value: float | None) -> str:
@@ -89,7 +99,8 @@ def count(value: int | None) -> str:
 
 
 def step(found: Step | None, *, wide: bool) -> str:
-    """Requests/s of a step of a ladder; "fails" where requests failed, nothing where none was made."""
+    """Requests/s of a step of a ladder; "fails" where requests failed, nothing where none was
+    made."""
     if found is None:
         return ""
     if found.rate is None:
@@ -111,7 +122,11 @@ def measured(judged: Judged) -> str:
 def limits(results: Results) -> list[tuple[str, str, str]]:
     """(way to ask, its requests/s, the page over HTTP ÷ it) for each limit."""
     return [
-        (name, rate(geometric_mean(figures)), "" if name == HTTP else ratio(summary.limit(results, name)))
+        (
+            name,
+            rate(geometric_mean(figures)),
+            "" if name == HTTP else ratio(summary.limit(results, name)),
+        )
         for name, figures in results.limits.items()
     ]
 
@@ -121,27 +136,40 @@ def validity(analysis: Analysis) -> list[str]:
     results = analysis.results
     found = [f"Nothing is claimed: {doubt}." for doubt in analysis.doubts]
     if analysis.pair and not analysis.doubts:
-        found.append(f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}.")
+        found.append(
+            f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}."
+        )
     trials = len(results.trials)
     void = sum(1 for trial in results.trials if trial.void)
     again = sum(1 for trial in results.trials if not trial.companion) - results.made
     repeated = f" Made again, as the machine was slow meanwhile: {again}." if again else ""
-    found.append(f"{void} of {trials} trials are void.{repeated}" if void else f"All {trials} trials are valid.")
+    found.append(
+        f"{void} of {trials} trials are void.{repeated}"
+        if void
+        else f"All {trials} trials are valid."
+    )
     if slow := [trial.slowness for trial in results.trials if trial.slowness is not None]:
         found.append(
-            f"A fixed piece of work took {fmean(slow):.2f} times as long during the trials as at its best,"
+            f"A fixed piece of work took {fmean(slow):.2f} times as long during the trials as at "
+            f"its best,"
             f" {max(slow):.2f} times in the worst: what other users of this processor took."
         )
     if results.made < results.intended:
         resume = "" if results.suite == "host" else " RESUME=1 goes on."
-        found.append(f"The run was interrupted: {results.made} of {results.intended} trials.{resume}")
+        found.append(
+            f"The run was interrupted: {results.made} of {results.intended} trials.{resume}"
+        )
     if paced := results.asked.get("MAX_RATE"):
-        found.append(f"All was paced to MAX_RATE={paced}: a rate near it is not the capacity of the host.")
+        found.append(
+            f"All was paced to MAX_RATE={paced}: a rate near it is not the capacity of the host."
+        )
     if analysis.rows and results.blocks < FULL_BLOCKS:
         blocks = f"{results.blocks} block{'s' if results.blocks > 1 else ''}"
         found.append(f"Intervals are Student's t of {blocks}; FULL=1 makes {FULL_BLOCKS} or more.")
     if set(results.machine.stack_cores) & set(results.machine.generator_cores):
-        found.append("The generator and the stack share cores: the rates are lower than the stack's own.")
+        found.append(
+            "The generator and the stack share cores: the rates are lower than the stack's own."
+        )
     return found
 
 

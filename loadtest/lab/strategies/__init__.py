@@ -1,4 +1,5 @@
-"""Every way to reach the database that was ever recommended, by name, in the order of the report."""
+"""Every way to reach the database that was ever recommended, by name, in the order of the
+report."""
 
 from __future__ import annotations
 

@@ -16,10 +16,13 @@ DRIVER = Path("/usr/lib/python3/dist-packages/MySQLdb")
 def reconnect(plan: Plan) -> dict[str, Any]:
     """MariaDB's socket, the account's own login."""
     return {
-        "ENGINE": "django.db.backends.mysql", "NAME": plan.postgres.database, "USER": plan.accounts.web,
-        "HOST": str(Path(plan.paths.root, "lab/mariadb/mariadb.sock")), "CONN_MAX_AGE": 0,
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": plan.postgres.database,
+        "USER": plan.accounts.web,
+        "HOST": str(Path(plan.paths.root, "lab/mariadb/mariadb.sock")),
+        "CONN_MAX_AGE": 0,
         "OPTIONS": {"charset": "utf8mb4"},
-    }  # fmt: skip
+    }
 
 
 def sqlalchemy(plan: Plan) -> dict[str, Any]:
@@ -32,7 +35,10 @@ def missing(plan: Plan) -> str | None:
     """MariaDB and its driver are packages of their own."""
     absent = [
         package
-        for path, package in ((Path("/usr/sbin/mariadbd"), "mariadb-server"), (DRIVER, "python3-mysqldb"))
+        for path, package in (
+            (Path("/usr/sbin/mariadbd"), "mariadb-server"),
+            (DRIVER, "python3-mysqldb"),
+        )
         if not path.exists()
     ]
     return f"not installed; as root: apt-get install {' '.join(absent)}" if absent else None
@@ -40,11 +46,21 @@ def missing(plan: Plan) -> str | None:
 
 STRATEGIES = (
     Strategy(
-        "reconnect-mysql", "MariaDB, a new connection per request over its socket",
-        reconnect, (services.mariadb,), "reconnects", driver="mysql", missing=missing,
+        "reconnect-mysql",
+        "MariaDB, a new connection per request over its socket",
+        reconnect,
+        (services.mariadb,),
+        "reconnects",
+        driver="mysql",
+        missing=missing,
     ),
     Strategy(
-        "sqlalchemy-pool-mysql", "MariaDB, SQLAlchemy's pool under Django (django-db-connection-pool)",
-        sqlalchemy, (services.mariadb,), "keeps", driver="mysql", missing=missing,
+        "sqlalchemy-pool-mysql",
+        "MariaDB, SQLAlchemy's pool under Django (django-db-connection-pool)",
+        sqlalchemy,
+        (services.mariadb,),
+        "keeps",
+        driver="mysql",
+        missing=missing,
     ),
-)  # fmt: skip
+)

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.host
 POSTGRES_VERSION = {"trixie": 17, "bookworm": 15}
 TIMERS = ("stack-backup-full", "stack-backup-incr", "stack-drill")
 ON_AT_BOOT = ("stack-firewall.service", "stack-upgraded.path", "stack-watch.timer")
-SOCKETS = {"/run/stack/postgres/.s.PGSQL.5432": "postgres", "/run/stack/pooler/.s.PGSQL.6432": "pooler"}
+SOCKETS = {
+    "/run/stack/postgres/.s.PGSQL.5432": "postgres",
+    "/run/stack/pooler/.s.PGSQL.6432": "pooler",
+}
 FILES = {
     "/etc/stack/plan.json": ("root", "root", 0o644),
     "/etc/stack/pgbouncer/pgbouncer.ini": ("root", "root", 0o644),
@@ -50,7 +53,9 @@ def host(site: SystemdHost) -> Host:
 
 def serving(host: Host, server: str) -> str:
     """Unit of the one instance of a server that runs."""
-    units = host.check_output("systemctl list-units --plain --no-legend --state=running 'stack-%s@*'", server)
+    units = host.check_output(
+        "systemctl list-units --plain --no-legend --state=running 'stack-%s@*'", server
+    )
     (unit,) = [line.split()[0] for line in units.splitlines()]
     return unit
 
@@ -78,7 +83,11 @@ def test_what_looks_after_the_host_starts_at_boot(host: Host, unit: str) -> None
 
 @pytest.mark.parametrize("name", MOST)
 def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -> None:
-    instance = {"postgresql": f"@{POSTGRES_VERSION[site.suite]}-main", "stack-drill": "", "stack-backup": "@full"}
+    instance = {
+        "postgresql": f"@{POSTGRES_VERSION[site.suite]}-main",
+        "stack-drill": "",
+        "stack-backup": "@full",
+    }
     unit = f"{name}{instance.get(name, '@a')}.service"
     found = host.run("systemd-analyze security --no-pager --threshold=%s %s", str(MOST[name]), unit)
     assert found.rc == 0, found.stdout.splitlines()[-1:]
@@ -88,8 +97,9 @@ def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -
 def test_a_program_that_postgresql_runs_reaches_nothing_else(host: Host, command: str) -> None:
     quoted = command.replace("'", "''")
     asked = f"CREATE TEMP TABLE said (line text); COPY said FROM PROGRAM '{quoted}'; TABLE said"
-    assert host.check_output("runuser -u postgres -- psql -XqAt -h /run/stack/postgres -c %s", asked) == (
-        RUN_BY_POSTGRES[command]
+    assert (
+        host.check_output("runuser -u postgres -- psql -XqAt -h /run/stack/postgres -c %s", asked)
+        == (RUN_BY_POSTGRES[command])
     )
 
 
@@ -109,13 +119,18 @@ def test_nobody_logs_in_as_an_account_of_the_stack(host: Host, account: str) -> 
 
 
 def test_only_apache_and_ssh_listen_for_others(host: Host) -> None:
-    found = {line.split()[3].rsplit(":", 1)[1] for line in host.check_output("ss -Htln").splitlines()
-             if not line.split()[3].startswith("127.0.0.1:")}  # fmt: skip
+    found = {
+        line.split()[3].rsplit(":", 1)[1]
+        for line in host.check_output("ss -Htln").splitlines()
+        if not line.split()[3].startswith("127.0.0.1:")
+    }
     assert found == {"22", "80"}
 
 
 @pytest.mark.parametrize("path", SOCKETS)
-def test_postgresql_and_pgbouncer_listen_on_sockets_behind_their_directory(host: Host, path: str) -> None:
+def test_postgresql_and_pgbouncer_listen_on_sockets_behind_their_directory(
+    host: Host, path: str
+) -> None:
     assert host.file(path).is_socket
     assert host.file(path).user == SOCKETS[path]
     assert host.run("runuser -u nobody -- test -e %s", path).rc != 0
@@ -128,14 +143,19 @@ def test_catalogue_holds_nothing_that_the_checklist_forbids(host: Host, name: st
 
 
 def test_poolers_files_let_in_nobody_else(host: Host) -> None:
-    files = [host.file(f"/etc/stack/pgbouncer/{name}") for name in ("pgbouncer.ini", "userlist.txt", "hba.conf")]
+    files = [
+        host.file(f"/etc/stack/pgbouncer/{name}")
+        for name in ("pgbouncer.ini", "userlist.txt", "hba.conf")
+    ]
     assert pooler_faults(*(one.content_string for one in files)) == []
     assert host.file("/run/stack/pooler/.s.PGSQL.6432").mode & 0o7777 == 0o770
 
 
 def test_python_runs_in_its_own_processes_as_neither_root_nor_www_data(host: Host) -> None:
     assert host.file("/etc/stack/apache/site.conf").contains("^WSGIRestrictEmbedded On")
-    accounts = {process.user for process in host.process.filter() if process.args.startswith("(wsgi:")}
+    accounts = {
+        process.user for process in host.process.filter() if process.args.startswith("(wsgi:")
+    }
     assert accounts
     assert not accounts & {"root", "www-data"}
 

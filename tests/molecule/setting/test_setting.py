@@ -1,4 +1,5 @@
-"""Other settings under a steady load: they are in force, and no request and no acknowledged write is lost."""
+"""Other settings under a steady load: they are in force, and no request and no acknowledged write
+is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What site.yml refuses: one message with the name, the reason and the remedy, before anything changes on the host.
+"""What site.yml refuses: one message with the name, the reason and the remedy, before anything
+changes on the host.
 
 More inputs: tests/unit/test_host_inputs.py.
 """
@@ -17,9 +18,15 @@ pytestmark = pytest.mark.host
 SITE = {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "1g"}
 INPUTS = {
     "misspelt": ({"procesess": 2}, ("procesess", "stack_inputs", "processes")),
-    "too-much": ({"memory": "64g"}, ("stack_inputs.memory=64g", "the host has only 2048 MB", "give the host more")),
-    "other-release": ({"debian": 12}, ("stack_inputs.debian is 12", "runs Debian GNU/Linux 13", "leave")),
-}  # fmt: skip
+    "too-much": (
+        {"memory": "64g"},
+        ("stack_inputs.memory=64g", "the host has only 2048 MB", "give the host more"),
+    ),
+    "other-release": (
+        {"debian": 12},
+        ("stack_inputs.debian is 12", "runs Debian GNU/Linux 13", "leave"),
+    ),
+}
 OTHER_SYSTEM = "> /run/other; mount --bind /run/other /etc/os-release"
 # What makes the host one that is refused, how to undo it, and what must be said.
 STATES = {
@@ -34,31 +41,45 @@ STATES = {
         ("runs Debian-11", "for Debian 12 and 13"),
     ),
     "little-disk": (
-        "mount -t tmpfs -o size=100m tmpfs /srv", "umount /srv",
+        "mount -t tmpfs -o size=100m tmpfs /srv",
+        "umount /srv",
         ("100 MB are free", "needs 2048 MB", "attach a larger disk"),
     ),
     "port-held": (
-        "systemd-run --quiet --unit=other-web python3 -m http.server 80; sleep 1", "systemctl stop other-web",
+        "systemd-run --quiet --unit=other-web python3 -m http.server 80; sleep 1",
+        "systemctl stop other-web",
         ("port 80 is held by python3", "other-web.service", "choose another port"),
     ),
     "port-of-a-trial-held": (
-        "systemd-run --quiet --unit=other-web python3 -m http.server 8441; sleep 1", "systemctl stop other-web",
+        "systemd-run --quiet --unit=other-web python3 -m http.server 8441; sleep 1",
+        "systemctl stop other-web",
         ("port 8441 is held by python3", "Stop and disable"),
     ),
     "cluster": (
-        "install -D /dev/null /etc/postgresql/17/main/postgresql.conf", "rm -r /etc/postgresql",
-        ("PostgreSQL 17 has a cluster", "pg_renamecluster 17 main", "touch /var/lib/postgresql/17-main.stack"),
+        "install -D /dev/null /etc/postgresql/17/main/postgresql.conf",
+        "rm -r /etc/postgresql",
+        (
+            "PostgreSQL 17 has a cluster",
+            "pg_renamecluster 17 main",
+            "touch /var/lib/postgresql/17-main.stack",
+        ),
     ),
     "data-alone": (
-        "install -D /dev/null /var/lib/postgresql/17/main/PG_VERSION", "rm -r /var/lib/postgresql",
+        "install -D /dev/null /var/lib/postgresql/17/main/PG_VERSION",
+        "rm -r /var/lib/postgresql",
         ("PostgreSQL 17 has a cluster", "pg_dropcluster 17 main"),
     ),
-    "account": ("useradd --comment Somebody deploy", "userdel deploy", ("accounts deploy exist", "usermod --login")),
+    "account": (
+        "useradd --comment Somebody deploy",
+        "userdel deploy",
+        ("accounts deploy exist", "usermod --login"),
+    ),
     "no-systemd": (
-        "mv /run/systemd/system /run/systemd/system.real", "mv /run/systemd/system.real /run/systemd/system",
+        "mv /run/systemd/system /run/systemd/system.real",
+        "mv /run/systemd/system.real /run/systemd/system",
         ("systemd does not run this host", "systemd-sysv"),
     ),
-}  # fmt: skip
+}
 
 
 @contextmanager
@@ -98,9 +119,14 @@ def test_a_host_that_does_not_fit_is_refused(virgin: SystemdHost, case: str) -> 
 
 
 def test_a_user_who_does_not_become_root_is_refused(virgin: SystemdHost) -> None:
-    make = "useradd --create-home somebody && cp -r /root/.ssh /home/somebody/ && chown -R somebody: /home/somebody"
+    make = (
+        "useradd --create-home somebody && cp -r /root/.ssh /home/somebody/ && chown -R somebody: "
+        "/home/somebody"
+    )
     with state(virgin, make, "userdel --force --remove somebody"):
         require_refusal(
-            virgin, ("ansible_user=somebody is not root", "ansible_become"),
-            ansible_user="somebody", ansible_become=False,
-        )  # fmt: skip
+            virgin,
+            ("ansible_user=somebody is not root", "ansible_become"),
+            ansible_user="somebody",
+            ansible_become=False,
+        )

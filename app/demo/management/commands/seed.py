@@ -23,7 +23,8 @@ MAX_WORLDS = 2**31 - 1
 def _worlds(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not WORLD_ROWS <= int(text) <= MAX_WORLDS:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number from {WORLD_ROWS:,} (the pages read that many) to {MAX_WORLDS:,}."
+            f"{text!r} is not a whole number from {WORLD_ROWS:,} (the pages read that many) to "
+            f"{MAX_WORLDS:,}."
         )
     return int(text)
 
@@ -35,7 +36,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """`--worlds`."""
-        parser.add_argument("--worlds", type=_worlds, default=WORLD_ROWS, help="rows in the benchmark's table")
+        parser.add_argument(
+            "--worlds", type=_worlds, default=WORLD_ROWS, help="rows in the benchmark's table"
+        )
 
     def handle(self, *, worlds: int, **options: Any) -> None:
         """Seed with a bar per table."""
@@ -53,7 +56,9 @@ class Command(BaseCommand):
         except InternalError as error:
             raise _failed(error, _internal(error)) from error
         except DatabaseError as error:
-            raise _failed(error, "Check that the stack is up and run it again; rows already there are kept.") from error
+            raise _failed(
+                error, "Check that the stack is up and run it again; rows already there are kept."
+            ) from error
 
 
 def _show(steps: Iterable[Step], bars: Progress) -> None:

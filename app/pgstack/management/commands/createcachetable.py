@@ -1,4 +1,5 @@
-"""`manage.py createcachetable` as the owner of the schema, past the pooler: the web's role makes no tables."""
+"""`manage.py createcachetable` as the owner of the schema, past the pooler: the web's role makes no
+tables."""
 
 from __future__ import annotations
 

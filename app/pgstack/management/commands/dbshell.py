@@ -1,4 +1,5 @@
-"""`manage.py dbshell` as the owner of the schema, past the pooler: what is set in it stays with it."""
+"""`manage.py dbshell` as the owner of the schema, past the pooler: what is set in it stays with
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`manage.py dumpdata` as the owner, past the pooler: with cursors on the server, and no limits of a request."""
+"""`manage.py dumpdata` as the owner, past the pooler: with cursors on the server, and no limits of
+a request."""
 
 from __future__ import annotations
 

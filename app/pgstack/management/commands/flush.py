@@ -1,4 +1,5 @@
-"""`manage.py flush` as the owner, past the pooler: emptying tables with their sequences is for whoever owns them."""
+"""`manage.py flush` as the owner, past the pooler: emptying tables with their sequences is for
+whoever owns them."""
 
 from __future__ import annotations
 

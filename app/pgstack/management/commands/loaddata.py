@@ -1,4 +1,5 @@
-"""`manage.py loaddata` as the owner of the schema, past the pooler: the limits of a request do not end it half-way."""
+"""`manage.py loaddata` as the owner of the schema, past the pooler: the limits of a request do not
+end it half-way."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """`manage.py migrate`, straight to PostgreSQL unless another alias is named.
 
-Migrations take locks, run long and own the schema: none of it goes through a transaction pooler. Within the command
-`default` leads where `direct` does, for projects name it: routers let migrations onto `default` only, and data
-migrations write to it, in the transaction that made the table. Where one was applied the pooler's backends are
-replaced, if this account may: they know the schema as it was. The web's role may read, not write, which ones were.
+Migrations take locks, run long and own the schema: none of it goes through a transaction pooler.
+Within the command `default` leads where `direct` does, for projects name it: routers let migrations
+onto `default` only, and data migrations write to it, in the transaction that made the table. Where
+one was applied the pooler's backends are replaced, if this account may: they know the schema as it
+was. The web's role may read, not write, which ones were.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ LOCK = 0x737461636B
 def alone(alias: str) -> Iterator[None]:
     """Hold the lock that only one migration of a database can have, whichever host it comes from.
 
-    It ends with the connection. Raises OperationalError when another one has it for longer than `lock_timeout`.
+    It ends with the connection. Raises OperationalError when another one has it for longer than
+    `lock_timeout`.
     """
     connection = connections[alias]
     if connection.vendor != "postgresql":
@@ -48,7 +50,8 @@ def alone(alias: str) -> Iterator[None]:
 
 
 def close(alias: str, role: str) -> None:
-    """Keep the web's role from writing what says which migrations were applied; the owner's privileges stay."""
+    """Keep the web's role from writing what says which migrations were applied; the owner's
+    privileges stay."""
     connection = connections[alias]
     table = connection.ops.quote_name(MigrationRecorder.Migration._meta.db_table)  # noqa: SLF001 - Django's documented API
     with connection.cursor() as cursor:
@@ -73,7 +76,11 @@ class Command(migrate.Command):
         named = options.pop("database")
         try:
             alias = DEFAULT_DB_ALIAS if named == DIRECT else named
-            with alone(named), as_owner() if named == DIRECT else nullcontext(), unguarded(connections[alias]):
+            with (
+                alone(named),
+                as_owner() if named == DIRECT else nullcontext(),
+                unguarded(connections[alias]),
+            ):
                 before = applied(alias)
                 super().handle(*args, **options, database=alias)
                 self._close(alias)
@@ -82,7 +89,10 @@ class Command(migrate.Command):
         except OperationalError as error:
             reason = f"{str(error).splitlines()[0]}. Is the stack up? `make status`."
             if LOCK_TIMEOUT in str(error):
-                reason = "something holds a lock that it needs, another migration perhaps. Try again when it ended."
+                reason = (
+                    "something holds a lock that it needs, another migration perhaps. Try again "
+                    "when it ended."
+                )
             message = f"Cannot migrate: {reason}"
             raise CommandError(message, returncode=CANNOT) from error
 
@@ -94,4 +104,6 @@ class Command(migrate.Command):
     def _renew_backends(self, verbosity: int) -> None:
         plan = planned.plan()
         if plan is not None and not pooler.reconnect(plan) and verbosity > 0:
-            self.stdout.write("The pooler keeps its backends: only its own account may give it RECONNECT.")
+            self.stdout.write(
+                "The pooler keeps its backends: only its own account may give it RECONNECT."
+            )

@@ -14,7 +14,9 @@ class Command(StackCommand):
     help = "Start, stop, show, renew or delete the stack on this host, under one directory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["up", "down", "status", "release", "reload", "delete"])
+        parser.add_argument(
+            "action", choices=["up", "down", "status", "release", "reload", "delete"]
+        )
 
     def handle(self, *, action: str, **options: Any) -> None:
         if action == "up":
@@ -33,7 +35,10 @@ class Command(StackCommand):
     def _status(self) -> None:
         address, servers, unfinished = local.status()
         for server in servers:
-            self.stdout.write(f"{server.name:<10}{server.state}" + (f"  {server.trouble}" if server.trouble else ""))
+            self.stdout.write(
+                f"{server.name:<10}{server.state}"
+                + (f"  {server.trouble}" if server.trouble else "")
+            )
         if unfinished:
             self.stdout.write(f"changes   {unfinished}")
         if unfinished or not servers or not all(server.works for server in servers):

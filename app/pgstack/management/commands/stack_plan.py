@@ -9,7 +9,8 @@ from pgstack import state, tables
 from pgstack.commands import StackCommand
 
 ONE_ACCOUNT = (
-    "The web, the owner of the schema and PostgreSQL's superuser are one account here, {}: code that runs in a request "
+    "The web, the owner of the schema and PostgreSQL's superuser are one account here, {}: code "
+    "that runs in a request "
     "reads and changes everything. On Compose and on a host each has its own."
 )
 

@@ -19,7 +19,9 @@ class Command(StackCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--watch", action="store_true", help="refresh until interrupted")
-        parser.add_argument("--interval", type=float, default=1.0, help="seconds between two looks (default 1)")
+        parser.add_argument(
+            "--interval", type=float, default=1.0, help="seconds between two looks (default 1)"
+        )
 
     def handle(self, *, watch: bool, interval: float, **options: Any) -> None:
         if not watch:

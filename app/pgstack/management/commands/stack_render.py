@@ -16,7 +16,9 @@ class Command(StackCommand):
     help = "Write the configuration files of the plan; --check only shows the difference."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--check", action="store_true", help="show a diff, exit 1 when files on disk differ")
+        parser.add_argument(
+            "--check", action="store_true", help="show a diff, exit 1 when files on disk differ"
+        )
 
     def handle(self, *, check: bool, **options: Any) -> None:
         plan = state.fresh_plan()

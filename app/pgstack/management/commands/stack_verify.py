@@ -19,9 +19,13 @@ class Command(StackCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-        parser.add_argument("--stranger", action="store_true", help="only prove that this account is refused")
+        parser.add_argument(
+            "--stranger", action="store_true", help="only prove that this account is refused"
+        )
 
-        parser.add_argument("--strangers", action="append", default=[], help="what strangers have found, as JSON")
+        parser.add_argument(
+            "--strangers", action="append", default=[], help="what strangers have found, as JSON"
+        )
 
     def handle(self, *, json: bool, stranger: bool, strangers: list[str], **options: Any) -> None:
         plan = state.started_plan()

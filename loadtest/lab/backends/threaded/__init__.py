@@ -1,1 +1,2 @@
-"""The second answer: a database backend of our own that keeps connections in psycopg2's ThreadedConnectionPool."""
+"""The second answer: a database backend of our own that keeps connections in psycopg2's
+ThreadedConnectionPool."""

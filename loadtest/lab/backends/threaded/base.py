@@ -1,8 +1,9 @@
 """A database backend on psycopg2's ThreadedConnectionPool, one pool for each alias and process.
 
-Django opens a connection for a request and closes it afterwards; here both only visit the pool. A connection
-goes back without a transaction, and one that broke is closed instead. `OPTIONS["pool_size"]` is the most
-connections of a process; threads beyond it wait, for `OPTIONS["pool_timeout"]` seconds at most.
+Django opens a connection for a request and closes it afterwards; here both only visit the pool. A
+connection goes back without a transaction, and one that broke is closed instead.
+`OPTIONS["pool_size"]` is the most connections of a process; threads beyond it wait, for
+`OPTIONS["pool_timeout"]` seconds at most.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _hung_up(connection: Any) -> bool:
-    """Whether the server ended this connection while it was in the pool: then its socket can be read."""
+    """Whether the server ended this connection while it was in the pool: then its socket can be
+    read."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))

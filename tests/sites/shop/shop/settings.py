@@ -1,4 +1,5 @@
-"""A shop with django-oscar, as its documentation sets one up; all from the environment, DATABASE_URL first."""
+"""A shop with django-oscar, as its documentation sets one up; all from the environment,
+DATABASE_URL first."""
 
 import environ
 from oscar.defaults import *  # noqa: F403
