@@ -24,9 +24,10 @@ def main() -> None:
         from django.conf import settings
         from django.core.management import execute_from_command_line
 
-        from pgstack import account, layout, state
         from pgstack import settings as stack
         from pgstack.errors import ends_the_process
+        from pgstack.live import account
+        from pgstack.planning import layout, state
         from pgstack.targets import project
     except KeyboardInterrupt:
         sys.exit(130)

@@ -34,10 +34,10 @@ from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402
 
 from loadtest import program  # noqa: E402
-from pgstack import account  # noqa: E402
 from pgstack.errors import TargetError  # noqa: E402
-from pgstack.plan import Plan  # noqa: E402
-from pgstack.state import current_plan  # noqa: E402
+from pgstack.live import account  # noqa: E402
+from pgstack.planning.plan import Plan  # noqa: E402
+from pgstack.planning.state import current_plan  # noqa: E402
 
 MB = 1024**2
 BACKEND_TITLE = re.compile(r"postgres: (\S+: )?\S+ \S+ \[local\]")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from loadtest.lab.model import Load
 from pgstack.errors import InputError, TargetError
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 PAGE, USERS, SECONDS = "/db", 16, 10
 LOOPBACK = (

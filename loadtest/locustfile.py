@@ -22,7 +22,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
 
 from loadtest import inputs, shapes  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
-from pgstack.state import current_plan  # noqa: E402
+from pgstack.planning.state import current_plan  # noqa: E402
 
 LARGEST_AMOUNT = 20
 REFUSED = 409

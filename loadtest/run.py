@@ -26,8 +26,8 @@ from loadtest.lab import generator, histograms  # noqa: E402
 from loadtest.lab.generator import BUSY, Job, Outcome  # noqa: E402
 from loadtest.lab.model import Load  # noqa: E402
 from pgstack.errors import ProbeError, TargetError  # noqa: E402
-from pgstack.probes import web  # noqa: E402
-from pgstack.state import current_plan  # noqa: E402
+from pgstack.live.probes import web  # noqa: E402
+from pgstack.planning.state import current_plan  # noqa: E402
 
 OK, FAILED = 0, 1
 PHASES = {

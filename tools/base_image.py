@@ -14,7 +14,7 @@ from pathlib import Path
 
 import debian
 from debian import ToolError, answers, say
-from pgstack import packages
+from pgstack.planning import packages
 
 SUITE = debian.SUPPORTED[str(packages.NEWEST)]
 """The suite that the project's images are built from."""

@@ -11,14 +11,14 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "app"))
 sys.dont_write_bytecode = True
 
-from pgstack import tracebacks  # noqa: E402 - the path comes first
+from pgstack.serving import tracebacks  # noqa: E402 - the path comes first
 
 PROJECT = "/srv/stack/project"
 FILE = CHECKOUT / ".compose-failure.log"
 LINES = 3
 SOURCES = {
     # Its own logging may keep from the container's log what a page raised.
-    "web": ["exec", "--no-TTY", "web", "python", "-m", "pgstack.trial"],
+    "web": ["exec", "--no-TTY", "web", "python", "-m", "pgstack.serving.trial"],
     "migrate": ["logs", "--no-log-prefix", "migrate"],
     "configure": ["logs", "--no-log-prefix", "configure"],
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "app"))
 
-from pgstack import packages
+from pgstack.planning import packages
 
 SUPPORTED = {str(number): release.suite for number, release in packages.RELEASES.items()}
 """Debian releases the tools know, version → code name."""

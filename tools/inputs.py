@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from pgstack.config import StackConfig, environment_name
+from pgstack.planning.config import StackConfig, environment_name
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BEGIN, END = "inputs: made by `make derive`", "end of the inputs"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import debian
 from debian import ToolError, say
-from pgstack import packages
+from pgstack.planning import packages
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"

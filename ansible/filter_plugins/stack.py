@@ -14,13 +14,21 @@ from ansible.errors import AnsibleFilterError
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "app"))
 
-from pgstack import config, dependencies, discovery, hardware, locales, packages, render, sizing  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
-from pgstack.plan import Plan  # noqa: E402
+from pgstack.planning import config, dependencies, discovery, hardware, locales, packages, sizing  # noqa: E402 - the path comes first
+from pgstack.planning.plan import Plan  # noqa: E402
+from pgstack.rendering import render  # noqa: E402 - the path comes first
 
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
-STANDARD = ("__init__", "environment_file", "errors", "file", "tls")
+STANDARD = (
+    "__init__",
+    "environment_file",
+    "errors",
+    "rendering/__init__",
+    "rendering/file",
+    "rendering/tls",
+)
 """modules that stackctl shares, of the standard library alone: root runs nothing that a project has
 installed"""
 UNWANTED = frozenset(
@@ -88,7 +96,7 @@ def stack_plan(
     other_inputs: dict[str, Any] | None = None,
     other_machine: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The plan for a host that was found to be `machine` (see pgstack.hardware). Raises
+    """The plan for a host that was found to be `machine` (see pgstack.planning.hardware). Raises
     AnsibleFilterError.
 
     For a web host the others are those of its database host: they say what PostgreSQL runs with and
@@ -166,9 +174,9 @@ def stack_programs(directory: str) -> list[dict[str, str]]:
     found |= dict.fromkeys(
         sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644")
     )
+    shared = [PROJECT / "app/pgstack" / f"{name}.py" for name in STANDARD]
     found |= {
-        PROJECT / "app/pgstack" / f"{name}.py": (f"{directory}/pgstack", "0644")
-        for name in STANDARD
+        path: (f"{directory}/{path.parent.relative_to(PROJECT / 'app')}", "0644") for path in shared
     }
     files = [
         {"dest": f"{place}/{path.name}", "content": path.read_text(), "mode": mode}
@@ -178,6 +186,7 @@ def stack_programs(directory: str) -> list[dict[str, str]]:
         {"dest": directory},
         {"dest": f"{directory}/stackctl"},
         {"dest": f"{directory}/pgstack"},
+        {"dest": f"{directory}/pgstack/rendering"},
         *files,
     ]
 

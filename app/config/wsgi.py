@@ -15,13 +15,13 @@ sys.path[:] = [
 ]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from pgstack import error_log  # noqa: E402 - the path comes first
+from pgstack.serving import error_log  # noqa: E402 - the path comes first
 
 error_log.take_over()
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402 - the settings change the zone
 
-from pgstack.watchdog import watched  # noqa: E402
+from pgstack.serving.watchdog import watched  # noqa: E402
 from pgstack.wsgi import leave_access_log, settle  # noqa: E402
 
 leave_access_log()

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pgstack.probes import pooler
+from pgstack.live.probes import pooler
 
 logger = logging.getLogger(__name__)
 

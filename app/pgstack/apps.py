@@ -12,6 +12,8 @@ class PgstackConfig(AppConfig):
         """Register the system checks, and what explains errors."""
         from django.core.signals import got_request_exception
 
-        from pgstack import checks, checks_backend, unwritable  # noqa: F401
+        from pgstack import checks  # noqa: F401
+        from pgstack.checks import backend as checks_backend  # noqa: F401
+        from pgstack.serving import unwritable
 
         got_request_exception.connect(unwritable.explain)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pgstack import dependencies, discovery, manifests
 from pgstack.errors import InputError
+from pgstack.planning import dependencies, discovery, manifests
 
 MEMORY = ".pgstack-init.json"
 """file in the project that remembers what was written"""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.http import Http404, HttpRequest, HttpResponse
 
 from pgstack import views
-from pgstack.probes import web
+from pgstack.live.probes import web
 
 Answer = Callable[[HttpRequest], HttpResponse]
 PAGES: dict[str, Answer] = {

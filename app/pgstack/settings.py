@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from pgstack import layout
-from pgstack.state import current_plan
+from pgstack.planning import layout
+from pgstack.planning.state import current_plan
 
 
 def databases() -> dict[str, dict[str, Any]]:

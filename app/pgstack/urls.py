@@ -3,7 +3,7 @@
 from django.urls import path
 
 from pgstack import views
-from pgstack.probes import web
+from pgstack.live.probes import web
 
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),

@@ -12,7 +12,7 @@ from django.db import Error, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
-from pgstack.probes import web
+from pgstack.live.probes import web
 
 STARTED = time.time()
 """seconds since 1970: when this process imported the views"""

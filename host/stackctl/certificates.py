@@ -11,15 +11,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from pgstack import tls
 from pgstack.errors import StackError
+from pgstack.rendering import tls
 
 from . import safe
 from .safe import Refused
 from .stack import Stack
 
 if TYPE_CHECKING:
-    from pgstack.plan import Plan
+    from pgstack.planning.plan import Plan
 
 CERTIFICATE = "pubcert.pem"
 """file of mod_md's store"""

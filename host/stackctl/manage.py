@@ -80,7 +80,7 @@ def _strangers(host: Stack, release: Path) -> list[str]:
     """What somebody found out whom the plan does not know, outside of the group of the sockets and
     in it."""
     words = []
-    command = [f"{release}/venv/bin/python", "-m", "pgstack.verify"]
+    command = [f"{release}/venv/bin/python", "-m", "pgstack.live.verify"]
     for groups in ([], [host.accounts["group"]]):
         done = subprocess.run(
             command,

@@ -19,7 +19,7 @@ from loadtest.lab.model import REFERENCE
 from loadtest.lab.server import Driver, Service, Strategy, as_they_are, nothing_missing
 from loadtest.lab.strategies import STRATEGIES
 from loadtest.lab.web import DAEMON, SERVERS, WebServer
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 GZIP = "django.middleware.gzip.GZipMiddleware"
 LOADERS = ["django.template.loaders.app_directories.Loader"]

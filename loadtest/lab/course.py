@@ -18,7 +18,7 @@ from loadtest.lab.progress import Meter
 from loadtest.lab.report import terminal, words
 from loadtest.lab.store import Journal, report
 from loadtest.lab.yardstick import Yardstick
-from pgstack.layout import PROJECT
+from pgstack.planning.layout import PROJECT
 
 RESULTS = PROJECT / "loadtest/results"
 UNKNOWN_RATE = 100.0

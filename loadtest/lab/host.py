@@ -21,7 +21,7 @@ from loadtest.lab.request import LARGEST_SEED
 from loadtest.lab.store import Journal
 from loadtest.lab.trial import Cores
 from pgstack.errors import InputError, ProbeError, TargetError
-from pgstack.probes import web
+from pgstack.live.probes import web
 
 MOST_USERS, SECONDS = 64, 4
 """the run takes 1 to 2 minutes by them"""

@@ -15,7 +15,7 @@ from loadtest.lab import yardstick
 from loadtest.lab.model import Machine
 from loadtest.lab.stack import PACKAGES
 from loadtest.lab.trial import Cores
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 STACK_PACKAGES = ("Django", "psycopg2-binary", "locust")
 POSTGRES_SETTINGS = ("shared_buffers", "synchronous_commit", "jit")

@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import Any, Literal
 
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 Component = Literal["web", "python", "pooler", "database"]
 Driver = Literal["psycopg2", "psycopg", "mysql"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from signal import SIGINT, SIGQUIT
 
 from loadtest.lab.server import Ground, Server, Service
-from pgstack import render
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
 
 LOGIN = "loadtest"  # not `app`: each start of a stack takes passwords away from its own roles
 LOGIN_FILE = "loadtest.json"

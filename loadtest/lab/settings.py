@@ -24,7 +24,7 @@ if CHOSEN.driver == "mysql":
 
 from config.settings import *  # noqa: E402, F403 - the driver is chosen first
 from pgstack import settings as stack  # noqa: E402
-from pgstack.state import current_plan  # noqa: E402
+from pgstack.planning.state import current_plan  # noqa: E402
 
 DATABASES = {**stack.databases(), "default": CHOSEN.database(current_plan())}
 globals().update(CHOSEN.settings(dict(globals())))

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from loadtest.lab.server import Ground
 from pgstack.errors import ProbeError
-from pgstack.probes import web as probes
+from pgstack.live.probes import web as probes
 
 
 def url(ground: Ground) -> str:

@@ -16,11 +16,13 @@ from pathlib import Path
 from loadtest.lab import interrupts, services
 from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import Ground, Strategy
-from pgstack import account, layout, render, state
 from pgstack.errors import TargetError
-from pgstack.file import File
-from pgstack.plan import Plan
+from pgstack.live import account
+from pgstack.planning import layout, state
+from pgstack.planning.plan import Plan
 from pgstack.ports import free_address, free_port
+from pgstack.rendering import render
+from pgstack.rendering.file import File
 
 PACKAGES = layout.PROJECT / ".cache/lab"
 """what the strategies need on top of the stack's own virtual environment; see

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from loadtest.lab.analysis import Analysis
 from loadtest.lab.model import Results, Trial
 from loadtest.lab.report import html, rows
-from pgstack import render
 from pgstack.errors import InputError
-from pgstack.file import File
+from pgstack.rendering import render
+from pgstack.rendering.file import File
 
 RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
 

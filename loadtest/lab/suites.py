@@ -15,7 +15,7 @@ from loadtest.lab.pages import PAGES
 from loadtest.lab.server import Strategy
 from loadtest.lab.strategies import QUICK, STRATEGIES
 from loadtest.lab.web import DAEMON, SERVERS, WebServer
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 MAIN = ("reconnect-tcp", "reconnect-socket", "patched-signal", REFERENCE)
 """strategies whose throughput over users and latency over rate is worth its time"""

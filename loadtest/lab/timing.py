@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pgstack.state import current_plan
+from pgstack.planning.state import current_plan
 
 FOLDER = "timing"
 """of the lab's files; each process writes one there"""

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2.extras import RealDictCursor
 
 from loadtest.lab.services import LOGIN
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 
 class Database(Protocol):

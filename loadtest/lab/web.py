@@ -11,7 +11,7 @@ from signal import SIGINT
 from loadtest.lab import apache
 from loadtest.lab.server import Ground, Server, Service, nothing_missing
 from loadtest.lab.site import ready
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 NGINX, UWSGI = "/usr/sbin/nginx", "/usr/bin/uwsgi-core"
 UWSGI_PYTHON = "/usr/lib/uwsgi/plugins/python3_plugin.so"

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Page
 
 from fixtures.local_stack import CHECKOUT, UNREACHABLE, LocalStack, started
-from pgstack import dependencies
+from pgstack.planning import dependencies
 
 pytestmark = [
     pytest.mark.integration,

@@ -8,8 +8,8 @@ import json
 import pytest
 from compose_stack import ComposeStack
 
-from pgstack import render
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
 
 pytestmark = pytest.mark.compose
 

@@ -11,10 +11,10 @@ import yaml
 from compose_stack import CHECKOUT
 from pydantic.fields import FieldInfo
 
-from pgstack import sizing
-from pgstack.config import StackConfig, environment_name
-from pgstack.hardware import Hardware
-from pgstack.packages import NEWEST, RELEASES
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig, environment_name
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.packages import NEWEST, RELEASES
 
 COMPOSE = "compose"
 DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")

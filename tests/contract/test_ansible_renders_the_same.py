@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from pgstack import layout, render, sizing
-from pgstack.config import StackConfig
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.planning import layout, sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
 
 GB = 1024**3
 # Between them they take every branch of the templates.

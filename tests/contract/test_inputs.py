@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tools import inputs
 
-from pgstack.config import StackConfig, environment_name
+from pgstack.planning.config import StackConfig, environment_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

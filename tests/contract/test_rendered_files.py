@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from pgstack import render, sizing
-from pgstack.config import StackConfig
-from pgstack.file import File
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
+from pgstack.rendering.file import File
 
 GOLDEN = Path(__file__).with_name("golden")
 MB, GB = 1024**2, 1024**3

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from fixtures.exposure import MOST, NETWORKED
-from pgstack import render, sizing
-from pgstack.config import StackConfig
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
 
 GB = 1024**3
 PLANS = {

@@ -12,8 +12,8 @@ import pytest
 from fixtures.local_stack import LocalStack
 from fixtures.machine import disk
 from pgstack.errors import RenderError
-from pgstack.file import File
-from pgstack.render import write
+from pgstack.rendering.file import File
+from pgstack.rendering.render import write
 
 FULL = "No space left on device"
 

@@ -18,7 +18,7 @@ from stackctl import console
 SPOILT = """
 import runpy, sys
 from dataclasses import replace
-from pgstack import render
+from pgstack.rendering import render
 _, name, line = sys.argv
 true = render.files
 render.files = lambda plan: [

@@ -11,8 +11,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 WRITE = """
 from pathlib import Path
-from pgstack.file import File
-from pgstack.render import write
+from pgstack.rendering.file import File
+from pgstack.rendering.render import write
 write([File(Path('key'), 'new', 0o440)])
 """
 

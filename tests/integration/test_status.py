@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from fixtures.local_stack import LocalStack, owner
-from pgstack import layout
+from pgstack.planning import layout
 from pgstack.targets import guard
 
 BOUND_SECONDS = 30

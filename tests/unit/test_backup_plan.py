@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pgstack import config, sizing
 from pgstack.errors import InputError
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.planning import config, sizing
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
 
 GB = 1024**3
 

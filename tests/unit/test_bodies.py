@@ -1,4 +1,4 @@
-"""What `pgstack.bodies` makes of what Apache hands over."""
+"""What `pgstack.serving.bodies` makes of what Apache hands over."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pgstack.bodies import Bodies
-from pgstack.config import load
 from pgstack.errors import InputError
-from pgstack.sizing.scale import size_text
+from pgstack.planning.config import load
+from pgstack.planning.sizing.scale import size_text
+from pgstack.serving.bodies import Bodies
 
 
 def seen(**environ: Any) -> tuple[list[str], dict[str, Any]]:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pgstack import brief_log
+from pgstack.serving import brief_log
 
 
 class OperationalError(Exception):

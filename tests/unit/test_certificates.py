@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pgstack import render, sizing, tls
-from pgstack.config import StackConfig
 from pgstack.errors import InputError, RenderError
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render, tls
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl is missing; apt-get install openssl"

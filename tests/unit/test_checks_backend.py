@@ -12,9 +12,9 @@ from django.core import checks
 from django.test import override_settings
 
 from fixtures.django_settings import configure
-from pgstack import config, hardware, sizing
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.planning import config, hardware, sizing
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
 
 configure()
 

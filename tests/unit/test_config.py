@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pgstack.config import StackConfig, environment_name, load
 from pgstack.errors import InputError
-from pgstack.input_types import parse_size
+from pgstack.planning.config import StackConfig, environment_name, load
+from pgstack.planning.input_types import parse_size
 
 
 def refusal(environ: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgstack import dependencies
+from pgstack.planning import dependencies
 
 
 def write(directory: Path, **files: str) -> Path:

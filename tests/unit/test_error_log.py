@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pgstack import error_log
-from pgstack.error_log import ErrorLog
+from pgstack.serving import error_log
+from pgstack.serving.error_log import ErrorLog
 
 EAST = timezone(timedelta(hours=5, minutes=30))
 BEGIN = re.compile(r"\[(.{32})\] \[wsgi:error\] \[pid \d+:tid \d+\] ")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pgstack.config import StackConfig
-from pgstack.hardware import Hardware, detect
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware, detect
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pgstack import sizing
-from pgstack.config import StackConfig
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
-from pgstack.verify.settings import not_in_force
+from pgstack.live.verify.settings import not_in_force
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
 
 WANTED = {"postgres": "pgstack.conf", "pgbouncer": "pgbouncer.ini", "apache": "mpm.conf"}
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pgstack import invariants
-from pgstack.config import StackConfig
 from pgstack.errors import UnsoundPlan
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
-from pgstack.sizing import plan
+from pgstack.planning import invariants
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
+from pgstack.planning.sizing import plan
 
 GB = 1024**3
 

@@ -8,9 +8,10 @@ import pytest
 from loadtest.lab.changes import CHANGES, gzip_first
 from loadtest.lab.server import Ground
 
-from pgstack import render, sizing
-from pgstack.config import StackConfig
-from pgstack.hardware import Hardware
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.rendering import render
 
 GB = 1024**3
 EDITED = sorted(name for name, change in CHANGES.items() if change.web)

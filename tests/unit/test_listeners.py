@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from pgstack.errors import ProbeError
-from pgstack.verify import access
+from pgstack.live.verify import access
 
 
 @contextmanager

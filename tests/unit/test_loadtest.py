@@ -17,8 +17,8 @@ from loadtest.lab import histograms
 from loadtest.lab.generator import Outcome
 from loadtest.lab.model import Load
 
-from pgstack import config, hardware, sizing
 from pgstack.errors import InputError, TargetError
+from pgstack.planning import config, hardware, sizing
 
 
 def outcome(**fields: Any) -> Outcome:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pgstack import memory_limit
-from pgstack.memory_limit import MB, MemoryLimit
+from pgstack.serving import memory_limit
+from pgstack.serving.memory_limit import MB, MemoryLimit
 
 
 class World:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from fixtures import foreign, places
-from pgstack import locales, unwritable
-from pgstack.config import load
 from pgstack.errors import InputError
 from pgstack.overlay import environment
-from pgstack.targets import confine
+from pgstack.planning import locales
+from pgstack.planning.config import load
+from pgstack.serving import confine, unwritable
 
 HAVE = {"C.UTF-8", "de_DE.UTF-8"}
 
@@ -158,12 +158,14 @@ LOGGING = {"version": 1, "handlers": {"file": {"class": "logging.FileHandler", "
 
 
 def test_a_log_file_in_the_project_is_refused_before_it_is_served() -> None:
-    serve = Path(confine.__file__).parents[1] / "serve.py"
+    serve = Path(confine.__file__).with_name("serve.py")
     with tempfile.TemporaryDirectory(
         prefix="project-", dir="/var/tmp"
     ) as name:  # where nothing may be written
         project = foreign.make(Path(name) / "shop", "plain DATABASES", LOGGING)
-        done = foreign.told(project, "-m", "pgstack.trial", str(serve), "localhost", "/healthz")
+        done = foreign.told(
+            project, "-m", "pgstack.serving.trial", str(serve), "localhost", "/healthz"
+        )
         if done.returncode == 0:
             pytest.skip("this kernel has no Landlock")
         assert not (project / "shop.log").exists()

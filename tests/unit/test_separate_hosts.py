@@ -13,10 +13,10 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugin
 import stack as filters
 from ansible.errors import AnsibleFilterError
 
-from pgstack import render
-from pgstack.config import load
 from pgstack.errors import InputError
-from pgstack.plan import Plan
+from pgstack.planning.config import load
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
 
 GB = 1024**3
 INPUTS: dict[str, Any] = {"web_addresses": ["10.0.0.11", "10.0.1.0/24"], "hosts": ["shop.example"]}

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-CODE = "from pgstack import siblings; print(siblings.resume())"
+CODE = "from pgstack.serving import siblings; print(siblings.resume())"
 
 
 @pytest.fixture

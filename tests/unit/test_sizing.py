@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pgstack import invariants
-from pgstack.config import StackConfig
 from pgstack.errors import InputError, UnsoundPlan
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
-from pgstack.sizing import plan
+from pgstack.planning import invariants
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
+from pgstack.planning.sizing import plan
 
 MB = 1024**2
 

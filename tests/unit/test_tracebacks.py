@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgstack import tracebacks
+from pgstack.serving import tracebacks
 
 CHAINED = """WARNING: before it
 Traceback (most recent call last):

@@ -10,7 +10,7 @@ APP = Path(__file__).resolve().parents[2] / "app"
 
 
 def trial(file: Path, *paths: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pgstack.trial", str(file), "shop.example", *paths]
+    command = [sys.executable, "-m", "pgstack.serving.trial", str(file), "shop.example", *paths]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(APP)}
     )

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pgstack import siblings, wait_limit
-from pgstack.wait_limit import Crew, Queue, WaitLimit, find_listener
+from pgstack.serving import siblings, wait_limit
+from pgstack.serving.wait_limit import Crew, Queue, WaitLimit, find_listener
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from pgstack import sizing
-from pgstack.config import StackConfig
 from pgstack.errors import ProbeError
-from pgstack.hardware import Hardware
-from pgstack.plan import Plan
+from pgstack.live.probes import web
+from pgstack.planning import sizing
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Plan
 from pgstack.ports import free_port
-from pgstack.probes import web
 
 APP = Path(__file__).resolve().parents[2] / "app"
 
@@ -59,7 +59,7 @@ def test_the_site_is_asked_on_this_host_under_its_own_name(port: int) -> None:
 
 def test_a_proxy_of_the_environment_is_passed_by(port: int) -> None:
     code = (
-        f"from pgstack.probes.web import fetch; print(fetch('http://127.0.0.1:{port}/host', "
+        f"from pgstack.live.probes.web import fetch; print(fetch('http://127.0.0.1:{port}/host', "
         f"5).decode())"
     )
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}

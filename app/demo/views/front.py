@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from demo.pools import live_pools
-from pgstack.state import current_plan
+from pgstack.planning.state import current_plan
 
 REFRESH = 2
 """Seconds between two looks of the front page at the pools."""

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from pgstack import environment_file, layout
+from pgstack import environment_file
 from pgstack import settings as stack
 from pgstack.errors import InputError
-from pgstack.plan import Plan
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
 
 KEYS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 """names under which projects look for their key"""

@@ -14,10 +14,11 @@ from django.core.servers.basehttp import get_internal_wsgi_application
 from django.urls import get_resolver
 
 from pgstack import settings as stack
-from pgstack import state, tracebacks
 from pgstack.errors import InputError, StackError
 from pgstack.overlay import environment, overlay, preamble
 from pgstack.overlay.note import Note
+from pgstack.planning import state
+from pgstack.serving import tracebacks
 
 CONNECTING = ("OperationalError", "DatabaseError", "InterfaceError", "ConnectionRefusedError")
 

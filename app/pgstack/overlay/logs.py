@@ -10,7 +10,9 @@ TO_STANDARD_ERROR: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "pgstack.brief_log.BriefHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "pgstack.serving.brief_log.BriefHandler", "formatter": "line"}
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     # Django's own handlers print only with DEBUG, or send mail.
     "loggers": {

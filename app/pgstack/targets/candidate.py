@@ -13,13 +13,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from pgstack import render
 from pgstack.errors import ProbeError, TargetError
-from pgstack.plan import Plan
-from pgstack.probes import bounded
+from pgstack.live.probes import bounded
+from pgstack.live.verify import settings
+from pgstack.live.verify.live import Live, ask
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
 from pgstack.targets import directory, supervision
-from pgstack.verify import settings
-from pgstack.verify.live import Live, ask
 
 DIRECTORY = "trial"
 ANSWER_SECONDS = 10

@@ -12,10 +12,10 @@ from typing import Any
 
 import psycopg2
 
-from pgstack import locales
 from pgstack.errors import InputError, TargetError
-from pgstack.plan import Plan
-from pgstack.probes import postgres
+from pgstack.live.probes import postgres
+from pgstack.planning import locales
+from pgstack.planning.plan import Plan
 from pgstack.targets import supervision
 
 POLL_SECONDS = 0.01

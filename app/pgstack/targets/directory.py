@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pgstack.errors import TargetError
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 NAMES = (
     "cache",

@@ -6,8 +6,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from pgstack import tracebacks
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
+from pgstack.serving import tracebacks
 
 FILE = "failure.log"
 """below the stack's log directory; the last failure"""

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from pgstack import layout, state
 from pgstack.errors import ProbeError
-from pgstack.plan import Plan
-from pgstack.probes import bounded, local, pooler
+from pgstack.live.probes import bounded, local, pooler
+from pgstack.planning import layout, state
+from pgstack.planning.plan import Plan
 from pgstack.targets import pause
 
 LOOK_SECONDS, LOOKS = 1, 4

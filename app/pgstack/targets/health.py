@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import psutil
 import psycopg2
 
-from pgstack import layout
 from pgstack.errors import ProbeError, StackError
-from pgstack.plan import Plan
-from pgstack.probes import bounded, local, postgres, web
+from pgstack.live.probes import bounded, local, postgres, web
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
 from pgstack.targets import supervision
 
 PAGE_SECONDS = 5

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from pgstack.errors import InputError, ProbeError, TargetError
-from pgstack.plan import Plan
-from pgstack.probes import web
+from pgstack.live.probes import web
+from pgstack.planning.plan import Plan
 
 PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 ANSWER_SECONDS = 2

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pgstack import account, hardware, layout, packages, render, state, tls
-from pgstack.config import StackConfig
 from pgstack.errors import InputError, StackError, TargetError
-from pgstack.plan import Plan
-from pgstack.probes import local as processes
+from pgstack.live import account
+from pgstack.live.probes import local as processes
+from pgstack.planning import hardware, layout, packages, state
+from pgstack.planning.config import StackConfig
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render, tls
 from pgstack.targets import (
     database,
     directory,
@@ -152,7 +154,7 @@ def _prepare(plan: Plan, lock: int) -> None:
 def _try(plan: Plan, lock: int, instead: str) -> None:
     """Ask the application for its front page, in a process of its own. Raises TargetError, ending
     with `instead`."""
-    trial = ("-m", "pgstack.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
+    trial = ("-m", "pgstack.serving.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
     done = project.run(plan, lock, *trial)
     if done.returncode:
         raise TargetError(f"{plan.web.wsgi}: {failure.told(plan, done.stderr)} {instead}")

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pgstack.errors import ProbeError, TargetError
-from pgstack.plan import Plan
-from pgstack.probes import pooler
+from pgstack.live.probes import pooler
+from pgstack.planning.plan import Plan
 
 SETTLE_SECONDS = 2
 """while those that waited are answered, all workers of Apache are busy"""

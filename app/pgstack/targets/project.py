@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pgstack import dependencies, layout
 from pgstack.errors import StackError, TargetError
-from pgstack.plan import Plan
+from pgstack.planning import dependencies, layout
+from pgstack.planning.plan import Plan
 from pgstack.targets import failure
 
 Say = Callable[[str], None]

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import psutil
 
-from pgstack import state
 from pgstack.errors import TargetError
-from pgstack.plan import Plan
-from pgstack.probes import local as processes
+from pgstack.live.probes import local as processes
+from pgstack.planning import state
+from pgstack.planning.plan import Plan
 from pgstack.targets import directory, supervision
 
 DAEMON = "(wsgi:stack)"

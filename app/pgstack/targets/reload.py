@@ -17,14 +17,16 @@ from pathlib import Path
 
 import psutil
 
-from pgstack import account, render, state, tls
 from pgstack.errors import StackError, TargetError
-from pgstack.file import File
-from pgstack.plan import Plan
-from pgstack.probes import bounded, local, pooler
+from pgstack.live import account
+from pgstack.live.probes import bounded, local, pooler
+from pgstack.live.verify import settings
+from pgstack.live.verify.live import Live
+from pgstack.planning import state
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render, tls
+from pgstack.rendering.file import File
 from pgstack.targets import candidate, database, directory, pause, release, supervision
-from pgstack.verify import settings
-from pgstack.verify.live import Live
 
 Say = Callable[[str], None]
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)

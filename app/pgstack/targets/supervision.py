@@ -18,11 +18,13 @@ from typing import Any, TypeVar
 import psutil
 from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
-from pgstack import layout, render
 from pgstack.errors import TargetError
-from pgstack.file import File
-from pgstack.plan import Plan
-from pgstack.targets import confine, leftovers
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
+from pgstack.rendering.file import File
+from pgstack.serving import confine
+from pgstack.targets import leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20

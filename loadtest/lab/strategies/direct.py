@@ -6,7 +6,7 @@ from typing import Any
 
 from loadtest.lab import services
 from loadtest.lab.server import Strategy
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 
 def socket(plan: Plan, **options: Any) -> dict[str, Any]:

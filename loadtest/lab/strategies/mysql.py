@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.lab import services
 from loadtest.lab.server import Strategy
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 DRIVER = Path("/usr/lib/python3/dist-packages/MySQLdb")
 """Debian's mysqlclient; it is built for the same Python as mod_wsgi"""

@@ -9,8 +9,8 @@ from typing import Any
 from loadtest.lab import services
 from loadtest.lab.server import Strategy
 from loadtest.lab.strategies.direct import socket
-from pgstack import layout
-from pgstack.plan import Plan
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
 from pgstack.settings import databases
 
 PREPARED_SINCE = (1, 21)

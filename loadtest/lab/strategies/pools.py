@@ -7,7 +7,7 @@ from typing import Any
 from loadtest.lab import services
 from loadtest.lab.server import Strategy
 from loadtest.lab.strategies.direct import socket
-from pgstack.plan import Plan
+from pgstack.planning.plan import Plan
 
 
 def threaded(plan: Plan) -> dict[str, Any]:

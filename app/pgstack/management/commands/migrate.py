@@ -18,12 +18,12 @@ from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from pgstack import planned
+from pgstack.checks import planned
 from pgstack.commands import CANNOT
 from pgstack.db.aliases import DIRECT
 from pgstack.db.guard import unguarded
 from pgstack.db.owner import as_owner
-from pgstack.probes import pooler
+from pgstack.live.probes import pooler
 
 LOCK_TIMEOUT = "due to lock timeout"
 LOCK = 0x737461636B

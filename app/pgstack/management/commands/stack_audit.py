@@ -6,8 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from pgstack import project
 from pgstack.audit import cli
+from pgstack.checks import project
 from pgstack.commands import StackCommand
 
 

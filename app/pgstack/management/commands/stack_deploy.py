@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management import call_command
 
-from pgstack import layout, state
 from pgstack.commands import StackCommand
+from pgstack.planning import layout, state
 
 
 class Command(StackCommand):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from pgstack import state, tables
 from pgstack.commands import StackCommand
+from pgstack.management import tables
+from pgstack.planning import state
 
 ONE_ACCOUNT = (
     "The web, the owner of the schema and PostgreSQL's superuser are one account here, {}: code "

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from pgstack import tables
 from pgstack.commands import StackCommand
-from pgstack.probes import pooler
+from pgstack.live.probes import pooler
+from pgstack.management import tables
 
 
 class Command(StackCommand):

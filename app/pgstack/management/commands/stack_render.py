@@ -7,8 +7,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from pgstack import account, render, state, tls
 from pgstack.commands import CHECK_FAILED, StackCommand
+from pgstack.live import account
+from pgstack.planning import state
+from pgstack.rendering import render, tls
 from pgstack.targets import database, directory
 
 

@@ -8,10 +8,11 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from pgstack import state, tables
 from pgstack.commands import CHECK_FAILED, StackCommand
-from pgstack.verify import verify, verify_as_stranger
-from pgstack.verify.finding import Finding
+from pgstack.live.verify import verify, verify_as_stranger
+from pgstack.live.verify.finding import Finding
+from pgstack.management import tables
+from pgstack.planning import state
 
 
 class Command(StackCommand):

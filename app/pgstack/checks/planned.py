@@ -1,0 +1,52 @@
+"""The plan that the settings' pooled aliases follow, for the system checks; a project of its own
+making has none."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from pgstack.checks import project
+from pgstack.errors import StackError
+from pgstack.planning import state
+from pgstack.planning.layout import version
+from pgstack.planning.plan import Plan
+
+PREPARED = "max_prepared_statements"
+FOLLOWS_SINCE = (1, 22)
+"""PgBouncer that carries prepared statements from backend to backend, DEALLOCATE included"""
+
+
+def plan() -> Plan | None:
+    """The rendered plan, where a pooled alias leads to its pooler; None where there is none that
+    can be read."""
+    try:
+        found = state.rendered_plan()
+    except StackError:
+        return None
+    hosts = {alias.get("HOST") for alias in project.pooled_aliases().values()}
+    return found if found is not None and found.paths.run_pooler in hosts else None
+
+
+def carries_prepared_statements() -> bool:
+    """Whether the planned PgBouncer follows the driver's prepared statements."""
+    found = plan()
+    if found is None or PREPARED not in found.pooler.settings:
+        return False
+    return version(found.versions.pgbouncer) >= FOLLOWS_SINCE
+
+
+def backends_wanted(found: Plan) -> tuple[int, int]:
+    """Backends that all threads can hold at the same time, and how many there are."""
+    aliases = [
+        one
+        for one in project.pooled_aliases().values()
+        if one.get("HOST") == found.paths.run_pooler
+    ]
+    each = sum(bool(one.get("ATOMIC_REQUESTS")) for one in aliases)
+    threads = found.web.requests * found.web.hosts
+    return threads * each, found.pooler.default_pool_size + found.pooler.reserve_pool_size
+
+
+def is_async() -> bool:
+    """Whether the project says that it is served by ASGI."""
+    return bool(getattr(settings, "ASGI_APPLICATION", None))

@@ -1,0 +1,1 @@
+"""What runs, asked and compared with the plan."""

@@ -1,0 +1,39 @@
+"""Checks of the way between a web host and its database host."""
+
+from __future__ import annotations
+
+from pgstack.live.probes import certificate, postgres
+from pgstack.live.verify.finding import Outcome, judge
+from pgstack.live.verify.live import Live, ask
+
+DAY = 24 * 3600
+LEAST_DAYS = 14
+"""left of the certificate; site.yml makes one with less than 30 anew"""
+ROTATE = "Make a new one: `ansible-playbook rotate.yml`."
+TLS = "TLSv1.3"
+
+
+def encrypted(live: Live) -> Outcome:
+    """The backends of PgBouncer and of those who go past it speak TLS, as PostgreSQL itself sees
+    it."""
+    asked = "SELECT coalesce(version, 'no TLS') FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    with live.clients(1) as (client,):
+        found = {
+            "PgBouncer": ask(client, asked),
+            live.plan.roles.monitor: postgres.query(live.monitor, asked)[0][0],
+        }
+    wrong = [
+        f"{who} is connected with {version}" for who, version in found.items() if version != TLS
+    ]
+    return judge(
+        wrong,
+        f"{' and '.join(found)} are connected with {TLS}",
+        "Run site.yml: it writes what they ask for.",
+    )
+
+
+def certified(live: Live) -> Outcome:
+    """PostgreSQL's certificate is our authority's, names the host, and has time left."""
+    days = int(certificate.seconds_left(live.plan) // DAY)
+    found = f"names {live.plan.postgres.server_name}, {days} days left"
+    return judge([found] if days < LEAST_DAYS else [], found, ROTATE)

@@ -1,0 +1,175 @@
+"""Checks of what the running stack does with requests and transactions."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psutil
+
+from pgstack.live.probes import local, postgres, web
+from pgstack.live.verify.finding import Outcome, judge
+from pgstack.live.verify.live import Live, Silent, ask
+from pgstack.planning import invariants
+from pgstack.planning.plan import Plan
+
+REQUESTS = 40
+"""requests sent to be found again in the pooler's count of transactions"""
+
+LOOKS = 3
+"""at the backends before one is said to be nobody's"""
+
+SERVER_ERROR = 500
+
+DAEMON_TITLE = "(wsgi:"
+"""how mod_wsgi's display-name begins in the process table"""
+
+
+def daemons(live: Live) -> Outcome:
+    """The request threads that answer, and the process table where it can be seen, equal the
+    plan."""
+    plan, seen = live.plan, live.web.threads()
+    shape = f"{plan.web.processes} x {plan.web.threads}"
+    told = {f"{answer.processes} x {answer.threads}" for answer in live.web.answers}
+    counts = sorted(len(threads) for threads in seen.values())
+    wrong = [_failures(live.web.errors, plan.web.requests)] if live.web.errors else []
+    if counts != [plan.web.threads] * plan.web.processes:
+        wrong.append(f"threads that answered, by process: {counts}; planned {shape}")
+    if told - {shape}:
+        wrong.append(f"mod_wsgi runs {', '.join(sorted(told))}; planned {shape}")
+    table = _process_table(plan)
+    if table is not None and table != set(seen):
+        wrong.append(
+            f"processes in the process table: {sorted(table)}; that answered: {sorted(seen)}"
+        )
+    found = f"{shape} = {plan.web.requests} threads answered"
+    return judge(wrong, found, f"The plan has {shape}. Render and restart Apache: `make down up`.")
+
+
+def _process_table(plan: Plan) -> set[int] | None:
+    """Daemon processes; None where the stack's processes cannot be told from others, or seen."""
+    if plan.target != "local":
+        return None
+    found = set()
+    for process in local.processes(plan):
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            if process.cmdline()[0].startswith(DAEMON_TITLE):
+                found.add(process.pid)
+    return found
+
+
+def through_pooler(live: Live) -> Outcome:
+    """PgBouncer's count of transactions rises with requests, and every request thread uses a
+    backend of PgBouncer's.
+
+    The count alone proves little: requests of others raise it as well.
+    """
+    wrong, rise = _count_transactions(live)
+    if beside := _beside_pooler(live):
+        wrong.append(f"{len(beside)} threads use backends that are not PgBouncer's")
+    remedy = (
+        "The alias `default` bypasses the pooler; take it from pgstack.settings.databases()."
+        if beside
+        else "See Apache's log and `make status`."
+    )
+    return judge(
+        wrong, f"{REQUESTS} requests, {rise} transactions, all on PgBouncer's backends", remedy
+    )
+
+
+def _count_transactions(live: Live) -> tuple[list[str], int]:
+    """What is wrong, and by how much the count rose. Not tried where requests fail already."""
+    if live.web.errors:
+        return [_failures(live.web.errors, live.plan.web.requests)], 0
+    before = _transactions(live)
+    failures = web.burst(live.plan, REQUESTS).errors
+    rise = _transactions(live) - before
+    wrong = [_failures(failures, REQUESTS)] if failures else []
+    if rise < REQUESTS:
+        wrong.append(f"{REQUESTS} requests, but {rise} transactions at PgBouncer")
+    return wrong, rise
+
+
+def _beside_pooler(live: Live) -> set[int]:
+    """Threads with a backend that PgBouncer does not have.
+
+    PgBouncer may have closed a connection between the answer and its list, so only what persists
+    counts.
+    """
+    answers = live.web.answers
+    for _ in range(LOOKS):
+        pooled = {int(row["remote_pid"]) for row in live.show("SERVERS")}
+        beside = {answer.thread for answer in answers if answer.backend not in pooled}
+        if not beside or live.web.errors:
+            break
+        answers = web.survey(live.plan).answers
+    return beside
+
+
+def _failures(errors: list[str], count: int) -> str:
+    return f"{len(errors)} of {count} requests failed: {errors[0]}"
+
+
+def _transactions(live: Live) -> int:
+    rows = [
+        row for row in live.show("STATS_TOTALS") if row["database"] == live.plan.postgres.database
+    ]
+    return sum(int(row.get("xact_count", row.get("total_xact_count", 0))) for row in rows)
+
+
+def intact(live: Live) -> Outcome:
+    """PostgreSQL has read no page whose checksum is wrong."""
+    found = postgres.corrupted(live.monitor)
+    return judge([found] if found else [], "no read met a wrong checksum", f"{postgres.CORRUPTED}.")
+
+
+def finished(live: Live) -> Outcome:
+    """No `reload` or `release` was killed on its way."""
+    command = local.cut_off(live.plan)
+    wrong = [f"{command} was cut off: old and new are in force side by side"] if command else []
+    return judge(
+        wrong, "the last reload or release came to its end", f"Run `make {command}` again."
+    )
+
+
+def running(live: Live) -> Outcome:
+    """No process waits for a SIGCONT."""
+    wrong = [
+        f"process {process.pid} ({process.name()}) is stopped by a signal"
+        for process in local.stopped(live.plan)
+    ]
+    return judge(
+        wrong, "no process is stopped by a signal", "Let it go on: `kill -CONT` and its number."
+    )
+
+
+def front_page(live: Live) -> Outcome:
+    """The site's first page is answered, by whatever but an error of the server: it may redirect,
+    or want a login."""
+    if live.web.errors:
+        return Outcome(None, "not tried: requests fail already")
+    status = web.status(live.plan, "")
+    found = f"/ is answered with {status}"
+    unproven = "; its other pages and its writes are not tried" if live.plan.project else ""
+    wrong = [found] if status >= SERVER_ERROR else []
+    return judge(wrong, found + unproven, "The project's own error: see Apache's error log.")
+
+
+def shared_backends(live: Live) -> Outcome:
+    """Clients that are connected at the same time share backends, which session pooling never
+    allows.
+
+    One more client than there may be backends, where the pooler has that many clients to spare.
+    """
+    pooler, web_ = live.plan.pooler, live.plan.web
+    spare = pooler.max_client_conn - web_.requests * web_.hosts - invariants.COMMAND_CLIENTS_MIN
+    count = min(pooler.max_db_connections + 1, spare)
+    remedy = "Set pool_mode = transaction: render and start again, `make down up`."
+    try:
+        with live.clients(count) as clients:
+            backends = {ask(client, "SELECT pg_backend_pid()") for client in clients}
+    except Silent as error:
+        return Outcome(
+            False, f"{count} clients at a time do not get a transaction each: {error}", remedy
+        )
+    found = f"{count} clients at a time used {len(backends)} backend{'s'[: len(backends) > 1]}"
+    return judge([] if len(backends) < count else [found], found, remedy)

@@ -1,0 +1,97 @@
+"""What the live servers answer: asked once where several checks need it, and not again where nobody
+answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import psycopg2
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes import pooler, postgres, web
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
+
+
+class Silent(ProbeError):
+    """A server gave no answer."""
+
+
+class Untried(ProbeError):
+    """A server is not asked, because it gave no answer before."""
+
+
+class Live:
+    """The running stack of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._silent: set[str] = set()
+
+    @cached_property
+    def monitor(self) -> Any:
+        """One connection to PostgreSQL as the monitor: it has few to spare. Raises Silent or
+        Untried."""
+        with self._remembered("PostgreSQL"):
+            return postgres.connect(self.plan, self.plan.roles.monitor)
+
+    def show(self, what: str) -> list[dict[str, Any]]:
+        """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then
+        Untried."""
+        with self._remembered("PgBouncer"):
+            return pooler.show(what, self.plan)
+
+    @contextlib.contextmanager
+    def clients(self, count: int) -> Iterator[list[Any]]:
+        """Connections through the pooler with the web's login, each statement its own transaction.
+
+        Raises Silent, also when a statement inside gets no answer, and Untried after that.
+        """
+        with self._remembered("PgBouncer"), contextlib.ExitStack() as open_:
+            yield [open_.enter_context(contextlib.closing(self._connect())) for _ in range(count)]
+
+    def _connect(self) -> Any:
+        client = psycopg2.connect(
+            host=self.plan.paths.run_pooler,
+            port=self.plan.pooler.port,
+            user=layout.own_login(self.plan, self.plan.pooler.web_login),
+            dbname=self.plan.postgres.database,
+            application_name="probe",
+        )
+        client.autocommit = True
+        return client
+
+    @contextlib.contextmanager
+    def _remembered(self, server: str) -> Iterator[None]:
+        self._require_answers(server)
+        try:
+            yield
+        except (ProbeError, psycopg2.OperationalError) as error:
+            self._silent.add(server)
+            raise Silent(f"{server}: {str(error).strip()}") from error
+
+    def _require_answers(self, server: str) -> None:
+        if server in self._silent:
+            raise Untried(f"{server} gave no answer before")
+
+    @cached_property
+    def config(self) -> dict[str, str]:
+        """SHOW CONFIG by name. Raises Silent or Untried."""
+        return {row["key"]: str(row["value"] or "") for row in self.show("CONFIG")}
+
+    @cached_property
+    def web(self) -> web.Survey:
+        """An answer of every request thread. They need the pooler: raises Untried when it was
+        silent."""
+        self._require_answers("PgBouncer")
+        return web.survey(self.plan)
+
+
+def ask(client: Any, statement: str) -> Any:
+    """The first value of one statement."""
+    with client.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]

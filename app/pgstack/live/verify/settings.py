@@ -1,0 +1,230 @@
+"""Checks that the servers run with what was planned and rendered."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import re
+from pathlib import Path
+
+from pgstack.live.probes import postgres
+from pgstack.live.verify.finding import Outcome, judge
+from pgstack.live.verify.live import Live, ask
+from pgstack.planning import invariants, locales
+from pgstack.planning.plan import Plan
+from pgstack.rendering import render
+
+AGAIN = "Render and start again: `make down up`."
+RUN = Path("/run/stack")
+"""of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
+APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
+OF_A_ROLE = """
+    SELECT coalesce(' in database ' || datname, ''), unnest(setconfig)
+      FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase
+     WHERE setrole = %s::regrole"""
+"""place and text of each setting"""
+
+
+def _again(plan: Plan) -> str:
+    return "Bring them into force: run site.yml." if plan.target == "host" else AGAIN
+
+
+def soundness(live: Live) -> Outcome:
+    """The plan in force keeps every inequality."""
+    rules = invariants.check(live.plan)
+    broken = [rule for rule in rules if not rule.holds]
+    remedy = broken[0].remedy if broken else ""
+    return judge([rule.arithmetic for rule in broken], f"{len(rules)} inequalities hold", remedy)
+
+
+def files(live: Live) -> Outcome:
+    """The files on disk are the ones that the plan renders."""
+    wanted = render.files(live.plan)
+    wrong = [f"{file.path}: edited" for file in wanted if render.difference([file])]
+    wrong += [f"{path}: not what the plan wants" for path in not_in_force(live.plan)]
+    return judge(wrong, f"{len(wanted)} files are as rendered", _again(live.plan))
+
+
+def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
+    """Copies that a host's servers run with and that differ from what is wanted; a server's name
+    when it has none."""
+    if plan.target != "host":
+        return []
+    conf = Path(plan.paths.conf)
+    wrong = []
+    for part, directories in _in_force(plan, run).items():
+        wrong += [] if directories else [conf / "live" / part]
+        for directory, file in itertools.product(directories, sorted((conf / part).iterdir())):
+            copy = directory / file.name
+            wrong += [] if copy.is_file() and copy.read_bytes() == file.read_bytes() else [copy]
+    return wrong
+
+
+def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
+    """Server → directories of the files that it reads; on a host each instance has a copy of its
+    own."""
+    conf, servers = Path(plan.paths.conf), [] if plan.part == "web" else ["postgres"]
+    if plan.target != "host":
+        return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
+    return {server: [conf / "live" / server] for server in servers} | {
+        server: [
+            conf / "live" / f"{server}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))
+        ]
+        for server, name in (("pgbouncer", "pooler"), ("apache", "apache"))
+    }
+
+
+def loaded(live: Live) -> Outcome:
+    """No file is younger than what read it. PgBouncer does not say when it read its files."""
+    load_time = postgres.query(
+        live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8"
+    )[0][0]
+    names = {
+        "postgres": ["pgstack.conf", "pg_hba.conf", "pg_ident.conf"],
+        "apache": list(render.TEMPLATES["apache"]),
+    }
+    read = {"postgres": load_time}
+    if live.web.answers:
+        read["apache"] = min(answer.started for answer in live.web.answers)
+    files = {
+        directory / name: when
+        for server, when in read.items()
+        for directory in _in_force(live.plan).get(server, ())
+        for name in names[server]
+    }
+    late = [
+        file.relative_to(live.plan.paths.conf)
+        for file, when in files.items()
+        if file.stat().st_mtime > when
+    ]
+    wrong = [f"{name}: changed after it was read" for name in late]
+    return judge(wrong, f"{len(files)} files were read after their last change", _again(live.plan))
+
+
+def postgres_settings(live: Live) -> Outcome:
+    """pg_settings equals the plan, and nothing waits for a restart."""
+    planned = live.plan.postgres.settings
+    wrong = _differences(
+        postgres.different(planned, postgres.settings(live.monitor, list(planned)))
+    )
+    pending = postgres.query(
+        live.monitor, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name"
+    )
+    wrong += [f"{name}: waits for a restart" for (name,) in pending]
+    return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+
+
+def sorting(live: Live) -> Outcome:
+    """The database sorts as planned, which only the one that is made anew can change."""
+    wanted, (found,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
+    reason = locales.refusal(wanted, found, ())
+    return judge([reason] if reason else [], f"by {found}", "Say it in the inputs.")
+
+
+def role_settings(live: Live) -> Outcome:
+    """What is set on the roles of the web and of deploys equals the plan, and nothing else is: they
+    may change it."""
+    part, roles = live.plan.postgres, live.plan.roles
+    wrong = []
+    for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
+        found: dict[str, str] = {}
+        for place, pair in postgres.query(live.monitor, OF_A_ROLE, (role,)):
+            name, value = str(pair).split("=", 1)
+            if place or name.lower() not in planned:
+                wrong.append(f"{role}: {name} = {value} is set{place}, not planned")
+            else:
+                found[name.lower()] = value
+        wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, found))]
+    count = len(part.app_settings) + len(part.owner_settings)
+    return judge(
+        wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`."
+    )
+
+
+def pooler_settings(live: Live) -> Outcome:
+    """SHOW CONFIG equals the plan, and so does the line of the database, which may overrule it."""
+    planned = {**live.plan.pooler.settings, "listen_addr": ""}
+    found = {name: live.config.get(name, "missing") for name in planned}
+    wrong = _differences(
+        {
+            name: (value, found[name])
+            for name, value in planned.items()
+            if not _same(value, found[name])
+        }
+    )
+    wrong += _differences(_database_line(live))
+    return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+
+
+def _database_line(live: Live) -> dict[str, tuple[str, str]]:
+    plan = live.plan
+    planned = {
+        "host": plan.postgres.host,
+        "port": str(plan.postgres.port),
+        "database": plan.postgres.database,
+        "force_user": plan.roles.app,
+        "paused": "0",
+        "disabled": "0",
+    }
+    rows = {row["name"]: row for row in live.show("DATABASES")}
+    row = rows.get(plan.postgres.database, {})
+    planned["pool_mode"] = plan.pooler.settings["pool_mode"]
+    found = {name: str(row.get(name, "missing")) for name in planned}
+    if row.get("pool_mode", "") is None:  # not overruled
+        found["pool_mode"] = planned["pool_mode"]
+    return {
+        f"database {name}": (planned[name], found[name])
+        for name in planned
+        if planned[name] != found[name]
+    }
+
+
+def timeouts(live: Live) -> Outcome:
+    """The timeouts that the servers run with are in order: whoever waits longer gives up later."""
+    rules = list(invariants.timeouts(_live_timeouts(live)))
+    broken = [f"{rule.name}: {rule.arithmetic}" for rule in rules if not rule.holds]
+    return judge(broken, rules[0].arithmetic + " s", AGAIN)
+
+
+def _live_timeouts(live: Live) -> invariants.Timeouts:
+    with live.clients(1) as (client,):
+        # In milliseconds, on a backend as the web gets it.
+        statement = ask(
+            client,
+            "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'",
+        )
+    return invariants.Timeouts(
+        statement=statement or math.inf,
+        query=float(live.config["query_timeout"]) or math.inf,
+        query_wait=float(live.config["query_wait_timeout"]) or math.inf,
+        pause=live.plan.pooler.pause_timeout,
+        # The processes read these from the plan's file.
+        queue=live.plan.web.queue_timeout,
+        watchdog=live.plan.web.watchdog_timeout,
+        **_apache_timeouts(live.plan),
+    )
+
+
+def _apache_timeouts(plan: Plan) -> dict[str, float]:
+    """From the files that Apache reads: its processes do not tell theirs."""
+    conf = Path(plan.paths.conf, "apache")
+    site, mpm = (conf / "site.conf").read_text(), (conf / "mpm.conf").read_text()
+    patterns = {name: (rf"\b{name}-timeout=(\d+)", site) for name in APACHE_TIMEOUTS}
+    patterns["apache"] = (r"(?m)^Timeout (\d+)", mpm)
+    found = {name: re.search(pattern, text) for name, (pattern, text) in patterns.items()}
+    return {name: float(match[1]) if match else math.inf for name, match in found.items()}
+
+
+def _differences(wrong: dict[str, tuple[str, str]]) -> list[str]:
+    return [
+        f"{name}: planned {planned!r}, live {live!r}" for name, (planned, live) in wrong.items()
+    ]
+
+
+def _same(left: str, right: str) -> bool:
+    if left.startswith("0") and left.isdigit():  # a file mode; PgBouncer 1.18 shows it in decimal
+        return right in (left, str(int(left, 8)))
+    with contextlib.suppress(ValueError):
+        return float(left) == float(right)
+    return left == right

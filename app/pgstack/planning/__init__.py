@@ -1,0 +1,1 @@
+"""From inputs and hardware to a plan: pure, without Django."""

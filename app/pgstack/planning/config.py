@@ -1,0 +1,367 @@
+"""Every input of the stack, once: type, unit, default, meaning and `STACK_*` name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pgstack.errors import InputError
+from pgstack.planning.input_types import (
+    LOGIN,
+    Address,
+    Bytes,
+    Commands,
+    Hosts,
+    Locale,
+    Names,
+    Networks,
+    Release,
+)
+from pgstack.planning.locales import refusal_in_containers
+from pgstack.planning.packages import known
+
+PREFIX = "STACK_"
+# Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies,
+# STACK_RELEASE where on a host the release that it belongs to.
+RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
+OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment", "data")
+"""inputs that say something of the project"""
+
+_FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
+MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+Part = Literal["all", "web", "database"]
+"""of the stack: all on one host, or Apache with PgBouncer and PostgreSQL apart"""
+
+
+def _input(
+    default: Any,
+    meaning: str,
+    unit: str,
+    *,
+    on: str = "local compose host",
+    unset: str = "none",
+    **limits: Any,
+) -> Any:
+    """A field of the model. `on` are the targets that it can be given for, `unset` stands for a
+    default of None."""
+    extra: dict[str, Any] = {"unit": unit, "on": on.split(), "unset": unset}
+    return Field(default, description=meaning, json_schema_extra=extra, **limits)
+
+
+class StackConfig(BaseModel):
+    """The inputs. None means "let the planner decide"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: Literal["local", "compose", "host"] = _input(
+        "local", "where the stack runs", "name", on="local compose"
+    )
+    dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
+    debian: Release | None = _input(
+        None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
+    )
+    cores: int | None = _input(
+        None, "cores the stack may use", "cores", unset="detected", ge=1, le=1024
+    )
+    memory: Bytes | None = _input(None, "memory the stack may use", "bytes", unset="detected", ge=1)
+    processes: int | None = _input(
+        None, "mod_wsgi daemon processes", "processes", unset="planned", ge=1, le=512
+    )
+    threads: int | None = _input(
+        None, "request threads per process", "threads", unset="planned", ge=1, le=64
+    )
+    process_memory: Bytes | None = _input(
+        None, "memory of one web process", "bytes", unset="planned", ge=1
+    )
+    web_hosts: int = _input(1, "web servers sharing the database", "hosts", ge=1, le=64)
+    pool_size: int | None = _input(
+        None, "PgBouncer's backends per pool", "connections", unset="planned", ge=1, le=2000
+    )
+    direct_connections: int = _input(
+        6, "connections past the pooler: migrate, probes, backups", "connections", ge=2, le=500
+    )
+    request_timeout: int = _input(
+        30, "longest request; all other timeouts follow from it", "seconds", ge=6, le=3600
+    )
+    project: Path | None = _input(None, "directory of your project", "path", unset="the demo")
+    settings: str | None = _input(
+        None,
+        "settings module of the project",
+        "module",
+        unset="what `manage.py` names",
+        pattern=MODULE,
+    )
+    wsgi: str | None = _input(
+        None,
+        "module of its WSGI application",
+        "module",
+        unset="what its settings name",
+        pattern=MODULE,
+    )
+    requirements: str | None = _input(
+        None,
+        "its requirements, a file in it",
+        "path",
+        unset="that of its tool",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
+    )
+    commands: Commands = _input(
+        (), "its management commands after migrate", "commands, ;-separated"
+    )
+    environment: Path | None = _input(None, "file of variables for it, NAME=value lines", "path")
+    data: Names = _input(
+        (),
+        "variables in which it finds directories that its pages may write into",
+        "names, comma-separated",
+    )
+    locale: Locale = _input(
+        "C.UTF-8",
+        "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's",
+        "name",
+    )
+    port: int = _input(8000, "port Apache listens on", "port", ge=1, le=65535)
+    address: Address = _input(
+        "127.0.0.1", "address Apache listens on; * for all", "address", on="local host"
+    )
+    hosts: Hosts = _input(
+        ("localhost", "127.0.0.1", "[::1]"),
+        "host names the site answers to",
+        "names, comma-separated",
+        min_length=1,
+    )
+    tls: Literal["off", "self-signed", "files", "acme"] = _input(
+        "off", "TLS with HTTP/2 on the port; acme on a host only", "name"
+    )
+    tls_certificate: Path | None = _input(None, "certificate chain (PEM) for tls=files", "path")
+    tls_key: Path | None = _input(None, "private key (PEM) for tls=files", "path")
+    hsts: int = _input(
+        0,
+        "how long browsers insist on TLS (HSTS); 0: no header is sent",
+        "seconds",
+        ge=0,
+        le=2 * 365 * 24 * 3600,
+    )
+    acme_email: str | None = _input(
+        None,
+        "address that the authority writes to, for tls=acme",
+        "e-mail address",
+        on="host",
+        pattern=r"^[^@\s\"']+@[^@\s\"']+$",
+    )
+    acme_directory: str = _input(
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "directory of the authority, for tls=acme",
+        "URL",
+        on="host",
+        pattern=r"^https://[!#-~]+$",
+    )
+    proxy: Literal["on", "off"] = _input(
+        "off", "whether a proxy in front ends TLS and sets X-Forwarded-Proto", "name"
+    )
+    proxy_addresses: Networks = _input(
+        (),
+        "addresses or networks of proxies in front, whose X-Forwarded-For says who the visitor is",
+        "addresses, comma-separated",
+    )
+    upload_limit: Bytes = _input(
+        10 * 1024**2, "largest body of a request", "bytes", ge=64 * 1024, le=64 * 1024**3
+    )
+    firewall: Literal["on", "off"] = _input(
+        "on", "whether a host drops what is not for SSH or the site", "name", on="host"
+    )
+    database_host: str | None = _input(
+        None,
+        "name or address of the database host, where web hosts are apart from it",
+        "name",
+        on="host",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
+    )
+    web_addresses: Networks | None = _input(
+        None,
+        "addresses or networks that the web hosts come from; on the database host",
+        "addresses, comma-separated",
+        on="host",
+        min_length=1,
+    )
+    account: str | None = _input(
+        None,
+        "account the local target runs as",
+        "account",
+        on="local",
+        unset="you; for root the checkout's owner, else `pgstack`",
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+    )
+
+    backup: Literal["off", "local", "sftp", "s3"] | None = _input(
+        None,
+        "where a host keeps its backups",
+        "name",
+        on="host",
+        unset="`local` on a host, else `off`",
+    )
+    backup_path: Path = _input(
+        Path("/var/lib/pgbackrest"),
+        "directory of the backups: here, on the other host, or in the bucket",
+        "path",
+        on="host",
+    )
+    backup_host: str | None = _input(
+        None,
+        "sftp: account@host of the other host; s3: host of the endpoint",
+        "name",
+        on="host",
+        pattern=f"^{LOGIN}$",
+    )
+    backup_bucket: str | None = _input(
+        None,
+        "bucket of backup=s3",
+        "name",
+        on="host",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    )
+    backup_region: str = _input(
+        "us-east-1", "region of backup=s3", "name", on="host", pattern=r"^[a-z0-9-]{1,32}$"
+    )
+    backup_keep: int = _input(
+        2,
+        "full backups kept, one a week, each with all that follows it",
+        "backups",
+        on="host",
+        ge=1,
+        le=520,
+    )
+    backup_time: str = _input(
+        "03:00",
+        "time of day (UTC) of the backups",
+        "time",
+        on="host",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    )
+
+    @model_validator(mode="after")
+    def _backups(self) -> StackConfig:
+        if self.backup not in (None, "off") and self.target != "host":
+            raise ValueError(
+                f"STACK_BACKUP={self.backup} needs STACK_TARGET=host; other targets keep no backups"
+            )
+        if self.backup == "s3" and None in (self.backup_host, self.backup_bucket):
+            raise ValueError("STACK_BACKUP=s3 needs STACK_BACKUP_HOST and STACK_BACKUP_BUCKET")
+        if self.backup == "sftp" and "@" not in (self.backup_host or ""):
+            raise ValueError("STACK_BACKUP=sftp needs STACK_BACKUP_HOST, as account@host")
+        if not self.backup_path.is_absolute() or re.search(
+            r"[^A-Za-z0-9/._-]|/\.\.(/|$)", str(self.backup_path)
+        ):
+            raise ValueError(
+                f"STACK_BACKUP_PATH={self.backup_path}: expected an absolute path of plain "
+                f"characters"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _combinations(self) -> StackConfig:
+        files = (self.tls_certificate, self.tls_key)
+        if self.tls == "files" and None in files:
+            raise ValueError("STACK_TLS=files needs STACK_TLS_CERTIFICATE and STACK_TLS_KEY")
+        if self.tls != "files" and files != (None, None):
+            raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
+        self._acme()
+        if self.database_host and self.target != "host":
+            raise ValueError(
+                "STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only"
+            )
+        if self.web_addresses and not self.database_host:
+            raise ValueError(
+                "STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names"
+            )
+        if self.proxy == "on" and self.tls != "off":
+            raise ValueError(
+                "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
+            )
+        if self.target == "compose" and (reason := refusal_in_containers(self.locale)):
+            raise ValueError(reason)
+        if self.hsts and (self.tls, self.proxy) == ("off", "off"):
+            raise ValueError(f"STACK_HSTS={self.hsts} needs TLS: STACK_TLS, or STACK_PROXY=on")
+        return self
+
+    @model_validator(mode="after")
+    def _project(self) -> StackConfig:
+        given = [name for name in OF_PROJECT if getattr(self, name)]
+        if self.project is None and given:
+            needed = "stack_inputs.project.source" if self.target == "host" else "STACK_PROJECT"
+            raise ValueError(f"{environment_name(given[0])} needs {needed}: the demo has its own")
+        return self
+
+    def _acme(self) -> None:
+        if self.tls != "acme":
+            return
+        if self.target != "host" or self.port != 443:
+            raise ValueError(
+                "STACK_TLS=acme needs a host and STACK_PORT=443: the authority asks ports 80 and "
+                "443"
+            )
+        if self.acme_email is None:
+            raise ValueError("STACK_TLS=acme needs STACK_ACME_EMAIL")
+        odd = [name for name in self.hosts if _FULL_NAME.fullmatch(name) is None]
+        if odd:
+            raise ValueError(
+                f"STACK_HOSTS: {odd[0]}: an authority certifies full names only with STACK_TLS=acme"
+            )
+
+    @property
+    def part(self) -> Part:
+        """What this host runs of the stack."""
+        if self.database_host is None:
+            return "all"
+        return "database" if self.web_addresses else "web"
+
+
+def environment_name(field: str) -> str:
+    """`STACK_POOL_SIZE` of `pool_size`."""
+    return PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:
+    """The inputs found in `environ`; empty values count as unset, `overrides` win.
+
+    Raises InputError naming the variable, the reason and the remedy.
+    """
+    names = {environment_name(field): field for field in StackConfig.model_fields}
+    values: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name in RESERVED:
+            continue
+        if name not in names:
+            raise InputError(_unknown(name, list(names)))
+        if value.strip():
+            values[names[name]] = value.strip()
+    try:
+        return StackConfig(**{**values, **overrides})
+    except ValidationError as error:
+        raise InputError(_invalid(error)) from None
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    endings = [other.removeprefix(PREFIX) for other in known]
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.6)
+    hint = f"did you mean {PREFIX}{near[0]}?" if near else "unset it."
+    return f"{name}: unknown input; {hint} `manage.py stack_plan --inputs` lists every input."
+
+
+def _invalid(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        reason = problem["msg"].removeprefix("Value error, ")
+        if not problem["loc"]:
+            lines.append(f"{reason}.")
+            continue
+        field = str(problem["loc"][0])
+        meaning = StackConfig.model_fields[field].description
+        lines.append(
+            f"{environment_name(field)}={problem['input']}: {reason}. It is the {meaning}."
+        )
+    return "\n".join(dict.fromkeys(lines))

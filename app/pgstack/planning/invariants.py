@@ -1,0 +1,234 @@
+"""The inequalities that make a plan sound, once: used by the planner, the system checks and
+verify."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgstack.errors import UnsoundPlan
+from pgstack.planning.plan import Plan
+
+COMMAND_CLIENTS_MIN = 10
+"""client connections at PgBouncer that must be left for probes and commands, however it was
+sized"""
+
+SOCKET_PATH_BYTES = 107
+"""longest Unix socket path: sun_path in sys/un.h holds 108 bytes with its end"""
+
+MB = 1024**2
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One inequality with its numbers filled in."""
+
+    name: str
+    holds: bool
+    arithmetic: str
+    remedy: str
+
+
+def check(plan: Plan) -> list[Invariant]:
+    """Every inequality of `plan`, holding or not."""
+    return [
+        *_connections(plan),
+        *_memory(plan),
+        *_descriptors(plan),
+        *_timeouts(plan),
+        *_sockets(plan),
+    ]
+
+
+def require(plan: Plan) -> None:
+    """Raise UnsoundPlan with the arithmetic of each broken inequality."""
+    broken = [rule for rule in check(plan) if not rule.holds]
+    if broken:
+        lines = [f"unsound plan: {rule.name}: {rule.arithmetic}. {rule.remedy}" for rule in broken]
+        raise UnsoundPlan("\n".join(lines))
+
+
+def _at_most(
+    name: str, left: int, left_text: str, right: int, right_text: str, remedy: str
+) -> Invariant:
+    sign = "≤" if left <= right else ">"
+    return Invariant(
+        name, left <= right, f"{left_text} = {left} {sign} {right} = {right_text}", remedy
+    )
+
+
+def _connections(plan: Plan) -> Iterator[Invariant]:
+    web, apache, pooler, postgres = plan.web, plan.apache, plan.pooler, plan.postgres
+    yield _at_most(
+        "clients of the pooler",
+        web.requests * web.hosts + COMMAND_CLIENTS_MIN,
+        f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + "
+        f"{COMMAND_CLIENTS_MIN} "
+        "for commands",
+        pooler.max_client_conn,
+        "max_client_conn",
+        "Lower STACK_PROCESSES or STACK_THREADS.",
+    )
+    slow = apache.slow_clients * apache.server_limit
+    yield _at_most(
+        "workers of Apache",
+        web.requests + slow,
+        f"{web.requests} requests at a time + {apache.slow_clients} slow clients x "
+        f"{apache.server_limit} children",
+        apache.max_request_workers,
+        "MaxRequestWorkers",
+        "Lower STACK_PROCESSES or STACK_THREADS.",
+    )
+    yield _at_most(
+        "pool within its limit",
+        pooler.default_pool_size + pooler.reserve_pool_size,
+        f"{pooler.default_pool_size} pool + {pooler.reserve_pool_size} reserve",
+        pooler.max_db_connections,
+        "max_db_connections",
+        "Lower STACK_POOL_SIZE.",
+    )
+    free = (
+        postgres.max_connections
+        - postgres.superuser_reserved_connections
+        - postgres.direct_connections
+    )
+    yield _at_most(
+        "backends of PostgreSQL",
+        pooler.max_db_connections * pooler.instances,
+        f"{pooler.max_db_connections} max_db_connections x {pooler.instances} instances of "
+        f"PgBouncer",
+        free,
+        f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} "
+        f"superuser "
+        f"- {postgres.direct_connections} direct",
+        "Lower STACK_POOL_SIZE.",
+    )
+
+
+def memory_needed(plan: Plan) -> int:
+    """MB that the plan's shares add up to, each rounded up."""
+    return sum(-(-size // MB) for size in plan.memory.shares().values())
+
+
+def _memory(plan: Plan) -> Iterator[Invariant]:
+    text = " + ".join(f"{-(-size // MB)} {name}" for name, size in plan.memory.shares().items())
+    yield _at_most(
+        "memory in MB",
+        memory_needed(plan),
+        text,
+        plan.memory.total // MB,
+        "memory",
+        "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE.",
+    )
+
+
+def _descriptors(plan: Plan) -> Iterator[Invariant]:
+    if plan.open_files is not None:
+        text, lower = "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS."
+        pooler, apache = plan.pooler, plan.apache
+        yield _at_most(
+            "file descriptors of the pooler",
+            pooler.file_descriptors,
+            f"{pooler.max_client_conn} clients + {pooler.max_db_connections} backends + spare",
+            plan.open_files,
+            text,
+            lower,
+        )
+        yield _at_most(
+            "file descriptors of Apache",
+            apache.file_descriptors,
+            f"those of {apache.threads_per_child} workers of a child + spare",
+            plan.open_files,
+            text,
+            lower,
+        )
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds, under the names of the settings; infinite where one is off."""
+
+    statement: float
+    query: float
+    query_wait: float
+    pause: float
+    queue: float
+    shutdown: float
+    graceful: float
+    request: float
+    socket: float
+    deadlock: float
+    watchdog: float
+    apache: float
+
+
+def timeouts(values: Timeouts) -> Iterator[Invariant]:
+    """Who waits longer must time out later, or nobody sees who was slow. For planned and for live
+    values."""
+    end = {"request-timeout": values.request, "Apache Timeout": values.apache}
+    query = {"statement_timeout": values.statement, "query_timeout": values.query}
+    yield _ordered("timeouts of a query in s", {**query, **end})
+    yield _ordered(
+        "timeouts of a wait for the pool in s", {"query_wait_timeout": values.query_wait, **end}
+    )
+    paused = {"forgotten PAUSE": values.pause, "query_wait_timeout": values.query_wait}
+    yield _ordered("timeouts of a PAUSE in s", paused)
+    restart = {"shutdown-timeout": values.shutdown, "graceful-timeout": values.graceful}
+    yield _ordered("timeouts of a restart in s", {**restart, "request-timeout": values.request})
+    yield _ordered(
+        "timeouts of the queue in s", {"queue": values.queue, "request-timeout": values.request}
+    )
+    # Apache tells the client before the process ends.
+    hung = {
+        "socket-timeout": values.socket,
+        "watchdog": values.watchdog,
+        "Apache Timeout": values.apache,
+    }
+    yield _ordered("timeouts of a hung request in s", hung)
+    held = {"deadlock-timeout": values.deadlock, "Apache Timeout": values.apache}
+    yield _ordered("timeouts of a held interpreter in s", held)
+
+
+def _timeouts(plan: Plan) -> Iterator[Invariant]:
+    web = plan.web
+    return timeouts(
+        Timeouts(
+            statement=plan.postgres.statement_timeout,
+            query=plan.pooler.query_timeout,
+            query_wait=plan.pooler.query_wait_timeout,
+            pause=plan.pooler.pause_timeout,
+            queue=web.queue_timeout,
+            shutdown=web.shutdown_timeout,
+            graceful=web.graceful_timeout,
+            request=web.request_timeout,
+            socket=web.socket_timeout,
+            deadlock=web.deadlock_timeout,
+            watchdog=web.watchdog_timeout,
+            apache=plan.apache.timeout,
+        )
+    )
+
+
+def _ordered(name: str, chain: dict[str, float]) -> Invariant:
+    values = list(chain.values())
+    holds = all(left < right for left, right in itertools.pairwise(values))
+    text = " < ".join(f"{key} {value:g}" for key, value in chain.items())
+    return Invariant(name, holds, text if holds else f"not {text}", "Raise STACK_REQUEST_TIMEOUT.")
+
+
+def _sockets(plan: Plan) -> Iterator[Invariant]:
+    longest = max(
+        f"{plan.paths.run_postgres}/.s.PGSQL.{plan.postgres.port}.lock",
+        f"{plan.paths.run_pooler}/.s.PGSQL.{plan.pooler.port}",
+        f"{plan.paths.run_apache}/wsgi.4194304.100.1.sock",
+        key=lambda path: len(path.encode()),
+    )
+    yield _at_most(
+        "length of a socket's path",
+        len(longest.encode()),
+        longest,
+        SOCKET_PATH_BYTES,
+        "the kernel's limit",
+        "Set STACK_DIR to a shorter path.",
+    )

@@ -1,0 +1,265 @@
+"""Where things lie and who owns them, by target."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from pgstack.errors import InputError
+from pgstack.planning.config import StackConfig
+from pgstack.planning.packages import RELEASES
+from pgstack.planning.plan import Accounts, Identity, Paths, Plan, Project, Roles, Versions
+
+_ABOVE = Path(__file__).resolve().parents[3]
+_PACKED = Path(__file__).resolve().parents[1] / "templates"
+INSTALLED = _PACKED.is_dir()
+"""Whether this is the package that pip installed: that has the templates in itself."""
+
+PROJECT = Path.cwd() if INSTALLED else _ABOVE
+"""The checkout, or the directory that holds `app/` in an image; where it is installed, the current
+directory."""
+
+TEMPLATES = _PACKED if INSTALLED else _ABOVE
+"""The directory of the templates."""
+
+OVERLAY = "pgstack.overlay.settings"
+"""Settings module of every project but the demo."""
+
+DEMO = ("config.settings", "config.wsgi")
+"""The demo's settings module, and the module of its WSGI application."""
+
+DEMO_COMMANDS = (("seed",),)
+"""The demo's management commands after migrate."""
+
+SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
+
+ROOT_ACCOUNT = "pgstack"
+"""The account that the local target drops to when root starts it in a checkout of root's own."""
+
+DATABASE = "/etc/stack-database"
+"""Where hosts are apart: on the database host its certificate, the authority that signed it and all
+passwords; on a web host the authority's certificate, and the passwords in files of the accounts
+that use them."""
+AUTHORITY = f"{DATABASE}/authority.pem"
+POOLER_PASSWORDS = f"{DATABASE}/userlist.txt"
+DEPLOY_PASSWORDS = f"{DATABASE}/pgpass"
+
+LOG_BYTES = 10_000_000
+LOGS_KEPT = 3
+"""Size at which a log of the local target is renamed, and how many that were renamed are kept."""
+
+VERSIONS = {
+    debian: Versions(**{name: value for name, value in asdict(release).items() if name != "suite"})
+    for debian, release in RELEASES.items()
+}
+"""What each Debian release brings."""
+
+
+def version(text: str) -> tuple[int, ...]:
+    """`(1, 24)` of `1.24`, for comparisons."""
+    return tuple(int(part) for part in text.split("."))
+
+
+def stack_directory(config: StackConfig) -> Path:
+    """Absolute directory of the local target; a relative one counts from the checkout."""
+    return (PROJECT / config.dir).resolve()
+
+
+def paths(config: StackConfig, versions: Versions) -> Paths:
+    """Absolute paths of the target."""
+    if config.target == "local":
+        root = stack_directory(config)
+        return Paths(
+            root=str(root),
+            conf=f"{root}/conf",
+            data=f"{root}/data",
+            run_postgres=f"{root}/run/postgres",
+            run_pooler=f"{root}/run/pooler",
+            run_pooler_own=f"{root}/run/pooler",
+            run_apache=f"{root}/run/apache",
+            bodies=f"{root}/run/apache",
+            log=f"{root}/log",
+            static=f"{root}/static",
+            media=f"{root}/media",
+            cache=f"{root}/cache",
+            secrets=f"{root}/secrets",
+            tls=f"{root}/secrets/tls",
+            app=str(project_directory(config)),
+            venv=f"{root}/venv" if config.project else sys.prefix,
+        )
+    root_name = "/srv/stack"
+    # On a host each instance of a server sees what is its own at these places
+    # (docs/decisions/0006).
+    release = f"{root_name}/live" if config.target == "host" else root_name
+    own = "-own" if config.target == "host" else ""
+    media = "/var/lib/stack-media"
+    return Paths(
+        root=root_name,
+        conf="/etc/stack",
+        data=f"/var/lib/postgresql/{versions.postgresql}/main",
+        run_postgres="/run/stack/postgres",
+        run_pooler="/run/stack/pooler",
+        run_pooler_own=f"/run/stack/pooler{own}",
+        run_apache="/run/stack/apache",
+        # On a disk: /tmp of a container is memory, that of a host may be. Apache writes there and
+        # Django reads.
+        bodies="/var/cache/stack-bodies" if config.target == "host" else media,
+        log="/var/log/stack",
+        static=f"{root_name}/static",
+        media=media,
+        cache="/var/cache/stack",
+        secrets="/etc/stack-secrets",
+        tls="/etc/stack-tls",
+        app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}",
+        venv=f"{release}/venv",
+    )
+
+
+def written_by_pages(place: Paths) -> tuple[str, ...]:
+    """Directories of the local target that Apache and the web processes write to, as they do on the
+    others."""
+    return place.run_apache, place.log, place.media, place.cache
+
+
+def project_directory(config: StackConfig) -> Path:
+    """Absolute directory of the project on this machine; a relative one counts from the
+    checkout."""
+    return (PROJECT / config.project).resolve() if config.project else PROJECT / "app"
+
+
+def project(config: StackConfig) -> Project | None:
+    """What the inputs say of the project (see pgstack.planning.discovery); None for the demo."""
+    if config.project is None:
+        return None
+    environment = str((PROJECT / config.environment).resolve()) if config.environment else ""
+    return Project(
+        settings=config.settings or DEMO[0],
+        wsgi=config.wsgi or "",
+        requirements=config.requirements or "",
+        environment=environment,
+        commands=config.commands,
+        data=config.data,
+    )
+
+
+def commands(plan: Plan) -> tuple[tuple[str, ...], ...]:
+    """The management commands that a deploy runs after migrate."""
+    return plan.project.commands if plan.project else DEMO_COMMANDS
+
+
+def entry(config: StackConfig, place: Paths) -> tuple[str, str, tuple[str, ...]]:
+    """Settings module, WSGI file, and the directories of modules. On a host the checkout lies
+    beside the project."""
+    own = f"{place.root}/live/app" if config.target == "host" else f"{place.root}/app"
+    own = str(PROJECT / "app") if config.target == "local" else own
+    path = tuple(dict.fromkeys((place.app, own)))
+    if config.project is None:
+        return DEMO[0], f"{place.app}/{DEMO[1].replace('.', '/')}.py", path
+    return OVERLAY, f"{own}/pgstack/serving/serve.py", path
+
+
+def account_name(uid: int) -> str:
+    """Name of an account; identity goes by names. Raises InputError when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise InputError(
+            f"user {uid}: has no name on this machine. Start the stack as a user that has one."
+        ) from None
+
+
+def accounts(config: StackConfig) -> Accounts:
+    """One account runs the whole local target; elsewhere each part has its own."""
+    if config.target == "local":
+        name = config.account or _local_account()
+        return Accounts(
+            web=name,
+            apache=name,
+            deploy=name,
+            build=name,
+            postgres=name,
+            pooler=name,
+            group=name,
+            secrets=name,
+        )
+    host = config.target == "host"
+    return Accounts(
+        web="app",
+        apache="apache" if host else "app",
+        deploy="deploy",
+        build="build",
+        postgres="postgres",
+        pooler="pooler",
+        group="sockets",
+        secrets="secrets" if host else "sockets",
+    )
+
+
+def _local_account() -> str:
+    """Whoever starts the stack; for root the checkout's owner, and ROOT_ACCOUNT where that is root
+    or has no name."""
+    if os.geteuid():
+        return account_name(os.geteuid())
+    owner = PROJECT.stat().st_uid
+    try:
+        return account_name(owner) if owner else ROOT_ACCOUNT
+    except InputError:
+        return ROOT_ACCOUNT
+
+
+def peer_maps(versions: Versions) -> bool:
+    """Whether PgBouncer can map an account to another login (auth_ident_file, 1.23)."""
+    return version(versions.pgbouncer) >= (1, 23)
+
+
+def postgres_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Who may log in at PostgreSQL as whom. The web's account reaches rows only through the
+    pooler."""
+    pairs = [
+        (who.postgres, roles.admin),
+        (who.deploy, roles.owner),
+        (who.deploy, roles.monitor),
+        (who.pooler, roles.app),
+    ]
+    return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))
+
+
+def apart_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Who may log in at the socket of a PostgreSQL whose clients are on other hosts."""
+    return (Identity(account=who.postgres, role=roles.admin),)
+
+
+def passwords(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Which account of a web host has the password of which role."""
+    pairs = [(who.pooler, roles.app), (who.deploy, roles.owner), (who.deploy, roles.monitor)]
+    return tuple(Identity(account=account, role=role) for account, role in pairs)
+
+
+def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str, str]:
+    """Login of the web and login of the probes at PgBouncer: the roles where it knows peer maps,
+    else the accounts."""
+    return (roles.app, roles.monitor) if peer_maps(versions) else (who.web, who.deploy)
+
+
+def own_login(plan: Plan, login: str) -> str:
+    """`login` at PgBouncer, or the name of this process's account where PgBouncer knows no peer
+    maps.
+
+    Root becomes the account that deploys before it asks.
+    """
+    if plan.pooler.peer_maps:
+        return login
+    return account_name(os.geteuid()) if os.geteuid() else plan.accounts.deploy
+
+
+def pooler_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[Identity, ...]:
+    """Who may log in at PgBouncer as whom."""
+    web, monitor = pooler_logins(who, roles, versions)
+    pairs = [(account, login) for account in (who.web, who.deploy) for login in (web, monitor)]
+    pairs.append((who.pooler, monitor))  # its health check
+    if not peer_maps(versions):
+        pairs = [(account, account) for account in (who.web, who.deploy)]
+    return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))

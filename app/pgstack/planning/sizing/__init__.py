@@ -1,0 +1,209 @@
+"""The plan of a stack from its inputs and its hardware: one pure function, `plan`.
+
+A stack is sized for a number of cores: processes, pool and workers follow from it. It is the
+largest number of cores, of those there are, whose stack is sound in the memory there is. What a
+stack needs grows with its cores; what it needs grows more slowly than memory. So with more memory
+or cores a sound plan stays sound, and none of its numbers shrinks but those that divide memory
+among more (work_mem, autovacuum_work_mem).
+
+Constants have a unit and say where they come from, each in the module of its part.
+"""
+
+from __future__ import annotations
+
+import bisect
+
+from pgstack.errors import InputError, UnsoundPlan
+from pgstack.planning import invariants, layout, packages
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.plan import Firewall, Memory, Paths, Plan, Roles, Site
+from pgstack.planning.sizing import backup, pooler, postgres, web
+from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale, size_text
+
+SYSTEM_BYTES = 64 * MB
+"""Debian without a desktop, and supervisord (docs/measurements.md)"""
+SYSTEM_DIVISOR = 16
+"""the kernel's part of memory: page tables of shared_buffers above all, which without huge pages
+take a 512th of it for each backend"""
+HTTP, HTTPS = 80, 443
+"""ports that browsers take without being told (RFC 9110): who comes to the first is sent to the
+second"""
+INSTANCE_PORTS = {"a": 8441, "b": 8442}
+"""loopback ports of a host's two instances of Apache"""
+SSH_PORT = 22
+"""where administrators come in when nobody has looked (services(5))"""
+
+
+def plan(config: StackConfig, hardware: Hardware) -> Plan:
+    """The plan for these inputs on this hardware. What an input names is taken as it is.
+
+    Raises InputError when something the plan needs is unknown, UnsoundPlan when it would not be
+    sound on one core.
+    """
+    cores, memory = _known(hardware.cores, "cores"), _known(hardware.memory, "memory")
+    debian = _known(hardware.debian, "debian")
+    if debian not in layout.VERSIONS:
+        raise InputError(
+            f"STACK_DEBIAN={debian}: unsupported release. Supported: {packages.known()}."
+        )
+    memory = memory // MEMORY_STEP * MEMORY_STEP
+
+    def sized(count: int, limit: str = "") -> Plan:
+        return _assemble(config, hardware, debian, Scale(count, cores, memory, limit))
+
+    _require(config, hardware, debian, sized(1))
+    sound = (
+        bisect.bisect_left(
+            range(2, cores + 1), True, key=lambda count: bool(_excess(config, sized(count)))
+        )
+        + 1
+    )
+    if sound == cores:
+        return sized(cores)
+    return sized(sound, f"With {sound + 1}, {_excess(config, sized(sound + 1))}")
+
+
+def beside(web: Plan, database: Plan) -> Plan:
+    """The plan of a web host whose database host has a plan of its own: that one says what
+    PostgreSQL runs with.
+
+    Raises UnsoundPlan when the two do not fit, as with two request timeouts.
+    """
+    here = {"host": web.postgres.host, "connection": web.postgres.connection}
+    both = web.model_copy(update={"postgres": database.postgres.model_copy(update=here)})
+    invariants.require(both)
+    return both
+
+
+def _known(value: int | None, field: str) -> int:
+    if value is None:
+        raise InputError(f"STACK_{field.upper()}: unknown on this machine. Set it.")
+    return value
+
+
+def _excess(config: StackConfig, stack: Plan) -> str:
+    """What is too much in this plan, empty when nothing is."""
+    broken = [
+        f"{rule.name}: {rule.arithmetic}" for rule in invariants.check(stack) if not rule.holds
+    ]
+    share = stack.memory.total // web.SHARE_DIVISOR
+    if (
+        config.processes is None
+        and stack.web.processes > web.MIN_PROCESSES
+        and stack.memory.web > share
+    ):
+        processes = f"{stack.web.processes} processes x {stack.web.memory_per_process // MB} MB"
+        broken.append(f"{processes} > {share // MB} MB, a quarter of memory")
+    return "; ".join(broken)
+
+
+def _require(config: StackConfig, hardware: Hardware, debian: int, least: Plan) -> None:
+    """Raise UnsoundPlan unless the smallest stack is sound, naming an amount of memory that would
+    be enough."""
+    try:
+        invariants.require(least)
+    except UnsoundPlan as error:
+        memory, stack = least.memory.total, least
+        # Ends, as what is needed grows more slowly than memory.
+        while (needed := invariants.memory_needed(stack) * MB) > memory:
+            memory = -(-needed // MEMORY_STEP) * MEMORY_STEP
+            stack = _assemble(config, hardware, debian, Scale(1, least.cores, memory))
+        hint = ""
+        if memory > least.memory.total:
+            hint = (
+                f" STACK_MEMORY={memory // MB}m is enough; it counts in steps of "
+                f"{MEMORY_STEP // MB} MB."
+            )
+        raise UnsoundPlan(f"{error}{hint}") from None
+
+
+def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Plan:
+    """The plan for this scale, sound or not."""
+    why: dict[str, str] = {}
+    versions = layout.VERSIONS[debian]
+    place = layout.paths(config, versions), layout.accounts(config), Roles(), versions
+    paths, who, roles, _ = place
+    daemons = web.web(config, scale, hardware.open_files, why, paths)
+    front = web.apache(daemons, scale, hardware.open_files, why)
+    pool = pooler.pooler(config, scale, daemons, why, *place)
+    database, shares = postgres.postgres(config, scale, pool, why, *place)
+    sizes = {
+        "web": web.web_bytes(daemons),
+        "apache": web.apache_bytes(
+            daemons.requests, scale.memory, takes_over=config.target == "host"
+        ),
+        "pooler": pooler.pooler_bytes(pool),
+        **shares,
+    }
+    elsewhere = {"all": (), "web": tuple(shares), "database": ("web", "apache", "pooler")}[
+        config.part
+    ]
+    return Plan(
+        target=config.target,
+        part=config.part,
+        debian=debian,
+        cores=scale.available,
+        open_files=hardware.open_files,
+        versions=versions,
+        paths=paths,
+        accounts=who,
+        roles=roles,
+        site=_site(config, paths),
+        firewall=_firewall(config, hardware),
+        project=layout.project(config),
+        web=daemons,
+        apache=front,
+        pooler=pool,
+        postgres=database,
+        backup=backup.backup(config, scale, database, why, paths, versions),
+        memory=Memory(
+            total=scale.memory,
+            system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR,
+            **{name: 0 if name in elsewhere else size for name, size in sizes.items()},
+        ),
+        arithmetic=why,
+    )
+
+
+def _site(config: StackConfig, paths: Paths) -> Site:
+    given = [
+        str(layout.PROJECT / path) if path else ""
+        for path in (config.tls_certificate, config.tls_key)
+    ]
+    copies = [f"{paths.tls}/certificate.pem", f"{paths.tls}/key.pem"]
+    certificate, key = given if config.tls == "off" else copies
+    ports = {name: port for name, port in INSTANCE_PORTS.items() if config.target == "host"}
+    return Site(
+        address=config.address,
+        port=config.port,
+        hosts=config.hosts,
+        tls=config.tls,
+        tls_certificate=certificate,
+        tls_key=key,
+        tls_given_certificate=given[0],
+        tls_given_key=given[1],
+        instance_ports=ports,
+        redirect_port=HTTP if _redirects(config) else 0,
+        acme_directory=config.acme_directory if config.tls == "acme" else "",
+        acme_email=config.acme_email or "" if config.tls == "acme" else "",
+        hsts=config.hsts,
+        proxy=config.proxy == "on",
+        proxy_addresses=config.proxy_addresses,
+        upload_limit=config.upload_limit,
+        upload_limit_text=size_text(config.upload_limit),
+    )
+
+
+def _redirects(config: StackConfig) -> bool:
+    return config.target == "host" and config.tls != "off" and config.port == HTTPS
+
+
+def _firewall(config: StackConfig, hardware: Hardware) -> Firewall:
+    local = config.address.startswith("127.") or config.address == "[::1]"
+    ports = (config.port, HTTP) if _redirects(config) else (config.port,)
+    return Firewall(
+        enabled=config.target == "host" and config.firewall == "on",
+        ssh_ports=hardware.ssh_ports or (SSH_PORT,),
+        site_ports=() if local or config.part == "database" else ports,
+    )

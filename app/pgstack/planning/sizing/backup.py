@@ -1,0 +1,131 @@
+"""Backups of a host: pgBackRest, its schedule, and what PostgreSQL archives with it."""
+
+from __future__ import annotations
+
+from pgstack.errors import InputError
+from pgstack.planning.config import StackConfig
+from pgstack.planning.layout import version
+from pgstack.planning.plan import Backup, Paths, Postgres, Versions
+from pgstack.planning.sizing.scale import Scale, clamp
+
+STANZA = "stack"
+"""pgBackRest's name of the cluster"""
+STATE = "/var/lib/stack-backup"
+ARCHIVE_SECONDS = 60
+"""archive_timeout: what was committed longer ago is in the archive; an hour of nearly empty
+segments has some 100 kB"""
+PROCESS_DIVISOR, MAX_PROCESSES = 4, 4
+"""processes that compress: a quarter of the cores, the web needs the others"""
+FULL_DAY, DRILL_DAY = "Sun", "Mon"
+INCREMENTAL_DAYS = "Mon..Sat"
+DRILL_HOURS = 1
+"""between Monday's backup and the drill, which restores it"""
+DAY = 24 * 3600
+TIME_LIMIT = 6 * 3600
+"""seconds for a backup or a drill: the next backup is due in a day"""
+SFTP_VERSION = (2, 46)
+"""pgBackRest that knows SFTP"""
+
+
+def kind(config: StackConfig) -> str:
+    """`off`, or where the backups are kept."""
+    if config.part == "web":  # the database is elsewhere
+        return "off"
+    return config.backup or ("local" if config.target == "host" else "off")
+
+
+def archiving(config: StackConfig) -> dict[str, str]:
+    """Settings of PostgreSQL; none without backups."""
+    if kind(config) == "off":
+        return {}
+    command = f"pgbackrest --stanza={STANZA} archive-push %p"
+    return {
+        "archive_mode": "on",
+        "archive_command": command,
+        "archive_timeout": f"{ARCHIVE_SECONDS}s",
+    }
+
+
+def backup(
+    config: StackConfig,
+    scale: Scale,
+    database: Postgres,
+    why: dict[str, str],
+    paths: Paths,
+    versions: Versions,
+) -> Backup | None:
+    """pgBackRest as planned, None without backups. Raises InputError where the release cannot do
+    what is wanted."""
+    where = kind(config)
+    if where == "off":
+        return None
+    if where == "sftp" and version(versions.pgbackrest) < SFTP_VERSION:
+        raise InputError(
+            f"STACK_BACKUP=sftp: pgBackRest {versions.pgbackrest} of this Debian release does not "
+            f"know SFTP, 2.46 "
+            "does. Use s3, or local with STACK_BACKUP_PATH on a file system of the other host "
+            "(NFS, say)."
+        )
+    processes = clamp(scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
+    why["backup.process-max"] = f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}"
+    hour, minute = map(int, config.backup_time.split(":"))
+    drill = f"{(hour + DRILL_HOURS) % 24:02}:{minute:02}"
+    return Backup.model_validate(
+        {
+            "kind": where,
+            "stanza": STANZA,
+            "path": str(config.backup_path),
+            "state": STATE,
+            "full": f"{FULL_DAY} *-*-* {config.backup_time}:00 UTC",
+            "incremental": f"{INCREMENTAL_DAYS} *-*-* {config.backup_time}:00 UTC",
+            "drill": f"{DRILL_DAY} *-*-* {drill}:00 UTC",
+            "time_limit": TIME_LIMIT,
+            "oldest": DAY + TIME_LIMIT,
+            "drill_oldest": 7 * DAY + TIME_LIMIT,
+            "settings": {
+                **_repository(config, where),
+                "repo1-path": str(config.backup_path),
+                "repo1-retention-full": str(config.backup_keep),
+                "repo1-retention-history": "365",
+                "repo1-cipher-type": "aes-256-cbc",
+                "repo1-bundle": "y",
+                "compress-type": "zst",
+                "start-fast": "y",
+                "process-max": str(processes),
+                # journald has what a unit says, PostgreSQL's log what archive_command says.
+                "log-level-file": "off",
+                "log-level-console": "warn",
+                "lock-path": "/run/stack/backup",
+                "pg1-path": paths.data,
+                "pg1-port": str(database.port),
+                "pg1-socket-path": paths.run_postgres,
+            },
+        }
+    )
+
+
+def _repository(config: StackConfig, where: str) -> dict[str, str]:
+    """Where the repository is, for pgBackRest."""
+    if where == "local":
+        return {"repo1-type": "posix"}
+    account, _, rest = (config.backup_host or "").rpartition("@")
+    host, _, port = rest.partition(":")
+    if where == "s3":
+        return {
+            "repo1-type": "s3",
+            "repo1-s3-endpoint": host,
+            "repo1-s3-bucket": config.backup_bucket or "",
+            "repo1-s3-region": config.backup_region,
+            "repo1-s3-uri-style": "path",
+            **({"repo1-storage-port": port} if port else {}),
+        }
+    return {
+        "repo1-type": "sftp",
+        "repo1-sftp-host": host,
+        "repo1-sftp-host-user": account,
+        "repo1-sftp-private-key-file": "/etc/pgbackrest/key",
+        "repo1-sftp-public-key-file": "/etc/pgbackrest/key.pub",
+        "repo1-sftp-known-host": "/etc/pgbackrest/known_hosts",
+        "repo1-sftp-host-key-hash-type": "sha256",
+        **({"repo1-sftp-host-port": port} if port else {}),
+    }

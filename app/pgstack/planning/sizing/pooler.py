@@ -1,0 +1,185 @@
+"""PgBouncer in transaction mode. Defaults and meanings of its settings: pgbouncer.ini(5)."""
+
+from __future__ import annotations
+
+from pgstack.planning import layout
+from pgstack.planning.config import StackConfig
+from pgstack.planning.plan import Accounts, Paths, Pooler, Roles, Versions, Web
+from pgstack.planning.sizing import timeouts
+from pgstack.planning.sizing.scale import KB, MB, Scale
+from pgstack.planning.sizing.timeouts import seconds
+
+PORT = 6432
+
+BACKENDS_PER_CORE, SPINDLES = 2, 1
+"""connections = cores x 2 + effective spindles, where one SSD counts as one (PostgreSQL wiki,
+"Number Of Database Connections"); an upper limit here: PgBouncer opens a backend only when none is
+free"""
+RESERVE_DIVISOR, RESERVE_MIN = 4, 2
+"""reserve_pool_size as a part of the pool: enough for a burst, too few for a stampede"""
+WARM_BACKENDS = 4
+"""min_pool_size: the threads of one process find a backend open also after an idle night"""
+TAKING_OVER = 1
+"""on a host an instance of PgBouncer is replaced by another that runs beside it meanwhile; on all
+web hosts at once when passwords change"""
+GENERATIONS = 2
+"""while processes are replaced, old and new ones hold connections at the same time"""
+COMMAND_CLIENTS = 20
+"""client connections planned for probes, management commands and consoles"""
+THREAD_CLIENTS = 200
+"""client connections planned for threads that the application starts by itself: each is worth
+CLIENT_BYTES"""
+SPARE_DESCRIPTORS = 64
+"""descriptors for PgBouncer's log, sockets, epoll and its console"""
+BASE_BYTES, CLIENT_BYTES = 8 * MB, 8 * KB
+"""3 MB at the start and 1 kB per idle client, 4 kB more for its buffer (pkt_buf) while it is active
+(docs/measurements.md), twice that"""
+
+SERVER_LIFETIME_SECONDS = 3600
+"""default: a backend's caches do not grow for ever"""
+SERVER_IDLE_SECONDS = 600
+"""default: what a burst opened goes when it is over"""
+CLIENT_IDLE_SECONDS = 3600
+"""a client that is never heard of again goes; pgstack.db connects anew where it was a thread after
+a quiet night"""
+SERVER_CONNECT_SECONDS = 5
+"""a backend on the same host is there in milliseconds; the default of 15 is beyond WAIT"""
+LOGIN_RETRY_SECONDS = 1
+"""the default of 15 turns a database restart of one second into an outage of fifteen"""
+CLIENT_LOGIN_SECONDS = 15
+"""a login over a local socket takes milliseconds (default 60)"""
+STATS_SECONDS = 60
+"""default"""
+KEEPALIVE = {"tcp_keepidle": 10, "tcp_keepintvl": 5, "tcp_keepcnt": 3}
+"""in seconds: a database host that was lost is noticed after 25 s on idle backends too (default:
+two hours)"""
+PREPARED_STATEMENTS = 200
+"""per backend, the default since 1.24; needs 1.21"""
+
+
+def pooler(
+    config: StackConfig,
+    scale: Scale,
+    web: Web,
+    why: dict[str, str],
+    paths: Paths,
+    who: Accounts,
+    roles: Roles,
+    versions: Versions,
+) -> Pooler:
+    """Every thread of both generations gets a client connection; few of them need a backend at the
+    same time."""
+    pool = config.pool_size or BACKENDS_PER_CORE * scale.cores + SPINDLES
+    reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
+    clients = GENERATIONS * web.requests * web.hosts + COMMAND_CLIENTS + THREAD_CLIENTS
+    timeout = web.request_timeout
+    why["pooler.default_pool_size"] = (
+        f"STACK_POOL_SIZE={pool}"
+        if config.pool_size
+        else f"{BACKENDS_PER_CORE} x {scale.text} + {SPINDLES} (PostgreSQL wiki){scale.because}"
+    )
+    why["pooler.reserve_pool_size"] = f"max({RESERVE_MIN}, {pool} / {RESERVE_DIVISOR})"
+    why["pooler.max_db_connections"] = f"{pool} pool + {reserve} reserve"
+    why["pooler.max_client_conn"] = (
+        f"{GENERATIONS} generations x {web.processes} processes x {web.threads} threads x "
+        f"{web.hosts} hosts "
+        f"+ {COMMAND_CLIENTS} for probes and commands + {THREAD_CLIENTS} for the application's own "
+        f"threads"
+    )
+    why["pooler.query_timeout"] = timeouts.text(timeout, timeouts.QUERY)
+    why["pooler.query_wait_timeout"] = timeouts.text(timeout, timeouts.WAIT)
+    web_login, monitor_login = layout.pooler_logins(who, roles, versions)
+    # Without peer maps the web, which shows its pools, and the account that deploys come under
+    # their own names.
+    stats_users = (
+        monitor_login
+        if layout.peer_maps(versions)
+        else ",".join(dict.fromkeys((web_login, monitor_login)))
+    )
+    instances = web.hosts * (1 + TAKING_OVER if config.target == "host" else 1)
+    numbers = {
+        "max_client_conn": clients,
+        "default_pool_size": pool,
+        "reserve_pool_size": reserve,
+        "max_db_connections": pool + reserve,
+        "query_timeout": seconds(timeout, timeouts.QUERY),
+        "query_wait_timeout": seconds(timeout, timeouts.WAIT),
+    }
+    return Pooler(
+        port=PORT,
+        instances=instances,
+        web_login=web_login,
+        monitor_login=monitor_login,
+        peer_maps=layout.peer_maps(versions),
+        identities=layout.pooler_identities(who, roles, versions),
+        file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
+        pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
+        settings=_settings(
+            numbers, seconds(timeout, timeouts.RESERVE), paths, versions, stats_users
+        )
+        | (_apart(timeout) if config.part == "web" else {}),
+        **numbers,
+    )
+
+
+def pooler_bytes(part: Pooler) -> int:
+    """Bytes of PgBouncer with all clients connected."""
+    return BASE_BYTES + part.max_client_conn * CLIENT_BYTES
+
+
+def _settings(
+    numbers: dict[str, int],
+    reserve_seconds: int,
+    paths: Paths,
+    versions: Versions,
+    stats_users: str,
+) -> dict[str, str]:
+    """Lines of pgbouncer.ini. No listen_addr: PgBouncer never listens on TCP."""
+    conf = f"{paths.conf}/pgbouncer"
+    settings: dict[str, object] = {
+        "unix_socket_dir": paths.run_pooler_own,
+        "unix_socket_mode": "0770",
+        "listen_port": PORT,
+        "auth_type": "hba",
+        "auth_file": f"{conf}/userlist.txt",
+        "auth_hba_file": f"{conf}/hba.conf",
+        "stats_users": stats_users,
+        "pool_mode": "transaction",
+        **numbers,
+        "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS),
+        "reserve_pool_timeout": reserve_seconds,
+        "server_lifetime": SERVER_LIFETIME_SECONDS,
+        "server_idle_timeout": SERVER_IDLE_SECONDS,
+        "server_connect_timeout": SERVER_CONNECT_SECONDS,
+        "server_login_retry": LOGIN_RETRY_SECONDS,
+        "client_login_timeout": CLIENT_LOGIN_SECONDS,
+        "client_idle_timeout": CLIENT_IDLE_SECONDS,
+        # The role's own idle_in_transaction_session_timeout strikes first and leaves a message.
+        "idle_transaction_timeout": numbers["query_timeout"],
+        "server_reset_query": "DISCARD ALL",
+        "server_reset_query_always": 0,
+        "application_name_add_host": 0,
+        "log_connections": 0,
+        "log_disconnections": 0,
+        "log_pooler_errors": 1,
+        "stats_period": STATS_SECONDS,
+    }
+    if layout.peer_maps(versions):
+        settings["auth_ident_file"] = f"{conf}/ident.conf"
+    if layout.version(versions.pgbouncer) >= (1, 21):
+        settings["max_prepared_statements"] = PREPARED_STATEMENTS
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _apart(request_timeout: int) -> dict[str, str]:
+    """Lines that differ where PostgreSQL is on another host: its certificate is checked, and so is
+    that it lives."""
+    settings: dict[str, object] = {
+        "auth_file": layout.POOLER_PASSWORDS,
+        "server_tls_sslmode": "verify-full",
+        "server_tls_ca_file": layout.AUTHORITY,
+        "server_tls_protocols": "tlsv1.3",
+        **KEEPALIVE,
+        "tcp_user_timeout": 1000 * seconds(request_timeout, timeouts.WAIT),
+    }
+    return {name: str(value) for name, value in settings.items()}

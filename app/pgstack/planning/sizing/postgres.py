@@ -1,0 +1,308 @@
+"""PostgreSQL for OLTP on an SSD, beside the web processes. "Docs" is its manual, chapter Server
+Configuration."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from pgstack.planning import layout, locales
+from pgstack.planning.config import StackConfig
+from pgstack.planning.plan import Accounts, Paths, Pooler, Postgres, Roles, Versions
+from pgstack.planning.sizing import backup, rights, timeouts
+from pgstack.planning.sizing.scale import GB, MB, Scale, clamp
+from pgstack.planning.sizing.timeouts import seconds
+
+PORT = 5432
+
+SUPERUSER_RESERVED = 3
+"""connections; PostgreSQL's default"""
+BACKEND_BYTES = 4 * MB
+"""a backend of a small schema after load: 3.2 MB x 1.25 (docs/measurements.md)"""
+PROCESSES_BYTES = 16 * MB
+"""the first process and its five helpers: 11 MB x 1.4 (docs/measurements.md)"""
+SHARED_FIXED_BYTES, SHARED_DIVISOR = 8 * MB, 16
+"""shared memory beside the buffers: WAL buffers, locks, and a description of each buffer
+(docs/measurements.md)"""
+
+SMALL_MEMORY_BYTES, SMALL_BUFFERS_DIVISOR, BUFFERS_DIVISOR = GB, 8, 4
+"""shared_buffers: a quarter from 1 GB on, less below, to leave the system enough (Docs)"""
+BUFFERS_MAX_BYTES = 64 * GB
+"""without huge pages each backend maps this with 128 MB of page tables (8 bytes per 4 kB); the page
+cache holds more"""
+CACHE_DIVISOR = 2
+"""effective_cache_size: shared_buffers and page cache; the other half is for the web and the work
+of queries"""
+WORK_DIVISOR, WORK_MIN_BYTES, WORK_MAX_BYTES = 16, MB, 64 * MB
+"""memory for sorts and hashes of all backends together: small, as a query may use it several times
+(Docs)"""
+MAINTENANCE_DIVISOR, MAINTENANCE_MIN_BYTES, MAINTENANCE_MAX_BYTES = 32, 16 * MB, GB
+"""maintenance_work_mem: one index build at a time; more than 1 GB gains little"""
+AUTOVACUUM_DIVISOR, AUTOVACUUM_MIN_BYTES, AUTOVACUUM_MAX_BYTES = 32, 8 * MB, 512 * MB
+"""autovacuum_work_mem, of all workers together and of each: 8 MB hold 1.4 million dead rows (6
+bytes each)"""
+MAX_WAL_DIVISOR, MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES = 4, GB, 16 * GB
+"""max_wal_size: at least PostgreSQL's default, at most what a disk and a crash recovery easily
+take"""
+MIN_WAL_DIVISOR = 4
+"""min_wal_size as a part of max_wal_size: files kept for reuse between bursts"""
+
+AUTOVACUUM_WORKERS = ((16, 5), (4, 3), (1, 2))
+"""(from this many cores, workers): around the default of 3; they share one cost limit, so more are
+no faster"""
+PARALLEL_DIVISOR = 2
+"""max_parallel_workers: half the cores, the web needs the others"""
+GATHER_DIVISOR, GATHER_MAX = 4, 2
+"""max_parallel_workers_per_gather: none below 4 cores, at most the default: pages of OLTP read few
+rows"""
+MIN_WORKER_PROCESSES = 8
+"""max_worker_processes; PostgreSQL's default"""
+
+FIXED = {
+    # Notices within a request's time that its client has gone (default: never).
+    "client_connection_check_interval": "10s",
+    # Full-page images compress well, and lz4 costs little (default: off).
+    "wal_compression": "lz4",
+    # Fewer full-page images than with the default of 5 min; max_wal_size bounds the recovery.
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "synchronous_commit": "on",
+    # SSD: a random read costs little more than a sequential one (default 4), and hundreds at a time
+    # are fine (Docs).
+    "random_page_cost": "1.1",
+    "effective_io_concurrency": "200",
+    # Compiling takes longer than a page's query runs.
+    "jit": "off",
+    # Vacuum at 5 % dead rows instead of 20 %, statistics at 2 % instead of 10 %: small and often.
+    # The limit is five times the default of 200, which was chosen for disks; all workers share it.
+    "autovacuum_naptime": "30s",
+    "autovacuum_vacuum_cost_limit": "1000",
+    "autovacuum_vacuum_scale_factor": "0.05",
+    "autovacuum_analyze_scale_factor": "0.02",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "track_io_timing": "on",
+    # What a person wants to find in the log: slow statements, long locks, sorts on disk, long
+    # vacuums.
+    "log_min_duration_statement": "1s",
+    "log_lock_waits": "on",
+    "log_temp_files": "10MB",
+    "log_autovacuum_min_duration": "1s",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "cluster_name": "stack",
+}
+
+CONNECTION = {
+    "sslmode": "verify-full",
+    "sslrootcert": layout.AUTHORITY,
+    "passfile": layout.DEPLOY_PASSWORDS,
+    "sslcert": f"{layout.DATABASE}/none",
+}
+"""of those who go past the pooler on a web host. They show no certificate: libpq would look for one
+in the home of whoever started them, and give up where it may not."""
+KEEPALIVE = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+"""in seconds: the backends of a web host that was lost are free after a minute and a half (default:
+two hours)"""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Background processes that work for queries and autovacuum."""
+
+    processes: int
+    parallel: int
+    gather: int
+    autovacuum: int
+
+
+def workers(cores: int) -> Workers:
+    """Background workers for this many cores."""
+    return Workers(
+        processes=max(MIN_WORKER_PROCESSES, cores),
+        parallel=cores // PARALLEL_DIVISOR,
+        gather=min(GATHER_MAX, cores // GATHER_DIVISOR),
+        autovacuum=next(count for least, count in AUTOVACUUM_WORKERS if cores >= least),
+    )
+
+
+def shares(memory: int, connections: int, crew: Workers) -> dict[str, int]:
+    """Shares of memory in bytes, before they are rounded down to settings."""
+    small = min(memory, SMALL_MEMORY_BYTES)
+    buffers = small // SMALL_BUFFERS_DIVISOR + (memory - small) // BUFFERS_DIVISOR
+    buffers = min(buffers, BUFFERS_MAX_BYTES)
+    users = connections + crew.parallel
+    work = clamp(memory // WORK_DIVISOR, users * WORK_MIN_BYTES, users * WORK_MAX_BYTES)
+    vacuum = clamp(
+        memory // AUTOVACUUM_DIVISOR,
+        crew.autovacuum * AUTOVACUUM_MIN_BYTES,
+        crew.autovacuum * AUTOVACUUM_MAX_BYTES,
+    )
+    maintenance = clamp(memory // MAINTENANCE_DIVISOR, MAINTENANCE_MIN_BYTES, MAINTENANCE_MAX_BYTES)
+    return {
+        "shared_buffers": buffers,
+        "postgres": PROCESSES_BYTES + SHARED_FIXED_BYTES + buffers // SHARED_DIVISOR,
+        "backends": users * BACKEND_BYTES,
+        "work": work,
+        "maintenance": maintenance,
+        "autovacuum": vacuum,
+    }
+
+
+def postgres(
+    config: StackConfig,
+    scale: Scale,
+    pooler: Pooler,
+    why: dict[str, str],
+    paths: Paths,
+    who: Accounts,
+    roles: Roles,
+    versions: Versions,
+) -> tuple[Postgres, dict[str, int]]:
+    """PostgreSQL, and its shares of memory in bytes."""
+    pooled = pooler.max_db_connections * pooler.instances
+    connections = pooled + config.direct_connections + SUPERUSER_RESERVED
+    crew = workers(scale.cores)
+    parts = shares(scale.memory, connections, crew)
+    timeout = config.request_timeout
+    why |= _arithmetic(connections, crew)
+    why["postgres.max_connections"] = (
+        f"{pooled} through the pooler + {config.direct_connections} direct + {SUPERUSER_RESERVED} "
+        f"superuser"
+    )
+    why["postgres.statement_timeout"] = (
+        f"{timeouts.text(timeout, timeouts.STATEMENT)}, on the role of the web"
+    )
+    apart = config.part != "all"
+    part = Postgres(
+        host=str(config.database_host) if config.part == "web" else paths.run_postgres,
+        server_name=config.database_host or "",
+        port=PORT,
+        database="app",
+        locale=config.locale,
+        locale_options=locales.options(config.locale),
+        identities=(layout.apart_identities if apart else layout.postgres_identities)(who, roles),
+        web_addresses=config.web_addresses or (),
+        passwords=layout.passwords(who, roles) if apart else (),
+        connection=CONNECTION if config.part == "web" else {},
+        max_connections=connections,
+        superuser_reserved_connections=SUPERUSER_RESERVED,
+        direct_connections=config.direct_connections,
+        settings=_settings(connections, crew, _sizes(scale.memory, connections, crew, parts), paths)
+        | backup.archiving(config)
+        | (_apart(config) if apart else {}),
+        app_settings=_app_settings(timeout, versions.postgresql),
+        owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
+        statement_timeout=seconds(timeout, timeouts.STATEMENT),
+        closed_functions=rights.closed(versions.postgresql),
+    )
+    return part, {
+        "shared_buffers": parts["shared_buffers"],
+        "postgres": parts["postgres"],
+        "backends": parts["backends"],
+        "work": parts["work"],
+        "maintenance": parts["maintenance"] + parts["autovacuum"],
+    }
+
+
+def _sizes(memory: int, connections: int, crew: Workers, parts: dict[str, int]) -> dict[str, int]:
+    """Settings that are sizes, in bytes."""
+    max_wal = clamp(memory // MAX_WAL_DIVISOR, MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES)
+    return {
+        "shared_buffers": parts["shared_buffers"],
+        "effective_cache_size": memory // CACHE_DIVISOR,
+        "work_mem": parts["work"] // (connections + crew.parallel),
+        "maintenance_work_mem": parts["maintenance"],
+        "autovacuum_work_mem": parts["autovacuum"] // crew.autovacuum,
+        "max_wal_size": max_wal,
+        "min_wal_size": max_wal // MIN_WAL_DIVISOR,
+    }
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low // MB} to {high // MB} MB"
+
+
+def _arithmetic(connections: int, crew: Workers) -> dict[str, str]:
+    """How the sizes come about."""
+    return {
+        "postgres.shared_buffers": f"memory / {SMALL_BUFFERS_DIVISOR} of the first "
+        f"{SMALL_MEMORY_BYTES // MB} MB, "
+        f"/ {BUFFERS_DIVISOR} of the rest, at most {BUFFERS_MAX_BYTES // MB} MB",
+        "postgres.effective_cache_size": f"memory / {CACHE_DIVISOR}",
+        "postgres.work_mem": f"memory / {WORK_DIVISOR} / ({connections} connections + "
+        f"{crew.parallel} parallel "
+        f"workers), {_range(WORK_MIN_BYTES, WORK_MAX_BYTES)}",
+        "postgres.maintenance_work_mem": f"memory / {MAINTENANCE_DIVISOR}, "
+        f"{_range(MAINTENANCE_MIN_BYTES, MAINTENANCE_MAX_BYTES)}",
+        "postgres.autovacuum_work_mem": f"memory / {AUTOVACUUM_DIVISOR} / {crew.autovacuum} "
+        f"workers, "
+        f"{_range(AUTOVACUUM_MIN_BYTES, AUTOVACUUM_MAX_BYTES)}",
+        "postgres.max_wal_size": f"memory / {MAX_WAL_DIVISOR}, "
+        f"{_range(MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES)}",
+    }
+
+
+def _app_settings(request_timeout: int, postgresql: int) -> dict[str, str]:
+    """Settings of the web's role: they hold on every backend, whoever used it before."""
+    parts = {
+        "statement_timeout": timeouts.STATEMENT,
+        "lock_timeout": timeouts.LOCK,
+        "idle_in_transaction_session_timeout": timeouts.IDLE,
+    }
+    if postgresql >= 17:
+        parts["transaction_timeout"] = timeouts.REQUEST
+    return {
+        "timezone": "UTC",
+        **{name: f"{seconds(request_timeout, part)}s" for name, part in parts.items()},
+    }
+
+
+def _settings(
+    connections: int, crew: Workers, sizes: dict[str, int], paths: Paths
+) -> dict[str, str]:
+    """Lines of the drop-in. wal_buffers stays at its default: a 32nd of shared_buffers, up to 16
+    MB."""
+    conf = f"{paths.conf}/postgres"
+    settings: dict[str, object] = {
+        "listen_addresses": "",
+        "port": PORT,
+        "unix_socket_directories": paths.run_postgres,
+        "unix_socket_permissions": "0770",
+        "hba_file": f"{conf}/pg_hba.conf",
+        "ident_file": f"{conf}/pg_ident.conf",
+        "ssl": "off",
+        "password_encryption": "scram-sha-256",
+        "max_connections": connections,
+        "superuser_reserved_connections": SUPERUSER_RESERVED,
+        **{name: f"{value // MB}MB" for name, value in sizes.items()},
+        "max_worker_processes": crew.processes,
+        "max_parallel_workers": crew.parallel,
+        "max_parallel_workers_per_gather": crew.gather,
+        "autovacuum_max_workers": crew.autovacuum,
+        **FIXED,
+    }
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _apart(config: StackConfig) -> dict[str, str]:
+    """Lines that differ where the clients are on other hosts: TCP with TLS.
+
+    A name may stand for a loopback address on its own host, so with a name PostgreSQL listens on
+    all addresses.
+    """
+    try:
+        address = str(ipaddress.ip_address(str(config.database_host)))
+    except ValueError:
+        address = "*"
+    return {
+        "listen_addresses": address,
+        "ssl": "on",
+        "ssl_min_protocol_version": "TLSv1.3",
+        "ssl_cert_file": f"{layout.DATABASE}/server.pem",
+        "ssl_key_file": f"{layout.DATABASE}/server.key",
+        **KEEPALIVE,
+    }
