@@ -22,7 +22,7 @@ from pgstack import layout, render
 from pgstack.errors import TargetError
 from pgstack.file import File
 from pgstack.plan import Plan
-from pgstack.targets import confine, leftovers
+from pgstack.targets import confine, failure, leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20
@@ -297,10 +297,6 @@ def wait(
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            tail = (
-                "\n".join(Path(log).read_text(errors="replace").splitlines()[-5:])
-                if Path(log).exists()
-                else ""
-            )
-            raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{tail}")
+            end = failure.log_end(Path(log))
+            raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{end}")
         time.sleep(pause)
