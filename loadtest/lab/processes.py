@@ -16,8 +16,10 @@ import psutil
 from loadtest.lab import interrupts
 from loadtest.lab.server import Server
 from pgstack.errors import TargetError
+from pgstack.targets import failure
 
 START_SECONDS = 20
+TAIL_LINES = 8
 STOP_SECONDS = 20
 POLL_SECONDS = 0.02
 DAEMON_TITLE = "(wsgi:"
@@ -63,13 +65,13 @@ class Processes:
         deadline = time.monotonic() + START_SECONDS
         while not server.answers():
             if process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
                 what = (
                     "it ended"
                     if process.poll() is not None
                     else f"no answer after {START_SECONDS} s"
                 )
-                raise TargetError(f"{server.name}: {what}. Its log ends with:\n{tail}")
+                end = failure.log_end(log, TAIL_LINES)
+                raise TargetError(f"{server.name}: {what}. Its log ends with:\n{end}")
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:

@@ -85,7 +85,7 @@ TYPOS = {
         "pool_mod",
     ),
     "postgres": ("postgres/pgstack.conf", "wal_compression", "wal_compresion", "wal_compresion"),
-    "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line 11"),
+    "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line {}"),
 }
 
 
@@ -95,11 +95,12 @@ def test_settings_with_a_typo_are_refused_and_nothing_changes(
 ) -> None:
     name, right, wrong, words = TYPOS[server]
     path = f"/etc/stack/{name}"
+    line = host.run("grep", "--line-number", right, path).stdout.partition(":")[0]
     host.run("sed", "-i", f"s/{right}/{wrong}/", path)
     try:
         done = host.run("stackctl", "apply", server, check=False)
         assert done.returncode == 2, done.stdout
-        assert words in done.stderr
+        assert words.format(line) in done.stderr
         assert host.page(projects.MARK)
     finally:
         host.run("sed", "-i", f"s/{wrong}/{right}/", path)

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from pgstack.planning import hardware as module
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware, detect
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with 16 cores and a hard limit of 4096 open files."""
+    """A machine with 16 cores, a hard limit of 4096 open files and a soft one of 3000 threads."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
+    limits = {resource.RLIMIT_NOFILE: (1024, 4096), resource.RLIMIT_NPROC: (3000, 5000)}
+    monkeypatch.setattr(resource, "getrlimit", limits.get)
 
 
 def tree(root: Path, **files: str) -> Path:
@@ -49,7 +51,9 @@ def v2(root: Path, group: str, **files: str) -> Path:
 
 def test_v2_limits_of_the_own_group_win_over_the_machine(tmp_path: Path) -> None:
     v2(tmp_path, "app", app__memory_max="536870912", app__cpu_max="200000 100000")
-    assert found(tmp_path) == Hardware(cores=2, memory=536870912, debian=None, open_files=4096)
+    assert found(tmp_path) == Hardware(
+        cores=2, memory=536870912, debian=None, open_files=4096, max_threads=3000
+    )
 
 
 def test_v2_limit_of_an_outer_group_holds_too(tmp_path: Path) -> None:
@@ -138,7 +142,8 @@ def test_what_cannot_be_read_is_unknown(tmp_path: Path, monkeypatch: pytest.Monk
         raise OSError("no such call")
 
     monkeypatch.setattr(os, "sched_getaffinity", unsupported)
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, resource.RLIM_INFINITY))
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: unlimited)
     assert found(tmp_path) == Hardware(cores=None, memory=None, debian=None, open_files=None)
 
 
@@ -146,7 +151,52 @@ def test_an_explicit_value_wins_over_detection(tmp_path: Path) -> None:
     v2(tmp_path, "app", app__memory_max="536870912", app__cpu_max="200000 100000")
     tree(tmp_path, **{"etc__os-release": 'ID=debian\nVERSION_ID="12"'})
     hardware = found(tmp_path, cores=64, memory="64g", debian=13)
-    assert hardware == Hardware(cores=64, memory=68719476736, debian=13, open_files=4096)
+    assert hardware == Hardware(
+        cores=64, memory=68719476736, debian=13, open_files=4096, max_threads=3000
+    )
+
+
+def kernel(root: Path, pid_max: int, threads: int) -> None:
+    """The kernel's own limits."""
+    names = {"proc__sys__kernel__pid_max": pid_max, "proc__sys__kernel__threads-max": threads}
+    tree(root, **{name: str(number) for name, number in names.items()})
+
+
+@pytest.mark.parametrize(
+    ("own", "outer", "pid_max", "threads_max", "threads"),
+    [
+        ("1024", "max", 32768, 15000, 1024),
+        ("2048", "1500", 32768, 15000, 1500),
+        ("max", "max", 2500, 15000, 2500),
+        ("max", "max", 32768, 2600, 2600),
+        ("max", "max", 32768, 15000, 3000),
+    ],
+    ids=["container", "around it", "pid_max", "threads-max", "ulimit -u"],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_smallest_limit_of_threads_counts(
+    tmp_path: Path, version: int, own: str, outer: str, pid_max: int, threads_max: int, threads: int
+) -> None:
+    base = tmp_path / "sys/fs/cgroup"
+    group = base / ("app" if version == 2 else "pids/app")
+    group.mkdir(parents=True)
+    if version == 2:
+        (base / "cgroup.controllers").write_text("pids\n")
+    tree(tmp_path, proc__self__cgroup="0::/app" if version == 2 else "8:pids:/app\n0::/")
+    (group / "pids.max").write_text(f"{own}\n")
+    (group.parent / "pids.max").write_text(f"{outer}\n")
+    kernel(tmp_path, pid_max, threads_max)
+    assert found(tmp_path).max_threads == threads
+
+
+def test_services_have_the_threads_of_the_machine_and_not_of_the_session(tmp_path: Path) -> None:
+    v2(tmp_path, "user.slice/user-0.slice")
+    (tmp_path / "sys/fs/cgroup/user.slice/user-0.slice").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "sys/fs/cgroup/user.slice/pids.max").write_text("500\n")
+    (tmp_path / "sys/fs/cgroup/pids.max").write_text("9000\n")
+    kernel(tmp_path, 32768, 15000)
+    assert found(tmp_path).max_threads == 500
+    assert module.found(tmp_path, for_services=True).max_threads == 9000
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ NAMES = [
     "memory in MB",
     "file descriptors of the pooler",
     "file descriptors of Apache",
+    "threads of Apache",
     "timeouts of a query in s",
     "timeouts of a wait for the pool in s",
     "timeouts of a PAUSE in s",
@@ -37,9 +38,9 @@ NAMES = [
 
 @pytest.fixture
 def sound() -> Plan:
-    """2 cores, 2 GB, 1024 open files: 36 clients, 5 + 2 backends, 16 connections; Apache with
-    workers to spare."""
-    hardware = Hardware(cores=2, memory=2 * GB, debian=13, open_files=1024)
+    """2 cores, 2 GB, 1024 open files, 2048 threads: 36 clients, 5 + 2 backends, 16 connections;
+    Apache with workers to spare."""
+    hardware = Hardware(cores=2, memory=2 * GB, debian=13, open_files=1024, max_threads=2048)
     return changed(
         plan(StackConfig.model_validate({"target": "compose"}), hardware),
         "apache",
@@ -90,6 +91,8 @@ EDGES = [
     ("memory in MB", "memory", "system", GB * 7 // 8, 2 * GB),
     ("file descriptors of the pooler", "pooler", "file_descriptors", 1024, 1025),
     ("file descriptors of Apache", "apache", "file_descriptors", 1024, 1025),
+    ("threads of Apache", "apache", "max_request_workers", 1024, 1025),
+    ("threads of Apache", "apache", "instances", 1, 2),
     ("timeouts of a query in s", "postgres", "statement_timeout", 24, 25),
     ("timeouts of a query in s", "pooler", "query_timeout", 29, 30),
     ("timeouts of a wait for the pool in s", "pooler", "query_wait_timeout", 29, 30),
@@ -138,6 +141,13 @@ def test_an_unknown_limit_of_open_files_is_not_judged(sound: Plan) -> None:
     unknown = sound.model_copy(update={"open_files": None})
     assert [rule.name for rule in invariants.check(unknown)] == [
         name for name in NAMES if not name.startswith("file descriptors")
+    ]
+
+
+def test_an_unknown_limit_of_threads_is_not_judged(sound: Plan) -> None:
+    unknown = sound.model_copy(update={"max_threads": None})
+    assert [rule.name for rule in invariants.check(unknown)] == [
+        name for name in NAMES if name != "threads of Apache"
     ]
 
 

@@ -24,13 +24,17 @@ MORE_MB = st.integers(0, 64) | st.integers(0, 1024**2)
 
 
 def sized(
-    cores: int, memory_mb: int, debian: int = 13, open_files: int | None = None, **inputs: object
+    cores: int,
+    memory_mb: int,
+    debian: int = 13,
+    open_files: int | None = None,
+    max_threads: int | None = None,
+    **inputs: object,
 ) -> Plan:
     """The plan of the compose target on this hardware."""
     config = StackConfig.model_validate({"target": "compose", **inputs})
-    return plan(
-        config, Hardware(cores=cores, memory=memory_mb * MB, debian=debian, open_files=open_files)
-    )
+    limits = {"open_files": open_files, "max_threads": max_threads}
+    return plan(config, Hardware(cores=cores, memory=memory_mb * MB, debian=debian, **limits))
 
 
 def numbers(stack: Plan) -> dict[str, int | str]:
@@ -367,6 +371,8 @@ def test_no_single_megabyte_takes_anything_away() -> None:
     pool_size=st.none() | st.integers(1, 400),
     web_hosts=st.integers(1, 4),
     open_files=st.none() | st.integers(64, 2048),
+    max_threads=st.none() | st.integers(64, 20000),
+    target=st.sampled_from(["local", "compose", "host"]),
 )
 def test_what_is_sound_stays_sound_with_more_cores_and_memory(
     cores: int,
@@ -374,13 +380,15 @@ def test_what_is_sound_stays_sound_with_more_cores_and_memory(
     more_cores: int,
     more_mb: int,
     open_files: int | None,
-    **inputs: int | None,
+    max_threads: int | None,
+    **inputs: object,
 ) -> None:
+    limits = {"open_files": open_files, "max_threads": max_threads}
     try:
-        small = sized(cores, memory_mb, open_files=open_files, **inputs)
+        small = sized(cores, memory_mb, **limits, **inputs)
     except UnsoundPlan:
         return
-    large = sized(cores + more_cores, memory_mb + more_mb, open_files=open_files, **inputs)
+    large = sized(cores + more_cores, memory_mb + more_mb, **limits, **inputs)
     assert smaller(small, large) == []
 
 
@@ -402,6 +410,34 @@ def test_a_rule_that_limits_the_stack_is_named_with_its_numbers() -> None:
         "2 x 3 of 16 cores + 1 (PostgreSQL wiki). With 4, file descriptors of the pooler: "
         "252 clients + 11 backends + spare = 327 > 320 = hard limit of open files"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "max_threads", "workers"),
+    [
+        ("local", 1024, 256),
+        ("host", 1024, 256),
+        ("compose", 1024, 512),
+        ("compose", 16384, 6272),
+        ("local", 96365, 6272),
+        ("host", 32768, 6272),
+    ],
+)
+def test_apache_takes_half_of_the_threads_two_of_them_where_two_may_run(
+    target: str, max_threads: int, workers: int
+) -> None:
+    stack = sized(8, 32768, max_threads=max_threads, target=target)
+    assert stack.apache.max_request_workers == workers
+    assert stack.max_threads == max_threads
+
+
+def test_too_few_threads_for_the_smallest_apache_are_refused_with_what_helps() -> None:
+    assert refusal(1, 2048, max_threads=255, target="local") == (
+        "unsound plan: threads of Apache: 2 x 64 workers = 128 > 127 = 1/2 of 255 threads that "
+        "there may be. Raise the least of pids.max, ulimit -u and kernel.threads-max, or lower "
+        "STACK_PROCESSES or STACK_THREADS."
+    )
+    assert sized(1, 2048, max_threads=256, target="local").apache.max_request_workers == 64
 
 
 def test_a_machine_whose_cores_all_count_says_so() -> None:

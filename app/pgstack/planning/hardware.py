@@ -1,7 +1,9 @@
-"""Cores, memory and Debian release that the stack may use: pure reads, None means unknown.
+"""Cores, memory, open files, threads and Debian release that the stack may use: pure reads, None
+means unknown.
 
 As a program it needs the standard library only and prints what it found as JSON: Ansible asks a
-host with it that has nothing of the stack yet.
+host with it that has nothing of the stack yet. Services run there in control
+groups of their own: what bounds the session that asks does not bound them.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ class Hardware:
     debian: int | None = None
     open_files: int | None = None
     """hard limit of file descriptors per process"""
+    max_threads: int | None = None
+    """threads that there may be at a time, those of whatever else is under the same limit too"""
     ssh_ports: tuple[int, ...] = ()
     """ports at which administrators come in; known of hosts that Ansible asked"""
 
@@ -48,17 +52,23 @@ def chosen(config: StackConfig, machine: Hardware) -> Hardware:
         memory=config.memory or machine.memory,
         debian=config.debian or machine.debian,
         open_files=machine.open_files,
+        max_threads=machine.max_threads,
         ssh_ports=machine.ssh_ports,
     )
 
 
-def found(root: Path = Path("/")) -> Hardware:
-    """cgroup v2, else cgroup v1, else affinity and /proc below `root`."""
+def found(root: Path = Path("/"), *, for_services: bool = False) -> Hardware:
+    """cgroup v2, else cgroup v1, else affinity and /proc below `root`.
+
+    `for_services`: the threads are those of services that the system starts, not of this session.
+    """
+    own = () if for_services else (_own_threads(root), _account_threads())
     return Hardware(
         cores=_smallest(_cgroup_cores(root), _affinity()),
         memory=_smallest(_cgroup_memory(root), _proc_memory(root)),
         debian=_debian(root),
         open_files=_open_files(),
+        max_threads=_smallest(_machine_threads(root), *own),
     )
 
 
@@ -141,5 +151,29 @@ def _open_files() -> int | None:
     return None if hard == resource.RLIM_INFINITY else hard
 
 
+def _own_threads(root: Path) -> int | None:
+    """The least of this process's control group and those around it: a container's, a session's."""
+    return _smallest(*(_number(group / "pids.max") for group in _groups(root, "pids")))
+
+
+def _account_threads() -> int | None:
+    """The soft limit, which a server inherits and does not raise."""
+    soft = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _machine_threads(root: Path) -> int | None:
+    """Those of the kernel, and in a container of the outermost control group that is seen."""
+    kernel = (_number(root / "proc/sys/kernel" / name) for name in ("pid_max", "threads-max"))
+    outermost = (_number(group / "pids.max") for group in _groups(root, "pids")[-1:])
+    return _smallest(*kernel, *outermost)
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file; None for `max`."""
+    text = _read(path) or ""
+    return int(text) if text.isdigit() else None
+
+
 if __name__ == "__main__":
-    print(json.dumps(asdict(found())))
+    print(json.dumps(asdict(found(for_services=True))))

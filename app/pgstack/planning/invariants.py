@@ -17,6 +17,10 @@ sized"""
 SOCKET_PATH_BYTES = 107
 """longest Unix socket path: sun_path in sys/un.h holds 108 bytes with its end"""
 
+THREADS_DIVISOR = 2
+"""part of the threads that there may be that Apache's workers may take: the rest is for as many
+workers of HTTP/2 at most, web processes, PostgreSQL's backends and whatever else runs there"""
+
 MB = 1024**2
 
 
@@ -36,6 +40,7 @@ def check(plan: Plan) -> list[Invariant]:
         *_connections(plan),
         *_memory(plan),
         *_descriptors(plan),
+        *_threads(plan),
         *_timeouts(plan),
         *_sockets(plan),
     ]
@@ -142,6 +147,20 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
             plan.open_files,
             text,
             lower,
+        )
+
+
+def _threads(plan: Plan) -> Iterator[Invariant]:
+    if plan.max_threads is not None:
+        apache = plan.apache
+        yield _at_most(
+            "threads of Apache",
+            apache.instances * apache.max_request_workers,
+            f"{apache.instances} x {apache.max_request_workers} workers",
+            plan.max_threads // THREADS_DIVISOR,
+            f"1/{THREADS_DIVISOR} of {plan.max_threads} threads that there may be",
+            "Raise the least of pids.max, ulimit -u and kernel.threads-max, or lower "
+            "STACK_PROCESSES or STACK_THREADS.",
         )
 
 

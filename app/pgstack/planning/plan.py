@@ -207,6 +207,8 @@ class Apache(Part):
     """of one child"""
     tasks: int
     """threads of all its processes, the daemons' too"""
+    instances: int
+    """as many as this one that may run at a time where it runs"""
     timeout: int
     keep_alive_timeout: int
     graceful_shutdown_timeout: int
@@ -331,6 +333,8 @@ class Plan(Part):
     debian: int
     cores: int
     open_files: int | None
+    max_threads: int | None
+    """threads that there may be at a time where it runs"""
     versions: Versions
     paths: Paths
     accounts: Accounts

@@ -9,6 +9,14 @@ from pathlib import Path
 from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 
+NO_THREADS = "unable to create worker thread"
+"""what Apache's log says, whatever limit it met"""
+REMEDY = (
+    "This machine, container or account has no more threads to give: stop what else runs, or raise "
+    "the least of pids.max, ulimit -u, kernel.threads-max and kernel.pid_max."
+)
+LAST_START_LINES = 20
+"""of a server's log: what its last start wrote"""
 FILE = "failure.log"
 """below the stack's log directory; the last failure"""
 
@@ -17,6 +25,13 @@ def told(plan: Plan, output: str) -> str:
     """The reason of a command that wrote `output`, and where all of it is."""
     reason = tracebacks.reason(output.strip(), Path(plan.paths.app).resolve())
     return f"{reason}.{kept(plan, output)}"
+
+
+def log_end(log: Path, shown: int = 5) -> str:
+    """The last lines of a server's log, and what helps where they say no more than what failed."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    remedy = [REMEDY] if any(NO_THREADS in line for line in lines[-LAST_START_LINES:]) else []
+    return "\n".join([*lines[-shown:], *remedy])
 
 
 def kept(plan: Plan, output: str) -> str:

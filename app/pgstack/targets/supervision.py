@@ -24,7 +24,7 @@ from pgstack.planning.plan import Plan
 from pgstack.rendering import render
 from pgstack.rendering.file import File
 from pgstack.serving import confine
-from pgstack.targets import leftovers
+from pgstack.targets import failure, leftovers
 
 START_SECONDS = 15
 STOP_SECONDS = 20
@@ -299,10 +299,6 @@ def wait(
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            tail = (
-                "\n".join(Path(log).read_text(errors="replace").splitlines()[-5:])
-                if Path(log).exists()
-                else ""
-            )
-            raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{tail}")
+            end = failure.log_end(Path(log))
+            raise TargetError(f"{what}: not there after {seconds:.0f} s. {log} ends with:\n{end}")
         time.sleep(pause)

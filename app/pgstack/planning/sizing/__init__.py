@@ -124,8 +124,8 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     versions = layout.VERSIONS[debian]
     place = layout.paths(config, versions), layout.accounts(config), Roles(), versions
     paths, who, roles, _ = place
-    daemons = web.web(config, scale, hardware.open_files, why, paths)
-    front = web.apache(daemons, scale, hardware.open_files, why)
+    daemons = web.web(config, scale, hardware, why, paths)
+    front = web.apache(daemons, scale, config, hardware, why)
     pool = pooler.pooler(config, scale, daemons, why, *place)
     database, shares = postgres.postgres(config, scale, pool, why, *place)
     sizes = {
@@ -145,6 +145,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         debian=debian,
         cores=scale.available,
         open_files=hardware.open_files,
+        max_threads=hardware.max_threads,
         versions=versions,
         paths=paths,
         accounts=who,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pgstack.planning import layout
 from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.invariants import THREADS_DIVISOR
 from pgstack.planning.plan import Apache, Paths, Web
 from pgstack.planning.sizing import timeouts
 from pgstack.planning.sizing.scale import KB, MB, Scale
@@ -53,6 +55,9 @@ LISTEN_BACKLOG = 4096
 FILES_PER_WORKER, SPARE_FILES = 3, 64
 """open files: a connection, one to a daemon or a body; a child's own: logs, event queues,
 listeners"""
+APACHES = {"local": 2, "compose": 1, "host": 2}
+"""Apaches that share the threads: on a host a second one while it takes over, locally that of
+another checkout. In Compose the limit is the container's own."""
 SPARE_TASKS = 4096
 """threads of the daemons, and what a project starts: about what systemd lets a unit have that says
 nothing"""
@@ -69,7 +74,7 @@ KEEP_ALIVE_SECONDS = 5
 
 
 def web(
-    config: StackConfig, scale: Scale, open_files: int | None, why: dict[str, str], place: Paths
+    config: StackConfig, scale: Scale, hardware: Hardware, why: dict[str, str], place: Paths
 ) -> Web:
     """One process per core: a process saturates one core (the GIL)."""
     processes = config.processes or max(MIN_PROCESSES, scale.cores)
@@ -87,7 +92,7 @@ def web(
     )
     why["web.queue_timeout"] = timeouts.text(timeout, timeouts.WAIT)
     settings, wsgi, python_path = layout.entry(config, place)
-    workers = _workers(processes * threads, scale.memory, open_files)
+    workers = _workers(processes * threads, scale.memory, _room(config, hardware))
     return Web(
         processes=processes,
         threads=threads,
@@ -139,31 +144,40 @@ def _crowd_bytes(memory: int) -> int:
     return min(memory // CROWD_DIVISOR, CROWD_STEPS * STEP_BYTES)
 
 
-def _workers(requests: int, memory: int, open_files: int | None) -> Workers:
-    """Workers for this many requests at a time, and as many for slow clients as memory and open
-    files allow."""
-    working = -(-WORKERS_PER_REQUEST * requests // STEP_WORKERS)
-    waiting = _crowd_bytes(memory) // STEP_BYTES
-    if open_files is not None:
+def _room(config: StackConfig, hardware: Hardware) -> int | None:
+    """Steps of workers that open files and threads leave room for; None without a limit."""
+    steps = []
+    if hardware.open_files is not None:
         # Of MIN_CHILDREN: with more, each is full, and the invariant says whether its files
         # suffice.
-        files = (
-            MIN_CHILDREN * ((open_files - SPARE_FILES) // (FILES_PER_WORKER * STEP_WORKERS))
-            - working
-        )
-        waiting = max(0, min(waiting, files))
+        child = (hardware.open_files - SPARE_FILES) // (FILES_PER_WORKER * STEP_WORKERS)
+        steps.append(MIN_CHILDREN * child)
+    if hardware.max_threads is not None:
+        apaches = THREADS_DIVISOR * APACHES[config.target]
+        steps.append(hardware.max_threads // (apaches * STEP_WORKERS))
+    return min(steps, default=None)
+
+
+def _workers(requests: int, memory: int, room: int | None) -> Workers:
+    """Workers for this many requests at a time, and as many for slow clients as memory allows and
+    there is room for."""
+    working = -(-WORKERS_PER_REQUEST * requests // STEP_WORKERS)
+    waiting = _crowd_bytes(memory) // STEP_BYTES
+    if room is not None:
+        waiting = max(0, min(waiting, room - working))
     return Workers(working, max(waiting, MIN_CHILDREN - working))
 
 
-def apache(part: Web, scale: Scale, open_files: int | None, why: dict[str, str]) -> Apache:
+def apache(
+    part: Web, scale: Scale, config: StackConfig, hardware: Hardware, why: dict[str, str]
+) -> Apache:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    workers = _workers(part.requests, scale.memory, open_files)
+    workers = _workers(part.requests, scale.memory, _room(config, hardware))
     children, threads = workers.children, workers.per_child
     total = children * threads
     why["apache.max_request_workers"] = (
         f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, and as many for slow clients "
-        f"as "
-        f"1/{CROWD_DIVISOR} of memory holds and open files allow, up to "
+        f"as 1/{CROWD_DIVISOR} of memory holds and open files and threads allow, up to "
         f"{CROWD_STEPS * STEP_WORKERS}; "
         f"in {children} children of {threads} threads"
     )
@@ -187,6 +201,7 @@ def apache(part: Web, scale: Scale, open_files: int | None, why: dict[str, str])
         listen_backlog=LISTEN_BACKLOG,
         file_descriptors=FILES_PER_WORKER * threads + SPARE_FILES,
         tasks=CONNECTIONS_PER_WORKER * total + SPARE_TASKS,
+        instances=APACHES[config.target],
         timeout=seconds(part.request_timeout, timeouts.CLIENT),
         keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
