@@ -69,13 +69,13 @@ verify-compose:
 	@docker compose run --rm --no-deps manage stack_verify
 	@docker compose run --rm --no-deps --user nobody:sockets manage stack_verify --stranger
 
-loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST)
-	@.venv/bin/python loadtest/run.py
+load# What one local stack can show, the longest first; the other directories of tests/ need hosts, containers or a lab.
+QUICK = $(addprefix tests/,integration browser audit contract unit)
 
-test: install-dev ## what can be proven on this machine but for what is slow; skips say what is missing
-	@.venv/bin/python -m pytest -m "not slow"
+test: install-dev ## the quick part, for before a commit: the code, and one local stack; skips say what is missing
+	@.venv/bin/python -m pytest -m "not slow" $(QUICK)
 
-test-all: install-dev ## everything that can be proven on this machine
+test-all: install-dev ## everything that can be proven on this machine; skips say what is missing
 	@.venv/bin/python -m pytest
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint

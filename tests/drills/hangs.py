@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from drills.catalogue import drill
+from failures.test_hung_requests import PAGES as HANGING
 from fixtures.local_stack import LocalStack
-from integration.test_hung_requests import PAGES as HANGING
 
 LONGEST = 6
 """STACK_REQUEST_TIMEOUT of that stack, its least, in seconds"""

@@ -35,7 +35,7 @@ FILES = (
 def test_the_tests_of_the_backend_pass_with_psycopg_3(tmp_path: Path) -> None:
     if not (LAB / "psycopg").is_dir():
         pytest.skip("psycopg 3 is not in .cache/lab; `make install-dev` installs it")
-    here = Path(__file__).parent
+    here = CHECKOUT / "tests/integration"
     # psycopg warns of connections and cursors that nobody closed, which the broken ones of these
     # tests are.
     command = [
