@@ -10,12 +10,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import projects
 import pytest
 import requests
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost
 
-import projects
 from fixtures import foreign
 from fixtures.odd_values import GREETING
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import attacks
+import projects
 import pytest
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
 
-import projects
 from fixtures import places
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]

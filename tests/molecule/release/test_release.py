@@ -5,10 +5,9 @@ from __future__ import annotations
 import urllib.error
 from pathlib import Path
 
+import projects
 import pytest
 from systemd_host import INPUTS, SystemdHost
-
-import projects
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
