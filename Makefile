@@ -3,7 +3,7 @@ MANAGE = .venv/bin/python app/manage.py
 TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
-.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,7 +83,7 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@.venv/bin/ruff format --check .
 	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
-	@.venv/bin/yamllint --strict compose.yaml .yamllint .hadolint.yaml .ansible-lint .config ansible
+	@.venv/bin/yamllint --strict compose.yaml mkdocs.yml .yamllint .hadolint.yaml .ansible-lint .config ansible
 	@ANSIBLE_LIBRARY=$(CURDIR)/ansible/library .venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/hadolint */Dockerfile
@@ -91,6 +91,10 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 
 derive: install-dev ## write again what follows from the code: lists of inputs, golden files, generated pages
 	@GOLDEN=write .venv/bin/python -m pytest -q tests/contract
+
+docs: install-dev ## the documentation as a site with search, below .cache/site
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+	@echo "docs      .venv/bin/mkdocs serve shows it; the files are in .cache/site"
 
 engine: bootstrap ## install and start a Docker engine with Compose v2 (root on Debian)
 	@/usr/bin/python3 tools/engine.py

@@ -4,7 +4,13 @@ runs the tests."""
 import os
 import signal
 
-pytest_plugins = ["fixtures.browser", "fixtures.local_stack", "fixtures.machine", "fixtures.pooled"]
+pytest_plugins = [
+    "fixtures.browser",
+    "fixtures.documentation",
+    "fixtures.local_stack",
+    "fixtures.machine",
+    "fixtures.pooled",
+]
 
 # `make test` hands its options on, and a `make` that a test starts would print what it does with
 # them.

@@ -1,0 +1,104 @@
+"""Every link of every page leads to a file and to a heading in it; every page that the code names is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PATH = re.compile(r"^\w[\w.-]*(?:/[\w.-]+)*/?$")
+
+
+def pages() -> list[Path]:
+    """Markdown of the checkout, but for what is ignored."""
+    tops = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "requirements").glob("*.md")]
+    return sorted([*tops, *(CHECKOUT / "docs").rglob("*.md")])
+
+
+@cache
+def tokens(page: Path) -> list[Token]:
+    """The page as Markdown reads it, texts within blocks included."""
+    top = MarkdownIt("commonmark").enable("table").parse(page.read_text())
+    return [one for token in top for one in (token, *(token.children or ()))]
+
+
+def links(page: Path) -> Iterator[str]:
+    for token in tokens(page):
+        target = token.attrGet("href") if token.type == "link_open" else token.attrGet("src")
+        if target is not None and token.type in ("link_open", "image"):
+            yield unquote(str(target))
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as code hosts make anchors of them."""
+    seen: Counter[str] = Counter()
+    found = set()
+    follows = zip(tokens(page), tokens(page)[1:], strict=False)
+    for heading in (text for token, text in follows if token.type == "heading_open"):
+        said = "".join(one.content for one in heading.children or () if one.type in ("text", "code_inline"))
+        slug = re.sub(r"[^\w\- ]", "", said.lower()).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found
+
+
+def broken(page: Path) -> Iterator[str]:
+    """The links of a page that lead nowhere. Other sites are not asked."""
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", link):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.is_file():
+            yield f"{link}: there is no such file"
+        elif anchor and anchor not in anchors(target):
+            yield f"{link}: {target.name} has no such heading"
+
+
+def test_links_lead_somewhere() -> None:
+    assert sum(len(list(links(page))) for page in pages()) > 300
+    assert [f"{page.relative_to(CHECKOUT)}: {one}" for page in pages() for one in broken(page)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[a](b.md)", "b.md: there is no such file"),
+        ("[a](#none)", "#none: page.md has no such heading"),
+        ("| a |\n| --- |\n| [a](../x.md) |", "../x.md: there is no such file"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_found(tmp_path: Path, text: str, complaint: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\n## Some `code`, twice\n\n[good](#some-code-twice)\n\n{text}\n")
+    assert list(broken(page)) == [complaint]
+
+
+def test_every_page_that_a_file_names_is_there() -> None:
+    """In messages, comments and pages."""
+    command = ["git", "-c", f"safe.directory={CHECKOUT}", "grep", "--untracked", "-hoIE", r"docs/[A-Za-z0-9/-]+\.md"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout; clone the repository to check what its files name")
+    named = set(done.stdout.split())
+    assert len(named) > 10
+    assert sorted(one for one in named if not (CHECKOUT / one).is_file()) == []
+
+
+def test_the_map_names_files_that_are_there() -> None:
+    """`docs/how-it-fits.md` says what is where: whoever moves a file moves it there too."""
+    page = CHECKOUT / "docs/how-it-fits.md"
+    code = [one.content for one in tokens(page) if one.type == "code_inline"]
+    paths = [one for one in code if "/" in one and PATH.match(one)]
+    assert len(paths) > 50
+    assert [one for one in paths if not (CHECKOUT / one).exists()] == []
