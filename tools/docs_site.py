@@ -1,4 +1,4 @@
-"""What MkDocs does not know by itself: pages that lie outside of docs/, and links to files that are no pages.
+"""What MkDocs does not know: pages outside of docs/, and links to files that are no pages.
 
 mkdocs.yml names this module in its `hooks`.
 """
@@ -14,7 +14,11 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+OUTSIDE = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 """Markdown of the checkout's top directory and the pages that are made of it"""
 SOURCES = {page: path for path, page in OUTSIDE.items()}
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s#]+)(#[^()\s]*)?\)")
@@ -25,14 +29,18 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     for section in config.nav or []:
         for entries in section.values():
             for entry in entries:
-                entry.update({title: folder(path) for title, path in entry.items() if path.endswith("/*")})
+                entry.update(
+                    {title: folder(path) for title, path in entry.items() if path.endswith("/*")}
+                )
     return config
 
 
 def folder(pattern: str) -> list[str]:
     """The pages of `folder/*` below docs/, by name, its README first."""
     docs = CHECKOUT / "docs"
-    found = sorted(docs.glob(f"{pattern}.md"), key=lambda path: (path.name != "README.md", path.name))
+    found = sorted(
+        docs.glob(f"{pattern}.md"), key=lambda path: (path.name != "README.md", path.name)
+    )
     return [str(path.relative_to(docs)) for path in found]
 
 
@@ -50,7 +58,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def moved(link: re.Match[str], uri: str) -> str:
-    """A link within the site. One to a file that is no page becomes its text, with the file's name as a hint."""
+    """A link within the site; text with the name of the file as a hint where that is no page."""
     text, target, anchor = link.groups()
     if ":" in target:
         return link.group()

@@ -22,7 +22,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
     """The site, served on the loopback interface."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(site))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -62,18 +64,24 @@ def front(open_page: OpenPage, address: str, elsewhere: Elsewhere) -> Page:
     return page
 
 
-def test_search_finds_the_page_and_nothing_comes_from_elsewhere(front: Page, elsewhere: Elsewhere) -> None:
+def test_search_finds_the_page_and_nothing_comes_from_elsewhere(
+    front: Page, elsewhere: Elsewhere
+) -> None:
     front.get_by_placeholder("Search").fill("advisory lock")
     first = front.locator(".md-search-result__item a").first
     expect(first).to_be_visible(timeout=20_000)
-    results = front.locator(".md-search-result__item a").evaluate_all("all => all.map(one => one.href)")
+    results = front.locator(".md-search-result__item a").evaluate_all(
+        "all => all.map(one => one.href)"
+    )
     assert any("/hazards/H020/" in one for one in results)
     first.click()
     expect(front.locator("mark, [data-md-highlight]").first).to_be_visible()
     assert elsewhere.asked == []
 
 
-def test_pages_fit_the_window_and_ask_nothing_from_elsewhere(front: Page, address: str, elsewhere: Elsewhere) -> None:
+def test_pages_fit_the_window_and_ask_nothing_from_elsewhere(
+    front: Page, address: str, elsewhere: Elsewhere
+) -> None:
     for path in ("how-it-fits/", "security/", "results/", "hazards/"):
         front.goto(f"{address}{path}")
         expect(front.locator("article h1")).to_be_visible()
@@ -84,4 +92,10 @@ def test_pages_fit_the_window_and_ask_nothing_from_elsewhere(front: Page, addres
 
 def test_every_part_of_the_site_is_one_click_away(front: Page) -> None:
     tabs = front.locator(".md-tabs__link").all_inner_texts()
-    assert [one.strip() for one in tabs] == ["Start", "Operate", "Your project", "Measure", "Contribute"]
+    assert [one.strip() for one in tabs] == [
+        "Start",
+        "Operate",
+        "Your project",
+        "Measure",
+        "Contribute",
+    ]

@@ -45,7 +45,9 @@ def anchors(page: Path) -> set[str]:
     found = set()
     follows = zip(tokens(page), tokens(page)[1:], strict=False)
     for heading in (text for token, text in follows if token.type == "heading_open"):
-        said = "".join(one.content for one in heading.children or () if one.type in ("text", "code_inline"))
+        said = "".join(
+            one.content for one in heading.children or () if one.type in ("text", "code_inline")
+        )
         slug = re.sub(r"[^\w\- ]", "", said.lower()).replace(" ", "-")
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
@@ -67,7 +69,9 @@ def broken(page: Path) -> Iterator[str]:
 
 def test_links_lead_somewhere() -> None:
     assert sum(len(list(links(page))) for page in pages()) > 300
-    assert [f"{page.relative_to(CHECKOUT)}: {one}" for page in pages() for one in broken(page)] == []
+    assert [
+        f"{page.relative_to(CHECKOUT)}: {one}" for page in pages() for one in broken(page)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,15 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path, text: str, complaint
 
 def test_every_page_that_a_file_names_is_there() -> None:
     """In messages, comments and pages."""
-    command = ["git", "-c", f"safe.directory={CHECKOUT}", "grep", "--untracked", "-hoIE", r"docs/[A-Za-z0-9/-]+\.md"]
+    command = [
+        "git",
+        "-c",
+        f"safe.directory={CHECKOUT}",
+        "grep",
+        "--untracked",
+        "-hoIE",
+        r"docs/[A-Za-z0-9/-]+\.md",
+    ]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("this is no git checkout; clone the repository to check what its files name")

@@ -35,7 +35,9 @@ def loaded(html: str) -> list[str]:
 
 def from_elsewhere(site: Path) -> Iterator[str]:
     for page in site.rglob("*.html"):
-        yield from (f"{page.name}: {one}" for one in loaded(page.read_text()) if ELSEWHERE.match(one))
+        yield from (
+            f"{page.name}: {one}" for one in loaded(page.read_text()) if ELSEWHERE.match(one)
+        )
     for style in site.rglob("*.css"):
         found = (first or second for first, second in LOADED_BY_STYLES.findall(style.read_text()))
         yield from (f"{style.name}: {one}" for one in found if ELSEWHERE.match(one))
