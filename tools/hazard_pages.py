@@ -17,10 +17,10 @@ from pgstack.hazards import CATALOGUE, Detector, Hazard
 DETECTORS: tuple[Detector, ...] = ("audit", "guard", "check", "verify")
 HEAD = """# Hazards of a transaction pooler
 
-What works on a connection of one's own and breaks when each transaction may get another backend. `stack_audit` reads
-code and settings ([how to use it](../audit.md)), the guard in `pgstack.db` looks at the statements that are sent,
-`manage.py check` looks at the settings, `stack_verify` at the running servers. "Reproduced" and "fixed" count the tests
-that show on a real PgBouncer in transaction mode what breaks, and that it does not with the fix.
+These things work on a connection of one's own and break when each transaction may get a different backend.
+`stack_audit` reads code and settings ([how to use it](../audit.md)), the guard in `pgstack.db` looks at the statements
+that are sent, `manage.py check` at the settings, `stack_verify` at the running servers. "Reproduced" and "fixed" count
+the tests that show, on a real PgBouncer in transaction mode, what breaks and that the fix works.
 
 These pages are generated: the text is in `app/pgstack/hazards/`.
 

@@ -18,12 +18,12 @@ SERVED = ("compose", "host")
 """targets that serve others: what they lack, a note explains"""
 HEAD = """# Security
 
-What is held, and the test that would fail. "Locally" is a stack of the local target; most tests there open something
-first and see it found. "As locally" says that the same template renders the file on this target, and that
-`stack_verify` found it in force there. Accounts and files of a host are on [its page](host.md); what of HTTP reaches
-Django has [one of its own](http.md).
+Each line is something that holds, with the test that would fail if it did not. "Locally" is a stack of the local
+target; most tests there first open something up and see it detected. "As locally" means that the same template renders
+the file on this target, and that `stack_verify` found it in force there. Accounts and files of a host are on [its
+page](host.md#accounts-on-a-host-and-what-each-may-do), and [HTTP](http.md) shows which requests reach Django.
 
-This page is generated from `tools/security.toml`; a test sees to it that every test that it names exists.
+This page is generated from `tools/security.toml`; every test that it names exists, which is tested too.
 """
 NAMES = {"local": "Locally", "compose": "Compose", "host": "Host"}
 
@@ -82,5 +82,8 @@ def _full(name: str) -> str:
 
 
 def _cell(names: Iterable[str], *, alike: bool) -> str:
-    links = [f"[{name.partition('::test_')[2]}](../{name.partition('::')[0]})" for name in names]
+    links = [
+        f"[{name.partition('::test_')[2].replace('_', ' ')}](../{name.partition('::')[0]})"
+        for name in names
+    ]
     return ("as locally, " if alike else "") + ", ".join(links)
