@@ -25,7 +25,8 @@ LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s#]+)(#[^()\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the pages of a folder where the navigation says `folder/*`."""
+    """Put the pages of a folder where the navigation says `folder/*`; watch what lies outside."""
+    config.watch += [str(CHECKOUT / path) for path in OUTSIDE]
     for section in config.nav or []:
         for entries in section.values():
             for entry in entries:
