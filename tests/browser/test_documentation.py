@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from browser.conftest import OpenPage
+from fixtures.browser import OpenPage
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
