@@ -1,6 +1,5 @@
 # The whole stack on this host or in containers. `make help` lists what there is.
 MANAGE = .venv/bin/python app/manage.py
-TARGET ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo compose || echo local)
 
 .DEFAULT_GOAL := help
 .PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
@@ -11,7 +10,16 @@ help: ## list these targets
 plan: install ## show the plan for this machine, with the arithmetic
 	@$(MANAGE) stack_plan
 
-up: up-$(TARGET) ## start the stack (TARGET=local or compose; compose when an engine answers)
+# Without TARGET a command takes the stack that this checkout has running.
+ifdef TARGET
+up down release reload status verify: %: %-$(TARGET)
+else
+up: bootstrap
+up down release reload status verify:
+	+@/usr/bin/python3 -B tools/target.py $@
+endif
+
+up: ## start the stack (TARGET=local or compose; what runs, else compose when an engine answers)
 
 up-local: bootstrap
 	@/usr/bin/python3 tools/reach.py
@@ -28,7 +36,7 @@ up-compose:
 	@docker compose up --wait || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
 	@docker compose logs --no-log-prefix --tail=1 configure | sed 's/.*\[2K//'
 
-down: down-$(TARGET) ## stop it; the data stays
+down: ## stop it; the data stays
 
 down-local:
 	@$(MANAGE) stack_local down
@@ -36,7 +44,7 @@ down-local:
 down-compose:
 	@docker compose down
 
-release: release-$(TARGET) ## load the code that is here now without losing a request (local)
+release: ## load the code that is here now without losing a request (local)
 
 release-local:
 	@$(MANAGE) stack_local release
@@ -44,7 +52,7 @@ release-local:
 release-compose:
 	@echo "release: Compose starts a new container for new code, and its port is closed meanwhile: docker compose up --build --wait" >&2; exit 2
 
-reload: reload-$(TARGET) ## bring changed inputs into force without losing a request (local)
+reload: ## bring changed inputs into force without losing a request (local)
 
 reload-local:
 	@$(MANAGE) stack_local reload
@@ -52,7 +60,7 @@ reload-local:
 reload-compose:
 	@echo "reload: Compose starts new containers for changed inputs, and its port is closed meanwhile: make up TARGET=compose" >&2; exit 2
 
-status: status-$(TARGET) ## what runs and answers; exit status 1 when something does not
+status: ## what runs and answers; exit status 1 when something does not
 
 status-local:
 	@$(MANAGE) stack_local status
@@ -60,7 +68,7 @@ status-local:
 status-compose:
 	@/usr/bin/python3 -B tools/compose_status.py
 
-verify: verify-$(TARGET) ## prove that what runs is what was planned
+verify: ## prove that what runs is what was planned
 
 verify-local: install
 	@$(MANAGE) stack_verify

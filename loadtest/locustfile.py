@@ -20,16 +20,15 @@ from locust.env import Environment
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
 
-from loadtest import inputs, shapes  # noqa: E402 - the path comes first
+from loadtest import inputs, running, shapes  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402
-from pgstack.planning.state import current_plan  # noqa: E402
 
 LARGEST_AMOUNT = 20
 REFUSED = 409
 """insufficient funds: an answer like any other"""
 
 try:
-    LOAD, BASE_URL = inputs.load(os.environ), inputs.base_url(current_plan())
+    LOAD, BASE_URL = inputs.load(os.environ), inputs.base_url(running.plan(os.environ))
     if os.environ.get("SHAPE"):
         Shape = shapes.shape(os.environ["SHAPE"])
 except StackError as error:

@@ -22,12 +22,12 @@ from rich.progress import BarColumn, Progress, TextColumn  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from loadtest import inputs, program  # noqa: E402
+from loadtest import running as stack  # noqa: E402
 from loadtest.lab import generator, histograms  # noqa: E402
 from loadtest.lab.generator import BUSY, Job, Outcome  # noqa: E402
 from loadtest.lab.model import Load  # noqa: E402
 from pgstack.errors import ProbeError, TargetError  # noqa: E402
 from pgstack.live.probes import web  # noqa: E402
-from pgstack.planning.state import current_plan  # noqa: E402
 
 OK, FAILED = 0, 1
 PHASES = {
@@ -133,7 +133,7 @@ def notes(outcome: Outcome) -> list[str]:
 def running(environment: Mapping[str, str], console: Console) -> int:
     """One closed loop on the stack that runs here; the exit status. Raises StackError."""
     inputs.refuse(environment, FOREIGN, "says nothing in SUITE=running")
-    load, url = inputs.load(environment), inputs.base_url(current_plan())
+    load, url = inputs.load(environment), inputs.base_url(stack.plan(environment))
     require_answer(url, load.page)
     outcome = measure(url, load, console)
     report(outcome, url, console)

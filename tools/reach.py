@@ -1,16 +1,16 @@
-"""`make up` as root: a checkout that other accounts cannot reach moves to where they can.
+"""`make up` as root: a checkout that other accounts cannot reach is refused, and nothing is made.
 
-The stack never runs as root, and what lies below /root nobody else may enter. The checkout moves
-to /srv as it is, and a link stays where it was. Somebody else's checkout is left alone: the stack
-runs as its owner.
+The stack never runs as root, and what lies below /root nobody else may enter. Somebody else's
+checkout is left alone: the stack runs as its owner.
 """
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
 import debian
-from debian import ToolError, say
+from debian import ToolError
 
 ROOT = Path(__file__).resolve().parents[1]
 SRV = Path("/srv")
@@ -27,30 +27,19 @@ def barrier(path: Path) -> Path | None:
 
 
 def work() -> None:
-    """Move the checkout, or say how.
+    """Refuse a checkout of root's that the stack's account cannot enter.
 
     Raises:
-        ToolError: the name is taken, or the checkout is on another file system or a mount point.
+        ToolError: it is one; the message ends with the commands that help.
     """
     closed = barrier(ROOT)
     if os.geteuid() != 0 or ROOT.stat().st_uid != 0 or closed is None:
         return
-    why = f"the stack does not run as root, and other accounts may not enter {closed}"
-    target = SRV / ROOT.name
-    if target.exists():
-        raise ToolError(
-            f"{why}; {target} is taken.\n  Run: mv {ROOT} {SRV}/NAME && cd {SRV}/NAME && make up"
-        )
-    try:
-        ROOT.rename(target)
-    except OSError as error:
-        by_hand = f"cp -a {ROOT} {target} && cd {target} && make up"
-        raise ToolError(
-            f"{why}; moving to {target} failed: {error.strerror}.\n  Run: {by_hand}"
-        ) from error
-    ROOT.symlink_to(target)
-    say(
-        f"checkout  moved to {target} and linked from {ROOT}: other accounts may not enter {closed}"
+    target = SRV / (f"{ROOT.name}-2" if (SRV / ROOT.name).exists() else ROOT.name)
+    raise ToolError(
+        f"the stack does not run as root, and other accounts may not enter {closed}.\n"
+        f"  Run: mv {shlex.quote(str(ROOT))} {shlex.quote(str(target))}\n"
+        f"       cd {shlex.quote(str(target))} && make up"
     )
 
 

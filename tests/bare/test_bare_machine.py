@@ -177,31 +177,34 @@ def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: Bar
 
 
 @pytest.mark.usefixtures("up", "note")
-def test_checkout_in_the_home_of_root_moves_to_where_the_stack_reaches_it(
+def test_checkout_in_the_home_of_root_is_refused_with_two_commands_that_work(
     machine: BareMachine,
 ) -> None:
     machine.clone("/root/closed")
-    moved = machine.make("up", "/root/closed", what="make up in /root", STACK_PORT="8003")
-    assert (moved.returncode, moved.stderr) == (0, "")
-    assert moved.stdout.splitlines()[0] == (
-        "checkout  moved to /srv/closed and linked from /root/closed: other accounts may not enter "
-        "/root"
+    refused = machine.make("up", "/root/closed")
+    assert refused.returncode == 2
+    message = refused.stderr.splitlines()
+    assert message[0] == (
+        "reach: the stack does not run as root, and other accounts may not enter /root."
     )
+    commands = [message[1].removeprefix("  Run: "), message[2].strip()]
+    assert commands == ["mv /root/closed /srv/closed", "cd /srv/closed && make up"]
+    assert machine.run("ls -A /root/closed/.stack /root/closed/.venv").stdout == ""
+    followed = machine.run("\n".join(commands), STACK_PORT="8003")
+    assert followed.returncode == 0, followed.stderr
     assert "<h1" in machine.page("http://localhost:8003/")
-    assert machine.run("readlink /root/closed").stdout == "/srv/closed\n"
     assert machine.run("stat -c %a /root").stdout == "700\n"
-    assert machine.make("verify down", "/root/closed").returncode == 0
+    assert machine.make("verify down", "/srv/closed").returncode == 0
 
 
 @pytest.mark.usefixtures("up")
-def test_checkout_in_the_home_of_root_stays_when_its_name_is_taken(machine: BareMachine) -> None:
+def test_a_name_that_is_taken_in_srv_is_not_named(machine: BareMachine) -> None:
     machine.run("mkdir /srv/taken")
     machine.clone("/root/taken")
     refused = machine.make("up", "/root/taken")
     assert refused.returncode == 2
     assert (
-        "/srv/taken is taken.\n  Run: mv /root/taken /srv/NAME && cd /srv/NAME && make up\n"
-        in refused.stderr
+        "  Run: mv /root/taken /srv/taken-2\n       cd /srv/taken-2 && make up\n" in refused.stderr
     )
     assert machine.run("ls -d /root/taken/app /srv/taken/app").stdout == "/root/taken/app\n"
 

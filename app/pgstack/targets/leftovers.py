@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -25,13 +26,16 @@ def find(server: str, plan_file: str) -> list[psutil.Process]:
     PostgreSQL's children write their title over their environment, so only its first process is
     found; they end when it does.
     """
-    return [process for process in _readable() if _belongs(process, server, plan_file)]
+    return [process for process in readable() if _belongs(process, server, plan_file)]
 
 
-def _readable() -> Iterator[psutil.Process]:
+def readable() -> Iterator[psutil.Process]:
+    """Processes that this account may ask for their environment, and that see the same files: those
+    of a container may name the same path and mean another directory."""
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if os.getuid() in (0, process.uids().real):
+        with contextlib.suppress(psutil.Error, OSError):
+            same = os.getuid() in (0, process.uids().real)
+            if same and Path(f"/proc/{process.pid}/root").samefile("/"):
                 yield process
 
 
@@ -44,7 +48,7 @@ def _belongs(process: psutil.Process, server: str, plan_file: str) -> bool:
 def end(processes: list[psutil.Process], stop: signal.Signals, seconds: float) -> None:
     """Ask the parents among `processes` to stop; after `seconds`, or at once without a parent, kill
     what is left."""
-    parents = [process for process in processes if process.pid == _group(process)]
+    parents = [process for process in processes if process.pid == group(process)]
     for process in parents:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(stop)
@@ -55,7 +59,7 @@ def end(processes: list[psutil.Process], stop: signal.Signals, seconds: float) -
     psutil.wait_procs(alive, timeout=seconds)
 
 
-def _group(process: psutil.Process) -> int:
+def group(process: psutil.Process) -> int:
     """Process group; supervisord makes one for each server, whose number is the parent's. 0 when it
     has ended."""
     try:

@@ -24,6 +24,7 @@ from pgstack.targets import (
     listener,
     pause,
     project,
+    running,
     supervision,
 )
 from pgstack.targets import release as new_code
@@ -53,6 +54,8 @@ def up(say: Say) -> str:
     account.enter(name, root, Path(plan.paths.app))
     database.require_locale(plan)
     with directory.locked(root) as lock:
+        if _end_orphans(root):
+            say("stopped   what ran on without its directory")
         wanted = [*tls.files(plan), *render.files(plan)]
         directory.make(plan)
         render.ensure_secrets(plan)
@@ -167,7 +170,10 @@ def _migrate(plan: Plan, lock: int) -> None:
 
 
 def down() -> bool:
-    """Stop everything; False when nothing ran."""
+    """Stop everything, what runs on without its directory too; False when nothing ran."""
+    root = layout.stack_directory(state.inputs())
+    if _end_orphans(root) and not directory.is_stack(root):
+        return True
     plan = _rendered()
     with directory.locked(Path(plan.paths.root)):
         return supervision.stop(plan)
@@ -180,12 +186,26 @@ def status() -> tuple[str, list[health.Server], str]:
     return plan.site.url, health.servers(plan), health.cut_off(plan)
 
 
+def orphans() -> list[str]:
+    """What runs on without its directory, each with its process."""
+    return running.names(running.orphans(layout.stack_directory(state.inputs())))
+
+
+def _end_orphans(root: Path) -> bool:
+    """Whether there were any."""
+    left = running.orphans(root)
+    running.end(left)
+    return bool(left)
+
+
 def delete(say: Say) -> None:
     """Stop the stack and delete its directory, data included.
 
     Raises TargetError, and deletes nothing, for a directory that holds no plan of its own.
     """
     root = layout.stack_directory(state.inputs())
+    if _end_orphans(root):
+        say("stopped   what ran on without its directory")
     if not os.path.lexists(root) or (root.is_dir() and not any(root.iterdir())):
         say(f"nothing to delete in {root}")
         return

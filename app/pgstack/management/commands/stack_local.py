@@ -33,6 +33,12 @@ class Command(StackCommand):
             self._status()
 
     def _status(self) -> None:
+        if orphans := local.orphans():
+            self.stdout.write(
+                f"orphans   {', '.join(orphans)}: the directory was deleted or moved under them; "
+                "`make down TARGET=local` stops them"
+            )
+            sys.exit(CHECK_FAILED)
         address, servers, unfinished = local.status()
         for server in servers:
             self.stdout.write(

@@ -1,0 +1,103 @@
+"""The target that a command without TARGET means: the one that this checkout has running.
+
+`target.py GOAL` becomes `make GOAL-TARGET`; `target.py loadtest` prints the target. Where both run
+it asks for TARGET. Where none runs, `up` takes Compose when an engine answers, and this machine
+otherwise; other commands say that nothing runs: `down` with exit status 0, `status` with 1, the
+rest with 2.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import debian
+from debian import ToolError, answers
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = ROOT / ".venv/bin/python"
+LOCAL, COMPOSE = "local", "compose"
+ENGINE = (("docker", "info"), ("docker", "compose", "version"))
+LABELS = '{{index .Config.Labels "com.docker.compose.project.working_dir"}}'
+STATES = {"running", "restarting", "paused"}
+STATUS_OF_NONE = {"down": 0, "status": 1}
+
+
+def local_runs() -> bool:
+    """Whether a server of the local target runs, with its directory or without.
+
+    Raises:
+        ToolError: an input is bad, and the message says which.
+    """
+    if not PYTHON.exists():  # nothing was ever started here
+        return False
+    done = subprocess.run(
+        [str(PYTHON), "-m", "pgstack.targets.running"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "app")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ToolError(done.stderr.strip())
+    return bool(done.stdout.strip())
+
+
+def containers() -> list[str]:
+    """State of each container that Compose made from this checkout."""
+    listed = (answers(["docker", "compose", "ps", "--all", "--quiet"]) or "").split()
+    if not listed:
+        return []
+    form = f"{{{{.State.Status}}}} {LABELS}"
+    rows = (answers(["docker", "inspect", f"--format={form}", *listed]) or "").splitlines()
+    found = (row.partition(" ") for row in rows)
+    return [state for state, _, place in found if Path(place).resolve() == ROOT]
+
+
+def running() -> list[str]:
+    """The targets that run; else Compose when it has left containers."""
+    os.chdir(ROOT)
+    states = containers()
+    compose = [COMPOSE] if STATES.intersection(states) else []
+    return ([LOCAL] if local_runs() else []) + compose or ([COMPOSE] if states else [])
+
+
+def engine_answers() -> bool:
+    """Whether there is a Docker engine, with Compose."""
+    return all(answers(command) is not None for command in ENGINE)
+
+
+def meant(goal: str) -> str:
+    """The target of the command.
+
+    Raises:
+        ToolError: both run.
+        SystemExit: none runs, and the goal starts none.
+    """
+    found = running()
+    if len(found) > 1:
+        raise ToolError(
+            f"{goal}: both targets of this checkout run, local and compose. Name one: "
+            f"TARGET=local or TARGET=compose."
+        )
+    if goal == "up" and found != [LOCAL]:
+        return COMPOSE if found or engine_answers() else LOCAL
+    if not found:
+        print(f"{goal}: nothing of this checkout runs. `make up` starts it.", file=sys.stderr)
+        raise SystemExit(STATUS_OF_NONE.get(goal, 2))
+    return found[0]
+
+
+def work() -> None:
+    """Print the target, or become the command for it."""
+    goal = sys.argv[1]
+    target = meant(goal)
+    if goal == "loadtest":
+        print(target)
+        return
+    make = os.environ.get("MAKE", "make")
+    os.execvp(make, [make, "--no-print-directory", f"{goal}-{target}"])  # noqa: S606 - make waits for this very process
+
+
+if __name__ == "__main__":
+    debian.main("target", work)
