@@ -12,6 +12,7 @@ plan: install ## show the plan for this machine, with the arithmetic
 
 # Without TARGET a command takes the stack that this checkout has running.
 ifdef TARGET
+$(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
 up down release reload status verify: %: %-$(TARGET)
 else
 up: bootstrap

@@ -57,7 +57,7 @@ def over_http(arm: Arm, cores: Cores) -> Anatomy:
                 seen.append((processes.cpu_seconds(), timing.totals(directory)))
 
         job = Job(
-            url=site.url(arm.ground),
+            url=site.url(arm.lab_stack),
             loads=(Load(kind="closed", page=PAGE, users=USERS, seconds=SECONDS),),
             cores=cores.generator,
             warm_min=limits.WARM_SECONDS[0],
@@ -90,7 +90,7 @@ def in_a_loop(arm: Arm, cores: Cores) -> Anatomy:
 
 def timing_of(arm: Arm) -> Path:
     """The directory that the processes of `arm` write their times into, empty."""
-    return arm.ground.empty(timing.FOLDER)
+    return arm.lab_stack.empty(timing.FOLDER)
 
 
 def report(found: Mapping[str, Sequence[Anatomy]]) -> Table:
@@ -119,8 +119,8 @@ def measure(rounds: int) -> dict[str, list[Anatomy]]:
     cores, timed = machine.cores(shared=False), CHANGES["timed"]
     ways = {"over HTTP": over_http, "in a loop": in_a_loop}
     found: dict[str, list[Anatomy]] = {way: [] for way in ways}
-    with stack.prepared(cores.stack, []) as ground, pinned(cores.generator):
-        arm = Arm(ground, timed.strategy, timed.server)
+    with stack.prepared(cores.stack, []) as lab_stack, pinned(cores.generator):
+        arm = Arm(lab_stack, timed.strategy, timed.server)
         for number in range(rounds):
             for way, ask in list(ways.items())[:: -1 if number % 2 else 1]:
                 found[way].append(ask(arm, cores))

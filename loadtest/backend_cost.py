@@ -48,14 +48,14 @@ def measure(rounds: int) -> inside.Costs:
     """CPU microseconds of each page by each way. Raises StackError."""
     stack.become_account(course.RESULTS)
     cores, planned = machine.cores(shared=False), CHANGES["as-planned"]
-    with stack.prepared(cores.stack, []) as ground:
-        processes = Processes(cores.stack, Path(ground.plan.paths.log))
+    with stack.prepared(cores.stack, []) as lab_stack:
+        processes = Processes(cores.stack, Path(lab_stack.plan.paths.log))
         try:
             for service in planned.strategy.services:
-                processes.start(service(ground))
+                processes.start(service(lab_stack))
             command = [sys.executable, "-m", "loadtest.lab.inside", "cost", str(rounds)]
-            environment = stack.environment(ground, planned.strategy)
-            environment["PYTHONPATH"] += f":{ground.plan.paths.app}"
+            environment = stack.environment(lab_stack, planned.strategy)
+            environment["PYTHONPATH"] += f":{lab_stack.plan.paths.app}"
             done = subprocess.run(
                 command, env=environment, cwd="/", capture_output=True, text=True, check=False
             )

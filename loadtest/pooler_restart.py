@@ -35,7 +35,7 @@ from loadtest import program  # noqa: E402
 from loadtest.lab import course, machine, stack  # noqa: E402
 from loadtest.lab.changes import CHANGES  # noqa: E402
 from loadtest.lab.processes import Processes  # noqa: E402
-from loadtest.lab.server import Ground  # noqa: E402
+from loadtest.lab.server import LabStack  # noqa: E402
 from pgstack.errors import TargetError  # noqa: E402
 
 OURS, STOCK = "as-planned", "stock-backend"
@@ -58,31 +58,31 @@ def measure(restarts: int, how: Signals) -> Outcomes:
     """What each backend's load saw, by the name of the change. Raises StackError."""
     stack.become_account(course.RESULTS)
     cores = machine.cores(shared=False)
-    with stack.prepared(cores.stack, []) as ground:
-        logs = Path(ground.plan.paths.log)
-        database, pooler = (service(ground) for service in CHANGES[OURS].strategy.services)
+    with stack.prepared(cores.stack, []) as lab_stack:
+        logs = Path(lab_stack.plan.paths.log)
+        database, pooler = (service(lab_stack) for service in CHANGES[OURS].strategy.services)
         pooler = replace(pooler, stop=how)
         kept, restarted = Processes(cores.stack, logs), Processes(cores.stack, logs)
         try:
             kept.start(database)
             restarted.start(pooler)
-            loads = {name: _load(ground, name) for name in (OURS, STOCK)}
+            loads = {name: _load(lab_stack, name) for name in (OURS, STOCK)}
             for _ in range(restarts):
                 time.sleep(PAUSE_SECONDS)
                 restarted.stop()
                 restarted.start(pooler)
             time.sleep(PAUSE_SECONDS)
-            return {name: _outcome(ground, name, process) for name, process in loads.items()}
+            return {name: _outcome(lab_stack, name, process) for name, process in loads.items()}
         finally:
             restarted.stop()
             kept.stop()
 
 
-def _load(ground: Ground, name: str) -> subprocess.Popen[str]:
+def _load(lab_stack: LabStack, name: str) -> subprocess.Popen[str]:
     """A process that has begun to ask."""
-    environment = stack.environment(ground, CHANGES[name].strategy)
-    environment["PYTHONPATH"] += f":{ground.plan.paths.app}"
-    path = _log(ground, name)
+    environment = stack.environment(lab_stack, CHANGES[name].strategy)
+    environment["PYTHONPATH"] += f":{lab_stack.plan.paths.app}"
+    path = _log(lab_stack, name)
     with path.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.lab.inside", "load", str(THREADS)],
@@ -101,18 +101,18 @@ def _load(ground: Ground, name: str) -> subprocess.Popen[str]:
     return process
 
 
-def _outcome(ground: Ground, name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
+def _outcome(lab_stack: LabStack, name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
     said, _ = process.communicate("")
     if process.returncode:
         raise TargetError(
-            f"{name}: the load ended: {_log(ground, name).read_text().strip()[-800:]}"
+            f"{name}: the load ended: {_log(lab_stack, name).read_text().strip()[-800:]}"
         )
     found: dict[str, Any] = json.loads(said)
     return found
 
 
-def _log(ground: Ground, name: str) -> Path:
-    return Path(ground.plan.paths.log, f"load-{name}.log")
+def _log(lab_stack: LabStack, name: str) -> Path:
+    return Path(lab_stack.plan.paths.log, f"load-{name}.log")
 
 
 def report(found: Outcomes, restarts: int, how: Signals) -> Table:

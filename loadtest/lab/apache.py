@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from loadtest.lab.server import Component, Ground, Server, Service
+from loadtest.lab.server import Component, LabStack, Server, Service
 from loadtest.lab.site import ready
 
 SPARE_CLIENTS = 2
@@ -16,35 +16,37 @@ Edit = tuple[str, str, str]
 instead"""
 
 
-def daemon(ground: Ground) -> Server:
+def daemon(lab_stack: LabStack) -> Server:
     """Apache as planned."""
-    return _apache(ground, "web", {})
+    return _apache(lab_stack, "web", {})
 
 
 def changed(*edits: Edit, environment: Mapping[str, str] | None = None) -> Service:
     """Apache as planned but for `edits` and `environment`. Raises ValueError when the plan has no
     such line."""
 
-    def service(ground: Ground) -> Server:
+    def service(lab_stack: LabStack) -> Server:
         texts: dict[str, str] = {}
         for name, pattern, replacement in edits:
-            texts[name] = _replaced(texts.get(name) or _planned(ground, name), pattern, replacement)
-        return _apache(ground, "web", texts, environment)
+            texts[name] = _replaced(
+                texts.get(name) or _planned(lab_stack, name), pattern, replacement
+            )
+        return _apache(lab_stack, "web", texts, environment)
 
     return service
 
 
-def embedded(ground: Ground) -> Server:
+def embedded(lab_stack: LabStack) -> Server:
     """The planned configuration, with Python inside of Apache's own processes: as many as there are
     daemons.
 
     A thread serves a connection there. Apache closes kept connections when no thread of a process
     is idle, so each gets more threads than the daemons have: as many as the pooler has clients for.
     """
-    plan = ground.plan
+    plan = lab_stack.plan
     inside = f'WSGIPythonHome "{plan.paths.venv}"\nWSGIPythonPath "{plan.paths.app}"\n'
     site = _replaced(
-        _planned(ground, "site.conf"), "WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off"
+        _planned(lab_stack, "site.conf"), "WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off"
     )
     site = _replaced(site, r"WSGIDaemonProcess (?:.*\\\n)*.*\n", inside)
     site = site.replace(" process-group=stack", "")  # in each virtual host
@@ -60,11 +62,11 @@ def embedded(ground: Ground) -> Server:
         f"Timeout {plan.apache.timeout}\nKeepAlive On\n"
         f"KeepAliveTimeout {plan.apache.keep_alive_timeout}\nMaxKeepAliveRequests 0\n"
     )
-    return _apache(ground, "python", {"site.conf": site, "mpm.conf": mpm})
+    return _apache(lab_stack, "python", {"site.conf": site, "mpm.conf": mpm})
 
 
-def _planned(ground: Ground, name: str) -> str:
-    return Path(ground.plan.paths.conf, "apache", name).read_text()
+def _planned(lab_stack: LabStack, name: str) -> str:
+    return Path(lab_stack.plan.paths.conf, "apache", name).read_text()
 
 
 def _replaced(text: str, pattern: str, replacement: str) -> str:
@@ -75,24 +77,24 @@ def _replaced(text: str, pattern: str, replacement: str) -> str:
 
 
 def _apache(
-    ground: Ground,
+    lab_stack: LabStack,
     component: Component,
     texts: Mapping[str, str],
     environment: Mapping[str, str] | None = None,
 ) -> Server:
     """The planned files but for `texts`, by name, which stand in the lab's own directory."""
-    conf = Path(ground.plan.paths.conf, "apache")
-    main = texts.get("apache2.conf") or _planned(ground, "apache2.conf")
+    conf = Path(lab_stack.plan.paths.conf, "apache")
+    main = texts.get("apache2.conf") or _planned(lab_stack, "apache2.conf")
     for name, text in texts.items():
         if name != "apache2.conf":
-            main = main.replace(str(conf / name), str(ground.write(name, text)))
-    path = ground.write("apache2.conf", main) if texts else conf / "apache2.conf"
+            main = main.replace(str(conf / name), str(lab_stack.write(name, text)))
+    path = lab_stack.write("apache2.conf", main) if texts else conf / "apache2.conf"
     command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(path))
     return Server(
-        "apache", component, command, lambda: ready(ground), environment=environment or {}
+        "apache", component, command, lambda: ready(lab_stack), environment=environment or {}
     )
 
 
-def log(ground: Ground) -> Path:
+def log(lab_stack: LabStack) -> Path:
     """The access log."""
-    return Path(ground.plan.paths.log, "apache-access.log")
+    return Path(lab_stack.plan.paths.log, "apache-access.log")

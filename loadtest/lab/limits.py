@@ -22,7 +22,7 @@ from loadtest.lab.generator import HEADERS, Job, drive
 from loadtest.lab.model import HTTP, IN_PROCESS, OTHER_PYTHON, PGBENCH, STATIC, WRK, Load
 from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.request import Request
-from loadtest.lab.server import Ground, Server
+from loadtest.lab.server import LabStack, Server
 from loadtest.lab.trial import Arm, Bench, Cores, running
 from pgstack.errors import TargetError
 
@@ -45,17 +45,17 @@ def expected(rounds: int) -> float:
 def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, tuple[float, ...]]:
     """Requests/s (pgbench: transactions/s) of each round by name, on the servers of `label`. Raises
     TargetError."""
-    first, second = (Arm(ground, *bench.subject(label)) for ground in bench.grounds)
+    first, second = (Arm(lab_stack, *bench.subject(label)) for lab_stack in bench.grounds)
     page, users, cores = asked.page, asked.users, bench.cores
     ways: dict[str, Callable[[], float]] = {
-        HTTP: lambda: _driven(first.ground, cores, page, users),
+        HTTP: lambda: _driven(first.lab_stack, cores, page, users),
         IN_PROCESS: lambda: in_daemons(second, cores, page),
         OTHER_PYTHON: lambda: _in_other_python(first, cores, page),
-        PGBENCH: lambda: _pgbench(first.ground, cores, users),
-        STATIC: lambda: _driven(first.ground, cores, _file(first.ground), users),
+        PGBENCH: lambda: _pgbench(first.lab_stack, cores, users),
+        STATIC: lambda: _driven(first.lab_stack, cores, _file(first.lab_stack), users),
     }
     if shutil.which("wrk"):
-        ways[WRK] = lambda: _wrk(first.ground, cores, page, users)
+        ways[WRK] = lambda: _wrk(first.lab_stack, cores, page, users)
     found: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as kept:
         kept.enter_context(running(first, cores))
@@ -68,11 +68,11 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
     return {name: tuple(figures) for name, figures in found.items()}
 
 
-def _driven(ground: Ground, cores: Cores, page: str, users: int) -> float:
+def _driven(lab_stack: LabStack, cores: Cores, page: str, users: int) -> float:
     """The closed loop of the blocks."""
     load = Load(kind="closed", page=page, users=users, seconds=SECONDS)
     job = Job(
-        url=site.url(ground),
+        url=site.url(lab_stack),
         loads=(load,),
         cores=cores.generator,
         warm_min=WARM_SECONDS[0],
@@ -85,8 +85,8 @@ def _driven(ground: Ground, cores: Cores, page: str, users: int) -> float:
 def in_daemons(arm: Arm, cores: Cores, page: str) -> float:
     """mod_wsgi's own Python, one process of one thread for each of the stack's cores, before it
     serves anything."""
-    ground, figures = arm.ground, arm.ground.empty("loop")
-    words = (ground.plan.paths.app, page, str(SECONDS), str(figures))
+    lab_stack, figures = arm.lab_stack, arm.lab_stack.empty("loop")
+    words = (lab_stack.plan.paths.app, page, str(SECONDS), str(figures))
     script = (
         f'WSGIImportScript "{loop.__file__}" process-group=stack application-group=%{{GLOBAL}}\n'
     )
@@ -99,12 +99,12 @@ def in_daemons(arm: Arm, cores: Cores, page: str) -> float:
     def ended() -> list[Path]:
         return [path for path in figures.iterdir() if path.suffix != ".new"]
 
-    def server(ground: Ground) -> Server:
-        return replace(service(ground), answers=lambda: len(ended()) == len(cores.stack))
+    def server(lab_stack: LabStack) -> Server:
+        return replace(service(lab_stack), answers=lambda: len(ended()) == len(cores.stack))
 
-    processes = Processes(cores.stack, Path(ground.plan.paths.log))
+    processes = Processes(cores.stack, Path(lab_stack.plan.paths.log))
     try:
-        processes.start(server(ground), stack.environment(ground, arm.strategy))
+        processes.start(server(lab_stack), stack.environment(lab_stack, arm.strategy))
         return sum(float(path.read_text()) for path in ended())
     finally:
         processes.stop()
@@ -112,8 +112,8 @@ def in_daemons(arm: Arm, cores: Cores, page: str) -> float:
 
 def _in_other_python(arm: Arm, cores: Cores, page: str) -> float:
     """The same with the interpreter of the virtual environment."""
-    environment = {**os.environ, **stack.environment(arm.ground, arm.strategy)}
-    command = [sys.executable, loop.__file__, arm.ground.plan.paths.app, page, str(SECONDS)]
+    environment = {**os.environ, **stack.environment(arm.lab_stack, arm.strategy)}
+    command = [sys.executable, loop.__file__, arm.lab_stack.plan.paths.app, page, str(SECONDS)]
     with pinned(cores.stack):
         running = [
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -128,9 +128,9 @@ def _in_other_python(arm: Arm, cores: Cores, page: str) -> float:
             process.kill()
 
 
-def _pgbench(ground: Ground, cores: Cores, users: int) -> float:
-    plan = ground.plan
-    script = ground.write("select.sql", SELECT)
+def _pgbench(lab_stack: LabStack, cores: Cores, users: int) -> float:
+    plan = lab_stack.plan
+    script = lab_stack.write("select.sql", SELECT)
     command = [
         f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/pgbench",
         "-n",
@@ -151,16 +151,18 @@ def _pgbench(ground: Ground, cores: Cores, users: int) -> float:
     return _figure(_output(command, cores), r"tps = ([\d.]+)", "pgbench")
 
 
-def _file(ground: Ground) -> str:
+def _file(lab_stack: LabStack) -> str:
     """Address of the smallest picture."""
-    file = min(Path(ground.plan.paths.static).rglob("*.svg"), key=lambda path: path.stat().st_size)
-    return f"/static/{file.relative_to(ground.plan.paths.static)}"
+    file = min(
+        Path(lab_stack.plan.paths.static).rglob("*.svg"), key=lambda path: path.stat().st_size
+    )
+    return f"/static/{file.relative_to(lab_stack.plan.paths.static)}"
 
 
-def _wrk(ground: Ground, cores: Cores, page: str, users: int) -> float:
+def _wrk(lab_stack: LabStack, cores: Cores, page: str, users: int) -> float:
     """The same request as the closed loop's."""
     headers = (word for header in HEADERS for word in ("-H", header))
-    command = ["wrk", "-t1", f"-c{users}", *headers, f"{site.url(ground)}{page}"]
+    command = ["wrk", "-t1", f"-c{users}", *headers, f"{site.url(lab_stack)}{page}"]
     _output([*command, f"-d{WRK_WARM_SECONDS}s"], cores)
     return _figure(
         _output([*command, f"-d{SECONDS:.0f}s"], cores), r"Requests/sec:\s+([\d.]+)", "wrk"

@@ -17,7 +17,7 @@ Driver = Literal["psycopg2", "psycopg", "mysql"]
 
 
 @dataclass(frozen=True)
-class Ground:
+class LabStack:
     """Where the lab keeps its files, and the plan of its stack. `requests` are worked on at a
     time."""
 
@@ -60,7 +60,7 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-Service = Callable[[Ground], Server]
+Service = Callable[[LabStack], Server]
 """Writes what a server needs and says how to start it."""
 
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
 
-from loadtest.lab.server import Ground, Server, Service
+from loadtest.lab.server import LabStack, Server, Service
 from pgstack.planning.plan import Plan
 from pgstack.rendering import render
 
@@ -28,22 +28,22 @@ def encoded(login: dict[str, str]) -> str:
     return json.dumps(login) + "\n"
 
 
-def postgres(ground: Ground) -> Server:
+def postgres(lab_stack: LabStack) -> Server:
     """PostgreSQL as planned, on its socket."""
-    return _postgres(ground)
+    return _postgres(lab_stack)
 
 
-def postgres_tcp(ground: Ground) -> Server:
+def postgres_tcp(lab_stack: LabStack) -> Server:
     """The same, listening on a loopback address as Debian sets it up: TLS, and SCRAM for the
     login."""
-    plan = ground.plan
+    plan = lab_stack.plan
     rules = Path(plan.paths.conf, "postgres/pg_hba.conf").read_text()
     rules += f"hostssl {plan.postgres.database} {LOGIN} 127.0.0.0/8 scram-sha-256\n"
     return _postgres(
-        ground,
+        lab_stack,
         listen_addresses=login(plan)["host"],
         ssl="on",
-        hba_file=str(ground.write("tcp_hba.conf", rules)),
+        hba_file=str(lab_stack.write("tcp_hba.conf", rules)),
         ssl_cert_file=f"{plan.paths.data}/loadtest.crt",
         ssl_key_file=f"{plan.paths.data}/loadtest.key",
     )
@@ -51,11 +51,11 @@ def postgres_tcp(ground: Ground) -> Server:
 
 def postgres_with(**settings: str) -> Service:
     """PostgreSQL as planned but for `settings`."""
-    return lambda ground: _postgres(ground, **settings)
+    return lambda lab_stack: _postgres(lab_stack, **settings)
 
 
-def _postgres(ground: Ground, **settings: str) -> Server:
-    plan = ground.plan
+def _postgres(lab_stack: LabStack, **settings: str) -> Server:
+    plan = lab_stack.plan
     options = [f"--{name}={value}" for name, value in settings.items()]
     binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres"
     configuration = f"--config_file={plan.paths.conf}/postgres/pgstack.conf"
@@ -71,19 +71,19 @@ def _postgres(ground: Ground, **settings: str) -> Server:
 def pgbouncer(mode: str, **settings: str) -> Service:
     """PgBouncer as planned but for its pool mode and `settings`."""
 
-    def service(ground: Ground) -> Server:
-        plan = ground.plan
+    def service(lab_stack: LabStack) -> Server:
+        plan = lab_stack.plan
         lines = {**plan.pooler.settings, "pool_mode": mode, **settings}
         if mode == "session":  # a client keeps its backend, so there must be one for each
             lines |= {
-                "default_pool_size": str(ground.requests),
-                "max_db_connections": str(ground.requests + 1),
+                "default_pool_size": str(lab_stack.requests),
+                "max_db_connections": str(lab_stack.requests + 1),
             }
         changed = plan.model_copy(
             update={"pooler": plan.pooler.model_copy(update={"settings": lines})}
         )
         text = render.environment().get_template("pgbouncer/pgbouncer.ini.j2").render(stack=changed)
-        path = ground.write("pgbouncer.ini", text)
+        path = lab_stack.write("pgbouncer.ini", text)
         return Server(
             "pgbouncer",
             "pooler",
@@ -95,12 +95,12 @@ def pgbouncer(mode: str, **settings: str) -> Service:
     return service
 
 
-def pgpool(ground: Ground) -> Server:
+def pgpool(lab_stack: LabStack) -> Server:
     """Pgpool-II as a connection cache: one child for each client, one cached connection in each
     child."""
-    plan = ground.plan
-    sockets = ground.empty("pgpool")
-    children = ground.requests + 4  # the check whether it answers, and a spare
+    plan = lab_stack.plan
+    sockets = lab_stack.empty("pgpool")
+    children = lab_stack.requests + 4  # the check whether it answers, and a spare
     settings: dict[str, object] = {
         "backend_clustering_mode": "'raw'",
         "backend_hostname0": f"'{plan.paths.run_postgres}'",
@@ -127,8 +127,8 @@ def pgpool(ground: Ground) -> Server:
         "check_unlogged_table": "off",
     }
     text = "".join(f"{name} = {value}\n" for name, value in settings.items())
-    path = ground.write("pgpool.conf", text)
-    hba, pcp = ground.write("pool_hba.conf", ""), ground.write("pcp.conf", "")
+    path = lab_stack.write("pgpool.conf", text)
+    hba, pcp = lab_stack.write("pool_hba.conf", ""), lab_stack.write("pcp.conf", "")
     return Server(
         "pgpool",
         "pooler",
@@ -138,18 +138,18 @@ def pgpool(ground: Ground) -> Server:
     )
 
 
-def mariadb(ground: Ground) -> Server:
+def mariadb(lab_stack: LabStack) -> Server:
     """MariaDB on a socket of its own, with as much buffer as PostgreSQL has and the same
     durability."""
-    directory, data = ground.folder("mariadb"), ground.directory / "lab/mariadb/data"
+    directory, data = lab_stack.folder("mariadb"), lab_stack.directory / "lab/mariadb/data"
     socket = directory / "mariadb.sock"
-    buffers = ground.plan.postgres.settings["shared_buffers"].removesuffix("B")
+    buffers = lab_stack.plan.postgres.settings["shared_buffers"].removesuffix("B")
     options = [
         f"--datadir={data}",
         f"--socket={socket}",
         "--skip-networking",
         f"--innodb-buffer-pool-size={buffers}",
-        f"--max-connections={ground.plan.postgres.max_connections}",
+        f"--max-connections={lab_stack.plan.postgres.max_connections}",
         f"--pid-file={directory}/mariadb.pid",
         "--innodb-flush-log-at-trx-commit=1",
         "--character-set-server=utf8mb4",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from loadtest.lab.server import Ground
+from loadtest.lab.server import LabStack
 from pgstack.errors import ProbeError
 from pgstack.live.probes import web as probes
 
 
-def url(ground: Ground) -> str:
+def url(lab_stack: LabStack) -> str:
     """Address of the site."""
-    return f"http://127.0.0.1:{ground.plan.site.port}"
+    return f"http://127.0.0.1:{lab_stack.plan.site.port}"
 
 
-def ready(ground: Ground) -> bool:
+def ready(lab_stack: LabStack) -> bool:
     """Whether a query went to the database and came back."""
     with suppress(ProbeError):
-        probes.fetch(f"{url(ground)}/readyz", seconds=5)
+        probes.fetch(f"{url(lab_stack)}/readyz", seconds=5)
         return True
     return False

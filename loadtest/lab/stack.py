@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loadtest.lab import interrupts, services
 from loadtest.lab.processes import Processes, pinned
-from loadtest.lab.server import Ground, Strategy
+from loadtest.lab.server import LabStack, Strategy
 from pgstack.errors import TargetError
 from pgstack.live import account
 from pgstack.planning import layout, state
@@ -49,7 +49,7 @@ def become_account(results: Path) -> None:
 
 
 @contextmanager
-def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator[Ground]:
+def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator[LabStack]:
     """A stack with data in a directory of its own, planned for `cores`, its servers down; removed
     afterwards."""
     port, directory = free_port(), None
@@ -61,14 +61,14 @@ def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator
         directory.chmod(0o755)
         with pinned(cores):
             _local(directory, port, "up")
-            ground = Ground(
+            lab_stack = LabStack(
                 directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes())
             )
             _local(directory, port, "down")
-        _open_tcp(ground, cores)
+        _open_tcp(lab_stack, cores)
         if on_mysql := next((one for one in strategies if one.driver == "mysql"), None):
-            _create_mariadb(ground, cores, on_mysql)
-        yield ground
+            _create_mariadb(lab_stack, cores, on_mysql)
+        yield lab_stack
     finally:
         if directory:
             with interrupts.held():
@@ -81,10 +81,10 @@ def _remove(directory: Path, port: int) -> None:
     shutil.rmtree(directory)
 
 
-def environment(ground: Ground, strategy: Strategy) -> dict[str, str]:
+def environment(lab_stack: LabStack, strategy: Strategy) -> dict[str, str]:
     """What a web process needs to run with `strategy`."""
     return {
-        "STACK_PLAN": f"{ground.plan.paths.conf}/plan.json",
+        "STACK_PLAN": f"{lab_stack.plan.paths.conf}/plan.json",
         "DJANGO_SETTINGS_MODULE": "loadtest.lab.settings",
         "LAB_STRATEGY": strategy.name,
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -92,10 +92,10 @@ def environment(ground: Ground, strategy: Strategy) -> dict[str, str]:
     }
 
 
-def manage(ground: Ground, strategy: Strategy, *arguments: str) -> None:
+def manage(lab_stack: LabStack, strategy: Strategy, *arguments: str) -> None:
     """A management command with the settings of `strategy`. Raises TargetError."""
-    command = [sys.executable, f"{ground.plan.paths.app}/manage.py", *arguments]
-    _run(*command, environment={**os.environ, **environment(ground, strategy)})
+    command = [sys.executable, f"{lab_stack.plan.paths.app}/manage.py", *arguments]
+    _run(*command, environment={**os.environ, **environment(lab_stack, strategy)})
 
 
 def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
@@ -140,10 +140,10 @@ def _run(*command: str, environment: dict[str, str] | None = None, text: str | N
     return done.stdout
 
 
-def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
+def _open_tcp(lab_stack: LabStack, cores: tuple[int, ...]) -> None:
     """What `services.postgres_tcp` needs: a certificate, and a role with a password beside the
     stack's own."""
-    plan, password = ground.plan, secrets.token_urlsafe(24)
+    plan, password = lab_stack.plan, secrets.token_urlsafe(24)
     _run(
         "openssl",
         "req",
@@ -172,7 +172,7 @@ def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
         statements.append(f"ALTER ROLE {services.LOGIN} SET {name} = '{value}';")
     processes = Processes(cores, Path(plan.paths.log))
     try:
-        processes.start(services.postgres(ground))
+        processes.start(services.postgres(lab_stack))
         where = [
             "-h",
             plan.paths.run_postgres,
@@ -188,21 +188,21 @@ def _open_tcp(ground: Ground, cores: tuple[int, ...]) -> None:
         processes.stop()
 
 
-def _create_mariadb(ground: Ground, cores: tuple[int, ...], strategy: Strategy) -> None:
+def _create_mariadb(lab_stack: LabStack, cores: tuple[int, ...], strategy: Strategy) -> None:
     """The same schema and rows in MariaDB."""
-    directory = ground.folder("mariadb")
+    directory = lab_stack.folder("mariadb")
     options = [
         "--no-defaults",
         f"--datadir={directory}/data",
         "--skip-test-db",
         "--auth-root-authentication-method=socket",
-        f"--auth-root-socket-user={ground.plan.accounts.web}",
+        f"--auth-root-socket-user={lab_stack.plan.accounts.web}",
     ]
     _run("/usr/bin/mariadb-install-db", *options)
-    processes = Processes(cores, Path(ground.plan.paths.log))
+    processes = Processes(cores, Path(lab_stack.plan.paths.log))
     try:
-        processes.start(services.mariadb(ground))
-        statement = f"CREATE DATABASE {ground.plan.postgres.database} CHARACTER SET utf8mb4"
+        processes.start(services.mariadb(lab_stack))
+        statement = f"CREATE DATABASE {lab_stack.plan.postgres.database} CHARACTER SET utf8mb4"
         _run(
             "/usr/bin/mariadb",
             "--no-defaults",
@@ -210,7 +210,7 @@ def _create_mariadb(ground: Ground, cores: tuple[int, ...], strategy: Strategy) 
             "-e",
             statement,
         )
-        manage(ground, strategy, "migrate", "--no-input", "-v0", "--database=default")
-        manage(ground, strategy, "shell", "-c", MARIADB_ROWS)
+        manage(lab_stack, strategy, "migrate", "--no-input", "-v0", "--database=default")
+        manage(lab_stack, strategy, "shell", "-c", MARIADB_ROWS)
     finally:
         processes.stop()

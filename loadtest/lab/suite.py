@@ -28,7 +28,7 @@ from loadtest.lab.generator import Progress as Event
 from loadtest.lab.model import Load, Results, Trial
 from loadtest.lab.processes import pinned
 from loadtest.lab.request import LARGEST_SEED, Request, given, request, resumed
-from loadtest.lab.server import Ground
+from loadtest.lab.server import LabStack
 from loadtest.lab.store import Journal
 from loadtest.lab.suites import SUITES
 from loadtest.lab.trial import Bench, Cores
@@ -118,22 +118,28 @@ def _old(environment: Mapping[str, str], planned: Results) -> Results | None:
     return old
 
 
-def _describe(journal: Journal, asked: Request, ground: Ground) -> None:
+def _describe(journal: Journal, asked: Request, lab_stack: LabStack) -> None:
     """Add what the stack says to the results of a new run; one that goes on has it."""
     if journal.results.plan:
         return
     suite = SUITES[asked.suite]
-    missing = {name: why for name in asked.strategies if (why := suite.missing(name, ground.plan))}
+    missing = {
+        name: why for name in asked.strategies if (why := suite.missing(name, lab_stack.plan))
+    }
     journal.update(
         unavailable=missing,
         intended=len(asked.slots(missing)),
-        versions=machine.versions(ground.plan),
-        plan=machine.figures(ground.plan),
+        versions=machine.versions(lab_stack.plan),
+        plan=machine.figures(lab_stack.plan),
     )
 
 
 def _measure(
-    journal: Journal, asked: Request, grounds: tuple[Ground, Ground], cores: Cores, console: Console
+    journal: Journal,
+    asked: Request,
+    grounds: tuple[LabStack, LabStack],
+    cores: Cores,
+    console: Console,
 ) -> None:
     """All trials that are left, and then the limits."""
     suite, results = SUITES[asked.suite], journal.results

@@ -14,7 +14,7 @@ from loadtest.lab.design import Slot
 from loadtest.lab.generator import Job, Progress, drive, drive_pair
 from loadtest.lab.model import Load, Trial
 from loadtest.lab.processes import Processes
-from loadtest.lab.server import Ground, Strategy
+from loadtest.lab.server import LabStack, Strategy
 from loadtest.lab.yardstick import Yardstick
 
 OnProgress = Callable[[Progress], None]
@@ -34,7 +34,7 @@ class Cores:
 class Arm:
     """What runs under a label, and the stack that it runs in."""
 
-    ground: Ground
+    lab_stack: LabStack
     strategy: Strategy
     server: web.WebServer
 
@@ -81,7 +81,7 @@ class Observer:
     def _counts(self) -> dict[str, int | None]:
         return {
             "sessions": self.database.sessions(),
-            "logged": self.arm.server.logged(self.arm.ground),
+            "logged": self.arm.server.logged(self.arm.lab_stack),
             "transactions": self.console.transactions() if self.console else None,
             "parses": self.console.parses() if self.console else None,
         }
@@ -92,7 +92,7 @@ class Bench:
     """Where trials are run: two stacks for what takes turns, who gets which core, and what runs
     under a label."""
 
-    grounds: tuple[Ground, Ground]
+    grounds: tuple[LabStack, LabStack]
     cores: Cores
     yardstick: Yardstick
     subject: Callable[[str], tuple[Strategy, web.WebServer]]
@@ -111,19 +111,20 @@ class Bench:
             else self.grounds[::-1]
         )
         return tuple(
-            Arm(ground, *self.subject(name)) for ground, name in zip(grounds, names, strict=False)
+            Arm(lab_stack, *self.subject(name))
+            for lab_stack, name in zip(grounds, names, strict=False)
         )
 
 
 @contextlib.contextmanager
 def running(arm: Arm, cores: Cores) -> Iterator[Processes]:
     """The servers of `arm`, all started now and stopped afterwards."""
-    processes = Processes(cores.stack, Path(arm.ground.plan.paths.log))
+    processes = Processes(cores.stack, Path(arm.lab_stack.plan.paths.log))
     try:
         for service in arm.strategy.services:
-            processes.start(service(arm.ground))
+            processes.start(service(arm.lab_stack))
         for service in arm.server.services:
-            processes.start(service(arm.ground), stack.environment(arm.ground, arm.strategy))
+            processes.start(service(arm.lab_stack), stack.environment(arm.lab_stack, arm.strategy))
         yield processes
     finally:
         processes.stop()
@@ -133,8 +134,8 @@ def running(arm: Arm, cores: Cores) -> Iterator[Processes]:
 def _observed(arm: Arm, cores: Cores) -> Iterator[Observer]:
     with (
         running(arm, cores) as processes,
-        contextlib.closing(database(arm.ground, arm.strategy)) as seen,
-        _console(arm.ground, processes) as console,
+        contextlib.closing(database(arm.lab_stack, arm.strategy)) as seen,
+        _console(arm.lab_stack, processes) as console,
     ):
         yield Observer(arm, processes, seen, console)
 
@@ -161,7 +162,7 @@ def run(
                 observer.look(progress)
             on_progress(progress)
 
-        urls = [site.url(observer.arm.ground) for observer in observers]
+        urls = [site.url(observer.arm.lab_stack) for observer in observers]
         job = Job(
             url=urls[0],
             against=urls[1] if slot.beside else None,
@@ -191,17 +192,17 @@ def run(
         )
 
 
-def database(ground: Ground, strategy: Strategy) -> watch.Database:
+def database(lab_stack: LabStack, strategy: Strategy) -> watch.Database:
     """The watcher of the strategy's database."""
     if strategy.driver == "mysql":
-        return watch.MariaDB(ground.directory / "lab/mariadb/mariadb.sock")
-    return watch.Postgres(ground.plan)
+        return watch.MariaDB(lab_stack.directory / "lab/mariadb/mariadb.sock")
+    return watch.Postgres(lab_stack.plan)
 
 
 @contextlib.contextmanager
-def _console(ground: Ground, processes: Processes) -> Iterator[watch.Console | None]:
+def _console(lab_stack: LabStack, processes: Processes) -> Iterator[watch.Console | None]:
     if not processes.runs("pgbouncer"):
         yield None
         return
-    with contextlib.closing(watch.Console(ground.plan)) as console:
+    with contextlib.closing(watch.Console(lab_stack.plan)) as console:
         yield console

@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import SIGINT
 
 from loadtest.lab import apache
-from loadtest.lab.server import Ground, Server, Service, nothing_missing
+from loadtest.lab.server import LabStack, Server, Service, nothing_missing
 from loadtest.lab.site import ready
 from pgstack.planning.plan import Plan
 
@@ -25,19 +25,19 @@ class WebServer:
     meaning: str
     services: tuple[Service, ...]
     """from the application outwards"""
-    access_log: Callable[[Ground], Path] | None
+    access_log: Callable[[LabStack], Path] | None
     missing: Callable[[Plan], str | None] = nothing_missing
     """why it cannot run here, with the remedy; None when it can"""
 
-    def logged(self, ground: Ground) -> int | None:
+    def logged(self, lab_stack: LabStack) -> int | None:
         """Lines of the access log so far; None for a server without one."""
-        path = self.access_log(ground) if self.access_log else None
+        path = self.access_log(lab_stack) if self.access_log else None
         return None if path is None else path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def gunicorn(ground: Ground) -> Server:
+def gunicorn(lab_stack: LabStack) -> Server:
     """Gunicorn's threaded workers on a socket."""
-    plan, socket = ground.plan, _socket(ground)
+    plan, socket = lab_stack.plan, _socket(lab_stack)
     command = (
         sys.executable,
         "-m",
@@ -59,9 +59,9 @@ def gunicorn(ground: Ground) -> Server:
     return Server("gunicorn", "python", command, socket.exists)
 
 
-def uwsgi(ground: Ground) -> Server:
+def uwsgi(lab_stack: LabStack) -> Server:
     """uWSGI from Debian, with its Python plugin, on a socket."""
-    plan, socket = ground.plan, _socket(ground)
+    plan, socket = lab_stack.plan, _socket(lab_stack)
     command = (
         UWSGI,
         "--plugin",
@@ -90,8 +90,8 @@ def uwsgi(ground: Ground) -> Server:
 def nginx(protocol: str) -> Service:
     """nginx before the application's socket, speaking `protocol` (http or uwsgi) to it."""
 
-    def service(ground: Ground) -> Server:
-        scratch, plan = ground.folder("nginx"), ground.plan
+    def service(lab_stack: LabStack) -> Server:
+        scratch, plan = lab_stack.folder("nginx"), lab_stack.plan
         temporary = "".join(
             f"  {kind}_temp_path {scratch}/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -107,13 +107,13 @@ def nginx(protocol: str) -> Service:
             f"daemon off;\nworker_processes {plan.cores};\npid {scratch}/nginx.pid;\nerror_log "
             f"stderr;\n"
             f"events {{ worker_connections 1024; }}\nhttp {{\n{temporary}"
-            f"  access_log {_nginx_log(ground)};\n  keepalive_requests 1000000000;\n"
-            f"  upstream app {{ server unix:{_socket_path(ground)}; {keep} }}\n"
+            f"  access_log {_nginx_log(lab_stack)};\n  keepalive_requests 1000000000;\n"
+            f"  upstream app {{ server unix:{_socket_path(lab_stack)}; {keep} }}\n"
             f"  server {{ listen 127.0.0.1:{plan.site.port}; location / {{ {forward} }} }}\n}}\n"
         )
-        path = ground.write("nginx.conf", text)
+        path = lab_stack.write("nginx.conf", text)
         return Server(
-            "nginx", "web", (NGINX, "-e", "stderr", "-c", str(path)), lambda: ready(ground)
+            "nginx", "web", (NGINX, "-e", "stderr", "-c", str(path)), lambda: ready(lab_stack)
         )
 
     return service
@@ -123,8 +123,8 @@ def granian(log: str) -> Service:
     """Granian, whose HTTP side is written in Rust, without another server before it; `log` switches
     its access log."""
 
-    def service(ground: Ground) -> Server:
-        plan = ground.plan
+    def service(lab_stack: LabStack) -> Server:
+        plan = lab_stack.plan
         command = (
             sys.executable,
             "-m",
@@ -144,27 +144,27 @@ def granian(log: str) -> Service:
             log,
             "config.wsgi:application",
         )
-        return Server("granian", "python", command, lambda: ready(ground), SIGINT)
+        return Server("granian", "python", command, lambda: ready(lab_stack), SIGINT)
 
     return service
 
 
-def _socket_path(ground: Ground) -> Path:
-    return ground.folder("app") / "app.sock"
+def _socket_path(lab_stack: LabStack) -> Path:
+    return lab_stack.folder("app") / "app.sock"
 
 
-def _socket(ground: Ground) -> Path:
-    path = _socket_path(ground)
+def _socket(lab_stack: LabStack) -> Path:
+    path = _socket_path(lab_stack)
     path.unlink(missing_ok=True)
     return path
 
 
-def _nginx_log(ground: Ground) -> Path:
-    return Path(ground.plan.paths.log, "nginx-access.log")
+def _nginx_log(lab_stack: LabStack) -> Path:
+    return Path(lab_stack.plan.paths.log, "nginx-access.log")
 
 
-def _granian_log(ground: Ground) -> Path:
-    return Path(ground.plan.paths.log, "granian.log")  # what it prints
+def _granian_log(lab_stack: LabStack) -> Path:
+    return Path(lab_stack.plan.paths.log, "granian.log")  # what it prints
 
 
 def _absent(*needed: tuple[str, str]) -> Callable[[Plan], str | None]:

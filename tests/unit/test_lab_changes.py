@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from loadtest.lab.changes import CHANGES, gzip_first
-from loadtest.lab.server import Ground
+from loadtest.lab.server import LabStack
 
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
@@ -18,19 +18,19 @@ EDITED = sorted(name for name, change in CHANGES.items() if change.web)
 
 
 @pytest.fixture
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def lab_stack(tmp_path_factory: pytest.TempPathFactory) -> LabStack:
     """Rendered files of a stack that nobody started. The name is short: a socket's path has 107
     characters at most."""
     directory = tmp_path_factory.mktemp("s")
     plan = sizing.plan(StackConfig(dir=directory), Hardware(1, GB, 12, 65536))
     render.write(render.files(plan))
-    return Ground(directory, plan)
+    return LabStack(directory, plan)
 
 
-def apache(ground: Ground, name: str) -> str:
+def apache(lab_stack: LabStack, name: str) -> str:
     """All that Apache reads with a change, in one text."""
     (service,) = CHANGES[name].server.services
-    main = Path(service(ground).command[-1])
+    main = Path(service(lab_stack).command[-1])
     included = [
         line.split('"')[1] for line in main.read_text().splitlines() if line.startswith("Include ")
     ]
@@ -38,13 +38,13 @@ def apache(ground: Ground, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", EDITED)
-def test_change_of_apache_is_in_what_apache_reads(ground: Ground, name: str) -> None:
-    assert apache(ground, name) != apache(ground, "as-planned")
+def test_change_of_apache_is_in_what_apache_reads(lab_stack: LabStack, name: str) -> None:
+    assert apache(lab_stack, name) != apache(lab_stack, "as-planned")
 
 
-def test_a_change_of_apache_is_that_one_and_no_other(ground: Ground) -> None:
-    before = apache(ground, "as-planned").splitlines()
-    after = apache(ground, "daemons-2x8").splitlines()
+def test_a_change_of_apache_is_that_one_and_no_other(lab_stack: LabStack) -> None:
+    before = apache(lab_stack, "as-planned").splitlines()
+    after = apache(lab_stack, "daemons-2x8").splitlines()
     changed = {
         (old, new)
         for old, new in zip(before, after, strict=True)
@@ -55,24 +55,26 @@ def test_a_change_of_apache_is_that_one_and_no_other(ground: Ground) -> None:
     } == {("processes=1 threads=8", "processes=2 threads=8")}
 
 
-def test_a_line_that_is_no_longer_planned_is_refused_and_not_passed_over(ground: Ground) -> None:
-    path = Path(ground.plan.paths.conf, "apache/mpm.conf")
+def test_a_line_that_is_no_longer_planned_is_refused_and_not_passed_over(
+    lab_stack: LabStack,
+) -> None:
+    path = Path(lab_stack.plan.paths.conf, "apache/mpm.conf")
     path.chmod(0o644)
     path.write_text(path.read_text().replace("KeepAlive On", "KeepAlive Off"))
     with pytest.raises(ValueError, match="'KeepAlive On' is 0 times in the planned file, not once"):
-        apache(ground, "no-keep-alive")
+        apache(lab_stack, "no-keep-alive")
 
 
-def test_change_of_the_pooler_is_in_its_file(ground: Ground) -> None:
-    postgres, pooler = (service(ground) for service in CHANGES["pool-1"].strategy.services)
+def test_change_of_the_pooler_is_in_its_file(lab_stack: LabStack) -> None:
+    postgres, pooler = (service(lab_stack) for service in CHANGES["pool-1"].strategy.services)
     text = Path(pooler.command[-1]).read_text()
     assert "default_pool_size = 1\n" in text
     assert "min_pool_size = 1\n" in text
     assert "--jit=off" not in postgres.command
 
 
-def test_change_of_postgresql_is_in_its_command(ground: Ground) -> None:
-    postgres = CHANGES["async-commit"].strategy.services[0](ground)
+def test_change_of_postgresql_is_in_its_command(lab_stack: LabStack) -> None:
+    postgres = CHANGES["async-commit"].strategy.services[0](lab_stack)
     assert postgres.command[-1] == "--synchronous_commit=off"
 
 
