@@ -106,9 +106,17 @@ def _is_gone(process: psutil.Process, root: Path) -> bool:
     """Whether it works in what is no longer `root`. Web processes work elsewhere: they go with the
     others of their group."""
     with suppress(psutil.Error):
-        title, directory = " ".join(process.cmdline()), process.cwd()
-        here = Path(directory).is_relative_to(root) and not directory.endswith(DELETED)
-        return not here and not title.startswith(DAEMON)
+        title, directory = " ".join(process.cmdline()), Path(process.cwd())
+        return not title.startswith(DAEMON) and not (
+            directory.is_relative_to(root) and _is(directory, process)
+        )
+    return False
+
+
+def _is(directory: Path, process: psutil.Process) -> bool:
+    """Whether the process works in what now has this name: psutil names a deleted one, too."""
+    with suppress(OSError):
+        return directory.samefile(f"/proc/{process.pid}/cwd")
     return False
 
 
