@@ -85,7 +85,10 @@ def install_requirements(directory: Path, requirements: str, *options: str) -> N
     """Install into ``directory`` and note it."""
     say(f"python    installing requirements/{requirements} into {directory.relative_to(ROOT)}")
     pip = [
-        str(VENV / "bin/pip"),
+        # Not bin/pip, which names the place where it was made: a checkout may have moved.
+        str(VENV / "bin/python"),
+        "-m",
+        "pip",
         "install",
         "-q",
         "--disable-pip-version-check",
