@@ -116,12 +116,13 @@ def _unset(field: FieldInfo) -> str:
 
 def _choices(field: FieldInfo) -> str:
     values = [
-        str(value)
+        f"`{value}`"
         for kind in _types(field)
         if get_origin(kind) is Literal
         for value in get_args(kind)
     ]
-    return f": `{'`, `'.join(values[:-1])}` or `{values[-1]}`" if values else ""
+    told = [", ".join(values[:-1]), *values[-1:]]
+    return f": {' or '.join(filter(None, told))}" if values else ""
 
 
 def _types(field: FieldInfo) -> list[Any]:

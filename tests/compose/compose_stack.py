@@ -136,7 +136,10 @@ class ComposeStack:
 
     def remove(self) -> None:
         """Everything that the project has: containers, networks, volumes and images."""
-        self.compose("--profile=manage", "down", "--volumes", "--remove-orphans", "--timeout=10")
+        down = ("down", "--volumes", "--remove-orphans", "--timeout=10")
+        # Closed, it has one more network.
+        closed = ("env", "STACK_EGRESS=closed")
+        self.run(*closed, "docker", "compose", "--profile=manage", *down)
         if images := self.images():
             self.run("docker", "image", "rm", "--force", *images)
 

@@ -1,5 +1,8 @@
 """TLS in containers: a certificate made there, and the user's own, which only Apache and its
-copyist get to see."""
+copyist get to see.
+
+Egress is closed meanwhile: TLS goes through what holds the port then, and web reaches nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from compose_stack import ComposeStack
+
+from reach import ASK_ENGINE, LOOK_UP, address, gateway, listener, reached
 
 pytestmark = pytest.mark.compose
 COPIES = "/etc/stack-tls"
@@ -34,17 +39,18 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def self_signed(compose_stack: ComposeStack) -> Iterator[ComposeStack]:
-    """The stack over TLS; afterwards as it was."""
-    stack = replace(compose_stack, inputs={"STACK_TLS": "self-signed"})
-    change(stack)
+    """The stack over TLS, its web without a way out; afterwards as it was."""
+    inputs = {"STACK_TLS": "self-signed", "STACK_EGRESS": "closed"}
+    stack = replace(compose_stack, inputs=inputs)
+    change(stack, "--build")
     yield stack
     change(compose_stack)
 
 
-def change(stack: ComposeStack) -> None:
+def change(stack: ComposeStack, *options: str) -> None:
     """What a changed input takes: `make down up`."""
     stack.compose("down")
-    stack.up()
+    stack.up(*options)
     stack.wait_until_steady()
 
 
@@ -56,6 +62,46 @@ def modes(stack: ComposeStack, service: str) -> list[str]:
     return sorted(
         stack.execute(service, "stat", "-c", "%a %U %G %n", f"{COPIES}/key.pem").stdout.split()
     )
+
+
+def test_web_that_is_closed_reaches_neither_this_machine_nor_other_networks(
+    self_signed: ComposeStack,
+) -> None:
+    port = str(self_signed.port)
+    inner, outer = (address(self_signed, "forward", name) for name in ("closed", "default"))
+    assert reached(self_signed, "web", inner, port) == "reached", "the way of asking works"
+    with listener(self_signed) as place:
+        assert reached(self_signed, "web", *place) == "nobody"
+    assert reached(self_signed, "web", outer, port) == "nobody"
+    assert reached(self_signed, "web", gateway(self_signed, "closed"), port) == "nobody"
+    assert self_signed.execute("web", "cat", "/proc/net/if_inet6").stdout == ""
+
+
+def test_web_that_is_closed_asks_nobody_for_names(self_signed: ComposeStack) -> None:
+    assert self_signed.execute("web", "python", "-c", LOOK_UP).stdout == "unknown\n"
+    run = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint=python", "manage", "-c")
+    assert self_signed.compose(*run, LOOK_UP).stdout == "unknown\n"
+    assert self_signed.execute("web", "python", "-c", ASK_ENGINE).stdout == "True\n"
+
+
+def test_forwarder_has_an_account_and_no_rights_and_ends_gracefully(
+    self_signed: ComposeStack,
+) -> None:
+    found = self_signed.inspect("forward")
+    host, config = found["HostConfig"], found["Config"]
+    assert (config["User"], config["StopSignal"], found["Mounts"]) == ("5005:5005", "SIGUSR1", [])
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], None)
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert [entry["HostIp"] for entry in host["PortBindings"][f"{self_signed.port}/tcp"]] == [
+        "127.0.0.1"
+    ]
+    told = self_signed.run("make", "--silent", "status", "TARGET=compose").stdout
+    assert told.endswith("web       running\nforward   running\n")
+
+
+def test_web_that_was_made_anew_is_found_by_the_forwarder(self_signed: ComposeStack) -> None:
+    self_signed.compose("up", "--wait", "--force-recreate", "--no-deps", "web")
+    self_signed.wait_until_steady()
 
 
 def test_page_and_its_health_check_speak_tls(self_signed: ComposeStack) -> None:
@@ -132,5 +178,6 @@ def test_certificate_of_the_user_is_served_in_containers(
     key.chmod(0o640)
     stack = replace(self_signed, inputs=pair)
     change(stack)
+    assert not stack.container("forward"), "`down` removes it where egress is open"
     assert served(stack) == Path(pair["STACK_TLS_CERTIFICATE"]).read_text()
     assert stack.get("/db")[0] == 200

@@ -17,7 +17,12 @@ from pgstack.planning.hardware import Hardware
 from pgstack.planning.packages import NEWEST, RELEASES
 
 COMPOSE = "compose"
-DOCKERFILES = ("apache/Dockerfile", "pgbouncer/Dockerfile", "postgres/Dockerfile")
+DOCKERFILES = (
+    "apache/Dockerfile",
+    "egress/Dockerfile",
+    "pgbouncer/Dockerfile",
+    "postgres/Dockerfile",
+)
 
 
 def targets(field: FieldInfo) -> list[str]:
@@ -27,7 +32,11 @@ def targets(field: FieldInfo) -> list[str]:
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
+    return read("compose.yaml")
+
+
+def read(path: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((CHECKOUT / path).read_text())
     return loaded
 
 
@@ -58,8 +67,9 @@ def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict
 def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str, Any]) -> None:
     binds, volumes = {}, {}
     for name, service in compose["services"].items():
-        binds[name] = [mount["source"] for mount in service["volumes"] if isinstance(mount, dict)]
-        volumes[name] = [mount for mount in service["volumes"] if str(mount).startswith("tls:")]
+        mounts = service.get("volumes", [])
+        binds[name] = [mount["source"] for mount in mounts if isinstance(mount, dict)]
+        volumes[name] = [mount for mount in mounts if str(mount).startswith("tls:")]
     assert binds.pop("configure") == [
         "${STACK_PROJECT:-./apache/no-project}",
         "${STACK_TLS_CERTIFICATE:-/dev/null}",
@@ -77,9 +87,13 @@ def test_manage_sees_the_inputs_that_configure_sees(compose: dict[str, Any]) -> 
     assert manage["env_file"] == configure["env_file"] == [{"path": ".env", "required": False}]
 
 
-def test_default_port_is_the_planners(compose: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [("egress/networks.yaml", "web"), ("egress/networks-closed.yaml", "forward")],
+)
+def test_default_port_is_the_planners(path: str, service: str) -> None:
     assert StackConfig().port == 8000
-    assert compose["services"]["web"]["ports"] == [
+    assert read(path)["services"][service]["ports"] == [
         "127.0.0.1:${STACK_PORT:-8000}:${STACK_PORT:-8000}"
     ]
 
@@ -150,7 +164,8 @@ def test_image_builds_from_the_one_base(path: str) -> None:
 def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> None:
     bases = {
         service["build"]["args"].get("DEBIAN")
-        for service in compose["services"].values()
+        for file in (compose, read("egress/networks-closed.yaml"))
+        for service in file["services"].values()
         if "build" in service
     }
     assert bases == {
@@ -161,6 +176,6 @@ def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("path", DOCKERFILES)
 def test_image_ends_as_an_account_without_privileges(path: str) -> None:
-    users = re.findall(r"^USER (\d+)$", (CHECKOUT / path).read_text(), re.MULTILINE)
+    users = re.findall(r"^USER (\d+)(?::\d+)?$", (CHECKOUT / path).read_text(), re.MULTILINE)
     assert len(users) == 1
-    assert 5001 <= int(users[0]) <= 5004
+    assert 5001 <= int(users[0]) <= 5005

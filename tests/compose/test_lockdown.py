@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from compose_stack import CHECKOUT, ComposeStack
 
+from reach import listener, reached
+
 pytestmark = pytest.mark.compose
 
 SERVICES = ("configure", "postgres", "pgbouncer", "migrate", "web")
@@ -67,6 +69,12 @@ def test_log_of_a_container_cannot_fill_the_disk(stack: ComposeStack, service: s
 @pytest.mark.parametrize("service", ["configure", "postgres", "pgbouncer", "migrate"])
 def test_only_the_web_container_has_a_network(stack: ComposeStack, service: str) -> None:
     assert stack.inspect(service)["HostConfig"]["NetworkMode"] == "none"
+
+
+def test_web_reaches_others_unless_that_is_closed(stack: ComposeStack) -> None:
+    with listener(stack) as place:
+        assert reached(stack, "web", *place) == "reached"
+    assert not stack.container("forward")
 
 
 def test_one_port_is_published_and_only_on_loopback(stack: ComposeStack) -> None:

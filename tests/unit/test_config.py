@@ -228,3 +228,10 @@ def test_a_proxy_and_apache_do_not_both_end_tls() -> None:
     assert refusal({"STACK_PROXY": "on", "STACK_TLS": "self-signed"}) == (
         "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does."
     )
+
+
+def test_egress_is_closed_where_containers_are() -> None:
+    assert refusal({"STACK_EGRESS": "closed"}).startswith(
+        "STACK_EGRESS=closed needs STACK_TARGET=compose"
+    )
+    assert load({"STACK_EGRESS": "closed", "STACK_TARGET": "compose"}).egress == "closed"

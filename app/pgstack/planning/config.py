@@ -171,6 +171,13 @@ class StackConfig(BaseModel):
     upload_limit: Bytes = _input(
         10 * 1024**2, "largest body of a request", "bytes", ge=64 * 1024, le=64 * 1024**3
     )
+    egress: Literal["closed"] | None = _input(
+        None,
+        "word that keeps web from connecting to anything",
+        "name",
+        on="compose",
+        unset="open",
+    )
     firewall: Literal["on", "off"] = _input(
         "on", "whether a host drops what is not for SSH or the site", "name", on="host"
     )
@@ -270,6 +277,11 @@ class StackConfig(BaseModel):
         if self.tls != "files" and files != (None, None):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
         self._acme()
+        if self.egress and self.target != "compose":
+            raise ValueError(
+                "STACK_EGRESS=closed needs STACK_TARGET=compose: elsewhere web has no network of "
+                "its own"
+            )
         if self.database_host and self.target != "host":
             raise ValueError(
                 "STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only"
