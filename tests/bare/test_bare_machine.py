@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from bare_machine import CHECKOUT, BareMachine, bare_machine, bundle
 
+from fixtures.releases import BY_SUITE, NEWEST_SUITE, SUITES
+
 pytestmark = pytest.mark.bare
 
 HOME = "/srv/project"
@@ -27,7 +29,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle(tmp_path_factory.mktemp("project"))
 
 
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+@pytest.fixture(scope="module", params=SUITES)
 def machine(request: pytest.FixtureRequest, project: Path) -> Iterator[BareMachine]:
     """A bare machine of each release, with the project cloned and an ordinary user."""
     with bare_machine(request.param, project) as bare:
@@ -114,8 +116,10 @@ def test_readme_shows_what_make_up_prints(
     machine: BareMachine, up: subprocess.CompletedProcess[str]
 ) -> None:
     shown = shown_in_readme()
-    if machine.suite == "trixie":
-        shown = shown.replace("postgresql-15", "postgresql-17").replace("14 files", "15 files")
+    postgresql = f"postgresql-{BY_SUITE[machine.suite].postgresql}"
+    shown = shown.replace("postgresql-15", postgresql)
+    if machine.suite != SUITES[0]:  # PgBouncer has a file of identities since 1.23
+        shown = shown.replace("14 files", "15 files")
     assert up.stdout == shown
 
 
@@ -214,7 +218,7 @@ def test_a_name_that_is_taken_in_srv_is_not_named(machine: BareMachine) -> None:
 def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(
     machine: BareMachine, other_release: str
 ) -> None:
-    if machine.suite == "bookworm":
+    if machine.suite != NEWEST_SUITE:
         pytest.skip("PgBouncer 1.18 of Debian 12 knows no prepared statements")
     asked = {"STRATEGIES": "pgbouncer-prepared", "BLOCKS": "1", "SECONDS": "1", "SEED": "1"}
     done = machine.make("loadtest", other_release, user=USER, what="make loadtest", **asked)

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from fixtures.releases import NEWEST_IMAGE
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 STEADY = 50
 """Good answers in a row, several for every thread that the stack has on a small machine."""
@@ -28,7 +30,7 @@ def require_engine() -> None:
         "a Docker engine that answers": ["docker", "info", "--format", "{{.ServerVersion}}"],
         "Compose v2": ["docker", "compose", "version"],
         "buildx": ["docker", "buildx", "version"],
-        "the image debian:trixie-slim": ["docker", "image", "inspect", "debian:trixie-slim"],
+        f"the image {NEWEST_IMAGE}": ["docker", "image", "inspect", NEWEST_IMAGE],
     }
     for what, command in wanted.items():
         try:

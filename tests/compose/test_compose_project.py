@@ -15,6 +15,7 @@ from compose_stack import CHECKOUT, ComposeStack, require_engine
 
 from fixtures import foreign, places
 from fixtures.odd_values import AS_COMPOSE, GREETING
+from fixtures.releases import NEWEST_IMAGE
 from pgstack.ports import free_port
 
 pytestmark = pytest.mark.compose
@@ -130,7 +131,7 @@ def test_compose_reads_the_same_lines_alike(tmp_path: Path) -> None:
     lines = [line.replace("X", f"X{at}", 1) for at, line in enumerate(AS_COMPOSE)]
     (tmp_path / "variables").write_text("\n".join(lines))
     service = {
-        "image": "debian:trixie-slim",
+        "image": NEWEST_IMAGE,
         "network_mode": "none",
         "env_file": "variables",
         "command": ["env", "-0"],

@@ -11,6 +11,7 @@ import yaml
 from compose_stack import CHECKOUT
 from pydantic.fields import FieldInfo
 
+from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig, environment_name
 from pgstack.planning.hardware import Hardware
@@ -116,7 +117,7 @@ def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, A
         assert timings in ({}, compose["x-health"]), name
 
 
-@pytest.mark.parametrize("debian", [12, 13])
+@pytest.mark.parametrize("debian", DEBIANS)
 def test_health_checks_and_mounts_name_what_the_planner_names(
     compose: dict[str, Any], debian: int
 ) -> None:

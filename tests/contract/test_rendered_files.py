@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
@@ -35,7 +36,7 @@ def text(files: list[File]) -> str:
     return "".join(f"=== {file.path} {file.mode:o}\n{file.text}" for file in files)
 
 
-@pytest.mark.parametrize("debian", [12, 13])
+@pytest.mark.parametrize("debian", DEBIANS)
 @pytest.mark.parametrize("size", SIZES)
 def test_rendered_files_equal_the_golden_ones(size: str, debian: int) -> None:
     found = text(render.files(plan(size, debian)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.exposure import MOST, NETWORKED
+from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
@@ -47,7 +48,7 @@ def unit_text(plan: Plan, name: str) -> str:
     return found.text if found.path.suffix == ".service" else ANY + found.text
 
 
-@pytest.mark.parametrize("debian", [12, 13])
+@pytest.mark.parametrize("debian", DEBIANS)
 @pytest.mark.parametrize("name", MOST)
 def test_exposure_of_a_unit_is_small(tmp_path: Path, name: str, debian: int) -> None:
     require_closed(tmp_path, unit_text(planned("one host", debian), name), MOST[name])

@@ -13,6 +13,7 @@ from typing import Any
 from systemd_host import INPUTS, SystemdHost, _docker, systemd_host
 
 from fixtures import places
+from fixtures.releases import NEWEST_SUITE
 
 DATABASE_NAME = "db.example"
 """under which the web host finds the other"""
@@ -59,7 +60,7 @@ class Apart:
 
 
 @contextmanager
-def apart_hosts(directory: Path, suite: str = "trixie") -> Iterator[Apart]:
+def apart_hosts(directory: Path, suite: str = NEWEST_SUITE) -> Iterator[Apart]:
     """All just booted, with an inventory in the first web host's directory; removed at the end with
     the network."""
     network = f"pgstack-apart-{uuid.uuid4().hex[:8]}"

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from systemd_host import LIFETIME_SECONDS, _docker, address, image
 
 from fixtures import certificates
+from fixtures.releases import NEWEST_SUITE
 
 NAME = "authority.example"
 DIRECTORY = f"https://{NAME}:14000/dir"
@@ -124,7 +125,7 @@ def _container(directory: Path, network: str) -> Iterator[Authority]:
         "--tag",
         "pgstack-authority",
         "-",
-        text=DOCKERFILE.format(image=image("trixie")),
+        text=DOCKERFILE.format(image=image(NEWEST_SUITE)),
     )
     certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "pebble.json").write_text(json.dumps({"pebble": CONFIGURATION}))

@@ -20,6 +20,7 @@ from pathlib import Path
 from systemd_host import LIFETIME_SECONDS, _docker, address, image
 
 from fixtures import certificates
+from fixtures.releases import NEWEST_SUITE
 
 NAME = "store.example"
 BUCKET = "shop-backups"
@@ -110,7 +111,7 @@ def backup_store(directory: Path) -> Iterator[Store]:
         "--tag",
         "pgstack-store",
         "-",
-        text=DOCKERFILE.format(image=image("trixie")),
+        text=DOCKERFILE.format(image=image(NEWEST_SUITE)),
     )
     certificate = certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "nginx.conf").write_text(NGINX)

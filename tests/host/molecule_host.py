@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("action", choices=["start", "reboot", "stop"])
     parser.add_argument("directory", type=Path)
-    parser.add_argument("suite", nargs="?", default="trixie", help="of Debian; for start")
+    parser.add_argument("suite", nargs="?", default="", help="of Debian; for start")
     asked = parser.parse_args()
     try:
         act(asked.action, asked.directory, asked.suite)

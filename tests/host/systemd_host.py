@@ -267,7 +267,7 @@ def image(suite: str) -> str:
         "--tag",
         name,
         "-",
-        text=DOCKERFILE.format(suite=suite, large=LARGE[suite]),
+        text=DOCKERFILE.format(suite=suite, large=LARGE.get(suite, "perl")),
     )
     return name
 

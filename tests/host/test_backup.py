@@ -13,6 +13,8 @@ from deployed_host import deployed_host
 from ledger import Ledger
 from systemd_host import SystemdHost, changed
 
+from fixtures.releases import NEWEST_SUITE
+
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 DATA = "/var/lib/postgresql/17/main"
@@ -22,7 +24,7 @@ REPOSITORY = "/var/lib/pgbackrest"
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host that site.yml has set up with nothing said about backups."""
-    with deployed_host("trixie", tmp_path_factory.mktemp("backup")) as booted:
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("backup")) as booted:
         yield booted
 
 

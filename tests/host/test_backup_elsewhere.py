@@ -14,6 +14,8 @@ from deployed_host import deployed_host
 from ledger import Ledger
 from systemd_host import INPUTS, SystemdHost, systemd_host
 
+from fixtures.releases import NEWEST_SUITE
+
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 S3 = {
@@ -48,7 +50,7 @@ Boot = Callable[..., AbstractContextManager[SystemdHost]]
 def booted(boot: Boot, directory: Path, store: Store) -> Iterator[SystemdHost]:
     """A host that nothing more was done to but that it trusts the bucket's address."""
     trust = f"--volume={store.certificate}:/usr/local/share/ca-certificates/store.crt:ro"
-    with boot("trixie", directory, trust, f"--network={store.network}") as host:
+    with boot(NEWEST_SUITE, directory, trust, f"--network={store.network}") as host:
         host.run("update-ca-certificates")
         yield host
 

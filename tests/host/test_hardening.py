@@ -13,6 +13,8 @@ from clients import answers, requests
 from deployed_host import deployed_host
 from systemd_host import SystemdHost, changed
 
+from fixtures.releases import NEWEST_SUITE
+
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 ELSEWHERE = 9999
@@ -33,7 +35,7 @@ KEPT = (
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host with the site."""
-    with deployed_host("trixie", tmp_path_factory.mktemp("hardening")) as booted:
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("hardening")) as booted:
         yield booted
 
 
@@ -117,7 +119,7 @@ def test_security_upgrades_come_by_themselves_and_nothing_else(host: SystemdHost
     found = said(host, "unattended-upgrade", "--dry-run", "--verbose").splitlines()
     allowed = [line for line in found if line.startswith("Allowed origins are:")]
     assert allowed == [
-        "Allowed origins are: origin=Debian,codename=trixie-security,label=Debian-Security"
+        f"Allowed origins are: origin=Debian,codename={NEWEST_SUITE}-security,label=Debian-Security"
     ]
     assert (
         said(host, "systemctl", "is-active", "apt-daily.timer", "apt-daily-upgrade.timer")

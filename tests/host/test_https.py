@@ -22,6 +22,8 @@ from authority import DIRECTORY, Authority, authority
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
 
+from fixtures.releases import NEWEST_SUITE
+
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 NAME = str(INPUTS["hosts"][0])
@@ -49,7 +51,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, acme: Authority) -> Iterator[
     authority has to."""
     trust = f"--volume={acme.certificate}:/usr/local/share/ca-certificates/authority.crt:ro"
     place = (f"--network={acme.network}", f"--network-alias={NAME}", "--publish=127.0.0.1::443")
-    with deployed_host("trixie", tmp_path_factory.mktemp("host"), trust, *place) as booted:
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("host"), trust, *place) as booted:
         booted.run("update-ca-certificates")
         done = booted.play("site.yml", stack_inputs=ACME)
         assert done.returncode == 0, (

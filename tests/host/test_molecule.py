@@ -12,6 +12,8 @@ import pytest
 import systemd_host
 from systemd_host import CHECKOUT
 
+from fixtures.releases import SUITES
+
 pytestmark = [pytest.mark.host, pytest.mark.timeout(2100)]
 
 SHOWN = 40_000
@@ -20,7 +22,7 @@ SKIPPED = ("no tests found", "Missing playbook")
 """what Molecule says when a step does nothing, and calls that a success"""
 
 
-@pytest.mark.parametrize("scenario", ["trixie", "bookworm"])
+@pytest.mark.parametrize("scenario", SUITES[::-1])
 def test_every_step_of_the_scenario_succeeds(scenario: str, tmp_path: Path) -> None:
     systemd_host.image(scenario)
     programs = Path(sys.executable).parent

@@ -18,6 +18,7 @@ from systemd_host import INPUTS, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING
+from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host that serves version one."""
-    with deployed_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("host")) as booted:
         done = deploy(booted, projects.make(tmp_path_factory.mktemp("one"), "one"), "site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield booted

@@ -18,6 +18,7 @@ from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures import places
+from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -60,7 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[SystemdHost]:
     """A host that serves v1."""
-    with deployed_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("host")) as booted:
         done = booted.play("site.yml", stack_inputs=git_inputs(shop, "v1"))
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield booted

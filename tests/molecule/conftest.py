@@ -11,6 +11,8 @@ import pytest
 import systemd_host
 from systemd_host import SystemdHost
 
+from fixtures.releases import NEWEST_SUITE
+
 
 @pytest.fixture(scope="session")
 def virgin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
@@ -19,7 +21,7 @@ def virgin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     if scenario:
         yield systemd_host.found(Path(scenario) / "host")
     else:
-        with systemd_host.systemd_host("trixie", tmp_path_factory.mktemp("host")) as booted:
+        with systemd_host.systemd_host(NEWEST_SUITE, tmp_path_factory.mktemp("host")) as booted:
             yield booted
 
 

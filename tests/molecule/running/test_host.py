@@ -9,10 +9,10 @@ from testinfra.host import Host
 
 from fixtures.checklist import CATALOGUE, pooler_faults
 from fixtures.exposure import MOST
+from fixtures.releases import BY_SUITE
 
 pytestmark = pytest.mark.host
 
-POSTGRES_VERSION = {"trixie": 17, "bookworm": 15}
 TIMERS = ("stack-backup-full", "stack-backup-incr", "stack-drill")
 ON_AT_BOOT = ("stack-firewall.service", "stack-upgraded.path", "stack-watch.timer")
 SOCKETS = {
@@ -66,7 +66,7 @@ def test_one_instance_serves_and_starts_at_boot(host: Host, server: str) -> None
 
 
 def test_postgresql_runs_and_starts_at_boot(host: Host, site: SystemdHost) -> None:
-    service = host.service(f"postgresql@{POSTGRES_VERSION[site.suite]}-main")
+    service = host.service(f"postgresql@{BY_SUITE[site.suite].postgresql}-main")
     assert (service.is_running, service.is_enabled) == (True, True)
 
 
@@ -84,7 +84,7 @@ def test_what_looks_after_the_host_starts_at_boot(host: Host, unit: str) -> None
 @pytest.mark.parametrize("name", MOST)
 def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -> None:
     instance = {
-        "postgresql": f"@{POSTGRES_VERSION[site.suite]}-main",
+        "postgresql": f"@{BY_SUITE[site.suite].postgresql}-main",
         "stack-drill": "",
         "stack-backup": "@full",
     }
