@@ -53,8 +53,10 @@ DEMO = {
     "commands": [["seed"]],
     "environment": {},
     "secrets": {},
+    "credentials": {},
     "secret_files": {},
 }
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 OTHER = {**DEMO, "commands": []}
 """what is not said of another project"""
 VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
@@ -248,6 +250,11 @@ def stack_project(inputs: dict[str, Any]) -> dict[str, Any]:
             "stack_inputs.project: source is missing. Name a directory, an archive or a Git URL."
         )
     project = {**defaults, **given}
+    twice = set(project["environment"]) & set(project["secrets"])
+    if twice:
+        raise AnsibleFilterError(
+            f"stack_inputs.project: {min(twice)}: in environment and in secrets. Name it once."
+        )
     if {"/", ".."} & set(Path(project["directory"]).parts):
         raise AnsibleFilterError(
             f"stack_inputs.project.directory: {project['directory']}: not below the source."
@@ -283,13 +290,30 @@ def stack_environment(values: dict[str, Any]) -> str:
     lines = []
     for name, value in _plain(values).items():
         text = str(value)
-        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None or "\n" in text:
+        if VARIABLE.fullmatch(name) is None or "\n" in text:
             raise AnsibleFilterError(
                 f"stack_inputs.project: {name}: not a name and a text of one line."
             )
         quoted = re.sub(r'(["\\$`])', r"\\\1", text)
         lines.append(f'{name}="{quoted}"\n')
     return "".join(lines)
+
+
+def stack_credentials(values: dict[str, Any], directory: str) -> list[dict[str, str]]:
+    """A file in `directory` for each secret, for the module stack_files.
+
+    Raises AnsibleFilterError.
+    """
+    for name in values:
+        if VARIABLE.fullmatch(name) is None:
+            raise AnsibleFilterError(
+                f"stack_inputs.project.credentials: {name}: not the name of a variable."
+            )
+    files = [
+        {"dest": f"{directory}/{name}", "content": str(text), "mode": "0400"}
+        for name, text in values.items()
+    ]
+    return [{"dest": directory, "mode": "0700"}, *files]
 
 
 def stack_release(project: dict[str, Any], source: str) -> dict[str, Any]:
@@ -356,6 +380,7 @@ FILTERS = (
     stack_taken,
     stack_project,
     stack_environment,
+    stack_credentials,
     stack_release,
     stack_unsorted,
     stack_debians,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import certificates, listeners, safe, system
 from .safe import Refused
-from .stack import INSTANCES, Stack, other
+from .stack import CREDENTIALS, INSTANCES, Stack, other
 from .system import RUN, UNITS
 
 START_SECONDS = 60
@@ -104,7 +104,8 @@ def renew(stack: Stack) -> str:
 def _environment(stack: Stack) -> bytes:
     """What processes find beside their configuration: environment, secrets, certificate; a sum that
     tells nothing."""
-    folders = (Path(stack.paths[name]) for name in ("secrets", "tls"))
+    secrets = Path(stack.paths["secrets"])
+    folders = (secrets, secrets / CREDENTIALS, Path(stack.paths["tls"]))
     texts = [
         safe.read(stack.conf / "environment"),
         *(text for at in folders for text in safe.contents(at).values()),

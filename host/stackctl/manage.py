@@ -12,15 +12,20 @@ import pwd
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pgstack import environment_file
 
 from . import safe, stack
 from .safe import Refused
-from .stack import Stack
+from .stack import CREDENTIALS, Stack
 
 VERIFY = "stack_verify"
+DIRECTORY = "CREDENTIALS_DIRECTORY"
+"""variable of systemd.exec(5)"""
 STRANGER, NO_GROUP = "nobody", "nogroup"
 """the account that every Debian has and nothing belongs to"""
 STRANGER_SECONDS = 60
@@ -44,7 +49,10 @@ def main() -> None:
             if sys.argv[1:2] == [VERIFY]:
                 command += _strangers(host, release)
             os.chdir(release / "project")
-            sys.exit(_run_as(host.accounts["deploy"], command, environment))
+            with _credentials(host) as place:
+                sys.exit(
+                    _run_as(host.accounts["deploy"], command, {**environment, DIRECTORY: place})
+                )
         os.chdir(release / "project")
         os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted
     except (Refused, OSError) as error:
@@ -53,18 +61,36 @@ def main() -> None:
 
 
 def _environment(host: Stack, release: Path) -> dict[str, str]:
-    """What the project finds in its environment. Secrets only for those who may read them."""
+    """What the project finds in its environment, but for what is secret."""
     found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web["settings"]}
-    for folder in (host.conf, Path(host.paths["secrets"])):
-        try:
-            found |= environment_file.parse(safe.read(folder / "environment").decode())
-        except (FileNotFoundError, PermissionError):
-            continue
-        except environment_file.LineError as error:
-            raise Refused(
-                f"{folder}/environment: {error} Run the playbook site.yml, which writes it."
-            ) from None
-    return found
+    found.pop(DIRECTORY, None)  # another unit's
+    try:
+        return found | environment_file.parse(safe.read(host.conf / "environment").decode())
+    except FileNotFoundError:
+        return found
+    except environment_file.LineError as error:
+        raise Refused(
+            f"{host.conf}/environment: {error} Run the playbook site.yml, which writes it."
+        ) from None
+
+
+@contextmanager
+def _credentials(host: Stack) -> Iterator[str]:
+    """The project's secrets in memory, for the account that deploys, as systemd gives them to
+    Apache's unit.
+
+    Nobody but root can: they are missing where that account calls by itself.
+    """
+    secrets, group = Path(host.paths["secrets"]), host.accounts["deploy"]
+    with tempfile.TemporaryDirectory(prefix="stack-manage-", dir="/run") as place:
+        os.chown(place, 0, pwd.getpwnam(group).pw_gid)
+        Path(place).chmod(0o750)
+        found = {
+            f"project_{name}": text for name, text in safe.contents(secrets / CREDENTIALS).items()
+        }
+        for name, text in {**found, "environment": safe.read(secrets / "environment")}.items():
+            safe.write(Path(place, name), text, 0o440, group=group)
+        yield place
 
 
 def _own(host: Stack, release: Path) -> dict[str, str]:

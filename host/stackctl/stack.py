@@ -12,6 +12,8 @@ from .safe import Refused
 
 PLAN = Path("/etc/stack/plan.json")
 INSTANCES = ("a", "b")
+CREDENTIALS = "credentials"
+"""directory of secrets that a project reads from files, below that of all secrets"""
 
 
 @dataclass(frozen=True)

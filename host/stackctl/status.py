@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import apache, pgbouncer, postgres, system
@@ -14,8 +15,14 @@ wait"""
 
 
 def report(stack: Stack) -> list[Line]:
-    """A line for each server of this host, and for the release."""
-    return [_postgres(stack), *(_web(stack) if stack.part != "database" else ())]
+    """A line for each server of this host, and for the release.
+
+    All are asked at once, so none waits for another.
+    """
+    servers = (_postgres,) if stack.part == "database" else (_postgres, _pgbouncer, _apache)
+    with ThreadPoolExecutor(len(servers)) as threads:
+        lines = list(threads.map(lambda ask: ask(stack), servers))
+    return lines if stack.part == "database" else [*lines, _release(stack)]
 
 
 def _postgres(stack: Stack) -> Line:
@@ -27,11 +34,10 @@ def _postgres(stack: Stack) -> Line:
     return _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
 
 
-def _web(stack: Stack) -> list[Line]:
+def _release(stack: Stack) -> Line:
     link = stack.root / "previous"
     before = link.readlink().name if link.is_symlink() else "none"
-    release = Line("release", f"{apache.current(stack).name}, before it {before}")
-    return [_pgbouncer(stack), _apache(stack), release]
+    return Line("release", f"{apache.current(stack).name}, before it {before}")
 
 
 def _pgbouncer(stack: Stack) -> Line:

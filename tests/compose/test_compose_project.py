@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from compose_stack import CHECKOUT, ComposeStack, require_engine
 
 from fixtures import foreign, places
@@ -19,6 +21,8 @@ from fixtures.releases import NEWEST_IMAGE
 from pgstack.ports import free_port
 
 pytestmark = pytest.mark.compose
+
+RESTART_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,30 @@ def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> Non
     image = f"{served.project}-web"
     assert GREETING not in served.run("docker", "image", "inspect", image).stdout
     assert GREETING not in served.run("docker", "history", "--no-trunc", image).stdout
+
+
+def test_a_new_secret_key_logs_nobody_out(served: ComposeStack) -> None:
+    """Who comes is believed by the old key, and gets a session of the new one: then the old one may go."""
+    shell = ("run", "--rm", "--no-deps", "manage", "shell", "--verbosity=0", "-c")
+    cookie = {"sessionid": served.compose(*shell, foreign.LOG_IN).stdout.splitlines()[-1]}
+    file = "/etc/stack-secrets/django_secret_key"
+    old, owners = (
+        served.execute("web", *ask, file).stdout
+        for ask in (("cat",), ("stat", "--format=%U %G %a"))
+    )
+    assert "sessionid" not in requests.get(served.url, cookies=cookie, timeout=10).cookies
+    began = time.monotonic()
+    served.run("sh", "-c", foreign.rotation("compose"))
+    while served.get("/")[0] != 200:
+        assert time.monotonic() - began < RESTART_SECONDS
+        time.sleep(0.1)
+    print(f"took {time.monotonic() - began:.1f} s")
+    new, *before = served.execute("web", "cat", file).stdout.split()
+    assert (len(new), before) == (96, old.split())
+    assert served.execute("web", "stat", "--format=%U %G %a", file).stdout == owners
+    answer = requests.get(served.url, cookies=cookie, timeout=10)
+    assert (answer.text, answer.cookies["sessionid"] != cookie["sessionid"]) == ("in", True)
+    assert requests.get(served.url, cookies=answer.cookies, timeout=10).text == "in"
 
 
 def test_a_directory_that_holds_no_project_is_refused(served: ComposeStack, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ local stack."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -236,42 +238,39 @@ LOGGING = """LOGGING = {"version": 1,
     "handlers": {"file": {"class": "logging.FileHandler", "filename": "/nowhere/x.log"}},
     "root": {"handlers": ["file"]}}
 """
-LOG_IN = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
-user, _ = User.objects.get_or_create(username="visitor")
-session = SessionStore()
-session.update({SESSION_KEY: str(user.pk), HASH_SESSION_KEY: user.get_session_auth_hash(),
-    BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend"})
-session.save()
-print(session.session_key)
-"""
 
 
 def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(
     stack: LocalStack, place: Path
 ) -> None:
-    project = foreign.make(place / "keys", "dj-database-url")
-    serve(stack, project)
-    cookie = {"sessionid": stack.manage("shell", "--verbosity=0", "-c", LOG_IN).stdout.strip()}
+    """By the steps of docs/your-project.md: who comes in between gets a session of the new key, and stays."""
+    serve(stack, foreign.make(place / "keys", "dj-database-url"))
+    comes, stays_away = (
+        stack.manage("shell", "--verbosity=0", "-c", foreign.LOG_IN).stdout.strip()
+        for _ in range(2)
+    )
     file = stack.directory / "secrets/django_secret_key"
     old = file.read_text()
-    assert requests.get(stack.url, cookies=cookie, timeout=10).text == "in"
-    rotate = 'sed -i "1i $(openssl rand -hex 48)" "$1"'
-    subprocess.run(["sh", "-c", rotate, "sh", str(file)], check=True)
-    assert (file.read_text().splitlines()[1:], file.stat().st_mode & 0o777) == (
-        [old.strip()],
-        0o440,
-    )
-    for keys, logged_in in ((file.read_text(), True), (file.read_text().splitlines()[0], False)):
-        file.write_text(keys)
+    assert (visit(stack, comes), visit(stack, stays_away)) == (comes, stays_away)
+    believed, _, signs, _ = foreign.rotation("local").partition("; ")[2].split(" && ")
+    sessions = [comes]
+    for step in (believed, signs, "sed -i 1q $f"):
+        subprocess.run(["sh", "-c", step], check=True, env={**os.environ, "f": str(file)})
         released = stack.manage("stack_local", "release")
         assert released.returncode == 0, released.stderr
-        assert (requests.get(stack.url, cookies=cookie, timeout=10).text == "in") is logged_in
+        sessions.append(visit(stack, sessions[-1]))
         assert stack.manage("stack_verify").returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o440
+    assert [before == after for before, after in pairwise(sessions)] == [True, False, True]
+    assert visit(stack, stays_away) == ""
     file.write_text(old)
     assert stack.manage("stack_local", "release").returncode == 0
+
+
+def visit(stack: LocalStack, session: str) -> str:
+    """The session that somebody has after asking for the front page; empty when it sends him to log in."""
+    answer = requests.get(stack.url, cookies={"sessionid": session}, timeout=10)
+    return answer.cookies.get("sessionid", session) if answer.text == "in" else ""
 
 
 REFUSED = {

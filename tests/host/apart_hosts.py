@@ -41,15 +41,16 @@ class Apart:
 
     def cut(self, seconds: int, meanwhile: str = "true") -> None:
         """For so long no packet passes between the database host and any other; nobody is told."""
-        chains = (("input", "iifname"), ("output", "oifname"))
-        hooks = (
-            f"chain {hook} {{ type filter hook {hook} priority -300; {name} != lo drop; }}"
-            for hook, name in chains
+        chains = "".join(
+            f"chain {hook} {{ type filter hook {hook} priority -300; {name} != lo drop; }}\n"
+            for hook, name in (("input", "iifname"), ("output", "oifname"))
         )
-        rules = f"table inet cut {{ {' '.join(hooks)} }}"
-        self.database.run(
-            "sh", "-c", f"nft '{rules}'; {meanwhile}; sleep {seconds}; nft delete table inet cut"
-        )
+        rules = f"table inet cut {{\n{chains}}}"
+        self.database.run("nft", rules)
+        try:
+            self.database.run("sh", "-c", f"{meanwhile}; sleep {seconds}")
+        finally:
+            self.database.run("nft", "delete", "table", "inet", "cut")
 
     @property
     def gateway(self) -> str:

@@ -39,9 +39,13 @@ BOOT_SECONDS = 60
 PACKAGES = "systemd systemd-sysv dbus openssh-server python3 python3-apt iproute2 procps"
 LARGE = {"bookworm": "perl libllvm14", "trixie": "perl libllvm19"}
 """what a host may have before, and what takes long to unpack"""
+SHARED = "/etc/systemd/system/shared-mounts.service"
+"""makes mounts as they are on a machine: an engine makes them private, and systemd's of credentials go unseen then"""
 DOCKERFILE = f"""\
 FROM debian:{{suite}}-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} {{large}}
+RUN printf '%s\\n' '[Unit]' DefaultDependencies=no Before=sysinit.target '[Service]' Type=oneshot RemainAfterExit=yes \\
+    'ExecStart=/bin/mount --make-rshared /' '[Install]' WantedBy=sysinit.target > {SHARED} && systemctl enable {SHARED}
 """
 RUN = (
     "--cap-add=SYS_ADMIN",

@@ -22,6 +22,8 @@ ELSEWHERE = 9999
 REPLACED_SECONDS = 120
 """dpkg ends, the locks stay free for a moment, clients leave PgBouncer at their next request or the
 request timeout"""
+STATUS_SECONDS = 15
+"""servers are asked at once: with PostgreSQL stopped 8 s; one after the other it took 20 s"""
 
 KEPT = (
     "/etc/postgresql/17/main",
@@ -255,11 +257,8 @@ def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, se
     with faults.unwatched(host):
         faults.halt(host, server)
         code, text, seconds = faults.status(host)
-        assert (code, "stopped by a signal" in faults.line(text, server), seconds < 30) == (
-            1,
-            True,
-            True,
-        ), text
+        assert (code, "stopped by a signal" in faults.line(text, server)) == (1, True), text
+        assert seconds < STATUS_SECONDS, text
         host.run("systemctl", "start", "stack-watch.service")
         assert wait(lambda: faults.status(host)[0] == 0, 10)
     assert "runs again" in said(

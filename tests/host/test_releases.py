@@ -7,7 +7,10 @@ Releases and settings that do work: tests/molecule.
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
 import projects
@@ -120,27 +123,56 @@ def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: Syste
     assert host.page(projects.MARK)
 
 
-def test_a_project_that_knows_nothing_of_the_stack_is_deployed(
-    host: SystemdHost, tmp_path: Path
-) -> None:
-    project = foreign.make(tmp_path / "shop", "DATABASE_URL or nothing")
+@pytest.fixture(scope="module")
+def foreign_site(host: SystemdHost, tmp_path_factory: pytest.TempPathFactory) -> SystemdHost:
+    """The host with a project that knows nothing of the stack."""
+    project = foreign.make(tmp_path_factory.mktemp("foreign") / "shop", "DATABASE_URL or nothing")
     named = {"source": str(project), "environment": {"SHOP_GREETING": GREETING}}
     done = host.play("site.yml", stack_inputs={**INPUTS, "project": named})
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    url = f"http://127.0.0.1:{host.port(80)}"
-    answers = {"Host": INPUTS["hosts"][0]}
-    answer = requests.post(
-        f"{url}/note", params={"text": "one"}, headers=answers, timeout=10
-    ).json()
+    return host
+
+
+def test_a_project_that_knows_nothing_of_the_stack_is_deployed(foreign_site: SystemdHost) -> None:
+    url, site = foreign_site.url, {"Host": foreign_site.name}
+    answer = requests.post(f"{url}/note", params={"text": "one"}, headers=site, timeout=10).json()
     assert answer["notes"] == ["of the migration", "one"]
     assert (answer["engine"], answer["debug"], answer["greeting"]) == (
         "pgstack.db",
         False,
         GREETING,
     )
-    address = requests.post(f"{url}/upload", headers=answers, timeout=10).text
-    assert requests.get(f"{url}{address}", headers=answers, timeout=10).text == "<b>hello</b>"
+    address = requests.post(f"{url}/upload", headers=site, timeout=10).text
+    assert requests.get(f"{url}{address}", headers=site, timeout=10).text == "<b>hello</b>"
     assert (
-        requests.get(f"{url}/static/admin/css/base.css", headers=answers, timeout=10).status_code
+        requests.get(f"{url}/static/admin/css/base.css", headers=site, timeout=10).status_code
         == 200
     )
+
+
+@pytest.mark.slow
+def test_a_new_secret_key_logs_nobody_out(foreign_site: SystemdHost) -> None:
+    """Nor whom an instance answers that is about to end, on a connection that it has kept, after the next one did."""
+    file = "/etc/stack-secrets/django_secret_key"
+    told = foreign_site.run("stack-manage", "shell", "--verbosity=0", "-c", foreign.LOG_IN).stdout
+    old = foreign_site.run("cat", file).stdout.split()
+    with ThreadPoolExecutor(1) as threads, requests.Session() as kept:
+        kept.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        began, session = time.monotonic(), told.strip()
+        rotation = threads.submit(foreign_site.run, "sh", "-c", foreign.rotation("host"))
+        sessions = {session}
+        while not rotation.done():
+            for client in (requests, kept):
+                headers = {"Host": foreign_site.name, "Cookie": f"sessionid={session}"}
+                answer = client.get(foreign_site.url, headers=headers, timeout=10)
+                assert answer.text == "in", f"logged out after {time.monotonic() - began:.1f} s"
+                session = answer.cookies.get("sessionid", session)
+                sessions.add(session)
+            time.sleep(0.1)
+    print(
+        f"took {time.monotonic() - began:.1f} s, {len(sessions)} sessions: {rotation.result().stdout}"
+    )
+    new, *before = foreign_site.run("cat", file).stdout.split()
+    assert (len(new), before) == (96, old)
+    assert foreign_site.run("stat", "--format=%U %G %a", file).stdout == "root secrets 440\n"
+    assert len(sessions) > 1, "one of the new key took the old one's place"

@@ -15,7 +15,7 @@ import attacks
 import projects
 import pytest
 from deployed_host import deployed_host
-from systemd_host import INPUTS, SystemdHost, changed
+from systemd_host import INPUTS, SystemdHost, changed, systemd_host
 
 from fixtures import places
 from fixtures.releases import NEWEST_SUITE
@@ -26,14 +26,17 @@ WANTED: dict[str, Any] = {
     "packages": ["hello"],
     "environment": {"SHOP_COUNTRY": 'N"L $1'},
     "secrets": {"SHOP_API_KEY": "it's 42"},
+    "credentials": {"SHOP_TOKEN": "a token", "SHOP_OLD_TOKEN": "another"},
 }
 TOLD = """
 import os, pathlib, subprocess
 
 
 def told(request):
-    file = pathlib.Path("/etc/stack-secrets/shop.pem").read_text()
-    words = os.environ["SHOP_COUNTRY"], os.environ["SHOP_API_KEY"], file, subprocess.getoutput("hello")
+    pem = pathlib.Path("/etc/stack-secrets/shop.pem")
+    file = pem.read_text() if pem.exists() else ""
+    token = pathlib.Path(os.environ["SHOP_TOKEN_FILE"]).read_text()
+    words = os.environ["SHOP_COUNTRY"], os.environ["SHOP_API_KEY"], token, file, subprocess.getoutput("hello")
     return HttpResponse("|".join(words))
 
 
@@ -152,13 +155,75 @@ def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
     assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", (
         "root wrote where deploy had it write"
     )
-    assert host.page("/told") == "N\"L $1|it's 42|a key|Hello, world!"
+    assert host.page("/told") == "N\"L $1|it's 42|a token|a key|Hello, world!"
     assert (
         host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout
         == "root secrets 440\n"
     )
     assert host.play("rollback.yml").returncode == 0
     assert host.page(projects.MARK) == "one"
+
+
+def test_secrets_of_a_project_are_in_files_and_in_no_environment(
+    host: SystemdHost, shop: Path
+) -> None:
+    """What changes is there at the next deploy, without losing a request."""
+    deploy(host, git_inputs(shop, "v2", **WANTED))
+    require_secrets_in_files(host)
+    changed_token = {**WANTED, "credentials": {"SHOP_TOKEN": "a new one"}}
+    host.under_load(lambda: deploy(host, git_inputs(shop, "v2", **changed_token)))
+    assert told_token(host) == "a new one"
+    assert host.run("ls", "-A", "/etc/stack-secrets/credentials").stdout == "SHOP_TOKEN\n"
+
+
+@pytest.mark.slow
+def test_secrets_are_in_files_on_debian_12_too(shop: Path, tmp_path: Path) -> None:
+    """From the first run on; the systemd there is five versions older."""
+    with systemd_host("bookworm", tmp_path) as older:
+        deploy(older, git_inputs(shop, "v2", **WANTED), "site.yml")
+        require_secrets_in_files(older)
+        older.reboot()
+        assert told_token(older) == "a token"
+
+
+def require_secrets_in_files(host: SystemdHost) -> None:
+    """In the environment of no process as it began, and of no unit; in files for the account of Django alone."""
+    assert told_token(host) == "a token"
+    found = host.run(
+        "sh", "-c", "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep ^SHOP_ | sort -u"
+    ).stdout
+    assert found == 'SHOP_COUNTRY=N"L $1\n', "the way of asking works"
+    shown = host.run("systemctl", "show", "stack-apache@a", "stack-apache@b").stdout
+    assert ("it's 42" in shown, "a token" in shown, "EnvironmentFiles=/etc/stack" in shown) == (
+        False,
+        False,
+        True,
+    )
+    where = host.run(
+        "stack-manage", "shell", "-c", "import os; print(os.environ['SHOP_TOKEN_FILE'])"
+    ).stdout.strip()
+    assert host.run("ls", where, check=False).returncode != 0, "gone with the command"
+    for account, may in {
+        "app": True,
+        "deploy": False,
+        "pooler": False,
+        "postgres": False,
+        "nobody": False,
+    }.items():
+        assert (
+            attacks.as_account(
+                host, account, "cat /run/credentials/stack-apache@*/project_SHOP_TOKEN"
+            )
+            == may
+        )
+        assert not attacks.as_account(
+            host, account, "cat /etc/stack-secrets/credentials/SHOP_TOKEN"
+        )
+
+
+def told_token(host: SystemdHost) -> str:
+    """What a page reads from the file that SHOP_TOKEN_FILE names."""
+    return host.page("/told").split("|")[2]
 
 
 BUILT_BY = {

@@ -64,6 +64,23 @@ def test_a_project_that_cannot_be_is_refused(case: str) -> None:
     require_words(error, words)
 
 
+@pytest.mark.parametrize("name", ["../environment", "SHOP TOKEN", ""])
+def test_a_secret_in_a_file_has_the_name_of_a_variable(name: str) -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        stack.stack_credentials({name: HIDDEN}, "/etc/stack-secrets/credentials")
+    require_words(error, ("stack_inputs.project.credentials", name, "not the name of a variable"))
+
+
+def test_a_variable_is_not_open_and_secret_at_once() -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        stack.stack_project(
+            {"project": {"environment": {"SHOP_KEY": "a"}, "secrets": {"SHOP_KEY": HIDDEN}}}
+        )
+    require_words(
+        error, ("stack_inputs.project: SHOP_KEY: in environment and in secrets. Name it once.",)
+    )
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[dict[str, Any], Path]:
     """A project that has been fetched."""

@@ -17,6 +17,10 @@ from pgstack.planning.plan import Plan
 KEYS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 """names under which projects look for their key"""
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""variable with the directory of a unit's secrets (systemd.exec(5)); stack-manage makes one too"""
+IN_FILES = "project_"
+"""before the name of a secret that the project reads from a file"""
 
 
 def prepare(plan: Plan) -> None:
@@ -24,6 +28,9 @@ def prepare(plan: Plan) -> None:
     key.
 
     Who sets one himself keeps it.
+
+    What is secret on a host comes in files, so that no program finds it in the environment that a
+    process began with.
 
     DATABASE_URL is always the stack's: what a project makes of it besides DATABASES must reach the
     same database. Raises InputError for a file that cannot be read.
@@ -90,17 +97,43 @@ def database_url(plan: Plan) -> str:
 
 def _file(plan: Plan) -> dict[str, str]:
     path = plan.project.environment if plan.project else ""
-    # A host's was written by role app; systemd and stack-manage have read it already.
+    # A host's was written by role app; systemd and stack-manage have read it already, but for what
+    # is secret.
     path = f"{plan.paths.conf}/environment" if plan.target == "host" else path
+    secret = (
+        _credentials(Path(os.environ[CREDENTIALS]))
+        if plan.target == "host" and CREDENTIALS in os.environ
+        else {}
+    )
     if not path or (plan.target == "host" and not Path(path).exists()):
-        return {}
+        return secret
     try:
-        return environment_file.parse(Path(path).read_text(encoding="utf-8"))
+        return environment_file.parse(Path(path).read_text(encoding="utf-8")) | secret
     except environment_file.LineError as error:
         raise InputError(f"STACK_ENVIRONMENT={path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"STACK_ENVIRONMENT={path}: {error}. Make it readable for {account()}."
+        ) from None
+
+
+def _credentials(directory: Path) -> dict[str, str]:
+    """Secret variables, and for each secret in a file its path under NAME_FILE.
+
+    Raises InputError.
+    """
+    files = {
+        f"{path.name.removeprefix(IN_FILES)}_FILE": str(path)
+        for path in directory.glob(f"{IN_FILES}*")
+    }
+    try:
+        return (
+            environment_file.parse((directory / "environment").read_text(encoding="utf-8")) | files
+        )
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}: systemd did not give the project's secrets"
+        raise InputError(
+            f"{reason}. In a container its mounts must be shared: `mount --make-rshared /`."
         ) from None
 
 

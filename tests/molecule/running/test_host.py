@@ -113,6 +113,16 @@ def test_a_file_belongs_to_whom_it_should(host: Host, path: str) -> None:
     assert (found.user, found.group, found.mode & 0o7777) == FILES[path]
 
 
+def test_the_projects_secrets_are_for_django_alone(host: Host) -> None:
+    """As systemd gives them to Apache's unit; the demo has none, so what it gives is empty."""
+    given = f"/run/credentials/{serving(host, 'apache')}/environment"
+    assert host.file(given).is_file
+    others = (*ACCOUNTS, "postgres", "nobody")
+    assert [
+        name for name in others if host.run("runuser -u %s -- cat %s", name, given).rc == 0
+    ] == ["app"]
+
+
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_nobody_logs_in_as_an_account_of_the_stack(host: Host, account: str) -> None:
     assert host.user(account).shell == ACCOUNTS[account]
