@@ -17,7 +17,7 @@ from pathlib import Path
 from pgstack import environment_file
 
 from . import safe, stack
-from .safe import Refused
+from .safe import StackctlError
 from .stack import Stack
 
 VERIFY = "stack_verify"
@@ -44,24 +44,24 @@ def main() -> None:
             if sys.argv[1:2] == [VERIFY]:
                 command += _strangers(host, release)
             os.chdir(release / "project")
-            sys.exit(_run_as(host.accounts["deploy"], command, environment))
+            sys.exit(_run_as(host.accounts.deploy, command, environment))
         os.chdir(release / "project")
         os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted
-    except (Refused, OSError) as error:
+    except (StackctlError, OSError) as error:
         print(f"stack-manage: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 def _environment(host: Stack, release: Path) -> dict[str, str]:
     """What the project finds in its environment. Secrets only for those who may read them."""
-    found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web["settings"]}
-    for folder in (host.conf, Path(host.paths["secrets"])):
+    found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web.settings}
+    for folder in (host.conf, Path(host.paths.secrets)):
         try:
             found |= environment_file.parse(safe.read(folder / "environment").decode())
         except (FileNotFoundError, PermissionError):
             continue
         except environment_file.LineError as error:
-            raise Refused(
+            raise StackctlError(
                 f"{folder}/environment: {error} Run the playbook site.yml, which writes it."
             ) from None
     return found
@@ -81,7 +81,7 @@ def _strangers(host: Stack, release: Path) -> list[str]:
     in it."""
     words = []
     command = [f"{release}/venv/bin/python", "-m", "pgstack.live.verify"]
-    for groups in ([], [host.accounts["group"]]):
+    for groups in ([], [host.accounts.group]):
         done = subprocess.run(
             command,
             env=_own(host, release),
@@ -95,7 +95,9 @@ def _strangers(host: Stack, release: Path) -> list[str]:
             timeout=STRANGER_SECONDS,
         )
         if done.returncode:
-            raise Refused(f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
+            raise StackctlError(
+                f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
+            )
         words.append(f"--strangers={done.stdout.strip()}")
     return words
 
