@@ -23,6 +23,8 @@ DISKS = ("/var/lib", "/srv")
 CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
 PLAN = Path("/etc/stack/plan.json")
 """last of the files that role host writes"""
+STACKCTL = Path("/usr/local/lib/stack")
+"""where its virtual environment and its code are, each complete or not (install_stackctl.py)"""
 CLUSTER = "main"
 SORTS = """
     SELECT CASE datlocprovider WHEN 'i' THEN
@@ -48,6 +50,7 @@ def survey() -> dict[str, Any]:
             "",
         ),
         "stack": PLAN.exists(),
+        "stackctl": [path.parent.name for path in STACKCTL.glob("*/complete")],
         "packages": _packages(),
         "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},

@@ -21,16 +21,6 @@ from pgstack.rendering import render  # noqa: E402 - the path comes first
 
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
-STANDARD = (
-    "__init__",
-    "environment_file",
-    "errors",
-    "rendering/__init__",
-    "rendering/file",
-    "rendering/tls",
-)
-"""modules that stackctl shares, of the standard library alone: root runs nothing that a project has
-installed"""
 UNWANTED = frozenset(
     {
         "__pycache__",
@@ -164,32 +154,57 @@ def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None
     ]
 
 
-def stack_programs(directory: str) -> list[dict[str, str]]:
-    """stackctl and its commands, what mod_md calls, and their directories, for the module
-    stack_files."""
-    host = PROJECT / "host"
-    found = {
-        host / "bin/stackctl": ("/usr/local/sbin", "0755"),
-        host / "bin/stack-manage": ("/usr/local/bin", "0755"),
-        host / "bin/acme-message": (directory, "0755"),
+def stack_stackctl(stack: dict[str, Any]) -> dict[str, Any]:
+    """Names of the directories of stackctl's virtual environment and code on a host, and what is
+    in them."""
+    requirements = (PROJECT / "requirements/stackctl.txt").read_text()
+    roots = {PROJECT / "host/stackctl": "stackctl", PROJECT / "app/pgstack": "pgstack"}
+    texts = {
+        f"{name}/{path.relative_to(root)}": path.read_text()
+        for root, name in roots.items()
+        for path in sorted(root.rglob("*.py"))
     }
-    found |= dict.fromkeys(
-        sorted((host / "stackctl").glob("*.py")), (f"{directory}/stackctl", "0644")
-    )
-    shared = [PROJECT / "app/pgstack" / f"{name}.py" for name in STANDARD]
-    found |= {
-        path: (f"{directory}/{path.parent.relative_to(PROJECT / 'app')}", "0644") for path in shared
+    # A virtual environment is for one version of Python.
+    made = {"venv": [stack["versions"]["python"], requirements], "code": sorted(texts.items())}
+    names = {
+        kind: f"{kind}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}"
+        for kind, content in made.items()
     }
-    files = [
-        {"dest": f"{place}/{path.name}", "content": path.read_text(), "mode": mode}
-        for path, (place, mode) in found.items()
+    return {**names, "requirements": requirements, "texts": texts}
+
+
+def stack_stackctl_files(stackctl: dict[str, Any], directory: str) -> list[dict[str, str]]:
+    """Its code, its requirements and what installs both, for the module stack_files; in force once
+    the launchers name them."""
+    code = f"{directory}/{stackctl['code']}"
+    folders = sorted({str(Path(name).parent) for name in stackctl["texts"]})
+    installer = (PROJECT / "host/install_stackctl.py").read_text()
+    return [
+        *({"dest": place} for place in (directory, code)),
+        *({"dest": f"{code}/{folder}"} for folder in folders),
+        *({"dest": f"{code}/{name}", "content": text} for name, text in stackctl["texts"].items()),
+        {"dest": f"{directory}/requirements.txt", "content": stackctl["requirements"]},
+        {"dest": f"{directory}/install_stackctl.py", "content": installer},
     ]
+
+
+def stack_programs(stackctl: dict[str, Any], directory: str) -> list[dict[str, str]]:
+    """What starts stackctl, stack-manage and what mod_md calls, for the module stack_files."""
+    programs = PROJECT / "host/bin"
+    places = {kind: f"{directory}/{stackctl[kind]}" for kind in ("venv", "code")}
+    message = (programs / "acme-message").read_text()
+    launchers = {"stackctl": "/usr/local/sbin", "stack-manage": "/usr/local/bin"}
     return [
         {"dest": directory},
-        {"dest": f"{directory}/stackctl"},
-        {"dest": f"{directory}/pgstack"},
-        {"dest": f"{directory}/pgstack/rendering"},
-        *files,
+        {"dest": f"{directory}/acme-message", "content": message, "mode": "0755"},
+        *(
+            {
+                "dest": f"{place}/{name}",
+                "content": (programs / name).read_text().format(**places),
+                "mode": "0755",
+            }
+            for name, place in launchers.items()
+        ),
     ]
 
 
@@ -375,6 +390,8 @@ FILTERS = (
     stack_part,
     stack_plan,
     stack_files,
+    stack_stackctl,
+    stack_stackctl_files,
     stack_programs,
     stack_packages,
     stack_taken,

@@ -2,6 +2,6 @@
 lands half.
 
 Ansible writes what is wanted below /etc/stack. stackctl tries it, puts it into force below
-/etc/stack/live, and keeps what was there when the trial fails. Standard library only: it works
-before there is a virtual environment, and when one is broken.
+/etc/stack/live, and keeps what was there when the trial fails. Root runs it, with packages and code
+of its own (docs/decisions/0011).
 """

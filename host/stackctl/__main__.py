@@ -71,9 +71,13 @@ def arguments() -> argparse.Namespace:
         "rotate", help="make new passwords, or a new certificate of the site, for the next apply"
     )
     commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
-    go_on = commands.add_parser("resume", help="let them go on, after its start")
-    go_on.add_argument(
-        "--after", default="", metavar="PROCESS", help="number of the server's process that stops"
+    resume = commands.add_parser("resume", help="let them go on, after its start")
+    resume.add_argument(
+        "--after",
+        type=int,
+        default=0,
+        metavar="PROCESS",
+        help="number of the server's process that stops",
     )
     commands.add_parser(
         "backups", help="age of the last backup, archive and drill; 1 when something is not well"
@@ -110,7 +114,7 @@ def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
 
 def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
     """The restore, or whether it can be."""
-    with system.alone():
+    with system.exclusive_lock():
         if asked.check:
             *_, options = restore.plan(host, asked.target, asked.set, asked.timeline)
             print(f"restore    can be, with {' '.join(options)}")
@@ -164,7 +168,7 @@ def main() -> None:
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
-            with system.alone("build.lock"):
+            with system.exclusive_lock("build.lock"):
                 print(
                     f"release    "
                     f"{build.run(host, asked.name, asked.requirements, sys.stdin.read())}"
@@ -174,9 +178,9 @@ def main() -> None:
         elif asked.command == "watch":
             print(watch.look(host))
         else:
-            with system.alone():
+            with system.exclusive_lock():
                 print(change(host, asked))
-    except safe.Refused as error:
+    except safe.StackctlError as error:
         print(f"stackctl: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
 
@@ -194,7 +198,7 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         )
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if wanted not in PARTS[host.part]:
-        raise safe.Refused(f"{wanted} is not on this host, which is a {host.part} host.")
+        raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":

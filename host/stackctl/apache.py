@@ -12,8 +12,10 @@ import http.client
 import time
 from pathlib import Path
 
-from . import certificates, listeners, safe, system
-from .safe import Refused
+from pgstack.ops import drain
+
+from . import certificates, listeners, processes, safe, system
+from .safe import StackctlError
 from .stack import CREDENTIALS, INSTANCES, Stack, other
 from .system import RUN, UNITS
 
@@ -23,10 +25,6 @@ GENTLE = 15
 """niceness while it starts: what it imports may wait, requests to the other instance may not"""
 QUIET_SECONDS = 0.3
 """without use of a processor: every process has imported what it needs"""
-READY = "/readyz"
-ASKED = ("/healthz", READY, "/")
-"""what it is asked for before others may ask, several times, for every process; no answer may be a
-server's error"""
 
 
 def unit(instance: str) -> str:
@@ -38,7 +36,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     """Bring what is wanted and `release` into force, or with `again` replace the processes; returns
     what was done."""
     release = release or current(stack)
-    if stack.site["tls"] != "off":
+    if stack.site.tls != "off":
         certificates.write(stack)
         certificates.forget_staged(stack)
     wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
@@ -47,11 +45,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
     begun = time.monotonic()
-    new = (
-        other(old)
-        if old
-        else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
-    )
+    new = other(old) if old else system.at_boot(unit)
     system.stop(unit(new))
     safe.remove(_mark(new))
     system.fill(stack.live(f"apache-{new}"), wanted)
@@ -59,15 +53,17 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     try:
         if old:
             _choose(stack, old, 0)
-        _start(stack, new)
+        _start_aside(stack, new)
         if old:
             _choose(stack, old, 1)
-        if stack.site["tls"] != "off":
+        if stack.site.tls != "off":
             certificates.forget_staged(stack)
-    except Refused as error:
+    except StackctlError as error:
         system.stop(unit(new))
         after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
-        raise Refused(f"The site does not work with what is wanted: {error}\n{after}") from None
+        raise StackctlError(
+            f"The site does not work with what is wanted: {error}\n{after}"
+        ) from None
     system.run("systemctl", "enable", unit(new))
     system.run("systemctl", "disable", unit(other(new)))
     if not old:
@@ -85,17 +81,17 @@ def serving() -> str | None:
 
 
 def current(stack: Stack) -> Path:
-    """Directory of the release that the host serves. Raises Refused when there is none."""
+    """Directory of the release that the host serves. Raises StackctlError when there is none."""
     try:
         return (stack.root / "current").readlink()
     except OSError:
-        raise Refused("There is no release yet. Run the playbook site.yml.") from None
+        raise StackctlError("There is no release yet. Run the playbook site.yml.") from None
 
 
 def renew(stack: Stack) -> str:
     """A new self-signed certificate of the site, which the next `apply` brings into force; returns
     what was done."""
-    if stack.site["tls"] != "self-signed":
+    if stack.site.tls != "self-signed":
         return "nothing: there is no self-signed certificate on this host"
     certificates.write(stack, renew=True)
     return "a new certificate of the site was made"
@@ -104,8 +100,8 @@ def renew(stack: Stack) -> str:
 def _environment(stack: Stack) -> bytes:
     """What processes find beside their configuration: environment, secrets, certificate; a sum that
     tells nothing."""
-    secrets = Path(stack.paths["secrets"])
-    folders = (secrets, secrets / CREDENTIALS, Path(stack.paths["tls"]))
+    secrets = Path(stack.paths.secrets)
+    folders = (secrets, secrets / CREDENTIALS, Path(stack.paths.tls))
     texts = [
         safe.read(stack.conf / "environment"),
         *(text for at in folders for text in safe.contents(at).values()),
@@ -120,28 +116,34 @@ def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | Non
     ), link.readlink() if link.is_symlink() else None
 
 
-def _start(stack: Stack, instance: str) -> None:
-    """Start it, without haste, and have it answer. Raises Refused."""
-    log = Path(stack.paths["log"], "apache-error.log")
+def start(stack: Stack, instance: str) -> None:
+    """Start one that was stopped, and wait until it answers, whatever it answers."""
+    system.run("systemctl", "start", unit(instance))
+    system.wait(lambda: _listens(stack, instance), START_SECONDS)
+
+
+def _start_aside(stack: Stack, instance: str) -> None:
+    """Start it, without haste, and have it answer. Raises StackctlError."""
+    log = Path(stack.paths.log, "apache-error.log")
     since, written = time.time(), system.length(log)
     system.start(unit(instance))
-    system.renice(_process(instance), GENTLE)
+    processes.renice(_process(instance), GENTLE)
     answers = system.wait(
         lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS
     )
     if not answers or system.restarted(unit(instance)):
-        raise Refused(system.complaint(unit(instance), since))
-    system.wait(lambda: system.is_quiet(_process(instance), QUIET_SECONDS), START_SECONDS)
-    system.renice(_process(instance), 0)
-    for _ in range(2 * stack.web["processes"]):
-        for path in ASKED:
+        raise StackctlError(system.complaint(unit(instance), since))
+    system.wait(lambda: processes.is_quiet(_process(instance), QUIET_SECONDS), START_SECONDS)
+    processes.renice(_process(instance), 0)
+    for _ in range(2 * stack.web.processes):
+        for path in drain.PAGES:  # several times, for every process
             status = _ask(stack, instance, path)
             if status >= http.client.INTERNAL_SERVER_ERROR:
-                raise Refused(f"{path} is answered with {status}. {_said(log, written)}")
+                raise StackctlError(f"{path} is answered with {status}. {_said(log, written)}")
 
 
 def _choose(stack: Stack, instance: str, place: int) -> None:
-    for port in filter(None, (stack.site["port"], stack.site["redirect_port"])):
+    for port in filter(None, (stack.site.port, stack.site.redirect_port)):
         listeners.choose(_process(instance), port, place)
 
 
@@ -151,7 +153,7 @@ def _process(instance: str) -> int:
 
 def _listens(stack: Stack, instance: str) -> bool:
     try:
-        _ask(stack, instance, ASKED[0])
+        _ask(stack, instance, drain.PAGES[0])
     except OSError:
         return False
     return True
@@ -161,18 +163,18 @@ def trouble(stack: Stack, instance: str, seconds: float) -> str:
     """What keeps a page with a query from being answered within so many seconds; empty when it
     is."""
     try:
-        status = _ask(stack, instance, READY, seconds)
+        status = _ask(stack, instance, drain.READY, seconds)
     except OSError as error:
-        return f"{READY}: {error}"
-    return "" if status < http.client.BAD_REQUEST else f"{READY} is answered with {status}"
+        return f"{drain.READY}: {error}"
+    return "" if status < http.client.BAD_REQUEST else f"{drain.READY} is answered with {status}"
 
 
 def _ask(stack: Stack, instance: str, path: str, seconds: float = 0) -> int:
     """Status of the answer of one instance, which may take as long as a request may unless
     `seconds` says less."""
-    port, host = stack.site["instance_ports"][instance], stack.site["hosts"][0].lstrip(".")
+    port, host = stack.site.instance_ports[instance], stack.site.hosts[0].lstrip(".")
     connection = http.client.HTTPConnection(
-        "127.0.0.1", port, timeout=seconds or stack.web["request_timeout"]
+        "127.0.0.1", port, timeout=seconds or stack.web.request_timeout
     )
     try:
         connection.request("GET", path, headers={"Host": host})
@@ -191,17 +193,17 @@ def _said(log: Path, written: int) -> str:
     return f"{log} says: {(errors or words or ['nothing'])[-1]}"
 
 
-def let_go(stack: Stack) -> None:
+def disable_keepalive(stack: Stack) -> None:
     """Have no connection that is kept open: what serves closes each after its answer, until
-    `keep`."""
+    `enable_keepalive`."""
     marks = [_mark(instance) for instance in INSTANCES if system.active(unit(instance))]
     for mark in marks:
         safe.write(mark, b"")
     if marks:
-        time.sleep(stack.apache["keep_alive_timeout"] + 1)
+        time.sleep(drain.grace(stack))
 
 
-def keep() -> None:
+def enable_keepalive() -> None:
     """Keep connections open again."""
     for instance in INSTANCES:
         safe.remove(_mark(instance))
@@ -217,6 +219,6 @@ def _drain(stack: Stack, instance: str) -> None:
     """Ask its clients to come again, wait until idle ones have left, and end it when all requests
     are answered."""
     safe.write(_mark(instance), b"")
-    time.sleep(stack.apache["keep_alive_timeout"] + 1)
+    time.sleep(drain.grace(stack))
     system.stop(unit(instance))
     safe.remove(_mark(instance))

@@ -8,12 +8,14 @@ they have both.
 from __future__ import annotations
 
 import ipaddress
-import os
 import secrets
-import shutil
 from pathlib import Path
 
-from . import system
+from pgstack.errors import StackError
+from pgstack.rendering import openssl
+
+from . import safe, system
+from .safe import StackctlError
 from .stack import Stack
 
 DIRECTORY = Path("/etc/stack-database")
@@ -26,42 +28,26 @@ RENEW_AUTHORITY_DAYS, RENEW_DAYS = 400, 30
 """one with less time left is made anew; the authority outlives what it signs"""
 DAY = 24 * 3600
 END = "-----END CERTIFICATE-----\n"
-REQUEST = """\
-[req]
-prompt = no
-distinguished_name = name
-x509_extensions = extensions
-[name]
-CN = {name}
-[extensions]
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-{extensions}
-"""
+IDENTIFIERS = "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
 SIGNS = "basicConstraints = critical, CA:TRUE, pathlen:0\nkeyUsage = critical, keyCertSign"
-SERVES = """\
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
-subjectAltName = {name}"""
 
 
 def apply(stack: Stack) -> bool:
     """Have a certificate in its place that names the host and has time left; whether it is a new
     one.
 
-    Raises Refused when openssl makes none: what was there stays.
+    Raises StackctlError when openssl makes none: what was there stays.
     """
     if not AUTHORITY.is_file():
         _make_authority()
     if _holds(stack) and not ASKED.exists():
         return False
-    name = stack.postgres["server_name"]
+    name = stack.postgres.server_name
     authority = ("-CA", str(AUTHORITY), "-CAkey", str(AUTHORITY_KEY))
-    extensions = SERVES.format(name=f"{'IP' if _is_address(name) else 'DNS'}:{name}")
+    extensions = openssl.SERVES.format(names=f"{'IP' if _is_address(name) else 'DNS'}:{name}")
     certificate, key = _made("stack database", extensions, DAYS, *authority)
-    _place(KEY, key, 0o640, stack.accounts["postgres"])
-    _place(CERTIFICATE, certificate, 0o644)
+    safe.write(KEY, key.encode(), 0o640, group=stack.accounts.postgres)
+    safe.write(CERTIFICATE, certificate.encode())
     ASKED.unlink(missing_ok=True)
     return True
 
@@ -80,13 +66,13 @@ def _make_authority(before: str = "") -> None:
     """A new one in front of the one before, which web hosts trust until they see no certificate of
     it any more."""
     certificate, key = _made(f"stack authority {secrets.token_hex(4)}", SIGNS, AUTHORITY_DAYS)
-    _place(AUTHORITY_KEY, key, 0o600)
-    _place(AUTHORITY, certificate + before, 0o644)
+    safe.write(AUTHORITY_KEY, key.encode(), 0o600)
+    safe.write(AUTHORITY, (certificate + before).encode())
 
 
 def _holds(stack: Stack) -> bool:
     """Whether the certificate is the authority's, names the host and has time left."""
-    name = stack.postgres["server_name"]
+    name = stack.postgres.server_name
     checks = ("-verify_ip" if _is_address(name) else "-verify_hostname", name, str(CERTIFICATE))
     known = system.run("openssl", "verify", "-CAfile", str(AUTHORITY), *checks)
     return known.returncode == 0 and _lasts(CERTIFICATE, RENEW_DAYS)
@@ -106,43 +92,8 @@ def _is_address(name: str) -> bool:
 
 
 def _made(name: str, extensions: str, days: int, *more: str) -> tuple[str, str]:
-    """Certificate and key, made aside. Raises Refused."""
-    aside = DIRECTORY / "new"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(mode=0o700)
-    request, certificate, key = (aside / part for part in ("request", "certificate", "key"))
-    request.write_text(REQUEST.format(name=name, extensions=extensions))
+    """Certificate and key. Raises StackctlError."""
     try:
-        system.require(
-            "openssl",
-            "req",
-            "-x509",
-            "-config",
-            str(request),
-            "-days",
-            str(days),
-            "-nodes",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-keyout",
-            str(key),
-            "-out",
-            str(certificate),
-            *more,
-        )
-        return certificate.read_text(), key.read_text()
-    finally:
-        shutil.rmtree(aside)
-
-
-def _place(path: Path, text: str, mode: int, group: str = "root") -> None:
-    """Complete, with its mode, before it is there."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with open(fresh, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
-        handle.write(text)
-    shutil.chown(fresh, "root", group)
-    fresh.chmod(mode)
-    fresh.replace(path)
+        return openssl.made(name, IDENTIFIERS + extensions, days, *more)
+    except StackError as error:
+        raise StackctlError(f"{error}.") from None

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgstack.planning.plan import Backup
+
 from . import postgres, safe, system
-from .safe import Refused
+from .safe import StackctlError
 from .stack import Stack
 
 ARCHIVE_SECONDS = 60
@@ -55,43 +57,45 @@ def unit(kind: str) -> str:
     return f"stack-backup@{kind}.service"
 
 
-def require(stack: Stack) -> dict[str, Any]:
-    """The plan's part. Raises Refused where there are no backups."""
-    part: dict[str, Any] | None = stack.backup
-    if part is None:
-        raise Refused(
+def require(stack: Stack) -> Backup:
+    """The plan's part. Raises StackctlError where there are no backups."""
+    if stack.backup is None:
+        raise StackctlError(
             "This host keeps no backups (backup: off). Set stack_inputs and run the playbook "
             "site.yml."
         )
-    return part
+    return stack.backup
 
 
 def pgbackrest(stack: Stack, *words: str) -> str:
-    """What pgBackRest printed, as PostgreSQL's account. Raises Refused with the line that says what
-    is wrong."""
-    stanza = f"--stanza={require(stack)['stanza']}"
-    done = system.run("pgbackrest", stanza, *words, account=stack.accounts["postgres"])
+    """What pgBackRest printed, as PostgreSQL's account. Raises StackctlError with the line that
+    says what is wrong."""
+    stanza = f"--stanza={require(stack).stanza}"
+    done = system.run("pgbackrest", stanza, *words, account=stack.accounts.postgres)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
-        raise Refused(next((line for line in lines if "ERROR:" in line), system.last_words(done)))
+        raise StackctlError(
+            next((line for line in lines if "ERROR:" in line), system.last_words(done))
+        )
     return done.stdout
 
 
 def kept(stack: Stack) -> list[Kept]:
-    """The backups that can be restored, oldest first. Raises Refused when the repository cannot be
-    read."""
+    """The backups that can be restored, oldest first. Raises StackctlError when the repository
+    cannot be read."""
     return parse(pgbackrest(stack, "--output=json", "info"))
 
 
 def holds(stack: Stack, identifier: str) -> bool:
     """Whether the repository is that of the database with this system identifier. Raises
-    Refused."""
+    StackctlError."""
     stanzas = json.loads(pgbackrest(stack, "--output=json", "info"))
     return any(str(one["system-id"]) == identifier for stanza in stanzas for one in stanza["db"])
 
 
 def finish_archive(stack: Stack) -> None:
-    """Have all that was committed until now in the archive, and a commit after it. Raises Refused.
+    """Have all that was committed until now in the archive, and a commit after it. Raises
+    StackctlError.
 
     Recovery stops at a time only where a later commit follows: without one it says that WAL ended
     before it.
@@ -105,19 +109,19 @@ def finish_archive(stack: Stack) -> None:
         return last[:8] == segment[:8] and last[:24] >= segment
 
     if not system.wait(arrived, ARCHIVE_SECONDS):
-        raise Refused(
+        raise StackctlError(
             f"The archive does not take WAL, see `stackctl backups`: {segment} has not arrived in "
             f"{ARCHIVE_SECONDS} s."
         )
 
 
 def parse(text: str) -> list[Kept]:
-    """Backups of the answer of `pgbackrest info`. Raises Refused when it says that the repository
-    cannot be read."""
+    """Backups of the answer of `pgbackrest info`. Raises StackctlError when it says that the
+    repository cannot be read."""
     stanzas = json.loads(text)
     status = stanzas[0]["status"] if stanzas else {"code": 1, "message": "no stanza"}
     if status["code"] not in (0, 2):  # 2: no valid backups
-        raise Refused(f"The repository of the backups cannot be used: {status['message']}.")
+        raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
     found = [
         Kept(one["label"], one["type"], one["timestamp"]["stop"], one["info"]["size"])
         for one in stanzas[0]["backup"]
@@ -131,17 +135,17 @@ def report(stack: Stack) -> list[Line]:
     left."""
     part, now = require(stack), time.time()
     try:
-        lines = [backups(kept(stack), now, part["oldest"])]
-    except Refused as error:
+        lines = [backups(kept(stack), now, part.oldest)]
+    except StackctlError as error:
         lines = [Line("backup", str(error), good=False)]
     for name in (unit("full"), unit("incr")):
         if system.run("systemctl", "is-failed", name).returncode == 0:
             lines.append(Line("backup", f"{name} failed; see journalctl -u {name}", good=False))
     try:
         lines.append(archive(postgres.ask(stack, ARCHIVE)))
-    except Refused as error:
+    except StackctlError as error:
         lines.append(Line("archive", str(error), good=False))
-    lines.append(drill(read_drill(stack), now, part["drill_oldest"], part["time_limit"]))
+    lines.append(drill(read_drill(stack), now, part.drill_oldest, part.time_limit))
     return lines + [
         Line("aside", f"{path}: delete it once you do not need it") for path in aside(stack)
     ]
@@ -195,7 +199,7 @@ def drill(state: dict[str, Any] | None, now: float, oldest: int, limit: int) -> 
 
 def drill_file(stack: Stack) -> Path:
     """Where the last drill is told."""
-    return Path(require(stack)["state"], "drill.json")
+    return Path(require(stack).state, "drill.json")
 
 
 def read_drill(stack: Stack) -> dict[str, Any] | None:
@@ -209,7 +213,7 @@ def read_drill(stack: Stack) -> dict[str, Any] | None:
 
 def aside(stack: Stack) -> list[Path]:
     """Data directories that restores have set aside, oldest first."""
-    data = Path(stack.paths["data"])
+    data = Path(stack.paths.data)
     return sorted(data.parent.glob(f"{data.name}.before-*"))
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from . import safe, system, tree
-from .safe import Refused
+from .safe import StackctlError
 from .stack import Stack
 
 STAGE = Path("/var/lib/stack-build")
@@ -28,17 +28,17 @@ def run(stack: Stack, name: str, requirements: str, variables: str) -> str:
     """Make the virtual environment of release `name`; `variables` are lines of an environment file
     for pip.
 
-    Returns what was done. Raises Refused with what the installation said; there is no such
+    Returns what was done. Raises StackctlError with what the installation said; there is no such
     environment then.
     """
-    release, account = stack.root / "releases" / name, stack.accounts["build"]
+    release, account = stack.root / "releases" / name, stack.accounts.build
     begun = time.time()
     _prepare(release, account)
     text = f'{variables}STACK_REQUIREMENTS="{requirements}"\n'
     safe.write(ENVIRONMENT, text.encode(), 0o600)
     try:
         if system.run("systemctl", "start", unit(name)).returncode:
-            raise Refused(_said(unit(name), begun))
+            raise StackctlError(_said(unit(name), begun))
         for part in MADE:
             _install(STAGE / part, release / part)
     finally:

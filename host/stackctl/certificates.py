@@ -1,39 +1,30 @@
 """The site's certificate and key where Apache reads them: checked copies of the user's files, or a
-self-signed pair.
-
-With the standard library and openssl alone: nothing that a project has installed runs as root.
-"""
+self-signed pair."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 from pgstack.errors import StackError
 from pgstack.rendering import tls
 
 from . import safe
-from .safe import Refused
+from .safe import StackctlError
 from .stack import Stack
-
-if TYPE_CHECKING:
-    from pgstack.planning.plan import Plan
 
 CERTIFICATE = "pubcert.pem"
 """file of mod_md's store"""
 
 
 def write(stack: Stack, renew: bool = False) -> None:
-    """Write what differs; with `renew` a self-signed pair is a new one. Raises Refused."""
-    plan = cast("Plan", SimpleNamespace(site=SimpleNamespace(**stack.site)))
+    """Write what differs; with `renew` a self-signed pair is a new one. Raises StackctlError."""
     try:
-        for file in tls.files(plan, renew=renew):
+        for file in tls.files(stack, renew=renew):
             if safe.contents(file.path.parent).get(file.path.name) != file.text.encode():
                 safe.write(file.path, file.text.encode(), file.mode)
     except StackError as error:
-        raise Refused(str(error)) from None
+        raise StackctlError(str(error)) from None
 
 
 def forget_staged(stack: Stack) -> None:
@@ -44,7 +35,7 @@ def forget_staged(stack: Stack) -> None:
     link that one of them has put in its place goes too; what one writes meanwhile is for the next
     time.
     """
-    store, name = Path(stack.paths["tls"], "acme"), stack.site["hosts"][0]
+    store, name = Path(stack.paths.tls, "acme"), stack.site.hosts[0]
     staged, used = (
         store / "staging" / name,
         safe.contents(store / "domains" / name).get(CERTIFICATE, b""),

@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import backup, postgres, system
-from .safe import Refused
+from pgstack.ops import postgres as server
+
+from . import backup, postgres, safe, system
+from .safe import StackctlError
 from .stack import Stack
 
 SOCKETS = Path("/run/stack/drill")
@@ -51,25 +53,25 @@ FACTS = """
 
 
 def start(stack: Stack) -> str:
-    """Have the unit do it, as root; returns what it found. Raises Refused when it failed."""
+    """Have the unit do it, as root; returns what it found. Raises StackctlError when it failed."""
     part = backup.require(stack)
     done = system.run("systemctl", "start", UNIT)
     state = backup.read_drill(stack)
     if done.returncode or state is None or state["result"] != "passed":
         why = state.get("error", "it still runs") if state else "it did not run"
-        raise Refused(f"{why}\nSee journalctl -u {UNIT}")
-    return backup.drill(state, time.time(), part["drill_oldest"], part["time_limit"]).text
+        raise StackctlError(f"{why}\nSee journalctl -u {UNIT}")
+    return backup.drill(state, time.time(), part.drill_oldest, part.time_limit).text
 
 
 def run(stack: Stack) -> str:
-    """Restore, read, report; returns what was found. Raises Refused with what is wrong, after it
-    was written down."""
+    """Restore, read, report; returns what was found. Raises StackctlError with what is wrong, after
+    it was written down."""
     begun = time.time()
     signal.signal(signal.SIGTERM, lambda *_: _cut_off())
     _write(stack, {"result": backup.RUNNING, "ended": int(begun)})
     try:
         found = _rehearse(stack)
-    except Refused as error:
+    except StackctlError as error:
         _write(stack, {"result": "failed", "error": str(error), **_times(begun)})
         raise
     finally:
@@ -82,7 +84,9 @@ def clear(stack: Stack) -> None:
     """Stop the scratch instance and delete it, whatever is left of it."""
     scratch = _scratch(stack)
     if (scratch / "postmaster.pid").exists():
-        system.run(*_program(stack, "pg_ctl"), f"--pgdata={scratch}", "--mode=immediate", "stop")
+        system.run(
+            server.program(stack, "pg_ctl"), f"--pgdata={scratch}", "--mode=immediate", "stop"
+        )
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -95,7 +99,7 @@ def sweep(stack: Stack) -> None:
 
 
 def _cut_off() -> None:
-    raise Refused("it was stopped, or took too long")
+    raise StackctlError("it was stopped, or took too long")
 
 
 def _times(begun: float) -> dict[str, Any]:
@@ -103,24 +107,23 @@ def _times(begun: float) -> dict[str, Any]:
 
 
 def _scratch(stack: Stack) -> Path:
-    return Path(backup.require(stack)["state"], "scratch")
+    return Path(backup.require(stack).state, "scratch")
 
 
 def _write(stack: Stack, state: dict[str, Any]) -> None:
-    path = backup.drill_file(stack)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(state, indent=2) + "\n")
-    fresh.replace(path)
+    account = stack.accounts.postgres
+    text = json.dumps(state, indent=2) + "\n"
+    safe.write(backup.drill_file(stack), text.encode(), 0o600, account, account)
 
 
 def _rehearse(stack: Stack) -> dict[str, Any]:
-    """Each step that can fail. Raises Refused."""
+    """Each step that can fail. Raises StackctlError."""
     clear(stack)
     since = _mark(stack)
     found = backup.kept(stack)
     if not found:
-        raise Refused("there is no backup")
-    require_space(shutil.disk_usage(backup.require(stack)["state"]).free, found[-1].size)
+        raise StackctlError("there is no backup")
+    require_space(shutil.disk_usage(backup.require(stack).state).free, found[-1].size)
     scratch = _scratch(stack)
     scratch.mkdir(mode=0o700)
     backup.pgbackrest(
@@ -135,7 +138,7 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
     _boot(stack, scratch)
     recovered, tables, text = _read(stack)
     if recovered < since:
-        raise Refused(
+        raise StackctlError(
             f"the last transaction that came back is of {text}; there was a later one when this "
             f"began"
         )
@@ -148,8 +151,8 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
 
 
 def _mark(stack: Stack) -> float:
-    """Commit something that must come back, and when, in seconds since 1970. Raises Refused when it
-    is not archived."""
+    """Commit something that must come back, and when, in seconds since 1970. Raises StackctlError
+    when it is not archived."""
     if not system.active(postgres.unit(stack)):
         return 0
     now = float(postgres.ask(stack, "SELECT extract(epoch FROM clock_timestamp())"))
@@ -158,20 +161,20 @@ def _mark(stack: Stack) -> float:
 
 
 def require_space(free: int, size: int) -> None:
-    """Raise Refused unless `size` bytes fit into `free` ones with some to spare."""
+    """Raise StackctlError unless `size` bytes fit into `free` ones with some to spare."""
     if free < size + SPARE_BYTES:
-        raise Refused(
+        raise StackctlError(
             f"{free // 1024**2} MB are free; a restore of {size // 1024**2} MB and its WAL need "
             f"{(size + SPARE_BYTES) // 1024**2} MB. Attach a larger disk."
         )
 
 
 def _boot(stack: Stack, scratch: Path) -> None:
-    """Start the scratch instance and wait for the end of its recovery. Raises Refused with what its
-    log says."""
+    """Start the scratch instance and wait for the end of its recovery. Raises StackctlError with
+    what its log says."""
     texts = {
         "postgresql.conf": SETTINGS.format(
-            sockets=SOCKETS, port=stack.postgres["port"], scratch=scratch
+            sockets=SOCKETS, port=stack.postgres.port, scratch=scratch
         ),
         "pg_hba.conf": "local all all peer\n",
         "pg_ident.conf": "",
@@ -179,25 +182,25 @@ def _boot(stack: Stack, scratch: Path) -> None:
     for name, text in texts.items():
         (scratch / name).write_text(text)
     log = scratch / "drill.log"
-    control = [*_program(stack, "pg_ctl"), f"--pgdata={scratch}"]
+    control = [server.program(stack, "pg_ctl"), f"--pgdata={scratch}"]
     system.run(*control, f"--log={log}", "--no-wait", "start")
     ready = [
-        *_program(stack, "pg_isready"),
+        server.program(stack, "pg_isready"),
         "--quiet",
         f"--host={SOCKETS}",
-        f"--port={stack.postgres['port']}",
+        f"--port={stack.postgres.port}",
     ]
 
     def up() -> bool:
         if system.run(*ready).returncode == 0:
             return True
         if time.time() > begun + START_SECONDS and system.run(*control, "status").returncode:
-            raise Refused(f"the restored database does not start: {_last(log)}")
+            raise StackctlError(f"the restored database does not start: {_last(log)}")
         return False
 
     begun = time.time()
-    if not system.wait(up, backup.require(stack)["time_limit"], 0.2):
-        raise Refused("the recovery takes too long")
+    if not system.wait(up, backup.require(stack).time_limit, 0.2):
+        raise StackctlError("the recovery takes too long")
 
 
 def _last(log: Path) -> str:
@@ -208,18 +211,22 @@ def _last(log: Path) -> str:
 
 
 def _read(stack: Stack) -> tuple[float, int, str]:
-    """Check every page and index, dump every row. Raises Refused.
+    """Check every page and index, dump every row. Raises StackctlError.
 
     Returns the time of the last transaction in seconds since 1970, the number of tables, and that
     time as a text.
     """
-    where = [f"--host={SOCKETS}", f"--port={stack.postgres['port']}"]
+    where = [f"--host={SOCKETS}", f"--port={stack.postgres.port}"]
     system.require(
-        *_program(stack, "pg_amcheck"), *where, "--all", "--install-missing", "--heapallindexed"
+        server.program(stack, "pg_amcheck"),
+        *where,
+        "--all",
+        "--install-missing",
+        "--heapallindexed",
     )
     # stack: allow H032 the restored server's own socket
-    system.require(*_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
-    database = f"--dbname={stack.postgres['database']}"
+    system.require(server.program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
+    database = f"--dbname={stack.postgres.database}"
     words = [
         "psql",
         "--no-psqlrc",
@@ -231,7 +238,3 @@ def _read(stack: Stack) -> tuple[float, int, str]:
     ]
     recovered, tables, text = system.require(*words).strip().split("|")
     return float(recovered or 0), int(tables), text or "the backup's end"
-
-
-def _program(stack: Stack, name: str) -> list[str]:
-    return [f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/{name}"]

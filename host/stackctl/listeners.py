@@ -12,18 +12,18 @@ import ctypes
 import os
 import socket
 import struct
-from contextlib import suppress
-from pathlib import Path
 
-from .safe import Refused
+import psutil
+
+from pgstack.ops import listening
+
+from .safe import StackctlError
 
 SO_ATTACH_REUSEPORT_CBPF = 51
 PIDFD_GETFD = 438
 """number of the system call, the same on all architectures"""
 RETURN_CONSTANT = 0x06
 """BPF_RET | BPF_K (linux/bpf_common.h)"""
-LISTENING = "0A"
-"""state in /proc/net/tcp"""
 
 
 def choose(process: int, port: int, place: int) -> None:
@@ -31,46 +31,25 @@ def choose(process: int, port: int, place: int) -> None:
     after it.
 
     `process` is one of those that listen; where it does not, as after a change of port, there is
-    nothing to choose. A place that nobody has means: as if nothing was chosen. Raises Refused where
-    the kernel does not let us.
+    nothing to choose. A place that nobody has means: as if nothing was chosen. Raises StackctlError
+    where the kernel does not let us.
     """
-    descriptor = _descriptor(process, port)
-    if descriptor is None:
-        return
     try:
+        descriptor = listening.descriptor(process, port)
+        if descriptor is None:
+            return
         with socket.socket(fileno=_borrow(process, descriptor)) as listener:
             instruction = ctypes.create_string_buffer(
                 struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place)
             )
             program = struct.pack("HL", 1, ctypes.addressof(instruction))
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
-    except OSError as error:
-        raise Refused(
+    except (OSError, psutil.AccessDenied) as error:
+        raise StackctlError(
             f"port {port}: the kernel does not let stackctl choose who is given new connections "
-            f"({error.strerror}). "
+            f"({error}). "
             "It takes Linux 5.6 and, in a container, CAP_SYS_PTRACE."
         ) from None
-
-
-def _descriptor(process: int, port: int) -> int | None:
-    """The one of `process` with which it listens on `port`."""
-    wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
-    for entry in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            if str(entry.readlink()) in wanted:
-                return int(entry.name)
-    return None
-
-
-def _inodes(port: int) -> list[str]:
-    rows = [
-        line.split()
-        for table in ("tcp", "tcp6")
-        for line in Path("/proc/net", table).read_text().splitlines()[1:]
-    ]
-    return [
-        row[9] for row in rows if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port
-    ]
 
 
 def _borrow(process: int, descriptor: int) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from pgstack import environment_file
 
 from . import safe, stack
-from .safe import Refused
+from .safe import StackctlError
 from .stack import CREDENTIALS, Stack
 
 VERIFY = "stack_verify"
@@ -50,26 +50,24 @@ def main() -> None:
                 command += _strangers(host, release)
             os.chdir(release / "project")
             with _credentials(host) as place:
-                sys.exit(
-                    _run_as(host.accounts["deploy"], command, {**environment, DIRECTORY: place})
-                )
+                sys.exit(_run_as(host.accounts.deploy, command, {**environment, DIRECTORY: place}))
         os.chdir(release / "project")
         os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted
-    except (Refused, OSError) as error:
+    except (StackctlError, OSError) as error:
         print(f"stack-manage: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 def _environment(host: Stack, release: Path) -> dict[str, str]:
     """What the project finds in its environment, but for what is secret."""
-    found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web["settings"]}
+    found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web.settings}
     found.pop(DIRECTORY, None)  # another unit's
     try:
         return found | environment_file.parse(safe.read(host.conf / "environment").decode())
     except FileNotFoundError:
         return found
     except environment_file.LineError as error:
-        raise Refused(
+        raise StackctlError(
             f"{host.conf}/environment: {error} Run the playbook site.yml, which writes it."
         ) from None
 
@@ -81,7 +79,7 @@ def _credentials(host: Stack) -> Iterator[str]:
 
     Nobody but root can: they are missing where that account calls by itself.
     """
-    secrets, group = Path(host.paths["secrets"]), host.accounts["deploy"]
+    secrets, group = Path(host.paths.secrets), host.accounts.deploy
     with tempfile.TemporaryDirectory(prefix="stack-manage-", dir="/run") as place:
         os.chown(place, 0, pwd.getpwnam(group).pw_gid)
         Path(place).chmod(0o750)
@@ -107,7 +105,7 @@ def _strangers(host: Stack, release: Path) -> list[str]:
     in it."""
     words = []
     command = [f"{release}/venv/bin/python", "-m", "pgstack.live.verify"]
-    for groups in ([], [host.accounts["group"]]):
+    for groups in ([], [host.accounts.group]):
         done = subprocess.run(
             command,
             env=_own(host, release),
@@ -121,7 +119,9 @@ def _strangers(host: Stack, release: Path) -> list[str]:
             timeout=STRANGER_SECONDS,
         )
         if done.returncode:
-            raise Refused(f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
+            raise StackctlError(
+                f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
+            )
         words.append(f"--strangers={done.stdout.strip()}")
     return words
 

@@ -15,7 +15,7 @@ import re
 import secrets
 from pathlib import Path
 
-from . import authority, system
+from . import authority, safe, system
 from .stack import Stack
 
 BYTES = 32
@@ -57,7 +57,7 @@ def apply(stack: Stack, psql: list[str]) -> bool:
     """Have PostgreSQL know the passwords; whether it did not before. `psql` runs it as the
     administrator."""
     ensure(stack)
-    account = stack.accounts["postgres"]
+    account = stack.accounts.postgres
     statements = []
     for role in _roles(stack):
         password = (_directory() / role).read_text().strip()
@@ -95,7 +95,7 @@ def _keyed(key: bytes, text: bytes) -> bytes:
 
 
 def _roles(stack: Stack) -> list[str]:
-    return [one["role"] for one in stack.postgres["passwords"]]
+    return [one.role for one in stack.postgres.passwords]
 
 
 def _directory() -> Path:
@@ -103,9 +103,5 @@ def _directory() -> Path:
 
 
 def _write(path: Path) -> None:
-    """A new one, complete before it is there."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with open(fresh, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
-        handle.write(secrets.token_urlsafe(BYTES) + "\n")
-    fresh.replace(path)
+    """A new one."""
+    safe.write(path, f"{secrets.token_urlsafe(BYTES)}\n".encode(), 0o600)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 
-from . import console, safe, system
-from .safe import Refused
+import psycopg2
+
+from pgstack.live.probes import bounded, console
+from pgstack.ops import drain
+
+from . import safe, system
+from .safe import StackctlError
 from .stack import INSTANCES, Stack, other
 from .system import RUN, UNITS
 
@@ -35,20 +40,18 @@ def apply(stack: Stack, again: bool = False) -> str:
     if old and not again and wanted == safe.contents(stack.live(f"pgbouncer-{old}")):
         return "unchanged"
     begun = time.monotonic()
-    new = (
-        other(old)
-        if old
-        else next((name for name in INSTANCES if system.enabled(unit(name))), INSTANCES[0])
-    )
+    new = other(old) if old else system.at_boot(unit)
     system.stop(unit(new))
     system.fill(stack.live(f"pgbouncer-{new}"), wanted)
     try:
         system.start(unit(new))
         _try(stack, new)
-    except Refused as error:
+    except StackctlError as error:
         system.stop(unit(new))
         after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
-        raise Refused(f"PgBouncer does not run with what is wanted: {error}\n{after}") from None
+        raise StackctlError(
+            f"PgBouncer does not run with what is wanted: {error}\n{after}"
+        ) from None
     _lead_to(stack, new)
     if not old:
         return f"started as instance {new}"
@@ -61,7 +64,7 @@ def _login(stack: Stack) -> dict[str, bytes]:
     tells nothing."""
     if stack.part != "web":
         return {}
-    settings = stack.pooler["settings"]
+    settings = stack.pooler.settings
     texts = [Path(settings[name]).read_bytes() for name in ("auth_file", "server_tls_ca_file")]
     return {"login": hashlib.sha256(b"".join(texts)).hexdigest().encode()}
 
@@ -69,7 +72,7 @@ def _login(stack: Stack) -> dict[str, bytes]:
 def serving(stack: Stack) -> str | None:
     """The instance that clients find, if it runs."""
     try:
-        instance = Path(stack.paths["run_pooler"]).readlink().name.removeprefix("pooler-")
+        instance = Path(stack.paths.run_pooler).readlink().name.removeprefix("pooler-")
     except OSError:
         return None
     return instance if instance in INSTANCES and system.active(unit(instance)) else None
@@ -82,14 +85,19 @@ def pause(stack: Stack) -> None:
     """
     for instance in INSTANCES:
         try:
-            _console(stack, instance, "PAUSE", stack.pooler["query_wait_timeout"] / 2)
-        except Refused:
-            _command(stack, instance, "RESUME")
+            _console(stack, instance, "PAUSE", drain.patience(stack))
+        except StackctlError:
+            _resume(stack, instance)
 
 
 def resume(stack: Stack) -> bool:
     """Let them go on; whether an instance was held back."""
-    resumed = [_command(stack, instance, "RESUME") for instance in INSTANCES]
+    resumed = [_resume(stack, instance) for instance in INSTANCES]
+    return any(resumed)
+
+
+def _resume(stack: Stack, instance: str) -> bool:
+    resumed = [_command(stack, instance, command) for command in drain.resumes(stack)]
     return any(resumed)
 
 
@@ -104,13 +112,13 @@ def _command(stack: Stack, instance: str, command: str) -> bool:
     """Whether it was done; not when it does not run, or has nothing to do."""
     try:
         _console(stack, instance, command)
-    except Refused:
+    except StackctlError:
         return False
     return True
 
 
 def _lead_to(stack: Stack, instance: str) -> None:
-    safe.link(Path(stack.paths["run_pooler"]), f"pooler-{instance}")
+    safe.link(Path(stack.paths.run_pooler), f"pooler-{instance}")
     system.run("systemctl", "enable", unit(instance))
     system.run("systemctl", "disable", unit(other(instance)))
 
@@ -118,29 +126,27 @@ def _lead_to(stack: Stack, instance: str) -> None:
 def _drain(stack: Stack, instance: str) -> None:
     """Let requests end on it: they began before the link led elsewhere, and none is longer than the
     request timeout."""
-    system.wait(lambda: _clients(stack, instance) == 0, stack.web["request_timeout"], POLL_SECONDS)
+    system.wait(lambda: _clients(stack, instance) == 0, stack.web.request_timeout, POLL_SECONDS)
     system.stop(unit(instance))
 
 
 def _clients(stack: Stack, instance: str) -> int:
     try:
         rows = _console(stack, instance, "SHOW CLIENTS")
-    except Refused:
+    except StackctlError:
         return 0  # it has ended
-    return sum(row["database"] != console.LOGIN for row in rows)
+    return sum(row["database"] != console.CONSOLE for row in rows)
 
 
 def _try(stack: Stack, instance: str) -> None:
-    """A query as the web goes through, and the console tells what the files say. Raises Refused."""
+    """A query as the web goes through, and the console tells what the files say. Raises
+    StackctlError."""
     wrong = trouble(stack, RUN / f"pooler-{instance}", ASK_SECONDS)
     if wrong:
-        raise Refused(wrong)
+        raise StackctlError(wrong)
     found = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
-    for name, planned in stack.pooler["settings"].items():
-        if not _same(planned, found.get(name, "missing")):
-            raise Refused(
-                f"{name} = {planned} is wanted, and SHOW CONFIG says {found.get(name, 'missing')}."
-            )
+    for name, (planned, live) in console.different(stack.pooler.settings, found).items():
+        raise StackctlError(f"{name} = {planned} is wanted, and SHOW CONFIG says {live}.")
 
 
 def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
@@ -150,26 +156,31 @@ def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
         "psql",
         "--no-psqlrc",
         f"--host={sockets}",
-        f"--port={stack.pooler['port']}",
-        f"--username={stack.pooler['web_login']}",
-        f"--dbname={stack.postgres['database']}",
+        f"--port={stack.pooler.port}",
+        f"--username={stack.pooler.web_login}",
+        f"--dbname={stack.postgres.database}",
         "--command=SELECT 1",
-        account=stack.accounts["web"],
+        account=stack.accounts.web,
         timeout=seconds,
     )
     return system.last_words(asked) if asked.returncode else ""
 
 
-def _same(left: str, right: str) -> bool:
-    if left.startswith("0") and left.isdigit():  # a file mode; PgBouncer 1.18 shows it in decimal
-        return right in (left, str(int(left, 8)))
-    with suppress(ValueError):
-        return float(left) == float(right)
-    return left == right
-
-
 def _console(
     stack: Stack, instance: str, command: str, seconds: float = ASK_SECONDS
 ) -> console.Rows:
-    path = RUN / f"pooler-{instance}" / f".s.PGSQL.{stack.pooler['port']}"
-    return console.ask(path, stack.accounts["pooler"], command, seconds)
+    """Rows of the answer, as PgBouncer's own account; requests wait between two of these commands.
+
+    Raises StackctlError when nobody listens, for an error, and when no answer has come for so many
+    seconds.
+    """
+    sockets = str(RUN / f"pooler-{instance}")
+    try:
+        with bounded.waits(seconds):
+            # Who connects is whose the process is at that moment (unix(7), SO_PEERCRED).
+            with system.identity(stack.accounts.pooler):
+                connection = console.connect(sockets, stack.pooler.port, console.CONSOLE)
+            with closing(connection):
+                return console.rows(connection, command)
+    except psycopg2.Error as error:
+        raise StackctlError(f"{sockets}: {command}: {str(error).strip()}") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .backup import Kept
-from .safe import Refused
+from .safe import StackctlError
 
 FORMS = (
     "Give latest, a time with its zone such as '2026-11-24 13:00:00+00', xid:NUMBER or "
@@ -26,7 +26,7 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """The target that somebody typed. Raises Refused with the forms there are."""
+    """The target that somebody typed. Raises StackctlError with the forms there are."""
     text = text.strip()
     kind, colon, value = text.partition(":")
     if text == "latest":
@@ -38,32 +38,34 @@ def parse(text: str) -> Target:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused(f"{text!r} is no target of a restore. {FORMS}") from None
+        raise StackctlError(f"{text!r} is no target of a restore. {FORMS}") from None
     if moment.tzinfo is None:
-        raise Refused(f"{text!r} does not say its time zone. Add it, such as '{text}+00' for UTC.")
+        raise StackctlError(
+            f"{text!r} does not say its time zone. Add it, such as '{text}+00' for UTC."
+        )
     return Target("time", f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00", moment.timestamp())
 
 
 def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") -> Kept:
     """The backup to begin with: `label`, else the newest that ended before the target. Raises
-    Refused.
+    StackctlError.
 
     Nobody can tell from a transaction's number or a restore point's name when it was: there it is
     the newest.
     """
     if not kept:
-        raise Refused("There is no backup. See `stackctl backups`.")
+        raise StackctlError("There is no backup. See `stackctl backups`.")
     if target.moment is not None and target.moment > now:
-        raise Refused(f"{target.value} is in the future: it is {_text(now)}.")
+        raise StackctlError(f"{target.value} is in the future: it is {_text(now)}.")
     fitting = [one for one in kept if target.moment is None or one.ended <= target.moment]
     if not fitting:
         oldest = f"{kept[0].label}, at {_text(kept[0].ended)}"
-        raise Refused(f"{target.value} is before the end of the oldest backup, {oldest}.")
+        raise StackctlError(f"{target.value} is before the end of the oldest backup, {oldest}.")
     if not label:
         return fitting[-1]
     found = next((one for one in fitting if one.label == label), None)
     if found is None:
-        raise Refused(
+        raise StackctlError(
             f"{label}: no backup of that name ended before the target. There are: "
             f"{', '.join(one.label for one in fitting)}."
         )

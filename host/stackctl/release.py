@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from . import apache, pgbouncer, safe, system, tree
-from .safe import Refused
+from .safe import StackctlError
 from .stack import Stack
 
 KEPT = 5
@@ -23,7 +23,7 @@ def switch(stack: Stack, name: str) -> str:
     done."""
     release = stack.root / "releases" / name
     if not (release / "complete").is_file():
-        raise Refused(f"{release}: no complete release. Run the playbook deploy.yml.")
+        raise StackctlError(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
     manage(release, "check")
@@ -45,9 +45,9 @@ def back(stack: Stack) -> str:
     try:
         release = (stack.root / "previous").readlink()
     except OSError:
-        raise Refused("There is no release to go back to.") from None
+        raise StackctlError("There is no release to go back to.") from None
     if not (release / "complete").is_file():
-        raise Refused(f"{release}: it is not there any more.")
+        raise StackctlError(f"{release}: it is not there any more.")
     _offer_static(stack, release)
     done = apache.apply(stack, release)
     _mark(stack, release)
@@ -57,7 +57,7 @@ def back(stack: Stack) -> str:
 def _serves(stack: Stack, release: Path) -> bool:
     try:
         return apache.current(stack) == release and apache.serving() is not None
-    except Refused:
+    except StackctlError:
         return False
 
 
@@ -68,12 +68,12 @@ def _more(release: Path) -> list[list[str]]:
 
 
 def manage(release: Path, *words: str) -> None:
-    """A management command of the release, as the account that deploys. Raises Refused with its
-    last words."""
+    """A management command of the release, as the account that deploys. Raises StackctlError with
+    its last words."""
     done = system.run("env", f"STACK_RELEASE={release}", "stack-manage", *words)
     if done.returncode:
         said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
-        raise Refused(
+        raise StackctlError(
             f"{words[0]} failed: {said}\nThe release {release.name} does not serve; what served "
             f"before it serves on."
         )
@@ -88,7 +88,7 @@ def _collect(stack: Stack, release: Path) -> None:
     static, aside = release / "static", release / ".collected"
     for path in (static, aside):
         safe.remove(path)
-    account = stack.accounts["deploy"]
+    account = stack.accounts.deploy
     safe.make_directory(static, 0o755, account, account)
     manage(release, *COLLECT)
     static.rename(aside)
@@ -99,7 +99,7 @@ def _collect(stack: Stack, release: Path) -> None:
 def _offer_static(stack: Stack, release: Path) -> None:
     """Add the release's static files to those that are served: pages of both releases are open in
     browsers."""
-    source, goal = release / "static", Path(stack.paths["static"])
+    source, goal = release / "static", Path(stack.paths.static)
     for path in sorted(source.rglob("*")):
         target = goal / path.relative_to(source)
         if path.is_dir():
@@ -115,7 +115,7 @@ def _mark(stack: Stack, release: Path) -> None:
     """Remember which release serves, and which one served before."""
     try:
         before = apache.current(stack)
-    except Refused:
+    except StackctlError:
         before = release
     if before != release:
         safe.link(stack.root / "previous", str(before))
@@ -131,6 +131,6 @@ def _clear(stack: Stack) -> None:
     for release in found[KEPT:]:
         if release not in held:
             shutil.rmtree(release)
-    for path in Path(stack.paths["static"]).rglob("*"):
+    for path in Path(stack.paths.static).rglob("*"):
         if path.is_file() and path.stat().st_nlink == 1:
             path.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from . import backup, system
-from .safe import Refused
+from .safe import StackctlError
 from .stack import Stack
 
 FOREIGN = "[028]"
@@ -16,7 +16,7 @@ NO_STANZA = frozenset({1, 3})
 
 def apply(stack: Stack, again: bool = False) -> str:
     """Have a repository with a backup in it, or with `again` one more; returns what was done.
-    Raises Refused.
+    Raises StackctlError.
 
     Each time a segment of WAL is sent there, and looked for.
     """
@@ -29,16 +29,16 @@ def apply(stack: Stack, again: bool = False) -> str:
 
 
 def _create(stack: Stack) -> list[str]:
-    """Make the stanza unless it is there. Raises Refused when it cannot be, or belongs to another
-    database."""
+    """Make the stanza unless it is there. Raises StackctlError when it cannot be, or belongs to
+    another database."""
     stanzas = json.loads(backup.pgbackrest(stack, "--output=json", "info"))
     fresh = not stanzas or stanzas[0]["status"]["code"] in NO_STANZA
     try:
         backup.pgbackrest(stack, "stanza-create")
-    except Refused as error:
+    except StackctlError as error:
         if FOREIGN not in str(error):
             raise
-        raise Refused(
+        raise StackctlError(
             "The repository holds the backups of another database than the one that runs here. To "
             "bring that one "
             "back, run restore.yml; to begin anew, give another backup_path."

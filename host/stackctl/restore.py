@@ -18,7 +18,7 @@ from pathlib import Path
 from . import apache, backup, postgres, recovery, release, system, timelines
 from .drill import UNIT as DRILL_UNIT
 from .recovery import Target
-from .safe import Refused
+from .safe import StackctlError
 from .stack import INSTANCES, Stack
 
 SPARE_BYTES = 1024**3
@@ -40,23 +40,23 @@ def plan(
     """The target, a moment in seconds since 1970 that it is not before, and pgBackRest's options
     for it.
 
-    Raises Refused where it cannot be reached; nothing is changed.
+    Raises StackctlError where it cannot be reached; nothing is changed.
     """
     target = recovery.parse(text)
     found = backup.kept(stack)
     begin = recovery.choose(target, found, time.time(), label)
     if not timeline:
         timelines.check(target.moment, timelines.read())
-    data = Path(stack.paths["data"])
+    data = Path(stack.paths.data)
     free = shutil.disk_usage(data.parent).free
     if free < begin.size + SPARE_BYTES:
-        raise Refused(
+        raise StackctlError(
             f"{data.parent}: {free // 1024**2} MB are free, "
             f"{(begin.size + SPARE_BYTES) // 1024**2} MB are "
             "needed: the old data directory is kept. Free some, or attach a larger disk."
         )
     if data.is_dir() and any((data / "pg_tblspc").glob("*")):
-        raise Refused(
+        raise StackctlError(
             f"{data}/pg_tblspc: tablespaces elsewhere cannot be kept aside. Restore by hand with "
             f"pgbackrest."
         )
@@ -64,7 +64,7 @@ def plan(
 
 
 def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
-    """Restore; returns what was done. Raises Refused, and says what the database is then."""
+    """Restore; returns what was done. Raises StackctlError, and says what the database is then."""
     target, moment, options = plan(stack, text, label, timeline)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
     for name in (DRILL_UNIT, backup.unit("full"), backup.unit("incr")):
@@ -80,7 +80,7 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
         _settle(stack, aside, moment)
     finally:
         for name in serving:
-            system.run("systemctl", "start", apache.unit(name))
+            apache.start(stack, name)
         _say("Apache runs again." if serving else "Apache did not run.")
     system.run("systemctl", "start", "--no-block", backup.unit("incr"))
     kept = (
@@ -90,24 +90,27 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
 
 
 def _finish_archive(stack: Stack, target: Target) -> None:
-    """Have everything in the archive. Raises Refused, also for a transaction that has not been."""
+    """Have everything in the archive. Raises StackctlError, also for a transaction that has not
+    been."""
     current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
     if target.kind == "xid" and int(target.value) >= current:
-        raise Refused(f"transaction {target.value} has not been yet: the next one is {current}.")
+        raise StackctlError(
+            f"transaction {target.value} has not been yet: the next one is {current}."
+        )
     if not backup.holds(
         stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")
     ):
         return  # a new host: the database that runs is an empty one, and the repository another's
     try:
         backup.finish_archive(stack)
-    except Refused as error:
-        raise Refused(f"{error} Stop PostgreSQL first to restore without it.") from None
+    except StackctlError as error:
+        raise StackctlError(f"{error} Stop PostgreSQL first to restore without it.") from None
 
 
 def _exchange(stack: Stack, options: list[str]) -> Path | None:
     """Put the restored database into the place of the old one; returns where that is. Raises
-    Refused, with it back."""
-    data = Path(stack.paths["data"])
+    StackctlError, with it back."""
+    data = Path(stack.paths.data)
     system.stop(postgres.unit(stack))
     aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     had = data.is_dir() and any(data.iterdir())
@@ -117,16 +120,14 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
     try:
         _bring_back(stack, data, options)
         _recover(stack)
-    except (Refused, KeyboardInterrupt) as error:
+    except (StackctlError, KeyboardInterrupt) as error:
         system.stop(postgres.unit(stack))
         if had:
-            system.run(
-                "rm", "--recursive", "--force", str(data), account=stack.accounts["postgres"]
-            )
+            system.run("rm", "--recursive", "--force", str(data), account=stack.accounts.postgres)
             _as_postgres(stack, "mv", "--no-target-directory", str(aside), str(data))
             system.run("systemctl", "start", postgres.unit(stack))
         back = "The database is as it was before, and runs." if had else "There is no database."
-        raise Refused(f"{error}\n{back}") from None
+        raise StackctlError(f"{error}\n{back}") from None
     return aside if had else None
 
 
@@ -139,13 +140,13 @@ def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
 def _as_postgres(stack: Stack, *command: str) -> None:
     """What changes PostgreSQL's own directory, where it may have put links: with its rights and not
     root's."""
-    system.require(*command, account=stack.accounts["postgres"])
+    system.require(*command, account=stack.accounts.postgres)
 
 
 def _recover(stack: Stack) -> None:
-    """Start PostgreSQL and wait until it has replayed what it should. Raises Refused with what its
-    log says."""
-    log = Path(f"/var/log/postgresql/postgresql-{stack.versions['postgresql']}-main.log")
+    """Start PostgreSQL and wait until it has replayed what it should. Raises StackctlError with
+    what its log says."""
+    log = Path(f"/var/log/postgresql/postgresql-{stack.versions.postgresql}-main.log")
     written = system.length(log)
     _say("Replaying WAL.")
     system.run("systemctl", "start", postgres.unit(stack))
@@ -153,13 +154,13 @@ def _recover(stack: Stack) -> None:
     def ended() -> bool:
         # It ended, and was perhaps started again, which takes it no further.
         if not system.active(postgres.unit(stack)) or system.restarted(postgres.unit(stack)):
-            raise Refused(f"The target cannot be reached: {_fatal(log, written)}")
-        with suppress(Refused):
+            raise StackctlError(f"The target cannot be reached: {_fatal(log, written)}")
+        with suppress(StackctlError):
             return postgres.ask(stack, "SELECT pg_is_in_recovery()") == "f"
         return False
 
-    if not system.wait(ended, backup.require(stack)["time_limit"], 0.5):
-        raise Refused("The recovery takes too long.")
+    if not system.wait(ended, backup.require(stack).time_limit, 0.5):
+        raise StackctlError("The recovery takes too long.")
 
 
 def _fatal(log: Path, written: int) -> str:
@@ -169,8 +170,8 @@ def _fatal(log: Path, written: int) -> str:
 
 
 def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
-    """What the release needs of a database, however old that is. Raises Refused; the database stays
-    restored."""
+    """What the release needs of a database, however old that is. Raises StackctlError; the database
+    stays restored."""
     try:
         replayed = postgres.ask(
             stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)"
@@ -185,8 +186,10 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
         postgres.apply(stack)
         if (stack.root / "current").is_symlink():  # none yet on a new host
             release.manage(apache.current(stack), *release.MIGRATE)
-    except Refused as error:
-        raise Refused(f"The database is restored, and this failed after it: {error}") from None
+    except StackctlError as error:
+        raise StackctlError(
+            f"The database is restored, and this failed after it: {error}"
+        ) from None
 
 
 def _say(text: str) -> None:

@@ -28,11 +28,11 @@ LINKS = 40
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Refused(Exception):
+class StackctlError(Exception):
     """What was not done, why, what serves on, and the remedy."""
 
 
-class UnsafePath(Refused):
+class UnsafePath(StackctlError):
     """Something lies there that root does not touch: a link, a device, or a file with a second
     name."""
 

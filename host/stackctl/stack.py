@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .safe import Refused
+from pydantic import ValidationError
+
+from pgstack.planning.plan import Plan
+
+from .safe import StackctlError
 
 PLAN = Path("/etc/stack/plan.json")
 INSTANCES = ("a", "b")
@@ -16,24 +17,18 @@ CREDENTIALS = "credentials"
 """directory of secrets that a project reads from files, below that of all secrets"""
 
 
-@dataclass(frozen=True)
-class Stack:
-    """The parts of plan.json under their names."""
-
-    plan: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        return self.plan[name]
+class Stack(Plan):
+    """The plan, and where its parts are on a host."""
 
     @property
     def conf(self) -> Path:
         """Where the configuration lies that is wanted."""
-        return Path(self.paths["conf"])
+        return Path(self.paths.conf)
 
     @property
     def root(self) -> Path:
         """Where the releases are."""
-        return Path(self.paths["root"])
+        return Path(self.paths.root)
 
     def live(self, name: str) -> Path:
         """Directory of the configuration in force of `name`."""
@@ -41,12 +36,20 @@ class Stack:
 
 
 def read() -> Stack:
-    """The plan. Raises Refused when there is none."""
+    """The plan. Raises StackctlError when there is none that this stackctl understands."""
     path = Path(os.environ.get("STACK_PLAN", PLAN))
     try:
-        return Stack(json.loads(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise Refused(f"{path}: {error}. Run the playbook site.yml.") from None
+        return Stack.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StackctlError(f"{path}: {error.strerror}. Run the playbook site.yml.") from None
+    except ValidationError as error:
+        # A plan is written right after the stackctl that reads it, and may be of the one before.
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise StackctlError(
+            f"{path}: {place}: {first['msg']}. It is not a plan of this stackctl's version: run "
+            f"the playbook site.yml of the checkout that serves; nothing was changed."
+        ) from None
 
 
 def other(instance: str) -> str:

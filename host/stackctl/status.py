@@ -27,7 +27,7 @@ def report(stack: Stack) -> list[Line]:
 
 def _postgres(stack: Stack) -> Line:
     if stack.part == "web":
-        return Line("postgres", f"on {stack.postgres['host']}")
+        return Line("postgres", f"on {stack.postgres.host}")
     unit = postgres.unit(stack)
     if not system.active(unit):
         return _down("postgres", unit)
@@ -44,7 +44,7 @@ def _pgbouncer(stack: Stack) -> Line:
     instance = pgbouncer.serving(stack)
     if instance is None:
         return _down("pgbouncer", pgbouncer.unit("a"))
-    wrong = pgbouncer.trouble(stack, Path(stack.paths["run_pooler"]), ANSWER_SECONDS)
+    wrong = pgbouncer.trouble(stack, Path(stack.paths.run_pooler), ANSWER_SECONDS)
     return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(instance), wrong)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from . import safe
-from .safe import Refused
+from pgstack.ops import lock
+
+from . import processes, safe
+from .safe import StackctlError
+from .stack import INSTANCES
 
 Done = subprocess.CompletedProcess[str]
 RUN = Path("/run/stack")
 UNITS = Path("/etc/systemd/system")
-GONE = " (deleted)"
 END_SECONDS = 5
 """for a program that was told to end"""
 LOCK_SECONDS = 120
@@ -70,10 +72,10 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def require(*command: str, account: str = "", text: str | None = None) -> str:
-    """What a program printed. Raises Refused with its last words when it failed."""
+    """What a program printed. Raises StackctlError with its last words when it failed."""
     done = run(*command, account=account, text=text)
     if done.returncode:
-        raise Refused(f"{Path(command[0]).name}: {last_words(done)}")
+        raise StackctlError(f"{Path(command[0]).name}: {last_words(done)}")
     return done.stdout
 
 
@@ -104,11 +106,16 @@ def enabled(unit: str) -> bool:
     return run("systemctl", "is-enabled", "--quiet", unit).returncode == 0
 
 
+def at_boot(unit: Callable[[str], str]) -> str:
+    """The instance that starts at boot, of those that `unit` names the units of; else the first."""
+    return next((name for name in INSTANCES if enabled(unit(name))), INSTANCES[0])
+
+
 def start(unit: str) -> None:
-    """Start it. Raises Refused with what it wrote."""
+    """Start it. Raises StackctlError with what it wrote."""
     since = time.time()
     if run("systemctl", "start", unit).returncode:
-        raise Refused(complaint(unit, since))
+        raise StackctlError(complaint(unit, since))
 
 
 def stop(unit: str) -> None:
@@ -125,50 +132,9 @@ def restarted(unit: str) -> bool:
     )
 
 
-def renice(process: int, niceness: int) -> None:
-    """Set the niceness of a process and of all below it, which those that it starts later
-    inherit."""
-    for found in _family(process):
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, found, niceness)
-
-
-def is_quiet(process: int, seconds: float) -> bool:
-    """Whether it and all below it leave the processors alone for so long."""
-    before = _family(process)
-    time.sleep(seconds)
-    return _family(process) == before
-
-
-def _family(process: int) -> dict[int, int]:
-    """It and all processes below it, each with the ticks of processor time that it has used
-    (proc(5))."""
-    ticks: dict[int, int] = {}
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = entry.read_text().rpartition(") ")[2].split()
-            number = int(entry.parent.name)
-            ticks[number] = int(fields[11]) + int(fields[12])
-            children.setdefault(int(fields[1]), []).append(number)
-    found, waiting = {}, [process]
-    while waiting:
-        number = waiting.pop()
-        found[number] = ticks.get(number, 0)
-        waiting += children.get(number, [])
-    return found
-
-
 def stopped(unit: str) -> list[int]:
-    """Processes of a unit that a signal has stopped; a debugger's have another state
-    (proc_pid_stat(5))."""
-    found = []
-    process = main_process(unit)
-    for number in _family(process) if process else ():
-        with suppress(OSError):
-            if Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].startswith("T"):
-                found.append(number)
-    return found
+    """Processes of a unit that a signal has stopped."""
+    return processes.stopped(main_process(unit))
 
 
 def main_process(unit: str) -> int:
@@ -176,22 +142,15 @@ def main_process(unit: str) -> int:
     return int(require("systemctl", "show", "--property=MainPID", "--value", unit))
 
 
-def gone(process: int) -> list[str]:
-    """Files below /usr that it and all below it run and that are not there any more
-    (proc_pid_maps(5))."""
-    found = set()
-    for number in _family(process) if process else ():
-        with suppress(OSError):
-            lines = (
-                line.split(maxsplit=5)
-                for line in Path(f"/proc/{number}/maps").read_text().splitlines()
-            )
-            found |= {
-                line[5]
-                for line in lines
-                if len(line) > 5 and "x" in line[1] and line[5].startswith("/usr/")
-            }
-    return sorted(path.removesuffix(GONE) for path in found if path.endswith(GONE))
+@contextmanager
+def identity(account: str) -> Iterator[None]:
+    """Within it this process is `account` to those whom it connects to; root again afterwards."""
+    user = os.geteuid()
+    os.seteuid(pwd.getpwnam(account).pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def complaint(unit: str, since: float) -> str:
@@ -263,22 +222,15 @@ def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> b
 
 
 @contextmanager
-def alone(name: str = "lock", seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """One stackctl at a time; the lock ends with the process. Raises Refused when it is not free in
-    so many seconds."""
+def exclusive_lock(name: str = "lock", seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """One stackctl at a time; the lock ends with the process. Raises StackctlError when it is not
+    free in so many seconds."""
     RUN.mkdir(mode=0o755, exist_ok=True)
     handle = os.open(RUN / name, os.O_RDWR | os.O_CREAT, 0o600)
 
-    def taken() -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    if not wait(taken, seconds):
+    if not lock.acquired(handle, seconds):
         os.close(handle)
-        raise Refused(
+        raise StackctlError(
             f"another stackctl works on this host, and did not end within {seconds:g} s. Let it "
             f"end first."
         )

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import system
-from .safe import Refused
+from pgstack.ops import postgres
+
+from . import safe, system
+from .safe import StackctlError
 from .stack import Stack
 
 FILE = Path("/var/lib/stack-restore/timelines.json")
@@ -35,7 +37,7 @@ def check(moment: float | None, left: list[Left]) -> None:
                 f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}+00"
                 for at in (one.since, one.until)
             )
-            raise Refused(
+            raise StackctlError(
                 f"An earlier restore, at {until}, went back to {since}; the time that you want is "
                 f"between them. What "
                 f"was written then is on timeline {one.timeline}: add --timeline {one.timeline} "
@@ -54,15 +56,14 @@ def read() -> list[Left]:
 def add(left: Left) -> None:
     """Remember one; the last hundred are kept."""
     FILE.parent.mkdir(mode=0o755, exist_ok=True)
-    fresh = FILE.with_suffix(".new")
-    fresh.write_text(json.dumps([asdict(one) for one in [*read(), left]][-100:], indent=2) + "\n")
-    fresh.replace(FILE)
+    text = json.dumps([asdict(one) for one in [*read(), left]][-100:], indent=2) + "\n"
+    safe.write(FILE, text.encode())
 
 
 def of(stack: Stack, data: Path) -> str:
-    """Number of the timeline of a data directory whose server has stopped. Raises Refused."""
-    binary = f"/usr/lib/postgresql/{stack.versions['postgresql']}/bin/pg_controldata"
-    rows = system.require("env", "LC_ALL=C", binary, str(data)).splitlines()
+    """Number of the timeline of a data directory whose server has stopped. Raises StackctlError."""
+    program = postgres.program(stack, "pg_controldata")
+    rows = system.require("env", "LC_ALL=C", program, str(data)).splitlines()
     return next(
         row.split(":")[1].strip()
         for row in rows

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, pgbouncer, system
-from .safe import Refused
+from . import apache, pgbouncer, processes, system
+from .safe import StackctlError
 from .stack import Stack
 
 LOCKS = (Path("/var/lib/dpkg/lock-frontend"), Path("/var/lib/dpkg/lock"))
@@ -26,13 +26,13 @@ def replace(stack: Stack) -> str:
     """Hand over what runs files that are gone, once no package changes any more; returns what was
     done.
 
-    PostgreSQL is left alone: its package restarts it. Raises Refused with what could not be
+    PostgreSQL is left alone: its package restarts it. Raises StackctlError with what could not be
     replaced and serves on.
     """
     done: list[str] = []
     for _ in range(ROUNDS):
         _settle()
-        with system.alone():
+        with system.exclusive_lock():
             outdated = [name for name in RESTART if _gone(stack, name)]
             done += _restart(stack, outdated)
         if not outdated:
@@ -41,15 +41,15 @@ def replace(stack: Stack) -> str:
 
 
 def _restart(stack: Stack, servers: list[str]) -> list[str]:
-    """Replace each, also when another refuses. Raises Refused at the end."""
+    """Replace each, also when another refuses. Raises StackctlError at the end."""
     done, refused = [], []
     for name in servers:
         try:
             done.append(f"{name:<10} {RESTART[name](stack, again=True)}")
-        except Refused as error:
+        except StackctlError as error:
             refused.append(f"{name}: {error}")
     if refused:
-        raise Refused("\n".join(refused))
+        raise StackctlError("\n".join(refused))
     return done
 
 
@@ -57,15 +57,16 @@ def _gone(stack: Stack, server: str) -> list[str]:
     """Files that a server runs and that are gone; empty also when it does not run."""
     module = {"pgbouncer": pgbouncer, "apache": apache}[server]
     instance = pgbouncer.serving(stack) if server == "pgbouncer" else apache.serving()
-    return system.gone(system.main_process(module.unit(instance))) if instance else []
+    return processes.gone(system.main_process(module.unit(instance))) if instance else []
 
 
 def _settle() -> None:
-    """Wait until no package has changed for a moment. Raises Refused when that takes too long."""
+    """Wait until no package has changed for a moment. Raises StackctlError when that takes too
+    long."""
     deadline = time.monotonic() + BUSY_SECONDS
     while _busy() or not _stays_free():
         if time.monotonic() > deadline:
-            raise Refused(
+            raise StackctlError(
                 f"packages change for longer than {BUSY_SECONDS} s. See `ps -C apt,apt-get,dpkg`."
             )
         time.sleep(1)

@@ -23,13 +23,13 @@ def look(stack: Stack) -> str:
     """Bring back what can be; returns what was done, for the journal. What was stopped by systemctl
     stays so."""
     try:
-        with system.alone(seconds=0):
+        with system.exclusive_lock(seconds=0):
             done = [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
             if stack.part != "database":
-                done += _let_go_on(stack)
-    except safe.Refused as error:
+                done += _resume(stack)
+    except safe.StackctlError as error:
         return str(error)
     return "\n".join(f"{WARNING}{line}" for line in done)
 
@@ -63,10 +63,10 @@ def _start(unit: str) -> str:
     return f"{unit}: had failed, and {'was started again' if started else 'fails again'}"
 
 
-def _let_go_on(stack: Stack) -> list[str]:
+def _resume(stack: Stack) -> list[str]:
     """End a PAUSE that nobody is there to end; a query through PgBouncer tells that there may be
     one."""
-    sockets = Path(stack.paths["run_pooler"])
+    sockets = Path(stack.paths.run_pooler)
     if (
         postgres.resumes()
         or not pgbouncer.trouble(stack, sockets, status.ANSWER_SECONDS)
@@ -75,5 +75,5 @@ def _let_go_on(stack: Stack) -> list[str]:
         return []
     if not pgbouncer.resume(stack):
         return []
-    apache.keep()
+    apache.enable_keepalive()
     return ["PgBouncer held requests back, and nobody was there to let them go on: it does now"]

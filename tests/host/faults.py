@@ -32,7 +32,7 @@ def halt(host: SystemdHost, server: str) -> None:
         host.run("systemctl", "kill", "--signal=SIGSTOP", unit, check=False)
 
 
-def pause(host: SystemdHost) -> None:
+def pause(host: SystemdHost, command: str = "PAUSE") -> None:
     """Hold requests back as somebody at the console, who then leaves."""
     console = (
         "psql",
@@ -45,7 +45,7 @@ def pause(host: SystemdHost) -> None:
         "-d",
         "pgbouncer",
     )
-    host.run("runuser", "-u", "pooler", "--", *console, "-c", "PAUSE")
+    host.run("runuser", "-u", "pooler", "--", *console, "-c", command)
 
 
 def status(host: SystemdHost) -> tuple[int, str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import attacks
 import faults
 import pytest
+import root_imports
 from clients import answers, requests
 from deployed_host import deployed_host
 from systemd_host import SystemdHost, changed
@@ -218,6 +219,30 @@ def test_the_account_of_django_has_root_make_no_file(host: SystemdHost) -> None:
     assert "<h1" in host.page()
 
 
+def test_roots_stackctl_imports_what_root_alone_may_write(host: SystemdHost) -> None:
+    lines = root_imports.imported(host).splitlines()
+    assert len(lines) == 1, lines
+    assert int(lines[0].split()[0]) > 100, "psycopg2, psutil and pydantic among them"
+    for name in ("deploy", "build", "app"):
+        assert root_imports.writable(host, name) == ""
+        root_imports.lay_traps(host, name, attacks.OWNED)
+        assert "instance" in root_imports.walk_into_traps(host, "stackctl", "status")
+        root_imports.walk_into_traps(host, "stack-manage", "check")
+        assert attacks.owned(host) == []
+        host.run("rm", "-r", root_imports.TRAPS)
+
+
+def test_a_package_index_that_does_not_answer_leaves_stackctl_as_it_is(host: SystemdHost) -> None:
+    (mark,) = said(host, "sh", "-c", "ls /usr/local/lib/stack/venv-*/complete").split()
+    host.run("rm", mark)  # as if the requirements were others
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+    done = host.play("site.yml", app_environment=nowhere)
+    assert done.returncode == 2
+    assert "stackctl was not installed, and what was there is unchanged" in done.stdout
+    assert "instance" in said(host, "stackctl", "status")
+    host.run("touch", mark)
+
+
 @pytest.mark.parametrize("server", faults.UNITS)
 def test_a_server_that_is_killed_comes_back(host: SystemdHost, server: str) -> None:
     before = faults.main(host, server)
@@ -266,9 +291,10 @@ def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, se
     )
 
 
-def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost) -> None:
+@pytest.mark.parametrize("command", ["PAUSE", "PAUSE app"])
+def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost, command: str) -> None:
     with faults.unwatched(host):
-        faults.pause(host)
+        faults.pause(host, command)
         code, text, _ = faults.status(host)
         assert (code, "does not answer" in faults.line(text, "pgbouncer")) == (1, True), text
         host.run("systemctl", "start", "stack-watch.service")

@@ -4,16 +4,14 @@ was."""
 from __future__ import annotations
 
 import os
-import pwd
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from fixtures import steady_load
+from fixtures import pooler_console, steady_load
 from fixtures.local_stack import CHECKOUT, LocalStack
-from stackctl import console
 
 SPOILT = """
 import runpy, sys
@@ -54,10 +52,8 @@ def state(stack: LocalStack) -> tuple[dict[Path, tuple[str, int]], set[int]]:
 def settings(stack: LocalStack) -> tuple[str, str, str]:
     """What three servers run with: PostgreSQL's connections, the pool, and whether PgBouncer pools
     by transaction."""
-    path = next((stack.directory / "run/pooler").glob(".s.PGSQL.*[0-9]"))
-    account = pwd.getpwuid(stack.directory.stat().st_uid).pw_name
-    rows = {row["key"]: row["value"] for row in console.ask(path, account, "SHOW CONFIG", 5)}
-    return stack.sql("SHOW max_connections"), rows["default_pool_size"], rows["pool_mode"]
+    found = pooler_console.settings(stack)
+    return stack.sql("SHOW max_connections"), found["default_pool_size"], found["pool_mode"]
 
 
 def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:

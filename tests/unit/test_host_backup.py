@@ -11,7 +11,7 @@ import pytest
 from stackctl import backup, drill, recovery, timelines
 from stackctl.backup import Kept
 from stackctl.recovery import Target
-from stackctl.safe import Refused
+from stackctl.safe import StackctlError
 
 NOON = 1_795_521_600
 """2026-11-24 12:00:00+00"""
@@ -42,12 +42,12 @@ def test_a_target_is_read_in_each_of_its_forms(text: str, kind: str, value: str)
     "text", ["", "now", "xid:", "xid:-3", "xid:1; rm", "name:", "name:'x'", "2026-13-01 0:00+00"]
 )
 def test_nonsense_is_refused_with_the_forms_there_are(text: str) -> None:
-    with pytest.raises(Refused, match="latest, a time"):
+    with pytest.raises(StackctlError, match="latest, a time"):
         recovery.parse(text)
 
 
 def test_a_time_without_its_zone_is_refused() -> None:
-    with pytest.raises(Refused, match=re.escape("'2026-11-24 12:00+00' for UTC")):
+    with pytest.raises(StackctlError, match=re.escape("'2026-11-24 12:00+00' for UTC")):
         recovery.parse("2026-11-24 12:00")
 
 
@@ -73,12 +73,12 @@ def test_without_a_time_it_begins_with_the_newest(kind: str) -> None:
     ],
 )
 def test_a_target_out_of_reach_is_refused(moment: float, label: str, reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(StackctlError, match=reason):
         recovery.choose(Target("time", "then", moment), KEPT, NOON + 10, label)
 
 
 def test_without_a_backup_nothing_can_be_restored() -> None:
-    with pytest.raises(Refused, match="no backup"):
+    with pytest.raises(StackctlError, match="no backup"):
         recovery.choose(Target("latest"), [], NOON)
 
 
@@ -98,7 +98,7 @@ def test_pgbackrest_is_told_the_target_and_the_backup() -> None:
 
 def test_a_time_that_a_restore_left_behind_names_its_timeline() -> None:
     left = [timelines.Left("1", NOON, NOON + HOUR)]
-    with pytest.raises(Refused, match="--timeline 1"):
+    with pytest.raises(StackctlError, match="--timeline 1"):
         timelines.check(NOON + 60, left)
     for moment in (NOON - 1, NOON + HOUR + 1, None):
         timelines.check(moment, left)
@@ -125,9 +125,9 @@ def test_backups_are_read_oldest_first_and_damaged_ones_left_out() -> None:
 
 def test_a_repository_without_backups_is_empty_and_one_that_cannot_be_read_is_refused() -> None:
     assert backup.parse(info(2)) == []
-    with pytest.raises(Refused, match="said"):
+    with pytest.raises(StackctlError, match="said"):
         backup.parse(info(99))
-    with pytest.raises(Refused, match="no stanza"):
+    with pytest.raises(StackctlError, match="no stanza"):
         backup.parse("[]")
 
 
@@ -187,7 +187,7 @@ def test_a_drill_must_have_passed_of_late(
 def test_a_drill_leaves_the_database_its_space() -> None:
     gigabyte = 1024**3
     drill.require_space(3 * gigabyte, 2 * gigabyte)
-    with pytest.raises(Refused, match="3071 MB are free"):
+    with pytest.raises(StackctlError, match="3071 MB are free"):
         drill.require_space(3 * gigabyte - 1, 2 * gigabyte)
 
 

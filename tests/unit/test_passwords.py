@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "host"))
 
-from stackctl import authority, passwords
+from fixtures.host_plan import host_plan
+from stackctl import authority, passwords, safe
 from stackctl.stack import Stack
 
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -41,8 +43,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     for name in ("AUTHORITY", "AUTHORITY_KEY", "CERTIFICATE", "KEY", "ASKED"):
         monkeypatch.setattr(authority, name, tmp_path / getattr(authority, name).name)
     monkeypatch.setattr(authority, "DIRECTORY", tmp_path)
-    monkeypatch.setattr(shutil, "chown", lambda *_: None)
-    return Stack({"postgres": {"server_name": "db.example"}, "accounts": {"postgres": "postgres"}})
+    monkeypatch.setattr(safe, "_own", lambda handle, mode, *_: os.fchmod(handle, mode))
+    return host_plan(postgres={"server_name": "db.example"})
 
 
 def holds(name: str) -> bool:
@@ -69,8 +71,7 @@ def test_a_certificate_names_its_host_and_is_kept(places: Stack) -> None:
 
 def test_a_new_name_takes_a_new_certificate(places: Stack) -> None:
     authority.apply(places)
-    places.postgres["server_name"] = "10.0.0.5"
-    assert authority.apply(places)
+    assert authority.apply(host_plan(postgres={"server_name": "10.0.0.5"}))
     assert not holds("db.example")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.host_plan import host_plan
 from stackctl import certificates
-from stackctl.stack import Stack
 
 NAME = "shop.example"
 
@@ -25,9 +25,7 @@ def put(directory: Path, text: str) -> None:
 
 
 def forget(store: Path) -> None:
-    certificates.forget_staged(
-        Stack({"paths": {"tls": str(store.parent)}, "site": {"hosts": [NAME]}})
-    )
+    certificates.forget_staged(host_plan(paths={"tls": str(store.parent)}, site={"hosts": [NAME]}))
 
 
 @pytest.mark.parametrize(("text", "stays"), [("one", False), ("two", True)])

@@ -1,4 +1,4 @@
-"""A file that is to be written. Standard library only, as `tls`: root uses both on a host."""
+"""A file that is to be written."""
 
 from __future__ import annotations
 

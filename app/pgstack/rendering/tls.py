@@ -1,8 +1,7 @@
 """Certificate and key of the site: checked copies of the user's files, or a self-signed pair.
 
 Apache reads copies that were checked. A renewal that goes wrong at the source is then met by the
-next start, with a message, and not by a restart at night. Standard library only: on a host root
-does this, with nothing that a project has installed.
+next start, with a message, and not by a restart at night.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import os
 import re
 import ssl
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgstack.errors import InputError, RenderError
+from pgstack.rendering import openssl
 from pgstack.rendering.file import File
 
 if TYPE_CHECKING:
@@ -27,20 +26,6 @@ CERTIFICATE, KEY = "STACK_TLS_CERTIFICATE", "STACK_TLS_KEY"
 VALID_DAYS = 365
 RENEW_SECONDS = 30 * 24 * 3600
 """a self-signed certificate with less time left is made anew"""
-
-REQUEST = """\
-[req]
-prompt = no
-distinguished_name = name
-x509_extensions = extensions
-[name]
-CN = stack
-[extensions]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
-subjectAltName = {names}
-"""
 
 
 def files(plan: Plan, renew: bool = False) -> list[File]:
@@ -194,42 +179,9 @@ def _subject_names(plan: Plan) -> set[str]:
 
 
 def _self_signed(plan: Plan) -> list[File]:
-    """A new pair. It is made aside, so that openssl's failure changes nothing."""
-    with tempfile.TemporaryDirectory() as directory:
-        request, certificate, key = (
-            Path(directory, name) for name in ("request", "certificate", "key")
-        )
-        request.write_text(REQUEST.format(names=",".join(sorted(_subject_names(plan)))))
-        command = [
-            "openssl",
-            "req",
-            "-x509",
-            "-config",
-            str(request),
-            "-days",
-            str(VALID_DAYS),
-            "-nodes",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-keyout",
-            str(key),
-            "-out",
-            str(certificate),
-        ]
-        try:
-            subprocess.run(command, capture_output=True, text=True, check=True)
-            return _pair(plan, certificate.read_text(), key.read_text())
-        except subprocess.CalledProcessError as error:
-            reason = (
-                error.stderr.strip().splitlines()[-1]
-                if error.stderr.strip()
-                else f"status {error.returncode}"
-            )
-        except OSError as error:
-            reason = str(error)
-    raise RenderError(
-        f"STACK_TLS=self-signed: openssl made no certificate ({reason}); nothing was changed. "
-        "Mend or install openssl, or use STACK_TLS=files."
-    )
+    """A new pair."""
+    extensions = openssl.SERVES.format(names=",".join(sorted(_subject_names(plan))))
+    try:
+        return _pair(plan, *openssl.made("stack", extensions, VALID_DAYS))
+    except RenderError as error:
+        raise RenderError(f"STACK_TLS=self-signed: {error}, or use STACK_TLS=files.") from None

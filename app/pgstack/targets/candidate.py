@@ -17,6 +17,7 @@ from pgstack.errors import ProbeError, TargetError
 from pgstack.live.probes import bounded
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live, ask
+from pgstack.ops import postgres
 from pgstack.planning.plan import Plan
 from pgstack.rendering import render
 from pgstack.targets import directory, supervision
@@ -56,11 +57,9 @@ def _moved(plan: Plan, root: Path) -> Plan:
 
 def _postgres(candidate: Plan, plan: Plan) -> str:
     """What the server's own parser has against the settings."""
-    binary = supervision.commands(plan)["postgres"][0].split()[0]
-    words = [binary, "-D", plan.paths.data, "-C", "max_connections"]
-    words += ["-c", f"config_file={candidate.paths.conf}/postgres/pgstack.conf"]
+    words = postgres.parse(plan, candidate.paths.conf)
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return "; ".join(done.stderr.strip().splitlines()[:2]) if done.returncode else ""
+    return postgres.complaint(done.stderr) if done.returncode else ""
 
 
 def _pooler(candidate: Plan, _: Plan) -> str:

@@ -14,23 +14,13 @@ import psycopg2
 
 from pgstack.errors import InputError, TargetError
 from pgstack.live.probes import postgres
+from pgstack.ops import postgres as server
 from pgstack.planning import locales
 from pgstack.planning.plan import Plan
 from pgstack.targets import supervision
 
 POLL_SECONDS = 0.01
 """while requests are held back"""
-LINES = """
-    SELECT CASE WHEN name IS NULL THEN sourcefile IS NULL
-                ELSE name IN (SELECT name FROM pg_settings WHERE context = 'postmaster') END,
-           format('%s line %s: %s', sourcefile, sourceline, error)
-      FROM pg_file_settings WHERE error IS NOT NULL
-    UNION ALL SELECT false, format('pg_hba.conf line %s: %s', line_number, error)
-      FROM pg_hba_file_rules WHERE error IS NOT NULL
-    UNION ALL SELECT false, format('pg_ident.conf line %s: %s', line_number, error)
-      FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
-"""Whether a line only waits for a restart, and what the server has against it. A setting that is
-gone, and that only a restart takes back, has no name there and no file."""
 
 
 def require_locale(plan: Plan) -> None:
@@ -44,7 +34,7 @@ def require_locale(plan: Plan) -> None:
 def look_through(plan: Plan) -> bool:
     """Whether what its files say now waits for a restart. Raises TargetError with the lines that
     are wrong."""
-    rows = _ask(plan, LINES)
+    rows = _ask(plan, server.LINES)
     wrong = [text for waits, text in rows if not waits]
     if wrong:
         raise TargetError(f"PostgreSQL would not take what is wanted: {'; '.join(wrong)}.")
@@ -74,19 +64,15 @@ def restart(plan: Plan, seconds: float) -> None:
 
 
 def _ready(plan: Plan, old: int) -> bool:
-    """Whether another process than `old` takes connections: its lock file says so, which pg_ctl
-    waits for too.
-
-    The file's first and eighth line; it is not there while no server runs, and empty at first.
-    """
+    """Whether another process than `old` takes connections."""
     supervision.states(
         plan
     )  # a question wakes supervisord, which else looks after its children once a second
     try:
-        lines = Path(plan.paths.data, "postmaster.pid").read_text().splitlines()
+        process, ready = server.started(Path(plan.paths.data, server.LOCK_FILE).read_text())
     except OSError:
         return False
-    return len(lines) > 7 and lines[0] != str(old) and lines[7].strip() == "ready"
+    return ready and process != old
 
 
 def roles(plan: Plan) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pgstack.errors import TargetError
+from pgstack.ops import lock
 from pgstack.planning.plan import Plan
 
 NAMES = (
@@ -128,25 +127,13 @@ def locked(root: Path) -> Iterator[int]:
     except OSError as error:
         raise TargetError(f"STACK_DIR={root}: {error.strerror}.") from None
     try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not _lock(handle):
-            if time.monotonic() > deadline:
-                raise TargetError(
-                    f"{root}: another command has worked on it for {WAIT_SECONDS} s. Let it end "
-                    f"first."
-                )
-            time.sleep(0.05)
+        if not lock.acquired(handle, WAIT_SECONDS):
+            raise TargetError(
+                f"{root}: another command has worked on it for {WAIT_SECONDS} s. Let it end first."
+            )
         yield handle
     finally:
         os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_stack(root: Path) -> bool:

@@ -57,8 +57,8 @@ class Guard:
         too."""
         if not pause.draining(self.plan).exists() or local.busy(self.plan):
             return
-        held_back = "; requests that it held back go on" if pause.go_on(self.plan) else ""
-        pause.keep(self.plan)
+        held_back = "; requests that it held back go on" if pause.resume(self.plan) else ""
+        pause.enable_keepalive(self.plan)
         say(f"a command was killed while it changed the stack{held_back}")
 
     def _resume_forgotten_pause(self) -> None:
@@ -73,7 +73,7 @@ class Guard:
                 if row["database"] == self.plan.postgres.database
             ]
             waited = max((row["maxwait"] + row["maxwait_us"] / 1e6 for row in rows), default=0)
-            if waited >= self.plan.pooler.pause_timeout and pause.go_on(self.plan):
+            if waited >= self.plan.pooler.pause_timeout and pause.resume(self.plan):
                 say(f"PgBouncer was paused, and requests had waited for {waited:.1f} s: they go on")
 
     def _continue_stopped(self) -> None:

@@ -12,6 +12,7 @@ import psutil
 
 from pgstack.errors import InputError, ProbeError, TargetError
 from pgstack.live.probes import web
+from pgstack.ops import listening
 from pgstack.planning.plan import Plan
 
 PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -57,11 +58,8 @@ def _bind(address: str, port: int) -> None:
 
 
 def _listens(process: int, port: int) -> bool:
-    with suppress(psutil.Error):
-        connections = psutil.Process(process).net_connections("tcp")
-        return any(
-            one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections
-        )
+    with suppress(psutil.AccessDenied):
+        return listening.descriptor(process, port) is not None
     return False
 
 

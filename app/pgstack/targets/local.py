@@ -12,6 +12,7 @@ from pathlib import Path
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.live import account
 from pgstack.live.probes import local as processes
+from pgstack.ops import drain, postgres
 from pgstack.planning import hardware, layout, packages, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan
@@ -31,8 +32,6 @@ from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
 
 Say = Callable[[str], None]
-TRIED = ("/healthz", "/readyz", "/")
-"""what new code is asked for before it is loaded; no answer may be a server's error"""
 AGAIN = "Put it right and run `make up` again: it goes on from here."
 
 
@@ -104,10 +103,10 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
         _migrate(plan, lock)
         _collect_static(plan, lock)
         say("database  migrated" + ("" if plan.project else " and seeded"))
-        pause.keep(
+        pause.enable_keepalive(
             plan
         )  # a reload that was killed may have asked otherwise, and held requests back
-        pause.go_on(plan)
+        pause.resume(plan)
         _try(plan, lock, AGAIN)
         supervision.start(plan, "apache")
         supervision.wait(
@@ -157,8 +156,8 @@ def _prepare(plan: Plan, lock: int) -> None:
 def _try(plan: Plan, lock: int, instead: str) -> None:
     """Ask the application for its front page, in a process of its own. Raises TargetError, ending
     with `instead`."""
-    trial = ("-m", "pgstack.serving.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."), *TRIED)
-    done = project.run(plan, lock, *trial)
+    trial = ("-m", "pgstack.serving.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."))
+    done = project.run(plan, lock, *trial, *drain.PAGES)
     if done.returncode:
         raise TargetError(f"{plan.web.wsgi}: {failure.told(plan, done.stderr)} {instead}")
 
@@ -274,7 +273,7 @@ def _initialise(plan: Plan, say: Say, lock: int) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     if data.exists():
         return
-    binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/initdb"
+    binary = postgres.program(plan, "initdb")
     try:
         done = subprocess.run(
             [

@@ -15,33 +15,28 @@ from pathlib import Path
 
 from pgstack.errors import ProbeError, TargetError
 from pgstack.live.probes import pooler
+from pgstack.ops import drain
 from pgstack.planning.plan import Plan
 
 SETTLE_SECONDS = 2
 """while those that waited are answered, all workers of Apache are busy"""
 
 
-def patience(plan: Plan) -> float:
-    """Seconds for one step while requests are held back: half of what they may wait for a
-    backend."""
-    return plan.pooler.query_wait_timeout / 2
-
-
 @contextmanager
-def let_go(plan: Plan) -> Iterator[None]:
+def disable_keepalive(plan: Plan) -> Iterator[None]:
     """Within it Apache keeps no connection open: it would close them under a request while its
     workers are all busy."""
     draining(plan).touch()
     try:
-        time.sleep(plan.apache.keep_alive_timeout + 1)
+        time.sleep(drain.grace(plan))
         yield
         time.sleep(SETTLE_SECONDS)
     finally:
-        keep(plan)
+        enable_keepalive(plan)
 
 
 @contextmanager
-def held(plan: Plan) -> Iterator[None]:
+def paused(plan: Plan) -> Iterator[None]:
     """Within it no transaction runs and none begins; afterwards they go on, whatever happened.
 
     Raises TargetError when a transaction does not end in time.
@@ -50,30 +45,30 @@ def held(plan: Plan) -> Iterator[None]:
         _pause(plan)
         yield
     finally:
-        go_on(plan)
+        resume(plan)
 
 
 def _pause(plan: Plan) -> None:
     try:
-        pooler.command(plan, "PAUSE", patience(plan))
+        pooler.command(plan, "PAUSE", drain.patience(plan))
     except ProbeError as error:
         raise TargetError(
             f"PostgreSQL was not restarted, for a transaction did not end: {error}"
         ) from None
 
 
-def go_on(plan: Plan) -> bool:
+def resume(plan: Plan) -> bool:
     """Let requests go on that somebody held back, all of them or those of the database; False when
     nobody had."""
     resumed = False
-    for command in ("RESUME", f"RESUME {plan.postgres.database}"):
+    for command in drain.resumes(plan):
         with suppress(ProbeError):  # it was not paused
             pooler.command(plan, command)
             resumed = True
     return resumed
 
 
-def keep(plan: Plan) -> None:
+def enable_keepalive(plan: Plan) -> None:
     """Let Apache keep connections open again."""
     draining(plan).unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from pgstack.live import account
 from pgstack.live.probes import bounded, local, pooler
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live
+from pgstack.ops import drain
 from pgstack.planning import state
 from pgstack.planning.plan import Plan
 from pgstack.rendering import render, tls
@@ -54,7 +55,7 @@ def reload(prepare: release.Prepare, say: Say) -> None:
         signal.SIGTERM, signal.default_int_handler
     )  # whoever ends this has requests go on first
     with directory.locked(root) as lock:
-        pause.go_on(plan)  # one that was killed may have held them back
+        pause.resume(plan)  # one that was killed may have held them back
         wanted = [*tls.files(plan), *render.files(plan)]
         fingerprint = render.fingerprint(wanted)
         mark = local.unfinished(plan)
@@ -69,7 +70,7 @@ def reload(prepare: release.Prepare, say: Say) -> None:
         supervision.allow_files(plan)
         candidate.require(plan)
         say("tried     PostgreSQL and PgBouncer take what is wanted")
-        with pause.let_go(plan):
+        with pause.disable_keepalive(plan):
             _bring_into_force(plan, wanted, lambda: prepare(plan, lock), say)
             release.replace(plan, say)
         supervision.follow(plan, fingerprint)
@@ -150,14 +151,14 @@ def _restart(plan: Plan, old: list[File], say: Say) -> None:
     other way round.
     """
     database.checkpoint(plan)
-    with pause.held(plan):
+    with pause.paused(plan):
         begun = time.monotonic()
         try:
-            database.restart(plan, pause.patience(plan))
+            database.restart(plan, drain.patience(plan))
             pooler.command(plan, "RELOAD")
         except BaseException:
             render.write(old)
-            database.restart(plan, pause.patience(plan))
+            database.restart(plan, drain.patience(plan))
             raise
         took = time.monotonic() - begun
     say(f"restarted PostgreSQL in {took:.1f} s, while requests waited")

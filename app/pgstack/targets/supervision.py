@@ -19,6 +19,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from pgstack.errors import TargetError
+from pgstack.ops import postgres
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.rendering import render
@@ -53,7 +54,7 @@ NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
 def commands(plan: Plan) -> dict[str, tuple[str, str]]:
     """Command line and stop signal of each server, in starting order."""
     conf = plan.paths.conf
-    binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres"
+    binary = postgres.program(plan, "postgres")
     return {
         # SIGINT: PostgreSQL ends sessions and checkpoints; PgBouncer waits for transactions.
         "postgres": (

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, fields
-from typing import Any
 
 import psycopg2
-from psycopg2.extras import RealDictCursor
 
 from pgstack.errors import ProbeError
-from pgstack.live.probes import bounded
+from pgstack.live.probes import bounded, console
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
-
-CONSOLE = "pgbouncer"
-"""the console's name as a database, and the login of PgBouncer's own account, which may command"""
-CONNECT_TIMEOUT_SECONDS = 2
-"""libpq takes less than 2 as 2"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Pool:
     pool_mode: str
 
 
-def show(what: str, plan: Plan | None = None) -> list[dict[str, Any]]:
+def show(what: str, plan: Plan | None = None) -> console.Rows:
     """Rows of `SHOW what`, at the PgBouncer of `plan` or of the plan in force.
 
     Raises ProbeError when the console does not answer.
@@ -52,31 +46,17 @@ def command(plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS) -> Non
     Raises ProbeError when it refuses, or has not done it within `seconds`.
     """
     with bounded.waits(seconds):
-        _ask(plan, CONSOLE, what)
+        _ask(plan, console.CONSOLE, what)
 
 
-def _ask(plan: Plan, login: str, words: str) -> list[dict[str, Any]]:
-    connection = None
+def _ask(plan: Plan, login: str, words: str) -> console.Rows:
     try:
-        connection = psycopg2.connect(
-            host=plan.paths.run_pooler,
-            port=plan.pooler.port,
-            dbname=CONSOLE,
-            user=login,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            application_name="probe",
-        )
-        connection.autocommit = True
-        with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-            cursor.execute(words)
-            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+        with closing(console.connect(plan.paths.run_pooler, plan.pooler.port, login)) as asked:
+            return console.rows(asked, words)
     except psycopg2.Error as error:
         raise ProbeError(
             f"PgBouncer's console: {str(error).strip()}. Is the stack up? `make status`."
         ) from error
-    finally:
-        if connection is not None:
-            connection.close()
 
 
 def reconnect(plan: Plan) -> bool:

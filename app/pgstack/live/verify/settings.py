@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import re
 from pathlib import Path
 
-from pgstack.live.probes import postgres
+from pgstack.live.probes import console, postgres
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ask
 from pgstack.planning import invariants, locales
@@ -145,14 +144,7 @@ def role_settings(live: Live) -> Outcome:
 def pooler_settings(live: Live) -> Outcome:
     """SHOW CONFIG equals the plan, and so does the line of the database, which may overrule it."""
     planned = {**live.plan.pooler.settings, "listen_addr": ""}
-    found = {name: live.config.get(name, "missing") for name in planned}
-    wrong = _differences(
-        {
-            name: (value, found[name])
-            for name, value in planned.items()
-            if not _same(value, found[name])
-        }
-    )
+    wrong = _differences(console.different(planned, live.config))
     wrong += _differences(_database_line(live))
     return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
 
@@ -220,11 +212,3 @@ def _differences(wrong: dict[str, tuple[str, str]]) -> list[str]:
     return [
         f"{name}: planned {planned!r}, live {live!r}" for name, (planned, live) in wrong.items()
     ]
-
-
-def _same(left: str, right: str) -> bool:
-    if left.startswith("0") and left.isdigit():  # a file mode; PgBouncer 1.18 shows it in decimal
-        return right in (left, str(int(left, 8)))
-    with contextlib.suppress(ValueError):
-        return float(left) == float(right)
-    return left == right

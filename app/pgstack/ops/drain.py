@@ -1,0 +1,28 @@
+"""How requests are led away from a server before it changes, and how long each step may take."""
+
+from __future__ import annotations
+
+from pgstack.planning.plan import Plan
+
+READY = "/readyz"
+"""a page with a query"""
+PAGES = ("/healthz", READY, "/")
+"""what new code is asked for before others may ask it; no answer may be a server's error"""
+
+
+def grace(plan: Plan) -> int:
+    """Seconds after which nobody has a connection open any more that Apache kept for him, once it
+    closes each after its answer."""
+    return plan.apache.keep_alive_timeout + 1
+
+
+def patience(plan: Plan) -> float:
+    """Seconds for one step while requests are held back: half of what they may wait for a
+    backend."""
+    return plan.pooler.query_wait_timeout / 2
+
+
+def resumes(plan: Plan) -> tuple[str, ...]:
+    """Commands of PgBouncer's console that let requests go on, whether all were held back or those
+    of the database: the one does not end the other."""
+    return "RESUME", f"RESUME {plan.postgres.database}"

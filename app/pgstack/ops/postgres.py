@@ -1,0 +1,54 @@
+"""PostgreSQL's files and processes: its own parser, what it has against a line, and whether it is
+there. How it is asked is each target's own."""
+
+from __future__ import annotations
+
+from pgstack.planning.plan import Plan
+
+LINES = """
+    SELECT CASE WHEN name IS NULL THEN sourcefile IS NULL
+                ELSE name IN (SELECT name FROM pg_settings WHERE context = 'postmaster') END,
+           format('%s line %s: %s', sourcefile, sourceline, error)
+      FROM pg_file_settings WHERE error IS NOT NULL
+    UNION ALL SELECT false, format('pg_hba.conf line %s: %s', line_number, error)
+      FROM pg_hba_file_rules WHERE error IS NOT NULL
+    UNION ALL SELECT false, format('pg_ident.conf line %s: %s', line_number, error)
+      FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
+"""Whether a line only waits for a restart, and what the server has against it. A setting that is
+gone, and that only a restart takes back, has no name there and no file."""
+LOCK_FILE = "postmaster.pid"
+"""in the data directory; it is not there while no server runs, and empty at first"""
+READY_LINE = 7
+
+
+def program(plan: Plan, name: str) -> str:
+    """Path of one of PostgreSQL's programs."""
+    return f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/{name}"
+
+
+def parse(plan: Plan, conf: str) -> list[str]:
+    """Command line that has the server's own parser read the settings below `conf`."""
+    config_file = f"config_file={conf}/postgres/pgstack.conf"
+    return [
+        program(plan, "postgres"),
+        "-D",
+        plan.paths.data,
+        "-C",
+        "max_connections",
+        "-c",
+        config_file,
+    ]
+
+
+def complaint(said: str) -> str:
+    """What the parser has against them, from what it wrote."""
+    return "; ".join(said.strip().splitlines()[:2])
+
+
+def started(lock_file: str) -> tuple[int, bool]:
+    """Number of the server's process, 0 for none, and whether it takes connections: the first and
+    the eighth line of the lock file, which pg_ctl waits for too."""
+    lines = lock_file.splitlines()
+    if len(lines) <= READY_LINE:
+        return 0, False
+    return int(lines[0]), lines[READY_LINE].strip() == "ready"
