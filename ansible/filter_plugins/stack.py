@@ -17,7 +17,7 @@ sys.path.append(str(PROJECT / "app"))
 from pgstack.errors import StackError  # noqa: E402
 from pgstack.planning import config, dependencies, discovery, hardware, locales, packages, sizing  # noqa: E402 - the path comes first
 from pgstack.planning.plan import Plan  # noqa: E402
-from pgstack.rendering import render  # noqa: E402 - the path comes first
+from pgstack.rendering import manifest, templates  # noqa: E402 - the path comes first
 
 SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
 """what a release holds of the checkout"""
@@ -141,7 +141,7 @@ def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None
     """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are
     plan.json."""
     plan = Plan.model_validate(_plain(stack))
-    found = [one.part for one in render.templates(plan)]
+    found = [one.role for one in manifest.templates(plan)]
     return [
         {
             "dest": str(file.path),
@@ -149,7 +149,7 @@ def stack_files(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None
             "mode": f"{file.mode:04o}",
             "validate": VALIDATORS.get(file.path.name),
         }
-        for part, file in zip([*found, "plan"], render.files(plan), strict=True)
+        for part, file in zip([*found, "plan"], templates.files(plan), strict=True)
         if not parts or part in parts
     ]
 
@@ -239,7 +239,7 @@ def stack_taken(stack: dict[str, Any], listeners: list[dict[str, Any]]) -> list[
 def stack_unsorted(stack: dict[str, Any], found: dict[str, Any]) -> str:
     """Why the host's database cannot sort as wanted; empty when it can (found: see
     host/survey.py)."""
-    if stack["part"] == "web":
+    if "postgres" not in stack["services"]:
         return ""
     return locales.refusal(
         stack["postgres"]["locale"], found["sorts"], locales.named(found["locales"])

@@ -10,7 +10,7 @@ from signal import SIGINT, SIGQUIT
 
 from loadtest.lab.server import LabStack, Server, Service
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import templates
 
 LOGIN = "loadtest"  # not `app`: each start of a stack takes passwords away from its own roles
 LOGIN_FILE = "loadtest.json"
@@ -82,7 +82,8 @@ def pgbouncer(mode: str, **settings: str) -> Service:
         changed = plan.model_copy(
             update={"pooler": plan.pooler.model_copy(update={"settings": lines})}
         )
-        text = render.environment().get_template("pgbouncer/pgbouncer.ini.j2").render(stack=changed)
+        template = templates.environment().get_template("pgbouncer/pgbouncer.ini.j2")
+        text = template.render(stack=changed)
         path = lab_stack.write("pgbouncer.ini", text)
         return Server(
             "pgbouncer",

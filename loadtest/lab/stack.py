@@ -21,7 +21,7 @@ from pgstack.live import account
 from pgstack.planning import layout, state
 from pgstack.planning.plan import Plan
 from pgstack.ports import free_address, free_port
-from pgstack.rendering import render
+from pgstack.rendering import files
 from pgstack.rendering.file import File
 
 PACKAGES = layout.PROJECT / ".cache/lab"
@@ -162,7 +162,7 @@ def _open_tcp(lab_stack: LabStack, cores: tuple[int, ...]) -> None:
     )
     host = free_address(plan.postgres.port)
     login = {"host": host, "user": services.LOGIN, "password": password}
-    render.write(
+    files.write(
         [File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)]
     )
     statements = [

@@ -9,7 +9,7 @@ import pytest
 from compose_stack import ComposeStack
 
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import templates
 
 pytestmark = pytest.mark.compose
 
@@ -32,7 +32,7 @@ def test_the_volume_holds_what_render_gives_for_its_plan_and_nothing_else(
 ) -> None:
     files = found(stack)
     plan = Plan.model_validate_json(files["/etc/stack/plan.json"][1])
-    wanted = {str(file.path): (file.mode, file.text.encode()) for file in render.files(plan)}
+    wanted = {str(file.path): (file.mode, file.text.encode()) for file in templates.files(plan)}
     assert len(wanted) == 15
     assert files == wanted
 

@@ -18,7 +18,7 @@ from pgstack.planning import layout, sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import manifest, templates
 
 GB = 1024**3
 # Between them they take every branch of the templates.
@@ -49,7 +49,7 @@ def plan(name: str) -> Plan:
 
 def files(name: str) -> dict[Path, bytes]:
     """What `render` writes, by its path."""
-    return {file.path: file.text.encode() for file in render.files(plan(name))}
+    return {file.path: file.text.encode() for file in templates.files(plan(name))}
 
 
 def host(name: str, directory: Path) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -
 
 def test_every_template_of_the_tree_is_rendered() -> None:
     tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
-    sources = {name: {one.source for one in render.templates(plan(name))} for name in PLANS}
+    sources = {name: {one.source for one in manifest.templates(plan(name))} for name in PLANS}
     assert sources["debian13"] == tree
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {"pgbouncer/ident.conf.j2", *units}

@@ -17,12 +17,34 @@ from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import templates
 from pgstack.rendering.file import File
 
 GOLDEN = Path(__file__).with_name("golden")
 MB, GB = 1024**2, 1024**3
 SIZES = {"1core-512MB": (1, 512 * MB), "2cores-4GB": (2, 4 * GB), "32cores-128GB": (32, 128 * GB)}
+
+
+APART = {"database_host": "db.example", "web_hosts": 2}
+HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
+    "all": (13, {}),
+    "bookworm": (12, {}),
+    "web": (13, APART),
+    "database": (13, {**APART, "web_addresses": "10.0.0.0/8"}),
+    "tls": (13, {"tls": "acme", "port": 443, "acme_email": "a@shop.example", "address": "*"}),
+    "plain": (13, {"firewall": "off", "backup": "off"}),
+    "elsewhere": (13, {"backup": "s3", "backup_host": "s3.example", "backup_bucket": "stack"}),
+}
+"""Debian release and inputs. Of all but the first a golden file has what differs from it."""
+
+
+def host(name: str) -> list[File]:
+    """The files of a host but plan.json, which those of Compose have."""
+    debian, inputs = HOSTS[name]
+    config = StackConfig.model_validate({"target": "host", "hosts": "shop.example", **inputs})
+    found = templates.files(sizing.plan(config, Hardware(2, 4 * GB, debian, 65536)))[:-1]
+    common = [] if name == "all" else host("all")
+    return [file for file in found if file not in common]
 
 
 def plan(size: str, debian: int) -> Plan:
@@ -39,15 +61,24 @@ def text(files: list[File]) -> str:
 @pytest.mark.parametrize("debian", DEBIANS)
 @pytest.mark.parametrize("size", SIZES)
 def test_rendered_files_equal_the_golden_ones(size: str, debian: int) -> None:
-    found = text(render.files(plan(size, debian)))
+    found = text(templates.files(plan(size, debian)))
     golden = GOLDEN / f"{size}-debian{debian}.txt"
     if os.environ.get("GOLDEN") == "write":
         golden.write_text(found)
     assert found == golden.read_text()
 
 
+@pytest.mark.parametrize("name", HOSTS)
+def test_rendered_files_of_a_host_equal_the_golden_ones(name: str) -> None:
+    found = text(host(name))
+    golden = GOLDEN / f"host-{name}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(found)
+    assert found == golden.read_text()
+
+
 def test_debian_12_gets_no_line_that_its_servers_do_not_know() -> None:
-    found = text(render.files(plan("2cores-4GB", 12)))
+    found = text(templates.files(plan("2cores-4GB", 12)))
     assert "auth_ident_file" not in found
     assert "max_prepared_statements" not in found
     assert "SET transaction_timeout" not in found
@@ -55,7 +86,7 @@ def test_debian_12_gets_no_line_that_its_servers_do_not_know() -> None:
 
 
 def test_debian_13_gets_its_own_lines() -> None:
-    found = text(render.files(plan("2cores-4GB", 13)))
+    found = text(templates.files(plan("2cores-4GB", 13)))
     assert "auth_ident_file = /etc/stack/pgbouncer/ident.conf\n" in found
     assert "max_prepared_statements = 200\n" in found
     assert "ALTER ROLE app SET transaction_timeout = '30s';\n" in found
@@ -73,5 +104,7 @@ def test_debian_13_gets_its_own_lines() -> None:
 def test_browsers_are_told_to_insist_on_tls_when_that_is_asked_for(
     inputs: dict[str, Any], said: list[str]
 ) -> None:
-    found = text(render.files(sizing.plan(StackConfig(**inputs), Hardware(2, 4 * GB, 12, 65536))))
+    found = text(
+        templates.files(sizing.plan(StackConfig(**inputs), Hardware(2, 4 * GB, 12, 65536)))
+    )
     assert re.findall("always set Strict-Transport-Security (.*)", found) == said

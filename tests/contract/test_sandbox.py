@@ -14,7 +14,7 @@ from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import templates
 
 GB = 1024**3
 PLANS = {
@@ -40,7 +40,7 @@ def unit_text(plan: Plan, name: str) -> str:
     """Of a unit, or of Debian's with the drop-in that the stack gives it."""
     (found,) = [
         file
-        for file in render.files(plan)
+        for file in templates.files(plan)
         if f"/{name}" in str(file.path)
         and "/system/" in str(file.path)
         and file.path.suffix in (".service", ".conf")

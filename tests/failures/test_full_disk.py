@@ -13,7 +13,7 @@ from fixtures.local_stack import LocalStack
 from fixtures.machine import disk
 from pgstack.errors import RenderError
 from pgstack.rendering.file import File
-from pgstack.rendering.render import write
+from pgstack.rendering.files import write
 
 FULL = "No space left on device"
 

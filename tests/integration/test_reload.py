@@ -16,10 +16,10 @@ from fixtures.local_stack import CHECKOUT, LocalStack
 SPOILT = """
 import runpy, sys
 from dataclasses import replace
-from pgstack.rendering import render
+from pgstack.rendering import templates
 _, name, line = sys.argv
-true = render.files
-render.files = lambda plan: [
+true = templates.files
+templates.files = lambda plan: [
     replace(file, text=f"{file.text}{line}\\n") if file.path.name == name else file for file in true(plan)
 ]
 sys.argv = ["manage.py", "stack_local", "reload"]

@@ -15,7 +15,7 @@ from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render, tls
+from pgstack.rendering import files, tls
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl is missing; apt-get install openssl"
@@ -38,7 +38,7 @@ def text(path: Path) -> str:
 
 
 def test_certificate_names_the_hosts_and_signs_nothing_else(tmp_path: Path) -> None:
-    render.write(tls.files(plan(tmp_path, "localhost", ".example.org", "127.0.0.1", "[::1]")))
+    files.write(tls.files(plan(tmp_path, "localhost", ".example.org", "127.0.0.1", "[::1]")))
     found = text(tmp_path / "certificate.pem")
     names = (
         "DNS:*.example.org, DNS:example.org, DNS:localhost, IP Address:127.0.0.1, IP "
@@ -50,21 +50,21 @@ def test_certificate_names_the_hosts_and_signs_nothing_else(tmp_path: Path) -> N
 
 
 def test_key_has_its_mode(tmp_path: Path) -> None:
-    render.write(tls.files(plan(tmp_path)))
+    files.write(tls.files(plan(tmp_path)))
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == {"certificate.pem": 0o444, "key.pem": 0o440}
 
 
 def test_good_certificate_is_kept(tmp_path: Path) -> None:
-    render.write(tls.files(plan(tmp_path, "localhost", ".example.org", "[::1]")))
+    files.write(tls.files(plan(tmp_path, "localhost", ".example.org", "[::1]")))
     # The order of the hosts does not matter.
-    assert render.difference(tls.files(plan(tmp_path, "[::1]", ".example.org", "localhost"))) == ""
+    assert files.difference(tls.files(plan(tmp_path, "[::1]", ".example.org", "localhost"))) == ""
 
 
 @pytest.mark.parametrize("hosts", [("localhost", "example.org"), ("example.org",), (".localhost",)])
 def test_other_hosts_get_another_certificate(tmp_path: Path, hosts: tuple[str, ...]) -> None:
-    render.write(tls.files(plan(tmp_path, "localhost")))
-    assert "key.pem: the content differs" in render.difference(tls.files(plan(tmp_path, *hosts)))
+    files.write(tls.files(plan(tmp_path, "localhost")))
+    assert "key.pem: the content differs" in files.difference(tls.files(plan(tmp_path, *hosts)))
 
 
 @pytest.mark.parametrize(("days", "kept"), [(29, False), (31, True)])
@@ -72,17 +72,17 @@ def test_certificate_is_made_anew_in_its_last_thirty_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, kept: bool
 ) -> None:
     monkeypatch.setattr(tls, "VALID_DAYS", days)
-    render.write(tls.files(plan(tmp_path)))
-    assert (render.difference(tls.files(plan(tmp_path))) == "") is kept
+    files.write(tls.files(plan(tmp_path)))
+    assert (files.difference(tls.files(plan(tmp_path))) == "") is kept
 
 
 @pytest.mark.parametrize("damage", ["certificate.pem", "key.pem"])
 def test_damaged_pair_is_made_anew(tmp_path: Path, damage: str) -> None:
-    render.write(tls.files(plan(tmp_path)))
+    files.write(tls.files(plan(tmp_path)))
     (tmp_path / damage).chmod(0o600)
     (tmp_path / damage).write_text("damaged\n")
-    render.write(tls.files(plan(tmp_path)))
-    assert render.difference(tls.files(plan(tmp_path))) == ""
+    files.write(tls.files(plan(tmp_path)))
+    assert files.difference(tls.files(plan(tmp_path))) == ""
     assert "DNS:localhost" in text(tmp_path / "certificate.pem")
 
 

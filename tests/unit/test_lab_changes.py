@@ -11,7 +11,7 @@ from loadtest.lab.server import LabStack
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
-from pgstack.rendering import render
+from pgstack.rendering import files, templates
 
 GB = 1024**3
 EDITED = sorted(name for name, change in CHANGES.items() if change.web)
@@ -23,7 +23,7 @@ def lab_stack(tmp_path_factory: pytest.TempPathFactory) -> LabStack:
     characters at most."""
     directory = tmp_path_factory.mktemp("s")
     plan = sizing.plan(StackConfig(dir=directory), Hardware(1, GB, 12, 65536))
-    render.write(render.files(plan))
+    files.write(templates.files(plan))
     return LabStack(directory, plan)
 
 

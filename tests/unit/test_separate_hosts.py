@@ -16,7 +16,7 @@ from ansible.errors import AnsibleFilterError
 from pgstack.errors import InputError
 from pgstack.planning.config import load
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import templates
 
 GB = 1024**3
 INPUTS: dict[str, Any] = {"web_addresses": ["10.0.0.11", "10.0.1.0/24"], "hosts": ["shop.example"]}
@@ -38,7 +38,7 @@ def planned(host: str, inputs: dict[str, Any] = INPUTS) -> Plan:
 
 def text(plan: Plan, name: str) -> str:
     """Text of one rendered file."""
-    return next(file.text for file in render.files(plan) if file.path.name == name)
+    return next(file.text for file in templates.files(plan) if file.path.name == name)
 
 
 def parts(paths: set[Path]) -> set[str]:
@@ -162,7 +162,7 @@ def test_pgbouncer_checks_whom_it_gives_its_password() -> None:
 
 def test_a_host_has_the_files_of_what_it_runs() -> None:
     database, web = (
-        {file.path for file in render.files(planned(host))} for host in ("db.example", "web1")
+        {file.path for file in templates.files(planned(host))} for host in ("db.example", "web1")
     )
     assert parts(database) == {"postgres", "plan.json", "nftables.conf"}
     assert parts(web) == {"pgbouncer", "apache", "plan.json", "nftables.conf"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pgstack.errors import InputError, TargetError
 from pgstack.planning import layout
+from pgstack.planning.account_names import account_name
 
 
 def assume(name: str) -> None:
@@ -29,7 +30,7 @@ def assume_owner(directory: Path) -> None:
     if os.geteuid() == 0 and directory.is_dir():
         uid = directory.stat().st_uid
         if uid != 0:
-            assume(layout.account_name(uid))
+            assume(account_name(uid))
 
 
 def require(name: str, directory: Path, project: Path) -> None:
@@ -43,15 +44,15 @@ def require(name: str, directory: Path, project: Path) -> None:
         )
     me = os.geteuid()
     if directory.is_dir() and (uid := directory.stat().st_uid) != me:
-        owner = layout.account_name(uid)
+        owner = account_name(uid)
         if me != 0 or owner != name:
             raise TargetError(
                 f"{directory}: belongs to {owner}. Start the stack as {owner}, or set another "
                 f"STACK_DIR."
             )
-    if me != 0 and name != layout.account_name(me):
+    if me != 0 and name != account_name(me):
         raise InputError(
-            f"STACK_ACCOUNT={name}: {layout.account_name(me)} cannot become another account, and "
+            f"STACK_ACCOUNT={name}: {account_name(me)} cannot become another account, and "
             f"STACK_DIR stays with "
             "the account that made it. Unset it."
         )

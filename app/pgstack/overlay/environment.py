@@ -11,7 +11,8 @@ from urllib.parse import quote
 from pgstack import environment_file
 from pgstack import settings as stack
 from pgstack.errors import InputError
-from pgstack.planning import layout
+from pgstack.planning import layout, targets
+from pgstack.planning.account_names import account_name
 from pgstack.planning.plan import Plan
 
 KEYS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
@@ -96,19 +97,14 @@ def database_url(plan: Plan) -> str:
 
 
 def _file(plan: Plan) -> dict[str, str]:
-    path = plan.project.environment if plan.project else ""
-    # A host's was written by role app; systemd and stack-manage have read it already, but for what
-    # is secret.
-    path = f"{plan.paths.conf}/environment" if plan.target == "host" else path
-    secret = (
-        _credentials(Path(os.environ[CREDENTIALS]))
-        if plan.target == "host" and CREDENTIALS in os.environ
-        else {}
-    )
-    if not path or (plan.target == "host" and not Path(path).exists()):
+    target = targets.of(plan.target)
+    path = target.environment_file(plan)
+    is_given = target.units and CREDENTIALS in os.environ
+    secret = _credentials(Path(os.environ[CREDENTIALS])) if is_given else {}
+    if path is None:
         return secret
     try:
-        return environment_file.parse(Path(path).read_text(encoding="utf-8")) | secret
+        return environment_file.parse(path.read_text(encoding="utf-8")) | secret
     except environment_file.LineError as error:
         raise InputError(f"STACK_ENVIRONMENT={path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -139,4 +135,4 @@ def _credentials(directory: Path) -> dict[str, str]:
 
 def account() -> str:
     """Name of the account that this process runs as."""
-    return layout.account_name(os.geteuid())
+    return account_name(os.geteuid())

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pgstack.errors import InputError
+from pgstack.planning import targets
 from pgstack.planning.input_types import (
     LOGIN,
     Address,
@@ -24,6 +25,8 @@ from pgstack.planning.input_types import (
 )
 from pgstack.planning.locales import refusal_in_containers
 from pgstack.planning.packages import known
+from pgstack.planning.targets import host_parts
+from pgstack.planning.targets.host_parts import HostPart
 
 PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies,
@@ -34,8 +37,6 @@ OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment", "da
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
-Part = Literal["all", "web", "database"]
-"""of the stack: all on one host, or Apache with PgBouncer and PostgreSQL apart"""
 
 
 def _input(
@@ -58,9 +59,7 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: Literal["local", "compose", "host"] = _input(
-        "local", "where the stack runs", "name", on="local compose"
-    )
+    target: targets.Name = _input("local", "where the stack runs", "name", on="local compose")
     dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
     debian: Release | None = _input(
         None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
@@ -252,7 +251,7 @@ class StackConfig(BaseModel):
 
     @model_validator(mode="after")
     def _backups(self) -> StackConfig:
-        if self.backup not in (None, "off") and self.target != "host":
+        if self.backup not in (None, "off") and self._target.backup == "off":
             raise ValueError(
                 f"STACK_BACKUP={self.backup} needs STACK_TARGET=host; other targets keep no backups"
             )
@@ -277,12 +276,12 @@ class StackConfig(BaseModel):
         if self.tls != "files" and files != (None, None):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
         self._acme()
-        if self.egress and self.target != "compose":
+        if self.egress and not self._target.closes_egress:
             raise ValueError(
                 "STACK_EGRESS=closed needs STACK_TARGET=compose: elsewhere web has no network of "
                 "its own"
             )
-        if self.database_host and self.target != "host":
+        if self.database_host and not self._target.apart:
             raise ValueError(
                 "STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only"
             )
@@ -294,7 +293,7 @@ class StackConfig(BaseModel):
             raise ValueError(
                 "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
             )
-        if self.target == "compose" and (reason := refusal_in_containers(self.locale)):
+        if self._target.image and (reason := refusal_in_containers(self.locale)):
             raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):
             raise ValueError(f"STACK_HSTS={self.hsts} needs TLS: STACK_TLS, or STACK_PROXY=on")
@@ -304,14 +303,16 @@ class StackConfig(BaseModel):
     def _project(self) -> StackConfig:
         given = [name for name in OF_PROJECT if getattr(self, name)]
         if self.project is None and given:
-            needed = "stack_inputs.project.source" if self.target == "host" else "STACK_PROJECT"
-            raise ValueError(f"{environment_name(given[0])} needs {needed}: the demo has its own")
+            raise ValueError(
+                f"{environment_name(given[0])} needs {self._target.project_input}: "
+                "the demo has its own"
+            )
         return self
 
     def _acme(self) -> None:
         if self.tls != "acme":
             return
-        if self.target != "host" or self.port != 443:
+        if not self._target.acme or self.port != 443:
             raise ValueError(
                 "STACK_TLS=acme needs a host and STACK_PORT=443: the authority asks ports 80 and "
                 "443"
@@ -325,11 +326,13 @@ class StackConfig(BaseModel):
             )
 
     @property
-    def part(self) -> Part:
+    def _target(self) -> targets.Target:
+        return targets.of(self.target)
+
+    @property
+    def part(self) -> HostPart:
         """What this host runs of the stack."""
-        if self.database_host is None:
-            return "all"
-        return "database" if self.web_addresses else "web"
+        return host_parts.of(self.database_host, bool(self.web_addresses))
 
 
 def environment_name(field: str) -> str:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pgstack.errors import InputError
-from pgstack.planning import dependencies, hardware, layout
+from pgstack.planning import dependencies, hardware, layout, targets
 from pgstack.planning.config import StackConfig
 
 NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([A-Za-z_][\w.]*)["']""")
@@ -22,7 +22,8 @@ def complete(config: StackConfig) -> StackConfig:
     if config.project is None:
         return config
     directory = layout.project_directory(config)
-    if config.target == "host":
+    target = targets.of(config.target)
+    if target.project_elsewhere:
         there = config.settings is None and (directory / "manage.py").is_file()
         return (
             config.model_copy(update={"settings": settings_module(directory)}) if there else config
@@ -38,14 +39,17 @@ def complete(config: StackConfig) -> StackConfig:
     _require_python(directory, config)
     return config.model_copy(
         update={
-            "settings": config.settings or settings_module(directory, config.target),
+            "settings": config.settings or settings_module(directory, target.no_project),
             "requirements": _requirements(directory, config.requirements),
         }
     )
 
 
-def settings_module(directory: Path, target: str = "local") -> str:
-    """The settings module that manage.py names. Raises InputError."""
+def settings_module(directory: Path, no_project: str = "") -> str:
+    """The settings module that manage.py names.
+
+    Raises InputError; `no_project` is a target's own remedy where there is nothing.
+    """
     file = directory / "manage.py"
     try:
         found = NAMED.search(file.read_text())
@@ -56,8 +60,8 @@ def settings_module(directory: Path, target: str = "local") -> str:
             if below
             else "Set STACK_SETTINGS to the project's settings module."
         )
-        if target == "compose" and not below:
-            remedy += " Or the image was built without it: docker compose up --build."
+        if no_project and not below:
+            remedy += f" {no_project}"
         raise InputError(f"{directory}: there is no manage.py in it. {remedy}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {error}. Make it readable.") from None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import pwd
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from pgstack.errors import InputError
+from pgstack.planning import targets
+from pgstack.planning.account_names import account_name
 from pgstack.planning.config import StackConfig
 from pgstack.planning.packages import RELEASES
 from pgstack.planning.plan import Accounts, Identity, Paths, Plan, Project, Roles, Versions
@@ -35,9 +34,6 @@ DEMO_COMMANDS = (("seed",),)
 """The demo's management commands after migrate."""
 
 SECRET_KEY = "django_secret_key"  # noqa: S105 - a file's name
-
-ROOT_ACCOUNT = "pgstack"
-"""The account that the local target drops to when root starts it in a checkout of root's own."""
 
 DATABASE = "/etc/stack-database"
 """Where hosts are apart: on the database host its certificate, the authority that signed it and all
@@ -68,54 +64,24 @@ def stack_directory(config: StackConfig) -> Path:
     return (PROJECT / config.dir).resolve()
 
 
+def _location(config: StackConfig) -> targets.Location:
+    """What the inputs say of where the stack lies."""
+    return targets.Location(
+        checkout=PROJECT,
+        directory=stack_directory(config),
+        project=project_directory(config) if config.project else None,
+        account=config.account,
+    )
+
+
 def paths(config: StackConfig, versions: Versions) -> Paths:
     """Absolute paths of the target."""
-    if config.target == "local":
-        root = stack_directory(config)
-        return Paths(
-            root=str(root),
-            conf=f"{root}/conf",
-            data=f"{root}/data",
-            run_postgres=f"{root}/run/postgres",
-            run_pooler=f"{root}/run/pooler",
-            run_pooler_own=f"{root}/run/pooler",
-            run_apache=f"{root}/run/apache",
-            bodies=f"{root}/run/apache",
-            log=f"{root}/log",
-            static=f"{root}/static",
-            media=f"{root}/media",
-            cache=f"{root}/cache",
-            secrets=f"{root}/secrets",
-            tls=f"{root}/secrets/tls",
-            app=str(project_directory(config)),
-            venv=f"{root}/venv" if config.project else sys.prefix,
-        )
-    root_name = "/srv/stack"
-    # On a host each instance of a server sees what is its own at these places
-    # (docs/decisions/0006).
-    release = f"{root_name}/live" if config.target == "host" else root_name
-    own = "-own" if config.target == "host" else ""
-    media = "/var/lib/stack-media"
-    return Paths(
-        root=root_name,
-        conf="/etc/stack",
-        data=f"/var/lib/postgresql/{versions.postgresql}/main",
-        run_postgres="/run/stack/postgres",
-        run_pooler="/run/stack/pooler",
-        run_pooler_own=f"/run/stack/pooler{own}",
-        run_apache="/run/stack/apache",
-        # On a disk: /tmp of a container is memory, that of a host may be. Apache writes there and
-        # Django reads.
-        bodies="/var/cache/stack-bodies" if config.target == "host" else media,
-        log="/var/log/stack",
-        static=f"{root_name}/static",
-        media=media,
-        cache="/var/cache/stack",
-        secrets="/etc/stack-secrets",
-        tls="/etc/stack-tls",
-        app=f"{release}/{'project' if config.target == 'host' or config.project else 'app'}",
-        venv=f"{release}/venv",
-    )
+    return targets.of(config.target).paths(_location(config), versions.postgresql)
+
+
+def accounts(config: StackConfig) -> Accounts:
+    """Accounts of the target."""
+    return targets.of(config.target).accounts(_location(config))
 
 
 def written_by_pages(place: Paths) -> tuple[str, ...]:
@@ -151,63 +117,11 @@ def commands(plan: Plan) -> tuple[tuple[str, ...], ...]:
 
 
 def entry(config: StackConfig, place: Paths) -> tuple[str, str, tuple[str, ...]]:
-    """Settings module, WSGI file, and the directories of modules. On a host the checkout lies
-    beside the project."""
-    own = f"{place.root}/live/app" if config.target == "host" else f"{place.root}/app"
-    own = str(PROJECT / "app") if config.target == "local" else own
-    path = tuple(dict.fromkeys((place.app, own)))
+    """Settings module, WSGI file, and the directories of modules."""
+    path = tuple(dict.fromkeys((place.app, place.code)))
     if config.project is None:
         return DEMO[0], f"{place.app}/{DEMO[1].replace('.', '/')}.py", path
-    return OVERLAY, f"{own}/pgstack/serving/serve.py", path
-
-
-def account_name(uid: int) -> str:
-    """Name of an account; identity goes by names. Raises InputError when it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        raise InputError(
-            f"user {uid}: has no name on this machine. Start the stack as a user that has one."
-        ) from None
-
-
-def accounts(config: StackConfig) -> Accounts:
-    """One account runs the whole local target; elsewhere each part has its own."""
-    if config.target == "local":
-        name = config.account or _local_account()
-        return Accounts(
-            web=name,
-            apache=name,
-            deploy=name,
-            build=name,
-            postgres=name,
-            pooler=name,
-            group=name,
-            secrets=name,
-        )
-    host = config.target == "host"
-    return Accounts(
-        web="app",
-        apache="apache" if host else "app",
-        deploy="deploy",
-        build="build",
-        postgres="postgres",
-        pooler="pooler",
-        group="sockets",
-        secrets="secrets" if host else "sockets",
-    )
-
-
-def _local_account() -> str:
-    """Whoever starts the stack; for root the checkout's owner, and ROOT_ACCOUNT where that is root
-    or has no name."""
-    if os.geteuid():
-        return account_name(os.geteuid())
-    owner = PROJECT.stat().st_uid
-    try:
-        return account_name(owner) if owner else ROOT_ACCOUNT
-    except InputError:
-        return ROOT_ACCOUNT
+    return OVERLAY, f"{place.code}/pgstack/serving/serve.py", path
 
 
 def peer_maps(versions: Versions) -> bool:

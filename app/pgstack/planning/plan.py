@@ -38,7 +38,14 @@ class Paths(Part):
     run_apache: str
     bodies: str
     """where Apache keeps the body of a request until all of it is there"""
+    streams: str
+    """where it notes that a body is handed on while it comes in"""
     log: str
+    access_log: str
+    """of Apache, as `error_log`; a container's engine keeps them"""
+    error_log: str
+    drain: str
+    """file that has Apache close each connection after its answer; empty: nobody makes one"""
     static: str
     media: str
     """what users upload; it outlives releases"""
@@ -47,7 +54,10 @@ class Paths(Part):
     keep there"""
     secrets: str
     tls: str
+    code: str
+    """the directory `app` of this checkout"""
     app: str
+    """the project, which is the former's demo or one of its own"""
     venv: str
 
 
@@ -330,6 +340,10 @@ class Plan(Part):
     target: Literal["local", "compose", "host"]
     part: Literal["all", "web", "database"]
     """what this host runs: everything, Apache with PgBouncer, or PostgreSQL"""
+    apart: bool
+    """whether the web and PostgreSQL are on hosts of their own"""
+    services: tuple[str, ...]
+    """what this host runs, by name (pgstack.planning.services)"""
     debian: int
     cores: int
     open_files: int | None
@@ -352,3 +366,8 @@ class Plan(Part):
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether an instance of a server is replaced by another that runs beside it meanwhile."""
+        return bool(self.site.instance_ports)

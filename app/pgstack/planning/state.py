@@ -34,9 +34,10 @@ def inputs() -> config.StackConfig:
     return config.load({**merged, **os.environ})
 
 
-def fresh_plan() -> Plan:
-    """The plan that the inputs give on this machine now."""
-    chosen = discovery.complete(inputs())
+def fresh_plan(**other: object) -> Plan:
+    """The plan that the inputs give on this machine now; with `other` inputs where those are
+    named."""
+    chosen = discovery.complete(inputs().model_copy(update=other))
     return sizing.plan(chosen, hardware.detect(chosen))
 
 

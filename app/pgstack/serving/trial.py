@@ -17,7 +17,7 @@ from wsgiref.util import setup_testing_defaults
 
 from django.core.signals import got_request_exception
 
-from pgstack.planning import layout
+from pgstack.planning import layout, targets
 from pgstack.planning.state import current_plan
 from pgstack.serving import confine
 
@@ -68,7 +68,7 @@ def main() -> None:
     """1, and the reason as the last line, when the file cannot be imported or an answer is a
     server's error."""
     file, host, *paths = sys.argv[1:] or _of_the_plan()
-    if (plan := current_plan()).target == "local":
+    if targets.of((plan := current_plan()).target).confines:
         confine.confine([*confine.EVERYWHERE, *layout.written_by_pages(plan.paths)])
     app = application(file)
     got_request_exception.connect(_print)

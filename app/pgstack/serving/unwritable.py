@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
 
@@ -44,7 +45,7 @@ def _writes(error: OSError) -> bool:
 def remedy(plan: Plan, path: Path) -> str:
     """What to do for a page that may not write to `path`."""
     place = path if path.is_dir() else path.parent
-    name = "stack_inputs.data" if plan.target == "host" else "STACK_DATA"
+    name = targets.of(plan.target).input("data")
     return (
         f"{place}: pages write to uploads, a cache and /tmp only, on every target. "
         f"{name}=DATA_DIR, say, makes a "

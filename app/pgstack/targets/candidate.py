@@ -18,9 +18,10 @@ from pgstack.live.probes import bounded
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live, ask
 from pgstack.ops import postgres
+from pgstack.planning import services, state
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
-from pgstack.targets import directory, supervision
+from pgstack.rendering import files, templates
+from pgstack.targets import directory
 
 DIRECTORY = "trial"
 ANSWER_SECONDS = 10
@@ -35,7 +36,7 @@ def require(plan: Plan) -> None:
     try:
         candidate = _moved(plan, scratch)
         directory.make(candidate)
-        render.write(render.files(candidate))
+        files.write(templates.files(candidate))
         for server, try_ in (("PostgreSQL", _postgres), ("PgBouncer", _pooler)):
             if complaint := try_(candidate, plan):
                 reason = complaint.replace(str(scratch), plan.paths.root)
@@ -48,8 +49,7 @@ def require(plan: Plan) -> None:
 
 def _moved(plan: Plan, root: Path) -> Plan:
     """The same plan for another directory; its clients find the PostgreSQL that runs."""
-    text = re.sub(rf'"{re.escape(plan.paths.root)}(?=[/"])', f'"{root}', plan.model_dump_json())
-    moved = Plan.model_validate_json(text)
+    moved = state.fresh_plan(dir=root)
     return moved.model_copy(
         update={"postgres": moved.postgres.model_copy(update={"host": plan.postgres.host})}
     )
@@ -71,7 +71,7 @@ def _pooler(candidate: Plan, _: Plan) -> str:
         "setpriv",
         "--pdeathsig",
         "KILL",
-        *supervision.commands(candidate)["pgbouncer"][0].split(),
+        *services.servers(candidate)["pgbouncer"][0].split(),
     ]
     with (
         log.open("w") as output,

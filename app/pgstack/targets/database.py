@@ -1,9 +1,10 @@
-"""PostgreSQL of the local target: its files looked through before it reads them, its restart, its
-roles."""
+"""PostgreSQL of the local target: its cluster made, its files looked through before it
+reads them, its restart, its roles."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from contextlib import closing
@@ -17,7 +18,8 @@ from pgstack.live.probes import postgres
 from pgstack.ops import postgres as server
 from pgstack.planning import locales
 from pgstack.planning.plan import Plan
-from pgstack.targets import supervision
+from pgstack.targets import failure, supervision
+from pgstack.targets.run import Run
 
 POLL_SECONDS = 0.01
 """while requests are held back"""
@@ -26,9 +28,48 @@ POLL_SECONDS = 0.01
 def require_locale(plan: Plan) -> None:
     """Raise InputError where a database that runs sorts otherwise, or where the machine cannot sort
     as wanted."""
-    found = "" if plan.part == "web" else postgres.locale(plan)
+    found = postgres.locale(plan) if "postgres" in plan.services else ""
     if reason := locales.refusal(plan.postgres.locale, found, locales.available()):
         raise InputError(reason)
+
+
+def initialise(run: Run) -> None:
+    """initdb into a neighbour that is renamed when complete, so that data is whole or not there.
+
+    Raises TargetError.
+    """
+    plan = run.plan
+    data = Path(plan.paths.data)
+    scratch = data.with_name("data.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    if data.exists():
+        return
+    binary = server.program(plan, "initdb")
+    try:
+        done = subprocess.run(
+            [
+                binary,
+                "-D",
+                str(scratch),
+                "-U",
+                plan.roles.admin,
+                "-A",
+                "peer",
+                "-k",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            pass_fds=[run.lock],
+        )
+        failure.require(plan, done, "initdb")
+        scratch.rename(data)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    run.say("initdb    data checksums on")
 
 
 def look_through(plan: Plan) -> bool:

@@ -3,12 +3,15 @@ file."""
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from pgstack.errors import TargetError
 from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 
+AGAIN = "Put it right and run `make up` again: it goes on from here."
 NO_THREADS = "unable to create worker thread"
 """what Apache's log says, whatever limit it met"""
 REMEDY = (
@@ -25,6 +28,13 @@ def told(plan: Plan, output: str) -> str:
     """The reason of a command that wrote `output`, and where all of it is."""
     reason = tracebacks.reason(output.strip(), Path(plan.paths.app).resolve())
     return f"{reason}.{kept(plan, output)}"
+
+
+def require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> None:
+    """Raise TargetError, with the reason, when the command `what` has failed."""
+    if done.returncode:
+        reason = told(plan, done.stderr.strip() or done.stdout)
+        raise TargetError(f"{what}: {reason} {AGAIN}")
 
 
 def log_end(log: Path, shown: int = 5) -> str:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.live import account
 from pgstack.live.probes import local as processes
-from pgstack.ops import drain, postgres
 from pgstack.planning import hardware, layout, packages, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render, tls
+from pgstack.rendering import files, templates, tls
 from pgstack.targets import (
     database,
     directory,
@@ -24,15 +20,14 @@ from pgstack.targets import (
     health,
     listener,
     pause,
+    prepare,
     project,
     running,
     supervision,
 )
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
-
-Say = Callable[[str], None]
-AGAIN = "Put it right and run `make up` again: it goes on from here."
+from pgstack.targets.run import Run, Say
 
 
 def up(say: Say) -> str:
@@ -55,13 +50,14 @@ def up(say: Say) -> str:
     with directory.locked(root) as lock:
         if _end_orphans(root):
             say("stopped   what ran on without its directory")
-        wanted = [*tls.files(plan), *render.files(plan)]
+        wanted = [*tls.files(plan), *templates.files(plan)]
         directory.make(plan)
-        render.ensure_secrets(plan)
-        changed = render.write(wanted)
+        files.ensure_secrets(plan)
+        changed = files.write(wanted)
         say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
-        fingerprint = render.fingerprint(wanted)
-        installed = project.prepare(plan, say, lock)
+        fingerprint = files.fingerprint(wanted)
+        run = Run(plan, say, lock)
+        installed = project.prepare(run)
         unfinished = processes.unfinished(plan)
         stale = (
             bool(changed)
@@ -69,23 +65,24 @@ def up(say: Say) -> str:
             or unfinished.exists()
             or supervision.started_with(plan) != fingerprint
         )
-        _stop_what_is_stale(plan, stale, say)
+        _stop_what_is_stale(run, stale)
         unfinished.unlink(missing_ok=True)
-        _initialise(plan, say, lock)
-        _start(plan, fingerprint, say, lock)
+        database.initialise(run)
+        _start(run, fingerprint)
     return plan.site.url
 
 
-def _stop_what_is_stale(plan: Plan, changed: bool, say: Say) -> None:
-    if supervision.states(plan) is None:
-        if supervision.stop(plan):
-            say("stopped   what ran on without a supervisor")
+def _stop_what_is_stale(run: Run, changed: bool) -> None:
+    if supervision.states(run.plan) is None:
+        if supervision.stop(run.plan):
+            run.say("stopped   what ran on without a supervisor")
     elif changed:
-        say("restart   the configuration changed")
-        supervision.stop(plan)
+        run.say("restart   the configuration changed")
+        supervision.stop(run.plan)
 
 
-def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
+def _start(run: Run, fingerprint: str) -> None:
+    plan = run.plan
     ran = supervision.states(plan) is not None
     try:
         supervision.start_daemon(plan, fingerprint)
@@ -95,19 +92,18 @@ def _start(plan: Plan, fingerprint: str, say: Say, lock: int) -> None:
             "PostgreSQL",
             f"{plan.paths.log}/postgres.log",
         )
-        _require(
-            plan, database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql"), "roles.sql"
-        )
-        say("postgres  answers on its socket, roles in place")
+        roles = database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql")
+        failure.require(plan, roles, "roles.sql")
+        run.say("postgres  answers on its socket, roles in place")
         supervision.start(plan, "pgbouncer")
-        _migrate(plan, lock)
-        _collect_static(plan, lock)
-        say("database  migrated" + ("" if plan.project else " and seeded"))
+        prepare.migrate(run)
+        prepare.collect_static(run)
+        run.say("database  migrated" + ("" if plan.project else " and seeded"))
         pause.enable_keepalive(
             plan
         )  # a reload that was killed may have asked otherwise, and held requests back
         pause.resume(plan)
-        _try(plan, lock, AGAIN)
+        prepare.require_answers(run, failure.AGAIN)
         supervision.start(plan, "apache")
         supervision.wait(
             lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log"
@@ -131,7 +127,7 @@ def release(say: Say) -> None:
     Raises TargetError when it does not pass its checks, its migrations or a trial; then the old
     code serves on.
     """
-    new_code.release(_prepare, say)
+    new_code.release(say)
     say("released")
 
 
@@ -142,30 +138,7 @@ def reload(say: Say) -> None:
     in force stays.
     """
     _require_packages(state.fresh_plan())
-    new_settings.reload(_prepare, say)
-
-
-def _prepare(plan: Plan, lock: int) -> None:
-    project.prepare(plan, lambda _: None, lock)
-    _manage(plan, lock, "check")
-    _collect_static(plan, lock)
-    _migrate(plan, lock)
-    _try(plan, lock, "The code that was loaded before serves on.")
-
-
-def _try(plan: Plan, lock: int, instead: str) -> None:
-    """Ask the application for its front page, in a process of its own. Raises TargetError, ending
-    with `instead`."""
-    trial = ("-m", "pgstack.serving.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."))
-    done = project.run(plan, lock, *trial, *drain.PAGES)
-    if done.returncode:
-        raise TargetError(f"{plan.web.wsgi}: {failure.told(plan, done.stderr)} {instead}")
-
-
-def _migrate(plan: Plan, lock: int) -> None:
-    _manage(plan, lock, "migrate", "--no-input", "-v0")
-    for words in layout.commands(plan):
-        _manage(plan, lock, *words)
+    new_settings.reload(say)
 
 
 def down() -> bool:
@@ -264,67 +237,3 @@ def _require_packages(plan: Plan) -> None:
     openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls != "off" else {}
     if missing := packages.missing({**packages.servers(plan.debian), **openssl}):
         raise TargetError(packages.refusal(missing))
-
-
-def _initialise(plan: Plan, say: Say, lock: int) -> None:
-    """initdb into a neighbour that is renamed when complete, so that data is whole or not there."""
-    data = Path(plan.paths.data)
-    scratch = data.with_name("data.new")
-    shutil.rmtree(scratch, ignore_errors=True)
-    if data.exists():
-        return
-    binary = postgres.program(plan, "initdb")
-    try:
-        done = subprocess.run(
-            [
-                binary,
-                "-D",
-                str(scratch),
-                "-U",
-                plan.roles.admin,
-                "-A",
-                "peer",
-                "-k",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            pass_fds=[lock],
-        )
-        _require(plan, done, "initdb")
-        scratch.rename(data)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    say("initdb    data checksums on")
-
-
-def _collect_static(plan: Plan, lock: int) -> None:
-    """Static files; those of a run that did not end are made anew, for the last may be cut off."""
-    unfinished = Path(plan.paths.root, "static.unfinished")
-    anew = ["--clear"] if unfinished.exists() else []
-    try:
-        unfinished.touch()
-        _manage(plan, lock, "collectstatic", "--no-input", "-v0", *anew)
-        unfinished.unlink()
-    except OSError as error:
-        raise TargetError(
-            f"{unfinished}: {error.strerror}. Put it right and run `make up` again."
-        ) from None
-
-
-def _manage(plan: Plan, lock: int, *arguments: str) -> None:
-    _require(
-        plan,
-        project.run(plan, lock, *project.manage(plan), *arguments),
-        f"manage.py {arguments[0]}",
-    )
-
-
-def _require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> None:
-    if done.returncode:
-        raise TargetError(
-            f"{what}: {failure.told(plan, done.stderr.strip() or done.stdout)} {AGAIN}"
-        )

@@ -79,4 +79,4 @@ def draining(plan: Plan) -> Path:
     It is there before requests are held back, so it also arms the guard: where nobody holds the
     directory's lock any more, whoever made it was killed, and the guard lets requests go on.
     """
-    return Path(plan.paths.run_apache, "drain")
+    return Path(plan.paths.drain)

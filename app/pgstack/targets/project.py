@@ -6,15 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from pgstack.errors import StackError, TargetError
-from pgstack.planning import dependencies, layout
+from pgstack.planning import dependencies, layout, targets
 from pgstack.planning.plan import Plan
 from pgstack.targets import failure
+from pgstack.targets.run import Run
 
-Say = Callable[[str], None]
 OURS = layout.PROJECT / "requirements/run.txt"
 COMPLETE = "complete"
 """file in a virtual environment that is"""
@@ -23,28 +22,29 @@ KEPT = 2
 from"""
 
 
-def prepare(plan: Plan, say: Say, lock: int) -> bool:
+def prepare(run: Run) -> bool:
     """Have the virtual environment that the project needs, and its settings laid over; whether it
     is another one now.
 
     The demo needs nothing. Raises TargetError when it cannot be made, or the overlay refuses the
     project.
     """
-    if plan.project is None:
+    if run.plan.project is None:
         return False
-    changed = _environment(plan, say)
-    done = run(plan, lock, "-m", "pgstack.overlay")
+    changed = _environment(run)
+    done = python_run(run, "-m", "pgstack.overlay")
     if done.returncode:
         reason = done.stderr.strip() or f"pgstack.overlay ended with {done.returncode}."
-        raise TargetError(f"{reason}{failure.kept(plan, done.stdout)}")
+        raise TargetError(f"{reason}{failure.kept(run.plan, done.stdout)}")
     for line in done.stdout.splitlines():
-        say(f"overlay   {line}")
+        run.say(f"overlay   {line}")
     return changed
 
 
-def _environment(plan: Plan, say: Say) -> bool:
+def _environment(run: Run) -> bool:
     """`paths.venv` leads to the environment of these requirements; an unfinished one is made
     anew."""
+    plan = run.plan
     link, place, named = (
         Path(plan.paths.venv),
         Path(plan.paths.app),
@@ -55,7 +55,7 @@ def _environment(plan: Plan, say: Say) -> bool:
             OURS, dependencies.texts(place, named)
         )
         if not (wanted / COMPLETE).exists():
-            say(f"python    installing {named or 'what the stack needs'} into {wanted}")
+            run.say(f"python    installing {named or 'what the stack needs'} into {wanted}")
             shutil.rmtree(wanted, ignore_errors=True)
             dependencies.install(wanted, OURS, place, named)
             (wanted / COMPLETE).touch()
@@ -83,7 +83,7 @@ def _clear(environments: Path) -> None:
 
 def python(plan: Plan) -> str:
     """The Python that runs the project's code. Raises StackError when there is none yet."""
-    if plan.project is None or plan.target != "local":
+    if plan.project is None or not targets.of(plan.target).makes_environment:
         return sys.executable
     path = f"{plan.paths.venv}/bin/python"
     if not Path(path).exists():
@@ -114,17 +114,16 @@ def variables(plan: Plan) -> dict[str, str]:
     }
 
 
-def run(plan: Plan, lock: int, *words: str) -> subprocess.CompletedProcess[str]:
+def python_run(run: Run, *words: str) -> subprocess.CompletedProcess[str]:
     """Python with these words, where the project is."""
-    command, variables_ = [python(plan), *words], variables(plan)
     return subprocess.run(
-        command,
-        cwd=plan.paths.app,
-        env=variables_,
+        [python(run.plan), *words],
+        cwd=run.plan.paths.app,
+        env=variables(run.plan),
         capture_output=True,
         text=True,
         check=False,
-        pass_fds=[lock],
+        pass_fds=[run.lock],
     )
 
 

@@ -9,7 +9,6 @@ requests wait for it.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 
 import psutil
 
@@ -17,18 +16,18 @@ from pgstack.errors import TargetError
 from pgstack.live.probes import local as processes
 from pgstack.planning import state
 from pgstack.planning.plan import Plan
-from pgstack.targets import directory, supervision
+from pgstack.targets import directory, prepare, supervision
+from pgstack.targets.run import Run, Say
 
 DAEMON = "(wsgi:stack)"
 """title of a daemon process (display-name)"""
 COMMAND = "release"
-Prepare = Callable[[Plan, int], None]
 
 
-def release(prepare: Prepare, say: Callable[[str], None]) -> None:
-    """`prepare` the code that is in the checkout now, and have every web process load it.
+def release(say: Say) -> None:
+    """Prepare the code that is in the checkout now, and have every web process load it.
 
-    Raises TargetError when the stack does not run, when `prepare` fails, or when no successor
+    Raises TargetError when the stack does not run, when the code fails, or when no successor
     comes.
     """
     plan = state.started_plan()
@@ -39,21 +38,22 @@ def release(prepare: Prepare, say: Callable[[str], None]) -> None:
             raise TargetError(
                 "release: a reload was cut off before. Run `make reload` first, which ends it."
             )
-        prepare(plan, lock)
+        run = Run(plan, say, lock)
+        prepare.prepare(run)
         mark.write_text(
             COMMAND
         )  # what is cut off from here on leaves web processes with old and with new code
-        replace(plan, say)
+        replace(run)
         mark.unlink()
 
 
-def replace(plan: Plan, say: Callable[[str], None]) -> None:
+def replace(run: Run) -> None:
     """Replace every web process by one that reads code and plan anew. Raises TargetError when no
     successor comes."""
-    old = daemons(plan)
+    old = daemons(run.plan)
     for count, process in enumerate(old, 1):
-        _replace(plan, process)
-        say(f"replaced  web process {count} of {len(old)}")
+        _replace(run.plan, process)
+        run.say(f"replaced  web process {count} of {len(old)}")
 
 
 def daemons(plan: Plan) -> list[psutil.Process]:

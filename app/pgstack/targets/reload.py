@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from pgstack.live.verify.live import Live
 from pgstack.ops import drain
 from pgstack.planning import state
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render, tls
+from pgstack.rendering import files, templates, tls
 from pgstack.rendering.file import File
-from pgstack.targets import candidate, database, directory, pause, release, supervision
+from pgstack.targets import candidate, database, directory, pause, prepare, release, supervision
+from pgstack.targets.run import Run, Say
 
-Say = Callable[[str], None]
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
 COMMAND = "reload"
 GENTLE = 15
@@ -38,8 +37,8 @@ IN_FORCE_SECONDS = 5
 """PostgreSQL's processes read its files a moment after they are told to"""
 
 
-def reload(prepare: release.Prepare, say: Say) -> None:
-    """Bring what the inputs give now into force; `prepare` the code that the web processes load
+def reload(say: Say) -> None:
+    """Bring what the inputs give now into force, with the code that the web processes load
     anew.
 
     Raises StackError, with everything as it was, for what a server does not take or reads only at
@@ -56,12 +55,12 @@ def reload(prepare: release.Prepare, say: Say) -> None:
     )  # whoever ends this has requests go on first
     with directory.locked(root) as lock:
         pause.resume(plan)  # one that was killed may have held them back
-        wanted = [*tls.files(plan), *render.files(plan)]
-        fingerprint = render.fingerprint(wanted)
+        wanted = [*tls.files(plan), *templates.files(plan)]
+        fingerprint = files.fingerprint(wanted)
         mark = local.unfinished(plan)
         if (
             not mark.exists()
-            and not render.difference(wanted)
+            and not files.difference(wanted)
             and supervision.started_with(plan) == fingerprint
         ):
             say("unchanged what runs is what the inputs give")
@@ -71,8 +70,9 @@ def reload(prepare: release.Prepare, say: Say) -> None:
         candidate.require(plan)
         say("tried     PostgreSQL and PgBouncer take what is wanted")
         with pause.disable_keepalive(plan):
-            _bring_into_force(plan, wanted, lambda: prepare(plan, lock), say)
-            release.replace(plan, say)
+            run = Run(plan, say, lock)
+            _bring_into_force(run, wanted)
+            release.replace(run)
         supervision.follow(plan, fingerprint)
         mark.unlink()
     say("reloaded")
@@ -87,7 +87,7 @@ def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
             f"{plan.paths.conf}/apache"
         ) and not file.path.is_relative_to(plan.paths.tls):
             continue
-        lines = render.difference([file]).splitlines()[2:]
+        lines = files.difference([file]).splitlines()[2:]
         if lines or file.path.stat().st_mtime > read:
             changed = [line[1:].strip() for line in lines if line.startswith("+")]
             what = (
@@ -102,24 +102,23 @@ def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
             )
 
 
-def _bring_into_force(
-    plan: Plan, wanted: list[File], prepare: Callable[[], None], say: Say
-) -> None:
+def _bring_into_force(run: Run, wanted: list[File]) -> None:
     """Files, servers and code; all of it, or what was there before. Raises StackError."""
+    plan = run.plan
     old = [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
     mark = local.unfinished(plan)
     whole = not mark.exists()
     try:
         mark.write_text(COMMAND)  # what is cut off from here on is seen by `make status`
-        render.write(wanted)
-        _reread(plan, old, say)
+        files.write(wanted)
+        _reread(run, old)
         _require_in_force(plan)
         os.nice(GENTLE)
-        prepare()
+        prepare.prepare(run)
     except BaseException as error:
         try:
-            render.write(old)
-            _reread(plan, old, say)
+            files.write(old)
+            _reread(run, old)
         except StackError as second:
             raise TargetError(
                 f"{error}\nWhat was in force before is not yet in force again: {second}"
@@ -131,25 +130,27 @@ def _bring_into_force(
         raise
 
 
-def _reread(plan: Plan, old: list[File], say: Say) -> None:
+def _reread(run: Run, old: list[File]) -> None:
     """Have PostgreSQL and PgBouncer run with the files that are there. Raises StackError."""
+    plan = run.plan
     if database.look_through(plan):
-        _restart(plan, old, say)
+        _restart(run, old)
     else:
         database.reload(plan)
         pooler.command(plan, "RELOAD")
     database.roles(plan)
     pooler.command(plan, "RECONNECT")  # what is set on a role counts for new backends
-    say("reread    PostgreSQL, PgBouncer")
+    run.say("reread    PostgreSQL, PgBouncer")
 
 
-def _restart(plan: Plan, old: list[File], say: Say) -> None:
+def _restart(run: Run, old: list[File]) -> None:
     """Restart PostgreSQL while requests wait; with the `old` files when it does not start with
     those that are there.
 
     PgBouncer reads its own meanwhile: neither an old pool meets a new limit of connections nor the
     other way round.
     """
+    plan = run.plan
     database.checkpoint(plan)
     with pause.paused(plan):
         begun = time.monotonic()
@@ -157,11 +158,11 @@ def _restart(plan: Plan, old: list[File], say: Say) -> None:
             database.restart(plan, drain.patience(plan))
             pooler.command(plan, "RELOAD")
         except BaseException:
-            render.write(old)
+            files.write(old)
             database.restart(plan, drain.patience(plan))
             raise
         took = time.monotonic() - begun
-    say(f"restarted PostgreSQL in {took:.1f} s, while requests waited")
+    run.say(f"restarted PostgreSQL in {took:.1f} s, while requests waited")
 
 
 def _require_in_force(plan: Plan) -> None:

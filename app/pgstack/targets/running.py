@@ -17,15 +17,15 @@ from pathlib import Path
 import psutil
 
 from pgstack.errors import ends_the_process
-from pgstack.planning import layout, state
+from pgstack.planning import layout, services, state
 from pgstack.targets import leftovers
 from pgstack.targets.release import DAEMON
 
 SUPERVISOR = "supervisord"
 SERVERS = {
-    "apache2": ("apache", signal.SIGWINCH),
-    "pgbouncer": ("pgbouncer", signal.SIGINT),
-    "postgres": ("postgres", signal.SIGINT),
+    service.program: (service.name, signal.Signals[f"SIG{service.stop_signal}"])
+    for service in reversed(services.SERVICES)
+    if service.program
 }
 """name and stop signal by program, in the order in which they stop"""
 STOP_SECONDS = 20

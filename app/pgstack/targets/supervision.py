@@ -19,10 +19,9 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from pgstack.errors import TargetError
-from pgstack.ops import postgres
-from pgstack.planning import layout
+from pgstack.planning import layout, services
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import files
 from pgstack.rendering.file import File
 from pgstack.serving import confine
 from pgstack.targets import failure, leftovers
@@ -51,21 +50,6 @@ Answer = TypeVar("Answer")
 NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
 
 
-def commands(plan: Plan) -> dict[str, tuple[str, str]]:
-    """Command line and stop signal of each server, in starting order."""
-    conf = plan.paths.conf
-    binary = postgres.program(plan, "postgres")
-    return {
-        # SIGINT: PostgreSQL ends sessions and checkpoints; PgBouncer waits for transactions.
-        "postgres": (
-            f"{binary} -D {plan.paths.data} -c config_file={conf}/postgres/pgstack.conf",
-            "INT",
-        ),
-        "pgbouncer": (f"/usr/sbin/pgbouncer {conf}/pgbouncer/pgbouncer.ini", "INT"),
-        "apache": (f"/usr/sbin/apache2 -DFOREGROUND -f {conf}/apache/apache2.conf", "WINCH"),
-    }
-
-
 def configuration(plan: Plan, fingerprint: str) -> File:
     """supervisord.conf from the plan; `fingerprint` is what supervisord answers to
     `started_with`."""
@@ -86,7 +70,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
     parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
-    for name, (command, stop_signal) in commands(plan).items():
+    for name, (command, stop_signal) in services.servers(plan).items():
         # Apache is the only one whose children outlive it, and that runs the project's code. What
         # the one before has left is confined by itself: nobody who is confined, too, may look at
         # it.
@@ -164,7 +148,7 @@ def _ask(plan: Plan, question: Callable[[Any], Answer]) -> Answer | None:
 
 def unsupervised(plan: Plan) -> dict[str, str]:
     """State of each server that runs although supervisord does not."""
-    running = commands(plan).items() if states(plan) is None else ()
+    running = services.servers(plan).items() if states(plan) is None else ()
     return {
         name: UNSUPERVISED
         for name, (command, _) in running
@@ -199,7 +183,7 @@ def require_running(plan: Plan, command: str, instead: str) -> None:
 def follow(plan: Plan, fingerprint: str) -> None:
     """Have the running supervisord know which files its servers run with now, and the limits that
     they need."""
-    render.write([configuration(plan, fingerprint)])
+    files.write([configuration(plan, fingerprint)])
     _call(plan).reloadConfig()  # of programs it only notes what would change
 
 
@@ -230,7 +214,7 @@ def process_ids(plan: Plan, name: str) -> list[int]:
     row = _ask(plan, lambda supervisor: supervisor.getProcessInfo(name))
     if row is not None:
         return [int(row["pid"])]
-    program = commands(plan)[name][0].split()[0]
+    program = services.servers(plan)[name][0].split()[0]
     return [process.pid for process in leftovers.find(program, _plan_file(plan))]
 
 
@@ -239,7 +223,7 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
     if states(plan) is not None:
         return
     wanted = configuration(plan, fingerprint)
-    render.write([wanted])
+    files.write([wanted])
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(wanted.path)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=plan.paths.root, umask=UMASK
@@ -264,7 +248,7 @@ def stop(plan: Plan) -> bool:
     """All servers in reverse order, then supervisord; False when nothing ran."""
     if states(plan) is None:
         return _stop_unsupervised(plan)
-    for name in reversed(commands(plan)):
+    for name in reversed(services.servers(plan)):
         try:
             _call(plan, 2 * STOP_SECONDS).stopProcess(name)
         except xmlrpc.client.Fault as fault:
@@ -286,7 +270,7 @@ def _ended(process: psutil.Process) -> bool:
 
 def _stop_unsupervised(plan: Plan) -> bool:
     running = unsupervised(plan)
-    for name, (command, stop_signal) in reversed(commands(plan).items()):
+    for name, (command, stop_signal) in reversed(services.servers(plan).items()):
         if name in running:
             processes = leftovers.find(command.split()[0], _plan_file(plan))
             leftovers.end(processes, signal.Signals[f"SIG{stop_signal}"], STOP_SECONDS)

@@ -80,7 +80,7 @@ def attempt_all(plan: Plan, passwords: bool = True) -> list[Login]:
 
 def _doors_of_postgres(plan: Plan) -> list[tuple[str, str, str, int]]:
     host, port = plan.postgres.host, plan.postgres.port
-    if plan.part == "all":
+    if not plan.apart:
         return [("PostgreSQL", "socket", host, port)]
     return [("PostgreSQL", "TLS", host, port), ("PostgreSQL", PLAIN, host, port)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import django.db
@@ -17,44 +17,59 @@ from pgstack.live.probes import bounded
 from pgstack.live.verify import access, apart, behaviour, served, settings
 from pgstack.live.verify.finding import Finding, Outcome
 from pgstack.live.verify.live import Live, Untried
+from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 
-CHECKS: dict[str, Callable[[Live], Outcome]] = {
-    "plan is sound": settings.soundness,
-    "files are as rendered": settings.files,
-    "pages are intact": behaviour.intact,
-    "PostgreSQL runs the plan": settings.postgres_settings,
-    "database sorts as planned": settings.sorting,
-    "roles have their settings": settings.role_settings,
-    "PgBouncer runs the plan": settings.pooler_settings,
-    "processes and threads": behaviour.daemons,
-    "servers read their files": settings.loaded,
-    "front page answers": behaviour.front_page,
-    "requests use PgBouncer": behaviour.through_pooler,
-    "clients share backends": behaviour.shared_backends,
-    "timeouts are in order": settings.timeouts,
-    "web role cannot DDL": access.web_role,
-    "direct alias can DDL": access.direct_role,
-    "only Apache listens on TCP": access.listeners,
-    "login rules are planned": access.login_rules,
-    "logins are planned": access.own_logins,
-}
+
+def _everywhere(_: Plan) -> bool:
+    return True
+
+
+def _far(plan: Plan) -> bool:
+    return "postgres" not in plan.services
+
+
+def _seen(plan: Plan) -> bool:
+    return targets.of(plan.target).sees_processes
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is proven, how, and for which plans."""
+
+    name: str
+    ask: Callable[[Live], Outcome]
+    where: Callable[[Plan], bool] = _everywhere
+
+
+CHECKS = (
+    Check("plan is sound", settings.soundness),
+    Check("files are as rendered", settings.files),
+    Check("pages are intact", behaviour.intact),
+    Check("PostgreSQL runs the plan", settings.postgres_settings),
+    Check("database sorts as planned", settings.sorting),
+    Check("roles have their settings", settings.role_settings),
+    Check("PgBouncer runs the plan", settings.pooler_settings),
+    Check("processes and threads", behaviour.daemons),
+    Check("servers read their files", settings.loaded),
+    Check("front page answers", behaviour.front_page),
+    Check("requests use PgBouncer", behaviour.through_pooler),
+    Check("clients share backends", behaviour.shared_backends),
+    Check("timeouts are in order", settings.timeouts),
+    Check("web role cannot DDL", access.web_role),
+    Check("direct alias can DDL", access.direct_role),
+    Check("only Apache listens on TCP", access.listeners),
+    Check("login rules are planned", access.login_rules),
+    Check("logins are planned", access.own_logins),
+    # Where PostgreSQL is on another host.
+    Check("connections are encrypted", apart.encrypted, _far),
+    Check("certificate is ours", apart.certified, _far),
+    # What a killed command or a signal leaves.
+    Check("no change was cut off", behaviour.finished, _seen),
+    Check("no process is stopped", behaviour.running, _seen),
+    Check("certificate has time left", served.valid, lambda plan: plan.site.tls != "off"),
+)
 """In an order that names causes before consequences."""
-
-LOCAL: dict[str, Callable[[Live], Outcome]] = {
-    "no change was cut off": behaviour.finished,
-    "no process is stopped": behaviour.running,
-}
-"""What a killed command or a signal leaves where the stack's processes can be seen."""
-
-APART: dict[str, Callable[[Live], Outcome]] = {
-    "connections are encrypted": apart.encrypted,
-    "certificate is ours": apart.certified,
-}
-"""Where PostgreSQL is on another host."""
-
-SERVED: dict[str, Callable[[Live], Outcome]] = {"certificate has time left": served.valid}
-"""Where Apache speaks TLS."""
 
 STRANGERS = "strangers are refused"
 
@@ -72,14 +87,9 @@ def verify(plan: Plan, found: Sequence[Finding] = ()) -> list[Finding]:
         )
         account.assume(plan.accounts.deploy)
         live = Live(plan)
-        checks = (
-            CHECKS
-            | (APART if plan.part == "web" else {})
-            | (LOCAL if plan.target == "local" else {})
-        )
-        checks |= SERVED if plan.site.tls != "off" else {}
+        checks = [check for check in CHECKS if check.where(plan)]
         return [
-            *(_finding(name, partial(check, live)) for name, check in checks.items()),
+            *(_finding(check.name, partial(check.ask, live)) for check in checks),
             strangers,
         ]
 

@@ -17,6 +17,7 @@ from pgstack.errors import ProbeError
 from pgstack.live.probes import local, logins, postgres
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live
+from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 
 ENGINE_RESOLVER = "127.0.0.11"
@@ -53,12 +54,6 @@ RULES = """
       FROM pg_hba_file_rules"""
 
 RENDER_AGAIN = "Render the login rules again: `make down up`."
-
-TRY_STRANGERS = {
-    "local": "As root: `make verify`.",
-    "compose": "`make verify TARGET=compose` does, in a second run.",
-    "host": "As root: `stack-manage stack_verify`.",
-}
 
 PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
 
@@ -110,7 +105,7 @@ def listeners(live: Live) -> Outcome:
     plan, found = live.plan, set(_listening(live.plan))
     others = (
         found & {plan.postgres.port, plan.pooler.port}
-        if plan.target == "host"
+        if targets.of(plan.target).shared
         else found - {plan.site.port}
     )
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
@@ -122,7 +117,7 @@ def listeners(live: Live) -> Outcome:
     remedy = "Set listen_addresses as planned and empty listen_addr: `make down up`."
     closed = (
         f"neither {plan.postgres.port} nor {plan.pooler.port} is open"
-        if plan.target == "host"
+        if targets.of(plan.target).shared
         else ""
     )
     return judge(wrong, closed or f"TCP port {plan.site.port} only", remedy)
@@ -131,7 +126,7 @@ def listeners(live: Live) -> Outcome:
 def _listening(plan: Plan) -> list[int]:
     """Ports with a listener: of this stack's processes locally, of the whole network namespace
     elsewhere."""
-    if plan.target != "local":
+    if not targets.of(plan.target).sees_processes:
         return _ports(psutil.net_connections("tcp"))
     return [port for process in local.processes(plan) for port in _ports(_connections(process))]
 
@@ -204,7 +199,9 @@ def strangers(plan: Plan) -> Outcome:
     reach the sockets. Must run as root, before root is given up."""
     if os.geteuid() != 0:
         return Outcome(
-            None, "another account: only root can become one", TRY_STRANGERS[plan.target]
+            None,
+            "another account: only root can become one",
+            targets.of(plan.target).try_strangers,
         )
     outside = logins.attempt_all_as_stranger(plan, past_directories=False)
     inside = logins.attempt_all_as_stranger(plan, past_directories=True)
@@ -217,9 +214,7 @@ def _account() -> str:
 
 def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcome:
     door, known = (
-        ("socket", plan.postgres.identities)
-        if plan.part == "all"
-        else ("TLS", plan.postgres.passwords)
+        ("socket", plan.postgres.identities) if not plan.apart else ("TLS", plan.postgres.passwords)
     )
     planned = {("PostgreSQL", door, one.role) for one in known if one.account == account}
     planned |= {

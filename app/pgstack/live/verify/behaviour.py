@@ -9,7 +9,7 @@ import psutil
 from pgstack.live.probes import local, postgres, web
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, Silent, ask
-from pgstack.planning import invariants
+from pgstack.planning import invariants, targets
 from pgstack.planning.plan import Plan
 
 REQUESTS = 40
@@ -47,7 +47,7 @@ def daemons(live: Live) -> Outcome:
 
 def _process_table(plan: Plan) -> set[int] | None:
     """Daemon processes; None where the stack's processes cannot be told from others, or seen."""
-    if plan.target != "local":
+    if not targets.of(plan.target).sees_processes:
         return None
     found = set()
     for process in local.processes(plan):

@@ -10,11 +10,12 @@ from pathlib import Path
 from pgstack.live.probes import console, postgres
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ask
-from pgstack.planning import invariants, locales
+from pgstack.planning import invariants, locales, services, targets
 from pgstack.planning.plan import Plan
-from pgstack.rendering import render
+from pgstack.rendering import templates
+from pgstack.rendering.files import difference
 
-AGAIN = "Render and start again: `make down up`."
+AGAIN = targets.Target.again
 RUN = Path("/run/stack")
 """of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
 APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
@@ -23,10 +24,6 @@ OF_A_ROLE = """
       FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase
      WHERE setrole = %s::regrole"""
 """place and text of each setting"""
-
-
-def _again(plan: Plan) -> str:
-    return "Bring them into force: run site.yml." if plan.target == "host" else AGAIN
 
 
 def soundness(live: Live) -> Outcome:
@@ -39,16 +36,16 @@ def soundness(live: Live) -> Outcome:
 
 def files(live: Live) -> Outcome:
     """The files on disk are the ones that the plan renders."""
-    wanted = render.files(live.plan)
-    wrong = [f"{file.path}: edited" for file in wanted if render.difference([file])]
+    wanted = templates.files(live.plan)
+    wrong = [f"{file.path}: edited" for file in wanted if difference([file])]
     wrong += [f"{path}: not what the plan wants" for path in not_in_force(live.plan)]
-    return judge(wrong, f"{len(wanted)} files are as rendered", _again(live.plan))
+    return judge(wrong, f"{len(wanted)} files are as rendered", targets.of(live.plan.target).again)
 
 
 def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
     """Copies that a host's servers run with and that differ from what is wanted; a server's name
     when it has none."""
-    if plan.target != "host":
+    if not plan.takes_over:
         return []
     conf = Path(plan.paths.conf)
     wrong = []
@@ -63,8 +60,8 @@ def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
 def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
     """Server → directories of the files that it reads; on a host each instance has a copy of its
     own."""
-    conf, servers = Path(plan.paths.conf), [] if plan.part == "web" else ["postgres"]
-    if plan.target != "host":
+    conf, servers = Path(plan.paths.conf), [name for name in ("postgres",) if name in plan.services]
+    if not plan.takes_over:
         return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
     return {server: [conf / "live" / server] for server in servers} | {
         server: [
@@ -80,8 +77,8 @@ def loaded(live: Live) -> Outcome:
         live.monitor, "SELECT extract(epoch FROM pg_conf_load_time())::float8"
     )[0][0]
     names = {
-        "postgres": ["pgstack.conf", "pg_hba.conf", "pg_ident.conf"],
-        "apache": list(render.TEMPLATES["apache"]),
+        "postgres": [name for name in services.POSTGRES.files if name.endswith(".conf")],
+        "apache": list(services.APACHE.files),
     }
     read = {"postgres": load_time}
     if live.web.answers:
@@ -98,7 +95,11 @@ def loaded(live: Live) -> Outcome:
         if file.stat().st_mtime > when
     ]
     wrong = [f"{name}: changed after it was read" for name in late]
-    return judge(wrong, f"{len(files)} files were read after their last change", _again(live.plan))
+    return judge(
+        wrong,
+        f"{len(files)} files were read after their last change",
+        targets.of(live.plan.target).again,
+    )
 
 
 def postgres_settings(live: Live) -> Outcome:

@@ -32,5 +32,5 @@ class Command(StackCommand):
             self.stdout.write(plan.model_dump_json(indent=2))
         else:
             tables.plan(plan)
-        if plan.target == "local" and not json:
+        if plan.accounts.web == plan.accounts.postgres and not json:
             self.stdout.write(ONE_ACCOUNT.format(plan.accounts.web))

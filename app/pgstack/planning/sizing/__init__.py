@@ -14,11 +14,22 @@ from __future__ import annotations
 import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
-from pgstack.planning import invariants, layout, packages
+from pgstack.planning import invariants, layout, packages, services, targets
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.plan import Firewall, Memory, Paths, Plan, Roles, Site
+from pgstack.planning.plan import (
+    Backup,
+    Firewall,
+    Memory,
+    Paths,
+    Plan,
+    Pooler,
+    Roles,
+    Site,
+    Web,
+)
 from pgstack.planning.sizing import backup, pooler, postgres, web
+from pgstack.planning.sizing.basis import Basis
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale, size_text
 
 SYSTEM_BYTES = 64 * MB
@@ -29,8 +40,6 @@ take a 512th of it for each backend"""
 HTTP, HTTPS = 80, 443
 """ports that browsers take without being told (RFC 9110): who comes to the first is sent to the
 second"""
-INSTANCE_PORTS = {"a": 8441, "b": 8442}
-"""loopback ports of a host's two instances of Apache"""
 SSH_PORT = 22
 """where administrators come in when nobody has looked (services(5))"""
 
@@ -120,50 +129,80 @@ def _require(config: StackConfig, hardware: Hardware, debian: int, least: Plan) 
 
 def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Plan:
     """The plan for this scale, sound or not."""
-    why: dict[str, str] = {}
     versions = layout.VERSIONS[debian]
-    place = layout.paths(config, versions), layout.accounts(config), Roles(), versions
-    paths, who, roles, _ = place
-    daemons = web.web(config, scale, hardware, why, paths)
-    front = web.apache(daemons, scale, config, hardware, why)
-    pool = pooler.pooler(config, scale, daemons, why, *place)
-    database, shares = postgres.postgres(config, scale, pool, why, *place)
-    sizes = {
-        "web": web.web_bytes(daemons),
-        "apache": web.apache_bytes(
-            daemons.requests, scale.memory, takes_over=config.target == "host"
-        ),
-        "pooler": pooler.pooler_bytes(pool),
-        **shares,
-    }
-    elsewhere = {"all": (), "web": tuple(shares), "database": ("web", "apache", "pooler")}[
-        config.part
-    ]
+    basis = Basis(
+        config=config,
+        hardware=hardware,
+        scale=scale,
+        versions=versions,
+        paths=layout.paths(config, versions),
+        accounts=layout.accounts(config),
+        roles=Roles(),
+    )
+    daemons, of_daemons = web.web(basis)
+    front, of_front = web.apache(basis, daemons)
+    pool, of_pool = pooler.pooler(basis, daemons)
+    database, of_database = postgres.postgres(basis, pool)
+    backups, of_backups = backup.backup(basis, database)
+    firewall = _firewall(config, hardware)
     return Plan(
         target=config.target,
-        part=config.part,
+        part=config.part.name,
+        apart=config.part.apart,
+        services=_services(basis, firewall, backups),
         debian=debian,
         cores=scale.available,
         open_files=hardware.open_files,
         max_threads=hardware.max_threads,
         versions=versions,
-        paths=paths,
-        accounts=who,
-        roles=roles,
-        site=_site(config, paths),
-        firewall=_firewall(config, hardware),
+        paths=basis.paths,
+        accounts=basis.accounts,
+        roles=basis.roles,
+        site=_site(config, basis.paths),
+        firewall=firewall,
         project=layout.project(config),
         web=daemons,
         apache=front,
         pooler=pool,
         postgres=database,
-        backup=backup.backup(config, scale, database, why, paths, versions),
-        memory=Memory(
-            total=scale.memory,
-            system=SYSTEM_BYTES + scale.memory // SYSTEM_DIVISOR,
-            **{name: 0 if name in elsewhere else size for name, size in sizes.items()},
-        ),
-        arithmetic=why,
+        backup=backups,
+        memory=_memory(basis, daemons, pool),
+        arithmetic=of_daemons | of_front | of_pool | of_database | of_backups,
+    )
+
+
+def _services(basis: Basis, firewall: Firewall, backups: Backup | None) -> tuple[str, ...]:
+    """What the host runs, in starting order."""
+    optional = {
+        services.HOST: basis.target.units,
+        services.FIREWALL: firewall.enabled,
+        services.BACKUP: backups is not None,
+    }
+    found = [service.name for service, there in optional.items() if there]
+    return (*basis.config.part.services, *found)
+
+
+def _memory(basis: Basis, daemons: Web, pool: Pooler) -> Memory:
+    """The shares of what this host runs; 0 for what runs on another."""
+    memory = basis.scale.memory
+    sizes = {
+        "apache": {
+            "web": web.web_bytes(daemons),
+            "apache": web.apache_bytes(
+                daemons.requests, memory, takes_over=bool(basis.target.instance_ports)
+            ),
+        },
+        "pgbouncer": {"pooler": pooler.pooler_bytes(pool)},
+        "postgres": postgres.postgres_bytes(basis, pool),
+    }
+    return Memory(
+        total=memory,
+        system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
+        **{
+            name: size if service in basis.config.part.services else 0
+            for service, shares in sizes.items()
+            for name, size in shares.items()
+        },
     )
 
 
@@ -174,7 +213,6 @@ def _site(config: StackConfig, paths: Paths) -> Site:
     ]
     copies = [f"{paths.tls}/certificate.pem", f"{paths.tls}/key.pem"]
     certificate, key = given if config.tls == "off" else copies
-    ports = {name: port for name, port in INSTANCE_PORTS.items() if config.target == "host"}
     return Site(
         address=config.address,
         port=config.port,
@@ -184,7 +222,7 @@ def _site(config: StackConfig, paths: Paths) -> Site:
         tls_key=key,
         tls_given_certificate=given[0],
         tls_given_key=given[1],
-        instance_ports=ports,
+        instance_ports=dict(targets.of(config.target).instance_ports),
         redirect_port=HTTP if _redirects(config) else 0,
         acme_directory=config.acme_directory if config.tls == "acme" else "",
         acme_email=config.acme_email or "" if config.tls == "acme" else "",
@@ -197,14 +235,14 @@ def _site(config: StackConfig, paths: Paths) -> Site:
 
 
 def _redirects(config: StackConfig) -> bool:
-    return config.target == "host" and config.tls != "off" and config.port == HTTPS
+    return targets.of(config.target).redirects and config.tls != "off" and config.port == HTTPS
 
 
 def _firewall(config: StackConfig, hardware: Hardware) -> Firewall:
     local = config.address.startswith("127.") or config.address == "[::1]"
     ports = (config.port, HTTP) if _redirects(config) else (config.port,)
     return Firewall(
-        enabled=config.target == "host" and config.firewall == "on",
+        enabled=targets.of(config.target).firewall and config.firewall == "on",
         ssh_ports=hardware.ssh_ports or (SSH_PORT,),
-        site_ports=() if local or config.part == "database" else ports,
+        site_ports=() if local or "apache" not in config.part.services else ports,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pgstack.errors import InputError
+from pgstack.planning import targets
 from pgstack.planning.config import StackConfig
 from pgstack.planning.layout import version
-from pgstack.planning.plan import Backup, Paths, Postgres, Versions
-from pgstack.planning.sizing.scale import Scale, clamp
+from pgstack.planning.plan import Backup, Postgres
+from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.scale import clamp
 
 STANZA = "stack"
 """pgBackRest's name of the cluster"""
@@ -29,9 +31,9 @@ SFTP_VERSION = (2, 46)
 
 def kind(config: StackConfig) -> str:
     """`off`, or where the backups are kept."""
-    if config.part == "web":  # the database is elsewhere
+    if "postgres" not in config.part.services:
         return "off"
-    return config.backup or ("local" if config.target == "host" else "off")
+    return config.backup or targets.of(config.target).backup
 
 
 def archiving(config: StackConfig) -> dict[str, str]:
@@ -46,31 +48,24 @@ def archiving(config: StackConfig) -> dict[str, str]:
     }
 
 
-def backup(
-    config: StackConfig,
-    scale: Scale,
-    database: Postgres,
-    why: dict[str, str],
-    paths: Paths,
-    versions: Versions,
-) -> Backup | None:
+def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
     """pgBackRest as planned, None without backups. Raises InputError where the release cannot do
     what is wanted."""
+    config, pgbackrest = basis.config, basis.versions.pgbackrest
     where = kind(config)
     if where == "off":
-        return None
-    if where == "sftp" and version(versions.pgbackrest) < SFTP_VERSION:
+        return None, {}
+    if where == "sftp" and version(pgbackrest) < SFTP_VERSION:
         raise InputError(
-            f"STACK_BACKUP=sftp: pgBackRest {versions.pgbackrest} of this Debian release does not "
+            f"STACK_BACKUP=sftp: pgBackRest {pgbackrest} of this Debian release does not "
             f"know SFTP, 2.46 "
             "does. Use s3, or local with STACK_BACKUP_PATH on a file system of the other host "
             "(NFS, say)."
         )
-    processes = clamp(scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
-    why["backup.process-max"] = f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}"
+    processes = clamp(basis.scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
     hour, minute = map(int, config.backup_time.split(":"))
     drill = f"{(hour + DRILL_HOURS) % 24:02}:{minute:02}"
-    return Backup.model_validate(
+    planned = Backup.model_validate(
         {
             "kind": where,
             "stanza": STANZA,
@@ -96,12 +91,13 @@ def backup(
                 "log-level-file": "off",
                 "log-level-console": "warn",
                 "lock-path": "/run/stack/backup",
-                "pg1-path": paths.data,
+                "pg1-path": basis.paths.data,
                 "pg1-port": str(database.port),
-                "pg1-socket-path": paths.run_postgres,
+                "pg1-socket-path": basis.paths.run_postgres,
             },
         }
     )
+    return planned, {"backup.process-max": f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}"}
 
 
 def _repository(config: StackConfig, where: str) -> dict[str, str]:

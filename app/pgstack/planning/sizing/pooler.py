@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pgstack.planning import layout
-from pgstack.planning.config import StackConfig
-from pgstack.planning.plan import Accounts, Paths, Pooler, Roles, Versions, Web
+from pgstack.planning.plan import Pooler, Web
 from pgstack.planning.sizing import timeouts
-from pgstack.planning.sizing.scale import KB, MB, Scale
+from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.scale import KB, MB
 from pgstack.planning.sizing.timeouts import seconds
 
 PORT = 6432
@@ -57,46 +57,14 @@ PREPARED_STATEMENTS = 200
 """per backend, the default since 1.24; needs 1.21"""
 
 
-def pooler(
-    config: StackConfig,
-    scale: Scale,
-    web: Web,
-    why: dict[str, str],
-    paths: Paths,
-    who: Accounts,
-    roles: Roles,
-    versions: Versions,
-) -> Pooler:
+def pooler(basis: Basis, web: Web) -> tuple[Pooler, Reasons]:
     """Every thread of both generations gets a client connection; few of them need a backend at the
     same time."""
-    pool = config.pool_size or BACKENDS_PER_CORE * scale.cores + SPINDLES
+    pool = basis.config.pool_size or BACKENDS_PER_CORE * basis.scale.cores + SPINDLES
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
     clients = GENERATIONS * web.requests * web.hosts + COMMAND_CLIENTS + THREAD_CLIENTS
     timeout = web.request_timeout
-    why["pooler.default_pool_size"] = (
-        f"STACK_POOL_SIZE={pool}"
-        if config.pool_size
-        else f"{BACKENDS_PER_CORE} x {scale.text} + {SPINDLES} (PostgreSQL wiki){scale.because}"
-    )
-    why["pooler.reserve_pool_size"] = f"max({RESERVE_MIN}, {pool} / {RESERVE_DIVISOR})"
-    why["pooler.max_db_connections"] = f"{pool} pool + {reserve} reserve"
-    why["pooler.max_client_conn"] = (
-        f"{GENERATIONS} generations x {web.processes} processes x {web.threads} threads x "
-        f"{web.hosts} hosts "
-        f"+ {COMMAND_CLIENTS} for probes and commands + {THREAD_CLIENTS} for the application's own "
-        f"threads"
-    )
-    why["pooler.query_timeout"] = timeouts.text(timeout, timeouts.QUERY)
-    why["pooler.query_wait_timeout"] = timeouts.text(timeout, timeouts.WAIT)
-    web_login, monitor_login = layout.pooler_logins(who, roles, versions)
-    # Without peer maps the web, which shows its pools, and the account that deploys come under
-    # their own names.
-    stats_users = (
-        monitor_login
-        if layout.peer_maps(versions)
-        else ",".join(dict.fromkeys((web_login, monitor_login)))
-    )
-    instances = web.hosts * (1 + TAKING_OVER if config.target == "host" else 1)
+    web_login, monitor_login = layout.pooler_logins(basis.accounts, basis.roles, basis.versions)
     numbers = {
         "max_client_conn": clients,
         "default_pool_size": pool,
@@ -105,21 +73,36 @@ def pooler(
         "query_timeout": seconds(timeout, timeouts.QUERY),
         "query_wait_timeout": seconds(timeout, timeouts.WAIT),
     }
-    return Pooler(
+    planned = Pooler(
         port=PORT,
-        instances=instances,
+        instances=web.hosts * (1 + TAKING_OVER if basis.target.instance_ports else 1),
         web_login=web_login,
         monitor_login=monitor_login,
-        peer_maps=layout.peer_maps(versions),
-        identities=layout.pooler_identities(who, roles, versions),
+        peer_maps=layout.peer_maps(basis.versions),
+        identities=layout.pooler_identities(basis.accounts, basis.roles, basis.versions),
         file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
-        settings=_settings(
-            numbers, seconds(timeout, timeouts.RESERVE), paths, versions, stats_users
-        )
-        | (_apart(timeout) if config.part == "web" else {}),
+        settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))
+        | ({} if "postgres" in basis.config.part.services else _apart(timeout)),
         **numbers,
     )
+    return planned, _reasons(basis, web, pool, reserve)
+
+
+def _reasons(basis: Basis, web: Web, pool: int, reserve: int) -> Reasons:
+    scale, timeout = basis.scale, web.request_timeout
+    return {
+        "pooler.default_pool_size": f"STACK_POOL_SIZE={pool}"
+        if basis.config.pool_size
+        else f"{BACKENDS_PER_CORE} x {scale.text} + {SPINDLES} (PostgreSQL wiki){scale.because}",
+        "pooler.reserve_pool_size": f"max({RESERVE_MIN}, {pool} / {RESERVE_DIVISOR})",
+        "pooler.max_db_connections": f"{pool} pool + {reserve} reserve",
+        "pooler.max_client_conn": f"{GENERATIONS} generations x {web.processes} processes x "
+        f"{web.threads} threads x {web.hosts} hosts + {COMMAND_CLIENTS} for probes and commands + "
+        f"{THREAD_CLIENTS} for the application's own threads",
+        "pooler.query_timeout": timeouts.text(timeout, timeouts.QUERY),
+        "pooler.query_wait_timeout": timeouts.text(timeout, timeouts.WAIT),
+    }
 
 
 def pooler_bytes(part: Pooler) -> int:
@@ -127,23 +110,24 @@ def pooler_bytes(part: Pooler) -> int:
     return BASE_BYTES + part.max_client_conn * CLIENT_BYTES
 
 
-def _settings(
-    numbers: dict[str, int],
-    reserve_seconds: int,
-    paths: Paths,
-    versions: Versions,
-    stats_users: str,
-) -> dict[str, str]:
+def _stats_users(basis: Basis) -> str:
+    """Without peer maps the web, which shows its pools, and the account that deploys come under
+    their own names."""
+    logins = layout.pooler_logins(basis.accounts, basis.roles, basis.versions)
+    return logins[1] if layout.peer_maps(basis.versions) else ",".join(dict.fromkeys(logins))
+
+
+def _settings(basis: Basis, numbers: dict[str, int], reserve_seconds: int) -> dict[str, str]:
     """Lines of pgbouncer.ini. No listen_addr: PgBouncer never listens on TCP."""
-    conf = f"{paths.conf}/pgbouncer"
+    conf = f"{basis.paths.conf}/pgbouncer"
     settings: dict[str, object] = {
-        "unix_socket_dir": paths.run_pooler_own,
+        "unix_socket_dir": basis.paths.run_pooler_own,
         "unix_socket_mode": "0770",
         "listen_port": PORT,
         "auth_type": "hba",
         "auth_file": f"{conf}/userlist.txt",
         "auth_hba_file": f"{conf}/hba.conf",
-        "stats_users": stats_users,
+        "stats_users": _stats_users(basis),
         "pool_mode": "transaction",
         **numbers,
         "min_pool_size": min(numbers["default_pool_size"], WARM_BACKENDS),
@@ -164,9 +148,9 @@ def _settings(
         "log_pooler_errors": 1,
         "stats_period": STATS_SECONDS,
     }
-    if layout.peer_maps(versions):
+    if layout.peer_maps(basis.versions):
         settings["auth_ident_file"] = f"{conf}/ident.conf"
-    if layout.version(versions.pgbouncer) >= (1, 21):
+    if layout.version(basis.versions.pgbouncer) >= (1, 21):
         settings["max_prepared_statements"] = PREPARED_STATEMENTS
     return {name: str(value) for name, value in settings.items()}
 

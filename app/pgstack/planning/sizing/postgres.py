@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pgstack.planning import layout, locales
 from pgstack.planning.config import StackConfig
-from pgstack.planning.plan import Accounts, Paths, Pooler, Postgres, Roles, Versions
+from pgstack.planning.plan import Pooler, Postgres
 from pgstack.planning.sizing import backup, rights, timeouts
-from pgstack.planning.sizing.scale import GB, MB, Scale, clamp
+from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.scale import GB, MB, clamp
 from pgstack.planning.sizing.timeouts import seconds
 
 PORT = 5432
@@ -152,64 +153,56 @@ def shares(memory: int, connections: int, crew: Workers) -> dict[str, int]:
     }
 
 
-def postgres(
-    config: StackConfig,
-    scale: Scale,
-    pooler: Pooler,
-    why: dict[str, str],
-    paths: Paths,
-    who: Accounts,
-    roles: Roles,
-    versions: Versions,
-) -> tuple[Postgres, dict[str, int]]:
-    """PostgreSQL, and its shares of memory in bytes."""
-    pooled = pooler.max_db_connections * pooler.instances
-    connections = pooled + config.direct_connections + SUPERUSER_RESERVED
-    crew = workers(scale.cores)
-    parts = shares(scale.memory, connections, crew)
-    timeout = config.request_timeout
-    why |= _arithmetic(connections, crew)
-    why["postgres.max_connections"] = (
-        f"{pooled} through the pooler + {config.direct_connections} direct + {SUPERUSER_RESERVED} "
-        f"superuser"
-    )
-    why["postgres.statement_timeout"] = (
-        f"{timeouts.text(timeout, timeouts.STATEMENT)}, on the role of the web"
-    )
-    apart = config.part != "all"
-    part = Postgres(
-        host=str(config.database_host) if config.part == "web" else paths.run_postgres,
+def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
+    """PostgreSQL as planned, for the backends that PgBouncer may open."""
+    config, who = basis.config, (basis.accounts, basis.roles)
+    connections, crew = _connections(config, pooler), workers(basis.scale.cores)
+    timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
+    planned = Postgres(
+        host=str(config.database_host) if far else basis.paths.run_postgres,
         server_name=config.database_host or "",
         port=PORT,
         database="app",
         locale=config.locale,
         locale_options=locales.options(config.locale),
-        identities=(layout.apart_identities if apart else layout.postgres_identities)(who, roles),
+        identities=(layout.apart_identities if apart else layout.postgres_identities)(*who),
         web_addresses=config.web_addresses or (),
-        passwords=layout.passwords(who, roles) if apart else (),
-        connection=CONNECTION if config.part == "web" else {},
+        passwords=layout.passwords(*who) if apart else (),
+        connection=CONNECTION if far else {},
         max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED,
         direct_connections=config.direct_connections,
-        settings=_settings(connections, crew, _sizes(scale.memory, connections, crew, parts), paths)
+        settings=_settings(connections, crew, basis)
         | backup.archiving(config)
         | (_apart(config) if apart else {}),
-        app_settings=_app_settings(timeout, versions.postgresql),
+        app_settings=_app_settings(timeout, basis.versions.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
-        closed_functions=rights.closed(versions.postgresql),
+        closed_functions=rights.closed(basis.versions.postgresql),
     )
-    return part, {
-        "shared_buffers": parts["shared_buffers"],
-        "postgres": parts["postgres"],
-        "backends": parts["backends"],
-        "work": parts["work"],
-        "maintenance": parts["maintenance"] + parts["autovacuum"],
-    }
+    return planned, _reasons(config, connections, crew)
 
 
-def _sizes(memory: int, connections: int, crew: Workers, parts: dict[str, int]) -> dict[str, int]:
+def postgres_bytes(basis: Basis, pooler: Pooler) -> dict[str, int]:
+    """Its shares of memory."""
+    connections = _connections(basis.config, pooler)
+    parts = shares(basis.scale.memory, connections, workers(basis.scale.cores))
+    vacuum = parts.pop("autovacuum")
+    return {**parts, "maintenance": parts["maintenance"] + vacuum}
+
+
+def _elsewhere(config: StackConfig) -> bool:
+    return "postgres" not in config.part.services
+
+
+def _connections(config: StackConfig, pooler: Pooler) -> int:
+    pooled = pooler.max_db_connections * pooler.instances
+    return pooled + config.direct_connections + SUPERUSER_RESERVED
+
+
+def _sizes(memory: int, connections: int, crew: Workers) -> dict[str, int]:
     """Settings that are sizes, in bytes."""
+    parts = shares(memory, connections, crew)
     max_wal = clamp(memory // MAX_WAL_DIVISOR, MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES)
     return {
         "shared_buffers": parts["shared_buffers"],
@@ -226,8 +219,10 @@ def _range(low: int, high: int) -> str:
     return f"{low // MB} to {high // MB} MB"
 
 
-def _arithmetic(connections: int, crew: Workers) -> dict[str, str]:
+def _reasons(config: StackConfig, connections: int, crew: Workers) -> Reasons:
     """How the sizes come about."""
+    pooled = connections - config.direct_connections - SUPERUSER_RESERVED
+    statement = timeouts.text(config.request_timeout, timeouts.STATEMENT)
     return {
         "postgres.shared_buffers": f"memory / {SMALL_BUFFERS_DIVISOR} of the first "
         f"{SMALL_MEMORY_BYTES // MB} MB, "
@@ -243,6 +238,9 @@ def _arithmetic(connections: int, crew: Workers) -> dict[str, str]:
         f"{_range(AUTOVACUUM_MIN_BYTES, AUTOVACUUM_MAX_BYTES)}",
         "postgres.max_wal_size": f"memory / {MAX_WAL_DIVISOR}, "
         f"{_range(MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES)}",
+        "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
+        f"direct + {SUPERUSER_RESERVED} superuser",
+        "postgres.statement_timeout": f"{statement}, on the role of the web",
     }
 
 
@@ -261,11 +259,10 @@ def _app_settings(request_timeout: int, postgresql: int) -> dict[str, str]:
     }
 
 
-def _settings(
-    connections: int, crew: Workers, sizes: dict[str, int], paths: Paths
-) -> dict[str, str]:
+def _settings(connections: int, crew: Workers, basis: Basis) -> dict[str, str]:
     """Lines of the drop-in. wal_buffers stays at its default: a 32nd of shared_buffers, up to 16
     MB."""
+    paths, sizes = basis.paths, _sizes(basis.scale.memory, connections, crew)
     conf = f"{paths.conf}/postgres"
     settings: dict[str, object] = {
         "listen_addresses": "",

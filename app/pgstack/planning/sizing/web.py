@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgstack.planning import layout
-from pgstack.planning.config import StackConfig
-from pgstack.planning.hardware import Hardware
 from pgstack.planning.invariants import THREADS_DIVISOR
-from pgstack.planning.plan import Apache, Paths, Web
+from pgstack.planning.plan import Apache, Web
 from pgstack.planning.sizing import timeouts
-from pgstack.planning.sizing.scale import KB, MB, Scale
+from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.scale import KB, MB
 from pgstack.planning.sizing.timeouts import seconds
 
 MIN_PROCESSES = 1
@@ -55,9 +54,6 @@ LISTEN_BACKLOG = 4096
 FILES_PER_WORKER, SPARE_FILES = 3, 64
 """open files: a connection, one to a daemon or a body; a child's own: logs, event queues,
 listeners"""
-APACHES = {"local": 2, "compose": 1, "host": 2}
-"""Apaches that share the threads: on a host a second one while it takes over, locally that of
-another checkout. In Compose the limit is the container's own."""
 SPARE_TASKS = 4096
 """threads of the daemons, and what a project starts: about what systemd lets a unit have that says
 nothing"""
@@ -73,27 +69,24 @@ KEEP_ALIVE_SECONDS = 5
 """Apache's default; the event MPM keeps idle connections without a worker"""
 
 
-def web(
-    config: StackConfig, scale: Scale, hardware: Hardware, why: dict[str, str], place: Paths
-) -> Web:
+def web(basis: Basis) -> tuple[Web, Reasons]:
     """One process per core: a process saturates one core (the GIL)."""
+    config, scale = basis.config, basis.scale
     processes = config.processes or max(MIN_PROCESSES, scale.cores)
     threads = config.threads or max(THREADS, -(-MIN_REQUESTS // processes))
     timeout = config.request_timeout
-    why["web.processes"] = (
-        f"STACK_PROCESSES={processes}"
+    settings, wsgi, python_path = layout.entry(config, basis.paths)
+    workers = _workers(processes * threads, scale.memory, _room(basis))
+    reasons = {
+        "web.processes": f"STACK_PROCESSES={processes}"
         if config.processes
-        else f"one per core, {scale.text}{scale.because}"
-    )
-    why["web.threads"] = (
-        f"STACK_THREADS={threads}"
+        else f"one per core, {scale.text}{scale.because}",
+        "web.threads": f"STACK_THREADS={threads}"
         if config.threads
-        else f"cover the waits for the database; at least {MIN_REQUESTS} requests at a time"
-    )
-    why["web.queue_timeout"] = timeouts.text(timeout, timeouts.WAIT)
-    settings, wsgi, python_path = layout.entry(config, place)
-    workers = _workers(processes * threads, scale.memory, _room(config, hardware))
-    return Web(
+        else f"cover the waits for the database; at least {MIN_REQUESTS} requests at a time",
+        "web.queue_timeout": timeouts.text(timeout, timeouts.WAIT),
+    }
+    planned = Web(
         processes=processes,
         threads=threads,
         hosts=config.web_hosts,
@@ -112,6 +105,7 @@ def web(
         wsgi=wsgi,
         python_path=python_path,
     )
+    return planned, reasons
 
 
 @dataclass(frozen=True)
@@ -144,8 +138,9 @@ def _crowd_bytes(memory: int) -> int:
     return min(memory // CROWD_DIVISOR, CROWD_STEPS * STEP_BYTES)
 
 
-def _room(config: StackConfig, hardware: Hardware) -> int | None:
+def _room(basis: Basis) -> int | None:
     """Steps of workers that open files and threads leave room for; None without a limit."""
+    hardware = basis.hardware
     steps = []
     if hardware.open_files is not None:
         # Of MIN_CHILDREN: with more, each is full, and the invariant says whether its files
@@ -153,7 +148,7 @@ def _room(config: StackConfig, hardware: Hardware) -> int | None:
         child = (hardware.open_files - SPARE_FILES) // (FILES_PER_WORKER * STEP_WORKERS)
         steps.append(MIN_CHILDREN * child)
     if hardware.max_threads is not None:
-        apaches = THREADS_DIVISOR * APACHES[config.target]
+        apaches = THREADS_DIVISOR * basis.target.apaches
         steps.append(hardware.max_threads // (apaches * STEP_WORKERS))
     return min(steps, default=None)
 
@@ -168,26 +163,12 @@ def _workers(requests: int, memory: int, room: int | None) -> Workers:
     return Workers(working, max(waiting, MIN_CHILDREN - working))
 
 
-def apache(
-    part: Web, scale: Scale, config: StackConfig, hardware: Hardware, why: dict[str, str]
-) -> Apache:
+def apache(basis: Basis, part: Web) -> tuple[Apache, Reasons]:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    workers = _workers(part.requests, scale.memory, _room(config, hardware))
+    workers = _workers(part.requests, basis.scale.memory, _room(basis))
     children, threads = workers.children, workers.per_child
     total = children * threads
-    why["apache.max_request_workers"] = (
-        f"{WORKERS_PER_REQUEST} x {part.requests} requests at a time, and as many for slow clients "
-        f"as 1/{CROWD_DIVISOR} of memory holds and open files and threads allow, up to "
-        f"{CROWD_STEPS * STEP_WORKERS}; "
-        f"in {children} children of {threads} threads"
-    )
-    why["apache.slow_clients"] = (
-        "each child has workers for so many that send a header slowly, or nothing"
-    )
-    why["web.listen_backlog"] = (
-        f"{CONNECTIONS_PER_WORKER} x {total} workers of Apache, each with a request"
-    )
-    return Apache(
+    planned = Apache(
         # All children start at once and none is taken away: no client meets one that ends. One that
         # died is replaced whatever is spare.
         threads_per_child=threads,
@@ -201,7 +182,7 @@ def apache(
         listen_backlog=LISTEN_BACKLOG,
         file_descriptors=FILES_PER_WORKER * threads + SPARE_FILES,
         tasks=CONNECTIONS_PER_WORKER * total + SPARE_TASKS,
-        instances=APACHES[config.target],
+        instances=basis.target.apaches,
         timeout=seconds(part.request_timeout, timeouts.CLIENT),
         keep_alive_timeout=KEEP_ALIVE_SECONDS,
         graceful_shutdown_timeout=seconds(part.request_timeout, timeouts.REQUEST),
@@ -209,6 +190,16 @@ def apache(
         modules_directory="/usr/lib/apache2/modules",
         mime_types="/etc/mime.types",
     )
+    return planned, {
+        "apache.max_request_workers": f"{WORKERS_PER_REQUEST} x {part.requests} requests at a "
+        f"time, and as many for slow clients as 1/{CROWD_DIVISOR} of memory holds and open files "
+        f"and threads allow, up to {CROWD_STEPS * STEP_WORKERS}; in {children} children of "
+        f"{threads} threads",
+        "apache.slow_clients": "each child has workers for so many that send a header slowly, or "
+        "nothing",
+        "web.listen_backlog": f"{CONNECTIONS_PER_WORKER} x {total} workers of Apache, each with a "
+        f"request",
+    }
 
 
 def web_bytes(part: Web) -> int:

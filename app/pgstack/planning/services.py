@@ -1,0 +1,136 @@
+"""The services of a stack: what each renders, and how it is started and stopped.
+
+Which of them a host has, the plan says (`stack.services`); what is proven of them is in
+pgstack.live.verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pgstack.planning.plan import Plan
+
+MACHINE = "host"
+"""the service that a machine of the stack's own is, and the folder of what systemd reads"""
+
+
+def _nothing(_: Plan) -> frozenset[str]:
+    return frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """One service."""
+
+    name: str
+    files: tuple[str, ...] = ()
+    """templates of the folder `name`, which go to a folder of this name below `paths.conf`"""
+    without: Callable[[Plan], frozenset[str]] = _nothing
+    """those of them that a plan has no use for"""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """template of the folder host → where a machine of the stack's own has it"""
+    role: str = MACHINE
+    """the role that writes `units`"""
+    program: str = ""
+    """name of a server's program in the process table"""
+    command: Callable[[Plan], str] | None = None
+    """its command line in the foreground"""
+    stop_signal: str = ""
+    """that ends it: what goes on may end"""
+
+
+def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
+    # Where hosts are apart, userlist.txt holds a password and is no rendered file.
+    passwords = {"userlist.txt"} if plan.apart else set()
+    return frozenset(passwords | (set() if plan.pooler.peer_maps else {"ident.conf"}))
+
+
+UNITS = "/etc/systemd/system"
+POSTGRES = Service(
+    "postgres",
+    files=("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
+    units={"postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-main.service.d/stack.conf"},
+    program="postgres",
+    command=lambda plan: (
+        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres -D {plan.paths.data} "
+        f"-c config_file={plan.paths.conf}/postgres/pgstack.conf"
+    ),
+    stop_signal="INT",  # it ends sessions and checkpoints
+)
+PGBOUNCER = Service(
+    "pgbouncer",
+    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
+    without=_not_for_pgbouncer,
+    units={"stack-pgbouncer.service": f"{UNITS}/stack-pgbouncer@.service"},
+    program="pgbouncer",
+    command=lambda plan: f"/usr/sbin/pgbouncer {plan.paths.conf}/pgbouncer/pgbouncer.ini",
+    stop_signal="INT",  # it waits for transactions
+)
+APACHE = Service(
+    "apache",
+    files=("apache2.conf", "mpm.conf", "hardening.conf", "bodies.conf", "bodies.lua", "site.conf"),
+    units={
+        "stack-apache.service": f"{UNITS}/stack-apache@.service",
+        "logrotate.conf": "/etc/logrotate.d/stack",
+    },
+    program="apache2",
+    command=lambda plan: f"/usr/sbin/apache2 -DFOREGROUND -f {plan.paths.conf}/apache/apache2.conf",
+    stop_signal="WINCH",  # it answers what it has
+)
+HOST = Service(
+    MACHINE,
+    units={
+        "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
+        "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
+        "stack-build.service": f"{UNITS}/stack-build@.service",
+        "stack-renewed.path": f"{UNITS}/stack-renewed.path",
+        "stack-renewed.service": f"{UNITS}/stack-renewed.service",
+        "stack-certificates.timer": f"{UNITS}/stack-certificates.timer",
+        "stack-certificates.service": f"{UNITS}/stack-certificates.service",
+        "stack-watch.timer": f"{UNITS}/stack-watch.timer",
+        "stack-watch.service": f"{UNITS}/stack-watch.service",
+        "stack-upgraded.path": f"{UNITS}/stack-upgraded.path",
+        "stack-upgraded.service": f"{UNITS}/stack-upgraded.service",
+        "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",
+        "needrestart.conf": "/etc/needrestart/conf.d/60-stack.conf",
+        "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
+        "logrotate.timer": f"{UNITS}/logrotate.timer.d/stack.conf",
+    },
+)
+FIREWALL = Service(
+    "firewall",
+    units={
+        "nftables.conf": "/etc/stack/nftables.conf",
+        "stack-firewall.service": f"{UNITS}/stack-firewall.service",
+    },
+    role="firewall",
+)
+BACKUP = Service(
+    "backup",
+    units={
+        "pgbackrest.conf": "/etc/pgbackrest/pgbackrest.conf",
+        "stack-backup.service": f"{UNITS}/stack-backup@.service",
+        "stack-backup-full.timer": f"{UNITS}/stack-backup-full.timer",
+        "stack-backup-incr.timer": f"{UNITS}/stack-backup-incr.timer",
+        "stack-drill.service": f"{UNITS}/stack-drill.service",
+        "stack-drill.timer": f"{UNITS}/stack-drill.timer",
+    },
+    role="backup",
+)
+SERVICES = (POSTGRES, PGBOUNCER, APACHE, HOST, FIREWALL, BACKUP)
+"""In starting order."""
+
+
+def of(plan: Plan) -> list[Service]:
+    """The services that `plan` has."""
+    return [service for service in SERVICES if service.name in plan.services]
+
+
+def servers(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Command line and stop signal of each server, in starting order."""
+    return {
+        service.name: (service.command(plan), service.stop_signal)
+        for service in of(plan)
+        if service.command
+    }

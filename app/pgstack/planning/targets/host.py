@@ -1,0 +1,60 @@
+"""A Debian host that Ansible sets up and systemd runs; with others, the hosts of one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pgstack.planning.plan import Accounts, Paths, Plan
+from pgstack.planning.targets.target import Location, Target, machine_accounts, machine_paths
+
+
+class Host(Target):
+    """Units, in releases, where an instance of a server takes over from another."""
+
+    name = "host"
+    backup: ClassVar[Literal["off", "local"]] = "local"
+    apart: ClassVar[bool] = True
+    acme: ClassVar[bool] = True
+    project_input = "stack_inputs.project.source"
+    project_elsewhere: ClassVar[bool] = True
+    units: ClassVar[bool] = True
+    firewall: ClassVar[bool] = True
+    redirects: ClassVar[bool] = True
+    instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
+    apaches = 2
+    """a second one while it takes over"""
+    shared: ClassVar[bool] = True
+    again = "Bring them into force: run site.yml."
+    try_strangers = "As root: `stack-manage stack_verify`."
+
+    def paths(self, _: Location, postgresql: int, /) -> Paths:
+        """Each instance of a server sees what is its own at these places (docs/decisions/0006).
+
+        In a release the checkout lies beside the project. Bodies of requests are on a disk, for
+        /tmp may be memory: Apache writes there and Django reads.
+        """
+        return machine_paths(
+            postgresql,
+            code="/srv/stack/live/app",
+            app="/srv/stack/live/project",
+            venv="/srv/stack/live/venv",
+            run_pooler_own="/run/stack/pooler-own",
+            bodies="/var/cache/stack-bodies",
+            streams="/var/cache/stack-bodies",
+        )
+
+    def accounts(self, _: Location, /) -> Accounts:
+        """As many as there are rights to keep apart."""
+        return machine_accounts(apache="apache", secrets="secrets")
+
+    def input(self, field: str) -> str:
+        """As the inventory names it."""
+        return f"stack_inputs.{field}"
+
+    def environment_file(self, plan: Plan) -> Path | None:
+        """Role app has written it; systemd and stack-manage have read it already, but for what is
+        secret."""
+        path = Path(plan.paths.conf, "environment")
+        return path if path.exists() else None

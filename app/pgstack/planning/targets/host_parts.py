@@ -1,0 +1,31 @@
+"""What one host runs of a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class HostPart:
+    """The servers of one host."""
+
+    name: Literal["all", "web", "database"]
+    services: tuple[str, ...]
+
+    @property
+    def apart(self) -> bool:
+        """Whether the other servers are on other hosts."""
+        return self.name != ALL.name
+
+
+ALL = HostPart("all", ("postgres", "pgbouncer", "apache"))
+WEB = HostPart("web", ("pgbouncer", "apache"))
+DATABASE = HostPart("database", ("postgres",))
+
+
+def of(database_host: str | None, has_web_addresses: bool) -> HostPart:
+    """Only the database host is told where web hosts come from."""
+    if database_host is None:
+        return ALL
+    return DATABASE if has_web_addresses else WEB

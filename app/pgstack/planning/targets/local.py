@@ -1,0 +1,81 @@
+"""The embedded target: one account runs everything, under one directory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+from pgstack.errors import InputError
+from pgstack.planning.account_names import account_name
+from pgstack.planning.plan import Accounts, Paths
+from pgstack.planning.targets.target import Location, Target
+
+ROOT_ACCOUNT = "pgstack"
+"""The account that this target drops to when root starts it in a checkout of root's own."""
+
+
+class Local(Target):
+    """Private instances of Debian's servers on sockets, under supervisord."""
+
+    name = "local"
+    apaches = 2
+    """that of another checkout is the second"""
+    sees_processes: ClassVar[bool] = True
+    confines: ClassVar[bool] = True
+    makes_environment: ClassVar[bool] = True
+    try_strangers = "As root: `make verify`."
+
+    def paths(self, location: Location, _: int, /) -> Paths:
+        """All below one directory."""
+        root = location.directory
+        return Paths(
+            root=str(root),
+            conf=f"{root}/conf",
+            data=f"{root}/data",
+            run_postgres=f"{root}/run/postgres",
+            run_pooler=f"{root}/run/pooler",
+            run_pooler_own=f"{root}/run/pooler",
+            run_apache=f"{root}/run/apache",
+            bodies=f"{root}/run/apache",
+            streams=f"{root}/run/apache",
+            log=f"{root}/log",
+            access_log=f"{root}/log/apache-access.log",
+            error_log=f"{root}/log/apache-error.log",
+            drain=f"{root}/run/apache/drain",
+            static=f"{root}/static",
+            media=f"{root}/media",
+            cache=f"{root}/cache",
+            secrets=f"{root}/secrets",
+            tls=f"{root}/secrets/tls",
+            code=f"{location.checkout}/app",
+            app=str(location.project or location.checkout / "app"),
+            venv=f"{root}/venv" if location.project else sys.prefix,
+        )
+
+    def accounts(self, location: Location, /) -> Accounts:
+        """One for all."""
+        name = location.account or _account(location.checkout)
+        return Accounts(
+            web=name,
+            apache=name,
+            deploy=name,
+            build=name,
+            postgres=name,
+            pooler=name,
+            group=name,
+            secrets=name,
+        )
+
+
+def _account(checkout: Path) -> str:
+    """Whoever starts the stack; for root the checkout's owner, and ROOT_ACCOUNT where that is root
+    or has no name."""
+    if os.geteuid():
+        return account_name(os.geteuid())
+    owner = checkout.stat().st_uid
+    try:
+        return account_name(owner) if owner else ROOT_ACCOUNT
+    except InputError:
+        return ROOT_ACCOUNT

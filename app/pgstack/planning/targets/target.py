@@ -1,0 +1,135 @@
+"""What a target is to the planner: facts, and no effects (those have a driver,
+pgstack.targets)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pgstack.planning.plan import Accounts, Paths, Plan
+
+Name = Literal["local", "compose", "host"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """What the inputs and this machine say of where a stack lies; paths are absolute."""
+
+    checkout: Path
+    directory: Path
+    """of the local target"""
+    project: Path | None
+    """None: the demo"""
+    account: str | None
+    """of the local target; None: whoever starts it"""
+
+
+class Target(ABC):
+    """One way to run a stack. What most targets have in common is the value here."""
+
+    name: ClassVar[Name]
+
+    # Inputs: which of them mean something here.
+    backup: ClassVar[Literal["off", "local"]] = "off"
+    """where backups are kept that no input speaks of; `off`: it keeps none at all"""
+    apart: ClassVar[bool] = False
+    """whether PostgreSQL may be on a machine of its own"""
+    acme: ClassVar[bool] = False
+    """whether an authority's certificate can be asked for"""
+    image: ClassVar[bool] = False
+    """whether its servers run in images, which have the locales that they were built with"""
+    closes_egress: ClassVar[bool] = False
+    """whether the web has a network of its own, which can be closed"""
+    project_input: ClassVar[str] = "STACK_PROJECT"
+    project_elsewhere: ClassVar[bool] = False
+    """whether the project may be on another machine than the planner"""
+
+    # The machine.
+    units: ClassVar[bool] = False
+    """whether systemd runs the servers, and the machine is the stack's to set up"""
+    firewall: ClassVar[bool] = False
+    redirects: ClassVar[bool] = False
+    """whether it answers on the port of plain HTTP too"""
+    instance_ports: ClassVar[Mapping[str, int]] = {}
+    """loopback ports of the instances of Apache; with two, one takes over from the other"""
+    apaches: ClassVar[int]
+    """Apaches that share the threads there are"""
+    shared: ClassVar[bool] = False
+    """whether others listen on TCP where it runs"""
+    sees_processes: ClassVar[bool] = False
+    """whether the stack's processes can be told from others"""
+    confines: ClassVar[bool] = False
+    """whether the web processes keep themselves from writing where other targets' cannot"""
+    makes_environment: ClassVar[bool] = False
+    """whether its driver makes the virtual environment of the project"""
+
+    # Remedies, for the ends of messages.
+    again: ClassVar[str] = "Render and start again: `make down up`."
+    no_project: ClassVar[str] = ""
+    """where there is no manage.py, and none below"""
+    try_strangers: ClassVar[str]
+    """how verify becomes another account"""
+
+    @abstractmethod
+    def paths(self, location: Location, postgresql: int, /) -> Paths:
+        """Where everything lies; `postgresql` is its major version."""
+
+    @abstractmethod
+    def accounts(self, location: Location, /) -> Accounts:
+        """Who runs what."""
+
+    def input(self, field: str) -> str:
+        """How whoever sets up this target names an input."""
+        return f"STACK_{field.upper()}"
+
+    def environment_file(self, plan: Plan) -> Path | None:
+        """The file of variables for the project; None without one."""
+        named = plan.project.environment if plan.project else ""
+        return Path(named) if named else None
+
+
+def machine_paths(postgresql: int, **own: str) -> Paths:
+    """Debian's usual places, for targets that have a machine to themselves; `own` is what differs
+    between them."""
+    root = "/srv/stack"
+    places = {
+        "root": root,
+        "conf": "/etc/stack",
+        "data": f"/var/lib/postgresql/{postgresql}/main",
+        "run_postgres": "/run/stack/postgres",
+        "run_pooler": "/run/stack/pooler",
+        "run_pooler_own": "/run/stack/pooler",
+        "run_apache": "/run/stack/apache",
+        "bodies": "/var/lib/stack-media",
+        "streams": "/run/stack/apache",
+        "log": "/var/log/stack",
+        "access_log": "/var/log/stack/apache-access.log",
+        "error_log": "/var/log/stack/apache-error.log",
+        "drain": "",
+        "static": f"{root}/static",
+        "media": "/var/lib/stack-media",
+        "cache": "/var/cache/stack",
+        "secrets": "/etc/stack-secrets",
+        "tls": "/etc/stack-tls",
+        "code": f"{root}/app",
+        "app": f"{root}/app",
+        "venv": f"{root}/venv",
+    }
+    return Paths(**{**places, **own})
+
+
+def machine_accounts(apache: str, secrets: str) -> Accounts:
+    """An account for each server, and one for each thing that the project's code does."""
+    return Accounts(
+        web="app",
+        apache=apache,
+        deploy="deploy",
+        build="build",
+        postgres="postgres",
+        pooler="pooler",
+        group="sockets",
+        secrets=secrets,
+    )

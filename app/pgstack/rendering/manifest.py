@@ -1,0 +1,54 @@
+"""Which templates a plan renders, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgstack.planning import services
+from pgstack.planning.plan import Plan
+from pgstack.planning.services import Service
+
+
+@dataclass(frozen=True)
+class Template:
+    """One template: its path in the project, where its text goes, and the role of Ansible's that
+    writes it on a host."""
+
+    role: str
+    source: str
+    path: Path
+
+
+def templates(plan: Plan) -> list[Template]:
+    """What is rendered for `plan`."""
+    own_machine = services.MACHINE in plan.services
+    return [
+        template
+        for service in services.of(plan)
+        for template in (*_files(service, plan), *(_units(service, plan) if own_machine else ()))
+    ]
+
+
+def _files(service: Service, plan: Plan) -> list[Template]:
+    name, folder, unwanted = (
+        service.name,
+        Path(plan.paths.conf, service.name),
+        service.without(plan),
+    )
+    return [
+        Template(name, f"{name}/{file}.j2", folder / file)
+        for file in service.files
+        if file not in unwanted
+    ]
+
+
+def _units(service: Service, plan: Plan) -> list[Template]:
+    return [
+        Template(
+            service.role,
+            f"{services.MACHINE}/{name}.j2",
+            Path(place.format(postgresql=plan.versions.postgresql)),
+        )
+        for name, place in service.units.items()
+    ]

@@ -1,0 +1,43 @@
+"""Plan → texts of files, from the one set of templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from pgstack.errors import RenderError
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
+from pgstack.rendering import manifest
+from pgstack.rendering.file import File
+
+
+def environment() -> Environment:
+    """Jinja as Ansible's template module sets it up, so that both write the same bytes."""
+    return Environment(
+        loader=FileSystemLoader(layout.TEMPLATES),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - configuration files, no HTML
+    )
+
+
+def files(plan: Plan) -> list[File]:
+    """Every file of `plan`, plan.json last: once it is there, the others are too."""
+    jinja = environment()
+    result = []
+    for template in manifest.templates(plan):
+        try:
+            text = jinja.get_template(template.source).render(stack=plan)
+        except TemplateError as error:
+            raise RenderError(f"{template.source}: {error}.") from error
+        result.append(File(template.path, text))
+    result.append(File(Path(plan.paths.conf, "plan.json"), plan_text(plan)))
+    return result
+
+
+def plan_text(plan: Plan) -> str:
+    """The text of plan.json."""
+    return plan.model_dump_json(indent=2) + "\n"

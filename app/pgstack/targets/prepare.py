@@ -1,0 +1,62 @@
+"""What comes before web processes load code: the project's environment, its checks, migrations and
+static files, and a trial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pgstack.errors import TargetError
+from pgstack.ops import drain
+from pgstack.planning import layout
+from pgstack.targets import failure, project
+from pgstack.targets.run import Run
+
+
+def prepare(run: Run) -> None:
+    """Everything, beside code that serves meanwhile. Raises TargetError."""
+    project.prepare(replace(run, say=lambda _: None))
+    manage(run, "check")
+    collect_static(run)
+    migrate(run)
+    require_answers(run, "The code that was loaded before serves on.")
+
+
+def migrate(run: Run) -> None:
+    """The schema, and what the project asks for after it. Raises TargetError."""
+    manage(run, "migrate", "--no-input", "-v0")
+    for words in layout.commands(run.plan):
+        manage(run, *words)
+
+
+def collect_static(run: Run) -> None:
+    """Static files; those of a run that did not end are made anew, for the last may be cut off.
+
+    Raises TargetError.
+    """
+    unfinished = Path(run.plan.paths.root, "static.unfinished")
+    anew = ["--clear"] if unfinished.exists() else []
+    try:
+        unfinished.touch()
+        manage(run, "collectstatic", "--no-input", "-v0", *anew)
+        unfinished.unlink()
+    except OSError as error:
+        raise TargetError(
+            f"{unfinished}: {error.strerror}. Put it right and run `make up` again."
+        ) from None
+
+
+def require_answers(run: Run, instead: str) -> None:
+    """Ask the application for its front page, in a process of its own. Raises TargetError, ending
+    with `instead`."""
+    plan = run.plan
+    trial = ("-m", "pgstack.serving.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."))
+    done = project.python_run(run, *trial, *drain.PAGES)
+    if done.returncode:
+        raise TargetError(f"{plan.web.wsgi}: {failure.told(plan, done.stderr)} {instead}")
+
+
+def manage(run: Run, *arguments: str) -> None:
+    """A management command of the project. Raises TargetError."""
+    done = project.python_run(run, *project.manage(run.plan), *arguments)
+    failure.require(run.plan, done, f"manage.py {arguments[0]}")

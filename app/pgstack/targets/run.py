@@ -1,0 +1,20 @@
+"""One command that changes the local stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgstack.planning.plan import Plan
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The plan that it brings about, where it tells what it does, and the lock of the stack's
+    directory: a descriptor that its children inherit."""
+
+    plan: Plan
+    say: Say
+    lock: int
