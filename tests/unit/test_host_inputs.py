@@ -3,18 +3,14 @@ the host."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugins"))
-
-import stack  # the path comes first
-from ansible.errors import AnsibleFilterError
-
 from pgstack import environment_file
+from pgstack.errors import InputError
+from pgstack.targets.host import inventory, project, release
 
 MACHINE = {"cores": 2, "memory": 2 * 1024**3, "debian": 12, "open_files": 65536}
 PLANNED = {
@@ -42,7 +38,7 @@ NAMED = {
 }
 
 
-def require_words(error: pytest.ExceptionInfo[AnsibleFilterError], words: tuple[str, ...]) -> None:
+def require_words(error: pytest.ExceptionInfo[InputError], words: tuple[str, ...]) -> None:
     for word in words:
         assert word in str(error.value)
     assert HIDDEN not in str(error.value)
@@ -51,30 +47,30 @@ def require_words(error: pytest.ExceptionInfo[AnsibleFilterError], words: tuple[
 @pytest.mark.parametrize("case", PLANNED)
 def test_inputs_that_cannot_be_planned_are_refused(case: str) -> None:
     inputs, words = PLANNED[case]
-    with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_plan({"hosts": ["shop.example"], **inputs}, MACHINE)
+    with pytest.raises(InputError) as error:
+        inventory.plan({"hosts": ["shop.example"], **inputs}, MACHINE)
     require_words(error, words)
 
 
 @pytest.mark.parametrize("case", NAMED)
 def test_a_project_that_cannot_be_is_refused(case: str) -> None:
-    project, words = NAMED[case]
-    with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_project({"project": project})
+    named, words = NAMED[case]
+    with pytest.raises(InputError) as error:
+        project.of_inputs({"project": named}, "")
     require_words(error, words)
 
 
 @pytest.mark.parametrize("name", ["../environment", "SHOP TOKEN", ""])
 def test_a_secret_in_a_file_has_the_name_of_a_variable(name: str) -> None:
-    with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_credentials({name: HIDDEN}, "/etc/stack-secrets/credentials")
+    with pytest.raises(InputError) as error:
+        project.credentials({name: HIDDEN}, "/etc/stack-secrets/credentials")
     require_words(error, ("stack_inputs.project.credentials", name, "not the name of a variable"))
 
 
 def test_a_variable_is_not_open_and_secret_at_once() -> None:
-    with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_project(
-            {"project": {"environment": {"SHOP_KEY": "a"}, "secrets": {"SHOP_KEY": HIDDEN}}}
+    with pytest.raises(InputError) as error:
+        project.of_inputs(
+            {"project": {"environment": {"SHOP_KEY": "a"}, "secrets": {"SHOP_KEY": HIDDEN}}}, ""
         )
     require_words(
         error, ("stack_inputs.project: SHOP_KEY: in environment and in secrets. Name it once.",)
@@ -86,15 +82,15 @@ def shop(tmp_path: Path) -> tuple[dict[str, Any], Path]:
     """A project that has been fetched."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop/manage.py").touch()
-    return stack.stack_project({"project": SHOP}), tmp_path / "shop"
+    return project.of_inputs({"project": SHOP}, ""), tmp_path / "shop"
 
 
 def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
     shop: tuple[dict[str, Any], Path],
 ) -> None:
-    project, place = shop
-    with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_release({**project, "requirements": "requirements.txt"}, str(place))
+    found, place = shop
+    with pytest.raises(InputError) as error:
+        release.of_project({**found, "requirements": "requirements.txt"}, str(place))
     require_words(
         error,
         (
@@ -104,21 +100,21 @@ def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
             ),
         ),
     )
-    with pytest.raises(AnsibleFilterError) as error:
-        stack.stack_release(project, str(place / "none"))
+    with pytest.raises(InputError) as error:
+        release.of_project(found, str(place / "none"))
     require_words(
         error, ("directory: shop: no directory of https://git.example/shop.git", "manage.py")
     )
 
 
 def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) -> None:
-    project, place = shop
+    found, place = shop
     (place / "requirements.txt").touch()
-    one = stack.stack_release(project, str(place))
-    assert stack.stack_release(project, str(place)) == one
+    one = release.of_project(found, str(place))
+    assert release.of_project(found, str(place)) == one
     assert sorted(one["theirs"]) == ["manage.py", "requirements.txt"]
     (place / "manage.py").write_text("pass\n")
-    assert stack.stack_release(project, str(place))["id"] != one["id"]
+    assert release.of_project(found, str(place))["id"] != one["id"]
 
 
 @pytest.mark.parametrize(
@@ -126,4 +122,4 @@ def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) 
 )
 def test_a_value_of_the_inventory_arrives_as_it_is(value: str) -> None:
     """systemd reads the same of it: tests/host/test_sources.py."""
-    assert environment_file.parse(stack.stack_environment({"A": value})) == {"A": value}
+    assert environment_file.parse(project.environment({"A": value})) == {"A": value}

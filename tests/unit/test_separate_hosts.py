@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugins"))
-
-import stack as filters
-from ansible.errors import AnsibleFilterError
-
 from pgstack.errors import InputError
 from pgstack.planning.config import load
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
+from pgstack.targets.host import inventory
 
 GB = 1024**3
 INPUTS: dict[str, Any] = {"web_addresses": ["10.0.0.11", "10.0.1.0/24"], "hosts": ["shop.example"]}
@@ -29,11 +24,11 @@ LARGE, SMALL = (
 
 def planned(host: str, inputs: dict[str, Any] = INPUTS) -> Plan:
     """The plan of one host: a large database host and small web hosts."""
-    mine = filters.stack_part(inputs, host, GROUPS)
+    mine = inventory.of_host(inputs, host, GROUPS)
     if host == "db.example":
-        return Plan.model_validate(filters.stack_plan(mine, LARGE))
-    database = filters.stack_part(INPUTS, "db.example", GROUPS)
-    return Plan.model_validate(filters.stack_plan(mine, SMALL, database, LARGE))
+        return Plan.model_validate(inventory.plan(mine, LARGE))
+    database = inventory.of_host(INPUTS, "db.example", GROUPS)
+    return Plan.model_validate(inventory.plan(mine, SMALL, database, LARGE))
 
 
 def text(plan: Plan, name: str) -> str:
@@ -56,7 +51,7 @@ def test_groups_say_what_a_host_runs() -> None:
 
 
 def test_a_host_without_such_groups_runs_everything() -> None:
-    assert filters.stack_part({"port": 80}, "shop", {"stack": ["shop"]}) == {"port": 80}
+    assert inventory.of_host({"port": 80}, "shop", {"stack": ["shop"]}) == {"port": 80}
 
 
 @pytest.mark.parametrize(
@@ -70,17 +65,17 @@ def test_a_host_without_such_groups_runs_everything() -> None:
     ],
 )
 def test_groups_that_name_no_part_are_refused(groups: dict[str, list[str]]) -> None:
-    with pytest.raises(AnsibleFilterError, match="one in the group database"):
-        filters.stack_part(INPUTS, "shop", groups)
+    with pytest.raises(InputError, match="one in the group database"):
+        inventory.of_host(INPUTS, "shop", groups)
 
 
 def test_an_inventory_that_lets_nobody_in_is_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="web_addresses: missing"):
-        filters.stack_part({}, "web1", GROUPS)
+    with pytest.raises(InputError, match="web_addresses: missing"):
+        inventory.of_host({}, "web1", GROUPS)
 
 
 def test_two_request_timeouts_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="timeouts of a query"):
+    with pytest.raises(InputError, match="timeouts of a query"):
         planned("web1", {**INPUTS, "request_timeout": 12})
 
 

@@ -1,0 +1,87 @@
+"""The inputs of an inventory, and the plan that they give for each host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pgstack.errors import InputError, StackError
+from pgstack.planning import config, discovery, hardware, sizing
+from pgstack.planning.plan import Plan
+
+Inputs = dict[str, Any]
+
+
+def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
+    """`inputs` with what the groups `database` and `web` say of `host`. Raises
+    InputError."""
+    databases, webs = groups.get("database", []), groups.get("web", [])
+    if not databases and not webs:
+        return inputs
+    if (
+        len(databases) != 1
+        or not webs
+        or (host in webs and host in databases)
+        or host not in (*webs, *databases)
+    ):
+        raise InputError(
+            f"inventory: {host}: with hosts apart there is one in the group database, the others "
+            f"are in the group web. "
+            f"database has {', '.join(databases) or 'none'}, web has {', '.join(webs) or 'none'}."
+        )
+    if not inputs.get("web_addresses"):
+        raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
+    found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
+    return (
+        found
+        if host in databases
+        else {name: value for name, value in found.items() if name != "web_addresses"}
+    )
+
+
+def plan(
+    inputs: dict[str, Any],
+    machine: dict[str, Any],
+    other_inputs: dict[str, Any] | None = None,
+    other_machine: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The plan for a host that was found to be `machine` (see pgstack.planning.hardware). Raises
+    InputError.
+
+    For a web host the others are those of its database host: they say what PostgreSQL runs with and
+    how many backends each web host has.
+    """
+    try:
+        if other_inputs is None or other_machine is None:
+            return _planned(inputs, machine).model_dump(mode="json")
+        database = _planned(other_inputs, other_machine)
+        web = _planned({**inputs, "pool_size": database.pooler.default_pool_size}, machine)
+        return sizing.beside(web, database).model_dump(mode="json")
+    except StackError as error:
+        raise InputError(f"stack_inputs: {error}") from error
+
+
+def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
+    texts = {
+        config.environment_name(name): _text(value)
+        for name, value in inputs.items()
+        if name != "project"
+    }
+    chosen = discovery.complete(config.load(texts, target="host", project=_directory(inputs)))
+    return sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
+
+
+def _directory(inputs: dict[str, Any]) -> Path | None:
+    """Where the project is, if it is on this machine; None for the demo."""
+    project = inputs.get("project") or {}
+    return (
+        Path(project["source"]).expanduser() / project.get("directory", ".")
+        if project.get("source")
+        else None
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):  # what YAML makes of on and off
+        return "on" if value else "off"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

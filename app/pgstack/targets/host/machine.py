@@ -1,0 +1,57 @@
+"""What a host was found to have (host/survey.py) that is in a stack's way."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from pgstack.planning import locales
+from pgstack.planning.plan import Plan
+
+
+class Listener(TypedDict):
+    """Who listens on TCP."""
+
+    port: int
+    address: str
+    program: str
+    unit: str
+
+
+class Found(TypedDict):
+    """What the database there sorts by, and what the machine knows."""
+
+    sorts: str
+    locales: str
+
+
+def taken(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
+    """Who holds a port that Apache needs; its own instances do not count (listeners: see
+    host/survey.py)."""
+    site = Plan.model_validate(stack).site
+    public = site.address.strip("[]")
+    wanted = {(public, site.port)} | (
+        {(public, site.redirect_port)} if site.redirect_port else set()
+    )
+    wanted |= {("127.0.0.1", port) for port in site.instance_ports.values()}
+    return [
+        f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at "
+        f"{one['address']}"
+        for one in listeners
+        if not one["unit"].startswith("stack-apache@")
+        and any(
+            one["port"] == port and _collide(one["address"], address) for address, port in wanted
+        )
+    ]
+
+
+def unsorted(stack: dict[str, Any], found: Found) -> str:
+    """Why the host's database cannot sort as wanted; empty when it can (found: see
+    host/survey.py)."""
+    plan = Plan.model_validate(stack)
+    if "postgres" not in plan.services:
+        return ""
+    return locales.refusal(plan.postgres.locale, found["sorts"], locales.named(found["locales"]))
+
+
+def _collide(left: str, right: str) -> bool:
+    return left == right or not {left, right}.isdisjoint({"*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound

@@ -1,0 +1,64 @@
+"""stackctl as it is installed on a host: its virtual environment, its code, and what starts it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
+
+
+def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
+    """Names of the directories of stackctl's virtual environment and code on a host, and what is
+    in them."""
+    requirements = (layout.PROJECT / "requirements/stackctl.txt").read_text()
+    roots = {layout.PROJECT / "host/stackctl": "stackctl", layout.PROJECT / "app/pgstack": "pgstack"}
+    texts = {
+        f"{name}/{path.relative_to(root)}": path.read_text()
+        for root, name in roots.items()
+        for path in sorted(root.rglob("*.py"))
+    }
+    # A virtual environment is for one version of Python.
+    made = {"venv": [Plan.model_validate(stack).versions.python, requirements], "code": sorted(texts.items())}
+    names = {
+        kind: f"{kind}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}"
+        for kind, content in made.items()
+    }
+    return {**names, "requirements": requirements, "texts": texts}
+
+
+def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
+    """Its code, its requirements and what installs both, for the module stack_files; in force once
+    the launchers name them."""
+    code = f"{directory}/{made['code']}"
+    folders = sorted({str(Path(name).parent) for name in made["texts"]})
+    installer = (layout.PROJECT / "host/install_stackctl.py").read_text()
+    return [
+        *({"dest": place} for place in (directory, code)),
+        *({"dest": f"{code}/{folder}"} for folder in folders),
+        *({"dest": f"{code}/{name}", "content": text} for name, text in made["texts"].items()),
+        {"dest": f"{directory}/requirements.txt", "content": made["requirements"]},
+        {"dest": f"{directory}/install_stackctl.py", "content": installer},
+    ]
+
+
+def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
+    """What starts stackctl, stack-manage and what mod_md calls, for the module stack_files."""
+    programs = layout.PROJECT / "host/bin"
+    places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
+    message = (programs / "acme-message").read_text()
+    places_of = {"stackctl": "/usr/local/sbin", "stack-manage": "/usr/local/bin"}
+    return [
+        {"dest": directory},
+        {"dest": f"{directory}/acme-message", "content": message, "mode": "0755"},
+        *(
+            {
+                "dest": f"{place}/{name}",
+                "content": (programs / name).read_text().format(**places),
+                "mode": "0755",
+            }
+            for name, place in places_of.items()
+        ),
+    ]

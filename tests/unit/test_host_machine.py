@@ -1,0 +1,77 @@
+"""What a host was found to have that is in a stack's way, and what Ansible is told of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugins"))
+
+import stack as plugin  # the path comes first
+from ansible.errors import AnsibleFilterError
+
+from pgstack.planning.config import StackConfig
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.sizing import plan
+from pgstack.targets.host import files, machine
+
+TLS = {"tls": "self-signed", "port": 443, "hosts": ("shop.example",)}
+DATABASE = {"database_host": "db.example", "web_addresses": "10.0.0.0/8"}
+
+
+def stack(**inputs: Any) -> dict[str, Any]:
+    """A plan as Ansible has it."""
+    config = StackConfig.model_validate({"target": "host", **inputs})
+    return plan(config, Hardware(2, 4 * 1024**3, 13, 65536)).model_dump(mode="json")
+
+
+def listener(port: int, address: str, unit: str = "nginx.service") -> machine.Listener:
+    return {"port": port, "address": address, "program": "nginx", "unit": unit}
+
+
+@pytest.mark.parametrize(
+    ("found", "is_taken"),
+    [
+        (listener(443, "0.0.0.0"), True),
+        (listener(80, "::"), True),
+        (listener(8441, "127.0.0.1"), True),
+        (listener(443, "127.0.0.1"), True),
+        (listener(443, "10.0.0.1"), False),
+        (listener(8000, "0.0.0.0"), False),
+        (listener(443, "0.0.0.0", "stack-apache@a.service"), False),
+    ],
+)
+def test_who_holds_a_port_of_apaches_is_named(found: machine.Listener, is_taken: bool) -> None:
+    port, address = found["port"], found["address"]
+    words = [f"port {port} is held by nginx (nginx.service) at {address}"]
+    assert machine.taken(stack(**TLS), [found]) == (words if is_taken else [])
+
+
+def test_a_database_that_sorts_otherwise_is_in_the_way_only_where_there_is_one() -> None:
+    found: machine.Found = {"sorts": "icu:de-DE", "locales": ""}
+    assert "icu:de-DE" in machine.unsorted(stack(), found)
+    assert machine.unsorted(stack(database_host="db.example"), found) == ""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "role", "names"),
+    [
+        ({}, "firewall", {"nftables.conf", "stack-firewall.service"}),
+        ({"firewall": "off"}, "firewall", set()),
+        (DATABASE, "apache", set()),
+        ({}, "plan", {"plan.json"}),
+    ],
+)
+def test_a_role_gets_its_own_files(inputs: dict[str, Any], role: str, names: set[str]) -> None:
+    found = files.of_plan(stack(**inputs), role)
+    assert {Path(str(file["dest"])).name for file in found} == names
+
+
+def test_an_error_of_the_stack_is_one_of_ansibles() -> None:
+    refused = plugin.FilterModule().filters()["stack_plan"]
+    machine_ = {"cores": 2, "memory": 4 * 1024**3, "debian": 13, "open_files": 65536}
+    with pytest.raises(AnsibleFilterError, match=r"^stack_inputs: STACK_PORT=99999"):
+        refused({"port": 99999}, machine_)
