@@ -97,4 +97,4 @@ def _apache(
 
 def log(lab_stack: LabStack) -> Path:
     """The access log."""
-    return Path(lab_stack.plan.paths.log, "apache-access.log")
+    return Path(lab_stack.plan.paths.access_log)

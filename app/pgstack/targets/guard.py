@@ -28,8 +28,6 @@ costs no request"""
 STOPPED_SECONDS = 5
 """a process that a signal has stopped goes on after so long; a debugger's stop is another and is
 left alone"""
-LOGS = ("apache-access.log", "apache-error.log")
-"""that Apache keeps open and adds to; supervisord renames the others"""
 
 
 def say(words: str) -> None:
@@ -49,8 +47,9 @@ class Guard:
         self._finish_killed_command()
         self._resume_forgotten_pause()
         self._continue_stopped()
-        for name in LOGS:
-            rotate(Path(self.plan.paths.log, name))
+        # Apache keeps them open and adds to them; supervisord renames the others.
+        for log in (self.plan.paths.access_log, self.plan.paths.error_log):
+            rotate(Path(log))
 
     def _finish_killed_command(self) -> None:
         """Whoever holds requests back, or has connections closed, holds the directory's lock

@@ -105,9 +105,7 @@ def _start(run: Run, fingerprint: str) -> None:
         pause.resume(plan)
         prepare.require_answers(run, failure.AGAIN)
         supervision.start(plan, "apache")
-        supervision.wait(
-            lambda: listener.ready(plan), "the page", f"{plan.paths.log}/apache-error.log"
-        )
+        supervision.wait(lambda: listener.ready(plan), "the page", plan.paths.error_log)
         supervision.wait(
             lambda: supervision.all_run(plan),
             "every server RUNNING",

@@ -65,10 +65,12 @@ def daemons(plan: Plan) -> list[psutil.Process]:
 def _replace(plan: Plan, old: psutil.Process) -> None:
     known = {process.pid for process in daemons(plan)}
     old.send_signal(signal.SIGUSR1)
-    log = f"{plan.paths.log}/apache-error.log"
     seconds = plan.web.graceful_timeout + supervision.START_SECONDS
     supervision.wait(
-        lambda: bool(_settled(plan, known, old)), "a web process with the new code", log, seconds
+        lambda: bool(_settled(plan, known, old)),
+        "a web process with the new code",
+        plan.paths.error_log,
+        seconds,
     )
 
 
