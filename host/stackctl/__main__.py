@@ -193,9 +193,8 @@ def shown(text: str) -> str:
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Do what was asked for; returns what was done."""
     if asked.command == "rotate":
-        return (
-            f"rotate     {passwords.renew(host) if host.part == 'database' else apache.renew(host)}"
-        )
+        renew = apache.renew if "apache" in host.services else passwords.renew
+        return f"rotate     {renew(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if wanted not in PARTS[host.part]:
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")

@@ -62,7 +62,7 @@ def apply(stack: Stack, again: bool = False) -> str:
 def _login(stack: Stack) -> dict[str, bytes]:
     """Where PostgreSQL is on another host: what PgBouncer needs to log in there, as a sum that
     tells nothing."""
-    if stack.part != "web":
+    if "postgres" in stack.services:
         return {}
     settings = stack.pooler.settings
     texts = [Path(settings[name]).read_bytes() for name in ("auth_file", "server_tls_ca_file")]

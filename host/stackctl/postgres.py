@@ -42,11 +42,11 @@ def apply(stack: Stack, again: bool = False) -> str:
     found = safe.contents(live)
     asked, again = again, again or wanted["unit"] != found.get("unit")
     running = system.active(unit(stack))
-    renewed = stack.part == "database" and authority.apply(stack)
+    renewed = "apache" not in stack.services and authority.apply(stack)
     if running and wanted == found and not again and not renewed:
         if _roles(stack):
             return "passwords set"
-        return WAITS if stack.part == "database" and _waits(stack) else "unchanged"
+        return WAITS if "apache" not in stack.services and _waits(stack) else "unchanged"
     _parse(stack)
     system.fill(live, wanted)
     if not running:
@@ -65,7 +65,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     # The postmaster tells its children, and they tell what waits, a moment after the signal.
     if not again and not system.wait(lambda: _waits(stack), 1):
         return "reloaded"
-    if stack.part == "database" and not asked:
+    if "apache" not in stack.services and not asked:
         return WAITS
     _start(stack, "restart")
     return "restarted"
@@ -79,9 +79,9 @@ def pause(stack: Stack) -> None:
     wait; without one nobody is held back, and StackctlError is raised. A server that has died by
     itself comes again at once: there is nothing to hold back for.
     """
-    if stack.part != "web" and not _lives(stack):
+    if "postgres" in stack.services and not _lives(stack):
         return
-    if stack.part != "database":
+    if "apache" in stack.services:
         if pgbouncer.serving(stack) is None:
             return
         system.run(
@@ -93,20 +93,20 @@ def pause(stack: Stack) -> None:
         except StackctlError:
             apache.enable_keepalive()
             raise
-    if stack.part != "web":
+    if "postgres" in stack.services:
         # Bounded, as who resumes does not wait longer: what is held back after that would stay so.
         system.run(
             *_psql(stack, "CHECKPOINT"),
             account=stack.accounts.postgres,
             timeout=CHECKPOINT_SECONDS,
         )
-    if stack.part != "database":
+    if "apache" in stack.services:
         pgbouncer.pause(stack)
 
 
 def _arrange_resume(stack: Stack) -> None:
     """Start a unit of its own that resumes. Raises StackctlError."""
-    if stack.part == "all":
+    if not stack.apart:
         name, options, more = RESUME, ["--no-block"], ["--after", str(_process(stack)[0])]
     else:
         # Whoever paused from afar may not come back: they go on before their time in the queue is
@@ -133,7 +133,7 @@ def resume(stack: Stack, after: int = 0) -> None:
 
     `after` is the number of a server's process that is about to stop.
     """
-    if stack.part == "web":
+    if "postgres" not in stack.services:
         system.run("systemctl", "stop", f"{LATER}.timer")
     system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
@@ -143,7 +143,7 @@ def resume(stack: Stack, after: int = 0) -> None:
 
 
 def _ready(stack: Stack, after: int) -> bool:
-    if stack.part == "web":
+    if "postgres" not in stack.services:
         words = (
             server.program(stack, "pg_isready"),
             "--quiet",
@@ -198,7 +198,7 @@ def _roles(stack: Stack) -> bool:
     password is new."""
     script = ("--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql")
     system.require(*_psql(stack, "")[:-1], *script, account=stack.accounts.postgres)
-    return stack.part == "database" and passwords.apply(stack, _psql(stack, "")[:-1])
+    return "apache" not in stack.services and passwords.apply(stack, _psql(stack, "")[:-1])
 
 
 def ask(stack: Stack, query: str) -> str:

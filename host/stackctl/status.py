@@ -19,14 +19,14 @@ def report(stack: Stack) -> list[Line]:
 
     All are asked at once, so none waits for another.
     """
-    servers = (_postgres,) if stack.part == "database" else (_postgres, _pgbouncer, _apache)
+    servers = (_postgres,) if "apache" not in stack.services else (_postgres, _pgbouncer, _apache)
     with ThreadPoolExecutor(len(servers)) as threads:
         lines = list(threads.map(lambda ask: ask(stack), servers))
-    return lines if stack.part == "database" else [*lines, _release(stack)]
+    return lines if "apache" not in stack.services else [*lines, _release(stack)]
 
 
 def _postgres(stack: Stack) -> Line:
-    if stack.part == "web":
+    if "postgres" not in stack.services:
         return Line("postgres", f"on {stack.postgres.host}")
     unit = postgres.unit(stack)
     if not system.active(unit):

@@ -27,7 +27,7 @@ def look(stack: Stack) -> str:
             done = [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
-            if stack.part != "database":
+            if "apache" in stack.services:
                 done += _resume(stack)
     except safe.StackctlError as error:
         return str(error)
@@ -37,8 +37,8 @@ def look(stack: Stack) -> str:
 def _units(stack: Stack) -> list[str]:
     """Those that are to run: the instances that serve at boot, and the database's."""
     web = [module.unit(name) for module in (pgbouncer, apache) for name in INSTANCES]
-    found = [postgres.unit(stack)] if stack.part != "web" else []
-    return found + [unit for unit in web if stack.part != "database" and system.enabled(unit)]
+    found = [postgres.unit(stack)] if "postgres" in stack.services else []
+    return found + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
 
 
 def _continue(unit: str) -> str:

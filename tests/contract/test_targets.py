@@ -20,8 +20,6 @@ ASKS = re.compile(
 )
 TREES = ("app", "host", "ansible", "apache", "pgbouncer", "postgres")
 OWN = ("app/pgstack/planning/targets", "app/pgstack/targets/local.py")
-PENDING = ("host/stackctl",)
-"""what still reads the plan without its types"""
 GB = 1024**3
 HERE = Hardware(cores=2, memory=4 * GB, debian=13, open_files=65536)
 
@@ -37,7 +35,7 @@ def sources() -> dict[str, str]:
     return {
         name: path.read_text()
         for name, path in found.items()
-        if not name.startswith((*OWN, *PENDING)) and "__pycache__" not in name
+        if not name.startswith(OWN) and "__pycache__" not in name
     }
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "ansible/filter_plugins"))
-
-import stack as filters
-
 from fixtures.host_plan import host_plan
+from pgstack.targets.host import stackctl as programs
 
 PLACE = "/usr/local/lib/stack"
 
 
 def stackctl(**versions: str) -> dict[str, Any]:
-    return filters.stack_stackctl(host_plan(versions=versions).model_dump())
+    return programs.stackctl(host_plan(versions=versions).model_dump())
 
 
 def test_another_python_takes_another_environment_and_the_same_code() -> None:
@@ -30,7 +26,7 @@ def test_another_python_takes_another_environment_and_the_same_code() -> None:
 @pytest.mark.parametrize("name", ["stackctl/__main__.py", "pgstack/planning/plan.py"])
 def test_code_comes_with_its_text_and_its_directory(name: str) -> None:
     found = stackctl()
-    files = {one["dest"]: one for one in filters.stack_stackctl_files(found, PLACE)}
+    files = {one["dest"]: one for one in programs.stackctl_files(found, PLACE)}
     path = f"{PLACE}/{found['code']}/{name}"
     assert files[path]["content"] == found["texts"][name]
     assert list(files).index(str(Path(path).parent)) < list(files).index(path)
@@ -39,7 +35,7 @@ def test_code_comes_with_its_text_and_its_directory(name: str) -> None:
 
 def test_launchers_name_what_was_installed() -> None:
     found = stackctl()
-    files = {one["dest"]: one for one in filters.stack_programs(found, PLACE)}
+    files = {one["dest"]: one for one in programs.launchers(found, PLACE)}
     for path in ("/usr/local/sbin/stackctl", "/usr/local/bin/stack-manage"):
         assert files[path]["content"].startswith(f"#!{PLACE}/{found['venv']}/bin/python -I\n")
         assert f'sys.path.insert(0, "{PLACE}/{found["code"]}")' in files[path]["content"]

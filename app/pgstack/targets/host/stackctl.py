@@ -14,14 +14,20 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
     """Names of the directories of stackctl's virtual environment and code on a host, and what is
     in them."""
     requirements = (layout.PROJECT / "requirements/stackctl.txt").read_text()
-    roots = {layout.PROJECT / "host/stackctl": "stackctl", layout.PROJECT / "app/pgstack": "pgstack"}
+    roots = {
+        layout.PROJECT / "host/stackctl": "stackctl",
+        layout.PROJECT / "app/pgstack": "pgstack",
+    }
     texts = {
-        f"{name}/{path.relative_to(root)}": path.read_text()
+        f"{name}/{path.relative_to(layout.PROJECT / root)}": path.read_text()
         for root, name in roots.items()
-        for path in sorted(root.rglob("*.py"))
+        for path in sorted((layout.PROJECT / root).rglob("*.py"))
     }
     # A virtual environment is for one version of Python.
-    made = {"venv": [Plan.model_validate(stack).versions.python, requirements], "code": sorted(texts.items())}
+    made = {
+        "venv": [Plan.model_validate(stack).versions.python, requirements],
+        "code": sorted(texts.items()),
+    }
     names = {
         kind: f"{kind}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}"
         for kind, content in made.items()
