@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pgstack.ops import postgres as server
+from pgstack.planning.services import postgres_program
 
 from . import backup, postgres, safe, system
 from .safe import StackctlError
@@ -85,7 +85,7 @@ def clear(stack: Stack) -> None:
     scratch = _scratch(stack)
     if (scratch / "postmaster.pid").exists():
         system.run(
-            server.program(stack, "pg_ctl"), f"--pgdata={scratch}", "--mode=immediate", "stop"
+            postgres_program(stack, "pg_ctl"), f"--pgdata={scratch}", "--mode=immediate", "stop"
         )
     shutil.rmtree(scratch, ignore_errors=True)
 
@@ -182,10 +182,10 @@ def _boot(stack: Stack, scratch: Path) -> None:
     for name, text in texts.items():
         (scratch / name).write_text(text)
     log = scratch / "drill.log"
-    control = [server.program(stack, "pg_ctl"), f"--pgdata={scratch}"]
+    control = [postgres_program(stack, "pg_ctl"), f"--pgdata={scratch}"]
     system.run(*control, f"--log={log}", "--no-wait", "start")
     ready = [
-        server.program(stack, "pg_isready"),
+        postgres_program(stack, "pg_isready"),
         "--quiet",
         f"--host={SOCKETS}",
         f"--port={stack.postgres.port}",
@@ -218,14 +218,14 @@ def _read(stack: Stack) -> tuple[float, int, str]:
     """
     where = [f"--host={SOCKETS}", f"--port={stack.postgres.port}"]
     system.require(
-        server.program(stack, "pg_amcheck"),
+        postgres_program(stack, "pg_amcheck"),
         *where,
         "--all",
         "--install-missing",
         "--heapallindexed",
     )
     # stack: allow H032 the restored server's own socket
-    system.require(server.program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
+    system.require(postgres_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
     database = f"--dbname={stack.postgres.database}"
     words = [
         "psql",

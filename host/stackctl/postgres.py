@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from pgstack.ops import postgres as server
+from pgstack.planning.services import postgres_program
 
 from . import apache, authority, passwords, pgbouncer, safe, system
 from .safe import StackctlError
@@ -145,7 +146,7 @@ def resume(stack: Stack, after: int = 0) -> None:
 def _ready(stack: Stack, after: int) -> bool:
     if "postgres" not in stack.services:
         words = (
-            server.program(stack, "pg_isready"),
+            postgres_program(stack, "pg_isready"),
             "--quiet",
             f"--host={stack.postgres.host}",
             f"--port={stack.postgres.port}",

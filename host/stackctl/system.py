@@ -144,7 +144,7 @@ def main_process(unit: str) -> int:
 
 @contextmanager
 def identity(account: str) -> Iterator[None]:
-    """Within it this process is `account` to those whom it connects to; root again afterwards."""
+    """Within it this process, with all its threads, is `account` to those whom it connects to."""
     user = os.geteuid()
     os.seteuid(pwd.getpwnam(account).pw_uid)
     try:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgstack.ops import postgres
+from pgstack.planning.services import postgres_program
 
 from . import safe, system
 from .safe import StackctlError
@@ -62,7 +62,7 @@ def add(left: Left) -> None:
 
 def of(stack: Stack, data: Path) -> str:
     """Number of the timeline of a data directory whose server has stopped. Raises StackctlError."""
-    program = postgres.program(stack, "pg_controldata")
+    program = postgres_program(stack, "pg_controldata")
     rows = system.require("env", "LC_ALL=C", program, str(data)).splitlines()
     return next(
         row.split(":")[1].strip()

@@ -4,6 +4,7 @@ there. How it is asked is each target's own."""
 from __future__ import annotations
 
 from pgstack.planning.plan import Plan
+from pgstack.planning.services import postgres_program
 
 LINES = """
     SELECT CASE WHEN name IS NULL THEN sourcefile IS NULL
@@ -21,16 +22,11 @@ LOCK_FILE = "postmaster.pid"
 READY_LINE = 7
 
 
-def program(plan: Plan, name: str) -> str:
-    """Path of one of PostgreSQL's programs."""
-    return f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/{name}"
-
-
 def parse(plan: Plan, conf: str) -> list[str]:
     """Command line that has the server's own parser read the settings below `conf`."""
     config_file = f"config_file={conf}/postgres/pgstack.conf"
     return [
-        program(plan, "postgres"),
+        postgres_program(plan, "postgres"),
         "-D",
         plan.paths.data,
         "-C",

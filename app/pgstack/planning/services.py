@@ -15,6 +15,11 @@ MACHINE = "host"
 """the service that a machine of the stack's own is, and the folder of what systemd reads"""
 
 
+def postgres_program(plan: Plan, name: str) -> str:
+    """Path of one of PostgreSQL's programs."""
+    return f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/{name}"
+
+
 def _nothing(_: Plan) -> frozenset[str]:
     return frozenset()
 
@@ -53,7 +58,7 @@ POSTGRES = Service(
     units={"postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-main.service.d/stack.conf"},
     program="postgres",
     command=lambda plan: (
-        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres -D {plan.paths.data} "
+        f"{postgres_program(plan, 'postgres')} -D {plan.paths.data} "
         f"-c config_file={plan.paths.conf}/postgres/pgstack.conf"
     ),
     stop_signal="INT",  # it ends sessions and checkpoints

@@ -18,6 +18,7 @@ from pgstack.live.probes import postgres
 from pgstack.ops import postgres as server
 from pgstack.planning import locales
 from pgstack.planning.plan import Plan
+from pgstack.planning.services import postgres_program
 from pgstack.targets import failure, supervision
 from pgstack.targets.run import Run
 
@@ -44,7 +45,7 @@ def initialise(run: Run) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     if data.exists():
         return
-    binary = server.program(plan, "initdb")
+    binary = postgres_program(plan, "initdb")
     try:
         done = subprocess.run(
             [
