@@ -13,7 +13,8 @@ from types import ModuleType
 import pytest
 from compose_stack import CHECKOUT
 
-from fixtures.releases import NEWEST_IMAGE, NEWEST_SUITE, SUITES
+from fixtures.releases import NEWEST_IMAGE, SUITES
+from pgstack.planning.packages import known
 
 TOOLS = CHECKOUT / "tools"
 PYTHON = "/usr/bin/python3"
@@ -166,7 +167,7 @@ def test_other_suite_is_known_to_a_private_apt_alone(
 ) -> None:
     command = cli_plugins.private_apt(tmp_path, "http://mirror.invalid/debian/")
     source = (tmp_path / "sources.list").read_text()
-    assert source.endswith(f"http://mirror.invalid/debian/ {NEWEST_SUITE} main\n")
+    assert source.endswith(f"http://mirror.invalid/debian/ {cli_plugins.SUITE} main\n")
     assert "-oDir::Etc::SourceParts=-" in command
     assert f"-oDir::State::Lists={tmp_path}/lists" in command
 
@@ -205,7 +206,8 @@ def test_other_systems_are_told_what_to_install_by_hand(
 ) -> None:
     monkeypatch.setattr(debian, "version", lambda: None)
     with pytest.raises(
-        debian.ToolError, match=r"needs Debian 12 or 13, and this is neither\.\n  Do it by hand\."
+        debian.ToolError,
+        match=rf"needs Debian {known('or')}, and this is neither\.\n  Do it by hand\.",
     ):
         debian.require_debian_root("installing a Docker engine", "Do it by hand.")
 

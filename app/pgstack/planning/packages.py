@@ -40,8 +40,9 @@ NEWEST = max(RELEASES)
 
 
 def known(joined: str = "and") -> str:
-    """The releases for a sentence: `12 and 13`."""
-    return f" {joined} ".join(map(str, sorted(RELEASES)))
+    """The releases for a sentence: `12, 13 and 14`."""
+    *others, last = map(str, sorted(RELEASES))
+    return f"{', '.join(others)} {joined} {last}"
 
 
 def servers(debian: int) -> dict[str, str]:
