@@ -298,7 +298,7 @@ def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost, command: 
         code, text, _ = faults.status(host)
         assert (code, "does not answer" in faults.line(text, "pgbouncer")) == (1, True), text
         host.run("systemctl", "start", "stack-watch.service")
-        assert faults.status(host)[0] == 0
+        assert wait(lambda: faults.status(host)[0] == 0, 10), faults.status(host)
     assert host.page("/db")
 
 
