@@ -84,8 +84,8 @@ QUICK = $(addprefix tests/,integration browser audit contract unit)
 test: install-dev ## the quick part, for before a commit: the code, and one local stack; skips say what is missing
 	@.venv/bin/python -m pytest -m "not slow" $(QUICK)
 
-test-all: install-dev ## everything that can be proven on this machine; skips say what is missing
-	@.venv/bin/python -m pytest
+test-all: install-dev ## everything that can be proven on this machine (SLOW=no: but for what takes minutes each)
+	@.venv/bin/python -m pytest $(if $(filter no,$(SLOW)),-m "not slow")
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint
 	@.venv/bin/ruff check .
