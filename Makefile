@@ -78,7 +78,10 @@ verify-compose:
 	@docker compose run --rm --no-deps manage stack_verify
 	@docker compose run --rm --no-deps --user nobody:sockets manage stack_verify --stranger
 
-load# What one local stack can show, the longest first; the other directories of tests/ need hosts, containers or a lab.
+loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST)
+	@.venv/bin/python loadtest/run.py
+
+# What one local stack can show, the longest first; the other directories of tests/ need hosts, containers or a lab.
 QUICK = $(addprefix tests/,integration browser audit contract unit)
 
 test: install-dev ## the quick part, for before a commit: the code, and one local stack; skips say what is missing

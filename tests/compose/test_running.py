@@ -159,7 +159,7 @@ def test_second_database_container_is_kept_off_the_data(stack: ComposeStack) -> 
 def test_code_change_rebuilds_the_application_layers_only(
     stack: ComposeStack, tmp_path: Path
 ) -> None:
-    for name in ("app", "apache", "pgbouncer", "postgres", "requirements", "tools"):
+    for name in ("app", "apache", "egress", "pgbouncer", "postgres", "requirements", "tools"):
         shutil.copytree(CHECKOUT / name, tmp_path / name)
     for name in ("compose.yaml", ".dockerignore"):
         shutil.copy(CHECKOUT / name, tmp_path / name)

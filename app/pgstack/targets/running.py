@@ -123,8 +123,19 @@ def _is(directory: Path, process: psutil.Process) -> bool:
 def main() -> None:
     """Print what runs, one name a line."""
     with ends_the_process():
-        for name in names(found(layout.stack_directory(state.inputs()))):
+        root = layout.stack_directory(state.inputs())
+        _become(_account(root))
+        for name in names(found(root)):
             print(name)
+
+
+def _become(uid: int | None) -> None:
+    """For root: the account itself, whose processes not even root may look at where it has no
+    CAP_SYS_PTRACE, as in a container."""
+    if os.geteuid() == 0 and uid:
+        os.setgroups([])
+        os.setgid(pwd.getpwuid(uid).pw_gid)
+        os.setuid(uid)
 
 
 if __name__ == "__main__":
