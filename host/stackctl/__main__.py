@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from . import (
     apache,
@@ -33,8 +34,6 @@ SERVERS: dict[str, Callable[..., str]] = {
     "apache": apache.apply,
     "backup": repository.apply,
 }
-PARTS = {"all": tuple(SERVERS), "web": ("pgbouncer", "apache"), "database": ("postgres", "backup")}
-"""the servers of a host, by what it runs of the stack"""
 
 
 def arguments() -> argparse.Namespace:
@@ -79,6 +78,12 @@ def arguments() -> argparse.Namespace:
         metavar="PROCESS",
         help="number of the server's process that stops",
     )
+    _of_backups(commands)
+    return parser.parse_args()
+
+
+def _of_backups(commands: Any) -> None:
+    """The commands about backups; argparse's class of `commands` is private."""
     commands.add_parser(
         "backups", help="age of the last backup, archive and drill; 1 when something is not well"
     )
@@ -100,7 +105,6 @@ def arguments() -> argparse.Namespace:
     back.add_argument(
         "--check", action="store_true", help="only say whether it can be; changes nothing"
     )
-    return parser.parse_args()
 
 
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
@@ -196,7 +200,8 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         renew = apache.renew if "apache" in host.services else passwords.renew
         return f"rotate     {renew(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
-    if wanted not in PARTS[host.part]:
+    # Where backups are off, the role that takes them away asks too.
+    if ("postgres" if wanted == "backup" else wanted) not in host.services:
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"

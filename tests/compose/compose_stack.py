@@ -77,6 +77,14 @@ class ComposeStack:
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run("docker", "compose", *arguments, check=check)
 
+    def python(
+        self, code: str, *arguments: str, account: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `code` in a container of its own that mounts what `manage` does."""
+        user = (f"--user={account}",) if account else ()
+        run = ("run", "--rm", "--no-deps", "--no-TTY", *user, "--entrypoint=python", "manage")
+        return self.compose(*run, "-c", code, *arguments, check=False)
+
     def up(self, *arguments: str) -> None:
         """Start, and print every container's log when that fails."""
         done = self.compose("up", "--wait", *arguments, check=False)

@@ -39,20 +39,7 @@ def test_poolers_files_let_in_nobody_else(stack: ComposeStack) -> None:
 
 def console(stack: ComposeStack, role: str, command: str) -> str:
     """What PgBouncer's console says to the web's account; empty when it does what it is told."""
-    done = stack.compose(
-        "run",
-        "--rm",
-        "--no-deps",
-        "--no-TTY",
-        "--user=app",
-        "--entrypoint=python",
-        "manage",
-        "-c",
-        CONSOLE,
-        role,
-        command,
-        check=False,
-    )
+    done = stack.python(CONSOLE, role, command, account="app")
     return "" if done.returncode == 0 else done.stderr
 
 

@@ -79,8 +79,7 @@ def test_web_that_is_closed_reaches_neither_this_machine_nor_other_networks(
 
 def test_web_that_is_closed_asks_nobody_for_names(self_signed: ComposeStack) -> None:
     assert self_signed.execute("web", "python", "-c", LOOK_UP).stdout == "unknown\n"
-    run = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint=python", "manage", "-c")
-    assert self_signed.compose(*run, LOOK_UP).stdout == "unknown\n"
+    assert self_signed.python(LOOK_UP).stdout == "unknown\n"
     assert self_signed.execute("web", "python", "-c", ASK_ENGINE).stdout == "True\n"
 
 
@@ -128,18 +127,7 @@ def test_key_is_readable_by_apache_and_out_of_sight_elsewhere(self_signed: Compo
     for service in ("postgres", "pgbouncer"):
         assert self_signed.execute(service, "test", "-e", COPIES, check=False).returncode == 1
     mounted = "import os, sys; sys.exit(bool(os.listdir(sys.argv[1])))"
-    done = self_signed.compose(
-        "run",
-        "--rm",
-        "--no-deps",
-        "--no-TTY",
-        "--entrypoint=python",
-        "manage",
-        "-c",
-        mounted,
-        COPIES,
-        check=False,
-    )
+    done = self_signed.python(mounted, COPIES)
     assert done.returncode == 0, done.stderr
 
 

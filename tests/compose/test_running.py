@@ -31,19 +31,7 @@ POOLER = ("/run/stack/pooler", "6432")
 def login_error(stack: ComposeStack, account: str, *where_and_who: str) -> str:
     """What a login from a container that mounts both sockets is answered; empty when it
     succeeds."""
-    done = stack.compose(
-        "run",
-        "--rm",
-        "--no-deps",
-        "--no-TTY",
-        f"--user={account}",
-        "--entrypoint=python",
-        "manage",
-        "-c",
-        ASK,
-        *where_and_who,
-        check=False,
-    )
+    done = stack.python(ASK, *where_and_who, account=account)
     return "" if done.returncode == 0 else done.stderr
 
 
@@ -174,19 +162,7 @@ def test_code_change_rebuilds_the_application_layers_only(
 
 def as_web(stack: ComposeStack, *statements: str) -> str:
     """What the last statement of the web's, through the pooler, is answered, or the error."""
-    done = stack.compose(
-        "run",
-        "--rm",
-        "--no-deps",
-        "--no-TTY",
-        "--user=app",
-        "--entrypoint=python",
-        "manage",
-        "-c",
-        TRY,
-        *statements,
-        check=False,
-    )
+    done = stack.python(TRY, *statements, account="app")
     return done.stdout.strip() or done.stderr
 
 

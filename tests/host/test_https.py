@@ -22,6 +22,7 @@ from authority import DIRECTORY, Authority, authority
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
 
+from fixtures import certificates
 from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
@@ -278,26 +279,7 @@ def make_own(host: SystemdHost) -> Path:
     """A certificate of the user's own and its key, new on the host; a copy of the certificate
     here."""
     certificate, key = OWN
-    host.run(
-        "openssl",
-        "req",
-        "-x509",
-        "-nodes",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-days",
-        "30",
-        "-subj",
-        f"/CN={NAME}",
-        "-addext",
-        f"subjectAltName=DNS:{NAME}",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-    )
+    host.run(*certificates.openssl(f"DNS:{NAME}", key, certificate))
     copy = host.directory / "own.pem"
     copy.write_text(host.run("cat", certificate).stdout)
     return copy

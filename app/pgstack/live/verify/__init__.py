@@ -16,7 +16,7 @@ from pgstack.live import account
 from pgstack.live.probes import bounded
 from pgstack.live.verify import access, apart, behaviour, served, settings
 from pgstack.live.verify.finding import Finding, Outcome
-from pgstack.live.verify.live import Live, Untried
+from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 
@@ -114,7 +114,7 @@ def _together(found: Sequence[Finding]) -> Finding:
 def _finding(name: str, check: Callable[[], Outcome]) -> Finding:
     try:
         outcome = check()
-    except Untried as error:
+    except CheckSkipped as error:
         outcome = Outcome(None, f"not tried: {error}")
     except (StackError, OSError, psycopg2.Error, django.db.Error) as error:
         outcome = Outcome(

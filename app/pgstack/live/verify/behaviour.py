@@ -8,7 +8,7 @@ import psutil
 
 from pgstack.live.probes import local, postgres, web
 from pgstack.live.verify.finding import Outcome, judge
-from pgstack.live.verify.live import Live, Silent, ask
+from pgstack.live.verify.live import Live, ServerUnreachable, ask
 from pgstack.planning import invariants, targets
 from pgstack.planning.plan import Plan
 
@@ -167,7 +167,7 @@ def shared_backends(live: Live) -> Outcome:
     try:
         with live.clients(count) as clients:
             backends = {ask(client, "SELECT pg_backend_pid()") for client in clients}
-    except Silent as error:
+    except ServerUnreachable as error:
         return Outcome(
             False, f"{count} clients at a time do not get a transaction each: {error}", remedy
         )

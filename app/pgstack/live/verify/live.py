@@ -16,11 +16,11 @@ from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 
 
-class Silent(ProbeError):
+class ServerUnreachable(ProbeError):
     """A server gave no answer."""
 
 
-class Untried(ProbeError):
+class CheckSkipped(ProbeError):
     """A server is not asked, because it gave no answer before."""
 
 
@@ -33,14 +33,14 @@ class Live:
 
     @cached_property
     def monitor(self) -> Any:
-        """One connection to PostgreSQL as the monitor: it has few to spare. Raises Silent or
-        Untried."""
+        """One connection to PostgreSQL as the monitor: it has few to spare. Raises
+        ServerUnreachable or CheckSkipped."""
         with self._remembered("PostgreSQL"):
             return postgres.connect(self.plan, self.plan.roles.monitor)
 
     def show(self, what: str) -> list[dict[str, Any]]:
-        """Rows of PgBouncer's `SHOW what`. Raises Silent the first time that nothing comes, then
-        Untried."""
+        """Rows of PgBouncer's `SHOW what`. Raises ServerUnreachable the first time that nothing
+        comes, then CheckSkipped."""
         with self._remembered("PgBouncer"):
             return pooler.show(what, self.plan)
 
@@ -48,7 +48,8 @@ class Live:
     def clients(self, count: int) -> Iterator[list[Any]]:
         """Connections through the pooler with the web's login, each statement its own transaction.
 
-        Raises Silent, also when a statement inside gets no answer, and Untried after that.
+        Raises ServerUnreachable, also when a statement inside gets no answer, and CheckSkipped
+        after that.
         """
         with self._remembered("PgBouncer"), contextlib.ExitStack() as open_:
             yield [open_.enter_context(contextlib.closing(self._connect())) for _ in range(count)]
@@ -71,20 +72,20 @@ class Live:
             yield
         except (ProbeError, psycopg2.OperationalError) as error:
             self._silent.add(server)
-            raise Silent(f"{server}: {str(error).strip()}") from error
+            raise ServerUnreachable(f"{server}: {str(error).strip()}") from error
 
     def _require_answers(self, server: str) -> None:
         if server in self._silent:
-            raise Untried(f"{server} gave no answer before")
+            raise CheckSkipped(f"{server} gave no answer before")
 
     @cached_property
     def config(self) -> dict[str, str]:
-        """SHOW CONFIG by name. Raises Silent or Untried."""
+        """SHOW CONFIG by name. Raises ServerUnreachable or CheckSkipped."""
         return {row["key"]: str(row["value"] or "") for row in self.show("CONFIG")}
 
     @cached_property
     def web(self) -> web.Survey:
-        """An answer of every request thread. They need the pooler: raises Untried when it was
+        """An answer of every request thread. They need the pooler: raises CheckSkipped when it was
         silent."""
         self._require_answers("PgBouncer")
         return web.survey(self.plan)

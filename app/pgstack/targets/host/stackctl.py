@@ -19,9 +19,9 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
         layout.PROJECT / "app/pgstack": "pgstack",
     }
     texts = {
-        f"{name}/{path.relative_to(layout.PROJECT / root)}": path.read_text()
+        f"{name}/{path.relative_to(root)}": path.read_text()
         for root, name in roots.items()
-        for path in sorted((layout.PROJECT / root).rglob("*.py"))
+        for path in sorted(root.rglob("*.py"))
     }
     # A virtual environment is for one version of Python.
     made = {
