@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from fixtures.browser import OpenPage
 
@@ -64,6 +64,11 @@ def front(open_page: OpenPage, address: str, elsewhere: Elsewhere) -> Page:
     return page
 
 
+def title(page: Page) -> Locator:
+    """The title of the page that is shown; results of the search have headings of their own."""
+    return page.locator(".md-content h1")
+
+
 def test_search_finds_the_page_and_nothing_comes_from_elsewhere(
     front: Page, elsewhere: Elsewhere
 ) -> None:
@@ -73,7 +78,7 @@ def test_search_finds_the_page_and_nothing_comes_from_elsewhere(
     found = front.locator(".md-search-result__item a[href*='/hazards/H020/']").first
     expect(found).to_be_visible(timeout=30_000)
     found.click()
-    expect(front.locator("article h1")).to_contain_text("H020", timeout=30_000)
+    expect(title(front)).to_contain_text("H020", timeout=30_000)
     assert elsewhere.asked == []
 
 
@@ -82,7 +87,7 @@ def test_pages_fit_the_window_and_ask_nothing_from_elsewhere(
 ) -> None:
     for path in ("how-it-fits/", "security/", "results/", "hazards/"):
         front.goto(f"{address}{path}")
-        expect(front.locator("article h1")).to_be_visible()
+        expect(title(front)).to_be_visible()
         front.wait_for_load_state("networkidle")
         assert front.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
     assert elsewhere.asked == []
