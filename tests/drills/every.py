@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drills import catalogue, disks, hangs, stops, storms
+from drills import catalogue, disks, hangs, memory, power, stops, storms
 
-MODULES = (catalogue, stops, hangs, disks, storms)
+MODULES = (catalogue, memory, power, stops, hangs, disks, storms)
 DRILLS = catalogue.DRILLS

@@ -19,9 +19,9 @@ drill on two cores, some of them beside other tests. As root,
 
 repeats it and writes this page. Every write has a unique key and is looked up at the end. *Lost*: acknowledged but not
 stored, which must not happen. *Failed but stored*: the answer was lost and the write was not; an idempotency key tells
-the two apart. *Nobody*: the longest time in which no user got a good answer. A killed process stands for one that the
-kernel ends when memory runs out: to the others it is the same. Pages that hang are in a copy of the demo that has such
-pages; the WAL that fills its disk is on a disk of 192 MB.
+the two apart. *Nobody*: the longest time in which no user got a good answer. Pages that hang or take memory are in a
+copy of the demo that has such pages; memory is out where a process has a control group of its own with a limit; the
+WAL that fills its disk is on a disk of 192 MB.
 
 | drill | what is broken | failed / sent | nobody | lost | failed but stored | who is told | what brings it back |
 | --- | --- | --- | --- | --- | --- | --- | --- |
