@@ -108,10 +108,10 @@ def missing_segment(stack: LocalStack) -> None:
     newest = _newest_segment(stack)
     aside = newest.rename(data / "aside")
     done = stack.manage("stack_local", "up")
-    assert done.returncode == 2, done.stdout
-    assert "could not locate" in done.stderr, done.stderr
     aside.rename(newest)
     up(stack)
+    assert done.returncode == 2, done.stdout
+    assert "could not locate" in done.stderr, done.stderr
 
 
 def _newest_segment(stack: LocalStack) -> Path:

@@ -30,3 +30,12 @@ def test_those_of_an_earlier_start_are_not(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("\n".join([THREADS, *20 * ["later"]]))
     assert log_end(log, 1) == "later"
+
+
+def test_neither_refused_connections_nor_another_start_push_the_reason_out(tmp_path: Path) -> None:
+    log = tmp_path / "postgres.log"
+    reason = "2026-11-28 18:42:40 UTC [3525] PANIC:  could not locate a valid checkpoint record"
+    start = [f"2026-11-28 18:42:41 UTC [3521] LOG:  line {number}" for number in range(7)]
+    refusal = "2026-11-28 18:42:41 UTC [3528] app@app FATAL:  the database system is starting up"
+    log.write_text("\n".join([reason, *start, *9 * [refusal]]))
+    assert log_end(log, 3).splitlines() == [reason, *start[-2:]]

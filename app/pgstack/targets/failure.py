@@ -3,6 +3,7 @@ file."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,10 @@ REMEDY = (
     "This machine, container or account has no more threads to give: stop what else runs, or raise "
     "the least of pids.max, ulimit -u, kernel.threads-max and kernel.pid_max."
 )
+FATAL = re.compile(r"\b(FATAL|PANIC): ")
+REFUSAL = re.compile(r"FATAL: +the database system is ")
+"""what PostgreSQL writes for each connection until it is ready; whoever waits for it makes ten a
+second, and the reason stands before them"""
 LAST_START_LINES = 20
 """of a server's log: what its last start wrote"""
 FILE = "failure.log"
@@ -38,10 +43,16 @@ def require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> No
 
 
 def log_end(log: Path, shown: int = 5) -> str:
-    """The last lines of a server's log, and what helps where they say no more than what failed."""
+    """The last lines of a server's log, its last fatal one among them, and what helps where they
+    say no more than what failed."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    remedy = [REMEDY] if any(NO_THREADS in line for line in lines[-LAST_START_LINES:]) else []
-    return "\n".join([*lines[-shown:], *remedy])
+    telling = [line for line in lines if not REFUSAL.search(line)]
+    recent, last = telling[-LAST_START_LINES:], telling[-shown:]
+    fatal = [line for line in recent if FATAL.search(line)]
+    if fatal and fatal[-1] not in last:
+        last[0] = fatal[-1]
+    remedy = [REMEDY] if any(NO_THREADS in line for line in recent) else []
+    return "\n".join([*last, *remedy])
 
 
 def kept(plan: Plan, output: str) -> str:
