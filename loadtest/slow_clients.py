@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
+import itertools
 import resource
 import sys
 import time
@@ -21,6 +22,10 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 PAUSE_SECONDS = 0.5
+SLICES = 25
+"""of a pause: clients are independent, so no more than this part of them sends at a time"""
+ARRIVAL_SECONDS = 5
+"""within which they all come"""
 BODY_PIECE = b"x" * 300
 """600 bytes a second, more than MinRate of mod_reqtimeout asks for"""
 HEADER_PIECE = b"x"
@@ -34,7 +39,7 @@ class Client(asyncio.Protocol):
     """One connection; when the server closes it, another one is made."""
 
     def __init__(self, crowd: Crowd, kind: str) -> None:
-        self.crowd, self.kind = crowd, kind
+        self.crowd, self.kind, self.turn = crowd, kind, next(crowd.turns)
         self.transport = asyncio.Transport()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -52,43 +57,50 @@ class Client(asyncio.Protocol):
 
 
 class Crowd:
-    """All clients. One clock sends for those of a kind, for the clients are not what is measured:
-    a timer for each of 2,900 took most of a core."""
+    """All clients. One clock sends for all of them, for the clients are not what is measured: a
+    timer for each of 2,900 took most of a core."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.made: Counter[str] = Counter()
         self.there: dict[str, set[Client]] = {kind: set() for kind in KINDS}
+        self.turns = itertools.cycle(range(SLICES))
         self.begun: set[asyncio.Task[None]] = set()
         self.over = False
 
-    def begin(self, kind: str) -> None:
-        """Connect one client of this kind."""
+    def begin(self, kind: str, after: float = PAUSE_SECONDS) -> None:
+        """Connect one client of this kind, so many seconds from now."""
         if not self.over:
-            task = asyncio.create_task(self._connect(kind))
+            task = asyncio.create_task(self._connect(kind, after))
             self.begun.add(task)
             task.add_done_callback(self.begun.discard)
 
-    async def _connect(self, kind: str) -> None:
+    async def _connect(self, kind: str, after: float) -> None:
+        await asyncio.sleep(after)
         while not self.over:
-            await asyncio.sleep(PAUSE_SECONDS)
             with suppress(OSError):
                 await asyncio.get_running_loop().create_connection(
                     lambda: Client(self, kind), self.host, self.port
                 )
                 return
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _send(self, turn: int) -> None:
+        for kind, (_, piece) in KINDS.items():
+            for client in tuple(self.there[kind]) if piece else ():
+                if client.turn == turn:
+                    client.transport.write(piece)
 
     async def run(self, wanted: dict[str, int], seconds: float) -> None:
         """Be there for so long."""
         end = time.monotonic() + seconds
         for kind, number in wanted.items():
-            for _ in range(number):
-                self.begin(kind)
+            for place in range(number):
+                self.begin(kind, ARRIVAL_SECONDS * place / number)
         while time.monotonic() < end:
-            await asyncio.sleep(PAUSE_SECONDS)
-            for kind, (_, piece) in KINDS.items():
-                for client in tuple(self.there[kind]) if piece else ():
-                    client.transport.write(piece)
+            for turn in range(SLICES):
+                await asyncio.sleep(PAUSE_SECONDS / SLICES)
+                self._send(turn)
         self.over = True
         for client in (client for kind in KINDS for client in tuple(self.there[kind])):
             client.transport.abort()
