@@ -25,7 +25,7 @@ PAUSE_SECONDS = 0.5
 SLICES = 25
 """of a pause: clients are independent, so no more than this part of them sends at a time"""
 ARRIVAL_SECONDS = 5
-"""within which they all come"""
+"""within which they all come, and leave in the end"""
 BODY_PIECE = b"x" * 300
 """600 bytes a second, more than MinRate of mod_reqtimeout asks for"""
 HEADER_PIECE = b"x"
@@ -93,17 +93,19 @@ class Crowd:
 
     async def run(self, wanted: dict[str, int], seconds: float) -> None:
         """Be there for so long."""
-        end = time.monotonic() + seconds
         for kind, number in wanted.items():
             for place in range(number):
                 self.begin(kind, ARRIVAL_SECONDS * place / number)
-        while time.monotonic() < end:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end - ARRIVAL_SECONDS:
             for turn in range(SLICES):
                 await asyncio.sleep(PAUSE_SECONDS / SLICES)
                 self._send(turn)
         self.over = True
-        for client in (client for kind in KINDS for client in tuple(self.there[kind])):
+        leaving = [client for kind in KINDS for client in tuple(self.there[kind])]
+        for client in leaving:
             client.transport.abort()
+            await asyncio.sleep(ARRIVAL_SECONDS / len(leaving))
         await asyncio.gather(*self.begun, return_exceptions=True)
 
 

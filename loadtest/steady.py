@@ -108,6 +108,8 @@ class Site:
     url: str
     host: str
     """Host header"""
+    page: str = ""
+    """asked alone, without a write; else the mix"""
     seed: int = 1
     answers: list[Answer] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
@@ -146,13 +148,17 @@ class Site:
 
     async def _one(self) -> str | None:
         new = self.draw.random() < 0.5
-        if self.draw.random() < 1 / (len(READS) + 1):
+        if not self.page and self.draw.random() < 1 / (len(READS) + 1):
             return await self._write(new)
-        page = self.draw.choice(READS)
+        page = self.page or self.draw.choice(READS)
         status, body = await self._ask("GET", page, new)
         if status != 200:
             return f"status {status}"
-        return None if all(part.encode() in body for part in PARTS[page]) else "unexpected body"
+        return (
+            None
+            if all(part.encode() in body for part in PARTS.get(page, ()))
+            else "unexpected body"
+        )
 
     async def _write(self, new: bool) -> str | None:
         source, target = self.draw.sample(self.accounts, 2)
@@ -342,8 +348,7 @@ def percentile(answers: Sequence[Answer], share: float) -> float:
 
 
 def observe(
-    url: str,
-    host: str,
+    site: Site,
     change: Callable[[], object],
     rate: float | None = None,
     share: float = SHARE,
@@ -352,7 +357,6 @@ def observe(
     """`watch` at `share` of what the site can take, or at `rate` requests/s. Raises TargetError."""
 
     async def both() -> Verdict:
-        site = Site(url, host)
         try:
             await site.prepare()
             wanted = rate or share * await capacity(site, usual * 2 / 3)
@@ -382,6 +386,7 @@ def main() -> int:
     unset = f"seconds before the change; unset: {USUAL_SECONDS:g}"
     parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help=unset)
     parser.add_argument("--host", help="the site's name, where the address does not say it")
+    parser.add_argument("--page", default="", help="ask for this page only, and write nothing")
     asked = parser.parse_args()
     if not inputs.is_loopback(asked.url):
         raise InputError(f"{asked.url}: load goes to this host only. Name 127.0.0.1.")
@@ -400,8 +405,7 @@ def main() -> int:
             statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
 
     verdict = observe(
-        asked.url,
-        asked.host or urlsplit(asked.url).netloc,
+        Site(asked.url, asked.host or urlsplit(asked.url).netloc, asked.page),
         change,
         asked.rate,
         asked.share,
