@@ -65,15 +65,18 @@ def make(venv: Path, variables: str) -> None:
     Raises CalledProcessError; what was at its place stays then.
     """
     from pgstack import environment_file
+    from pgstack.ops import replacing
 
-    fresh = venv.with_name(f".{venv.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut off
-    run(PYTHON, "-I", "-m", "venv", str(fresh))
-    python, given = str(fresh / "bin/python"), environment_file.parse(variables)
-    run(python, "-I", "-m", *PIP, f"--requirement={ROOT / REQUIREMENTS}", **given)
-    (fresh / COMPLETE).touch()
-    shutil.rmtree(venv, ignore_errors=True)
-    fresh.rename(venv)
+    with (
+        replacing.directory(venv.parent) as parent,
+        replacing.replacing(parent, venv.name) as name,
+    ):
+        fresh = venv.with_name(name)
+        run(PYTHON, "-I", "-m", "venv", str(fresh))
+        python, given = str(fresh / "bin/python"), environment_file.parse(variables)
+        run(python, "-I", "-m", *PIP, f"--requirement={ROOT / REQUIREMENTS}", **given)
+        (fresh / COMPLETE).touch()
+        shutil.rmtree(venv, ignore_errors=True)
 
 
 def run(*command: str, **variables: str) -> None:

@@ -17,7 +17,7 @@ from pgstack.ops import drain
 from . import certificates, listeners, processes, safe, system
 from .safe import StackctlError
 from .stack import CREDENTIALS, INSTANCES, Stack, other
-from .system import RUN, UNITS
+from .system import UNITS
 
 START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
@@ -47,7 +47,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     begun = time.monotonic()
     new = other(old) if old else system.at_boot(unit)
     system.stop(unit(new))
-    safe.remove(_mark(new))
+    safe.remove(drain.mark(stack, new))
     system.fill(stack.live(f"apache-{new}"), wanted)
     safe.link(stack.root / f"release-{new}", str(release))
     try:
@@ -196,29 +196,25 @@ def _said(log: Path, written: int) -> str:
 def disable_keepalive(stack: Stack) -> None:
     """Have no connection that is kept open: what serves closes each after its answer, until
     `enable_keepalive`."""
-    marks = [_mark(instance) for instance in INSTANCES if system.active(unit(instance))]
+    running = [instance for instance in INSTANCES if system.active(unit(instance))]
+    marks = [drain.mark(stack, instance) for instance in running]
     for mark in marks:
         safe.write(mark, b"")
     if marks:
         time.sleep(drain.grace(stack))
 
 
-def enable_keepalive() -> None:
+def enable_keepalive(stack: Stack) -> None:
     """Keep connections open again."""
     for instance in INSTANCES:
-        safe.remove(_mark(instance))
-
-
-def _mark(instance: str) -> Path:
-    """File that makes an instance close each connection after its answer. It lies where root alone
-    may write."""
-    return RUN / f"apache-{instance}.drain"
+        safe.remove(drain.mark(stack, instance))
 
 
 def _drain(stack: Stack, instance: str) -> None:
     """Ask its clients to come again, wait until idle ones have left, and end it when all requests
     are answered."""
-    safe.write(_mark(instance), b"")
+    mark = drain.mark(stack, instance)
+    safe.write(mark, b"")
     time.sleep(drain.grace(stack))
     system.stop(unit(instance))
-    safe.remove(_mark(instance))
+    safe.remove(mark)

@@ -12,14 +12,15 @@ import secrets
 from pathlib import Path
 
 from pgstack.errors import StackError
+from pgstack.planning import layout
 from pgstack.rendering import openssl
 
 from . import safe, system
 from .safe import StackctlError
 from .stack import Stack
 
-DIRECTORY = Path("/etc/stack-database")
-AUTHORITY, AUTHORITY_KEY = DIRECTORY / "authority.pem", DIRECTORY / "authority.key"
+DIRECTORY = Path(layout.DATABASE)
+AUTHORITY, AUTHORITY_KEY = Path(layout.AUTHORITY), DIRECTORY / "authority.key"
 CERTIFICATE, KEY = DIRECTORY / "server.pem", DIRECTORY / "server.key"
 ASKED = DIRECTORY / "renew"
 """there while a new certificate is asked for"""

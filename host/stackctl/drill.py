@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pgstack.ops.postgres import psql
 from pgstack.planning.services import postgres_program
 
 from . import backup, postgres, safe, system
@@ -226,15 +227,7 @@ def _read(stack: Stack) -> tuple[float, int, str]:
     )
     # stack: allow H032 the restored server's own socket
     system.require(postgres_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
-    database = f"--dbname={stack.postgres.database}"
-    words = [
-        "psql",
-        "--no-psqlrc",
-        "--no-align",
-        "--tuples-only",
-        *where,
-        database,
-        f"--command={FACTS}",
-    ]
+    place = SOCKETS, stack.postgres.port, stack.postgres.database
+    words = psql(*place, f"--command={FACTS}")
     recovered, tables, text = system.require(*words).strip().split("|")
     return float(recovered or 0), int(tables), text or "the backup's end"

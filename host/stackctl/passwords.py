@@ -67,7 +67,7 @@ def apply(stack: Stack, psql: list[str]) -> bool:
                 f"ALTER ROLE {role} PASSWORD '{verifier(password, os.urandom(SALT_BYTES))}';"
             )
     if statements:
-        system.require(*psql, "--set=ON_ERROR_STOP=1", text="\n".join(statements), account=account)
+        system.require(*psql, text="\n".join(statements), account=account)
     return bool(statements)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg2
 
 from pgstack.live.probes import bounded, console
-from pgstack.ops import drain
+from pgstack.ops import drain, postgres
 
 from . import safe, system
 from .safe import StackctlError
@@ -152,17 +152,9 @@ def _try(stack: Stack, instance: str) -> None:
 def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
     """What keeps a query from being answered as the web sends it, within so many seconds; empty
     when it is."""
-    asked = system.run(
-        "psql",
-        "--no-psqlrc",
-        f"--host={sockets}",
-        f"--port={stack.pooler.port}",
-        f"--username={stack.pooler.web_login}",
-        f"--dbname={stack.postgres.database}",
-        "--command=SELECT 1",
-        account=stack.accounts.web,
-        timeout=seconds,
-    )
+    place = sockets, stack.pooler.port, stack.postgres.database
+    words = postgres.psql(*place, "--command=SELECT 1", user=stack.pooler.web_login)
+    asked = system.run(*words, account=stack.accounts.web, timeout=seconds)
     return system.last_words(asked) if asked.returncode else ""
 
 

@@ -92,12 +92,12 @@ def pause(stack: Stack) -> None:
         try:
             _arrange_resume(stack)
         except StackctlError:
-            apache.enable_keepalive()
+            apache.enable_keepalive(stack)
             raise
     if "postgres" in stack.services:
         # Bounded, as who resumes does not wait longer: what is held back after that would stay so.
         system.run(
-            *_psql(stack, "CHECKPOINT"),
+            *_psql(stack, "--command=CHECKPOINT"),
             account=stack.accounts.postgres,
             timeout=CHECKPOINT_SECONDS,
         )
@@ -140,7 +140,7 @@ def resume(stack: Stack, after: int = 0) -> None:
     pgbouncer.resume(stack)
     # While those that waited are answered, all workers of Apache are busy.
     time.sleep(SETTLE_SECONDS)
-    apache.enable_keepalive()
+    apache.enable_keepalive(stack)
 
 
 def _ready(stack: Stack, after: int) -> bool:
@@ -186,7 +186,7 @@ def _parse(stack: Stack) -> None:
 
 def _start(stack: Stack, verb: str) -> None:
     system.run("systemctl", verb, unit(stack))
-    words, account = _psql(stack, "SELECT 1"), stack.accounts.postgres
+    words, account = _psql(stack, "--command=SELECT 1"), stack.accounts.postgres
     if not system.wait(lambda: system.run(*words, account=account).returncode == 0, START_SECONDS):
         raise StackctlError(
             f"PostgreSQL does not answer {START_SECONDS} s after its start. See "
@@ -197,19 +197,21 @@ def _start(stack: Stack, verb: str) -> None:
 def _roles(stack: Stack) -> bool:
     """Roles and rights: the script says what must hold, and changes only what does not. Whether a
     password is new."""
-    script = ("--set=ON_ERROR_STOP=1", f"--file={stack.conf}/postgres/roles.sql")
-    system.require(*_psql(stack, "")[:-1], *script, account=stack.accounts.postgres)
-    return "apache" not in stack.services and passwords.apply(stack, _psql(stack, "")[:-1])
+    script = f"--file={stack.conf}/postgres/roles.sql"
+    system.require(*_psql(stack, script), account=stack.accounts.postgres)
+    return "apache" not in stack.services and passwords.apply(stack, _psql(stack))
 
 
 def ask(stack: Stack, query: str) -> str:
     """What the administrator is told. Raises StackctlError."""
-    return system.require(*_psql(stack, query), account=stack.accounts.postgres).strip()
+    words = _psql(stack, f"--command={query}")
+    return system.require(*words, account=stack.accounts.postgres).strip()
 
 
 def trouble(stack: Stack, seconds: float) -> str:
     """What keeps it from answering the administrator within so many seconds; empty when it does."""
-    done = system.run(*_psql(stack, "SELECT 1"), account=stack.accounts.postgres, timeout=seconds)
+    words, account = _psql(stack, "--command=SELECT 1"), stack.accounts.postgres
+    done = system.run(*words, account=account, timeout=seconds)
     return system.last_words(done) if done.returncode else ""
 
 
@@ -220,15 +222,7 @@ def resumes() -> bool:
     )
 
 
-def _psql(stack: Stack, command: str) -> list[str]:
-    return [
-        "psql",
-        "--no-psqlrc",
-        "--quiet",
-        "--no-align",
-        "--tuples-only",
-        f"--host={stack.paths.run_postgres}",
-        f"--port={stack.postgres.port}",
-        f"--dbname=dbname=postgres connect_timeout={CONNECT_SECONDS}",
-        f"--command={command}",
-    ]
+def _psql(stack: Stack, *what: str) -> list[str]:
+    """Words of the administrator, whose account gives the role."""
+    database = f"dbname=postgres connect_timeout={CONNECT_SECONDS}"
+    return server.psql(stack.paths.run_postgres, stack.postgres.port, database, *what)

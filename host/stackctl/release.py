@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from . import apache, pgbouncer, safe, system, tree
+from .replacing import replacing
 from .safe import StackctlError
 from .stack import Stack
 
@@ -105,10 +106,8 @@ def _offer_static(stack: Stack, release: Path) -> None:
         if path.is_dir():
             target.mkdir(mode=0o755, parents=True, exist_ok=True)
         elif not target.exists() or not path.samefile(target):
-            fresh = target.with_name(f".{target.name}.new")
-            fresh.unlink(missing_ok=True)
-            os.link(path, fresh)
-            fresh.replace(target)
+            with safe.directory(target.parent) as parent, replacing(parent, target.name) as fresh:
+                os.link(path, fresh, dst_dir_fd=parent, follow_symlinks=False)
 
 
 def _mark(stack: Stack, release: Path) -> None:

@@ -2,9 +2,8 @@
 
 Every step is taken from the descriptor of the directory before it. A link is followed only where
 nobody but root (or the account of this process) could have put it; below a directory that others
-may write, never. So nothing that is renamed or linked meanwhile leads elsewhere, and what is
-created is new (O_EXCL), with its owner and mode before its name. Standard library only: stackctl
-and Ansible's module stack_files share it.
+may write, never. So nothing that is renamed or linked meanwhile leads elsewhere. Standard library
+only, and what it imports lies beside it: Ansible's module stack_files has both.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ import errno
 import grp
 import os
 import pwd
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from . import replacing
 
 LIMIT = 16 * 1024**2
 """bytes of a file that is read whole: nothing of a stack is longer, and nobody makes root read
@@ -87,23 +87,14 @@ def write(
 ) -> None:
     """A file with this content, owner and mode, complete before it is there; what was there is
     replaced, not opened."""
-    with directory(path.parent) as parent:
-        fresh = _fresh(parent, path.name)
-        handle = os.open(
-            fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent
-        )
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(content)
-            _own(handle, mode, owner, group)
-        os.replace(fresh, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+    with directory(path.parent) as parent, replacing.replacing(parent, path.name) as fresh:
+        replacing.make(parent, fresh, content, mode, *_numbers(owner, group))
 
 
 def link(path: Path, target: str) -> None:
     """Point a symbolic link elsewhere, without a moment in which it is not there."""
-    with directory(path.parent) as parent:
-        fresh = _fresh(parent, path.name)
+    with directory(path.parent) as parent, replacing.replacing(parent, path.name) as fresh:
         os.symlink(target, fresh, dir_fd=parent)
-        os.replace(fresh, path.name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
@@ -140,10 +131,7 @@ def remove(path: Path) -> None:
     """No such name any more: a file, a link (not where it leads) or a directory with all that is in
     it."""
     with suppress(FileNotFoundError), directory(path.parent) as parent:
-        if stat.S_ISDIR(os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode):
-            shutil.rmtree(path.name, dir_fd=parent)
-        else:
-            os.unlink(path.name, dir_fd=parent)
+        replacing.remove(parent, path.name)
 
 
 def _walk(path: Path) -> int:
@@ -225,15 +213,11 @@ def regular(parent: int, path: Path) -> int:
     return handle
 
 
-def _fresh(parent: int, name: str) -> str:
-    """A name beside it that nobody has."""
-    fresh = f".{name}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(fresh, dir_fd=parent)
-    return fresh
-
-
 def _own(handle: int, mode: int, owner: str, group: str) -> None:
     """Owner first: a change of it takes bits of the mode away."""
-    os.fchown(handle, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+    os.fchown(handle, *_numbers(owner, group))
     os.fchmod(handle, mode)
+
+
+def _numbers(owner: str, group: str) -> tuple[int, int]:
+    return pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid

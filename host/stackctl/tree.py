@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from . import safe
+from .replacing import replacing
 from .safe import UnsafePath
 
 EXECUTABLE = stat.S_IXUSR
@@ -24,19 +25,13 @@ def install(source: Path, goal: Path, owner: str = "root") -> None:
     Links stay links. Raises UnsafePath for a pipe, socket or device, OSError; nothing is at `goal`
     then.
     """
-    fresh = goal.with_name(f".{goal.name}.new")
-    safe.remove(fresh)
     account = pwd.getpwnam(owner)
-    try:
-        with safe.directory(goal.parent) as parent:
-            os.mkdir(fresh.name, FOLDER, dir_fd=parent)
-            with safe.directory(source) as here, safe.directory(fresh) as there:
-                _copy(here, there, source)
-                if account.pw_uid != os.geteuid():
-                    _give(there, account)
-            os.replace(fresh.name, goal.name, src_dir_fd=parent, dst_dir_fd=parent)
-    finally:
-        safe.remove(fresh)
+    with safe.directory(goal.parent) as parent, replacing(parent, goal.name) as fresh:
+        os.mkdir(fresh, FOLDER, dir_fd=parent)
+        with safe.directory(source) as here, safe.directory(goal.with_name(fresh)) as there:
+            _copy(here, there, source)
+            if account.pw_uid != os.geteuid():
+                _give(there, account)
 
 
 def _copy(here: int, there: int, shown: Path) -> None:

@@ -75,5 +75,5 @@ def _resume(stack: Stack) -> list[str]:
         return []
     if not pgbouncer.resume(stack):
         return []
-    apache.enable_keepalive()
+    apache.enable_keepalive(stack)
     return ["PgBouncer held requests back, and nobody was there to let them go on: it does now"]

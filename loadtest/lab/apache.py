@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadtest.lab.server import Component, LabStack, Server, Service
 from loadtest.lab.site import ready
+from pgstack.planning.services import APACHE
 
 SPARE_CLIENTS = 2
 """of the pooler, for each embedded process: probes and the console"""
@@ -89,9 +90,12 @@ def _apache(
         if name != "apache2.conf":
             main = main.replace(str(conf / name), str(lab_stack.write(name, text)))
     path = lab_stack.write("apache2.conf", main) if texts else conf / "apache2.conf"
-    command = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", str(path))
     return Server(
-        "apache", component, command, lambda: ready(lab_stack), environment=environment or {}
+        "apache",
+        component,
+        APACHE.words(lab_stack.plan, path),
+        lambda: ready(lab_stack),
+        environment=environment or {},
     )
 
 

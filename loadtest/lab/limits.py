@@ -25,6 +25,7 @@ from loadtest.lab.request import Request
 from loadtest.lab.server import LabStack, Server
 from loadtest.lab.trial import Arm, Bench, Cores, running
 from pgstack.errors import TargetError
+from pgstack.planning.services import postgres_program
 
 SECONDS = 2.0
 """that each of them is measured in a round"""
@@ -132,7 +133,7 @@ def _pgbench(lab_stack: LabStack, cores: Cores, users: int) -> float:
     plan = lab_stack.plan
     script = lab_stack.write("select.sql", SELECT)
     command = [
-        f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/pgbench",
+        postgres_program(plan, "pgbench"),
         "-n",
         "-f",
         str(script),

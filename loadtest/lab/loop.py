@@ -57,8 +57,10 @@ def imported() -> None:
     """What mod_wsgi's process does."""
     app, page, seconds, directory = os.environ["LAB_LOOP"].split()
     path = Path(directory, str(os.getpid()))
-    path.with_suffix(".new").write_text(str(measure(app, page, float(seconds))))
-    path.with_suffix(".new").rename(path)
+    figure = measure(app, page, float(seconds))
+    from pgstack.ops import replacing  # found once the application is
+
+    replacing.write(path, str(figure).encode())
 
 
 if __name__ == "__main__":

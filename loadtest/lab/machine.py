@@ -15,6 +15,7 @@ from loadtest.lab import yardstick
 from loadtest.lab.model import Machine
 from loadtest.lab.stack import PACKAGES
 from loadtest.lab.trial import Cores
+from pgstack.planning import services
 from pgstack.planning.plan import Plan
 
 STACK_PACKAGES = ("Django", "psycopg2-binary", "locust")
@@ -58,9 +59,9 @@ def machine(chosen: Cores) -> Machine:
 def versions(plan: Plan) -> dict[str, str]:
     """Version of each server and package that is installed here."""
     commands = {
-        "PostgreSQL": (f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres", "--version"),
-        "PgBouncer": ("/usr/sbin/pgbouncer", "--version"),
-        "Apache": ("/usr/sbin/apache2", "-v"),
+        "PostgreSQL": (services.postgres_program(plan, "postgres"), "--version"),
+        "PgBouncer": (services.PGBOUNCER.words(plan)[0], "--version"),
+        "Apache": (services.APACHE.words(plan)[0], "-v"),
         "Pgpool-II": ("/usr/sbin/pgpool", "--version"),
         "MariaDB": ("/usr/sbin/mariadbd", "--version"),
         "wrk": ("/usr/bin/wrk", "--version"),

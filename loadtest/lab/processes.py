@@ -16,14 +16,13 @@ import psutil
 from loadtest.lab import interrupts
 from loadtest.lab.server import Server
 from pgstack.errors import TargetError
+from pgstack.planning.services import DAEMON
 from pgstack.targets import failure
 
 START_SECONDS = 20
 TAIL_LINES = 8
 STOP_SECONDS = 20
 POLL_SECONDS = 0.02
-DAEMON_TITLE = "(wsgi:"
-"""begins the process title of mod_wsgi's daemons (display-name), which are Python and not Apache"""
 
 
 @contextlib.contextmanager
@@ -103,7 +102,5 @@ class Processes:
     def _component(server: Server, process: psutil.Process) -> str:
         title = (process.cmdline() or [""])[0]
         return (
-            "python"
-            if server.component == "web" and title.startswith(DAEMON_TITLE)
-            else server.component
+            "python" if server.component == "web" and title.startswith(DAEMON) else server.component
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 from signal import SIGINT, SIGQUIT
 
 from loadtest.lab.server import LabStack, Server, Service
+from pgstack.ops.postgres import psql
+from pgstack.planning import services as planned
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
 
@@ -57,12 +59,10 @@ def postgres_with(**settings: str) -> Service:
 def _postgres(lab_stack: LabStack, **settings: str) -> Server:
     plan = lab_stack.plan
     options = [f"--{name}={value}" for name, value in settings.items()]
-    binary = f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/postgres"
-    configuration = f"--config_file={plan.paths.conf}/postgres/pgstack.conf"
     return Server(
         "postgres",
         "database",
-        (binary, "-D", plan.paths.data, configuration, *options),
+        (*planned.POSTGRES.words(plan), *options),
         lambda: _selects(plan.paths.run_postgres, plan.postgres.port, plan),
         SIGINT,
     )
@@ -88,7 +88,7 @@ def pgbouncer(mode: str, **settings: str) -> Service:
         return Server(
             "pgbouncer",
             "pooler",
-            ("/usr/sbin/pgbouncer", str(path)),
+            planned.PGBOUNCER.words(plan, path),
             lambda: _selects(plan.paths.run_pooler, plan.pooler.port, plan, plan.pooler.web_login),
             SIGQUIT,
         )
@@ -163,20 +163,8 @@ def mariadb(lab_stack: LabStack) -> Server:
 
 def _selects(directory: str, port: int, plan: Plan, user: str | None = None) -> bool:
     """Whether a query through this socket comes back."""
-    command = [
-        "psql",
-        "-XqAt",
-        "-h",
-        directory,
-        "-p",
-        str(port),
-        "-U",
-        user or plan.roles.app,
-        "-d",
-        plan.postgres.database,
-        "-c",
-        "SELECT 1",
-    ]
+    place = directory, port, plan.postgres.database
+    command = psql(*place, "--command=SELECT 1", user=user or plan.roles.app)
     return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
 
 

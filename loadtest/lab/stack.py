@@ -18,10 +18,11 @@ from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import LabStack, Strategy
 from pgstack.errors import TargetError
 from pgstack.live import account
+from pgstack.ops import rendered
+from pgstack.ops.postgres import psql
 from pgstack.planning import layout, state
 from pgstack.planning.plan import Plan
 from pgstack.ports import free_address, free_port
-from pgstack.rendering import files
 from pgstack.rendering.file import File
 
 PACKAGES = layout.PROJECT / ".cache/lab"
@@ -162,7 +163,7 @@ def _open_tcp(lab_stack: LabStack, cores: tuple[int, ...]) -> None:
     )
     host = free_address(plan.postgres.port)
     login = {"host": host, "user": services.LOGIN, "password": password}
-    files.write(
+    rendered.write(
         [File(Path(plan.paths.secrets, services.LOGIN_FILE), services.encoded(login), 0o600)]
     )
     statements = [
@@ -173,17 +174,8 @@ def _open_tcp(lab_stack: LabStack, cores: tuple[int, ...]) -> None:
     processes = Processes(cores, Path(plan.paths.log))
     try:
         processes.start(services.postgres(lab_stack))
-        where = [
-            "-h",
-            plan.paths.run_postgres,
-            "-p",
-            str(plan.postgres.port),
-            "-U",
-            plan.roles.admin,
-            "-d",
-            "postgres",
-        ]
-        _run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", *where, text="\n".join(statements))
+        place = plan.paths.run_postgres, plan.postgres.port, "postgres"
+        _run(*psql(*place, user=plan.roles.admin), text="\n".join(statements))
     finally:
         processes.stop()
 

@@ -11,7 +11,7 @@ from loadtest.lab.analysis import Analysis
 from loadtest.lab.model import Results, Trial
 from loadtest.lab.report import html, rows
 from pgstack.errors import InputError
-from pgstack.rendering import files
+from pgstack.ops import rendered
 from pgstack.rendering.file import File
 
 RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
@@ -36,7 +36,7 @@ class Journal:
 
 def write(results: Results, directory: Path) -> None:
     """Keep the records. Raises RenderError; the records that were there are then unchanged."""
-    files.write([File(directory / RECORDS, results.model_dump_json(indent=1) + "\n")])
+    rendered.write([File(directory / RECORDS, results.model_dump_json(indent=1) + "\n")])
 
 
 def read(path: Path) -> Results:
@@ -72,7 +72,7 @@ def latest(results: Path) -> Path:
 def report(analysis: Analysis, directory: Path) -> Path:
     """Write page and table; the path of the page. Raises RenderError."""
     page = directory / PAGE
-    files.write(
+    rendered.write(
         [File(page, html.page(analysis)), File(directory / TABLE, rows.text(analysis.results))]
     )
     return page

@@ -18,7 +18,7 @@ Sign = Callable[[Path], bool]
 
 FIRST_START: dict[str, Sign] = {
     "rendering": lambda root: (root / "conf").exists(),
-    "initdb": lambda root: (root / "data.new").exists(),
+    "initdb": lambda root: (root / ".data.new").exists(),
     "data is there": lambda root: (root / "data").exists(),
     "PostgreSQL starts": lambda root: (root / "run/postgres/.s.PGSQL.5432").exists(),
     "migrating": lambda root: (root / "run/pooler/.s.PGSQL.6432").exists(),
@@ -132,8 +132,8 @@ def test_up_repairs_what_a_cut_off_start_may_leave(unused: LocalStack) -> None:
     (root / "conf/plan.json").write_text('{"target": "lo')
     (root / "conf/postgres/pgstack.conf").write_bytes(b"\xff\x00")
     (root / "conf/apache/.site.conf.new").write_text("half a li")
-    (root / "data.new").mkdir()
-    (root / "data.new/PG_VERSION").write_text("1")
+    (root / ".data.new").mkdir()
+    (root / ".data.new/PG_VERSION").write_text("1")
     (root / "secrets/django_secret_key").unlink()
     for path in root.rglob("*"):
         os.chown(path, root.stat().st_uid, root.stat().st_gid)

@@ -12,8 +12,8 @@ import pytest
 from fixtures.local_stack import LocalStack
 from fixtures.machine import disk
 from pgstack.errors import RenderError
+from pgstack.ops.rendered import write
 from pgstack.rendering.file import File
-from pgstack.rendering.files import write
 
 FULL = "No space left on device"
 
@@ -87,7 +87,7 @@ def test_a_disk_too_small_for_a_database_gets_none(small: LocalStack) -> None:
     assert message.startswith("initdb: ")
     assert FULL in message
     assert message.endswith("run `make up` again: it goes on from here.")
-    assert not {"data", "data.new"} & set(small.entries())
+    assert not {"data", ".data.new"} & set(small.entries())
     assert small.servers() == {}
 
 

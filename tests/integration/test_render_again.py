@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 WRITE = """
 from pathlib import Path
 from pgstack.rendering.file import File
-from pgstack.rendering.files import write
+from pgstack.ops.rendered import write
 write([File(Path('key'), 'new', 0o440)])
 """
 

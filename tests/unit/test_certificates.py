@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pgstack.errors import InputError, RenderError
+from pgstack.ops import rendered
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
@@ -38,7 +39,7 @@ def text(path: Path) -> str:
 
 
 def test_certificate_names_the_hosts_and_signs_nothing_else(tmp_path: Path) -> None:
-    files.write(tls.files(plan(tmp_path, "localhost", ".example.org", "127.0.0.1", "[::1]")))
+    rendered.write(tls.files(plan(tmp_path, "localhost", ".example.org", "127.0.0.1", "[::1]")))
     found = text(tmp_path / "certificate.pem")
     names = (
         "DNS:*.example.org, DNS:example.org, DNS:localhost, IP Address:127.0.0.1, IP "
@@ -50,20 +51,20 @@ def test_certificate_names_the_hosts_and_signs_nothing_else(tmp_path: Path) -> N
 
 
 def test_key_has_its_mode(tmp_path: Path) -> None:
-    files.write(tls.files(plan(tmp_path)))
+    rendered.write(tls.files(plan(tmp_path)))
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == {"certificate.pem": 0o444, "key.pem": 0o440}
 
 
 def test_good_certificate_is_kept(tmp_path: Path) -> None:
-    files.write(tls.files(plan(tmp_path, "localhost", ".example.org", "[::1]")))
+    rendered.write(tls.files(plan(tmp_path, "localhost", ".example.org", "[::1]")))
     # The order of the hosts does not matter.
     assert files.difference(tls.files(plan(tmp_path, "[::1]", ".example.org", "localhost"))) == ""
 
 
 @pytest.mark.parametrize("hosts", [("localhost", "example.org"), ("example.org",), (".localhost",)])
 def test_other_hosts_get_another_certificate(tmp_path: Path, hosts: tuple[str, ...]) -> None:
-    files.write(tls.files(plan(tmp_path, "localhost")))
+    rendered.write(tls.files(plan(tmp_path, "localhost")))
     assert "key.pem: the content differs" in files.difference(tls.files(plan(tmp_path, *hosts)))
 
 
@@ -72,16 +73,16 @@ def test_certificate_is_made_anew_in_its_last_thirty_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, kept: bool
 ) -> None:
     monkeypatch.setattr(tls, "VALID_DAYS", days)
-    files.write(tls.files(plan(tmp_path)))
+    rendered.write(tls.files(plan(tmp_path)))
     assert (files.difference(tls.files(plan(tmp_path))) == "") is kept
 
 
 @pytest.mark.parametrize("damage", ["certificate.pem", "key.pem"])
 def test_damaged_pair_is_made_anew(tmp_path: Path, damage: str) -> None:
-    files.write(tls.files(plan(tmp_path)))
+    rendered.write(tls.files(plan(tmp_path)))
     (tmp_path / damage).chmod(0o600)
     (tmp_path / damage).write_text("damaged\n")
-    files.write(tls.files(plan(tmp_path)))
+    rendered.write(tls.files(plan(tmp_path)))
     assert files.difference(tls.files(plan(tmp_path))) == ""
     assert "DNS:localhost" in text(tmp_path / "certificate.pem")
 

@@ -8,10 +8,11 @@ import pytest
 from loadtest.lab.changes import CHANGES, gzip_first
 from loadtest.lab.server import LabStack
 
+from pgstack.ops import rendered
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
-from pgstack.rendering import files, templates
+from pgstack.rendering import templates
 
 GB = 1024**3
 EDITED = sorted(name for name, change in CHANGES.items() if change.web)
@@ -23,7 +24,7 @@ def lab_stack(tmp_path_factory: pytest.TempPathFactory) -> LabStack:
     characters at most."""
     directory = tmp_path_factory.mktemp("s")
     plan = sizing.plan(StackConfig(dir=directory), Hardware(1, GB, 12, 65536))
-    files.write(templates.files(plan))
+    rendered.write(templates.files(plan))
     return LabStack(directory, plan)
 
 

@@ -8,10 +8,12 @@ import os
 import pwd
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from pgstack.ops import replacing
 from stackctl import safe
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -95,6 +97,22 @@ def test_what_is_written_takes_the_place_of_a_link_and_leaves_its_target_alone(
     assert (shared / "file").read_bytes() == b"mine"
     assert stat.S_IMODE((shared / "file").lstat().st_mode) == 0o640
     assert (victim / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("opened", [replacing.directory, safe.directory])
+def test_what_is_cut_off_leaves_what_was_there_and_nothing_beside(
+    victim: Path, opened: Callable[[Path], AbstractContextManager[int]]
+) -> None:
+    def cut_off() -> None:
+        with opened(victim) as parent, replacing.replacing(parent, "file") as fresh:
+            replacing.make(parent, fresh, b"half of", 0o600)
+            assert (victim / "file").read_text() == "kept"
+            raise KeyboardInterrupt
+
+    before = seen(victim)
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
+    assert seen(victim) == before
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket-like device", "directory"])

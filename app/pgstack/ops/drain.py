@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pgstack.planning.plan import Plan
 
 READY = "/readyz"
 """a page with a query"""
 PAGES = ("/healthz", READY, "/")
 """what new code is asked for before others may ask it; no answer may be a server's error"""
+
+
+def mark(plan: Plan, instance: str = "") -> Path:
+    """File that makes an instance of Apache, or the only one, close each connection after its
+    answer (apache2.conf)."""
+    return Path(plan.paths.drain[instance])
 
 
 def grace(plan: Plan) -> int:

@@ -1,10 +1,12 @@
-"""PostgreSQL's files and processes: its own parser, what it has against a line, and whether it is
-there. How it is asked is each target's own."""
+"""PostgreSQL's files and processes: its own parser, what it has against a line, whether it is
+there, and psql's words. Whose account runs them is each target's own."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pgstack.planning.plan import Plan
-from pgstack.planning.services import postgres_program
+from pgstack.planning.services import POSTGRES
 
 LINES = """
     SELECT CASE WHEN name IS NULL THEN sourcefile IS NULL
@@ -24,15 +26,26 @@ READY_LINE = 7
 
 def parse(plan: Plan, conf: str) -> list[str]:
     """Command line that has the server's own parser read the settings below `conf`."""
-    config_file = f"config_file={conf}/postgres/pgstack.conf"
+    configuration = Path(conf, POSTGRES.name, POSTGRES.configuration)
+    return [*POSTGRES.words(plan, configuration), "-C", "max_connections"]
+
+
+def psql(sockets: str | Path, port: int, database: str, *what: str, user: str = "") -> list[str]:
+    """Command line of a question or a script, `what`: rows come bare, the first error ends it, and
+    nothing that whoever asks has set for himself is read."""
+    login = [f"--username={user}"] if user else []
     return [
-        postgres_program(plan, "postgres"),
-        "-D",
-        plan.paths.data,
-        "-C",
-        "max_connections",
-        "-c",
-        config_file,
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--tuples-only",
+        "--no-align",
+        "--set=ON_ERROR_STOP=1",
+        f"--host={sockets}",
+        f"--port={port}",
+        *login,
+        f"--dbname={database}",
+        *what,
     ]
 
 

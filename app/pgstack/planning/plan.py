@@ -44,8 +44,9 @@ class Paths(Part):
     access_log: str
     """of Apache, as `error_log`; a container's engine keeps them"""
     error_log: str
-    drain: str
-    """file that has Apache close each connection after its answer; empty: nobody makes one"""
+    drain: dict[str, str]
+    """file that has an instance of Apache close each connection after its answer; the only one has
+    no name, and where nobody makes such a file there is none"""
     static: str
     media: str
     """what users upload; it outlives releases"""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pgstack.planning.plan import Plan
 
 MACHINE = "host"
 """the service that a machine of the stack's own is, and the folder of what systemd reads"""
+DAEMON = "(wsgi:stack)"
+"""begins the title of mod_wsgi's daemon processes (display-name), which are Python and not
+Apache"""
 
 
 def postgres_program(plan: Plan, name: str) -> str:
@@ -39,10 +43,18 @@ class Service:
     """the role that writes `units`"""
     program: str = ""
     """name of a server's program in the process table"""
-    command: Callable[[Plan], str] | None = None
-    """its command line in the foreground"""
+    configuration: str = ""
+    """that of `files` which its program starts with"""
+    command: Callable[[Plan, str], str] | None = None
+    """its command line in the foreground, with a file in the place of `configuration`"""
     stop_signal: str = ""
     """that ends it: what goes on may end"""
+
+    def words(self, plan: Plan, configuration: Path | None = None) -> tuple[str, ...]:
+        """How its server is started in the foreground, with another configuration where one is
+        given; nothing where it has none."""
+        path = configuration or Path(plan.paths.conf, self.name, self.configuration)
+        return tuple(self.command(plan, str(path)).split()) if self.command else ()
 
 
 def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
@@ -57,9 +69,9 @@ POSTGRES = Service(
     files=("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
     units={"postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-main.service.d/stack.conf"},
     program="postgres",
-    command=lambda plan: (
-        f"{postgres_program(plan, 'postgres')} -D {plan.paths.data} "
-        f"-c config_file={plan.paths.conf}/postgres/pgstack.conf"
+    configuration="pgstack.conf",
+    command=lambda plan, file: (
+        f"{postgres_program(plan, 'postgres')} -D {plan.paths.data} -c config_file={file}"
     ),
     stop_signal="INT",  # it ends sessions and checkpoints
 )
@@ -69,7 +81,8 @@ PGBOUNCER = Service(
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{UNITS}/stack-pgbouncer@.service"},
     program="pgbouncer",
-    command=lambda plan: f"/usr/sbin/pgbouncer {plan.paths.conf}/pgbouncer/pgbouncer.ini",
+    configuration="pgbouncer.ini",
+    command=lambda _, file: f"/usr/sbin/pgbouncer {file}",
     stop_signal="INT",  # it waits for transactions
 )
 APACHE = Service(
@@ -80,7 +93,8 @@ APACHE = Service(
         "logrotate.conf": "/etc/logrotate.d/stack",
     },
     program="apache2",
-    command=lambda plan: f"/usr/sbin/apache2 -DFOREGROUND -f {plan.paths.conf}/apache/apache2.conf",
+    configuration="apache2.conf",
+    command=lambda _, file: f"/usr/sbin/apache2 -DFOREGROUND -f {file}",
     stop_signal="WINCH",  # it answers what it has
 )
 HOST = Service(
@@ -135,7 +149,7 @@ def of(plan: Plan) -> list[Service]:
 def servers(plan: Plan) -> dict[str, tuple[str, str]]:
     """Command line and stop signal of each server, in starting order."""
     return {
-        service.name: (service.command(plan), service.stop_signal)
+        service.name: (" ".join(words), service.stop_signal)
         for service in of(plan)
-        if service.command
+        if (words := service.words(plan))
     }

@@ -17,10 +17,10 @@ from pgstack.errors import ProbeError, TargetError
 from pgstack.live.probes import bounded
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live, ask
-from pgstack.ops import postgres
+from pgstack.ops import postgres, rendered
 from pgstack.planning import services, state
 from pgstack.planning.plan import Plan
-from pgstack.rendering import files, templates
+from pgstack.rendering import templates
 from pgstack.targets import directory
 
 DIRECTORY = "trial"
@@ -36,7 +36,7 @@ def require(plan: Plan) -> None:
     try:
         candidate = _moved(plan, scratch)
         directory.make(candidate)
-        files.write(templates.files(candidate))
+        rendered.write(templates.files(candidate))
         for server, try_ in (("PostgreSQL", _postgres), ("PgBouncer", _pooler)):
             if complaint := try_(candidate, plan):
                 reason = complaint.replace(str(scratch), plan.paths.root)

@@ -4,7 +4,6 @@ reads them, its restart, its roles."""
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from contextlib import closing
@@ -16,6 +15,7 @@ import psycopg2
 from pgstack.errors import InputError, TargetError
 from pgstack.live.probes import postgres
 from pgstack.ops import postgres as server
+from pgstack.ops import replacing
 from pgstack.planning import locales
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import postgres_program
@@ -41,36 +41,26 @@ def initialise(run: Run) -> None:
     """
     plan = run.plan
     data = Path(plan.paths.data)
-    scratch = data.with_name("data.new")
-    shutil.rmtree(scratch, ignore_errors=True)
-    if data.exists():
-        return
-    binary = postgres_program(plan, "initdb")
-    try:
-        done = subprocess.run(
-            [
-                binary,
-                "-D",
-                str(scratch),
-                "-U",
-                plan.roles.admin,
-                "-A",
-                "peer",
-                "-k",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            pass_fds=[run.lock],
-        )
-        failure.require(plan, done, "initdb")
-        scratch.rename(data)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with replacing.directory(data.parent) as parent:
+        if data.exists():
+            replacing.remove(parent, replacing.beside(data.name))
+            return
+        with replacing.replacing(parent, data.name) as fresh:
+            failure.require(plan, _initdb(run, data.with_name(fresh)), "initdb")
     run.say("initdb    data checksums on")
+
+
+def _initdb(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
+    words = [
+        postgres_program(run.plan, "initdb"),
+        f"--pgdata={directory}",
+        f"--username={run.plan.roles.admin}",
+        "--auth=peer",
+        "--data-checksums",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+    ]
+    return subprocess.run(words, capture_output=True, text=True, check=False, pass_fds=[run.lock])
 
 
 def look_through(plan: Plan) -> bool:
@@ -128,27 +118,10 @@ def psql(
     plan: Plan, command: str | None = None, file: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command or a script of the administrator, in the database postgres."""
-    what = ["-c", command] if command else ["-f", str(file)]
-    return subprocess.run(
-        [
-            "psql",
-            "-XqAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            plan.paths.run_postgres,
-            "-p",
-            str(plan.postgres.port),
-            "-U",
-            plan.roles.admin,
-            "-d",
-            "postgres",
-            *what,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    what = f"--command={command}" if command else f"--file={file}"
+    place = plan.paths.run_postgres, plan.postgres.port, "postgres"
+    words = server.psql(*place, what, user=plan.roles.admin)
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 def _ask(plan: Plan, statement: str) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from pgstack.planning.plan import Plan
 NAMES = (
     "cache",
     "data",
-    "data.new",
+    ".data.new",
     "log",
     "media",
     "run",

@@ -18,6 +18,7 @@ import psutil
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import bounded, local, pooler
+from pgstack.ops import drain
 from pgstack.planning import layout, state
 from pgstack.planning.plan import Plan
 from pgstack.targets import pause
@@ -54,7 +55,7 @@ class Guard:
     def _finish_killed_command(self) -> None:
         """Whoever holds requests back, or has connections closed, holds the directory's lock
         too."""
-        if not pause.draining(self.plan).exists() or local.busy(self.plan):
+        if not drain.mark(self.plan).exists() or local.busy(self.plan):
             return
         held_back = "; requests that it held back go on" if pause.resume(self.plan) else ""
         pause.enable_keepalive(self.plan)
@@ -63,7 +64,7 @@ class Guard:
     def _resume_forgotten_pause(self) -> None:
         """Well before the first of those who wait is given up. A reload says that it holds them
         back."""
-        if pause.draining(self.plan).exists():
+        if drain.mark(self.plan).exists():
             return
         with suppress(ProbeError), bounded.waits():
             rows = [

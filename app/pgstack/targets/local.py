@@ -9,6 +9,7 @@ from pathlib import Path
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.live import account
 from pgstack.live.probes import local as processes
+from pgstack.ops import rendered
 from pgstack.planning import hardware, layout, packages, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan
@@ -52,8 +53,8 @@ def up(say: Say) -> str:
             say("stopped   what ran on without its directory")
         wanted = [*tls.files(plan), *templates.files(plan)]
         directory.make(plan)
-        files.ensure_secrets(plan)
-        changed = files.write(wanted)
+        rendered.ensure_secrets(plan)
+        changed = rendered.write(wanted)
         say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
         fingerprint = files.fingerprint(wanted)
         run = Run(plan, say, lock)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from pgstack.errors import ProbeError, TargetError
 from pgstack.live.probes import pooler
@@ -25,8 +24,12 @@ SETTLE_SECONDS = 2
 @contextmanager
 def disable_keepalive(plan: Plan) -> Iterator[None]:
     """Within it Apache keeps no connection open: it would close them under a request while its
-    workers are all busy."""
-    draining(plan).touch()
+    workers are all busy.
+
+    The mark is there before requests are held back, so it also arms the guard: where nobody holds
+    the directory's lock any more, whoever made it was killed, and the guard lets requests go on.
+    """
+    drain.mark(plan).touch()
     try:
         time.sleep(drain.grace(plan))
         yield
@@ -70,13 +73,4 @@ def resume(plan: Plan) -> bool:
 
 def enable_keepalive(plan: Plan) -> None:
     """Let Apache keep connections open again."""
-    draining(plan).unlink(missing_ok=True)
-
-
-def draining(plan: Plan) -> Path:
-    """File that makes Apache close each connection after its answer (apache2.conf).
-
-    It is there before requests are held back, so it also arms the guard: where nobody holds the
-    directory's lock any more, whoever made it was killed, and the guard lets requests go on.
-    """
-    return Path(plan.paths.drain)
+    drain.mark(plan).unlink(missing_ok=True)

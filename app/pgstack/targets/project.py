@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pgstack.errors import StackError, TargetError
+from pgstack.ops import replacing
 from pgstack.planning import dependencies, layout, targets
 from pgstack.planning.plan import Plan
 from pgstack.targets import failure
@@ -61,10 +62,11 @@ def _environment(run: Run) -> bool:
             (wanted / COMPLETE).touch()
         if link.is_symlink() and link.readlink() == wanted:
             return False
-        fresh = link.with_name(f".{link.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(wanted)
-        fresh.replace(link)
+        with (
+            replacing.directory(link.parent) as parent,
+            replacing.replacing(parent, link.name) as fresh,
+        ):
+            os.symlink(wanted, fresh, dir_fd=parent)
         _clear(wanted.parent)
     except dependencies.DependencyError as error:
         raise TargetError(str(error)) from None

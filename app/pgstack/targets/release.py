@@ -16,11 +16,10 @@ from pgstack.errors import TargetError
 from pgstack.live.probes import local as processes
 from pgstack.planning import state
 from pgstack.planning.plan import Plan
+from pgstack.planning.services import DAEMON
 from pgstack.targets import directory, prepare, supervision
 from pgstack.targets.run import Run, Say
 
-DAEMON = "(wsgi:stack)"
-"""title of a daemon process (display-name)"""
 COMMAND = "release"
 
 

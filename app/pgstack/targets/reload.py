@@ -21,7 +21,7 @@ from pgstack.live import account
 from pgstack.live.probes import bounded, local, pooler
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live
-from pgstack.ops import drain
+from pgstack.ops import drain, rendered
 from pgstack.planning import state
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
@@ -110,14 +110,14 @@ def _bring_into_force(run: Run, wanted: list[File]) -> None:
     whole = not mark.exists()
     try:
         mark.write_text(COMMAND)  # what is cut off from here on is seen by `make status`
-        files.write(wanted)
+        rendered.write(wanted)
         _reread(run, old)
         _require_in_force(plan)
         os.nice(GENTLE)
         prepare.prepare(run)
     except BaseException as error:
         try:
-            files.write(old)
+            rendered.write(old)
             _reread(run, old)
         except StackError as second:
             raise TargetError(
@@ -158,7 +158,7 @@ def _restart(run: Run, old: list[File]) -> None:
             database.restart(plan, drain.patience(plan))
             pooler.command(plan, "RELOAD")
         except BaseException:
-            files.write(old)
+            rendered.write(old)
             database.restart(plan, drain.patience(plan))
             raise
         took = time.monotonic() - begun

@@ -19,7 +19,6 @@ import psutil
 from pgstack.errors import ends_the_process
 from pgstack.planning import layout, services, state
 from pgstack.targets import leftovers
-from pgstack.targets.release import DAEMON
 
 SUPERVISOR = "supervisord"
 SERVERS = {
@@ -107,7 +106,7 @@ def _is_gone(process: psutil.Process, root: Path) -> bool:
     others of their group."""
     with suppress(psutil.Error):
         title, directory = " ".join(process.cmdline()), Path(process.cwd())
-        return not title.startswith(DAEMON) and not (
+        return not title.startswith(services.DAEMON) and not (
             directory.is_relative_to(root) and _is(directory, process)
         )
     return False

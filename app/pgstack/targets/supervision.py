@@ -19,9 +19,9 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from pgstack.errors import TargetError
+from pgstack.ops import rendered
 from pgstack.planning import layout, services
 from pgstack.planning.plan import Plan
-from pgstack.rendering import files
 from pgstack.rendering.file import File
 from pgstack.serving import confine
 from pgstack.targets import failure, leftovers
@@ -183,7 +183,7 @@ def require_running(plan: Plan, command: str, instead: str) -> None:
 def follow(plan: Plan, fingerprint: str) -> None:
     """Have the running supervisord know which files its servers run with now, and the limits that
     they need."""
-    files.write([configuration(plan, fingerprint)])
+    rendered.write([configuration(plan, fingerprint)])
     _call(plan).reloadConfig()  # of programs it only notes what would change
 
 
@@ -223,7 +223,7 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
     if states(plan) is not None:
         return
     wanted = configuration(plan, fingerprint)
-    files.write([wanted])
+    rendered.write([wanted])
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(wanted.path)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=plan.paths.root, umask=UMASK

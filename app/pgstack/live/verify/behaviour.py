@@ -11,6 +11,7 @@ from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ServerUnreachable, ask
 from pgstack.planning import invariants, targets
 from pgstack.planning.plan import Plan
+from pgstack.planning.services import DAEMON
 
 REQUESTS = 40
 """requests sent to be found again in the pooler's count of transactions"""
@@ -19,9 +20,6 @@ LOOKS = 3
 """at the backends before one is said to be nobody's"""
 
 SERVER_ERROR = 500
-
-DAEMON_TITLE = "(wsgi:"
-"""how mod_wsgi's display-name begins in the process table"""
 
 
 def daemons(live: Live) -> Outcome:
@@ -52,7 +50,7 @@ def _process_table(plan: Plan) -> set[int] | None:
     found = set()
     for process in local.processes(plan):
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-            if process.cmdline()[0].startswith(DAEMON_TITLE):
+            if process.cmdline()[0].startswith(DAEMON):
                 found.add(process.pid)
     return found
 

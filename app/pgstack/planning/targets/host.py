@@ -33,7 +33,8 @@ class Host(Target):
         """Each instance of a server sees what is its own at these places (docs/decisions/0006).
 
         In a release the checkout lies beside the project. Bodies of requests are on a disk, for
-        /tmp may be memory: Apache writes there and Django reads.
+        /tmp may be memory: Apache writes there and Django reads. The marks to drain lie where root
+        alone may write.
         """
         return machine_paths(
             postgresql,
@@ -43,6 +44,7 @@ class Host(Target):
             run_pooler_own="/run/stack/pooler-own",
             bodies="/var/cache/stack-bodies",
             streams="/var/cache/stack-bodies",
+            drain={name: f"/run/stack/apache-{name}.drain" for name in self.instance_ports},
         )
 
     def accounts(self, _: Location, /) -> Accounts:

@@ -24,6 +24,7 @@ class Local(Target):
     """that of another checkout is the second"""
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
+    own_directory: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
@@ -43,7 +44,7 @@ class Local(Target):
             log=f"{root}/log",
             access_log=f"{root}/log/apache-access.log",
             error_log=f"{root}/log/apache-error.log",
-            drain=f"{root}/run/apache/drain",
+            drain={"": f"{root}/run/apache/drain"},
             static=f"{root}/static",
             media=f"{root}/media",
             cache=f"{root}/cache",

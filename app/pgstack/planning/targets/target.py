@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pgstack.planning.plan import Accounts, Paths, Plan
 
@@ -63,6 +63,9 @@ class Target(ABC):
     """whether the stack's processes can be told from others"""
     confines: ClassVar[bool] = False
     """whether the web processes keep themselves from writing where other targets' cannot"""
+    own_directory: ClassVar[bool] = False
+    """whether all lies below one directory, which is the stack's account's and may hold nothing
+    else"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 
@@ -91,11 +94,11 @@ class Target(ABC):
         return Path(named) if named else None
 
 
-def machine_paths(postgresql: int, **own: str) -> Paths:
+def machine_paths(postgresql: int, **own: Any) -> Paths:
     """Debian's usual places, for targets that have a machine to themselves; `own` is what differs
     between them."""
     root = "/srv/stack"
-    places = {
+    places: dict[str, Any] = {
         "root": root,
         "conf": "/etc/stack",
         "data": f"/var/lib/postgresql/{postgresql}/main",
@@ -108,7 +111,7 @@ def machine_paths(postgresql: int, **own: str) -> Paths:
         "log": "/var/log/stack",
         "access_log": "/var/log/stack/apache-access.log",
         "error_log": "/var/log/stack/apache-error.log",
-        "drain": "",
+        "drain": {},
         "static": f"{root}/static",
         "media": "/var/lib/stack-media",
         "cache": "/var/cache/stack",

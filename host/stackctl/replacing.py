@@ -1,0 +1,1 @@
+../../app/pgstack/ops/replacing.py
