@@ -85,6 +85,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ANSIBLE_LIBRARY": str(ansible / "library"),
         "ANSIBLE_MODULE_UTILS": str(ansible / "module_utils"),
         "ANSIBLE_FILTER_PLUGINS": str(ansible / "filter_plugins"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(ansible / "callback_plugins"),
+        "PYTHONPROFILEIMPORTTIME": "1",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "LC_ALL": "C.UTF-8",
@@ -99,6 +101,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command, cwd=directory, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    (directory / "imported").write_text(done.stderr)
     return directory
 
 
@@ -110,6 +113,11 @@ def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -
         if path.is_file()
     }
     assert found == files(name)
+
+
+def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> None:
+    lines = (written / "imported").read_text().splitlines()
+    assert sum(line.endswith(" pgstack.planning.plan") for line in lines) == 1
 
 
 def test_every_template_of_the_tree_is_rendered() -> None:

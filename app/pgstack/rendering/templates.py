@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
@@ -11,6 +12,7 @@ from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.rendering import manifest
 from pgstack.rendering.file import File
+from pgstack.rendering.manifest import Template
 
 
 def environment() -> Environment:
@@ -26,16 +28,25 @@ def environment() -> Environment:
 
 def files(plan: Plan) -> list[File]:
     """Every file of `plan`, plan.json last: once it is there, the others are too."""
+    return [*rendered(plan, manifest.templates(plan)), plan_file(plan)]
+
+
+def rendered(plan: Plan, chosen: Iterable[Template]) -> list[File]:
+    """The files of these templates. Raises RenderError."""
     jinja = environment()
     result = []
-    for template in manifest.templates(plan):
+    for template in chosen:
         try:
             text = jinja.get_template(template.source).render(stack=plan)
         except TemplateError as error:
             raise RenderError(f"{template.source}: {error}.") from error
         result.append(File(template.path, text))
-    result.append(File(Path(plan.paths.conf, "plan.json"), plan_text(plan)))
     return result
+
+
+def plan_file(plan: Plan) -> File:
+    """plan.json."""
+    return File(Path(plan.paths.conf, "plan.json"), plan_text(plan))
 
 
 def plan_text(plan: Plan) -> str:

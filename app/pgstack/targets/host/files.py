@@ -9,13 +9,18 @@ from pgstack.rendering import manifest, templates
 
 VALIDATORS = {"nftables.conf": "/usr/sbin/nft --check --file %s"}
 """what refuses a bad file, by its name; servers that are asked by stackctl are not here"""
+PLAN = "plan"
+"""the part that plan.json is"""
 
 
 def of_plan(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
     """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are
     plan.json."""
     plan = Plan.model_validate(stack)
-    found = [one.role for one in manifest.templates(plan)]
+    chosen = [one for one in manifest.templates(plan) if not parts or one.role in parts]
+    found = templates.rendered(plan, chosen)
+    if not parts or PLAN in parts:
+        found.append(templates.plan_file(plan))
     return [
         {
             "dest": str(file.path),
@@ -23,6 +28,5 @@ def of_plan(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
             "mode": f"{file.mode:04o}",
             "validate": VALIDATORS.get(file.path.name),
         }
-        for part, file in zip([*found, "plan"], templates.files(plan), strict=True)
-        if not parts or part in parts
+        for file in found
     ]
