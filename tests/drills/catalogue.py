@@ -139,7 +139,7 @@ def segfault(stack: LocalStack) -> None:
     "login file gone",
     "PgBouncer's `auth_file` is deleted and PgBouncer is killed",
     "`make verify`; nobody gets in until it is there",
-    20,
+    40,
     "`make up` writes it anew",
 )
 def login_file_gone(stack: LocalStack) -> None:
