@@ -121,11 +121,11 @@ def is_loopback(url: str) -> bool:
     )
 
 
-def refuse(environment: Mapping[str, str], names: Iterable[str], why: str) -> None:
+def refuse(environment: Mapping[str, str], names: Iterable[str], reason: str) -> None:
     """Raise InputError for the first of `names` that is set."""
     for name in names:
         if environment.get(name):
-            raise InputError(f"{name}={environment[name]}: {why}. Leave {name} out.")
+            raise InputError(f"{name}={environment[name]}: {reason}. Leave {name} out.")
 
 
 def flag(environment: Mapping[str, str], name: str) -> bool:

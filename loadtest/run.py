@@ -116,18 +116,18 @@ def report(outcome: Outcome, url: str, console: Console) -> None:
 
 def notes(outcome: Outcome) -> list[str]:
     """What the table does not say, one sentence each."""
-    found = []
+    sentences = []
     if outcome.generator_cpu > BUSY:
-        found.append(
+        sentences.append(
             f"void as a capacity: the generator used {outcome.generator_cpu:.0%} of its core, more "
             f"than {BUSY:.0%}."
             " The stack may be faster than this."
         )
     worst = sorted(outcome.reasons, key=lambda reason: -outcome.reasons[reason])[:REASONS_SHOWN]
-    found += [f"failed: {outcome.reasons[reason]} × {reason}" for reason in worst]
+    sentences += [f"failed: {outcome.reasons[reason]} × {reason}" for reason in worst]
     if not outcome.requests:
-        found.append("failed: no request was answered. Give it longer with SECONDS=30.")
-    return found
+        sentences.append("failed: no request was answered. Give it longer with SECONDS=30.")
+    return sentences
 
 
 def running(environment: Mapping[str, str], console: Console) -> int:

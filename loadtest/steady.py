@@ -87,13 +87,13 @@ class Verdict:
     longest: float
 
     def __str__(self) -> str:
-        why = (
+        reason = (
             f" ({', '.join(f'{count} x {reason}' for reason, count in self.reasons.items())})"
             if self.reasons
             else ""
         )
         return (
-            f"{self.sent:,} requests at {self.rate:.0f}/s, {self.failed} failed{why}; "
+            f"{self.sent:,} requests at {self.rate:.0f}/s, {self.failed} failed{reason}; "
             f"{self.writes:,} writes, "
             f"{len(self.lost)} lost; p99 {self.usual_p99 * 1000:.0f} ms, "
             f"{self.during_p99 * 1000:.0f} ms during the "

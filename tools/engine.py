@@ -112,9 +112,9 @@ def _wait(process: "subprocess.Popen[bytes] | None") -> None:
     while answers(["docker", "info", "--format", "{{.ServerVersion}}"], seconds=10) in (None, ""):
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
-            why = "stopped at once" if ended else f"did not answer within {START_SECONDS} s"
+            reason = "stopped at once" if ended else f"did not answer within {START_SECONDS} s"
             raise ToolError(
-                f"dockerd {why}. Its last words:\n{_last_words(process is None)}\n"
+                f"dockerd {reason}. Its last words:\n{_last_words(process is None)}\n"
                 "  Put right what its last line names, and run this again."
             )
         time.sleep(0.3)

@@ -74,18 +74,18 @@ def meant(goal: str) -> str:
         ToolError: both run.
         SystemExit: none runs, and the goal starts none.
     """
-    found = running()
-    if len(found) > 1:
+    targets = running()
+    if len(targets) > 1:
         raise ToolError(
             f"{goal}: both targets of this checkout run, local and compose. Name one: "
             f"TARGET=local or TARGET=compose."
         )
-    if goal == "up" and found != [LOCAL]:
-        return COMPOSE if found or engine_answers() else LOCAL
-    if not found:
+    if goal == "up" and targets != [LOCAL]:
+        return COMPOSE if targets or engine_answers() else LOCAL
+    if not targets:
         print(f"{goal}: nothing of this checkout runs. `make up` starts it.", file=sys.stderr)
         raise SystemExit(STATUS_OF_NONE.get(goal, 2))
-    return found[0]
+    return targets[0]
 
 
 def work() -> None:

@@ -55,25 +55,25 @@ def main() -> None:
     files = {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}
     module = AnsibleModule(argument_spec={"files": files}, supports_check_mode=True)
     wanted = module.params["files"]
-    for one in wanted:
-        _validate(module, one)
-    differences = [difference for one in wanted if (difference := _written(module, one))]
+    for file in wanted:
+        _validate(module, file)
+    differences = [difference for file in wanted if (difference := _written(module, file))]
     module.exit_json(
         changed=bool(differences),
         diff=differences,
-        files=[one["after_header"] for one in differences],
+        files=[file["after_header"] for file in differences],
     )
 
 
-def _validate(module: AnsibleModule, one: dict[str, Any]) -> None:
-    if not one["validate"] or module.check_mode:
+def _validate(module: AnsibleModule, file: dict[str, Any]) -> None:
+    if not file["validate"] or module.check_mode:
         return
-    candidate = _temporary(module, one["content"])
-    command = [word.replace("%s", candidate) for word in shlex.split(one["validate"])]
+    candidate = _temporary(module, file["content"])
+    command = [word.replace("%s", candidate) for word in shlex.split(file["validate"])]
     code, output, error = module.run_command(command)
     if code:
         module.fail_json(
-            msg=f"{one['dest']}: {' '.join(command)}: {(error or output).strip()} Nothing was "
+            msg=f"{file['dest']}: {' '.join(command)}: {(error or output).strip()} Nothing was "
             f"written."
         )
 

@@ -138,14 +138,14 @@ def undo(directory: Path, *, ask: bool) -> None:
     if not remembered:
         raise InputError(f"{directory / MEMORY}: there is none, so nothing was written here.")
     changes = []
-    for name, one in remembered.items():
+    for name, change in remembered.items():
         path = directory / name
         text = path.read_text() if path.is_file() else ""
-        if _digest(text) != one["sha256"]:
+        if _digest(text) != change["sha256"]:
             raise InputError(
-                f"{path}: it has changed since. Take the lines out by hand:\n{one['added'].strip()}"
+                f"{path}: it has changed since. Take the lines out by hand:\n{change['added'].strip()}"
             )
-        changes.append((path, text, text.removesuffix(one["added"])))
+        changes.append((path, text, text.removesuffix(change["added"])))
     _agree(changes, directory, ask=ask)
     for path, _, text in changes:
         path.write_text(text)
@@ -171,14 +171,14 @@ def _agree(changes: list[tuple[Path, str, str]], directory: Path, *, ask: bool) 
 
 def _remembered(directory: Path) -> dict[str, dict[str, str]]:
     try:
-        found: dict[str, dict[str, str]] = json.loads((directory / MEMORY).read_text())
+        changes: dict[str, dict[str, str]] = json.loads((directory / MEMORY).read_text())
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise InputError(
             f"{directory / MEMORY}: {error}. Delete it; the lines have to be taken out by hand."
         ) from None
-    return found
+    return changes
 
 
 def _digest(text: str) -> str:

@@ -59,26 +59,26 @@ def start(stack: Stack) -> str:
     done = system.run("systemctl", "start", UNIT)
     state = backup.read_drill(stack)
     if done.returncode or state is None or state["result"] != "passed":
-        why = state.get("error", "it still runs") if state else "it did not run"
-        raise StackctlError(f"{why}\nSee journalctl -u {UNIT}")
+        reason = state.get("error", "it still runs") if state else "it did not run"
+        raise StackctlError(f"{reason}\nSee journalctl -u {UNIT}")
     return backup.drill(state, time.time(), part.drill_oldest, part.time_limit).text
 
 
 def run(stack: Stack) -> str:
-    """Restore, read, report; returns what was found. Raises StackctlError with what is wrong, after
-    it was written down."""
+    """Restore, read, report; returns what was restored. Raises StackctlError with what is wrong,
+    after it was written down."""
     begun = time.time()
     signal.signal(signal.SIGTERM, lambda *_: _cut_off())
     _write(stack, {"result": backup.RUNNING, "ended": int(begun)})
     try:
-        found = _rehearse(stack)
+        restored = _rehearse(stack)
     except StackctlError as error:
         _write(stack, {"result": "failed", "error": str(error), **_times(begun)})
         raise
     finally:
         clear(stack)
-    _write(stack, {"result": "passed", **found, **_times(begun)})
-    return f"passed in {time.time() - begun:.1f} s: {json.dumps(found)}"
+    _write(stack, {"result": "passed", **restored, **_times(begun)})
+    return f"passed in {time.time() - begun:.1f} s: {json.dumps(restored)}"
 
 
 def clear(stack: Stack) -> None:
@@ -121,10 +121,10 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
     """Each step that can fail. Raises StackctlError."""
     clear(stack)
     since = _mark(stack)
-    found = backup.kept(stack)
-    if not found:
+    backups = backup.kept(stack)
+    if not backups:
         raise StackctlError("there is no backup")
-    require_space(shutil.disk_usage(backup.require(stack).state).free, found[-1].size)
+    require_space(shutil.disk_usage(backup.require(stack).state).free, backups[-1].size)
     scratch = _scratch(stack)
     scratch.mkdir(mode=0o700)
     backup.pgbackrest(
@@ -133,7 +133,7 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
         f"--tablespace-map-all={scratch}/tablespaces",
         "--archive-mode=off",
         "--type=default",
-        f"--set={found[-1].label}",
+        f"--set={backups[-1].label}",
         "restore",
     )
     _boot(stack, scratch)
@@ -144,10 +144,10 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
             f"began"
         )
     return {
-        "backup": found[-1].label,
+        "backup": backups[-1].label,
         "recovered_to": text,
         "tables": tables,
-        "bytes": found[-1].size,
+        "bytes": backups[-1].size,
     }
 
 

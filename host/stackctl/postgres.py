@@ -40,11 +40,11 @@ def apply(stack: Stack, again: bool = False) -> str:
     done."""
     live = stack.live("postgres")
     wanted = system.wanted(stack.conf / "postgres", UNITS / f"{unit(stack)}.d/stack.conf")
-    found = safe.contents(live)
-    asked, again = again, again or wanted["unit"] != found.get("unit")
+    in_force = safe.contents(live)
+    asked, again = again, again or wanted["unit"] != in_force.get("unit")
     running = system.active(unit(stack))
     renewed = "apache" not in stack.services and authority.apply(stack)
-    if running and wanted == found and not again and not renewed:
+    if running and wanted == in_force and not again and not renewed:
         if _roles(stack):
             return "passwords set"
         return WAITS if "apache" not in stack.services and _waits(stack) else "unchanged"
@@ -56,7 +56,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         return "started"
     wrong = ask(stack, WRONG_LINES)
     if wrong:
-        system.fill(live, found)
+        system.fill(live, in_force)
         system.require("systemctl", "reload", unit(stack))
         raise StackctlError(
             f"PostgreSQL would not take what is wanted: {wrong}\nIt runs on with what it had."

@@ -28,12 +28,12 @@ def is_quiet(process: int, seconds: float) -> bool:
 
 def stopped(process: int) -> list[int]:
     """Those of it and all below it that a signal has stopped; a debugger's have another state."""
-    found = []
-    for one in _family(process):
+    numbers = []
+    for member in _family(process):
         with suppress(psutil.Error):
-            if one.status() == psutil.STATUS_STOPPED:
-                found.append(one.pid)
-    return found
+            if member.status() == psutil.STATUS_STOPPED:
+                numbers.append(member.pid)
+    return numbers
 
 
 def gone(process: int) -> list[str]:
@@ -41,19 +41,19 @@ def gone(process: int) -> list[str]:
 
     Read here (proc_pid_maps(5)): psutil leaves the word out that says so.
     """
-    found = set()
+    files = set()
     for number in (one.pid for one in _family(process)):
         with suppress(OSError):
             lines = (
                 line.split(maxsplit=5)
                 for line in Path(f"/proc/{number}/maps").read_text().splitlines()
             )
-            found |= {
+            files |= {
                 line[5]
                 for line in lines
                 if len(line) > 5 and "x" in line[1] and line[5].startswith("/usr/")
             }
-    return sorted(path.removesuffix(GONE) for path in found if path.endswith(GONE))
+    return sorted(path.removesuffix(GONE) for path in files if path.endswith(GONE))
 
 
 def _used(process: int) -> dict[int, tuple[float, float]]:

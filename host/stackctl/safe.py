@@ -71,15 +71,15 @@ def read(path: Path, limit: int = LIMIT) -> bytes:
 def contents(path: Path) -> dict[str, bytes]:
     """The regular files of a directory by name, without links and subdirectories; empty when there
     is none."""
-    found = {}
+    files = {}
     with suppress(FileNotFoundError), directory(path) as handle:
         for name in sorted(os.listdir(handle)):  # noqa: PTH208 - a descriptor
             with (
                 suppress(UnsafePath, FileNotFoundError),
                 os.fdopen(regular(handle, path / name), "rb") as opened,
             ):
-                found[name] = opened.read(LIMIT)
-    return found
+                files[name] = opened.read(LIMIT)
+    return files
 
 
 def write(

@@ -31,17 +31,16 @@ class Left:
 def check(moment: float | None, left: list[Left]) -> None:
     """Refuse a time at which the database was on a timeline that was left: the latest has nothing
     from then."""
-    for one in left:
-        if moment is not None and one.since < moment < one.until:
+    for former in left:
+        if moment is not None and former.since < moment < former.until:
             since, until = (
                 f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}+00"
-                for at in (one.since, one.until)
+                for at in (former.since, former.until)
             )
             raise StackctlError(
                 f"An earlier restore, at {until}, went back to {since}; the time that you want is "
-                f"between them. What "
-                f"was written then is on timeline {one.timeline}: add --timeline {one.timeline} "
-                f"(backup_timeline)."
+                f"between them. What was written then is on timeline {former.timeline}: add "
+                f"--timeline {former.timeline} (backup_timeline)."
             )
 
 

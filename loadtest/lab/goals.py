@@ -59,7 +59,7 @@ class Judged:
     goal: Goal
     verdict: Verdict
     measured: Estimate | None
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def judge(facts: Facts, goals: Sequence[Goal] = GOALS) -> tuple[Judged, ...]:
 
 def _judged(facts: Facts, goal: Goal) -> Judged:
     measured = _MEASURES[goal.kind](facts, goal)
-    if why := _silence(facts, goal, measured):
-        return Judged(goal, "not claimed", measured, why)
+    if reason := _silence(facts, goal, measured):
+        return Judged(goal, "not claimed", measured, reason)
     assert measured is not None
     end = measured.high if goal.most else measured.low
     worst = measured.value if end is None else end

@@ -75,15 +75,15 @@ def _begin(environment: Mapping[str, str]) -> tuple[Journal, Request]:
         asked = request(environment, secrets.randbelow(LARGEST_SEED))
         return Journal(_planned(asked, given(environment, asked.seed)), course.new(root)), asked
     directory = store.latest(root)
-    found = store.read(directory)
-    asked = resumed(environment, found)
-    compare.require_same(_planned(asked, found.asked), found, "RESUME=1")
-    if found.made >= found.intended and (found.limits or not SUITES[asked.suite].limits):
+    results = store.read(directory)
+    asked = resumed(environment, results)
+    compare.require_same(_planned(asked, results.asked), results, "RESUME=1")
+    if results.made >= results.intended and (results.limits or not SUITES[asked.suite].limits):
         raise InputError(
             f"RESUME=1: nothing is left of the last run, {directory}. Leave RESUME out for a new "
             f"one."
         )
-    return Journal(found, directory), asked
+    return Journal(results, directory), asked
 
 
 def _planned(asked: Request, given: dict[str, str]) -> Results:
@@ -124,7 +124,7 @@ def _describe(journal: Journal, asked: Request, lab_stack: LabStack) -> None:
         return
     suite = SUITES[asked.suite]
     missing = {
-        name: why for name in asked.strategies if (why := suite.missing(name, lab_stack.plan))
+        name: reason for name in asked.strategies if (reason := suite.missing(name, lab_stack.plan))
     }
     journal.update(
         unavailable=missing,

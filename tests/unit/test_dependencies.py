@@ -225,8 +225,10 @@ def test_what_pip_says_itself_is_told_without_its_advice() -> None:
         "ERROR: No matching distribution found for x\n\n[notice] A new release of pip is "
         "available\n"
     )
-    assert dependencies.why(said).splitlines()[-1] == "ERROR: No matching distribution found for x"
-    assert "notice" not in dependencies.why(said)
+    assert (
+        dependencies.reason(said).splitlines()[-1] == "ERROR: No matching distribution found for x"
+    )
+    assert "notice" not in dependencies.reason(said)
 
 
 LOCKS = {

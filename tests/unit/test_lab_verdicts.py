@@ -87,7 +87,7 @@ def test_headline_claims_nothing_when_the_pair_differs() -> None:
     found = analyse(whole_run(10, twin=1.08))
     assert headline(found).startswith("Nothing is claimed: the A/A pair gives 0.92")
     assert {judged.verdict for judged in found.goals} == {"not claimed"}
-    assert {judged.why for judged in found.goals} == {"the A/A pair failed"}
+    assert {judged.reason for judged in found.goals} == {"the A/A pair failed"}
     assert analysis.status(found) == 1
 
 
@@ -182,15 +182,15 @@ def test_half_the_backends_is_enough_and_more_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "why"),
+    ("made", "reason"),
     [
         (run(3), "3 blocks; a full run has 10 or more"),
         (run(page="/fortunes"), "the goals are about /db, not /fortunes"),
     ],
 )
-def test_other_runs_claim_nothing(made: Results, why: str) -> None:
+def test_other_runs_claim_nothing(made: Results, reason: str) -> None:
     found = judged("TCP + TLS", analyse(made))
-    assert (found.verdict, found.why) == ("not claimed", why)
+    assert (found.verdict, found.reason) == ("not claimed", reason)
     assert analysis.status(analyse(made)) == 0
 
 
@@ -202,8 +202,8 @@ def test_a_goal_with_void_blocks_or_without_trials_is_not_claimed() -> None:
         for one in run().trials
     ]
     found = analyse(results(trials))
-    assert judged("TCP + TLS", found).why == "9 valid blocks; a claim takes 10"
-    assert judged("Pgpool", found).why == "not measured"
+    assert judged("TCP + TLS", found).reason == "9 valid blocks; a claim takes 10"
+    assert judged("Pgpool", found).reason == "not measured"
     row = found.row("reconnect-tcp")
     assert row is not None
     assert row.void == {"3 failed": 1}
@@ -226,7 +226,7 @@ def test_many_users_are_judged_against_the_best_step() -> None:
     assert (broken.verdict, broken.measured and broken.measured.value) == ("missed", 0.0)
     again = trial(REFERENCE, 1, 2090, purpose="ladder", users=256, failures=1, void=("1 failed",))
     assert judged(name, analyse(run(more=[*ladder(2090), again]))).verdict == "missed"
-    assert judged(name, analyse(run())).why == "not measured"
+    assert judged(name, analyse(run())).reason == "not measured"
 
 
 def test_steps_are_compared_by_the_reference_beside_them_whatever_the_machine_did() -> None:
@@ -269,7 +269,7 @@ def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> N
     assert met.measured is not None
     assert met.measured.value == pytest.approx(2.7, abs=0.1)
     assert judged(name, analyse(run(more=[loop(1470, 2)]))).verdict == "missed"
-    assert judged(name, analyse(run(more=[loop(2000, 1)]))).why == "not measured"
+    assert judged(name, analyse(run(more=[loop(2000, 1)]))).reason == "not measured"
 
 
 def test_open_loops_of_one_rate_are_merged_and_void_ones_left_out() -> None:
@@ -318,9 +318,10 @@ def test_limits_and_the_other_generator_are_judged_by_what_was_measured_beside_t
     assert judged("wrk", found).verdict == "missed"
     few = {name: figures[:1] for name, figures in rounds(page=2100, loop=2900, wrk=2180).items()}
     assert (
-        judged("without HTTP", analyse(run(limits=few))).why == "1 valid blocks; a claim takes 10"
+        judged("without HTTP", analyse(run(limits=few))).reason
+        == "1 valid blocks; a claim takes 10"
     )
-    assert judged("without HTTP", analyse(run())).why == "not measured"
+    assert judged("without HTTP", analyse(run())).reason == "not measured"
 
 
 def test_a_run_fails_when_a_goal_is_missed_or_a_strategy_has_no_valid_trial() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pgstack.serving import siblings, wait_limit
-from pgstack.serving.wait_limit import Crew, Queue, WaitLimit, find_listener
+from pgstack.serving.wait_limit import Queue, RequestThreads, WaitLimit, find_listener
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def watching(
     listener: socket.socket, busy: Callable[[], bool], longest: float
 ) -> Iterator[threading.Event]:
     """Within it the queue is looked after, until the event that says that the process ends."""
-    crew: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
-    queue, over = Queue(listener, longest, crew, 4, threading.Event()), threading.Event()
+    threads: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
+    queue, over = Queue(listener, longest, threads, 4, threading.Event()), threading.Event()
 
     def look() -> None:
         while not over.is_set():
@@ -159,20 +159,22 @@ def test_the_listener_is_found_among_the_descriptors(listener: socket.socket) ->
     assert find_listener(f"{directory}/other.") is None
 
 
-def crew(directory: Path, free: Callable[[], bool], taken: Callable[[], int] = lambda: 1) -> Crew:
-    return Crew(str(directory), free, taken, seconds=0.05)
+def threads(
+    directory: Path, free: Callable[[], bool], taken: Callable[[], int] = lambda: 1
+) -> RequestThreads:
+    return RequestThreads(str(directory), free, taken, seconds=0.05)
 
 
-def until_busy(crew: Crew) -> bool:
+def until_busy(threads: RequestThreads) -> bool:
     deadline = time.monotonic() + 1
-    while not crew.busy() and time.monotonic() < deadline:
+    while not threads.busy() and time.monotonic() < deadline:
         time.sleep(0.01)
-    return crew.busy()
+    return threads.busy()
 
 
 def test_all_are_busy_only_when_no_process_has_a_free_thread(tmp_path: Path) -> None:
     free = {"here": False, "there": True}
-    here, there = crew(tmp_path, lambda: free["here"]), crew(tmp_path, lambda: free["there"])
+    here, there = threads(tmp_path, lambda: free["here"]), threads(tmp_path, lambda: free["there"])
     there.busy()
     assert not until_busy(here)
     free["there"] = False
@@ -185,11 +187,11 @@ def test_all_are_busy_only_when_no_process_has_a_free_thread(tmp_path: Path) -> 
 
 def test_a_process_that_takes_one_after_the_other_is_not_busy(tmp_path: Path) -> None:
     taken = iter(range(100_000))
-    assert not until_busy(crew(tmp_path, lambda: False, lambda: next(taken)))
+    assert not until_busy(threads(tmp_path, lambda: False, lambda: next(taken)))
 
 
 def test_a_process_that_ended_holds_nobody_up(tmp_path: Path) -> None:
-    here, there = crew(tmp_path, lambda: False), crew(tmp_path, lambda: True)
+    here, there = threads(tmp_path, lambda: False), threads(tmp_path, lambda: True)
     there.busy()
     assert not until_busy(here)
     os.close(there._lock)

@@ -42,7 +42,7 @@ def without(findings: Sequence[Finding], path: Path) -> list[Finding]:
 def _known(path: Path) -> Counter[str]:
     try:
         known = json.loads(path.read_text())
-        found = Counter(str(one["fingerprint"]) for one in known["findings"])
+        baseline = Counter(str(one["fingerprint"]) for one in known["findings"])
         version = known["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -53,4 +53,4 @@ def _known(path: Path) -> Counter[str]:
             f"{path} has version {version}, not {VERSION}: make it anew with --write-baseline "
             f"{path}"
         )
-    return found
+    return baseline

@@ -55,17 +55,17 @@ def constant(node: ast.AST | None) -> object:
 
 def imports(tree: ast.Module) -> dict[str, str]:
     """Full names of what the module imports, by the name that it has there."""
-    found = {}
+    names = {}
     for node in _statements(tree):
         if isinstance(node, ast.Import):
-            for one in node.names:
-                first = one.name.split(".")[0]
-                found[one.asname or first] = one.name if one.asname else first
+            for alias in node.names:
+                first = alias.name.split(".")[0]
+                names[alias.asname or first] = alias.name if alias.asname else first
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update(
-                {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+            names.update(
+                {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
             )
-    return found
+    return names
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

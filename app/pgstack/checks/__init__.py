@@ -20,7 +20,7 @@ def settings_suit_a_pooler(
     **kwargs: Any,  # noqa: ARG001
 ) -> list[checks.CheckMessage]:
     """One message per hazard and alias; those that share an id, once."""
-    found: dict[tuple[str, str], checks.CheckMessage] = {}
+    messages: dict[tuple[str, str], checks.CheckMessage] = {}
     for identifier, seen in project.hazards():
         hazard = CATALOGUE[identifier]
         if hazard.check is not None and not (
@@ -28,8 +28,8 @@ def settings_suit_a_pooler(
         ):
             kind = checks.Error if hazard.check.startswith("stack.E") else checks.Warning
             message = kind(f"{seen}. {hazard.breaks}", hint=hint(identifier), id=hazard.check)
-            found.setdefault((hazard.check, seen), message)
-    return list(found.values())
+            messages.setdefault((hazard.check, seen), message)
+    return list(messages.values())
 
 
 def hint(identifier: str) -> str:

@@ -58,14 +58,14 @@ def process(plan: Plan, name: str) -> dict[str, str]:
     must not write. None for an account that only builds.
     """
     names = plan.project.data if plan.project else ()
-    found = {
+    variables = {
         "PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}",
         **{each: f"{_data(plan)}/{each}" for each in names},
     }
     if not _runs(plan, name):
-        return found
+        return variables
     home = f"{plan.paths.cache}/{name}"
-    return {**found, "HOME": home, "XDG_CACHE_HOME": f"{home}/.cache"}
+    return {**variables, "HOME": home, "XDG_CACHE_HOME": f"{home}/.cache"}
 
 
 def _runs(plan: Plan, name: str) -> bool:

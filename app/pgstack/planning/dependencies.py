@@ -160,12 +160,12 @@ def _run(command: list[str], directory: Path) -> None:
     )
     if done.returncode:
         raise DependencyError(
-            f"{' '.join(command[:3])} failed: {why(done.stdout)}\nPut the requirements right, or "
-            f"try again."
+            f"{' '.join(command[:3])} failed: {reason(done.stdout)}\n"
+            "Put the requirements right, or try again."
         )
 
 
-def why(output: str) -> str:
+def reason(output: str) -> str:
     """The package that would not build with what its build said last, else pip's own errors.
 
     pip ends with general advice, and names a package whose metadata cannot be made only where it

@@ -52,7 +52,7 @@ def settings_module(directory: Path, no_project: str = "") -> str:
     """
     file = directory / "manage.py"
     try:
-        found = NAMED.search(file.read_text())
+        named = NAMED.search(file.read_text())
     except FileNotFoundError:
         below = sorted(path.parent for path in directory.glob("*/manage.py"))
         remedy = (
@@ -65,11 +65,11 @@ def settings_module(directory: Path, no_project: str = "") -> str:
         raise InputError(f"{directory}: there is no manage.py in it. {remedy}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {error}. Make it readable.") from None
-    if found is None:
+    if named is None:
         raise InputError(
             f"{file}: it names no settings module. Set STACK_SETTINGS to the project's."
         )
-    return found[1]
+    return named[1]
 
 
 def _requirements(directory: Path, named: str | None) -> str:

@@ -56,7 +56,7 @@ class MemoryLimit:
             self._warm, self.most = float("inf"), max(self.share, WARM_ROOM * resident())
         if self._lock >= 0:
             self._end(now)
-        elif resident() > self.most and self._alone():
+        elif resident() > self.most and self._locked():
             self._go = now + self.pause
 
     def _end(self, now: float) -> None:
@@ -71,7 +71,7 @@ class MemoryLimit:
         print(grown, file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGUSR1)
 
-    def _alone(self) -> bool:
+    def _locked(self) -> bool:
         file = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

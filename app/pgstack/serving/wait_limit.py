@@ -69,14 +69,14 @@ class WaitLimit:
         self.application, self.longest, self.taken = application, plan.web.queue_timeout, 0
         if listener := find_listener(f"{plan.paths.run_apache}/wsgi."):
             busy_seconds = self.longest / BUSY_DIVISOR
-            crew = Crew(
+            threads = RequestThreads(
                 plan.paths.conf,
                 lambda: working() < plan.web.threads,
                 lambda: self.taken,
                 busy_seconds,
             )
             queue = Queue(
-                listener, self.longest, crew, REJECTIONS_PER_PROCESS * plan.web.processes, ending
+                listener, self.longest, threads, REJECTIONS_PER_PROCESS * plan.web.processes, ending
             )
             threading.Thread(target=queue.watch, name="queue", daemon=True).start()
 
@@ -95,7 +95,7 @@ class WaitLimit:
         return self.application(environ, start_response)
 
 
-class Crew:
+class RequestThreads:
     """Whether all threads of all web processes are taken, and stay so.
 
     A process in which a thread is free, or was a moment ago, holds a lock that it shares with
@@ -119,9 +119,9 @@ class Crew:
             self._held = self._held or self._try(fcntl.LOCK_SH)
             return False
         self._held = False
-        alone = self._try(fcntl.LOCK_EX)
+        nobody_else = self._try(fcntl.LOCK_EX)
         self._try(fcntl.LOCK_UN)
-        return alone
+        return nobody_else
 
     def _try(self, kind: int) -> bool:
         """Another process has it alone for a moment only, while it asks."""
@@ -141,14 +141,14 @@ class Queue:
         self,
         listener: socket.socket,
         longest: float,
-        crew: Crew,
+        threads: RequestThreads,
         rejections: int,
         ending: threading.Event,
     ) -> None:
-        self.listener, self.longest, self.crew, self.rejections = (
+        self.listener, self.longest, self.threads, self.rejections = (
             listener,
             longest,
-            crew,
+            threads,
             rejections,
         )
         self.ending = ending
@@ -162,11 +162,11 @@ class Queue:
     def look(self) -> None:
         """Once."""
         waits = self._somebody_waits()
-        if self.crew.busy() and waits and not self.ending.is_set():
+        if self.threads.busy() and waits and not self.ending.is_set():
             with suppress(OSError):
                 self._hold()
             return
-        if not (waits and self.crew.free()):
+        if not (waits and self.threads.free()):
             self._moved = time.monotonic()
         elif time.monotonic() - self._moved >= self._stuck:
             _resume_siblings()
@@ -187,7 +187,9 @@ class Queue:
         with connection:
             since, rejections = _head(connection)
             while (left := since + self.longest - time.time()) > 0:
-                if rejections < self.rejections and (self.ending.is_set() or not self.crew.busy()):
+                if rejections < self.rejections and (
+                    self.ending.is_set() or not self.threads.busy()
+                ):
                     connection.sendall(REJECTED)
                     return
                 time.sleep(min(PAUSE_SECONDS, left))

@@ -71,7 +71,9 @@ def require(plan: Plan) -> None:
 def _require_database(plan: Plan) -> None:
     data, wanted = Path(plan.paths.data), plan.versions.postgresql
     try:
-        found = (data / "PG_VERSION").read_text().strip() if os.path.lexists(data) else str(wanted)
+        version = (
+            (data / "PG_VERSION").read_text().strip() if os.path.lexists(data) else str(wanted)
+        )
     except FileNotFoundError:
         raise TargetError(
             f"{data}: holds no database. Move it away; `make up` makes a new one."
@@ -80,9 +82,9 @@ def _require_database(plan: Plan) -> None:
         raise TargetError(
             f"{data}: {error.strerror}. It must be a directory of the stack's account."
         ) from None
-    if found != str(wanted):
+    if version != str(wanted):
         raise TargetError(
-            f"{data}: a database of PostgreSQL {found}, and the plan runs {wanted}. "
+            f"{data}: a database of PostgreSQL {version}, and the plan runs {wanted}. "
             f"Convert it with pg_upgrade, or set STACK_DIR to another directory; nothing in it was "
             f"touched."
         )

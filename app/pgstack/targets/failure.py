@@ -12,7 +12,7 @@ from pgstack.errors import TargetError
 from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 
-AGAIN = "Put it right and run `make up` again: it goes on from here."
+REMEDY = "Put it right and run `make up` again: it goes on from here."
 NO_THREADS = "unable to create worker thread"
 """what Apache's log says, whatever limit it met"""
 REMEDY = (
@@ -39,7 +39,7 @@ def require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> No
     """Raise TargetError, with the reason, when the command `what` has failed."""
     if done.returncode:
         reason = told(plan, done.stderr.strip() or done.stdout)
-        raise TargetError(f"{what}: {reason} {AGAIN}")
+        raise TargetError(f"{what}: {reason} {REMEDY}")
 
 
 def log_end(log: Path, shown: int = 5) -> str:

@@ -104,7 +104,7 @@ def _start(run: Run, fingerprint: str) -> None:
             plan
         )  # a reload that was killed may have asked otherwise, and held requests back
         pause.resume(plan)
-        prepare.require_answers(run, failure.AGAIN)
+        prepare.require_answers(run, failure.REMEDY)
         supervision.start(plan, "apache")
         supervision.wait(lambda: listener.ready(plan), "the page", plan.paths.error_log)
         supervision.wait(

@@ -18,7 +18,7 @@ import psutil
 
 from pgstack.errors import ends_the_process
 from pgstack.planning import layout, services, state
-from pgstack.targets import leftovers
+from pgstack.targets import orphans as processes
 
 SUPERVISOR = "supervisord"
 SERVERS = {
@@ -46,10 +46,10 @@ def found(root: Path) -> list[Running]:
     container that knows the same path."""
     uid = _account(root)
     named = [
-        (name, process) for process in leftovers.readable() if (name := _name(process, root, uid))
+        (name, process) for process in processes.readable() if (name := _name(process, root, uid))
     ]
-    gone = {leftovers.group(process) for _, process in named if _is_gone(process, root)}
-    return [Running(name, process, leftovers.group(process) in gone) for name, process in named]
+    gone = {processes.group(process) for _, process in named if _is_gone(process, root)}
+    return [Running(name, process, processes.group(process) in gone) for name, process in named]
 
 
 def orphans(root: Path) -> list[Running]:
@@ -60,9 +60,9 @@ def orphans(root: Path) -> list[Running]:
 def end(running: list[Running]) -> None:
     """Stop them: first supervisord, which stops its servers and would start them again, then what
     is left."""
-    leftovers.end(_named(running, SUPERVISOR), signal.SIGTERM, 2 * STOP_SECONDS)
+    processes.end(_named(running, SUPERVISOR), signal.SIGTERM, 2 * STOP_SECONDS)
     for name, stop_signal in SERVERS.values():
-        leftovers.end(_named(running, name), stop_signal, STOP_SECONDS)
+        processes.end(_named(running, name), stop_signal, STOP_SECONDS)
 
 
 def names(running: list[Running]) -> list[str]:
@@ -96,7 +96,7 @@ def _name(process: psutil.Process, root: Path, uid: int | None) -> str:
         if {"supervisor.supervisord", f"{root}/supervisord.conf"} <= set(process.cmdline()):
             return SUPERVISOR
         server = SERVERS.get(Path(process.exe().removesuffix(DELETED)).name)
-        if server and process.environ().get(leftovers.MARK) == f"{root}/conf/plan.json":
+        if server and process.environ().get(processes.MARK) == f"{root}/conf/plan.json":
             return server[0]
     return ""
 

@@ -24,7 +24,7 @@ from pgstack.planning import layout, services
 from pgstack.planning.plan import Plan
 from pgstack.rendering.file import File
 from pgstack.serving import confine
-from pgstack.targets import failure, leftovers
+from pgstack.targets import failure, orphans
 
 START_SECONDS = 15
 STOP_SECONDS = 20
@@ -77,7 +77,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         confined = (
             f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
         )
-        clear = f"{sys.executable} {leftovers.__file__} {command.partition(' ')[0]}"
+        clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
         before = f"{clear} {confined} " if name == "apache" else ""
         parser[f"program:{name}"] = _program(plan, name, before + command, stop_signal)
     watch = f"/usr/bin/setpriv --pdeathsig KILL {sys.executable} -m pgstack.targets.guard"
@@ -88,7 +88,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
 
 
 def _program(plan: Plan, name: str, command: str, stop_signal: str) -> dict[str, str]:
-    variables = {leftovers.MARK: _plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {orphans.MARK: _plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1"}
     variables |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])} if name == GUARD else {}
     return {
         "command": command,
@@ -152,7 +152,7 @@ def unsupervised(plan: Plan) -> dict[str, str]:
     return {
         name: UNSUPERVISED
         for name, (command, _) in running
-        if leftovers.find(command.split()[0], _plan_file(plan))
+        if orphans.find(command.split()[0], _plan_file(plan))
     }
 
 
@@ -215,7 +215,7 @@ def process_ids(plan: Plan, name: str) -> list[int]:
     if row is not None:
         return [int(row["pid"])]
     program = services.servers(plan)[name][0].split()[0]
-    return [process.pid for process in leftovers.find(program, _plan_file(plan))]
+    return [process.pid for process in orphans.find(program, _plan_file(plan))]
 
 
 def start_daemon(plan: Plan, fingerprint: str) -> None:
@@ -272,8 +272,8 @@ def _stop_unsupervised(plan: Plan) -> bool:
     running = unsupervised(plan)
     for name, (command, stop_signal) in reversed(services.servers(plan).items()):
         if name in running:
-            processes = leftovers.find(command.split()[0], _plan_file(plan))
-            leftovers.end(processes, signal.Signals[f"SIG{stop_signal}"], STOP_SECONDS)
+            processes = orphans.find(command.split()[0], _plan_file(plan))
+            orphans.end(processes, signal.Signals[f"SIG{stop_signal}"], STOP_SECONDS)
     return bool(running)
 
 

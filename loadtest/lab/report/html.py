@@ -77,9 +77,9 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "validity": words.validity(analysis),
         "failures": words.failures(results),
         "void": [
-            (words.shown_label(row.label), number, why)
+            (words.shown_label(row.label), number, reason)
             for row in _all(analysis)
-            for why, number in row.void.items()
+            for reason, number in row.void.items()
         ],
         "components": COMPONENTS,
         "columns": ("p50", "p95", "p99", "p99.9", *COMPONENTS.values()),

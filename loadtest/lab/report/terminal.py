@@ -33,8 +33,8 @@ def show(analysis: Analysis, console: Console) -> None:
         console.print(_open_loops(analysis))
     if analysis.results.limits:
         console.print(_limits(analysis))
-    for name, why in analysis.results.unavailable.items():
-        console.print(f"[yellow]not here[/]  {escape(name)}: {escape(why)}")
+    for name, reason in analysis.results.unavailable.items():
+        console.print(f"[yellow]not here[/]  {escape(name)}: {escape(reason)}")
     for row in analysis.rows:
         for reason, number in row.void.items():
             console.print(f"[yellow]void[/]      {escape(row.label)}, {number} ×: {escape(reason)}")
@@ -152,10 +152,10 @@ def _goals(analysis: Analysis, console: Console) -> None:
     for judged in analysis.goals:
         colour = COLOURS[judged.verdict]
         measured = words.measured(judged)
-        why = f" ({judged.why})" if judged.why else ""
+        reason = f" ({judged.reason})" if judged.reason else ""
         console.print(
             f"[{colour}]{judged.verdict:<11}[/] {escape(measured)} {escape(judged.goal.name)},"
-            f" {words.bound(judged)}{escape(why)}",
+            f" {words.bound(judged)}{escape(reason)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -53,7 +53,7 @@ RULES = """
            coalesce(netmask, ''), coalesce(error, '')
       FROM pg_hba_file_rules"""
 
-RENDER_AGAIN = "Render the login rules again: `make down up`."
+REMEDY = "Render the login rules again: `make down up`."
 
 PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
 
@@ -181,7 +181,7 @@ def login_rules(live: Live) -> Outcome:
         if live.plan.postgres.web_addresses
         else "no TCP"
     )
-    return judge(wrong, f"{len(rules)} rules, {len(planned)} accounts mapped, {over}", RENDER_AGAIN)
+    return judge(wrong, f"{len(rules)} rules, {len(planned)} accounts mapped, {over}", REMEDY)
 
 
 def own_logins(live: Live) -> Outcome:
@@ -232,4 +232,4 @@ def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcom
             wrong.append(f"{account} is refused {where}: {one.refusal}")
     kinds = Counter("in as planned" if one.refusal is None else one.refused_by for one in tried)
     found = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return judge(list(dict.fromkeys(wrong)), found, RENDER_AGAIN)
+    return judge(list(dict.fromkeys(wrong)), found, REMEDY)

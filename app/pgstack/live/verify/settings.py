@@ -15,7 +15,7 @@ from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
 from pgstack.rendering.files import difference
 
-AGAIN = targets.Target.again
+REMEDY = targets.Target.again
 RUN = Path("/run/stack")
 """of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
 APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
@@ -112,7 +112,7 @@ def postgres_settings(live: Live) -> Outcome:
         live.monitor, "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name"
     )
     wrong += [f"{name}: waits for a restart" for (name,) in pending]
-    return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+    return judge(wrong, f"{len(planned)} settings equal the plan", REMEDY)
 
 
 def sorting(live: Live) -> Outcome:
@@ -147,7 +147,7 @@ def pooler_settings(live: Live) -> Outcome:
     planned = {**live.plan.pooler.settings, "listen_addr": ""}
     wrong = _differences(console.different(planned, live.config))
     wrong += _differences(_database_line(live))
-    return judge(wrong, f"{len(planned)} settings equal the plan", AGAIN)
+    return judge(wrong, f"{len(planned)} settings equal the plan", REMEDY)
 
 
 def _database_line(live: Live) -> dict[str, tuple[str, str]]:
@@ -177,7 +177,7 @@ def timeouts(live: Live) -> Outcome:
     """The timeouts that the servers run with are in order: whoever waits longer gives up later."""
     rules = list(invariants.timeouts(_live_timeouts(live)))
     broken = [f"{rule.name}: {rule.arithmetic}" for rule in rules if not rule.holds]
-    return judge(broken, rules[0].arithmetic + " s", AGAIN)
+    return judge(broken, rules[0].arithmetic + " s", REMEDY)
 
 
 def _live_timeouts(live: Live) -> invariants.Timeouts:

@@ -31,7 +31,7 @@ LOCK = 0x737461636B
 
 
 @contextmanager
-def alone(alias: str) -> Iterator[None]:
+def exclusive_lock(alias: str) -> Iterator[None]:
     """Hold the lock that only one migration of a database can have, whichever host it comes from.
 
     It ends with the connection. Raises OperationalError when another one has it for longer than
@@ -77,7 +77,7 @@ class Command(migrate.Command):
         try:
             alias = DEFAULT_DB_ALIAS if named == DIRECT else named
             with (
-                alone(named),
+                exclusive_lock(named),
                 as_owner() if named == DIRECT else nullcontext(),
                 unguarded(connections[alias]),
             ):

@@ -73,7 +73,7 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     return sized(sound, f"With {sound + 1}, {_excess(config, sized(sound + 1))}")
 
 
-def beside(web: Plan, database: Plan) -> Plan:
+def plan_web_host(web: Plan, database: Plan) -> Plan:
     """The plan of a web host whose database host has a plan of its own: that one says what
     PostgreSQL runs with.
 
@@ -140,7 +140,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         roles=Roles(),
     )
     daemons, of_daemons = web.web(basis)
-    front, of_front = web.apache(basis, daemons)
+    apache, of_apache = web.apache(basis, daemons)
     pool, of_pool = pooler.pooler(basis, daemons)
     database, of_database = postgres.postgres(basis, pool)
     backups, of_backups = backup.backup(basis, database)
@@ -162,12 +162,12 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         firewall=firewall,
         project=layout.project(config),
         web=daemons,
-        apache=front,
+        apache=apache,
         pooler=pool,
         postgres=database,
         backup=backups,
         memory=_memory(basis, daemons, pool),
-        arithmetic=of_daemons | of_front | of_pool | of_database | of_backups,
+        arithmetic=of_daemons | of_apache | of_pool | of_database | of_backups,
     )
 
 

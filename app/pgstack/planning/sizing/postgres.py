@@ -120,7 +120,7 @@ class Workers:
     autovacuum: int
 
 
-def workers(cores: int) -> Workers:
+def worker_processes(cores: int) -> Workers:
     """Background workers for this many cores."""
     return Workers(
         processes=max(MIN_WORKER_PROCESSES, cores),
@@ -130,17 +130,17 @@ def workers(cores: int) -> Workers:
     )
 
 
-def shares(memory: int, connections: int, crew: Workers) -> dict[str, int]:
+def shares(memory: int, connections: int, workers: Workers) -> dict[str, int]:
     """Shares of memory in bytes, before they are rounded down to settings."""
     small = min(memory, SMALL_MEMORY_BYTES)
     buffers = small // SMALL_BUFFERS_DIVISOR + (memory - small) // BUFFERS_DIVISOR
     buffers = min(buffers, BUFFERS_MAX_BYTES)
-    users = connections + crew.parallel
+    users = connections + workers.parallel
     work = clamp(memory // WORK_DIVISOR, users * WORK_MIN_BYTES, users * WORK_MAX_BYTES)
     vacuum = clamp(
         memory // AUTOVACUUM_DIVISOR,
-        crew.autovacuum * AUTOVACUUM_MIN_BYTES,
-        crew.autovacuum * AUTOVACUUM_MAX_BYTES,
+        workers.autovacuum * AUTOVACUUM_MIN_BYTES,
+        workers.autovacuum * AUTOVACUUM_MAX_BYTES,
     )
     maintenance = clamp(memory // MAINTENANCE_DIVISOR, MAINTENANCE_MIN_BYTES, MAINTENANCE_MAX_BYTES)
     return {
@@ -156,7 +156,7 @@ def shares(memory: int, connections: int, crew: Workers) -> dict[str, int]:
 def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
     """PostgreSQL as planned, for the backends that PgBouncer may open."""
     config, who = basis.config, (basis.accounts, basis.roles)
-    connections, crew = _connections(config, pooler), workers(basis.scale.cores)
+    connections, workers = _connections(config, pooler), worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
     planned = Postgres(
         host=str(config.database_host) if far else basis.paths.run_postgres,
@@ -172,7 +172,7 @@ def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
         max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED,
         direct_connections=config.direct_connections,
-        settings=_settings(connections, crew, basis)
+        settings=_settings(connections, workers, basis)
         | backup.archiving(config)
         | (_apart(config) if apart else {}),
         app_settings=_app_settings(timeout, basis.versions.postgresql),
@@ -180,13 +180,13 @@ def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
         closed_functions=rights.closed(basis.versions.postgresql),
     )
-    return planned, _reasons(config, connections, crew)
+    return planned, _reasons(config, connections, workers)
 
 
 def postgres_bytes(basis: Basis, pooler: Pooler) -> dict[str, int]:
     """Its shares of memory."""
     connections = _connections(basis.config, pooler)
-    parts = shares(basis.scale.memory, connections, workers(basis.scale.cores))
+    parts = shares(basis.scale.memory, connections, worker_processes(basis.scale.cores))
     vacuum = parts.pop("autovacuum")
     return {**parts, "maintenance": parts["maintenance"] + vacuum}
 
@@ -200,16 +200,16 @@ def _connections(config: StackConfig, pooler: Pooler) -> int:
     return pooled + config.direct_connections + SUPERUSER_RESERVED
 
 
-def _sizes(memory: int, connections: int, crew: Workers) -> dict[str, int]:
+def _sizes(memory: int, connections: int, workers: Workers) -> dict[str, int]:
     """Settings that are sizes, in bytes."""
-    parts = shares(memory, connections, crew)
+    parts = shares(memory, connections, workers)
     max_wal = clamp(memory // MAX_WAL_DIVISOR, MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES)
     return {
         "shared_buffers": parts["shared_buffers"],
         "effective_cache_size": memory // CACHE_DIVISOR,
-        "work_mem": parts["work"] // (connections + crew.parallel),
+        "work_mem": parts["work"] // (connections + workers.parallel),
         "maintenance_work_mem": parts["maintenance"],
-        "autovacuum_work_mem": parts["autovacuum"] // crew.autovacuum,
+        "autovacuum_work_mem": parts["autovacuum"] // workers.autovacuum,
         "max_wal_size": max_wal,
         "min_wal_size": max_wal // MIN_WAL_DIVISOR,
     }
@@ -219,7 +219,7 @@ def _range(low: int, high: int) -> str:
     return f"{low // MB} to {high // MB} MB"
 
 
-def _reasons(config: StackConfig, connections: int, crew: Workers) -> Reasons:
+def _reasons(config: StackConfig, connections: int, workers: Workers) -> Reasons:
     """How the sizes come about."""
     pooled = connections - config.direct_connections - SUPERUSER_RESERVED
     statement = timeouts.text(config.request_timeout, timeouts.STATEMENT)
@@ -229,11 +229,11 @@ def _reasons(config: StackConfig, connections: int, crew: Workers) -> Reasons:
         f"/ {BUFFERS_DIVISOR} of the rest, at most {BUFFERS_MAX_BYTES // MB} MB",
         "postgres.effective_cache_size": f"memory / {CACHE_DIVISOR}",
         "postgres.work_mem": f"memory / {WORK_DIVISOR} / ({connections} connections + "
-        f"{crew.parallel} parallel "
+        f"{workers.parallel} parallel "
         f"workers), {_range(WORK_MIN_BYTES, WORK_MAX_BYTES)}",
         "postgres.maintenance_work_mem": f"memory / {MAINTENANCE_DIVISOR}, "
         f"{_range(MAINTENANCE_MIN_BYTES, MAINTENANCE_MAX_BYTES)}",
-        "postgres.autovacuum_work_mem": f"memory / {AUTOVACUUM_DIVISOR} / {crew.autovacuum} "
+        "postgres.autovacuum_work_mem": f"memory / {AUTOVACUUM_DIVISOR} / {workers.autovacuum} "
         f"workers, "
         f"{_range(AUTOVACUUM_MIN_BYTES, AUTOVACUUM_MAX_BYTES)}",
         "postgres.max_wal_size": f"memory / {MAX_WAL_DIVISOR}, "
@@ -259,10 +259,10 @@ def _app_settings(request_timeout: int, postgresql: int) -> dict[str, str]:
     }
 
 
-def _settings(connections: int, crew: Workers, basis: Basis) -> dict[str, str]:
+def _settings(connections: int, workers: Workers, basis: Basis) -> dict[str, str]:
     """Lines of the drop-in. wal_buffers stays at its default: a 32nd of shared_buffers, up to 16
     MB."""
-    paths, sizes = basis.paths, _sizes(basis.scale.memory, connections, crew)
+    paths, sizes = basis.paths, _sizes(basis.scale.memory, connections, workers)
     conf = f"{paths.conf}/postgres"
     settings: dict[str, object] = {
         "listen_addresses": "",
@@ -276,10 +276,10 @@ def _settings(connections: int, crew: Workers, basis: Basis) -> dict[str, str]:
         "max_connections": connections,
         "superuser_reserved_connections": SUPERUSER_RESERVED,
         **{name: f"{value // MB}MB" for name, value in sizes.items()},
-        "max_worker_processes": crew.processes,
-        "max_parallel_workers": crew.parallel,
-        "max_parallel_workers_per_gather": crew.gather,
-        "autovacuum_max_workers": crew.autovacuum,
+        "max_worker_processes": workers.processes,
+        "max_parallel_workers": workers.parallel,
+        "max_parallel_workers_per_gather": workers.gather,
+        "autovacuum_max_workers": workers.autovacuum,
         **FIXED,
     }
     return {name: str(value) for name, value in settings.items()}

@@ -56,7 +56,7 @@ def plan(
             return _planned(inputs, machine).model_dump(mode="json")
         database = _planned(other_inputs, other_machine)
         web = _planned({**inputs, "pool_size": database.pooler.default_pool_size}, machine)
-        return sizing.beside(web, database).model_dump(mode="json")
+        return sizing.plan_web_host(web, database).model_dump(mode="json")
     except StackError as error:
         raise InputError(f"stack_inputs: {error}") from error
 

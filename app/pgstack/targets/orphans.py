@@ -1,7 +1,7 @@
 """What a killed parent left behind: processes that nobody looks after and that keep its port.
 
 A child of Apache goes on listening when its parent is killed, so that no new Apache can start. As a
-program this file clears the way first: `leftovers.py SERVER COMMAND ARGUMENT…` ends what an earlier
+program this file clears the way first: `orphans.py SERVER COMMAND ARGUMENT…` ends what an earlier
 run of SERVER left of the same stack, and becomes COMMAND.
 """
 
