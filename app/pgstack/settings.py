@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.planning import layout
+from pgstack.planning.background import VARIABLE
 from pgstack.planning.state import current_plan
 
 
 def databases() -> dict[str, dict[str, Any]]:
     """`default` through PgBouncer, `direct` straight to PostgreSQL."""
     plan = current_plan()
+    worker = os.environ.get(VARIABLE) if plan.background else None
     common = {
         "ENGINE": "pgstack.db",
         "NAME": plan.postgres.database,
@@ -21,16 +23,22 @@ def databases() -> dict[str, dict[str, Any]]:
     }
     pooled = {
         **common,
+        "NAME": layout.own_database(plan),
         "HOST": plan.paths.run_pooler,
         "PORT": str(plan.pooler.port),
         "USER": layout.own_login(plan, plan.pooler.web_login),
         # A cursor on the server would be left behind on a backend that the next transaction does
         # not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "PATIENCE_SECONDS": plan.web.patience,
+        "PATIENCE_SECONDS": plan.background.patience
+        if worker and plan.background
+        else plan.web.patience,
         # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows
         # the server.
-        "OPTIONS": {"application_name": "web", "connect_timeout": plan.pooler.query_wait_timeout},
+        "OPTIONS": {
+            "application_name": f"worker {worker}" if worker else "web",
+            "connect_timeout": plan.pooler.query_wait_timeout,
+        },
     }
     direct = {
         **common,

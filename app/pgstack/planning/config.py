@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pgstack.errors import InputError
-from pgstack.planning import targets
+from pgstack.planning import background, targets
 from pgstack.planning.input_types import (
     LOGIN,
     Address,
@@ -27,11 +27,12 @@ from pgstack.planning.locales import refusal_in_containers
 from pgstack.planning.packages import known
 from pgstack.planning.targets import host_parts
 from pgstack.planning.targets.host_parts import HostPart
+from pgstack.planning.worker_input import Workers
 
 PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies,
-# STACK_RELEASE where on a host the release that it belongs to.
-RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE"})
+# STACK_RELEASE where on a host the release that it belongs to, STACK_WORKER that it is a worker.
+RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE", background.VARIABLE})
 OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment", "data")
 """inputs that say something of the project"""
 
@@ -117,6 +118,12 @@ class StackConfig(BaseModel):
         (),
         "variables in which it finds directories that its pages may write into",
         "names, comma-separated",
+    )
+    workers: Workers = _input(
+        (),
+        "list of commands that run beside pages, on a pool of their own (docs/workers.md)",
+        "NAME=COMMAND, ;-separated",
+        on="local",
     )
     locale: Locale = _input(
         "C.UTF-8",
@@ -293,6 +300,8 @@ class StackConfig(BaseModel):
             raise ValueError(
                 "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
             )
+        if self.workers and not self._target.workers:
+            raise ValueError("STACK_WORKERS needs STACK_TARGET=local: no other target runs workers")
         if self._target.image and (reason := refusal_in_containers(self.locale)):
             raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):

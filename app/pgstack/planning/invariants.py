@@ -65,12 +65,13 @@ def _at_most(
 
 def _connections(plan: Plan) -> Iterator[Invariant]:
     web, apache, pooler, postgres = plan.web, plan.apache, plan.pooler, plan.postgres
+    tasks = plan.background
     yield _at_most(
         "clients of the pooler",
-        web.requests * web.hosts + COMMAND_CLIENTS_MIN,
+        web.requests * web.hosts + (tasks.clients if tasks else 0) + COMMAND_CLIENTS_MIN,
         f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + "
-        f"{COMMAND_CLIENTS_MIN} "
-        "for commands",
+        + (f"{tasks.clients} of workers + " if tasks else "")
+        + f"{COMMAND_CLIENTS_MIN} for commands",
         pooler.max_client_conn,
         "max_client_conn",
         "Lower STACK_PROCESSES or STACK_THREADS.",
@@ -98,11 +99,21 @@ def _connections(plan: Plan) -> Iterator[Invariant]:
         - postgres.superuser_reserved_connections
         - postgres.direct_connections
     )
+    backends = f"{pooler.max_db_connections}"
+    if tasks:
+        backends = f"({backends} + {tasks.max_db_connections} of workers)"
+        yield _at_most(
+            "pool of workers within its limit",
+            tasks.pool_size + tasks.reserve_pool_size,
+            f"{tasks.pool_size} pool + {tasks.reserve_pool_size} reserve",
+            tasks.max_db_connections,
+            "max_db_connections",
+            "Lower the processes and threads in STACK_WORKERS.",
+        )
     yield _at_most(
         "backends of PostgreSQL",
-        pooler.max_db_connections * pooler.instances,
-        f"{pooler.max_db_connections} max_db_connections x {pooler.instances} instances of "
-        f"PgBouncer",
+        (pooler.max_db_connections + (tasks.max_db_connections if tasks else 0)) * pooler.instances,
+        f"{backends} max_db_connections x {pooler.instances} instances of PgBouncer",
         free,
         f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} "
         f"superuser "
@@ -117,14 +128,18 @@ def memory_needed(plan: Plan) -> int:
 
 
 def _memory(plan: Plan) -> Iterator[Invariant]:
-    text = " + ".join(f"{-(-size // MB)} {name}" for name, size in plan.memory.shares().items())
+    shares = {name: -(-size // MB) for name, size in plan.memory.shares().items()}
+    text = " + ".join(
+        f"{size} {name}" for name, size in shares.items() if size or name != "workers"
+    )
     yield _at_most(
         "memory in MB",
         memory_needed(plan),
         text,
         plan.memory.total // MB,
         "memory",
-        "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE.",
+        "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE"
+        + (", or ask for fewer workers." if plan.workers else "."),
     )
 
 
@@ -132,10 +147,12 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
     if plan.open_files is not None:
         text, lower = "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS."
         pooler, apache = plan.pooler, plan.apache
+        tasks = plan.background.max_db_connections if plan.background else 0
         yield _at_most(
             "file descriptors of the pooler",
             pooler.file_descriptors,
-            f"{pooler.max_client_conn} clients + {pooler.max_db_connections} backends + spare",
+            f"{pooler.max_client_conn} clients + {pooler.max_db_connections + tasks} backends "
+            "+ spare",
             plan.open_files,
             text,
             lower,
@@ -180,6 +197,8 @@ class Timeouts:
     deadlock: float
     watchdog: float
     apache: float
+    task: float | None = None
+    """statement_timeout of workers; None without them"""
 
 
 def timeouts(values: Timeouts) -> Iterator[Invariant]:
@@ -187,7 +206,14 @@ def timeouts(values: Timeouts) -> Iterator[Invariant]:
     values."""
     end = {"request-timeout": values.request, "Apache Timeout": values.apache}
     query = {"statement_timeout": values.statement, "query_timeout": values.query}
-    yield _ordered("timeouts of a query in s", {**query, **end})
+    if values.task is None:
+        yield _ordered("timeouts of a query in s", {**query, **end})
+    else:
+        # PgBouncer has one query_timeout for all, and a task's query may take longer than a page.
+        yield _ordered("timeouts of a query in s", {"statement_timeout": values.statement, **end})
+        tasks = {**query, "statement_timeout of workers": values.task}
+        order = ("statement_timeout", "statement_timeout of workers", "query_timeout")
+        yield _ordered("timeouts of a task's query in s", {name: tasks[name] for name in order})
     yield _ordered(
         "timeouts of a wait for the pool in s", {"query_wait_timeout": values.query_wait, **end}
     )
@@ -225,6 +251,7 @@ def _timeouts(plan: Plan) -> Iterator[Invariant]:
             deadlock=web.deadlock_timeout,
             watchdog=web.watchdog_timeout,
             apache=plan.apache.timeout,
+            task=plan.background.statement_timeout if plan.background else None,
         )
     )
 

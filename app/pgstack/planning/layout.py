@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pgstack.planning import targets
 from pgstack.planning.account_names import account_name
+from pgstack.planning.background import VARIABLE
 from pgstack.planning.config import StackConfig
 from pgstack.planning.packages import RELEASES
 from pgstack.planning.plan import Accounts, Identity, Paths, Plan, Project, Roles, Versions
@@ -156,6 +157,14 @@ def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str,
     """Login of the web and login of the probes at PgBouncer: the roles where it knows peer maps,
     else the accounts."""
     return (roles.app, roles.monitor) if peer_maps(versions) else (who.web, who.deploy)
+
+
+def own_database(plan: Plan) -> str:
+    """The database at PgBouncer that this process works with: that of the workers in one of
+    them."""
+    if plan.background and VARIABLE in os.environ:
+        return plan.background.database
+    return plan.postgres.database
 
 
 def own_login(plan: Plan, login: str) -> str:

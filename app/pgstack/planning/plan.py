@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Part(BaseModel):
-    """A frozen part of a plan that refuses fields it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from pgstack.planning.background import Background, Worker
+from pgstack.planning.part import Part
 
 
 class Versions(Part):
@@ -329,6 +324,8 @@ class Memory(Part):
     """work_mem of all of them"""
     maintenance: int
     """maintenance_work_mem, and autovacuum_work_mem of all workers"""
+    workers: int
+    """the project's own"""
 
     def shares(self) -> dict[str, int]:
         """The shares by name, in bytes."""
@@ -364,6 +361,10 @@ class Plan(Part):
     postgres: Postgres
     backup: Backup | None
     """None: there are none"""
+    workers: tuple[Worker, ...]
+    """the project's commands that run beside pages"""
+    background: Background | None
+    """None: there are no workers"""
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""

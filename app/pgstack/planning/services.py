@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from pgstack.planning.background import PREFIX
 from pgstack.planning.plan import Plan
 
 MACHINE = "host"
@@ -49,6 +51,10 @@ class Service:
     """its command line in the foreground, with a file in the place of `configuration`"""
     stop_signal: str = ""
     """that ends it: what goes on may end"""
+    stop_seconds: int = 0
+    """that it has for this, where that is its own; 0: what the target gives a server"""
+    names: tuple[str, ...] = ()
+    """of its processes, where the project says how many there are"""
 
     def words(self, plan: Plan, configuration: Path | None = None) -> tuple[str, ...]:
         """How its server is started in the foreground, with another configuration where one is
@@ -143,7 +149,29 @@ SERVICES = (POSTGRES, PGBOUNCER, APACHE, HOST, FIREWALL, BACKUP)
 
 def of(plan: Plan) -> list[Service]:
     """The services that `plan` has."""
-    return [service for service in SERVICES if service.name in plan.services]
+    return [
+        *(service for service in SERVICES if service.name in plan.services),
+        *workers(plan),
+    ]
+
+
+def workers(plan: Plan) -> list[Service]:
+    """A service for each command of the project that runs beside pages. It becomes that command
+    once its environment is the project's (pgstack.overlay.work)."""
+    return [
+        Service(
+            f"{PREFIX}{worker.name}",
+            command=partial(_work, name=worker.name),
+            stop_signal=worker.stop_signal,
+            stop_seconds=worker.grace,
+            names=worker.programs,
+        )
+        for worker in plan.workers
+    ]
+
+
+def _work(plan: Plan, _: str, name: str) -> str:
+    return f"{plan.paths.venv}/bin/python -m pgstack.overlay.work {name}"
 
 
 def servers(plan: Plan) -> dict[str, tuple[str, str]]:
@@ -151,5 +179,5 @@ def servers(plan: Plan) -> dict[str, tuple[str, str]]:
     return {
         service.name: (" ".join(words), service.stop_signal)
         for service in of(plan)
-        if (words := service.words(plan))
+        if service.program and (words := service.words(plan))
     }

@@ -21,7 +21,8 @@ from pgstack.live.probes import bounded, local, pooler
 from pgstack.ops import drain
 from pgstack.planning import layout, state
 from pgstack.planning.plan import Plan
-from pgstack.targets import pause
+from pgstack.targets import pause, supervision
+from pgstack.targets.supervision import is_worker
 
 LOOK_SECONDS, LOOKS = 1, 4
 """between two looks, or so many in the time that a PAUSE may last: one that fails or comes late
@@ -42,12 +43,14 @@ class Guard:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._stopped: dict[psutil.Process, float] = {}
+        self._workers: dict[str, int] = {}
 
     def look(self) -> None:
         """Put right what can be."""
         self._finish_killed_command()
         self._resume_forgotten_pause()
         self._continue_stopped()
+        self._look_at_workers()
         # Apache keeps them open and adds to them; supervisord renames the others.
         for log in (self.plan.paths.access_log, self.plan.paths.error_log):
             rotate(Path(log))
@@ -67,11 +70,9 @@ class Guard:
         if drain.mark(self.plan).exists():
             return
         with suppress(ProbeError), bounded.waits():
-            rows = [
-                row
-                for row in pooler.show("POOLS", self.plan)
-                if row["database"] == self.plan.postgres.database
-            ]
+            names = {self.plan.postgres.database}
+            names |= {self.plan.background.database} if self.plan.background else set()
+            rows = [row for row in pooler.show("POOLS", self.plan) if row["database"] in names]
             waited = max((row["maxwait"] + row["maxwait_us"] / 1e6 for row in rows), default=0)
             if waited >= self.plan.pooler.pause_timeout and pause.resume(self.plan):
                 say(f"PgBouncer was paused, and requests had waited for {waited:.1f} s: they go on")
@@ -87,6 +88,22 @@ class Guard:
                         f"goes on"
                     )
                     process.send_signal(signal.SIGCONT)
+
+    def _look_at_workers(self) -> None:
+        """Tell of those that ended by themselves; start those that a killed command has ended."""
+        if not (self.plan.workers or self._workers) or local.busy(self.plan):
+            self._workers = {}
+            return
+        rows = [row for row in supervision.rows(self.plan) or () if is_worker(row["name"])]
+        cut_off = local.unfinished(self.plan).exists()
+        for row in rows:
+            name, process = row["name"], row["pid"]
+            if cut_off and row["statename"] == "STOPPED":
+                supervision.start(self.plan, name)
+                say(f"a command was killed that had ended {name}: it runs again")
+            elif process and self._workers.get(name, process) != process:
+                say(f"{name} ended by itself and was started again: see its log")
+        self._workers |= {row["name"]: row["pid"] for row in rows if row["pid"]}
 
 
 def rotate(log: Path, most: int = layout.LOG_BYTES, kept: int = layout.LOGS_KEPT) -> None:

@@ -19,7 +19,7 @@ from pgstack.errors import ProbeError, StackError
 from pgstack.live.probes import bounded, local, postgres, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
-from pgstack.targets import supervision
+from pgstack.targets import programs, supervision, workers
 
 PAGE_SECONDS = 5
 WAL_SEGMENT_BYTES = 16 * 1024**2
@@ -51,7 +51,8 @@ def servers(plan: Plan) -> list[Server]:
     halted = {process.pid for process in local.stopped(plan)}
     found = []
     for name, state in states.items():
-        trouble = "; ".join((*_halted(plan, name, halted), *_trouble(plan, asked.get(name))))
+        ends = workers.trouble(plan, name, state) if supervision.is_worker(name) else ()
+        trouble = "; ".join((*_halted(plan, name, halted), *ends, *_trouble(plan, asked.get(name))))
         found.append(Server(name, state, trouble))
     return found
 
@@ -59,7 +60,7 @@ def servers(plan: Plan) -> list[Server]:
 def _settled(plan: Plan) -> dict[str, str] | None:
     """What supervisord says once it knows of a server that it has just started whether that
     runs."""
-    deadline = time.monotonic() + 2 * supervision.RUNS_SECONDS
+    deadline = time.monotonic() + 2 * programs.RUNS_SECONDS
     while (
         "STARTING" in ((states := supervision.states(plan)) or {}).values()
         and time.monotonic() < deadline

@@ -25,6 +25,7 @@ from pgstack.targets import (
     project,
     running,
     supervision,
+    workers,
 )
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
@@ -59,6 +60,7 @@ def up(say: Say) -> str:
         fingerprint = files.fingerprint(wanted)
         run = Run(plan, say, lock)
         installed = project.prepare(run)
+        workers.require_commands(run)
         unfinished = processes.unfinished(plan)
         stale = (
             bool(changed)
@@ -70,6 +72,7 @@ def up(say: Say) -> str:
         unfinished.unlink(missing_ok=True)
         database.initialise(run)
         _start(run, fingerprint)
+        workers.start(run)
     return plan.site.url
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from pgstack.errors import TargetError
 from pgstack.ops import drain
 from pgstack.planning import layout
-from pgstack.targets import failure, project
+from pgstack.targets import failure, project, workers
 from pgstack.targets.run import Run
 
 
 def prepare(run: Run) -> None:
     """Everything, beside code that serves meanwhile. Raises TargetError."""
     project.prepare(replace(run, say=lambda _: None))
+    workers.require_commands(run)
     manage(run, "check")
     collect_static(run)
     migrate(run)

@@ -52,9 +52,7 @@ def _environment(run: Run) -> bool:
         plan.project.requirements if plan.project else "",
     )
     try:
-        wanted = link.with_name("venvs") / dependencies.digest(
-            OURS, dependencies.texts(place, named)
-        )
+        wanted = _wanted(plan)
         if not (wanted / COMPLETE).exists():
             run.say(f"python    installing {named or 'what the stack needs'} into {wanted}")
             shutil.rmtree(wanted, ignore_errors=True)
@@ -75,6 +73,24 @@ def _environment(run: Run) -> bool:
             f"{error.filename}: {error.strerror}. Free the space or the rights and try again."
         ) from None
     return True
+
+
+def _wanted(plan: Plan) -> Path:
+    """Where the environment of the requirements is that the project has now."""
+    named = plan.project.requirements if plan.project else ""
+    texts = dependencies.texts(Path(plan.paths.app), named)
+    return Path(plan.paths.venv).with_name("venvs") / dependencies.digest(OURS, texts)
+
+
+def is_current(plan: Plan) -> bool:
+    """Whether the environment that is in use is the one that the project needs now."""
+    if plan.project is None:
+        return True
+    link = Path(plan.paths.venv)
+    try:
+        return link.is_symlink() and link.readlink() == _wanted(plan)
+    except dependencies.DependencyError as error:
+        raise TargetError(str(error)) from None
 
 
 def _clear(environments: Path) -> None:

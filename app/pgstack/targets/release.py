@@ -17,7 +17,7 @@ from pgstack.live.probes import local as processes
 from pgstack.planning import state
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import DAEMON
-from pgstack.targets import directory, prepare, supervision
+from pgstack.targets import directory, prepare, supervision, workers
 from pgstack.targets.run import Run, Say
 
 COMMAND = "release"
@@ -42,7 +42,8 @@ def release(say: Say) -> None:
         mark.write_text(
             COMMAND
         )  # what is cut off from here on leaves web processes with old and with new code
-        replace(run)
+        with workers.stopped(run):
+            replace(run)
         mark.unlink()
 
 

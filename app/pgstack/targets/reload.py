@@ -26,7 +26,17 @@ from pgstack.planning import state
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
 from pgstack.rendering.file import File
-from pgstack.targets import candidate, database, directory, pause, prepare, release, supervision
+from pgstack.targets import (
+    candidate,
+    database,
+    directory,
+    pause,
+    prepare,
+    project,
+    release,
+    supervision,
+    workers,
+)
 from pgstack.targets.run import Run, Say
 
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
@@ -69,11 +79,14 @@ def reload(say: Say) -> None:
         supervision.allow_files(plan)
         candidate.require(plan)
         say("tried     PostgreSQL and PgBouncer take what is wanted")
-        with pause.disable_keepalive(plan):
-            run = Run(plan, say, lock)
-            _bring_into_force(run, wanted)
-            release.replace(run)
-        supervision.follow(plan, fingerprint)
+        run = Run(plan, say, lock)
+        if project.is_current(plan):  # else what they need is made first
+            workers.require_commands(run)
+        with workers.stopped(run):
+            with pause.disable_keepalive(plan):
+                _bring_into_force(run, wanted)
+                release.replace(run)
+            supervision.follow(plan, fingerprint)
         mark.unlink()
     say("reloaded")
 

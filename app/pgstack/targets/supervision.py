@@ -3,8 +3,6 @@ crashed."""
 
 from __future__ import annotations
 
-import configparser
-import io
 import signal
 import socket
 import subprocess
@@ -12,6 +10,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,94 +19,30 @@ from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from pgstack.errors import TargetError
 from pgstack.ops import rendered
-from pgstack.planning import layout, services
+from pgstack.planning import services
+from pgstack.planning.background import PREFIX
 from pgstack.planning.plan import Plan
-from pgstack.rendering.file import File
-from pgstack.serving import confine
+from pgstack.planning.worker_input import LONGEST_GRACE_SECONDS
 from pgstack.targets import failure, orphans
+from pgstack.targets.programs import (
+    OWN_FILES,
+    RUNS_SECONDS,
+    STOP_SECONDS,
+    UMASK,
+    configuration,
+    plan_file,
+)
 
 START_SECONDS = 15
-STOP_SECONDS = 20
 ANSWER_SECONDS = 5
 """supervisord answers at once, except to a question to stop a server"""
-RUNS_SECONDS = 1
-"""A server that ends sooner has not started: it is started again one second later, then two, and so
-on, and its state is BACKOFF meanwhile. One that ends later is started again at once."""
 POLL_SECONDS = 0.05
-OWN_FILES = 64
-"""descriptors of supervisord itself, beside those that PgBouncer and Apache inherit the limit
-for"""
-START_RETRIES = 1_000_000
-"""a start that failed, for want of memory or of space, is tried again, later each time, and never
-given up"""
-GUARD = "guard"
-UMASK = 0o077
-"""PostgreSQL's log holds the literals of statements that failed, and whatever a web process writes
-is a project's"""
 UNSUPERVISED = "UNSUPERVISED"
 """state of a server that runs on after its supervisord was killed"""
 Answer = TypeVar("Answer")
 NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
-
-
-def configuration(plan: Plan, fingerprint: str) -> File:
-    """supervisord.conf from the plan; `fingerprint` is what supervisord answers to
-    `started_with`."""
-    root, run = plan.paths.root, f"{plan.paths.root}/run"
-    parser = configparser.RawConfigParser()
-    parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
-    parser["supervisord"] = {
-        "logfile": f"{plan.paths.log}/supervisord.log",
-        "logfile_maxbytes": str(layout.LOG_BYTES),
-        "logfile_backups": str(layout.LOGS_KEPT),
-        "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES),
-        "directory": root,
-        "identifier": fingerprint,
-        "umask": f"{UMASK:03o}",
-    }
-    parser["rpcinterface:supervisor"] = {
-        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
-    }
-    parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
-    for name, (command, stop_signal) in services.servers(plan).items():
-        # Apache is the only one whose children outlive it, and that runs the project's code. What
-        # the one before has left is confined by itself: nobody who is confined, too, may look at
-        # it.
-        confined = (
-            f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
-        )
-        clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
-        before = f"{clear} {confined} " if name == "apache" else ""
-        parser[f"program:{name}"] = _program(plan, name, before + command, stop_signal)
-    watch = f"/usr/bin/setpriv --pdeathsig KILL {sys.executable} -m pgstack.targets.guard"
-    parser[f"program:{GUARD}"] = _program(plan, GUARD, watch, "TERM") | {"autostart": "true"}
-    text = io.StringIO()
-    parser.write(text)
-    return File(Path(root, "supervisord.conf"), text.getvalue())
-
-
-def _program(plan: Plan, name: str, command: str, stop_signal: str) -> dict[str, str]:
-    variables = {orphans.MARK: _plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1"}
-    variables |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])} if name == GUARD else {}
-    return {
-        "command": command,
-        "autostart": "false",
-        "autorestart": "true",
-        "stopsignal": stop_signal,
-        "stopwaitsecs": str(STOP_SECONDS),
-        "startsecs": str(RUNS_SECONDS),
-        "startretries": str(START_RETRIES),
-        "redirect_stderr": "true",
-        "stdout_logfile": f"{plan.paths.log}/{name}.log",
-        "stdout_logfile_maxbytes": str(layout.LOG_BYTES),
-        "stdout_logfile_backups": str(layout.LOGS_KEPT),
-        "environment": ",".join(f'{key}="{value}"' for key, value in variables.items()),
-    }
-
-
-def _plan_file(plan: Plan) -> str:
-    return f"{plan.paths.conf}/plan.json"
+ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
+ENDING_STATES = ("STOPPING",)
 
 
 class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
@@ -152,14 +87,27 @@ def unsupervised(plan: Plan) -> dict[str, str]:
     return {
         name: UNSUPERVISED
         for name, (command, _) in running
-        if orphans.find(command.split()[0], _plan_file(plan))
+        if orphans.find(command.split()[0], plan_file(plan))
     }
 
 
 def states(plan: Plan) -> dict[str, str] | None:
     """State of each server by name; None when supervisord does not run."""
-    rows = _ask(plan, lambda supervisor: supervisor.getAllProcessInfo())
-    return None if rows is None else {row["name"]: row["statename"] for row in rows}
+    found = rows(plan)
+    return None if found is None else {row["name"]: _state(row) for row in found}
+
+
+def rows(plan: Plan) -> list[dict[str, Any]] | None:
+    """What supervisord says of each program; None when it does not run."""
+    found = _ask(plan, lambda supervisor: supervisor.getAllProcessInfo())
+    return None if found is None else list(found)
+
+
+def _state(row: dict[str, Any]) -> str:
+    """A worker runs as a server does, however much later it counts as one that has started."""
+    if row["statename"] == "STARTING" and row["now"] - row["start"] >= RUNS_SECONDS:
+        return "RUNNING"
+    return str(row["statename"])
 
 
 def started_with(plan: Plan) -> str | None:
@@ -170,8 +118,10 @@ def started_with(plan: Plan) -> str | None:
 
 
 def all_run(plan: Plan) -> bool:
-    """Whether supervisord says RUNNING of every server."""
-    return set((states(plan) or {}).values()) == {"RUNNING"}
+    """Whether supervisord says RUNNING of every server. Not of workers: what ends one may need a
+    release."""
+    found = states(plan) or {}
+    return {state for name, state in found.items() if not is_worker(name)} == {"RUNNING"}
 
 
 def require_running(plan: Plan, command: str, instead: str) -> None:
@@ -182,9 +132,14 @@ def require_running(plan: Plan, command: str, instead: str) -> None:
 
 def follow(plan: Plan, fingerprint: str) -> None:
     """Have the running supervisord know which files its servers run with now, and the limits that
-    they need."""
+    they need. Of servers it only notes what would change; workers, which must not run, it takes
+    as they are planned."""
     rendered.write([configuration(plan, fingerprint)])
-    _call(plan).reloadConfig()  # of programs it only notes what would change
+    added, changed, removed = _call(plan).reloadConfig()[0]
+    for name in filter(is_worker, (*changed, *removed)):
+        _call(plan).removeProcessGroup(name)
+    for name in filter(is_worker, (*added, *changed)):
+        _call(plan).addProcessGroup(name)
 
 
 def allow_files(plan: Plan) -> None:
@@ -215,7 +170,7 @@ def process_ids(plan: Plan, name: str) -> list[int]:
     if row is not None:
         return [int(row["pid"])]
     program = services.servers(plan)[name][0].split()[0]
-    return [process.pid for process in orphans.find(program, _plan_file(plan))]
+    return [process.pid for process in orphans.find(program, plan_file(plan))]
 
 
 def start_daemon(plan: Plan, fingerprint: str) -> None:
@@ -244,10 +199,38 @@ def start(plan: Plan, name: str) -> None:
             ) from None
 
 
+def is_worker(name: str) -> bool:
+    """Whether a program is one of the project's."""
+    return name.startswith(PREFIX)
+
+
+def stop_workers(plan: Plan) -> list[str]:
+    """All at the same time: each ends what it does, or is killed after its grace. Their names."""
+    running = workers_in(plan, *ENDED_STATES, *ENDING_STATES, among=False)
+    for name in running:
+        with suppress(xmlrpc.client.Fault):  # it ended a moment ago
+            _call(plan).stopProcess(name, False)
+    # supervisord itself ends each when its grace is over.
+    wait(
+        lambda: not workers_in(plan, *ENDED_STATES, among=False),
+        "the end of the workers",
+        f"{plan.paths.log}/supervisord.log",
+        LONGEST_GRACE_SECONDS + STOP_SECONDS,
+    )
+    return running
+
+
+def workers_in(plan: Plan, *wanted: str, among: bool = True) -> list[str]:
+    """Names of the workers that are in one of these states; not `among`: in none of them."""
+    found = states(plan) or {}
+    return [name for name, state in found.items() if is_worker(name) and (state in wanted) == among]
+
+
 def stop(plan: Plan) -> bool:
-    """All servers in reverse order, then supervisord; False when nothing ran."""
+    """All workers, all servers in reverse order, then supervisord; False when nothing ran."""
     if states(plan) is None:
         return _stop_unsupervised(plan)
+    stop_workers(plan)
     for name in reversed(services.servers(plan)):
         try:
             _call(plan, 2 * STOP_SECONDS).stopProcess(name)
@@ -272,7 +255,7 @@ def _stop_unsupervised(plan: Plan) -> bool:
     running = unsupervised(plan)
     for name, (command, stop_signal) in reversed(services.servers(plan).items()):
         if name in running:
-            processes = orphans.find(command.split()[0], _plan_file(plan))
+            processes = orphans.find(command.split()[0], plan_file(plan))
             orphans.end(processes, signal.Signals[f"SIG{stop_signal}"], STOP_SECONDS)
     return bool(running)
 

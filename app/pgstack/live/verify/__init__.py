@@ -14,7 +14,7 @@ import psycopg2
 from pgstack.errors import StackError
 from pgstack.live import account
 from pgstack.live.probes import bounded
-from pgstack.live.verify import access, apart, behaviour, served, settings
+from pgstack.live.verify import access, apart, behaviour, served, settings, workers
 from pgstack.live.verify.finding import Finding, Outcome
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import targets
@@ -61,6 +61,8 @@ CHECKS = (
     Check("only Apache listens on TCP", access.listeners),
     Check("login rules are planned", access.login_rules),
     Check("logins are planned", access.own_logins),
+    Check("workers run as planned", workers.running, lambda plan: bool(plan.workers)),
+    Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.workers)),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, _far),

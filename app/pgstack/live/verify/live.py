@@ -45,21 +45,25 @@ class Live:
             return pooler.show(what, self.plan)
 
     @contextlib.contextmanager
-    def clients(self, count: int) -> Iterator[list[Any]]:
-        """Connections through the pooler with the web's login, each statement its own transaction.
+    def clients(self, count: int, database: str | None = None) -> Iterator[list[Any]]:
+        """Connections through the pooler with the web's login, each statement its own transaction;
+        to the pages' pool, or that of another `database`.
 
         Raises ServerUnreachable, also when a statement inside gets no answer, and CheckSkipped
         after that.
         """
         with self._remembered("PgBouncer"), contextlib.ExitStack() as open_:
-            yield [open_.enter_context(contextlib.closing(self._connect())) for _ in range(count)]
+            yield [
+                open_.enter_context(contextlib.closing(self._connect(database)))
+                for _ in range(count)
+            ]
 
-    def _connect(self) -> Any:
+    def _connect(self, database: str | None) -> Any:
         client = psycopg2.connect(
             host=self.plan.paths.run_pooler,
             port=self.plan.pooler.port,
             user=layout.own_login(self.plan, self.plan.pooler.web_login),
-            dbname=self.plan.postgres.database,
+            dbname=database or self.plan.postgres.database,
             application_name="probe",
         )
         client.autocommit = True

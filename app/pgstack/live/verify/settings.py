@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pgstack.live.probes import console, postgres
 from pgstack.live.verify.finding import Outcome, judge
@@ -19,6 +21,8 @@ REMEDY = targets.Target.again
 RUN = Path("/run/stack")
 """of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
 APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
+SHOWN_AS = {"max_db_connections": "max_connections"}
+"""in SHOW DATABASES, by the word in pgbouncer.ini"""
 OF_A_ROLE = """
     SELECT coalesce(' in database ' || datname, ''), unnest(setconfig)
       FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase
@@ -146,11 +150,15 @@ def pooler_settings(live: Live) -> Outcome:
     """SHOW CONFIG equals the plan, and so does the line of the database, which may overrule it."""
     planned = {**live.plan.pooler.settings, "listen_addr": ""}
     wrong = _differences(console.different(planned, live.config))
-    wrong += _differences(_database_line(live))
+    wrong += _differences(_database_line(live, live.plan.postgres.database))
+    if tasks := live.plan.background:
+        wrong += _differences(_database_line(live, tasks.database, tasks.sizes))
     return judge(wrong, f"{len(planned)} settings equal the plan", REMEDY)
 
 
-def _database_line(live: Live) -> dict[str, tuple[str, str]]:
+def _database_line(
+    live: Live, name: str, sizes: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, tuple[str, str]]:
     plan = live.plan
     planned = {
         "host": plan.postgres.host,
@@ -159,17 +167,18 @@ def _database_line(live: Live) -> dict[str, tuple[str, str]]:
         "force_user": plan.roles.app,
         "paused": "0",
         "disabled": "0",
+        **{SHOWN_AS.get(setting, setting): size for setting, size in sizes.items()},
     }
     rows = {row["name"]: row for row in live.show("DATABASES")}
-    row = rows.get(plan.postgres.database, {})
+    row = rows.get(name, {})
     planned["pool_mode"] = plan.pooler.settings["pool_mode"]
-    found = {name: str(row.get(name, "missing")) for name in planned}
+    found = {each: str(row.get(each, "missing")) for each in planned}
     if row.get("pool_mode", "") is None:  # not overruled
         found["pool_mode"] = planned["pool_mode"]
     return {
-        f"database {name}": (planned[name], found[name])
-        for name in planned
-        if planned[name] != found[name]
+        f"database {name} {each}": (planned[each], found[each])
+        for each in planned
+        if planned[each] != found[each]
     }
 
 
@@ -181,22 +190,28 @@ def timeouts(live: Live) -> Outcome:
 
 
 def _live_timeouts(live: Live) -> invariants.Timeouts:
-    with live.clients(1) as (client,):
-        # In milliseconds, on a backend as the web gets it.
-        statement = ask(
-            client,
-            "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'",
-        )
+    tasks = live.plan.background
     return invariants.Timeouts(
-        statement=statement or math.inf,
+        statement=_statement_timeout(live, live.plan.postgres.database),
         query=float(live.config["query_timeout"]) or math.inf,
         query_wait=float(live.config["query_wait_timeout"]) or math.inf,
         pause=live.plan.pooler.pause_timeout,
         # The processes read these from the plan's file.
         queue=live.plan.web.queue_timeout,
         watchdog=live.plan.web.watchdog_timeout,
+        task=_statement_timeout(live, tasks.database) if tasks else None,
         **_apache_timeouts(live.plan),
     )
+
+
+def _statement_timeout(live: Live, database: str) -> float:
+    """Seconds, on a backend as those get it who work with this database at PgBouncer."""
+    with live.clients(1, database) as (client,):
+        found = ask(
+            client,
+            "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'",
+        )
+    return float(found) or math.inf
 
 
 def _apache_timeouts(plan: Plan) -> dict[str, float]:

@@ -40,9 +40,10 @@ class Command(StackCommand):
             )
             sys.exit(CHECK_FAILED)
         address, servers, unfinished = local.status()
+        width = max((len(server.name) + 2 for server in servers), default=0)
         for server in servers:
             self.stdout.write(
-                f"{server.name:<10}{server.state}"
+                f"{server.name:<{max(width, 10)}}{server.state}"
                 + (f"  {server.trouble}" if server.trouble else "")
             )
         if unfinished:

@@ -15,6 +15,7 @@ import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import invariants, layout, packages, services, targets
+from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import (
@@ -28,7 +29,7 @@ from pgstack.planning.plan import (
     Site,
     Web,
 )
-from pgstack.planning.sizing import backup, pooler, postgres, web
+from pgstack.planning.sizing import backup, pooler, postgres, web, workers
 from pgstack.planning.sizing.basis import Basis
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale, size_text
 
@@ -141,8 +142,10 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     )
     daemons, of_daemons = web.web(basis)
     apache, of_apache = web.apache(basis, daemons)
-    pool, of_pool = pooler.pooler(basis, daemons)
-    database, of_database = postgres.postgres(basis, pool)
+    programs = workers.workers(basis)
+    background, of_background = workers.background(basis, programs)
+    pool, of_pool = pooler.pooler(basis, daemons, background)
+    database, of_database = postgres.postgres(basis, pool, background)
     backups, of_backups = backup.backup(basis, database)
     firewall = _firewall(config, hardware)
     return Plan(
@@ -166,8 +169,10 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         pooler=pool,
         postgres=database,
         backup=backups,
-        memory=_memory(basis, daemons, pool),
-        arithmetic=of_daemons | of_apache | of_pool | of_database | of_backups,
+        workers=programs,
+        background=background,
+        memory=_memory(basis, daemons, pool, background, workers.workers_bytes(programs)),
+        arithmetic=of_daemons | of_apache | of_pool | of_background | of_database | of_backups,
     )
 
 
@@ -182,7 +187,9 @@ def _services(basis: Basis, firewall: Firewall, backups: Backup | None) -> tuple
     return (*basis.config.part.services, *found)
 
 
-def _memory(basis: Basis, daemons: Web, pool: Pooler) -> Memory:
+def _memory(
+    basis: Basis, daemons: Web, pool: Pooler, background: Background | None, crew: int
+) -> Memory:
     """The shares of what this host runs; 0 for what runs on another."""
     memory = basis.scale.memory
     sizes = {
@@ -191,9 +198,10 @@ def _memory(basis: Basis, daemons: Web, pool: Pooler) -> Memory:
             "apache": web.apache_bytes(
                 daemons.requests, memory, takes_over=bool(basis.target.instance_ports)
             ),
+            "workers": crew,
         },
         "pgbouncer": {"pooler": pooler.pooler_bytes(pool)},
-        "postgres": postgres.postgres_bytes(basis, pool),
+        "postgres": postgres.postgres_bytes(basis, pool, background),
     }
     return Memory(
         total=memory,

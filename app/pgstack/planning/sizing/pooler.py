@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgstack.planning import layout
+from pgstack.planning.background import Background
 from pgstack.planning.plan import Pooler, Web
 from pgstack.planning.sizing import timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
@@ -57,20 +58,28 @@ PREPARED_STATEMENTS = 200
 """per backend, the default since 1.24; needs 1.21"""
 
 
-def pooler(basis: Basis, web: Web) -> tuple[Pooler, Reasons]:
+def pool_size(basis: Basis) -> int:
+    """Backends of the pages' pool."""
+    return basis.config.pool_size or BACKENDS_PER_CORE * basis.scale.cores + SPINDLES
+
+
+def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Pooler, Reasons]:
     """Every thread of both generations gets a client connection; few of them need a backend at the
     same time."""
-    pool = basis.config.pool_size or BACKENDS_PER_CORE * basis.scale.cores + SPINDLES
+    pool = pool_size(basis)
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
-    clients = GENERATIONS * web.requests * web.hosts + COMMAND_CLIENTS + THREAD_CLIENTS
+    slots = web.requests * web.hosts + (background.clients if background else 0)
+    clients = GENERATIONS * slots + COMMAND_CLIENTS + THREAD_CLIENTS
+    backends = pool + reserve + (background.max_db_connections if background else 0)
     timeout = web.request_timeout
+    query = timeouts.TASK_QUERY if background else timeouts.QUERY
     web_login, monitor_login = layout.pooler_logins(basis.accounts, basis.roles, basis.versions)
     numbers = {
         "max_client_conn": clients,
         "default_pool_size": pool,
         "reserve_pool_size": reserve,
         "max_db_connections": pool + reserve,
-        "query_timeout": seconds(timeout, timeouts.QUERY),
+        "query_timeout": seconds(timeout, query),
         "query_wait_timeout": seconds(timeout, timeouts.WAIT),
     }
     planned = Pooler(
@@ -80,13 +89,17 @@ def pooler(basis: Basis, web: Web) -> tuple[Pooler, Reasons]:
         monitor_login=monitor_login,
         peer_maps=layout.peer_maps(basis.versions),
         identities=layout.pooler_identities(basis.accounts, basis.roles, basis.versions),
-        file_descriptors=clients + pool + reserve + SPARE_DESCRIPTORS,
+        file_descriptors=clients + backends + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
         settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))
         | ({} if "postgres" in basis.config.part.services else _apart(timeout)),
         **numbers,
     )
-    return planned, _reasons(basis, web, pool, reserve)
+    reasons = _reasons(basis, web, pool, reserve)
+    reasons["pooler.query_timeout"] = timeouts.text(timeout, query)
+    if background:
+        reasons["pooler.max_client_conn"] += f" + {GENERATIONS} x {background.clients} of workers"
+    return planned, reasons
 
 
 def _reasons(basis: Basis, web: Web, pool: int, reserve: int) -> Reasons:
@@ -100,7 +113,6 @@ def _reasons(basis: Basis, web: Web, pool: int, reserve: int) -> Reasons:
         "pooler.max_client_conn": f"{GENERATIONS} generations x {web.processes} processes x "
         f"{web.threads} threads x {web.hosts} hosts + {COMMAND_CLIENTS} for probes and commands + "
         f"{THREAD_CLIENTS} for the application's own threads",
-        "pooler.query_timeout": timeouts.text(timeout, timeouts.QUERY),
         "pooler.query_wait_timeout": timeouts.text(timeout, timeouts.WAIT),
     }
 

@@ -7,6 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from pgstack.planning import layout, locales
+from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Pooler, Postgres
 from pgstack.planning.sizing import backup, rights, timeouts
@@ -153,10 +154,13 @@ def shares(memory: int, connections: int, workers: Workers) -> dict[str, int]:
     }
 
 
-def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
+def postgres(
+    basis: Basis, pooler: Pooler, background: Background | None
+) -> tuple[Postgres, Reasons]:
     """PostgreSQL as planned, for the backends that PgBouncer may open."""
     config, who = basis.config, (basis.accounts, basis.roles)
-    connections, workers = _connections(config, pooler), worker_processes(basis.scale.cores)
+    connections = _connections(config, pooler, background)
+    workers = worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
     planned = Postgres(
         host=str(config.database_host) if far else basis.paths.run_postgres,
@@ -175,7 +179,7 @@ def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
         settings=_settings(connections, workers, basis)
         | backup.archiving(config)
         | (_apart(config) if apart else {}),
-        app_settings=_app_settings(timeout, basis.versions.postgresql),
+        app_settings=timeouts.of_backends(timeouts.PAGE, timeout, basis.versions.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
         closed_functions=rights.closed(basis.versions.postgresql),
@@ -183,9 +187,9 @@ def postgres(basis: Basis, pooler: Pooler) -> tuple[Postgres, Reasons]:
     return planned, _reasons(config, connections, workers)
 
 
-def postgres_bytes(basis: Basis, pooler: Pooler) -> dict[str, int]:
+def postgres_bytes(basis: Basis, pooler: Pooler, background: Background | None) -> dict[str, int]:
     """Its shares of memory."""
-    connections = _connections(basis.config, pooler)
+    connections = _connections(basis.config, pooler, background)
     parts = shares(basis.scale.memory, connections, worker_processes(basis.scale.cores))
     vacuum = parts.pop("autovacuum")
     return {**parts, "maintenance": parts["maintenance"] + vacuum}
@@ -195,8 +199,9 @@ def _elsewhere(config: StackConfig) -> bool:
     return "postgres" not in config.part.services
 
 
-def _connections(config: StackConfig, pooler: Pooler) -> int:
-    pooled = pooler.max_db_connections * pooler.instances
+def _connections(config: StackConfig, pooler: Pooler, background: Background | None) -> int:
+    tasks = background.max_db_connections if background else 0
+    pooled = (pooler.max_db_connections + tasks) * pooler.instances
     return pooled + config.direct_connections + SUPERUSER_RESERVED
 
 
@@ -241,21 +246,6 @@ def _reasons(config: StackConfig, connections: int, workers: Workers) -> Reasons
         "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
         f"direct + {SUPERUSER_RESERVED} superuser",
         "postgres.statement_timeout": f"{statement}, on the role of the web",
-    }
-
-
-def _app_settings(request_timeout: int, postgresql: int) -> dict[str, str]:
-    """Settings of the web's role: they hold on every backend, whoever used it before."""
-    parts = {
-        "statement_timeout": timeouts.STATEMENT,
-        "lock_timeout": timeouts.LOCK,
-        "idle_in_transaction_session_timeout": timeouts.IDLE,
-    }
-    if postgresql >= 17:
-        parts["transaction_timeout"] = timeouts.REQUEST
-    return {
-        "timezone": "UTC",
-        **{name: f"{seconds(request_timeout, part)}s" for name, part in parts.items()},
     }
 
 

@@ -48,6 +48,36 @@ CLIENT = 12
 request's own"""
 
 
+# Of workers: nobody waits for a task as for a page.
+TASK_LOCK = 6
+TASK_IDLE = 6
+"""a task may ask somebody else while it holds a backend; the pool is its own"""
+TASK_PATIENCE = 5
+"""a worker waits longer than a page for a database that is coming back"""
+TASK_STATEMENT = 60
+TASK_QUERY = 66
+"""PgBouncer query_timeout, of all its databases, where there are workers: 330 s of 30"""
+TASK_TRANSACTION = 120
+GRACE = 12
+"""that a worker has to finish what it does, when nothing else was said"""
+
+PAGE = {
+    "statement_timeout": STATEMENT,
+    "lock_timeout": LOCK,
+    "idle_in_transaction_session_timeout": IDLE,
+    "transaction_timeout": REQUEST,
+}
+"""settings of a page's backends"""
+TASK = {
+    "statement_timeout": TASK_STATEMENT,
+    "lock_timeout": TASK_LOCK,
+    "idle_in_transaction_session_timeout": TASK_IDLE,
+    "transaction_timeout": TASK_TRANSACTION,
+}
+"""those of a worker's"""
+TRANSACTION_TIMEOUT_SINCE = 17
+"""major version of PostgreSQL that has transaction_timeout"""
+
 BODY_SECONDS = 24 * 3600
 """mod_wsgi queue-timeout: longer than a body may take, for it must never end a wait. It has to be
 set: only then does Apache ask a web process before it hands over a request
@@ -57,6 +87,19 @@ set: only then does Apache ask a web process before it hands over a request
 def seconds(request_timeout: int, parts: int) -> int:
     """Whole seconds that are `parts` sixths of `request_timeout`, rounded down."""
     return request_timeout * parts // PARTS
+
+
+def of_backends(parts: dict[str, int], request_timeout: int, postgresql: int) -> dict[str, str]:
+    """Settings of backends, whoever used them before; `postgresql` is its major version."""
+    known = {
+        name: part
+        for name, part in parts.items()
+        if name != "transaction_timeout" or postgresql >= TRANSACTION_TIMEOUT_SINCE
+    }
+    return {
+        "timezone": "UTC",
+        **{name: f"{seconds(request_timeout, part)}s" for name, part in known.items()},
+    }
 
 
 def text(request_timeout: int, parts: int) -> str:

@@ -25,6 +25,7 @@ class Local(Target):
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
+    workers: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 

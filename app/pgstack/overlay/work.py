@@ -1,0 +1,66 @@
+"""`python -m pgstack.overlay.work NAME`: become the worker that the plan calls NAME.
+
+Its command begins where pages begin: in the project's directory, with its variables, and with
+`default` on the workers' pool.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from pgstack import settings as stack
+from pgstack.errors import InputError, ends_the_process
+from pgstack.overlay import environment
+from pgstack.planning import state
+from pgstack.planning.background import VARIABLE, Worker
+from pgstack.planning.plan import Plan
+
+MANAGE = "manage.py"
+PYTHONS = ("python", "python3")
+
+
+def main() -> None:
+    """Run what the command line says."""
+    with ends_the_process():
+        plan = state.started_plan()
+        worker = _planned(plan, sys.argv[1])
+        os.environ[VARIABLE] = worker.name
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", plan.web.settings)
+        environment.prepare(plan)
+        words = command(plan, worker)
+        os.chdir(stack.project_root())
+        os.execv(words[0], words)  # noqa: S606 - what watches it wants this very process
+
+
+def command(plan: Plan, worker: Worker) -> list[str]:
+    """Its words, the first of them a path. Raises InputError for a program that is not there."""
+    # A release leads the environment's link elsewhere; who runs on imports from where it began.
+    python = str(Path(sys.prefix).resolve() / "bin/python")
+    program, *words = worker.command
+    if program == MANAGE:
+        manage = ["-m", "pgstack"] if plan.project else [str(stack.project_root() / MANAGE)]
+        return [python, *manage, *words]
+    if program in PYTHONS:
+        return [python, *words]
+    path = shutil.which(program)
+    if path is None:
+        raise InputError(
+            f"STACK_WORKERS: {worker.name}: there is no program {program} in {os.environ['PATH']}. "
+            f"Add what has it to the project's requirements."
+        )
+    return [path, *words]
+
+
+def _planned(plan: Plan, name: str) -> Worker:
+    for worker in plan.workers:
+        if worker.name == name:
+            return worker
+    names = ", ".join(worker.name for worker in plan.workers) or "no worker"
+    raise InputError(f"{name}: the plan has {names}. Name one of them.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""What every part of a plan is."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """A frozen part of a plan that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,85 @@
+"""The project's own commands beside the web, and the pool that they share: never the pages'."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from pgstack.planning import layout
+from pgstack.planning.background import Background, Worker
+from pgstack.planning.sizing import pooler, timeouts, web
+from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.scale import MB
+from pgstack.planning.sizing.timeouts import seconds
+from pgstack.planning.worker_input import WorkerInput
+
+DATABASE = "app_background"
+RESERVE_DIVISOR, RESERVE_MIN = 4, 1
+"""reserve of the pool: for commands beside workers that hold all of it"""
+RESERVE_RENAMED = (1, 24)
+ENDS_BY_INTERRUPT = frozenset({"run_huey", "huey_consumer", "huey_consumer.py"})
+"""commands that finish what they do at SIGINT, and drop it at SIGTERM"""
+
+
+def workers(basis: Basis) -> tuple[Worker, ...]:
+    """The workers that were asked for."""
+    return tuple(_worker(asked, basis.config.request_timeout) for asked in basis.config.workers)
+
+
+def _worker(asked: WorkerInput, request_timeout: int) -> Worker:
+    return Worker(
+        name=asked.name,
+        command=asked.command,
+        processes=asked.processes,
+        threads=asked.threads,
+        memory=asked.memory or web.PROCESS_BYTES + asked.threads * web.THREAD_BYTES,
+        stop_signal=asked.stop_signal or _graceful(asked.command),
+        grace=asked.grace or seconds(request_timeout, timeouts.GRACE),
+    )
+
+
+def _graceful(command: tuple[str, ...]) -> str:
+    names = {PurePath(word).name for word in command[:2]}
+    return "INT" if names & ENDS_BY_INTERRUPT else "TERM"
+
+
+def background(basis: Basis, crew: tuple[Worker, ...]) -> tuple[Background | None, Reasons]:
+    """Their pool: a backend for each that works at a time, as many as pages have at most."""
+    if not crew:
+        return None, {}
+    timeout, postgresql = basis.config.request_timeout, basis.versions.postgresql
+    clients = sum(worker.processes * worker.threads for worker in crew)
+    pool = min(clients, pooler.pool_size(basis))
+    reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
+    sizes = {"pool_size": pool, _reserve(basis): reserve, "max_db_connections": pool + reserve}
+    planned = Background(
+        database=DATABASE,
+        clients=clients,
+        pool_size=pool,
+        reserve_pool_size=reserve,
+        max_db_connections=pool + reserve,
+        sizes={name: str(size) for name, size in sizes.items()},
+        statement_timeout=seconds(timeout, timeouts.TASK_STATEMENT),
+        patience=seconds(timeout, timeouts.TASK_PATIENCE),
+        settings=timeouts.of_backends(timeouts.TASK, timeout, postgresql),
+    )
+    parts = [f"{one.processes} x {one.memory // MB} MB for {one.name}" for one in crew]
+    return planned, {
+        "background.clients": " + ".join(
+            f"{one.processes} x {one.threads} of {one.name}" for one in crew
+        ),
+        "background.pool_size": f"min({clients} clients, {pooler.pool_size(basis)} of the pages)",
+        "background.max_db_connections": f"{pool} pool + {reserve} reserve",
+        "background.statement_timeout": timeouts.text(timeout, timeouts.TASK_STATEMENT),
+        "memory.workers": " + ".join(parts),
+    }
+
+
+def _reserve(basis: Basis) -> str:
+    """What PgBouncer calls it in the line of a database."""
+    renamed = layout.version(basis.versions.pgbouncer) >= RESERVE_RENAMED
+    return "reserve_pool_size" if renamed else "reserve_pool"
+
+
+def workers_bytes(crew: tuple[Worker, ...]) -> int:
+    """Bytes of all of them."""
+    return sum(worker.processes * worker.memory for worker in crew)

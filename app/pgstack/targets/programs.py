@@ -1,0 +1,146 @@
+"""supervisord.conf of the local target: the servers, the guard and the project's workers."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgstack.planning import layout, services
+from pgstack.planning.background import PREFIX, VARIABLE
+from pgstack.planning.plan import Plan
+from pgstack.planning.services import Service
+from pgstack.rendering.file import File
+from pgstack.serving import confine
+from pgstack.targets import orphans
+
+STOP_SECONDS = 20
+RUNS_SECONDS = 1
+"""A server that ends sooner has not started: it is started again one second later, then two, and so
+on, and its state is BACKOFF meanwhile. One that ends later is started again at once."""
+WORKER_RUNS_SECONDS = 10
+"""The same of a worker, whose start takes a second or two of a core: one that crashes again and
+again must not take them from pages."""
+START_RETRIES = 1_000_000
+"""a start that failed, for want of memory or of space, is tried again, later each time, and never
+given up"""
+OWN_FILES = 64
+"""descriptors of supervisord itself, beside those that PgBouncer and Apache inherit the limit
+for"""
+GUARD = "guard"
+UMASK = 0o077
+"""PostgreSQL's log holds the literals of statements that failed, and whatever a web process writes
+is a project's"""
+PRIORITY = "1000"
+"""of workers: they end before the servers, whose priority is 999, when supervisord is told to"""
+SECTION = "program:"
+
+
+def configuration(plan: Plan, fingerprint: str) -> File:
+    """supervisord.conf from the plan; `fingerprint` is what supervisord answers to
+    `started_with`."""
+    root, run = plan.paths.root, f"{plan.paths.root}/run"
+    parser = configparser.RawConfigParser()
+    parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
+    parser["supervisord"] = {
+        "logfile": f"{plan.paths.log}/supervisord.log",
+        "logfile_maxbytes": str(layout.LOG_BYTES),
+        "logfile_backups": str(layout.LOGS_KEPT),
+        "pidfile": f"{run}/supervisord.pid",
+        "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES),
+        "directory": root,
+        "identifier": fingerprint,
+        "umask": f"{UMASK:03o}",
+    }
+    parser["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
+    for name, (command, stop_signal) in services.servers(plan).items():
+        # Apache is the only one whose children outlive it, and that runs the project's code. What
+        # the one before has left is confined by itself: nobody who is confined, too, may look at
+        # it.
+        clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
+        before = f"{clear} {_confined(plan)} " if name == "apache" else ""
+        parser[SECTION + name] = _program(plan, name, before + command, stop_signal)
+    watch = f"{_with_supervisord('KILL')} {sys.executable} -m pgstack.targets.guard"
+    parser[SECTION + GUARD] = {
+        **_program(plan, GUARD, watch, "TERM", PYTHONPATH=str(Path(__file__).resolve().parents[2])),
+        "autostart": "true",
+    }
+    for service in services.workers(plan):
+        for name, program in _worker(plan, service):
+            parser[SECTION + name] = program
+    text = io.StringIO()
+    parser.write(text)
+    return File(Path(root, "supervisord.conf"), text.getvalue())
+
+
+def _confined(plan: Plan) -> str:
+    """What keeps a program from writing where pages may not."""
+    return f"{sys.executable} {confine.__file__} {':'.join(layout.written_by_pages(plan.paths))}"
+
+
+def _with_supervisord(stop_signal: str) -> str:
+    """What has a program get a signal when supervisord was killed: nobody would find it."""
+    return f"/usr/bin/setpriv --pdeathsig {stop_signal}"
+
+
+def _worker(plan: Plan, service: Service) -> Iterator[tuple[str, dict[str, str]]]:
+    """A program for each process of a worker. Only its first process is told to end; after its
+    grace all of them are killed."""
+    own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
+    for name in service.names:
+        words = (
+            _with_supervisord(service.stop_signal),
+            _confined(plan),
+            *service.words(plan),
+        )
+        program = _program(
+            plan,
+            name,
+            " ".join(words),
+            service.stop_signal,
+            PYTHONPATH=":".join(plan.web.python_path),
+            PYTHONUNBUFFERED="1",
+            **{VARIABLE: service.name.removeprefix(PREFIX)},
+            **own,
+        )
+        yield (
+            name,
+            {
+                **program,
+                "directory": plan.paths.app,
+                "startsecs": str(WORKER_RUNS_SECONDS),
+                "stopwaitsecs": str(service.stop_seconds),
+                "killasgroup": "true",
+                "priority": PRIORITY,
+            },
+        )
+
+
+def _program(
+    plan: Plan, name: str, command: str, stop_signal: str, **variables: str
+) -> dict[str, str]:
+    own = {orphans.MARK: plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    return {
+        "command": command,
+        "autostart": "false",
+        "autorestart": "true",
+        "stopsignal": stop_signal,
+        "stopwaitsecs": str(STOP_SECONDS),
+        "startsecs": str(RUNS_SECONDS),
+        "startretries": str(START_RETRIES),
+        "redirect_stderr": "true",
+        "stdout_logfile": f"{plan.paths.log}/{name}.log",
+        "stdout_logfile_maxbytes": str(layout.LOG_BYTES),
+        "stdout_logfile_backups": str(layout.LOGS_KEPT),
+        "environment": ",".join(f'{key}="{value}"' for key, value in own.items()),
+    }
+
+
+def plan_file(plan: Plan) -> str:
+    """Where the plan in force lies."""
+    return f"{plan.paths.conf}/plan.json"

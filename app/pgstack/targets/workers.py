@@ -1,0 +1,117 @@
+"""The project's workers on the local target: whether their commands are there, and how they make
+room for a change.
+
+A release or reload lets them finish first, and starts them again when the rest is in force: none
+works with old code on what new pages ask of it, and PostgreSQL may restart without a task in its
+way. Pages hand out tasks meanwhile; the queue keeps them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pgstack.errors import InputError, TargetError
+from pgstack.overlay import environment
+from pgstack.overlay.work import MANAGE, PYTHONS
+from pgstack.planning.background import Worker
+from pgstack.planning.plan import Plan
+from pgstack.targets import failure, project, supervision
+from pgstack.targets.run import Run
+
+LOOK_SECONDS = 3
+"""so long a worker must run, or it has not started: it imports the project in the meantime"""
+UNKNOWN = "Unknown command"
+"""how Django says that there is none"""
+RUNNING_STATES = ("RUNNING", "STARTING")
+TROUBLED_STATES = ("BACKOFF", "EXITED", "FATAL")
+
+
+def require_commands(run: Run) -> None:
+    """Raise InputError for a worker whose program, or management command, the project does not
+    have."""
+    for worker in run.plan.workers:
+        if reason := _missing(run, worker):
+            raise InputError(f"STACK_WORKERS: {worker.name}: {reason}")
+
+
+def _missing(run: Run, worker: Worker) -> str:
+    """Why its command cannot run; empty when it can."""
+    program, *words = worker.command
+    if program == MANAGE:
+        if not words:
+            return f"{MANAGE} needs a command, such as `{MANAGE} run_huey`."
+        done = project.python_run(run, *project.manage(run.plan), "help", words[0])
+        if UNKNOWN in done.stderr:
+            return (
+                f"the project has no management command {words[0]}. Name one that it has, or add "
+                "the app that has it to INSTALLED_APPS."
+            )
+        if done.returncode:
+            return failure.told(run.plan, done.stderr)
+    elif program not in PYTHONS:
+        place = Path(project.python(run.plan)).parent
+        if shutil.which(program, path=f"{place}:{environment.SYSTEM_PATH}") is None:
+            return (
+                f"there is no program {program} in the project's environment. Add what has it to "
+                "its requirements."
+            )
+    return ""
+
+
+def start(run: Run) -> None:
+    """Every worker, unless it runs. Raises TargetError, with the end of its log, for one that ends
+    at once; it is started again all the same."""
+    plan = run.plan
+    names = supervision.workers_in(plan, *RUNNING_STATES, among=False)
+    for name in names:
+        supervision.start(plan, name)
+    if not names:
+        return
+    before = {name: supervision.process_ids(plan, name) for name in names}
+    deadline = time.monotonic() + LOOK_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(supervision.POLL_SECONDS)
+        for name in supervision.workers_in(plan, *TROUBLED_STATES):
+            raise TargetError(_ended(plan, name))
+    for name, known in before.items():
+        if supervision.process_ids(plan, name) != known:
+            raise TargetError(_ended(plan, name))
+    run.say(f"workers   {', '.join(names)}")
+
+
+def _ended(plan: Plan, name: str) -> str:
+    log = Path(f"{plan.paths.log}/{name}.log")
+    return (
+        f"{name}: it ended at once, and is started again, later each time; pages are served. "
+        f"{log} ends with:\n"
+        f"{failure.log_end(log)}"
+    )
+
+
+@contextmanager
+def stopped(run: Run) -> Iterator[None]:
+    """Within it no worker runs: each has ended what it did, or its grace was over. Afterwards those
+    that are planned run, whatever happened."""
+    ended = supervision.stop_workers(run.plan)
+    if ended:
+        run.say(f"ended     {', '.join(ended)}")
+    try:
+        yield
+    except BaseException:
+        for name in supervision.workers_in(run.plan):
+            supervision.start(run.plan, name)
+        raise
+    start(run)
+
+
+def trouble(plan: Plan, name: str, state: str) -> Iterator[str]:
+    """What is wrong with one that does not run, for `make status`."""
+    if state not in TROUBLED_STATES:
+        return
+    log = Path(f"{plan.paths.log}/{name}.log")
+    last = failure.log_end(log, shown=1).strip()
+    yield f"it ends, and is started again later each time; {log} ends with: {last}"
