@@ -10,8 +10,13 @@ help: ## list these targets
 plan: install ## show the plan for this machine, with the arithmetic
 	@$(MANAGE) stack_plan
 
-# Without TARGET a command takes the stack that this checkout has running.
-ifdef TARGET
+# Without TARGET a command takes the stack that this checkout has running; `make down up` starts again what it stopped.
+ifndef TARGET
+ifneq ($(and $(filter down,$(MAKECMDGOALS)),$(filter up,$(MAKECMDGOALS))),)
+TARGET := $(shell /usr/bin/python3 -B tools/target.py name 2> /dev/null)
+endif
+endif
+ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
 up down release reload status verify: %: %-$(TARGET)
 else

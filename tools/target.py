@@ -1,9 +1,9 @@
 """The target that a command without TARGET means: the one that this checkout has running.
 
-`target.py GOAL` becomes `make GOAL-TARGET`; `target.py loadtest` prints the target. Where both run
-it asks for TARGET. Where none runs, `up` takes Compose when an engine answers, and this machine
-otherwise; other commands say that nothing runs: `down` with exit status 0, `status` with 1, the
-rest with 2.
+`target.py GOAL` becomes `make GOAL-TARGET`; `target.py loadtest` and `target.py name` print the
+target. Where both run it asks for TARGET. Where none runs, `up` takes Compose when an engine
+answers, and this machine otherwise; other commands say that nothing runs: `down` with exit status
+0, `status` with 1, the rest with 2.
 """
 
 import os
@@ -21,6 +21,8 @@ ENGINE = (("docker", "info"), ("docker", "compose", "version"))
 LABELS = '{{index .Config.Labels "com.docker.compose.project.working_dir"}}'
 STATES = {"running", "restarting", "paused"}
 STATUS_OF_NONE = {"down": 0, "status": 1}
+PRINTED = ("loadtest", "name")
+"""goals that go on with the name of the target"""
 
 
 def local_runs() -> bool:
@@ -92,7 +94,7 @@ def work() -> None:
     """Print the target, or become the command for it."""
     goal = sys.argv[1]
     target = meant(goal)
-    if goal == "loadtest":
+    if goal in PRINTED:
         print(target)
         return
     make = os.environ.get("MAKE", "make")
