@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose
+.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -10,8 +10,13 @@ help: ## list these targets
 plan: install ## show the plan for this machine, with the arithmetic
 	@$(MANAGE) stack_plan
 
-# Without TARGET a command takes the stack that this checkout has running.
-ifdef TARGET
+# Without TARGET a command takes the stack that this checkout has running; `make down up` starts again what it stopped.
+ifndef TARGET
+ifneq ($(and $(filter down,$(MAKECMDGOALS)),$(filter up,$(MAKECMDGOALS))),)
+TARGET := $(shell /usr/bin/python3 -B tools/target.py name 2> /dev/null)
+endif
+endif
+ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
 up down release reload status verify: %: %-$(TARGET)
 else
@@ -31,7 +36,10 @@ up-local: bootstrap
 # anew for within.
 INPUTS = $(addprefix --env ,$(filter-out STACK_TARGET STACK_PLAN STACK_PROJECT STACK_ENVIRONMENT,$(filter STACK_%,$(.VARIABLES))))
 
-up-compose:
+own-compose:
+	@/usr/bin/python3 -B tools/target.py compose
+
+up-compose: own-compose
 	@docker compose build
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@docker compose up --wait || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
@@ -42,7 +50,7 @@ down: ## stop it; the data stays
 down-local:
 	@$(MANAGE) stack_local down
 
-down-compose:
+down-compose: own-compose
 	@docker compose down
 
 release: ## load the code that is here now without losing a request (local)
@@ -66,7 +74,7 @@ status: ## what runs and answers; exit status 1 when something does not
 status-local:
 	@$(MANAGE) stack_local status
 
-status-compose:
+status-compose: own-compose
 	@/usr/bin/python3 -B tools/compose_status.py
 
 verify: ## prove that what runs is what was planned
@@ -74,7 +82,7 @@ verify: ## prove that what runs is what was planned
 verify-local: install
 	@$(MANAGE) stack_verify
 
-verify-compose:
+verify-compose: own-compose
 	@docker compose run --rm --no-deps manage stack_verify
 	@docker compose run --rm --no-deps --user nobody:sockets manage stack_verify --stranger
 

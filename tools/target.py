@@ -1,9 +1,9 @@
 """The target that a command without TARGET means: the one that this checkout has running.
 
-`target.py GOAL` becomes `make GOAL-TARGET`; `target.py loadtest` prints the target. Where both run
-it asks for TARGET. Where none runs, `up` takes Compose when an engine answers, and this machine
-otherwise; other commands say that nothing runs: `down` with exit status 0, `status` with 1, the
-rest with 2.
+`target.py GOAL` becomes `make GOAL-TARGET`; `target.py loadtest` and `target.py name` print the
+target. Where both run it asks for TARGET. Where none runs, `up` takes Compose when an engine
+answers, and this machine otherwise; other commands say that nothing runs: `down` with exit status
+0, `status` with 1, the rest with 2. `target.py compose` refuses what is another checkout's.
 """
 
 import os
@@ -21,6 +21,8 @@ ENGINE = (("docker", "info"), ("docker", "compose", "version"))
 LABELS = '{{index .Config.Labels "com.docker.compose.project.working_dir"}}'
 STATES = {"running", "restarting", "paused"}
 STATUS_OF_NONE = {"down": 0, "status": 1}
+PRINTED = ("loadtest", "name")
+"""goals that go on with the name of the target"""
 
 
 def local_runs() -> bool:
@@ -43,21 +45,37 @@ def local_runs() -> bool:
     return bool(done.stdout.strip())
 
 
-def containers() -> list[str]:
-    """State of each container that Compose made from this checkout."""
+def containers() -> list[tuple[str, Path]]:
+    """State of each container of Compose's project, and the checkout that it was made from."""
     listed = (answers(["docker", "compose", "ps", "--all", "--quiet"]) or "").split()
     if not listed:
         return []
     form = f"{{{{.State.Status}}}} {LABELS}"
     rows = (answers(["docker", "inspect", f"--format={form}", *listed]) or "").splitlines()
     found = (row.partition(" ") for row in rows)
-    return [state for state, _, place in found if Path(place).resolve() == ROOT]
+    return [(state, Path(place).resolve()) for state, _, place in found]
+
+
+def require_own() -> None:
+    """Compose would take what another checkout has under the same name for its own, data included.
+
+    Raises:
+        ToolError: there are such containers; those of a checkout that is gone are nobody's.
+    """
+    os.chdir(ROOT)
+    for _, place in containers():
+        if place != ROOT and (place / "compose.yaml").exists():
+            raise ToolError(
+                f"{place} has containers under the name that Compose has for this checkout, too. "
+                f"Run `make down TARGET=compose` there, or give this one a name, and data, of its "
+                f"own: COMPOSE_PROJECT_NAME=another, in the shell or in .env."
+            )
 
 
 def running() -> list[str]:
     """The targets that run; else Compose when it has left containers."""
     os.chdir(ROOT)
-    states = containers()
+    states = [state for state, place in containers() if place == ROOT]
     compose = [COMPOSE] if STATES.intersection(states) else []
     return ([LOCAL] if local_runs() else []) + compose or ([COMPOSE] if states else [])
 
@@ -91,8 +109,11 @@ def meant(goal: str) -> str:
 def work() -> None:
     """Print the target, or become the command for it."""
     goal = sys.argv[1]
+    if goal == COMPOSE:
+        require_own()
+        return
     target = meant(goal)
-    if goal == "loadtest":
+    if goal in PRINTED:
         print(target)
         return
     make = os.environ.get("MAKE", "make")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from compose_stack import CHECKOUT, ComposeStack
@@ -68,6 +69,40 @@ def test_the_local_stack_is_meant_though_an_engine_answers(
     assert (status, errors) == (0, "")
     assert output.endswith(f"ready     http://localhost:{local.port}/\n")
     assert local.servers() == before
+
+
+def test_down_up_starts_again_what_ran(local: LocalStack, tmp_path: Path) -> None:
+    engine = tmp_path / "docker"  # one that answers, and has no container
+    engine.write_text('#!/bin/sh\necho "$*" >> "$0.asked"\n')
+    engine.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    before = local.servers()
+    status, output, errors = make("down", "up", **{**inputs_of(local), "PATH": path})
+    assert (status, errors) == (0, "")
+    assert output.endswith(f"ready     http://localhost:{local.port}/\n")
+    assert local.servers().keys() == before.keys()
+    assert "build" not in Path(f"{engine}.asked").read_text()
+
+
+@pytest.mark.parametrize("goal", ["up", "down", "status", "verify"])
+@pytest.mark.parametrize("there", [True, False], ids=["another checkout", "one that is gone"])
+def test_what_another_checkout_has_under_the_name_is_not_touched(
+    tmp_path: Path, goal: str, there: bool
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    if there:
+        (other / "compose.yaml").touch()
+    engine = tmp_path / "docker"  # one with a container that the other checkout has made
+    answers = f"case $1 in inspect) echo running {other} ;; *) echo 0123 ;; esac"
+    engine.write_text(f'#!/bin/sh\necho "$*" >> "$0.asked"\n{answers}\n')
+    engine.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    _, _, errors = make(goal, "TARGET=compose", PATH=path, **OTHER)
+    assert errors.startswith(f"target: {other} has containers under the name") is there
+    asked = Path(f"{engine}.asked").read_text().splitlines()
+    if there:
+        assert all(words.startswith(("compose ps", "inspect")) for words in asked)
 
 
 def inputs_of(local: LocalStack) -> dict[str, str]:
