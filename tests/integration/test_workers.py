@@ -110,6 +110,7 @@ def test_verify_sees_one_that_is_not_as_planned(working: LocalStack) -> None:
         working.wait_until(lambda: len(at_work(working)) == 2)
 
 
+@SLOW
 def test_a_release_lets_them_finish(working: LocalStack) -> None:
     before = at_work(working)
     done = steady_load.under_load(

@@ -40,7 +40,7 @@ class Command(StackCommand):
             )
             sys.exit(CHECK_FAILED)
         address, servers, unfinished = local.status()
-        width = max((len(server.name) + 2 for server in servers), default=0)
+        width = max((len(server.name) + 1 for server in servers), default=0)
         for server in servers:
             self.stdout.write(
                 f"{server.name:<{max(width, 10)}}{server.state}"
