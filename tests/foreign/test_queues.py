@@ -1,0 +1,152 @@
+"""Task queues of other people as workers of the local target: no task is lost or run twice while
+code is released under load, and none holds a backend that it does not use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from fixtures import pooler_console
+from fixtures.local_stack import CHECKOUT, LocalStack, started
+
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(900)]
+
+WORKERS = {
+    "celery": "celery:1x3:300m=celery -A jobs worker --concurrency=2 --loglevel=info",
+    "huey": "huey:1x2=manage.py run_huey --workers=2",
+    "tasks": "tasks:2=manage.py db_worker --interval=0.1",
+    "procrastinate": "procrastinate:1x2=manage.py procrastinate worker --concurrency=2",
+}
+PAUSE_SECONDS = 0.15
+"""between two tasks of a kind: a worker of each has twice as much time"""
+DONE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def queues() -> Iterator[LocalStack]:
+    """A project with a worker for each kind of queue."""
+    with tempfile.TemporaryDirectory(prefix="jobs-", dir="/tmp") as name:
+        project = Path(name, "project")
+        shutil.copytree(CHECKOUT / "tests/sites/jobs", project)
+        for path in [Path(name), project, *project.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        inputs = {
+            "STACK_PROJECT": str(project),
+            "STACK_DATA": "QUEUE_DIR",
+            "STACK_MEMORY": "2g",
+            "STACK_WORKERS": "; ".join(WORKERS.values()),
+        }
+        with started(**inputs) as running:
+            yield running
+
+
+class Load:
+    """A task of each kind again and again, each enqueued by a page."""
+
+    def __init__(self, stack: LocalStack, first: int) -> None:
+        self.stack, self.first = stack, first
+        self.enqueued: dict[str, int] = dict.fromkeys(WORKERS, first)
+        self.failed: list[str] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._send, args=(kind,)) for kind in WORKERS]
+
+    def _send(self, kind: str) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            while not self._over.is_set():
+                number = self.enqueued[kind]
+                answer = session.get(f"{self.stack.url}/enqueue/{kind}/{number}", timeout=30)
+                if answer.status_code != 200:
+                    self.failed.append(f"{kind} {number}: {answer.status_code}")
+                self.enqueued[kind] += 1
+                time.sleep(PAUSE_SECONDS)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for thread in self._threads:
+                thread.join()
+
+    def wanted(self) -> dict[tuple[str, int], int]:
+        return {
+            (kind, number): 1
+            for kind, end in self.enqueued.items()
+            for number in range(self.first, end)
+        }
+
+    def ran(self) -> Counter[tuple[str, int]]:
+        rows = self.stack.sql(
+            f"SELECT kind || ' ' || number FROM jobs_ran WHERE number >= {self.first}"
+        )
+        pairs = (row.split() for row in rows.splitlines())
+        return Counter((kind, int(number)) for kind, number in pairs)
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + DONE_SECONDS
+        while self.ran() != self.wanted():
+            if time.monotonic() > deadline:
+                ran, wanted = self.ran(), self.wanted()
+                lost = [one for one in wanted if not ran[one]]
+                twice = [one for one, count in ran.items() if count > 1]
+                raise AssertionError(f"lost {lost}, twice {twice}\n{self.stack.logs()}")
+            time.sleep(0.2)
+
+
+def test_each_kind_works_on_the_pool_of_workers(queues: LocalStack) -> None:
+    load = Load(queues, 0)
+    with load.running():
+        time.sleep(3)
+    load.wait()
+    assert load.failed == []
+    assert queues.sql("SELECT DISTINCT pool FROM jobs_ran") == "app_background"
+    assert queues.manage("stack_verify").returncode == 0
+
+
+def test_connections_are_returned_after_tasks(queues: LocalStack) -> None:
+    def held() -> list[str]:
+        return [
+            f"{row['database']}: {row['sv_active']}"
+            for row in pooler_console.ask(queues, "SHOW POOLS")
+            if row["database"] in ("app", "app_background") and int(row["sv_active"])
+        ]
+
+    queues.wait_until(lambda: not held())
+
+
+def test_no_task_is_lost_or_run_twice_over_a_release(queues: LocalStack) -> None:
+    load = Load(queues, 10_000)
+    with load.running():
+        time.sleep(2)
+        done = queues.manage("stack_local", "release")
+        time.sleep(2)
+    assert done.returncode == 0, done.stderr
+    load.wait()
+    assert load.failed == []
+    print({kind: end - load.first for kind, end in load.enqueued.items()})
+
+
+@pytest.mark.parametrize("server", ["pgbouncer", "postgres"])
+def test_workers_survive_a_server_that_was_killed(queues: LocalStack, server: str) -> None:
+    os.kill(int(queues.pid(server)), signal.SIGKILL)
+    queues.wait_until(queues.answers, 60)
+    load = Load(queues, 20_000 if server == "pgbouncer" else 30_000)
+    with load.running():
+        time.sleep(2)
+    load.wait()
+    assert load.failed == []

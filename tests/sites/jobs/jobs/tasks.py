@@ -1,0 +1,47 @@
+"""The same task in four queues: it takes a while, and leaves a row."""
+
+import time
+
+from celery import shared_task
+from django.db import connection, transaction
+from django_tasks import task
+from huey.contrib.djhuey import db_task
+from procrastinate.contrib.django import app
+
+TASK_SECONDS = 0.2
+
+
+def run(kind, number):
+    from jobs.models import Ran
+
+    time.sleep(TASK_SECONDS)
+    with transaction.atomic():
+        Ran.objects.create(kind=kind, number=number, pool=connection.settings_dict["NAME"])
+
+
+@shared_task
+def with_celery(number):
+    run("celery", number)
+
+
+@db_task()
+def with_huey(number):
+    run("huey", number)
+
+
+@task()
+def with_tasks(number):
+    run("tasks", number)
+
+
+@app.task
+def with_procrastinate(number):
+    run("procrastinate", number)
+
+
+ENQUEUE = {
+    "celery": with_celery.delay,
+    "huey": with_huey,
+    "tasks": with_tasks.enqueue,
+    "procrastinate": lambda number: with_procrastinate.defer(number=number),
+}
