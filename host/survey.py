@@ -3,6 +3,7 @@ Ansible runs it there."""
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
@@ -23,6 +24,9 @@ DISKS = ("/var/lib", "/srv")
 CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
 PLAN = Path("/etc/stack/plan.json")
 """last of the files that role host writes"""
+OWNERS = Path("/etc/stack-secrets.owners")
+"""left by uninstall.yml: who had what in the directories that it kept"""
+RELEASES = Path("/srv/stack/releases")
 STACKCTL = Path("/usr/local/lib/stack")
 """where its virtual environment and its code are, each complete or not (install_stackctl.py)"""
 CLUSTER = "main"
@@ -50,16 +54,25 @@ def survey() -> dict[str, Any]:
             "",
         ),
         "stack": PLAN.exists(),
-        "stackctl": [path.parent.name for path in STACKCTL.glob("*/complete")],
+        "owners": OWNERS.exists(),
+        "releases": _complete(RELEASES),
+        "stackctl": _complete(STACKCTL),
         "packages": _packages(),
         "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
+        "groups": {group.gr_name: group.gr_mem for group in grp.getgrall()},
+        "logins": {one.pw_name: [one.pw_dir, one.pw_shell] for one in pwd.getpwall()},
         "clusters": _clusters(),
         "locales": [words[0] for words in _said("locale", "-a")],
         "sorts": _sorts(),
         "listeners": listeners,
         "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
     }
+
+
+def _complete(place: Path) -> list[str]:
+    """Names of the directories there that were made to their end."""
+    return [path.parent.name for path in place.glob("*/complete")]
 
 
 def _is_ssh(listener: dict[str, Any]) -> bool:

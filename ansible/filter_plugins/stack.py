@@ -48,6 +48,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_programs": stackctl.launchers,
     "stack_packages": stack_packages,
     "stack_taken": machine.taken,
+    "stack_unlike": machine.unlike,
     "stack_project": stack_project,
     "stack_environment": project.environment,
     "stack_credentials": project.credentials,

@@ -29,7 +29,7 @@ options:
     description: What to write, in this order. A directory comes before what is in it.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       dest: {description: Absolute path., type: path, required: true}
       content: {description: Text of the file. A directory is made where there is none., type: str}
@@ -39,6 +39,12 @@ options:
         description: Mode in octal digits; 0755 for a directory and 0644 for a file.
         type: str
       validate: {description: Command that fails for a bad text; %s is a file with it., type: str}
+      only: {description: Whether a directory keeps only what is named., type: bool, default: false}
+  gone:
+    description: Paths where there is to be nothing; a directory goes with all that is in it.
+    type: list
+    elements: path
+    default: []
 """
 OPTIONS: dict[str, Any] = {
     "dest": {"type": "path", "required": True},
@@ -47,17 +53,23 @@ OPTIONS: dict[str, Any] = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str"},
     "validate": {"type": "str"},
+    "only": {"type": "bool", "default": False},
 }
 
 
 def main() -> None:
     """What Ansible calls on the host."""
-    files = {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}
-    module = AnsibleModule(argument_spec={"files": files}, supports_check_mode=True)
+    files = {"type": "list", "elements": "dict", "default": [], "options": OPTIONS}
+    gone = {"type": "list", "elements": "path", "default": []}
+    module = AnsibleModule(argument_spec={"files": files, "gone": gone}, supports_check_mode=True)
     wanted = module.params["files"]
     for file in wanted:
         _validate(module, file)
-    differences = [difference for file in wanted if (difference := _written(module, file))]
+    unwanted = [*map(Path, module.params["gone"]), *_others(module, wanted)]
+    differences = [
+        *(difference for file in wanted if (difference := _written(module, file))),
+        *(difference for path in unwanted if (difference := _removed(module, path))),
+    ]
     module.exit_json(
         changed=bool(differences),
         diff=differences,
@@ -101,6 +113,35 @@ def _written(module: AnsibleModule, one: dict[str, Any]) -> dict[str, str] | Non
         "before": (before or "") + _told(had, differ),
         "after": (text or "") + _told(wanted, differ),
     }
+
+
+def _others(module: AnsibleModule, wanted: list[dict[str, Any]]) -> list[Path]:
+    """What is in the directories that keep only what is named."""
+    named, found = {Path(one["dest"]) for one in wanted}, []
+    for place in (Path(one["dest"]) for one in wanted if one["only"]):
+        try:
+            with stack_safe.directory(place) as handle:
+                found += [place / name for name in sorted(os.listdir(handle))]  # noqa: PTH208 - a descriptor
+        except FileNotFoundError:
+            continue
+        except (stack_safe.UnsafePath, OSError) as error:
+            module.fail_json(msg=f"{place}: {error}")
+    return [path for path in found if path not in named]
+
+
+def _removed(module: AnsibleModule, path: Path) -> dict[str, str] | None:
+    """Remove a file, a link or a directory; the difference that it made, or None."""
+    try:
+        with stack_safe.directory(path.parent) as parent:
+            os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+        if not module.check_mode:
+            stack_safe.remove(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (stack_safe.UnsafePath, OSError) as error:
+        module.fail_json(msg=f"{path}: {error}")
+    header = str(path)
+    return {"before_header": header, "after_header": header, "before": "there\n", "after": ""}
 
 
 def _found(path: Path, folder: bool) -> tuple[str | None, dict[str, str]]:

@@ -20,6 +20,8 @@ from loadtest.lab.yardstick import Yardstick
 OnProgress = Callable[[Progress], None]
 WARM_SECONDS = (1.0, 6.0)
 """shortest and longest warm-up; it ends when the rate has settled"""
+WARM_TIMES = 2
+"""a warm-up takes no longer than so many times what is measured after it"""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def run(
             loads=(load,),
             seed=seed,
             warm_min=WARM_SECONDS[0],
-            warm_max=WARM_SECONDS[1],
+            warm_max=max(WARM_SECONDS[0], min(WARM_SECONDS[1], WARM_TIMES * load.seconds)),
             cores=bench.cores.generator,
         )
         outcomes = drive_pair(job, look) if slot.beside else (drive(job, look),)

@@ -26,11 +26,12 @@ runpy.run_path({str(MODULE)!r}, run_name="__main__")
 """what Ansible puts together: the module with what it shares"""
 
 
-def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
+def run(*files: dict[str, Any], check: bool = False, gone: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What the module answers, called as Ansible calls it, for files of whoever runs the tests."""
     own = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
     arguments = {
         "files": [own | one for one in files],
+        "gone": [str(path) for path in gone],
         "_ansible_diff": True,
         "_ansible_check_mode": check,
     }
@@ -129,6 +130,47 @@ def test_a_directory_that_others_put_a_link_in_is_refused(tmp_path: Path) -> Non
         assert found["failed"]
         assert "a link" in found["msg"]
     assert (mode(far), list(far.iterdir())) == (0o755, [])
+
+
+def test_what_is_to_be_gone_goes_once_and_not_what_a_link_leads_to(tmp_path: Path) -> None:
+    kept, file, link, folder = (tmp_path / name for name in ("kept", "file", "link", "folder"))
+    kept.mkdir()
+    file.touch()
+    link.symlink_to(kept)
+    (folder / "within").mkdir(parents=True)
+    gone = (file, link, folder, folder / "within", tmp_path / "never/there", kept / "never")
+    dry = run(check=True, gone=gone)
+    assert len(list(tmp_path.iterdir())) == 4
+    done = run(gone=gone)
+    assert done["files"] == [str(path) for path in gone[:3]]
+    assert set(done["files"]) <= set(dry["files"])
+    assert list(tmp_path.iterdir()) == [kept]
+    assert run(gone=gone)["changed"] is False
+
+
+def test_a_directory_keeps_only_what_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    wanted = [{"dest": str(place), "only": True}, {"dest": str(place / "one"), "content": "x"}]
+    assert run(*wanted)["files"] == [one["dest"] for one in wanted]
+    (place / "old").write_text("a secret")
+    assert run(*wanted, check=True)["files"] == [str(place / "old")]
+    assert sorted(path.name for path in place.iterdir()) == ["old", "one"]
+    assert run(*wanted)["files"] == [str(place / "old")]
+    assert [path.name for path in place.iterdir()] == ["one"]
+    assert run(*wanted)["changed"] is False
+
+
+def test_nothing_is_removed_where_others_have_put_a_link(tmp_path: Path) -> None:
+    shared, far = tmp_path / "shared", tmp_path / "far"
+    for path in (shared, far):
+        path.mkdir()
+    (far / "theirs").touch()
+    shared.chmod(0o777)
+    (shared / "public").symlink_to(far)
+    found = run(gone=(shared / "public/theirs",))
+    assert found["failed"]
+    assert "a link" in found["msg"]
+    assert (far / "theirs").exists()
 
 
 @pytest.mark.parametrize(

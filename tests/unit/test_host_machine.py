@@ -56,6 +56,40 @@ def test_a_database_that_sorts_otherwise_is_in_the_way_only_where_there_is_one()
     assert machine.unsorted(stack(database_host="db.example"), found) == ""
 
 
+ACCOUNT: machine.Account = {
+    "name": "app",
+    "home": "/srv/stack",
+    "shell": "/usr/sbin/nologin",
+    "what": "Web processes of the stack",
+    "service": "apache",
+    "groups": ["sockets", "secrets"],
+}
+
+
+@pytest.mark.parametrize(
+    ("difference", "is_unlike"),
+    [
+        ({}, False),
+        ({"accounts": {}, "logins": {}}, True),
+        ({"accounts": {"app": "Somebody"}}, True),
+        ({"logins": {"app": ["/home/app", "/usr/sbin/nologin"]}}, True),
+        ({"logins": {"app": ["/srv/stack", "/bin/bash"]}}, True),
+        ({"groups": {"sockets": ["app"]}}, True),
+        ({"groups": {"sockets": ["app"], "secrets": ["deploy"]}}, True),
+    ],
+)
+def test_an_account_is_made_or_mended_where_it_is_not_as_wanted(
+    difference: dict[str, Any], is_unlike: bool
+) -> None:
+    found: Any = {
+        "accounts": {"app": ACCOUNT["what"], "root": "root"},
+        "logins": {"app": ["/srv/stack", "/usr/sbin/nologin"], "root": ["/root", "/bin/bash"]},
+        "groups": {"sockets": ["app", "pooler"], "secrets": ["app"]},
+        **difference,
+    }
+    assert machine.unlike([ACCOUNT], found) == ([ACCOUNT] if is_unlike else [])
+
+
 @pytest.mark.parametrize(
     ("inputs", "role", "names"),
     [

@@ -48,3 +48,20 @@ def test_a_system_without_either_has_none(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PATH", "/nonexistent")
     found = survey.survey()
     assert (found["packages"], found["units"]) == ([], [])
+
+
+def test_only_what_was_made_to_its_end_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cut-off", "whole"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "whole/complete").touch()
+    monkeypatch.setattr(survey, "RELEASES", tmp_path)
+    assert survey.survey()["releases"] == ["whole"]
+
+
+def test_an_account_is_told_with_its_login_and_its_groups() -> None:
+    found = survey.survey()
+    assert found["logins"]["root"] == ["/root", "/bin/bash"]
+    assert "root" in found["accounts"]
+    assert found["groups"]["root"] == []

@@ -24,6 +24,29 @@ class Found(TypedDict):
     locales: str
 
 
+class Account(TypedDict):
+    """An account of the stack's."""
+
+    name: str
+    home: str
+    shell: str
+    what: str
+    """its comment"""
+    service: str
+    """that it is for"""
+    groups: list[str]
+    """in which it is besides its own"""
+
+
+class Accounts(TypedDict):
+    """Comments, directories and shells of a host's accounts, and who is in its groups besides those
+    whose own they are."""
+
+    accounts: dict[str, str]
+    logins: dict[str, list[str]]
+    groups: dict[str, list[str]]
+
+
 def taken(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
     """Who holds a port that Apache needs; its own instances do not count (listeners: see
     host/survey.py)."""
@@ -51,6 +74,20 @@ def unsorted(stack: dict[str, Any], found: Found) -> str:
     if "postgres" not in plan.services:
         return ""
     return locales.refusal(plan.postgres.locale, found["sorts"], locales.named(found["locales"]))
+
+
+def unlike(accounts: list[Account], found: Accounts) -> list[Account]:
+    """Those that the host does not have as they are wanted (found: see host/survey.py)."""
+    return [one for one in accounts if not _is_like(one, found)]
+
+
+def _is_like(account: Account, found: Accounts) -> bool:
+    name = account["name"]
+    return (
+        found["accounts"].get(name) == account["what"]
+        and found["logins"][name] == [account["home"], account["shell"]]
+        and all(name in found["groups"].get(group, ()) for group in account["groups"])
+    )
 
 
 def _collide(left: str, right: str) -> bool:

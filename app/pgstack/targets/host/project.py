@@ -86,15 +86,16 @@ def environment(values: dict[str, Any]) -> str:
     return "".join(lines)
 
 
-def credentials(values: dict[str, Any], directory: str) -> list[dict[str, str]]:
-    """A file in `directory` for each secret, for the module stack_files. Raises InputError."""
+def credentials(values: dict[str, Any], directory: str) -> list[dict[str, str | bool]]:
+    """A file in `directory` for each secret and nothing else there, for the module stack_files.
+    Raises InputError."""
     for name in values:
         if VARIABLE.fullmatch(name) is None:
             raise InputError(
                 f"stack_inputs.project.credentials: {name}: not the name of a variable."
             )
-    files = [
+    files: list[dict[str, str | bool]] = [
         {"dest": f"{directory}/{name}", "content": str(text), "mode": "0400"}
         for name, text in values.items()
     ]
-    return [{"dest": directory, "mode": "0700"}, *files]
+    return [{"dest": directory, "mode": "0700", "only": True}, *files]
