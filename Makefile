@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
+.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,10 +18,10 @@ endif
 endif
 ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
-up down release reload status verify: %: %-$(TARGET)
+up down release rollback reload status verify: %: %-$(TARGET)
 else
 up: bootstrap
-up down release reload status verify:
+up down release rollback reload status verify:
 	+@/usr/bin/python3 -B tools/target.py $@
 endif
 
@@ -53,21 +53,31 @@ down-local:
 down-compose: own-compose
 	@docker compose down
 
-release: ## load the code that is here now without losing a request (local)
+release: ## load the code that is here now without losing a request
 
 release-local:
 	@$(MANAGE) stack_local release
 
-release-compose:
-	@echo "release: Compose starts a new container for new code, and its port is closed meanwhile: docker compose up --build --wait" >&2; exit 2
+release-compose: own-compose
+	@/usr/bin/python3 -B tools/compose_release.py release
 
-reload: ## bring changed inputs into force without losing a request (local)
+rollback: ## serve the release before it without losing a request (compose)
+
+rollback-local:
+	@echo "rollback: the local target serves this checkout, so check out the code of before, and: make release" >&2; exit 2
+
+rollback-compose: own-compose
+	@/usr/bin/python3 -B tools/compose_release.py rollback
+
+reload: ## bring changed inputs into force without losing a request
 
 reload-local:
 	@$(MANAGE) stack_local reload
 
-reload-compose:
-	@echo "reload: Compose starts new containers for changed inputs, and its port is closed meanwhile: make up TARGET=compose" >&2; exit 2
+# What is misspelt is refused, as `up-compose` does.
+reload-compose: own-compose
+	@docker compose run --rm --no-deps --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
+	@/usr/bin/python3 -B tools/compose_reload.py
 
 status: ## what runs and answers; exit status 1 when something does not
 

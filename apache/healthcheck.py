@@ -1,55 +1,63 @@
 #!/usr/bin/python3 -IS
 """Health check of the web container: a request through Apache that reads a row through the pooler.
 
-The exit status is 0 when /readyz says so within the time that the health check allows, and the
-front page was once no error of the server: a container that never served a page is not ready. It
-runs every few seconds, so it imports little.
+It asks on the port where only this container answers: another may take over from it, or it from
+another. The exit status is 0 when /readyz says so within the time that the health check allows, and
+the front page was once no error of the server: a container that never served a page is not ready.
+It runs every few seconds, so it imports little.
 """
 
 import json
 import os
+import signal
 import sys
 from http.client import HTTPConnection, HTTPException
 
 PLAN = os.environ.get("STACK_PLAN", "/etc/stack/plan.json")
-ANSWERED = os.environ.get("STACK_ANSWERED", "/run/stack/apache/front-page")
-"""in memory: says that the front page of this container was answered"""
+RUN = os.environ.get("STACK_RUN_APACHE", "/run/stack/apache")
+"""in memory; the file `instance` holds the port, and `front-page` says that the front page of this
+container was answered"""
+INTERFACES = "/sys/class/net"
+APACHE = 1
 SECONDS = 5
 
 
-def connect(port: int, tls: bool) -> HTTPConnection:
-    """Return a connection to Apache on the loopback address."""
-    if not tls:
-        return HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    import ssl
-    from http.client import HTTPSConnection
-
-    # The certificate names the site, not this loopback address.
-    unverified = ssl._create_unverified_context()  # noqa: S323, SLF001
-    return HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=unverified)
-
-
-def ask(site: dict, path: str) -> int:  # type: ignore[type-arg]
-    """Status of `path` under the first name that the site answers to."""
-    connection = connect(site["port"], site["tls"] != "off")
+def ask(port: int, host: str, path: str) -> int:
+    """Status of `path` under the name `host`."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
-        connection.request("GET", path, headers={"Host": site["hosts"][0].lstrip(".")})
+        connection.request("GET", path, headers={"Host": host})
         return connection.getresponse().status
     except (OSError, HTTPException) as error:
         sys.exit(f"{path}: {error}")
 
 
+def require_network() -> None:
+    """End Apache where nothing leads to it: the container `port` was started anew, and the engine
+    gives its new network to whoever starts after it."""
+    if os.listdir(INTERFACES) == ["lo"]:  # noqa: PTH208 - pathlib would be one import more
+        os.kill(APACHE, signal.SIGTERM)
+        sys.exit("nothing leads to this container any more: it is started again")
+
+
 def main() -> None:
     """Ask /readyz, and / until that was answered."""
-    with open(PLAN, encoding="utf-8") as plan:  # noqa: PTH123 - pathlib would be one import more
-        site = json.load(plan)["site"]
-    if (status := ask(site, "/readyz")) != 200:
+    require_network()
+    try:
+        with open(f"{RUN}/instance", encoding="utf-8") as file:  # noqa: PTH123 - as above
+            port = int(file.read())
+        with open(PLAN, encoding="utf-8") as plan:  # noqa: PTH123 - as above
+            host = json.load(plan)["site"]["hosts"][0].lstrip(".")
+    except OSError as error:
+        sys.exit(str(error))
+    if (status := ask(port, host, "/readyz")) != 200:
         sys.exit(f"/readyz: status {status}")
-    if os.path.exists(ANSWERED):  # noqa: PTH110 - as above
+    answered = f"{RUN}/front-page"
+    if os.path.exists(answered):  # noqa: PTH110 - as above
         return
-    if (status := ask(site, "/")) >= 500:
+    if (status := ask(port, host, "/")) >= 500:
         sys.exit(f"/: status {status}")
-    os.close(os.open(ANSWERED, os.O_CREAT | os.O_WRONLY, 0o600))
+    os.close(os.open(answered, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 if __name__ == "__main__":

@@ -32,17 +32,21 @@ def said(arguments: list[str]) -> str:
     return done.stdout + done.stderr
 
 
+def told(service: str, text: str) -> str:
+    """The reason of the last traceback in what a service wrote, all of which goes into FILE; empty
+    where there is none."""
+    if tracebacks.BEGINS not in text:
+        return ""
+    FILE.write_text(text)
+    newest = text[text.rindex(tracebacks.BEGINS) :]
+    return f"{service}: {tracebacks.reason(newest, PROJECT)}.\nThe whole traceback: {FILE}"
+
+
 def main() -> None:
     """Print the reason of the last service that has a traceback, else the last lines of all."""
     for service, source in SOURCES.items():
-        text = said(source)
-        if tracebacks.BEGINS in text:
-            FILE.write_text(text)
-            newest = text[text.rindex(tracebacks.BEGINS) :]
-            print(
-                f"{service}: {tracebacks.reason(newest, PROJECT)}.\nThe whole traceback: {FILE}",
-                file=sys.stderr,
-            )
+        if reason := told(service, said(source)):
+            print(reason, file=sys.stderr)
             return
     print(
         said(["logs", "--no-log-prefix", f"--tail={LINES}", "configure", "migrate"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from pgstack.ops import lines
 from pgstack.ops import postgres as server
 from pgstack.planning.services import postgres_program
 
@@ -27,7 +28,6 @@ RESUME, LATER = "stack-resume", "stack-resume-later"
 """names of the unit that resumes after a stop, and of the one that does when nobody else does"""
 POLL_SECONDS = 0.003
 """while requests are held back"""
-WRONG_LINES = f"SELECT words FROM ({server.LINES}) AS lines (waits, words) WHERE NOT waits"  # noqa: S608 - no input
 
 
 def unit(stack: Stack) -> str:
@@ -54,7 +54,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         _start(stack, "start")
         _roles(stack)
         return "started"
-    wrong = ask(stack, WRONG_LINES)
+    wrong = ask(stack, lines.WRONG)
     if wrong:
         system.fill(live, in_force)
         system.require("systemctl", "reload", unit(stack))

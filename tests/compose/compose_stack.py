@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import time
@@ -39,6 +40,14 @@ def require_engine() -> None:
             pytest.skip(f"{what} is missing; {ENGINE_REMEDY}")
 
 
+def copy_checkout(directory: Path) -> None:
+    """What Compose and its tools need of this checkout, to be changed."""
+    for name in ("app", "apache", "egress", "pgbouncer", "postgres", "requirements", "tools"):
+        shutil.copytree(CHECKOUT / name, directory / name)
+    for name in ("compose.yaml", ".dockerignore", "Makefile"):
+        shutil.copy(CHECKOUT / name, directory / name)
+
+
 @dataclass(frozen=True)
 class ComposeStack:
     """Commands on one project."""
@@ -46,6 +55,7 @@ class ComposeStack:
     project: str
     port: int
     inputs: Mapping[str, str] = field(default_factory=dict)
+    checkout: Path = CHECKOUT
 
     @property
     def url(self) -> str:
@@ -66,7 +76,7 @@ class ComposeStack:
         }
         environment |= self.inputs
         done = subprocess.run(
-            command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+            command, cwd=self.checkout, env=environment, capture_output=True, text=True, check=False
         )
         if check and done.returncode:
             pytest.fail(

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.compose
 
 CONSOLE = """
 import sys, psycopg2
-console = psycopg2.connect(host="/run/stack/pooler", port=6432, user=sys.argv[1], dbname="pgbouncer")
+console = psycopg2.connect(host="/run/stack/pooler/current", port=6432, user=sys.argv[1], dbname="pgbouncer")
 console.autocommit = True
 console.cursor().execute(sys.argv[2])
 """
@@ -32,7 +32,7 @@ def test_poolers_files_let_in_nobody_else(stack: ComposeStack) -> None:
     ]
     assert pooler_faults(*texts) == []
     mode = stack.execute(
-        "pgbouncer", "stat", "--format=%a", "/run/stack/pooler/.s.PGSQL.6432"
+        "pgbouncer", "stat", "--format=%a", "/run/stack/pooler/current/.s.PGSQL.6432"
     ).stdout.strip()
     assert mode == "770"
 

@@ -26,7 +26,7 @@ def signal(stack: ComposeStack, service: str, name: str) -> None:
 
 def console(stack: ComposeStack, command: str) -> None:
     place = (
-        "--host=/run/stack/pooler",
+        "--host=/run/stack/pooler/current",
         "--port=6432",
         "--username=pgbouncer",
         "--dbname=pgbouncer",

@@ -119,7 +119,9 @@ def test_the_compose_stack_is_meant_where_no_local_one_runs(
     assert first_words(output) == ["postgres", "pgbouncer", "web"]
 
 
-@pytest.mark.parametrize("goal", ["up", "down", "status", "verify", "release", "reload"])
+@pytest.mark.parametrize(
+    "goal", ["up", "down", "status", "verify", "release", "rollback", "reload"]
+)
 def test_where_both_run_nothing_is_done_and_target_is_asked_for(
     stack: ComposeStack, local: LocalStack, goal: str
 ) -> None:
@@ -144,7 +146,8 @@ def test_where_both_run_a_named_target_is_taken(stack: ComposeStack, local: Loca
 
 
 @pytest.mark.parametrize(
-    ("goal", "status"), [("down", 0), ("status", 2), ("verify", 2), ("release", 2), ("reload", 2)]
+    ("goal", "status"),
+    [("down", 0), ("status", 2), ("verify", 2), ("release", 2), ("rollback", 2), ("reload", 2)],
 )
 def test_where_none_runs_every_command_says_so(
     compose_stack: ComposeStack, tmp_path_factory: pytest.TempPathFactory, goal: str, status: int

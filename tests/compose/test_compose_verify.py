@@ -53,7 +53,7 @@ def pooler_console(stack: ComposeStack, *commands: str) -> None:
     psql = (
         "psql",
         "--no-psqlrc",
-        "--host=/run/stack/pooler",
+        "--host=/run/stack/pooler/current",
         "--port=6432",
         "--username=pgbouncer",
         "pgbouncer",

@@ -90,7 +90,7 @@ def test_manage_sees_the_inputs_that_configure_sees(compose: dict[str, Any]) -> 
 
 @pytest.mark.parametrize(
     ("path", "service"),
-    [("egress/networks.yaml", "web"), ("egress/networks-closed.yaml", "forward")],
+    [("egress/networks.yaml", "port"), ("egress/networks-closed.yaml", "forward")],
 )
 def test_default_port_is_the_planners(path: str, service: str) -> None:
     assert StackConfig().port == 8000
@@ -129,7 +129,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
     assert f"--host={paths.run_postgres}" in services["postgres"]["healthcheck"]["test"]
     assert f"--dbname={plan.postgres.database}" in services["postgres"]["healthcheck"]["test"]
     asked = {
-        f"--host={paths.run_pooler}",
+        f"--host={paths.run_pooler_own}",
         f"--port={plan.pooler.port}",
         f"--dbname={plan.postgres.database}",
     }
@@ -142,17 +142,19 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
     ]
     mounts = {entry.split(":")[1] for entry in volumes}
     cluster = str(PurePosixPath(paths.data).parents[1])
+    own = PurePosixPath(paths.run_pooler_own).parent
     assert mounts == {
         paths.conf,
         paths.secrets,
         paths.tls,
         paths.run_postgres,
-        paths.run_pooler,
+        str(PurePosixPath(paths.run_pooler).parent),
         paths.media,
         paths.cache,
         cluster,
     }
-    assert any(entry.startswith(f"{paths.run_apache}:") for entry in services["web"]["tmpfs"])
+    for service, place in (("web", paths.run_apache), ("pgbouncer", own)):
+        assert any(entry.startswith(f"{place}:") for entry in services[service]["tmpfs"])
 
 
 @pytest.mark.parametrize("path", DOCKERFILES)

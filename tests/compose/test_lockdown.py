@@ -9,7 +9,7 @@ from reach import listener, reached
 
 pytestmark = pytest.mark.compose
 
-SERVICES = ("configure", "postgres", "pgbouncer", "migrate", "web")
+SERVICES = ("configure", "postgres", "pgbouncer", "migrate", "port", "web")
 GIB = 1024**3
 
 
@@ -30,6 +30,7 @@ def test_container_is_read_only_and_has_no_capability(stack: ComposeStack, servi
         ("postgres", 5001),
         ("pgbouncer", 5002),
         ("migrate", 5004),
+        ("port", 5006),
         ("web", 5003),
     ],
 )
@@ -46,10 +47,15 @@ def test_container_runs_as_its_own_account_and_never_as_root(
 
 def test_every_running_process_belongs_to_its_services_account(stack: ComposeStack) -> None:
     accounts = {}
-    for service in ("postgres", "pgbouncer", "web"):
+    for service in ("postgres", "pgbouncer", "port", "web"):
         listing = stack.run("docker", "top", stack.container(service), "-eo", "pid,uid")
         accounts[service] = {line.split()[1] for line in listing.stdout.splitlines()[1:]}
-    assert accounts == {"postgres": {"5001"}, "pgbouncer": {"5002"}, "web": {"5003"}}
+    assert accounts == {
+        "postgres": {"5001"},
+        "pgbouncer": {"5002"},
+        "port": {"5006"},
+        "web": {"5003"},
+    }
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -103,6 +109,7 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(
             "postgres": {"/var/lib/postgresql", "/run/stack/postgres"},
             "pgbouncer": {"/run/stack/pooler"},
             "migrate": {"/var/lib/stack-media", "/var/cache/stack"},
+            "port": set(),
             "web": {"/var/lib/stack-media", "/var/cache/stack"},
         }[service]
     )

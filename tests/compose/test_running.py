@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
 import pytest
-from compose_stack import CHECKOUT, ComposeStack
+from compose_stack import ComposeStack, copy_checkout
 
 pytestmark = pytest.mark.compose
 
@@ -17,7 +16,7 @@ ASK = (
 )
 TRY = """
 import sys, psycopg2
-connection = psycopg2.connect(host="/run/stack/pooler", port=6432, user="app", dbname="app")
+connection = psycopg2.connect(host="/run/stack/pooler/current", port=6432, user="app", dbname="app")
 connection.autocommit = True
 cursor = connection.cursor()
 for statement in sys.argv[1:]:
@@ -25,7 +24,7 @@ for statement in sys.argv[1:]:
 print(cursor.fetchone()[0])
 """
 POSTGRES = ("/run/stack/postgres", "5432")
-POOLER = ("/run/stack/pooler", "6432")
+POOLER = ("/run/stack/pooler/current", "6432")
 
 
 def login_error(stack: ComposeStack, account: str, *where_and_who: str) -> str:
@@ -43,6 +42,7 @@ def kill_server(stack: ComposeStack, service: str) -> None:
     """`kill -9` from the machine; `docker kill` would count as an operator's stop and not be
     recovered."""
     uid = stack.execute(service, "id", "-u").stdout.strip()
+    image = stack.inspect(service)["Image"]
     stack.run(
         "docker",
         "run",
@@ -51,7 +51,7 @@ def kill_server(stack: ComposeStack, service: str) -> None:
         "--network=none",
         f"--user={uid}",
         "--entrypoint=sh",
-        f"{stack.project}-{service}",
+        image,
         "-c",
         f"kill -9 {server_process(stack, service)}",
     )
@@ -129,7 +129,7 @@ def test_stranger_outside_the_group_does_not_reach_a_socket(stack: ComposeStack)
     assert "Permission denied" in login_error(stack, "5999:5999", *POSTGRES, "app")
 
 
-@pytest.mark.parametrize("service", ["pgbouncer", "postgres", "web"])
+@pytest.mark.parametrize("service", ["pgbouncer", "postgres", "port", "web"])
 def test_killed_server_comes_back(stack: ComposeStack, service: str) -> None:
     old = server_process(stack, service)
     kill_server(stack, service)
@@ -147,10 +147,7 @@ def test_second_database_container_is_kept_off_the_data(stack: ComposeStack) -> 
 def test_code_change_rebuilds_the_application_layers_only(
     stack: ComposeStack, tmp_path: Path
 ) -> None:
-    for name in ("app", "apache", "egress", "pgbouncer", "postgres", "requirements", "tools"):
-        shutil.copytree(CHECKOUT / name, tmp_path / name)
-    for name in ("compose.yaml", ".dockerignore"):
-        shutil.copy(CHECKOUT / name, tmp_path / name)
+    copy_checkout(tmp_path)
     with (tmp_path / "app/config/__init__.py").open("a") as module:
         module.write(f"# changed at {time.time()}\n")
     report = stack.compose(

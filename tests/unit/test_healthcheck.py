@@ -41,11 +41,11 @@ def server() -> Iterator[int]:
 def check(directory: Path, port: int, **statuses: int) -> str:
     """What the check has against it; empty when it is well."""
     Answers.statuses = {"/readyz": statuses["ready"], "/": statuses["front"]}
-    site = {"port": port, "tls": "off", "hosts": ["localhost"]}
-    (directory / "plan.json").write_text(json.dumps({"site": site}))
+    (directory / "plan.json").write_text(json.dumps({"site": {"hosts": ["localhost"]}}))
+    (directory / "instance").write_text(str(port))
     environment = {
         "STACK_PLAN": str(directory / "plan.json"),
-        "STACK_ANSWERED": str(directory / "answered"),
+        "STACK_RUN_APACHE": str(directory),
     }
     command = ["/usr/bin/python3", "-IS", str(CHECKOUT / "apache/healthcheck.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -38,7 +38,7 @@ NAMES = [
 
 @pytest.fixture
 def sound() -> Plan:
-    """2 cores, 2 GB, 1024 open files, 2048 threads: 36 clients, 5 + 2 backends, 16 connections;
+    """2 cores, 2 GB, 1024 open files, 2048 threads: 36 clients, 5 + 2 backends, 23 connections;
     Apache with workers to spare."""
     hardware = Hardware(cores=2, memory=2 * GB, debian=13, open_files=1024, max_threads=2048)
     return changed(
@@ -75,11 +75,11 @@ EDGES = [
     ("pool within its limit", "pooler", "reserve_pool_size", 2, 3),
     ("pool within its limit", "pooler", "max_db_connections", 7, 6),
     ("backends of PostgreSQL", "pooler", "max_db_connections", 7, 8),
-    ("backends of PostgreSQL", "postgres", "max_connections", 16, 15),
+    ("backends of PostgreSQL", "postgres", "max_connections", 23, 22),
     ("backends of PostgreSQL", "postgres", "superuser_reserved_connections", 3, 4),
     ("backends of PostgreSQL", "postgres", "direct_connections", 6, 7),
-    ("backends of PostgreSQL", "pooler", "instances", 1, 2),
-    ("memory in MB", "memory", "total", 1240 * 1024**2, 1240 * 1024**2 - 1),
+    ("backends of PostgreSQL", "pooler", "instances", 2, 3),
+    ("memory in MB", "memory", "total", 1301 * 1024**2, 1301 * 1024**2 - 1),
     ("memory in MB", "memory", "shared_buffers", GB, 2 * GB),
     ("memory in MB", "memory", "web", GB * 3 // 4, 2 * GB),
     ("memory in MB", "memory", "apache", GB // 2, 2 * GB),
@@ -169,11 +169,11 @@ def test_the_length_of_a_socket_path_counts_bytes_and_not_letters(sound: Plan) -
 
 def test_a_refused_plan_shows_the_arithmetic_and_the_remedy(sound: Plan) -> None:
     with pytest.raises(UnsoundPlan) as caught:
-        invariants.require(changed(sound, "postgres", max_connections=15))
+        invariants.require(changed(sound, "postgres", max_connections=22))
     assert str(caught.value) == (
-        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 1 instances of PgBouncer = 7 "
-        "> 6 = "
-        "15 max_connections - 3 superuser - 6 direct. Lower STACK_POOL_SIZE."
+        "unsound plan: backends of PostgreSQL: 7 max_db_connections x 2 instances of PgBouncer = 14 "
+        "> 13 = "
+        "22 max_connections - 3 superuser - 6 direct. Lower STACK_POOL_SIZE."
     )
 
 

@@ -85,10 +85,10 @@ LITERAL = {
         "max_db": 5,
         "clients": 236,
         "descriptors": 305,
-        "max_connections": 14,
+        "max_connections": 19,
         "shared_buffers": "64MB",
         "effective_cache_size": "256MB",
-        "work_mem": "2MB",
+        "work_mem": "1MB",
         "maintenance_work_mem": "16MB",
         "autovacuum_work_mem": "8MB",
         "max_wal_size": "1024MB",
@@ -109,10 +109,10 @@ LITERAL = {
         "max_db": 7,
         "clients": 236,
         "descriptors": 307,
-        "max_connections": 16,
+        "max_connections": 23,
         "shared_buffers": "896MB",
         "effective_cache_size": "2048MB",
-        "work_mem": "15MB",
+        "work_mem": "10MB",
         "maintenance_work_mem": "128MB",
         "autovacuum_work_mem": "64MB",
         "max_wal_size": "1024MB",
@@ -133,10 +133,10 @@ LITERAL = {
         "max_db": 21,
         "clients": 284,
         "descriptors": 369,
-        "max_connections": 30,
+        "max_connections": 51,
         "shared_buffers": "8064MB",
         "effective_cache_size": "16384MB",
-        "work_mem": "60MB",
+        "work_mem": "37MB",
         "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "341MB",
         "max_wal_size": "8192MB",
@@ -157,10 +157,10 @@ LITERAL = {
         "max_db": 81,
         "clients": 476,
         "descriptors": 621,
-        "max_connections": 90,
+        "max_connections": 171,
         "shared_buffers": "32640MB",
         "effective_cache_size": "65536MB",
-        "work_mem": "64MB",
+        "work_mem": "43MB",
         "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "512MB",
         "max_wal_size": "16384MB",
@@ -181,7 +181,7 @@ LITERAL = {
         "max_db": 321,
         "clients": 1244,
         "descriptors": 1629,
-        "max_connections": 330,
+        "max_connections": 651,
         "shared_buffers": "65536MB",
         "effective_cache_size": "524288MB",
         "work_mem": "64MB",
@@ -269,12 +269,12 @@ def test_explicit_sizes_are_taken_and_explained() -> None:
     assert (stack.web.processes, stack.web.threads) == (5, 3)
     assert stack.pooler.max_client_conn == 280
     assert (stack.pooler.reserve_pool_size, stack.pooler.max_db_connections) == (3, 15)
-    assert stack.postgres.max_connections == 43
+    assert stack.postgres.max_connections == 73
     assert stack.arithmetic["web.processes"] == "STACK_PROCESSES=5"
     assert stack.arithmetic["pooler.default_pool_size"] == "STACK_POOL_SIZE=12"
     assert (
         stack.arithmetic["postgres.max_connections"]
-        == "30 through the pooler + 10 direct + 3 superuser"
+        == "60 through the pooler + 10 direct + 3 superuser"
     )
 
 
@@ -476,7 +476,7 @@ def test_explicit_processes_may_take_more_than_a_quarter_of_memory() -> None:
 
 
 def test_explicit_processes_that_do_not_fit_are_refused_with_the_arithmetic() -> None:
-    assert "96 system + 720 web + 66 apache" in refusal(2, 512, processes=10)
+    assert "96 system + 720 web + 84 apache" in refusal(2, 512, processes=10)
 
 
 def test_the_largest_inputs_leave_apache_a_worker_for_every_request() -> None:
@@ -497,16 +497,16 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
-        "memory in MB: 80 system + 76 web + 26 apache + 10 pooler + 26 postgres + 32 "
-        "shared_buffers + 56 backends "
-        "+ 16 work + 32 maintenance = 354 > 256 = memory."
+        "memory in MB: 80 system + 76 web + 34 apache + 10 pooler + 26 postgres + 32 "
+        "shared_buffers + 76 backends "
+        "+ 19 work + 32 maintenance = 385 > 256 = memory."
     ) in refusal(1, 256)
 
 
 def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
-    assert refusal(1, 256).endswith("STACK_MEMORY=416m is enough; it counts in steps of 16 MB.")
-    assert sized(1, 431).memory.total == 416 * MB
-    assert "> 400 = memory" in refusal(1, 415)
+    assert refusal(1, 256).endswith("STACK_MEMORY=448m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 463).memory.total == 448 * MB
+    assert "> 432 = memory" in refusal(1, 447)
 
 
 @given(

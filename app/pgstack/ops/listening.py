@@ -1,10 +1,30 @@
-"""Who listens on a port of this machine."""
+"""Who listens on a port of this machine, and which of several gets the next connection.
+
+Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A
+filter program of one instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them
+all: while it starts the new one gets none, and from the switch on the old one gets none, so that
+its queue is empty when it ends.
+
+`python -m pgstack.ops.listening PROCESS PORT PLACE` chooses, where a container has to be entered
+for it.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import socket
+import struct
+import sys
 from contextlib import suppress
 
 import psutil
+
+SO_ATTACH_REUSEPORT_CBPF = 51
+PIDFD_GETFD = 438
+"""number of the system call, the same on all architectures"""
+RETURN_CONSTANT = 0x06
+"""BPF_RET | BPF_K (linux/bpf_common.h)"""
 
 
 def descriptor(process: int, port: int) -> int | None:
@@ -15,3 +35,38 @@ def descriptor(process: int, port: int) -> int | None:
             if one.status == psutil.CONN_LISTEN and one.laddr.port == port:
                 return int(one.fd)
     return None
+
+
+def choose(process: int, port: int, place: int) -> None:
+    """Give every new connection on `port` to the listener at `place`: 0 is the oldest, 1 the one
+    after it.
+
+    `process` is one of those that listen; where it does not, as after a change of port, there is
+    nothing to choose. A place that nobody has means: as if nothing was chosen. Raises OSError or
+    psutil.AccessDenied where the kernel does not let us: it takes Linux 5.6 and, in a container,
+    CAP_SYS_PTRACE.
+    """
+    found = descriptor(process, port)
+    if found is None:
+        return
+    with socket.socket(fileno=_borrow(process, found)) as listener:
+        instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
+        program = struct.pack("HL", 1, ctypes.addressof(instruction))
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
+
+
+def _borrow(process: int, found: int) -> int:
+    """A descriptor of our own for what another process has open there. Raises OSError."""
+    handle = os.pidfd_open(process)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        ours = int(library.syscall(PIDFD_GETFD, handle, found, 0))
+        if ours < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return ours
+    finally:
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    choose(*(int(word) for word in sys.argv[1:]))

@@ -8,17 +8,6 @@ from pathlib import Path
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import POSTGRES
 
-LINES = """
-    SELECT CASE WHEN name IS NULL THEN sourcefile IS NULL
-                ELSE name IN (SELECT name FROM pg_settings WHERE context = 'postmaster') END,
-           format('%s line %s: %s', sourcefile, sourceline, error)
-      FROM pg_file_settings WHERE error IS NOT NULL
-    UNION ALL SELECT false, format('pg_hba.conf line %s: %s', line_number, error)
-      FROM pg_hba_file_rules WHERE error IS NOT NULL
-    UNION ALL SELECT false, format('pg_ident.conf line %s: %s', line_number, error)
-      FROM pg_ident_file_mappings WHERE error IS NOT NULL"""
-"""Whether a line only waits for a restart, and what the server has against it. A setting that is
-gone, and that only a restart takes back, has no name there and no file."""
 LOCK_FILE = "postmaster.pid"
 """in the data directory; it is not there while no server runs, and empty at first"""
 READY_LINE = 7

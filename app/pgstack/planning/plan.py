@@ -28,7 +28,7 @@ class Paths(Part):
     run_pooler: str
     """where clients find PgBouncer's socket"""
     run_pooler_own: str
-    """where PgBouncer makes it: on a host two instances take turns, and `run_pooler` leads to one
+    """where PgBouncer makes it: where two instances take turns, `run_pooler` leads to one
     of them"""
     run_apache: str
     bodies: str

@@ -14,8 +14,8 @@ import psycopg2
 
 from pgstack.errors import InputError, TargetError
 from pgstack.live.probes import postgres
+from pgstack.ops import lines, replacing
 from pgstack.ops import postgres as server
-from pgstack.ops import replacing
 from pgstack.planning import locales
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import postgres_program
@@ -66,7 +66,7 @@ def _initdb(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
 def look_through(plan: Plan) -> bool:
     """Whether what its files say now waits for a restart. Raises TargetError with the lines that
     are wrong."""
-    rows = _ask(plan, server.LINES)
+    rows = _ask(plan, lines.LINES)
     wrong = [text for waits, text in rows if not waits]
     if wrong:
         raise TargetError(f"PostgreSQL would not take what is wanted: {'; '.join(wrong)}.")

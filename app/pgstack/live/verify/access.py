@@ -106,7 +106,7 @@ def listeners(live: Live) -> Outcome:
     others = (
         found & {plan.postgres.port, plan.pooler.port}
         if targets.of(plan.target).shared
-        else found - {plan.site.port}
+        else found - {plan.site.port, *plan.site.instance_ports.values()}
     )
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
     asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]

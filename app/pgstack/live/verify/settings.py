@@ -49,7 +49,7 @@ def files(live: Live) -> Outcome:
 def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
     """Copies that a host's servers run with and that differ from what is wanted; a server's name
     when it has none."""
-    if not plan.takes_over:
+    if not targets.of(plan.target).keeps_copies:
         return []
     conf = Path(plan.paths.conf)
     wrong = []
@@ -65,7 +65,7 @@ def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
     """Server → directories of the files that it reads; on a host each instance has a copy of its
     own."""
     conf, servers = Path(plan.paths.conf), [name for name in ("postgres",) if name in plan.services]
-    if not plan.takes_over:
+    if not targets.of(plan.target).keeps_copies:
         return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
     return {server: [conf / "live" / server] for server in servers} | {
         server: [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pgstack.planning.plan import Accounts, Paths
@@ -14,18 +15,26 @@ class Compose(Target):
     name = "compose"
     image: ClassVar[bool] = True
     closes_egress: ClassVar[bool] = True
+    instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
     apaches = 1
     """the limit of threads is the container's own"""
     no_project = "Or the image was built without it: docker compose up --build."
     try_strangers = "`make verify TARGET=compose` does, in a second run."
 
     def paths(self, location: Location, postgresql: int, /) -> Paths:
-        """The engine keeps the logs. /tmp of a container is memory, so bodies lie with uploads."""
+        """The engine keeps the logs. /tmp of a container is memory, so bodies lie with uploads.
+
+        Each container of PgBouncer has a directory of its own in the volume, and `run_pooler` leads
+        to one of them.
+        """
         return machine_paths(
             postgresql,
             app=f"/srv/stack/{'project' if location.project else 'app'}",
             access_log="/dev/stdout",
             error_log="/dev/stderr",
+            run_pooler="/run/stack/pooler/current",
+            run_pooler_own="/run/stack/instance/pooler",
+            drain=dict.fromkeys(self.instance_ports, "/run/stack/apache/drain"),
         )
 
     def accounts(self, _: Location, /) -> Accounts:

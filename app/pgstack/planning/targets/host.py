@@ -23,6 +23,7 @@ class Host(Target):
     firewall: ClassVar[bool] = True
     redirects: ClassVar[bool] = True
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
+    keeps_copies: ClassVar[bool] = True
     apaches = 2
     """a second one while it takes over"""
     shared: ClassVar[bool] = True

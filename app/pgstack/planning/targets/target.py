@@ -55,6 +55,8 @@ class Target(ABC):
     """whether it answers on the port of plain HTTP too"""
     instance_ports: ClassVar[Mapping[str, int]] = {}
     """loopback ports of the instances of Apache; with two, one takes over from the other"""
+    keeps_copies: ClassVar[bool] = False
+    """whether an instance of a server reads a copy of its own of what is configured"""
     apaches: ClassVar[int]
     """Apaches that share the threads there are"""
     shared: ClassVar[bool] = False

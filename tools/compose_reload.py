@@ -1,0 +1,137 @@
+"""`make reload` on Compose: changed inputs come into force, and no request is lost.
+
+The files are written and tried. PostgreSQL reads them, or restarts while requests wait; another
+PgBouncer and another web take over. What does not come into force is taken back.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import PurePosixPath
+from typing import Any
+
+import containers
+import debian
+import pooler_takeover
+import postgres_restart
+import web_takeover
+from containers import Container
+from debian import ToolError, say
+
+CONF = "/etc/stack"
+PUBLISHED = ("port", "forward")
+"""services that hold the published port: another container of theirs closes it"""
+POSTGRES, PGBOUNCER = "postgres", "pgbouncer"
+"""services, and folders of what they read"""
+
+
+def reload() -> None:
+    """Bring what the inputs give now into force. Raises ToolError, with what was in force before in
+    force again."""
+    web, pooler = web_takeover.serving(), pooler_takeover.serving()
+    _require_same_port()
+    before = _conf(web)
+    _render()
+    changed = _changed(before, _conf(web))
+    if not changed:
+        say("unchanged what runs is what the inputs give")
+        return
+    try:
+        _bring_into_force(web, pooler, changed)
+    except BaseException as error:
+        _take_back(before, web, pooler)
+        if isinstance(error, ToolError):
+            reason = str(error).strip().rstrip(".")
+            raise ToolError(f"{reason}.\nWhat was in force before is in force again.") from None
+        raise
+    say("reloaded")
+
+
+def _require_same_port() -> None:
+    """Raise ToolError where the port or who holds it would be another."""
+    wanted = containers.hashes()
+    for service in PUBLISHED:
+        found = containers.of(service)
+        if found and found[0].config_hash != wanted[service]:
+            raise ToolError(
+                "what is asked for changes the published port or who may reach it. That takes "
+                "another container of it, and requests fail meanwhile: `make down up`. Nothing was "
+                "changed."
+            )
+
+
+def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
+    """Have the servers run with the files that are there. Raises ToolError."""
+    plan = containers.plan(web)
+    if plan["memory"]["total"] > containers.one(POSTGRES).memory:
+        _limit(POSTGRES, plan["memory"]["total"], 0)
+    if POSTGRES in changed:
+        postgres_restart.parse(plan)
+        postgres_restart.apply(plan, web, pooler)
+    if PGBOUNCER in changed:
+        pooler_takeover.take_over(pooler, plan)
+    web_takeover.take_over(web)
+    new = containers.one("web")
+    for service in (POSTGRES, PGBOUNCER):
+        _limit(service, new.memory, new.nano_cpus)
+
+
+def _limit(service: str, memory: int, nano_cpus: int) -> None:
+    """Give a container that stays the limits that a new one has. Raises ToolError."""
+    found = containers.one(service)
+    words = [] if found.memory == memory else [f"--memory={memory}", f"--memory-swap={2 * memory}"]
+    if nano_cpus not in (0, found.nano_cpus):
+        words += [f"--cpus={nano_cpus / 10**9}"]
+    if words:
+        containers.require("update", *words, found.id)
+
+
+def _take_back(before: bytes, web: Container, pooler: Container) -> None:
+    """Put the files back that were there, and have PostgreSQL read them. Raises ToolError."""
+    options = ("--rm", "--no-deps", "--no-TTY", "--entrypoint=tar")
+    words = ("-C", CONF, "--extract", "--no-overwrite-dir")
+    containers.require("compose", "run", *options, "configure", *words, given=before)
+    plan: dict[str, Any] = containers.plan(web)
+    postgres_restart.apply(plan, web, pooler_takeover.serving())
+    if not containers.of(PGBOUNCER) or containers.one(PGBOUNCER).id != pooler.id:
+        pooler_takeover.take_over(pooler_takeover.serving(), plan)
+
+
+def _render() -> None:
+    """Write the files of the inputs. Raises ToolError in the planner's words."""
+    done = containers.once("configure")
+    if done.returncode:
+        raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
+
+
+def _conf(web: Container) -> bytes:
+    """An archive of all that was rendered."""
+    done = containers.execute(web.id, "tar", "-C", CONF, "--create", ".")
+    if done.returncode:
+        raise ToolError(f"{CONF}: {containers.last_words(containers.said(done))}")
+    return done.stdout
+
+
+def _changed(before: bytes, after: bytes) -> set[str]:
+    """First names of the paths whose content differs: a server's folder, or a file."""
+    old, new = _files(before), _files(after)
+    paths = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return {PurePosixPath(path).parts[0] for path in paths}
+
+
+def _files(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        return {
+            one.name: text.read() for one in packed if (text := packed.extractfile(one)) is not None
+        }
+
+
+def work() -> None:
+    """Reload, alone."""
+    with containers.exclusive():
+        reload()
+
+
+if __name__ == "__main__":
+    debian.main("reload", work)

@@ -1,0 +1,211 @@
+"""Containers and images of this checkout's Compose stack, for what changes it while it serves.
+
+Runs with a bare ``/usr/bin/python3``: standard library only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debian import ToolError
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LOCK_SECONDS = 60
+POLL_SECONDS = 0.2
+LAST_LINES = 3
+SHARES, FEW_SHARES = 1024, 128
+"""of the processor, where it is short: the engine's default, and what compose.yaml gives
+commands"""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a service that runs."""
+
+    id: str
+    image: str
+    """its id"""
+    named: str
+    """the image as compose.yaml names it"""
+    started: str
+    config_hash: str
+    """what Compose knows its configuration by"""
+    memory: int
+    """bytes that it may have"""
+    nano_cpus: int
+    """billionths of a processor that it may use; 0 for all there are"""
+
+
+def run(*words: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of `docker` in the checkout."""
+    command = ["docker", *words]
+    try:
+        return subprocess.run(
+            command, cwd=CHECKOUT, input=given or b"", capture_output=True, check=False
+        )
+    except OSError as error:
+        raise ToolError(f"docker: {error.strerror}. Is the engine there? `make engine`.") from None
+
+
+def said(done: subprocess.CompletedProcess[bytes]) -> str:
+    """All that a command wrote."""
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def last_words(text: str) -> str:
+    """The last lines of what was written."""
+    return "\n".join([line for line in text.strip().splitlines() if line.strip()][-LAST_LINES:])
+
+
+def require(*words: str, given: bytes | None = None) -> str:
+    """What a command of `docker` prints. Raises ToolError with its last words."""
+    done = run(*words, given=given)
+    if done.returncode:
+        raise ToolError(f"docker {' '.join(words[:4])}: {last_words(said(done))}")
+    return done.stdout.decode(errors="replace")
+
+
+def execute(container: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a container that runs."""
+    return run("exec", container, *words)
+
+
+def once(
+    service: str, *words: str, options: Sequence[str] = ()
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a container of its own, made as the service's are."""
+    return run("compose", "run", "--rm", "--no-deps", "--no-TTY", *options, service, *words)
+
+
+def of(service: str) -> list[Container]:
+    """Containers of a service that run, the oldest first."""
+    ids = require("compose", "ps", "--quiet", service).split()
+    found = json.loads(require("inspect", *ids)) if ids else []
+    return [_container(one) for one in sorted(found, key=lambda one: one["Created"])]
+
+
+def _container(one: dict[str, Any]) -> Container:
+    return Container(
+        id=one["Id"],
+        image=one["Image"],
+        named=one["Config"]["Image"],
+        started=one["State"]["StartedAt"],
+        config_hash=one["Config"]["Labels"].get("com.docker.compose.config-hash", ""),
+        memory=one["HostConfig"]["Memory"],
+        nano_cpus=one["HostConfig"]["NanoCpus"],
+    )
+
+
+def one(service: str) -> Container:
+    """The only container of a service. Raises ToolError where it does not run."""
+    found = of(service)
+    if not found:
+        raise ToolError(f"{service} does not run. `make up TARGET=compose` starts the stack.")
+    return found[0]
+
+
+def plan(web: Container) -> dict[str, Any]:
+    """The plan in force, as the web container has it."""
+    found: dict[str, Any] = json.loads(require("exec", web.id, "cat", "/etc/stack/plan.json"))
+    return found
+
+
+def start_second(service: str, first: Container) -> Container:
+    """Start another container of a service beside the first, with the image and the inputs that
+    there are now. Requests come first: it has little of the processor until `let_work`.
+
+    Raises ToolError.
+    """
+    # `up` would start its dependencies too or, told not to, make another container than it makes.
+    options = ("--no-build", "--no-recreate", f"--scale={service}=2")
+    try:
+        require("compose", "create", *options, service)
+        known = require("compose", "ps", "--all", "--quiet", service).split()
+        (made,) = set(known) - {first.id}
+        require("update", f"--cpu-shares={FEW_SHARES}", made)
+        require("start", made)
+        (second,) = (found for found in of(service) if found.id == made)
+    except (ToolError, ValueError) as error:
+        remove_others(service, first)
+        raise ToolError(f"no second {service} was started: {error}") from None
+    return second
+
+
+def let_work(container: Container) -> None:
+    """Give it as much of the processor as others have."""
+    require("update", f"--cpu-shares={SHARES}", container.id)
+
+
+def remove_others(service: str, kept: Container) -> None:
+    """Remove every other container of a service, at once."""
+    ids = require("compose", "ps", "--all", "--quiet", service).split()
+    if others := [one for one in ids if one != kept.id]:
+        run("rm", "--force", *others)
+
+
+def runs(container: Container) -> bool:
+    """Whether it runs, and for the first time."""
+    form = "--format={{.State.Running}} {{.RestartCount}}"
+    return run("inspect", form, container.id).stdout.decode().split() == ["true", "0"]
+
+
+def end(container: Container) -> None:
+    """Stop a container by the signal that lets work end, and remove it."""
+    require("stop", container.id)
+    require("rm", container.id)
+
+
+def wait(question: Callable[[], bool], seconds: float) -> bool:
+    """Whether the answer became yes within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def hashes() -> dict[str, str]:
+    """Service → what Compose knows the configuration by that the inputs give now."""
+    lines = require("compose", "config", "--hash", "*").splitlines()
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+
+def image_id(name: str) -> str:
+    """Id of an image; empty where there is none."""
+    done = run("image", "inspect", "--format={{.Id}}", name)
+    return "" if done.returncode else done.stdout.decode().strip()
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """One command at a time on the stacks of this checkout. Raises ToolError."""
+    with (CHECKOUT / "compose.yaml").open("rb") as handle:
+        if not wait(lambda: _locked(handle.fileno()), LOCK_SECONDS):
+            raise ToolError(
+                f"another release, rollback or reload of this checkout has not ended for "
+                f"{LOCK_SECONDS} s. Wait for it."
+            )
+        yield
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def tagged(tags: Sequence[str], image: str) -> None:
+    """Give an image these names."""
+    for tag in tags:
+        require("tag", image, tag)

@@ -1,0 +1,87 @@
+"""PostgreSQL of the Compose stack reads its files anew, or restarts while requests wait at
+PgBouncer."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import containers
+import pooler_takeover
+import web_takeover
+from containers import Container
+from debian import ToolError, say
+from pgstack.ops import lines
+
+START_SECONDS = 30
+SETTLE_SECONDS = 2
+"""while those that waited are answered, all workers of Apache are busy"""
+REREAD_SECONDS = 1
+"""its processes read their files a moment after they are told to"""
+
+
+def parse(plan: dict[str, Any]) -> None:
+    """Let the server's own parser read the files that are there. Raises ToolError."""
+    program = f"/usr/lib/postgresql/{plan['versions']['postgresql']}/bin/postgres"
+    config = f"config_file={plan['paths']['conf']}/postgres/pgstack.conf"
+    words = (program, "-D", plan["paths"]["data"], "-C", "max_connections", "-c", config)
+    done = containers.execute(containers.one("postgres").id, *words)
+    if done.returncode:
+        told = "; ".join(containers.said(done).strip().splitlines()[:2])
+        raise ToolError(f"PostgreSQL would not take what is wanted: {told}")
+
+
+def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
+    """Bring the files that are there into force. Raises ToolError."""
+    server = containers.one("postgres")
+    if wrong := _ask(server, plan, lines.WRONG):
+        raise ToolError(f"PostgreSQL would not take what is wanted: {'; '.join(wrong.split())}")
+    _ask(server, plan, "SELECT pg_reload_conf()")
+    _ask(server, plan, f"SELECT pg_sleep({REREAD_SECONDS})")
+    _roles(server, plan)
+    if _ask(server, plan, lines.WAITING) == "0":
+        say("reread    PostgreSQL")
+        return
+    with web_takeover.no_keepalive(web):
+        _ask(server, plan, "CHECKPOINT")
+        begun = time.monotonic()
+        with pooler_takeover.paused(pooler, plan):
+            _restart(plan)
+        say(f"restarted PostgreSQL in {time.monotonic() - begun:.1f} s, while requests waited")
+        time.sleep(SETTLE_SECONDS)
+
+
+def _restart(plan: dict[str, Any]) -> None:
+    """Have another server run, and wait until it answers. Raises ToolError."""
+    server = containers.one("postgres")
+    containers.require("restart", server.id)
+    if not containers.wait(lambda: _answers(server, plan), START_SECONDS):
+        logs = containers.said(containers.run("logs", "--tail=20", server.id)).splitlines()
+        wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
+        raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no word'])[-1]}")
+
+
+def _answers(server: Container, plan: dict[str, Any]) -> bool:
+    try:
+        return _ask(server, plan, "SELECT 1") == "1"
+    except ToolError:
+        return False
+
+
+def _roles(server: Container, plan: dict[str, Any]) -> None:
+    """Roles and rights as the script says. Raises ToolError."""
+    script = f"{plan['paths']['conf']}/postgres/roles.sql"
+    containers.require("exec", server.id, *_psql(plan), "--set=ON_ERROR_STOP=1", f"--file={script}")
+
+
+def _ask(server: Container, plan: dict[str, Any], statement: str) -> str:
+    """What the administrator is told. Raises ToolError."""
+    done = containers.execute(server.id, *_psql(plan), f"--command={statement}")
+    if done.returncode:
+        raise ToolError(f"PostgreSQL: {containers.last_words(containers.said(done))}")
+    return done.stdout.decode().strip()
+
+
+def _psql(plan: dict[str, Any]) -> tuple[str, ...]:
+    quiet = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align")
+    return (*quiet, f"--host={plan['paths']['run_postgres']}", "--dbname=postgres")

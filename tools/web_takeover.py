@@ -1,0 +1,153 @@
+"""Another web container takes over from the one that serves (docs/compose.md).
+
+Both share the network of `port`, and listen on the site's port with SO_REUSEPORT. The kernel gives
+every connection to the old one until the new one has answered on a port of its own, and to the new
+one from then on; the old one closes each connection after its answer, and ends with the last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import compose_failure
+import containers
+from containers import Container
+from debian import ToolError, say
+
+START_SECONDS = 60
+"""a large project imports for some seconds; on a busy machine for longer"""
+QUEUE_SECONDS = 1
+"""until who connected before the switch is accepted"""
+APACHE = 1
+OLD, NEW = 0, 1
+"""places of those that listen"""
+HEALTHCHECK = "healthcheck.py"
+LISTENING = "pgstack.ops.listening"
+
+
+def serving() -> Container:
+    """The web container that serves. What a command that was killed left beside it is removed.
+
+    Raises ToolError where none runs.
+    """
+    kept = containers.one("web")
+    found = containers.of("web")
+    if len(found) > 1:
+        old, new = found[0], found[-1]
+        kept, ended = (new, old) if _is_replaced(old) else (old, new)
+        say(f"removed   web {ended.id[:12]}, which a command that was cut off had left")
+        _choose(kept, NEW if kept is new else OLD)
+        containers.end(ended)
+        containers.let_work(kept)
+    _enable_keepalive(kept)
+    return kept
+
+
+def take_over(old: Container) -> None:
+    """Have a container of the image and the inputs that there are now serve instead of `old`.
+
+    Raises ToolError, with `old` serving as before.
+    """
+    begun = time.monotonic()
+    _choose(old, OLD)
+    try:
+        _disable_keepalive(old)
+        told = time.monotonic()
+        new = containers.start_second("web", old)
+        _require_answers(new)
+        _disable_keepalive(new)
+        containers.let_work(new)
+        _require_oldest(old)
+        _choose(old, NEW)
+    except BaseException:
+        containers.remove_others("web", old)
+        _enable_keepalive(old)
+        raise
+    _say_replaced(old)
+    # Clients have been told since then; whom it accepted last needs a moment.
+    time.sleep(max(QUEUE_SECONDS, _grace(new) - (time.monotonic() - told)))
+    containers.end(old)
+    _enable_keepalive(new)
+    say(f"replaced  web, in {time.monotonic() - begun:.1f} s")
+
+
+@contextmanager
+def no_keepalive(web: Container) -> Iterator[None]:
+    """Within it Apache keeps no connection open: it would close them under a request while its
+    workers all wait."""
+    mark = _mark(web)
+    _disable_keepalive(web)
+    time.sleep(_grace(web))
+    try:
+        yield
+    finally:
+        containers.execute(web.id, "rm", "--force", mark)  # it may have been replaced
+
+
+def _choose(web: Container, place: int) -> None:
+    """Give new connections to the one that listens at `place`. Raises ToolError."""
+    port = str(containers.plan(web)["site"]["port"])
+    # Nothing of it stays. What it is allowed is to read who listens in that container, and to
+    # borrow the socket; the image is the one without the project.
+    allowed = ("--cap-drop=ALL", "--cap-add=SYS_PTRACE", "--cap-add=DAC_READ_SEARCH", "--user=0")
+    done = containers.run(
+        *("run", "--rm", "--read-only", "--security-opt=no-new-privileges", *allowed),
+        *(f"--pid=container:{web.id}", f"--network=container:{web.id}", "--entrypoint=python"),
+        *(f"{web.named.removesuffix('-web')}-base", "-m", LISTENING, str(APACHE), port, str(place)),
+    )
+    if done.returncode:
+        raise ToolError(
+            "the kernel does not let it be chosen who is given new connections: "
+            f"{containers.last_words(containers.said(done))}. It takes Linux 5.6."
+        )
+
+
+def _require_answers(web: Container) -> None:
+    """Have it answer /readyz and the front page on its own port. Raises ToolError."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        done = containers.execute(web.id, HEALTHCHECK)
+        if done.returncode == 0:
+            return
+        told = containers.said(done).strip()
+        if told.startswith("/: status") or time.monotonic() > deadline or not containers.runs(web):
+            logs = containers.said(containers.run("logs", "--tail=200", web.id))
+            raise ToolError(compose_failure.told("web", logs) or f"the new web: {told}")
+        time.sleep(containers.POLL_SECONDS)
+
+
+def _require_oldest(old: Container) -> None:
+    """Raise ToolError where another listens at its place by now."""
+    if containers.one("web").started != old.started:
+        raise ToolError("the web that served was started anew meanwhile. Try again.")
+
+
+def _mark(web: Container) -> str:
+    """File that makes it close each connection after its answer; empty until it is replaced."""
+    # Each container has a place of its own under the same name.
+    return str(next(iter(containers.plan(web)["paths"]["drain"].values())))
+
+
+def _grace(web: Container) -> float:
+    """Seconds after which nobody has a connection open any more that was kept for him."""
+    return float(containers.plan(web)["apache"]["keep_alive_timeout"] + 1)
+
+
+def _disable_keepalive(web: Container) -> None:
+    """Ask its clients to come again: while its workers are all busy, it would close kept
+    connections under a request."""
+    containers.require("exec", web.id, "touch", _mark(web))
+
+
+def _enable_keepalive(web: Container) -> None:
+    containers.execute(web.id, "rm", "--force", _mark(web))
+
+
+def _say_replaced(web: Container) -> None:
+    containers.require("exec", web.id, "sh", "-c", 'echo replaced > "$0"', _mark(web))
+
+
+def _is_replaced(web: Container) -> bool:
+    return containers.execute(web.id, "test", "-s", _mark(web)).returncode == 0
