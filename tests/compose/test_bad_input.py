@@ -13,7 +13,7 @@ from compose_stack import ComposeStack
         ("STACK_PROCESES=4", "STACK_PROCESES: unknown input; did you mean STACK_PROCESSES?"),
         ("STACK_POOL_SIZE=0", "STACK_POOL_SIZE=0: Input should be greater than or equal to 1"),
         ("STACK_MEMORY=64m", "m is enough"),
-        ("STACK_EGRESS=shut", "STACK_EGRESS=shut: Input should be 'closed'. It is the"),
+        ("STACK_EGRESS=shut", "STACK_EGRESS=shut: Input should be 'closed'. Meaning:"),
     ],
 )
 def test_make_up_refuses_bad_inputs_and_leaves_the_containers_alone(

@@ -117,7 +117,7 @@ def test_a_size_is_read_in_powers_of_1024(text: str, size: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     assert refusal({"STACK_MEMORY": text}) == (
         f"STACK_MEMORY={text}: expected a size such as 512m, 2g or a number of bytes. "
-        "It is the memory the stack may use."
+        "Meaning: memory the stack may use."
     )
 
 

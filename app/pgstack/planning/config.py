@@ -25,6 +25,7 @@ from pgstack.planning.input_types import (
 )
 from pgstack.planning.locales import refusal_in_containers
 from pgstack.planning.packages import known
+from pgstack.planning.plan import TargetName
 from pgstack.planning.targets import host_parts
 from pgstack.planning.targets.host_parts import HostPart
 from pgstack.planning.worker_input import Workers
@@ -60,7 +61,7 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: targets.Name = _input("local", "where the stack runs", "name", on="local compose")
+    target: TargetName = _input("local", "where the stack runs", "name", on="local compose")
     dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
     debian: Release | None = _input(
         None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
@@ -386,6 +387,6 @@ def _invalid(error: ValidationError) -> str:
         field = str(problem["loc"][0])
         meaning = StackConfig.model_fields[field].description
         lines.append(
-            f"{environment_name(field)}={problem['input']}: {reason}. It is the {meaning}."
+            f"{environment_name(field)}={problem['input']}: {reason}. Meaning: {meaning}."
         )
     return "\n".join(dict.fromkeys(lines))

@@ -7,6 +7,8 @@ from typing import Literal
 from pgstack.planning.background import Background, Worker
 from pgstack.planning.part import Part
 
+TargetName = Literal["local", "compose", "host"]
+
 
 class Versions(Part):
     """What the Debian release brings."""
@@ -335,7 +337,7 @@ class Memory(Part):
 class Plan(Part):
     """One stack. Templates see it as `stack`; everything that runs reads it from plan.json."""
 
-    target: Literal["local", "compose", "host"]
+    target: TargetName
     part: Literal["all", "web", "database"]
     """what this host runs: everything, Apache with PgBouncer, or PostgreSQL"""
     apart: bool

@@ -10,7 +10,7 @@ from pgstack.errors import InputError, StackError, TargetError
 from pgstack.live import account
 from pgstack.live.probes import local as processes
 from pgstack.ops import rendered
-from pgstack.planning import hardware, layout, packages, state
+from pgstack.planning import hardware, layout, packages, services, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
@@ -108,7 +108,8 @@ def _start(run: Run, fingerprint: str) -> None:
         )  # a reload that was killed may have asked otherwise, and held requests back
         pause.resume(plan)
         prepare.require_answers(run, failure.REMEDY)
-        supervision.start(plan, "apache")
+        for name in services.servers(plan):  # those that do not run yet, Apache first
+            supervision.start(plan, name)
         supervision.wait(lambda: listener.ready(plan), "the page", plan.paths.error_log)
         supervision.wait(
             lambda: supervision.all_run(plan),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pgstack.planning.targets.compose import Compose
 from pgstack.planning.targets.host import Host
 from pgstack.planning.targets.local import Local
-from pgstack.planning.targets.target import Location, Name, Target
+from pgstack.planning.targets.target import Location, Target
 
-__all__ = ["TARGETS", "Location", "Name", "Target", "of"]
+__all__ = ["TARGETS", "Location", "Target", "of"]
 
 TARGETS: dict[str, Target] = {target.name: target for target in (Local(), Compose(), Host())}
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pgstack.planning.plan import Accounts, Paths, Plan
-
-Name = Literal["local", "compose", "host"]
+from pgstack.planning.plan import Accounts, Paths, Plan, TargetName
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Location:
 class Target(ABC):
     """One way to run a stack. What most targets have in common is the value here."""
 
-    name: ClassVar[Name]
+    name: ClassVar[TargetName]
 
     # Inputs: which of them mean something here.
     backup: ClassVar[Literal["off", "local"]] = "off"
