@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pgstack.audit.syntax import constant, follows, keyword, name_of
+from pgstack.audit.syntax import chain, constant, keyword, name_of
 from pgstack.audit.values import Scope, Values
 
 DIRECT = frozenset({"direct"})
@@ -78,6 +79,19 @@ def is_atomic_migration(tree: ast.Module) -> bool:
         if isinstance(node, ast.ClassDef)
         for one in node.body
     )
+
+
+def follows(node: ast.AST, values: Values, scopes: list[Scope]) -> Iterator[ast.AST]:
+    """The parts of an expression's chain, and of the chains that its name was bound to."""
+    known: set[str] = set()
+    waiting = [node]
+    while waiting:
+        parts = list(chain(waiting.pop()))
+        yield from parts
+        last = parts[-1]
+        if isinstance(last, ast.Name) and last.id not in known:
+            known.add(last.id)
+            waiting += values.definitions(last.id, scopes)
 
 
 def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:

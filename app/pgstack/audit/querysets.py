@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from pgstack.audit.module import Module
-from pgstack.audit.place import Place, is_direct, opens_transaction
-from pgstack.audit.syntax import constant, follows, keyword, name_of
+from pgstack.audit.place import Place, follows, is_direct, opens_transaction
+from pgstack.audit.syntax import constant, keyword, name_of
 
 Shown = Iterator[tuple[str, ast.AST]]
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pgstack.audit.values import Scope, Values
 
 _LEAVES = ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop
 
@@ -84,16 +80,3 @@ def full_name(node: ast.AST, imported: dict[str, str]) -> str:
         before = full_name(node.value, imported)
         return f"{before}.{node.attr}" if before else ""
     return ""
-
-
-def follows(node: ast.AST, values: Values, scopes: list[Scope]) -> Iterator[ast.AST]:
-    """The parts of an expression's chain, and of the chains that its name was bound to."""
-    known: set[str] = set()
-    waiting = [node]
-    while waiting:
-        parts = list(chain(waiting.pop()))
-        yield from parts
-        last = parts[-1]
-        if isinstance(last, ast.Name) and last.id not in known:
-            known.add(last.id)
-            waiting += values.definitions(last.id, scopes)

@@ -386,7 +386,5 @@ def _invalid(error: ValidationError) -> str:
             continue
         field = str(problem["loc"][0])
         meaning = StackConfig.model_fields[field].description
-        lines.append(
-            f"{environment_name(field)}={problem['input']}: {reason}. Meaning: {meaning}."
-        )
+        lines.append(f"{environment_name(field)}={problem['input']}: {reason}. Meaning: {meaning}.")
     return "\n".join(dict.fromkeys(lines))
