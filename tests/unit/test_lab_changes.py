@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loadtest.lab.changes import CHANGES, gzip_first
+from loadtest.lab.change import gzip_first
+from loadtest.lab.changes import CHANGES
 from loadtest.lab.server import LabStack
 
 from pgstack.ops import rendered

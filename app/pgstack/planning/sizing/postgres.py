@@ -12,6 +12,7 @@ from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Pooler, Postgres
 from pgstack.planning.sizing import backup, rights, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.postgres_settings import CONNECTION, FIXED, KEEPALIVE
 from pgstack.planning.sizing.scale import GB, MB, clamp
 from pgstack.planning.sizing.timeouts import seconds
 
@@ -59,56 +60,6 @@ GATHER_DIVISOR, GATHER_MAX = 4, 2
 rows"""
 MIN_WORKER_PROCESSES = 8
 """max_worker_processes; PostgreSQL's default"""
-
-FIXED = {
-    # Notices within a request's time that its client has gone (default: never).
-    "client_connection_check_interval": "10s",
-    # Full-page images compress well, and lz4 costs little (default: off).
-    "wal_compression": "lz4",
-    # Fewer full-page images than with the default of 5 min; max_wal_size bounds the recovery.
-    "checkpoint_timeout": "15min",
-    "checkpoint_completion_target": "0.9",
-    "synchronous_commit": "on",
-    # SSD: a random read costs little more than a sequential one (default 4), and hundreds at a time
-    # are fine (Docs).
-    "random_page_cost": "1.1",
-    "effective_io_concurrency": "200",
-    # Compiling takes longer than a page's query runs.
-    "jit": "off",
-    # Vacuum at 5 % dead rows instead of 20 %, statistics at 2 % instead of 10 %: small and often.
-    # The limit is five times the default of 200, which was chosen for disks; all workers share it.
-    "autovacuum_naptime": "30s",
-    "autovacuum_vacuum_cost_limit": "1000",
-    "autovacuum_vacuum_scale_factor": "0.05",
-    "autovacuum_analyze_scale_factor": "0.02",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "track_io_timing": "on",
-    # What a person wants to find in the log: slow statements, long locks, sorts on disk, long
-    # vacuums.
-    "log_min_duration_statement": "1s",
-    "log_lock_waits": "on",
-    "log_temp_files": "10MB",
-    "log_autovacuum_min_duration": "1s",
-    "log_line_prefix": "%m [%p] %q%u@%d ",
-    "cluster_name": "stack",
-}
-
-CONNECTION = {
-    "sslmode": "verify-full",
-    "sslrootcert": layout.AUTHORITY,
-    "passfile": layout.DEPLOY_PASSWORDS,
-    "sslcert": f"{layout.DATABASE}/none",
-}
-"""of those who go past the pooler on a web host. They show no certificate: libpq would look for one
-in the home of whoever started them, and give up where it may not."""
-KEEPALIVE = {
-    "tcp_keepalives_idle": "60",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-}
-"""in seconds: the backends of a web host that was lost are free after a minute and a half (default:
-two hours)"""
 
 
 @dataclass(frozen=True)
