@@ -6,10 +6,13 @@ And that no test is forgotten.
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,22 @@ def test_every_directory_of_tests_is_run() -> None:
         str(path.parent.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").glob("*/test_*.py")
     }
     assert sorted(told) == sorted(found)
+
+
+def test_a_constant_has_one_value() -> None:
+    """Two of a name in one module: whoever reads the first is given the second."""
+    twice = [
+        f"{path}: {name}"
+        for path, text in tracked().items()
+        if path.endswith(".py")
+        for name, count in Counter(constants(ast.parse(text))).items()
+        if count > 1
+    ]
+    assert twice == []
+
+
+def constants(module: ast.Module) -> Iterator[str]:
+    """Names that a module gives values to, at its top."""
+    for statement in module.body:
+        if isinstance(statement, ast.Assign):
+            yield from (name.id for name in statement.targets if isinstance(name, ast.Name))

@@ -15,7 +15,7 @@ from pgstack.serving import tracebacks
 REMEDY = "Put it right and run `make up` again: it goes on from here."
 NO_THREADS = "unable to create worker thread"
 """what Apache's log says, whatever limit it met"""
-REMEDY = (
+THREADS_REMEDY = (
     "This machine, container or account has no more threads to give: stop what else runs, or raise "
     "the least of pids.max, ulimit -u, kernel.threads-max and kernel.pid_max."
 )
@@ -51,7 +51,7 @@ def log_end(log: Path, shown: int = 5) -> str:
     fatal = [line for line in recent if FATAL.search(line)]
     if fatal and fatal[-1] not in last:
         last[0] = fatal[-1]
-    remedy = [REMEDY] if any(NO_THREADS in line for line in recent) else []
+    remedy = [THREADS_REMEDY] if any(NO_THREADS in line for line in recent) else []
     return "\n".join([*last, *remedy])
 
 
