@@ -173,7 +173,7 @@ def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) ->
         psql(stack, 6432, "pgbouncer", "pgbouncer", "RELOAD", "RECONNECT")
     assert code == 1
     assert (
-        "database pool_mode: planned 'transaction', live 'session'"
+        "database app pool_mode: planned 'transaction', live 'session'"
         in red["PgBouncer runs the plan"]
     )
 

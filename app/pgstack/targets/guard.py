@@ -90,20 +90,24 @@ class Guard:
                     process.send_signal(signal.SIGCONT)
 
     def _look_at_workers(self) -> None:
-        """Tell of those that ended by themselves; start those that a killed command has ended."""
-        if not (self.plan.workers or self._workers) or local.busy(self.plan):
-            self._workers = {}
-            return
+        """Tell of those that ended by themselves; start those that a killed command has ended.
+
+        While a command works, it ends and starts them.
+        """
         rows = [row for row in supervision.rows(self.plan) or () if is_worker(row["name"])]
-        cut_off = local.unfinished(self.plan).exists()
-        for row in rows:
-            name, process = row["name"], row["pid"]
-            if cut_off and row["statename"] == "STOPPED":
-                supervision.start(self.plan, name)
-                say(f"a command was killed that had ended {name}: it runs again")
-            elif process and self._workers.get(name, process) != process:
-                say(f"{name} ended by itself and was started again: see its log")
+        if not local.busy(self.plan):
+            cut_off = local.unfinished(self.plan).exists()
+            for row in rows:
+                ended = cut_off and row["statename"] == "STOPPED"
+                self._look_at_worker(row["name"], row["pid"], ended)
         self._workers |= {row["name"]: row["pid"] for row in rows if row["pid"]}
+
+    def _look_at_worker(self, name: str, process: int, ended: bool) -> None:
+        if ended:
+            supervision.start(self.plan, name)
+            say(f"a command was killed that had ended {name}: it runs again")
+        elif process and self._workers.get(name, process) != process:
+            say(f"{name} ended by itself and was started again: see its log")
 
 
 def rotate(log: Path, most: int = layout.LOG_BYTES, kept: int = layout.LOGS_KEPT) -> None:
