@@ -91,3 +91,9 @@ def constants(module: ast.Module) -> Iterator[str]:
     for statement in module.body:
         if isinstance(statement, ast.Assign):
             yield from (name.id for name in statement.targets if isinstance(name, ast.Name))
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest reads only the first of them in a whole run, and each by itself."""
+    names = Counter(path.name for path in (CHECKOUT / "tests").glob("*/test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
