@@ -37,7 +37,8 @@ class Invariant:
 def check(plan: Plan) -> list[Invariant]:
     """Every inequality of `plan`, holding or not."""
     return [
-        *_connections(plan),
+        *_clients(plan),
+        *_backends(plan),
         *_memory(plan),
         *_descriptors(plan),
         *_threads(plan),
@@ -63,9 +64,8 @@ def _at_most(
     )
 
 
-def _connections(plan: Plan) -> Iterator[Invariant]:
-    web, apache, pooler, postgres = plan.web, plan.apache, plan.pooler, plan.postgres
-    tasks = plan.background
+def _clients(plan: Plan) -> Iterator[Invariant]:
+    web, apache, pooler, tasks = plan.web, plan.apache, plan.pooler, plan.background
     yield _at_most(
         "clients of the pooler",
         web.requests * web.hosts + (tasks.clients if tasks else 0) + COMMAND_CLIENTS_MIN,
@@ -86,6 +86,10 @@ def _connections(plan: Plan) -> Iterator[Invariant]:
         "MaxRequestWorkers",
         "Lower STACK_PROCESSES or STACK_THREADS.",
     )
+
+
+def _backends(plan: Plan) -> Iterator[Invariant]:
+    pooler, postgres, tasks = plan.pooler, plan.postgres, plan.background
     yield _at_most(
         "pool within its limit",
         pooler.default_pool_size + pooler.reserve_pool_size,
