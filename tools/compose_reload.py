@@ -19,7 +19,6 @@ import web_takeover
 from containers import Container
 from debian import ToolError, say
 
-CONF = "/etc/stack"
 PUBLISHED = ("port", "forward")
 """services that hold the published port: another container of theirs closes it"""
 POSTGRES, PGBOUNCER = "postgres", "pgbouncer"
@@ -31,9 +30,9 @@ def reload() -> None:
     force again."""
     web, pooler = web_takeover.serving(), pooler_takeover.serving()
     _require_same_port()
-    before = _conf(web)
+    before = _conf()
     _render()
-    changed = _changed(before, _conf(web))
+    changed = _changed(before, _conf())
     if not changed:
         say("unchanged what runs is what the inputs give")
         return
@@ -63,7 +62,7 @@ def _require_same_port() -> None:
 
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
     """Have the servers run with the files that are there. Raises ToolError."""
-    plan = containers.plan(web)
+    plan = containers.plan()
     if plan["memory"]["total"] > containers.one(POSTGRES).memory:
         _limit(POSTGRES, plan["memory"]["total"], 0)
     if POSTGRES in changed:
@@ -90,9 +89,9 @@ def _limit(service: str, memory: int, nano_cpus: int) -> None:
 def _take_back(before: bytes, web: Container, pooler: Container) -> None:
     """Put the files back that were there, and have PostgreSQL read them. Raises ToolError."""
     options = ("--rm", "--no-deps", "--no-TTY", "--entrypoint=tar")
-    words = ("-C", CONF, "--extract", "--no-overwrite-dir")
+    words = ("-C", containers.CONF, "--extract", "--no-overwrite-dir")
     containers.require("compose", "run", *options, "configure", *words, given=before)
-    plan: dict[str, Any] = containers.plan(web)
+    plan: dict[str, Any] = containers.plan()
     postgres_restart.apply(plan, web, pooler_takeover.serving())
     if not containers.of(PGBOUNCER) or containers.one(PGBOUNCER).id != pooler.id:
         pooler_takeover.take_over(pooler_takeover.serving(), plan)
@@ -105,12 +104,9 @@ def _render() -> None:
         raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
 
 
-def _conf(web: Container) -> bytes:
+def _conf() -> bytes:
     """An archive of all that was rendered."""
-    done = containers.execute(web.id, "tar", "-C", CONF, "--create", ".")
-    if done.returncode:
-        raise ToolError(f"{CONF}: {containers.last_words(containers.said(done))}")
-    return done.stdout
+    return containers.rendered("tar", "-C", containers.CONF, "--create", ".")
 
 
 def _changed(before: bytes, after: bytes) -> set[str]:

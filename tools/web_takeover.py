@@ -67,7 +67,7 @@ def take_over(old: Container) -> None:
         raise
     _say_replaced(old)
     # Clients have been told since then; whom it accepted last needs a moment.
-    time.sleep(max(QUEUE_SECONDS, _grace(new) - (time.monotonic() - told)))
+    time.sleep(max(QUEUE_SECONDS, _grace() - (time.monotonic() - told)))
     containers.end(old)
     _enable_keepalive(new)
     say(f"replaced  web, in {time.monotonic() - begun:.1f} s")
@@ -77,9 +77,9 @@ def take_over(old: Container) -> None:
 def no_keepalive(web: Container) -> Iterator[None]:
     """Within it Apache keeps no connection open: it would close them under a request while its
     workers all wait."""
-    mark = _mark(web)
+    mark = _mark()
     _disable_keepalive(web)
-    time.sleep(_grace(web))
+    time.sleep(_grace())
     try:
         yield
     finally:
@@ -88,7 +88,7 @@ def no_keepalive(web: Container) -> Iterator[None]:
 
 def _choose(web: Container, place: int) -> None:
     """Give new connections to the one that listens at `place`. Raises ToolError."""
-    port = str(containers.plan(web)["site"]["port"])
+    port = str(containers.plan()["site"]["port"])
     # Nothing of it stays. What it is allowed is to read who listens in that container, and to
     # borrow the socket; the image is the one without the project.
     allowed = ("--cap-drop=ALL", "--cap-add=SYS_PTRACE", "--cap-add=DAC_READ_SEARCH", "--user=0")
@@ -124,30 +124,30 @@ def _require_oldest(old: Container) -> None:
         raise ToolError("the web that served was started anew meanwhile. Try again.")
 
 
-def _mark(web: Container) -> str:
+def _mark() -> str:
     """File that makes it close each connection after its answer; empty until it is replaced."""
     # Each container has a place of its own under the same name.
-    return str(next(iter(containers.plan(web)["paths"]["drain"].values())))
+    return str(next(iter(containers.plan()["paths"]["drain"].values())))
 
 
-def _grace(web: Container) -> float:
+def _grace() -> float:
     """Seconds after which nobody has a connection open any more that was kept for him."""
-    return float(containers.plan(web)["apache"]["keep_alive_timeout"] + 1)
+    return float(containers.plan()["apache"]["keep_alive_timeout"] + 1)
 
 
 def _disable_keepalive(web: Container) -> None:
     """Ask its clients to come again: while its workers are all busy, it would close kept
     connections under a request."""
-    containers.require("exec", web.id, "touch", _mark(web))
+    containers.require("exec", web.id, "touch", _mark())
 
 
 def _enable_keepalive(web: Container) -> None:
-    containers.execute(web.id, "rm", "--force", _mark(web))
+    containers.execute(web.id, "rm", "--force", _mark())
 
 
 def _say_replaced(web: Container) -> None:
-    containers.require("exec", web.id, "sh", "-c", 'echo replaced > "$0"', _mark(web))
+    containers.require("exec", web.id, "sh", "-c", 'echo replaced > "$0"', _mark())
 
 
 def _is_replaced(web: Container) -> bool:
-    return containers.execute(web.id, "test", "-s", _mark(web)).returncode == 0
+    return containers.execute(web.id, "test", "-s", _mark()).returncode == 0
