@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,6 +34,9 @@ def reload() -> None:
     before = _conf()
     _render()
     changed = _changed(before, _conf())
+    if _is_older_than_files(web):
+        say("again     what a reload that was cut off had begun")
+        changed |= {POSTGRES, PGBOUNCER}
     if not changed:
         say("unchanged what runs is what the inputs give")
         return
@@ -102,6 +106,13 @@ def _render() -> None:
     done = containers.once("configure")
     if done.returncode:
         raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
+
+
+def _is_older_than_files(web: Container) -> bool:
+    """Whether files were written since it began: a command that was to replace it was killed."""
+    written = containers.rendered("stat", "--format=%Y", f"{containers.CONF}/plan.json")
+    began = datetime.fromisoformat(f"{web.started[:19]}+00:00")  # without its nanoseconds
+    return int(written) > began.timestamp()
 
 
 def _conf() -> bytes:
