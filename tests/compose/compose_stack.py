@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,21 +62,33 @@ class ComposeStack:
         scheme = "http" if self.inputs.get("STACK_TLS", "off") == "off" else "https"
         return f"{scheme}://127.0.0.1:{self.port}"
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command with the stack's inputs and none of the caller's."""
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """The stack's inputs and none of the caller's."""
+        others = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("STACK_", "COMPOSE_"))
         }
-        environment |= {
+        own = {
             "COMPOSE_PROJECT_NAME": self.project,
             "STACK_PORT": str(self.port),
             "STACK_MEMORY": "1g",
         }
-        environment |= self.inputs
+        return others | own | dict(self.inputs)
+
+    def with_inputs(self, inputs: Mapping[str, str]) -> ComposeStack:
+        """The same containers, for commands that are given other inputs."""
+        return replace(self, inputs={**self.inputs, **inputs})
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command with the stack's inputs and none of the caller's."""
         done = subprocess.run(
-            command, cwd=self.checkout, env=environment, capture_output=True, text=True, check=False
+            command,
+            cwd=self.checkout,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and done.returncode:
             pytest.fail(
@@ -110,6 +122,11 @@ class ComposeStack:
             self.run("docker", "inspect", self.container(service)).stdout
         )
         return found[0]
+
+    def verifies(self) -> bool:
+        """Whether what runs is what the inputs give."""
+        words = ("run", "--rm", "--no-deps", "--no-TTY", "manage", "stack_verify")
+        return self.compose(*words, check=False).returncode == 0
 
     def execute(
         self, service: str, *command: str, check: bool = True

@@ -55,11 +55,6 @@ def make(stack: ComposeStack, goal: str) -> subprocess.CompletedProcess[str]:
     return stack.run("/usr/bin/python3", "-B", *words, check=False)
 
 
-def is_as_planned(stack: ComposeStack) -> bool:
-    verify = ("run", "--rm", "--no-deps", "--no-TTY", "manage", "stack_verify")
-    return stack.compose(*verify, check=False).returncode == 0
-
-
 def append(stack: ComposeStack, name: str, text: str) -> str:
     """What the file held before."""
     path = stack.checkout / name
@@ -95,7 +90,7 @@ def test_release_rollback_and_releases_that_fail_lose_no_request(changed: Compos
     tags = ("docker", "image", "ls", "--format={{.Tag}}", f"{changed.project}-web")
     steady_load.under_load(changed.url, "localhost", lambda: release_all(changed))
     assert len(changed.run(*tags).stdout.split()) == 2, "latest, and the release that serves"
-    assert is_as_planned(changed)
+    assert changed.verifies()
     done = make(changed, "rollback")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
@@ -106,7 +101,7 @@ def test_release_rollback_and_releases_that_fail_lose_no_request(changed: Compos
 def reload_all(stack: ComposeStack) -> None:
     """Settings that come into force, some that PgBouncer does not take, and back."""
     usual = stack.sql("SHOW max_connections")
-    larger = replace(stack, inputs={"STACK_POOL_SIZE": "9"})
+    larger = stack.with_inputs({"STACK_POOL_SIZE": "9"})
     done = make(larger, "reload")
     assert done.returncode == 0, done.stderr
     connections = stack.sql("SHOW max_connections")
@@ -130,7 +125,7 @@ def reload_all(stack: ComposeStack) -> None:
 
 def test_reloads_lose_no_request(changed: ComposeStack) -> None:
     steady_load.under_load(changed.url, "localhost", lambda: reload_all(changed))
-    assert is_as_planned(changed)
+    assert changed.verifies()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +139,7 @@ def test_a_reload_that_cannot_be_is_refused(
     stack: ComposeStack, given: dict[str, str], message: str
 ) -> None:
     before = [stack.container(service) for service in ("postgres", "pgbouncer", "web")]
-    done = make(replace(stack, inputs=given), "reload")
+    done = make(stack.with_inputs(given), "reload")
     assert done.returncode == 2
     assert message in done.stderr
     assert before == [stack.container(service) for service in ("postgres", "pgbouncer", "web")]
