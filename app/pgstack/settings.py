@@ -9,7 +9,12 @@ from typing import Any
 
 from pgstack.planning import layout
 from pgstack.planning.background import VARIABLE
+from pgstack.planning.config import BUILDING
+from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
+
+NO_DATABASE = "/no-database-for-STACK_BUILD"
+"""a directory of sockets that is not there; errors name it"""
 
 
 def databases() -> dict[str, dict[str, Any]]:
@@ -24,15 +29,13 @@ def databases() -> dict[str, dict[str, Any]]:
     pooled = {
         **common,
         "NAME": layout.own_database(plan),
-        "HOST": plan.paths.run_pooler,
+        "HOST": database_host(plan.paths.run_pooler),
         "PORT": str(plan.pooler.port),
         "USER": layout.own_login(plan, plan.pooler.web_login),
         # A cursor on the server would be left behind on a backend that the next transaction does
         # not get.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "PATIENCE_SECONDS": plan.background.patience
-        if worker and plan.background
-        else plan.web.patience,
+        "PATIENCE_SECONDS": _patience(plan, worker),
         # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows
         # the server.
         "OPTIONS": {
@@ -42,13 +45,30 @@ def databases() -> dict[str, dict[str, Any]]:
     }
     direct = {
         **common,
-        "HOST": plan.postgres.host,
+        "HOST": database_host(plan.postgres.host),
         "PORT": str(plan.postgres.port),
         "USER": plan.roles.owner,
         "CONN_MAX_AGE": 0,
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
     return {"default": pooled, "direct": direct}
+
+
+def database_host(planned: str) -> str:
+    """Where this process finds the database: nowhere, while it makes files for a release."""
+    return NO_DATABASE if building() else planned
+
+
+def building() -> bool:
+    """Whether this process is a command of STACK_BUILD."""
+    return BUILDING in os.environ
+
+
+def _patience(plan: Plan, worker: str | None) -> int:
+    """Seconds that a process waits for a database that is coming back."""
+    if building():
+        return 0
+    return plan.background.patience if worker and plan.background else plan.web.patience
 
 
 def secret_key() -> str:

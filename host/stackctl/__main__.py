@@ -48,11 +48,14 @@ def arguments() -> argparse.Namespace:
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=SERVERS)
     make = commands.add_parser(
-        "build", help="install what a release requires; pip's variables come by standard input"
+        "build", help="install what a release requires; variables come by standard input"
     )
     make.add_argument("name")
     make.add_argument(
         "--requirements", default="", metavar="FILE", help="of the project, below its directory"
+    )
+    make.add_argument(
+        "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
     )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     commands.add_parser("rollback", help="serve the release before this one again")
@@ -173,10 +176,8 @@ def main() -> None:
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
             with system.exclusive_lock("build.lock"):
-                print(
-                    f"release    "
-                    f"{build.run(host, asked.name, asked.requirements, sys.stdin.read())}"
-                )
+                words = (asked.name, asked.requirements, asked.commands, sys.stdin.read())
+                print(f"release    {build.run(host, *words)}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":

@@ -1,5 +1,5 @@
-"""A release's virtual environment: made by an account that reaches nothing, and then installed as
-root's.
+"""A release's virtual environment, and the files that the project makes before it serves: made by
+an account that reaches nothing, and then installed as root's.
 
 Requirements run code at their installation. The unit stack-build@ holds it; root only copies what
 it has made.
@@ -17,16 +17,19 @@ from .stack import Stack
 STAGE = Path("/var/lib/stack-build")
 ENVIRONMENT = system.RUN / "build"
 """read by systemd for the unit, and by root alone"""
-MADE = ("venv", "project")
-"""what the account makes; `project` begins as a copy, for some requirements are built where they
-lie"""
+COMMANDS = system.RUN / "build-commands"
+"""of the project, for the unit"""
+MADE = {"venv": "venv", "project": "project", "static": "built"}
+"""what the account makes, and where a release has it; `project` begins as a copy, for some
+requirements are built where they lie, and commands add files"""
 SAID_LINES = 12
 """of pip's last words"""
 
 
-def run(stack: Stack, name: str, requirements: str, variables: str) -> str:
-    """Make the virtual environment of release `name`; `variables` are lines of an environment file
-    for pip.
+def run(stack: Stack, name: str, requirements: str, commands: str, variables: str) -> str:
+    """Make the virtual environment of release `name`, and the files that its commands make.
+
+    `commands` are lists of words in JSON, `variables` lines of an environment file for all of it.
 
     Returns what was done. Raises StackctlError with what the installation said; there is no such
     environment then.
@@ -36,14 +39,15 @@ def run(stack: Stack, name: str, requirements: str, variables: str) -> str:
     _prepare(release, account)
     text = f'{variables}STACK_REQUIREMENTS="{requirements}"\n'
     safe.write(ENVIRONMENT, text.encode(), 0o600)
+    safe.write(COMMANDS, commands.encode(), 0o640, group=account)
     try:
         if system.run("systemctl", "start", unit(name)).returncode:
             raise StackctlError(_said(unit(name), begun))
-        for part in MADE:
-            _install(STAGE / part, release / part)
+        for part, goal in MADE.items():
+            _install(STAGE / part, release / goal)
     finally:
         system.stop(unit(name))
-        for path in (ENVIRONMENT, *(STAGE / part for part in MADE)):
+        for path in (ENVIRONMENT, COMMANDS, *(STAGE / part for part in MADE)):
             safe.remove(path)
     system.require("/usr/bin/python3", "-I", "-m", "compileall", "-q", str(release / "app"))
     return f"{name} built in {time.time() - begun:.0f} s"
@@ -59,8 +63,9 @@ def _prepare(release: Path, account: str) -> None:
     safe.make_directory(STAGE, 0o700, account, account)
     for part in MADE:
         safe.remove(STAGE / part)
-    safe.make_directory(STAGE / "venv", 0o755, account, account)
-    safe.make_directory(release / "venv")
+    for part in ("venv", "static"):
+        safe.make_directory(STAGE / part, 0o755, account, account)
+        safe.make_directory(release / part)
     tree.install(release / "project", STAGE / "project", account)
 
 

@@ -86,11 +86,14 @@ def _collect(stack: Stack, release: Path) -> None:
     What that account collected is taken aside and copied, for it may still have it open, and links
     in it lead anywhere.
     """
-    static, aside = release / "static", release / ".collected"
+    static, aside, built = (release / name for name in ("static", ".collected", "built"))
     for path in (static, aside):
         safe.remove(path)
     account = stack.accounts.deploy
-    safe.make_directory(static, 0o755, account, account)
+    if built.exists():  # those that its build made
+        tree.install(built, static, account)
+    else:
+        safe.make_directory(static, 0o755, account, account)
     manage(release, *COLLECT)
     static.rename(aside)
     tree.install(aside, static)

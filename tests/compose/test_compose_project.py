@@ -15,7 +15,7 @@ import pytest
 import requests
 from compose_stack import CHECKOUT, ComposeStack, require_engine
 
-from fixtures import foreign, places
+from fixtures import building, foreign, places
 from fixtures.odd_values import AS_COMPOSE, GREETING
 from fixtures.releases import NEWEST_IMAGE
 from pgstack.ports import free_port
@@ -29,11 +29,14 @@ RESTART_SECONDS = 30
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     require_engine()
     directory = tmp_path_factory.mktemp("project")
+    (directory / "shop").mkdir()
+    building.add(directory / "shop", "apps/notes")
     project = foreign.make(directory / "shop", "DATABASE_URL or nothing")
     (directory / "variables").write_text(f"SHOP_GREETING={GREETING}\n")
     places.add(project / "shop/urls.py")
     inputs = {"STACK_PROJECT": str(project), "STACK_ENVIRONMENT": str(directory / "variables")}
     inputs |= {"STACK_DATA": places.VARIABLE, "STACK_LOCALE": places.LOCALE}
+    inputs["STACK_BUILD"] = building.TEXT
     stack = ComposeStack(f"pgstack-project-{os.getpid()}", free_port(), inputs)
     try:
         stack.up("--build")
@@ -102,6 +105,11 @@ def test_the_database_sorts_as_it_was_made(served: ComposeStack) -> None:
         "STACK_LOCALE=C.UTF-8: the database was made with icu:de-DE, and cannot change it."
         in done.stderr
     )
+
+
+def test_a_build_makes_files_of_the_image_without_the_database(served: ComposeStack) -> None:
+    assert post(served, building.BUILT, "GET") == "1"
+    assert building.is_without_database(post(served, building.REACHED, "GET"))
 
 
 def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:

@@ -19,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from fixtures import certificates, foreign, places
+from fixtures import building, certificates, foreign, places
 from fixtures.local_stack import LocalStack, started
 from fixtures.odd_values import GREETING
 from pgstack.ports import free_port
@@ -87,6 +87,39 @@ def test_a_page_that_writes_into_the_project_is_refused_here_too(
     project = place / list(foreign.STYLES)[-1].replace(" ", "-")
     stack.wait_until(lambda: places.remedy(str(project)) in stack.logs(), 5)
     assert not (project / "index").exists()
+
+
+def test_a_build_makes_files_before_the_project_serves(stack: LocalStack, place: Path) -> None:
+    """Without the database; what a release builds anew is served, and a build that fails serves
+    nobody."""
+    project = place / "built"
+    project.mkdir()
+    building.add(project, "apps/notes")
+    foreign.make(project, "DATABASE_URL or nothing")
+    (project / "apps/notes/static/built").chmod(0o777)
+    (project / "env").write_text("SHOP_GREETING=hello\n")
+    given = {"STACK_ENVIRONMENT": str(project / "env"), "STACK_BUILD": building.TEXT}
+    wrong = {**given, "STACK_PROJECT": str(project), "STACK_BUILD": "npm-of-nobody ci"}
+    done = stack.manage("stack_local", "up", **wrong)
+    assert done.returncode == 2
+    assert "STACK_BUILD: there is no program npm-of-nobody in " in done.stderr
+    serve(stack, project, **given)
+    built = [requests.get(f"{stack.url}{building.BUILT}", timeout=10).text]
+    assert building.is_without_database(
+        requests.get(f"{stack.url}{building.REACHED}", timeout=10).text
+    )
+    done = stack.manage("stack_local", "release")
+    assert done.returncode == 0, done.stderr
+    assert "build     python build_it.py" in done.stdout
+    built.append(requests.get(f"{stack.url}{building.BUILT}", timeout=10).text)
+    assert built == ["1", "2"], "one cache for both"
+    (project / "build_it.py").write_text("raise SystemExit('no such file')")
+    done = stack.manage("stack_local", "release")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "STACK_BUILD: python build_it.py: it ended with 1: no such file\n",
+    )
+    assert requests.get(f"{stack.url}{building.BUILT}", timeout=10).text == "2"
 
 
 def test_the_database_sorts_as_it_was_made(stack: LocalStack) -> None:

@@ -17,13 +17,14 @@ import pytest
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed, systemd_host
 
-from fixtures import places
+from fixtures import building, places
 from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 WANTED: dict[str, Any] = {
     "packages": ["hello"],
+    "build": building.WORDS,
     "environment": {"SHOP_COUNTRY": 'N"L $1'},
     "secrets": {"SHOP_API_KEY": "it's 42"},
     "credentials": {"SHOP_TOKEN": "a token", "SHOP_OLD_TOKEN": "another"},
@@ -52,6 +53,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = projects.make(directory / "shop", "one")
     attacks.probe(project)
     places.add(project / "config/urls.py")
+    building.add(project, "demo")
     git(directory, "init", "--quiet", "--initial-branch=main")
     commit(directory, "v1")
     git(directory, "checkout", "--quiet", "-b", "next")
@@ -155,6 +157,8 @@ def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
     assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", (
         "root wrote where deploy had it write"
     )
+    assert host.page(building.BUILT) == "1"
+    assert building.is_without_database(host.page(building.REACHED))
     assert host.page("/told") == "N\"L $1|it's 42|a token|a key|Hello, world!"
     assert (
         host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout
@@ -317,6 +321,16 @@ def test_a_source_that_cannot_be_had_is_refused_and_nothing_changes(
     assert [
         path for path in host.changed_since(since) if path.startswith(("/etc", "/srv", "/usr"))
     ] == []
+    assert host.page(projects.MARK) == serving
+
+
+def test_a_build_that_fails_never_serves(host: SystemdHost, shop: Path) -> None:
+    serving = host.page(projects.MARK)
+    done = host.play("deploy.yml", stack_inputs=git_inputs(shop, "v2", build=building.FAILS))
+    assert done.returncode == 2
+    said = " ".join(done.stdout.split())
+    assert "STACK_BUILD: manage.py reach --strict: it ended with 1: OperationalError" in said
+    assert building.NOWHERE in said
     assert host.page(projects.MARK) == serving
 
 

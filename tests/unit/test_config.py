@@ -203,7 +203,9 @@ def test_the_environment_name_is_the_upper_case_field() -> None:
     assert environment_name("pool_size") == "STACK_POOL_SIZE"
 
 
-@pytest.mark.parametrize("name", ["SETTINGS", "WSGI", "REQUIREMENTS", "COMMANDS", "ENVIRONMENT"])
+@pytest.mark.parametrize(
+    "name", ["SETTINGS", "WSGI", "REQUIREMENTS", "COMMANDS", "BUILD", "ENVIRONMENT"]
+)
 def test_what_is_said_of_a_project_needs_one(name: str) -> None:
     assert (
         refusal({f"STACK_{name}": "shop"})
@@ -216,6 +218,14 @@ def test_commands_are_split_as_a_shell_splits_them() -> None:
         {"STACK_PROJECT": "shop", "STACK_COMMANDS": "loaddata 'two words.json'; createcachetable ;"}
     )
     assert config.commands == (("loaddata", "two words.json"), ("createcachetable",))
+
+
+def test_a_build_is_commands_and_no_shell() -> None:
+    given = {"STACK_PROJECT": "shop", "STACK_BUILD": "npm ci && npm run build; manage.py compress"}
+    assert load(given).build == (("npm", "ci"), ("npm", "run", "build"), ("manage.py", "compress"))
+    assert "STACK_BUILD=sass a.scss > a.css: sass a.scss '>' a.css: no shell runs it;" in refusal(
+        {**given, "STACK_BUILD": "sass a.scss > a.css"}
+    )
 
 
 def test_browsers_are_told_to_insist_on_tls_only_where_there_is_tls() -> None:

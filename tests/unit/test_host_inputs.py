@@ -34,6 +34,10 @@ NAMED = {
         {**SHOP, "directory": "../x"},
         ("stack_inputs.project.directory: ../x: not below the source",),
     ),
+    "a line for words": (
+        {**SHOP, "build": ["npm ci"]},
+        ("stack_inputs.project.build: 'npm ci': not the words of a command", "[[npm, ci]"),
+    ),
     "no source": ({"version": "v1"}, ("source is missing. Name a directory",)),
 }
 

@@ -92,7 +92,7 @@ def _make_data(plan: Plan) -> None:
 def database_url(plan: Plan) -> str:
     """Address of the alias `default`, as dj-database-url, django-environ and libpq read it."""
     user = layout.own_login(plan, plan.pooler.web_login)
-    host = quote(plan.paths.run_pooler, safe="")
+    host = quote(stack.database_host(plan.paths.run_pooler), safe="")
     return f"postgres://{user}@{host}:{plan.pooler.port}/{layout.own_database(plan)}"
 
 

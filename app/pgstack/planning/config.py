@@ -15,6 +15,7 @@ from pgstack.planning import background, targets
 from pgstack.planning.input_types import (
     LOGIN,
     Address,
+    Builds,
     Bytes,
     Commands,
     Hosts,
@@ -32,9 +33,11 @@ from pgstack.planning.worker_input import Workers
 
 PREFIX = "STACK_"
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies,
-# STACK_RELEASE where on a host the release that it belongs to, STACK_WORKER that it is a worker.
-RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE", background.VARIABLE})
-OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "environment", "data")
+# STACK_RELEASE where on a host the release that it belongs to, STACK_WORKER that it is a worker,
+# STACK_BUILDING that it is a command of STACK_BUILD.
+BUILDING = "STACK_BUILDING"
+RESERVED = frozenset({"STACK_PLAN", "STACK_RELEASE", background.VARIABLE, BUILDING})
+OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "build", "environment", "data")
 """inputs that say something of the project"""
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
@@ -113,6 +116,11 @@ class StackConfig(BaseModel):
     )
     commands: Commands = _input(
         (), "its management commands after migrate", "commands, ;-separated"
+    )
+    build: Builds = _input(
+        (),
+        "commands that make files of it before it serves, without the database",
+        "commands, ;-separated",
     )
     environment: Path | None = _input(None, "file of variables for it, NAME=value lines", "path")
     data: Names = _input(

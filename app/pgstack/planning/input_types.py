@@ -16,6 +16,8 @@ from pgstack.planning.packages import RELEASES, known
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 LOGIN = r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+SHELL = frozenset({"&&", "||", "|", "&", ">", ">>", "<", "2>&1"})
+"""words that mean something to a shell alone"""
 _HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -93,6 +95,18 @@ def parse_commands(text: object) -> object:
     return tuple(tuple(shlex.split(line)) for line in text.split(";") if line.strip())
 
 
+def parse_build(text: object) -> object:
+    """Command lines separated by semicolons or `&&`, each split into words as a shell does."""
+    commands = parse_commands(text.replace(" && ", " ; ") if isinstance(text, str) else text)
+    for words in commands if isinstance(commands, tuple) else ():
+        if SHELL & set(words):
+            raise ValueError(
+                f"{shlex.join(words)}: no shell runs it; put the line into a script of the project "
+                "and name that"
+            )
+    return commands
+
+
 def parse_release(text: object) -> object:
     """Number of a Debian release that the stack knows, such as `12`."""
     if str(text) not in map(str, RELEASES):
@@ -105,6 +119,7 @@ Bytes = Annotated[int, BeforeValidator(parse_size)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
 Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands)]
+Builds = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_build)]
 Release = Annotated[int, BeforeValidator(parse_release)]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_names)]
 Locale = Annotated[str, BeforeValidator(parse_locale)]

@@ -108,6 +108,7 @@ def project(config: StackConfig) -> Project | None:
         requirements=config.requirements or "",
         environment=environment,
         commands=config.commands,
+        build=config.build,
         data=config.data,
     )
 

@@ -194,6 +194,8 @@ class Project(Part):
     """variables in which it finds directories that its pages may write into"""
     commands: tuple[tuple[str, ...], ...]
     """its management commands after migrate; on a host the release has them"""
+    build: tuple[tuple[str, ...], ...]
+    """its commands before it serves; on a host stackctl is told"""
 
 
 class Apache(Part):

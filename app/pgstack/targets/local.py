@@ -60,6 +60,7 @@ def up(say: Say) -> str:
         fingerprint = files.fingerprint(wanted)
         run = Run(plan, say, lock)
         installed = project.prepare(run)
+        prepare.build(run)
         workers.require_commands(run)
         unfinished = processes.unfinished(plan)
         stale = (

@@ -16,11 +16,24 @@ from pgstack.targets.run import Run
 def prepare(run: Run) -> None:
     """Everything, beside code that serves meanwhile. Raises TargetError."""
     project.prepare(replace(run, say=lambda _: None))
+    build(run)
     workers.require_commands(run)
     manage(run, "check")
     collect_static(run)
     migrate(run)
     require_answers(run, "The code that was loaded before serves on.")
+
+
+def build(run: Run) -> None:
+    """Files that the project makes before it serves. Raises TargetError with the command that
+    failed."""
+    if run.plan.project is None or not run.plan.project.build:
+        return
+    done = project.python_run(run, "-m", "pgstack.overlay.build")
+    if done.returncode:
+        raise TargetError(f"{done.stderr.strip()}{failure.kept(run.plan, done.stdout)}")
+    for line in done.stdout.splitlines():
+        run.say(line)
 
 
 def migrate(run: Run) -> None:

@@ -15,6 +15,7 @@ DEMO = {
     "requirements": "",
     "packages": [],
     "commands": [["seed"]],
+    "build": [],
     "environment": {},
     "secrets": {},
     "credentials": {},
@@ -42,6 +43,8 @@ def of_inputs(inputs: dict[str, Any], workspace: str) -> dict[str, Any]:
             "stack_inputs.project: source is missing. Name a directory, an archive or a Git URL."
         )
     project = {**defaults, **given}
+    for name in ("commands", "build"):
+        _require_words(name, project[name])
     twice = set(project["environment"]) & set(project["secrets"])
     if twice:
         raise InputError(
@@ -53,6 +56,16 @@ def of_inputs(inputs: dict[str, Any], workspace: str) -> dict[str, Any]:
         )
     shown = re.sub(r"//[^/@]*@", "//", project["source"])  # without a password or token
     return {**project, "kind": _kind(project["source"]), "shown": shown, "workspace": workspace}
+
+
+def _require_words(name: str, commands: Any) -> None:
+    """Raise InputError for what is no list of lists of words."""
+    for words in commands if isinstance(commands, list) else [commands]:
+        if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+            raise InputError(
+                f"stack_inputs.project.{name}: {words!r}: not the words of a command. Write a list "
+                "of lists, such as [[npm, ci], [npm, run, build]]."
+            )
 
 
 def _kind(source: str) -> str:

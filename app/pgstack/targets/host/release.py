@@ -41,7 +41,7 @@ def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
         )
     theirs = _files(Path(source), (".",)) if source else []
     named = _requirements(project, source, theirs) if source else ""
-    content = hashlib.sha256(repr((named, project["commands"])).encode())
+    content = hashlib.sha256(repr((named, project["commands"], project["build"])).encode())
     for root, names in ((layout.PROJECT, ours), (Path(source), theirs)):
         for name in names:
             path = root / name
