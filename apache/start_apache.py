@@ -36,6 +36,7 @@ def main() -> None:
         sys.exit("start_apache: two web containers run already. Remove one of them first.")
     with open(f"{plan['paths']['run_apache']}/{INSTANCE}", "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(str(ports[name]))
+    os.umask(0o002)  # workers may change what pages have written: they share a group
     command = [
         "apache2",
         "-DFOREGROUND",

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import background_containers
 import compose_failure
 import containers
 import debian
@@ -39,7 +40,8 @@ def release() -> None:
         _try("migrate", "migrate")
         _reconnect()
         _try("trial", "manage", "-m", "pgstack.serving.trial", options=AS_WEB)
-        web_takeover.take_over(old)
+        with background_containers.ended():
+            web_takeover.take_over(old)
     releases.keep(containers.one("web"))
     say("released  with `make rollback` the release before it serves again")
 
@@ -54,7 +56,8 @@ def rollback() -> None:
     with _image_kept(old):
         containers.require("tag", before[1], old.named)
         _try("trial", "manage", "-m", "pgstack.serving.trial", options=AS_WEB)
-        web_takeover.take_over(old)
+        with background_containers.ended():
+            web_takeover.take_over(old)
     releases.forget(old)
     say(f"went back to {before[0]}")
 

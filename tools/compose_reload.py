@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+import background_containers
 import containers
 import debian
 import pooler_takeover
@@ -41,7 +42,8 @@ def reload() -> None:
         say("unchanged what runs is what the inputs give")
         return
     try:
-        _bring_into_force(web, pooler, changed)
+        with background_containers.ended():
+            _bring_into_force(web, pooler, changed)
     except BaseException as error:
         _take_back(before, web, pooler)
         if isinstance(error, ToolError):

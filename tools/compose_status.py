@@ -13,7 +13,7 @@ from typing import Any
 
 ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
-SERVERS = ("postgres", "pgbouncer", "web", "forward")
+SERVERS = ("postgres", "pgbouncer", "web", "forward", "background")
 CORRUPTED = [
     "psql",
     "--no-psqlrc",
@@ -112,7 +112,7 @@ def main() -> None:
         )
     for server in servers:
         print(
-            f"{server.name:<10}{server.state}" + (f"  {server.trouble}" if server.trouble else "")
+            f"{server.name:<11}{server.state}" + (f"  {server.trouble}" if server.trouble else "")
         )
     if any(server.state != "running" or server.trouble for server in servers):
         print("not all running")

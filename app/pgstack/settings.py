@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.planning import layout
-from pgstack.planning.background import VARIABLE
+from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.config import BUILDING
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
@@ -39,7 +39,7 @@ def databases() -> dict[str, dict[str, Any]]:
         # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows
         # the server.
         "OPTIONS": {
-            "application_name": f"worker {worker}" if worker else "web",
+            "application_name": f"{APPLICATION}{worker}" if worker else "web",
             "connect_timeout": plan.pooler.query_wait_timeout,
         },
     }
@@ -47,7 +47,8 @@ def databases() -> dict[str, dict[str, Any]]:
         **common,
         "HOST": database_host(plan.postgres.host),
         "PORT": str(plan.postgres.port),
-        "USER": plan.roles.owner,
+        # A worker listens; the schema is not its own to change.
+        "USER": plan.roles.app if worker else plan.roles.owner,
         "CONN_MAX_AGE": 0,
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }

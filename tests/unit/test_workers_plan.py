@@ -81,7 +81,18 @@ def test_its_line_says_so() -> None:
     assert "SET statement_timeout TO ''300s''" in task
     assert "SET statement_timeout TO ''20s''" in page
     assert " reserve_pool=1 " in text(planned(debian=12), "pgbouncer.ini")
-    assert "local app,app_background app," in text(planned(), "hba.conf")
+    assert "local app_background app,app_monitor peer map=background" in text(planned(), "hba.conf")
+
+
+@pytest.mark.parametrize("debian", [12, 13])
+def test_accounts_of_pages_and_of_workers_reach_a_pool_each(debian: int) -> None:
+    stack = planned(target="compose", debian=debian)
+    pages, tasks = (
+        {identity.account for identity in identities}
+        for identities in (stack.pooler.identities, stack.pooler.task_identities)
+    )
+    assert ("app" in pages, "worker" in pages) == (True, False)
+    assert ("app" in tasks, "worker" in tasks) == (False, True)
 
 
 def test_a_task_may_take_longer_than_a_page() -> None:
@@ -112,7 +123,7 @@ def test_settings_of_a_worker_lead_to_its_pool(monkeypatch: pytest.MonkeyPatch) 
     task = settings.databases()
     assert (task["default"]["NAME"], task["default"]["PATIENCE_SECONDS"]) == ("app_background", 25)
     assert task["default"]["OPTIONS"]["application_name"] == "worker mail"
-    assert task["direct"] == page["direct"]
+    assert (page["direct"]["USER"], task["direct"]["USER"]) == ("app_owner", "app")
     assert environment.database_url(stack).endswith("/app_background")
 
 

@@ -31,9 +31,11 @@ LAST_LINES = 12
 def main() -> None:
     """Run what is to be run; 2 with the command that failed, and what it said last."""
     with ends_the_process():
+        given = json.loads(Path(sys.argv[1]).read_text()) if sys.argv[1:] else None
+        if given == []:
+            return
         plan = state.started_plan()
-        planned = plan.project.build if plan.project else ()
-        commands = json.loads(Path(sys.argv[1]).read_text()) if sys.argv[1:] else planned
+        commands = given or (plan.project.build if plan.project else ())
         if not commands:
             return
         os.environ[BUILDING] = "1"

@@ -69,7 +69,7 @@ def process(plan: Plan, name: str) -> dict[str, str]:
 
 
 def _runs(plan: Plan, name: str) -> bool:
-    return name in (plan.accounts.web, plan.accounts.deploy)
+    return name in (plan.accounts.web, plan.accounts.worker, plan.accounts.deploy)
 
 
 def _data(plan: Plan) -> Path:

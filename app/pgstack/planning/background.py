@@ -7,6 +7,8 @@ from pgstack.planning.part import Part
 
 PREFIX = "worker-"
 """before the name of a worker where services have theirs"""
+APPLICATION = "worker "
+"""before the name of a worker where its connections tell theirs (application_name)"""
 VARIABLE = "STACK_WORKER"
 """in the environment of a worker: its name"""
 

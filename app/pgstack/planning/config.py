@@ -132,7 +132,7 @@ class StackConfig(BaseModel):
         (),
         "list of commands that run beside pages, on a pool of their own (docs/workers.md)",
         "NAME=COMMAND, ;-separated",
-        on="local",
+        on="local compose",
     )
     locale: Locale = _input(
         "C.UTF-8",
@@ -310,7 +310,9 @@ class StackConfig(BaseModel):
                 "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
             )
         if self.workers and not self._target.workers:
-            raise ValueError("STACK_WORKERS needs STACK_TARGET=local: no other target runs workers")
+            raise ValueError(
+                "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
+            )
         if self._target.image and (reason := refusal_in_containers(self.locale)):
             raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):

@@ -131,16 +131,19 @@ def peer_maps(versions: Versions) -> bool:
     return version(versions.pgbouncer) >= (1, 23)
 
 
-def postgres_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+def postgres_identities(
+    who: Accounts, roles: Roles, *, workers: bool = False
+) -> tuple[Identity, ...]:
     """Who may log in at PostgreSQL as whom. The web's account reaches rows only through the
-    pooler."""
+    pooler; workers may listen."""
     pairs = [
         (who.postgres, roles.admin),
         (who.deploy, roles.owner),
         (who.deploy, roles.monitor),
         (who.pooler, roles.app),
+        *([(who.worker, roles.app)] if workers else []),
     ]
-    return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))
+    return _identities(pairs)
 
 
 def apart_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
@@ -186,4 +189,17 @@ def pooler_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[
     pairs.append((who.pooler, monitor))  # its health check
     if not peer_maps(versions):
         pairs = [(account, account) for account in (who.web, who.deploy)]
+    return _identities(pairs)
+
+
+def task_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[Identity, ...]:
+    """Who may log in at PgBouncer's database of the workers as whom: no page."""
+    web, monitor = pooler_logins(who, roles, versions)
+    pairs = [(who.worker, web), (who.deploy, web), (who.deploy, monitor)]
+    if not peer_maps(versions):
+        pairs = [(account, account) for account in (who.worker, who.deploy)]
+    return _identities(pairs)
+
+
+def _identities(pairs: list[tuple[str, str]]) -> tuple[Identity, ...]:
     return tuple(Identity(account=account, role=role) for account, role in dict.fromkeys(pairs))

@@ -33,6 +33,8 @@ class Paths(Part):
     """where PgBouncer makes it: where two instances take turns, `run_pooler` leads to one
     of them"""
     run_apache: str
+    run_workers: str
+    """of who supervises the workers"""
     bodies: str
     """where Apache keeps the body of a request until all of it is there"""
     streams: str
@@ -67,6 +69,8 @@ class Accounts(Part):
     apache: str
     """who listens, has the key of TLS and writes Apache's logs; where it is not `web`, its parent
     is root"""
+    worker: str
+    """who runs the project's workers"""
     deploy: str
     build: str
     """where requirements are installed, whose code it runs: it reaches nothing"""
@@ -236,6 +240,8 @@ class Pooler(Part):
     monitor_login: str
     peer_maps: bool
     identities: tuple[Identity, ...]
+    task_identities: tuple[Identity, ...]
+    """of the workers' database; none without workers"""
     max_client_conn: int
     default_pool_size: int
     reserve_pool_size: int

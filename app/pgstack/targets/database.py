@@ -13,7 +13,7 @@ from typing import Any
 import psycopg2
 
 from pgstack.errors import InputError, TargetError
-from pgstack.live.probes import postgres
+from pgstack.live.probes import postgres, supervisord
 from pgstack.ops import lines, replacing
 from pgstack.ops import postgres as server
 from pgstack.planning import locales
@@ -60,7 +60,9 @@ def _initdb(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
         "--encoding=UTF8",
         "--locale=C.UTF-8",
     ]
-    return subprocess.run(words, capture_output=True, text=True, check=False, pass_fds=[run.lock])
+    return subprocess.run(
+        words, capture_output=True, text=True, check=False, pass_fds=run.inherited
+    )
 
 
 def look_through(plan: Plan) -> bool:
@@ -97,7 +99,7 @@ def restart(plan: Plan, seconds: float) -> None:
 
 def _ready(plan: Plan, old: int) -> bool:
     """Whether another process than `old` takes connections."""
-    supervision.states(
+    supervisord.states(
         plan
     )  # a question wakes supervisord, which else looks after its children once a second
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from pgstack.errors import ProbeError
-from pgstack.live.probes import bounded, local, pooler
+from pgstack.live.probes import bounded, local, pooler, supervisord
 from pgstack.ops import drain
 from pgstack.planning import layout, state
 from pgstack.planning.plan import Plan
@@ -94,7 +94,7 @@ class Guard:
 
         While a command works, it ends and starts them.
         """
-        rows = [row for row in supervision.rows(self.plan) or () if is_worker(row["name"])]
+        rows = [row for row in supervisord.rows(self.plan) or () if is_worker(row["name"])]
         if not local.busy(self.plan):
             cut_off = local.unfinished(self.plan).exists()
             for row in rows:

@@ -16,10 +16,10 @@ import psutil
 import psycopg2
 
 from pgstack.errors import ProbeError, StackError
-from pgstack.live.probes import bounded, local, postgres, web
+from pgstack.live.probes import bounded, local, postgres, supervisord, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
-from pgstack.targets import programs, supervision, workers
+from pgstack.targets import supervision, workers
 
 PAGE_SECONDS = 5
 WAL_SEGMENT_BYTES = 16 * 1024**2
@@ -60,9 +60,9 @@ def servers(plan: Plan) -> list[Server]:
 def _settled(plan: Plan) -> dict[str, str] | None:
     """What supervisord says once it knows of a server that it has just started whether that
     runs."""
-    deadline = time.monotonic() + 2 * programs.RUNS_SECONDS
+    deadline = time.monotonic() + 2 * supervisord.RUNS_SECONDS
     while (
-        "STARTING" in ((states := supervision.states(plan)) or {}).values()
+        "STARTING" in ((states := supervisord.states(plan)) or {}).values()
         and time.monotonic() < deadline
     ):
         time.sleep(supervision.POLL_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.live import account
 from pgstack.live.probes import local as processes
+from pgstack.live.probes import supervisord
 from pgstack.ops import rendered
 from pgstack.planning import hardware, layout, packages, services, state
 from pgstack.planning.config import StackConfig
@@ -78,7 +79,7 @@ def up(say: Say) -> str:
 
 
 def _stop_what_is_stale(run: Run, changed: bool) -> None:
-    if supervision.states(run.plan) is None:
+    if supervisord.states(run.plan) is None:
         if supervision.stop(run.plan):
             run.say("stopped   what ran on without a supervisor")
     elif changed:
@@ -88,7 +89,7 @@ def _stop_what_is_stale(run: Run, changed: bool) -> None:
 
 def _start(run: Run, fingerprint: str) -> None:
     plan = run.plan
-    ran = supervision.states(plan) is not None
+    ran = supervisord.states(plan) is not None
     try:
         supervision.start_daemon(plan, fingerprint)
         supervision.start(plan, "postgres")

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pgstack.live.probes import supervisord
+from pgstack.live.probes.supervisord import RUNS_SECONDS
 from pgstack.planning import layout, services
 from pgstack.planning.background import PREFIX, VARIABLE
 from pgstack.planning.plan import Plan
@@ -17,12 +19,9 @@ from pgstack.serving import confine
 from pgstack.targets import orphans
 
 STOP_SECONDS = 20
-RUNS_SECONDS = 1
-"""A server that ends sooner has not started: it is started again one second later, then two, and so
-on, and its state is BACKOFF meanwhile. One that ends later is started again at once."""
 WORKER_RUNS_SECONDS = 10
-"""The same of a worker, whose start takes a second or two of a core: one that crashes again and
-again must not take them from pages."""
+"""RUNS_SECONDS of a worker, whose start takes a second or two of a core: one that crashes again
+and again must not take them from pages."""
 START_RETRIES = 1_000_000
 """a start that failed, for want of memory or of space, is tried again, later each time, and never
 given up"""
@@ -36,6 +35,8 @@ is a project's"""
 PRIORITY = "1000"
 """of workers: they end before the servers, whose priority is 999, when supervisord is told to"""
 SECTION = "program:"
+RPC = {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}
+"""lets it be asked"""
 
 
 def configuration(plan: Plan, fingerprint: str) -> File:
@@ -43,7 +44,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     `started_with`."""
     root, run = plan.paths.root, f"{plan.paths.root}/run"
     parser = configparser.RawConfigParser()
-    parser["unix_http_server"] = {"file": f"{run}/supervisor.sock", "chmod": "0700"}
+    parser["unix_http_server"] = {"file": supervisord.socket_path(plan), "chmod": "0700"}
     parser["supervisord"] = {
         "logfile": f"{plan.paths.log}/supervisord.log",
         "logfile_maxbytes": str(layout.LOG_BYTES),
@@ -54,10 +55,8 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         "identifier": fingerprint,
         "umask": f"{UMASK:03o}",
     }
-    parser["rpcinterface:supervisor"] = {
-        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
-    }
-    parser["supervisorctl"] = {"serverurl": f"unix://{run}/supervisor.sock"}
+    parser["rpcinterface:supervisor"] = RPC
+    parser["supervisorctl"] = {"serverurl": f"unix://{supervisord.socket_path(plan)}"}
     for name, (command, stop_signal) in services.servers(plan).items():
         # Apache is the only one whose children outlive it, and that runs the project's code. What
         # the one before has left is confined by itself: nobody who is confined, too, may look at
@@ -89,36 +88,33 @@ def _with_supervisord(stop_signal: str) -> str:
 
 
 def _worker(plan: Plan, service: Service) -> Iterator[tuple[str, dict[str, str]]]:
-    """A program for each process of a worker. Only its first process is told to end; after its
-    grace all of them are killed."""
-    own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
+    """A program for each process of a worker."""
     for name in service.names:
-        words = (
-            _with_supervisord(service.stop_signal),
-            _confined(plan),
-            *service.words(plan),
-        )
-        program = _program(
-            plan,
-            name,
-            " ".join(words),
-            service.stop_signal,
-            PYTHONPATH=":".join(plan.web.python_path),
-            PYTHONUNBUFFERED="1",
-            **{VARIABLE: service.name.removeprefix(PREFIX)},
-            **own,
-        )
-        yield (
-            name,
-            {
-                **program,
-                "directory": plan.paths.app,
-                "startsecs": str(WORKER_RUNS_SECONDS),
-                "stopwaitsecs": str(service.stop_seconds),
-                "killasgroup": "true",
-                "priority": PRIORITY,
-            },
-        )
+        before = (_with_supervisord(service.stop_signal), _confined(plan))
+        yield name, {**worker(plan, service, name, *before), "priority": PRIORITY}
+
+
+def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, str]:
+    """A process of a worker, with words `before` its own. Only its first process is told to end;
+    after its grace all of them are killed."""
+    own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
+    program = _program(
+        plan,
+        name,
+        " ".join((*before, *service.words(plan))),
+        service.stop_signal,
+        PYTHONPATH=":".join(plan.web.python_path),
+        PYTHONUNBUFFERED="1",
+        **{VARIABLE: service.name.removeprefix(PREFIX)},
+        **own,
+    )
+    return {
+        **program,
+        "directory": plan.paths.app,
+        "startsecs": str(WORKER_RUNS_SECONDS),
+        "stopwaitsecs": str(service.stop_seconds),
+        "killasgroup": "true",
+    }
 
 
 def _program(

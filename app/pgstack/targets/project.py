@@ -141,7 +141,7 @@ def python_run(run: Run, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        pass_fds=[run.lock],
+        pass_fds=run.inherited,
     )
 
 

@@ -13,8 +13,13 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class Run:
     """The plan that it brings about, where it tells what it does, and the lock of the stack's
-    directory: a descriptor that its children inherit."""
+    directory: a descriptor that its children inherit. In a container there is none."""
 
     plan: Plan
     say: Say
-    lock: int
+    lock: int | None = None
+
+    @property
+    def inherited(self) -> list[int]:
+        """Descriptors that its children have."""
+        return [] if self.lock is None else [self.lock]

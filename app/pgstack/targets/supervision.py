@@ -4,20 +4,18 @@ crashed."""
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from pgstack.errors import TargetError
+from pgstack.live.probes import supervisord
 from pgstack.ops import rendered
 from pgstack.planning import services
 from pgstack.planning.background import PREFIX
@@ -26,7 +24,6 @@ from pgstack.planning.worker_input import LONGEST_GRACE_SECONDS
 from pgstack.targets import failure, orphans
 from pgstack.targets.programs import (
     OWN_FILES,
-    RUNS_SECONDS,
     STOP_SECONDS,
     UMASK,
     configuration,
@@ -34,56 +31,17 @@ from pgstack.targets.programs import (
 )
 
 START_SECONDS = 15
-ANSWER_SECONDS = 5
-"""supervisord answers at once, except to a question to stop a server"""
 POLL_SECONDS = 0.05
 UNSUPERVISED = "UNSUPERVISED"
 """state of a server that runs on after its supervisord was killed"""
-Answer = TypeVar("Answer")
 NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
 ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
 ENDING_STATES = ("STOPPING",)
 
 
-class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
-    """To supervisord's socket, with an end to every wait."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__("localhost")
-        self.path, self.seconds = path, seconds
-
-    def connect(self) -> None:
-        """As HTTPConnection does."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.seconds)
-        self.sock.connect(self.path)
-
-
-def _call(plan: Plan, seconds: float = ANSWER_SECONDS) -> Any:
-    path = f"{plan.paths.root}/run/supervisor.sock"
-    transport = SupervisorTransport(None, None, f"unix://{path}")
-    transport._get_connection = lambda: _Connection(path, seconds)  # noqa: SLF001 - it has no other way to bound a wait
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
-
-
-def _ask(plan: Plan, question: Callable[[Any], Answer]) -> Answer | None:
-    """What supervisord answers; None when it does not run. Raises TargetError when it runs and says
-    nothing."""
-    try:
-        return question(_call(plan))
-    except TimeoutError:
-        raise TargetError(
-            f"supervisord: no answer within {ANSWER_SECONDS} s. It is stopped or hangs: see the "
-            f"process that "
-            f"{plan.paths.root}/run/supervisord.pid names; `kill -CONT` lets a stopped one go on."
-        ) from None
-    except (OSError, xmlrpc.client.Error):
-        return None
-
-
 def unsupervised(plan: Plan) -> dict[str, str]:
     """State of each server that runs although supervisord does not."""
-    running = services.servers(plan).items() if states(plan) is None else ()
+    running = services.servers(plan).items() if supervisord.states(plan) is None else ()
     return {
         name: UNSUPERVISED
         for name, (command, _) in running
@@ -91,36 +49,17 @@ def unsupervised(plan: Plan) -> dict[str, str]:
     }
 
 
-def states(plan: Plan) -> dict[str, str] | None:
-    """State of each server by name; None when supervisord does not run."""
-    found = rows(plan)
-    return None if found is None else {row["name"]: _state(row) for row in found}
-
-
-def rows(plan: Plan) -> list[dict[str, Any]] | None:
-    """What supervisord says of each program; None when it does not run."""
-    found = _ask(plan, lambda supervisor: supervisor.getAllProcessInfo())
-    return None if found is None else list(found)
-
-
-def _state(row: dict[str, Any]) -> str:
-    """A worker runs as a server does, however much later it counts as one that has started."""
-    if row["statename"] == "STARTING" and row["now"] - row["start"] >= RUNS_SECONDS:
-        return "RUNNING"
-    return str(row["statename"])
-
-
 def started_with(plan: Plan) -> str | None:
     """Fingerprint of the files that the running servers were started with; None when supervisord
     does not run."""
-    found = _ask(plan, lambda supervisor: supervisor.getIdentification())
+    found = supervisord.ask(plan, lambda rpc: rpc.getIdentification())
     return None if found is None else str(found)
 
 
 def all_run(plan: Plan) -> bool:
     """Whether supervisord says RUNNING of every server. Not of workers: what ends one may need a
     release."""
-    found = states(plan) or {}
+    found = supervisord.states(plan) or {}
     return {state for name, state in found.items() if not is_worker(name)} == {"RUNNING"}
 
 
@@ -135,11 +74,11 @@ def follow(plan: Plan, fingerprint: str) -> None:
     they need. Of servers it only notes what would change; workers, which must not run, it takes
     as they are planned."""
     rendered.write([configuration(plan, fingerprint)])
-    added, changed, removed = _call(plan).reloadConfig()[0]
+    added, changed, removed = supervisord.call(plan).reloadConfig()[0]
     for name in filter(is_worker, (*changed, *removed)):
-        _call(plan).removeProcessGroup(name)
+        supervisord.call(plan).removeProcessGroup(name)
     for name in filter(is_worker, (*added, *changed)):
-        _call(plan).addProcessGroup(name)
+        supervisord.call(plan).addProcessGroup(name)
 
 
 def allow_files(plan: Plan) -> None:
@@ -149,7 +88,9 @@ def allow_files(plan: Plan) -> None:
     Raises TargetError when the system does not.
     """
     wanted = plan.pooler.file_descriptors + OWN_FILES
-    for process in map(psutil.Process, [_call(plan).getPID(), *process_ids(plan, "pgbouncer")]):
+    for process in map(
+        psutil.Process, [supervisord.call(plan).getPID(), *process_ids(plan, "pgbouncer")]
+    ):
         soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
         if 0 <= soft < wanted:
             try:
@@ -166,7 +107,7 @@ def allow_files(plan: Plan) -> None:
 def process_ids(plan: Plan, name: str) -> list[int]:
     """Process ids of one server: the supervised one, else those that run on without a
     supervisord."""
-    row = _ask(plan, lambda supervisor: supervisor.getProcessInfo(name))
+    row = supervisord.ask(plan, lambda rpc: rpc.getProcessInfo(name))
     if row is not None:
         return [int(row["pid"])]
     program = services.servers(plan)[name][0].split()[0]
@@ -175,7 +116,7 @@ def process_ids(plan: Plan, name: str) -> list[int]:
 
 def start_daemon(plan: Plan, fingerprint: str) -> None:
     """supervisord itself, unless it runs."""
-    if states(plan) is not None:
+    if supervisord.states(plan) is not None:
         return
     wanted = configuration(plan, fingerprint)
     rendered.write([wanted])
@@ -183,15 +124,19 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=plan.paths.root, umask=UMASK
     )
-    if done.returncode and states(plan) is None:
+    if done.returncode and supervisord.states(plan) is None:
         raise TargetError(f"supervisord: {done.stderr.strip() or done.stdout.strip()}")
-    wait(lambda: states(plan) is not None, "supervisord", f"{plan.paths.log}/supervisord.log")
+    wait(
+        lambda: supervisord.states(plan) is not None,
+        "supervisord",
+        f"{plan.paths.log}/supervisord.log",
+    )
 
 
 def start(plan: Plan, name: str) -> None:
     """One server, unless it runs."""
     try:
-        _call(plan).startProcess(name, False)
+        supervisord.call(plan).startProcess(name, False)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in NO_SUCH_STATE:
             raise TargetError(
@@ -209,7 +154,7 @@ def stop_workers(plan: Plan) -> list[str]:
     running = workers_in(plan, *ENDED_STATES, *ENDING_STATES, among=False)
     for name in running:
         with suppress(xmlrpc.client.Fault):  # it ended a moment ago
-            _call(plan).stopProcess(name, False)
+            supervisord.call(plan).stopProcess(name, False)
     # supervisord itself ends each when its grace is over.
     wait(
         lambda: not workers_in(plan, *ENDED_STATES, among=False),
@@ -222,23 +167,23 @@ def stop_workers(plan: Plan) -> list[str]:
 
 def workers_in(plan: Plan, *wanted: str, among: bool = True) -> list[str]:
     """Names of the workers that are in one of these states; not `among`: in none of them."""
-    found = states(plan) or {}
+    found = supervisord.states(plan) or {}
     return [name for name, state in found.items() if is_worker(name) and (state in wanted) == among]
 
 
 def stop(plan: Plan) -> bool:
     """All workers, all servers in reverse order, then supervisord; False when nothing ran."""
-    if states(plan) is None:
+    if supervisord.states(plan) is None:
         return _stop_unsupervised(plan)
     stop_workers(plan)
     for name in reversed(services.servers(plan)):
         try:
-            _call(plan, 2 * STOP_SECONDS).stopProcess(name)
+            supervisord.call(plan, 2 * STOP_SECONDS).stopProcess(name)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode not in NO_SUCH_STATE:
                 raise TargetError(f"{name}: {fault.faultString}") from None
-    daemon = psutil.Process(_call(plan).getPID())
-    _call(plan).shutdown()
+    daemon = psutil.Process(supervisord.call(plan).getPID())
+    supervisord.call(plan).shutdown()
     wait(lambda: _ended(daemon), "supervisord's end", f"{plan.paths.log}/supervisord.log")
     return True
 

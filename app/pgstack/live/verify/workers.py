@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from typing import Any
 
 import psutil
 
-from pgstack.live.probes import local, postgres
+from pgstack.live.probes import local, postgres, supervisord
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live
-from pgstack.planning.background import VARIABLE
+from pgstack.planning import targets
+from pgstack.planning.background import APPLICATION, PREFIX, VARIABLE
 from pgstack.planning.plan import Plan
 
 SEE = "See its log and `make status`."
@@ -20,7 +22,13 @@ def running(live: Live) -> Outcome:
     """As many processes of each worker as planned."""
     plan = live.plan
     planned = Counter({worker.name: worker.processes for worker in plan.workers})
-    found = Counter(name for _, name in _workers(plan))
+    states = supervisord.states(plan)
+    if states is None:
+        return Outcome(False, "nothing supervises them", "Start the stack again.")
+    running = [name for name, state in states.items() if state == "RUNNING"]
+    found = Counter(
+        name.removeprefix(PREFIX).rpartition("-")[0] for name in running if PREFIX in name
+    )
     wrong = [
         f"{found[name]} processes of {name}, planned {planned[name]}"
         for name in sorted(planned | found)
@@ -42,11 +50,9 @@ def pooled(live: Live) -> Outcome:
                 tasks.settings, postgres.settings(client, list(tasks.settings))
             ).items()
         ]
-    families = {member.pid: name for process, name in _workers(plan) for member in _family(process)}
-    clients = [row for row in live.show("CLIENTS") if int(row["remote_pid"] or 0) in families]
-    strays = {
-        families[int(row["remote_pid"])] for row in clients if row["database"] != tasks.database
-    }
+    owners = [(_owner(row, _families(plan)), row["database"]) for row in live.show("CLIENTS")]
+    clients = [(owner, database) for owner, database in owners if owner]
+    strays = {owner for owner, database in clients if database != tasks.database}
     wrong += [f"{name} uses the pool of the pages" for name in sorted(strays)]
     found = (
         f"{tasks.pool_size} + {tasks.reserve_pool_size} backends, {len(clients)} connections of "
@@ -57,17 +63,26 @@ def pooled(live: Live) -> Outcome:
     )
 
 
-def _workers(plan: Plan) -> list[tuple[psutil.Process, str]]:
-    """The first process of each worker that the supervisor started, and the worker's name."""
-    found = []
+def _owner(row: dict[str, Any], families: dict[int, str]) -> str:
+    """The worker that a client of PgBouncer belongs to; empty for any other.
+
+    Where its process cannot be seen, the name is believed that it gave itself.
+    """
+    if families:
+        return families.get(int(row["remote_pid"] or 0), "")
+    name = str(row.get("application_name") or "")
+    return name.removeprefix(APPLICATION) if name.startswith(APPLICATION) else ""
+
+
+def _families(plan: Plan) -> dict[int, str]:
+    """Worker by process, of those that the supervisor started and of their children; empty where
+    processes cannot be seen."""
+    if not targets.of(plan.target).sees_processes:
+        return {}
+    families: dict[int, str] = {}
     for process in local.supervisor(plan).children():
         with suppress(psutil.Error):
             if name := process.environ().get(VARIABLE):
-                found.append((process, name))
-    return found
-
-
-def _family(process: psutil.Process) -> list[psutil.Process]:
-    with suppress(psutil.Error):
-        return [process, *process.children(recursive=True)]
-    return []
+                members = [process, *process.children(recursive=True)]
+                families |= {member.pid: name for member in members}
+    return families

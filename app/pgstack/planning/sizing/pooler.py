@@ -89,6 +89,9 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
         monitor_login=monitor_login,
         peer_maps=layout.peer_maps(basis.versions),
         identities=layout.pooler_identities(basis.accounts, basis.roles, basis.versions),
+        task_identities=layout.task_identities(basis.accounts, basis.roles, basis.versions)
+        if background
+        else (),
         file_descriptors=clients + backends + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
         settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))

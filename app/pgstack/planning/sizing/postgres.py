@@ -120,7 +120,9 @@ def postgres(
         database="app",
         locale=config.locale,
         locale_options=locales.options(config.locale),
-        identities=(layout.apart_identities if apart else layout.postgres_identities)(*who),
+        identities=layout.apart_identities(*who)
+        if apart
+        else layout.postgres_identities(*who, workers=background is not None),
         web_addresses=config.web_addresses or (),
         passwords=layout.passwords(*who) if apart else (),
         connection=CONNECTION if far else {},

@@ -25,7 +25,6 @@ class Local(Target):
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
-    workers: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
@@ -40,6 +39,7 @@ class Local(Target):
             run_pooler=f"{root}/run/pooler",
             run_pooler_own=f"{root}/run/pooler",
             run_apache=f"{root}/run/apache",
+            run_workers=f"{root}/run",
             bodies=f"{root}/run/apache",
             streams=f"{root}/run/apache",
             log=f"{root}/log",
@@ -62,6 +62,7 @@ class Local(Target):
         return Accounts(
             web=name,
             apache=name,
+            worker=name,
             deploy=name,
             build=name,
             postgres=name,

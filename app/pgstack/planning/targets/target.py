@@ -66,7 +66,7 @@ class Target(ABC):
     own_directory: ClassVar[bool] = False
     """whether all lies below one directory, which is the stack's account's and may hold nothing
     else"""
-    workers: ClassVar[bool] = False
+    workers: ClassVar[bool] = True
     """whether it runs the project's workers"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
@@ -108,6 +108,7 @@ def machine_paths(postgresql: int, **own: Any) -> Paths:
         "run_pooler": "/run/stack/pooler",
         "run_pooler_own": "/run/stack/pooler",
         "run_apache": "/run/stack/apache",
+        "run_workers": "/run/stack/workers",
         "bodies": "/var/lib/stack-media",
         "streams": "/run/stack/apache",
         "log": "/var/log/stack",
@@ -131,6 +132,7 @@ def machine_accounts(apache: str, secrets: str) -> Accounts:
     return Accounts(
         web="app",
         apache=apache,
+        worker="worker",
         deploy="deploy",
         build="build",
         postgres="postgres",

@@ -1,0 +1,81 @@
+"""`python -m pgstack.targets.background`: what Compose's service `background` runs, the project's
+workers below a supervisord of their own.
+
+With `check`, whether all of them run: status 1 with those that do not.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from pathlib import Path
+
+from pgstack.errors import ends_the_process
+from pgstack.live.probes import supervisord
+from pgstack.planning import services, state
+from pgstack.planning.plan import Plan
+from pgstack.targets import programs
+
+IDLE = "import signal; signal.sigwait((signal.SIGINT, signal.SIGTERM))"
+"""what runs where there is no worker: a service of Compose that ends is one that has failed"""
+UMASK = "002"
+"""what workers write, pages may change: they share a group"""
+FAILED = 1
+
+
+def main() -> None:
+    """Become supervisord, or wait for the end; or ask the one that runs."""
+    with ends_the_process():
+        plan = state.started_plan()
+        if sys.argv[1:] == ["check"]:
+            _check(plan)
+        elif plan.workers:
+            path = Path(plan.paths.run_workers, "supervisord.conf")
+            with path.open("w") as file:
+                _configuration(plan).write(file)
+            words = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(path)]
+            os.execv(words[0], words)  # noqa: S606 - no shell is wanted
+        else:
+            print("background: STACK_WORKERS names none; nothing runs", flush=True)
+            os.execv(sys.executable, [sys.executable, "-ISc", IDLE])  # noqa: S606 - the same
+
+
+def _check(plan: Plan) -> None:
+    if not plan.workers:
+        return
+    states = supervisord.states(plan)
+    if states is None:
+        print("supervisord does not run")
+        sys.exit(FAILED)
+    if wrong := [f"{name}: {state}" for name, state in states.items() if state != "RUNNING"]:
+        print(f"{', '.join(wrong)}: see its log")
+        sys.exit(FAILED)
+
+
+def _configuration(plan: Plan) -> configparser.RawConfigParser:
+    """supervisord.conf; the engine keeps what is logged."""
+    run = plan.paths.run_workers
+    parser = configparser.RawConfigParser()
+    parser["unix_http_server"] = {"file": supervisord.socket_path(plan), "chmod": "0770"}
+    parser["supervisord"] = {
+        "logfile": "/dev/null",
+        "logfile_maxbytes": "0",
+        "pidfile": f"{run}/supervisord.pid",
+        "umask": UMASK,
+    }
+    parser["rpcinterface:supervisor"] = programs.RPC
+    for service in services.workers(plan):
+        for name in service.names:
+            parser[programs.SECTION + name] = {
+                **programs.worker(plan, service, name),
+                "autostart": "true",
+                "stdout_logfile": "/dev/fd/1",
+                "stdout_logfile_maxbytes": "0",
+                "stdout_logfile_backups": "0",
+            }
+    return parser
+
+
+if __name__ == "__main__":
+    main()
