@@ -42,8 +42,7 @@ def reload() -> None:
         say("unchanged what runs is what the inputs give")
         return
     try:
-        with background_containers.ended():
-            _bring_into_force(web, pooler, changed)
+        _bring_into_force(web, pooler, changed)
     except BaseException as error:
         _take_back(before, web, pooler)
         if isinstance(error, ToolError):
@@ -69,17 +68,27 @@ def _require_same_port() -> None:
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
     """Have the servers run with the files that are there. Raises ToolError."""
     plan = containers.plan()
+    if plan["workers"]:
+        _require_commands()
     if plan["memory"]["total"] > containers.one(POSTGRES).memory:
         _limit(POSTGRES, plan["memory"]["total"], 0)
-    if POSTGRES in changed:
-        postgres_restart.parse(plan)
-        postgres_restart.apply(plan, web, pooler)
-    if PGBOUNCER in changed:
-        pooler_takeover.take_over(pooler, plan)
-    web_takeover.take_over(web)
+    with background_containers.ended():
+        if POSTGRES in changed:
+            postgres_restart.parse(plan)
+            postgres_restart.apply(plan, web, pooler)
+        if PGBOUNCER in changed:
+            pooler_takeover.take_over(pooler, plan)
+        web_takeover.take_over(web)
     new = containers.one("web")
     for service in (POSTGRES, PGBOUNCER):
         _limit(service, new.memory, new.nano_cpus)
+
+
+def _require_commands() -> None:
+    """Raise ToolError for a worker whose command the project does not have."""
+    done = containers.once("migrate", "python", "-m", "pgstack.targets.background", "commands")
+    if done.returncode:
+        raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
 
 
 def _limit(service: str, memory: int, nano_cpus: int) -> None:

@@ -1,7 +1,8 @@
 """`python -m pgstack.targets.background`: what Compose's service `background` runs, the project's
 workers below a supervisord of their own.
 
-With `check`, whether all of them run: status 1 with those that do not.
+With `check`, whether all of them run: status 1 with those that do not. With `commands`, whether
+the project has the commands of all: status 2 with the first that it has not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pgstack.errors import ends_the_process
 from pgstack.live.probes import supervisord
 from pgstack.planning import services, state
 from pgstack.planning.plan import Plan
-from pgstack.targets import programs
+from pgstack.targets import programs, workers
+from pgstack.targets.run import Run
 
 IDLE = "import signal; signal.sigwait((signal.SIGINT, signal.SIGTERM))"
 """what runs where there is no worker: a service of Compose that ends is one that has failed"""
@@ -30,6 +32,8 @@ def main() -> None:
         plan = state.started_plan()
         if sys.argv[1:] == ["check"]:
             _check(plan)
+        elif sys.argv[1:] == ["commands"]:
+            workers.require_commands(Run(plan, print))
         elif plan.workers:
             path = Path(plan.paths.run_workers, "supervisord.conf")
             with path.open("w") as file:

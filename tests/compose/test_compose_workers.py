@@ -1,0 +1,149 @@
+"""Workers in containers: an account and a pool of their own, and changes that let them finish."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from compose_stack import CHECKOUT, ComposeStack, copy_checkout
+
+from fixtures import steady_load
+
+pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
+
+TASKS = "python task_worker.py"
+TWO = {"STACK_WORKERS": f"tick:2={TASKS}"}
+MEDIA = "/var/lib/stack-media"
+LOG_IN = """
+import psycopg2, sys
+for database in ("app", "app_background"):
+    try:
+        psycopg2.connect(host="/run/stack/pooler/current", port=6432, user="app", dbname=database)
+        print(database, "in")
+    except psycopg2.Error as error:
+        print(database, "refused")
+"""
+
+
+@pytest.fixture(scope="module")
+def working(
+    compose_stack: ComposeStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ComposeStack]:
+    """The stack with two processes of a worker, from a checkout of its own; afterwards as it
+    was."""
+    checkout = tmp_path_factory.mktemp("working")
+    copy_checkout(checkout)
+    shutil.copy(CHECKOUT / "tests/fixtures/task_worker.py", checkout / "app")
+    stack = replace(compose_stack, checkout=checkout, inputs=TWO)
+    stack.up("--build")
+    yield stack
+    compose_stack.up("--build", "--force-recreate")
+
+
+def make(stack: ComposeStack, goal: str) -> subprocess.CompletedProcess[str]:
+    words = ["tools/compose_reload.py"] if goal == "reload" else ["tools/compose_release.py", goal]
+    return stack.run("/usr/bin/python3", "-B", *words, check=False)
+
+
+def notes(stack: ComposeStack) -> dict[str, list[str]]:
+    """What each process has noted so far."""
+    words = ("sh", "-c", f"cd {MEDIA} && grep -H '' worker-*")
+    told: dict[str, list[str]] = {}
+    for line in stack.execute("web", *words).stdout.splitlines():
+        name, _, text = line.partition(":")
+        told.setdefault(name, []).append(text)
+    return told
+
+
+def require_each_task_once(before: dict[str, list[str]], after: dict[str, list[str]]) -> None:
+    """Who worked before has ended by itself, and no task of it was cut off or done again."""
+    assert before
+    for name in before:
+        lines = after[name]
+        assert lines[-1] == "ends", (name, lines[-3:])
+        begun, done = (
+            Counter(line.split()[1] for line in lines if line.startswith(word))
+            for word in ("begun", "done")
+        )
+        assert begun == done
+        assert set(begun.values()) == {1}
+
+
+def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: ComposeStack) -> None:
+    first, second = (lines[0].split() for lines in notes(working).values())
+    assert first[1:3] == second[1:3] == ["app_background", "5min"]
+    assert first[3].endswith("/app_background")
+    assert working.execute("background", "id", "-un").stdout.strip() == "worker"
+    for service, lines in {
+        "web": "app in\napp_background refused\n",
+        "background": "app refused\napp_background in\n",
+    }.items():
+        assert working.execute(service, "python", "-c", LOG_IN).stdout == lines
+    assert working.verifies()
+
+
+def status(stack: ComposeStack) -> subprocess.CompletedProcess[str]:
+    return stack.run("/usr/bin/python3", "-B", "tools/compose_status.py", check=False)
+
+
+def test_one_that_does_not_run_is_told(working: ComposeStack) -> None:
+    working.execute("web", "touch", f"{MEDIA}/crash")
+    try:
+        working.execute("background", "python", "-c", KILL)
+        deadline = time.monotonic() + 20
+        while "background running  worker-tick-" not in (told := status(working)).stdout:
+            assert time.monotonic() < deadline, told
+        assert told.returncode == 1
+        assert not working.verifies()
+        assert working.get("/")[0] == 200
+    finally:
+        working.execute("web", "rm", f"{MEDIA}/crash")
+    working.compose("restart", "background")
+
+
+KILL = """
+import os, signal
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{pid}/cmdline") as file:
+        if "task_worker" in file.read():
+            os.kill(int(pid), signal.SIGKILL)
+"""
+
+
+def change_all(stack: ComposeStack) -> None:
+    """A release, a reload with other workers, one that cannot be, and back."""
+    before = notes(stack)
+    (stack.checkout / "app/task_worker.py").open("a").write("# changed\n")
+    done = make(stack, "release")
+    assert done.returncode == 0, done.stderr
+    require_each_task_once(before, notes(stack))
+    wrong = make(stack.with_inputs({"STACK_WORKERS": "x=nowhere"}), "reload")
+    assert (wrong.returncode, wrong.stderr.splitlines()[0][:60]) == (
+        2,
+        "reload: STACK_WORKERS: x: there is no program nowhere in the",
+    )
+    done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}"}), "reload")
+    assert done.returncode == 0, done.stderr
+    done = make(stack, "rollback")
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_change_loses_a_request_or_a_task(working: ComposeStack) -> None:
+    steady_load.under_load(working.url, "localhost", lambda: change_all(working))
+    done = make(working, "reload")
+    assert done.returncode == 0, done.stderr
+    assert working.verifies()
+
+
+def test_stopping_lets_them_finish(working: ComposeStack) -> None:
+    working.compose("restart", "background")
+    before = notes(working)
+    working.compose("stop", "background")
+    after = notes(working)
+    require_each_task_once({name: before[name] for name in before}, after)
+    working.compose("start", "background")
