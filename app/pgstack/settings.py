@@ -10,6 +10,7 @@ from typing import Any
 from pgstack.planning import layout
 from pgstack.planning.background import VARIABLE
 from pgstack.planning.state import current_plan
+from pgstack.planning.valkey import CACHE
 
 
 def databases() -> dict[str, dict[str, Any]]:
@@ -49,6 +50,25 @@ def databases() -> dict[str, dict[str, Any]]:
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
     return {"default": pooled, "direct": direct}
+
+
+def caches() -> dict[str, dict[str, Any]]:
+    """`default` in Valkey, which all processes share; Django's own, of one process, without it."""
+    part = current_plan().valkey
+    if part is None:
+        return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    return {
+        "default": {
+            "BACKEND": "pgstack.cache.Cache",
+            "LOCATION": part.url(CACHE),
+            # Whoever hangs is noticed as late as whoever is away.
+            "OPTIONS": {
+                "patience": part.patience,
+                "socket_timeout": part.patience,
+                "socket_connect_timeout": part.patience,
+            },
+        }
+    }
 
 
 def secret_key() -> str:

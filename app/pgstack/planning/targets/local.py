@@ -26,6 +26,7 @@ class Local(Target):
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
     workers: ClassVar[bool] = True
+    valkey: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
@@ -40,6 +41,8 @@ class Local(Target):
             run_pooler=f"{root}/run/pooler",
             run_pooler_own=f"{root}/run/pooler",
             run_apache=f"{root}/run/apache",
+            run_valkey=f"{root}/run/valkey",
+            valkey=f"{root}/valkey",
             bodies=f"{root}/run/apache",
             streams=f"{root}/run/apache",
             log=f"{root}/log",
@@ -66,6 +69,7 @@ class Local(Target):
             build=name,
             postgres=name,
             pooler=name,
+            valkey=name,
             group=name,
             secrets=name,
         )
