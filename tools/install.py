@@ -7,6 +7,7 @@ distribution is started, and no cluster of its own is made, on account of this.
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -47,7 +48,15 @@ def nothing_starts() -> Iterator[None]:
             path.unlink()
 
 
-def install_packages() -> None:
+def wants_valkey() -> bool:
+    """Whether the inputs have STACK_VALKEY=on, in the environment or else in `.env`."""
+    name, file = "STACK_VALKEY", ROOT / ".env"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    in_file = any(re.fullmatch(rf"\s*{name}\s*=\s*[\"']?on[\"']?\s*", line) for line in lines)
+    return os.environ[name] == "on" if os.environ.get(name) else in_file
+
+
+def install_packages(what: str) -> None:
     """Install what is missing, or say how."""
     release = debian.version()
     if release is None:
@@ -56,6 +65,8 @@ def install_packages() -> None:
             f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose."
         )
     needed = {**packages.servers(int(release)), **packages.environment(int(release))}
+    if what == "dev" or wants_valkey():
+        needed |= packages.valkey(int(release))
     missing = packages.missing(needed)
     if not missing:
         return
@@ -135,7 +146,7 @@ def work() -> None:
     well."""
     what = sys.argv[1]
     try:
-        install_packages()
+        install_packages(what)
         if what == "packages":
             return
         make_venv(f"{what}.txt")

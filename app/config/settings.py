@@ -60,6 +60,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 
+# --- Cache: Valkey where it is planned --------------------------------------------------
+
+CACHES = stack.caches()
+
 # --- Static files: hashed names, served by Apache -------------------------------------
 
 STATIC_URL = "/static/"

@@ -12,6 +12,7 @@ urlpatterns = [
     path("db", benchmark.db, name="db"),
     path("queries", benchmark.queries, name="queries"),
     path("fortunes", benchmark.fortunes, name="fortunes"),
+    path("cached", benchmark.cached, name="cached"),
     path("updates", benchmark.updates, name="updates"),
     path("ledger/", ledger_page.ledger_page, name="ledger"),
     path("ledger/transfers", ledger_api.transfers, name="transfers"),

@@ -12,6 +12,7 @@ from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.config import BUILDING
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
+from pgstack.planning.valkey import CACHE
 
 NO_DATABASE = "/no-database-for-STACK_BUILD"
 """a directory of sockets that is not there; errors name it"""
@@ -70,6 +71,25 @@ def _patience(plan: Plan, worker: str | None) -> int:
     if building():
         return 0
     return plan.background.patience if worker and plan.background else plan.web.patience
+
+
+def caches() -> dict[str, dict[str, Any]]:
+    """`default` in Valkey, which all processes share; Django's own, of one process, without it."""
+    part = current_plan().valkey
+    if part is None:
+        return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    return {
+        "default": {
+            "BACKEND": "pgstack.cache.Cache",
+            "LOCATION": part.url(CACHE),
+            # Whoever hangs is noticed as late as whoever is away.
+            "OPTIONS": {
+                "patience": part.patience,
+                "socket_timeout": part.patience,
+                "socket_connect_timeout": part.patience,
+            },
+        }
+    }
 
 
 def secret_key() -> str:

@@ -25,7 +25,7 @@ from systemd_host import (
     systemd_host,
 )
 
-DECIDES = ("ansible", "apache", "app", "host", "pgbouncer", "postgres", "requirements")
+DECIDES = ("ansible", "apache", "app", "host", "pgbouncer", "postgres", "requirements", "valkey")
 """directories that say how a host is after site.yml"""
 LABEL = "pgstack.site"
 """of the images made here"""

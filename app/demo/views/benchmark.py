@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import randint, sample
 
+from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -39,6 +40,12 @@ def fortunes(request: HttpRequest) -> HttpResponse:
     rows = [*Fortune.objects.all(), Fortune(id=0, message=EXTRA_FORTUNE)]
     rows.sort(key=lambda fortune: fortune.message)
     return render(request, "demo/fortunes.html", {"fortunes": rows})
+
+
+def cached(request: HttpRequest) -> JsonResponse:
+    """A row that the cache keeps for a second: one question to it, and seldom one to the
+    database."""
+    return JsonResponse(cache.get_or_set("world", lambda: _as_json(_random_world()), timeout=1))
 
 
 def updates(request: HttpRequest) -> JsonResponse:

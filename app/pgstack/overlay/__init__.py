@@ -15,7 +15,7 @@ from typing import Any
 import django
 
 from pgstack.errors import InputError
-from pgstack.overlay import applications, databases, files, logs, security
+from pgstack.overlay import applications, caches, databases, files, logs, security
 from pgstack.overlay.note import Note
 
 DJANGO = (5, 2)
@@ -23,6 +23,7 @@ DJANGO = (5, 2)
 Settings = dict[str, Any]
 PARTS: tuple[Callable[[Settings], tuple[Settings, list[Note]]], ...] = (
     databases.overlay,
+    caches.overlay,
     applications.overlay,
     files.overlay,
     security.overlay,

@@ -14,6 +14,7 @@ from pgstack.errors import InputError
 from pgstack.planning import layout, targets
 from pgstack.planning.account_names import account_name
 from pgstack.planning.plan import Plan
+from pgstack.planning.valkey import BROKER
 
 KEYS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 """names under which projects look for their key"""
@@ -25,8 +26,8 @@ IN_FILES = "project_"
 
 
 def prepare(plan: Plan) -> None:
-    """The variables of STACK_ENVIRONMENT, those of `process`, the address of the database, and a
-    key.
+    """The variables of STACK_ENVIRONMENT, those of `process`, the addresses of the database and of
+    Valkey, and a key.
 
     Who sets one himself keeps it.
 
@@ -44,6 +45,8 @@ def prepare(plan: Plan) -> None:
     for name, value in process(plan, account()).items():
         os.environ[name] = given.get(name, value)
     for name, value in given.items():
+        os.environ.setdefault(name, value)
+    for name, value in broker(plan).items():
         os.environ.setdefault(name, value)
     os.environ["DATABASE_URL"] = database_url(plan)
     for name in KEYS:
@@ -87,6 +90,19 @@ def _make_data(plan: Plan) -> None:
             (_data(plan) / name).mkdir(parents=True, exist_ok=True)
     finally:
         os.umask(before)
+
+
+def broker(plan: Plan) -> dict[str, str]:
+    """Addresses of Valkey's queues: as redis-py reads it, and as Celery does, which takes it from
+    this variable before it looks into the settings."""
+    if plan.valkey is None:
+        return {}
+    address = plan.valkey.url(BROKER)
+    return {
+        "VALKEY_URL": address,
+        "REDIS_URL": address,
+        "CELERY_BROKER_URL": plan.valkey.celery_url(BROKER),
+    }
 
 
 def database_url(plan: Plan) -> str:

@@ -134,6 +134,20 @@ class StackConfig(BaseModel):
         "NAME=COMMAND, ;-separated",
         on="local compose",
     )
+    valkey: Literal["on", "off"] = _input(
+        "off",
+        "whether Valkey (Debian 12: Redis) runs as cache and broker (docs/cache.md)",
+        "name",
+        on="local",
+    )
+    valkey_memory: Bytes | None = _input(
+        None,
+        "memory of what cache and queues hold (maxmemory)",
+        "bytes",
+        on="local",
+        unset="planned",
+        ge=4 * 1024**2,
+    )
     locale: Locale = _input(
         "C.UTF-8",
         "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's",
@@ -313,6 +327,7 @@ class StackConfig(BaseModel):
             raise ValueError(
                 "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
             )
+        self._valkey()
         if self._target.image and (reason := refusal_in_containers(self.locale)):
             raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):
@@ -328,6 +343,19 @@ class StackConfig(BaseModel):
                 "the demo has its own"
             )
         return self
+
+    def _valkey(self) -> None:
+        if self.valkey == "off":
+            if self.valkey_memory:
+                raise ValueError("STACK_VALKEY_MEMORY needs STACK_VALKEY=on")
+        elif not self._target.valkey:
+            raise ValueError("STACK_VALKEY=on needs STACK_TARGET=local: no other target runs it")
+        elif self.web_hosts > 1:
+            raise ValueError(
+                "STACK_VALKEY=on needs one web host: each of several would have a cache and queues "
+                "of its own, and a task would stay on the host of the page that asked for it. Run "
+                "one server for all and name it in STACK_ENVIRONMENT"
+            )
 
     def _acme(self) -> None:
         if self.tls != "acme":

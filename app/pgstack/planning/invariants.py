@@ -21,6 +21,9 @@ THREADS_DIVISOR = 2
 """part of the threads that there may be that Apache's workers may take: the rest is for as many
 workers of HTTP/2 at most, web processes, PostgreSQL's backends and whatever else runs there"""
 
+OPTIONAL = ("workers", "valkey")
+"""shares of memory that are told only where there is something"""
+
 MB = 1024**2
 
 
@@ -41,6 +44,7 @@ def check(plan: Plan) -> list[Invariant]:
         *_backends(plan),
         *_memory(plan),
         *_descriptors(plan),
+        *_valkey(plan),
         *_threads(plan),
         *_timeouts(plan),
         *_sockets(plan),
@@ -134,7 +138,7 @@ def memory_needed(plan: Plan) -> int:
 def _memory(plan: Plan) -> Iterator[Invariant]:
     shares = {name: -(-size // MB) for name, size in plan.memory.shares().items()}
     text = " + ".join(
-        f"{size} {name}" for name, size in shares.items() if size or name != "workers"
+        f"{size} {name}" for name, size in shares.items() if size or name not in OPTIONAL
     )
     yield _at_most(
         "memory in MB",
@@ -143,7 +147,8 @@ def _memory(plan: Plan) -> Iterator[Invariant]:
         plan.memory.total // MB,
         "memory",
         "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE"
-        + (", or ask for fewer workers." if plan.workers else "."),
+        + (", or ask for fewer workers" if plan.workers else "")
+        + (", or lower STACK_VALKEY_MEMORY." if plan.valkey else "."),
     )
 
 
@@ -168,6 +173,19 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
             plan.open_files,
             text,
             lower,
+        )
+
+
+def _valkey(plan: Plan) -> Iterator[Invariant]:
+    part = plan.valkey
+    if part is not None and plan.open_files is not None:
+        yield _at_most(
+            "file descriptors of Valkey",
+            part.file_descriptors,
+            f"{part.maxclients} clients + spare",
+            plan.open_files,
+            "hard limit of open files",
+            "Raise it (ulimit -Hn), or lower STACK_THREADS.",
         )
 
 
@@ -272,6 +290,7 @@ def _sockets(plan: Plan) -> Iterator[Invariant]:
         f"{plan.paths.run_postgres}/.s.PGSQL.{plan.postgres.port}.lock",
         f"{plan.paths.run_pooler}/.s.PGSQL.{plan.pooler.port}",
         f"{plan.paths.run_apache}/wsgi.4194304.100.1.sock",
+        *([plan.valkey.socket] if plan.valkey else []),
         key=lambda path: len(path.encode()),
     )
     yield _at_most(

@@ -20,6 +20,8 @@ class Release:
     mod_wsgi: str
     python: str
     pgbackrest: str
+    valkey: str
+    """package and program of Valkey; Debian 12 has Redis, from which that was forked"""
 
 
 # From Debian's package archive. Another release is one more line here, and a Molecule scenario.
@@ -31,9 +33,16 @@ RELEASES = {
         mod_wsgi="4.9",
         python="3.11",
         pgbackrest="2.45",
+        valkey="redis-server",
     ),
     13: Release(
-        "trixie", postgresql=17, pgbouncer="1.24", mod_wsgi="5.0", python="3.13", pgbackrest="2.55"
+        "trixie",
+        postgresql=17,
+        pgbouncer="1.24",
+        mod_wsgi="5.0",
+        python="3.13",
+        pgbackrest="2.55",
+        valkey="valkey-server",
     ),
 }
 NEWEST = max(RELEASES)
@@ -55,6 +64,12 @@ def servers(debian: int) -> dict[str, str]:
         "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
         "/etc/mime.types": "media-types",
     }
+
+
+def valkey(debian: int) -> dict[str, str]:
+    """The same for STACK_VALKEY=on."""
+    name = RELEASES[debian].valkey
+    return {f"/usr/bin/{name}": name}
 
 
 def environment(debian: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pgstack.planning.background import Background, Worker
 from pgstack.planning.part import Part
+from pgstack.planning.valkey import Valkey
 
 TargetName = Literal["local", "compose", "host"]
 
@@ -18,6 +19,8 @@ class Versions(Part):
     mod_wsgi: str
     python: str
     pgbackrest: str
+    valkey: str
+    """package and program of Valkey"""
 
 
 class Paths(Part):
@@ -35,6 +38,9 @@ class Paths(Part):
     run_apache: str
     run_workers: str
     """of who supervises the workers"""
+    run_valkey: str
+    valkey: str
+    """what Valkey keeps on the disk"""
     bodies: str
     """where Apache keeps the body of a request until all of it is there"""
     streams: str
@@ -76,6 +82,7 @@ class Accounts(Part):
     """where requirements are installed, whose code it runs: it reaches nothing"""
     postgres: str
     pooler: str
+    valkey: str
     group: str
     secrets: str
 
@@ -336,6 +343,8 @@ class Memory(Part):
     """maintenance_work_mem, and autovacuum_work_mem of all workers"""
     workers: int
     """the project's own"""
+    valkey: int
+    """Valkey, also while it writes its file anew"""
 
     def shares(self) -> dict[str, int]:
         """The shares by name, in bytes."""
@@ -375,6 +384,8 @@ class Plan(Part):
     """the project's commands that run beside pages"""
     background: Background | None
     """None: there are no workers"""
+    valkey: Valkey | None
+    """None: there is no cache and no broker"""
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""

@@ -43,8 +43,8 @@ class Service:
     """template of the folder host → where a machine of the stack's own has it"""
     role: str = MACHINE
     """the role that writes `units`"""
-    program: str = ""
-    """name of a server's program in the process table"""
+    programs: tuple[str, ...] = ()
+    """names of a server's program in the process table, one on each release of Debian"""
     configuration: str = ""
     """that of `files` which its program starts with"""
     command: Callable[[Plan, str], str] | None = None
@@ -74,7 +74,7 @@ POSTGRES = Service(
     "postgres",
     files=("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
     units={"postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-main.service.d/stack.conf"},
-    program="postgres",
+    programs=("postgres",),
     configuration="pgstack.conf",
     command=lambda plan, file: (
         f"{postgres_program(plan, 'postgres')} -D {plan.paths.data} -c config_file={file}"
@@ -86,7 +86,7 @@ PGBOUNCER = Service(
     files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{UNITS}/stack-pgbouncer@.service"},
-    program="pgbouncer",
+    programs=("pgbouncer",),
     configuration="pgbouncer.ini",
     command=lambda _, file: f"/usr/sbin/pgbouncer {file}",
     stop_signal="INT",  # it waits for transactions
@@ -98,10 +98,19 @@ APACHE = Service(
         "stack-apache.service": f"{UNITS}/stack-apache@.service",
         "logrotate.conf": "/etc/logrotate.d/stack",
     },
-    program="apache2",
+    programs=("apache2",),
     configuration="apache2.conf",
     command=lambda _, file: f"/usr/sbin/apache2 -DFOREGROUND -f {file}",
     stop_signal="WINCH",  # it answers what it has
+)
+VALKEY = Service(
+    "valkey",
+    files=("valkey.conf",),
+    # Each of these programs is a link to the one that looks at files.
+    programs=("redis-check-rdb", "valkey-check-rdb", "valkey-server"),
+    configuration="valkey.conf",
+    command=lambda plan, file: f"{plan.valkey.program} {file}" if plan.valkey else "",
+    stop_signal="TERM",  # it writes what it has
 )
 HOST = Service(
     MACHINE,
@@ -143,7 +152,7 @@ BACKUP = Service(
     },
     role="backup",
 )
-SERVICES = (POSTGRES, PGBOUNCER, APACHE, HOST, FIREWALL, BACKUP)
+SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, HOST, FIREWALL, BACKUP)
 """In starting order."""
 
 
@@ -179,5 +188,5 @@ def servers(plan: Plan) -> dict[str, tuple[str, str]]:
     return {
         service.name: (" ".join(words), service.stop_signal)
         for service in of(plan)
-        if service.program and (words := service.words(plan))
+        if service.programs and (words := service.words(plan))
     }

@@ -28,6 +28,7 @@ NAMES = (
     "supervisord.conf",
     ".supervisord.conf.new",
     "trial",
+    "valkey",
     "venv",
     ".venv.new",
     "venvs",
@@ -102,6 +103,7 @@ def make(plan: Plan) -> None:
         paths.log,
         paths.media,
         f"{paths.cache}/{plan.accounts.web}",
+        *((paths.run_valkey, paths.valkey) if plan.valkey else ()),
     )
     modes = dict.fromkeys((paths.conf, paths.static), 0o755) | dict.fromkeys(private, 0o700)
     for path, mode in modes.items():

@@ -16,7 +16,7 @@ import psutil
 import psycopg2
 
 from pgstack.errors import ProbeError, StackError
-from pgstack.live.probes import bounded, local, postgres, supervisord, web
+from pgstack.live.probes import bounded, local, postgres, supervisord, valkey, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.targets import supervision, workers
@@ -46,6 +46,7 @@ def servers(plan: Plan) -> list[Server]:
     asked: dict[str, Callable[[Plan], None]] = {
         "postgres": _postgres,
         "pgbouncer": _pgbouncer,
+        "valkey": _valkey,
         "apache": _apache,
     }
     halted = {process.pid for process in local.stopped(plan)}
@@ -125,6 +126,12 @@ def _pgbouncer(plan: Plan) -> None:
             cursor.execute("SELECT 1")
     except psycopg2.Error as error:
         raise ProbeError(f"a query through it: {str(error).strip()}") from None
+
+
+def _valkey(plan: Plan) -> None:
+    """It answers, and its file takes what it writes. Raises ProbeError."""
+    if plan.valkey and (wrong := valkey.ailments(valkey.info(plan.valkey))):
+        raise ProbeError("; ".join(wrong))
 
 
 def _apache(plan: Plan) -> None:

@@ -26,6 +26,7 @@ from pgstack.targets import (
     project,
     running,
     supervision,
+    valkey,
     workers,
 )
 from pgstack.targets import release as new_code
@@ -102,6 +103,7 @@ def _start(run: Run, fingerprint: str) -> None:
         failure.require(plan, roles, "roles.sql")
         run.say("postgres  answers on its socket, roles in place")
         supervision.start(plan, "pgbouncer")
+        valkey.start(plan)
         prepare.migrate(run)
         prepare.collect_static(run)
         run.say("database  migrated" + ("" if plan.project else " and seeded"))
@@ -240,5 +242,6 @@ def _require_packages(plan: Plan) -> None:
             f"Unset it."
         )
     openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls != "off" else {}
-    if missing := packages.missing({**packages.servers(plan.debian), **openssl}):
+    cache = packages.valkey(plan.debian) if plan.valkey else {}
+    if missing := packages.missing({**packages.servers(plan.debian), **openssl, **cache}):
         raise TargetError(packages.refusal(missing))

@@ -41,7 +41,9 @@ def readable() -> Iterator[psutil.Process]:
 
 def _belongs(process: psutil.Process, server: str, plan_file: str) -> bool:
     with contextlib.suppress(psutil.Error):
-        return bool(process.exe() == server and process.environ().get(MARK) == plan_file)
+        # Redis is started by a link: its name says which of its programs it is.
+        same = process.exe() == str(Path(server).resolve())
+        return bool(same and process.environ().get(MARK) == plan_file)
     return False
 
 

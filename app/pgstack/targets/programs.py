@@ -50,7 +50,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         "logfile_maxbytes": str(layout.LOG_BYTES),
         "logfile_backups": str(layout.LOGS_KEPT),
         "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(max(plan.pooler.file_descriptors, plan.apache.file_descriptors) + OWN_FILES),
+        "minfds": str(_files(plan) + OWN_FILES),
         "directory": root,
         "identifier": fingerprint,
         "umask": f"{UMASK:03o}",
@@ -75,6 +75,12 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     text = io.StringIO()
     parser.write(text)
     return File(Path(root, "supervisord.conf"), text.getvalue())
+
+
+def _files(plan: Plan) -> int:
+    """Open files of the server that needs most."""
+    cache = plan.valkey.file_descriptors if plan.valkey else 0
+    return max(plan.pooler.file_descriptors, plan.apache.file_descriptors, cache)
 
 
 def _confined(plan: Plan) -> str:

@@ -35,6 +35,7 @@ from pgstack.targets import (
     project,
     release,
     supervision,
+    valkey,
     workers,
 )
 from pgstack.targets.run import Run, Say
@@ -76,6 +77,7 @@ def reload(say: Say) -> None:
             say("unchanged what runs is what the inputs give")
             return
         _require_same_apache(plan, wanted)
+        valkey.require_same(plan)
         supervision.allow_files(plan)
         candidate.require(plan)
         say("tried     PostgreSQL and PgBouncer take what is wanted")
@@ -154,6 +156,8 @@ def _reread(run: Run, old: list[File]) -> None:
     database.roles(plan)
     pooler.command(plan, "RECONNECT")  # what is set on a role counts for new backends
     run.say("reread    PostgreSQL, PgBouncer")
+    if took := valkey.restart_if_changed(plan):
+        run.say(f"restarted Valkey in {took}, while its cache was waited for")
 
 
 def _restart(run: Run, old: list[File]) -> None:

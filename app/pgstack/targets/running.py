@@ -22,9 +22,9 @@ from pgstack.targets import orphans as processes
 
 SUPERVISOR = "supervisord"
 SERVERS = {
-    service.program: (service.name, signal.Signals[f"SIG{service.stop_signal}"])
+    program: (service.name, signal.Signals[f"SIG{service.stop_signal}"])
     for service in reversed(services.SERVICES)
-    if service.program
+    for program in service.programs
 }
 """name and stop signal by program, in the order in which they stop"""
 STOP_SECONDS = 20

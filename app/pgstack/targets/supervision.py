@@ -144,6 +144,13 @@ def start(plan: Plan, name: str) -> None:
             ) from None
 
 
+def restart(plan: Plan, name: str) -> None:
+    """One server: it ends, and is started again at once."""
+    with suppress(xmlrpc.client.Fault):  # it does not run
+        supervisord.call(plan, 2 * STOP_SECONDS).stopProcess(name)
+    start(plan, name)
+
+
 def is_worker(name: str) -> bool:
     """Whether a program is one of the project's."""
     return name.startswith(PREFIX)
@@ -173,10 +180,12 @@ def workers_in(plan: Plan, *wanted: str, among: bool = True) -> list[str]:
 
 def stop(plan: Plan) -> bool:
     """All workers, all servers in reverse order, then supervisord; False when nothing ran."""
-    if supervisord.states(plan) is None:
+    found = supervisord.states(plan)
+    if found is None:
         return _stop_unsupervised(plan)
     stop_workers(plan)
-    for name in reversed(services.servers(plan)):
+    # Those that run, which another plan may have started.
+    for name in (each.name for each in reversed(services.SERVICES) if each.name in found):
         try:
             supervisord.call(plan, 2 * STOP_SECONDS).stopProcess(name)
         except xmlrpc.client.Fault as fault:

@@ -14,7 +14,7 @@ import psycopg2
 from pgstack.errors import StackError
 from pgstack.live import account
 from pgstack.live.probes import bounded
-from pgstack.live.verify import access, apart, behaviour, served, settings, workers
+from pgstack.live.verify import access, apart, behaviour, served, settings, valkey, workers
 from pgstack.live.verify.finding import Finding, Outcome
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import targets
@@ -27,6 +27,10 @@ def _everywhere(_: Plan) -> bool:
 
 def _far(plan: Plan) -> bool:
     return "postgres" not in plan.services
+
+
+def _cached(plan: Plan) -> bool:
+    return plan.valkey is not None
 
 
 def _seen(plan: Plan) -> bool:
@@ -63,6 +67,8 @@ CHECKS = (
     Check("logins are planned", access.own_logins),
     Check("workers run as planned", workers.running, lambda plan: bool(plan.workers)),
     Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.workers)),
+    Check("Valkey runs the plan", valkey.settings, _cached),
+    Check("Valkey obeys no client", valkey.closed, _cached),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, _far),

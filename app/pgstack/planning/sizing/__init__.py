@@ -15,7 +15,7 @@ import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import invariants, layout, packages, services, targets
-from pgstack.planning.background import Background
+from pgstack.planning.background import Background, Worker
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import (
@@ -29,9 +29,10 @@ from pgstack.planning.plan import (
     Site,
     Web,
 )
-from pgstack.planning.sizing import backup, pooler, postgres, web, workers
+from pgstack.planning.sizing import backup, pooler, postgres, valkey, web, workers
 from pgstack.planning.sizing.basis import Basis
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale, size_text
+from pgstack.planning.valkey import Valkey
 
 SYSTEM_BYTES = 64 * MB
 """Debian without a desktop, and supervisord (docs/measurements.md)"""
@@ -145,6 +146,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     programs = workers.workers(basis)
     background, of_background = workers.background(basis, programs)
     pool, of_pool = pooler.pooler(basis, daemons, background)
+    cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
     database, of_database = postgres.postgres(basis, pool, background)
     backups, of_backups = backup.backup(basis, database)
     firewall = _firewall(config, hardware)
@@ -152,7 +154,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         target=config.target,
         part=config.part.name,
         apart=config.part.apart,
-        services=_services(basis, firewall, backups),
+        services=_services(basis, firewall, backups, cache),
         debian=debian,
         cores=scale.available,
         open_files=hardware.open_files,
@@ -171,24 +173,44 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         backup=backups,
         workers=programs,
         background=background,
-        memory=_memory(basis, daemons, pool, background, workers.workers_bytes(programs)),
-        arithmetic=of_daemons | of_apache | of_pool | of_background | of_database | of_backups,
+        valkey=cache,
+        memory=_memory(basis, daemons, pool, background, _of_work(programs, cache)),
+        arithmetic=of_daemons
+        | of_apache
+        | of_pool
+        | of_background
+        | of_cache
+        | of_database
+        | of_backups,
     )
 
 
-def _services(basis: Basis, firewall: Firewall, backups: Backup | None) -> tuple[str, ...]:
+def _services(
+    basis: Basis, firewall: Firewall, backups: Backup | None, cache: Valkey | None
+) -> tuple[str, ...]:
     """What the host runs, in starting order."""
     optional = {
+        services.VALKEY: cache is not None,
         services.HOST: basis.target.units,
         services.FIREWALL: firewall.enabled,
         services.BACKUP: backups is not None,
     }
     found = [service.name for service, there in optional.items() if there]
-    return (*basis.config.part.services, *found)
+    wanted = {*basis.config.part.services, *found}
+    return tuple(service.name for service in services.SERVICES if service.name in wanted)
+
+
+def _of_work(programs: tuple[Worker, ...], cache: Valkey | None) -> dict[str, int]:
+    """What the project asked for beside pages."""
+    return {"workers": workers.workers_bytes(programs), "valkey": valkey.valkey_bytes(cache)}
 
 
 def _memory(
-    basis: Basis, daemons: Web, pool: Pooler, background: Background | None, crew: int
+    basis: Basis,
+    daemons: Web,
+    pool: Pooler,
+    background: Background | None,
+    of_work: dict[str, int],
 ) -> Memory:
     """The shares of what this host runs; 0 for what runs on another."""
     memory = basis.scale.memory
@@ -198,7 +220,7 @@ def _memory(
             "apache": web.apache_bytes(
                 daemons.requests, memory, takes_over=bool(basis.target.instance_ports)
             ),
-            "workers": crew,
+            **of_work,
         },
         "pgbouncer": {"pooler": pooler.pooler_bytes(pool)},
         "postgres": postgres.postgres_bytes(basis, pool, background),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 KB, MB, GB = 1024, 1024**2, 1024**3
 
 MEMORY_STEP = 16 * MB
-"""Memory counts in steps. With each, what a stack needs grows by half of it at most (the divisors
-of the shares), and by less than 6 MB from rounding the six shares that depend on memory up to MB:
+"""Memory counts in steps. With each, what a stack needs grows by 8.3 MB at most (the divisors of
+the shares), and by less than 7 MB from rounding the seven shares that depend on memory up to MB:
 what fits, fits with more."""
 
 

@@ -25,6 +25,7 @@ class Local(Target):
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
+    valkey: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
@@ -40,6 +41,8 @@ class Local(Target):
             run_pooler_own=f"{root}/run/pooler",
             run_apache=f"{root}/run/apache",
             run_workers=f"{root}/run",
+            run_valkey=f"{root}/run/valkey",
+            valkey=f"{root}/valkey",
             bodies=f"{root}/run/apache",
             streams=f"{root}/run/apache",
             log=f"{root}/log",
@@ -67,6 +70,7 @@ class Local(Target):
             build=name,
             postgres=name,
             pooler=name,
+            valkey=name,
             group=name,
             secrets=name,
         )

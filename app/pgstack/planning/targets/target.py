@@ -68,6 +68,8 @@ class Target(ABC):
     else"""
     workers: ClassVar[bool] = True
     """whether it runs the project's workers"""
+    valkey: ClassVar[bool] = False
+    """whether it runs Valkey"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 
@@ -109,6 +111,8 @@ def machine_paths(postgresql: int, **own: Any) -> Paths:
         "run_pooler_own": "/run/stack/pooler",
         "run_apache": "/run/stack/apache",
         "run_workers": "/run/stack/workers",
+        "run_valkey": "/run/stack/valkey",
+        "valkey": "/var/lib/stack-valkey",
         "bodies": "/var/lib/stack-media",
         "streams": "/run/stack/apache",
         "log": "/var/log/stack",
@@ -137,6 +141,7 @@ def machine_accounts(apache: str, secrets: str) -> Accounts:
         build="build",
         postgres="postgres",
         pooler="pooler",
+        valkey="valkey",
         group="sockets",
         secrets=secrets,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from pgstack.errors import InputError
 from pgstack.planning import dependencies, layout
 
-SHIPPED = ("app", "postgres", "pgbouncer", "apache", "host", "requirements")
+SHIPPED = ("app", "postgres", "pgbouncer", "apache", "valkey", "host", "requirements")
 """what a release holds of the checkout"""
 UNWANTED = frozenset(
     {

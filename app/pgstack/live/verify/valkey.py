@@ -1,0 +1,73 @@
+"""Checks of Valkey: that it runs what was planned, and whom it lets do what."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes import valkey
+from pgstack.live.verify.finding import Outcome, judge
+from pgstack.live.verify.live import Live
+from pgstack.planning import targets
+from pgstack.planning.valkey import CACHE, Valkey
+
+MB = 1024**2
+CLOSED = ("CONFIG GET maxmemory", "ACL LIST", "MODULE LIST", "SLOWLOG LEN")
+"""some of what no client may ask for, none of which changes anything"""
+MODE = 0o770
+PROBE = "stack_verify"
+
+
+def settings(live: Live) -> Outcome:
+    """It says of itself what was planned, listens on no port, and has its file in order."""
+    part = _part(live)
+    found = valkey.info(part)
+    wrong = [
+        f"{name}: planned {wanted!r}, live {got!r}"
+        for name, (wanted, got) in valkey.differences(part, found).items()
+    ]
+    wrong += valkey.ailments(found)
+    name = found.get("server_name", "redis")
+    version = found.get("valkey_version", found.get("redis_version"))
+    return judge(
+        wrong,
+        f"{name} {version}, {int(found.get('used_memory', 0)) // MB} of {part.maxmemory // MB} MB "
+        f"used, {part.settings['maxmemory-policy']}, no TCP",
+        targets.of(live.plan.target).again,
+    )
+
+
+def closed(live: Live) -> Outcome:
+    """Its socket is for the planned accounts, the cache keeps what it is given, and no client may
+    change the server."""
+    part = _part(live)
+    mode = stat.S_IMODE(Path(part.socket).stat().st_mode)
+    wrong = [f"{part.socket} has mode {mode:o}, planned {MODE:o}"] if mode != MODE else []
+    with valkey.connected(part, CACHE) as client:
+        client.set(PROBE, "1", ex=60)
+        wrong += ["the cache forgot what it was given"] if client.getdel(PROBE) != "1" else []
+    wrong += [f"a client may {command}" for command in CLOSED if _allowed(part, command)]
+    return judge(
+        wrong,
+        "the cache keeps what it is given; no client may "
+        + ", ".join(command.split()[0] for command in CLOSED),
+        targets.of(live.plan.target).again,
+    )
+
+
+def _allowed(part: Valkey, command: str) -> bool:
+    try:
+        with valkey.connected(part) as client:
+            client.execute_command(*command.split())
+    except ProbeError as error:
+        if "permission" in str(error):
+            return False
+        raise
+    return True
+
+
+def _part(live: Live) -> Valkey:
+    if live.plan.valkey is None:
+        raise ProbeError("no Valkey is planned")
+    return live.plan.valkey
