@@ -42,7 +42,16 @@ def require_engine() -> None:
 
 def copy_checkout(directory: Path) -> None:
     """What Compose and its tools need of this checkout, to be changed."""
-    for name in ("app", "apache", "egress", "pgbouncer", "postgres", "requirements", "tools"):
+    for name in (
+        "app",
+        "apache",
+        "egress",
+        "pgbouncer",
+        "postgres",
+        "requirements",
+        "tools",
+        "valkey",
+    ):
         shutil.copytree(CHECKOUT / name, directory / name)
     for name in ("compose.yaml", ".dockerignore", "Makefile"):
         shutil.copy(CHECKOUT / name, directory / name)
