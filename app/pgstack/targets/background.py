@@ -19,7 +19,12 @@ from pgstack.planning.plan import Plan
 from pgstack.targets import programs, workers
 from pgstack.targets.run import Run
 
-IDLE = "import signal; signal.sigwait((signal.SIGINT, signal.SIGTERM))"
+IDLE = """
+import signal
+ends = (signal.SIGINT, signal.SIGTERM)
+signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # the first process is not told of others
+signal.sigwait(ends)
+"""
 """what runs where there is no worker: a service of Compose that ends is one that has failed"""
 UMASK = "002"
 """what workers write, pages may change: they share a group"""
