@@ -10,3 +10,4 @@ account 5001 postgres /var/lib/postgresql
 account 5002 pooler /nonexistent
 account 5003 app /srv/stack
 account 5004 deploy /srv/stack
+account 5005 valkey /nonexistent

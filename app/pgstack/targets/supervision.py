@@ -25,11 +25,11 @@ from pgstack.planning.plan import Plan
 from pgstack.planning.worker_input import LONGEST_GRACE_SECONDS
 from pgstack.targets import failure, orphans
 from pgstack.targets.programs import (
-    OWN_FILES,
     RUNS_SECONDS,
     STOP_SECONDS,
     UMASK,
     configuration,
+    open_files,
     plan_file,
 )
 
@@ -143,12 +143,12 @@ def follow(plan: Plan, fingerprint: str) -> None:
 
 
 def allow_files(plan: Plan) -> None:
-    """Let the running PgBouncer, and its successor after a crash, open as many files as the plan
+    """Let the running PgBouncer, and whatever supervisord starts, open as many files as the plan
     wants.
 
     Raises TargetError when the system does not.
     """
-    wanted = plan.pooler.file_descriptors + OWN_FILES
+    wanted = open_files(plan)
     for process in map(psutil.Process, [_call(plan).getPID(), *process_ids(plan, "pgbouncer")]):
         soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
         if 0 <= soft < wanted:
