@@ -11,3 +11,4 @@ account 5002 pooler /nonexistent
 account 5003 app /srv/stack
 account 5004 deploy /srv/stack
 account 5007 worker /srv/stack
+account 5008 valkey /nonexistent

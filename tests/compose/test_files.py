@@ -181,4 +181,4 @@ def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> Non
 def test_image_ends_as_an_account_without_privileges(path: str) -> None:
     users = re.findall(r"^USER (\d+)(?::\d+)?$", (CHECKOUT / path).read_text(), re.MULTILINE)
     assert len(users) == 1
-    assert 5001 <= int(users[0]) <= 5005
+    assert 5001 <= int(users[0]) <= 5008
