@@ -13,6 +13,7 @@ from . import (
     backup,
     build,
     drill,
+    files,
     passwords,
     pgbouncer,
     postgres,
@@ -97,7 +98,8 @@ def _of_backups(commands: Any) -> None:
     )
     rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
     back = commands.add_parser(
-        "restore", help="bring the database back as it was; the site is down meanwhile"
+        "restore",
+        help="bring the database and the files back as they were; the site is down meanwhile",
     )
     back.add_argument("target", help=recovery.FORMS)
     back.add_argument(
@@ -108,7 +110,18 @@ def _of_backups(commands: Any) -> None:
     )
     back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
     back.add_argument(
+        "--files",
+        default="",
+        metavar="SNAPSHOT",
+        help="of uploads and STACK_DATA; unset: the first that is not older than the database",
+    )
+    back.add_argument(
         "--check", action="store_true", help="only say whether it can be; changes nothing"
+    )
+    kept = commands.add_parser("files", help="uploads and directories of STACK_DATA in the backups")
+    kept.add_argument("action", choices=["list", "save", "drill", "restore"])
+    kept.add_argument(
+        "snapshot", nargs="?", default="", help="that restore brings back; unset: the newest"
     )
 
 
@@ -126,15 +139,35 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
     with system.exclusive_lock():
         if asked.check:
             *_, options = restore.plan(host, asked.target, asked.set, asked.timeline)
+            if backup.require(host).files:
+                files.require(host, asked.files)
             print(f"restore    can be, with {' '.join(options)}")
         else:
-            print(f"restore    {restore.run(host, asked.target, asked.set, asked.timeline)}")
+            done = restore.run(host, asked.target, asked.set, asked.timeline, asked.files)
+            print(f"restore    {done}")
+    return 0
+
+
+def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """What is done with files alone: `save` and `drill` by their units, which come here again."""
+    steps = {"save": (files.UNIT, files.save), "drill": (files.DRILL_UNIT, files.rehearse)}
+    if asked.action == "list":
+        for snapshot in files.listed(host):
+            print(f"files      {files.told(snapshot)}")
+    elif asked.action == "restore":
+        with system.exclusive_lock():
+            print(f"restore    {restore.files_alone(host, asked.snapshot)}")
+    elif (unit := steps[asked.action][0]) == os.environ.get("RUN_BY"):
+        print(f"files      {steps[asked.action][1](host)}")
+    else:
+        system.start(unit)
+        return told(files.report(host))
     return 0
 
 
 def backups(host: stack.Stack, _: argparse.Namespace) -> int:
     """How the backups are: 1 when something is not well."""
-    return told(backup.report(host))
+    return told(backup.report(host) + files.report(host))
 
 
 def serving(host: stack.Stack, _: argparse.Namespace) -> int:
@@ -143,7 +176,7 @@ def serving(host: stack.Stack, _: argparse.Namespace) -> int:
     servers = status.report(host)
     code = told(servers)
     if host.backup and servers[0].good:
-        told(backup.report(host))
+        told(backup.report(host) + files.report(host))
     return code
 
 
@@ -158,6 +191,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "drill": rehearse,
     "restore": bring_back,
     "backups": backups,
+    "files": of_files,
     "status": serving,
 }
 """commands with a status of their own"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from . import backup, system
+from . import backup, files, system
 from .safe import StackctlError
 from .stack import Stack
 
@@ -25,6 +25,9 @@ def apply(stack: Stack, again: bool = False) -> str:
     if again or not backup.kept(stack):
         system.start(backup.unit("full"))
         done.append("full backup made")
+    if backup.require(stack).files and (again or not files.made(stack)):
+        system.start(files.UNIT)
+        done.append("files kept")
     return ", ".join(done) or "unchanged"
 
 

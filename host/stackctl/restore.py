@@ -1,5 +1,5 @@
-"""The database as it was: a backup takes the place of the data directory, which is kept aside, and
-WAL is replayed.
+"""The database and the files as they were: a backup takes the place of the data directory, which
+is kept aside, and WAL is replayed.
 
 Apache is stopped meanwhile, so that nobody sees or changes a database on its way. When the target
 cannot be reached, the data directory that was there comes back.
@@ -11,11 +11,12 @@ import re
 import shutil
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import apache, backup, postgres, recovery, release, system, timelines
+from . import apache, backup, files, postgres, recovery, release, system, timelines
 from .drill import UNIT as DRILL_UNIT
 from .recovery import Target
 from .safe import StackctlError
@@ -63,30 +64,64 @@ def plan(
     return target, target.moment or begin.ended, recovery.options(target, begin, timeline)
 
 
-def run(stack: Stack, text: str, label: str = "", timeline: str = "") -> str:
+def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: str = "") -> str:
     """Restore; returns what was done. Raises StackctlError, and says what the database is then."""
     target, moment, options = plan(stack, text, label, timeline)
+    if backup.require(stack).files:
+        files.require(stack, snapshot)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
-    for name in (DRILL_UNIT, backup.unit("full"), backup.unit("incr")):
+    for name in (DRILL_UNIT, backup.unit("full"), backup.unit("incr"), *files.UNITS):
         system.stop(name)
     if system.active(postgres.unit(stack)):
         _finish_archive(stack, target)
-    serving = [name for name in INSTANCES if system.active(apache.unit(name))]
-    _say("The site is down from here on.")
-    try:
-        for name in serving:
-            system.stop(apache.unit(name))
+    with _site_down(stack):
         aside = _exchange(stack, options)
-        _settle(stack, aside, moment)
-    finally:
-        for name in serving:
-            apache.start(stack, name)
-        _say("Apache runs again." if serving else "Apache did not run.")
+        reached = _settle(stack, aside, moment)
+        _say(f"The database is as of {_text(reached)}.")
+        if backup.require(stack).files:
+            _bring_files(stack, reached, snapshot)
     system.run("systemctl", "start", "--no-block", backup.unit("incr"))
     kept = (
         f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
     )
     return f"{text}: reached at {_now()}.{kept}"
+
+
+def files_alone(stack: Stack, snapshot: str) -> str:
+    """Put files in the place of those that are there, and leave the database as it is; returns what
+    was done. Raises StackctlError."""
+    files.require(stack, snapshot)
+    chosen = snapshot or next((each.name for each in files.listed(stack)[-1:]), "")
+    if not chosen:
+        raise StackctlError("there is no snapshot of files yet. `stackctl files save` makes one.")
+    for name in files.UNITS:
+        system.stop(name)
+    with _site_down(stack):
+        return files.bring_back(stack, 0, chosen)
+
+
+@contextmanager
+def _site_down(stack: Stack) -> Iterator[None]:
+    """Apache does not run within it, and afterwards as it did."""
+    serving = [name for name in INSTANCES if system.active(apache.unit(name))]
+    _say("The site is down from here on.")
+    try:
+        for name in serving:
+            system.stop(apache.unit(name))
+        yield
+    finally:
+        for name in serving:
+            apache.start(stack, name)
+        _say("Apache runs again." if serving else "Apache did not run.")
+
+
+def _bring_files(stack: Stack, reached: float, snapshot: str) -> None:
+    try:
+        _say(f"The site has {files.bring_back(stack, reached, snapshot)}.")
+    except StackctlError as error:
+        raise StackctlError(
+            f"The database is restored, and {error}\nOnce that is mended: `stackctl files restore`."
+        ) from None
 
 
 def _finish_archive(stack: Stack, target: Target) -> None:
@@ -169,16 +204,16 @@ def _fatal(log: Path, written: int) -> str:
     return next((line for line in lines if re.search(r"\] (FATAL|PANIC): ", line)), f"see {log}")
 
 
-def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
-    """What the release needs of a database, however old that is. Raises StackctlError; the database
-    stays restored."""
+def _settle(stack: Stack, aside: Path | None, moment: float) -> float:
+    """What the release needs of a database, however old that is; returns the moment that was
+    reached. Raises StackctlError; the database stays restored."""
     try:
         replayed = postgres.ask(
             stack, "SELECT coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)"
         )
+        reached = max(moment, float(replayed))
         if aside:
-            since = max(moment, float(replayed))
-            timelines.add(timelines.Left(timelines.of(stack, aside), since, time.time()))
+            timelines.add(timelines.Left(timelines.of(stack, aside), reached, time.time()))
         for name in LEFT_BEHIND:
             postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
         # What is left of the recovery's settings goes with a restart.
@@ -190,6 +225,7 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> None:
         raise StackctlError(
             f"The database is restored, and this failed after it: {error}"
         ) from None
+    return reached
 
 
 def _say(text: str) -> None:
@@ -197,4 +233,8 @@ def _say(text: str) -> None:
 
 
 def _now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}+00"
+    return _text(time.time())
+
+
+def _text(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}+00"

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 DATA = "/var/lib/postgresql/17/main"
 REPOSITORY = "/var/lib/pgbackrest"
+FILES = "/var/lib/pgbackrest-files"
+MEDIA = "/var/lib/stack-media"
 
 
 @pytest.fixture(scope="module")
@@ -220,14 +222,77 @@ def test_a_time_that_an_earlier_restore_left_behind_is_reached_on_its_timeline(
     assert ledger.has("left-1", "left-2") == [True, False]
 
 
-def test_a_lost_data_directory_comes_back_with_its_last_transaction(
+def keep(host: SystemdHost, name: str, mode: str, account: str = "app") -> None:
+    """A file that the site has written, with its name in it."""
+    words = f"umask 0002; mkdir -p $(dirname {MEDIA}/{name}); echo {name} > {MEDIA}/{name}"
+    host.run("runuser", "-u", account, "--", "sh", "-c", f"{words}; chmod {mode} {MEDIA}/{name}")
+
+
+def listing(host: SystemdHost) -> list[str]:
+    """All that is in the site's files, with owner, mode and where links lead."""
+    words = ["find", MEDIA, "-printf", "%P %u %g %m %l\\n"]
+    return sorted(host.run(*words).stdout.splitlines())
+
+
+def test_files_are_kept_with_the_database_for_root_alone(host: SystemdHost) -> None:
+    assert "none to keep yet" in host.run("stackctl", "backups").stdout
+    keep(host, "public/photo.txt", "0644")
+    keep(host, "data/INDEX_DIR/private.key", "0600")
+    keep(host, "data/INDEX_DIR/index", "0640", "deploy")
+    host.run("runuser", "-u", "app", "--", "ln", "-s", "/etc/shadow", f"{MEDIA}/public/link")
+    host.run("systemctl", "start", "stack-backup@incr")
+    host.run("systemctl", "start", "stack-files")  # the one that follows it, or another
+    assert "kept" in host.run("stackctl", "backups").stdout
+    for account in ("app", "deploy", "postgres", "pooler"):
+        read = ["runuser", "-u", account, "--", "find", FILES, "-maxdepth", "1", "-readable"]
+        assert host.run(*read, check=False).stdout == ""
+    assert host.run("grep", "-rl", "photo", FILES, check=False).stdout == "", "it is encrypted"
+
+
+def test_a_drill_of_damaged_files_fails_and_everybody_sees_it(host: SystemdHost) -> None:
+    show = ["find", f"{FILES}/data", "-type", "f", "-size", "+0"]
+    packs = host.run(*show).stdout.split()
+    host.run("cp", "-a", f"{FILES}/data", "/root/good-files")
+    try:
+        for pack in packs:
+            host.run("dd", "if=/dev/zero", f"of={pack}", "bs=1", "count=32", "conv=notrunc")
+        assert host.run("stackctl", "files", "drill", check=False).returncode == 2
+        told = host.run("stackctl", "backups", check=False)
+        assert (told.returncode, "files      drill failed" in told.stdout) == (1, True), told.stdout
+    finally:
+        host.run("cp", "-aT", "/root/good-files", f"{FILES}/data")
+    host.run("stackctl", "drill")  # its unit has the other in tow
+    assert "files      drill passed" in host.run("stackctl", "files", "drill").stdout
+    assert host.run("stackctl", "backups").returncode == 0
+
+
+def test_files_that_are_there_stay_unless_a_snapshot_is_as_young_as_the_rows(
     host: SystemdHost, ledger: Ledger
 ) -> None:
+    before = listing(host)
+    target = now()
+    host.run("stackctl", "files", "save")
+    keep(host, "public/later.txt", "0644")
+    done = host.run("stackctl", "restore", "latest")
+    assert "The site has files as they are now; the last snapshot is older" in done.stdout
+    assert "later.txt" in "".join(listing(host))
+    done = host.run("stackctl", "restore", target)
+    assert "The database is as of" in done.stdout
+    assert "The site has files of" in done.stdout
+    assert listing(host) == before
+
+
+def test_a_lost_data_directory_comes_back_with_its_last_transaction_and_lost_files_with_it(
+    host: SystemdHost, ledger: Ledger
+) -> None:
+    before = listing(host)
+    host.run("rm", "-rf", MEDIA)
     ledger.transfer("last")
     sql(host, "SELECT pg_switch_wal()")
     host.run("systemctl", "stop", "postgresql@17-main")
     host.run("rm", "-rf", DATA)
     host.run("stackctl", "restore", "latest")
+    assert listing(host) == before
     assert ledger.has("last") == [True]
     assert ledger.balanced()
     verified = host.run("stack-manage", "stack_verify", check=False)

@@ -302,8 +302,8 @@ class Postgres(Part):
 
 
 class Backup(Part):
-    """pgBackRest on a host. `settings` are the lines of its configuration; keys and passphrase are
-    elsewhere."""
+    """pgBackRest on a host, and restic for files. `settings` are the lines of pgBackRest's
+    configuration; keys and passphrase are elsewhere."""
 
     kind: Literal["local", "sftp", "s3"]
     stanza: str
@@ -321,6 +321,14 @@ class Backup(Part):
     """seconds after which a backup or a drill that has not been followed by another is late; see
     `drill_oldest`"""
     drill_oldest: int
+    files: str
+    """restic's name of the repository of uploads and STACK_DATA; empty where they are on other
+    hosts"""
+    files_options: tuple[str, ...]
+    files_state: str
+    """directory of what is known of them: the last drill"""
+    files_days: int
+    """for which a snapshot of them is kept"""
     settings: dict[str, str]
 
 

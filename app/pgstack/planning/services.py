@@ -38,7 +38,7 @@ class Service:
     files: tuple[str, ...] = ()
     """templates of the folder `name`, which go to a folder of this name below `paths.conf`"""
     without: Callable[[Plan], frozenset[str]] = _nothing
-    """those of them that a plan has no use for"""
+    """those of `files` and `units` that a plan has no use for"""
     units: Mapping[str, str] = field(default_factory=dict)
     """template of the folder host → where a machine of the stack's own has it"""
     role: str = MACHINE
@@ -67,6 +67,11 @@ def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
     # Where hosts are apart, userlist.txt holds a password and is no rendered file.
     passwords = {"userlist.txt"} if plan.apart else set()
     return frozenset(passwords | (set() if plan.pooler.peer_maps else {"ident.conf"}))
+
+
+def _not_for_backup(plan: Plan) -> frozenset[str]:
+    keeps_files = plan.backup and plan.backup.files
+    return frozenset(() if keeps_files else ("stack-files.service", "stack-files-drill.service"))
 
 
 UNITS = "/etc/systemd/system"
@@ -150,7 +155,10 @@ BACKUP = Service(
         "stack-backup-incr.timer": f"{UNITS}/stack-backup-incr.timer",
         "stack-drill.service": f"{UNITS}/stack-drill.service",
         "stack-drill.timer": f"{UNITS}/stack-drill.timer",
+        "stack-files.service": f"{UNITS}/stack-files.service",
+        "stack-files-drill.service": f"{UNITS}/stack-files-drill.service",
     },
+    without=_not_for_backup,
     role="backup",
 )
 SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, HOST, FIREWALL, BACKUP)

@@ -51,4 +51,5 @@ def _units(service: Service, plan: Plan) -> list[Template]:
             Path(place.format(postgresql=plan.versions.postgresql)),
         )
         for name, place in service.units.items()
+        if name not in service.without(plan)
     ]

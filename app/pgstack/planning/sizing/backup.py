@@ -1,4 +1,5 @@
-"""Backups of a host: pgBackRest, its schedule, and what PostgreSQL archives with it."""
+"""Backups of a host: pgBackRest and its schedule, what PostgreSQL archives with it, and restic
+beside it for files."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ from pgstack.planning.sizing.scale import clamp
 STANZA = "stack"
 """pgBackRest's name of the cluster"""
 STATE = "/var/lib/stack-backup"
+FILES_STATE = "/var/lib/stack-files"
+BESIDE = "-files"
+"""what follows the repository's path in that of the files': another account's, for pgBackRest runs
+as PostgreSQL's and files are read by root"""
 ARCHIVE_SECONDS = 60
 """archive_timeout: what was committed longer ago is in the archive; an hour of nearly empty
 segments has some 100 kB"""
@@ -23,8 +28,11 @@ INCREMENTAL_DAYS = "Mon..Sat"
 DRILL_HOURS = 1
 """between Monday's backup and the drill, which restores it"""
 DAY = 24 * 3600
+WEEK_DAYS = 7
 TIME_LIMIT = 6 * 3600
 """seconds for a backup or a drill: the next backup is due in a day"""
+KEY, KNOWN_HOSTS = "/etc/pgbackrest/key", "/etc/pgbackrest/known_hosts"
+SSH_PORT = 22
 SFTP_VERSION = (2, 46)
 """pgBackRest that knows SFTP"""
 
@@ -76,7 +84,8 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
             "drill": f"{DRILL_DAY} *-*-* {drill}:00 UTC",
             "time_limit": TIME_LIMIT,
             "oldest": DAY + TIME_LIMIT,
-            "drill_oldest": 7 * DAY + TIME_LIMIT,
+            "drill_oldest": WEEK_DAYS * DAY + TIME_LIMIT,
+            **_files(config, where),
             "settings": {
                 **_repository(config, where),
                 "repo1-path": str(config.backup_path),
@@ -97,15 +106,53 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
             },
         }
     )
-    return planned, {"backup.process-max": f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}"}
+    return planned, {
+        "backup.process-max": f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}",
+        "backup.files_days": f"{WEEK_DAYS} * (full backups kept + the one that is being made)",
+    }
+
+
+def _files(config: StackConfig, where: str) -> dict[str, object]:
+    """restic's repository, at the same destination; each moment that the database can be brought
+    back to has a snapshot."""
+    days = WEEK_DAYS * (config.backup_keep + 1)
+    common = {"files_days": days, "files_state": FILES_STATE, "files_options": ()}
+    path = f"{config.backup_path}{BESIDE}"
+    if "apache" not in config.part.services:
+        return {**common, "files": ""}
+    if where == "local":
+        return {**common, "files": path}
+    account, host, port = _elsewhere(config)
+    if where == "s3":
+        endpoint = f"{host}:{port}" if port else host
+        place = f"s3:https://{endpoint}/{config.backup_bucket}{path}"
+        lookup = ("s3.bucket-lookup=path", f"s3.region={config.backup_region}")
+        return {**common, "files": place, "files_options": lookup}
+    # Nothing of root's own configuration of ssh counts, and no other key.
+    words = (
+        "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
+        f"-o UserKnownHostsFile={KNOWN_HOSTS} -i {KEY} -p {port or SSH_PORT} {account}@{host} "
+        "-s sftp"
+    )
+    return {
+        **common,
+        "files": f"sftp:{account}@{host}:{path}",
+        "files_options": (f"sftp.command={words}",),
+    }
+
+
+def _elsewhere(config: StackConfig) -> tuple[str, str, str]:
+    """Account, host and port of another machine, empty where they are not given."""
+    account, _, rest = (config.backup_host or "").rpartition("@")
+    host, _, port = rest.partition(":")
+    return account, host, port
 
 
 def _repository(config: StackConfig, where: str) -> dict[str, str]:
     """Where the repository is, for pgBackRest."""
     if where == "local":
         return {"repo1-type": "posix"}
-    account, _, rest = (config.backup_host or "").rpartition("@")
-    host, _, port = rest.partition(":")
+    account, host, port = _elsewhere(config)
     if where == "s3":
         return {
             "repo1-type": "s3",
@@ -119,9 +166,9 @@ def _repository(config: StackConfig, where: str) -> dict[str, str]:
         "repo1-type": "sftp",
         "repo1-sftp-host": host,
         "repo1-sftp-host-user": account,
-        "repo1-sftp-private-key-file": "/etc/pgbackrest/key",
-        "repo1-sftp-public-key-file": "/etc/pgbackrest/key.pub",
-        "repo1-sftp-known-host": "/etc/pgbackrest/known_hosts",
+        "repo1-sftp-private-key-file": KEY,
+        "repo1-sftp-public-key-file": f"{KEY}.pub",
+        "repo1-sftp-known-host": KNOWN_HOSTS,
         "repo1-sftp-host-key-hash-type": "sha256",
         **({"repo1-sftp-host-port": port} if port else {}),
     }

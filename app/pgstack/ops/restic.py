@@ -1,0 +1,151 @@
+"""Files kept by restic: encrypted, at a directory, an account for SFTP, or in a bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pgstack.errors import TargetError
+
+HOST = "stack"
+"""that all snapshots are filed under, for a host that takes another's place has another name"""
+INCOMPLETE = 3
+"""restic's exit status when it could not read all of a tree"""
+GONE = "no such file or directory"
+"""what it says of a file that was deleted while it read the tree"""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a tree was; `moment` is when reading it began, in seconds since 1970."""
+
+    name: str
+    moment: float
+    trees: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Where snapshots are kept. `secrets` are variables that its programs are given: the
+    passphrase, and the keys of a bucket."""
+
+    place: str
+    secrets: Mapping[str, str]
+    options: tuple[str, ...] = ()
+
+    def words(self, *arguments: str) -> list[str]:
+        """Command line."""
+        options = [word for option in self.options for word in ("--option", option)]
+        return ["restic", "--quiet", "--no-cache", f"--repo={self.place}", *options, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """Of its programs: nothing else that restic or a shell would obey."""
+        return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", **self.secrets}
+
+    def run(self, *arguments: str) -> str:
+        """What restic printed. Raises TargetError with the line that says what is wrong."""
+        done = self._done(*arguments)
+        if done.returncode:
+            raise TargetError(f"restic {arguments[0]}: {reason(done.stderr)}")
+        return done.stdout
+
+    def _done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                self.words(*arguments),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except FileNotFoundError:
+            raise TargetError("restic is missing. Install it: apt-get install restic.") from None
+
+    def make(self) -> bool:
+        """Make it where it is not yet, and whether it was. Raises TargetError."""
+        asked = self._done("cat", "config")
+        if asked.returncode == 0:
+            return False
+        made = self._done("init")
+        if made.returncode:
+            there = "already" in made.stderr
+            raise TargetError(f"restic: {reason(asked.stderr if there else made.stderr)}")
+        return True
+
+    def snapshots(self) -> list[Snapshot]:
+        """All of them, oldest first. Raises TargetError."""
+        found = [
+            Snapshot(
+                each["short_id"],
+                datetime.fromisoformat(each["time"]).timestamp(),
+                tuple(each["paths"]),
+                tuple(each.get("tags") or ()),
+            )
+            for each in json.loads(self.run("snapshots", "--json")) or []
+        ]
+        return sorted(found, key=lambda snapshot: snapshot.moment)
+
+    def save(self, trees: Sequence[Path], *tags: str) -> Snapshot:
+        """Keep what is in `trees` now. Raises TargetError, also when not all could be read; what
+        was deleted meanwhile is not missed."""
+        self.run("unlock")  # of a run that was killed: only locks whose process is gone
+        known = {snapshot.name for snapshot in self.snapshots()}
+        words = [f"--tag={tag}" for tag in tags]
+        done = self._done("backup", f"--host={HOST}", *words, *map(str, trees))
+        missed = [line for line in done.stderr.splitlines() if "error:" in line]
+        if done.returncode not in (0, INCOMPLETE) or any(GONE not in line for line in missed):
+            raise TargetError(f"restic backup: {reason(done.stderr)}")
+        (saved,) = [each for each in self.snapshots() if each.name not in known]
+        return saved
+
+    def forget(self, days: int) -> None:
+        """Delete snapshots older than so many days before the newest. Raises TargetError."""
+        self.run("forget", f"--host={HOST}", f"--keep-within={days}d", "--prune")
+
+    def restore(self, snapshot: Snapshot, target: Path) -> None:
+        """Write it below an empty directory that nobody else may change. Raises TargetError."""
+        self.run("restore", snapshot.name, f"--target={target}")
+
+    def read(self, snapshot: Snapshot) -> tuple[int, int]:
+        """Read every byte of it; the number of its files and their bytes. Raises TargetError."""
+        count, size, broken = 0, 0, ""
+        words = self.words("dump", "--archive=tar", snapshot.name, "/")
+        with tempfile.TemporaryFile() as said:
+            with subprocess.Popen(
+                words, env=self.environment(), stdout=subprocess.PIPE, stderr=said
+            ) as process:
+                try:
+                    with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                        for entry in archive:
+                            count, size = count + entry.isfile(), size + entry.size
+                except tarfile.TarError as error:
+                    broken = str(error)
+            said.seek(0)
+            complaint = reason(said.read().decode(errors="replace"))
+        if process.returncode or broken:
+            raise TargetError(f"restic dump: {complaint or broken}")
+        return count, size
+
+
+def reason(said: str) -> str:
+    """The line of its complaints that says what is wrong."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "Fatal:" in line or "error:" in line), "".join(lines[:1])
+    )
+
+
+def holds_files(tree: Path) -> bool:
+    """Whether there is anything to keep: directories alone, as a new host or a disk in the place of
+    a lost one has them, are nothing."""
+    return any(names for _, _, names in os.walk(tree))
