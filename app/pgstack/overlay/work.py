@@ -1,4 +1,5 @@
-"""`python -m pgstack.overlay.work NAME`: become the worker that the plan calls NAME.
+"""`python -m pgstack.overlay.work NAME`: become the worker, or a run of the schedule, that the plan
+calls NAME.
 
 Its command begins where pages begin: in the project's directory, with its variables, and with
 `default` on the workers' pool.
@@ -15,7 +16,7 @@ from pgstack import settings as stack
 from pgstack.errors import InputError, ends_the_process
 from pgstack.overlay import environment
 from pgstack.planning import state
-from pgstack.planning.background import VARIABLE, Worker
+from pgstack.planning.background import VARIABLE, Entry, Worker
 from pgstack.planning.plan import Plan
 
 MANAGE = "manage.py"
@@ -35,7 +36,7 @@ def main() -> None:
         os.execv(words[0], words)  # noqa: S606 - what watches it wants this very process
 
 
-def command(plan: Plan, worker: Worker) -> list[str]:
+def command(plan: Plan, worker: Worker | Entry) -> list[str]:
     """Its words, the first of them a path. Raises InputError for a program that is not there."""
     # A release leads the environment's link elsewhere; who runs on imports from where it began.
     python = str(Path(sys.prefix).resolve() / "bin/python")
@@ -48,17 +49,23 @@ def command(plan: Plan, worker: Worker) -> list[str]:
     path = shutil.which(program)
     if path is None:
         raise InputError(
-            f"STACK_WORKERS: {worker.name}: there is no program {program} in {os.environ['PATH']}. "
+            f"{asked_by(worker)}: {worker.name}: there is no program {program} in "
+            f"{os.environ['PATH']}. "
             f"Add what has it to the project's requirements."
         )
     return [path, *words]
 
 
-def _planned(plan: Plan, name: str) -> Worker:
-    for worker in plan.workers:
+def asked_by(worker: Worker | Entry) -> str:
+    """The input that names it."""
+    return "STACK_WORKERS" if isinstance(worker, Worker) else "STACK_SCHEDULE"
+
+
+def _planned(plan: Plan, name: str) -> Worker | Entry:
+    for worker in plan.commands:
         if worker.name == name:
             return worker
-    names = ", ".join(worker.name for worker in plan.workers) or "no worker"
+    names = ", ".join(worker.name for worker in plan.commands) or "no worker"
     raise InputError(f"{name}: the plan has {names}. Name one of them.")
 
 

@@ -1,5 +1,5 @@
-"""What a plan says of work beside pages: the project's own long-running commands, and their pool at
-PgBouncer."""
+"""What a plan says of work beside pages: the project's own commands, those that run as long as the
+stack does and those that a schedule starts, and their pool at PgBouncer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ PREFIX = "worker-"
 APPLICATION = "worker "
 """before the name of a worker where its connections tell theirs (application_name)"""
 VARIABLE = "STACK_WORKER"
-"""in the environment of a worker: its name"""
+"""in the environment of a worker, or of a run that the schedule began: its name"""
+SCHEDULER = "schedule"
+"""the service that begins what is scheduled, where systemd does not"""
+SCHEDULED = "schedule-"
+"""before the name of an entry where units and logs have theirs"""
+KILL_SECONDS = 10
+"""that a run has between SIGTERM, when its time is over, and SIGKILL"""
 
 
 class Worker(Part):
@@ -35,13 +41,30 @@ class Worker(Part):
         return tuple(f"{PREFIX}{self.name}-{number}" for number in range(1, self.processes + 1))
 
 
+class Entry(Part):
+    """A command of the project that a schedule starts, never twice at a time."""
+
+    name: str
+    command: tuple[str, ...]
+    when: str
+    """as it was asked for; times are UTC"""
+    cron: str
+    """the same as crontab(5) writes it"""
+    calendar: str
+    """and as systemd.time(7) does"""
+    limit: int
+    """seconds that a run may take"""
+    memory: int
+    """bytes of a run, its children included"""
+
+
 class Background(Part):
-    """The pool of the workers: PgBouncer's `database`, which leads to the same one as the pages'
+    """The pool of both: PgBouncer's `database`, which leads to the same one as the pages'
     does."""
 
     database: str
     clients: int
-    """connections that workers may have to PgBouncer"""
+    """connections that they may have to PgBouncer"""
     pool_size: int
     reserve_pool_size: int
     max_db_connections: int

@@ -27,6 +27,7 @@ from pgstack.planning.input_types import (
 from pgstack.planning.locales import refusal_in_containers
 from pgstack.planning.packages import known
 from pgstack.planning.plan import TargetName
+from pgstack.planning.schedule_input import Schedule
 from pgstack.planning.targets import host_parts
 from pgstack.planning.targets.host_parts import HostPart
 from pgstack.planning.worker_input import Workers
@@ -145,6 +146,12 @@ class StackConfig(BaseModel):
         "bytes",
         unset="planned",
         ge=4 * 1024**2,
+    )
+    schedule: Schedule = _input(
+        (),
+        "list of commands that run at set times, beside pages (docs/schedule.md)",
+        "NAME=WHEN COMMAND, ;-separated",
+        on="local",
     )
     locale: Locale = _input(
         "C.UTF-8",
@@ -326,6 +333,7 @@ class StackConfig(BaseModel):
                 "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
             )
         self._valkey()
+        self._schedule()
         if self._target.image and (reason := refusal_in_containers(self.locale)):
             raise ValueError(reason)
         if self.hsts and (self.tls, self.proxy) == ("off", "off"):
@@ -351,6 +359,17 @@ class StackConfig(BaseModel):
                 "STACK_VALKEY=on needs one web host: each of several would have a cache and queues "
                 "of its own, and a task would stay on the host of the page that asked for it. Run "
                 "one server for all and name it in STACK_ENVIRONMENT"
+            )
+
+    def _schedule(self) -> None:
+        if self.schedule and not self._target.schedules:
+            raise ValueError(
+                "STACK_SCHEDULE needs STACK_TARGET=local: no other target runs schedules"
+            )
+        names = {worker.name for worker in self.workers}
+        if both := [entry.name for entry in self.schedule if entry.name in names]:
+            raise ValueError(
+                f"STACK_SCHEDULE: {both[0]} is the name of a worker too; give one of them another"
             )
 
     def _acme(self) -> None:

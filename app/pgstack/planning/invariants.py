@@ -147,7 +147,7 @@ def _memory(plan: Plan) -> Iterator[Invariant]:
         plan.memory.total // MB,
         "memory",
         "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE"
-        + (", or ask for fewer workers" if plan.workers else "")
+        + (", or ask for fewer workers or entries of the schedule" if plan.background else "")
         + (", or lower STACK_VALKEY_MEMORY." if plan.valkey else "."),
     )
 

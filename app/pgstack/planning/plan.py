@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pgstack.planning.background import Background, Worker
+from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.part import Part
 from pgstack.planning.valkey import Valkey
 
@@ -58,6 +58,8 @@ class Paths(Part):
     cache: str
     """one directory for each account that runs the project's code: its home, and what libraries
     keep there"""
+    schedule: str
+    """directory in which the scheduler notes what ran; systemd has places of its own"""
     secrets: str
     tls: str
     code: str
@@ -350,7 +352,7 @@ class Memory(Part):
     maintenance: int
     """maintenance_work_mem, and autovacuum_work_mem of all workers"""
     workers: int
-    """the project's own"""
+    """the project's own, with what runs at set times"""
     valkey: int
     """Valkey, also while it writes its file anew"""
 
@@ -390,13 +392,20 @@ class Plan(Part):
     """None: there are none"""
     workers: tuple[Worker, ...]
     """the project's commands that run beside pages"""
+    schedule: tuple[Entry, ...]
+    """those that run at set times"""
     background: Background | None
-    """None: there are no workers"""
+    """None: there are neither"""
     valkey: Valkey | None
     """None: there is no cache and no broker"""
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""
+
+    @property
+    def commands(self) -> tuple[Worker | Entry, ...]:
+        """All of the project's that run beside pages."""
+        return (*self.workers, *self.schedule)
 
     @property
     def takes_over(self) -> bool:

@@ -22,6 +22,7 @@ NAMES = (
     "log",
     "media",
     "run",
+    "schedule",
     "secrets",
     "static",
     "static.unfinished",
@@ -102,6 +103,7 @@ def make(plan: Plan) -> None:
         paths.tls,
         paths.log,
         paths.media,
+        paths.schedule,
         f"{paths.cache}/{plan.accounts.web}",
         *((paths.run_valkey, paths.valkey) if plan.valkey else ()),
     )

@@ -8,7 +8,6 @@ Apache's logs are kept small.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from contextlib import suppress
@@ -19,9 +18,10 @@ import psutil
 from pgstack.errors import ProbeError
 from pgstack.live.probes import bounded, local, pooler, supervisord
 from pgstack.ops import drain
-from pgstack.planning import layout, state
+from pgstack.planning import state
 from pgstack.planning.plan import Plan
 from pgstack.targets import pause, supervision
+from pgstack.targets.logs import rotate
 from pgstack.targets.supervision import is_worker
 
 LOOK_SECONDS, LOOKS = 1, 4
@@ -108,24 +108,6 @@ class Guard:
             say(f"a command was killed that had ended {name}: it runs again")
         elif process and self._workers.get(name, process) != process:
             say(f"{name} ended by itself and was started again: see its log")
-
-
-def rotate(log: Path, most: int = layout.LOG_BYTES, kept: int = layout.LOGS_KEPT) -> None:
-    """Copy a log that has grown to `most` bytes and empty it; its writer adds at its end wherever
-    that is.
-
-    Lines that come between the two are lost.
-    """
-    with suppress(FileNotFoundError):
-        if log.stat().st_size < most:
-            return
-        for number in range(kept, 1, -1):
-            with suppress(FileNotFoundError):
-                Path(f"{log}.{number - 1}").replace(f"{log}.{number}")
-        with suppress(OSError):  # a full disk: emptying it is what helps
-            shutil.copyfile(log, f"{log}.1")
-        with log.open("r+b") as file:
-            file.truncate()
 
 
 def main() -> None:

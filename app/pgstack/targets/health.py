@@ -20,6 +20,7 @@ from pgstack.live.probes import bounded, local, postgres, supervisord, valkey, w
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.targets import supervision, workers
+from pgstack.targets.schedule import status as schedule
 
 PAGE_SECONDS = 5
 WAL_SEGMENT_BYTES = 16 * 1024**2
@@ -28,16 +29,19 @@ WAL_SEGMENT_BYTES = 16 * 1024**2
 
 @dataclass(frozen=True)
 class Server:
-    """A server's name, its process's state, and what is wrong; nothing when it is empty."""
+    """A server's name, its process's state, and what is wrong; nothing when it is empty. An entry
+    of the schedule is told like one."""
 
     name: str
     state: str
     trouble: str = ""
+    told: str = ""
+    """what else is to be said of it"""
 
     @property
     def works(self) -> bool:
-        """Whether it runs and answers."""
-        return self.state == "RUNNING" and not self.trouble
+        """Whether it runs and answers, or waits for its time."""
+        return self.state in ("RUNNING", schedule.WAITING) and not self.trouble
 
 
 def servers(plan: Plan) -> list[Server]:
@@ -55,7 +59,7 @@ def servers(plan: Plan) -> list[Server]:
         ends = workers.trouble(plan, name, state) if supervision.is_worker(name) else ()
         trouble = "; ".join((*_halted(plan, name, halted), *ends, *_trouble(plan, asked.get(name))))
         found.append(Server(name, state, trouble))
-    return found
+    return found + [Server(*entry) for entry in schedule.entries(plan) if found]
 
 
 def _settled(plan: Plan) -> dict[str, str] | None:

@@ -76,6 +76,7 @@ def up(say: Say) -> str:
         database.initialise(run)
         _start(run, fingerprint)
         workers.start(run)
+        workers.start_scheduler(run)
     return plan.site.url
 
 

@@ -1,4 +1,5 @@
-"""supervisord.conf of the local target: the servers, the guard and the project's workers."""
+"""supervisord.conf of the local target: the servers, the guard, the project's workers and its
+scheduler."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 from pgstack.live.probes import supervisord
 from pgstack.live.probes.supervisord import RUNS_SECONDS
 from pgstack.planning import layout, services
-from pgstack.planning.background import PREFIX, VARIABLE
+from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULER, VARIABLE
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import Service
 from pgstack.rendering.file import File
@@ -37,6 +38,8 @@ PRIORITY = "1000"
 SECTION = "program:"
 RPC = {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}
 """lets it be asked"""
+OURS = str(Path(__file__).resolve().parents[2])
+"""where the stack's own programs import from"""
 
 
 def configuration(plan: Plan, fingerprint: str) -> File:
@@ -66,12 +69,14 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         parser[SECTION + name] = _program(plan, name, before + command, stop_signal)
     watch = f"{_with_supervisord('KILL')} {sys.executable} -m pgstack.targets.guard"
     parser[SECTION + GUARD] = {
-        **_program(plan, GUARD, watch, "TERM", PYTHONPATH=str(Path(__file__).resolve().parents[2])),
+        **_program(plan, GUARD, watch, "TERM", PYTHONPATH=OURS),
         "autostart": "true",
     }
     for service in services.workers(plan):
         for name, program in _worker(plan, service):
             parser[SECTION + name] = program
+    if plan.schedule:
+        parser[SECTION + SCHEDULER] = _scheduler(plan)
     text = io.StringIO()
     parser.write(text)
     return File(Path(root, "supervisord.conf"), text.getvalue())
@@ -103,16 +108,12 @@ def _worker(plan: Plan, service: Service) -> Iterator[tuple[str, dict[str, str]]
 def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, str]:
     """A process of a worker, with words `before` its own. Only its first process is told to end;
     after its grace all of them are killed."""
-    own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
     program = _program(
         plan,
         name,
         " ".join((*before, *service.words(plan))),
         service.stop_signal,
-        PYTHONPATH=":".join(plan.web.python_path),
-        PYTHONUNBUFFERED="1",
-        **{VARIABLE: service.name.removeprefix(PREFIX)},
-        **own,
+        **variables(plan, service.name.removeprefix(PREFIX)),
     )
     return {
         **program,
@@ -123,10 +124,36 @@ def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, s
     }
 
 
+def _scheduler(plan: Plan) -> dict[str, str]:
+    """It is not confined itself, but what it starts is: what it notes is out of their reach."""
+    begin = f"{_with_supervisord('TERM')} {sys.executable} -m pgstack.targets.schedule.scheduler"
+    return {
+        **_program(plan, SCHEDULER, begin, "TERM", PYTHONPATH=OURS),
+        "stopwaitsecs": str(KILL_SECONDS + STOP_SECONDS),
+        "priority": PRIORITY,
+    }
+
+
+def variables(plan: Plan, name: str) -> dict[str, str]:
+    """In the environment of the worker, or of the run of an entry, that has this name."""
+    own = {"DJANGO_SETTINGS_MODULE": plan.web.settings} if plan.project else {}
+    return {
+        **_ours(plan),
+        "PYTHONPATH": ":".join(plan.web.python_path),
+        "PYTHONUNBUFFERED": "1",
+        VARIABLE: name,
+        **own,
+    }
+
+
+def _ours(plan: Plan) -> dict[str, str]:
+    return {orphans.MARK: plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def _program(
     plan: Plan, name: str, command: str, stop_signal: str, **variables: str
 ) -> dict[str, str]:
-    own = {orphans.MARK: plan_file(plan), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    own = {**_ours(plan), **variables}
     return {
         "command": command,
         "autostart": "false",

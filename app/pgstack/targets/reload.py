@@ -89,6 +89,7 @@ def reload(say: Say) -> None:
                 _bring_into_force(run, wanted)
                 release.replace(run)
             supervision.follow(plan, fingerprint)
+        workers.start_scheduler(run)
         mark.unlink()
     say("reloaded")
 

@@ -18,7 +18,7 @@ from pgstack.errors import TargetError
 from pgstack.live.probes import supervisord
 from pgstack.ops import rendered
 from pgstack.planning import services
-from pgstack.planning.background import PREFIX
+from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULER
 from pgstack.planning.plan import Plan
 from pgstack.planning.worker_input import LONGEST_GRACE_SECONDS
 from pgstack.targets import failure, orphans
@@ -57,10 +57,10 @@ def started_with(plan: Plan) -> str | None:
 
 
 def all_run(plan: Plan) -> bool:
-    """Whether supervisord says RUNNING of every server. Not of workers: what ends one may need a
-    release."""
+    """Whether supervisord says RUNNING of every server. Not of what is the project's: what ends
+    that may need a release."""
     found = supervisord.states(plan) or {}
-    return {state for name, state in found.items() if not is_worker(name)} == {"RUNNING"}
+    return {state for name, state in found.items() if not is_background(name)} == {"RUNNING"}
 
 
 def require_running(plan: Plan, command: str, instead: str) -> None:
@@ -71,13 +71,15 @@ def require_running(plan: Plan, command: str, instead: str) -> None:
 
 def follow(plan: Plan, fingerprint: str) -> None:
     """Have the running supervisord know which files its servers run with now, and the limits that
-    they need. Of servers it only notes what would change; workers, which must not run, it takes
-    as they are planned."""
+    they need. Of servers it only notes what would change; workers, which must not run, and the
+    scheduler it takes as they are planned."""
     rendered.write([configuration(plan, fingerprint)])
     added, changed, removed = supervisord.call(plan).reloadConfig()[0]
-    for name in filter(is_worker, (*changed, *removed)):
+    if SCHEDULER in (*changed, *removed):
+        stop_scheduler(plan)
+    for name in filter(is_background, (*changed, *removed)):
         supervisord.call(plan).removeProcessGroup(name)
-    for name in filter(is_worker, (*added, *changed)):
+    for name in filter(is_background, (*added, *changed)):
         supervisord.call(plan).addProcessGroup(name)
 
 
@@ -156,6 +158,18 @@ def is_worker(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
+def is_background(name: str) -> bool:
+    """Whether a program is a worker, or starts what is scheduled."""
+    return name == SCHEDULER or is_worker(name)
+
+
+def stop_scheduler(plan: Plan) -> None:
+    """Where it runs; it ends what it has begun."""
+    if SCHEDULER in (supervisord.states(plan) or {}):
+        with suppress(xmlrpc.client.Fault):  # it ended a moment ago
+            supervisord.call(plan, KILL_SECONDS + 2 * STOP_SECONDS).stopProcess(SCHEDULER)
+
+
 def stop_workers(plan: Plan) -> list[str]:
     """All at the same time: each ends what it does, or is killed after its grace. Their names."""
     running = workers_in(plan, *ENDED_STATES, *ENDING_STATES, among=False)
@@ -179,10 +193,12 @@ def workers_in(plan: Plan, *wanted: str, among: bool = True) -> list[str]:
 
 
 def stop(plan: Plan) -> bool:
-    """All workers, all servers in reverse order, then supervisord; False when nothing ran."""
+    """What is the project's, all servers in reverse order, then supervisord; False when nothing
+    ran."""
     found = supervisord.states(plan)
     if found is None:
         return _stop_unsupervised(plan)
+    stop_scheduler(plan)
     stop_workers(plan)
     # Those that run, which another plan may have started.
     for name in (each.name for each in reversed(services.SERVICES) if each.name in found):

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pgstack.errors import InputError, TargetError
+from pgstack.live.probes import supervisord
 from pgstack.overlay import environment
-from pgstack.overlay.work import MANAGE, PYTHONS
-from pgstack.planning.background import Worker
+from pgstack.overlay.work import MANAGE, PYTHONS, asked_by
+from pgstack.planning.background import SCHEDULER, Entry, Worker
 from pgstack.planning.plan import Plan
 from pgstack.targets import failure, project, supervision
 from pgstack.targets.run import Run
@@ -31,14 +32,14 @@ TROUBLED_STATES = ("BACKOFF", "EXITED", "FATAL")
 
 
 def require_commands(run: Run) -> None:
-    """Raise InputError for a worker whose program, or management command, the project does not
-    have."""
-    for worker in run.plan.workers:
+    """Raise InputError for a worker, or an entry of the schedule, whose program, or management
+    command, the project does not have."""
+    for worker in run.plan.commands:
         if reason := _missing(run, worker):
-            raise InputError(f"STACK_WORKERS: {worker.name}: {reason}")
+            raise InputError(f"{asked_by(worker)}: {worker.name}: {reason}")
 
 
-def _missing(run: Run, worker: Worker) -> str:
+def _missing(run: Run, worker: Worker | Entry) -> str:
     """Why its command cannot run; empty when it can."""
     program, *words = worker.command
     if program == MANAGE:
@@ -81,6 +82,20 @@ def start(run: Run) -> None:
         if supervision.process_ids(plan, name) != known:
             raise TargetError(_ended(plan, name))
     run.say(f"workers   {', '.join(names)}")
+
+
+def start_scheduler(run: Run) -> None:
+    """Where something is scheduled, unless it runs. Raises TargetError when it does not stay."""
+    plan = run.plan
+    if not plan.schedule:
+        return
+    supervision.start(plan, SCHEDULER)
+    supervision.wait(
+        lambda: (supervisord.states(plan) or {}).get(SCHEDULER) == "RUNNING",
+        "the scheduler",
+        f"{plan.paths.log}/{SCHEDULER}.log",
+    )
+    run.say(f"schedule  {', '.join(entry.name for entry in plan.schedule)}")
 
 
 def _ended(plan: Plan, name: str) -> str:

@@ -14,7 +14,16 @@ import psycopg2
 from pgstack.errors import StackError
 from pgstack.live import account
 from pgstack.live.probes import bounded
-from pgstack.live.verify import access, apart, behaviour, served, settings, valkey, workers
+from pgstack.live.verify import (
+    access,
+    apart,
+    behaviour,
+    schedule,
+    served,
+    settings,
+    valkey,
+    workers,
+)
 from pgstack.live.verify.finding import Finding, Outcome
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import targets
@@ -66,7 +75,8 @@ CHECKS = (
     Check("login rules are planned", access.login_rules),
     Check("logins are planned", access.own_logins),
     Check("workers run as planned", workers.running, lambda plan: bool(plan.workers)),
-    Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.workers)),
+    Check("commands are scheduled", schedule.followed, lambda plan: bool(plan.schedule)),
+    Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.background)),
     Check("Valkey runs the plan", valkey.settings, _cached),
     Check("Valkey obeys no client", valkey.closed, _cached),
     # Where PostgreSQL is on another host.

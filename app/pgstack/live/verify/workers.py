@@ -40,7 +40,7 @@ def running(live: Live) -> Outcome:
 
 def pooled(live: Live) -> Outcome:
     """Their pool has the settings that were planned, and none of them is at that of the pages."""
-    plan, tasks = live.plan, live.plan.background
+    tasks = live.plan.background
     if tasks is None:
         return Outcome(None, "no pool of workers is planned")
     with live.clients(1, tasks.database) as (client,):
@@ -50,7 +50,8 @@ def pooled(live: Live) -> Outcome:
                 tasks.settings, postgres.settings(client, list(tasks.settings))
             ).items()
         ]
-    owners = [(_owner(row, _families(plan)), row["database"]) for row in live.show("CLIENTS")]
+    families = _families(live.plan)
+    owners = [(_owner(row, families), row["database"]) for row in live.show("CLIENTS")]
     clients = [(owner, database) for owner, database in owners if owner]
     strays = {owner for owner, database in clients if database != tasks.database}
     wrong += [f"{name} uses the pool of the pages" for name in sorted(strays)]
@@ -75,14 +76,12 @@ def _owner(row: dict[str, Any], families: dict[int, str]) -> str:
 
 
 def _families(plan: Plan) -> dict[int, str]:
-    """Worker by process, of those that the supervisor started and of their children; empty where
-    processes cannot be seen."""
+    """Worker, or entry of the schedule, by process; empty where processes cannot be seen."""
     if not targets.of(plan.target).sees_processes:
         return {}
     families: dict[int, str] = {}
-    for process in local.supervisor(plan).children():
+    for process in local.processes(plan):
         with suppress(psutil.Error):
             if name := process.environ().get(VARIABLE):
-                members = [process, *process.children(recursive=True)]
-                families |= {member.pid: name for member in members}
+                families[process.pid] = name
     return families

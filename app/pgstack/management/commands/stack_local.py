@@ -44,7 +44,7 @@ class Command(StackCommand):
         for server in servers:
             self.stdout.write(
                 f"{server.name:<{max(width, 10)}}{server.state}"
-                + (f"  {server.trouble}" if server.trouble else "")
+                + (f"  {said}" if (said := server.trouble or server.told) else "")
             )
         if unfinished:
             self.stdout.write(f"changes   {unfinished}")

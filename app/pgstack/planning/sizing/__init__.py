@@ -15,7 +15,7 @@ import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import invariants, layout, packages, services, targets
-from pgstack.planning.background import Background, Worker
+from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import (
@@ -144,7 +144,8 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     daemons, of_daemons = web.web(basis)
     apache, of_apache = web.apache(basis, daemons)
     programs = workers.workers(basis)
-    background, of_background = workers.background(basis, programs)
+    entries = workers.schedule(basis)
+    background, of_background = workers.background(basis, programs, entries)
     pool, of_pool = pooler.pooler(basis, daemons, background)
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
     database, of_database = postgres.postgres(basis, pool, background)
@@ -172,9 +173,10 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         postgres=database,
         backup=backups,
         workers=programs,
+        schedule=entries,
         background=background,
         valkey=cache,
-        memory=_memory(basis, daemons, pool, background, _of_work(programs, cache)),
+        memory=_memory(basis, daemons, pool, background, _of_work(programs, entries, cache)),
         arithmetic=of_daemons
         | of_apache
         | of_pool
@@ -200,9 +202,14 @@ def _services(
     return tuple(service.name for service in services.SERVICES if service.name in wanted)
 
 
-def _of_work(programs: tuple[Worker, ...], cache: Valkey | None) -> dict[str, int]:
+def _of_work(
+    programs: tuple[Worker, ...], entries: tuple[Entry, ...], cache: Valkey | None
+) -> dict[str, int]:
     """What the project asked for beside pages."""
-    return {"workers": workers.workers_bytes(programs), "valkey": valkey.valkey_bytes(cache)}
+    return {
+        "workers": workers.workers_bytes(programs, entries),
+        "valkey": valkey.valkey_bytes(cache),
+    }
 
 
 def _memory(

@@ -1,11 +1,13 @@
-"""The project's own commands beside the web, and the pool that they share: never the pages'."""
+"""The project's own commands beside the web, those that run as long as the stack does and those
+that run at set times, and the pool that they share: never the pages'."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
 from pgstack.planning import layout
-from pgstack.planning.background import Background, Worker
+from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.schedule_input import ScheduleInput
 from pgstack.planning.sizing import pooler, timeouts, web
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB
@@ -16,6 +18,9 @@ DATABASE = "app_background"
 RESERVE_DIVISOR, RESERVE_MIN = 4, 1
 """reserve of the pool: for commands beside workers that hold all of it"""
 RESERVE_RENAMED = (1, 24)
+LIMIT_SECONDS = 3600
+"""that a run of an entry may take when nothing else was said: reports and clean-ups of large tables
+take minutes, and what hangs is seen within the day"""
 ENDS_BY_INTERRUPT = frozenset({"run_huey", "huey_consumer", "huey_consumer.py"})
 """commands that finish what they do at SIGINT, and drop it at SIGTERM"""
 
@@ -37,17 +42,37 @@ def _worker(asked: WorkerInput, request_timeout: int) -> Worker:
     )
 
 
+def schedule(basis: Basis) -> tuple[Entry, ...]:
+    """What was asked for to run at set times."""
+    return tuple(map(_entry, basis.config.schedule))
+
+
+def _entry(asked: ScheduleInput) -> Entry:
+    return Entry(
+        name=asked.name,
+        command=asked.command,
+        when=asked.when.text,
+        cron=asked.when.cron,
+        calendar=asked.when.calendar,
+        limit=asked.limit or LIMIT_SECONDS,
+        memory=asked.memory or web.PROCESS_BYTES + web.THREAD_BYTES,
+    )
+
+
 def _graceful(command: tuple[str, ...]) -> str:
     names = {PurePath(word).name for word in command[:2]}
     return "INT" if names & ENDS_BY_INTERRUPT else "TERM"
 
 
-def background(basis: Basis, crew: tuple[Worker, ...]) -> tuple[Background | None, Reasons]:
-    """Their pool: a backend for each that works at a time, as many as pages have at most."""
-    if not crew:
+def background(
+    basis: Basis, crew: tuple[Worker, ...], entries: tuple[Entry, ...]
+) -> tuple[Background | None, Reasons]:
+    """Their pool: a backend for each that works at a time, as many as pages have at most. All
+    entries may be due at the same time."""
+    if not (crew or entries):
         return None, {}
     timeout, postgresql = basis.config.request_timeout, basis.versions.postgresql
-    clients = sum(worker.processes * worker.threads for worker in crew)
+    clients = sum(worker.processes * worker.threads for worker in crew) + len(entries)
     pool = min(clients, pooler.pool_size(basis))
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
     sizes = {"pool_size": pool, _reserve(basis): reserve, "max_db_connections": pool + reserve}
@@ -63,10 +88,11 @@ def background(basis: Basis, crew: tuple[Worker, ...]) -> tuple[Background | Non
         settings=timeouts.of_backends(timeouts.TASK, timeout, postgresql),
     )
     parts = [f"{one.processes} x {one.memory // MB} MB for {one.name}" for one in crew]
+    parts += [f"{entry.memory // MB} MB for {entry.name}" for entry in entries]
+    users = [f"{one.processes} x {one.threads} of {one.name}" for one in crew]
+    users += [f"1 of {entry.name}" for entry in entries]
     return planned, {
-        "background.clients": " + ".join(
-            f"{one.processes} x {one.threads} of {one.name}" for one in crew
-        ),
+        "background.clients": " + ".join(users),
         "background.pool_size": f"min({clients} clients, {pooler.pool_size(basis)} of the pages)",
         "background.max_db_connections": f"{pool} pool + {reserve} reserve",
         "background.statement_timeout": timeouts.text(timeout, timeouts.TASK_STATEMENT),
@@ -80,6 +106,8 @@ def _reserve(basis: Basis) -> str:
     return "reserve_pool_size" if renamed else "reserve_pool"
 
 
-def workers_bytes(crew: tuple[Worker, ...]) -> int:
+def workers_bytes(crew: tuple[Worker, ...], entries: tuple[Entry, ...]) -> int:
     """Bytes of all of them."""
-    return sum(worker.processes * worker.memory for worker in crew)
+    return sum(worker.processes * worker.memory for worker in crew) + sum(
+        entry.memory for entry in entries
+    )

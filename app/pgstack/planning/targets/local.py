@@ -25,6 +25,7 @@ class Local(Target):
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
+    schedules: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
@@ -51,6 +52,7 @@ class Local(Target):
             static=f"{root}/static",
             media=f"{root}/media",
             cache=f"{root}/cache",
+            schedule=f"{root}/schedule",
             secrets=f"{root}/secrets",
             tls=f"{root}/secrets/tls",
             code=f"{location.checkout}/app",

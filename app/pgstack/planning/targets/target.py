@@ -68,6 +68,8 @@ class Target(ABC):
     else"""
     workers: ClassVar[bool] = True
     """whether it runs the project's workers"""
+    schedules: ClassVar[bool] = False
+    """whether it runs what is scheduled"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 
@@ -120,6 +122,7 @@ def machine_paths(postgresql: int, **own: Any) -> Paths:
         "static": f"{root}/static",
         "media": "/var/lib/stack-media",
         "cache": "/var/cache/stack",
+        "schedule": "/var/lib/stack-schedule",
         "secrets": "/etc/stack-secrets",
         "tls": "/etc/stack-tls",
         "code": f"{root}/app",

@@ -1,0 +1,37 @@
+"""A check of the schedule: that what begins it goes by what was planned, and is not late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pgstack.live.probes import local
+from pgstack.live.probes import schedule as probe
+from pgstack.live.verify.finding import Outcome, judge
+from pgstack.live.verify.live import Live
+from pgstack.planning.plan import Plan
+
+MODULE = "pgstack.targets.schedule.scheduler"
+
+
+def followed(live: Live) -> Outcome:
+    """Each entry waits for its times."""
+    plan = live.plan
+    told = ", ".join(f"{entry.name} {entry.when}" for entry in plan.schedule)
+    remedy = f"See {plan.paths.log}/schedule.log and `make status`."
+    return judge(list(_scheduler(plan)), told, remedy)
+
+
+def _scheduler(plan: Plan) -> Iterator[str]:
+    """It runs, goes by each entry's times, and nothing is overdue."""
+    if not any(MODULE in process.cmdline() for process in local.supervisor(plan).children()):
+        yield "the scheduler does not run"
+    records, now = probe.records(plan), datetime.now(UTC)
+    for entry in plan.schedule:
+        record = records.get(entry.name)
+        if record and record.cron != entry.cron:
+            yield f"{entry.name} goes by {record.cron}, planned {entry.cron}"
+        elif late := probe.late(entry, record, now):
+            yield f"{entry.name}: {late}"
+    for name in records.keys() - {entry.name for entry in plan.schedule}:
+        yield f"{name} is not planned"
