@@ -233,7 +233,7 @@ def told_token(host: SystemdHost) -> str:
 BUILT_BY = {
     "account": "build",
     "groups": ["build"],
-    "secret key": "Permission denied",
+    "secret key": "No such file or directory",
     "PostgreSQL": "Permission denied",
     "PgBouncer": "Permission denied",
     "media": "Permission denied",
