@@ -40,8 +40,9 @@ own-compose:
 	@/usr/bin/python3 -B tools/target.py compose
 
 up-compose: own-compose
-	@docker compose build
+	@docker compose build configure
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
+	@docker compose build
 	@docker compose up --wait || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
 	@docker compose logs --no-log-prefix --tail=1 configure | sed 's/.*\[2K//'
 

@@ -20,7 +20,7 @@ from pgstack.planning.config import StackConfig, environment_name
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BEGIN, END = "inputs: made by `make derive`", "end of the inputs"
-SAID_BY_PROJECT = {"project", "requirements", "commands", "build", "environment"}
+SAID_BY_PROJECT = {"project", "requirements", "commands", "build", "environment", "packages"}
 """inputs that Ansible has another form for, `stack_inputs.project`"""
 
 

@@ -7,7 +7,6 @@ distribution is started, and no cluster of its own is made, on account of this.
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import debian
 from debian import ToolError, say
+from pgstack import environment_file
 from pgstack.planning import packages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,12 +48,11 @@ def nothing_starts() -> Iterator[None]:
             path.unlink()
 
 
-def wants_valkey() -> bool:
-    """Whether the inputs have STACK_VALKEY=on, in the environment or else in `.env`."""
-    name, file = "STACK_VALKEY", ROOT / ".env"
-    lines = file.read_text().splitlines() if file.is_file() else []
-    in_file = any(re.fullmatch(rf"\s*{name}\s*=\s*[\"']?on[\"']?\s*", line) for line in lines)
-    return os.environ[name] == "on" if os.environ.get(name) else in_file
+def _inputs() -> dict[str, str]:
+    """Those of `.env` in the checkout and of the environment, which wins."""
+    path = ROOT / ".env"
+    found = environment_file.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {**found, **{name: value for name, value in os.environ.items() if value}}
 
 
 def install_packages(what: str) -> None:
@@ -65,9 +64,15 @@ def install_packages(what: str) -> None:
             f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose."
         )
     needed = {**packages.servers(int(release)), **packages.environment(int(release))}
-    if what == "dev" or wants_valkey():
+    inputs = _inputs()
+    if what == "dev" or inputs.get("STACK_VALKEY") == "on":
         needed |= packages.valkey(int(release))
+    try:
+        of_project, of_extensions = packages.given(inputs, int(release))
+    except ValueError as error:
+        raise ToolError(str(error)) from None
     missing = packages.missing(needed)
+    missing += packages.not_installed([*of_project, *of_extensions])
     if not missing:
         return
     if os.geteuid() != 0:
@@ -78,7 +83,8 @@ def install_packages(what: str) -> None:
     say(f"packages  installing {' '.join(missing)}")
     with nothing_starts():
         debian.run(["apt-get", "update", "-q"])
-        debian.run(packages.install_command(missing), DEBIAN_FRONTEND="noninteractive")
+        install = packages.install_command(missing, *packages.EXACT)
+        debian.run(install, DEBIAN_FRONTEND="noninteractive")
 
 
 def digest(requirements: str) -> str:

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from pgstack.hazards.databases import ENGINE
 from pgstack.planning import layout
 from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.config import BUILDING
@@ -18,12 +19,15 @@ NO_DATABASE = "/no-database-for-STACK_BUILD"
 """a directory of sockets that is not there; errors name it"""
 
 
-def databases() -> dict[str, dict[str, Any]]:
-    """`default` through PgBouncer, `direct` straight to PostgreSQL."""
+def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
+    """`default` through PgBouncer, `direct` straight to PostgreSQL.
+
+    `engine` is "pgstack.db.postgis" for GeoDjango.
+    """
     plan = current_plan()
     worker = os.environ.get(VARIABLE) if plan.background else None
     common = {
-        "ENGINE": "pgstack.db",
+        "ENGINE": engine,
         "NAME": plan.postgres.database,
         "CONN_MAX_AGE": None,
     }

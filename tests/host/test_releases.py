@@ -6,6 +6,7 @@ Releases and settings that do work: tests/molecule.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import projects
 import pytest
 import requests
 from deployed_host import deployed_host
-from systemd_host import INPUTS, SystemdHost
+from systemd_host import CHECKOUT, INPUTS, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING
@@ -176,3 +177,23 @@ def test_a_new_secret_key_logs_nobody_out(foreign_site: SystemdHost) -> None:
     assert (len(new), before) == (96, old)
     assert foreign_site.run("stat", "--format=%U %G %a", file).stdout == "root secrets 440\n"
     assert len(sessions) > 1, "one of the new key took the old one's place"
+
+
+@pytest.mark.slow
+def test_a_geodjango_site_is_deployed_with_its_extensions(
+    host: SystemdHost, tmp_path: Path
+) -> None:
+    project = shutil.copytree(CHECKOUT / "tests/sites/atlas", tmp_path / "atlas")
+    named = {"source": str(project), "packages": ["gettext"]}
+    extensions = ["postgis", "hstore", "pg_trgm", "pgvector"]
+    done = host.play(
+        "site.yml", stack_inputs={**INPUTS, "extensions": extensions, "project": named}
+    )
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    site, dresden = {"Host": host.name}, {"lon": "13.74", "lat": "51.05"}
+    near = requests.get(f"{host.url}/near", params=dresden, headers=site, timeout=20).json()
+    assert near == {"Leipzig": 101, "Praha": 117, "Berlin": 165}
+    engine = requests.get(f"{host.url}/backend", headers=site, timeout=20).json()["engine"]
+    assert engine == "pgstack.db.postgis"
+    assert host.play("verify.yml").returncode == 0
+    assert host.run("msgfmt", "--version").stdout.startswith("msgfmt")

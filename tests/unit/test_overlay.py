@@ -219,7 +219,6 @@ def test_the_environment_file_is_read_and_the_address_of_the_database_is_the_sta
 @pytest.mark.parametrize(
     "engine",
     [
-        "django.contrib.gis.db.backends.postgis",
         "django_tenants.postgresql_backend",
         "django.db.backends.mysql",
     ],
@@ -233,6 +232,26 @@ def test_another_engine_is_refused_with_the_setting_and_the_remedy(
         f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it"
     )
     assert "Use django.db.backends.postgresql" in message
+
+
+POSTGIS = 'DATABASES["default"]["ENGINE"] = "django.contrib.gis.db.backends.postgis"\n'
+APP = 'INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.gis"]\n'
+
+
+@pytest.mark.parametrize("more", [POSTGIS, APP])
+def test_a_geodjango_project_gets_its_engine_with_postgis(tmp_path: Path, more: str) -> None:
+    """An address gives no spatial engine; the installed apps say what the project is."""
+    project = foreign.make(tmp_path, more=more)
+    (databases,) = settings(project, "DATABASES", extensions=("postgis",))
+    engines = {alias["ENGINE"] for alias in databases.values()}
+    assert engines == {"pgstack.db.postgis"}
+
+
+def test_a_geodjango_project_without_postgis_is_told_the_input(tmp_path: Path) -> None:
+    assert refusal(foreign.make(tmp_path, more=POSTGIS)) == (
+        "DATABASES['default']['ENGINE']=django.contrib.gis.db.backends.postgis: the database has "
+        "no PostGIS. Set STACK_EXTENSIONS=postgis (docs/extensions.md)."
+    )
 
 
 def test_a_variable_that_is_missing_is_named_with_the_place_for_it(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ READS = (
         "SELECT COALESCE(SUM(x), 0), DATE_TRUNC('day', at AT TIME ZONE 'UTC') FROM t WHERE "
         "EXISTS(SELECT 1 AS a FROM u)"
     ),
+    (
+        'SELECT "place"."id", "place"."point"::bytea, ST_Distance("place"."point", %s) AS "away" '
+        'FROM "place" WHERE ST_DWithin("place"."point", %s, 1000) ORDER BY "away" ASC LIMIT 3'
+    ),
     "SELECT ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) FROM t;",
     "  select 1",
 )
@@ -44,6 +48,8 @@ NEITHER = (
     "SELECT pg_advisory_lock(1)",
     'SELECT "my_function"(1)',
     "SELECT app.charge (1)",
+    "SELECT topology.ST_AddIsoNode('town', 1, %s)",
+    "SELECT AddGeometryColumn('place', 'point', 4326, 'POINT', 2)",
     "SELECT dblink_exec('INSERT INTO far VALUES (1)')",
     "INSERT INTO a VALUES (1); COMMIT",
     "SELECT 1; INSERT INTO a VALUES (1)",

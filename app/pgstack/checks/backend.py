@@ -13,7 +13,8 @@ from django.apps import AppConfig
 from django.core import checks
 
 from pgstack.checks import TAG, hint, planned, project
-from pgstack.db import aliases, guard
+from pgstack.db import guard
+from pgstack.hazards.databases import ENGINES
 from pgstack.planning import invariants
 from pgstack.planning.plan import Plan
 
@@ -61,7 +62,7 @@ def _life(name: str, alias: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
 
 
 def _tests(name: str, alias: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
-    if alias.get("ENGINE") != aliases.ENGINE or not project.has_direct():
+    if alias.get("ENGINE") not in ENGINES or not project.has_direct():
         yield checks.Warning(
             f"DATABASES[{name!r}]: `manage.py test` would make its database through the pooler, "
             f"which serves none that "

@@ -11,7 +11,6 @@ DIRECT = "direct"
 POOLED_KEY = "POOLED"
 """key of an alias: whether it goes through a transaction pooler; all but `direct` do when it is not
 set"""
-ENGINE = "pgstack.db"
 WHERE = ("HOST", "PORT", "USER", "PASSWORD")
 """keys of an alias that say where it leads, and as whom"""
 

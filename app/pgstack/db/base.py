@@ -64,7 +64,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     begun"""
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = aliases.POOLED) -> None:
-        super().__init__(settings_dict, alias)
+        super().__init__(settings_dict, alias=alias)
         host, port = settings_dict["HOST"], settings_dict["PORT"] or 5432
         self.socket = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None
         self.outage = OUTAGES.setdefault(alias, Outage())

@@ -48,6 +48,16 @@ _WORDS = (
     "stddev_samp string_agg strpos substr substring sum to_char to_date to_jsonb to_timestamp "
     "to_tsvector trim trunc "
     "ts_rank unnest upper var_pop var_samp width_bucket"
+    # those of PostGIS that GeoDjango uses, and vector tiles
+    " st_3dextent st_area st_asbinary st_asewkb st_asewkt st_asgeojson st_asgml st_askml st_asmvt "
+    "st_asmvtgeom st_assvg st_astext st_azimuth st_buffer st_centroid st_closestpoint st_collect "
+    "st_contains st_containsproperly st_coveredby st_covers st_crosses st_difference st_disjoint "
+    "st_distance st_distancesphere st_distancespheroid st_dwithin st_envelope st_equals st_extent "
+    "st_geogfromwkb st_geohash st_geomfromewkb st_geomfromewkt st_geomfromtext st_intersection "
+    "st_intersects st_isempty st_isvalid st_length st_makeenvelope st_makeline st_makepoint "
+    "st_makevalid st_npoints st_numgeometries st_overlaps st_perimeter st_pointonsurface st_relate "
+    "st_scale st_setsrid st_simplify st_snaptogrid st_srid st_symdifference st_tileenvelope "
+    "st_touches st_transform st_translate st_union st_within st_x st_y st_z"
 )
 _HARMLESS = frozenset(_WORDS.split())
 """what may stand before a bracket; a function of another name may act outside of the transaction"""

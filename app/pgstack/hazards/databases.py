@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-POSTGRESQL = ("postgresql", "postgis", "psqlextra", "timescale", "pgstack.db", "cockroach")
+ENGINE = "pgstack.db"
+SPATIAL_ENGINE = "pgstack.db.postgis"
+ENGINES = (ENGINE, SPATIAL_ENGINE)
+"""the stack's own, the second for GeoDjango"""
+POSTGRESQL = ("postgresql", "postgis", "psqlextra", "timescale", ENGINE, "cockroach")
 """parts of the names of the engines that speak to PostgreSQL"""
 SCHEMA_ENGINES = ("django_tenants", "tenant_schemas", "django_pgschemas")
 """packages whose engines set search_path for the session"""
@@ -70,7 +74,7 @@ def _options(options: Mapping[str, Any], partial: bool) -> Iterator[tuple[str, s
 
 
 def _lifetime(alias: Mapping[str, Any], partial: bool) -> Iterator[tuple[str, str]]:
-    if alias.get("CONN_HEALTH_CHECKS") is True and alias.get("ENGINE") != "pgstack.db":
+    if alias.get("CONN_HEALTH_CHECKS") is True and alias.get("ENGINE") not in ENGINES:
         yield "H042", "CONN_HEALTH_CHECKS = True: one more query per request"
     elif not partial and alias.get("CONN_MAX_AGE", 0) == 0:
         yield "H042", "CONN_MAX_AGE = 0: a login per request"

@@ -6,9 +6,20 @@ from typing import Any
 
 from pgstack import settings as stack
 from pgstack.errors import InputError
+from pgstack.hazards.databases import ENGINE, ENGINES, SPATIAL_ENGINE
 from pgstack.overlay.note import Note
+from pgstack.planning import targets
+from pgstack.planning.state import current_plan
 
-POSTGRESQL = {"django.db.backends.postgresql", "pgstack.db"}
+POSTGRESQL = {"django.db.backends.postgresql", ENGINE}
+SPATIAL = {
+    "django.contrib.gis.db.backends.postgis",
+    "django.contrib.gis.db.backends.spatialite",
+    SPATIAL_ENGINE,
+}
+"""engines whose place `SPATIAL_ENGINE` takes"""
+GEODJANGO, POSTGIS = "django.contrib.gis", "postgis"
+SQLITE = {"django.db.backends.sqlite3", "django.contrib.gis.db.backends.spatialite"}
 OTHERS = {"", "django.db.backends.dummy", "django.db.backends.sqlite3"}
 """engines whose place PostgreSQL can take; models of any other may need what only it has"""
 KEPT = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "TEST", "TIME_ZONE")
@@ -30,14 +41,14 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     aliases: dict[str, dict[str, Any]] = own.get("DATABASES") or {}
     default = aliases.get("default") or {}
     engine = default.get("ENGINE", "")
-    if engine not in POSTGRESQL | OTHERS:
+    if engine not in POSTGRESQL | SPATIAL | OTHERS:
         raise InputError(
             f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it, for models "
             f"may need what this "
             "engine has and pgstack.db has not. Use django.db.backends.postgresql, or do not run "
             "this project here."
         )
-    planned = stack.databases()
+    planned = stack.databases(_taken(engine, own))
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
     planned["default"]["OPTIONS"] |= {
@@ -50,8 +61,27 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     ]
 
 
+def _taken(engine: str, own: dict[str, Any]) -> str:
+    """The engine that takes the place of the project's. Raises InputError where PostGIS is not
+    there.
+
+    An engine that an address gave (DATABASE_URL is the stack's) says nothing of GeoDjango; the
+    installed apps do.
+    """
+    plan = current_plan()
+    there = POSTGIS in plan.postgres.extensions
+    if engine in SPATIAL and not there:
+        name = targets.of(plan.target).input("extensions")
+        raise InputError(
+            f"DATABASES['default']['ENGINE']={engine}: the database has no PostGIS. Set "
+            f"{name}={POSTGIS} (docs/extensions.md)."
+        )
+    spatial = engine in SPATIAL or (there and GEODJANGO in own.get("INSTALLED_APPS", ()))
+    return SPATIAL_ENGINE if spatial else ENGINE
+
+
 def _engine(engine: str, default: dict[str, Any]) -> list[Note]:
-    if engine != "django.db.backends.sqlite3":
+    if engine not in SQLITE:
         return []
     reason = f"the stack's PostgreSQL takes the place of SQLite's {default.get('NAME')}."
     return [
@@ -81,7 +111,7 @@ def _others(aliases: dict[str, dict[str, Any]]) -> list[Note]:
         for name in aliases
         if name not in ("default", "direct")
     ]
-    if aliases.get("direct", {}).get("ENGINE", "pgstack.db") != "pgstack.db":
+    if aliases.get("direct", {}).get("ENGINE", ENGINE) not in ENGINES:
         notes.append(
             Note(
                 "DATABASES['direct']",

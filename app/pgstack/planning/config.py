@@ -18,10 +18,12 @@ from pgstack.planning.input_types import (
     Builds,
     Bytes,
     Commands,
+    Extensions,
     Hosts,
     Locale,
     Names,
     Networks,
+    Packages,
     Release,
 )
 from pgstack.planning.locales import refusal_in_containers
@@ -129,6 +131,9 @@ class StackConfig(BaseModel):
         "variables in which it finds directories that its pages may write into",
         "names, comma-separated",
     )
+    packages: Packages = _input(
+        (), "Debian packages that the project needs", "names, comma-separated"
+    )
     workers: Workers = _input(
         (),
         "list of commands that run beside pages, on a pool of their own (docs/workers.md)",
@@ -157,6 +162,11 @@ class StackConfig(BaseModel):
         "C.UTF-8",
         "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's",
         "name",
+    )
+    extensions: Extensions = _input(
+        (),
+        "extensions of PostgreSQL, with their packages (docs/extensions.md)",
+        "names, comma-separated",
     )
     port: int = _input(8000, "port Apache listens on", "port", ge=1, le=65535)
     address: Address = _input(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from pgstack.planning import extensions, packages
 from pgstack.planning.locales import parse_locale
 from pgstack.planning.packages import RELEASES, known
 
@@ -122,4 +123,6 @@ Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands
 Builds = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_build)]
 Release = Annotated[int, BeforeValidator(parse_release)]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_names)]
+Packages = Annotated[tuple[str, ...], BeforeValidator(packages.parse)]
+Extensions = Annotated[tuple[str, ...], BeforeValidator(extensions.parse)]
 Locale = Annotated[str, BeforeValidator(parse_locale)]

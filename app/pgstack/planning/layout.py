@@ -6,12 +6,22 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from pgstack.planning import targets
+from pgstack.errors import InputError
+from pgstack.planning import extensions, targets
 from pgstack.planning.account_names import account_name
 from pgstack.planning.background import VARIABLE
 from pgstack.planning.config import StackConfig
 from pgstack.planning.packages import RELEASES
-from pgstack.planning.plan import Accounts, Identity, Paths, Plan, Project, Roles, Versions
+from pgstack.planning.plan import (
+    Accounts,
+    Identity,
+    Packages,
+    Paths,
+    Plan,
+    Project,
+    Roles,
+    Versions,
+)
 
 _ABOVE = Path(__file__).resolve().parents[3]
 _PACKED = Path(__file__).resolve().parents[1] / "templates"
@@ -111,6 +121,18 @@ def project(config: StackConfig) -> Project | None:
         build=config.build,
         data=config.data,
     )
+
+
+def packages(config: StackConfig, debian: int) -> Packages:
+    """What the inputs ask Debian for. Raises InputError where this release does not have it."""
+    major, wanted = RELEASES[debian].postgresql, config.extensions
+    try:
+        of_server = extensions.server_packages(wanted, debian, major)
+    except ValueError as error:
+        text = ",".join(wanted)
+        raise InputError(f"STACK_EXTENSIONS={text}: {error}.") from None
+    own = (*config.packages, *extensions.libraries(wanted, debian))
+    return Packages(web=tuple(dict.fromkeys(own)), postgres=of_server)
 
 
 def commands(plan: Plan) -> tuple[tuple[str, ...], ...]:

@@ -5,9 +5,13 @@ Standard library only: `tools/install.py` reads it before there is a virtual env
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pgstack.planning import extensions
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,68 @@ def missing(needed: Mapping[str, str]) -> list[str]:
     return [package for path, package in needed.items() if not Path(path).exists()]
 
 
-def install_command(names: list[str]) -> list[str]:
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")
+"""Debian Policy, 5.6.1; apt reads a `-` behind a name as an order to remove it"""
+PACKAGES, EXTENSIONS = "STACK_PACKAGES", "STACK_EXTENSIONS"
+"""variables with what a project needs beside the servers"""
+
+
+def parse(text: object) -> object:
+    """Names of packages of a comma-separated list, each once. Raises ValueError."""
+    if not isinstance(text, str):
+        return text
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not the name of a Debian package, such as libmagic1")
+    return names
+
+
+def given(environ: Mapping[str, str], debian: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the inputs ask for on this release: for the project's processes, and for PostgreSQL.
+
+    Raises ValueError, which names the input.
+    """
+    name = PACKAGES
+    try:
+        own = _names(parse(environ.get(name, "")))
+        name = EXTENSIONS
+        wanted = _names(extensions.parse(environ.get(name, "")))
+        of_server = extensions.server_packages(wanted, debian, RELEASES[debian].postgresql)
+    except ValueError as error:
+        raise ValueError(f"{name}={environ[name]}: {error}.") from None
+    return tuple(dict.fromkeys((*own, *extensions.libraries(wanted, debian)))), of_server
+
+
+def _names(parsed: object) -> tuple[str, ...]:
+    return tuple(map(str, parsed)) if isinstance(parsed, tuple) else ()
+
+
+def not_installed(names: Sequence[str]) -> list[str]:
+    """Those of `names` that neither are installed nor are provided by what is."""
+    if not names:
+        return []
+    shown = "--showformat=${db:Status-Status}, ${Package}, ${Provides}\n"
+    done = subprocess.run(
+        ["/usr/bin/dpkg-query", "--show", shown], capture_output=True, text=True, check=False
+    )
+    there = {
+        part.split()[0]
+        for line in done.stdout.splitlines()
+        if line.startswith("installed,")
+        for part in line.split(",")[1:]
+        if part.strip()
+    }
+    return [name for name in names if name not in there]
+
+
+EXACT = ("-o", "APT::Cmd::Pattern-Only=true")
+"""options with which apt-get takes a name for a name, and for no regular expression"""
+
+
+def install_command(names: list[str], *options: str) -> list[str]:
     """Installs `names` without recommended extras and without questions."""
-    return ["apt-get", "install", "-y", "--no-install-recommends", *names]
+    return ["apt-get", *options, "install", "-y", "--no-install-recommends", *names]
 
 
 def refusal(names: list[str]) -> str:

@@ -211,6 +211,15 @@ class Project(Part):
     """its commands before it serves; on a host stackctl is told"""
 
 
+class Packages(Part):
+    """Debian packages that the inputs ask for, beside those of the servers."""
+
+    web: tuple[str, ...]
+    """where the project's code runs: its own, and libraries that go with extensions"""
+    postgres: tuple[str, ...]
+    """where PostgreSQL runs"""
+
+
 class Apache(Part):
     """Apache's event MPM; times in seconds."""
 
@@ -277,6 +286,8 @@ class Postgres(Part):
     """what its certificate names, on both sides; empty on one host"""
     port: int
     database: str
+    extensions: tuple[str, ...]
+    """of the database, which the administrator creates"""
     locale: str
     """sort order of the database, see pgstack.planning.locales"""
     locale_options: str
@@ -384,6 +395,7 @@ class Plan(Part):
     firewall: Firewall
     project: Project | None
     """None: the demo"""
+    packages: Packages
     web: Web
     apache: Apache
     pooler: Pooler

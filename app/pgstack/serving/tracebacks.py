@@ -15,6 +15,12 @@ CAUSED = "The above exception was the direct cause of the following exception:"
 FRAME = re.compile(r'^  File "([^"]+)", line (\d+)', re.MULTILINE)
 MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*(?::|$))", re.MULTILINE)
 """before the name of an exception"""
+NO_EXTENSION = re.compile(
+    r"permission denied to create extension|extension \"\S+\" is not available"
+    r"|Could not find the GDAL library|type \"(geometry|geography|vector)\" does not exist"
+)
+"""what PostgreSQL and Django say where an extension, or a library that goes with it, is missing"""
+NAME_IT = "STACK_EXTENSIONS brings extensions and their packages, docs/extensions.md"
 LENGTH = 800
 """characters of the reason"""
 
@@ -22,14 +28,15 @@ LENGTH = 800
 def reason(output: str, project: str | Path) -> str:
     """What a program's output ends with; where that is a traceback, without its frames but the
     project's last."""
+    remedy = f"; {NAME_IT}" if NO_EXTENSION.search(output) else ""
     if BEGINS not in output:
-        return output[-LENGTH:].strip().rstrip(".")
+        return output[-LENGTH:].strip().rstrip(".") + remedy
     told = _ending(output)
     cause = _ending(output.partition(CAUSED)[0]) if CAUSED in output else ""
     if cause and cause.partition(": ")[2] not in told:
         told += f", caused by {cause}"
     line = last_line(output, project)
-    return told[-LENGTH:].strip().rstrip(".") + (f" ({line})" if line else "")
+    return told[-LENGTH:].strip().rstrip(".") + (f" ({line})" if line else "") + remedy
 
 
 def _ending(text: str) -> str:

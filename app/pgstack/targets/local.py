@@ -244,5 +244,7 @@ def _require_packages(plan: Plan) -> None:
         )
     openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls != "off" else {}
     cache = packages.valkey(plan.debian) if plan.valkey else {}
-    if missing := packages.missing({**packages.servers(plan.debian), **openssl, **cache}):
+    missing = packages.missing({**packages.servers(plan.debian), **openssl, **cache})
+    missing += packages.not_installed([*plan.packages.web, *plan.packages.postgres])
+    if missing:
         raise TargetError(packages.refusal(missing))

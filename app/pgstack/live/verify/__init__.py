@@ -61,6 +61,7 @@ CHECKS = (
     Check("pages are intact", behaviour.intact),
     Check("PostgreSQL runs the plan", settings.postgres_settings),
     Check("database sorts as planned", settings.sorting),
+    Check("extensions are there", settings.extensions, lambda plan: bool(plan.postgres.extensions)),
     Check("roles have their settings", settings.role_settings),
     Check("PgBouncer runs the plan", settings.pooler_settings),
     Check("processes and threads", behaviour.daemons),

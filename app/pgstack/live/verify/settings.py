@@ -127,6 +127,15 @@ def sorting(live: Live) -> Outcome:
     return judge([reason] if reason else [], f"by {found}", "Say it in the inputs.")
 
 
+def extensions(live: Live) -> Outcome:
+    """The database has the extensions that are planned."""
+    rows = postgres.query(live.monitor, "SELECT extname, extversion FROM pg_extension")
+    found, wanted = dict(rows), live.plan.postgres.extensions
+    missing = [f"{name} is missing" for name in wanted if name not in found]
+    told = ", ".join(f"{name} {found.get(name)}" for name in wanted)
+    return judge(missing, told, "Apply roles.sql again: `make down up`.")
+
+
 def role_settings(live: Live) -> Outcome:
     """What is set on the roles of the web and of deploys equals the plan, and nothing else is: they
     may change it."""

@@ -167,6 +167,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         site=_site(config, basis.paths),
         firewall=firewall,
         project=layout.project(config),
+        packages=layout.packages(config, debian),
         web=daemons,
         apache=apache,
         pooler=pool,

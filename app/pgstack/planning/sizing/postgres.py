@@ -118,6 +118,7 @@ def postgres(
         server_name=config.database_host or "",
         port=PORT,
         database="app",
+        extensions=config.extensions,
         locale=config.locale,
         locale_options=locales.options(config.locale),
         identities=layout.apart_identities(*who)

@@ -67,7 +67,11 @@ def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
         for name, value in inputs.items()
         if name != "project"
     }
-    chosen = discovery.complete(config.load(texts, target="host", project=_directory(inputs)))
+    own = tuple((inputs.get("project") or {}).get("packages") or ())
+    given = config.load(
+        texts, target="host", project=_directory(inputs), packages=",".join(map(str, own))
+    )
+    chosen = discovery.complete(given)
     return sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
 
 

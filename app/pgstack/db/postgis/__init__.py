@@ -1,0 +1,1 @@
+"""`ENGINE = "pgstack.db.postgis"`: the same for GeoDjango."""

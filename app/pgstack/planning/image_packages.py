@@ -1,0 +1,50 @@
+"""`python -m pgstack.planning.image_packages web` (or `postgres`): what an image has of
+STACK_PACKAGES and STACK_EXTENSIONS, installed while it is built.
+
+Only what Debian's python3-minimal has: PostgreSQL's image has no more.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from pgstack.planning import packages
+
+IMAGES = ("web", "postgres")
+
+
+def wanted(image: str, environ: Mapping[str, str], debian: int) -> tuple[str, ...]:
+    """The packages of an image, on this release. Raises ValueError, which names the input."""
+    return packages.given(environ, debian)[IMAGES.index(image)]
+
+
+def install(names: tuple[str, ...]) -> None:
+    """Have them in the image, and nothing that only the installation needs. Raises OSError and
+    CalledProcessError."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-q"], env=quiet, check=True)
+    subprocess.run(packages.install_command([*names], *packages.EXACT), env=quiet, check=True)
+    subprocess.run(["apt-get", "clean"], env=quiet, check=True)
+    lists = ["find", "/var/lib/apt/lists", "-mindepth", "1", "-delete"]
+    subprocess.run(lists, check=True)
+
+
+def main() -> None:
+    """Install what the variables ask for; nothing to do is no error."""
+    debian = int(platform.freedesktop_os_release()["VERSION_ID"])
+    try:
+        names = wanted(sys.argv[1], os.environ, debian)
+        if names:
+            install(names)
+    except ValueError as error:
+        sys.exit(f"ERROR: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"ERROR: {' '.join(names)}: apt-get failed with status {error.returncode}.")
+
+
+if __name__ == "__main__":
+    main()
