@@ -31,12 +31,12 @@ from .stack import Stack
 
 UNIT, DRILL_UNIT = UNITS = "stack-files.service", "stack-files-drill.service"
 SETTINGS = Path("/etc/pgbackrest/conf.d")
-SECRETS = {
-    "repo1-cipher-pass": "RESTIC_PASSWORD",
-    "repo1-s3-key": "AWS_ACCESS_KEY_ID",
-    "repo1-s3-key-secret": "AWS_SECRET_ACCESS_KEY",
-}
-"""setting of pgBackRest → variable of restic: what opens the one opens the other"""
+VARIABLES = (
+    ("repo1-cipher-pass", "RESTIC_PASSWORD"),
+    ("repo1-s3-key", "AWS_ACCESS_KEY_ID"),
+    ("repo1-s3-key-secret", "AWS_SECRET_ACCESS_KEY"),
+)
+"""setting of pgBackRest, variable of restic: what opens the one opens the other"""
 
 
 def repository(stack: Stack) -> Repository:
@@ -50,7 +50,8 @@ def repository(stack: Stack) -> Repository:
         if (SETTINGS / name).exists()
         for line in safe.read(SETTINGS / name).decode().splitlines()
     ]
-    secrets = {SECRETS[name]: value for name, _, value in lines if name in SECRETS}
+    known = dict(VARIABLES)
+    secrets = {known[name]: value for name, _, value in lines if name in known}
     return Repository(part.files, secrets, part.files_options)
 
 
