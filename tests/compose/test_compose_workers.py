@@ -60,9 +60,20 @@ def notes(stack: ComposeStack) -> dict[str, list[str]]:
     return told
 
 
-def require_each_task_once(before: dict[str, list[str]], after: dict[str, list[str]]) -> None:
+def at_work(stack: ComposeStack, processes: int = 2) -> set[str]:
+    """Names of the notes of those that work now, each of which has begun a task."""
+    deadline = time.monotonic() + 60
+    while True:
+        own = stack.container("background")[:12]
+        found = {name for name, lines in notes(stack).items() if own in name and "begun 1" in lines}
+        if len(found) == processes:
+            return found
+        assert time.monotonic() < deadline, found
+
+
+def require_each_task_once(stack: ComposeStack, before: set[str]) -> None:
     """Who worked before has ended by itself, and no task of it was cut off or done again."""
-    assert before
+    after = notes(stack)
     for name in before:
         lines = after[name]
         assert lines[-1] == "ends", (name, lines[-3:])
@@ -75,7 +86,8 @@ def require_each_task_once(before: dict[str, list[str]], after: dict[str, list[s
 
 
 def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: ComposeStack) -> None:
-    first, second = (lines[0].split() for lines in notes(working).values())
+    now = at_work(working)
+    first, second = (lines[0].split() for name, lines in notes(working).items() if name in now)
     assert first[1:3] == second[1:3] == ["app_background", "5min"]
     assert first[3].endswith("/app_background")
     assert working.execute("background", "id", "-un").stdout.strip() == "worker"
@@ -103,7 +115,7 @@ def test_one_that_does_not_run_is_told(working: ComposeStack) -> None:
         assert working.get("/")[0] == 200
     finally:
         working.execute("web", "rm", f"{MEDIA}/crash")
-    working.compose("restart", "background")
+    working.compose("up", "--detach", "--no-deps", "--force-recreate", "background")
 
 
 KILL = """
@@ -117,18 +129,23 @@ for pid in {*filter(str.isdigit, os.listdir("/proc"))} - {str(os.getpid())}:
 
 def change_all(stack: ComposeStack) -> None:
     """A release, a reload with other workers, one that cannot be, and back."""
-    before = notes(stack)
-    (stack.checkout / "app/task_worker.py").open("a").write("# changed\n")
+    before = at_work(stack)
+    with (stack.checkout / "app/task_worker.py").open("a") as program:
+        program.write("# changed\n")
     done = make(stack, "release")
     assert done.returncode == 0, done.stderr
-    require_each_task_once(before, notes(stack))
+    require_each_task_once(stack, before)
+    before = at_work(stack)
     wrong = make(stack.with_inputs({"STACK_WORKERS": "x=nowhere"}), "reload")
     assert (wrong.returncode, wrong.stderr.splitlines()[0][:60]) == (
         2,
         "reload: STACK_WORKERS: x: there is no program nowhere in the",
     )
+    assert at_work(stack) == before
     done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}"}), "reload")
     assert done.returncode == 0, done.stderr
+    require_each_task_once(stack, before)
+    at_work(stack, 1)
     done = make(stack, "rollback")
     assert done.returncode == 0, done.stderr
 
@@ -141,9 +158,7 @@ def test_no_change_loses_a_request_or_a_task(working: ComposeStack) -> None:
 
 
 def test_stopping_lets_them_finish(working: ComposeStack) -> None:
-    working.compose("restart", "background")
-    before = notes(working)
+    before = at_work(working)
     working.compose("stop", "background")
-    after = notes(working)
-    require_each_task_once({name: before[name] for name in before}, after)
+    require_each_task_once(working, before)
     working.compose("start", "background")
