@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
+.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -106,8 +106,11 @@ QUICK = $(addprefix tests/,integration browser audit contract unit)
 test: install-dev ## the quick part, for before a commit: the code, and one local stack; skips say what is missing
 	@.venv/bin/python -m pytest -m "not slow" $(QUICK)
 
-test-all: install-dev ## everything that can be proven on this machine (SLOW=no: but for what takes minutes each)
-	@.venv/bin/python -m pytest $(if $(filter no,$(SLOW)),-m "not slow")
+test-all: install-dev ## all but what takes minutes each: hosts, containers, faults, the lab, other people's projects
+	@.venv/bin/python -m pytest -m "not slow"
+
+test-slow: install-dev ## the rest: drills, releases that fail, cuts between hosts, Django's own tests; about an hour
+	@.venv/bin/python -m pytest -m slow
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint
 	@.venv/bin/ruff check .
