@@ -219,7 +219,7 @@ def test_the_environment_file_is_read_and_the_address_of_the_database_is_the_sta
 @pytest.mark.parametrize(
     "engine",
     [
-        "django_tenants.postgresql_backend",
+        "tenant_schemas.postgresql_backend",
         "django.db.backends.mysql",
     ],
 )
@@ -245,6 +245,25 @@ def test_a_geodjango_project_gets_its_engine_with_postgis(tmp_path: Path, more: 
     (databases,) = settings(project, "DATABASES", extensions=("postgis",))
     engines = {alias["ENGINE"] for alias in databases.values()}
     assert engines == {"pgstack.db.postgis"}
+
+
+TENANTS = 'DATABASES["default"]["ENGINE"] = "django_tenants.postgresql_backend"\n'
+ON_POSTGIS = 'ORIGINAL_BACKEND = "django.contrib.gis.db.backends.postgis"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "below"),
+    [(TENANTS, "pgstack.db"), (TENANTS + ON_POSTGIS, "pgstack.db.postgis")],
+)
+def test_a_project_with_django_tenants_gets_its_engine(
+    tmp_path: Path, more: str, below: str
+) -> None:
+    project = foreign.make(tmp_path, more=more)
+    databases, original = settings(
+        project, "DATABASES", "ORIGINAL_BACKEND", extensions=("postgis",)
+    )
+    engines = {alias["ENGINE"] for alias in databases.values()}
+    assert (engines, original) == ({"pgstack.db.tenants"}, below)
 
 
 def test_a_geodjango_project_without_postgis_is_told_the_input(tmp_path: Path) -> None:

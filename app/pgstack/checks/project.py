@@ -17,10 +17,12 @@ from pgstack.audit.packages import APPS
 from pgstack.audit.place import DIRECT
 from pgstack.audit.run import Settings, shown
 from pgstack.db.aliases import is_pooled
-from pgstack.hazards.databases import hazards_of, is_postgresql
+from pgstack.hazards.databases import TENANT_ENGINE, hazards_of, is_postgresql
 
 PACKAGES = frozenset({"site-packages", "dist-packages"})
 """names of the directories that pip and Debian install into"""
+TENANTS = "django_tenants"
+"""harmless with TENANT_ENGINE"""
 OWN = frozenset({"django", "pgstack"})
 """packages that are not audited unless they are named: their hazards are those of the settings"""
 
@@ -62,8 +64,9 @@ def hazards() -> Iterator[tuple[str, str]]:
         )
     if pooled and not has_direct():
         yield "H036", "DATABASES has no alias `direct`, straight to PostgreSQL"
+    scoped = all(alias.get("ENGINE") == TENANT_ENGINE for alias in pooled.values())
     for app in settings.INSTALLED_APPS:
-        if app.split(".")[0] in APPS:
+        if app.split(".")[0] in APPS and not (scoped and app.split(".")[0] == TENANTS):
             yield APPS[app.split(".")[0]], f"INSTALLED_APPS: {app}"
 
 

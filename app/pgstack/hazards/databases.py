@@ -7,8 +7,9 @@ from typing import Any
 
 ENGINE = "pgstack.db"
 SPATIAL_ENGINE = "pgstack.db.postgis"
-ENGINES = (ENGINE, SPATIAL_ENGINE)
-"""the stack's own, the second for GeoDjango"""
+TENANT_ENGINE = "pgstack.db.tenants"
+ENGINES = (ENGINE, SPATIAL_ENGINE, TENANT_ENGINE)
+"""the stack's own: plain, for GeoDjango, for django-tenants"""
 POSTGRESQL = ("postgresql", "postgis", "psqlextra", "timescale", ENGINE, "cockroach")
 """parts of the names of the engines that speak to PostgreSQL"""
 SCHEMA_ENGINES = ("django_tenants", "tenant_schemas", "django_pgschemas")

@@ -134,9 +134,10 @@ HAZARDS = (
         title="Packages with one schema per tenant",
         breaks="They set `search_path` for the session: other clients of the backend read that "
         "tenant's tables.",
-        fix="A pool in session mode for them, the direct alias, or a column for the tenant.",
+        fix="`ENGINE = 'pgstack.db.tenants'` for django-tenants, which the overlay sets by itself; "
+        "for others a pool in session mode, the direct alias, or a column for the tenant.",
         before="'ENGINE': 'django_tenants.postgresql_backend'",
-        after="a database entry of PgBouncer with pool_mode=session",
+        after="'ENGINE': 'pgstack.db.tenants', and ORIGINAL_BACKEND = 'pgstack.db'",
         severity="error",
         detected_by=by("audit", "check"),
         check="stack.E045",

@@ -6,7 +6,7 @@ from typing import Any
 
 from pgstack import settings as stack
 from pgstack.errors import InputError
-from pgstack.hazards.databases import ENGINE, ENGINES, SPATIAL_ENGINE
+from pgstack.hazards.databases import ENGINE, ENGINES, SPATIAL_ENGINE, TENANT_ENGINE
 from pgstack.overlay.note import Note
 from pgstack.planning import targets
 from pgstack.planning.state import current_plan
@@ -18,6 +18,10 @@ SPATIAL = {
     SPATIAL_ENGINE,
 }
 """engines whose place `SPATIAL_ENGINE` takes"""
+TENANTS = {"django_tenants.postgresql_backend", TENANT_ENGINE}
+"""engines whose place `TENANT_ENGINE` takes"""
+TENANTS_APP, BELOW = "django_tenants", "ORIGINAL_BACKEND"
+"""its app, and its setting that names the backend below its own"""
 GEODJANGO, POSTGIS = "django.contrib.gis", "postgis"
 SQLITE = {"django.db.backends.sqlite3", "django.contrib.gis.db.backends.spatialite"}
 OTHERS = {"", "django.db.backends.dummy", "django.db.backends.sqlite3"}
@@ -41,20 +45,23 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     aliases: dict[str, dict[str, Any]] = own.get("DATABASES") or {}
     default = aliases.get("default") or {}
     engine = default.get("ENGINE", "")
-    if engine not in POSTGRESQL | SPATIAL | OTHERS:
+    if engine not in POSTGRESQL | SPATIAL | TENANTS | OTHERS:
         raise InputError(
             f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it, for models "
             f"may need what this "
             "engine has and pgstack.db has not. Use django.db.backends.postgresql, or do not run "
             "this project here."
         )
-    planned = stack.databases(_taken(engine, own))
+    tenants = engine in TENANTS or TENANTS_APP in own.get("INSTALLED_APPS", ())
+    taken = _taken(own.get(BELOW, "") if tenants else engine, own)
+    planned = stack.databases(TENANT_ENGINE if tenants else taken)
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
     planned["default"]["OPTIONS"] |= {
         name: options[name] for name in KEPT_OPTIONS if name in options
     }
-    return {"DATABASES": {**aliases, **planned}}, [
+    settings = {"DATABASES": {**aliases, **planned}, **({BELOW: taken} if tenants else {})}
+    return settings, [
         *_engine(engine, default),
         *_options(options),
         *_others(aliases),

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from django.apps import apps
+from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
@@ -26,6 +28,18 @@ from pgstack.db.owner import as_owner
 from pgstack.live.probes import pooler
 
 LOCK_TIMEOUT = "due to lock timeout"
+TABLES = """
+    SELECT place, pg_get_serial_sequence(place, 'id')
+      FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace,
+           format('%%I.%%I', nspname, relname) AS place
+     WHERE relname = %s AND relkind = 'r'"""
+"""those of a name, one in each tenant's schema, and their sequences"""
+TENANTS = "django_tenants"
+OF_TENANTS = (
+    *("app_label", "migration_name", "verbosity", "interactive", "fake", "fake_initial", "plan"),
+    *("check_unapplied", "run_syncdb", "prune"),
+)
+"""options that `migrate_schemas` takes too"""
 LOCK = 0x737461636B
 """number of the advisory lock that a migration holds: "stack" in ASCII"""
 
@@ -53,13 +67,13 @@ def close(alias: str, role: str) -> None:
     """Keep the web's role from writing what says which migrations were applied; the owner's
     privileges stay."""
     connection = connections[alias]
-    table = connection.ops.quote_name(MigrationRecorder.Migration._meta.db_table)  # noqa: SLF001 - Django's documented API
+    name = MigrationRecorder.Migration._meta.db_table  # noqa: SLF001 - Django's documented API
+    grantee = connection.ops.quote_name(role)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
-        (sequence,) = cursor.fetchone()
-        grantee = connection.ops.quote_name(role)
-        cursor.execute(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {grantee}")
-        cursor.execute(f"REVOKE ALL ON SEQUENCE {sequence} FROM {grantee}")
+        cursor.execute(TABLES, [name])
+        for table, sequence in cursor.fetchall():
+            cursor.execute(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {grantee}")
+            cursor.execute(f"REVOKE ALL ON SEQUENCE {sequence} FROM {grantee}")
 
 
 def applied(alias: str) -> set[tuple[str, str]]:
@@ -82,9 +96,13 @@ class Command(migrate.Command):
                 unguarded(connections[alias]),
             ):
                 before = applied(alias)
-                super().handle(*args, **options, database=alias)
+                tenants = apps.is_installed(TENANTS)
+                if tenants:
+                    call_command("migrate_schemas", **{name: options[name] for name in OF_TENANTS})
+                else:
+                    super().handle(*args, **options, database=alias)
                 self._close(alias)
-                if applied(alias) != before:
+                if tenants or applied(alias) != before:
                     self._renew_backends(options["verbosity"])
         except OperationalError as error:
             reason = f"{str(error).splitlines()[0]}. Is the stack up? `make status`."
