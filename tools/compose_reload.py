@@ -17,13 +17,14 @@ import containers
 import debian
 import pooler_takeover
 import postgres_restart
+import valkey_restart
 import web_takeover
 from containers import Container
 from debian import ToolError, say
 
 PUBLISHED = ("port", "forward")
 """services that hold the published port: another container of theirs closes it"""
-POSTGRES, PGBOUNCER = "postgres", "pgbouncer"
+POSTGRES, PGBOUNCER, VALKEY = "postgres", "pgbouncer", "valkey"
 """services, and folders of what they read"""
 
 
@@ -37,14 +38,14 @@ def reload() -> None:
     changed = _changed(before, _conf())
     if _is_older_than_files(web):
         say("again     what a reload that was cut off had begun")
-        changed |= {POSTGRES, PGBOUNCER}
+        changed |= {POSTGRES, PGBOUNCER, VALKEY}
     if not changed:
         say("unchanged what runs is what the inputs give")
         return
     try:
         _bring_into_force(web, pooler, changed)
     except BaseException as error:
-        _take_back(before, web, pooler)
+        _take_back(before, web, pooler, changed)
         if isinstance(error, ToolError):
             reason = str(error).strip().rstrip(".")
             raise ToolError(f"{reason}.\nWhat was in force before is in force again.") from None
@@ -68,6 +69,7 @@ def _require_same_port() -> None:
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
     """Have the servers run with the files that are there. Raises ToolError."""
     plan = containers.plan()
+    valkey_restart.require_same(plan)
     if plan["workers"]:
         _require_commands()
     if plan["memory"]["total"] > containers.one(POSTGRES).memory:
@@ -78,9 +80,11 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
             postgres_restart.apply(plan, web, pooler)
         if PGBOUNCER in changed:
             pooler_takeover.take_over(pooler, plan)
+        if VALKEY in changed:
+            valkey_restart.apply()
         web_takeover.take_over(web)
     new = containers.one("web")
-    for service in (POSTGRES, PGBOUNCER):
+    for service in (POSTGRES, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
         _limit(service, new.memory, new.nano_cpus)
 
 
@@ -101,7 +105,7 @@ def _limit(service: str, memory: int, nano_cpus: int) -> None:
         containers.require("update", *words, found.id)
 
 
-def _take_back(before: bytes, web: Container, pooler: Container) -> None:
+def _take_back(before: bytes, web: Container, pooler: Container, changed: set[str]) -> None:
     """Put the files back that were there, and have PostgreSQL read them. Raises ToolError."""
     options = ("--rm", "--no-deps", "--no-TTY", "--entrypoint=tar")
     words = ("-C", containers.CONF, "--extract", "--no-overwrite-dir")
@@ -110,6 +114,8 @@ def _take_back(before: bytes, web: Container, pooler: Container) -> None:
     postgres_restart.apply(plan, web, pooler_takeover.serving())
     if not containers.of(PGBOUNCER) or containers.one(PGBOUNCER).id != pooler.id:
         pooler_takeover.take_over(pooler_takeover.serving(), plan)
+    if VALKEY in changed:
+        valkey_restart.apply()
 
 
 def _render() -> None:

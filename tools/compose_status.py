@@ -13,7 +13,7 @@ from typing import Any
 
 ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
-SERVERS = ("postgres", "pgbouncer", "web", "forward", "background")
+SERVERS = ("postgres", "pgbouncer", "valkey", "web", "forward", "background")
 CORRUPTED = [
     "psql",
     "--no-psqlrc",
@@ -65,7 +65,7 @@ def containers() -> dict[str, str]:
 
 def health_checks() -> dict[str, list[str]]:
     """The command that each server is asked with, as compose.yaml says; of `forward` nothing runs
-    while egress is open."""
+    while egress is open, and of `valkey` without STACK_VALKEY."""
     services = json.loads(compose("config", "--format", "json").stdout)["services"]
     wanted = [name for name in SERVERS if services[name].get("scale", 1)]
     return {name: services[name]["healthcheck"]["test"][1:] for name in wanted}

@@ -10,4 +10,5 @@ account 5001 postgres /var/lib/postgresql
 account 5002 pooler /nonexistent
 account 5003 app /srv/stack
 account 5004 deploy /srv/stack
+account 5005 valkey /nonexistent
 account 5007 worker /srv/stack

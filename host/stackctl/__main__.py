@@ -25,12 +25,14 @@ from . import (
     status,
     system,
     upgrades,
+    valkey,
     watch,
 )
 
 SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply,
     "pgbouncer": pgbouncer.apply,
+    "valkey": valkey.apply,
     "apache": apache.apply,
     "backup": repository.apply,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import apache, pgbouncer, postgres, system
+from . import apache, pgbouncer, postgres, system, valkey
 from .backup import Line
 from .stack import Stack
 
@@ -19,7 +19,9 @@ def report(stack: Stack) -> list[Line]:
 
     All are asked at once, so none waits for another.
     """
-    servers = (_postgres,) if "apache" not in stack.services else (_postgres, _pgbouncer, _apache)
+    cache = (_valkey,) if stack.valkey else ()
+    web = (_pgbouncer, *cache, _apache) if "apache" in stack.services else ()
+    servers = (_postgres, *web)
     with ThreadPoolExecutor(len(servers)) as threads:
         lines = list(threads.map(lambda ask: ask(stack), servers))
     return lines if "apache" not in stack.services else [*lines, _release(stack)]
@@ -46,6 +48,12 @@ def _pgbouncer(stack: Stack) -> Line:
         return _down("pgbouncer", pgbouncer.unit("a"))
     wrong = pgbouncer.trouble(stack, Path(stack.paths.run_pooler), ANSWER_SECONDS)
     return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(instance), wrong)
+
+
+def _valkey(stack: Stack) -> Line:
+    if not system.active(valkey.UNIT):
+        return _down("valkey", valkey.UNIT)
+    return _line("valkey", "runs", valkey.UNIT, valkey.trouble(stack, ANSWER_SECONDS))
 
 
 def _apache(stack: Stack) -> Line:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, pgbouncer, processes, system
+from . import apache, pgbouncer, processes, system, valkey
 from .safe import StackctlError
 from .stack import Stack
 
@@ -19,7 +19,11 @@ BUSY_SECONDS = 3600
 """the longest that packages may change for"""
 ROUNDS = 3
 """packages may change again while processes are replaced"""
-RESTART: dict[str, Callable[..., str]] = {"pgbouncer": pgbouncer.apply, "apache": apache.apply}
+RESTART: dict[str, Callable[..., str]] = {
+    "valkey": valkey.apply,
+    "pgbouncer": pgbouncer.apply,
+    "apache": apache.apply,
+}
 
 
 def replace(stack: Stack) -> str:
@@ -55,6 +59,9 @@ def _restart(stack: Stack, servers: list[str]) -> list[str]:
 
 def _gone(stack: Stack, server: str) -> list[str]:
     """Files that a server runs and that are gone; empty also when it does not run."""
+    if server == "valkey":
+        runs = stack.valkey is not None and system.active(valkey.UNIT)
+        return processes.gone(system.main_process(valkey.UNIT)) if runs else []
     module = {"pgbouncer": pgbouncer, "apache": apache}[server]
     instance = pgbouncer.serving(stack) if server == "pgbouncer" else apache.serving()
     return processes.gone(system.main_process(module.unit(instance))) if instance else []

@@ -12,7 +12,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from . import apache, pgbouncer, postgres, safe, status, system
+from . import apache, pgbouncer, postgres, safe, status, system, valkey
 from .stack import INSTANCES, Stack
 
 WARNING = "<4>"
@@ -38,6 +38,7 @@ def _units(stack: Stack) -> list[str]:
     """Those that are to run: the instances that serve at boot, and the database's."""
     web = [module.unit(name) for module in (pgbouncer, apache) for name in INSTANCES]
     found = [postgres.unit(stack)] if "postgres" in stack.services else []
+    found += [valkey.UNIT] if stack.valkey else []
     return found + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
 
 

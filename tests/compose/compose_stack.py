@@ -22,6 +22,16 @@ from fixtures.releases import NEWEST_IMAGE
 CHECKOUT = Path(__file__).resolve().parents[2]
 STEADY = 50
 """Good answers in a row, several for every thread that the stack has on a small machine."""
+COPIED = (
+    "app",
+    "apache",
+    "egress",
+    "pgbouncer",
+    "postgres",
+    "requirements",
+    "tools",
+    "valkey",
+)
 ENGINE_REMEDY = "run `make engine base-image` as root"
 
 
@@ -42,7 +52,7 @@ def require_engine() -> None:
 
 def copy_checkout(directory: Path) -> None:
     """What Compose and its tools need of this checkout, to be changed."""
-    for name in ("app", "apache", "egress", "pgbouncer", "postgres", "requirements", "tools"):
+    for name in COPIED:
         shutil.copytree(CHECKOUT / name, directory / name)
     for name in ("compose.yaml", ".dockerignore", "Makefile"):
         shutil.copy(CHECKOUT / name, directory / name)

@@ -26,7 +26,12 @@ PLANS = {
     "debian12": (12, {"target": "compose", "address": "*"}),
     "debian13": (
         13,
-        {"target": "host", "tls": "self-signed", "hosts": "shop.example, .example.org, [::1]"},
+        {
+            "target": "host",
+            "tls": "self-signed",
+            "hosts": "shop.example, .example.org, [::1]",
+            "valkey": "on",
+        },
     ),
     "project": (
         13,
@@ -123,7 +128,7 @@ def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> 
 def test_every_template_of_the_tree_is_rendered() -> None:
     tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
     sources = {name: {one.source for one in manifest.templates(plan(name))} for name in PLANS}
-    assert sources["debian13"] == tree - {"valkey/valkey.conf.j2"}  # local only
+    assert sources["debian13"] == tree
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {
         "pgbouncer/ident.conf.j2",

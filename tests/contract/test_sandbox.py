@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.exposure import MOST, NETWORKED
+from fixtures.exposure import CACHE, MOST, NETWORKED
 from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
@@ -18,7 +18,7 @@ from pgstack.rendering import templates
 
 GB = 1024**3
 PLANS = {
-    "one host": {"hosts": ["shop.example"]},
+    "one host": {"hosts": ["shop.example"], "valkey": "on"},
     "backups elsewhere": {
         "hosts": ["shop.example"],
         "backup": "sftp",
@@ -49,9 +49,10 @@ def unit_text(plan: Plan, name: str) -> str:
 
 
 @pytest.mark.parametrize("debian", DEBIANS)
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", MOST | CACHE)
 def test_exposure_of_a_unit_is_small(tmp_path: Path, name: str, debian: int) -> None:
-    require_closed(tmp_path, unit_text(planned("one host", debian), name), MOST[name])
+    most = (MOST | CACHE)[name]
+    require_closed(tmp_path, unit_text(planned("one host", debian), name), most)
 
 
 @pytest.mark.parametrize("inputs", ["backups elsewhere", "database host"])

@@ -59,8 +59,12 @@ def under_load(stack: LocalStack, change: Callable[[], object]) -> Counter[int]:
 
 
 def fill(queue: redis.Redis) -> None:
-    for _ in range(100):
-        queue.rpush("queue", os.urandom(MB))
+    """Until not a byte more is taken. Raises ResponseError."""
+    for size in (MB, 1000, 1):
+        with suppress(redis.ResponseError):
+            for _ in range(10_000):
+                queue.rpush("queue", os.urandom(size))
+    queue.rpush("queue", "")
 
 
 def supervisorctl(stack: LocalStack, *words: str) -> None:

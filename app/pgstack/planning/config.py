@@ -138,13 +138,11 @@ class StackConfig(BaseModel):
         "off",
         "whether Valkey (Debian 12: Redis) runs as cache and broker (docs/cache.md)",
         "name",
-        on="local",
     )
     valkey_memory: Bytes | None = _input(
         None,
         "memory of what cache and queues hold (maxmemory)",
         "bytes",
-        on="local",
         unset="planned",
         ge=4 * 1024**2,
     )
@@ -348,8 +346,6 @@ class StackConfig(BaseModel):
         if self.valkey == "off":
             if self.valkey_memory:
                 raise ValueError("STACK_VALKEY_MEMORY needs STACK_VALKEY=on")
-        elif not self._target.valkey:
-            raise ValueError("STACK_VALKEY=on needs STACK_TARGET=local: no other target runs it")
         elif self.web_hosts > 1:
             raise ValueError(
                 "STACK_VALKEY=on needs one web host: each of several would have a cache and queues "

@@ -106,6 +106,7 @@ APACHE = Service(
 VALKEY = Service(
     "valkey",
     files=("valkey.conf",),
+    units={"stack-valkey.service": f"{UNITS}/stack-valkey.service"},
     # Each of these programs is a link to the one that looks at files.
     programs=("redis-check-rdb", "valkey-check-rdb", "valkey-server"),
     configuration="valkey.conf",

@@ -50,7 +50,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         "logfile_maxbytes": str(layout.LOG_BYTES),
         "logfile_backups": str(layout.LOGS_KEPT),
         "pidfile": f"{run}/supervisord.pid",
-        "minfds": str(_files(plan) + OWN_FILES),
+        "minfds": str(open_files(plan)),
         "directory": root,
         "identifier": fingerprint,
         "umask": f"{UMASK:03o}",
@@ -77,10 +77,10 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     return File(Path(root, "supervisord.conf"), text.getvalue())
 
 
-def _files(plan: Plan) -> int:
-    """Open files of the server that needs most."""
+def open_files(plan: Plan) -> int:
+    """Open files of the server that needs most, and of supervisord, which it has the limit from."""
     cache = plan.valkey.file_descriptors if plan.valkey else 0
-    return max(plan.pooler.file_descriptors, plan.apache.file_descriptors, cache)
+    return max(plan.pooler.file_descriptors, plan.apache.file_descriptors, cache) + OWN_FILES
 
 
 def _confined(plan: Plan) -> str:

@@ -23,10 +23,10 @@ from pgstack.planning.plan import Plan
 from pgstack.planning.worker_input import LONGEST_GRACE_SECONDS
 from pgstack.targets import failure, orphans
 from pgstack.targets.programs import (
-    OWN_FILES,
     STOP_SECONDS,
     UMASK,
     configuration,
+    open_files,
     plan_file,
 )
 
@@ -82,12 +82,12 @@ def follow(plan: Plan, fingerprint: str) -> None:
 
 
 def allow_files(plan: Plan) -> None:
-    """Let the running PgBouncer, and its successor after a crash, open as many files as the plan
+    """Let the running PgBouncer, and whatever supervisord starts, open as many files as the plan
     wants.
 
     Raises TargetError when the system does not.
     """
-    wanted = plan.pooler.file_descriptors + OWN_FILES
+    wanted = open_files(plan)
     for process in map(
         psutil.Process, [supervisord.call(plan).getPID(), *process_ids(plan, "pgbouncer")]
     ):

@@ -67,6 +67,7 @@ def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
     conf, servers = Path(plan.paths.conf), [name for name in ("postgres",) if name in plan.services]
     if not targets.of(plan.target).keeps_copies:
         return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
+    servers += ["valkey"] if plan.valkey else []
     return {server: [conf / "live" / server] for server in servers} | {
         server: [
             conf / "live" / f"{server}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))

@@ -15,7 +15,7 @@ from pgstack.planning.valkey import CACHE, Valkey
 MB = 1024**2
 CLOSED = ("CONFIG GET maxmemory", "ACL LIST", "MODULE LIST", "SLOWLOG LEN")
 """some of what no client may ask for, none of which changes anything"""
-MODE = 0o770
+MODE, OTHERS = 0o770, 0o007
 PROBE = "stack_verify"
 
 
@@ -42,8 +42,10 @@ def closed(live: Live) -> Outcome:
     """Its socket is for the planned accounts, the cache keeps what it is given, and no client may
     change the server."""
     part = _part(live)
-    mode = stat.S_IMODE(Path(part.socket).stat().st_mode)
-    wrong = [f"{part.socket} has mode {mode:o}, planned {MODE:o}"] if mode != MODE else []
+    socket = Path(part.socket)
+    mode = stat.S_IMODE(socket.stat().st_mode)
+    wrong = [f"{socket} has mode {mode:o}, planned {MODE:o}"] if mode != MODE else []
+    wrong += [f"{socket.parent} is open to others"] if socket.parent.stat().st_mode & OTHERS else []
     with valkey.connected(part, CACHE) as client:
         client.set(PROBE, "1", ex=60)
         wrong += ["the cache forgot what it was given"] if client.getdel(PROBE) != "1" else []

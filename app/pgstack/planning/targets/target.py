@@ -68,8 +68,6 @@ class Target(ABC):
     else"""
     workers: ClassVar[bool] = True
     """whether it runs the project's workers"""
-    valkey: ClassVar[bool] = False
-    """whether it runs Valkey"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 

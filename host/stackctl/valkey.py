@@ -1,0 +1,64 @@
+"""Valkey: it reads its file at its start, so another one is a restart, which whoever uses the cache
+waits for (pgstack.cache)."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+
+from . import safe, system
+from .safe import StackctlError
+from .stack import Stack
+from .system import UNITS
+
+UNIT = "stack-valkey.service"
+QUESTION, ANSWER = b"PING\r\n", b"+PONG"
+
+
+def apply(stack: Stack, again: bool = False) -> str:
+    """Bring what is wanted into force, or with `again` replace the process; returns what was
+    done."""
+    wanted = system.wanted(stack.conf / "valkey", UNITS / UNIT)
+    before = _in_force(stack)
+    if system.active(UNIT) and not again and wanted == before:
+        return "unchanged"
+    begun = time.monotonic()
+    try:
+        _restart(stack, wanted)
+    except StackctlError as error:
+        after = "Nothing runs."
+        if before:
+            with suppress(StackctlError):
+                _restart(stack, before)
+                after = "It runs on with what it had."
+        raise StackctlError(f"Valkey does not run with what is wanted: {error}\n{after}") from None
+    system.require("systemctl", "enable", "--quiet", UNIT)
+    return f"runs since {time.monotonic() - begun:.1f} s with what is wanted"
+
+
+def _in_force(stack: Stack) -> dict[str, bytes]:
+    """The files that it runs with; none before its first start."""
+    directory = stack.live("valkey")
+    return safe.contents(directory) if directory.is_dir() else {}
+
+
+def _restart(stack: Stack, files: dict[str, bytes]) -> None:
+    system.fill(stack.live("valkey"), files)
+    system.stop(UNIT)
+    system.start(UNIT)
+
+
+def trouble(stack: Stack, seconds: float) -> str:
+    """What is wrong with it; empty when it answers."""
+    if stack.valkey is None:
+        return ""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(seconds)
+            client.connect(stack.valkey.socket)
+            client.sendall(QUESTION)
+            answer = client.recv(len(ANSWER) + 40)
+    except OSError as error:
+        return str(error)
+    return "" if answer.startswith(ANSWER) else answer.decode(errors="replace").strip()

@@ -1,0 +1,40 @@
+"""Valkey of the Compose stack starts anew with what its file says; whoever uses the cache waits for
+it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import containers
+from debian import ToolError, say
+
+SERVICE = "valkey"
+START_SECONDS = 30
+
+
+def require_same(plan: dict[str, Any]) -> None:
+    """Raise ToolError where it would have to be started or ended: pages learn of it only with
+    their next start."""
+    wanted = plan["valkey"] is not None
+    if wanted != bool(containers.of(SERVICE)):
+        raise ToolError(
+            f"STACK_VALKEY={'on' if wanted else 'off'}: Valkey is started and ended by `make up` "
+            "only, and requests fail meanwhile"
+        )
+
+
+def apply() -> None:
+    """Bring its file into force, where it runs. Raises ToolError."""
+    for server in containers.of(SERVICE):
+        begun = time.monotonic()
+        containers.require("restart", server.id)
+        if not containers.wait(lambda: _answers(server.id), START_SECONDS):  # noqa: B023 - there is one
+            logs = containers.said(containers.run("logs", "--tail=3", server.id))
+            raise ToolError(f"Valkey does not start: {containers.last_words(logs)}")
+        say(f"restarted Valkey in {time.monotonic() - begun:.1f} s, while its cache was waited for")
+
+
+def _answers(container: str) -> bool:
+    socket = f"{containers.plan()['paths']['run_valkey']}/valkey.sock"
+    return containers.execute(container, "valkey-cli", "-e", "-s", socket, "ping").returncode == 0
