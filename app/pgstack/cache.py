@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any
 
 import redis
-from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient, RedisSerializer
 
 from pgstack.db.liveness import Outage, pauses
 
@@ -21,7 +21,7 @@ OUTAGE = Outage()
 """of this process's Valkey; all of its threads share it"""
 FULL = "command not allowed when used memory"
 """how it says that nothing is left that may be dropped (OOM)"""
-READING = ("get", "touch", "get_many", "has_key", "delete", "delete_many", "clear")
+READING = ("touch", "has_key", "delete", "delete_many", "clear")
 
 
 def _patient(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,6 +57,35 @@ def _room(call: Callable[..., Any], instead: Callable[..., Any]) -> Callable[...
     return dropped
 
 
+class UnreadEntry(Exception):
+    """An entry that somebody else may have written, and that would be unpickled."""
+
+
+class NumbersOnly(RedisSerializer):
+    """For who deploys, and may more than pages: what these have cached would run as its own code,
+    so all but numbers counts as dropped."""
+
+    def loads(self, data: Any) -> int:
+        """A number, or UnreadEntry."""
+        try:
+            return int(data)
+        except ValueError:
+            raise UnreadEntry from None
+
+
+def _missing(call: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
+    """`call`; for what is not read, `instead`."""
+
+    @wraps(call)
+    def missed(self: PatientClient, *arguments: Any) -> Any:
+        try:
+            return call(self, *arguments)
+        except UnreadEntry:
+            return instead(*arguments)
+
+    return missed
+
+
 class PatientClient(RedisCacheClient):
     """Each of its calls is made again while nobody is there."""
 
@@ -88,6 +117,14 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "incr": PatientClient.not_there,
 }
 """what a call that stores comes to where there is no room"""
+UNREAD: dict[str, Callable[..., Any]] = {
+    "get": lambda _, default: default,
+    "get_many": lambda _: {},
+}
+"""what a call that reads comes to where nothing is read"""
+for _name, _unread in UNREAD.items():
+    _call = _patient(getattr(RedisCacheClient, _name))
+    setattr(PatientClient, _name, _missing(_call, _unread))
 for _name in READING:
     setattr(PatientClient, _name, _patient(getattr(RedisCacheClient, _name)))
 for _name, _instead in INSTEAD.items():

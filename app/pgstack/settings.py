@@ -9,6 +9,7 @@ from typing import Any
 
 from pgstack.hazards.databases import ENGINE
 from pgstack.planning import layout
+from pgstack.planning.account_names import account_name
 from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.config import BUILDING
 from pgstack.planning.plan import Plan
@@ -80,7 +81,7 @@ def _patience(plan: Plan, worker: str | None) -> int:
 def caches() -> dict[str, dict[str, Any]]:
     """`default` in Valkey, which all processes share; Django's own, of one process, without it."""
     part = current_plan().valkey
-    if part is None:
+    if part is None or building():
         return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     return {
         "default": {
@@ -88,12 +89,19 @@ def caches() -> dict[str, dict[str, Any]]:
             "LOCATION": part.url(CACHE),
             # Whoever hangs is noticed as late as whoever is away.
             "OPTIONS": {
+                **({"serializer": "pgstack.cache.NumbersOnly"} if _deploys() else {}),
                 "patience": part.patience,
                 "socket_timeout": part.patience,
                 "socket_connect_timeout": part.patience,
             },
         }
     }
+
+
+def _deploys() -> bool:
+    """Whether this process is the account's that deploys, where pages have another."""
+    who, user = current_plan().accounts, os.geteuid()
+    return who.deploy != who.web and (user == 0 or account_name(user) == who.deploy)
 
 
 def secret_key() -> str:

@@ -3,12 +3,14 @@ it."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures import foreign
+from pgstack.cache import NumbersOnly, PatientClient
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import config, invariants, packages, services
 from pgstack.planning.config import StackConfig
@@ -128,3 +130,25 @@ def test_of_hosts_apart_the_web_has_it() -> None:
     assert web.services == ("pgbouncer", "valkey", "apache", "host", "firewall")
     assert (database.valkey, database.memory.valkey) == (None, 0)
     assert "valkey" not in database.services
+
+
+def test_who_deploys_unpickles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {b"number": b"7", b"object": b"no pickle"}
+
+    class Server:
+        """What has these two entries."""
+
+        def get(self, key: bytes) -> bytes:
+            return kept[key]
+
+        def mget(self, keys: list[bytes]) -> list[bytes]:
+            return [kept[key] for key in keys]
+
+    own = PatientClient(["unix:///nowhere"], patience=1, serializer=NumbersOnly)
+    monkeypatch.setattr(own, "get_client", lambda *_, **__: Server())
+    assert (own.get(b"number", None), own.get(b"object", "missing")) == (7, "missing")
+    assert own.get_many([b"number", b"object"]) == {}
+    trusting = PatientClient(["unix:///nowhere"], patience=1)
+    monkeypatch.setattr(trusting, "get_client", lambda *_, **__: Server())
+    with pytest.raises(pickle.UnpicklingError):
+        trusting.get(b"object", None)

@@ -29,7 +29,7 @@ def asked(site: SystemdHost, account: str, *words: str) -> str:
     """What an account is answered at the socket."""
     program = ("/usr/bin/python3", "-c", ASKED, SOCKET, *words)
     done = site.run("runuser", "-u", account, "--", *program, check=False)
-    return (done.stdout + done.stderr).strip().splitlines()[-1]
+    return (done.stdout + done.stderr).strip()
 
 
 def played(site: SystemdHost, **inputs: str) -> subprocess.CompletedProcess[str]:
@@ -62,13 +62,21 @@ def test_it_runs_shut_in_and_debians_own_does_not(cached: SystemdHost) -> None:
     verified = cached.run("stack-manage", "stack_verify", check=False)
     assert verified.returncode == 0, verified.stdout
     assert "Valkey runs the plan" in verified.stdout
+    cached.page("/cached")
+    assert "cmdstat_set:" in asked(cached, "app", "INFO", "commandstats")
 
 
 @pytest.mark.parametrize(
     ("account", "answer"),
-    [("app", "+PONG"), ("deploy", "+PONG"), ("nobody", "Permission denied")],
+    [
+        ("app", "+PONG"),
+        ("deploy", "+PONG"),
+        *((account, "Permission denied") for account in ("nobody", "postgres", "pooler", "build")),
+    ],
 )
-def test_its_socket_is_for_the_group_alone(cached: SystemdHost, account: str, answer: str) -> None:
+def test_its_socket_is_for_those_that_run_the_project(
+    cached: SystemdHost, account: str, answer: str
+) -> None:
     assert answer in asked(cached, account, "PING")
 
 
