@@ -45,8 +45,7 @@ ALIASES = {"pgvector": "vector"}
 """names under which people look for one"""
 REFUSED = {
     "pg_cron": "its jobs run past PgBouncer, on connections and in memory that no plan counts, and "
-    "nothing tells when one fails. Run a management command from a timer instead "
-    "(docs/extensions.md)"
+    "nothing tells when one fails. Run a management command by STACK_SCHEDULE instead"
 }
 """why some are not to be had"""
 
