@@ -25,6 +25,8 @@ DROP DATABASE app; DROP ROLE app; DROP ROLE app_owner; DROP ROLE reports;
 ADMINISTRATORS = f"""
 CREATE ROLE dba LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}';
 CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}';
+SET password_encryption = 'md5';
+CREATE ROLE old LOGIN PASSWORD '{PASSWORD}';
 """
 
 
@@ -85,7 +87,9 @@ def server() -> Iterator[Server]:
     key, certificate, hba = (directory / name for name in ("server.key", "server.pem", "hba.conf"))
     made = certificates.openssl("IP:127.0.0.1", key, certificate)
     subprocess.run(made, check=True, capture_output=True)
-    hba.write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+    hba.write_text(
+        "local all all trust\nhostssl all old 127.0.0.1/32 md5\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+    )
     key.chmod(0o600)
     if os.geteuid() == 0:
         shutil.chown(key, pooled.ACCOUNT)
@@ -153,6 +157,7 @@ def test_too_few_connections_are_shown_with_the_arithmetic(server: Server) -> No
         (("", ""), "wrong", "Mend the login"),
         (("server.pem", "other.pem"), PASSWORD, "Name its authority"),
         (("127.0.0.1", "localhost"), PASSWORD, "Use the name that its certificate carries"),
+        (("dba@", "old@"), PASSWORD, "Have it store and ask for SCRAM-SHA-256"),
         (("/site", "/sight"), PASSWORD, "Mend the name in the URL"),
         (("postgresql:", "postgresq:"), PASSWORD, "does not begin with postgresql://"),
         (("dba@", "dba:word@"), PASSWORD, "the URL holds a password"),
@@ -171,6 +176,13 @@ def test_what_cannot_be_asked_is_one_message(
     assert said in told.stderr
     assert len(told.stderr.splitlines()) == 1
     assert "word@" not in told.stderr
+
+
+def test_a_server_without_a_checked_certificate_is_not_proven(server: Server) -> None:
+    """`require` is taken at its word, and said."""
+    told = server.check(server.url.replace("?", "?sslmode=require&"))
+    assert "unproven  that it is the server that it seems to be" in told.stdout
+    assert "that it seems to be" not in server.check(server.url).stdout
 
 
 def test_nobody_there_is_said(server: Server) -> None:

@@ -23,7 +23,7 @@ def main(words: list[str]) -> None:
     plan = state.fresh_plan()
     with closing(grants.connect(place, password)) as connection:
         granted = grants.ask(connection, plan)
-    lines = findings.judge(plan, granted)
+    lines = findings.judge(plan, granted, named=place.sslmode == address.MODES[0])
     for line in lines:
         print(f"{line.verdict:<9} {line.text}")
     missing = statements.missing(plan, granted, place.database)

@@ -28,8 +28,11 @@ class Line:
     text: str
 
 
-def judge(plan: Plan, granted: Granted) -> list[Line]:
-    """All of them, those that were proven first."""
+NOT_NAMED = "that it is the server that it seems to be: sslmode=require looks at no certificate"
+
+
+def judge(plan: Plan, granted: Granted, *, named: bool) -> list[Line]:
+    """All of them, those that were proven first; `named` when its certificate was checked."""
     return [
         _version(granted),
         Line(HOLDS, f"the connection is {granted.tls}, the login SCRAM-SHA-256")
@@ -39,6 +42,7 @@ def judge(plan: Plan, granted: Granted) -> list[Line]:
         *_superusers(granted),
         *(Line(TOLD, f"{name} = {value}") for name, value in granted.reported.items()),
         *(Line(UNPROVEN, text) for text in UNPROVABLE),
+        *([] if named else [Line(UNPROVEN, NOT_NAMED)]),
     ]
 
 
