@@ -1,5 +1,5 @@
-"""`python -m pgstack init`: bring a project to the stack; any other word is a management command of
-the project."""
+"""`python -m pgstack init`: bring a project to the stack; `database`: ask a server that is somebody
+else's; any other word is a management command of the project."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def main() -> None:
             from pgstack.init import main as init
 
             init(sys.argv[2:])
+        elif sys.argv[1:2] == ["database"]:
+            from pgstack.external import main as database
+
+            database(sys.argv[2:])
         else:
             from django.core.management import execute_from_command_line
 

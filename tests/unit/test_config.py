@@ -90,6 +90,12 @@ def test_a_name_that_resembles_nothing_suggests_nothing() -> None:
     )
 
 
+def test_a_database_of_others_is_refused_without_its_password() -> None:
+    said = refusal({"STACK_DATABASE_URL": "postgresql://login:word@db.example.org/site"})
+    assert said.startswith("STACK_DATABASE_URL: no target runs on a PostgreSQL that is not")
+    assert "word@" not in said
+
+
 def test_an_unknown_name_is_refused_even_when_its_value_is_empty() -> None:
     assert refusal({"STACK_POOLSIZE": ""}).startswith("STACK_POOLSIZE: unknown input;")
 

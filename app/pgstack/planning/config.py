@@ -408,6 +408,10 @@ class StackConfig(BaseModel):
         return host_parts.of(self.database_host, bool(self.web_addresses))
 
 
+EXTERNAL = PREFIX + "DATABASE_URL"
+"""what other stacks have it by; it may hold a password, which no message repeats"""
+
+
 def environment_name(field: str) -> str:
     """`STACK_POOL_SIZE` of `pool_size`."""
     return PREFIX + field.upper()
@@ -434,6 +438,11 @@ def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    if name == EXTERNAL:
+        return (
+            f"{name}: no target runs on a PostgreSQL that is not the stack's own. Unset it; "
+            f"`python -m pgstack database` asks such a server (docs/external-postgresql.md)."
+        )
     endings = [other.removeprefix(PREFIX) for other in known]
     near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.6)
     hint = f"did you mean {PREFIX}{near[0]}?" if near else "unset it."

@@ -1,0 +1,91 @@
+"""What the answers mean for this plan, and what nobody outside the server can prove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgstack.external.grants import Granted
+from pgstack.planning.packages import RELEASES
+from pgstack.planning.plan import Plan
+
+HOLDS, FAILS, TOLD, UNPROVEN = "holds", "fails", "told", "unproven"
+MAJORS = sorted(release.postgresql for release in RELEASES.values())
+"""of PostgreSQL, that this stack runs on"""
+UNPROVABLE = (
+    "that its roles have passwords, and which: nobody but a superuser sees that",
+    "its files, their accounts and its login rules: they are on a machine that cannot be looked at",
+    "its backups, and that they can be restored: this stack makes none of a server of others",
+    "that its disk keeps what it says is written",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One finding."""
+
+    verdict: str
+    text: str
+
+
+NOT_NAMED = "that it is the server that it seems to be: sslmode=require looks at no certificate"
+
+
+def judge(plan: Plan, granted: Granted, *, named: bool) -> list[Line]:
+    """All of them, those that were proven first; `named` when its certificate was checked."""
+    return [
+        _version(granted),
+        Line(HOLDS, f"the connection is {granted.tls}, the login SCRAM-SHA-256")
+        if granted.tls
+        else Line(FAILS, "the server says that this connection is not encrypted"),
+        *_connections(plan, granted),
+        *_superusers(granted),
+        *(Line(TOLD, f"{name} = {value}") for name, value in granted.reported.items()),
+        *(Line(UNPROVEN, text) for text in UNPROVABLE),
+        *([] if named else [Line(UNPROVEN, NOT_NAMED)]),
+    ]
+
+
+def _version(granted: Granted) -> Line:
+    major = granted.version_number // 10_000
+    fits = MAJORS[0] <= major <= MAJORS[-1]
+    return Line(
+        HOLDS if fits else FAILS,
+        f"PostgreSQL {granted.version}"
+        + ("" if fits else f": {MAJORS[0]} to {MAJORS[-1]} are supported"),
+    )
+
+
+def _connections(plan: Plan, granted: Granted) -> Iterator[Line]:
+    """A limit each, with the arithmetic."""
+    needed = plan.postgres.max_connections - plan.postgres.superuser_reserved_connections
+    free = granted.max_connections - granted.reserved - granted.others
+    yield _fits(
+        needed,
+        free,
+        f"{granted.max_connections} max_connections - {granted.reserved} reserved - "
+        f"{granted.others} in use by others",
+    )
+    if granted.database_limit >= 0:
+        yield _fits(
+            needed,
+            granted.database_limit - granted.others_here,
+            f"{granted.database_limit} of the database - {granted.others_here} in use by others",
+        )
+    pooled = plan.pooler.max_db_connections * plan.pooler.instances
+    role = granted.roles.get(plan.roles.app)
+    if role and role.limit >= 0:
+        yield _fits(pooled, role.limit, f"limit of the role {plan.roles.app}")
+
+
+def _fits(needed: int, free: int, arithmetic: str) -> Line:
+    text = f"connections: {needed} needed, {free} granted ({arithmetic})"
+    if needed <= free:
+        return Line(HOLDS, text)
+    return Line(FAILS, f"{text}. Lower STACK_POOL_SIZE, or have the limit raised.")
+
+
+def _superusers(granted: Granted) -> Iterator[Line]:
+    for name, role in granted.roles.items():
+        if role.superuser:
+            yield Line(FAILS, f"the role {name} is a superuser there: pages could do anything")
