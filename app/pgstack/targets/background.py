@@ -1,8 +1,8 @@
 """`python -m pgstack.targets.background`: what Compose's service `background` runs, the project's
 workers below a supervisord of their own.
 
-With `check`, whether all of them run: status 1 with those that do not. With `commands`, whether
-the project has the commands of all: status 2 with the first that it has not.
+With `commands`, whether the project has the commands of all: status 2 with the first that it has
+not.
 """
 
 from __future__ import annotations
@@ -28,16 +28,13 @@ signal.sigwait(ends)
 """what runs where there is no worker: a service of Compose that ends is one that has failed"""
 UMASK = "002"
 """what workers write, pages may change: they share a group"""
-FAILED = 1
 
 
 def main() -> None:
     """Become supervisord, or wait for the end; or ask the one that runs."""
     with ends_the_process():
         plan = state.started_plan()
-        if sys.argv[1:] == ["check"]:
-            _check(plan)
-        elif sys.argv[1:] == ["commands"]:
+        if sys.argv[1:] == ["commands"]:
             workers.require_commands(Run(plan, print))
         elif plan.workers:
             path = Path(plan.paths.run_workers, "supervisord.conf")
@@ -48,18 +45,6 @@ def main() -> None:
         else:
             print("background: STACK_WORKERS names none; nothing runs", flush=True)
             os.execv(sys.executable, [sys.executable, "-ISc", IDLE])  # noqa: S606 - the same
-
-
-def _check(plan: Plan) -> None:
-    if not plan.workers:
-        return
-    states = supervisord.states(plan)
-    if states is None:
-        print("supervisord does not run")
-        sys.exit(FAILED)
-    if wrong := [f"{name}: {state}" for name, state in states.items() if state != "RUNNING"]:
-        print(f"{', '.join(wrong)}: see its log")
-        sys.exit(FAILED)
 
 
 def _configuration(plan: Plan) -> configparser.RawConfigParser:
