@@ -46,7 +46,7 @@ def programs(path: str) -> list[dict[str, Any]]:
 def runs(row: dict[str, Any]) -> bool:
     """Whether this program has started and not ended."""
     state, began = row["statename"], row["now"] - row["start"]
-    return state == "RUNNING" or (state == "STARTING" and began >= STARTED_SECONDS)
+    return bool(state == "RUNNING" or (state == "STARTING" and began >= STARTED_SECONDS))
 
 
 def main() -> None:
