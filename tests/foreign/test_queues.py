@@ -27,6 +27,8 @@ WORKERS = {
     "huey": "huey:1x2=manage.py run_huey --workers=2",
     "tasks": "tasks:2=manage.py db_worker --interval=0.1",
     "procrastinate": "procrastinate:1x2=manage.py procrastinate worker --concurrency=2",
+    "rq": "rq:2=manage.py rqworker default",
+    "dramatiq": "dramatiq:1x2:300m=manage.py rundramatiq --processes=1 --threads=2",
 }
 PAUSE_SECONDS = 0.15
 """between two tasks of a kind: a worker of each has twice as much time"""
@@ -44,7 +46,8 @@ def queues() -> Iterator[LocalStack]:
         inputs = {
             "STACK_PROJECT": str(project),
             "STACK_DATA": "QUEUE_DIR",
-            "STACK_MEMORY": "2g",
+            "STACK_MEMORY": "3g",
+            "STACK_VALKEY": "on",
             "STACK_WORKERS": "; ".join(WORKERS.values()),
         }
         with started(**inputs) as running:

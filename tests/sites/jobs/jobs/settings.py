@@ -1,4 +1,4 @@
-"""A project with four task queues, each set up as its documentation says."""
+"""A project with six task queues, each set up as its documentation says."""
 
 import os
 from pathlib import Path
@@ -17,6 +17,8 @@ STATIC_URL = "static/"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
+    "django_dramatiq",
+    "django_rq",
     "huey.contrib.djhuey",
     "django_tasks",
     "django_tasks_db",
@@ -38,3 +40,13 @@ HUEY = {
     "immediate": False,
 }
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+RQ_QUEUES = {"default": {"URL": os.environ["VALKEY_URL"]}}
+DRAMATIQ_BROKER = {
+    "BROKER": "dramatiq.brokers.redis.RedisBroker",
+    "OPTIONS": {"url": os.environ["VALKEY_URL"]},
+    "MIDDLEWARE": [
+        "dramatiq.middleware.TimeLimit",
+        "dramatiq.middleware.Retries",
+        "django_dramatiq.middleware.DbConnectionsMiddleware",
+    ],
+}

@@ -1,9 +1,11 @@
-"""The same task in four queues: it takes a while, and leaves a row."""
+"""The same task in six queues: it takes a while, and leaves a row."""
 
 import time
 
+import dramatiq
 from celery import shared_task
 from django.db import connection, transaction
+from django_rq import job
 from django_tasks import task
 from huey.contrib.djhuey import db_task
 from procrastinate.contrib.django import app
@@ -39,9 +41,21 @@ def with_procrastinate(number):
     run("procrastinate", number)
 
 
+@job
+def with_rq(number):
+    run("rq", number)
+
+
+@dramatiq.actor
+def with_dramatiq(number):
+    run("dramatiq", number)
+
+
 ENQUEUE = {
     "celery": with_celery.delay,
     "huey": with_huey,
     "tasks": with_tasks.enqueue,
     "procrastinate": lambda number: with_procrastinate.defer(number=number),
+    "rq": with_rq.delay,
+    "dramatiq": with_dramatiq.send,
 }
