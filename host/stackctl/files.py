@@ -120,9 +120,12 @@ def named(snapshots: Sequence[Snapshot], name: str) -> Snapshot:
 
 
 def listed(stack: Stack) -> list[Snapshot]:
-    """What is kept, oldest first. Raises StackctlError."""
+    """What is kept, oldest first; nothing beside backups from before files were in them. Raises
+    StackctlError."""
+    kept = repository(stack)
     try:
-        return repository(stack).snapshots()
+        kept.make()
+        return kept.snapshots()
     except TargetError as error:
         raise StackctlError(str(error)) from None
 
