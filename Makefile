@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
+.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,10 +18,10 @@ endif
 endif
 ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
-up down release rollback reload status verify: %: %-$(TARGET)
+up down release rollback reload backup restore status verify: %: %-$(TARGET)
 else
 up: bootstrap
-up down release rollback reload status verify:
+up down release rollback reload backup restore status verify:
 	+@/usr/bin/python3 -B tools/target.py $@
 endif
 
@@ -79,6 +79,20 @@ reload-local:
 reload-compose: own-compose
 	@docker compose run --rm --no-deps --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@/usr/bin/python3 -B tools/compose_reload.py
+
+backup: ## keep rows and files, encrypted, in STACK_BACKUP (local)
+
+backup-local: install
+	@$(MANAGE) stack_local backup
+
+restore: ## start with the rows and files of a backup (local; BACKUP=NAME, OVERWRITE=yes)
+
+restore-local: bootstrap
+	@/usr/bin/python3 -B tools/install.py run
+	@$(MANAGE) stack_local restore --backup='$(BACKUP)' --overwrite='$(OVERWRITE)'
+
+backup-compose restore-compose:
+	@echo "backup, restore: the local target and hosts have them; in containers dump the database and copy the volume media" >&2; exit 2
 
 status: ## what runs and answers; exit status 1 when something does not
 

@@ -9,9 +9,14 @@ PLAN_ANEW = {"stack_local", "stack_plan", "stack_render"}
 """Commands that plan from the inputs: the project's settings, which read the plan on disk, could
 keep them from it."""
 
-AS_ROOT = (["stack_verify"], ["stack_local", "delete"])
-"""Commands that root runs as root: one gives it up after a check, the other deletes a directory in
-one of root's."""
+AS_ROOT = (
+    ["stack_verify"],
+    ["stack_local", "delete"],
+    ["stack_local", "backup"],
+    ["stack_local", "restore"],
+)
+"""Commands that root runs as root: some give it up after a check or once they have read root's
+passphrase, one deletes a directory in one of root's."""
 
 OF_THE_STACK = {"stack_verify", "stack_pools"}
 """Commands that ask the servers: they read no code of the project, which root must not run."""

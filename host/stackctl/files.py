@@ -120,9 +120,12 @@ def named(snapshots: Sequence[Snapshot], name: str) -> Snapshot:
 
 
 def listed(stack: Stack) -> list[Snapshot]:
-    """What is kept, oldest first. Raises StackctlError."""
+    """What is kept, oldest first; nothing beside backups from before files were in them. Raises
+    StackctlError."""
+    kept = repository(stack)
     try:
-        return repository(stack).snapshots()
+        kept.make()
+        return kept.snapshots()
     except TargetError as error:
         raise StackctlError(str(error)) from None
 
@@ -178,7 +181,9 @@ def _exchange(stack: Stack, snapshot: Snapshot) -> Path:
 
 def _owners(stack: Stack) -> list[str]:
     """Numbers of the accounts that write files, for a host on which they have others."""
-    names = dict.fromkeys((stack.accounts.web, stack.accounts.deploy))
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    wanted = (stack.accounts.web, stack.accounts.worker, stack.accounts.deploy)
+    names = [name for name in dict.fromkeys(wanted) if name in known]
     users = [f"user:{name}={pwd.getpwnam(name).pw_uid}" for name in names]
     return [*users, f"group:{stack.accounts.group}={grp.getgrnam(stack.accounts.group).gr_gid}"]
 

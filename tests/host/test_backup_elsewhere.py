@@ -70,6 +70,10 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         assert "(full)" in lost.run("stackctl", "backups").stdout
         assert "backup" not in lost.failed()
         Ledger(lost).transfer("first", "second")
+        photo = "/var/lib/stack-media/public/photo"
+        write = f"echo of a visitor > {photo}"
+        lost.run("runuser", "-u", "app", "--", "sh", "-c", write)
+        lost.run("stackctl", "files", "save")
         lost.run("stackctl", "drill")
         passphrase = (
             lost.run("cat", "/etc/pgbackrest/conf.d/passphrase.conf")
@@ -78,9 +82,13 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         )
     names = store.objects()
     assert len(names) > 5
-    assert {store.object(name)[:8] for name in names} == {b"Salted__"}, (
+    rows = [name for name in names if not name.startswith("shop-files/")]
+    assert {store.object(name)[:8] for name in rows} == {b"Salted__"}, (
         "encrypted before it leaves the host"
     )
+    files = [store.object(name) for name in names if name not in rows]
+    assert files, "they are beside the rows"
+    assert not any(b"of a visitor" in found for found in files)
 
     with booted(systemd_host, tmp_path / "new", store) as new:
         stopped = new.play("site.yml", **S3, backup_passphrase=passphrase)
@@ -96,6 +104,7 @@ def test_a_bucket_is_enough_to_bring_the_ledger_back_on_a_new_host_and_sftp_afte
         )
         ledger = Ledger(new)
         assert ledger.has("first", "second", "never") == [True, True, False]
+        assert new.run("cat", photo).stdout == "of a visitor\n"
         assert ledger.balanced()
 
         refused = new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys())

@@ -40,15 +40,21 @@ class Repository:
     place: str
     secrets: Mapping[str, str]
     options: tuple[str, ...] = ()
+    program: tuple[str, ...] = ("restic",)
+    """what a command line begins with; more than its name where it runs in a container"""
+    alone: bool = True
+    """whether its programs are given nothing else of this process's environment"""
 
     def words(self, *arguments: str) -> list[str]:
         """Command line."""
         options = [word for option in self.options for word in ("--option", option)]
-        return ["restic", "--quiet", "--no-cache", f"--repo={self.place}", *options, *arguments]
+        place = f"--repo={self.place}"
+        return [*self.program, "--quiet", "--no-cache", place, *options, *arguments]
 
     def environment(self) -> dict[str, str]:
-        """Of its programs: nothing else that restic or a shell would obey."""
-        return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", **self.secrets}
+        """Of its programs."""
+        given = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")} if self.alone else os.environ
+        return {**given, **self.secrets}
 
     def run(self, *arguments: str) -> str:
         """What restic printed. Raises TargetError with the line that says what is wrong."""
@@ -91,22 +97,65 @@ class Repository:
                 tuple(each["paths"]),
                 tuple(each.get("tags") or ()),
             )
-            for each in json.loads(self.run("snapshots", "--json")) or []
+            for each in json.loads(self.run("snapshots", "--json", "--no-lock")) or []
         ]
         return sorted(found, key=lambda snapshot: snapshot.moment)
 
-    def save(self, trees: Sequence[Path], *tags: str) -> Snapshot:
+    def save(self, trees: Sequence[Path], *tags: str, options: Sequence[str] = ()) -> Snapshot:
         """Keep what is in `trees` now. Raises TargetError, also when not all could be read; what
         was deleted meanwhile is not missed."""
         self.run("unlock")  # of a run that was killed: only locks whose process is gone
         known = {snapshot.name for snapshot in self.snapshots()}
-        words = [f"--tag={tag}" for tag in tags]
-        done = self._done("backup", f"--host={HOST}", *words, *map(str, trees))
+        words = [f"--host={HOST}", *(f"--tag={tag}" for tag in tags), *options]
+        done = self._done("backup", *words, *map(str, trees))
         missed = [line for line in done.stderr.splitlines() if "error:" in line]
         if done.returncode not in (0, INCOMPLETE) or any(GONE not in line for line in missed):
             raise TargetError(f"restic backup: {reason(done.stderr)}")
+        return self._new(known)
+
+    def _new(self, known: set[str]) -> Snapshot:
         (saved,) = [each for each in self.snapshots() if each.name not in known]
         return saved
+
+    def save_output(self, words: Sequence[str], name: str, *tags: str) -> Snapshot:
+        """Keep what a program prints as a file of this name. Raises TargetError, and keeps nothing,
+        when it fails."""
+        self.run("unlock")
+        known = {snapshot.name for snapshot in self.snapshots()}
+        options = [f"--host={HOST}", "--stdin", f"--stdin-filename={name}"]
+        kept = self.words("backup", *options, *(f"--tag={tag}" for tag in tags))
+        try:
+            self._pipe(words, kept)
+        except TargetError:
+            for each in self.snapshots():
+                if each.name not in known:
+                    self.run("forget", each.name)
+            raise
+        return self._new(known)
+
+    def pour(self, snapshot: Snapshot, path: str, words: Sequence[str]) -> None:
+        """Have a program read a file of a snapshot. Raises TargetError."""
+        self._pipe(self.words("dump", snapshot.name, path), words)
+
+    def _pipe(self, first: Sequence[str], second: Sequence[str]) -> None:
+        """Raises TargetError with what the one said that failed, the second before the first: that
+        may only have lost its reader."""
+        with tempfile.TemporaryFile() as complaint, tempfile.TemporaryFile() as answer:
+            with subprocess.Popen(
+                first, env=self.environment(), stdout=subprocess.PIPE, stderr=complaint
+            ) as source:
+                done = subprocess.run(
+                    second,
+                    env=self.environment(),
+                    stdin=source.stdout,
+                    stdout=subprocess.DEVNULL,
+                    stderr=answer,
+                    check=False,
+                )
+            for said, code in ((answer, done.returncode), (complaint, source.returncode)):
+                said.seek(0)
+                if code:
+                    raise TargetError(reason(said.read().decode(errors="replace")))
 
     def forget(self, days: int) -> None:
         """Delete snapshots older than so many days before the newest. Raises TargetError."""

@@ -250,33 +250,33 @@ class StackConfig(BaseModel):
 
     backup: Literal["off", "local", "sftp", "s3"] | None = _input(
         None,
-        "where a host keeps its backups",
+        "where backups are kept: a host makes them on a schedule, `make backup` elsewhere",
         "name",
-        on="host",
         unset="`local` on a host, else `off`",
+        on="local host",
     )
     backup_path: Path = _input(
         Path("/var/lib/pgbackrest"),
         "directory of the backups: here, on the other host, or in the bucket",
         "path",
-        on="host",
+        on="local host",
     )
     backup_host: str | None = _input(
         None,
         "sftp: account@host of the other host; s3: host of the endpoint",
         "name",
-        on="host",
         pattern=f"^{LOGIN}$",
+        on="local host",
     )
     backup_bucket: str | None = _input(
         None,
         "bucket of backup=s3",
         "name",
-        on="host",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        on="local host",
     )
     backup_region: str = _input(
-        "us-east-1", "region of backup=s3", "name", on="host", pattern=r"^[a-z0-9-]{1,32}$"
+        "us-east-1", "region of backup=s3", "name", pattern=r"^[a-z0-9-]{1,32}$", on="local host"
     )
     backup_keep: int = _input(
         2,
@@ -296,10 +296,17 @@ class StackConfig(BaseModel):
 
     @model_validator(mode="after")
     def _backups(self) -> StackConfig:
-        if self.backup not in (None, "off") and self._target.backup == "off":
+        if self.backup not in (None, "off") and self._target.image:
             raise ValueError(
-                f"STACK_BACKUP={self.backup} needs STACK_TARGET=host; other targets keep no backups"
+                f"STACK_BACKUP={self.backup} needs STACK_TARGET=host, or local: containers keep "
+                "no backups"
             )
+        if self.backup == "sftp" and not self._target.schedules_backups:
+            raise ValueError(
+                "STACK_BACKUP=sftp needs a host; `make backup` writes to a directory or a bucket"
+            )
+        if self.backup == "local" and not self._target.schedules_backups:
+            self._backup_directory()
         if self.backup == "s3" and None in (self.backup_host, self.backup_bucket):
             raise ValueError("STACK_BACKUP=s3 needs STACK_BACKUP_HOST and STACK_BACKUP_BUCKET")
         if self.backup == "sftp" and "@" not in (self.backup_host or ""):
@@ -312,6 +319,10 @@ class StackConfig(BaseModel):
                 f"characters"
             )
         return self
+
+    def _backup_directory(self) -> None:
+        if "backup_path" not in self.model_fields_set:
+            raise ValueError("STACK_BACKUP=local needs STACK_BACKUP_PATH, a directory")
 
     @model_validator(mode="after")
     def _combinations(self) -> StackConfig:

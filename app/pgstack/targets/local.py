@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
 from pgstack.targets import (
+    backups,
     database,
     directory,
     failure,
@@ -34,11 +36,12 @@ from pgstack.targets import reload as new_settings
 from pgstack.targets.run import Run, Say
 
 
-def up(say: Say) -> str:
+def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
     """Start everything that does not run yet and return the page's address.
 
     What cannot work is refused before anything is made or stopped. A start that fails later stops
     the servers that it started and can be repeated: it goes on with what is there.
+    `restore` is done while PostgreSQL runs and nobody works with it.
 
     Raises StackError when a package is missing, the port is taken or a server does not start.
     """
@@ -74,7 +77,7 @@ def up(say: Say) -> str:
         _stop_what_is_stale(run, stale)
         unfinished.unlink(missing_ok=True)
         database.initialise(run)
-        _start(run, fingerprint)
+        _start(run, fingerprint, restore)
         workers.start(run)
         workers.start_scheduler(run)
     return plan.site.url
@@ -89,7 +92,7 @@ def _stop_what_is_stale(run: Run, changed: bool) -> None:
         supervision.stop(run.plan)
 
 
-def _start(run: Run, fingerprint: str) -> None:
+def _start(run: Run, fingerprint: str, restore: Callable[[Plan], None] | None) -> None:
     plan = run.plan
     ran = supervisord.states(plan) is not None
     try:
@@ -103,6 +106,8 @@ def _start(run: Run, fingerprint: str) -> None:
         roles = database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql")
         failure.require(plan, roles, "roles.sql")
         run.say("postgres  answers on its socket, roles in place")
+        if restore:
+            restore(plan)
         supervision.start(plan, "pgbouncer")
         valkey.start(plan)
         prepare.migrate(run)
@@ -147,6 +152,29 @@ def reload(say: Say) -> None:
     """
     _require_packages(state.fresh_plan())
     new_settings.reload(say)
+
+
+def backup(say: Say) -> None:
+    """Keep the rows and the files of what runs, encrypted. Raises StackError."""
+    inputs = state.inputs()
+    kept = backups.repository(inputs, say, make=True)  # the passphrase is the caller's
+    root = layout.stack_directory(inputs)
+    if root.is_dir():
+        backups.make_place(inputs, root)
+    backups.keep(_rendered(), kept, say)  # from here on as the stack's account
+
+
+def restore(say: Say, name: str, overwrite: bool) -> str:
+    """Start the stack with the rows and files of a backup; returns the page's address.
+
+    Raises StackError, also where a database or files are there and `overwrite` is not said.
+    """
+    inputs = state.inputs()
+    bring_back = backups.chosen(inputs, name, say)
+    backups.require_room(inputs, overwrite)
+    if directory.is_stack(layout.stack_directory(inputs)) and down():
+        say("stopped")
+    return up(say, bring_back)
 
 
 def down() -> bool:

@@ -1,4 +1,4 @@
-"""`manage.py stack_local up|down|status|release|reload|delete`: the embedded target."""
+"""`manage.py stack_local up|down|status|release|reload|backup|restore|delete`: the local target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ class Command(StackCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "action", choices=["up", "down", "status", "release", "reload", "delete"]
+            "action",
+            choices=["up", "down", "status", "release", "reload", "backup", "restore", "delete"],
+        )
+        parser.add_argument("--backup", default="", help="that restore brings back; the newest")
+        parser.add_argument(
+            "--overwrite", default="", help="yes: restore replaces what is there, and keeps it"
         )
 
     def handle(self, *, action: str, **options: Any) -> None:
@@ -27,6 +32,12 @@ class Command(StackCommand):
             local.release(self.stdout.write)
         elif action == "reload":
             local.reload(self.stdout.write)
+        elif action == "backup":
+            local.backup(self.stdout.write)
+        elif action == "restore":
+            overwrite = options["overwrite"] == "yes"
+            address = local.restore(self.stdout.write, options["backup"], overwrite)
+            self.stdout.write(f"ready     {address}")
         elif action == "delete":
             local.delete(self.stdout.write)
         else:

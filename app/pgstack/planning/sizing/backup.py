@@ -4,7 +4,7 @@ beside it for files."""
 from __future__ import annotations
 
 from pgstack.errors import InputError
-from pgstack.planning import targets
+from pgstack.planning import backup_place, targets
 from pgstack.planning.config import StackConfig
 from pgstack.planning.layout import version
 from pgstack.planning.plan import Backup, Postgres
@@ -38,10 +38,11 @@ SFTP_VERSION = (2, 46)
 
 
 def kind(config: StackConfig) -> str:
-    """`off`, or where the backups are kept."""
+    """`off`, or where the backups are kept that are made on a schedule."""
     if "postgres" not in config.part.services:
         return "off"
-    return config.backup or targets.of(config.target).backup
+    target = targets.of(config.target)
+    return (config.backup or target.backup) if target.schedules_backups else "off"
 
 
 def archiving(config: StackConfig) -> dict[str, str]:
@@ -125,9 +126,10 @@ def _files(config: StackConfig, where: str) -> dict[str, object]:
     account, host, port = _elsewhere(config)
     if where == "s3":
         endpoint = f"{host}:{port}" if port else host
-        place = f"s3:https://{endpoint}/{config.backup_bucket}{path}"
-        lookup = ("s3.bucket-lookup=path", f"s3.region={config.backup_region}")
-        return {**common, "files": place, "files_options": lookup}
+        place, options = backup_place.bucket(
+            endpoint, config.backup_bucket or "", config.backup_region, path
+        )
+        return {**common, "files": place, "files_options": options}
     # Nothing of root's own configuration of ssh counts, and no other key.
     words = (
         "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "

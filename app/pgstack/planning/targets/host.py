@@ -15,6 +15,7 @@ class Host(Target):
 
     name = "host"
     backup: ClassVar[Literal["off", "local"]] = "local"
+    schedules_backups: ClassVar[bool] = True
     apart: ClassVar[bool] = True
     acme: ClassVar[bool] = True
     project_input = "stack_inputs.project.source"

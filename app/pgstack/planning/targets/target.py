@@ -32,7 +32,9 @@ class Target(ABC):
 
     # Inputs: which of them mean something here.
     backup: ClassVar[Literal["off", "local"]] = "off"
-    """where backups are kept that no input speaks of; `off`: it keeps none at all"""
+    """where backups are kept that no input speaks of"""
+    schedules_backups: ClassVar[bool] = False
+    """whether it makes them by itself; elsewhere `make backup` does"""
     apart: ClassVar[bool] = False
     """whether PostgreSQL may be on a machine of its own"""
     acme: ClassVar[bool] = False

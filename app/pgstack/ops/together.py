@@ -1,0 +1,164 @@
+"""The database and the files of a stack, kept and brought back together: `make backup` and `make
+restore` of the local target and of Compose, which differ in how programs are called.
+
+A dump and not a copy of PostgreSQL's own files: it can be read by a later PostgreSQL, and nothing
+of the server has to be set up for it. Runs with a bare Python as well.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pgstack.errors import TargetError
+from pgstack.ops import exchange
+from pgstack.ops.restic import Repository, Snapshot
+
+DUMP = "database.dump"
+LABEL = "backup="
+"""begins the tag that the two snapshots of a backup share"""
+OUTSIDE = f"--exclude={exchange.ASIDE}*"
+TABLES = (
+    "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is kept, and how programs are called beside it."""
+
+    database: str
+    admin: str
+    sockets: str
+    roles: str
+    """path of the script of roles, where PostgreSQL's programs are called"""
+    tree: str
+    programs: tuple[str, ...] = ()
+    """what a command line of PostgreSQL's begins with"""
+    directory: str = ""
+    """of its programs, with a slash at its end"""
+    python: tuple[str, ...] = ("python3",)
+    """that reads a program from standard input, where it may write the files"""
+
+    def words(self, program: str, *arguments: str) -> list[str]:
+        """Command line of one of PostgreSQL's programs."""
+        where = (f"--host={self.sockets}", f"--username={self.admin}")
+        return [*self.programs, f"{self.directory}{program}", *where, *arguments]
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """What a statement answers. Raises TargetError."""
+        return self._psql(database, f"--command={statement}")
+
+    def _psql(self, database: str, what: str) -> str:
+        bare = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
+        # stack: allow H032 a socket of the administrator's, before any pooler runs
+        words = self.words("psql", *bare, f"--dbname={database}", what)
+        return _run(words).strip()
+
+    def make_database(self) -> None:
+        """Roles, rights and a database where there is none. Raises TargetError."""
+        self._psql("postgres", f"--file={self.roles}")
+
+    def exchange(self, *arguments: str) -> None:
+        """Run the program of `exchange`. Raises TargetError."""
+        _run([*self.python, "-", self.tree, *arguments], Path(exchange.__file__).read_text())
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A backup: rows as of one moment, files as of a later one."""
+
+    name: str
+    rows: Snapshot
+    files: Snapshot
+
+    @property
+    def text(self) -> str:
+        """`20261124T030012Z: rows as of …, files as of …`."""
+        return f"{self.name}: rows as of {told(self.rows)}, files as of {told(self.files)}"
+
+
+def told(snapshot: Snapshot) -> str:
+    """`2026-11-24 03:00:12+00`."""
+    return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00"
+
+
+def keep(stack: Stack, repository: Repository) -> Kept:
+    """Keep both, rows first: each has its file in what is read after it. Raises TargetError."""
+    name = _now()
+    tag = f"{LABEL}{name}"
+    dump = stack.words("pg_dump", "--format=custom", "--compress=0", f"--dbname={stack.database}")
+    rows = repository.save_output(dump, DUMP, tag)
+    return Kept(name, rows, repository.save([Path(stack.tree)], tag, options=(OUTSIDE,)))
+
+
+def listed(repository: Repository) -> list[Kept]:
+    """Whole backups, oldest first: those that were cut off have one half only. Raises
+    TargetError."""
+    halves: dict[str, dict[bool, Snapshot]] = {}
+    for snapshot in repository.snapshots():
+        for tag in snapshot.tags:
+            if tag.startswith(LABEL):
+                is_dump = snapshot.trees == (f"/{DUMP}",)
+                halves.setdefault(tag.removeprefix(LABEL), {})[is_dump] = snapshot
+    return [
+        Kept(name, both[True], both[False])
+        for name, both in halves.items()
+        if both.keys() == {True, False}
+    ]
+
+
+def choose(repository: Repository, name: str) -> Kept:
+    """The backup of this name, the newest without one. Raises TargetError."""
+    backups = listed(repository)
+    if not backups:
+        raise TargetError(f"{repository.place} holds no backup yet. `make backup` makes one.")
+    found = next((each for each in reversed(backups) if name in ("", each.name)), None)
+    if found is None:
+        names = ", ".join(each.name for each in backups[-5:])
+        raise TargetError(f"BACKUP={name}: no such backup. The last are {names}.")
+    return found
+
+
+def bring_back(
+    stack: Stack, repository: Repository, backup: Kept, say: Callable[[str], None]
+) -> None:
+    """Rows and files in the place of those that are there, which are kept aside. PostgreSQL runs,
+    and nobody works with it. Raises TargetError with the rows of before in place."""
+    stack.make_database()
+    aside = ""
+    if stack.sql(TABLES, stack.database) != "0":
+        aside = f"{stack.database}-before-{_now()}"
+        stack.sql(f'ALTER DATABASE "{stack.database}" RENAME TO "{aside}"')
+        stack.make_database()
+        say(f"aside     the rows of before, in the database {aside}")
+    words = ("--exit-on-error", "--single-transaction", f"--dbname={stack.database}")
+    try:
+        repository.pour(backup.rows, f"/{DUMP}", stack.words("pg_restore", *words))
+        stack.exchange()
+        repository.restore(backup.files, Path(stack.tree, exchange.STAGE))
+        stack.exchange(backup.files.trees[0], _now())
+    except TargetError:
+        stack.sql(f'DROP DATABASE "{stack.database}"')
+        if aside:
+            stack.sql(f'ALTER DATABASE "{aside}" RENAME TO "{stack.database}"')
+        raise
+    stack.make_database()
+    stack.sql("ANALYZE", stack.database)
+    say(f"restored  {backup.text}")
+
+
+def _now() -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
+
+def _run(words: Sequence[str], text: str = "") -> str:
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise TargetError(f"{lines[-1] if lines else words[0]}")
+    return done.stdout

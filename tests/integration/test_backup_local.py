@@ -1,0 +1,63 @@
+"""Backups of the local target: a directory that was lost comes back with its rows and files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.local_stack import LocalStack
+from pgstack.ports import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("restic"), reason="no restic")]
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
+        inputs = {"STACK_BACKUP": "local", "STACK_BACKUP_PATH": str(place / "backups")}
+        found = LocalStack(place / "stack", free_port(), inputs)
+        try:
+            yield found
+        finally:
+            found.manage("stack_local", "delete")
+
+
+def test_a_lost_directory_comes_back_with_rows_and_files(stack: LocalStack) -> None:
+    assert stack.manage("stack_local", "up").returncode == 0
+    photo = stack.directory / "media/data/photo"
+    photo.parent.mkdir()
+    photo.write_text("of the visitor")
+    shutil.chown(photo.parent, photo.parent.parent.owner())
+    stack.sql("CREATE TABLE kept AS SELECT 4711 AS number")
+    kept = stack.manage("stack_local", "backup")
+    assert kept.returncode == 0, kept.stderr
+    assert "rows as of" in kept.stdout
+    assert "backup-passphrase" in kept.stdout
+    refused = stack.manage("stack_local", "restore")
+    assert (refused.returncode, "OVERWRITE=yes" in refused.stderr) == (2, True)
+
+    stack.manage("stack_local", "delete")
+    assert not stack.directory.exists()
+    back = stack.manage("stack_local", "restore")
+    assert back.returncode == 0, back.stderr
+    assert kept.stdout.partition("rows as of")[2].partition(", in")[0] in back.stdout
+    assert stack.sql("SELECT number FROM kept") == "4711"
+    assert photo.read_text() == "of the visitor"
+    assert stack.answers()
+
+    stack.sql("UPDATE kept SET number = 1")
+    photo.write_text("spoilt")
+    again = stack.manage("stack_local", "restore", "--overwrite=yes")
+    assert again.returncode == 0, again.stderr
+    assert stack.sql("SELECT number FROM kept") == "4711"
+    assert photo.read_text() == "of the visitor"
+    (aside,) = (stack.directory / "media").glob(".before-*/data/photo")
+    assert aside.read_text() == "spoilt", "what was there is kept"
+    assert "app-before-" in stack.sql("SELECT string_agg(datname, ' ') FROM pg_database")
