@@ -22,6 +22,7 @@ from . import (
     repository,
     restore,
     safe,
+    schedule,
     stack,
     status,
     system,
@@ -36,7 +37,10 @@ SERVERS: dict[str, Callable[..., str]] = {
     "valkey": valkey.apply,
     "apache": apache.apply,
     "backup": repository.apply,
+    "schedule": schedule.apply,
 }
+PART_OF = {"backup": "postgres", "schedule": "apache"}
+"""which server is on a host that may have them, or had them: what takes them away is asked too"""
 
 
 def arguments() -> argparse.Namespace:
@@ -174,7 +178,7 @@ def serving(host: stack.Stack, _: argparse.Namespace) -> int:
     """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not
     change that."""
     servers = status.report(host)
-    code = told(servers)
+    code = told([*servers, *schedule.report(host)])
     if host.backup and servers[0].good:
         told(backup.report(host) + files.report(host))
     return code
@@ -237,8 +241,7 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         renew = apache.renew if "apache" in host.services else passwords.renew
         return f"rotate     {renew(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
-    # Where backups are off, the role that takes them away asks too.
-    if ("postgres" if wanted == "backup" else wanted) not in host.services:
+    if PART_OF.get(wanted, wanted) not in host.services:
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import apache, pgbouncer, safe, system, tree
+from . import apache, pgbouncer, safe, schedule, system, tree
 from .replacing import replacing
 from .safe import StackctlError
 from .stack import Stack
@@ -28,6 +28,7 @@ def switch(stack: Stack, name: str) -> str:
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
     manage(release, "check")
+    schedule.require(stack, release)
     _collect(stack, release)
     manage(release, *MIGRATE)
     pgbouncer.reconnect(stack)

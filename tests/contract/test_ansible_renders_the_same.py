@@ -31,6 +31,7 @@ PLANS = {
             "tls": "self-signed",
             "hosts": "shop.example, .example.org, [::1]",
             "valkey": "on",
+            "schedule": "clean=daily 04:00",
         },
     ),
     "project": (

@@ -24,6 +24,7 @@ PLANS = {
         "backup": "sftp",
         "backup_host": "kept@store.example",
     },
+    "schedule": {"schedule": "clean=daily 04:00"},
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
 ANY = "[Service]\nExecStart=/bin/true\n"
@@ -58,6 +59,11 @@ def test_exposure_of_a_unit_is_small(tmp_path: Path, name: str, debian: int) -> 
 @pytest.mark.parametrize("inputs", ["backups elsewhere", "database host"])
 def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: str) -> None:
     require_closed(tmp_path, unit_text(planned(inputs, 13), "postgresql"), NETWORKED)
+
+
+@pytest.mark.parametrize("debian", DEBIANS)
+def test_exposure_of_a_scheduled_command_is_small(tmp_path: Path, debian: int) -> None:
+    require_closed(tmp_path, unit_text(planned("schedule", debian), "stack-schedule-clean"), 25)
 
 
 def require_closed(tmp_path: Path, text: str, most: int) -> None:

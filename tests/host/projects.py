@@ -18,11 +18,30 @@ def make(directory: Path, version: str) -> Path:
         shutil.copytree(
             CHECKOUT / "app" / name, directory / name, ignore=shutil.ignore_patterns("__pycache__")
         )
+    (directory / "who.py").write_text(WHO)
     shutil.copy(CHECKOUT / "requirements/run.txt", directory / "requirements.txt")
     urls = directory / "config/urls.py"
     urls.write_text(f"{urls.read_text()}{MARKED.format(version=version)}")
     return directory
 
+
+SCHEDULE = (
+    "good=monthly 1 00:00 manage.py check; bad=daily 04:00 python -c 'raise SystemExit(3)'; "
+    "slow:2s=weekly mon 04:00 sleep 60; who=monthly 2 00:00 python who.py"
+)
+"""what it is to run at set times"""
+WHO = """import os
+import pwd
+
+import django
+from django.db import connection
+
+django.setup()
+with connection.cursor() as cursor:
+    cursor.execute("SELECT current_setting('statement_timeout')")
+    told = connection.settings_dict["NAME"], cursor.fetchone()[0]
+print(*told, pwd.getpwuid(os.geteuid()).pw_name, os.getcwd())
+"""
 
 MARKED = """
 from django.http import HttpResponse

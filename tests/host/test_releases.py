@@ -6,6 +6,7 @@ Releases and settings that do work: tests/molecule.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -39,7 +40,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
 def deploy(
     host: SystemdHost, project: Path, playbook: str = "deploy.yml"
 ) -> subprocess.CompletedProcess[str]:
-    return host.play(playbook, stack_inputs={**INPUTS, **projects.inputs(project)})
+    inputs = {**INPUTS, **projects.inputs(project), "schedule": projects.SCHEDULE}
+    return host.play(playbook, stack_inputs=inputs)
 
 
 CHANGES = {
@@ -124,6 +126,57 @@ def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: Syste
     assert host.page(projects.MARK)
 
 
+def test_what_is_scheduled_runs_on_the_pool_of_workers(host: SystemdHost) -> None:
+    assert (
+        "schedule   who has not run since the host started; next "
+        in host.run("stackctl", "status").stdout
+    )
+    host.run("systemctl", "start", "stack-schedule-who.service")
+    assert "app_background 5min worker /srv/stack/live/project" in journal(host, "who")
+    told = host.run("stackctl", "status").stdout
+    assert re.search(r"schedule   who ended with 0 after \d+ s, .* UTC; next .* UTC\n", told)
+
+
+def journal(host: SystemdHost, name: str) -> str:
+    unit = f"stack-schedule-{name}.service"
+    return host.run("journalctl", "--unit", unit, "--output=cat", "--no-pager").stdout
+
+
+def test_a_time_that_was_missed_is_made_up_for_once(host: SystemdHost) -> None:
+    stamp = "/var/lib/systemd/timers/stamp-stack-schedule-good.timer"
+    timer = "stack-schedule-good.timer"
+    host.run("systemctl", "stop", timer)
+    host.run("touch", "--date=100 days ago", stamp)
+    host.run("systemctl", "start", timer)
+    host.run("timeout", "30", "sh", "-c", DONE.format(name="good"))
+    assert journal(host, "good").count("Finished ") == 1
+
+
+DONE = "until journalctl --unit stack-schedule-{name} --output=cat | grep -q Finished; do sleep 0.2; done"
+
+
+def test_one_that_fails_or_takes_too_long_is_told(host: SystemdHost) -> None:
+    for name in ("bad", "slow"):
+        done = host.run("systemctl", "start", f"stack-schedule-{name}.service", check=False)
+        assert done.returncode == 1
+    done = host.run("stackctl", "status", check=False)
+    host.run("systemctl", "reset-failed", "stack-schedule-bad", "stack-schedule-slow")
+    assert done.returncode == 1
+    assert re.search(r"schedule   bad ended with 3 after \d+ s, ", done.stdout)
+    assert "; see journalctl -u stack-schedule-bad.service\n" in done.stdout
+    assert "slow was ended after its limit of 2 s (slow:2h=… changes it), " in done.stdout
+
+
+def test_a_scheduled_command_that_is_not_there_is_refused(host: SystemdHost) -> None:
+    plan = "/etc/stack/plan.json"
+    host.run("sed", "-i.kept", 's/"check"/"nope"/', plan)
+    done = host.run("stackctl", "apply", "schedule", check=False)
+    host.run("mv", f"{plan}.kept", plan)
+    assert done.returncode == 2
+    assert "stack_inputs.schedule: good: the project has no management command nope." in done.stderr
+    assert host.run("stackctl", "apply", "schedule").stdout.split() == ["schedule", "unchanged"]
+
+
 @pytest.fixture(scope="module")
 def foreign_site(host: SystemdHost, tmp_path_factory: pytest.TempPathFactory) -> SystemdHost:
     """The host with a project that knows nothing of the stack."""
@@ -143,6 +196,10 @@ def test_a_project_that_knows_nothing_of_the_stack_is_deployed(foreign_site: Sys
         False,
         GREETING,
     )
+    # Nothing is scheduled any more, and nothing of it is left.
+    left = ("/etc/systemd/system", "/var/lib/systemd/timers", "-name", "*stack-schedule-*")
+    assert foreign_site.run("find", *left).stdout == ""
+    assert "schedule" not in foreign_site.run("systemctl", "list-units", "--all").stdout
     address = requests.post(f"{url}/upload", headers=site, timeout=10).text
     assert requests.get(f"{url}{address}", headers=site, timeout=10).text == "<b>hello</b>"
     assert (

@@ -12,6 +12,7 @@ from pgstack.errors import InputError
 from pgstack.live.probes import schedule as probe
 from pgstack.planning import config
 from pgstack.planning.schedule_input import ScheduleInput
+from pgstack.targets.host import inventory
 
 
 def read(text: str) -> tuple[ScheduleInput, ...]:
@@ -119,3 +120,17 @@ def test_systemd_reads_what_is_written_for_it_and_cron_means_the_same(when: str)
     assert said.get("Normalized form", entry.when.calendar) == entry.when.calendar
     following = probe.due(entry.when.cron, datetime(2026, 11, 28, 12, 34, 56, tzinfo=UTC))
     assert said["Next elapse"] == f"{following:%a %Y-%m-%d %H:%M:%S} UTC"
+
+
+def test_an_inventory_may_have_a_list_of_entries() -> None:
+    machine = {"cores": 2, "memory": 4 * 1024**3, "debian": 13, "open_files": 65536}
+    inputs = {"schedule": ["x=hourly tool a,b", "y=daily 04:00"]}
+    entries = inventory.plan(inputs, machine)["schedule"]
+    assert [entry["command"] for entry in entries] == [["tool", "a,b"], ["manage.py", "y"]]
+
+
+def test_of_several_web_hosts_the_first_has_the_schedule() -> None:
+    given = {"schedule": "x=hourly", "web_addresses": "10.0.0.0/24"}
+    groups = {"database": ["db"], "web": ["one", "two"]}
+    named = {host: inventory.of_host(given, host, groups) for host in ("db", "one", "two")}
+    assert [host for host, inputs in named.items() if "schedule" in inputs] == ["db", "one"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pgstack.planning.background import PREFIX
+from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED, Entry
 from pgstack.planning.plan import Plan
 
 MACHINE = "host"
@@ -55,6 +55,8 @@ class Service:
     """that it has for this, where that is its own; 0: what the target gives a server"""
     names: tuple[str, ...] = ()
     """of its processes, where the project says how many there are"""
+    own: Entry | None = None
+    """what its templates see beside the plan, where there is one service for each of many"""
 
     def words(self, plan: Plan, configuration: Path | None = None) -> tuple[str, ...]:
         """How its server is started in the foreground, with another configuration where one is
@@ -170,6 +172,7 @@ def of(plan: Plan) -> list[Service]:
     return [
         *(service for service in SERVICES if service.name in plan.services),
         *workers(plan),
+        *schedule(plan),
     ]
 
 
@@ -185,6 +188,23 @@ def workers(plan: Plan) -> list[Service]:
             names=worker.programs,
         )
         for worker in plan.workers
+    ]
+
+
+def schedule(plan: Plan) -> list[Service]:
+    """A service for each command that systemd is to start at set times."""
+    return [
+        Service(
+            f"{SCHEDULED}{entry.name}",
+            units={
+                f"stack-schedule.{kind}": f"{UNITS}/stack-{SCHEDULED}{entry.name}.{kind}"
+                for kind in ("service", "timer")
+            },
+            role="schedule",
+            stop_seconds=KILL_SECONDS,
+            own=entry,
+        )
+        for entry in (plan.schedule if MACHINE in plan.services else ())
     ]
 
 

@@ -18,6 +18,8 @@ class Template:
     role: str
     source: str
     path: Path
+    service: Service
+    """whose it is"""
 
 
 def templates(plan: Plan) -> list[Template]:
@@ -37,7 +39,7 @@ def _files(service: Service, plan: Plan) -> list[Template]:
         service.without(plan),
     )
     return [
-        Template(name, f"{name}/{file}.j2", folder / file)
+        Template(name, f"{name}/{file}.j2", folder / file, service)
         for file in service.files
         if file not in unwanted
     ]
@@ -49,6 +51,7 @@ def _units(service: Service, plan: Plan) -> list[Template]:
             service.role,
             f"{services.MACHINE}/{name}.j2",
             Path(place.format(postgresql=plan.versions.postgresql)),
+            service,
         )
         for name, place in service.units.items()
         if name not in service.without(plan)

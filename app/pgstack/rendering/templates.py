@@ -37,7 +37,9 @@ def rendered(plan: Plan, chosen: Iterable[Template]) -> list[File]:
     result = []
     for template in chosen:
         try:
-            text = jinja.get_template(template.source).render(stack=plan)
+            text = jinja.get_template(template.source).render(
+                stack=plan, own=template.service.own, stop_seconds=template.service.stop_seconds
+            )
         except TemplateError as error:
             raise RenderError(f"{template.source}: {error}.") from error
         result.append(File(template.path, text))

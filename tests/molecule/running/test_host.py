@@ -42,7 +42,9 @@ RUN_BY_POSTGRES = {
     "ls /home 2>&1 | grep -o denied": "denied",
 }
 """what an administrator of the database finds who has its server run a program"""
-ACCOUNTS = dict.fromkeys(("app", "apache", "deploy", "build", "pooler"), "/usr/sbin/nologin")
+ACCOUNTS = dict.fromkeys(
+    ("app", "worker", "apache", "deploy", "build", "pooler"), "/usr/sbin/nologin"
+)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pgstack.live.probes import local
+from pgstack.errors import ProbeError
+from pgstack.live.probes import local, timers
 from pgstack.live.probes import schedule as probe
 from pgstack.live.verify.finding import Outcome, judge
-from pgstack.live.verify.live import Live
+from pgstack.live.verify.live import CheckSkipped, Live
+from pgstack.planning import services
+from pgstack.planning.background import SCHEDULED
 from pgstack.planning.plan import Plan
 
 MODULE = "pgstack.targets.schedule.scheduler"
@@ -17,9 +20,15 @@ MODULE = "pgstack.targets.schedule.scheduler"
 def followed(live: Live) -> Outcome:
     """Each entry waits for its times."""
     plan = live.plan
+    on_units = services.MACHINE in plan.services
+    wrong = list(_timers(plan) if on_units else _scheduler(plan))
     told = ", ".join(f"{entry.name} {entry.when}" for entry in plan.schedule)
-    remedy = f"See {plan.paths.log}/schedule.log and `make status`."
-    return judge(list(_scheduler(plan)), told, remedy)
+    remedy = (
+        "Run `stackctl apply schedule`."
+        if on_units
+        else f"See {plan.paths.log}/schedule.log and `make status`."
+    )
+    return judge(wrong, told, remedy)
 
 
 def _scheduler(plan: Plan) -> Iterator[str]:
@@ -35,3 +44,12 @@ def _scheduler(plan: Plan) -> Iterator[str]:
             yield f"{entry.name}: {late}"
     for name in records.keys() - {entry.name for entry in plan.schedule}:
         yield f"{name} is not planned"
+
+
+def _timers(plan: Plan) -> Iterator[str]:
+    try:
+        for entry in plan.schedule:
+            if not timers.waits(f"stack-{SCHEDULED}{entry.name}.timer", entry):
+                yield f"{entry.name} does not wait for {entry.when}"
+    except ProbeError as error:
+        raise CheckSkipped(str(error)) from None

@@ -10,6 +10,8 @@ from pgstack.planning import config, discovery, hardware, sizing
 from pgstack.planning.plan import Plan
 
 Inputs = dict[str, Any]
+OF_COMMANDS = ("workers", "schedule")
+"""inputs whose parts are commands, in which there may be commas"""
 
 
 def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
@@ -32,10 +34,12 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
     if not inputs.get("web_addresses"):
         raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
     found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
+    # What is scheduled runs on the first web host, not on each of them.
+    others = {"web_addresses"} if host == webs[0] else {"web_addresses", "schedule"}
     return (
         found
         if host in databases
-        else {name: value for name, value in found.items() if name != "web_addresses"}
+        else {name: value for name, value in found.items() if name not in others}
     )
 
 
@@ -63,7 +67,7 @@ def plan(
 
 def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
     texts = {
-        config.environment_name(name): _text(value)
+        config.environment_name(name): _text(value, ";" if name in OF_COMMANDS else ",")
         for name, value in inputs.items()
         if name != "project"
     }
@@ -85,7 +89,7 @@ def _directory(inputs: dict[str, Any]) -> Path | None:
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, separator: str) -> str:
     if isinstance(value, bool):  # what YAML makes of on and off
         return "on" if value else "off"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return separator.join(map(str, value)) if isinstance(value, list | tuple) else str(value)

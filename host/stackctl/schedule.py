@@ -1,0 +1,161 @@
+"""What is scheduled on this host: systemd's timers, brought into force, taken away and told."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pgstack.live.probes import timers
+from pgstack.planning.background import SCHEDULED, Entry
+
+from . import apache, safe, system
+from .backup import Line
+from .safe import StackctlError
+from .stack import Stack
+
+UNIT = f"stack-{SCHEDULED}"
+STAMPS = Path("/var/lib/systemd/timers")
+"""where systemd keeps when a timer last came, across boots"""
+MANAGE, PYTHONS = "manage.py", ("python", "python3")
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+UNKNOWN = "Unknown command"
+"""how Django says that there is none"""
+SERVICE = (
+    "ActiveState",
+    "Result",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "ExecMainStartTimestamp",
+    "ExecMainExitTimestamp",
+)
+SUCCESS = "success"
+
+
+def apply(stack: Stack, *, again: bool = False) -> str:
+    """Have the timers that are planned wait for their times, and no other; returns what was done.
+
+    Raises StackctlError, with the timers as they were, for a command that the release does not
+    have.
+    """
+    require(stack, apache.current(stack))
+    entries = {entry.name: entry for entry in stack.schedule}
+    gone = [name for name in _there() if name not in entries]
+    for name in gone:
+        _remove(name)
+    changed = [
+        entry.name
+        for entry in entries.values()
+        if again or not timers.waits(_timer(entry.name), entry)
+    ]
+    for name in changed:
+        system.run("systemctl", "stop", _timer(name))
+        _come(name)
+    system.require("systemctl", "daemon-reload")
+    for name in changed:
+        system.require("systemctl", "enable", "--now", _timer(name))
+    done = [*(f"{name} waits" for name in changed), *(f"{name} is gone" for name in gone)]
+    return ", ".join(done) or "unchanged"
+
+
+def require(stack: Stack, release: Path) -> None:
+    """Raise StackctlError for a command that a release does not have."""
+    for entry in stack.schedule:
+        if reason := _missing(entry, release):
+            raise StackctlError(
+                f"stack_inputs.schedule: {entry.name}: {reason} What served before serves on."
+            )
+
+
+def _missing(entry: Entry, release: Path) -> str:
+    program, *words = entry.command
+    if program == MANAGE:
+        if not words:
+            return f"{MANAGE} needs a command, such as `{MANAGE} clearsessions`."
+        asked = ("env", f"STACK_RELEASE={release}", "stack-manage", "help", words[0])
+        if UNKNOWN in system.run(*asked).stderr:
+            return f"the project has no management command {words[0]}."
+    elif program not in PYTHONS:
+        path = f"{release}/venv/bin:{SYSTEM_PATH}"
+        if shutil.which(program, path=path) is None:
+            return f"there is no program {program} in the project's environment."
+    return ""
+
+
+def report(stack: Stack) -> list[Line]:
+    """A line for each entry."""
+    return [_line(entry) for entry in stack.schedule]
+
+
+def _line(entry: Entry) -> Line:
+    waits, service = timers.waits(_timer(entry.name), entry), _service(entry.name)
+    known = timers.show(service, *SERVICE)
+    text, good = _last(entry, known)
+    see = f"; see journalctl -u {service}"
+    if not waits:
+        return Line(
+            "schedule", f"{entry.name} does not wait for its time: stackctl apply schedule", False
+        )
+    following = timers.show(_timer(entry.name), "NextElapseUSecRealtime")["NextElapseUSecRealtime"]
+    return Line(
+        "schedule", f"{entry.name} {text}; next {_moment(following)}{'' if good else see}", good
+    )
+
+
+def _last(entry: Entry, known: dict[str, str]) -> tuple[str, bool]:
+    """What there is to say of its last run, and whether that is good."""
+    begun = known["ExecMainStartTimestamp"]
+    if known["ActiveState"] == "activating":
+        return f"runs since {_moment(begun)}", True
+    if not begun:
+        return "has not run since the host started", True
+    result, code = known["Result"], known["ExecMainStatus"]
+    if result == "timeout":
+        limit = f"was ended after its limit of {entry.limit} s ({entry.name}:2h=… changes it)"
+        return f"{limit}, {_moment(begun)}", False
+    took = _seconds(known["ExecMainExitTimestamp"]) - _seconds(begun)
+    why = "" if result in (SUCCESS, "exit-code") else f" ({result})"
+    return f"ended with {code}{why} after {took} s, {_moment(begun)}", result == SUCCESS
+
+
+def _seconds(stamp: str) -> int:
+    """Since 1970, of what `systemctl --timestamp=unix` says; now where it says nothing."""
+    return int(stamp.removeprefix("@")) if stamp.startswith("@") else int(time.time())
+
+
+def _moment(stamp: str) -> str:
+    if not stamp.startswith("@"):
+        return stamp or "unknown"
+    return f"{datetime.fromtimestamp(_seconds(stamp), UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _there() -> list[str]:
+    """Names of the entries whose timers are on this host."""
+    return sorted(path.stem.removeprefix(UNIT) for path in system.UNITS.glob(f"{UNIT}*.timer"))
+
+
+def _remove(name: str) -> None:
+    """Stop it, a run of it too, and forget it."""
+    system.run("systemctl", "disable", "--now", _timer(name))
+    system.stop(_service(name))
+    for path in (
+        system.UNITS / _timer(name),
+        system.UNITS / _service(name),
+        STAMPS / f"stamp-{_timer(name)}",
+    ):
+        safe.remove(path)
+
+
+def _come(name: str) -> None:
+    """An entry that is new, or whose times are, counts from now on."""
+    STAMPS.mkdir(mode=0o755, exist_ok=True)
+    (STAMPS / f"stamp-{_timer(name)}").touch()
+
+
+def _timer(name: str) -> str:
+    return f"{UNIT}{name}.timer"
+
+
+def _service(name: str) -> str:
+    return f"{UNIT}{name}.service"
