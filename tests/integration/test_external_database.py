@@ -4,6 +4,7 @@ superuser, as managed services have it."""
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from fixtures import certificates, pooled
 from pgstack.ports import free_port
 
 APP = Path(__file__).parents[2] / "app"
-PASSWORD = "".join(("not", "-a-", "secret"))
+PASSWORD = secrets.token_hex(8)
 CLEARED = """
 DROP DATABASE app; DROP ROLE app; DROP ROLE app_owner; DROP ROLE reports;
 """
