@@ -25,7 +25,7 @@ class Drill:
     name: str
     broken: str
     told: str
-    """who is told, and where"""
+    """where it shows"""
     back: str
     """what brings it back"""
     silence: float

@@ -11,7 +11,7 @@ from drills.load import PAUSE_SECONDS, USERS, Figures
 PAGE = Path(__file__).resolve().parents[2] / "docs/drills.md"
 HEAD = f"""# Drills
 
-What faults do when they are made on purpose, on the local target, while {USERS} users ask for pages and write into the
+What faults do when they are injected on purpose, on the local target, while {USERS} users ask for pages and write into the
 demo's ledger, each {PAUSE_SECONDS * 1000:.0f} ms after the previous answer. The figures are those of one run of each
 drill on two cores, some of them beside other tests. As root,
 
@@ -20,10 +20,10 @@ drill on two cores, some of them beside other tests. As root,
 repeats it and writes this page. Every write has a unique key and is looked up at the end. *Lost*: acknowledged but not
 stored, which must not happen. *Failed but stored*: the answer was lost and the write was not; an idempotency key tells
 the two apart. *Nobody*: the longest time in which no user got a good answer. Pages that hang or take memory are in a
-copy of the demo that has such pages; memory is out where a process has a control group of its own with a limit; the
+copy of the demo that has such pages; memory runs out in a process that has a control group of its own with a limit; the
 WAL that fills its disk is on a disk of 192 MB.
 
-| drill | what is broken | failed / sent | nobody | lost | failed but stored | who is told | what brings it back |
+| drill | what is broken | failed / sent | nobody | lost | failed but stored | where it shows | what brings it back |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
@@ -33,7 +33,7 @@ TAIL = """
 A guard runs beside the servers and looks once a second; `log/guard.log` says what it did.
 
 - A `make reload` that was killed: requests that it held back go on, and connections are kept open again. `make status`
-  and `make verify` say what it left half done; `make reload` or `make up` finishes it.
+  and `make verify` say what was left half done; `make reload` or `make up` finishes it.
 - A `PAUSE` that somebody forgot: the guard resumes when a request has waited for half of `query_wait_timeout`, a sixth
   of `STACK_REQUEST_TIMEOUT` (5 s). An intended pause may last that long.
 - A process that a signal has stopped continues after 5 s. A debugger's stop is of another kind and is left alone. When
@@ -43,7 +43,7 @@ A guard runs beside the servers and looks once a second; `log/guard.log` says wh
 A server that ends is started again at once or, if it ran for less than a second, one second later, then two, and so on.
 It is never given up; until it runs, `make status` says BACKOFF.
 
-## What nobody puts right
+## What it does not put right
 
 - `kill -9` of supervisord: the servers keep serving, but what dies afterwards stays dead. `make status` and `make
   verify` fail; `make up` starts everything under a new one.

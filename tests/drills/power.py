@@ -31,7 +31,7 @@ def up(stack: LocalStack) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@drill("power loss", "SIGKILL of everything at once", "nobody: it is down", 40, UP)
+@drill("power loss", "SIGKILL of everything at once", "the site is down", 40, UP)
 def power_loss(stack: LocalStack) -> None:
     """Pid files, lock files and sockets stay behind."""
     cut_power(stack)
@@ -57,7 +57,7 @@ def _power_loss_in_release(stack: LocalStack, reached: Callable[[], bool]) -> No
 @drill(
     "power loss while a release is prepared",
     "SIGKILL of everything while checks and migrations run",
-    "nobody: it is down",
+    "the site is down",
     40,
     UP,
 )
@@ -70,7 +70,7 @@ def power_loss_in_preparation(stack: LocalStack) -> None:
 @drill(
     "power loss as a release replaces the first web process",
     "SIGKILL of everything as SIGUSR1 goes out",
-    "nobody: it is down",
+    "the site is down",
     40,
     UP,
 )
@@ -82,7 +82,7 @@ def power_loss_in_first(stack: LocalStack) -> None:
 @drill(
     "power loss between two web processes of a release",
     "SIGKILL of everything with old and new code loaded",
-    "nobody: it is down",
+    "the site is down",
     40,
     UP,
 )

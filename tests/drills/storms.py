@@ -23,7 +23,7 @@ def _storm(stack: LocalStack) -> None:
 @drill(
     "storm, warm",
     "10 x as many clients at once as request threads, beside the users",
-    "nobody need be",
+    "nowhere",
     10,
 )
 def storm_warm(stack: LocalStack) -> None:

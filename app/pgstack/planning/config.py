@@ -105,30 +105,32 @@ class StackConfig(BaseModel):
     )
     wsgi: str | None = _input(
         None,
-        "module of its WSGI application",
+        "module of the project's WSGI application",
         "module",
         unset="what its settings name",
         pattern=MODULE,
     )
     requirements: str | None = _input(
         None,
-        "its requirements, a file in it",
+        "requirements file, within the project",
         "path",
-        unset="that of its tool",
+        unset="that of its packaging tool",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
     )
     commands: Commands = _input(
-        (), "its management commands after migrate", "commands, ;-separated"
+        (), "the project's management commands after migrate", "commands, ;-separated"
     )
     build: Builds = _input(
         (),
-        "commands that make files of it before it serves, without the database",
+        "the project's build commands, run before it serves, without the database",
         "commands, ;-separated",
     )
-    environment: Path | None = _input(None, "file of variables for it, NAME=value lines", "path")
+    environment: Path | None = _input(
+        None, "file of variables for the project, NAME=value lines", "path"
+    )
     data: Names = _input(
         (),
-        "variables in which it finds directories that its pages may write into",
+        "variables that name directories which the project's pages may write into",
         "names, comma-separated",
     )
     packages: Packages = _input(
@@ -136,7 +138,7 @@ class StackConfig(BaseModel):
     )
     workers: Workers = _input(
         (),
-        "list of commands that run beside pages, on a pool of their own (docs/workers.md)",
+        "commands that run beside pages, with a pool of their own (docs/workers.md)",
         "NAME=COMMAND, ;-separated",
         on="local compose",
     )
@@ -147,20 +149,20 @@ class StackConfig(BaseModel):
     )
     valkey_memory: Bytes | None = _input(
         None,
-        "memory of what cache and queues hold (maxmemory)",
+        "memory for cache and queues (maxmemory)",
         "bytes",
         unset="planned",
         ge=4 * 1024**2,
     )
     schedule: Schedule = _input(
         (),
-        "list of commands that run at set times, beside pages (docs/schedule.md)",
+        "commands that run at set times, beside pages (docs/schedule.md)",
         "NAME=WHEN COMMAND, ;-separated",
         on="local",
     )
     locale: Locale = _input(
         "C.UTF-8",
-        "sort order of the database: C.UTF-8, icu:de-DE and the like, or one of the machine's",
+        "sort order of the database: C.UTF-8, icu:de-DE and the like, or a locale of the machine",
         "name",
     )
     extensions: Extensions = _input(
@@ -217,7 +219,7 @@ class StackConfig(BaseModel):
     )
     egress: Literal["closed"] | None = _input(
         None,
-        "word that keeps web from connecting to anything",
+        "outgoing connections of the web container",
         "name",
         on="compose",
         unset="open",
@@ -227,14 +229,14 @@ class StackConfig(BaseModel):
     )
     database_host: str | None = _input(
         None,
-        "name or address of the database host, where web hosts are apart from it",
+        "name or address of the database host, where web hosts are separate",
         "name",
         on="host",
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
     )
     web_addresses: Networks | None = _input(
         None,
-        "addresses or networks that the web hosts come from; on the database host",
+        "addresses or networks that the web hosts connect from; on the database host",
         "addresses, comma-separated",
         on="host",
         min_length=1,
