@@ -21,7 +21,7 @@ from containers import Container
 from debian import ToolError, say
 
 GOALS = ("release", "rollback")
-KEPT = "What served before serves on."
+KEPT = "What served before keeps serving."
 STEP = re.compile(r"^#\d+ [\d.]+ ", re.MULTILINE)
 """what BuildKit puts before a line"""
 AS_WEB = ("--user=app", "--entrypoint=python")

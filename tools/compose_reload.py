@@ -40,7 +40,7 @@ def reload() -> None:
         say("again     what a reload that was cut off had begun")
         changed |= {POSTGRES, PGBOUNCER, VALKEY}
     if not changed:
-        say("unchanged what runs is what the inputs give")
+        say("unchanged the running stack matches the inputs")
         return
     try:
         _bring_into_force(web, pooler, changed)
@@ -48,7 +48,7 @@ def reload() -> None:
         _take_back(before, web, pooler, changed)
         if isinstance(error, ToolError):
             reason = str(error).strip().rstrip(".")
-            raise ToolError(f"{reason}.\nWhat was in force before is in force again.") from None
+            raise ToolError(f"{reason}.\nThe previous configuration is in force again.") from None
         raise
     say("reloaded")
 

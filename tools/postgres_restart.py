@@ -28,14 +28,14 @@ def parse(plan: dict[str, Any]) -> None:
     done = containers.execute(containers.one("postgres").id, *words)
     if done.returncode:
         told = "; ".join(containers.said(done).strip().splitlines()[:2])
-        raise ToolError(f"PostgreSQL would not take what is wanted: {told}")
+        raise ToolError(f"PostgreSQL refuses the new configuration: {told}")
 
 
 def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
     """Bring the files that are there into force. Raises ToolError."""
     server = containers.one("postgres")
     if wrong := _ask(server, plan, lines.WRONG):
-        raise ToolError(f"PostgreSQL would not take what is wanted: {'; '.join(wrong.split())}")
+        raise ToolError(f"PostgreSQL refuses the new configuration: {'; '.join(wrong.split())}")
     _ask(server, plan, "SELECT pg_reload_conf()")
     _ask(server, plan, f"SELECT pg_sleep({REREAD_SECONDS})")
     _roles(server, plan)

@@ -60,9 +60,13 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
             certificates.forget_staged(stack)
     except StackctlError as error:
         system.stop(unit(new))
-        after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
+        after = (
+            f"Instance {old} keeps serving with its previous configuration."
+            if old
+            else "Nothing serves."
+        )
         raise StackctlError(
-            f"The site does not work with what is wanted: {error}\n{after}"
+            f"The site does not work with the new configuration: {error}\n{after}"
         ) from None
     system.run("systemctl", "enable", unit(new))
     system.run("systemctl", "disable", unit(other(new)))

@@ -48,9 +48,13 @@ def apply(stack: Stack, again: bool = False) -> str:
         _try(stack, new)
     except StackctlError as error:
         system.stop(unit(new))
-        after = f"Instance {old} serves on with what it had." if old else "Nothing serves."
+        after = (
+            f"Instance {old} keeps serving with its previous configuration."
+            if old
+            else "Nothing serves."
+        )
         raise StackctlError(
-            f"PgBouncer does not run with what is wanted: {error}\n{after}"
+            f"PgBouncer does not run with the new configuration: {error}\n{after}"
         ) from None
     _lead_to(stack, new)
     if not old:

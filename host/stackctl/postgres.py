@@ -59,7 +59,8 @@ def apply(stack: Stack, again: bool = False) -> str:
         system.fill(live, in_force)
         system.require("systemctl", "reload", unit(stack))
         raise StackctlError(
-            f"PostgreSQL would not take what is wanted: {wrong}\nIt runs on with what it had."
+            f"PostgreSQL refuses the new configuration: {wrong}\n"
+            "It keeps running with its previous one."
         )
     system.require("systemctl", "reload", unit(stack))
     _roles(stack)
@@ -180,7 +181,7 @@ def _parse(stack: Stack) -> None:
     if done.returncode:
         text = server.complaint(done.stderr)
         raise StackctlError(
-            f"PostgreSQL would not take what is wanted: {text}\nNothing was changed."
+            f"PostgreSQL refuses the new configuration: {text}\nNothing was changed."
         )
 
 

@@ -77,7 +77,7 @@ def manage(release: Path, *words: str) -> None:
         said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
         raise StackctlError(
             f"{words[0]} failed: {said}\nThe release {release.name} does not serve; what served "
-            f"before it serves on."
+            f"before it keeps serving."
         )
 
 

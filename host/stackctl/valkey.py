@@ -31,10 +31,12 @@ def apply(stack: Stack, again: bool = False) -> str:
         if before:
             with suppress(StackctlError):
                 _restart(stack, before)
-                after = "It runs on with what it had."
-        raise StackctlError(f"Valkey does not run with what is wanted: {error}\n{after}") from None
+                after = "It keeps running with its previous configuration."
+        raise StackctlError(
+            f"Valkey does not run with the new configuration: {error}\n{after}"
+        ) from None
     system.require("systemctl", "enable", "--quiet", UNIT)
-    return f"runs since {time.monotonic() - begun:.1f} s with what is wanted"
+    return f"runs with the new configuration after {time.monotonic() - begun:.1f} s"
 
 
 def _in_force(stack: Stack) -> dict[str, bytes]:

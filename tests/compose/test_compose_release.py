@@ -79,7 +79,7 @@ def release_all(stack: ComposeStack) -> None:
         assert done.returncode == 2, (kind, done.stdout)
         assert done.stderr.startswith(f"release: {begins}"), (kind, done.stderr)
         assert reason in done.stderr, (kind, done.stderr)
-        assert "What served before serves on." in done.stderr
+        assert "What served before keeps serving." in done.stderr
         assert stack.container("web") == web
     done = make(stack, "rollback")
     assert done.returncode == 0, done.stderr
@@ -107,7 +107,10 @@ def reload_all(stack: ComposeStack) -> None:
     connections = stack.sql("SHOW max_connections")
     assert connections != usual
     again = make(larger, "reload")
-    assert (again.returncode, again.stdout) == (0, "unchanged what runs is what the inputs give\n")
+    assert (again.returncode, again.stdout) == (
+        0,
+        "unchanged the running stack matches the inputs\n",
+    )
     poolers = stack.container("pgbouncer")
     before = append(stack, "pgbouncer/pgbouncer.ini.j2", "nonsense = 1")
     stack.compose("build", "configure")
@@ -115,7 +118,7 @@ def reload_all(stack: ComposeStack) -> None:
     (stack.checkout / "pgbouncer/pgbouncer.ini.j2").write_text(before)
     assert done.returncode == 2, done.stdout
     assert "reload: the new PgBouncer does not answer: " in done.stderr
-    assert "What was in force before is in force again." in done.stderr
+    assert "The previous configuration is in force again." in done.stderr
     assert stack.container("pgbouncer") == poolers
     stack.compose("build", "configure")
     done = make(stack, "reload")

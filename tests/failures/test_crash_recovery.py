@@ -134,7 +134,7 @@ def test_killed_supervisor_is_told_and_recovered_by_up(running: LocalStack) -> N
     assert running.answers(), "the servers serve on meanwhile"
     done = running.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr
-    assert "stopped   what ran on without a supervisor\n" in done.stdout
+    assert "stopped   processes without a supervisor\n" in done.stdout
     assert orphans(running) == []
     assert running.answers()
 

@@ -65,7 +65,7 @@ def test_a_start_stops_what_ran_on_in_a_directory_that_was_moved_away(up: LocalS
     try:
         again = up.manage("stack_local", "up")
         assert again.returncode == 0, again.stderr
-        assert "stopped   what ran on without its directory\n" in again.stdout
+        assert "stopped   processes whose directory was gone\n" in again.stdout
         assert [pid for pid in old.values() if psutil.pid_exists(pid)] == []
         assert sorted(up.servers()) == SERVERS
         assert up.answers()

@@ -78,7 +78,7 @@ def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
         again = stack.manage("stack_local", "reload", STACK_POOL_SIZE="9")
         assert (again.returncode, again.stdout) == (
             0,
-            "unchanged what runs is what the inputs give\n",
+            "unchanged the running stack matches the inputs\n",
         )
         assert stack.manage("stack_local", "up", STACK_POOL_SIZE="9").returncode == 0
         assert stack.servers() == after
@@ -160,13 +160,13 @@ def test_what_only_the_running_server_refuses_is_taken_back(
     done = reload_with(stack, name, line)
     assert done.returncode == 2, done.stdout
     assert complaint in done.stderr
-    assert done.stderr.endswith("What was in force before is in force again.\n")
+    assert done.stderr.endswith("The previous configuration is in force again.\n")
     assert {path: text for path, (text, _) in state(stack)[0].items()} == files
     assert settings(stack) == ran
     assert stack.manage("stack_verify").returncode == 0
     assert (
         stack.manage("stack_local", "reload").stdout
-        == "unchanged what runs is what the inputs give\n"
+        == "unchanged the running stack matches the inputs\n"
     )
 
 

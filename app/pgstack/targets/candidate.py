@@ -41,7 +41,7 @@ def require(plan: Plan) -> None:
             if complaint := try_(candidate, plan):
                 reason = complaint.replace(str(scratch), plan.paths.root)
                 raise TargetError(
-                    f"{server} would not take what is wanted: {reason}. Nothing was changed."
+                    f"{server} refuses the new configuration: {reason}. Nothing was changed."
                 )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

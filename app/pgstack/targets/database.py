@@ -71,7 +71,7 @@ def look_through(plan: Plan) -> bool:
     rows = _ask(plan, lines.LINES)
     wrong = [text for waits, text in rows if not waits]
     if wrong:
-        raise TargetError(f"PostgreSQL would not take what is wanted: {'; '.join(wrong)}.")
+        raise TargetError(f"PostgreSQL refuses the new configuration: {'; '.join(wrong)}.")
     return bool(rows)
 
 

@@ -56,7 +56,7 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
     database.require_locale(plan)
     with directory.locked(root) as lock:
         if _end_orphans(root):
-            say("stopped   what ran on without its directory")
+            say("stopped   processes whose directory was gone")
         wanted = [*tls.files(plan), *templates.files(plan)]
         directory.make(plan)
         rendered.ensure_secrets(plan)
@@ -86,7 +86,7 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
 def _stop_what_is_stale(run: Run, changed: bool) -> None:
     if supervisord.states(run.plan) is None:
         if supervision.stop(run.plan):
-            run.say("stopped   what ran on without a supervisor")
+            run.say("stopped   processes without a supervisor")
     elif changed:
         run.say("restart   the configuration changed")
         supervision.stop(run.plan)
@@ -213,7 +213,7 @@ def delete(say: Say) -> None:
     """
     root = layout.stack_directory(state.inputs())
     if _end_orphans(root):
-        say("stopped   what ran on without its directory")
+        say("stopped   processes whose directory was gone")
     if not os.path.lexists(root) or (root.is_dir() and not any(root.iterdir())):
         say(f"nothing to delete in {root}")
         return

@@ -21,7 +21,7 @@ def prepare(run: Run) -> None:
     manage(run, "check")
     collect_static(run)
     migrate(run)
-    require_answers(run, "The code that was loaded before serves on.")
+    require_answers(run, "The code that was loaded before keeps serving.")
 
 
 def build(run: Run) -> None:

@@ -74,13 +74,13 @@ def reload(say: Say) -> None:
             and not files.difference(wanted)
             and supervision.started_with(plan) == fingerprint
         ):
-            say("unchanged what runs is what the inputs give")
+            say("unchanged the running stack matches the inputs")
             return
         _require_same_apache(plan, wanted)
         valkey.require_same(plan)
         supervision.allow_files(plan)
         candidate.require(plan)
-        say("tried     PostgreSQL and PgBouncer take what is wanted")
+        say("tried     PostgreSQL and PgBouncer accept the new configuration")
         run = Run(plan, say, lock)
         if project.is_current(plan):  # else what they need is made first
             workers.require_commands(run)
@@ -137,12 +137,12 @@ def _bring_into_force(run: Run, wanted: list[File]) -> None:
             _reread(run, old)
         except StackError as second:
             raise TargetError(
-                f"{error}\nWhat was in force before is not yet in force again: {second}"
+                f"{error}\nThe previous configuration is not yet in force again: {second}"
             ) from None
         if whole:
             mark.unlink(missing_ok=True)
         if isinstance(error, StackError):
-            raise TargetError(f"{error} What was in force before is in force again.") from None
+            raise TargetError(f"{error} The previous configuration is in force again.") from None
         raise
 
 
