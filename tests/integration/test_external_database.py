@@ -4,7 +4,6 @@ superuser, as managed services have it."""
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from fixtures import certificates, pooled
 from pgstack.ports import free_port
 
 APP = Path(__file__).parents[2] / "app"
-PASSWORD = secrets.token_hex(8)
+PASSWORD = f"{APP.name}-of-others"
 CLEARED = """
 DROP DATABASE app; DROP ROLE app; DROP ROLE app_owner; DROP ROLE reports;
 """
