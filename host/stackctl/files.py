@@ -152,7 +152,8 @@ def bring_back(stack: Stack, reached: float, name: str = "") -> str:
         older = f"; the last snapshot is older: {told(snapshots[-1])}" if snapshots else ""
         return f"files as they are now{older}"
     aside = _exchange(stack, snapshot)
-    return f"files of {told(snapshot)}; what was there before is in {aside}"
+    before = f"; what was there before is in {aside}" if aside else ""
+    return f"files of {told(snapshot)}{before}"
 
 
 def told(snapshot: Snapshot) -> str:
@@ -160,17 +161,20 @@ def told(snapshot: Snapshot) -> str:
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00 ({snapshot.name})"
 
 
-def _exchange(stack: Stack, snapshot: Snapshot) -> Path:
+def _exchange(stack: Stack, snapshot: Snapshot) -> Path | None:
+    """Where the tree is now that was there; None where there was none."""
     place = tree(stack)
     stage = place.with_name(f".{place.name}.restoring")
-    aside = place.with_name(f"{place.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    named = place.with_name(f"{place.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    aside = named if place.exists() else None
     safe.remove(stage)
     stage.mkdir(mode=0o700)
     try:
         repository(stack).restore(snapshot, stage)
         restored = stage / place.relative_to("/")
         _give(restored, _moves(stack, snapshot))
-        place.rename(aside)
+        if aside:
+            place.rename(aside)
         restored.rename(place)
     except (TargetError, OSError) as error:
         raise StackctlError(f"the files stay as they are: {error}") from None

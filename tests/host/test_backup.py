@@ -21,12 +21,19 @@ DATA = "/var/lib/postgresql/17/main"
 REPOSITORY = "/var/lib/pgbackrest"
 FILES = "/var/lib/pgbackrest-files"
 MEDIA = "/var/lib/stack-media"
+OWN = (
+    f"cp --archive {MEDIA} {MEDIA}.own && rm -r {MEDIA} && mv {MEDIA}.own {MEDIA}"
+    " && stackctl restart apache"
+)
+"""A container cannot rename a directory of the image that it began with (overlayfs), as a restore
+of files does."""
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host that site.yml has set up with nothing said about backups."""
     with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("backup")) as booted:
+        booted.run("sh", "-c", OWN)
         yield booted
 
 
