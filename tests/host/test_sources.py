@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 WANTED: dict[str, Any] = {
     "packages": ["hello"],
-    "build": building.WORDS,
     "environment": {"SHOP_COUNTRY": 'N"L $1'},
     "secrets": {"SHOP_API_KEY": "it's 42"},
     "credentials": {"SHOP_TOKEN": "a token", "SHOP_OLD_TOKEN": "another"},
@@ -91,6 +90,7 @@ def inputs(source: str, **more: Any) -> dict[str, Any]:
         "directory": "shop",
         "requirements": "probe.txt",
         "commands": [["seed"]],
+        "build": building.WORDS,
         **more,
     }
     return {**INPUTS, "project": project, "data": [places.VARIABLE]}
@@ -157,7 +157,7 @@ def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
     assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", (
         "root wrote where deploy had it write"
     )
-    assert host.page(building.BUILT) == "1"
+    assert host.page(building.BUILT) == "2", "the second build of this host, with one cache"
     assert building.is_without_database(host.page(building.REACHED))
     assert host.page("/told") == "N\"L $1|it's 42|a token|a key|Hello, world!"
     assert (
