@@ -38,7 +38,7 @@ def test_a_stack_that_answers_has_status_0(stack: ComposeStack) -> None:
     done = status(stack)
     assert (done.returncode, done.stdout) == (
         0,
-        "postgres  running\npgbouncer running\nweb       running\n",
+        "postgres   running\npgbouncer  running\nweb        running\nbackground running\n",
     )
 
 
@@ -50,7 +50,7 @@ def test_a_server_that_is_stopped_by_a_signal_is_told(stack: ComposeStack, servi
     finally:
         signal(stack, service, "CONT")
     assert done.returncode == 2, done.stdout  # make's own, for a command that ended with 1
-    assert f"{service:<10}running  " in done.stdout
+    assert f"{service:<11}running  " in done.stdout
     assert done.stdout.endswith("not all running\n")
 
 
@@ -82,4 +82,4 @@ def test_a_pooler_that_serves_nobody_is_told(
     finally:
         mends(stack)
     assert done.returncode == 2, done.stdout
-    assert f"pgbouncer {said}" in done.stdout
+    assert f"pgbouncer  {said}" in done.stdout
