@@ -33,7 +33,7 @@ def test_it_runs_as_planned(cached: ComposeStack) -> None:
     cached.wait_until_steady()
     assert cached.verifies()
     rows = cached.run("make", "-s", "status", "TARGET=compose").stdout.splitlines()
-    assert "valkey    running" in rows
+    assert "valkey     running" in rows
     assert cached.get("/cached")[0] == 200
 
 
