@@ -192,10 +192,10 @@ def test_pages_without_it_go_on_while_it_stays_away(cached: LocalStack) -> None:
         code, waited = asked("cached")
         assert code == 500
         assert 4 < waited < 8
-        # Each of the two processes has waited once at most.
+        # Each of the two processes waits once, and again where nobody has asked it for so long.
         waits = [asked("cached") for _ in range(4)]
         assert {code for code, _ in waits} == {500}
-        assert sum(seconds > 3 for _, seconds in waits) <= 1
+        assert sum(seconds > 3 for _, seconds in waits) <= 2
         assert asked("db")[0] == 200
     finally:
         supervisorctl(cached, "start", "valkey")

@@ -88,9 +88,10 @@ def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -
     instance = {
         "postgresql": f"@{BY_SUITE[site.suite].postgresql}-main",
         "stack-drill": "",
+        "stack-files-drill": "",
         "stack-backup": "@full",
     }
-    unit = f"{name}{instance.get(name, '@a')}.service"
+    unit = name if "." in name else f"{name}{instance.get(name, '@a')}.service"
     found = host.run("systemd-analyze security --no-pager --threshold=%s %s", str(MOST[name]), unit)
     assert found.rc == 0, found.stdout.splitlines()[-1:]
 
