@@ -113,6 +113,7 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(
             "migrate": {"/var/lib/stack-media", "/var/cache/stack"},
             "port": set(),
             "web": {"/var/lib/stack-media", "/var/cache/stack"},
+            "background": {"/var/lib/stack-media", "/var/cache/stack", "/run/stack/workers"},
         }[service]
     )
 
@@ -130,7 +131,7 @@ def test_no_container_reaches_the_engine_or_the_machines_files(
     # Where the user's own files appear when inputs name them, there is nothing without that.
     variables = (
         {"/run/secrets/environment": "/dev/null"}
-        if service in {"configure", "migrate", "web"}
+        if service in {"configure", "migrate", "web", "background"}
         else {}
     )
     given = {
