@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgstack.live.probes import timers
-from pgstack.planning.background import SCHEDULED, Entry
+from pgstack.planning.background import (
+    MANAGE,
+    PYTHONS,
+    SCHEDULED,
+    SYSTEM_PATH,
+    UNKNOWN,
+    Entry,
+)
 
 from . import apache, safe, system
 from .backup import Line
@@ -18,10 +25,6 @@ from .stack import Stack
 UNIT = f"stack-{SCHEDULED}"
 STAMPS = Path("/var/lib/systemd/timers")
 """where systemd keeps when a timer last came, across boots"""
-MANAGE, PYTHONS = "manage.py", ("python", "python3")
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-UNKNOWN = "Unknown command"
-"""how Django says that there is none"""
 SERVICE = (
     "ActiveState",
     "Result",

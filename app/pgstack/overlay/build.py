@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,10 +17,10 @@ from pathlib import Path
 
 from pgstack import settings as stack
 from pgstack.errors import InputError, ends_the_process
-from pgstack.overlay import environment
-from pgstack.overlay.work import MANAGE, PYTHONS
+from pgstack.overlay import environment, work
 from pgstack.planning import state
 from pgstack.planning.config import BUILDING
+from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 
 LAST_LINES = 12
@@ -42,15 +41,15 @@ def main() -> None:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", plan.web.settings)
         environment.prepare(plan)
         for words in commands:
-            _run(words)
+            _run(plan, words)
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(plan: Plan, command: Sequence[str]) -> None:
     """Run one, to its end. Raises InputError when it fails."""
     shown = shlex.join(command)
     print(f"build     {shown}", flush=True)
     done = subprocess.run(
-        [*_program(command[0]), *command[1:]],
+        [*_program(plan, command[0]), *command[1:]],
         cwd=stack.project_root(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -72,20 +71,16 @@ def _reason(output: str) -> str:
     return "\n".join(output.strip().splitlines()[-LAST_LINES:]) or "it said nothing"
 
 
-def _program(name: str) -> list[str]:
+def _program(plan: Plan, name: str) -> list[str]:
     """What the first word stands for. Raises InputError for a program that is not there."""
-    if name == MANAGE:
-        return [sys.executable, "-m", "pgstack"]
-    if name in PYTHONS:
-        return [sys.executable]
-    path = shutil.which(name)
-    if path is None:
+    begins = work.program(plan, name)
+    if not begins:
         raise InputError(
             f"STACK_BUILD: there is no program {name} in {os.environ['PATH']}. Name the Debian "
             "package that has it in STACK_PACKAGES, or add what has it to the project's "
             "requirements."
         )
-    return [path]
+    return begins
 
 
 if __name__ == "__main__":

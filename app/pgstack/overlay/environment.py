@@ -13,12 +13,12 @@ from pgstack import settings as stack
 from pgstack.errors import InputError
 from pgstack.planning import layout, targets
 from pgstack.planning.account_names import account_name
+from pgstack.planning.background import SYSTEM_PATH
 from pgstack.planning.plan import Plan
 from pgstack.planning.valkey import BROKER
 
 KEYS = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 """names under which projects look for their key"""
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """variable with the directory of a unit's secrets (systemd.exec(5)); stack-manage makes one too"""
 IN_FILES = "project_"

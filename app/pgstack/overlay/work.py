@@ -16,11 +16,8 @@ from pgstack import settings as stack
 from pgstack.errors import InputError, ends_the_process
 from pgstack.overlay import environment
 from pgstack.planning import state
-from pgstack.planning.background import VARIABLE, Entry, Worker
+from pgstack.planning.background import MANAGE, PYTHONS, VARIABLE, Entry, Worker
 from pgstack.planning.plan import Plan
-
-MANAGE = "manage.py"
-PYTHONS = ("python", "python3")
 
 
 def main() -> None:
@@ -38,22 +35,28 @@ def main() -> None:
 
 def command(plan: Plan, worker: Worker | Entry) -> list[str]:
     """Its words, the first of them a path. Raises InputError for a program that is not there."""
-    # A release leads the environment's link elsewhere; who runs on imports from where it began.
-    python = str(Path(sys.prefix).resolve() / "bin/python")
-    program, *words = worker.command
-    if program == MANAGE:
-        manage = ["-m", "pgstack"] if plan.project else [str(stack.project_root() / MANAGE)]
-        return [python, *manage, *words]
-    if program in PYTHONS:
-        return [python, *words]
-    path = shutil.which(program)
-    if path is None:
+    first, *words = worker.command
+    begins = program(plan, first)
+    if not begins:
         raise InputError(
-            f"{asked_by(worker)}: {worker.name}: there is no program {program} in "
+            f"{asked_by(worker)}: {worker.name}: there is no program {first} in "
             f"{os.environ['PATH']}. "
             f"Add what has it to the project's requirements."
         )
-    return [path, *words]
+    return [*begins, *words]
+
+
+def program(plan: Plan, name: str) -> list[str]:
+    """What the first word of a command stands for; nothing where there is no such program."""
+    # A release leads the environment's link elsewhere; who runs on imports from where it began.
+    python = str(Path(sys.prefix).resolve() / "bin/python")
+    if name == MANAGE:
+        manage = ["-m", "pgstack"] if plan.project else [str(stack.project_root() / MANAGE)]
+        return [python, *manage]
+    if name in PYTHONS:
+        return [python]
+    path = shutil.which(name)
+    return [path] if path else []
 
 
 def asked_by(worker: Worker | Entry) -> str:

@@ -16,17 +16,22 @@ from pathlib import Path
 
 from pgstack.errors import InputError, TargetError
 from pgstack.live.probes import supervisord
-from pgstack.overlay import environment
-from pgstack.overlay.work import MANAGE, PYTHONS, asked_by
-from pgstack.planning.background import SCHEDULER, Entry, Worker
+from pgstack.overlay.work import asked_by
+from pgstack.planning.background import (
+    MANAGE,
+    PYTHONS,
+    SCHEDULER,
+    SYSTEM_PATH,
+    UNKNOWN,
+    Entry,
+    Worker,
+)
 from pgstack.planning.plan import Plan
 from pgstack.targets import failure, project, supervision
 from pgstack.targets.run import Run
 
 LOOK_SECONDS = 3
 """so long a worker must run, or it has not started: it imports the project in the meantime"""
-UNKNOWN = "Unknown command"
-"""how Django says that there is none"""
 RUNNING_STATES = ("RUNNING", "STARTING")
 TROUBLED_STATES = ("BACKOFF", "EXITED", "FATAL")
 
@@ -55,7 +60,7 @@ def _missing(run: Run, worker: Worker | Entry) -> str:
             return failure.told(run.plan, done.stderr)
     elif program not in PYTHONS:
         place = Path(project.python(run.plan)).parent
-        if shutil.which(program, path=f"{place}:{environment.SYSTEM_PATH}") is None:
+        if shutil.which(program, path=f"{place}:{SYSTEM_PATH}") is None:
             return (
                 f"there is no program {program} in the project's environment. Add what has it to "
                 "its requirements."

@@ -27,7 +27,7 @@ def running(live: Live) -> Outcome:
         return Outcome(False, "nothing supervises them", "Start the stack again.")
     running = [name for name, state in states.items() if state == "RUNNING"]
     found = Counter(
-        name.removeprefix(PREFIX).rpartition("-")[0] for name in running if PREFIX in name
+        name.removeprefix(PREFIX).rpartition("-")[0] for name in running if name.startswith(PREFIX)
     )
     wrong = [
         f"{found[name]} processes of {name}, planned {planned[name]}"
