@@ -21,8 +21,8 @@ READS = ("/db", "/db", "/fortunes")
 PATIENCE_SECONDS = 60.0
 """for one answer: above all limits of the stack"""
 IDLE_SECONDS = 3.0
-"""a kept connection that nobody used for longer is not used again: the server closes it after 5 s
-(KeepAliveTimeout)"""
+"""a kept connection is not used again so long after its last request was sent: the server closes it
+5 s after its answer (KeepAliveTimeout), which a busy client may have read late"""
 APPLIED, REFUSED = 201, 409
 """a transfer, and one that the account cannot pay: answers like any other"""
 
@@ -127,6 +127,7 @@ class Site:
         self, method: str, path: str, new: bool, body: bytes = b"", key: str = ""
     ) -> tuple[int, bytes]:
         reader, writer = await self._connection(new)
+        asked = time.monotonic()
         head = [
             f"{method} {path} HTTP/1.1",
             f"Host: {self.host}",
@@ -148,7 +149,7 @@ class Site:
             await _close(writer)
             raise
         if keep and not new:
-            self.kept.append((time.monotonic(), reader, writer))
+            self.kept.append((asked, reader, writer))
         else:
             await _close(writer)
         return status, content
