@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pgstack.errors import InputError
 from pgstack.planning import background, targets
+from pgstack.planning.database_url import MODES, ExternalDatabase
 from pgstack.planning.input_types import (
     LOGIN,
     Address,
@@ -241,6 +242,19 @@ class StackConfig(BaseModel):
         on="host",
         min_length=1,
     )
+    database_url: ExternalDatabase | None = _input(
+        None,
+        "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",
+        "URL without a password",
+        on="local",
+        unset="the stack's own",
+    )
+    database_password_file: Path | None = _input(
+        None,
+        "file whose first line is the password of the login in the URL",
+        "path",
+        on="local",
+    )
     account: str | None = _input(
         None,
         "account the local target runs as",
@@ -355,6 +369,7 @@ class StackConfig(BaseModel):
             raise ValueError(
                 "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
             )
+        self._external()
         self._valkey()
         self._schedule()
         if self._target.image and (reason := refusal_in_containers(self.locale)):
@@ -372,6 +387,34 @@ class StackConfig(BaseModel):
                 "the demo has its own"
             )
         return self
+
+    def _external(self) -> None:
+        url, file = EXTERNAL, environment_name("database_password_file")
+        if self.database_url is None:
+            if self.database_password_file:
+                raise ValueError(f"{file} needs {url}")
+            return
+        if not self._target.external:
+            raise ValueError(
+                f"{url} needs STACK_TARGET=local: the other targets run a PostgreSQL of their own"
+            )
+        if self.database_password_file is None:
+            raise ValueError(f"{url} needs {file}")
+        if self.database_url.sslmode != MODES[0]:
+            raise ValueError(
+                f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
+                "answers"
+            )
+        if self.backup not in (None, "off"):
+            raise ValueError(
+                f"STACK_BACKUP={self.backup} needs a PostgreSQL of the stack's own: whoever looks "
+                f"after that of {url} keeps its backups"
+            )
+        if "locale" in self.model_fields_set:
+            raise ValueError(
+                f"STACK_LOCALE needs a PostgreSQL of the stack's own: the database of {url} is "
+                "there already, and sorts as it was made"
+            )
 
     def _valkey(self) -> None:
         if self.valkey == "off":
@@ -418,11 +461,13 @@ class StackConfig(BaseModel):
     @property
     def part(self) -> HostPart:
         """What this host runs of the stack."""
-        return host_parts.of(self.database_host, bool(self.web_addresses))
+        return host_parts.of(
+            self.database_host, bool(self.web_addresses), self.database_url is not None
+        )
 
 
 EXTERNAL = PREFIX + "DATABASE_URL"
-"""what other stacks have it by; it may hold a password, which no message repeats"""
+"""it may hold a password, which no message repeats"""
 
 
 def environment_name(field: str) -> str:
@@ -451,11 +496,6 @@ def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    if name == EXTERNAL:
-        return (
-            f"{name}: no target runs on a PostgreSQL that is not the stack's own. Unset it; "
-            f"`python -m pgstack database` asks such a server (docs/external-postgresql.md)."
-        )
     endings = [other.removeprefix(PREFIX) for other in known]
     near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.6)
     hint = f"did you mean {PREFIX}{near[0]}?" if near else "unset it."
@@ -471,5 +511,7 @@ def _invalid(error: ValidationError) -> str:
             continue
         field = str(problem["loc"][0])
         meaning = StackConfig.model_fields[field].description
-        lines.append(f"{environment_name(field)}={problem['input']}: {reason}. Meaning: {meaning}.")
+        name = environment_name(field)
+        given = name if name == EXTERNAL else f"{name}={problem['input']}"
+        lines.append(f"{given}: {reason}. Meaning: {meaning}.")
     return "\n".join(dict.fromkeys(lines))
