@@ -94,6 +94,7 @@ OF_OTHERS = {
     "STACK_DATABASE_URL": "postgresql://login@db.example.org/site",
     "STACK_DATABASE_PASSWORD_FILE": "/etc/word",
 }
+IN_CONTAINERS = {"STACK_TARGET": "compose", "STACK_DATABASE_AUTHORITY": "/etc/authority.pem"}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,12 @@ OF_OTHERS = {
         ({"STACK_DATABASE_PASSWORD_FILE": ""}, "needs STACK_DATABASE_PASSWORD_FILE"),
         ({"STACK_LOCALE": "icu:de-DE"}, "sorts as it was made"),
         ({"STACK_BACKUP": "local", "STACK_BACKUP_PATH": "/srv/kept"}, "keeps its backups"),
-        ({"STACK_TARGET": "compose"}, "needs STACK_TARGET=local"),
+        (
+            IN_CONTAINERS | {"STACK_DATABASE_AUTHORITY": ""},
+            "STACK_DATABASE_AUTHORITY in containers",
+        ),
+        (IN_CONTAINERS | {"STACK_EGRESS": "closed"}, "needs STACK_EGRESS unset"),
+        (IN_CONTAINERS | {"STACK_WORKERS": "a=manage.py b"}, "has no STACK_WORKERS in containers"),
     ],
 )
 def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], reason: str) -> None:
@@ -117,6 +123,11 @@ def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], re
     assert reason in said
     assert "word@" not in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_host_has_a_database_of_the_stacks() -> None:
+    with pytest.raises(InputError, match="needs STACK_TARGET=local or compose"):
+        load(OF_OTHERS, target="host")
 
 
 def test_an_unknown_name_is_refused_even_when_its_value_is_empty() -> None:

@@ -33,6 +33,8 @@ def password(path: Path, name: str) -> str:
             text = file.readline().rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        if isinstance(error, PermissionError):
+            reason = f"uid {os.geteuid()}, which asks the server, may not read it"
         raise InputError(f"{name}={path}: {reason}. Name a file of one line.") from None
     if stat.S_IMODE(mode) & 0o077:
         raise InputError(f"{name}={path}: others may read or write it. chmod 600 {path}")
@@ -46,5 +48,5 @@ def require_authority(place: DatabaseUrl) -> None:
     if place.sslrootcert and not os.access(place.sslrootcert, os.R_OK):
         raise InputError(
             f"{EXTERNAL}: sslrootcert={place.sslrootcert}: it cannot be read. Name the authority's "
-            "file."
+            "file there, or in STACK_DATABASE_AUTHORITY."
         )

@@ -11,7 +11,7 @@ from pgstack.errors import InputError, UnsoundPlan
 from pgstack.external import findings, grants, password
 from pgstack.external.findings import FAILS
 from pgstack.external.grants import Granted
-from pgstack.planning import state
+from pgstack.planning import state, targets
 from pgstack.planning.config import EXTERNAL, StackConfig
 from pgstack.planning.database_url import DatabaseUrl
 from pgstack.planning.grants import Grants, fits
@@ -29,7 +29,7 @@ class Server:
 
 def ask(config: StackConfig) -> Server | None:
     """What it says; None where PostgreSQL is the stack's own. Raises StackError."""
-    place = config.database_url
+    place = config.external
     if place is None:
         return None
     password.require_authority(place)
@@ -40,6 +40,12 @@ def ask(config: StackConfig) -> Server | None:
     if version.verdict == FAILS:
         raise InputError(f"{EXTERNAL}: {place.text}: {version.text}.")
     return Server(place, word, granted)
+
+
+def may_ask(config: StackConfig) -> bool:
+    """Whether this process is given the password: of containers `configure` alone is."""
+    file = config.database_password_file
+    return file is None or not targets.of(config.target).image or file.exists()
 
 
 def fresh_plan(server: Server | None) -> Plan:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pgstack.errors import InputError
 from pgstack.planning import background, targets
-from pgstack.planning.database_url import MODES, ExternalDatabase
+from pgstack.planning.database_url import MODES, DatabaseUrl, ExternalDatabase
 from pgstack.planning.input_types import (
     LOGIN,
     Address,
@@ -246,14 +246,21 @@ class StackConfig(BaseModel):
         None,
         "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",
         "URL without a password",
-        on="local",
+        on="local compose",
         unset="the stack's own",
     )
     database_password_file: Path | None = _input(
         None,
         "file whose first line is the password of the login in the URL",
         "path",
-        on="local",
+        on="local compose",
+    )
+    database_authority: Path | None = _input(
+        None,
+        "PEM file of the authority that signed its certificate",
+        "path",
+        on="local compose",
+        unset="sslrootcert in the URL",
     )
     account: str | None = _input(
         None,
@@ -389,17 +396,20 @@ class StackConfig(BaseModel):
         return self
 
     def _external(self) -> None:
-        url, file = EXTERNAL, environment_name("database_password_file")
+        url, own = EXTERNAL, ("database_password_file", "database_authority")
         if self.database_url is None:
-            if self.database_password_file:
-                raise ValueError(f"{file} needs {url}")
+            for name in own:
+                if getattr(self, name):
+                    raise ValueError(f"{environment_name(name)} needs {url}")
             return
         if not self._target.external:
             raise ValueError(
-                f"{url} needs STACK_TARGET=local: the other targets run a PostgreSQL of their own"
+                f"{url} needs STACK_TARGET=local or compose: a host has a PostgreSQL of the stack's"
             )
         if self.database_password_file is None:
-            raise ValueError(f"{url} needs {file}")
+            raise ValueError(f"{url} needs {environment_name(own[0])}")
+        if self._target.image:
+            self._external_in_containers(url)
         if self.database_url.sslmode != MODES[0]:
             raise ValueError(
                 f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
@@ -414,6 +424,23 @@ class StackConfig(BaseModel):
             raise ValueError(
                 f"STACK_LOCALE needs a PostgreSQL of the stack's own: the database of {url} is "
                 "there already, and sorts as it was made"
+            )
+
+    def _external_in_containers(self, url: str) -> None:
+        if self.database_authority is None:
+            raise ValueError(
+                f"{url} needs STACK_DATABASE_AUTHORITY in containers: they do not see this "
+                "machine's files. Debian's authorities: /etc/ssl/certs/ca-certificates.crt"
+            )
+        if self.egress:
+            raise ValueError(
+                f"{url} needs STACK_EGRESS unset: commands of `manage` go past PgBouncer to that "
+                "server, and a closed network leads nowhere"
+            )
+        if self.workers:
+            raise ValueError(
+                f"{url} has no STACK_WORKERS in containers: a worker listens past PgBouncer, and "
+                "would need the password of pages"
             )
 
     def _valkey(self) -> None:
@@ -457,6 +484,12 @@ class StackConfig(BaseModel):
     @property
     def _target(self) -> targets.Target:
         return targets.of(self.target)
+
+    @property
+    def external(self) -> DatabaseUrl | None:
+        """A PostgreSQL that is somebody else's."""
+        url, authority = self.database_url, self.database_authority
+        return url.model_copy(update={"sslrootcert": str(authority)}) if url and authority else url
 
     @property
     def part(self) -> HostPart:

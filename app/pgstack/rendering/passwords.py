@@ -29,15 +29,17 @@ def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
     server = f"{_escaped(plan.postgres.host)}:{plan.postgres.port}:{plan.postgres.database}"
     found = {
         "userlist.txt": [f'"{name}" "{_doubled(word)}"' for name, word in users.items()],
-        "pgpass": [f"{server}:{role}:{_escaped(word)}" for role, word in passwords.items()],
+        "pgpass": [f"{server}:{role}:{_escaped(passwords[role])}" for role in _of_deploy(plan)],
     }
+    shared = 0o400 if plan.accounts.pooler == plan.accounts.deploy else 0o440
+    modes = {"userlist.txt": shared, "pgpass": 0o400}
     return [
         *(
             File(_file(plan, role), f"{word}\n", 0o400, secret=True)
             for role, word in passwords.items()
         ),
         *(
-            File(Path(place, name), "".join(f"{line}\n" for line in lines), 0o400, secret=True)
+            File(Path(place, name), "".join(f"{line}\n" for line in lines), modes[name], True)
             for name, lines in found.items()
         ),
         File(Path(plan.postgres.connection["sslrootcert"]), _authority(plan), 0o444),
@@ -46,6 +48,12 @@ def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
 
 def _roles(plan: Plan) -> list[str]:
     return list(dict.fromkeys(one.role for one in plan.postgres.passwords))
+
+
+def _of_deploy(plan: Plan) -> list[str]:
+    """Roles as which whoever deploys goes past PgBouncer."""
+    known = plan.postgres.passwords
+    return list(dict.fromkeys(one.role for one in known if one.account == plan.accounts.deploy))
 
 
 def _file(plan: Plan, role: str) -> Path:

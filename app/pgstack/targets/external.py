@@ -7,7 +7,7 @@ from contextlib import closing
 
 import psycopg2
 
-from pgstack.errors import InputError, ProbeError
+from pgstack.errors import InputError, ProbeError, TargetError
 from pgstack.external import roles
 from pgstack.external.survey import Server
 from pgstack.live.probes import postgres
@@ -47,6 +47,19 @@ def require_own(command: str) -> None:
         raise InputError(
             f"{command}: the PostgreSQL at {url.text} is not the stack's ({EXTERNAL}). Whoever "
             "looks after it keeps its backups and restores them."
+        )
+
+
+def require_same(plan: Plan) -> None:
+    """Raise TargetError where a reload would have to lead pages to another database."""
+    before, after = state.started_plan(), plan
+    places = [
+        (one.postgres.host, one.postgres.port, one.postgres.database) for one in (before, after)
+    ]
+    if places[0] != places[1]:
+        raise TargetError(
+            f"reload: {EXTERNAL}: pages work with another database, whose rows stay there. `make "
+            "up` restarts the stack with this one. Nothing was changed."
         )
 
 

@@ -68,6 +68,7 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
     )  # whoever ends this has requests go on first
     with directory.locked(root) as lock:
         pause.resume(plan)  # one that was killed may have held them back
+        external.require_same(plan)
         directory.make(plan)
         of_others = external.prepare(plan, server, say)
         wanted = [*of_others, *tls.files(plan), *templates.files(plan)]

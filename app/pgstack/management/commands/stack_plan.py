@@ -33,7 +33,9 @@ class Command(StackCommand):
         if inputs:
             tables.inputs()
             return
-        plan = survey.fresh_plan(survey.ask(state.inputs()))
+        given = state.inputs()
+        server = survey.ask(given) if survey.may_ask(given) else None
+        plan = survey.fresh_plan(server)
         if json:
             self.stdout.write(plan.model_dump_json(indent=2))
         else:

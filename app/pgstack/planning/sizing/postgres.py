@@ -155,7 +155,7 @@ def _place(basis: Basis) -> dict[str, Any]:
 
 def external(basis: Basis) -> External | None:
     """One that is not the stack's."""
-    given = basis.config.database_url
+    given = basis.config.external
     if given is None:
         return None
     return External(login=given.user, authority=given.sslrootcert, grants=basis.hardware.database)
