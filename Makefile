@@ -32,9 +32,10 @@ up-local: bootstrap
 	@/usr/bin/python3 -B tools/install.py run
 	@$(MANAGE) stack_local up
 
-# compose.yaml passes the inputs that it names. A misspelt one would go unnoticed, so all are checked; two paths it names
+# compose.yaml passes the inputs that it names. A misspelt one would go unnoticed, so all are checked; paths it names
 # anew for within.
-INPUTS = $(addprefix --env ,$(filter-out STACK_TARGET STACK_PLAN STACK_PROJECT STACK_ENVIRONMENT,$(filter STACK_%,$(.VARIABLES))))
+PATHS = STACK_PROJECT STACK_ENVIRONMENT STACK_DATABASE_AUTHORITY STACK_DATABASE_PASSWORD_FILE
+INPUTS = $(addprefix --env ,$(filter-out $(PATHS) STACK_TARGET STACK_PLAN,$(filter STACK_%,$(.VARIABLES))))
 
 own-compose:
 	@/usr/bin/python3 -B tools/target.py compose
@@ -131,7 +132,7 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@.venv/bin/ruff format --check .
 	@PYTHONPATH=app .venv/bin/mypy
 	@PYTHONPATH=app .venv/bin/lint-imports
-	@.venv/bin/yamllint --strict compose.yaml egress valkey mkdocs.yml .yamllint .hadolint.yaml .ansible-lint .config ansible
+	@.venv/bin/yamllint --strict compose.yaml egress postgres valkey mkdocs.yml .yamllint .hadolint.yaml .ansible-lint .config ansible
 	@ANSIBLE_LIBRARY=$(CURDIR)/ansible/library .venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run
 	@.venv/bin/hadolint */Dockerfile

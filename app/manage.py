@@ -18,6 +18,10 @@ AS_ROOT = (
 """Commands that root runs as root: some give it up after a check or once they have read root's
 passphrase, one deletes a directory in one of root's."""
 
+ASKING = (["stack_local", "up"], ["stack_local", "reload"], ["stack_plan"])
+"""Commands that ask a PostgreSQL of others: root reads the password of its login first, which the
+stack's account need not know."""
+
 OF_THE_STACK = {"stack_verify", "stack_pools"}
 """Commands that ask the servers: they read no code of the project, which root must not run."""
 
@@ -31,6 +35,7 @@ def main() -> None:
 
         from pgstack import settings as stack
         from pgstack.errors import ends_the_process
+        from pgstack.external import password
         from pgstack.live import account
         from pgstack.planning import layout, state
         from pgstack.targets import project
@@ -38,6 +43,8 @@ def main() -> None:
         sys.exit(130)
 
     with ends_the_process():
+        if any(sys.argv[1 : 1 + len(words)] == words for words in ASKING):
+            password.of_login(state.inputs())
         if "STACK_PLAN" not in os.environ and not any(
             sys.argv[1 : 1 + len(words)] == words for words in AS_ROOT
         ):

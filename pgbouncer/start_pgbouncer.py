@@ -31,7 +31,7 @@ class Places:
         )
         self.volume = self.link.parent
         self.conf, self.port = plan["paths"]["conf"], plan["pooler"]["port"]
-        self.database = plan["postgres"]["database"]
+        self.database, self.monitor = plan["postgres"]["database"], plan["pooler"]["monitor_login"]
 
     def answers(self, name: str) -> bool:
         """Whether somebody listens in the directory of this name."""
@@ -76,6 +76,13 @@ def start(places: Places) -> None:
     os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
 
 
+def ask(places: Places) -> None:
+    """Become a query through this PgBouncer."""
+    words = ["psql", "--no-psqlrc", "--quiet", f"--host={places.own}", f"--port={places.port}"]
+    words += [f"--username={places.monitor}", f"--dbname={places.database}", "--command=SELECT 1"]
+    os.execvp(words[0], words)  # noqa: S606 - no shell is wanted
+
+
 def resume(places: Places, seconds: int) -> None:
     """Let requests go on after so many seconds, whoever held them back and did not come back."""
     time.sleep(seconds)
@@ -86,12 +93,14 @@ def resume(places: Places, seconds: int) -> None:
 
 
 def main() -> None:
-    """Start; `take-over`; `serves`, which says so by its status; or `resume SECONDS`."""
+    """Start; `take-over`; `serves`, `answers`, which say so by their status; `resume SECONDS`."""
     places = Places()
     if sys.argv[1:] == ["take-over"]:
         places.lead_to(places.own.readlink().name)
     elif sys.argv[1:] == ["serves"]:
         sys.exit(places.own.readlink().name != places.serving())
+    elif sys.argv[1:] == ["answers"]:
+        ask(places)
     elif sys.argv[1:2] == ["resume"]:
         resume(places, int(sys.argv[2]))
     else:

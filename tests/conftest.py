@@ -10,6 +10,7 @@ pytest_plugins = [
     "fixtures.local_stack",
     "fixtures.machine",
     "fixtures.pooled",
+    "fixtures.external_server",
 ]
 
 # `make test` hands its options on, and a `make` that a test starts would print what it does with

@@ -33,7 +33,7 @@ def reload() -> None:
     force again."""
     web, pooler = web_takeover.serving(), pooler_takeover.serving()
     _require_same_port()
-    before = _conf()
+    before, database = _conf(), _database()
     _render()
     changed = _changed(before, _conf())
     if _is_older_than_files(web):
@@ -43,6 +43,7 @@ def reload() -> None:
         say("unchanged the running stack matches the inputs")
         return
     try:
+        _require_same(database)
         _bring_into_force(web, pooler, changed)
     except BaseException as error:
         _take_back(before, web, pooler, changed)
@@ -66,13 +67,29 @@ def _require_same_port() -> None:
             )
 
 
+def _database() -> tuple[Any, ...]:
+    """Where the plan in force has it."""
+    place = containers.plan()["postgres"]
+    return place["host"], place["port"], place["database"]
+
+
+def _require_same(database: tuple[Any, ...]) -> None:
+    """Raise ToolError where pages would have to be led to another database."""
+    if _database() != database:
+        raise ToolError(
+            "STACK_DATABASE_URL: pages work with another database, whose rows stay there. `make "
+            "up` restarts the stack with this one"
+        )
+
+
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
     """Have the servers run with the files that are there. Raises ToolError."""
     plan = containers.plan()
     if plan["workers"]:
         _require_commands()
     valkey_restart.require_same(plan)
-    if plan["memory"]["total"] > containers.one(POSTGRES).memory:
+    own = [] if plan["external"] else [POSTGRES]
+    if own and plan["memory"]["total"] > containers.one(POSTGRES).memory:
         _limit(POSTGRES, plan["memory"]["total"], 0)
     with background_containers.ended():
         if POSTGRES in changed:
@@ -84,7 +101,7 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
             valkey_restart.apply()
         web_takeover.take_over(web)
     new = containers.one("web")
-    for service in (POSTGRES, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
+    for service in (*own, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
         _limit(service, new.memory, new.nano_cpus)
 
 

@@ -103,6 +103,13 @@ def _asked(*words: str) -> str:
     return lines[0] if done.returncode else ""
 
 
+def _place() -> str:
+    """Of a PostgreSQL that is not the stack's."""
+    done = compose("exec", "-T", "pgbouncer", "cat", "/etc/stack/plan.json")
+    place = json.loads(done.stdout)["postgres"] if done.stdout else {"host": "unknown", "port": ""}
+    return f"{place['host']}:{place['port']}"
+
+
 def main() -> None:
     """Print a line for each server, in starting order."""
     states, checks = containers(), health_checks()
@@ -114,6 +121,8 @@ def main() -> None:
         print(
             f"{server.name:<11}{server.state}" + (f"  {server.trouble}" if server.trouble else "")
         )
+    if "postgres" not in checks:
+        print(f"{'database':<11}NOT OURS  {_place()}")
     if any(server.state != "running" or server.trouble for server in servers):
         print("not all running")
         sys.exit(1)

@@ -63,8 +63,10 @@ def install_packages(what: str) -> None:
         raise ToolError(
             f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose."
         )
-    needed = {**packages.servers(int(release)), **packages.environment(int(release))}
     inputs = _inputs()
+    own = what == "dev" or "STACK_DATABASE_URL" not in inputs
+    servers = packages.servers(int(release), postgresql=own)
+    needed = {**servers, **packages.environment(int(release))}
     # Tests that want it are skipped without: only root can have it installed.
     if inputs.get("STACK_VALKEY") == "on" or (what == "dev" and os.geteuid() == 0):
         needed |= packages.valkey(int(release))
@@ -73,7 +75,7 @@ def install_packages(what: str) -> None:
     except ValueError as error:
         raise ToolError(str(error)) from None
     missing = packages.missing(needed)
-    missing += packages.not_installed([*of_project, *of_extensions])
+    missing += packages.not_installed([*of_project, *(of_extensions if own else ())])
     if not missing:
         return
     if os.geteuid() != 0:

@@ -22,6 +22,8 @@ REREAD_SECONDS = 1
 
 def parse(plan: dict[str, Any]) -> None:
     """Let the server's own parser read the files that are there. Raises ToolError."""
+    if plan["external"]:
+        return
     program = f"/usr/lib/postgresql/{plan['versions']['postgresql']}/bin/postgres"
     config = f"config_file={plan['paths']['conf']}/postgres/pgstack.conf"
     words = (program, "-D", plan["paths"]["data"], "-C", "max_connections", "-c", config)
@@ -33,6 +35,8 @@ def parse(plan: dict[str, Any]) -> None:
 
 def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
     """Bring the files that are there into force. Raises ToolError."""
+    if plan["external"]:
+        return  # `configure` has made its roles
     server = containers.one("postgres")
     if wrong := _ask(server, plan, lines.WRONG):
         raise ToolError(f"PostgreSQL refuses the new configuration: {'; '.join(wrong.split())}")

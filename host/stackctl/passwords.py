@@ -1,34 +1,23 @@
 """Passwords of the roles, where web hosts are apart: made on the database host, and kept there for
 root alone.
 
-PostgreSQL gets verifiers (RFC 5802, RFC 7677), made here: no password is in a statement, a log or a
+PostgreSQL gets verifiers (pgstack.rendering.scram): no password is in a statement, a log or a
 process's words.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import os
-import re
 import secrets
 from pathlib import Path
+
+from pgstack.rendering.scram import PASSWORD_BYTES, SALT_BYTES, matches, verifier
 
 from . import authority, safe, system
 from .stack import Stack
 
-BYTES = 32
-"""of chance: nobody tries them all, however fast"""
-ITERATIONS = 4096
-"""PostgreSQL's default (scram_iterations); more would slow logins down and protect only what can be
-guessed"""
-SALT_BYTES = 16
 SITE_KEY = "django_secret_key"
 """all web hosts sign with the same one"""
-VERIFIER = re.compile(
-    r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)"
-)
 
 
 def ensure(stack: Stack) -> None:
@@ -71,29 +60,6 @@ def apply(stack: Stack, psql: list[str]) -> bool:
     return bool(statements)
 
 
-def verifier(password: str, salt: bytes, iterations: int = ITERATIONS) -> str:
-    """What PostgreSQL keeps of a password in ASCII: StoredKey and ServerKey (RFC 5802, section
-    3)."""
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    stored = hashlib.sha256(_keyed(salted, b"Client Key")).digest()
-    texts = [
-        base64.b64encode(part).decode() for part in (salt, stored, _keyed(salted, b"Server Key"))
-    ]
-    return f"SCRAM-SHA-256${iterations}:{texts[0]}${texts[1]}:{texts[2]}"
-
-
-def matches(password: str, kept: str) -> bool:
-    """Whether a verifier is one of this password."""
-    found = VERIFIER.fullmatch(kept)
-    return found is not None and kept == verifier(
-        password, base64.b64decode(found[2]), int(found[1])
-    )
-
-
-def _keyed(key: bytes, text: bytes) -> bytes:
-    return hmac.new(key, text, hashlib.sha256).digest()
-
-
 def _roles(stack: Stack) -> list[str]:
     return [one.role for one in stack.postgres.passwords]
 
@@ -104,4 +70,4 @@ def _directory() -> Path:
 
 def _write(path: Path) -> None:
     """A new one."""
-    safe.write(path, f"{secrets.token_urlsafe(BYTES)}\n".encode(), 0o600)
+    safe.write(path, f"{secrets.token_urlsafe(PASSWORD_BYTES)}\n".encode(), 0o600)

@@ -62,6 +62,10 @@ def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict
         "STACK_TLS_KEY": "${STACK_TLS_KEY:+/run/given/key.pem}",
         "STACK_PROJECT": "${STACK_PROJECT:+/srv/stack/project}",
         "STACK_ENVIRONMENT": "${STACK_ENVIRONMENT:+/run/secrets/environment}",
+        "STACK_DATABASE_AUTHORITY": "${STACK_DATABASE_AUTHORITY:+/run/given/authority.pem}",
+        "STACK_DATABASE_PASSWORD_FILE": (
+            "${STACK_DATABASE_PASSWORD_FILE:+/run/secrets/database_password}"
+        ),
     }
 
 
@@ -80,6 +84,17 @@ def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str
     assert volumes.pop("configure") == ["tls:/etc/stack-tls"]
     assert volumes.pop("web") == ["tls:/etc/stack-tls:ro"]
     assert [found for found in volumes.values() if found] == []
+
+
+@pytest.mark.parametrize("kind", ["service", "service-external"])
+def test_only_configure_may_read_the_password_of_the_login(
+    compose: dict[str, Any], kind: str
+) -> None:
+    services = {**compose["services"], **read(f"postgres/{kind}.yaml")["services"]}
+    given = [
+        name for name, one in services.items() if "database_password" in one.get("secrets", [])
+    ]
+    assert given == (["configure"] if kind == "service-external" else [])
 
 
 def test_manage_sees_the_inputs_that_configure_sees(compose: dict[str, Any]) -> None:
@@ -135,7 +150,8 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         f"--port={plan.pooler.port}",
         f"--dbname={plan.postgres.database}",
     }
-    assert asked <= set(services["pgbouncer"]["healthcheck"]["test"])
+    own_postgres = read("postgres/service.yaml")["services"]
+    assert asked <= set(own_postgres["pgbouncer"]["healthcheck"]["test"])
     volumes = [
         entry
         for service in services.values()
@@ -149,6 +165,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         paths.conf,
         paths.secrets,
         paths.tls,
+        paths.database,
         paths.run_postgres,
         str(PurePosixPath(paths.run_pooler).parent),
         paths.run_workers,

@@ -4,69 +4,32 @@ superuser, as managed services have it."""
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fixtures import certificates, pooled
+from fixtures import certificates
+from fixtures.external_server import PASSWORD, Server
 from pgstack.ports import free_port
 
 APP = Path(__file__).parents[2] / "app"
-PASSWORD = f"{APP.name}-of-others"
-CLEARED = """
-DROP DATABASE app; DROP ROLE app; DROP ROLE app_owner; DROP ROLE reports;
-"""
-ADMINISTRATORS = f"""
-CREATE ROLE dba LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}';
-CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}';
-SET password_encryption = 'md5';
-CREATE ROLE old LOGIN PASSWORD '{PASSWORD}';
-"""
 
 
-@dataclass
-class Server:
-    """It, and how to ask it."""
-
-    directory: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return (
-            f"postgresql://dba@127.0.0.1:{self.port}/site?sslrootcert={self.directory}/server.pem"
-        )
-
-    def check(self, url: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
-        """What the command says."""
-        file = self.directory / "password"
-        file.touch(0o600)
-        file.write_text(f"{password}\n")
-        words = ["-m", "pgstack", "database", url, f"--password-file={file}"]
-        inputs = {"STACK_CORES": "2", "STACK_MEMORY": "2g", "STACK_DIR": str(self.directory)}
-        return subprocess.run(
-            [sys.executable, *words],
-            check=False,
-            env={**os.environ, **inputs},
-            cwd=APP,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def run(self, script: str, user: str = "postgres", database: str = "site") -> str:
-        """Output of a script of SQL, over the socket."""
-        psql = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", str(self.directory)]
-        words = [*psql, "-U", user, "-p", str(self.port), "-d", database]
-        return subprocess.run(
-            words, input=script, capture_output=True, text=True, check=True, timeout=60
-        ).stdout
+def check(server: Server, url: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
+    """What the command says."""
+    words = ["-m", "pgstack", "database", url, f"--password-file={server.password_file(password)}"]
+    inputs = {"STACK_CORES": "2", "STACK_MEMORY": "2g", "STACK_DIR": str(server.directory)}
+    return subprocess.run(
+        [sys.executable, *words],
+        check=False,
+        env={**os.environ, **inputs},
+        cwd=APP,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 TAKEN_AWAY = {
@@ -79,44 +42,15 @@ TAKEN_AWAY = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A second PostgreSQL on 127.0.0.1, in a directory that its account can reach."""
-    pooled.binaries()
-    directory = Path(tempfile.mkdtemp(prefix="external-", dir="/tmp"))
-    directory.chmod(0o755)
-    key, certificate, hba = (directory / name for name in ("server.key", "server.pem", "hba.conf"))
-    made = certificates.openssl("IP:127.0.0.1", key, certificate)
-    subprocess.run(made, check=True, capture_output=True)
-    hba.write_text(
-        "local all all trust\nhostssl all old 127.0.0.1/32 md5\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
-    )
-    key.chmod(0o600)
-    if os.geteuid() == 0:
-        shutil.chown(key, pooled.ACCOUNT)
-    port = free_port()
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
-        "ssl": "on",
-        "ssl_cert_file": str(certificate),
-        "ssl_key_file": str(key),
-        "hba_file": str(hba),
-    }
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PGPORT", str(port))
-            with pooled.postgres(directory, **settings):
-                started = Server(directory, port)
-                started.run(CLEARED + ADMINISTRATORS, database="postgres")
-                started.run("CREATE DATABASE site OWNER dba", database="postgres")
-                yield started
-    finally:
-        shutil.rmtree(directory)
+def server(external_server: Server) -> Server:
+    """Nobody has used it."""
+    external_server.clear()
+    return external_server
 
 
 def test_the_printed_statements_are_all_that_it_takes(server: Server) -> None:
     """An administrator who may create roles runs what was printed; then nothing is left."""
-    before = server.check(server.url)
+    before = check(server, server.url)
     assert before.returncode == 1, before.stdout + before.stderr
     assert "fails" not in before.stdout
     assert "this login may run them" in before.stdout
@@ -125,15 +59,15 @@ def test_the_printed_statements_are_all_that_it_takes(server: Server) -> None:
     script = before.stdout.split("\n\n")[1]
     lines = [line for line in script.splitlines() if not line.startswith("\\password")]
     server.run("\n".join(lines), user="dba")
-    after = server.check(server.url)
+    after = check(server, server.url)
     assert after.returncode == 0, after.stdout + after.stderr
 
-    plain = server.check(server.url.replace("dba@", "plain@"))
+    plain = check(server, server.url.replace("dba@", "plain@"))
     assert plain.returncode == 0, plain.stdout + plain.stderr
 
     for taken, printed in TAKEN_AWAY.items():
         server.run(taken)
-        refused = server.check(server.url.replace("dba@", "plain@"))
+        refused = check(server, server.url.replace("dba@", "plain@"))
         assert refused.returncode == 1, taken
         assert "its administrator has to" in refused.stdout
         assert printed in refused.stdout
@@ -144,7 +78,7 @@ def test_too_few_connections_are_shown_with_the_arithmetic(server: Server) -> No
     """A limit of the database is one that nobody sees until it is reached."""
     server.run("ALTER DATABASE site CONNECTION LIMIT 4")
     try:
-        told = server.check(server.url)
+        told = check(server, server.url)
     finally:
         server.run("ALTER DATABASE site CONNECTION LIMIT -1")
     assert told.returncode == 1
@@ -171,7 +105,7 @@ def test_what_cannot_be_asked_is_one_message(
     other = server.directory / "other.pem"
     made = certificates.openssl("IP:127.0.0.1", os.devnull, other)
     subprocess.run(made, check=True, capture_output=True)
-    told = server.check(server.url.replace(*change) if change[0] else server.url, password)
+    told = check(server, server.url.replace(*change) if change[0] else server.url, password)
     assert (told.returncode, told.stdout) == (2, "")
     assert said in told.stderr
     assert len(told.stderr.splitlines()) == 1
@@ -180,14 +114,14 @@ def test_what_cannot_be_asked_is_one_message(
 
 def test_a_server_without_a_checked_certificate_is_not_proven(server: Server) -> None:
     """`require` is taken at its word, and said."""
-    told = server.check(server.url.replace("?", "?sslmode=require&"))
+    told = check(server, server.url.replace("?", "?sslmode=require&"))
     assert "unproven  that it is the server that it seems to be" in told.stdout
-    assert "that it seems to be" not in server.check(server.url).stdout
+    assert "that it seems to be" not in check(server, server.url).stdout
 
 
 def test_nobody_there_is_said(server: Server) -> None:
     """A port that nobody listens on."""
-    told = server.check(server.url.replace(f":{server.port}", f":{free_port()}"))
+    told = check(server, server.url.replace(f":{server.port}", f":{free_port()}"))
     assert told.returncode == 2
     assert "see whether a firewall" in told.stderr
 
@@ -198,7 +132,7 @@ def test_a_password_that_others_may_read_is_refused(server: Server) -> None:
     file.touch()
     file.chmod(0o644)
     try:
-        told = server.check(server.url)
+        told = check(server, server.url)
     finally:
         file.chmod(0o600)
     assert told.returncode == 2

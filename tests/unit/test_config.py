@@ -90,10 +90,44 @@ def test_a_name_that_resembles_nothing_suggests_nothing() -> None:
     )
 
 
-def test_a_database_of_others_is_refused_without_its_password() -> None:
-    said = refusal({"STACK_DATABASE_URL": "postgresql://login:word@db.example.org/site"})
-    assert said.startswith("STACK_DATABASE_URL: no target runs on a PostgreSQL that is not")
+OF_OTHERS = {
+    "STACK_DATABASE_URL": "postgresql://login@db.example.org/site",
+    "STACK_DATABASE_PASSWORD_FILE": "/etc/word",
+}
+IN_CONTAINERS = {"STACK_TARGET": "compose", "STACK_DATABASE_AUTHORITY": "/etc/authority.pem"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"STACK_DATABASE_URL": "postgresql://login:word@db.example.org/site"}, "holds a password"),
+        ({"STACK_DATABASE_URL": "postgresql://login@db.example.org"}, "names no database"),
+        ({"STACK_DATABASE_URL": "postgresql://login@db/a b"}, "cannot name such a database"),
+        ({"STACK_DATABASE_URL": "postgresql://login@db:x/site"}, "the URL cannot be read"),
+        ({"STACK_DATABASE_URL": "postgresql://l@d/site?sslmode=require"}, "sslmode=verify-full"),
+        ({"STACK_DATABASE_URL": "postgresql://l@d/site?sslmode=disable"}, "sslmode=disable"),
+        ({"STACK_DATABASE_URL": ""}, "STACK_DATABASE_PASSWORD_FILE needs STACK_DATABASE_URL"),
+        ({"STACK_DATABASE_PASSWORD_FILE": ""}, "needs STACK_DATABASE_PASSWORD_FILE"),
+        ({"STACK_LOCALE": "icu:de-DE"}, "sorts as it was made"),
+        ({"STACK_BACKUP": "local", "STACK_BACKUP_PATH": "/srv/kept"}, "keeps its backups"),
+        (
+            IN_CONTAINERS | {"STACK_DATABASE_AUTHORITY": ""},
+            "STACK_DATABASE_AUTHORITY in containers",
+        ),
+        (IN_CONTAINERS | {"STACK_EGRESS": "closed"}, "needs STACK_EGRESS unset"),
+        (IN_CONTAINERS | {"STACK_WORKERS": "a=manage.py b"}, "has no STACK_WORKERS in containers"),
+    ],
+)
+def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], reason: str) -> None:
+    said = refusal({**OF_OTHERS, **changed})
+    assert reason in said
     assert "word@" not in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_host_has_a_database_of_the_stacks() -> None:
+    with pytest.raises(InputError, match="needs STACK_TARGET=local or compose"):
+        load(OF_OTHERS, target="host")
 
 
 def test_an_unknown_name_is_refused_even_when_its_value_is_empty() -> None:

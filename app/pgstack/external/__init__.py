@@ -8,8 +8,10 @@ from argparse import ArgumentParser
 from contextlib import closing
 from pathlib import Path
 
-from pgstack.external import address, findings, grants, statements
-from pgstack.planning import state
+from pgstack.errors import InputError
+from pgstack.external import findings, grants, password, statements
+from pgstack.planning import database_url, state
+from pgstack.planning.plan import Roles
 
 
 def main(words: list[str]) -> None:
@@ -18,12 +20,12 @@ def main(words: list[str]) -> None:
     parser.add_argument("url", help="postgresql://login@host:port/database?sslrootcert=FILE")
     parser.add_argument("--password-file", type=Path, required=True, help="nobody else may read it")
     given = parser.parse_args(words)
-    place = address.parse(given.url)
-    password = address.password(given.password_file)
+    place = _place(given.url)
+    word = password.password(given.password_file, "--password-file")
     plan = state.fresh_plan()
-    with closing(grants.connect(place, password)) as connection:
-        granted = grants.ask(connection, plan)
-    lines = findings.judge(plan, granted, named=place.sslmode == address.MODES[0])
+    with closing(grants.reader(place, word)) as connection:
+        granted = grants.ask(connection, Roles())
+    lines = findings.judge(plan, granted, named=place.sslmode == database_url.MODES[0])
     for line in lines:
         print(f"{line.verdict:<9} {line.text}")
     missing = statements.missing(plan, granted, place.database)
@@ -32,3 +34,13 @@ def main(words: list[str]) -> None:
         print(f"\n-- To be run in the database {place.database}; {who}:")
         print("\n".join(missing))
     sys.exit(1 if missing or any(line.verdict == findings.FAILS for line in lines) else 0)
+
+
+def _place(url: str) -> database_url.DatabaseUrl:
+    """Raises InputError."""
+    try:
+        place = database_url.read(url)
+    except ValueError as error:
+        raise InputError(f"{error}.") from None
+    password.require_authority(place)
+    return place

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgstack.external.grants import Granted
+from pgstack.planning.grants import fits
 from pgstack.planning.packages import RELEASES
 from pgstack.planning.plan import Plan
 
@@ -34,7 +35,7 @@ NOT_NAMED = "that it is the server that it seems to be: sslmode=require looks at
 def judge(plan: Plan, granted: Granted, *, named: bool) -> list[Line]:
     """All of them, those that were proven first; `named` when its certificate was checked."""
     return [
-        _version(granted),
+        version(granted),
         Line(HOLDS, f"the connection is {granted.tls}, the login SCRAM-SHA-256")
         if granted.tls
         else Line(FAILS, "the server says that this connection is not encrypted"),
@@ -46,7 +47,8 @@ def judge(plan: Plan, granted: Granted, *, named: bool) -> list[Line]:
     ]
 
 
-def _version(granted: Granted) -> Line:
+def version(granted: Granted) -> Line:
+    """Whether the stack runs on it."""
     major = granted.version_number // 10_000
     fits = MAJORS[0] <= major <= MAJORS[-1]
     return Line(
@@ -58,31 +60,11 @@ def _version(granted: Granted) -> Line:
 
 def _connections(plan: Plan, granted: Granted) -> Iterator[Line]:
     """A limit each, with the arithmetic."""
-    needed = plan.postgres.max_connections - plan.postgres.superuser_reserved_connections
-    free = granted.max_connections - granted.reserved - granted.others
-    yield _fits(
-        needed,
-        free,
-        f"{granted.max_connections} max_connections - {granted.reserved} reserved - "
-        f"{granted.others} in use by others",
-    )
-    if granted.database_limit >= 0:
-        yield _fits(
-            needed,
-            granted.database_limit - granted.others_here,
-            f"{granted.database_limit} of the database - {granted.others_here} in use by others",
-        )
-    pooled = plan.pooler.max_db_connections * plan.pooler.instances
-    role = granted.roles.get(plan.roles.app)
-    if role and role.limit >= 0:
-        yield _fits(pooled, role.limit, f"limit of the role {plan.roles.app}")
-
-
-def _fits(needed: int, free: int, arithmetic: str) -> Line:
-    text = f"connections: {needed} needed, {free} granted ({arithmetic})"
-    if needed <= free:
-        return Line(HOLDS, text)
-    return Line(FAILS, f"{text}. Lower STACK_POOL_SIZE, or have the limit raised.")
+    grants = granted.connections(plan.roles.app)
+    for fit in fits(grants, plan.pooled_connections, plan.postgres.direct_connections):
+        text = f"connections: {fit.needed} needed, {fit.granted} granted ({fit.arithmetic})"
+        more = "" if fit.holds else ". Lower STACK_POOL_SIZE, or have the limit raised."
+        yield Line(HOLDS if fit.holds else FAILS, text + more)
 
 
 def _superusers(granted: Granted) -> Iterator[Line]:

@@ -8,9 +8,12 @@ from typing import Any
 import psycopg2
 
 from pgstack.errors import ProbeError
-from pgstack.external.address import Address
-from pgstack.planning.plan import Plan
+from pgstack.planning.database_url import DatabaseUrl
+from pgstack.planning.grants import UNLIMITED, Grants
+from pgstack.planning.plan import Roles
 
+REFUSED = "password authentication failed"
+"""the server's words, also where there is no such role"""
 CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 5000
 REPORTED = (
@@ -34,7 +37,8 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
          WHERE datname = current_database() AND pid <> pg_backend_pid()
            AND (usename = ANY(%(roles)s)) IS NOT TRUE),
        coalesce((SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl), ''),
-       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user)
+       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user),
+       ARRAY(SELECT extname::text FROM pg_extension)
 """
 RIGHTS = """
 SELECT rolname, rolconnlimit, rolsuper,
@@ -88,20 +92,41 @@ class Granted:
     tls: str
     """version of the protocol; empty for none"""
     may_create_roles: bool
+    extensions: list[str]
     roles: dict[str, Role]
     handed_on: frozenset[str]
     """kinds of objects of which the owner's new ones are open to pages, as in pg_default_acl"""
     superusers_settings: frozenset[str]
     reported: dict[str, str]
 
+    def connections(self, pages: str) -> Grants:
+        """How many are granted; `pages` is the role that pages work as."""
+        role = self.roles.get(pages)
+        return Grants(
+            major=self.version_number // 10_000,
+            max_connections=self.max_connections,
+            reserved=self.reserved,
+            database_limit=self.database_limit,
+            role_limit=role.limit if role else UNLIMITED,
+            others=self.others,
+            others_here=self.others_here,
+        )
 
-def connect(place: Address, password: str) -> Any:
-    """A connection that can only read. Raises ProbeError with the reason and the remedy."""
+
+def reader(place: DatabaseUrl, password: str) -> Any:
+    """A connection of the login that can only read. Raises ProbeError."""
+    connection = connect(place, place.user, password)
+    connection.set_session(readonly=True, autocommit=True)
+    return connection
+
+
+def connect(place: DatabaseUrl, user: str, password: str) -> Any:
+    """A connection. Raises ProbeError with the reason and the remedy."""
     try:
-        connection = psycopg2.connect(
+        return psycopg2.connect(
             host=place.host,
             port=place.port,
-            user=place.user,
+            user=user,
             dbname=place.database,
             password=password,
             sslmode=place.sslmode,
@@ -114,14 +139,12 @@ def connect(place: Address, password: str) -> Any:
     except psycopg2.OperationalError as error:
         said = " ".join(str(error).split()) or "no answer"
         raise ProbeError(f"{place.text}: {said}. {_remedy(said)}") from None
-    connection.set_session(readonly=True, autocommit=True)
-    return connection
 
 
 def _remedy(said: str) -> str:
     """What to do about it, by libpq's and the server's words."""
     for words, remedy in (
-        ("password authentication failed", "Mend the login in the URL or the password's file."),
+        (REFUSED, "Mend the login in the URL or the password's file."),
         ("certificate verify failed", "Name its authority: sslrootcert."),
         ("does not match host name", "Use the name that its certificate carries."),
         ("authentication method requirement", "Have it store and ask for SCRAM-SHA-256."),
@@ -138,16 +161,16 @@ def _remedy(said: str) -> str:
     return "Mend host and port in the URL, and see whether a firewall lets this machine through."
 
 
-def ask(connection: Any, plan: Plan) -> Granted:
+def ask(connection: Any, names: Roles) -> Granted:
     """Raises ProbeError when it does not answer."""
-    roles = [plan.roles.app, plan.roles.owner, plan.roles.monitor]
+    roles = [names.app, names.owner, names.monitor]
     try:
         with connection.cursor() as cursor:
             cursor.execute(NUMBERS, {"roles": roles})
             numbers = cursor.fetchone()
             cursor.execute(RIGHTS, {"roles": roles})
             rights = {name: Role(*row) for name, *row in cursor.fetchall()}
-            cursor.execute(HANDED_ON, {"owner": plan.roles.owner, "app": plan.roles.app})
+            cursor.execute(HANDED_ON, {"owner": names.owner, "app": names.app})
             handed_on = frozenset(kind for (kind,) in cursor.fetchall())
             cursor.execute(SUPERUSERS_SETTINGS)
             closed = frozenset(name for (name,) in cursor.fetchall())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pgstack.external.grants import Granted
 from pgstack.planning.plan import Plan
 
@@ -9,18 +11,34 @@ HANDED_ON = frozenset("nrS")
 """kinds of what the owner makes that pages may use: schemas, tables, sequences (pg_default_acl)"""
 
 
-def missing(plan: Plan, granted: Granted, database: str) -> list[str]:
-    """Statements that are left to run; none when everything is there."""
+def missing(
+    plan: Plan, granted: Granted, database: str, verifiers: Mapping[str, str] | None = None
+) -> list[str]:
+    """Statements that are left to run; none when everything is there.
+
+    `verifiers` of passwords are those of roles that are to have another one; where there is none
+    for a role that has to be made, psql asks for its password.
+    """
+    known = verifiers or {}
     app, owner, monitor = plan.roles.app, plan.roles.owner, plan.roles.monitor
     wanted = {app: plan.postgres.app_settings, owner: plan.postgres.owner_settings, monitor: {}}
     lines: list[str] = []
     for role, settings in wanted.items():
         there = granted.roles.get(role)
         if there is None:
-            lines += [f"CREATE ROLE {role} LOGIN;", f"\\password {role}"]
+            lines.append(f"CREATE ROLE {role} LOGIN;")
+        if role in known:
+            lines.append(f"ALTER ROLE {role} PASSWORD '{known[role]}';")
+        elif there is None:
+            lines.append(f"\\password {role}")
         lines += _settings(role, settings, granted)
     if not _complete(granted, app, owner, monitor):
         lines += _rights(app, owner, monitor, database)
+    lines += [
+        f'CREATE EXTENSION "{name}" CASCADE;'
+        for name in plan.postgres.extensions
+        if name not in granted.extensions
+    ]
     return lines
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pgstack.errors import InputError
 from pgstack.planning import background, targets
+from pgstack.planning.database_url import MODES, DatabaseUrl, ExternalDatabase
 from pgstack.planning.input_types import (
     LOGIN,
     Address,
@@ -241,6 +242,26 @@ class StackConfig(BaseModel):
         on="host",
         min_length=1,
     )
+    database_url: ExternalDatabase | None = _input(
+        None,
+        "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",
+        "URL without a password",
+        on="local compose",
+        unset="the stack's own",
+    )
+    database_password_file: Path | None = _input(
+        None,
+        "file whose first line is the password of the login in the URL",
+        "path",
+        on="local compose",
+    )
+    database_authority: Path | None = _input(
+        None,
+        "PEM file of the authority that signed its certificate",
+        "path",
+        on="local compose",
+        unset="sslrootcert in the URL",
+    )
     account: str | None = _input(
         None,
         "account the local target runs as",
@@ -355,6 +376,7 @@ class StackConfig(BaseModel):
             raise ValueError(
                 "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
             )
+        self._external()
         self._valkey()
         self._schedule()
         if self._target.image and (reason := refusal_in_containers(self.locale)):
@@ -372,6 +394,54 @@ class StackConfig(BaseModel):
                 "the demo has its own"
             )
         return self
+
+    def _external(self) -> None:
+        url, own = EXTERNAL, ("database_password_file", "database_authority")
+        if self.database_url is None:
+            for name in own:
+                if getattr(self, name):
+                    raise ValueError(f"{environment_name(name)} needs {url}")
+            return
+        if not self._target.external:
+            raise ValueError(
+                f"{url} needs STACK_TARGET=local or compose: a host has a PostgreSQL of the stack's"
+            )
+        if self.database_password_file is None:
+            raise ValueError(f"{url} needs {environment_name(own[0])}")
+        if self._target.image:
+            self._external_in_containers(url)
+        if self.database_url.sslmode != MODES[0]:
+            raise ValueError(
+                f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
+                "answers"
+            )
+        if self.backup not in (None, "off"):
+            raise ValueError(
+                f"STACK_BACKUP={self.backup} needs a PostgreSQL of the stack's own: whoever looks "
+                f"after that of {url} keeps its backups"
+            )
+        if "locale" in self.model_fields_set:
+            raise ValueError(
+                f"STACK_LOCALE needs a PostgreSQL of the stack's own: the database of {url} is "
+                "there already, and sorts as it was made"
+            )
+
+    def _external_in_containers(self, url: str) -> None:
+        if self.database_authority is None:
+            raise ValueError(
+                f"{url} needs STACK_DATABASE_AUTHORITY in containers: they do not see this "
+                "machine's files. Debian's authorities: /etc/ssl/certs/ca-certificates.crt"
+            )
+        if self.egress:
+            raise ValueError(
+                f"{url} needs STACK_EGRESS unset: commands of `manage` go past PgBouncer to that "
+                "server, and a closed network leads nowhere"
+            )
+        if self.workers:
+            raise ValueError(
+                f"{url} has no STACK_WORKERS in containers: a worker listens past PgBouncer, and "
+                "would need the password of pages"
+            )
 
     def _valkey(self) -> None:
         if self.valkey == "off":
@@ -416,13 +486,21 @@ class StackConfig(BaseModel):
         return targets.of(self.target)
 
     @property
+    def external(self) -> DatabaseUrl | None:
+        """A PostgreSQL that is somebody else's."""
+        url, authority = self.database_url, self.database_authority
+        return url.model_copy(update={"sslrootcert": str(authority)}) if url and authority else url
+
+    @property
     def part(self) -> HostPart:
         """What this host runs of the stack."""
-        return host_parts.of(self.database_host, bool(self.web_addresses))
+        return host_parts.of(
+            self.database_host, bool(self.web_addresses), self.database_url is not None
+        )
 
 
 EXTERNAL = PREFIX + "DATABASE_URL"
-"""what other stacks have it by; it may hold a password, which no message repeats"""
+"""it may hold a password, which no message repeats"""
 
 
 def environment_name(field: str) -> str:
@@ -451,11 +529,6 @@ def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    if name == EXTERNAL:
-        return (
-            f"{name}: no target runs on a PostgreSQL that is not the stack's own. Unset it; "
-            f"`python -m pgstack database` asks such a server (docs/external-postgresql.md)."
-        )
     endings = [other.removeprefix(PREFIX) for other in known]
     near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.6)
     hint = f"did you mean {PREFIX}{near[0]}?" if near else "unset it."
@@ -471,5 +544,7 @@ def _invalid(error: ValidationError) -> str:
             continue
         field = str(problem["loc"][0])
         meaning = StackConfig.model_fields[field].description
-        lines.append(f"{environment_name(field)}={problem['input']}: {reason}. Meaning: {meaning}.")
+        name = environment_name(field)
+        given = name if name == EXTERNAL else f"{name}={problem['input']}"
+        lines.append(f"{given}: {reason}. Meaning: {meaning}.")
     return "\n".join(dict.fromkeys(lines))

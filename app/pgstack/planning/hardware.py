@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pgstack.planning.config import StackConfig
+    from pgstack.planning.grants import Grants
 
 # cgroup v1 writes "no limit" as the largest page-aligned 63-bit number; anything near it is no
 # limit.
@@ -38,6 +39,8 @@ class Hardware:
     """threads that there may be at a time, those of whatever else is under the same limit too"""
     ssh_ports: tuple[int, ...] = ()
     """ports at which administrators come in; known of hosts that Ansible asked"""
+    database: Grants | None = None
+    """what a PostgreSQL of others grants, where it was asked"""
 
 
 def detect(config: StackConfig, root: Path = Path("/")) -> Hardware:
@@ -54,6 +57,7 @@ def chosen(config: StackConfig, machine: Hardware) -> Hardware:
         open_files=machine.open_files,
         max_threads=machine.max_threads,
         ssh_ports=machine.ssh_ports,
+        database=machine.database,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgstack.errors import UnsoundPlan
+from pgstack.planning.grants import fits
 from pgstack.planning.plan import Plan
 
 COMMAND_CLIENTS_MIN = 10
@@ -41,7 +42,7 @@ def check(plan: Plan) -> list[Invariant]:
     """Every inequality of `plan`, holding or not."""
     return [
         *_clients(plan),
-        *_backends(plan),
+        *(_granted(plan) if plan.external else _backends(plan)),
         *_memory(plan),
         *_descriptors(plan),
         *_valkey(plan),
@@ -92,8 +93,25 @@ def _clients(plan: Plan) -> Iterator[Invariant]:
     )
 
 
-def _backends(plan: Plan) -> Iterator[Invariant]:
-    pooler, postgres, tasks = plan.pooler, plan.postgres, plan.background
+def _granted(plan: Plan) -> Iterator[Invariant]:
+    """Of a server that is not the stack's, once it was asked."""
+    yield from _pools(plan)
+    grants = plan.external.grants if plan.external else None
+    pooled, direct = plan.pooled_connections, plan.postgres.direct_connections
+    for fit in fits(grants, pooled, direct) if grants else ():
+        past = f" + {direct} past it" if fit.needed > pooled else ""
+        yield _at_most(
+            fit.name,
+            fit.needed,
+            f"{pooled} through PgBouncer{past}",
+            fit.granted,
+            fit.arithmetic,
+            "Lower STACK_POOL_SIZE, or have the limit raised.",
+        )
+
+
+def _pools(plan: Plan) -> Iterator[Invariant]:
+    pooler, tasks = plan.pooler, plan.background
     yield _at_most(
         "pool within its limit",
         pooler.default_pool_size + pooler.reserve_pool_size,
@@ -102,14 +120,7 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
         "max_db_connections",
         "Lower STACK_POOL_SIZE.",
     )
-    free = (
-        postgres.max_connections
-        - postgres.superuser_reserved_connections
-        - postgres.direct_connections
-    )
-    backends = f"{pooler.max_db_connections}"
     if tasks:
-        backends = f"({backends} + {tasks.max_db_connections} of workers)"
         yield _at_most(
             "pool of workers within its limit",
             tasks.pool_size + tasks.reserve_pool_size,
@@ -118,9 +129,22 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
             "max_db_connections",
             "Lower the processes and threads in STACK_WORKERS.",
         )
+
+
+def _backends(plan: Plan) -> Iterator[Invariant]:
+    yield from _pools(plan)
+    pooler, postgres, tasks = plan.pooler, plan.postgres, plan.background
+    free = (
+        postgres.max_connections
+        - postgres.superuser_reserved_connections
+        - postgres.direct_connections
+    )
+    backends = f"{pooler.max_db_connections}"
+    if tasks:
+        backends = f"({backends} + {tasks.max_db_connections} of workers)"
     yield _at_most(
         "backends of PostgreSQL",
-        (pooler.max_db_connections + (tasks.max_db_connections if tasks else 0)) * pooler.instances,
+        plan.pooled_connections,
         f"{backends} max_db_connections x {pooler.instances} instances of PgBouncer",
         free,
         f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} "

@@ -51,8 +51,6 @@ DATABASE = "/etc/stack-database"
 passwords; on a web host the authority's certificate, and the passwords in files of the accounts
 that use them."""
 AUTHORITY = f"{DATABASE}/authority.pem"
-POOLER_PASSWORDS = f"{DATABASE}/userlist.txt"
-DEPLOY_PASSWORDS = f"{DATABASE}/pgpass"
 
 LOG_BYTES = 10_000_000
 LOGS_KEPT = 3
@@ -131,6 +129,8 @@ def packages(config: StackConfig, debian: int) -> Packages:
     except ValueError as error:
         text = ",".join(wanted)
         raise InputError(f"STACK_EXTENSIONS={text}: {error}.") from None
+    if config.database_url:
+        of_server = ()
     own = (*config.packages, *extensions.libraries(wanted, debian))
     return Packages(web=tuple(dict.fromkeys(own)), postgres=of_server)
 
@@ -173,10 +173,15 @@ def apart_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
     return (Identity(account=who.postgres, role=roles.admin),)
 
 
-def passwords(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
-    """Which account of a web host has the password of which role."""
-    pairs = [(who.pooler, roles.app), (who.deploy, roles.owner), (who.deploy, roles.monitor)]
-    return tuple(Identity(account=account, role=role) for account, role in pairs)
+def passwords(who: Accounts, roles: Roles, *, workers: bool = False) -> tuple[Identity, ...]:
+    """Which account beside a PgBouncer has the password of which role; workers may listen."""
+    pairs = [
+        (who.pooler, roles.app),
+        (who.deploy, roles.owner),
+        (who.deploy, roles.monitor),
+        *([(who.worker, roles.app)] if workers else []),
+    ]
+    return _identities(pairs)
 
 
 def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str, str]:

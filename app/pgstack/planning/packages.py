@@ -58,11 +58,13 @@ def known(joined: str = "and") -> str:
     return f"{', '.join(others)} {joined} {last}"
 
 
-def servers(debian: int) -> dict[str, str]:
-    """Path that a package of the servers brings, and the package."""
+def servers(debian: int, *, postgresql: bool = True) -> dict[str, str]:
+    """Path that a package of the servers brings, and the package; without `postgresql` where that
+    is somebody else's."""
     major = RELEASES[debian].postgresql
+    database = {f"/usr/lib/postgresql/{major}/bin/postgres": f"postgresql-{major}"}
     return {
-        f"/usr/lib/postgresql/{major}/bin/postgres": f"postgresql-{major}",
+        **(database if postgresql else {}),
         "/usr/sbin/pgbouncer": "pgbouncer",
         "/usr/sbin/apache2": "apache2-bin",
         "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.grants import Grants
 from pgstack.planning.part import Part
 from pgstack.planning.valkey import Valkey
 
@@ -62,6 +63,8 @@ class Paths(Part):
     """directory in which the scheduler notes what ran; systemd has places of its own"""
     secrets: str
     tls: str
+    database: str
+    """what is needed to log in at a PostgreSQL on another machine: passwords, its authority"""
     code: str
     """the directory `app` of this checkout"""
     app: str
@@ -314,6 +317,17 @@ class Postgres(Part):
     """of PostgreSQL's own: the owner may call them and hand them on, the web may not"""
 
 
+class External(Part):
+    """A PostgreSQL that is not the stack's."""
+
+    login: str
+    """that asks it, and makes roles if it may"""
+    authority: str
+    """file of who signed its certificate; PgBouncer and libpq read a copy"""
+    grants: Grants | None
+    """None: it was not asked yet"""
+
+
 class Backup(Part):
     """pgBackRest on a host, and restic for files. `settings` are the lines of pgBackRest's
     configuration; keys and passphrase are elsewhere."""
@@ -400,6 +414,8 @@ class Plan(Part):
     apache: Apache
     pooler: Pooler
     postgres: Postgres
+    external: External | None
+    """None: PostgreSQL is the stack's own"""
     backup: Backup | None
     """None: there are none"""
     workers: tuple[Worker, ...]
@@ -413,6 +429,12 @@ class Plan(Part):
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""
+
+    @property
+    def pooled_connections(self) -> int:
+        """Backends that all PgBouncers together may open."""
+        tasks = self.background.max_db_connections if self.background else 0
+        return (self.pooler.max_db_connections + tasks) * self.pooler.instances
 
     @property
     def commands(self) -> tuple[Worker | Entry, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 
 from pgstack.errors import InputError, StackError
 from pgstack.planning import config, discovery, hardware, layout, sizing
+from pgstack.planning.grants import Grants
 from pgstack.planning.plan import Plan
 
 
@@ -34,11 +37,28 @@ def inputs() -> config.StackConfig:
     return config.load({**merged, **os.environ})
 
 
-def fresh_plan(**other: object) -> Plan:
+def fresh_plan(database: Grants | None = None, **other: object) -> Plan:
     """The plan that the inputs give on this machine now; with `other` inputs where those are
-    named."""
+    named.
+
+    `database` is what a PostgreSQL of others grants (pgstack.external); without it counts what it
+    said when the plan in force was made.
+    """
     chosen = discovery.complete(inputs().model_copy(update=other))
-    return sizing.plan(chosen, hardware.detect(chosen))
+    machine = hardware.detect(chosen)
+    return sizing.plan(chosen, replace(machine, database=database or granted(chosen)))
+
+
+def granted(chosen: config.StackConfig) -> Grants | None:
+    """What the PostgreSQL of others said when the plan in force was made; None where that has
+    another, or there is none."""
+    with suppress(StackError):
+        plan, url = rendered_plan(), chosen.database_url
+        if plan and plan.external and url:
+            place = plan.postgres
+            here = (place.host, place.port, place.database) == (url.host, url.port, url.database)
+            return plan.external.grants if here else None
+    return None
 
 
 def plan_file() -> Path:

@@ -20,7 +20,8 @@ from pgstack.live.verify.live import Live, ask
 from pgstack.ops import postgres, rendered
 from pgstack.planning import services, state
 from pgstack.planning.plan import Plan
-from pgstack.rendering import templates
+from pgstack.rendering import passwords, templates
+from pgstack.rendering.file import File
 from pgstack.targets import directory
 
 DIRECTORY = "trial"
@@ -36,8 +37,9 @@ def require(plan: Plan) -> None:
     try:
         candidate = _moved(plan, scratch)
         directory.make(candidate)
-        rendered.write(templates.files(candidate))
-        for server, try_ in (("PostgreSQL", _postgres), ("PgBouncer", _pooler)):
+        rendered.write([*_passwords(candidate, plan), *templates.files(candidate)])
+        own = () if plan.external else (("PostgreSQL", _postgres),)
+        for server, try_ in (*own, ("PgBouncer", _pooler)):
             if complaint := try_(candidate, plan):
                 reason = complaint.replace(str(scratch), plan.paths.root)
                 raise TargetError(
@@ -49,10 +51,15 @@ def require(plan: Plan) -> None:
 
 def _moved(plan: Plan, root: Path) -> Plan:
     """The same plan for another directory; its clients find the PostgreSQL that runs."""
-    moved = state.fresh_plan(dir=root)
+    moved = state.fresh_plan(plan.external.grants if plan.external else None, dir=root)
     return moved.model_copy(
         update={"postgres": moved.postgres.model_copy(update={"host": plan.postgres.host})}
     )
+
+
+def _passwords(candidate: Plan, plan: Plan) -> list[File]:
+    """What PgBouncer logs in with at a PostgreSQL of others."""
+    return passwords.files(candidate, passwords.known(plan)) if plan.external else []
 
 
 def _postgres(candidate: Plan, plan: Plan) -> str:

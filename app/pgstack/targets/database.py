@@ -29,6 +29,8 @@ POLL_SECONDS = 0.01
 def require_locale(plan: Plan) -> None:
     """Raise InputError where a database that runs sorts otherwise, or where the machine cannot sort
     as wanted."""
+    if plan.external:
+        return
     found = postgres.locale(plan) if "postgres" in plan.services else ""
     if reason := locales.refusal(plan.postgres.locale, found, locales.available()):
         raise InputError(reason)
@@ -63,6 +65,20 @@ def _initdb(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, capture_output=True, text=True, check=False, pass_fds=run.inherited
     )
+
+
+def start(run: Run) -> None:
+    """Start it, unless it runs, with its roles in place. Raises TargetError."""
+    plan = run.plan
+    supervision.start(plan, "postgres")
+    supervision.wait(
+        lambda: psql(plan, "SELECT 1").returncode == 0,
+        "PostgreSQL",
+        f"{plan.paths.log}/postgres.log",
+    )
+    done = psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql")
+    failure.require(plan, done, "roles.sql")
+    run.say("postgres  answers on its socket, roles in place")
 
 
 def look_through(plan: Plan) -> bool:

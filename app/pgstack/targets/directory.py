@@ -19,6 +19,7 @@ NAMES = (
     "cache",
     "data",
     ".data.new",
+    "database",
     "log",
     "media",
     "run",
@@ -106,8 +107,10 @@ def make(plan: Plan) -> None:
         paths.schedule,
         f"{paths.cache}/{plan.accounts.web}",
         *((paths.run_valkey, paths.valkey) if plan.valkey else ()),
+        *((f"{paths.database}/passwords",) if plan.external else ()),
     )
-    modes = dict.fromkeys((paths.conf, paths.static), 0o755) | dict.fromkeys(private, 0o700)
+    public = (paths.conf, paths.static, *((paths.database,) if plan.external else ()))
+    modes = dict.fromkeys(public, 0o755) | dict.fromkeys(private, 0o700)
     for path, mode in modes.items():
         try:
             Path(path).mkdir(mode=mode, parents=True, exist_ok=True)

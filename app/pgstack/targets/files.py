@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pgstack.external.survey import Server
 from pgstack.live import account
 from pgstack.ops import rendered
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 from pgstack.rendering.file import File
-from pgstack.targets import database, directory
+from pgstack.targets import database, directory, external
+from pgstack.targets.run import Say
 
 
-def write(plan: Plan, wanted: list[File]) -> list[Path]:
+def write(plan: Plan, wanted: list[File], server: Server | None, say: Say) -> list[Path]:
     """Write what differs of `wanted`, and the secrets that are not there; returns what changed.
+
+    Roles and passwords on a `server` of others come first.
 
     Raises StackError where the target cannot have them. Of a host Ansible asks before it writes.
     """
@@ -23,5 +27,6 @@ def write(plan: Plan, wanted: list[File]) -> list[Path]:
         account.enter(plan.accounts.web, Path(plan.paths.root), Path(plan.paths.app))
     if target.image:
         database.require_locale(plan)
+    external.prepare(plan, server, say)
     rendered.ensure_secrets(plan)
     return rendered.write(wanted)

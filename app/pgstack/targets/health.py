@@ -19,10 +19,12 @@ from pgstack.errors import ProbeError, StackError
 from pgstack.live.probes import bounded, local, postgres, supervisord, valkey, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
-from pgstack.targets import supervision, workers
+from pgstack.targets import external, supervision, workers
 from pgstack.targets.schedule import status as schedule
 
 PAGE_SECONDS = 5
+OF_OTHERS = "NOT OURS"
+"""in the place of a state: a PostgreSQL that is not the stack's"""
 WAL_SEGMENT_BYTES = 16 * 1024**2
 """what PostgreSQL needs in one piece before it can go on writing; without it it ends"""
 
@@ -41,7 +43,7 @@ class Server:
     @property
     def works(self) -> bool:
         """Whether it runs and answers, or waits for its time."""
-        return self.state in ("RUNNING", schedule.WAITING) and not self.trouble
+        return self.state in ("RUNNING", OF_OTHERS, schedule.WAITING) and not self.trouble
 
 
 def servers(plan: Plan) -> list[Server]:
@@ -54,12 +56,21 @@ def servers(plan: Plan) -> list[Server]:
         "apache": _apache,
     }
     halted = {process.pid for process in local.stopped(plan)}
-    found = []
+    found = [_of_others(plan)] if states and plan.external else []
     for name, state in states.items():
         ends = workers.trouble(plan, name, state) if supervision.is_worker(name) else ()
         trouble = "; ".join((*_halted(plan, name, halted), *ends, *_trouble(plan, asked.get(name))))
         found.append(Server(name, state, trouble))
     return found + [Server(*entry) for entry in schedule.entries(plan) if found]
+
+
+def _of_others(plan: Plan) -> Server:
+    place = f"{plan.postgres.host}:{plan.postgres.port}"
+    with bounded.waits():
+        trouble = external.trouble(plan)
+    return Server(
+        "database", OF_OTHERS, f"{place}: {trouble}" if trouble else "", f"{place} answers"
+    )
 
 
 def _settled(plan: Plan) -> dict[str, str] | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pgstack.errors import InputError, StackError, TargetError
+from pgstack.external import survey
 from pgstack.live import account
 from pgstack.live.probes import local as processes
 from pgstack.live.probes import supervisord
@@ -20,6 +21,7 @@ from pgstack.targets import (
     backups,
     database,
     directory,
+    external,
     failure,
     health,
     listener,
@@ -45,7 +47,8 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
 
     Raises StackError when a package is missing, the port is taken or a server does not start.
     """
-    plan = state.fresh_plan()
+    server = survey.ask(state.inputs())
+    plan = survey.fresh_plan(server)
     _require_packages(plan)
     tls.provided(plan)  # read again below with the rights of the account
     directory.require(plan)
@@ -59,6 +62,7 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
             say("stopped   processes whose directory was gone")
         wanted = [*tls.files(plan), *templates.files(plan)]
         directory.make(plan)
+        wanted = [*external.prepare(plan, server, say), *wanted]
         rendered.ensure_secrets(plan)
         changed = rendered.write(wanted)
         say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
@@ -76,7 +80,8 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
         )
         _stop_what_is_stale(run, stale)
         unfinished.unlink(missing_ok=True)
-        database.initialise(run)
+        if plan.external is None:
+            database.initialise(run)
         _start(run, fingerprint, restore)
         workers.start(run)
         workers.start_scheduler(run)
@@ -97,15 +102,8 @@ def _start(run: Run, fingerprint: str, restore: Callable[[Plan], None] | None) -
     ran = supervisord.states(plan) is not None
     try:
         supervision.start_daemon(plan, fingerprint)
-        supervision.start(plan, "postgres")
-        supervision.wait(
-            lambda: database.psql(plan, "SELECT 1").returncode == 0,
-            "PostgreSQL",
-            f"{plan.paths.log}/postgres.log",
-        )
-        roles = database.psql(plan, file=f"{plan.paths.conf}/postgres/roles.sql")
-        failure.require(plan, roles, "roles.sql")
-        run.say("postgres  answers on its socket, roles in place")
+        if plan.external is None:
+            database.start(run)
         if restore:
             restore(plan)
         supervision.start(plan, "pgbouncer")
@@ -150,12 +148,15 @@ def reload(say: Say) -> None:
     Raises StackError when a server would not take them, or could only at its start; then what was
     in force stays.
     """
-    _require_packages(state.fresh_plan())
-    new_settings.reload(say)
+    server = survey.ask(state.inputs())
+    plan = survey.fresh_plan(server)
+    _require_packages(plan)
+    new_settings.reload(plan, server, say)
 
 
 def backup(say: Say) -> None:
     """Keep the rows and the files of what runs, encrypted. Raises StackError."""
+    external.require_own("backup")
     inputs = state.inputs()
     kept = backups.repository(inputs, say, make=True)  # the passphrase is the caller's
     root = layout.stack_directory(inputs)
@@ -169,6 +170,7 @@ def restore(say: Say, name: str, overwrite: bool) -> str:
 
     Raises StackError, also where a database or files are there and `overwrite` is not said.
     """
+    external.require_own("restore")
     inputs = state.inputs()
     bring_back = backups.chosen(inputs, name, say)
     backups.require_room(inputs, overwrite)
@@ -270,9 +272,11 @@ def _require_packages(plan: Plan) -> None:
             f"STACK_DEBIAN={plan.debian}: the target local runs this machine's Debian {here}. "
             f"Unset it."
         )
-    openssl = {"/usr/bin/openssl": "openssl"} if plan.site.tls != "off" else {}
+    wants_openssl = plan.site.tls != "off" or plan.external
+    openssl = {"/usr/bin/openssl": "openssl"} if wants_openssl else {}
     cache = packages.valkey(plan.debian) if plan.valkey else {}
-    missing = packages.missing({**packages.servers(plan.debian), **openssl, **cache})
+    servers = packages.servers(plan.debian, postgresql=plan.external is None)
+    missing = packages.missing({**servers, **openssl, **cache})
     missing += packages.not_installed([*plan.packages.web, *plan.packages.postgres])
     if missing:
         raise TargetError(packages.refusal(missing))

@@ -17,12 +17,12 @@ from pathlib import Path
 import psutil
 
 from pgstack.errors import StackError, TargetError
+from pgstack.external.survey import Server
 from pgstack.live import account
 from pgstack.live.probes import bounded, local, pooler
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live
 from pgstack.ops import drain, rendered
-from pgstack.planning import state
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
 from pgstack.rendering.file import File
@@ -30,6 +30,7 @@ from pgstack.targets import (
     candidate,
     database,
     directory,
+    external,
     pause,
     prepare,
     project,
@@ -41,6 +42,8 @@ from pgstack.targets import (
 from pgstack.targets.run import Run, Say
 
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
+OF_OTHERS = CHECKS[1:]
+"""those where PostgreSQL is somebody else's"""
 COMMAND = "reload"
 GENTLE = 15
 """niceness while code is prepared: requests come first"""
@@ -48,14 +51,13 @@ IN_FORCE_SECONDS = 5
 """PostgreSQL's processes read its files a moment after they are told to"""
 
 
-def reload(say: Say) -> None:
+def reload(plan: Plan, server: Server | None, say: Say) -> None:
     """Bring what the inputs give now into force, with the code that the web processes load
     anew.
 
     Raises StackError, with everything as it was, for what a server does not take or reads only at
     its start.
     """
-    plan = state.fresh_plan()
     root = Path(plan.paths.root)
     supervision.require_running(plan, "reload", "it starts with the inputs as they are")
     account.require(plan.accounts.web, root, Path(plan.paths.app))
@@ -66,7 +68,10 @@ def reload(say: Say) -> None:
     )  # whoever ends this has requests go on first
     with directory.locked(root) as lock:
         pause.resume(plan)  # one that was killed may have held them back
-        wanted = [*tls.files(plan), *templates.files(plan)]
+        external.require_same(plan)
+        directory.make(plan)
+        of_others = external.prepare(plan, server, say)
+        wanted = [*of_others, *tls.files(plan), *templates.files(plan)]
         fingerprint = files.fingerprint(wanted)
         mark = local.unfinished(plan)
         if (
@@ -80,7 +85,8 @@ def reload(say: Say) -> None:
         valkey.require_same(plan)
         supervision.allow_files(plan)
         candidate.require(plan)
-        say("tried     PostgreSQL and PgBouncer accept the new configuration")
+        who = "PgBouncer accepts" if plan.external else "PostgreSQL and PgBouncer accept"
+        say(f"tried     {who} the new configuration")
         run = Run(plan, say, lock)
         if project.is_current(plan):  # else what they need is made first
             workers.require_commands(run)
@@ -149,14 +155,17 @@ def _bring_into_force(run: Run, wanted: list[File]) -> None:
 def _reread(run: Run, old: list[File]) -> None:
     """Have PostgreSQL and PgBouncer run with the files that are there. Raises StackError."""
     plan = run.plan
-    if database.look_through(plan):
+    if plan.external:
+        pooler.command(plan, "RELOAD")
+    elif database.look_through(plan):
         _restart(run, old)
     else:
         database.reload(plan)
         pooler.command(plan, "RELOAD")
-    database.roles(plan)
+    if plan.external is None:
+        database.roles(plan)
     pooler.command(plan, "RECONNECT")  # what is set on a role counts for new backends
-    run.say("reread    PostgreSQL, PgBouncer")
+    run.say("reread    " + ("PgBouncer" if plan.external else "PostgreSQL, PgBouncer"))
     if took := valkey.restart_if_changed(plan):
         run.say(f"restarted Valkey in {took}, while its cache was waited for")
 
@@ -195,4 +204,5 @@ def _require_in_force(plan: Plan) -> None:
 def _not_in_force(plan: Plan) -> list[str]:
     with bounded.waits():
         live = Live(plan)
-        return [outcome.found for outcome in (check(live) for check in CHECKS) if not outcome.holds]
+        checks = OF_OTHERS if plan.external else CHECKS
+        return [outcome.found for outcome in (check(live) for check in checks) if not outcome.holds]

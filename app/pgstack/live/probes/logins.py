@@ -19,7 +19,7 @@ from pgstack.planning.plan import Plan
 STRANGER = "nobody"
 """the account that every Debian has and nothing belongs to"""
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, TCP = "127.0.0.1", "TCP"
 PLAIN = "TCP without TLS"
 NO_PASSWORDS = "/nonexistent"
 """libpq asks for no file that there is not"""
@@ -38,6 +38,16 @@ BY_SERVER = (
     "no authentication method",
 )
 ANOTHER_SERVER = "another stack's server"
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a login is tried."""
+
+    server: str
+    over: str
+    host: str
+    port: int
 
 
 @dataclass(frozen=True)
@@ -68,21 +78,23 @@ def attempt_all(plan: Plan, passwords: bool = True) -> list[Login]:
     )
     doors = [
         *_doors_of_postgres(plan),
-        ("PgBouncer", "socket", plan.paths.run_pooler, plan.pooler.port),
-        ("PostgreSQL", "TCP", LOOPBACK, plan.postgres.port),
-        ("PgBouncer", "TCP", LOOPBACK, plan.pooler.port),
+        Door("PgBouncer", "socket", plan.paths.run_pooler, plan.pooler.port),
+        *([] if plan.external else [Door("PostgreSQL", TCP, LOOPBACK, plan.postgres.port)]),
+        Door("PgBouncer", TCP, LOOPBACK, plan.pooler.port),
     ]
     return [
-        Login(server, over, role, _refusal(plan, (host, port), role, _more(over, passwords)))
-        for (server, over, host, port), role in itertools.product(doors, roles)
+        Login(door.server, door.over, role, _refusal(plan, door, role, _more(door.over, passwords)))
+        for door, role in itertools.product(doors, roles)
     ]
 
 
-def _doors_of_postgres(plan: Plan) -> list[tuple[str, str, str, int]]:
+def _doors_of_postgres(plan: Plan) -> list[Door]:
     host, port = plan.postgres.host, plan.postgres.port
     if not plan.apart:
-        return [("PostgreSQL", "socket", host, port)]
-    return [("PostgreSQL", "TLS", host, port), ("PostgreSQL", PLAIN, host, port)]
+        return [Door("PostgreSQL", "socket", host, port)]
+    over_tls = Door("PostgreSQL", "TLS", host, port)
+    # Whether one that is not the stack's lets somebody in without TLS is its keeper's affair.
+    return [over_tls] if plan.external else [over_tls, Door("PostgreSQL", PLAIN, host, port)]
 
 
 def _more(over: str, passwords: bool) -> dict[str, str]:
@@ -91,28 +103,27 @@ def _more(over: str, passwords: bool) -> dict[str, str]:
     return mode if passwords else {**mode, "passfile": NO_PASSWORDS}
 
 
-def _refusal(plan: Plan, place: tuple[str, int], role: str, more: dict[str, str]) -> str | None:
+def _refusal(plan: Plan, door: Door, role: str, more: dict[str, str]) -> str | None:
     """Why `role` does not get in; None when it does."""
-    host, port = place
     try:
-        if host == plan.postgres.host:
+        if door.server == "PostgreSQL" and door.over != TCP:
             connection = postgres.connect(plan, role, **more)
         else:
             connection = psycopg2.connect(
-                host=host, port=port, user=role, dbname=plan.postgres.database
+                host=door.host, port=door.port, user=role, dbname=plan.postgres.database
             )
     except psycopg2.OperationalError as error:
         text = str(error).strip()
-        if host == LOOPBACK:  # whatever else answers there, it lets nobody in
+        if door.over == TCP:  # whatever else answers there, it lets nobody in
             return NO_LISTENER if NO_LISTENER in text else "no login"
         known = next((kind for kind in (BY_DIRECTORY, *BY_SERVER) if kind in text), None)
         if known is None:
-            raise ProbeError(f"login as {role} at {host}, port {port}: {text}") from error
+            raise ProbeError(f"login as {role} at {door.host}, port {door.port}: {text}") from error
         return known
-    ours = plan.postgres.settings["cluster_name"]
+    ours = plan.postgres.settings.get("cluster_name")
     try:
         # On TCP somebody else's server may answer.
-        return ANOTHER_SERVER if host == LOOPBACK and _cluster(connection) != ours else None
+        return ANOTHER_SERVER if door.over == TCP and _cluster(connection) != ours else None
     finally:
         connection.close()
 

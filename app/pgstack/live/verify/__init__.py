@@ -18,6 +18,7 @@ from pgstack.live.verify import (
     access,
     apart,
     behaviour,
+    external,
     schedule,
     served,
     settings,
@@ -36,6 +37,14 @@ def _everywhere(_: Plan) -> bool:
 
 def _far(plan: Plan) -> bool:
     return "postgres" not in plan.services
+
+
+def _ours(plan: Plan) -> bool:
+    return plan.external is None
+
+
+def _others(plan: Plan) -> bool:
+    return plan.external is not None
 
 
 def _cached(plan: Plan) -> bool:
@@ -59,8 +68,8 @@ CHECKS = (
     Check("plan is sound", settings.soundness),
     Check("files are as rendered", settings.files),
     Check("pages are intact", behaviour.intact),
-    Check("PostgreSQL runs the plan", settings.postgres_settings),
-    Check("database sorts as planned", settings.sorting),
+    Check("PostgreSQL runs the plan", settings.postgres_settings, _ours),
+    Check("database sorts as planned", settings.sorting, _ours),
     Check("extensions are there", settings.extensions, lambda plan: bool(plan.postgres.extensions)),
     Check("roles have their settings", settings.role_settings),
     Check("PgBouncer runs the plan", settings.pooler_settings),
@@ -73,7 +82,7 @@ CHECKS = (
     Check("web role cannot DDL", access.web_role),
     Check("direct alias can DDL", access.direct_role),
     Check("only Apache listens on TCP", access.listeners),
-    Check("login rules are planned", access.login_rules),
+    Check("login rules are planned", access.login_rules, _ours),
     Check("logins are planned", access.own_logins),
     Check("workers run as planned", workers.running, lambda plan: bool(plan.workers)),
     Check("commands are scheduled", schedule.followed, lambda plan: bool(plan.schedule)),
@@ -82,7 +91,12 @@ CHECKS = (
     Check("Valkey obeys no client", valkey.closed, _cached),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
-    Check("certificate is ours", apart.certified, _far),
+    Check("certificate is ours", apart.certified, lambda plan: _far(plan) and _ours(plan)),
+    # Where it is somebody else's.
+    Check("server grants what is needed", external.granted, _others),
+    Check("roles have their rights", external.rights, _others),
+    Check("server shows its certificate", external.certified, _others),
+    Check("what only its keeper knows", external.unproven, _others),
     # What a killed command or a signal leaves.
     Check("no change was cut off", behaviour.finished, _seen),
     Check("no process is stopped", behaviour.running, _seen),

@@ -25,6 +25,8 @@ ENGINE_RESOLVER = "127.0.0.11"
 ENDING_SECONDS = 2
 """in which a process that ends has ended"""
 
+EVERYBODY = "may create temporary tables"
+"""a right that everybody has in a database, if nobody takes it away"""
 RIGHTS = """
     SELECT 'owns ' || pg_describe_object(classid, objid, objsubid) FROM pg_shdepend
      WHERE refclassid = 'pg_authid'::regclass AND refobjid = %(role)s::regrole AND deptype = 'o'
@@ -35,12 +37,12 @@ RIGHTS = """
                WHERE has_schema_privilege(%(role)s, oid, 'CREATE')
     UNION ALL SELECT 'may create schemas'
                WHERE has_database_privilege(%(role)s, current_database(), 'CREATE')
-    UNION ALL SELECT 'may create temporary tables'
+    UNION ALL SELECT %(temporary)s
                WHERE has_database_privilege(%(role)s, current_database(), 'TEMP')
     UNION ALL SELECT format('may write table %%s', oid::regclass) FROM pg_class
                WHERE relname = 'django_migrations' AND relkind IN ('r', 'p')
                  AND has_table_privilege(%(role)s, oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-    UNION ALL SELECT format('may execute %%s', name) FROM unnest(%(functions)s) AS name
+    UNION ALL SELECT format('may execute %%s', name) FROM unnest(%(functions)s::text[]) AS name
                WHERE has_function_privilege(%(role)s, name, 'EXECUTE') AND NOT EXISTS (
                      SELECT FROM pg_proc, aclexplode(proacl) AS granted
                       WHERE pg_proc.oid = name::regprocedure AND grantor = %(owner)s::regrole
@@ -65,8 +67,11 @@ def web_role(live: Live) -> Outcome:
         "role": role,
         "owner": plan.roles.owner,
         "functions": list(plan.postgres.closed_functions),
+        "temporary": EVERYBODY,
     }
-    wrong = [f"{role} {row[0]}" for row in postgres.query(live.monitor, RIGHTS, asked)]
+    found = [row[0] for row in postgres.query(live.monitor, RIGHTS, asked)]
+    allowed = {EVERYBODY} if plan.external else set()
+    wrong = [f"{role} {right}" for right in found if right not in allowed]
     if not wrong and _creates_tables(live):
         wrong = [f"{role} created a table"]
     remedy = f"Take it back: REASSIGN OWNED BY {role}, REVOKE."
@@ -109,9 +114,10 @@ def listeners(live: Live) -> Outcome:
         else found - {plan.site.port, *plan.site.instance_ports.values()}
     )
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
-    asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
-    planned = plan.postgres.settings["listen_addresses"]
-    wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked != planned else []
+    if plan.external is None:
+        asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
+        planned = plan.postgres.settings["listen_addresses"]
+        wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked != planned else []
     told = live.config["listen_addr"]
     wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
     remedy = "Set listen_addresses as planned and empty listen_addr: `make down up`."

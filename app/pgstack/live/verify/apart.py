@@ -5,12 +5,14 @@ from __future__ import annotations
 from pgstack.live.probes import certificate, postgres
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ask
+from pgstack.planning import targets
 
 DAY = 24 * 3600
 LEAST_DAYS = 14
 """left of the certificate; site.yml makes one with less than 30 anew"""
 ROTATE = "Make a new one: `ansible-playbook rotate.yml`."
-TLS = "TLSv1.3"
+TLS = ("TLSv1.3",)
+TLS_OF_OTHERS = ("TLSv1.2", *TLS)
 
 
 def encrypted(live: Live) -> Outcome:
@@ -22,14 +24,15 @@ def encrypted(live: Live) -> Outcome:
             "PgBouncer": ask(client, asked),
             live.plan.roles.monitor: postgres.query(live.monitor, asked)[0][0],
         }
+    known = TLS_OF_OTHERS if live.plan.external else TLS
     wrong = [
-        f"{who} is connected with {version}" for who, version in found.items() if version != TLS
+        f"{who} is connected with {version}"
+        for who, version in found.items()
+        if version not in known
     ]
-    return judge(
-        wrong,
-        f"{' and '.join(found)} are connected with {TLS}",
-        "Run site.yml: it writes what they ask for.",
-    )
+    remedy = targets.of(live.plan.target).again
+    versions = " and ".join(dict.fromkeys(found.values()))
+    return judge(wrong, f"{' and '.join(found)} are connected with {versions}", remedy)
 
 
 def certified(live: Live) -> Outcome:

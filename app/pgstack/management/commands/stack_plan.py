@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from pgstack.commands import StackCommand
+from pgstack.external import survey
 from pgstack.management import tables
 from pgstack.planning import state
 
@@ -13,6 +14,11 @@ ONE_ACCOUNT = (
     "The web, the owner of the schema and PostgreSQL's superuser are one account here, {}: code "
     "that runs in a request "
     "reads and changes everything. On Compose and on a host each has its own."
+)
+
+ONE_ACCOUNT_OF_OTHERS = (
+    "The web and the owner of the schema are one account here, {}: code that runs in a request "
+    "finds the owner's password, and reads and changes everything in the database."
 )
 
 
@@ -27,10 +33,13 @@ class Command(StackCommand):
         if inputs:
             tables.inputs()
             return
-        plan = state.fresh_plan()
+        given = state.inputs()
+        server = survey.ask(given) if survey.may_ask(given) else None
+        plan = survey.fresh_plan(server)
         if json:
             self.stdout.write(plan.model_dump_json(indent=2))
         else:
             tables.plan(plan)
         if plan.accounts.web == plan.accounts.postgres and not json:
-            self.stdout.write(ONE_ACCOUNT.format(plan.accounts.web))
+            told = ONE_ACCOUNT_OF_OTHERS if plan.external else ONE_ACCOUNT
+            self.stdout.write(told.format(plan.accounts.web))

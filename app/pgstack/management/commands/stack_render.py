@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from pgstack.commands import CHECK_FAILED, StackCommand
+from pgstack.external import survey
 from pgstack.planning import state
 from pgstack.rendering import files, templates, tls
 from pgstack.targets import files as target_files
@@ -21,12 +22,13 @@ class Command(StackCommand):
         )
 
     def handle(self, *, check: bool, **options: Any) -> None:
-        plan = state.fresh_plan()
+        server = None if check else survey.ask(state.inputs())
+        plan = survey.fresh_plan(server)
         wanted = [*tls.files(plan), *templates.files(plan)]
         if check:
             difference = files.difference(wanted)
             self.stdout.write(difference, ending="")
             sys.exit(CHECK_FAILED if difference else 0)
-        changed = target_files.write(plan, wanted)
+        changed = target_files.write(plan, wanted, server, self.stdout.write)
         self.stdout.write(f"{len(changed)} of {len(wanted)} files changed in {plan.paths.conf}")
         self.stdout.write(f"page      {plan.site.url}")

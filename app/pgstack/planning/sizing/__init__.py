@@ -172,6 +172,7 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         apache=apache,
         pooler=pool,
         postgres=database,
+        external=postgres.external(basis),
         backup=backups,
         workers=programs,
         schedule=entries,

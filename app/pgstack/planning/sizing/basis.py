@@ -27,6 +27,12 @@ class Basis:
     roles: Roles
 
     @property
+    def postgresql(self) -> int:
+        """Major version of the PostgreSQL that pages work with."""
+        asked = self.hardware.database if self.config.database_url else None
+        return asked.major if asked else self.versions.postgresql
+
+    @property
     def target(self) -> targets.Target:
         """The target that is planned."""
         return targets.of(self.config.target)

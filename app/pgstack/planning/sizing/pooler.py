@@ -54,6 +54,8 @@ STATS_SECONDS = 60
 KEEPALIVE = {"tcp_keepidle": 10, "tcp_keepintvl": 5, "tcp_keepcnt": 3}
 """in seconds: a database host that was lost is noticed after 25 s on idle backends too (default:
 two hours)"""
+TLS_OF_OTHERS = "tlsv1.2,tlsv1.3"
+"""versions with a PostgreSQL that is not the stack's: managed ones still have 1.2"""
 PREPARED_STATEMENTS = 200
 """per backend, the default since 1.24; needs 1.21"""
 
@@ -95,7 +97,7 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
         file_descriptors=clients + backends + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
         settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))
-        | ({} if "postgres" in basis.config.part.services else _apart(timeout)),
+        | ({} if "postgres" in basis.config.part.services else _apart(basis, timeout)),
         **numbers,
     )
     reasons = _reasons(basis, web, pool, reserve)
@@ -170,14 +172,15 @@ def _settings(basis: Basis, numbers: dict[str, int], reserve_seconds: int) -> di
     return {name: str(value) for name, value in settings.items()}
 
 
-def _apart(request_timeout: int) -> dict[str, str]:
-    """Lines that differ where PostgreSQL is on another host: its certificate is checked, and so is
-    that it lives."""
+def _apart(basis: Basis, request_timeout: int) -> dict[str, str]:
+    """Lines that differ where PostgreSQL is on another machine: its certificate is checked, and so
+    is that it lives."""
+    place = basis.paths.database
     settings: dict[str, object] = {
-        "auth_file": layout.POOLER_PASSWORDS,
+        "auth_file": f"{place}/userlist.txt",
         "server_tls_sslmode": "verify-full",
-        "server_tls_ca_file": layout.AUTHORITY,
-        "server_tls_protocols": "tlsv1.3",
+        "server_tls_ca_file": f"{place}/authority.pem",
+        "server_tls_protocols": TLS_OF_OTHERS if basis.config.database_url else "tlsv1.3",
         **KEEPALIVE,
         "tcp_user_timeout": 1000 * seconds(request_timeout, timeouts.WAIT),
     }

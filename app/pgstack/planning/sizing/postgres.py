@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Any
 
 from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
-from pgstack.planning.plan import Pooler, Postgres
+from pgstack.planning.plan import External, Pooler, Postgres
 from pgstack.planning.sizing import backup, rights, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
-from pgstack.planning.sizing.postgres_settings import CONNECTION, FIXED, KEEPALIVE
+from pgstack.planning.sizing.postgres_settings import FIXED, KEEPALIVE, connection
 from pgstack.planning.sizing.scale import GB, MB, clamp
 from pgstack.planning.sizing.timeouts import seconds
 
@@ -113,11 +114,9 @@ def postgres(
     connections = _connections(config, pooler, background)
     workers = worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
+    given = config.database_url
     planned = Postgres(
-        host=str(config.database_host) if far else basis.paths.run_postgres,
-        server_name=config.database_host or "",
-        port=PORT,
-        database="app",
+        **_place(basis),
         extensions=config.extensions,
         locale=config.locale,
         locale_options=locales.options(config.locale),
@@ -125,20 +124,41 @@ def postgres(
         if apart
         else layout.postgres_identities(*who, workers=background is not None),
         web_addresses=config.web_addresses or (),
-        passwords=layout.passwords(*who) if apart else (),
-        connection=CONNECTION if far else {},
+        passwords=layout.passwords(*who, workers=background is not None) if apart else (),
+        connection=connection(basis.paths) if far else {},
         max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED,
         direct_connections=config.direct_connections,
-        settings=_settings(connections, workers, basis)
-        | backup.archiving(config)
-        | (_apart(config) if apart else {}),
-        app_settings=timeouts.of_backends(timeouts.PAGE, timeout, basis.versions.postgresql),
+        settings={} if given else _own_settings(connections, workers, basis),
+        app_settings=timeouts.of_backends(timeouts.PAGE, timeout, basis.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
-        closed_functions=rights.closed(basis.versions.postgresql),
+        closed_functions=() if given else rights.closed(basis.versions.postgresql),
     )
     return planned, _reasons(config, connections, workers)
+
+
+def _place(basis: Basis) -> dict[str, Any]:
+    """Where it is, and which of its databases pages work with."""
+    config, given = basis.config, basis.config.database_url
+    if given:
+        return {
+            "host": given.host,
+            "server_name": given.host,
+            "port": given.port,
+            "database": given.database,
+        }
+    far = str(config.database_host) if _elsewhere(config) else basis.paths.run_postgres
+    own = {"host": far, "server_name": config.database_host or ""}
+    return {**own, "port": PORT, "database": "app"}
+
+
+def external(basis: Basis) -> External | None:
+    """One that is not the stack's."""
+    given = basis.config.external
+    if given is None:
+        return None
+    return External(login=given.user, authority=given.sslrootcert, grants=basis.hardware.database)
 
 
 def postgres_bytes(basis: Basis, pooler: Pooler, background: Background | None) -> dict[str, int]:
@@ -182,6 +202,15 @@ def _reasons(config: StackConfig, connections: int, workers: Workers) -> Reasons
     """How the sizes come about."""
     pooled = connections - config.direct_connections - SUPERUSER_RESERVED
     statement = timeouts.text(config.request_timeout, timeouts.STATEMENT)
+    needed = {
+        "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
+        f"direct + {SUPERUSER_RESERVED} superuser",
+        "postgres.statement_timeout": f"{statement}, on the role of the web",
+    }
+    return needed if config.database_url else {**_reasons_of_sizes(connections, workers), **needed}
+
+
+def _reasons_of_sizes(connections: int, workers: Workers) -> Reasons:
     return {
         "postgres.shared_buffers": f"memory / {SMALL_BUFFERS_DIVISOR} of the first "
         f"{SMALL_MEMORY_BYTES // MB} MB, "
@@ -197,10 +226,17 @@ def _reasons(config: StackConfig, connections: int, workers: Workers) -> Reasons
         f"{_range(AUTOVACUUM_MIN_BYTES, AUTOVACUUM_MAX_BYTES)}",
         "postgres.max_wal_size": f"memory / {MAX_WAL_DIVISOR}, "
         f"{_range(MAX_WAL_MIN_BYTES, MAX_WAL_MAX_BYTES)}",
-        "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
-        f"direct + {SUPERUSER_RESERVED} superuser",
-        "postgres.statement_timeout": f"{statement}, on the role of the web",
     }
+
+
+def _own_settings(connections: int, workers: Workers, basis: Basis) -> dict[str, str]:
+    """Lines of the drop-in, on whichever host it is."""
+    config = basis.config
+    return (
+        _settings(connections, workers, basis)
+        | backup.archiving(config)
+        | (_apart(config) if config.part.apart else {})
+    )
 
 
 def _settings(connections: int, workers: Workers, basis: Basis) -> dict[str, str]:

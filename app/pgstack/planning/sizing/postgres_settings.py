@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgstack.planning import layout
+from pgstack.planning.plan import Paths
 
 FIXED = {
     # Notices within a request's time that its client has gone (default: never).
@@ -38,14 +38,6 @@ FIXED = {
     "cluster_name": "stack",
 }
 
-CONNECTION = {
-    "sslmode": "verify-full",
-    "sslrootcert": layout.AUTHORITY,
-    "passfile": layout.DEPLOY_PASSWORDS,
-    "sslcert": f"{layout.DATABASE}/none",
-}
-"""of those who go past the pooler on a web host. They show no certificate: libpq would look for one
-in the home of whoever started them, and give up where it may not."""
 KEEPALIVE = {
     "tcp_keepalives_idle": "60",
     "tcp_keepalives_interval": "10",
@@ -53,3 +45,17 @@ KEEPALIVE = {
 }
 """in seconds: the backends of a web host that was lost are free after a minute and a half (default:
 two hours)"""
+
+
+def connection(paths: Paths) -> dict[str, str]:
+    """Of those who go past the pooler to a PostgreSQL on another machine.
+
+    They show no certificate: libpq would look for one in the home of whoever started them, and give
+    up where it may not.
+    """
+    return {
+        "sslmode": "verify-full",
+        "sslrootcert": f"{paths.database}/authority.pem",
+        "passfile": f"{paths.database}/pgpass",
+        "sslcert": f"{paths.database}/none",
+    }

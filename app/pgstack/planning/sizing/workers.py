@@ -71,7 +71,7 @@ def background(
     entries may be due at the same time."""
     if not (crew or entries):
         return None, {}
-    timeout, postgresql = basis.config.request_timeout, basis.versions.postgresql
+    timeout, postgresql = basis.config.request_timeout, basis.postgresql
     clients = sum(worker.processes * worker.threads for worker in crew) + len(entries)
     pool = min(clients, pooler.pool_size(basis))
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)

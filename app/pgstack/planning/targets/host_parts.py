@@ -24,8 +24,11 @@ WEB = HostPart("web", ("pgbouncer", "apache"))
 DATABASE = HostPart("database", ("postgres",))
 
 
-def of(database_host: str | None, has_web_addresses: bool) -> HostPart:
-    """Only the database host is told where web hosts come from."""
+def of(database_host: str | None, has_web_addresses: bool, external: bool) -> HostPart:
+    """Only the database host is told where web hosts come from; an `external` database is on no
+    host of the stack."""
+    if external:
+        return WEB
     if database_host is None:
         return ALL
     return DATABASE if has_web_addresses else WEB

@@ -25,6 +25,7 @@ class Local(Target):
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
+    external: ClassVar[bool] = True
     schedules: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
@@ -55,6 +56,7 @@ class Local(Target):
             schedule=f"{root}/schedule",
             secrets=f"{root}/secrets",
             tls=f"{root}/secrets/tls",
+            database=f"{root}/database",
             code=f"{location.checkout}/app",
             app=str(location.project or location.checkout / "app"),
             venv=f"{root}/venv" if location.project else sys.prefix,

@@ -37,6 +37,8 @@ class Target(ABC):
     """whether it makes them by itself; elsewhere `make backup` does"""
     apart: ClassVar[bool] = False
     """whether PostgreSQL may be on a machine of its own"""
+    external: ClassVar[bool] = False
+    """whether it may be somebody else's"""
     acme: ClassVar[bool] = False
     """whether an authority's certificate can be asked for"""
     image: ClassVar[bool] = False
@@ -127,6 +129,7 @@ def machine_paths(postgresql: int, **own: Any) -> Paths:
         "schedule": "/var/lib/stack-schedule",
         "secrets": "/etc/stack-secrets",
         "tls": "/etc/stack-tls",
+        "database": "/etc/stack-database",
         "code": f"{root}/app",
         "app": f"{root}/app",
         "venv": f"{root}/venv",

@@ -1,0 +1,173 @@
+"""Containers on a PostgreSQL that is somebody else's: a container of its own, TLS and SCRAM."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from compose_stack import ComposeStack, require_engine
+
+from fixtures import certificates
+from fixtures.steady_load import under_load
+from pgstack.ports import free_port
+
+pytestmark = [pytest.mark.compose, pytest.mark.slow]
+
+NAME = "db.example"
+PASSWORD = f"{Path(__file__).stem}-word"
+DEPLOY = 5004
+START_SECONDS = 60
+START = """\
+set -eu
+program=$(echo /usr/lib/postgresql/*/bin)
+$program/initdb --pgdata=/tmp/data --username=postgres --auth=trust --no-sync --encoding=UTF8 > /dev/null
+install -m 600 /given/server.key /tmp/server.key
+printf 'local all all trust\\nhostssl all all all scram-sha-256\\n' > /tmp/hba.conf
+exec $program/postgres -D /tmp/data -k /tmp --listen_addresses='*' --ssl=on --hba_file=/tmp/hba.conf \\
+    --ssl_cert_file=/given/server.pem --ssl_key_file=/tmp/server.key --max_connections=40
+"""
+LOGINS = f"""
+CREATE ROLE dba LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}';
+GRANT pg_monitor TO dba WITH ADMIN OPTION;
+CREATE DATABASE site OWNER dba;
+"""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The files of the server and of its login, and its container."""
+
+    directory: Path
+    container: str
+
+    def inputs(self, password: str = PASSWORD) -> dict[str, str]:
+        """Those of a stack on it."""
+        file = self.directory / f"password-{len(password)}"
+        file.write_text(f"{password}\n")
+        file.chmod(0o400)
+        if os.geteuid() == 0:
+            os.chown(file, DEPLOY, DEPLOY)
+        return {
+            "STACK_DATABASE_URL": f"postgresql://dba@{NAME}/site",
+            "STACK_DATABASE_PASSWORD_FILE": str(file),
+            "STACK_DATABASE_AUTHORITY": str(self.directory / "server.pem"),
+        }
+
+    def psql(self, script: str) -> str:
+        """What the superuser is answered."""
+        words = ["docker", "exec", "-i", self.container, "psql", "-XqAt", "-h/tmp", "-Upostgres"]
+        done = subprocess.run(words, input=script, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+
+def server(stack: ComposeStack, directory: Path) -> Given:
+    """Started in the network of the stack, where a name leads to it."""
+    key, certificate = directory / "server.key", directory / "server.pem"
+    made = certificates.openssl(f"DNS:{NAME}", key, certificate)
+    subprocess.run(made, check=True, capture_output=True)
+    (directory / "start.sh").write_text(START)
+    for path in (directory, key, certificate, directory / "start.sh"):
+        path.chmod(0o755)
+    given = Given(directory, f"{stack.project}-server")
+    place = (f"--network={stack.project}_default", f"--network-alias={NAME}")
+    what = (f"--volume={directory}:/given:ro", "--entrypoint=sh", f"{stack.project}-postgres")
+    words = ["docker", "run", "--detach", f"--name={given.container}", *place, *what]
+    stack.run(*words, "/given/start.sh")
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(given):
+        assert time.monotonic() < deadline, stack.run("docker", "logs", given.container).stderr
+        time.sleep(0.2)
+    given.psql(LOGINS)
+    return given
+
+
+def answers(given: Given) -> bool:
+    try:
+        return given.psql("SELECT 1") == "1"
+    except subprocess.CalledProcessError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def given() -> Iterator[tuple[ComposeStack, Given]]:
+    """A stack's images and network, and the server in it."""
+    require_engine()
+    stack = ComposeStack(project=f"pgstack-external-{os.getpid()}", port=free_port())
+    directory = Path(tempfile.mkdtemp(prefix="external-", dir="/tmp"))
+    try:
+        stack.compose("build", "configure", "postgres", "pgbouncer")
+        stack.compose("build", "web")
+        stack.compose("up", "--no-start", "--no-deps", "port")
+        yield stack, server(stack, directory)
+    finally:
+        stack.run("docker", "rm", "--force", f"{stack.project}-server", check=False)
+        stack.remove()
+        shutil.rmtree(directory)
+    assert stack.leftovers() == []
+
+
+@pytest.fixture(scope="module")
+def running(given: tuple[ComposeStack, Given]) -> ComposeStack:
+    """The stack, up on it."""
+    stack, place = given
+    own = stack.with_inputs(place.inputs())
+    own.up()
+    own.wait_until_steady()
+    return own
+
+
+def test_a_wrong_password_is_one_message(given: tuple[ComposeStack, Given]) -> None:
+    """Before anything runs."""
+    stack, place = given
+    told = stack.with_inputs(place.inputs("wrong")).run(
+        "make", "-s", "up", "TARGET=compose", check=False
+    )
+    assert told.returncode == 2
+    assert "Mend the login in the URL or the password's file" in told.stderr
+    assert not stack.container("web")
+    assert place.psql("SELECT count(*) FROM pg_roles WHERE rolname ~ '^app'") == "0"
+
+
+def test_no_postgresql_of_the_stack_runs(running: ComposeStack) -> None:
+    assert not running.container("postgres")
+    rows = running.run("make", "-s", "status", "TARGET=compose").stdout.splitlines()
+    assert "pgbouncer  running" in rows
+    assert f"database   NOT OURS  {NAME}:5432" in rows
+
+
+def test_what_runs_is_what_was_planned(running: ComposeStack) -> None:
+    told = running.run("make", "-s", "verify", "TARGET=compose", check=False)
+    assert told.returncode == 0, told.stdout
+    assert "unproven of db.example" in told.stdout
+
+
+def test_only_who_logs_in_there_is_given_what_it_takes(
+    running: ComposeStack, given: tuple[ComposeStack, Given]
+) -> None:
+    """The login's password is in no container but `configure`; that of pages is PgBouncer's."""
+    shown = {name: json.dumps(running.inspect(name)) for name in ("configure", "pgbouncer", "web")}
+    assert [name for name, text in shown.items() if PASSWORD in text] == []
+    assert [name for name, text in shown.items() if "database_password" in text] == ["configure"]
+    assert "/etc/stack-database" not in shown["web"]
+    place = "/etc/stack-database"
+    read = running.compose("exec", "-T", "pgbouncer", "cat", f"{place}/pgpass", check=False)
+    assert "Permission denied" in read.stderr
+    listed = running.compose("exec", "-T", "pgbouncer", "ls", "-l", f"{place}/userlist.txt").stdout
+    assert listed.startswith("-r--r----- 1 deploy pooler")
+
+
+def test_a_reload_loses_no_request(running: ComposeStack) -> None:
+    own = running.with_inputs({"STACK_POOL_SIZE": "4"})
+    done = under_load(
+        own.url, "127.0.0.1", lambda: own.run("make", "-s", "reload", "TARGET=compose", check=False)
+    )
+    assert done.returncode == 0, done.stderr
+    assert own.verifies()

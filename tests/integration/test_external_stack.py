@@ -1,0 +1,249 @@
+"""A local stack on a PostgreSQL that is somebody else's: STACK_DATABASE_URL."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fixtures import certificates, local_stack
+from fixtures.external_server import PASSWORD, Server
+from fixtures.local_stack import LocalStack
+from fixtures.steady_load import under_load
+from pgstack.ports import free_port
+
+MORE = {
+    "STACK_EXTENSIONS": "pg_trgm",
+    "STACK_SCHEDULE": "look=every 5m manage.py check",
+}
+USERS = 8
+"""of the load; each may have a transaction at a time"""
+
+
+@pytest.fixture(scope="module")
+def external_stack(external_server: Server) -> Iterator[LocalStack]:
+    """Up, with roles and an extension that it made, and work beside pages."""
+    external_server.clear()
+    with local_stack.started(**external_server.inputs(), **MORE) as running:
+        yield running
+
+
+def test_no_postgresql_of_the_stack_runs(external_stack: LocalStack) -> None:
+    assert sorted(external_stack.servers()) == ["apache2", "pgbouncer", "supervisord"]
+    assert not (external_stack.directory / "data").exists()
+
+
+def test_status_names_the_server(external_stack: LocalStack, external_server: Server) -> None:
+    told = external_stack.manage("stack_local", "status")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert f"database  NOT OURS  127.0.0.1:{external_server.port} answers" in told.stdout
+
+
+def test_verify_holds_and_says_what_nobody_can_prove(external_stack: LocalStack) -> None:
+    told = external_stack.manage("stack_verify", "--json")
+    findings = {one["check"]: one for one in json.loads(told.stdout)}
+    wrong = [one for one in findings.values() if one["holds"] is False]
+    assert (told.returncode, wrong) == (0, []), f"{wrong}{told.stderr}"
+    keeper = findings["what only its keeper knows"]
+    assert keeper["holds"] is None
+    assert "unproven of 127.0.0.1: its backups" in keeper["found"]
+    assert findings["connections are encrypted"]["holds"]
+    assert findings["extensions are there"]["found"].startswith("pg_trgm 1")
+    assert findings["workers have their own pool"]["holds"]
+    assert findings["server grants what is needed"]["holds"]
+
+
+def test_verify_finds_what_was_taken_away(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    """A right, and connections."""
+    external_server.run("REVOKE pg_monitor FROM app_monitor")
+    external_server.run("ALTER DATABASE site CONNECTION LIMIT 9")
+    try:
+        told = external_stack.manage("stack_verify", "--json")
+    finally:
+        external_server.run("GRANT pg_monitor TO app_monitor")
+        external_server.run("ALTER DATABASE site CONNECTION LIMIT -1")
+    wrong = {one["check"]: one["found"] for one in json.loads(told.stdout) if not one["holds"]}
+    assert "GRANT pg_monitor TO app_monitor;" in wrong["roles have their rights"]
+    assert "9 of the database" in wrong["server grants what is needed"]
+
+
+def test_no_password_is_in_plan_files_environment_or_command_line(
+    external_stack: LocalStack,
+) -> None:
+    """Neither the login's nor those of the roles."""
+    root = external_stack.directory
+    kept = sorted((root / "database/passwords").iterdir())
+    assert [path.name for path in kept] == ["app", "app_monitor", "app_owner"]
+    words = [PASSWORD, *(path.read_text().strip() for path in kept)]
+    texts = {
+        path: path.read_text(errors="replace")
+        for place in ("conf", "log", "supervisord.conf")
+        for path in [root / place, *(root / place).rglob("*")]
+        if path.is_file()
+    }
+    for process in external_stack.processes():
+        texts[Path(f"/proc/{process.pid}")] = f"{process.cmdline()} {process.environ()}"
+    assert [str(path) for path, text in texts.items() if any(word in text for word in words)] == []
+    secrets = [*kept, root / "database/userlist.txt", root / "database/pgpass"]
+    assert {oct(path.stat().st_mode & 0o777) for path in secrets} == {"0o400"}
+
+
+def test_what_is_for_a_server_of_ones_own_is_refused(external_stack: LocalStack) -> None:
+    for command in ("backup", "restore"):
+        told = external_stack.manage("stack_local", command)
+        assert told.returncode == 2
+        assert f"{command}: the PostgreSQL at 127.0.0.1" in told.stderr
+        assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_a_second_start_changes_nothing(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    """Though others come and go there, the plan stays as long as it fits."""
+    before = external_stack.servers()
+    with subprocess.Popen(
+        [*external_server.psql(), "-c", "SELECT pg_sleep(60)"], stdout=subprocess.DEVNULL
+    ) as other:
+        told = external_stack.manage("stack_local", "up")
+        other.kill()
+    assert told.returncode == 0, told.stderr
+    assert "rendered  0 files changed" in told.stdout
+    assert external_stack.servers() == before
+
+
+@pytest.mark.slow
+def test_a_reload_brings_changed_inputs_into_force(external_stack: LocalStack) -> None:
+    """Under load, without a request lost; and one that does not fit changes nothing."""
+    refused = external_stack.manage("stack_local", "reload", STACK_POOL_SIZE="60")
+    assert refused.returncode == 2
+    assert "connections that the server grants: 77 through PgBouncer + 6 past it" in refused.stderr
+    own = {"STACK_DATABASE_URL": "", "STACK_DATABASE_PASSWORD_FILE": ""}
+    other = external_stack.manage("stack_local", "reload", **own)
+    assert other.returncode == 2
+    assert "pages work with another database" in other.stderr
+    done = under_load(
+        external_stack.url,
+        "127.0.0.1",
+        lambda: external_stack.manage("stack_local", "reload", STACK_POOL_SIZE="4"),
+    )
+    assert done.returncode == 0, done.stderr
+    told = external_stack.manage("stack_verify", STACK_POOL_SIZE="4")
+    assert told.returncode == 0, told.stdout
+
+
+def test_ended_connections_cost_what_they_cut_off(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    """Its keeper ends all of the stack's connections while pages are asked for."""
+    ended = under_load(external_stack.url, "127.0.0.1", external_server.end_connections, cut=USERS)
+    assert ended > 0
+
+
+def test_a_restart_costs_what_it_cuts_off(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    """Nobody holds requests back for it: they wait in the web processes, but for those whose
+    transaction it ends."""
+    under_load(external_stack.url, "127.0.0.1", external_server.restart, cut=USERS)
+
+
+def test_a_server_that_is_away_is_told(external_stack: LocalStack, external_server: Server) -> None:
+    told = []
+    external_server.restart(lambda: told.append(external_stack.manage("stack_local", "status")))
+    assert told[0].returncode == 1
+    assert f"database  NOT OURS  127.0.0.1:{external_server.port}: " in told[0].stdout
+    external_stack.wait_until(external_stack.answers)
+
+
+def test_what_an_administrator_has_to_run_is_all_that_it_takes(
+    external_server: Server, unused: LocalStack
+) -> None:
+    """The login may not make roles; the printed statements know the passwords that the stack
+    has."""
+    external_server.clear()
+    inputs = external_server.inputs(external_server.url.replace("dba@", "plain@"))
+    refused = unused.manage("stack_local", "up", **inputs)
+    assert refused.returncode == 2
+    assert "plain may not create roles there. Its administrator has to run" in refused.stderr
+    external_server.run(refused.stderr.split("\n\n")[1], user="dba")
+    done = unused.manage("stack_local", "up", **inputs)
+    assert done.returncode == 0, done.stderr
+    assert "roles in place" in done.stdout
+
+
+def test_roles_of_another_site_are_left_alone(external_server: Server, unused: LocalStack) -> None:
+    external_server.clear()
+    external_server.run(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
+    kept = "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'"
+    before = external_server.run(kept)
+    told = unused.manage("stack_local", "up", **external_server.inputs())
+    assert told.returncode == 2
+    assert "app: there already, with another password" in told.stderr
+    assert (external_server.run(kept), external_server.roles()) == (before, "app")
+
+
+@contextmanager
+def without_tls() -> Iterator[int]:
+    """Port of a server that has TLS switched off."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            with server.accept()[0] as client:
+                client.recv(8)  # SSLRequest
+                client.sendall(b"N")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_a_server_without_tls_is_refused(external_server: Server, unused: LocalStack) -> None:
+    with without_tls() as port:
+        url = external_server.url.replace(str(external_server.port), str(port))
+        told = unused.manage("stack_local", "up", **external_server.inputs(url))
+    assert told.returncode == 2
+    assert "Have TLS switched on there" in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "password", "said"),
+    [
+        (("", ""), "wrong", "Mend the login"),
+        (("server.pem", "other.pem"), PASSWORD, "Name its authority"),
+        (("server.pem", "none.pem"), PASSWORD, "it cannot be read"),
+        (("dba@", "dba:word@"), PASSWORD, "the URL holds a password"),
+        (("dba@", "plain@"), PASSWORD, "plain may not create roles there"),
+        (("PORT", "FREE"), PASSWORD, "see whether a firewall"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_runs(
+    external_server: Server,
+    unused: LocalStack,
+    change: tuple[str, str],
+    password: str,
+    said: str,
+) -> None:
+    other = external_server.directory / "other.pem"
+    made = certificates.openssl("IP:127.0.0.1", external_server.directory / "other.key", other)
+    subprocess.run(made, check=True, capture_output=True)
+    before, after = (str(external_server.port), str(free_port())) if change[0] == "PORT" else change
+    url = external_server.url.replace(before, after) if before else external_server.url
+    external_server.clear()
+    inputs = external_server.inputs(url)
+    external_server.password_file(password)
+    told = unused.manage("stack_local", "up", **inputs)
+    external_server.password_file()
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert said in told.stderr
+    assert "word@" not in told.stderr
+    assert external_server.roles() == ""
+    assert unused.servers() == {}
+    assert not (unused.directory / "conf/plan.json").exists()
