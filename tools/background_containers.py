@@ -1,5 +1,5 @@
-"""The project's workers of the Compose stack make room for a change: each ends what it does first,
-and they start again with what is new (docs/workers.md)."""
+"""The project's workers and scheduled commands of the Compose stack make room for a change: each
+ends what it does first, and they start again with what is new (docs/workers.md)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import containers
+import debian
 from debian import say
 
 SERVICE = "background"
 
 
+def limit() -> None:
+    """Give it the memory that is planned for what runs in it: what takes more is ended, and what
+    serves has its own. Raises ToolError."""
+    background = containers.plan()["background"]
+    for container in containers.of(SERVICE) if background else []:
+        memory = f"{background['memory']}"
+        containers.require("update", f"--memory={memory}", f"--memory-swap={memory}", container.id)
+
+
 @contextmanager
 def ended() -> Iterator[None]:
-    """Within it no worker runs. Afterwards those run that the image and the inputs of now name;
-    those of before where that failed. Raises ToolError."""
+    """Within it nothing of them runs. Afterwards those run that the image and the inputs of now
+    name; those of before where that failed. Raises ToolError."""
     before = containers.of(SERVICE)
     for container in before:
         containers.require("stop", container.id)
@@ -27,5 +37,10 @@ def ended() -> Iterator[None]:
         raise
     options = ("--detach", "--no-deps", "--no-build", "--force-recreate")
     containers.require("compose", "up", *options, SERVICE)
-    if before and containers.plan()["workers"]:
-        say("restarted workers, when each had ended what it did")
+    limit()
+    if before and containers.plan()["background"]:
+        say("restarted background work, when each had ended what it did")
+
+
+if __name__ == "__main__":
+    debian.main("up", limit)

@@ -85,7 +85,7 @@ def _require_same(database: tuple[Any, ...]) -> None:
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
     """Have the servers run with the files that are there. Raises ToolError."""
     plan = containers.plan()
-    if plan["workers"]:
+    if plan["background"]:
         _require_commands()
     valkey_restart.require_same(plan)
     own = [] if plan["external"] else [POSTGRES]
@@ -106,7 +106,8 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
 
 
 def _require_commands() -> None:
-    """Raise ToolError for a worker whose command the project does not have."""
+    """Raise ToolError for a worker, or an entry of the schedule, whose command the project does not
+    have."""
     done = containers.once("migrate", "python", "-m", "pgstack.targets.background", "commands")
     if done.returncode:
         raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))

@@ -169,6 +169,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         paths.run_postgres,
         str(PurePosixPath(paths.run_pooler).parent),
         paths.run_workers,
+        paths.schedule,
         paths.run_valkey,
         paths.valkey,
         paths.media,

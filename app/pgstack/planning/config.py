@@ -159,7 +159,6 @@ class StackConfig(BaseModel):
         (),
         "commands that run at set times, beside pages (docs/schedule.md)",
         "NAME=WHEN COMMAND, ;-separated",
-        on="local host",
     )
     locale: Locale = _input(
         "C.UTF-8",
@@ -455,10 +454,6 @@ class StackConfig(BaseModel):
             )
 
     def _schedule(self) -> None:
-        if self.schedule and not self._target.schedules:
-            raise ValueError(
-                "STACK_SCHEDULE needs STACK_TARGET=local, or a host: Compose runs no schedules"
-            )
         names = {worker.name for worker in self.workers}
         if both := [entry.name for entry in self.schedule if entry.name in names]:
             raise ValueError(
