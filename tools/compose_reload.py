@@ -110,6 +110,8 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
 def _require_packages(plan: dict[str, Any]) -> None:
     """Raise ToolError for a Debian package that an image would have to be built with."""
     for service, names in plan["packages"].items():
+        if not names:
+            continue
         within = ("docker", "exec", containers.one(service).id)
         if missing := packages.not_installed(names, within):
             raise ToolError(

@@ -20,6 +20,7 @@ from pgstack.planning.packages import NEWEST, RELEASES
 COMPOSE = "compose"
 DOCKERFILES = (
     "apache/Dockerfile",
+    "backup/Dockerfile",
     "egress/Dockerfile",
     "pgbouncer/Dockerfile",
     "postgres/Dockerfile",
@@ -132,6 +133,24 @@ def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, A
         # Workers come after requests, and so does looking at them.
         rarer = {"interval": "30s"} if name == "background" else {}
         assert timings in ({}, {**compose["x-health"], **rarer}), name
+
+
+def test_what_gives_files_back_has_more_rights_and_is_reached_by_nobody(
+    compose: dict[str, Any],
+) -> None:
+    services = compose["services"]
+    rights = {
+        name: service["cap_add"] for name, service in services.items() if "cap_add" in service
+    }
+    assert rights == {
+        "backup": ["DAC_OVERRIDE"],
+        "restore": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"],
+    }
+    for name in rights:
+        assert services[name]["profiles"] == ["backup"]
+        assert services[name]["network_mode"] == "${BACKUP_NETWORK:-none}"
+        assert not {"ports", "environment", "env_file", "secrets"} & services[name].keys()
+    assert services["backup"]["volumes"] == ["media:/var/lib/stack-media:ro"]
 
 
 @pytest.mark.parametrize("debian", DEBIANS)

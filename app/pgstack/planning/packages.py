@@ -72,6 +72,10 @@ def servers(debian: int, *, postgresql: bool = True) -> dict[str, str]:
     }
 
 
+BACKUPS = {"/usr/bin/restic": "restic"}
+"""the same for `make backup` of the local target"""
+
+
 def valkey(debian: int) -> dict[str, str]:
     """The same for STACK_VALKEY=on."""
     name = RELEASES[debian].valkey
