@@ -3,12 +3,13 @@ ends what it does first, and they start again with what is new (docs/workers.md)
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import containers
 import debian
-from debian import say
+from debian import ToolError, say
 
 SERVICE = "background"
 
@@ -20,6 +21,17 @@ def limit() -> None:
     for container in containers.of(SERVICE) if background else []:
         memory = f"{background['memory']}"
         containers.require("update", f"--memory={memory}", f"--memory-swap={memory}", container.id)
+
+
+def require_commands() -> None:
+    """Raise ToolError for a worker, or an entry of the schedule, whose command the project that was
+    built does not have, where what serves would be replaced."""
+    if not containers.of("port"):
+        return
+    words = ("-m", "pgstack.targets.background", "wanted")
+    done = containers.once("manage", *words, options=("--entrypoint=python",))
+    if done.returncode:
+        raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
 
 
 @contextmanager
@@ -43,4 +55,4 @@ def ended() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    debian.main("up", limit)
+    debian.main("up", {"require": require_commands, "limit": limit}[sys.argv[1]])

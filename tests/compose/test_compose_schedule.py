@@ -114,9 +114,10 @@ def test_it_is_proven(scheduled: ComposeStack) -> None:
 def test_a_command_that_is_not_there_changes_nothing(scheduled: ComposeStack) -> None:
     before = [scheduled.container(service) for service in ("web", "background")]
     wrong = scheduled.with_inputs({"STACK_SCHEDULE": "x=hourly nowhere"})
-    done = wrong.run(*RELOAD, check=False)
-    assert done.returncode == 2
-    assert "STACK_SCHEDULE: x: there is no program nowhere in the" in done.stderr
+    for command in (RELOAD, ("make", "up", "TARGET=compose")):
+        done = wrong.run(*command, check=False)
+        assert done.returncode == 2
+        assert "STACK_SCHEDULE: x: there is no program nowhere in the" in done.stderr
     assert before == [scheduled.container(service) for service in ("web", "background")]
     assert records(scheduled)["endless"]["process"]
 

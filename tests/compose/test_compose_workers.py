@@ -42,7 +42,9 @@ def working(
     shutil.copy(CHECKOUT / "tests/fixtures/task_worker.py", checkout / "app")
     stack = replace(compose_stack, checkout=checkout, inputs=TWO)
     stack.up("--build")
-    stack.run("/usr/bin/python3", "-B", "tools/background_containers.py")  # as `make up` does
+    stack.run(
+        "/usr/bin/python3", "-B", "tools/background_containers.py", "limit"
+    )  # as `make up` does
     yield stack
     compose_stack.up("--build", "--force-recreate")
 

@@ -2,7 +2,7 @@
 workers and what begins its scheduled commands, below a supervisord of their own.
 
 With `commands`, whether the project has the commands of all: status 2 with the first that it has
-not.
+not. With `wanted`, whether it has those that the inputs name now, where a stack was started.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from pgstack.errors import ends_the_process
+from pgstack.errors import StackError, ends_the_process
 from pgstack.live.probes import supervisord
 from pgstack.planning import services, state
 from pgstack.planning.background import SCHEDULER
@@ -41,6 +41,9 @@ LOGGED = {
 def main() -> None:
     """Become supervisord, or wait for the end; or ask the one that runs."""
     with ends_the_process():
+        if sys.argv[1:] == ["wanted"]:
+            _require_wanted()
+            return
         plan = state.started_plan()
         if sys.argv[1:] == ["commands"]:
             workers.require_commands(Run(plan, print))
@@ -56,6 +59,18 @@ def main() -> None:
                 flush=True,
             )
             os.execv(sys.executable, [sys.executable, "-ISc", IDLE])  # noqa: S606 - the same
+
+
+def _require_wanted() -> None:
+    """Raise InputError for a command that is not there. Where no plan is in force, or one of
+    another version, the project's settings cannot be read yet: `migrate` looks then."""
+    try:
+        state.started_plan()
+    except StackError:
+        return
+    if state.inputs().external:  # its plan takes a server that answers: `migrate` looks then
+        return
+    workers.require_commands(Run(state.fresh_plan(), print))
 
 
 def _configuration(plan: Plan) -> configparser.RawConfigParser:
