@@ -44,7 +44,9 @@ up-compose: own-compose
 	@docker compose build configure
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@docker compose build
+	@/usr/bin/python3 -B tools/background_containers.py require
 	@docker compose up --wait || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
+	@/usr/bin/python3 -B tools/background_containers.py limit
 	@docker compose logs --no-log-prefix --tail=1 configure | sed 's/.*\[2K//'
 
 down: ## stop it; the data stays
@@ -81,19 +83,27 @@ reload-compose: own-compose
 	@docker compose run --rm --no-deps --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@/usr/bin/python3 -B tools/compose_reload.py
 
-backup: ## keep rows and files, encrypted, in STACK_BACKUP (local)
+backup: ## keep rows and files, encrypted, in STACK_BACKUP
 
 backup-local: install
 	@$(MANAGE) stack_local backup
 
-restore: ## start with the rows and files of a backup (local; BACKUP=NAME, OVERWRITE=yes)
+restore: ## start with the rows and files of a backup (BACKUP=NAME, OVERWRITE=yes)
 
 restore-local: bootstrap
 	@/usr/bin/python3 -B tools/install.py run
 	@$(MANAGE) stack_local restore --backup='$(BACKUP)' --overwrite='$(OVERWRITE)'
 
-backup-compose restore-compose:
-	@echo "backup, restore: the local target and hosts have them; in containers dump the database and copy the volume media" >&2; exit 2
+backup-compose: own-compose
+	@docker compose run --rm --no-deps --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
+	@/usr/bin/python3 -B tools/compose_backup.py backup
+
+restore-compose: own-compose
+	@docker compose build configure
+	@docker compose run --rm --no-deps --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
+	@docker compose build
+	@/usr/bin/python3 -B tools/compose_backup.py restore '$(BACKUP)' '$(OVERWRITE)'
+	@$(MAKE) --no-print-directory up-compose
 
 status: ## what runs and answers; exit status 1 when something does not
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -IS
-"""Health check of the container `background`: whether each worker that the plan names runs.
+"""Health check of the container `background`: whether each worker that the plan names runs, and
+what begins its scheduled commands.
 
 The exit status is 1, with those that do not, otherwise 0. It runs every half minute with little of
 the processor, so it imports little.
@@ -15,9 +16,8 @@ from typing import Any, cast
 
 PLAN = os.environ.get("STACK_PLAN", "/etc/stack/plan.json")
 SECONDS = 4
-STARTED_SECONDS = 1
-"""supervisord calls a worker STARTING for longer, so that one that crashes again and again comes
-later each time"""
+STARTED_SECONDS = 2
+"""as pgstack.live.probes.supervisord has it"""
 
 
 class Connection(http.client.HTTPConnection):
@@ -53,7 +53,7 @@ def main() -> None:
     """Ask supervisord, where anything is to run."""
     with open(PLAN, encoding="utf-8") as file:  # noqa: PTH123 - as in healthcheck.py
         plan = json.load(file)
-    if not plan["workers"]:
+    if not (plan["workers"] or plan["schedule"]):
         return
     try:
         found = programs(f"{plan['paths']['run_workers']}/supervisor.sock")

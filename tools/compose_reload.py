@@ -21,6 +21,7 @@ import valkey_restart
 import web_takeover
 from containers import Container
 from debian import ToolError, say
+from pgstack.planning import packages
 
 PUBLISHED = ("port", "forward")
 """services that hold the published port: another container of theirs closes it"""
@@ -85,7 +86,8 @@ def _require_same(database: tuple[Any, ...]) -> None:
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
     """Have the servers run with the files that are there. Raises ToolError."""
     plan = containers.plan()
-    if plan["workers"]:
+    _require_packages(plan)
+    if plan["background"]:
         _require_commands()
     valkey_restart.require_same(plan)
     own = [] if plan["external"] else [POSTGRES]
@@ -105,8 +107,23 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
         _limit(service, new.memory, new.nano_cpus)
 
 
+def _require_packages(plan: dict[str, Any]) -> None:
+    """Raise ToolError for a Debian package that an image would have to be built with."""
+    for service, names in plan["packages"].items():
+        if not names:
+            continue
+        within = ("docker", "exec", containers.one(service).id)
+        if missing := packages.not_installed(names, within):
+            raise ToolError(
+                f"the image of {service} lacks {', '.join(missing)}, for STACK_EXTENSIONS or "
+                "STACK_PACKAGES. `make up` builds it and replaces the servers; requests fail "
+                "meanwhile"
+            )
+
+
 def _require_commands() -> None:
-    """Raise ToolError for a worker whose command the project does not have."""
+    """Raise ToolError for a worker, or an entry of the schedule, whose command the project does not
+    have."""
     done = containers.once("migrate", "python", "-m", "pgstack.targets.background", "commands")
     if done.returncode:
         raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))

@@ -110,6 +110,16 @@ def _place() -> str:
     return f"{place['host']}:{place['port']}"
 
 
+def _scheduled(state: str) -> bool:
+    """Tell of what runs at set times, where there is anything; whether all of it is well."""
+    if state != "running":
+        return False
+    bounded = ("exec", "-T", "background", "timeout", "--kill-after=1", str(ENGINE_SECONDS))
+    done = compose(*bounded, "python", "-m", "pgstack.targets.schedule", seconds=2 * ENGINE_SECONDS)
+    print(done.stdout + done.stderr, end="")
+    return done.returncode == 0
+
+
 def main() -> None:
     """Print a line for each server, in starting order."""
     states, checks = containers(), health_checks()
@@ -123,7 +133,8 @@ def main() -> None:
         )
     if "postgres" not in checks:
         print(f"{'database':<11}NOT OURS  {_place()}")
-    if any(server.state != "running" or server.trouble for server in servers):
+    well = _scheduled(states.get("background", "missing"))
+    if not well or any(server.state != "running" or server.trouble for server in servers):
         print("not all running")
         sys.exit(1)
 

@@ -70,6 +70,8 @@ def install_packages(what: str) -> None:
     # Tests that want it are skipped without: only root can have it installed.
     if inputs.get("STACK_VALKEY") == "on" or (what == "dev" and os.geteuid() == 0):
         needed |= packages.valkey(int(release))
+    if inputs.get("STACK_BACKUP", "off") != "off" or (what == "dev" and os.geteuid() == 0):
+        needed |= packages.BACKUPS
     try:
         of_project, of_extensions = packages.given(inputs, int(release))
     except ValueError as error:

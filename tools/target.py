@@ -100,6 +100,11 @@ def meant(goal: str) -> str:
         )
     if goal == "up" and targets != [LOCAL]:
         return COMPOSE if targets or engine_answers() else LOCAL
+    if goal == "restore" and not targets:
+        raise ToolError(
+            "restore: nothing of this checkout runs. Name what is to start with the backup: "
+            "TARGET=local or TARGET=compose."
+        )
     if not targets:
         print(f"{goal}: nothing of this checkout runs. `make up` starts it.", file=sys.stderr)
         raise SystemExit(STATUS_OF_NONE.get(goal, 2))

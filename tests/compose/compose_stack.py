@@ -25,6 +25,7 @@ STEADY = 50
 COPIED = (
     "app",
     "apache",
+    "backup",
     "egress",
     "pgbouncer",
     "postgres",

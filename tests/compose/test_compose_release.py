@@ -135,6 +135,7 @@ def test_reloads_lose_no_request(changed: ComposeStack) -> None:
     ("given", "message"),
     [
         ({"STACK_POOL_SIZE": "0"}, "STACK_POOL_SIZE=0: Input should be greater than"),
+        ({"STACK_EXTENSIONS": "vector"}, "the image of postgres lacks postgresql-17-pgvector"),
         ({"STACK_EGRESS": "closed"}, "reload: what is asked for changes the published port"),
     ],
 )

@@ -160,6 +160,12 @@ def test_where_none_runs_every_command_says_so(
     )
 
 
+def test_a_restore_where_nothing_runs_asks_for_the_target(tmp_path: Path) -> None:
+    status, _, errors = make("restore", STACK_DIR=str(tmp_path / "nothing"), **OTHER)
+    assert status == 2
+    assert "restore: nothing of this checkout runs. Name what is to start with" in errors
+
+
 @pytest.mark.parametrize("target", ["local", "compose"])
 def test_load_goes_to_the_stack_that_runs(
     stack: ComposeStack, local: LocalStack, tmp_path_factory: pytest.TempPathFactory, target: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from compose_stack import ComposeStack
 
+from fixtures import steady_load
 from reach import ASK_ENGINE, LOOK_UP, address, gateway, listener, reached
 
 pytestmark = pytest.mark.compose
@@ -81,6 +83,32 @@ def test_web_that_is_closed_asks_nobody_for_names(self_signed: ComposeStack) -> 
     assert self_signed.execute("web", "python", "-c", LOOK_UP).stdout == "unknown\n"
     assert self_signed.python(LOOK_UP).stdout == "unknown\n"
     assert self_signed.execute("web", "python", "-c", ASK_ENGINE).stdout == "True\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_reload_with_workers_loses_no_request_and_they_are_closed_too(
+    self_signed: ComposeStack,
+) -> None:
+    working = self_signed.with_inputs({"STACK_WORKERS": "idle=sleep infinity"})
+    command = ("/usr/bin/python3", "-B", "tools/compose_reload.py")
+    done = steady_load.under_load(
+        self_signed.url, "localhost", lambda: working.run(*command, check=False)
+    )
+    assert done.returncode == 0, done.stderr
+    top = ("docker", "top", working.container("background"), "-eo", "pid,args")
+    deadline = time.monotonic() + 30
+    while "sleep infinity" not in working.run(*top).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    inner = address(self_signed, "forward", "closed")
+    port = str(self_signed.port)
+    assert reached(working, "background", inner, port) == "reached", "the way of asking works"
+    with listener(working) as place:
+        assert reached(working, "background", *place) == "nobody"
+    assert reached(working, "background", gateway(working, "closed"), port) == "nobody"
+    assert working.execute("background", "python", "-c", LOOK_UP).stdout == "unknown\n"
+    self_signed.run(*command)
 
 
 def test_forwarder_has_an_account_and_no_rights_and_ends_gracefully(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import time
@@ -41,6 +42,9 @@ def working(
     shutil.copy(CHECKOUT / "tests/fixtures/task_worker.py", checkout / "app")
     stack = replace(compose_stack, checkout=checkout, inputs=TWO)
     stack.up("--build")
+    stack.run(
+        "/usr/bin/python3", "-B", "tools/background_containers.py", "limit"
+    )  # as `make up` does
     yield stack
     compose_stack.up("--build", "--force-recreate")
 
@@ -99,6 +103,17 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: Com
     assert working.verifies()
 
 
+def test_they_have_the_memory_that_is_planned_and_no_more(working: ComposeStack) -> None:
+    now = at_work(working)
+    plan = json.loads(working.execute("web", "cat", "/etc/stack/plan.json").stdout)
+    limit = 2 * plan["workers"][0]["memory"] + 128 * 1024**2
+    assert working.inspect("background")["HostConfig"]["Memory"] == limit
+    greedy = working.execute("background", "python", "-c", f"b'x' * {limit}", check=False)
+    assert greedy.returncode == 137, "the kernel ended it"
+    assert at_work(working) == now
+    assert working.get("/db")[0] == 200
+
+
 def status(stack: ComposeStack) -> subprocess.CompletedProcess[str]:
     return stack.run("/usr/bin/python3", "-B", "tools/compose_status.py", check=False)
 
@@ -128,8 +143,15 @@ for pid in {*filter(str.isdigit, os.listdir("/proc"))} - {str(os.getpid())}:
 
 
 def change_all(stack: ComposeStack) -> None:
-    """A release, a reload with other workers, one that cannot be, and back."""
+    """A release, one that fails, a reload that cannot be, one with other workers, and back."""
     before = at_work(stack)
+    urls = stack.checkout / "app/config/urls.py"
+    text = urls.read_text()
+    urls.write_text(f"{text}\nraise OSError('x')\n")
+    failed = make(stack, "release")
+    urls.write_text(text)
+    assert failed.returncode == 2
+    assert at_work(stack) == before
     with (stack.checkout / "app/task_worker.py").open("a") as program:
         program.write("# changed\n")
     done = make(stack, "release")

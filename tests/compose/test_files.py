@@ -20,6 +20,7 @@ from pgstack.planning.packages import NEWEST, RELEASES
 COMPOSE = "compose"
 DOCKERFILES = (
     "apache/Dockerfile",
+    "backup/Dockerfile",
     "egress/Dockerfile",
     "pgbouncer/Dockerfile",
     "postgres/Dockerfile",
@@ -134,6 +135,24 @@ def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, A
         assert timings in ({}, {**compose["x-health"], **rarer}), name
 
 
+def test_what_gives_files_back_has_more_rights_and_is_reached_by_nobody(
+    compose: dict[str, Any],
+) -> None:
+    services = compose["services"]
+    rights = {
+        name: service["cap_add"] for name, service in services.items() if "cap_add" in service
+    }
+    assert rights == {
+        "backup": ["DAC_OVERRIDE"],
+        "restore": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"],
+    }
+    for name in rights:
+        assert services[name]["profiles"] == ["backup"]
+        assert services[name]["network_mode"] == "${BACKUP_NETWORK:-none}"
+        assert not {"ports", "environment", "env_file", "secrets"} & services[name].keys()
+    assert services["backup"]["volumes"] == ["media:/var/lib/stack-media:ro"]
+
+
 @pytest.mark.parametrize("debian", DEBIANS)
 def test_health_checks_and_mounts_name_what_the_planner_names(
     compose: dict[str, Any], debian: int
@@ -169,6 +188,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         paths.run_postgres,
         str(PurePosixPath(paths.run_pooler).parent),
         paths.run_workers,
+        paths.schedule,
         paths.run_valkey,
         paths.valkey,
         paths.media,

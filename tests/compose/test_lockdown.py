@@ -113,7 +113,12 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(
             "migrate": {"/var/lib/stack-media", "/var/cache/stack"},
             "port": set(),
             "web": {"/var/lib/stack-media", "/var/cache/stack"},
-            "background": {"/var/lib/stack-media", "/var/cache/stack", "/run/stack/workers"},
+            "background": {
+                "/var/lib/stack-media",
+                "/var/cache/stack",
+                "/run/stack/workers",
+                "/var/lib/stack-schedule",
+            },
         }[service]
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 import requests
@@ -84,7 +85,11 @@ def cached(stack: LocalStack) -> Iterator[LocalStack]:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stdout + done.stderr
     yield stack
+    # What ran before ends, also without its supervisor.
+    server, supervisor = stack.pid("valkey"), stack.directory / "run/supervisord.pid"
+    os.kill(int(supervisor.read_text()), signal.SIGKILL)
     assert stack.manage("stack_local", "up").returncode == 0
+    assert not psutil.pid_exists(int(server))
     assert "valkey" not in stack.manage("stack_local", "status").stdout
 
 

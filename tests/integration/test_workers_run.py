@@ -161,12 +161,17 @@ def test_a_command_that_is_not_there_is_refused(
     working: LocalStack, workers: str, reason: str
 ) -> None:
     before, plan = at_work(working), (working.directory / "conf/plan.json").read_text()
-    done = working.manage("stack_local", "reload", STACK_WORKERS=workers)
+    for command in ("reload", "up"):
+        _require_refused(working, command, workers, reason)
+        assert at_work(working) == before
+        assert (working.directory / "conf/plan.json").read_text() == plan
+
+
+def _require_refused(stack: LocalStack, command: str, workers: str, reason: str) -> None:
+    done = stack.manage("stack_local", command, STACK_WORKERS=workers)
     assert done.returncode == 2
     assert done.stderr.startswith(reason)
     assert len(done.stderr.splitlines()) == 1
-    assert at_work(working) == before
-    assert (working.directory / "conf/plan.json").read_text() == plan
 
 
 @SLOW

@@ -25,6 +25,7 @@ from pgstack.planning.plan import Plan
 from pgstack.planning.sizing import plan
 from pgstack.targets import orphans, programs
 from pgstack.targets.schedule import process, status
+from pgstack.targets.schedule import scheduler as scheduling
 from pgstack.targets.schedule.scheduler import Scheduler
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=40)
@@ -205,6 +206,27 @@ def test_what_a_killed_scheduler_left_is_ended(
                 left.kill()
     record = probe.records(stack)["x"]
     assert (record.cut, record.failed) == ("stopped", True)
+
+
+def test_a_container_that_ends_lets_runs_end_and_begins_the_rest_again(
+    tmp_path: Path, commands: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = planned(tmp_path, "x=monthly 1 00:00; y=monthly 1 00:00")
+    known = Record.model_validate({"cron": "0 0 1 * *", "since": LONG_AGO})
+    probe.file(stack).write_bytes(probe.RECORDS.dump_json({"x": known, "y": known}))
+    commands |= {"x": ["sleep", "0.3"], "y": ["sleep", "60"]}
+    monkeypatch.setattr(scheduling, "FINISH_SECONDS", 3)
+    scheduler = Scheduler(stack)
+    scheduler._in_container = True
+    scheduler.look()
+    scheduler.end()
+    ended, cut = (probe.records(stack)[name] for name in ("x", "y"))
+    assert (ended.exit, ended.since) == (0, ended.begun)
+    assert (cut.cut, cut.since, cut.failed) == ("stopped", LONG_AGO, True)
+    following = Scheduler(stack)
+    following.look()
+    assert list(following._running) == ["y"]
+    following.end()
 
 
 def test_one_that_is_late_is_told(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets as random
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pgstack.errors import RenderError
@@ -41,6 +43,23 @@ def write(wanted: list[File]) -> list[Path]:
     finally:
         _sweep(wanted)
     return [file.path for file in changed]
+
+
+def present(wanted: list[File]) -> list[File]:
+    """Those that are there, as they are."""
+    return [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
+
+
+@contextmanager
+def as_before_on_error(wanted: list[File]) -> Iterator[None]:
+    """What is written within it stays when all of it succeeds; else what was there is there
+    again."""
+    there = present(wanted)
+    try:
+        yield
+    except BaseException:
+        write(there)
+        raise
 
 
 def _stage(file: File) -> None:

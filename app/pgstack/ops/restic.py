@@ -142,7 +142,11 @@ class Repository:
         may only have lost its reader."""
         with tempfile.TemporaryFile() as complaint, tempfile.TemporaryFile() as answer:
             with subprocess.Popen(
-                first, env=self.environment(), stdout=subprocess.PIPE, stderr=complaint
+                first,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaint,
             ) as source:
                 done = subprocess.run(
                     second,

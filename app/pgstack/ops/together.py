@@ -43,6 +43,8 @@ class Stack:
     """of its programs, with a slash at its end"""
     python: tuple[str, ...] = ("python3",)
     """that reads a program from standard input, where it may write the files"""
+    reading: tuple[str, ...] = ()
+    """options of restic when it reads the tree"""
 
     def words(self, program: str, *arguments: str) -> list[str]:
         """Command line of one of PostgreSQL's programs."""
@@ -93,7 +95,8 @@ def keep(stack: Stack, repository: Repository) -> Kept:
     tag = f"{LABEL}{name}"
     dump = stack.words("pg_dump", "--format=custom", "--compress=0", f"--dbname={stack.database}")
     rows = repository.save_output(dump, DUMP, tag)
-    return Kept(name, rows, repository.save([Path(stack.tree)], tag, options=(OUTSIDE,)))
+    options = (OUTSIDE, *stack.reading)
+    return Kept(name, rows, repository.save([Path(stack.tree)], tag, options=options))
 
 
 def listed(repository: Repository) -> list[Kept]:

@@ -81,3 +81,5 @@ class Background(Part):
     patience: int
     settings: dict[str, str]
     """of its backends"""
+    memory: int
+    """bytes that all of them may have together, where they are in a container of their own"""

@@ -159,7 +159,6 @@ class StackConfig(BaseModel):
         (),
         "commands that run at set times, beside pages (docs/schedule.md)",
         "NAME=WHEN COMMAND, ;-separated",
-        on="local host",
     )
     locale: Locale = _input(
         "C.UTF-8",
@@ -276,30 +275,34 @@ class StackConfig(BaseModel):
         "where backups are kept: a host makes them on a schedule, `make backup` elsewhere",
         "name",
         unset="`local` on a host, else `off`",
-        on="local host",
+        on="local compose host",
     )
     backup_path: Path = _input(
         Path("/var/lib/pgbackrest"),
         "directory of the backups: here, on the other host, or in the bucket",
         "path",
-        on="local host",
+        on="local compose host",
     )
     backup_host: str | None = _input(
         None,
         "sftp: account@host of the other host; s3: host of the endpoint",
         "name",
         pattern=f"^{LOGIN}$",
-        on="local host",
+        on="local compose host",
     )
     backup_bucket: str | None = _input(
         None,
         "bucket of backup=s3",
         "name",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        on="local host",
+        on="local compose host",
     )
     backup_region: str = _input(
-        "us-east-1", "region of backup=s3", "name", pattern=r"^[a-z0-9-]{1,32}$", on="local host"
+        "us-east-1",
+        "region of backup=s3",
+        "name",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        on="local compose host",
     )
     backup_keep: int = _input(
         2,
@@ -319,11 +322,6 @@ class StackConfig(BaseModel):
 
     @model_validator(mode="after")
     def _backups(self) -> StackConfig:
-        if self.backup not in (None, "off") and self._target.image:
-            raise ValueError(
-                f"STACK_BACKUP={self.backup} needs STACK_TARGET=host, or local: containers keep "
-                "no backups"
-            )
         if self.backup == "sftp" and not self._target.schedules_backups:
             raise ValueError(
                 "STACK_BACKUP=sftp needs a host; `make backup` writes to a directory or a bucket"
@@ -455,10 +453,6 @@ class StackConfig(BaseModel):
             )
 
     def _schedule(self) -> None:
-        if self.schedule and not self._target.schedules:
-            raise ValueError(
-                "STACK_SCHEDULE needs STACK_TARGET=local, or a host: Compose runs no schedules"
-            )
         names = {worker.name for worker in self.workers}
         if both := [entry.name for entry in self.schedule if entry.name in names]:
             raise ValueError(

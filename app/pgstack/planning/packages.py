@@ -72,6 +72,10 @@ def servers(debian: int, *, postgresql: bool = True) -> dict[str, str]:
     }
 
 
+BACKUPS = {"/usr/bin/restic": "restic"}
+"""the same for `make backup` of the local target"""
+
+
 def valkey(debian: int) -> dict[str, str]:
     """The same for STACK_VALKEY=on."""
     name = RELEASES[debian].valkey
@@ -125,13 +129,17 @@ def _names(parsed: object) -> tuple[str, ...]:
     return tuple(map(str, parsed)) if isinstance(parsed, tuple) else ()
 
 
-def not_installed(names: Sequence[str]) -> list[str]:
-    """Those of `names` that neither are installed nor are provided by what is."""
+def not_installed(names: Sequence[str], within: Sequence[str] = ()) -> list[str]:
+    """Those of `names` that neither are installed nor are provided by what is; `within` are words
+    that begin a command somewhere else."""
     if not names:
         return []
     shown = "--showformat=${db:Status-Status}, ${Package}, ${Provides}\n"
     done = subprocess.run(
-        ["/usr/bin/dpkg-query", "--show", shown], capture_output=True, text=True, check=False
+        [*within, "/usr/bin/dpkg-query", "--show", shown],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     there = {
         part.split()[0]

@@ -1,55 +1,57 @@
-"""`make backup` and `make restore` of the local target."""
+"""`make backup` and `make restore` of the local target.
+
+`python -m pgstack.targets.backups` says where the inputs want backups, for Compose's.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pgstack.errors import InputError, TargetError
+from pgstack.errors import InputError, TargetError, ends_the_process
 from pgstack.ops import passphrase, restic, together
+from pgstack.ops.destination import NONE, Destination
 from pgstack.ops.restic import Repository
-from pgstack.planning import backup_place
+from pgstack.planning import packages, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.layout import stack_directory
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import postgres_program
-from pgstack.targets import supervision
+from pgstack.targets import external, supervision
 from pgstack.targets.run import Say
 
-KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-"""variables of who types the command: keys are no inputs, for no file is to hold them"""
+
+def destination(config: StackConfig) -> Destination:
+    """Where the inputs want backups. Raises InputError."""
+    if config.backup in (None, "off"):
+        raise InputError(NONE)
+    if config.backup == "local":
+        return Destination(str(config.backup_path))
+    return Destination(
+        str(config.backup_path),
+        config.backup_host or "",
+        config.backup_bucket or "",
+        config.backup_region,
+    )
 
 
 def repository(config: StackConfig, say: Say, make: bool) -> Repository:
-    """Where the inputs want backups. Raises InputError, TargetError."""
-    if config.backup in (None, "off"):
-        raise InputError(
-            "STACK_BACKUP: no destination. Set STACK_BACKUP=local and STACK_BACKUP_PATH, a "
-            "directory, or STACK_BACKUP=s3 with STACK_BACKUP_HOST and STACK_BACKUP_BUCKET."
-        )
-    if shutil.which("restic") is None:
-        raise TargetError("restic is missing. Install it: apt-get install restic.")
-    if config.backup == "s3":
-        missing = [name for name in KEYS if not os.environ.get(name)]
-        if missing:
-            raise InputError(f"STACK_BACKUP=s3 needs the variables {' and '.join(missing)}.")
-        where = backup_place.bucket(
-            config.backup_host or "",
-            config.backup_bucket or "",
-            config.backup_region,
-            str(config.backup_path),
-        )
-        keys = {name: os.environ[name] for name in KEYS}
-        return Repository(where[0], _secrets(say, make) | keys, where[1])
-    if config.backup_path.resolve().is_relative_to(stack_directory(config)):
+    """The same, opened. Raises InputError, TargetError."""
+    wanted = destination(config)
+    if missing := packages.missing(packages.BACKUPS):
+        raise TargetError(packages.refusal(missing))
+    keys = wanted.keys(os.environ)
+    inside = config.backup_path.resolve().is_relative_to(stack_directory(config))
+    if config.backup == "local" and inside:
         raise InputError(
             f"STACK_BACKUP_PATH={config.backup_path}: it lies in STACK_DIR, and would be lost with "
             "it. Name a directory elsewhere."
         )
-    return Repository(str(config.backup_path), _secrets(say, make))
+    place, options = wanted.place()
+    return Repository(place, _secrets(say, make) | keys, options)
 
 
 def _secrets(say: Say, make: bool) -> dict[str, str]:
@@ -106,3 +108,9 @@ def _stack(plan: Plan) -> together.Stack:
         directory=f"{Path(postgres_program(plan, 'psql')).parent}/",
         python=(sys.executable,),
     )
+
+
+if __name__ == "__main__":
+    with ends_the_process():
+        external.require_own("backup")
+        print(json.dumps(destination(state.inputs()).plain()))

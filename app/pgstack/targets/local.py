@@ -64,13 +64,14 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
         directory.make(plan)
         wanted = [*external.prepare(plan, server, say), *wanted]
         rendered.ensure_secrets(plan)
-        changed = rendered.write(wanted)
-        say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
+        before, run = _before(), Run(plan, say, lock)
+        with rendered.as_before_on_error(wanted):
+            changed = rendered.write(wanted)
+            say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
+            installed = project.prepare(run)
+            prepare.build(run)
+            workers.require_commands(run)
         fingerprint = files.fingerprint(wanted)
-        run = Run(plan, say, lock)
-        installed = project.prepare(run)
-        prepare.build(run)
-        workers.require_commands(run)
         unfinished = processes.unfinished(plan)
         stale = (
             bool(changed)
@@ -78,7 +79,7 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
             or unfinished.exists()
             or supervision.started_with(plan) != fingerprint
         )
-        _stop_what_is_stale(run, stale)
+        _stop_what_is_stale(run, before or plan, stale)
         unfinished.unlink(missing_ok=True)
         if plan.external is None:
             database.initialise(run)
@@ -88,9 +89,10 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
     return plan.site.url
 
 
-def _stop_what_is_stale(run: Run, changed: bool) -> None:
+def _stop_what_is_stale(run: Run, before: Plan, changed: bool) -> None:
+    """`before` may have had a server that the plan has not."""
     if supervisord.states(run.plan) is None:
-        if supervision.stop(run.plan):
+        if supervision.stop(before):
             run.say("stopped   processes without a supervisor")
     elif changed:
         run.say("restart   the configuration changed")
@@ -247,11 +249,16 @@ def _require_target(plan: Plan) -> None:
         )
 
 
+def _before() -> Plan | None:
+    """The plan of the start before; one that was cut off is written anew."""
+    with suppress(StackError):
+        return state.rendered_plan()
+    return None
+
+
 def _require_same_project(plan: Plan) -> None:
     """A database belongs to the project that was migrated into it."""
-    before = None
-    with suppress(StackError):  # one that was cut off is written anew
-        before = state.rendered_plan()
+    before = _before()
     if (
         before
         and Path(before.paths.data).exists()

@@ -76,7 +76,7 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         for name, program in _worker(plan, service):
             parser[SECTION + name] = program
     if plan.schedule:
-        parser[SECTION + SCHEDULER] = _scheduler(plan)
+        parser[SECTION + SCHEDULER] = scheduler(plan, 0, _with_supervisord("TERM"))
     text = io.StringIO()
     parser.write(text)
     return File(Path(root, "supervisord.conf"), text.getvalue())
@@ -124,12 +124,14 @@ def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, s
     }
 
 
-def _scheduler(plan: Plan) -> dict[str, str]:
-    """It is not confined itself, but what it starts is: what it notes is out of their reach."""
-    begin = f"{_with_supervisord('TERM')} {sys.executable} -m pgstack.targets.schedule.scheduler"
+def scheduler(plan: Plan, patience: int, *before: str) -> dict[str, str]:
+    """What begins scheduled commands, with words `before` its own; when it is told to end, those
+    have `patience` seconds for it. It is not confined itself, but what it starts is: what it notes
+    is out of their reach."""
+    words = (*before, sys.executable, "-m", "pgstack.targets.schedule.scheduler")
     return {
-        **_program(plan, SCHEDULER, begin, "TERM", PYTHONPATH=OURS),
-        "stopwaitsecs": str(KILL_SECONDS + STOP_SECONDS),
+        **_program(plan, SCHEDULER, " ".join(words), "TERM", PYTHONPATH=OURS),
+        "stopwaitsecs": str(patience + KILL_SECONDS + STOP_SECONDS),
         "priority": PRIORITY,
     }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -127,7 +126,7 @@ def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
 def _bring_into_force(run: Run, wanted: list[File]) -> None:
     """Files, servers and code; all of it, or what was there before. Raises StackError."""
     plan = run.plan
-    old = [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
+    old = rendered.present(wanted)
     mark = local.unfinished(plan)
     whole = not mark.exists()
     try:

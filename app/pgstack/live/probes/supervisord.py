@@ -14,9 +14,10 @@ from pgstack.planning.plan import Plan
 
 ANSWER_SECONDS = 5
 """it answers at once, except to a question to stop a server"""
-RUNS_SECONDS = 1
+RUNS_SECONDS = 2
 """A server that ends sooner has not started: it is started again one second later, then two, and so
-on, and its state is BACKOFF meanwhile. One that ends later is started again at once."""
+on, and its state is BACKOFF meanwhile. One that ends later is started again at once. supervisord
+may notice an end a second late, so what counted after one second might never have run."""
 Answer = TypeVar("Answer")
 
 

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from pgstack.errors import ProbeError
-from pgstack.live.probes import local, timers
 from pgstack.live.probes import schedule as probe
+from pgstack.live.probes import supervisord, timers
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import services
-from pgstack.planning.background import SCHEDULED
+from pgstack.planning.background import SCHEDULED, SCHEDULER
 from pgstack.planning.plan import Plan
-
-MODULE = "pgstack.targets.schedule.scheduler"
 
 
 def followed(live: Live) -> Outcome:
@@ -26,14 +24,14 @@ def followed(live: Live) -> Outcome:
     remedy = (
         "Run `stackctl apply schedule`."
         if on_units
-        else f"See {plan.paths.log}/schedule.log and `make status`."
+        else "See `make status`, and the scheduler's log."
     )
     return judge(wrong, told, remedy)
 
 
 def _scheduler(plan: Plan) -> Iterator[str]:
     """It runs, goes by each entry's times, and nothing is overdue."""
-    if not any(MODULE in process.cmdline() for process in local.supervisor(plan).children()):
+    if (supervisord.states(plan) or {}).get(SCHEDULER) != "RUNNING":
         yield "the scheduler does not run"
     records, now = probe.records(plan), datetime.now(UTC)
     for entry in plan.schedule:

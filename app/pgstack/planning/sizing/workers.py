@@ -21,6 +21,9 @@ RESERVE_RENAMED = (1, 24)
 LIMIT_SECONDS = 3600
 """that a run of an entry may take when nothing else was said: reports and clean-ups of large tables
 take minutes, and what hangs is seen within the day"""
+SUPERVISION_BYTES = 128 * MB
+"""that a container has beside what is planned for workers and runs: supervisord and the scheduler,
+about 30 MB each, and its /tmp, which is memory"""
 ENDS_BY_INTERRUPT = frozenset({"run_huey", "huey_consumer", "huey_consumer.py"})
 """commands that finish what they do at SIGINT, and drop it at SIGTERM"""
 
@@ -86,6 +89,7 @@ def background(
         statement_timeout=seconds(timeout, timeouts.TASK_STATEMENT),
         patience=seconds(timeout, timeouts.TASK_PATIENCE),
         settings=timeouts.of_backends(timeouts.TASK, timeout, postgresql),
+        memory=workers_bytes(crew, entries) + SUPERVISION_BYTES,
     )
     parts = [f"{one.processes} x {one.memory // MB} MB for {one.name}" for one in crew]
     parts += [f"{entry.memory // MB} MB for {entry.name}" for entry in entries]

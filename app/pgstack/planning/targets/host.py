@@ -21,7 +21,6 @@ class Host(Target):
     project_input = "stack_inputs.project.source"
     project_elsewhere: ClassVar[bool] = True
     units: ClassVar[bool] = True
-    schedules: ClassVar[bool] = True
     firewall: ClassVar[bool] = True
     redirects: ClassVar[bool] = True
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}

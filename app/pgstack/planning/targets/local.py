@@ -26,7 +26,6 @@ class Local(Target):
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
     external: ClassVar[bool] = True
-    schedules: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 

@@ -72,8 +72,6 @@ class Target(ABC):
     else"""
     workers: ClassVar[bool] = True
     """whether it runs the project's workers"""
-    schedules: ClassVar[bool] = False
-    """whether it runs what is scheduled"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 

@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from pgstack.live.probes.schedule import moment
-from pgstack.planning import layout
+from pgstack.planning import layout, targets
 from pgstack.planning.background import KILL_SECONDS, SCHEDULED, Entry
 from pgstack.planning.plan import Plan
 from pgstack.serving import confine
@@ -28,8 +29,10 @@ OF_SUPERVISOR = "SUPERVISOR_"
 """begins the names of variables that are the scheduler's own"""
 
 
-def log(plan: Plan, name: str) -> Path:
-    """Where an entry's output goes."""
+def log(plan: Plan, name: str) -> Path | None:
+    """Where an entry's output goes; None where a container's engine keeps it."""
+    if targets.of(plan.target).image:
+        return None
     return Path(plan.paths.log, f"{SCHEDULED}{name}.log")
 
 
@@ -41,8 +44,7 @@ class Process:
         self._path = log(plan, entry.name)
         self.begun, self._clock = datetime.now(UTC), time.monotonic()
         self._kill_at = float("inf")
-        rotate(self._path)
-        with appended(self._path) as output:
+        with self._output() as output:
             self._process = subprocess.Popen(
                 _words(plan, entry.name),
                 cwd=plan.paths.app,
@@ -59,7 +61,7 @@ class Process:
         """Its exit status, negative for a signal; None while it runs. Looks at its limit too."""
         if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             self._look_at_limit()
-            rotate(self._path)
+            self._rotate()
             return None
         # While it is not yet waited for, no other process gets its number.
         self._signal(signal.SIGKILL)
@@ -91,13 +93,29 @@ class Process:
             os.killpg(self.pid, number)
 
     def _note(self, time: datetime, words: str) -> None:
-        with suppress(OSError), appended(self._path) as output:
+        with suppress(OSError), self._output() as output:
             output.write(f"{moment(time)} {words}\n".encode())
+
+    @contextmanager
+    def _output(self) -> Iterator[IO[bytes]]:
+        if self._path is None:
+            with os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0) as output:
+                yield output
+            return
+        self._rotate()
+        with appended(self._path) as output:
+            yield output
+
+    def _rotate(self) -> None:
+        if self._path:
+            rotate(self._path)
 
 
 def _words(plan: Plan, name: str) -> list[str]:
-    writable = ":".join(layout.written_by_pages(plan.paths))
     work = [f"{plan.paths.venv}/bin/python", "-m", "pgstack.overlay.work", name]
+    if not targets.of(plan.target).confines:
+        return work
+    writable = ":".join(layout.written_by_pages(plan.paths))
     return [sys.executable, confine.__file__, writable, *work]
 
 

@@ -22,7 +22,7 @@ from pgstack.live.probes import local
 from pgstack.live.probes import schedule as probe
 from pgstack.live.probes.schedule import Record
 from pgstack.ops import replacing
-from pgstack.planning import state
+from pgstack.planning import state, targets
 from pgstack.planning.background import KILL_SECONDS, VARIABLE, Entry
 from pgstack.planning.plan import Plan
 from pgstack.targets import orphans, programs
@@ -30,6 +30,9 @@ from pgstack.targets.schedule.process import Process
 
 LOOK_SECONDS = 1
 END_SECONDS = 0.1
+FINISH_SECONDS = 45
+"""for what runs in a container that is to be replaced; what does not end by itself is begun again
+in the next one"""
 
 
 def say(words: str) -> None:
@@ -45,7 +48,16 @@ class Scheduler:
         self._records = probe.records(plan)
         self._noted: dict[str, Record] = {}
         self._running: dict[str, Process] = {}
+        self._waited: dict[str, datetime] = {}
+        """since when an entry that runs had waited for it"""
+        self._in_container = targets.of(plan.target).image
         self._end_those_left()
+
+    def follow(self) -> None:
+        """Read the plan anew. What a command changes it may still take back; a container is made
+        for one plan."""
+        if not self._in_container and not local.busy(self.plan):
+            self.plan = state.started_plan()
 
     def look(self) -> None:
         """End, note and begin what there is to."""
@@ -65,13 +77,23 @@ class Scheduler:
         self._write()
 
     def end(self) -> None:
-        """End all that runs."""
+        """Begin nothing more; let what runs in a container end by itself, and end the rest, which
+        is due again there: a release is no reason why it should not be done."""
+        deadline = time.monotonic() + (FINISH_SECONDS if self._in_container else 0)
+        while self._running and time.monotonic() < deadline:
+            time.sleep(END_SECONDS)
+            for process in list(self._running.values()):
+                self._look_at(process)
         for process in self._running.values():
             process.stop("stopped")
+        cut = set(self._running) if self._in_container else set()
         while self._running:
             time.sleep(END_SECONDS)
             for process in list(self._running.values()):
                 self._look_at(process)
+        for name in cut:
+            due = {"since": self._waited[name]}
+            self._records[name] = self._records[name].model_copy(update=due)
         planned = {entry.name for entry in self.plan.schedule}
         self._records = {name: self._records[name] for name in planned & self._records.keys()}
         self._write()
@@ -96,6 +118,7 @@ class Scheduler:
             self._records[entry.name] = record.model_copy(update=failed)
             return
         self._running[entry.name] = process
+        self._waited[entry.name] = record.since
         began = {"since": process.begun, "begun": process.begun, "process": process.pid}
         fresh = {"ended": None, "exit": None, "cut": ""}
         self._records[entry.name] = record.model_copy(update=began | fresh)
@@ -126,9 +149,7 @@ class Scheduler:
         if self._records == self._noted:
             return
         try:
-            replacing.write(
-                probe.file(self.plan), probe.RECORDS.dump_json(self._records, indent=1), 0o600
-            )
+            replacing.write(probe.file(self.plan), probe.RECORDS.dump_json(self._records, indent=1))
         except OSError as error:
             say(f"what ran could not be noted: {error}")
             return
@@ -159,8 +180,7 @@ def main() -> None:
         scheduler = Scheduler(state.started_plan())
         say("begins")
         while not over.wait(LOOK_SECONDS):
-            if not local.busy(scheduler.plan):  # what a command changes it may still take back
-                scheduler.plan = state.started_plan()
+            scheduler.follow()
             scheduler.look()
         scheduler.plan = state.started_plan()
         scheduler.end()

@@ -12,6 +12,7 @@ from pgstack.planning.plan import Plan
 from pgstack.targets import failure
 from pgstack.targets.schedule.process import log
 
+LOGS = "`docker compose logs background`"
 RUNNING, WAITING, FAILED, OVERDUE = "RUNNING", "WAITING", "FAILED", "OVERDUE"
 
 
@@ -26,11 +27,8 @@ def entries(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
 
 def _of(plan: Plan, entry: Entry, record: Record | None, now: datetime) -> tuple[str, str, str]:
     if late := probe.late(entry, record, now):
-        return (
-            OVERDUE,
-            f"{late}. See {plan.paths.log}/schedule.log; `make up` starts what is down",
-            "",
-        )
+        own = f"{plan.paths.log}/schedule.log" if log(plan, entry.name) else LOGS
+        return OVERDUE, f"{late}. See {own}; `make up` starts what is down", ""
     assert record is not None  # noqa: S101 - it would be late
     if record.process and record.begun:
         return RUNNING, "", f"since {moment(record.begun)}"
@@ -47,7 +45,7 @@ def _failure(plan: Plan, entry: Entry, record: Record) -> str:
     ways = {
         "limit": f"was ended after its limit of {entry.limit} s, which "
         f"{entry.name}:2h=… in STACK_SCHEDULE changes",
-        "stopped": "was ended with the stack, or by a change of the schedule",
+        "stopped": "was ended with the stack, or by a change of it",
         "": f"ended with {record.exit}",
     }
     path = log(plan, entry.name)
@@ -57,9 +55,10 @@ def _failure(plan: Plan, entry: Entry, record: Record) -> str:
     good = moment(record.succeeded) if record.succeeded else "none"
     return (
         f"{ways[record.cut]}, {moment(record.begun or record.since)}; last success: {good}; "
-        f"see {path}" + (f", where it says: {last.strip()}" if last else "")
+        f"see {path or LOGS}" + (f", where it says: {last.strip()}" if last else "")
     )
 
 
 def _lines(plan: Plan, entry: Entry) -> list[str]:
-    return failure.log_end(log(plan, entry.name), shown=4).splitlines()
+    path = log(plan, entry.name)
+    return failure.log_end(path, shown=4).splitlines() if path else []

@@ -1,0 +1,184 @@
+"""`make backup` and `make restore` on Compose: rows and files, kept together (docs/backups.md).
+
+restic runs in a container that goes away again; nothing listens in it, and no other one reaches it.
+PostgreSQL's programs run in its own. What goes between them goes through this process, unread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import containers
+import debian
+from debian import ToolError, say
+from pgstack.errors import StackError
+from pgstack.ops import passphrase, together
+from pgstack.ops.destination import Destination
+from pgstack.ops.restic import Repository
+
+BACKUP, RESTORE = "backup", "restore"
+"""services: the one may not write files, the other may give them to others"""
+PROFILE = "--profile=backup"
+MEDIA = "/var/lib/stack-media"
+HOLDS = {
+    "postgres": ("/var/lib/postgresql", "-name", "PG_VERSION"),
+    RESTORE: (MEDIA, "-type", "f"),
+}
+"""how each volume is asked whether there is anything to lose"""
+DIRECTORY, GIVEN = "/backups", "/run/backup"
+"""places in their containers: of the repository, and of what opens it"""
+IN_MEMORY = "/dev/shm"  # noqa: S108 - a directory of this account's own is made in it
+AUTHORITIES = ("CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+"""whom this machine trusts, as compose.yaml has it: a bucket of one's own may have one's own"""
+NETWORK = "BACKUP_NETWORK"
+"""variable in compose.yaml: they have one only where a bucket is elsewhere"""
+KEY_FILE = "[default]\naws_access_key_id={}\naws_secret_access_key={}\n"
+
+
+def backup() -> None:
+    """Keep rows and files of what runs. Raises ToolError, StackError."""
+    wanted = _destination()
+    stack = _stack()
+    _build()
+    if not wanted.host:
+        _make_directory(Path(wanted.path))
+    with _repository(wanted, BACKUP, make=True) as kept:
+        kept.make()
+        say(f"kept      {together.keep(stack, kept).text}, in {_told(wanted, kept.place)}")
+
+
+def restore(name: str, overwrite: bool) -> None:
+    """Have PostgreSQL run with the rows of a backup, and the files in place; what was there before
+    is kept. `up` starts the rest. Raises ToolError, StackError."""
+    wanted = _destination()
+    _build()
+    with _repository(wanted, RESTORE, make=False) as kept:
+        _require_room(overwrite)
+        chosen = together.choose(kept, name)
+        containers.require("compose", "down")
+        containers.require("compose", "up", "--detach", "--wait", "postgres")
+        together.bring_back(_stack(), kept, chosen, say)
+
+
+def _destination() -> Destination:
+    """Where the inputs want it. Raises ToolError in the planner's words."""
+    done = containers.once("configure", "python", "-m", "pgstack.targets.backups")
+    if done.returncode:
+        raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
+    return Destination(**json.loads(done.stdout))
+
+
+def _build() -> None:
+    """The image with restic, where it is not there yet or Debian has another. Raises ToolError."""
+    containers.require("compose", PROFILE, "build", BACKUP)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolError(f"STACK_BACKUP_PATH={path}: {error.strerror}.") from None
+
+
+def _require_room(overwrite: bool) -> None:
+    """Raise ToolError where something is there that nobody allowed to replace."""
+    if overwrite:
+        return
+    # Compose makes the volumes before any container runs, so that they are there tells nothing.
+    if any(_finds(service, *words) for service, words in HOLDS.items()):
+        raise ToolError(
+            "the volumes of the stack hold a database or files. `make restore OVERWRITE=yes` puts "
+            "the backup in their place, and keeps what is there aside; nothing was changed."
+        )
+
+
+def _finds(service: str, *words: str) -> bool:
+    done = containers.once(service, *words, "-print", "-quit", options=("--entrypoint=find",))
+    if done.returncode:
+        raise ToolError(containers.last_words(containers.said(done)))
+    return bool(done.stdout)
+
+
+@contextmanager
+def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repository]:
+    """The repository, opened by files that the container sees while its programs run: its
+    environment, which the engine shows, names their places only. Raises ToolError, StackError."""
+    place, options = wanted.place()
+    keys = wanted.keys(os.environ)
+    passphrase.read(say, make)
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as private:
+        words = [
+            f"--volume={passphrase.path().resolve()}:{GIVEN}/passphrase:ro",
+            f"--env=RESTIC_PASSWORD_FILE={GIVEN}/passphrase",
+        ]
+        if keys:
+            os.environ[NETWORK] = "bridge"
+            file = Path(private, "keys")
+            file.touch(mode=0o600)
+            file.write_text(KEY_FILE.format(*keys.values()))
+            words += [
+                f"--volume={file}:{GIVEN}/keys:ro",
+                f"--env=AWS_SHARED_CREDENTIALS_FILE={GIVEN}/keys",
+                f"--volume={os.environ.get(*AUTHORITIES)}:{GIVEN}/authorities:ro",
+                f"--env=SSL_CERT_FILE={GIVEN}/authorities",
+            ]
+        else:
+            words.append(f"--volume={place}:{DIRECTORY}")
+        run = ("run", "--rm", "--no-deps", "--no-TTY", *words, service, "restic")
+        program = ("docker", "compose", PROFILE, *run)
+        at = place if keys else DIRECTORY
+        try:
+            yield Repository(at, {}, options, program, alone=False)
+        except StackError as error:
+            raise ToolError(_told(wanted, str(error))) from None
+
+
+def _told(wanted: Destination, text: str) -> str:
+    """With the directory's name on this machine."""
+    return text if wanted.host else text.replace(DIRECTORY, wanted.path)
+
+
+def _stack() -> together.Stack:
+    """Raises ToolError where PostgreSQL does not run."""
+    postgres = containers.one("postgres").id
+    done = containers.execute(postgres, "cat", f"{containers.CONF}/plan.json")
+    if done.returncode:
+        raise ToolError(f"{containers.CONF}: {containers.last_words(containers.said(done))}")
+    plan = json.loads(done.stdout)
+    run = ("run", "--rm", "--no-deps", "--no-TTY", RESTORE, "python3")
+    return together.Stack(
+        database=plan["postgres"]["database"],
+        admin=plan["roles"]["admin"],
+        sockets=plan["paths"]["run_postgres"],
+        roles=f"{containers.CONF}/postgres/roles.sql",
+        tree=MEDIA,
+        programs=("docker", "exec", "--interactive", postgres),
+        directory=f"/usr/lib/postgresql/{plan['versions']['postgresql']}/bin/",
+        python=("docker", "compose", PROFILE, *run),
+        # A page may put a link in the place of a directory while it is read.
+        reading=("--one-file-system",),
+    )
+
+
+def work() -> None:
+    """Do what the command line names."""
+    os.chdir(containers.CHECKOUT)
+    goal, *words = sys.argv[1:]
+    try:
+        with containers.exclusive():
+            if goal == BACKUP:
+                backup()
+            else:
+                restore(words[0], words[1] == "yes")
+    except StackError as error:
+        raise ToolError(str(error)) from None
+
+
+if __name__ == "__main__":
+    debian.main(sys.argv[1], work)
