@@ -35,7 +35,9 @@ class Local(Target):
         root = location.directory
         return Paths(
             root=str(root),
+            run=f"{root}/run",
             conf=f"{root}/conf",
+            home_postgres=str(root),
             data=f"{root}/data",
             run_postgres=f"{root}/run/postgres",
             run_pooler=f"{root}/run/pooler",
@@ -57,6 +59,7 @@ class Local(Target):
             secrets=f"{root}/secrets",
             tls=f"{root}/secrets/tls",
             database=f"{root}/database",
+            backup=f"{root}/backup",
             code=f"{location.checkout}/app",
             app=str(location.project or location.checkout / "app"),
             venv=f"{root}/venv" if location.project else sys.prefix,
@@ -76,6 +79,7 @@ class Local(Target):
             valkey=name,
             group=name,
             secrets=name,
+            site="",
         )
 
 
