@@ -1,5 +1,5 @@
-"""stackctl's virtual environment and code on a host, below /usr/local/lib/stack: role host runs
-this there when one of them is not complete.
+"""stackctl's virtual environment and code on a host, beside this file: role host runs
+it there when one of them is not complete.
 
 Each has a directory of its own whose name says what is in it, so that what runs is not touched: the
 launchers name both, and are written after this. Root runs what is here, so only root writes it,
@@ -15,7 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path("/usr/local/lib/stack")
+ROOT = Path(__file__).resolve().parent
+"""where role host has put this"""
 PYTHON = "/usr/bin/python3"
 REQUIREMENTS = "requirements.txt"
 COMPLETE = "complete"

@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,14 +23,19 @@ LISTENING = "0A"
 DISKS = ("/var/lib", "/srv")
 """where the database and the releases go, or what will hold them"""
 CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
-PLAN = Path("/etc/stack/plan.json")
+NAMES: dict[str, str] = json.loads(sys.argv[1]) if sys.argv[1:] else {"prefix": "stack"}
+"""what the site's own things are called (pgstack.planning.names)"""
+PREFIX, CLUSTER = NAMES["prefix"], NAMES.get("cluster", "main")
+PLAN = Path("/etc", PREFIX, "plan.json")
 """last of the files that role host writes"""
-OWNERS = Path("/etc/stack-secrets.owners")
+OWNERS = Path(f"/etc/{PREFIX}-secrets.owners")
 """left by uninstall.yml: who had what in the directories that it kept"""
-RELEASES = Path("/srv/stack/releases")
-STACKCTL = Path("/usr/local/lib/stack")
+RELEASES = Path("/srv", PREFIX, "releases")
+STACKCTL = Path(NAMES.get("programs", "/usr/local/lib/stack"))
 """where its virtual environment and its code are, each complete or not (install_stackctl.py)"""
-CLUSTER = "main"
+SHARED = ("names", "share", "memory", "site", "front", "firewall", "backup")
+"""parts of a plan that say what a site takes of its host"""
+CLUSTERS = Path("/var/lib/postgresql" if PREFIX == "stack" else f"/var/lib/{PREFIX}-postgresql")
 SORTS = """
     SELECT CASE datlocprovider WHEN 'i' THEN
                     'icu:' || coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
@@ -54,6 +60,7 @@ def survey() -> dict[str, Any]:
             "",
         ),
         "stack": PLAN.exists(),
+        "sites": _sites(),
         "owners": OWNERS.exists(),
         "releases": _complete(RELEASES),
         "stackctl": _complete(STACKCTL),
@@ -68,6 +75,17 @@ def survey() -> dict[str, Any]:
         "listeners": listeners,
         "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
     }
+
+
+def _sites() -> list[dict[str, Any]]:
+    """What the plans of the other sites say that this host has."""
+    found = []
+    for path in [*Path("/etc").glob("site-*/plan.json"), Path("/etc/stack/plan.json")]:
+        with suppress(OSError, ValueError):
+            if path != PLAN:
+                plan = json.loads(path.read_text())
+                found.append({name: plan.get(name) for name in SHARED})
+    return found
 
 
 def _complete(place: Path) -> list[str]:
@@ -123,7 +141,7 @@ def _clusters() -> list[dict[str, Any]]:
     stack made them."""
     places = [
         *Path("/etc/postgresql").glob(f"*/{CLUSTER}"),
-        *Path("/var/lib/postgresql").glob(f"*/{CLUSTER}"),
+        *CLUSTERS.glob(f"*/{CLUSTER}"),
     ]
     versions = {path.parent.name for path in places if _is_filled(path)}
     return [{"version": name, "ours": _mark(name).exists()} for name in sorted(versions)]
@@ -143,10 +161,11 @@ def _sorts() -> str:
         server = plan["postgres"]
         question = (
             f"--port={server['port']}",
+            f"--username={plan['roles']['admin']}",
             f"--dbname={server['database']}",
             f"--command={SORTS}",
         )
-        said = _said("runuser", "--user=postgres", "--", *psql, *question)
+        said = _said("runuser", f"--user={plan['accounts']['postgres']}", "--", *psql, *question)
         return said[0][0] if said else ""
     return ""
 
@@ -159,7 +178,7 @@ def _is_filled(path: Path) -> bool:
 
 def _mark(version: str) -> Path:
     """What role postgresql leaves beside a cluster that it has made."""
-    return Path(f"/var/lib/postgresql/{version}-{CLUSTER}.stack")
+    return CLUSTERS / f"{version}-{CLUSTER}.stack"
 
 
 def _came_in() -> set[int]:

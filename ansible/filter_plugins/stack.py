@@ -17,7 +17,7 @@ sys.path.append(str(PROJECT / "app"))
 
 from pgstack.errors import StackError  # noqa: E402 - the path comes first
 from pgstack.planning import packages  # noqa: E402
-from pgstack.targets.host import files, inventory, machine, project, release, stackctl  # noqa: E402
+from pgstack.targets.host import beside, files, inventory, machine, project, release, stackctl  # noqa: E402
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:
@@ -40,6 +40,7 @@ def stack_project(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "stack_names": inventory.names_of,
     "stack_part": inventory.of_host,
     "stack_plan": inventory.plan,
     "stack_files": files.of_plan,
@@ -48,6 +49,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_programs": stackctl.launchers,
     "stack_packages": stack_packages,
     "stack_taken": machine.taken,
+    "stack_beside": beside.reasons,
     "stack_unlike": machine.unlike,
     "stack_project": stack_project,
     "stack_environment": project.environment,

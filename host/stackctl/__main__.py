@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import (
@@ -14,6 +15,7 @@ from . import (
     build,
     drill,
     files,
+    front,
     passwords,
     pgbouncer,
     postgres,
@@ -38,15 +40,21 @@ SERVERS: dict[str, Callable[..., str]] = {
     "apache": apache.apply,
     "backup": repository.apply,
     "schedule": schedule.apply,
+    "front": front.apply,
 }
-PART_OF = {"backup": "postgres", "schedule": "apache"}
+PART_OF = {"backup": "postgres", "schedule": "apache", "front": "apache"}
 """which server is on a host that may have them, or had them: what takes them away is asked too"""
+
+
+def program() -> str:
+    """Its name: each site's has its own."""
+    return Path(sys.argv[0]).name
 
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(
-        prog="stackctl", description="Change what runs on this host without losing a request."
+        prog=program(), description="Change what runs on this host without losing a request."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
@@ -65,6 +73,7 @@ def arguments() -> argparse.Namespace:
         "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
     )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
+    commands.add_parser("leave", help="take this site out of the Apache in front of several")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser(
         "status", help="which instances and which release serve; 1 when a server does not answer"
@@ -140,7 +149,7 @@ def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
 
 def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
     """The restore, or whether it can be."""
-    with system.exclusive_lock():
+    with system.exclusive_lock(host.run):
         if asked.check:
             *_, options = restore.plan(host, asked.target, asked.set, asked.timeline)
             if backup.require(host).files:
@@ -154,12 +163,15 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
 
 def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
     """What is done with files alone: `save` and `drill` by their units, which come here again."""
-    steps = {"save": (files.UNIT, files.save), "drill": (files.DRILL_UNIT, files.rehearse)}
+    steps = {
+        "save": (files.unit(host), files.save),
+        "drill": (files.drill_unit(host), files.rehearse),
+    }
     if asked.action == "list":
         for snapshot in files.listed(host):
             print(f"files      {files.told(snapshot)}")
     elif asked.action == "restore":
-        with system.exclusive_lock():
+        with system.exclusive_lock(host.run):
             print(f"restore    {restore.files_alone(host, asked.snapshot)}")
     elif (unit := steps[asked.action][0]) == os.environ.get("RUN_BY"):
         print(f"files      {steps[asked.action][1](host)}")
@@ -201,13 +213,13 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
 """commands with a status of their own"""
 
 
-def main() -> None:
-    """Run one command; 2 when it cannot."""
+def main(plan: str) -> None:
+    """Run one command for the site that this is the plan of; 2 when it cannot."""
     asked = arguments()
     if os.geteuid() and asked.command != "drill":
-        sys.exit("stackctl: only root may change what runs. Use sudo.")
+        sys.exit(f"{program()}: only root may change what runs. Use sudo.")
     try:
-        host = stack.read()
+        host = stack.read(plan)
         if asked.command in ANSWERS:
             sys.exit(ANSWERS[asked.command](host, asked))
         if asked.command in ("pause", "resume"):
@@ -215,7 +227,7 @@ def main() -> None:
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
-            with system.exclusive_lock("build.lock"):
+            with system.exclusive_lock(host.run, "build.lock"):
                 words = (asked.name, asked.requirements, asked.commands, sys.stdin.read())
                 print(f"release    {build.run(host, *words)}")
         elif asked.command == "upgraded":
@@ -223,10 +235,10 @@ def main() -> None:
         elif asked.command == "watch":
             print(watch.look(host))
         else:
-            with system.exclusive_lock():
+            with system.exclusive_lock(host.run):
                 print(change(host, asked))
     except safe.StackctlError as error:
-        print(f"stackctl: {shown(str(error))}", file=sys.stderr)
+        print(f"{program()}: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -240,6 +252,8 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     if asked.command == "rotate":
         renew = apache.renew if "apache" in host.services else passwords.renew
         return f"rotate     {renew(host)}"
+    if asked.command == "leave":
+        return f"front      {front.leave(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if PART_OF.get(wanted, wanted) not in host.services:
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")
@@ -249,7 +263,3 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
         return f"release    {release.back(host)}"
     done = SERVERS[asked.server](host, again=asked.command == "restart")
     return f"{asked.server:<10} {done}"
-
-
-if __name__ == "__main__":
-    main()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import http.client
 import time
+from functools import partial
 from pathlib import Path
 
 from pgstack.ops import drain
+from pgstack.planning import services
 
 from . import certificates, listeners, processes, safe, system
 from .safe import StackctlError
@@ -27,9 +29,9 @@ QUIET_SECONDS = 0.3
 """without use of a processor: every process has imported what it needs"""
 
 
-def unit(instance: str) -> str:
+def unit(stack: Stack, instance: str) -> str:
     """Name of its unit."""
-    return f"stack-apache@{instance}.service"
+    return services.unit(stack, f"apache@{instance}.service")
 
 
 def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str:
@@ -39,14 +41,14 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     if stack.site.tls != "off":
         certificates.write(stack)
         certificates.forget_staged(stack)
-    wanted = system.wanted(stack.conf / "apache", UNITS / "stack-apache@.service")
+    wanted = system.wanted(stack.conf / "apache", UNITS / unit(stack, ""))
     wanted["environment"] = _environment(stack)
-    old = serving()
+    old = serving(stack)
     if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
     begun = time.monotonic()
-    new = other(old) if old else system.at_boot(unit)
-    system.stop(unit(new))
+    new = other(old) if old else system.at_boot(partial(unit, stack))
+    system.stop(unit(stack, new))
     safe.remove(drain.mark(stack, new))
     system.fill(stack.live(f"apache-{new}"), wanted)
     safe.link(stack.root / f"release-{new}", str(release))
@@ -59,7 +61,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
         if stack.site.tls != "off":
             certificates.forget_staged(stack)
     except StackctlError as error:
-        system.stop(unit(new))
+        system.stop(unit(stack, new))
         after = (
             f"Instance {old} keeps serving with its previous configuration."
             if old
@@ -68,19 +70,20 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
         raise StackctlError(
             f"The site does not work with the new configuration: {error}\n{after}"
         ) from None
-    system.run("systemctl", "enable", unit(new))
-    system.run("systemctl", "disable", unit(other(new)))
+    system.run("systemctl", "enable", unit(stack, new))
+    system.run("systemctl", "disable", unit(stack, other(new)))
     if not old:
         return f"started as instance {new}"
     _drain(stack, old)
     return f"instance {new} took over from {old} in {time.monotonic() - begun:.1f} s"
 
 
-def serving() -> str | None:
+def serving(stack: Stack) -> str | None:
     """The instance that serves; while one takes over, the one that was enabled last."""
-    running = [name for name in INSTANCES if system.active(unit(name))]
+    running = [name for name in INSTANCES if system.active(unit(stack, name))]
     return next(
-        (name for name in running if system.enabled(unit(name))), running[0] if running else None
+        (name for name in running if system.enabled(unit(stack, name))),
+        running[0] if running else None,
     )
 
 
@@ -95,6 +98,9 @@ def current(stack: Stack) -> Path:
 def renew(stack: Stack) -> str:
     """A new self-signed certificate of the site, which the next `apply` brings into force; returns
     what was done."""
+    if stack.front and stack.front.tls == "self-signed":
+        certificates.write(stack.model_copy(update={"site": stack.front}), renew=True)
+        return "a new certificate of the site was made"
     if stack.site.tls != "self-signed":
         return "nothing: there is no self-signed certificate on this host"
     certificates.write(stack, renew=True)
@@ -122,7 +128,7 @@ def _in_force(stack: Stack, instance: str) -> tuple[dict[str, bytes], Path | Non
 
 def start(stack: Stack, instance: str) -> None:
     """Start one that was stopped, and wait until it answers, whatever it answers."""
-    system.run("systemctl", "start", unit(instance))
+    system.run("systemctl", "start", unit(stack, instance))
     system.wait(lambda: _listens(stack, instance), START_SECONDS)
 
 
@@ -130,15 +136,15 @@ def _start_aside(stack: Stack, instance: str) -> None:
     """Start it, without haste, and have it answer. Raises StackctlError."""
     log = Path(stack.paths.log, "apache-error.log")
     since, written = time.time(), system.length(log)
-    system.start(unit(instance))
-    processes.renice(_process(instance), GENTLE)
+    system.start(unit(stack, instance))
+    processes.renice(_process(stack, instance), GENTLE)
     answers = system.wait(
-        lambda: system.restarted(unit(instance)) or _listens(stack, instance), START_SECONDS
+        lambda: system.restarted(unit(stack, instance)) or _listens(stack, instance), START_SECONDS
     )
-    if not answers or system.restarted(unit(instance)):
-        raise StackctlError(system.complaint(unit(instance), since))
-    system.wait(lambda: processes.is_quiet(_process(instance), QUIET_SECONDS), START_SECONDS)
-    processes.renice(_process(instance), 0)
+    if not answers or system.restarted(unit(stack, instance)):
+        raise StackctlError(system.complaint(unit(stack, instance), since))
+    system.wait(lambda: processes.is_quiet(_process(stack, instance), QUIET_SECONDS), START_SECONDS)
+    processes.renice(_process(stack, instance), 0)
     for _ in range(2 * stack.web.processes):
         for path in drain.PAGES:  # several times, for every process
             status = _ask(stack, instance, path)
@@ -148,11 +154,11 @@ def _start_aside(stack: Stack, instance: str) -> None:
 
 def _choose(stack: Stack, instance: str, place: int) -> None:
     for port in filter(None, (stack.site.port, stack.site.redirect_port)):
-        listeners.choose(_process(instance), port, place)
+        listeners.choose(_process(stack, instance), port, place)
 
 
-def _process(instance: str) -> int:
-    return system.main_process(unit(instance))
+def _process(stack: Stack, instance: str) -> int:
+    return system.main_process(unit(stack, instance))
 
 
 def _listens(stack: Stack, instance: str) -> bool:
@@ -200,7 +206,7 @@ def _said(log: Path, written: int) -> str:
 def disable_keepalive(stack: Stack) -> None:
     """Have no connection that is kept open: what serves closes each after its answer, until
     `enable_keepalive`."""
-    running = [instance for instance in INSTANCES if system.active(unit(instance))]
+    running = [instance for instance in INSTANCES if system.active(unit(stack, instance))]
     marks = [drain.mark(stack, instance) for instance in running]
     for mark in marks:
         safe.write(mark, b"")
@@ -220,5 +226,5 @@ def _drain(stack: Stack, instance: str) -> None:
     mark = drain.mark(stack, instance)
     safe.write(mark, b"")
     time.sleep(drain.grace(stack))
-    system.stop(unit(instance))
+    system.stop(unit(stack, instance))
     safe.remove(mark)

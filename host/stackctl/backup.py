@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgstack.planning import services
 from pgstack.planning.plan import Backup
 
 from . import postgres, safe, system
@@ -52,9 +53,9 @@ class Line:
     good: bool = True
 
 
-def unit(kind: str) -> str:
+def unit(stack: Stack, kind: str) -> str:
     """Name of the unit that makes a backup, `full` or `incr`."""
-    return f"stack-backup@{kind}.service"
+    return services.unit(stack, f"backup@{kind}.service")
 
 
 def require(stack: Stack) -> Backup:
@@ -70,8 +71,8 @@ def require(stack: Stack) -> Backup:
 def pgbackrest(stack: Stack, *words: str) -> str:
     """What pgBackRest printed, as PostgreSQL's account. Raises StackctlError with the line that
     says what is wrong."""
-    stanza = f"--stanza={require(stack).stanza}"
-    done = system.run("pgbackrest", stanza, *words, account=stack.accounts.postgres)
+    program = require(stack).command.split()
+    done = system.run(*program, *words, account=stack.accounts.postgres)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
         raise StackctlError(
@@ -138,7 +139,7 @@ def report(stack: Stack) -> list[Line]:
         lines = [backups(kept(stack), now, part.oldest)]
     except StackctlError as error:
         lines = [Line("backup", str(error), good=False)]
-    for name in (unit("full"), unit("incr")):
+    for name in (unit(stack, "full"), unit(stack, "incr")):
         if system.run("systemctl", "is-failed", name).returncode == 0:
             lines.append(Line("backup", f"{name} failed; see journalctl -u {name}", good=False))
     try:

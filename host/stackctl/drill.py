@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.ops.postgres import psql
+from pgstack.planning import services
 from pgstack.planning.services import postgres_program
 
 from . import backup, postgres, safe, system
 from .safe import StackctlError
 from .stack import Stack
 
-SOCKETS = Path("/run/stack/drill")
 SPARE_BYTES = 1024**3
 """left on the disk beside the scratch instance and its WAL: the database that serves needs it"""
 START_SECONDS = 5
 """for the scratch instance to write its process id"""
-UNIT = "stack-drill.service"
 SETTINGS = """\
 listen_addresses = ''
 unix_socket_directories = '{sockets}'
@@ -53,14 +52,24 @@ FACTS = """
                    'YYYY-MM-DD HH24:MI:SS+00')"""
 
 
+def unit(stack: Stack) -> str:
+    """Name of the unit that runs it."""
+    return services.unit(stack, "drill.service")
+
+
+def sockets(stack: Stack) -> Path:
+    """Directory of the scratch instance's socket."""
+    return stack.run / "drill"
+
+
 def start(stack: Stack) -> str:
     """Have the unit do it, as root; returns what it found. Raises StackctlError when it failed."""
     part = backup.require(stack)
-    done = system.run("systemctl", "start", UNIT)
+    done = system.run("systemctl", "start", unit(stack))
     state = backup.read_drill(stack)
     if done.returncode or state is None or state["result"] != "passed":
         reason = state.get("error", "it still runs") if state else "it did not run"
-        raise StackctlError(f"{reason}\nSee journalctl -u {UNIT}")
+        raise StackctlError(f"{reason}\nSee journalctl -u {unit(stack)}")
     return backup.drill(state, time.time(), part.drill_oldest, part.time_limit).text
 
 
@@ -175,7 +184,7 @@ def _boot(stack: Stack, scratch: Path) -> None:
     what its log says."""
     texts = {
         "postgresql.conf": SETTINGS.format(
-            sockets=SOCKETS, port=stack.postgres.port, scratch=scratch
+            sockets=sockets(stack), port=stack.postgres.port, scratch=scratch
         ),
         "pg_hba.conf": "local all all peer\n",
         "pg_ident.conf": "",
@@ -188,7 +197,7 @@ def _boot(stack: Stack, scratch: Path) -> None:
     ready = [
         postgres_program(stack, "pg_isready"),
         "--quiet",
-        f"--host={SOCKETS}",
+        f"--host={sockets(stack)}",
         f"--port={stack.postgres.port}",
     ]
 
@@ -217,7 +226,7 @@ def _read(stack: Stack) -> tuple[float, int, str]:
     Returns the time of the last transaction in seconds since 1970, the number of tables, and that
     time as a text.
     """
-    where = [f"--host={SOCKETS}", f"--port={stack.postgres.port}"]
+    where = [f"--host={sockets(stack)}", f"--port={stack.postgres.port}"]
     system.require(
         postgres_program(stack, "pg_amcheck"),
         *where,
@@ -227,7 +236,7 @@ def _read(stack: Stack) -> tuple[float, int, str]:
     )
     # stack: allow H032 the restored server's own socket
     system.require(postgres_program(stack, "pg_dumpall"), *where, "--no-sync", "--file=/dev/null")
-    place = SOCKETS, stack.postgres.port, stack.postgres.database
+    place = sockets(stack), stack.postgres.port, stack.postgres.database
     words = psql(*place, f"--command={FACTS}")
     recovered, tables, text = system.require(*words).strip().split("|")
     return float(recovered or 0), int(tables), text or "the backup's end"

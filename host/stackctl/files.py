@@ -23,14 +23,13 @@ from typing import Any
 from pgstack.errors import TargetError
 from pgstack.ops import restic
 from pgstack.ops.restic import Repository, Snapshot
+from pgstack.planning import services
 
 from . import backup, safe, system
 from .backup import Line
 from .safe import StackctlError
 from .stack import Stack
 
-UNIT, DRILL_UNIT = UNITS = "stack-files.service", "stack-files-drill.service"
-SETTINGS = Path("/etc/pgbackrest/conf.d")
 VARIABLES = (
     ("repo1-cipher-pass", "RESTIC_PASSWORD"),
     ("repo1-s3-key", "AWS_ACCESS_KEY_ID"),
@@ -39,16 +38,32 @@ VARIABLES = (
 """setting of pgBackRest, variable of restic: what opens the one opens the other"""
 
 
+def unit(stack: Stack) -> str:
+    """Name of the unit that keeps them."""
+    return services.unit(stack, "files.service")
+
+
+def drill_unit(stack: Stack) -> str:
+    """Name of the unit that reads them back."""
+    return services.unit(stack, "files-drill.service")
+
+
+def units(stack: Stack) -> tuple[str, str]:
+    """Both."""
+    return unit(stack), drill_unit(stack)
+
+
 def repository(stack: Stack) -> Repository:
     """Where they are kept. Raises StackctlError where they are not."""
     part = backup.require(stack)
     if not part.files:
         raise StackctlError("This host has no files of the site: its web hosts have them.")
+    secret = Path(stack.paths.backup, "conf.d")
     lines = [
         line.partition("=")
         for name in ("passphrase.conf", "s3.conf")
-        if (SETTINGS / name).exists()
-        for line in safe.read(SETTINGS / name).decode().splitlines()
+        if (secret / name).exists()
+        for line in safe.read(secret / name).decode().splitlines()
     ]
     known = dict(VARIABLES)
     secrets = {known[name]: value for name, _, value in lines if name in known}
@@ -227,9 +242,9 @@ def report(stack: Stack) -> list[Line]:
     snapshots = [Snapshot(str(name), float(moment), (), ()) for name, moment in saved]
     lines = [_kept(snapshots, now, part.oldest, restic.holds_files(tree(stack)))]
     lines += [
-        Line("files", f"{unit} failed; see journalctl -u {unit}", good=False)
-        for unit in UNITS
-        if system.failed(unit)
+        Line("files", f"{name} failed; see journalctl -u {name}", good=False)
+        for name in units(stack)
+        if system.failed(name)
     ]
     drill = _noted(stack, "drill")
     if isinstance(drill, dict) and drill["result"] == "passed":

@@ -33,10 +33,10 @@ SIGNALLED = 128
 """a shell adds the number of the signal that ended a program"""
 
 
-def main() -> None:
+def main(plan: str) -> None:
     """Become what the command wants; 2 when it cannot."""
     try:
-        host = stack.read()
+        host = stack.read(plan)
         release = Path(os.environ.get("STACK_RELEASE", host.root / "current"))
         command = [
             f"{release}/venv/bin/python",
@@ -54,7 +54,7 @@ def main() -> None:
         os.chdir(release / "project")
         os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted
     except (StackctlError, OSError) as error:
-        print(f"stack-manage: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -105,7 +105,8 @@ def _strangers(host: Stack, release: Path) -> list[str]:
     in it."""
     words = []
     command = [f"{release}/venv/bin/python", "-m", "pgstack.live.verify"]
-    for groups in ([], [host.accounts.group]):
+    enter = [host.accounts.site] if host.accounts.site else []
+    for groups in (enter, [*enter, host.accounts.group]):
         done = subprocess.run(
             command,
             env=_own(host, release),

@@ -9,45 +9,45 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg2
 
 from pgstack.live.probes import bounded, console
 from pgstack.ops import drain, postgres
+from pgstack.planning import services
 
 from . import safe, system
 from .safe import StackctlError
 from .stack import INSTANCES, Stack, other
-from .system import RUN, UNITS
+from .system import UNITS
 
 ASK_SECONDS = 10
 POLL_SECONDS = 0.5
 
 
-def unit(instance: str) -> str:
+def unit(stack: Stack, instance: str) -> str:
     """Name of its unit."""
-    return f"stack-pgbouncer@{instance}.service"
+    return services.unit(stack, f"pgbouncer@{instance}.service")
 
 
 def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was
     done."""
-    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / "stack-pgbouncer@.service") | _login(
-        stack
-    )
+    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / unit(stack, "")) | _login(stack)
     old = serving(stack)
     if old and not again and wanted == safe.contents(stack.live(f"pgbouncer-{old}")):
         return "unchanged"
     begun = time.monotonic()
-    new = other(old) if old else system.at_boot(unit)
-    system.stop(unit(new))
+    new = other(old) if old else system.at_boot(partial(unit, stack))
+    system.stop(unit(stack, new))
     system.fill(stack.live(f"pgbouncer-{new}"), wanted)
     try:
-        system.start(unit(new))
+        system.start(unit(stack, new))
         _try(stack, new)
     except StackctlError as error:
-        system.stop(unit(new))
+        system.stop(unit(stack, new))
         after = (
             f"Instance {old} keeps serving with its previous configuration."
             if old
@@ -79,7 +79,7 @@ def serving(stack: Stack) -> str | None:
         instance = Path(stack.paths.run_pooler).readlink().name.removeprefix("pooler-")
     except OSError:
         return None
-    return instance if instance in INSTANCES and system.active(unit(instance)) else None
+    return instance if instance in INSTANCES and system.active(unit(stack, instance)) else None
 
 
 def pause(stack: Stack) -> None:
@@ -123,15 +123,15 @@ def _command(stack: Stack, instance: str, command: str) -> bool:
 
 def _lead_to(stack: Stack, instance: str) -> None:
     safe.link(Path(stack.paths.run_pooler), f"pooler-{instance}")
-    system.run("systemctl", "enable", unit(instance))
-    system.run("systemctl", "disable", unit(other(instance)))
+    system.run("systemctl", "enable", unit(stack, instance))
+    system.run("systemctl", "disable", unit(stack, other(instance)))
 
 
 def _drain(stack: Stack, instance: str) -> None:
     """Let requests end on it: they began before the link led elsewhere, and none is longer than the
     request timeout."""
     system.wait(lambda: _clients(stack, instance) == 0, stack.web.request_timeout, POLL_SECONDS)
-    system.stop(unit(instance))
+    system.stop(unit(stack, instance))
 
 
 def _clients(stack: Stack, instance: str) -> int:
@@ -145,7 +145,7 @@ def _clients(stack: Stack, instance: str) -> int:
 def _try(stack: Stack, instance: str) -> None:
     """A query as the web goes through, and the console tells what the files say. Raises
     StackctlError."""
-    wrong = trouble(stack, RUN / f"pooler-{instance}", ASK_SECONDS)
+    wrong = trouble(stack, stack.run / f"pooler-{instance}", ASK_SECONDS)
     if wrong:
         raise StackctlError(wrong)
     found = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
@@ -170,7 +170,7 @@ def _console(
     Raises StackctlError when nobody listens, for an error, and when no answer has come for so many
     seconds.
     """
-    sockets = str(RUN / f"pooler-{instance}")
+    sockets = str(stack.run / f"pooler-{instance}")
     try:
         with bounded.waits(seconds):
             # Who connects is whose the process is at that moment (unix(7), SO_PEERCRED).

@@ -9,6 +9,7 @@ import psutil
 
 from pgstack.ops import lines
 from pgstack.ops import postgres as server
+from pgstack.planning import services
 from pgstack.planning.services import postgres_program
 
 from . import apache, authority, passwords, pgbouncer, safe, system
@@ -24,7 +25,7 @@ SETTLE_SECONDS = 5
 WAITS = "reloaded, and a setting waits for a restart"
 """said on a database host, where PgBouncer, which has to be paused first, is on others:
 restart.yml"""
-RESUME, LATER = "stack-resume", "stack-resume-later"
+RESUME, LATER = "resume", "resume-later"
 """names of the unit that resumes after a stop, and of the one that does when nobody else does"""
 POLL_SECONDS = 0.003
 """while requests are held back"""
@@ -32,7 +33,7 @@ POLL_SECONDS = 0.003
 
 def unit(stack: Stack) -> str:
     """Name of its unit, postgresql-common's."""
-    return f"postgresql@{stack.versions.postgresql}-main.service"
+    return services.postgres_unit(stack)
 
 
 def apply(stack: Stack, again: bool = False) -> str:
@@ -87,7 +88,7 @@ def pause(stack: Stack) -> None:
         if pgbouncer.serving(stack) is None:
             return
         system.run(
-            "systemctl", "stop", f"{RESUME}.service"
+            "systemctl", "stop", services.unit(stack, f"{RESUME}.service")
         )  # of a start a moment ago: it is not done yet
         apache.disable_keepalive(stack)
         try:
@@ -123,11 +124,11 @@ def _arrange_resume(stack: Stack) -> None:
         "systemd-run",
         "--quiet",
         "--collect",
-        f"--unit={name}",
+        f"--unit={services.unit(stack, name)}",
         "--property=Restart=on-failure",
         *options,
     )
-    system.require(*words, "/usr/local/sbin/stackctl", "resume", *more)
+    system.require(*words, f"/usr/local/sbin/{stack.names.stackctl}", "resume", *more)
 
 
 def resume(stack: Stack, after: int = 0) -> None:
@@ -136,7 +137,7 @@ def resume(stack: Stack, after: int = 0) -> None:
     `after` is the number of a server's process that is about to stop.
     """
     if "postgres" not in stack.services:
-        system.run("systemctl", "stop", f"{LATER}.timer")
+        system.run("systemctl", "stop", services.unit(stack, f"{LATER}.timer"))
     system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
     # While those that waited are answered, all workers of Apache are busy.
@@ -216,14 +217,20 @@ def trouble(stack: Stack, seconds: float) -> str:
     return system.last_words(done) if done.returncode else ""
 
 
-def resumes() -> bool:
+def resumes(stack: Stack) -> bool:
     """Whether somebody is there who lets go on what `pause` holds back."""
     return any(
-        system.busy(name) for name in (f"{RESUME}.service", f"{LATER}.timer", f"{LATER}.service")
+        system.busy(name)
+        for name in (
+            services.unit(stack, f"{RESUME}.service"),
+            services.unit(stack, f"{LATER}.timer"),
+            services.unit(stack, f"{LATER}.service"),
+        )
     )
 
 
 def _psql(stack: Stack, *what: str) -> list[str]:
-    """Words of the administrator, whose account gives the role."""
+    """Words of the administrator."""
     database = f"dbname=postgres connect_timeout={CONNECT_SECONDS}"
-    return server.psql(stack.paths.run_postgres, stack.postgres.port, database, *what)
+    place = stack.paths.run_postgres, stack.postgres.port, database
+    return server.psql(*place, *what, user=stack.roles.admin)

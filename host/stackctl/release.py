@@ -1,4 +1,4 @@
-"""Releases: directories below /srv/stack/releases, prepared, switched to, gone back to, and cleared
+"""Releases: directories below `paths.root`, prepared, switched to, gone back to, and cleared
 away."""
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def switch(stack: Stack, name: str) -> str:
         raise StackctlError(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         return apache.apply(stack, release)
-    manage(release, "check")
+    manage(stack, release, "check")
     schedule.require(stack, release)
     _collect(stack, release)
-    manage(release, *MIGRATE)
+    manage(stack, release, *MIGRATE)
     pgbouncer.reconnect(stack)
     for more in _more(release):
-        manage(release, *more)
+        manage(stack, release, *more)
     _offer_static(stack, release)
     done = apache.apply(stack, release)
     _mark(stack, release)
@@ -58,7 +58,7 @@ def back(stack: Stack) -> str:
 
 def _serves(stack: Stack, release: Path) -> bool:
     try:
-        return apache.current(stack) == release and apache.serving() is not None
+        return apache.current(stack) == release and apache.serving(stack) is not None
     except StackctlError:
         return False
 
@@ -69,10 +69,10 @@ def _more(release: Path) -> list[list[str]]:
     return commands
 
 
-def manage(release: Path, *words: str) -> None:
+def manage(stack: Stack, release: Path, *words: str) -> None:
     """A management command of the release, as the account that deploys. Raises StackctlError with
     its last words."""
-    done = system.run("env", f"STACK_RELEASE={release}", "stack-manage", *words)
+    done = system.run("env", f"STACK_RELEASE={release}", stack.names.manage, *words)
     if done.returncode:
         said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
         raise StackctlError(
@@ -95,7 +95,7 @@ def _collect(stack: Stack, release: Path) -> None:
         tree.install(built, static, account)
     else:
         safe.make_directory(static, 0o755, account, account)
-    manage(release, *COLLECT)
+    manage(stack, release, *COLLECT)
     static.rename(aside)
     tree.install(aside, static)
     safe.remove(aside)

@@ -23,10 +23,10 @@ def apply(stack: Stack, again: bool = False) -> str:
     done = _create(stack)
     backup.pgbackrest(stack, "check")
     if again or not backup.kept(stack):
-        system.start(backup.unit("full"))
+        system.start(backup.unit(stack, "full"))
         done.append("full backup made")
     if backup.require(stack).files and (again or not files.made(stack)):
-        system.start(files.UNIT)
+        system.start(files.unit(stack))
         done.append("files kept")
     return ", ".join(done) or "unchanged"
 

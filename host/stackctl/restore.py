@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import apache, backup, files, postgres, recovery, release, system, timelines
-from .drill import UNIT as DRILL_UNIT
+from .drill import unit as drill_unit
 from .recovery import Target
 from .safe import StackctlError
 from .stack import INSTANCES, Stack
@@ -47,7 +47,7 @@ def plan(
     found = backup.kept(stack)
     begin = recovery.choose(target, found, time.time(), label)
     if not timeline:
-        timelines.check(target.moment, timelines.read())
+        timelines.check(target.moment, timelines.read(stack))
     data = Path(stack.paths.data)
     free = shutil.disk_usage(data.parent).free
     if free < begin.size + SPARE_BYTES:
@@ -70,7 +70,12 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
     if backup.require(stack).files:
         files.require(stack, snapshot)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
-    for name in (DRILL_UNIT, backup.unit("full"), backup.unit("incr"), *files.UNITS):
+    for name in (
+        drill_unit(stack),
+        backup.unit(stack, "full"),
+        backup.unit(stack, "incr"),
+        *files.units(stack),
+    ):
         system.stop(name)
     if system.active(postgres.unit(stack)):
         _finish_archive(stack, target)
@@ -80,7 +85,7 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
         _say(f"The database is as of {_text(reached)}.")
         if backup.require(stack).files:
             _bring_files(stack, reached, snapshot)
-    system.run("systemctl", "start", "--no-block", backup.unit("incr"))
+    system.run("systemctl", "start", "--no-block", backup.unit(stack, "incr"))
     kept = (
         f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
     )
@@ -94,7 +99,7 @@ def files_alone(stack: Stack, snapshot: str) -> str:
     chosen = snapshot or next((each.name for each in files.listed(stack)[-1:]), "")
     if not chosen:
         raise StackctlError("there is no snapshot of files yet. `stackctl files save` makes one.")
-    for name in files.UNITS:
+    for name in files.units(stack):
         system.stop(name)
     with _site_down(stack):
         return files.bring_back(stack, 0, chosen)
@@ -103,11 +108,11 @@ def files_alone(stack: Stack, snapshot: str) -> str:
 @contextmanager
 def _site_down(stack: Stack) -> Iterator[None]:
     """Apache does not run within it, and afterwards as it did."""
-    serving = [name for name in INSTANCES if system.active(apache.unit(name))]
+    serving = [name for name in INSTANCES if system.active(apache.unit(stack, name))]
     _say("The site is down from here on.")
     try:
         for name in serving:
-            system.stop(apache.unit(name))
+            system.stop(apache.unit(stack, name))
         yield
     finally:
         for name in serving:
@@ -181,7 +186,9 @@ def _as_postgres(stack: Stack, *command: str) -> None:
 def _recover(stack: Stack) -> None:
     """Start PostgreSQL and wait until it has replayed what it should. Raises StackctlError with
     what its log says."""
-    log = Path(f"/var/log/postgresql/postgresql-{stack.versions.postgresql}-main.log")
+    log = Path(
+        f"/var/log/postgresql/postgresql-{stack.versions.postgresql}-{stack.names.cluster}.log"
+    )
     written = system.length(log)
     _say("Replaying WAL.")
     system.run("systemctl", "start", postgres.unit(stack))
@@ -213,14 +220,14 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> float:
         )
         reached = max(moment, float(replayed))
         if aside:
-            timelines.add(timelines.Left(timelines.of(stack, aside), reached, time.time()))
+            timelines.add(stack, timelines.Left(timelines.of(stack, aside), reached, time.time()))
         for name in LEFT_BEHIND:
             postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
         # What is left of the recovery's settings goes with a restart.
         system.require("systemctl", "restart", postgres.unit(stack))
         postgres.apply(stack)
         if (stack.root / "current").is_symlink():  # none yet on a new host
-            release.manage(apache.current(stack), *release.MIGRATE)
+            release.manage(stack, apache.current(stack), *release.MIGRATE)
     except StackctlError as error:
         raise StackctlError(
             f"The database is restored, and this failed after it: {error}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgstack.live.probes import timers
+from pgstack.planning import services
 from pgstack.planning.background import (
     MANAGE,
     PYTHONS,
@@ -22,7 +23,6 @@ from .backup import Line
 from .safe import StackctlError
 from .stack import Stack
 
-UNIT = f"stack-{SCHEDULED}"
 STAMPS = Path("/var/lib/systemd/timers")
 """where systemd keeps when a timer last came, across boots"""
 SERVICE = (
@@ -44,20 +44,20 @@ def apply(stack: Stack, *, again: bool = False) -> str:
     """
     require(stack, apache.current(stack))
     entries = {entry.name: entry for entry in stack.schedule}
-    gone = [name for name in _there() if name not in entries]
+    gone = [name for name in _there(stack) if name not in entries]
     for name in gone:
-        _remove(name)
+        _remove(stack, name)
     changed = [
         entry.name
         for entry in entries.values()
-        if again or not timers.waits(_timer(entry.name), entry)
+        if again or not timers.waits(_timer(stack, entry.name), entry)
     ]
     for name in changed:
-        system.run("systemctl", "stop", _timer(name))
-        _come(name)
+        system.run("systemctl", "stop", _timer(stack, name))
+        _come(stack, name)
     system.require("systemctl", "daemon-reload")
     for name in changed:
-        system.require("systemctl", "enable", "--now", _timer(name))
+        system.require("systemctl", "enable", "--now", _timer(stack, name))
     done = [*(f"{name} waits" for name in changed), *(f"{name} is gone" for name in gone)]
     return ", ".join(done) or "unchanged"
 
@@ -65,18 +65,18 @@ def apply(stack: Stack, *, again: bool = False) -> str:
 def require(stack: Stack, release: Path) -> None:
     """Raise StackctlError for a command that a release does not have."""
     for entry in stack.schedule:
-        if reason := _missing(entry, release):
+        if reason := _missing(stack, entry, release):
             raise StackctlError(
                 f"stack_inputs.schedule: {entry.name}: {reason} What served before serves on."
             )
 
 
-def _missing(entry: Entry, release: Path) -> str:
+def _missing(stack: Stack, entry: Entry, release: Path) -> str:
     program, *words = entry.command
     if program == MANAGE:
         if not words:
             return f"{MANAGE} needs a command, such as `{MANAGE} clearsessions`."
-        asked = ("env", f"STACK_RELEASE={release}", "stack-manage", "help", words[0])
+        asked = ("env", f"STACK_RELEASE={release}", stack.names.manage, "help", words[0])
         if UNKNOWN in system.run(*asked).stderr:
             return f"the project has no management command {words[0]}."
     elif program not in PYTHONS:
@@ -88,19 +88,23 @@ def _missing(entry: Entry, release: Path) -> str:
 
 def report(stack: Stack) -> list[Line]:
     """A line for each entry."""
-    return [_line(entry) for entry in stack.schedule]
+    return [_line(stack, entry) for entry in stack.schedule]
 
 
-def _line(entry: Entry) -> Line:
-    waits, service = timers.waits(_timer(entry.name), entry), _service(entry.name)
+def _line(stack: Stack, entry: Entry) -> Line:
+    waits, service = timers.waits(_timer(stack, entry.name), entry), _service(stack, entry.name)
     known = timers.show(service, *SERVICE)
     text, good = _last(entry, known)
     see = f"; see journalctl -u {service}"
     if not waits:
         return Line(
-            "schedule", f"{entry.name} does not wait for its time: stackctl apply schedule", False
+            "schedule",
+            f"{entry.name} does not wait for its time: {stack.names.stackctl} apply schedule",
+            False,
         )
-    following = timers.show(_timer(entry.name), "NextElapseUSecRealtime")["NextElapseUSecRealtime"]
+    following = timers.show(_timer(stack, entry.name), "NextElapseUSecRealtime")[
+        "NextElapseUSecRealtime"
+    ]
     return Line(
         "schedule", f"{entry.name} {text}; next {_moment(following)}{'' if good else see}", good
     )
@@ -133,32 +137,33 @@ def _moment(stamp: str) -> str:
     return f"{datetime.fromtimestamp(_seconds(stamp), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _there() -> list[str]:
+def _there(stack: Stack) -> list[str]:
     """Names of the entries whose timers are on this host."""
-    return sorted(path.stem.removeprefix(UNIT) for path in system.UNITS.glob(f"{UNIT}*.timer"))
+    own = services.unit(stack, SCHEDULED)
+    return sorted(path.stem.removeprefix(own) for path in system.UNITS.glob(f"{own}*.timer"))
 
 
-def _remove(name: str) -> None:
+def _remove(stack: Stack, name: str) -> None:
     """Stop it, a run of it too, and forget it."""
-    system.run("systemctl", "disable", "--now", _timer(name))
-    system.stop(_service(name))
+    system.run("systemctl", "disable", "--now", _timer(stack, name))
+    system.stop(_service(stack, name))
     for path in (
-        system.UNITS / _timer(name),
-        system.UNITS / _service(name),
-        STAMPS / f"stamp-{_timer(name)}",
+        system.UNITS / _timer(stack, name),
+        system.UNITS / _service(stack, name),
+        STAMPS / f"stamp-{_timer(stack, name)}",
     ):
         safe.remove(path)
 
 
-def _come(name: str) -> None:
+def _come(stack: Stack, name: str) -> None:
     """An entry that is new, or whose times are, counts from now on."""
     STAMPS.mkdir(mode=0o755, exist_ok=True)
-    (STAMPS / f"stamp-{_timer(name)}").touch()
+    (STAMPS / f"stamp-{_timer(stack, name)}").touch()
 
 
-def _timer(name: str) -> str:
-    return f"{UNIT}{name}.timer"
+def _timer(stack: Stack, name: str) -> str:
+    return services.unit(stack, f"{SCHEDULED}{name}.timer")
 
 
-def _service(name: str) -> str:
-    return f"{UNIT}{name}.service"
+def _service(stack: Stack, name: str) -> str:
+    return services.unit(stack, f"{SCHEDULED}{name}.service")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +10,6 @@ from pgstack.planning.plan import Plan
 
 from .safe import StackctlError
 
-PLAN = Path("/etc/stack/plan.json")
 INSTANCES = ("a", "b")
 CREDENTIALS = "credentials"
 """directory of secrets that a project reads from files, below that of all secrets"""
@@ -26,6 +24,11 @@ class Stack(Plan):
         return Path(self.paths.conf)
 
     @property
+    def run(self) -> Path:
+        """Where sockets, marks and locks are."""
+        return Path(self.paths.run)
+
+    @property
     def root(self) -> Path:
         """Where the releases are."""
         return Path(self.paths.root)
@@ -35,9 +38,9 @@ class Stack(Plan):
         return self.conf / "live" / name
 
 
-def read() -> Stack:
-    """The plan. Raises StackctlError when there is none that this stackctl understands."""
-    path = Path(os.environ.get("STACK_PLAN", PLAN))
+def read(plan: str) -> Stack:
+    """The plan in this file. Raises StackctlError unless this stackctl understands it."""
+    path = Path(plan)
     try:
         return Stack.model_validate_json(path.read_bytes())
     except OSError as error:

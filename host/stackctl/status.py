@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import apache, pgbouncer, postgres, system, valkey
+from . import apache, front, pgbouncer, postgres, system, valkey
 from .backup import Line
 from .stack import Stack
 
@@ -20,7 +20,8 @@ def report(stack: Stack) -> list[Line]:
     All are asked at once, so none waits for another.
     """
     cache = (_valkey,) if stack.valkey else ()
-    web = (_pgbouncer, *cache, _apache) if "apache" in stack.services else ()
+    before = (_front,) if stack.front else ()
+    web = (_pgbouncer, *cache, _apache, *before) if "apache" in stack.services else ()
     servers = (_postgres, *web)
     with ThreadPoolExecutor(len(servers)) as threads:
         lines = list(threads.map(lambda ask: ask(stack), servers))
@@ -32,7 +33,7 @@ def _postgres(stack: Stack) -> Line:
         return Line("postgres", f"on {stack.postgres.host}")
     unit = postgres.unit(stack)
     if not system.active(unit):
-        return _down("postgres", unit)
+        return _down("postgres", unit, stack.names.stackctl)
     return _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
 
 
@@ -45,28 +46,35 @@ def _release(stack: Stack) -> Line:
 def _pgbouncer(stack: Stack) -> Line:
     instance = pgbouncer.serving(stack)
     if instance is None:
-        return _down("pgbouncer", pgbouncer.unit("a"))
+        return _down("pgbouncer", pgbouncer.unit(stack, "a"), stack.names.stackctl)
     wrong = pgbouncer.trouble(stack, Path(stack.paths.run_pooler), ANSWER_SECONDS)
-    return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(instance), wrong)
+    return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(stack, instance), wrong)
 
 
 def _valkey(stack: Stack) -> Line:
-    if not system.active(valkey.UNIT):
-        return _down("valkey", valkey.UNIT)
-    return _line("valkey", "runs", valkey.UNIT, valkey.trouble(stack, ANSWER_SECONDS))
+    if not system.active(valkey.unit(stack)):
+        return _down("valkey", valkey.unit(stack), stack.names.stackctl)
+    return _line("valkey", "runs", valkey.unit(stack), valkey.trouble(stack, ANSWER_SECONDS))
 
 
 def _apache(stack: Stack) -> Line:
-    instance = apache.serving()
+    instance = apache.serving(stack)
     if instance is None:
-        return _down("apache", apache.unit("a"))
+        return _down("apache", apache.unit(stack, "a"), stack.names.stackctl)
     wrong = apache.trouble(stack, instance, ANSWER_SECONDS)
-    return _line("apache", f"instance {instance}", apache.unit(instance), wrong)
+    return _line("apache", f"instance {instance}", apache.unit(stack, instance), wrong)
 
 
-def _down(name: str, unit: str) -> Line:
+def _front(stack: Stack) -> Line:
+    instance = front.serving()
+    if instance is None:
+        return _down("front", front.unit("a"), stack.names.stackctl)
+    return _line("front", f"instance {instance}", front.unit(instance), "")
+
+
+def _down(name: str, unit: str, program: str) -> Line:
     journal = f"journalctl -u '{unit.replace('@a', '@*')}'"
-    return Line(name, f"does not run. See {journal}, then stackctl apply {name}", False)
+    return Line(name, f"does not run. See {journal}, then {program} apply {name}", False)
 
 
 def _line(name: str, runs: str, unit: str, wrong: str) -> Line:

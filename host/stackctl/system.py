@@ -18,7 +18,6 @@ from .safe import StackctlError
 from .stack import INSTANCES
 
 Done = subprocess.CompletedProcess[str]
-RUN = Path("/run/stack")
 UNITS = Path("/etc/systemd/system")
 END_SECONDS = 5
 """for a program that was told to end"""
@@ -222,11 +221,13 @@ def wait(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> b
 
 
 @contextmanager
-def exclusive_lock(name: str = "lock", seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def exclusive_lock(
+    run_directory: Path, name: str = "lock", seconds: float = LOCK_SECONDS
+) -> Iterator[None]:
     """One stackctl at a time; the lock ends with the process. Raises StackctlError when it is not
     free in so many seconds."""
-    RUN.mkdir(mode=0o755, exist_ok=True)
-    handle = os.open(RUN / name, os.O_RDWR | os.O_CREAT, 0o600)
+    run_directory.mkdir(mode=0o755, exist_ok=True)
+    handle = os.open(run_directory / name, os.O_RDWR | os.O_CREAT, 0o600)
 
     if not lock.acquired(handle, seconds):
         os.close(handle)

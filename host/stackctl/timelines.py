@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pgstack.planning import services
 from pgstack.planning.services import postgres_program
 
 from . import safe, system
 from .safe import StackctlError
 from .stack import Stack
-
-FILE = Path("/var/lib/stack-restore/timelines.json")
-"""where root alone may write"""
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,25 @@ def check(moment: float | None, left: list[Left]) -> None:
             )
 
 
-def read() -> list[Left]:
+def _file(stack: Stack) -> Path:
+    """Where root alone may write."""
+    return Path("/var/lib", services.unit(stack, "restore"), "timelines.json")
+
+
+def read(stack: Stack) -> list[Left]:
     """What restores have left, oldest first."""
     try:
-        return [Left(**one) for one in json.loads(FILE.read_bytes())]
+        return [Left(**one) for one in json.loads(_file(stack).read_bytes())]
     except FileNotFoundError:
         return []
 
 
-def add(left: Left) -> None:
+def add(stack: Stack, left: Left) -> None:
     """Remember one; the last hundred are kept."""
-    FILE.parent.mkdir(mode=0o755, exist_ok=True)
-    text = json.dumps([asdict(one) for one in [*read(), left]][-100:], indent=2) + "\n"
-    safe.write(FILE, text.encode())
+    file = _file(stack)
+    file.parent.mkdir(mode=0o755, exist_ok=True)
+    text = json.dumps([asdict(one) for one in [*read(stack), left]][-100:], indent=2) + "\n"
+    safe.write(file, text.encode())
 
 
 def of(stack: Stack, data: Path) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, pgbouncer, processes, system, valkey
+from . import apache, front, pgbouncer, processes, system, valkey
 from .safe import StackctlError
 from .stack import Stack
 
@@ -23,6 +23,7 @@ RESTART: dict[str, Callable[..., str]] = {
     "valkey": valkey.apply,
     "pgbouncer": pgbouncer.apply,
     "apache": apache.apply,
+    "front": front.apply,
 }
 
 
@@ -36,7 +37,7 @@ def replace(stack: Stack) -> str:
     done: list[str] = []
     for _ in range(ROUNDS):
         _settle()
-        with system.exclusive_lock():
+        with system.exclusive_lock(stack.run):
             outdated = [name for name in RESTART if _gone(stack, name)]
             done += _restart(stack, outdated)
         if not outdated:
@@ -60,11 +61,14 @@ def _restart(stack: Stack, servers: list[str]) -> list[str]:
 def _gone(stack: Stack, server: str) -> list[str]:
     """Files that a server runs and that are gone; empty also when it does not run."""
     if server == "valkey":
-        runs = stack.valkey is not None and system.active(valkey.UNIT)
-        return processes.gone(system.main_process(valkey.UNIT)) if runs else []
+        runs = stack.valkey is not None and system.active(valkey.unit(stack))
+        return processes.gone(system.main_process(valkey.unit(stack))) if runs else []
+    if server == "front":
+        serving = front.serving() if stack.front else None
+        return processes.gone(system.main_process(front.unit(serving))) if serving else []
     module = {"pgbouncer": pgbouncer, "apache": apache}[server]
-    instance = pgbouncer.serving(stack) if server == "pgbouncer" else apache.serving()
-    return processes.gone(system.main_process(module.unit(instance))) if instance else []
+    instance = pgbouncer.serving(stack) if server == "pgbouncer" else apache.serving(stack)
+    return processes.gone(system.main_process(module.unit(stack, instance))) if instance else []
 
 
 def _settle() -> None:

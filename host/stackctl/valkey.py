@@ -7,21 +7,27 @@ import socket
 import time
 from contextlib import suppress
 
+from pgstack.planning import services
+
 from . import safe, system
 from .safe import StackctlError
 from .stack import Stack
 from .system import UNITS
 
-UNIT = "stack-valkey.service"
 QUESTION, ANSWER = b"PING\r\n", b"+PONG"
+
+
+def unit(stack: Stack) -> str:
+    """Name of its unit."""
+    return services.unit(stack, "valkey.service")
 
 
 def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was
     done."""
-    wanted = system.wanted(stack.conf / "valkey", UNITS / UNIT)
+    wanted = system.wanted(stack.conf / "valkey", UNITS / unit(stack))
     before = _in_force(stack)
-    if system.active(UNIT) and not again and wanted == before:
+    if system.active(unit(stack)) and not again and wanted == before:
         return "unchanged"
     begun = time.monotonic()
     try:
@@ -35,7 +41,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         raise StackctlError(
             f"Valkey does not run with the new configuration: {error}\n{after}"
         ) from None
-    system.require("systemctl", "enable", "--quiet", UNIT)
+    system.require("systemctl", "enable", "--quiet", unit(stack))
     return f"runs with the new configuration after {time.monotonic() - begun:.1f} s"
 
 
@@ -47,8 +53,8 @@ def _in_force(stack: Stack) -> dict[str, bytes]:
 
 def _restart(stack: Stack, files: dict[str, bytes]) -> None:
     system.fill(stack.live("valkey"), files)
-    system.stop(UNIT)
-    system.start(UNIT)
+    system.stop(unit(stack))
+    system.start(unit(stack))
 
 
 def trouble(stack: Stack, seconds: float) -> str:

@@ -12,7 +12,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from . import apache, pgbouncer, postgres, safe, status, system, valkey
+from . import apache, front, pgbouncer, postgres, safe, status, system, valkey
 from .stack import INSTANCES, Stack
 
 WARNING = "<4>"
@@ -23,7 +23,7 @@ def look(stack: Stack) -> str:
     """Bring back what can be; returns what was done, for the journal. What was stopped by systemctl
     stays so."""
     try:
-        with system.exclusive_lock(seconds=0):
+        with system.exclusive_lock(stack.run, seconds=0):
             done = [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
@@ -36,9 +36,11 @@ def look(stack: Stack) -> str:
 
 def _units(stack: Stack) -> list[str]:
     """Those that are to run: the instances that serve at boot, and the database's."""
-    web = [module.unit(name) for module in (pgbouncer, apache) for name in INSTANCES]
+    web = [module.unit(stack, name) for module in (pgbouncer, apache) for name in INSTANCES]
     found = [postgres.unit(stack)] if "postgres" in stack.services else []
-    found += [valkey.UNIT] if stack.valkey else []
+    found += [valkey.unit(stack)] if stack.valkey else []
+    in_front = [front.unit(name) for name in INSTANCES] if stack.front else []
+    found += [unit for unit in in_front if system.enabled(unit)]
     return found + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
 
 
@@ -69,9 +71,9 @@ def _resume(stack: Stack) -> list[str]:
     one."""
     sockets = Path(stack.paths.run_pooler)
     if (
-        postgres.resumes()
+        postgres.resumes(stack)
         or not pgbouncer.trouble(stack, sockets, status.ANSWER_SECONDS)
-        or postgres.resumes()
+        or postgres.resumes(stack)
     ):
         return []
     if not pgbouncer.resume(stack):

@@ -34,6 +34,16 @@ PLANS = {
             "schedule": "clean=daily 04:00",
         },
     ),
+    "several": (
+        13,
+        {
+            "target": "host",
+            "name": "shop",
+            "sites": "shop:2, blog:1",
+            "tls": "self-signed",
+            "port": 443,
+        },
+    ),
     "project": (
         13,
         {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
@@ -129,7 +139,7 @@ def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> 
 def test_every_template_of_the_tree_is_rendered() -> None:
     tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
     sources = {name: {one.source for one in manifest.templates(plan(name))} for name in PLANS}
-    assert sources["debian13"] == tree
+    assert sources["debian13"] | sources["several"] == tree
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {
         "pgbouncer/ident.conf.j2",

@@ -33,6 +33,16 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "database": (13, {**APART, "web_addresses": "10.0.0.0/8"}),
     "tls": (13, {"tls": "acme", "port": 443, "acme_email": "a@shop.example", "address": "*"}),
     "plain": (13, {"firewall": "off", "backup": "off"}),
+    "sites": (
+        13,
+        {
+            "name": "shop",
+            "sites": "shop:2, blog:1",
+            "tls": "self-signed",
+            "port": 443,
+            "address": "*",
+        },
+    ),
     "elsewhere": (13, {"backup": "s3", "backup_host": "s3.example", "backup_bucket": "stack"}),
 }
 """Debian release and inputs. Of all but the first a golden file has what differs from it."""

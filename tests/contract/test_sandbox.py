@@ -24,6 +24,7 @@ PLANS = {
         "backup": "sftp",
         "backup_host": "kept@store.example",
     },
+    "several": {"name": "shop", "sites": "shop, blog", "tls": "self-signed", "port": 443},
     "schedule": {"schedule": "clean=daily 04:00"},
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
@@ -64,6 +65,13 @@ def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: 
 @pytest.mark.parametrize("debian", DEBIANS)
 def test_exposure_of_a_scheduled_command_is_small(tmp_path: Path, debian: int) -> None:
     require_closed(tmp_path, unit_text(planned("schedule", debian), "stack-schedule-clean"), 25)
+
+
+@pytest.mark.parametrize("debian", DEBIANS)
+def test_exposure_of_what_is_in_front_of_several_sites_is_small(
+    tmp_path: Path, debian: int
+) -> None:
+    require_closed(tmp_path, unit_text(planned("several", debian), "sites-front"), 25)
 
 
 def require_closed(tmp_path: Path, text: str, most: int) -> None:

@@ -28,24 +28,25 @@ def plan(tmp_path: Path) -> Plan:
             (directory / name).write_text(part)
     for name in ("pooler-b", "apache-a", "pooler-own", "apache"):
         (tmp_path / "run" / name).mkdir(parents=True)
-    return made.model_copy(update={"paths": made.paths.model_copy(update={"conf": str(conf)})})
+    own = {"conf": str(conf), "run": str(tmp_path / "run")}
+    return made.model_copy(update={"paths": made.paths.model_copy(update=own)})
 
 
 def test_nothing_differs_where_everything_is_in_force(plan: Plan, tmp_path: Path) -> None:
-    assert not_in_force(plan, tmp_path / "run") == []
+    assert not_in_force(plan) == []
 
 
 def test_a_copy_that_differs_is_named(plan: Plan, tmp_path: Path) -> None:
     copy = tmp_path / "conf/live/pgbouncer-b/pgbouncer.ini"
     copy.write_text("another")
-    assert not_in_force(plan, tmp_path / "run") == [copy]
+    assert not_in_force(plan) == [copy]
 
 
 def test_a_copy_that_is_missing_is_named(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "conf/apache/site.conf").write_text("new")
-    assert not_in_force(plan, tmp_path / "run") == [tmp_path / "conf/live/apache-a/site.conf"]
+    assert not_in_force(plan) == [tmp_path / "conf/live/apache-a/site.conf"]
 
 
 def test_a_server_without_an_instance_is_named(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "run/apache-a").rmdir()
-    assert not_in_force(plan, tmp_path / "run") == [tmp_path / "conf/live/apache"]
+    assert not_in_force(plan) == [tmp_path / "conf/live/apache"]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pgstack.errors import InputError
-from pgstack.planning import background, targets
+from pgstack.planning import background, names, targets
 from pgstack.planning.database_url import MODES, DatabaseUrl, ExternalDatabase
 from pgstack.planning.input_types import (
     LOGIN,
@@ -31,11 +31,13 @@ from pgstack.planning.locales import refusal_in_containers
 from pgstack.planning.packages import known
 from pgstack.planning.plan import TargetName
 from pgstack.planning.schedule_input import Schedule
+from pgstack.planning.site_input import Sites
 from pgstack.planning.targets import host_parts
 from pgstack.planning.targets.host_parts import HostPart
 from pgstack.planning.worker_input import Workers
 
 PREFIX = "STACK_"
+HTTPS = 443
 # Names that begin with STACK_ and are no inputs: STACK_PLAN tells a process where its plan lies,
 # STACK_RELEASE where on a host the release that it belongs to, STACK_WORKER that it is a worker,
 # STACK_BUILDING that it is a command of STACK_BUILD.
@@ -69,6 +71,20 @@ class StackConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     target: TargetName = _input("local", "where the stack runs", "name", on="local compose")
+    name: str = _input(
+        names.STACK,
+        "name of the site, where a host has several (docs/sites.md)",
+        "name",
+        on="host",
+        pattern=names.PATTERN,
+    )
+    sites: Sites = _input(
+        {},
+        "all sites of the host with their weights, the same text for each (docs/sites.md)",
+        "NAME:WEIGHT, comma-separated",
+        on="host",
+        unset="this one alone",
+    )
     dir: Path = _input(Path(".stack"), "directory of the local target", "path", on="local")
     debian: Release | None = _input(
         None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
@@ -353,6 +369,8 @@ class StackConfig(BaseModel):
         if self.tls != "files" and files != (None, None):
             raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
         self._acme()
+        self._named()
+        self._several()
         if self.egress and not self._target.closes_egress:
             raise ValueError(
                 "STACK_EGRESS=closed needs STACK_TARGET=compose: elsewhere web has no network of "
@@ -439,6 +457,48 @@ class StackConfig(BaseModel):
             raise ValueError(
                 f"{url} has no STACK_WORKERS in containers: a worker listens past PgBouncer, and "
                 "would need the password of pages"
+            )
+
+    def _several(self) -> None:
+        if not self.sites:
+            return
+        listed = ", ".join(self.sites)
+        if not self._target.units or self.database_host:
+            raise ValueError(
+                "STACK_SITES needs a host with the database on it: elsewhere a stack has the "
+                "machine to itself"
+            )
+        if self.name not in self.sites:
+            raise ValueError(
+                f"STACK_SITES names {listed}, and this site is {self.name}: add it, or set "
+                "STACK_NAME to one of them"
+            )
+        if len(self.sites) == 1:
+            return
+        if names.STACK in self.sites:
+            raise ValueError(
+                f"STACK_SITES={listed}: {names.STACK} is a site that has its host to "
+                "itself; give each of several a name of its own"
+            )
+        if self.tls not in ("self-signed", "files") or self.proxy == "on":
+            raise ValueError(
+                f"STACK_SITES={listed}: one Apache ends TLS for all of them, so STACK_TLS is files "
+                "or self-signed, and STACK_PROXY off"
+            )
+        if self.port != HTTPS:
+            raise ValueError(f"STACK_PORT={self.port}: several sites share port {HTTPS}; set that")
+        if self.web_hosts > 1:
+            raise ValueError("STACK_WEB_HOSTS needs a host with one site: leave STACK_SITES out")
+
+    def _named(self) -> None:
+        if self.name == names.STACK:
+            return
+        if not self._target.units:
+            raise ValueError(f"STACK_NAME={self.name} needs a host: elsewhere a stack has no name")
+        if self.database_host:
+            raise ValueError(
+                f"STACK_NAME={self.name} needs the database on the same host: where web hosts are "
+                "apart from it they are one site's. Leave STACK_NAME out"
             )
 
     def _valkey(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pgstack.errors import InputError
-from pgstack.planning import extensions, targets
+from pgstack.planning import extensions, names, targets
 from pgstack.planning.account_names import account_name
 from pgstack.planning.background import VARIABLE
 from pgstack.planning.config import StackConfig
@@ -80,6 +80,7 @@ def _location(config: StackConfig) -> targets.Location:
         directory=stack_directory(config),
         project=project_directory(config) if config.project else None,
         account=config.account,
+        names=names.of(config.name),
     )
 
 

@@ -24,11 +24,47 @@ class Versions(Part):
     """package and program of Valkey"""
 
 
+class Names(Part):
+    """What is one stack's own on a machine, beside the other stacks there."""
+
+    site: str
+    prefix: str
+    """begins the names of its units and directories"""
+    title: str
+    """what descriptions call it"""
+    accounts: str
+    """begins the names of its accounts"""
+    cluster: str
+    """of PostgreSQL"""
+    programs: str
+    """directory of stackctl and its packages"""
+    stackctl: str
+    """name of the program, as `manage`"""
+    manage: str
+    """runs management commands"""
+
+
+class Share(Part):
+    """What a host with several sites is divided into."""
+
+    sites: dict[str, int]
+    """weight of each, in the order of their ports"""
+    cores: int
+    """of the machine, as `memory`, in bytes"""
+    memory: int
+    front: int
+    """bytes of the Apache that answers for all of them; 0 where there is one site"""
+
+
 class Paths(Part):
     """Absolute paths."""
 
     root: str
+    run: str
+    """of sockets, marks and locks"""
     conf: str
+    home_postgres: str
+    """of PostgreSQL's account"""
     data: str
     run_postgres: str
     run_pooler: str
@@ -65,6 +101,8 @@ class Paths(Part):
     tls: str
     database: str
     """what is needed to log in at a PostgreSQL on another machine: passwords, its authority"""
+    backup: str
+    """what pgBackRest reads, and the keys of its repository"""
     code: str
     """the directory `app` of this checkout"""
     app: str
@@ -90,6 +128,8 @@ class Accounts(Part):
     valkey: str
     group: str
     secrets: str
+    site: str
+    """group that alone may enter what is the site's; empty: the machine has no other site"""
 
 
 class Roles(Part):
@@ -155,6 +195,10 @@ class Firewall(Part):
 
     enabled: bool
     ssh_ports: tuple[int, ...]
+    unit: str
+    """that loads its rules; several sites of a host have one"""
+    rules: str
+    """path of their file"""
     site_ports: tuple[int, ...]
     """open to everybody; none when Apache listens on the loopback address only"""
 
@@ -334,6 +378,8 @@ class Backup(Part):
 
     kind: Literal["local", "sftp", "s3"]
     stanza: str
+    command: str
+    """how pgBackRest is called for it"""
     path: str
     """of the repository, where it is kept"""
     state: str
@@ -396,6 +442,7 @@ class Plan(Part):
     """whether the web and PostgreSQL are on hosts of their own"""
     services: tuple[str, ...]
     """what this host runs, by name (pgstack.planning.services)"""
+    names: Names
     debian: int
     cores: int
     open_files: int | None
@@ -406,6 +453,10 @@ class Plan(Part):
     accounts: Accounts
     roles: Roles
     site: Site
+    front: Site | None
+    """what the Apache in front of several sites answers for this one; None: it answers itself"""
+    share: Share | None
+    """None: the machine is this stack's alone"""
     firewall: Firewall
     project: Project | None
     """None: the demo"""

@@ -77,10 +77,14 @@ def _not_for_backup(plan: Plan) -> frozenset[str]:
 
 
 UNITS = "/etc/systemd/system"
+OWN = f"{UNITS}/{{prefix}}"
+"""begins the paths of the stack's own units"""
 POSTGRES = Service(
     "postgres",
     files=("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
-    units={"postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-main.service.d/stack.conf"},
+    units={
+        "postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-{{cluster}}.service.d/stack.conf"
+    },
     programs=("postgres",),
     configuration="pgstack.conf",
     command=lambda plan, file: (
@@ -92,7 +96,7 @@ PGBOUNCER = Service(
     "pgbouncer",
     files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
     without=_not_for_pgbouncer,
-    units={"stack-pgbouncer.service": f"{UNITS}/stack-pgbouncer@.service"},
+    units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
     programs=("pgbouncer",),
     configuration="pgbouncer.ini",
     command=lambda _, file: f"/usr/sbin/pgbouncer {file}",
@@ -102,8 +106,8 @@ APACHE = Service(
     "apache",
     files=("apache2.conf", "mpm.conf", "hardening.conf", "bodies.conf", "bodies.lua", "site.conf"),
     units={
-        "stack-apache.service": f"{UNITS}/stack-apache@.service",
-        "logrotate.conf": "/etc/logrotate.d/stack",
+        "stack-apache.service": f"{OWN}-apache@.service",
+        "logrotate.conf": "/etc/logrotate.d/{prefix}",
     },
     programs=("apache2",),
     configuration="apache2.conf",
@@ -113,7 +117,7 @@ APACHE = Service(
 VALKEY = Service(
     "valkey",
     files=("valkey.conf",),
-    units={"stack-valkey.service": f"{UNITS}/stack-valkey.service"},
+    units={"stack-valkey.service": f"{OWN}-valkey.service"},
     # Each of these programs is a link to the one that looks at files.
     programs=("redis-check-rdb", "valkey-check-rdb", "valkey-server"),
     configuration="valkey.conf",
@@ -124,46 +128,59 @@ HOST = Service(
     MACHINE,
     units={
         "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
-        "tmpfiles.conf": "/etc/tmpfiles.d/stack.conf",
-        "stack-build.service": f"{UNITS}/stack-build@.service",
-        "stack-renewed.path": f"{UNITS}/stack-renewed.path",
-        "stack-renewed.service": f"{UNITS}/stack-renewed.service",
-        "stack-certificates.timer": f"{UNITS}/stack-certificates.timer",
-        "stack-certificates.service": f"{UNITS}/stack-certificates.service",
-        "stack-watch.timer": f"{UNITS}/stack-watch.timer",
-        "stack-watch.service": f"{UNITS}/stack-watch.service",
-        "stack-upgraded.path": f"{UNITS}/stack-upgraded.path",
-        "stack-upgraded.service": f"{UNITS}/stack-upgraded.service",
+        "tmpfiles.conf": "/etc/tmpfiles.d/{prefix}.conf",
+        "stack-build.service": f"{OWN}-build@.service",
+        "stack-renewed.path": f"{OWN}-renewed.path",
+        "stack-renewed.service": f"{OWN}-renewed.service",
+        "stack-certificates.timer": f"{OWN}-certificates.timer",
+        "stack-certificates.service": f"{OWN}-certificates.service",
+        "stack-watch.timer": f"{OWN}-watch.timer",
+        "stack-watch.service": f"{OWN}-watch.service",
+        "stack-upgraded.path": f"{OWN}-upgraded.path",
+        "stack-upgraded.service": f"{OWN}-upgraded.service",
         "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",
         "needrestart.conf": "/etc/needrestart/conf.d/60-stack.conf",
         "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
         "logrotate.timer": f"{UNITS}/logrotate.timer.d/stack.conf",
     },
 )
+FRONT_CONF = "/etc/sites-front"
+"""of the Apache that answers for all sites of a host that has several"""
+FRONT = Service(
+    "front",
+    units={
+        "front.conf": f"{FRONT_CONF}/apache2.conf",
+        "front-site.conf": "{conf}/front/site.conf",
+        "sites-front.service": f"{UNITS}/sites-front@.service",
+        "front-logrotate.conf": "/etc/logrotate.d/sites-front",
+        "front-tmpfiles.conf": "/etc/tmpfiles.d/sites-front.conf",
+    },
+    role="front",
+)
 FIREWALL = Service(
     "firewall",
     units={
-        "nftables.conf": "/etc/stack/nftables.conf",
-        "stack-firewall.service": f"{UNITS}/stack-firewall.service",
+        "nftables.conf": "{rules}",
+        "stack-firewall.service": f"{UNITS}/{{firewall}}",
     },
     role="firewall",
 )
 BACKUP = Service(
     "backup",
     units={
-        "pgbackrest.conf": "/etc/pgbackrest/pgbackrest.conf",
-        "stack-backup.service": f"{UNITS}/stack-backup@.service",
-        "stack-backup-full.timer": f"{UNITS}/stack-backup-full.timer",
-        "stack-backup-incr.timer": f"{UNITS}/stack-backup-incr.timer",
-        "stack-drill.service": f"{UNITS}/stack-drill.service",
-        "stack-drill.timer": f"{UNITS}/stack-drill.timer",
-        "stack-files.service": f"{UNITS}/stack-files.service",
-        "stack-files-drill.service": f"{UNITS}/stack-files-drill.service",
+        "pgbackrest.conf": "{backup}/pgbackrest.conf",
+        "stack-backup.service": f"{OWN}-backup@.service",
+        "stack-backup-full.timer": f"{OWN}-backup-full.timer",
+        "stack-backup-incr.timer": f"{OWN}-backup-incr.timer",
+        "stack-drill.service": f"{OWN}-drill.service",
+        "stack-drill.timer": f"{OWN}-drill.timer",
+        "stack-files.service": f"{OWN}-files.service",
+        "stack-files-drill.service": f"{OWN}-files-drill.service",
     },
     without=_not_for_backup,
     role="backup",
 )
-SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, HOST, FIREWALL, BACKUP)
+SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, FRONT, HOST, FIREWALL, BACKUP)
 """In starting order."""
 
 
@@ -197,7 +214,7 @@ def schedule(plan: Plan) -> list[Service]:
         Service(
             f"{SCHEDULED}{entry.name}",
             units={
-                f"stack-schedule.{kind}": f"{UNITS}/stack-{SCHEDULED}{entry.name}.{kind}"
+                f"stack-schedule.{kind}": f"{OWN}-{SCHEDULED}{entry.name}.{kind}"
                 for kind in ("service", "timer")
             },
             role="schedule",
@@ -210,6 +227,29 @@ def schedule(plan: Plan) -> list[Service]:
 
 def _work(plan: Plan, _: str, name: str) -> str:
     return f"{plan.paths.venv}/bin/python -m pgstack.overlay.work {name}"
+
+
+def place(plan: Plan, template: str) -> str:
+    """Path of what a machine of the stack's own has, with the names that it has there."""
+    return template.format(
+        prefix=plan.names.prefix,
+        cluster=plan.names.cluster,
+        postgresql=plan.versions.postgresql,
+        backup=plan.paths.backup,
+        conf=plan.paths.conf,
+        rules=plan.firewall.rules,
+        firewall=plan.firewall.unit,
+    )
+
+
+def postgres_unit(plan: Plan) -> str:
+    """postgresql-common's, of the stack's cluster."""
+    return f"postgresql@{plan.versions.postgresql}-{plan.names.cluster}.service"
+
+
+def unit(plan: Plan, name: str) -> str:
+    """One of the stack's own, as systemd knows it."""
+    return f"{plan.names.prefix}-{name}"
 
 
 def servers(plan: Plan) -> dict[str, tuple[str, str]]:

@@ -50,7 +50,7 @@ def _units(service: Service, plan: Plan) -> list[Template]:
         Template(
             service.role,
             f"{services.MACHINE}/{name}.j2",
-            Path(place.format(postgresql=plan.versions.postgresql)),
+            Path(services.place(plan, place)),
             service,
         )
         for name, place in service.units.items()

@@ -46,9 +46,14 @@ def rendered(plan: Plan, chosen: Iterable[Template]) -> list[File]:
     return result
 
 
+def plan_path(plan: Plan) -> Path:
+    """Where plan.json is."""
+    return Path(plan.paths.conf, "plan.json")
+
+
 def plan_file(plan: Plan) -> File:
     """plan.json."""
-    return File(Path(plan.paths.conf, "plan.json"), plan_text(plan))
+    return File(plan_path(plan), plan_text(plan))
 
 
 def plan_text(plan: Plan) -> str:

@@ -22,7 +22,7 @@ def followed(live: Live) -> Outcome:
     wrong = list(_timers(plan) if on_units else _scheduler(plan))
     told = ", ".join(f"{entry.name} {entry.when}" for entry in plan.schedule)
     remedy = (
-        "Run `stackctl apply schedule`."
+        f"Run `{plan.names.stackctl} apply schedule`."
         if on_units
         else "See `make status`, and the scheduler's log."
     )
@@ -47,7 +47,7 @@ def _scheduler(plan: Plan) -> Iterator[str]:
 def _timers(plan: Plan) -> Iterator[str]:
     try:
         for entry in plan.schedule:
-            if not timers.waits(f"stack-{SCHEDULED}{entry.name}.timer", entry):
+            if not timers.waits(services.unit(plan, f"{SCHEDULED}{entry.name}.timer"), entry):
                 yield f"{entry.name} does not wait for {entry.when}"
     except ProbeError as error:
         raise CheckSkipped(str(error)) from None

@@ -18,8 +18,6 @@ from pgstack.rendering import templates
 from pgstack.rendering.files import difference
 
 REMEDY = targets.Target.again
-RUN = Path("/run/stack")
-"""of a host: an instance of Apache or PgBouncer runs while its directory there exists"""
 APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
 SHOWN_AS = {"max_db_connections": "max_connections"}
 """in SHOW DATABASES, by the word in pgbouncer.ini"""
@@ -46,14 +44,14 @@ def files(live: Live) -> Outcome:
     return judge(wrong, f"{len(wanted)} files are as rendered", targets.of(live.plan.target).again)
 
 
-def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
+def not_in_force(plan: Plan) -> list[Path]:
     """Copies that a host's servers run with and that differ from what is wanted; a server's name
     when it has none."""
     if not targets.of(plan.target).keeps_copies:
         return []
     conf = Path(plan.paths.conf)
     wrong = []
-    for part, directories in _in_force(plan, run).items():
+    for part, directories in _in_force(plan).items():
         wrong += [] if directories else [conf / "live" / part]
         for directory, file in itertools.product(directories, sorted((conf / part).iterdir())):
             copy = directory / file.name
@@ -61,10 +59,11 @@ def not_in_force(plan: Plan, run: Path = RUN) -> list[Path]:
     return wrong
 
 
-def _in_force(plan: Plan, run: Path = RUN) -> dict[str, list[Path]]:
+def _in_force(plan: Plan) -> dict[str, list[Path]]:
     """Server → directories of the files that it reads; on a host each instance has a copy of its
     own."""
-    conf, servers = Path(plan.paths.conf), [name for name in ("postgres",) if name in plan.services]
+    conf, run = Path(plan.paths.conf), Path(plan.paths.run)
+    servers = [name for name in ("postgres",) if name in plan.services]
     if not targets.of(plan.target).keeps_copies:
         return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
     servers += ["valkey"] if plan.valkey else []

@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
-from pgstack.planning import invariants, layout, packages, services, targets
+from pgstack.planning import invariants, layout, names, packages, services
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
@@ -22,16 +22,15 @@ from pgstack.planning.plan import (
     Backup,
     Firewall,
     Memory,
-    Paths,
     Plan,
     Pooler,
     Roles,
-    Site,
+    Share,
     Web,
 )
-from pgstack.planning.sizing import backup, pooler, postgres, valkey, web, workers
+from pgstack.planning.sizing import backup, pooler, postgres, site, sites, valkey, web, workers
 from pgstack.planning.sizing.basis import Basis
-from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale, size_text
+from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale
 from pgstack.planning.valkey import Valkey
 
 SYSTEM_BYTES = 64 * MB
@@ -39,11 +38,6 @@ SYSTEM_BYTES = 64 * MB
 SYSTEM_DIVISOR = 16
 """the kernel's part of memory: page tables of shared_buffers above all, which without huge pages
 take a 512th of it for each backend"""
-HTTP, HTTPS = 80, 443
-"""ports that browsers take without being told (RFC 9110): who comes to the first is sent to the
-second"""
-SSH_PORT = 22
-"""where administrators come in when nobody has looked (services(5))"""
 
 
 def plan(config: StackConfig, hardware: Hardware) -> Plan:
@@ -52,6 +46,7 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     Raises InputError when something the plan needs is unknown, UnsoundPlan when it would not be
     sound on one core.
     """
+    hardware, of = sites.share(config, hardware)
     cores, memory = _known(hardware.cores, "cores"), _known(hardware.memory, "memory")
     debian = _known(hardware.debian, "debian")
     if debian not in layout.VERSIONS:
@@ -61,9 +56,12 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     memory = memory // MEMORY_STEP * MEMORY_STEP
 
     def sized(count: int, limit: str = "") -> Plan:
-        return _assemble(config, hardware, debian, Scale(count, cores, memory, limit))
+        return _assemble(config, hardware, debian, Scale(count, cores, memory, limit), of)
 
-    _require(config, hardware, debian, sized(1))
+    try:
+        _require(config, hardware, debian, sized(1))
+    except UnsoundPlan as error:
+        raise (sites.told(config, of, error) if of else error) from None
     sound = (
         bisect.bisect_left(
             range(2, cores + 1), True, key=lambda count: bool(_excess(config, sized(count)))
@@ -129,8 +127,15 @@ def _require(config: StackConfig, hardware: Hardware, debian: int, least: Plan) 
         raise UnsoundPlan(f"{error}{hint}") from None
 
 
-def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Plan:
+def _assemble(
+    public: StackConfig,
+    hardware: Hardware,
+    debian: int,
+    scale: Scale,
+    share: Share | None = None,
+) -> Plan:
     """The plan for this scale, sound or not."""
+    config = sites.behind_front(public)
     versions = layout.VERSIONS[debian]
     basis = Basis(
         config=config,
@@ -150,12 +155,13 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
     database, of_database = postgres.postgres(basis, pool, background)
     backups, of_backups = backup.backup(basis, database)
-    firewall = _firewall(config, hardware)
+    firewall = site.firewall(public, hardware, basis.paths)
     return Plan(
         target=config.target,
         part=config.part.name,
         apart=config.part.apart,
-        services=_services(basis, firewall, backups, cache),
+        services=_services(basis, firewall, backups, cache, front=sites.has_front(public)),
+        names=names.of(config.name),
         debian=debian,
         cores=scale.available,
         open_files=hardware.open_files,
@@ -164,7 +170,9 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
         paths=basis.paths,
         accounts=basis.accounts,
         roles=basis.roles,
-        site=_site(config, basis.paths),
+        site=site.site(config, basis.paths.tls, site.instance_ports(config)),
+        front=site.front(public),
+        share=share,
         firewall=firewall,
         project=layout.project(config),
         packages=layout.packages(config, debian),
@@ -190,7 +198,12 @@ def _assemble(config: StackConfig, hardware: Hardware, debian: int, scale: Scale
 
 
 def _services(
-    basis: Basis, firewall: Firewall, backups: Backup | None, cache: Valkey | None
+    basis: Basis,
+    firewall: Firewall,
+    backups: Backup | None,
+    cache: Valkey | None,
+    *,
+    front: bool,
 ) -> tuple[str, ...]:
     """What the host runs, in starting order."""
     optional = {
@@ -198,6 +211,7 @@ def _services(
         services.HOST: basis.target.units,
         services.FIREWALL: firewall.enabled,
         services.BACKUP: backups is not None,
+        services.FRONT: front,
     }
     found = [service.name for service, there in optional.items() if there]
     wanted = {*basis.config.part.services, *found}
@@ -242,46 +256,4 @@ def _memory(
             for service, shares in sizes.items()
             for name, size in shares.items()
         },
-    )
-
-
-def _site(config: StackConfig, paths: Paths) -> Site:
-    given = [
-        str(layout.PROJECT / path) if path else ""
-        for path in (config.tls_certificate, config.tls_key)
-    ]
-    copies = [f"{paths.tls}/certificate.pem", f"{paths.tls}/key.pem"]
-    certificate, key = given if config.tls == "off" else copies
-    return Site(
-        address=config.address,
-        port=config.port,
-        hosts=config.hosts,
-        tls=config.tls,
-        tls_certificate=certificate,
-        tls_key=key,
-        tls_given_certificate=given[0],
-        tls_given_key=given[1],
-        instance_ports=dict(targets.of(config.target).instance_ports),
-        redirect_port=HTTP if _redirects(config) else 0,
-        acme_directory=config.acme_directory if config.tls == "acme" else "",
-        acme_email=config.acme_email or "" if config.tls == "acme" else "",
-        hsts=config.hsts,
-        proxy=config.proxy == "on",
-        proxy_addresses=config.proxy_addresses,
-        upload_limit=config.upload_limit,
-        upload_limit_text=size_text(config.upload_limit),
-    )
-
-
-def _redirects(config: StackConfig) -> bool:
-    return targets.of(config.target).redirects and config.tls != "off" and config.port == HTTPS
-
-
-def _firewall(config: StackConfig, hardware: Hardware) -> Firewall:
-    local = config.address.startswith("127.") or config.address == "[::1]"
-    ports = (config.port, HTTP) if _redirects(config) else (config.port,)
-    return Firewall(
-        enabled=targets.of(config.target).firewall and config.firewall == "on",
-        ssh_ports=hardware.ssh_ports or (SSH_PORT,),
-        site_ports=() if local or "apache" not in config.part.services else ports,
     )

@@ -4,17 +4,13 @@ beside it for files."""
 from __future__ import annotations
 
 from pgstack.errors import InputError
-from pgstack.planning import backup_place, targets
+from pgstack.planning import backup_place, names, targets
 from pgstack.planning.config import StackConfig
 from pgstack.planning.layout import version
-from pgstack.planning.plan import Backup, Postgres
+from pgstack.planning.plan import Backup, Paths, Postgres
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import clamp
 
-STANZA = "stack"
-"""pgBackRest's name of the cluster"""
-STATE = "/var/lib/stack-backup"
-FILES_STATE = "/var/lib/stack-files"
 BESIDE = "-files"
 """what follows the repository's path in that of the files': another account's, for pgBackRest runs
 as PostgreSQL's and files are read by root"""
@@ -31,7 +27,8 @@ DAY = 24 * 3600
 WEEK_DAYS = 7
 TIME_LIMIT = 6 * 3600
 """seconds for a backup or a drill: the next backup is due in a day"""
-KEY, KNOWN_HOSTS = "/etc/pgbackrest/key", "/etc/pgbackrest/known_hosts"
+KEY, KNOWN_HOSTS = "key", "known_hosts"
+"""files beside pgBackRest's configuration"""
 SSH_PORT = 22
 SFTP_VERSION = (2, 46)
 """pgBackRest that knows SFTP"""
@@ -45,16 +42,23 @@ def kind(config: StackConfig) -> str:
     return (config.backup or target.backup) if target.schedules_backups else "off"
 
 
-def archiving(config: StackConfig) -> dict[str, str]:
+def archiving(config: StackConfig, paths: Paths) -> dict[str, str]:
     """Settings of PostgreSQL; none without backups."""
     if kind(config) == "off":
         return {}
-    command = f"pgbackrest --stanza={STANZA} archive-push %p"
+    command = f"{_command(config, paths)} archive-push %p"
     return {
         "archive_mode": "on",
         "archive_command": command,
         "archive_timeout": f"{ARCHIVE_SECONDS}s",
     }
+
+
+def _command(config: StackConfig, paths: Paths) -> str:
+    """How pgBackRest is called, for this site's cluster."""
+    own = names.of(config.name)
+    place = "" if config.name == names.STACK else f"--config-path={paths.backup} "
+    return f"pgbackrest {place}--stanza={own.prefix}"
 
 
 def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
@@ -73,23 +77,25 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
         )
     processes = clamp(basis.scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
     hour, minute = map(int, config.backup_time.split(":"))
+    prefix, place = names.of(config.name).prefix, _place(config)
     drill = f"{(hour + DRILL_HOURS) % 24:02}:{minute:02}"
     planned = Backup.model_validate(
         {
             "kind": where,
-            "stanza": STANZA,
-            "path": str(config.backup_path),
-            "state": STATE,
+            "stanza": prefix,
+            "command": _command(config, basis.paths),
+            "path": place,
+            "state": f"/var/lib/{prefix}-backup",
             "full": f"{FULL_DAY} *-*-* {config.backup_time}:00 UTC",
             "incremental": f"{INCREMENTAL_DAYS} *-*-* {config.backup_time}:00 UTC",
             "drill": f"{DRILL_DAY} *-*-* {drill}:00 UTC",
             "time_limit": TIME_LIMIT,
             "oldest": DAY + TIME_LIMIT,
             "drill_oldest": WEEK_DAYS * DAY + TIME_LIMIT,
-            **_files(config, where),
+            **_files(basis, where, place),
             "settings": {
-                **_repository(config, where),
-                "repo1-path": str(config.backup_path),
+                **_repository(basis, where),
+                "repo1-path": place,
                 "repo1-retention-full": str(config.backup_keep),
                 "repo1-retention-history": "365",
                 "repo1-cipher-type": "aes-256-cbc",
@@ -100,10 +106,11 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
                 # journald has what a unit says, PostgreSQL's log what archive_command says.
                 "log-level-file": "off",
                 "log-level-console": "warn",
-                "lock-path": "/run/stack/backup",
+                "lock-path": f"{basis.paths.run}/backup",
                 "pg1-path": basis.paths.data,
                 "pg1-port": str(database.port),
                 "pg1-socket-path": basis.paths.run_postgres,
+                **_role(basis),
             },
         }
     )
@@ -113,12 +120,32 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
     }
 
 
-def _files(config: StackConfig, where: str) -> dict[str, object]:
+def _place(config: StackConfig) -> str:
+    """Directory of the repository; a site that was told none has one of its own."""
+    if config.name == names.STACK or "backup_path" in config.model_fields_set:
+        return str(config.backup_path)
+    return f"/var/lib/{names.of(config.name).prefix}-pgbackrest"
+
+
+def _role(basis: Basis) -> dict[str, str]:
+    """The role in PostgreSQL, where it has not the name of the account, which may not enter the
+    usual spool then either."""
+    who, role = basis.accounts.postgres, basis.roles.admin
+    spool = {"spool-path": f"{basis.paths.run}/backup"}
+    return {} if who == role else {"pg1-user": role, **spool}
+
+
+def _files(basis: Basis, where: str, place: str) -> dict[str, object]:
     """restic's repository, at the same destination; each moment that the database can be brought
     back to has a snapshot."""
+    config, own = basis.config, names.of(basis.config.name)
     days = WEEK_DAYS * (config.backup_keep + 1)
-    common = {"files_days": days, "files_state": FILES_STATE, "files_options": ()}
-    path = f"{config.backup_path}{BESIDE}"
+    common = {
+        "files_days": days,
+        "files_state": f"/var/lib/{own.prefix}-files",
+        "files_options": (),
+    }
+    path = f"{place}{BESIDE}{'' if config.name == names.STACK else f'-{config.name}'}"
     if "apache" not in config.part.services:
         return {**common, "files": ""}
     if where == "local":
@@ -126,15 +153,16 @@ def _files(config: StackConfig, where: str) -> dict[str, object]:
     account, host, port = _elsewhere(config)
     if where == "s3":
         endpoint = f"{host}:{port}" if port else host
-        place, options = backup_place.bucket(
+        repository, options = backup_place.bucket(
             endpoint, config.backup_bucket or "", config.backup_region, path
         )
-        return {**common, "files": place, "files_options": options}
+        return {**common, "files": repository, "files_options": options}
+    keys = basis.paths.backup
     # Nothing of root's own configuration of ssh counts, and no other key.
     words = (
         "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
-        f"-o UserKnownHostsFile={KNOWN_HOSTS} -i {KEY} -p {port or SSH_PORT} {account}@{host} "
-        "-s sftp"
+        f"-o UserKnownHostsFile={keys}/{KNOWN_HOSTS} -i {keys}/{KEY} -p {port or SSH_PORT} "
+        f"{account}@{host} -s sftp"
     )
     return {
         **common,
@@ -150,8 +178,9 @@ def _elsewhere(config: StackConfig) -> tuple[str, str, str]:
     return account, host, port
 
 
-def _repository(config: StackConfig, where: str) -> dict[str, str]:
+def _repository(basis: Basis, where: str) -> dict[str, str]:
     """Where the repository is, for pgBackRest."""
+    config, keys = basis.config, basis.paths.backup
     if where == "local":
         return {"repo1-type": "posix"}
     account, host, port = _elsewhere(config)
@@ -168,9 +197,9 @@ def _repository(config: StackConfig, where: str) -> dict[str, str]:
         "repo1-type": "sftp",
         "repo1-sftp-host": host,
         "repo1-sftp-host-user": account,
-        "repo1-sftp-private-key-file": KEY,
-        "repo1-sftp-public-key-file": f"{KEY}.pub",
-        "repo1-sftp-known-host": KNOWN_HOSTS,
+        "repo1-sftp-private-key-file": f"{keys}/{KEY}",
+        "repo1-sftp-public-key-file": f"{keys}/{KEY}.pub",
+        "repo1-sftp-known-host": f"{keys}/{KNOWN_HOSTS}",
         "repo1-sftp-host-key-hash-type": "sha256",
         **({"repo1-sftp-host-port": port} if port else {}),
     }

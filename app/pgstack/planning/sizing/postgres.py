@@ -234,9 +234,19 @@ def _own_settings(connections: int, workers: Workers, basis: Basis) -> dict[str,
     config = basis.config
     return (
         _settings(connections, workers, basis)
-        | backup.archiving(config)
+        | backup.archiving(config, basis.paths)
+        | _named(basis)
         | (_apart(config) if config.part.apart else {})
     )
+
+
+def _named(basis: Basis) -> dict[str, str]:
+    """What tells the clusters of a machine apart; the account of one that is not `postgres` may not
+    write where Debian has the files with their process numbers."""
+    own = {"cluster_name": basis.config.name}
+    if not basis.accounts.site:
+        return own
+    return own | {"external_pid_file": f"{basis.paths.run_postgres}/postgres.pid"}
 
 
 def _settings(connections: int, workers: Workers, basis: Basis) -> dict[str, str]:

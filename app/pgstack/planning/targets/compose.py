@@ -29,6 +29,7 @@ class Compose(Target):
         to one of them.
         """
         return machine_paths(
+            location.names,
             postgresql,
             app=f"/srv/stack/{'project' if location.project else 'app'}",
             access_log="/dev/stdout",
@@ -38,6 +39,6 @@ class Compose(Target):
             drain=dict.fromkeys(self.instance_ports, "/run/stack/apache/drain"),
         )
 
-    def accounts(self, _: Location, /) -> Accounts:
+    def accounts(self, location: Location, /) -> Accounts:
         """Each image has its own."""
-        return machine_accounts(apache="app", secrets="sockets")
+        return machine_accounts(location.names, apache="app", secrets="sockets")

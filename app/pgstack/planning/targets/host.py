@@ -32,27 +32,30 @@ class Host(Target):
     again = "Bring them into force: run site.yml."
     try_strangers = "As root: `stack-manage stack_verify`."
 
-    def paths(self, _: Location, postgresql: int, /) -> Paths:
+    def paths(self, location: Location, postgresql: int, /) -> Paths:
         """Each instance of a server sees what is its own at these places (docs/decisions/0006).
 
         In a release the checkout lies beside the project. Bodies of requests are on a disk, for
         /tmp may be memory: Apache writes there and Django reads. The marks to drain lie where root
         alone may write.
         """
+        root, run = f"/srv/{location.names.prefix}", f"/run/{location.names.prefix}"
+        bodies = f"/var/cache/{location.names.prefix}-bodies"
         return machine_paths(
+            location.names,
             postgresql,
-            code="/srv/stack/live/app",
-            app="/srv/stack/live/project",
-            venv="/srv/stack/live/venv",
-            run_pooler_own="/run/stack/pooler-own",
-            bodies="/var/cache/stack-bodies",
-            streams="/var/cache/stack-bodies",
-            drain={name: f"/run/stack/apache-{name}.drain" for name in self.instance_ports},
+            code=f"{root}/live/app",
+            app=f"{root}/live/project",
+            venv=f"{root}/live/venv",
+            run_pooler_own=f"{run}/pooler-own",
+            bodies=bodies,
+            streams=bodies,
+            drain={name: f"{run}/apache-{name}.drain" for name in self.instance_ports},
         )
 
-    def accounts(self, _: Location, /) -> Accounts:
+    def accounts(self, location: Location, /) -> Accounts:
         """As many as there are rights to keep apart."""
-        return machine_accounts(apache="apache", secrets="secrets")
+        return machine_accounts(location.names, apache="apache", secrets="secrets")
 
     def input(self, field: str) -> str:
         """As the inventory names it."""

@@ -34,7 +34,9 @@ class Local(Target):
         root = location.directory
         return Paths(
             root=str(root),
+            run=f"{root}/run",
             conf=f"{root}/conf",
+            home_postgres=str(root),
             data=f"{root}/data",
             run_postgres=f"{root}/run/postgres",
             run_pooler=f"{root}/run/pooler",
@@ -56,6 +58,7 @@ class Local(Target):
             secrets=f"{root}/secrets",
             tls=f"{root}/secrets/tls",
             database=f"{root}/database",
+            backup=f"{root}/backup",
             code=f"{location.checkout}/app",
             app=str(location.project or location.checkout / "app"),
             venv=f"{root}/venv" if location.project else sys.prefix,
@@ -75,6 +78,7 @@ class Local(Target):
             valkey=name,
             group=name,
             secrets=name,
+            site="",
         )
 
 

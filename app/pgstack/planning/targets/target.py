@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pgstack.planning.plan import Accounts, Paths, Plan, TargetName
+from pgstack.planning.names import STACK
+from pgstack.planning.plan import Accounts, Names, Paths, Plan, TargetName
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Location:
     """None: the demo"""
     account: str | None
     """of the local target; None: whoever starts it"""
+    names: Names
 
 
 class Target(ABC):
@@ -100,33 +102,39 @@ class Target(ABC):
         return Path(named) if named else None
 
 
-def machine_paths(postgresql: int, **own: Any) -> Paths:
+def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
     """Debian's usual places, for targets that have a machine to themselves; `own` is what differs
     between them."""
-    root = "/srv/stack"
+    prefix = names.prefix
+    root, run = f"/srv/{prefix}", f"/run/{prefix}"
+    home = "/var/lib/postgresql" if prefix == STACK else f"/var/lib/{prefix}-postgresql"
+    media = f"/var/lib/{prefix}-media" if prefix == STACK else f"/var/lib/{prefix}/media"
     places: dict[str, Any] = {
         "root": root,
-        "conf": "/etc/stack",
-        "data": f"/var/lib/postgresql/{postgresql}/main",
-        "run_postgres": "/run/stack/postgres",
-        "run_pooler": "/run/stack/pooler",
-        "run_pooler_own": "/run/stack/pooler",
-        "run_apache": "/run/stack/apache",
-        "run_workers": "/run/stack/workers",
-        "run_valkey": "/run/stack/valkey",
-        "valkey": "/var/lib/stack-valkey",
-        "bodies": "/var/lib/stack-media",
-        "streams": "/run/stack/apache",
-        "log": "/var/log/stack",
-        "access_log": "/var/log/stack/apache-access.log",
-        "error_log": "/var/log/stack/apache-error.log",
+        "run": run,
+        "conf": f"/etc/{prefix}",
+        "home_postgres": home,
+        "data": f"{home}/{postgresql}/{names.cluster}",
+        "run_postgres": f"{run}/postgres",
+        "run_pooler": f"{run}/pooler",
+        "run_pooler_own": f"{run}/pooler",
+        "run_apache": f"{run}/apache",
+        "run_workers": f"{run}/workers",
+        "run_valkey": f"{run}/valkey",
+        "valkey": f"/var/lib/{prefix}-valkey",
+        "bodies": media,
+        "streams": f"{run}/apache",
+        "log": f"/var/log/{prefix}",
+        "access_log": f"/var/log/{prefix}/apache-access.log",
+        "error_log": f"/var/log/{prefix}/apache-error.log",
         "drain": {},
         "static": f"{root}/static",
-        "media": "/var/lib/stack-media",
-        "cache": "/var/cache/stack",
-        "schedule": "/var/lib/stack-schedule",
-        "secrets": "/etc/stack-secrets",
-        "tls": "/etc/stack-tls",
+        "media": media,
+        "cache": f"/var/cache/{prefix}",
+        "schedule": f"/var/lib/{prefix}-schedule",
+        "secrets": f"/etc/{prefix}-secrets",
+        "tls": f"/etc/{prefix}-tls",
+        "backup": "/etc/pgbackrest" if prefix == STACK else f"/etc/{prefix}-pgbackrest",
         "database": "/etc/stack-database",
         "code": f"{root}/app",
         "app": f"{root}/app",
@@ -135,17 +143,19 @@ def machine_paths(postgresql: int, **own: Any) -> Paths:
     return Paths(**{**places, **own})
 
 
-def machine_accounts(apache: str, secrets: str) -> Accounts:
+def machine_accounts(names: Names, apache: str, secrets: str) -> Accounts:
     """An account for each server, and one for each thing that the project's code does."""
+    own = names.accounts
     return Accounts(
-        web="app",
-        apache=apache,
-        worker="worker",
-        deploy="deploy",
-        build="build",
-        postgres="postgres",
-        pooler="pooler",
-        valkey="valkey",
-        group="sockets",
-        secrets=secrets,
+        web=f"{own}app",
+        apache=f"{own}{apache}",
+        worker=f"{own}worker",
+        deploy=f"{own}deploy",
+        build=f"{own}build",
+        postgres=f"{own}postgres",
+        pooler=f"{own}pooler",
+        valkey=f"{own}valkey",
+        group=f"{own}sockets",
+        secrets=f"{own}{secrets}",
+        site=f"{own}site" if own else "",
     )

@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.errors import InputError, StackError
-from pgstack.planning import config, discovery, hardware, sizing
+from pgstack.planning import config, discovery, hardware, names, sizing
 from pgstack.planning.plan import Plan
 
 Inputs = dict[str, Any]
 OF_COMMANDS = ("workers", "schedule")
 """inputs whose parts are commands, in which there may be commas"""
+
+
+def names_of(inputs: Inputs) -> dict[str, str]:
+    """What the site's own things are called. Raises InputError."""
+    try:
+        given = {config.environment_name("name"): str(inputs.get("name") or "")}
+        return names.of(config.load(given, target="host").name).model_dump()
+    except StackError as error:
+        raise InputError(f"stack_inputs: {error}") from error
 
 
 def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
@@ -90,6 +99,8 @@ def _directory(inputs: dict[str, Any]) -> Path | None:
 
 
 def _text(value: Any, separator: str) -> str:
+    if isinstance(value, dict):  # weights of sites
+        return ",".join(f"{name}:{weight}" for name, weight in value.items())
     if isinstance(value, bool):  # what YAML makes of on and off
         return "on" if value else "off"
     return separator.join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from pgstack.planning import locales
+from pgstack.planning import locales, services
 from pgstack.planning.plan import Plan
+
+FRONT_UNIT = "sites-front@"
+"""begins the units of the Apache in front of several sites"""
 
 
 class Listener(TypedDict):
@@ -50,17 +53,22 @@ class Accounts(TypedDict):
 def taken(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
     """Who holds a port that Apache needs; its own instances do not count (listeners: see
     host/survey.py)."""
-    site = Plan.model_validate(stack).site
+    plan = Plan.model_validate(stack)
+    site, own = plan.site, services.unit(plan, "apache@")
     public = site.address.strip("[]")
     wanted = {(public, site.port)} | (
         {(public, site.redirect_port)} if site.redirect_port else set()
     )
     wanted |= {("127.0.0.1", port) for port in site.instance_ports.values()}
+    if plan.front:
+        public = plan.front.address.strip("[]")
+        wanted |= {(public, plan.front.port), (public, plan.front.redirect_port)}
+        wanted |= {("127.0.0.1", port) for port in plan.front.instance_ports.values()}
     return [
         f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at "
         f"{one['address']}"
         for one in listeners
-        if not one["unit"].startswith("stack-apache@")
+        if not one["unit"].startswith((own, FRONT_UNIT) if plan.front else own)
         and any(
             one["port"] == port and _collide(one["address"], address) for address, port in wanted
         )

@@ -8,11 +8,13 @@ from typing import Any
 
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
+from pgstack.rendering import templates
 
 
 def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
-    """Names of the directories of stackctl's virtual environment and code on a host, and what is
-    in them."""
+    """Names of the directories of stackctl's virtual environment and code on a host, what is in
+    them, and what it is called there."""
+    plan = Plan.model_validate(stack)
     requirements = (layout.PROJECT / "requirements/stackctl.txt").read_text()
     roots = {
         layout.PROJECT / "host/stackctl": "stackctl",
@@ -25,14 +27,15 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
     }
     # A virtual environment is for one version of Python.
     made = {
-        "venv": [Plan.model_validate(stack).versions.python, requirements],
+        "venv": [plan.versions.python, requirements],
         "code": sorted(texts.items()),
     }
     names = {
         kind: f"{kind}-{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}"
         for kind, content in made.items()
     }
-    return {**names, "requirements": requirements, "texts": texts}
+    own = {"names": plan.names.model_dump(), "plan": str(templates.plan_path(plan))}
+    return {**names, **own, "requirements": requirements, "texts": texts}
 
 
 def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
@@ -55,16 +58,20 @@ def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
     programs = layout.PROJECT / "host/bin"
     places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
     message = (programs / "acme-message").read_text()
-    places_of = {"stackctl": "/usr/local/sbin", "stack-manage": "/usr/local/bin"}
+    places["plan"] = made["plan"]
+    goals = {
+        "stackctl": f"/usr/local/sbin/{made['names']['stackctl']}",
+        "stack-manage": f"/usr/local/bin/{made['names']['manage']}",
+    }
     return [
         {"dest": directory},
         {"dest": f"{directory}/acme-message", "content": message, "mode": "0755"},
         *(
             {
-                "dest": f"{place}/{name}",
+                "dest": goal,
                 "content": (programs / name).read_text().format(**places),
                 "mode": "0755",
             }
-            for name, place in places_of.items()
+            for name, goal in goals.items()
         ),
     ]
