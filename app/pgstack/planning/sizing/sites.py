@@ -11,7 +11,8 @@ from pgstack.planning.plan import Share
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP
 
 FRONT_BYTES = 96 * MB
-"""of the front Apache while a second instance takes over (docs/sites.md has what was measured)"""
+"""of the front Apache while a second instance takes over: 9 MB for each while it waits, and threads
+and buffers of TLS for those who are connected"""
 FRONT_PORTS = {"a": 8439, "b": 8440}
 """loopback ports at which its instances answer by themselves"""
 SITE_PORTS = 8500

@@ -135,7 +135,7 @@ def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
         "secrets": f"/etc/{prefix}-secrets",
         "tls": f"/etc/{prefix}-tls",
         "backup": "/etc/pgbackrest" if prefix == STACK else f"/etc/{prefix}-pgbackrest",
-        "database": "/etc/stack-database",
+        "database": f"/etc/{prefix}-database",
         "code": f"{root}/app",
         "app": f"{root}/app",
         "venv": f"{root}/venv",
