@@ -42,8 +42,11 @@ def test_no_postgresql_of_the_stack_runs(external_stack: LocalStack) -> None:
 
 
 def test_status_names_the_server(external_stack: LocalStack, external_server: Server) -> None:
+    # The scheduler has seen its entry a moment after the start.
+    external_stack.wait_until(
+        lambda: external_stack.manage("stack_local", "status").returncode == 0
+    )
     told = external_stack.manage("stack_local", "status")
-    assert told.returncode == 0, told.stdout + told.stderr
     assert told.stdout.split()[:5] == [
         *("database", "NOT", "OURS", f"127.0.0.1:{external_server.port}", "answers")
     ]
