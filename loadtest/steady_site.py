@@ -60,15 +60,16 @@ class Site:
         self.accounts: list[int] = []
 
     async def prepare(self) -> None:
-        """Learn between which accounts money may go. Raises TargetError when the site does not
-        answer."""
+        """Learn between which accounts money may go, where it writes. Raises TargetError when the
+        site does not answer."""
         try:
-            _, body = await self._ask("GET", "/ledger/accounts", new=True)
+            _, body = await self._ask("GET", self.page or "/ledger/accounts", new=True)
         except (OSError, EOFError, ValueError) as error:
             raise TargetError(
                 f"{self.url}: {error or type(error).__name__}. Is the stack up?"
             ) from None
-        self.accounts = [account["id"] for account in json.loads(body)["accounts"]]
+        if not self.page:
+            self.accounts = [account["id"] for account in json.loads(body)["accounts"]]
 
     async def send(self, due: float) -> None:
         """One request of the mix, recorded."""

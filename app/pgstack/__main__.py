@@ -3,7 +3,6 @@ else's; any other word is a management command of the project."""
 
 from __future__ import annotations
 
-import os
 import sys
 
 from pgstack.errors import ends_the_process
@@ -21,10 +20,9 @@ def main() -> None:
 
             database(sys.argv[2:])
         else:
-            from django.core.management import execute_from_command_line
+            from pgstack.overlay.manage import main as manage
 
-            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pgstack.overlay.settings")
-            execute_from_command_line(sys.argv)
+            manage()
 
 
 if __name__ == "__main__":

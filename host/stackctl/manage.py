@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pgstack import environment_file
+from pgstack.planning.background import MANAGE_MODULE
 
 from . import safe, stack
 from .safe import StackctlError
@@ -41,7 +42,7 @@ def main(plan: str) -> None:
         command = [
             f"{release}/venv/bin/python",
             "-m",
-            "pgstack" if host.project else "django",
+            MANAGE_MODULE if host.project else "django",
             *sys.argv[1:],
         ]
         environment = _environment(host, release)

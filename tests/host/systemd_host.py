@@ -138,18 +138,19 @@ class SystemdHost:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return str(answer.read().decode())
 
-    def under_load(self, change: Callable[[], Done], scheme: str = "http") -> Done:
+    def under_load(self, change: Callable[[], Done], scheme: str = "http", page: str = "") -> Done:
         """Make a change under a steady load from within the host's network, where no proxy of the
         engine is in between.
 
-        Fails when a request or an acknowledged write was lost.
+        Fails when a request or an acknowledged write was lost. `page` is asked alone.
         """
         if os.geteuid():
             port = self.port(443 if scheme == "https" else 80)
-            return steady_load.under_load(f"{scheme}://127.0.0.1:{port}", self.name, change)
+            url = f"{scheme}://127.0.0.1:{port}"
+            return steady_load.under_load(url, self.name, change, page=page)
         process = _docker("inspect", "--format={{.State.Pid}}", self.container).stdout.strip()
         within = ("nsenter", f"--net=/proc/{process}/ns/net")
-        return steady_load.under_load(f"{scheme}://127.0.0.1", self.name, change, within)
+        return steady_load.under_load(f"{scheme}://127.0.0.1", self.name, change, within, page)
 
     def reboot(self) -> None:
         """Stop everything as a shutdown does, and boot again."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures import foreign
+from pgstack.planning.background import MANAGE_MODULE
 
 
 def settings(project: Path, *names: str, **inputs: object) -> list[Any]:
@@ -446,3 +447,36 @@ def test_a_project_that_cannot_be_loaded_is_refused_with_the_reason(
     assert (advice in message) is (name == "app")
     if name == "view":
         assert f"(shop/urls.py, line {len(path.read_text().splitlines())})" in message
+
+
+def test_settings_may_look_into_settings_while_they_are_read(tmp_path: Path) -> None:
+    more = """
+from django.conf import settings
+GREETING = f"hello from {settings.TIME_ZONE}"
+"""
+    project = foreign.make(tmp_path, more=more)
+    done = foreign.told(project)
+    assert done.returncode == 0, done.stderr
+    code = (
+        "from django.conf import settings; print(settings.GREETING, settings.DEBUG, "
+        "settings.ROOT_URLCONF, settings.DATABASES['default']['ENGINE'])"
+    )
+    done = foreign.told(project, "-c", code)
+    assert done.stdout.split("\n")[0] == "hello from Asia/Tokyo False shop.urls pgstack.db"
+
+
+@pytest.mark.parametrize("name", ["init", "database"])
+def test_a_command_of_the_project_may_have_a_name_that_the_stack_knows(
+    tmp_path: Path, name: str
+) -> None:
+    project = foreign.make(tmp_path)
+    commands = project / "apps/notes/management/commands"
+    commands.mkdir(parents=True)
+    (commands / f"{name}.py").write_text(
+        "from django.core.management.base import BaseCommand\n"
+        "class Command(BaseCommand):\n"
+        "    def handle(self, **options):\n"
+        "        print('of the project')\n"
+    )
+    done = foreign.told(project, "-m", MANAGE_MODULE, name)
+    assert (done.returncode, done.stdout) == (0, "of the project\n"), done.stderr

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core import checks
 from django.core.management import call_command
 from django.core.servers.basehttp import get_internal_wsgi_application
 from django.urls import get_resolver
+from django.utils.functional import empty
 
 from pgstack import settings as stack
 from pgstack.errors import InputError, StackError
@@ -21,6 +26,8 @@ from pgstack.planning import state
 from pgstack.serving import tracebacks
 
 CONNECTING = ("OperationalError", "DatabaseError", "InterfaceError", "ConnectionRefusedError")
+NOT_COLLECTED = "Missing staticfiles manifest entry"
+"""how Django says that a file is not in the manifest, or there is none"""
 
 
 def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
@@ -44,7 +51,8 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
 
 def _own(module: str, requirements: str) -> dict[str, Any]:
     try:
-        found = importlib.import_module(module)
+        with _as_djangos(module):
+            found = importlib.import_module(module)
     except StackError:
         raise
     except Exception as error:
@@ -53,11 +61,28 @@ def _own(module: str, requirements: str) -> dict[str, Any]:
     return {name: getattr(found, name) for name in dir(found) if name.isupper()}
 
 
+@contextmanager
+def _as_djangos(module: str) -> Iterator[None]:
+    """What code that it imports finds in `django.conf.settings` meanwhile, as without the overlay:
+    what the module has set so far. Django reads them anew afterwards."""
+    before = os.environ.get(ENVIRONMENT_VARIABLE)
+    os.environ[ENVIRONMENT_VARIABLE] = module
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ENVIRONMENT_VARIABLE]
+        else:
+            os.environ[ENVIRONMENT_VARIABLE] = before
+        settings._wrapped = empty  # noqa: SLF001 - Django has no other way to forget them
+
+
 def begin() -> None:
     """Load the apps, the views and the WSGI application, and run the checks. Raises InputError for
     what fails.
 
-    One that opens a connection is not judged: this comes before the database is there.
+    One that opens a connection, or asks for the name of a collected file, is not judged: this comes
+    before either is there.
     """
     project = state.current_plan().project
     try:
@@ -69,7 +94,7 @@ def begin() -> None:
         else:
             get_internal_wsgi_application()
     except Exception as error:
-        if type(error).__name__ in CONNECTING:
+        if type(error).__name__ in CONNECTING or str(error).startswith(NOT_COLLECTED):
             return
         missing = isinstance(error, ModuleNotFoundError)
         todo = (

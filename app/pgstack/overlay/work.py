@@ -16,7 +16,7 @@ from pgstack import settings as stack
 from pgstack.errors import InputError, ends_the_process
 from pgstack.overlay import environment
 from pgstack.planning import state
-from pgstack.planning.background import MANAGE, PYTHONS, VARIABLE, Entry, Worker
+from pgstack.planning.background import MANAGE, MANAGE_MODULE, PYTHONS, VARIABLE, Entry, Worker
 from pgstack.planning.plan import Plan
 
 
@@ -51,7 +51,7 @@ def program(plan: Plan, name: str) -> list[str]:
     # A release leads the environment's link elsewhere; who runs on imports from where it began.
     python = str(Path(sys.prefix).resolve() / "bin/python")
     if name == MANAGE:
-        manage = ["-m", "pgstack"] if plan.project else [str(stack.project_root() / MANAGE)]
+        manage = ["-m", MANAGE_MODULE] if plan.project else [str(stack.project_root() / MANAGE)]
         return [python, *manage]
     if name in PYTHONS:
         return [python]

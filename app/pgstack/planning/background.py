@@ -11,6 +11,8 @@ APPLICATION = "worker "
 """before the name of a worker where its connections tell theirs (application_name)"""
 MANAGE, PYTHONS = "manage.py", ("python", "python3")
 """first words of a command that stand for the project's own"""
+MANAGE_MODULE = "pgstack.overlay.manage"
+"""what `manage.py` is for Python, in the environment of a project that is not the demo"""
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 """where all others are looked for, behind the project's environment"""
 UNKNOWN = "Unknown command"

@@ -110,8 +110,8 @@ def _start(run: Run, fingerprint: str, restore: Callable[[Plan], None] | None) -
             restore(plan)
         supervision.start(plan, "pgbouncer")
         valkey.start(plan)
-        prepare.migrate(run)
         prepare.collect_static(run)
+        prepare.migrate(run)
         run.say("database  migrated" + ("" if plan.project else " and seeded"))
         pause.enable_keepalive(
             plan

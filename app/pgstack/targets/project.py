@@ -11,6 +11,7 @@ from pathlib import Path
 from pgstack.errors import StackError, TargetError
 from pgstack.ops import replacing
 from pgstack.planning import dependencies, layout, targets
+from pgstack.planning.background import MANAGE_MODULE
 from pgstack.planning.plan import Plan
 from pgstack.targets import failure
 from pgstack.targets.run import Run
@@ -114,7 +115,7 @@ def python(plan: Plan) -> str:
 
 def manage(plan: Plan) -> list[str]:
     """What begins a management command of the project, behind Python."""
-    return ["-m", "pgstack"] if plan.project else [f"{plan.paths.app}/manage.py"]
+    return ["-m", MANAGE_MODULE] if plan.project else [f"{plan.paths.app}/manage.py"]
 
 
 def variables(plan: Plan) -> dict[str, str]:

@@ -1,0 +1,19 @@
+"""`python -m pgstack.overlay.manage`: the project's management commands, each name its own, and a
+process's settings the stack's."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    """Run the one that the command line names."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pgstack.overlay.settings")
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Three projects of other people, unchanged, with all that they run, released under load on the
+local target: a queue with a broker, a queue in PostgreSQL, maps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fixtures import mail_sink, whole_projects
+from fixtures.local_stack import LocalStack, started
+from fixtures.steady_load import under_load
+from fixtures.whole_projects import (
+    PRETALX,
+    PRETALX_ENVIRONMENT,
+    UMAP,
+    UMAP_ENVIRONMENT,
+    WAGTAIL,
+    copied,
+    readable,
+)
+from pgstack.ports import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(1800)]
+
+
+@dataclass(frozen=True)
+class Local:
+    """One of them on the local target."""
+
+    stack: LocalStack
+
+    @property
+    def url(self) -> str:
+        return self.stack.url
+
+    def command(self, *words: str, **environment: str) -> str:
+        ended = self.stack.manage(*words, **environment)
+        assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{self.stack.logs()}"
+        return ended.stdout
+
+    def asked(self, statement: str) -> str:
+        return self.stack.sql(statement)
+
+    def released(self, page: str) -> None:
+        self.command("stack_verify")
+        host = self.url.removeprefix("http://")
+        under_load(self.url, host, lambda: self.command("stack_local", "release"), page=page)
+        self.command("stack_verify")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory for a project, which the stack's account may enter."""
+    with tempfile.TemporaryDirectory(prefix="whole-", dir="/tmp") as name:
+        yield readable(Path(name))
+
+
+def test_pretalx_sends_each_mail_once_over_a_release(place: Path) -> None:
+    port, mails = free_port(), place / "mails"
+    variables = PRETALX_ENVIRONMENT.format(name="127.0.0.1", mails="127.0.0.1", port=port)
+    sink = [sys.executable, mail_sink.__file__, str(port)]
+    with mails.open("w") as output, subprocess.Popen(sink, stdout=output) as running:
+        try:
+            with started(**copied(place, "pretalx", variables), **PRETALX) as stack:
+                whole_projects.pretalx_mails_once(
+                    Local(stack), lambda: mails.read_text().splitlines()
+                )
+        finally:
+            running.terminate()
+
+
+def test_wagtail_runs_each_task_once_over_a_release(place: Path) -> None:
+    with started(**whole_projects.wagtail_start(place), **WAGTAIL) as stack:
+        whole_projects.wagtail_tasks_once(Local(stack))
+
+
+def test_umap_keeps_a_map_over_a_release(place: Path) -> None:
+    with started(**copied(place, "umap", UMAP_ENVIRONMENT), **UMAP) as stack:
+        whole_projects.umap_keeps_a_map(Local(stack))
