@@ -10,7 +10,7 @@ PLACES = "/usr/local/lib/stack /usr/local/sbin/stackctl /usr/local/bin/stack-man
 IMPORTED = """
 import os, stat, sys
 launcher = open("/usr/local/sbin/stackctl").read()
-exec(launcher.removesuffix("main()\\n"))
+exec(launcher.rpartition("main(")[0])
 found = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
 for path in sorted(found | set(filter(None, sys.path))):
     while True:

@@ -13,7 +13,6 @@ from pgstack.planning.config import EXTERNAL, StackConfig, environment_name
 from pgstack.planning.database_url import DatabaseUrl
 
 
-@lru_cache(maxsize=1)
 def of_login(config: StackConfig) -> str:
     """Of the login in STACK_DATABASE_URL, read once; empty where PostgreSQL is the stack's own.
 
@@ -21,7 +20,12 @@ def of_login(config: StackConfig) -> str:
     """
     path = config.database_password_file
     name = environment_name("database_password_file")
-    return password(path, name) if path else ""
+    return _once(path, name) if path else ""
+
+
+@lru_cache(maxsize=1)
+def _once(path: Path, name: str) -> str:
+    return password(path, name)
 
 
 def password(path: Path, name: str) -> str:
