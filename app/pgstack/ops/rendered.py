@@ -47,7 +47,7 @@ def write(wanted: list[File]) -> list[Path]:
 
 def present(wanted: list[File]) -> list[File]:
     """Those that are there, as they are."""
-    return [replace(file, text=file.path.read_text()) for file in wanted if file.path.exists()]
+    return [replace(file, text=file.path.read_text()) for file in wanted if file.path.is_file()]
 
 
 @contextmanager
