@@ -46,8 +46,13 @@ def write(wanted: list[File]) -> list[Path]:
 
 
 def present(wanted: list[File]) -> list[File]:
-    """Those that are there, as they are."""
-    return [replace(file, text=file.path.read_text()) for file in wanted if file.path.is_file()]
+    """Those that are there, as they are. What cannot be read as text was not rendered: there is
+    nothing to go back to."""
+    there = []
+    for file in wanted:
+        with suppress(OSError, UnicodeDecodeError):
+            there.append(replace(file, text=file.path.read_text()))
+    return there
 
 
 @contextmanager
