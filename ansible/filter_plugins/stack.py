@@ -43,6 +43,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_names": inventory.names_of,
     "stack_part": inventory.of_host,
     "stack_plan": inventory.plan,
+    "stack_plan_external": inventory.plan_external,
     "stack_files": files.of_plan,
     "stack_stackctl": stackctl.stackctl,
     "stack_stackctl_files": stackctl.stackctl_files,

@@ -16,7 +16,7 @@ def main() -> None:
 
             init(sys.argv[2:])
         elif sys.argv[1:2] == ["database"]:
-            from pgstack.external import main as database
+            from pgstack.external.command import main as database
 
             database(sys.argv[2:])
         else:

@@ -14,6 +14,7 @@ from . import (
     backup,
     build,
     drill,
+    external,
     files,
     front,
     passwords,
@@ -73,6 +74,12 @@ def arguments() -> argparse.Namespace:
         "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
     )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
+    roles = commands.add_parser(
+        "database", help="have roles at a PostgreSQL that is not the stack's, and passwords here"
+    )
+    roles.add_argument(
+        "--password-file", type=Path, required=True, help="of the login in database_url"
+    )
     commands.add_parser("leave", help="take this site out of the Apache in front of several")
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser(
@@ -252,6 +259,8 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     if asked.command == "rotate":
         renew = apache.renew if "apache" in host.services else passwords.renew
         return f"rotate     {renew(host)}"
+    if asked.command == "database":
+        return f"database   {external.ensure(host, asked.password_file)}"
     if asked.command == "leave":
         return f"front      {front.leave(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server

@@ -1,5 +1,5 @@
-"""Passwords of the roles, where web hosts are apart: made on the database host, and kept there for
-root alone.
+"""Passwords of the roles, where web hosts are apart: made on the database host, or the first web
+host where PostgreSQL is somebody else's, and kept there for root alone.
 
 PostgreSQL gets verifiers (pgstack.rendering.scram): no password is in a statement, a log or a
 process's words.
@@ -29,6 +29,11 @@ def ensure(stack: Stack) -> None:
             _write(directory / name)
 
 
+def known(stack: Stack) -> dict[str, str]:
+    """Role → password, once there are some."""
+    return {role: (_directory() / role).read_text().strip() for role in _roles(stack)}
+
+
 def renew(stack: Stack) -> str:
     """Make new ones, and ask for a new certificate; `apply` sets them when the web hosts have
     them."""
@@ -48,8 +53,7 @@ def apply(stack: Stack, psql: list[str]) -> bool:
     ensure(stack)
     account = stack.accounts.postgres
     statements = []
-    for role in _roles(stack):
-        password = (_directory() / role).read_text().strip()
+    for role, password in known(stack).items():
         query = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{role}'"  # noqa: S608 - a name of the plan
         if not matches(password, system.require(*psql, text=query, account=account).strip()):
             statements.append(

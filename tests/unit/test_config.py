@@ -115,7 +115,10 @@ IN_CONTAINERS = {"STACK_TARGET": "compose", "STACK_DATABASE_AUTHORITY": "/etc/au
             "STACK_DATABASE_AUTHORITY in containers",
         ),
         (IN_CONTAINERS | {"STACK_EGRESS": "closed"}, "needs STACK_EGRESS unset"),
-        (IN_CONTAINERS | {"STACK_WORKERS": "a=manage.py b"}, "has no STACK_WORKERS in containers"),
+        (
+            IN_CONTAINERS | {"STACK_WORKERS": "a=manage.py b"},
+            "has no STACK_WORKERS in containers or on hosts",
+        ),
     ],
 )
 def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], reason: str) -> None:
@@ -125,9 +128,17 @@ def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], re
     assert len(said.splitlines()) == 1
 
 
-def test_a_host_has_a_database_of_the_stacks() -> None:
-    with pytest.raises(InputError, match="needs STACK_TARGET=local or compose"):
-        load(OF_OTHERS, target="host")
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ({"STACK_DATABASE_HOST": "db.example"}, "name two databases"),
+        ({"STACK_WORKERS": "a=manage.py b"}, "has no STACK_WORKERS in containers or on hosts"),
+        ({"STACK_NAME": "shop"}, "needs the database on the same host"),
+    ],
+)
+def test_a_host_on_a_database_of_others_has_its_limits(inputs: dict[str, str], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        load({**OF_OTHERS, **inputs}, target="host")
 
 
 def test_an_unknown_name_is_refused_even_when_its_value_is_empty() -> None:

@@ -16,6 +16,7 @@ from pgstack.planning.grants import UNLIMITED, Grants
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
+from pgstack.targets.host import inventory
 
 GB = 1024**3
 SMALL = Grants(
@@ -145,3 +146,47 @@ def test_a_connection_that_is_not_encrypted_fails() -> None:
     assert [line.text for line in lines if line.verdict == findings.FAILS] == [
         "the server says that this connection is not encrypted"
     ]
+
+
+def host_plan(**given: Any) -> Plan:
+    """Of a host that asked the server."""
+    machine = {"cores": 8, "memory": 32 * GB, "debian": 13, "open_files": 65536}
+    inputs = {"database_url": URL, "database_password_file": "/root/word"}
+    asked = {"before": None, "now": SMALL.model_dump(), **given}
+    return Plan.model_validate(inventory.plan_external(inputs, machine, asked))
+
+
+def test_a_host_has_what_runs_beside_such_a_server() -> None:
+    plan = host_plan()
+    assert (plan.part, "postgres" in plan.services) == ("web", False)
+    assert plan.pooled_connections + plan.postgres.direct_connections <= 20
+
+
+@pytest.mark.parametrize(("others", "kept"), [(1, True), (4, False)])
+def test_a_plan_stays_while_others_leave_it_enough(others: int, kept: bool) -> None:
+    """What they hold changes by the minute."""
+    now = SMALL.model_copy(update={"others": others}).model_dump()
+    plan = host_plan(before=SMALL.model_dump(), now=now)
+    assert plan.external
+    assert (plan.external.grants == SMALL) is kept
+
+
+def test_another_limit_is_another_plan() -> None:
+    now = SMALL.model_copy(update={"max_connections": 26})
+    plan = host_plan(before=SMALL.model_dump(), now=now.model_dump())
+    assert plan.external
+    assert plan.external.grants == now
+
+
+def test_web_hosts_of_such_a_server_are_counted() -> None:
+    """The database is on none of them; what is scheduled runs on one."""
+    given = {"database_url": URL, "schedule": "sweep=daily: manage.py clearsessions"}
+    parts = [inventory.of_host(given, name, {"web": ["a", "b"]}) for name in ("a", "b")]
+    assert [part["web_hosts"] for part in parts] == [2, 2]
+    assert ["schedule" in part for part in parts] == [True, False]
+
+
+@pytest.mark.parametrize("groups", [{"database": ["db"], "web": ["a"]}, {"web": ["b"]}])
+def test_a_database_host_beside_such_a_server_is_refused(groups: dict[str, list[str]]) -> None:
+    with pytest.raises(InputError, match="all of them are in the group web"):
+        inventory.of_host({"database_url": URL}, "a", groups)

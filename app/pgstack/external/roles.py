@@ -13,14 +13,15 @@ import psycopg2
 from pgstack.errors import ProbeError, TargetError
 from pgstack.external import grants, statements
 from pgstack.external.grants import REFUSED, Granted
-from pgstack.external.survey import Server
+from pgstack.external.server import Server
+from pgstack.planning import targets
 from pgstack.planning.config import EXTERNAL
 from pgstack.planning.plan import Plan
 from pgstack.rendering.scram import SALT_BYTES, verifier
 
 RUN_BY_OTHERS = (
     "{name}: {place}: {reason}. Its administrator has to run this in the database {database}, and "
-    "then `make up` goes on; nothing was changed. It holds no password, only what checks one.\n\n"
+    "then `{start}` goes on; nothing was changed. It holds no password, only what checks one.\n\n"
     "{script}"
 )
 
@@ -46,10 +47,11 @@ def ensure(plan: Plan, server: Server, passwords: Mapping[str, str]) -> bool:
     }
     script = statements.missing(plan, server.granted, server.place.database, wanted)
     if taken:
-        raise _for_others(server, TAKEN.format(roles=", ".join(taken)), script)
+        raise _for_others(plan, server, TAKEN.format(roles=", ".join(taken)), script)
     if script:
         if not server.granted.may_create_roles:
-            raise _for_others(server, f"{server.place.user} may not create roles there", script)
+            reason = f"{server.place.user} may not create roles there"
+            raise _for_others(plan, server, reason, script)
         _run(plan, server, script)
         refusals = _refusals(server, passwords)
     for said in refusals.values():
@@ -77,11 +79,12 @@ def _run(plan: Plan, server: Server, script: list[str]) -> None:
             left = statements.missing(plan, _again(connection, plan), server.place.database, {})
         except psycopg2.Error as error:
             reason = " ".join(str(error).split())
-            raise _for_others(server, f"{server.place.user} may not: {reason}", script) from None
+            told = f"{server.place.user} may not: {reason}"
+            raise _for_others(plan, server, told, script) from None
         if left:
             connection.rollback()
             reason = f"{server.place.user} ran it, and has no right to hand on what it grants"
-            raise _for_others(server, reason, script)
+            raise _for_others(plan, server, reason, script)
         connection.commit()
 
 
@@ -89,12 +92,13 @@ def _again(connection: Any, plan: Plan) -> Granted:
     return grants.ask(connection, plan.roles)
 
 
-def _for_others(server: Server, reason: str, script: list[str]) -> TargetError:
+def _for_others(plan: Plan, server: Server, reason: str, script: list[str]) -> TargetError:
     return TargetError(
         RUN_BY_OTHERS.format(
             name=EXTERNAL,
             place=server.place.text,
             reason=reason,
+            start=targets.of(plan.target).start,
             database=server.place.database,
             script="\n".join(script),
         )

@@ -3,28 +3,11 @@ of the plan."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
-
-from pgstack.errors import InputError, UnsoundPlan
-from pgstack.external import findings, grants, password
-from pgstack.external.findings import FAILS
-from pgstack.external.grants import Granted
-from pgstack.planning import state, targets
-from pgstack.planning.config import EXTERNAL, StackConfig
-from pgstack.planning.database_url import DatabaseUrl
-from pgstack.planning.grants import Grants, fits
+from pgstack.external import password
+from pgstack.external.server import Server, answered, require_fit
+from pgstack.planning import granted, state, targets
+from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan, Roles
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where it is, how its login gets in, and what it said."""
-
-    place: DatabaseUrl
-    password: str
-    granted: Granted
 
 
 def ask(config: StackConfig) -> Server | None:
@@ -33,13 +16,7 @@ def ask(config: StackConfig) -> Server | None:
     if place is None:
         return None
     password.require_authority(place)
-    word = password.of_login(config)
-    with closing(grants.reader(place, word)) as connection:
-        granted = grants.ask(connection, Roles())
-    version = findings.version(granted)
-    if version.verdict == FAILS:
-        raise InputError(f"{EXTERNAL}: {place.text}: {version.text}.")
-    return Server(place, word, granted)
+    return answered(place, password.of_login(config))
 
 
 def may_ask(config: StackConfig) -> bool:
@@ -53,30 +30,7 @@ def fresh_plan(server: Server | None) -> Plan:
     where the server is not fit for it."""
     if server is None:
         return state.fresh_plan()
-    now = server.granted.connections(Roles().app)
-    for before in _before(now):
-        with suppress(UnsoundPlan):
-            if _holds(plan := state.fresh_plan(before), now):
-                return _fit(plan, server)
-    return _fit(state.fresh_plan(now), server)
-
-
-def _before(now: Grants) -> Iterator[Grants]:
-    """What was granted when the plan in force was made, where only others' connections have come or
-    gone since: the plan stays as it is while it fits."""
     before = state.granted(state.inputs())
-    if before and before.limits == now.limits:
-        yield before
-
-
-def _holds(plan: Plan, now: Grants) -> bool:
-    limits = fits(now, plan.pooled_connections, plan.postgres.direct_connections)
-    return all(fit.holds for fit in limits)
-
-
-def _fit(plan: Plan, server: Server) -> Plan:
-    """Raise InputError where something there is no ground to run on."""
-    lines = findings.judge(plan, server.granted, named=True)
-    if wrong := [line.text for line in lines if line.verdict == FAILS]:
-        raise InputError(f"{EXTERNAL}: {server.place.text}: {'; '.join(wrong)}")
+    plan = granted.plan(state.fresh_plan, before, server.granted.connections(Roles().app))
+    require_fit(plan, server)
     return plan

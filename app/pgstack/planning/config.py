@@ -261,20 +261,20 @@ class StackConfig(BaseModel):
         None,
         "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",
         "URL without a password",
-        on="local compose",
+        on="local compose host",
         unset="the stack's own",
     )
     database_password_file: Path | None = _input(
         None,
-        "file whose first line is the password of the login in the URL",
+        "file whose first line is the password of the login in the URL; on a host a file there",
         "path",
-        on="local compose",
+        on="local compose host",
     )
     database_authority: Path | None = _input(
         None,
-        "PEM file of the authority that signed its certificate",
+        "PEM file of the authority that signed its certificate; on a host a file there",
         "path",
-        on="local compose",
+        on="local compose host",
         unset="sslrootcert in the URL",
     )
     account: str | None = _input(
@@ -388,11 +388,11 @@ class StackConfig(BaseModel):
             raise ValueError(
                 "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
             )
+        self._external()
         if self.workers and not self._target.workers:
             raise ValueError(
                 "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
             )
-        self._external()
         self._valkey()
         self._schedule()
         if self._target.image and (reason := refusal_in_containers(self.locale)):
@@ -418,9 +418,9 @@ class StackConfig(BaseModel):
                 if getattr(self, name):
                     raise ValueError(f"{environment_name(name)} needs {url}")
             return
-        if not self._target.external:
+        if self.database_host:
             raise ValueError(
-                f"{url} needs STACK_TARGET=local or compose: a host has a PostgreSQL of the stack's"
+                f"{url} and STACK_DATABASE_HOST name two databases. Leave one of them out"
             )
         if self.database_password_file is None:
             raise ValueError(f"{url} needs {environment_name(own[0])}")
@@ -430,6 +430,14 @@ class StackConfig(BaseModel):
             raise ValueError(
                 f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
                 "answers"
+            )
+        self._what_others_keep(url)
+
+    def _what_others_keep(self, url: str) -> None:
+        if self.workers and not self._target.own_directory:
+            raise ValueError(
+                f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
+                "PgBouncer, and would need the password of pages"
             )
         if self.backup not in (None, "off"):
             raise ValueError(
@@ -453,17 +461,12 @@ class StackConfig(BaseModel):
                 f"{url} needs STACK_EGRESS unset: commands of `manage` go past PgBouncer to that "
                 "server, and a closed network leads nowhere"
             )
-        if self.workers:
-            raise ValueError(
-                f"{url} has no STACK_WORKERS in containers: a worker listens past PgBouncer, and "
-                "would need the password of pages"
-            )
 
     def _several(self) -> None:
         if not self.sites:
             return
         listed = ", ".join(self.sites)
-        if not self._target.units or self.database_host:
+        if not self._target.units or self.database_host or self.database_url:
             raise ValueError(
                 "STACK_SITES needs a host with the database on it: elsewhere a stack has the "
                 "machine to itself"
@@ -495,7 +498,7 @@ class StackConfig(BaseModel):
             return
         if not self._target.units:
             raise ValueError(f"STACK_NAME={self.name} needs a host: elsewhere a stack has no name")
-        if self.database_host:
+        if self.database_host or self.database_url:
             raise ValueError(
                 f"STACK_NAME={self.name} needs the database on the same host: where web hosts are "
                 "apart from it they are one site's. Leave STACK_NAME out"

@@ -9,7 +9,7 @@ import psycopg2
 
 from pgstack.errors import InputError, ProbeError, TargetError
 from pgstack.external import roles
-from pgstack.external.survey import Server
+from pgstack.external.server import Server
 from pgstack.live.probes import postgres
 from pgstack.ops import rendered
 from pgstack.planning import state

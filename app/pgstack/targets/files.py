@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgstack.external.survey import Server
+from pgstack.external.server import Server
 from pgstack.live import account
 from pgstack.ops import rendered
 from pgstack.planning import targets

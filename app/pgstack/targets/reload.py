@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from pgstack.errors import StackError, TargetError
-from pgstack.external.survey import Server
+from pgstack.external.server import Server
 from pgstack.live import account
 from pgstack.live.probes import bounded, local, pooler
 from pgstack.live.verify import settings

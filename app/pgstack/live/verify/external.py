@@ -8,6 +8,7 @@ from pgstack.live.probes import certificate
 from pgstack.live.verify.apart import DAY, LEAST_DAYS
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live
+from pgstack.planning import targets
 from pgstack.planning.grants import fits
 
 ITS_OWN = (
@@ -33,7 +34,8 @@ def rights(live: Live) -> Outcome:
     wrong += [
         f"the role {name} is a superuser" for name, role in said.roles.items() if role.superuser
     ]
-    return judge(wrong, f"{', '.join(said.roles)}: nothing is missing", "`make up` makes them.")
+    remedy = f"`{targets.of(plan.target).start}` makes them."
+    return judge(wrong, f"{', '.join(said.roles)}: nothing is missing", remedy)
 
 
 def certified(live: Live) -> Outcome:

@@ -39,8 +39,6 @@ class Target(ABC):
     """whether it makes them by itself; elsewhere `make backup` does"""
     apart: ClassVar[bool] = False
     """whether PostgreSQL may be on a machine of its own"""
-    external: ClassVar[bool] = False
-    """whether it may be somebody else's"""
     acme: ClassVar[bool] = False
     """whether an authority's certificate can be asked for"""
     image: ClassVar[bool] = False
@@ -79,6 +77,8 @@ class Target(ABC):
 
     # Remedies, for the ends of messages.
     again: ClassVar[str] = "Render and start again: `make down up`."
+    start: ClassVar[str] = "make up"
+    """what brings all of it into force, and may be run again"""
     no_project: ClassVar[str] = ""
     """where there is no manage.py, and none below"""
     try_strangers: ClassVar[str]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.errors import InputError, StackError
-from pgstack.planning import config, discovery, hardware, names, sizing
+from pgstack.planning import config, discovery, granted, hardware, names, sizing
+from pgstack.planning.grants import Grants
 from pgstack.planning.plan import Plan
 
 Inputs = dict[str, Any]
@@ -29,6 +30,8 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
     databases, webs = groups.get("database", []), groups.get("web", [])
     if not databases and not webs:
         return inputs
+    if inputs.get("database_url"):
+        return _beside_external(inputs, host, databases, webs)
     if (
         len(databases) != 1
         or not webs
@@ -43,13 +46,23 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
     if not inputs.get("web_addresses"):
         raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
     found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
-    # What is scheduled runs on the first web host, not on each of them.
-    others = {"web_addresses"} if host == webs[0] else {"web_addresses", "schedule"}
-    return (
-        found
-        if host in databases
-        else {name: value for name, value in found.items() if name not in others}
-    )
+    return found if host in databases else _of_web(found, host, webs, "web_addresses")
+
+
+def _beside_external(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> Inputs:
+    """Those of a web host whose PostgreSQL is somebody else's. Raises InputError."""
+    if databases or host not in webs:
+        raise InputError(
+            f"inventory: {host}: stack_inputs.database_url names a database that is on no host of "
+            f"the inventory, so all of them are in the group web, and none is in database."
+        )
+    return _of_web({**inputs, "web_hosts": len(webs)}, host, webs)
+
+
+def _of_web(inputs: Inputs, host: str, webs: list[str], *others: str) -> Inputs:
+    """Without `others`. What is scheduled runs on the first web host, not on each of them."""
+    away = {*others, *(("schedule",) if host != webs[0] else ())}
+    return {name: value for name, value in inputs.items() if name not in away}
 
 
 def plan(
@@ -74,7 +87,24 @@ def plan(
         raise InputError(f"stack_inputs: {error}") from error
 
 
-def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
+def plan_external(
+    inputs: dict[str, Any], machine: dict[str, Any], asked: dict[str, Any]
+) -> dict[str, Any]:
+    """The plan of a host on a PostgreSQL of others, which has been `asked` (stackctl.external).
+    Raises InputError."""
+    before = Grants(**asked["before"]) if asked["before"] else None
+    try:
+        planned = granted.plan(
+            lambda grants: _planned(inputs, machine, grants), before, Grants(**asked["now"])
+        )
+    except StackError as error:
+        raise InputError(f"stack_inputs: {error}") from error
+    return planned.model_dump(mode="json")
+
+
+def _planned(
+    inputs: dict[str, Any], machine: dict[str, Any], database: Grants | None = None
+) -> Plan:
     texts = {
         config.environment_name(name): _text(value, ";" if name in OF_COMMANDS else ",")
         for name, value in inputs.items()
@@ -85,7 +115,8 @@ def _planned(inputs: dict[str, Any], machine: dict[str, Any]) -> Plan:
         texts, target="host", project=_directory(inputs), packages=",".join(map(str, own))
     )
     chosen = discovery.complete(given)
-    return sizing.plan(chosen, hardware.chosen(chosen, hardware.Hardware(**machine)))
+    found = hardware.Hardware(**{**machine, "database": database})
+    return sizing.plan(chosen, hardware.chosen(chosen, found))
 
 
 def _directory(inputs: dict[str, Any]) -> Path | None:

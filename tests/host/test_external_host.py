@@ -1,0 +1,170 @@
+"""Two web hosts on a PostgreSQL that is on no host of the inventory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from systemd_host import INPUTS, SystemdHost, _docker, changed, systemd_host
+
+from fixtures.external_server import PASSWORD, Server, server_at
+from fixtures.releases import NEWEST_SUITE
+
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+FILE, AUTHORITY = "/root/site-password", "/etc/ssl/of-others.pem"
+ROLES = "app app_owner app_monitor"
+
+
+@dataclass(frozen=True)
+class External:
+    """The hosts, and the server that they are to use."""
+
+    first: SystemdHost
+    second: SystemdHost
+    server: Server
+
+    def play(self, playbook: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
+        """A playbook, with these inputs too."""
+        own = {**INPUTS, "database_url": self.server.place, "database_password_file": FILE}
+        own |= {"database_authority": AUTHORITY, **inputs}
+        given = {name: value for name, value in own.items() if value is not None}
+        hosts = {"web1": self.first, "web2": self.second}
+        members = {
+            name: {**host.variables(), "stack_inputs": given} for name, host in hosts.items()
+        }
+        (self.first.directory / "inventory.json").write_text(
+            json.dumps({"stack": {"children": {"web": {"hosts": members}}}})
+        )
+        return self.first.play(playbook)
+
+    def played(self, playbook: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
+        """The same, and it has to work."""
+        done = self.play(playbook, **inputs)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    """All of them, on a network of their own, with nothing set up."""
+    directory, network = (
+        tmp_path_factory.mktemp("external"),
+        f"pgstack-others-{uuid.uuid4().hex[:8]}",
+    )
+    _docker("network", "create", network)
+    try:
+        with ExitStack() as open_:
+            asked = "--format={{(index .IPAM.Config 0).Gateway}}"
+            gateway = _docker("network", "inspect", asked, network).stdout.strip()
+            server = open_.enter_context(server_at(gateway))
+            hosts = []
+            for name in ("first", "second"):
+                (directory / name).mkdir()
+                place = (NEWEST_SUITE, directory / name, f"--network={network}")
+                hosts.append(open_.enter_context(systemd_host(*place)))
+            for host in hosts:
+                give(host, FILE, PASSWORD, "0600")
+                give(host, AUTHORITY, (server.directory / "server.pem").read_text(), "0644")
+            yield External(hosts[0], hosts[1], server)
+    finally:
+        _docker("network", "rm", network, check=False)
+
+
+def give(host: SystemdHost, path: str, text: str, mode: str) -> None:
+    """A file of root's."""
+    made = host.directory / Path(path).name
+    made.write_text(f"{text.strip()}\n")
+    _docker("cp", str(made), f"{host.container}:{path}")
+    host.run("sh", "-c", f"chown root:root {path}; chmod {mode} {path}")
+
+
+def test_what_cannot_be_used_is_one_message_and_nothing_there_is_changed(booted: External) -> None:
+    """The login, the authority, the connections and the login's rights."""
+    place = booted.server.place
+    for inputs, said in (
+        ({"database_url": place.replace("dba@", "nobody@")}, "Mend the login in the URL"),
+        ({"database_authority": None}, "Name its authority: sslrootcert"),
+        ({"database_password_file": "/root/none"}, "No such file or directory"),
+        ({"pool_size": 90}, "Lower STACK_POOL_SIZE"),
+        ({"database_host": "db.example"}, "name two databases"),
+        ({"database_url": place.replace("dba@", "plain@")}, "CREATE ROLE app LOGIN;"),
+    ):
+        done = booted.play("site.yml", **inputs)
+        assert done.returncode == 2, done.stdout[-3000:]
+        assert said in done.stdout, done.stdout[-2500:]
+        assert PASSWORD not in done.stdout
+        assert booted.server.roles() == ""
+        assert not booted.first.run("ls", "/etc/stack/pgbouncer/live", check=False).stdout
+
+
+@pytest.fixture(scope="module")
+def external(booted: External) -> External:
+    booted.played("site.yml")
+    return booted
+
+
+def test_pages_come_from_there(external: External) -> None:
+    """Both hosts have the same rows, and keep no PostgreSQL of their own."""
+    assert sorted(external.server.roles().split()) == sorted(ROLES.split())
+    for host in (external.first, external.second):
+        assert "Django" in host.page()
+        clusters = host.run("sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres", check=False)
+        assert clusters.stdout == ""
+    assert int(external.server.run("SELECT count(*) FROM django_migrations")) > 0
+
+
+def test_each_host_proves_what_it_can(external: External) -> None:
+    for host in (external.first, external.second):
+        told = host.run("stack-manage", "stack_verify").stdout
+        assert "unproven of" in told
+        assert "server shows its certificate" in told
+        assert host.run("stackctl", "status").returncode == 0
+
+
+def test_a_second_run_changes_nothing(external: External) -> None:
+    again = external.played("site.yml")
+    assert changed(again) == 0, again.stdout[-4000:]
+
+
+def test_passwords_are_read_by_nobody_but_who_uses_them(external: External) -> None:
+    kept = "/etc/stack-database/passwords"
+    for account in ("app", "apache", "worker", "build", "nobody"):
+        for path in (f"{kept}/app", "/etc/stack-database/userlist.txt", FILE):
+            words = ("runuser", "-u", account, "--", "cat", path)
+            assert external.first.run(*words, check=False).returncode == 1, (account, path)
+    assert external.second.run("ls", kept, check=False).stdout == ""
+    found = external.first.run("grep", "-rl", PASSWORD, "/etc", "/srv", "/var", check=False)
+    assert found.stdout == ""
+
+
+def test_a_release_loses_no_request(external: External) -> None:
+    external.first.under_load(lambda: external.played("deploy.yml"))
+
+
+def test_the_way_back_loses_no_request(external: External) -> None:
+    external.first.under_load(lambda: external.played("rollback.yml"))
+
+
+def test_another_pool_size_and_new_certificates_lose_no_request(external: External) -> None:
+    external.first.under_load(lambda: external.played("site.yml", pool_size=4))
+    external.first.under_load(lambda: external.played("rotate.yml", pool_size=4))
+
+
+def test_its_keeper_ends_all_connections_and_no_request_is_lost(external: External) -> None:
+    assert external.first.under_load(external.server.end_connections) > 0
+
+
+@pytest.mark.parametrize("playbook", ["restart.yml", "backup.yml", "restore.yml"])
+def test_what_is_its_keepers_is_refused(external: External, playbook: str) -> None:
+    done = external.play(playbook)
+    assert done.returncode == 2, done.stdout[-3000:]
+    assert "looks after that PostgreSQL restarts it" in " ".join(done.stdout.split())
+    assert external.first.page()
