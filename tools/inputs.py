@@ -16,7 +16,8 @@ from typing import Any, Literal, cast, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from pgstack.planning.config import StackConfig, environment_name
+from pgstack.planning.config import StackConfig
+from pgstack.planning.input_names import environment_name
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BEGIN, END = "inputs: made by `make derive`", "end of the inputs"

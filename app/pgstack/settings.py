@@ -11,7 +11,7 @@ from pgstack.hazards.databases import ENGINE
 from pgstack.planning import layout
 from pgstack.planning.account_names import account_name
 from pgstack.planning.background import APPLICATION, VARIABLE
-from pgstack.planning.config import BUILDING
+from pgstack.planning.input_names import BUILDING
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
 from pgstack.planning.valkey import CACHE

@@ -13,8 +13,9 @@ from pydantic.fields import FieldInfo
 
 from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
-from pgstack.planning.config import StackConfig, environment_name
+from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
+from pgstack.planning.input_names import environment_name
 from pgstack.planning.packages import NEWEST, RELEASES
 
 COMPOSE = "compose"

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from tools import inputs
 
-from pgstack.planning.config import StackConfig, environment_name
+from pgstack.planning.config import StackConfig
+from pgstack.planning.input_names import environment_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -9,6 +9,7 @@ import pytest
 from pgstack.errors import InputError
 from pgstack.planning import config, sizing
 from pgstack.planning.hardware import Hardware
+from pgstack.planning.input_names import environment_name
 from pgstack.planning.plan import Plan
 
 GB = 1024**3
@@ -16,7 +17,7 @@ GB = 1024**3
 
 def plan(target: str = "host", debian: int = 13, cores: int = 2, **inputs: str) -> Plan:
     chosen = config.load(
-        {config.environment_name(name): value for name, value in inputs.items()}, target=target
+        {environment_name(name): value for name, value in inputs.items()}, target=target
     )
     return sizing.plan(chosen, Hardware(cores, 64 * GB, debian, 65536))
 

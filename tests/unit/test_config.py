@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgstack.errors import InputError
-from pgstack.planning.config import StackConfig, environment_name, load
+from pgstack.planning.config import StackConfig, load
+from pgstack.planning.input_names import environment_name
 from pgstack.planning.input_types import parse_size
 
 

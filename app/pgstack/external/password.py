@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from pgstack.errors import InputError
-from pgstack.planning.config import EXTERNAL, StackConfig, environment_name
+from pgstack.planning.config import StackConfig
 from pgstack.planning.database_url import DatabaseUrl
+from pgstack.planning.input_names import EXTERNAL, environment_name
 
 
 def of_login(config: StackConfig) -> str:

@@ -15,7 +15,7 @@ from pgstack.external import grants, statements
 from pgstack.external.grants import REFUSED, Granted
 from pgstack.external.server import Server
 from pgstack.planning import targets
-from pgstack.planning.config import EXTERNAL
+from pgstack.planning.input_names import EXTERNAL
 from pgstack.planning.plan import Plan
 from pgstack.rendering.scram import SALT_BYTES, verifier
 

@@ -9,8 +9,8 @@ from pgstack.errors import InputError
 from pgstack.external import findings, grants
 from pgstack.external.findings import FAILS
 from pgstack.external.grants import Granted
-from pgstack.planning.config import EXTERNAL
 from pgstack.planning.database_url import DatabaseUrl
+from pgstack.planning.input_names import EXTERNAL
 from pgstack.planning.plan import Plan, Roles
 
 

@@ -13,7 +13,8 @@ from rich.table import Table
 from pgstack.live.probes.pooler import Pool
 from pgstack.live.verify.finding import Finding
 from pgstack.planning import invariants
-from pgstack.planning.config import StackConfig, environment_name
+from pgstack.planning.config import StackConfig
+from pgstack.planning.input_names import environment_name
 from pgstack.planning.plan import Plan
 
 MB = 1024**2

@@ -19,7 +19,7 @@ from pgstack import settings as stack
 from pgstack.errors import InputError, ends_the_process
 from pgstack.overlay import environment, work
 from pgstack.planning import state
-from pgstack.planning.config import BUILDING
+from pgstack.planning.input_names import BUILDING
 from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 

@@ -1,4 +1,5 @@
-"""What the text of an input becomes: sizes, names, networks, commands, releases."""
+"""How an input is declared, and what its text becomes: sizes, names, networks, commands,
+releases."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import ipaddress
 import re
 import shlex
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from pgstack.planning import extensions, packages
 from pgstack.planning.locales import parse_locale
@@ -17,9 +18,25 @@ from pgstack.planning.packages import RELEASES, known
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 LOGIN = r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 SHELL = frozenset({"&&", "||", "|", "&", ">", ">>", "<", "2>&1"})
 """words that mean something to a shell alone"""
 _HOST = re.compile(r"\[[0-9a-fA-F:]+\]|\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def declare(
+    default: Any,
+    meaning: str,
+    unit: str,
+    *,
+    on: str = "local compose host",
+    unset: str = "none",
+    **limits: Any,
+) -> Any:
+    """A field of the inputs. `on` are the targets that it can be given for, `unset` stands for a
+    default of None."""
+    extra: dict[str, Any] = {"unit": unit, "on": on.split(), "unset": unset}
+    return Field(default, description=meaning, json_schema_extra=extra, **limits)
 
 
 def parse_size(text: object) -> object:

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from pgstack.errors import InputError, StackError
-from pgstack.planning import config, discovery, hardware, layout, sizing
+from pgstack.planning import config, discovery, hardware, input_names, layout, sizing
 from pgstack.planning.grants import Grants
 from pgstack.planning.plan import Plan
 
@@ -33,7 +33,9 @@ def inputs() -> config.StackConfig:
         raise InputError(
             f"{path}: {reason}. Make it readable, or set the inputs in the environment."
         ) from None
-    merged = {name: value or "" for name, value in values.items() if name.startswith(config.PREFIX)}
+    merged = {
+        name: value or "" for name, value in values.items() if name.startswith(input_names.PREFIX)
+    }
     return config.load({**merged, **os.environ})
 
 

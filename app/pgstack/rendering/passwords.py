@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from pgstack.errors import InputError, RenderError
-from pgstack.planning.config import EXTERNAL
+from pgstack.planning.input_names import EXTERNAL
 from pgstack.planning.plan import Plan
 from pgstack.rendering.file import File
 from pgstack.rendering.scram import PASSWORD_BYTES

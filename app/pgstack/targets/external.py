@@ -13,7 +13,7 @@ from pgstack.external.server import Server
 from pgstack.live.probes import postgres
 from pgstack.ops import rendered
 from pgstack.planning import state
-from pgstack.planning.config import EXTERNAL
+from pgstack.planning.input_names import EXTERNAL
 from pgstack.planning.plan import Plan
 from pgstack.rendering import passwords
 from pgstack.rendering.file import File

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pgstack.planning import layout, names, services, targets
-from pgstack.planning.config import HTTPS, StackConfig
+from pgstack.planning.combinations import HTTPS
+from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Firewall, Paths, Site
 from pgstack.planning.sizing import sites

@@ -8,6 +8,7 @@ from typing import Any
 from pgstack.errors import InputError, StackError
 from pgstack.planning import config, discovery, granted, hardware, names, sizing
 from pgstack.planning.grants import Grants
+from pgstack.planning.input_names import environment_name
 from pgstack.planning.plan import Plan
 
 Inputs = dict[str, Any]
@@ -18,7 +19,7 @@ OF_COMMANDS = ("workers", "schedule")
 def names_of(inputs: Inputs) -> dict[str, str]:
     """What the site's own things are called. Raises InputError."""
     try:
-        given = {config.environment_name("name"): str(inputs.get("name") or "")}
+        given = {environment_name("name"): str(inputs.get("name") or "")}
         return names.of(config.load(given, target="host").name).model_dump()
     except StackError as error:
         raise InputError(f"stack_inputs: {error}") from error
@@ -106,7 +107,7 @@ def _planned(
     inputs: dict[str, Any], machine: dict[str, Any], database: Grants | None = None
 ) -> Plan:
     texts = {
-        config.environment_name(name): _text(value, ";" if name in OF_COMMANDS else ",")
+        environment_name(name): _text(value, ";" if name in OF_COMMANDS else ",")
         for name, value in inputs.items()
         if name != "project"
     }

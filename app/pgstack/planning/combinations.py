@@ -1,0 +1,259 @@
+"""What inputs mean together: which of them need each other, and which do not go together."""
+
+from __future__ import annotations
+
+import re
+
+from pgstack.planning import names, targets
+from pgstack.planning.database_url import MODES
+from pgstack.planning.input_names import EXTERNAL, environment_name
+from pgstack.planning.inputs import Inputs
+from pgstack.planning.locales import refusal_in_containers
+
+HTTPS = 443
+OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "build", "environment", "data")
+"""inputs that say something of the project"""
+
+_FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
+
+
+def _backups(inputs: Inputs) -> None:
+    if inputs.backup == "sftp" and not targets.of(inputs.target).schedules_backups:
+        raise ValueError(
+            "STACK_BACKUP=sftp needs a host; `make backup` writes to a directory or a bucket"
+        )
+    if inputs.backup == "local" and not targets.of(inputs.target).schedules_backups:
+        _require_backup_path(inputs)
+    if inputs.backup == "s3" and None in (inputs.backup_host, inputs.backup_bucket):
+        raise ValueError("STACK_BACKUP=s3 needs STACK_BACKUP_HOST and STACK_BACKUP_BUCKET")
+    if inputs.backup == "sftp" and "@" not in (inputs.backup_host or ""):
+        raise ValueError("STACK_BACKUP=sftp needs STACK_BACKUP_HOST, as account@host")
+    if not inputs.backup_path.is_absolute() or re.search(
+        r"[^A-Za-z0-9/._-]|/\.\.(/|$)", str(inputs.backup_path)
+    ):
+        raise ValueError(
+            f"STACK_BACKUP_PATH={inputs.backup_path}: expected an absolute path of plain characters"
+        )
+
+
+def _require_backup_path(inputs: Inputs) -> None:
+    if "backup_path" not in inputs.model_fields_set:
+        raise ValueError("STACK_BACKUP=local needs STACK_BACKUP_PATH, a directory")
+
+
+def _certificates(inputs: Inputs) -> None:
+    files = (inputs.tls_certificate, inputs.tls_key)
+    if inputs.tls == "files" and None in files:
+        raise ValueError("STACK_TLS=files needs STACK_TLS_CERTIFICATE and STACK_TLS_KEY")
+    if inputs.tls != "files" and files != (None, None):
+        raise ValueError("STACK_TLS_CERTIFICATE and STACK_TLS_KEY need STACK_TLS=files")
+
+
+def _egress(inputs: Inputs) -> None:
+    if inputs.egress and not targets.of(inputs.target).closes_egress:
+        raise ValueError(
+            "STACK_EGRESS=closed needs STACK_TARGET=compose: elsewhere web has no network of "
+            "its own"
+        )
+
+
+def _separate_hosts(inputs: Inputs) -> None:
+    if inputs.database_host and not targets.of(inputs.target).apart:
+        raise ValueError(
+            "STACK_DATABASE_HOST: web hosts apart from the database are set up by Ansible only"
+        )
+    if inputs.web_addresses and not inputs.database_host:
+        raise ValueError(
+            "STACK_WEB_ADDRESSES needs STACK_DATABASE_HOST, which the certificate names"
+        )
+
+
+def _proxy(inputs: Inputs) -> None:
+    if inputs.proxy == "on" and inputs.tls != "off":
+        raise ValueError(
+            "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
+        )
+
+
+def _workers(inputs: Inputs) -> None:
+    if inputs.workers and not targets.of(inputs.target).workers:
+        raise ValueError(
+            "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
+        )
+
+
+def _locale(inputs: Inputs) -> None:
+    if targets.of(inputs.target).image and (reason := refusal_in_containers(inputs.locale)):
+        raise ValueError(reason)
+
+
+def _hsts(inputs: Inputs) -> None:
+    if inputs.hsts and (inputs.tls, inputs.proxy) == ("off", "off"):
+        raise ValueError(f"STACK_HSTS={inputs.hsts} needs TLS: STACK_TLS, or STACK_PROXY=on")
+
+
+def _project(inputs: Inputs) -> None:
+    given = [name for name in OF_PROJECT if getattr(inputs, name)]
+    if inputs.project is None and given:
+        raise ValueError(
+            f"{environment_name(given[0])} needs {targets.of(inputs.target).project_input}: "
+            "the demo has its own"
+        )
+
+
+def _external(inputs: Inputs) -> None:
+    url = EXTERNAL
+    if inputs.database_url is None:
+        _require_external(inputs, url)
+        return
+    if inputs.database_host:
+        raise ValueError(f"{url} and STACK_DATABASE_HOST name two databases. Leave one of them out")
+    if inputs.database_password_file is None:
+        raise ValueError(f"{url} needs STACK_DATABASE_PASSWORD_FILE")
+    if targets.of(inputs.target).image:
+        _external_in_containers(inputs, url)
+    if inputs.workers and not targets.of(inputs.target).own_directory:
+        raise ValueError(
+            f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
+            "PgBouncer, and would need the password of pages"
+        )
+    if inputs.database_url.sslmode != MODES[0]:
+        raise ValueError(
+            f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
+            "answers"
+        )
+    if inputs.backup not in (None, "off"):
+        raise ValueError(
+            f"STACK_BACKUP={inputs.backup} needs a PostgreSQL of the stack's own: whoever looks "
+            f"after that of {url} keeps its backups"
+        )
+    if "locale" in inputs.model_fields_set:
+        raise ValueError(
+            f"STACK_LOCALE needs a PostgreSQL of the stack's own: the database of {url} is "
+            "there already, and sorts as it was made"
+        )
+
+
+def _require_external(inputs: Inputs, url: str) -> None:
+    for name in ("database_password_file", "database_authority"):
+        if getattr(inputs, name):
+            raise ValueError(f"{environment_name(name)} needs {url}")
+
+
+def _external_in_containers(inputs: Inputs, url: str) -> None:
+    if inputs.database_authority is None:
+        raise ValueError(
+            f"{url} needs STACK_DATABASE_AUTHORITY in containers: they do not see this "
+            "machine's files. Debian's authorities: /etc/ssl/certs/ca-certificates.crt"
+        )
+    if inputs.egress:
+        raise ValueError(
+            f"{url} needs STACK_EGRESS unset: commands of `manage` go past PgBouncer to that "
+            "server, and a closed network leads nowhere"
+        )
+
+
+def _several(inputs: Inputs) -> None:
+    if not inputs.sites:
+        return
+    listed = ", ".join(inputs.sites)
+    if not targets.of(inputs.target).units or inputs.database_host or inputs.database_url:
+        raise ValueError(
+            "STACK_SITES needs a host with the database on it: elsewhere a stack has the "
+            "machine to itself"
+        )
+    if inputs.name not in inputs.sites:
+        raise ValueError(
+            f"STACK_SITES names {listed}, and this site is {inputs.name}: add it, or set "
+            "STACK_NAME to one of them"
+        )
+    if len(inputs.sites) == 1:
+        return
+    if names.STACK in inputs.sites:
+        raise ValueError(
+            f"STACK_SITES={listed}: {names.STACK} is a site that has its host to "
+            "itself; give each of several a name of its own"
+        )
+    if inputs.tls not in ("self-signed", "files") or inputs.proxy == "on":
+        raise ValueError(
+            f"STACK_SITES={listed}: one Apache ends TLS for all of them, so STACK_TLS is files "
+            "or self-signed, and STACK_PROXY off"
+        )
+    if inputs.port != HTTPS:
+        raise ValueError(f"STACK_PORT={inputs.port}: several sites share port {HTTPS}; set that")
+    if inputs.web_hosts > 1:
+        raise ValueError("STACK_WEB_HOSTS needs a host with one site: leave STACK_SITES out")
+
+
+def _named(inputs: Inputs) -> None:
+    if inputs.name == names.STACK:
+        return
+    if not targets.of(inputs.target).units:
+        raise ValueError(f"STACK_NAME={inputs.name} needs a host: elsewhere a stack has no name")
+    if inputs.database_host or inputs.database_url:
+        raise ValueError(
+            f"STACK_NAME={inputs.name} needs the database on the same host: where web hosts are "
+            "apart from it they are one site's. Leave STACK_NAME out"
+        )
+
+
+def _valkey(inputs: Inputs) -> None:
+    if inputs.valkey == "off":
+        if inputs.valkey_memory:
+            raise ValueError("STACK_VALKEY_MEMORY needs STACK_VALKEY=on")
+    elif inputs.web_hosts > 1:
+        raise ValueError(
+            "STACK_VALKEY=on needs one web host: each of several would have a cache and queues "
+            "of its own, and a task would stay on the host of the page that asked for it. Run "
+            "one server for all and name it in STACK_ENVIRONMENT"
+        )
+
+
+def _schedule(inputs: Inputs) -> None:
+    names = {worker.name for worker in inputs.workers}
+    if both := [entry.name for entry in inputs.schedule if entry.name in names]:
+        raise ValueError(
+            f"STACK_SCHEDULE: {both[0]} is the name of a worker too; give one of them another"
+        )
+
+
+def _acme(inputs: Inputs) -> None:
+    if inputs.tls != "acme":
+        return
+    if not targets.of(inputs.target).acme or inputs.port != 443:
+        raise ValueError(
+            "STACK_TLS=acme needs a host and STACK_PORT=443: the authority asks ports 80 and 443"
+        )
+    if inputs.acme_email is None:
+        raise ValueError("STACK_TLS=acme needs STACK_ACME_EMAIL")
+    odd = [name for name in inputs.hosts if _FULL_NAME.fullmatch(name) is None]
+    if odd:
+        raise ValueError(
+            f"STACK_HOSTS: {odd[0]}: an authority certifies full names only with STACK_TLS=acme"
+        )
+
+
+RULES = (
+    _backups,
+    _certificates,
+    _acme,
+    _named,
+    _several,
+    _egress,
+    _separate_hosts,
+    _proxy,
+    _external,
+    _workers,
+    _valkey,
+    _schedule,
+    _locale,
+    _hsts,
+    _project,
+)
+"""in the order in which they are told: the first that is broken"""
+
+
+def require(inputs: Inputs) -> None:
+    """Raise ValueError unless they go together, saying what is missing or in the way."""
+    for rule in RULES:
+        rule(inputs)
