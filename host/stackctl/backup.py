@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.planning import services
-from pgstack.planning.plan import Backup
+from pgstack.planning.databases import Backup
 
 from . import postgres, safe, system
 from .safe import StackctlError

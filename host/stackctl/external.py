@@ -17,8 +17,9 @@ from pgstack.errors import StackError
 from pgstack.external import password, roles
 from pgstack.external.server import Server, answered, require_fit
 from pgstack.planning.database_url import MODES, DatabaseUrl
+from pgstack.planning.databases import Roles
 from pgstack.planning.grants import Grants
-from pgstack.planning.plan import Plan, Roles
+from pgstack.planning.plan import Plan
 
 from . import authority, passwords, safe
 from .safe import StackctlError

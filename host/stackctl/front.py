@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pgstack.planning.plan import Site
+from pgstack.planning.apache import Site
 from pgstack.planning.services import FRONT_CONF
 from pgstack.planning.sizing.sites import FRONT_PORTS
 

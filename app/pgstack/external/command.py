@@ -11,7 +11,7 @@ from pathlib import Path
 from pgstack.errors import InputError
 from pgstack.external import findings, grants, password, statements
 from pgstack.planning import database_url, state
-from pgstack.planning.plan import Roles
+from pgstack.planning.databases import Roles
 
 
 def main(words: list[str]) -> None:

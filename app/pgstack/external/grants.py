@@ -9,8 +9,8 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.planning.database_url import DatabaseUrl
+from pgstack.planning.databases import Roles
 from pgstack.planning.grants import UNLIMITED, Grants
-from pgstack.planning.plan import Roles
 
 REFUSED = "password authentication failed"
 """the server's words, also where there is no such role"""

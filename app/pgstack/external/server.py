@@ -10,8 +10,9 @@ from pgstack.external import findings, grants
 from pgstack.external.findings import FAILS
 from pgstack.external.grants import Granted
 from pgstack.planning.database_url import DatabaseUrl
+from pgstack.planning.databases import Roles
 from pgstack.planning.input_names import EXTERNAL
-from pgstack.planning.plan import Plan, Roles
+from pgstack.planning.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pgstack.external import password
 from pgstack.external.server import Server, answered, require_fit
 from pgstack.planning import granted, state, targets
 from pgstack.planning.config import StackConfig
-from pgstack.planning.plan import Plan, Roles
+from pgstack.planning.databases import Roles
+from pgstack.planning.plan import Plan
 
 
 def ask(config: StackConfig) -> Server | None:

@@ -9,19 +9,13 @@ from pathlib import Path
 from pgstack.errors import InputError
 from pgstack.planning import extensions, names, targets
 from pgstack.planning.account_names import account_name
+from pgstack.planning.apache import Project
 from pgstack.planning.background import VARIABLE
 from pgstack.planning.config import StackConfig
+from pgstack.planning.databases import Identity, Roles
 from pgstack.planning.packages import RELEASES
-from pgstack.planning.plan import (
-    Accounts,
-    Identity,
-    Packages,
-    Paths,
-    Plan,
-    Project,
-    Roles,
-    Versions,
-)
+from pgstack.planning.places import Accounts, Packages, Paths, Versions
+from pgstack.planning.plan import Plan
 
 _ABOVE = Path(__file__).resolve().parents[3]
 _PACKED = Path(__file__).resolve().parents[1] / "templates"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgstack.planning.plan import Names
+from pgstack.planning.places import Names
 
 STACK = "stack"
 """the site of a machine that has one"""

@@ -15,19 +15,13 @@ import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import invariants, layout, names, packages, services
+from pgstack.planning.apache import Firewall, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.config import StackConfig
+from pgstack.planning.databases import Backup, Pooler, Roles
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.plan import (
-    Backup,
-    Firewall,
-    Memory,
-    Plan,
-    Pooler,
-    Roles,
-    Share,
-    Web,
-)
+from pgstack.planning.places import Share
+from pgstack.planning.plan import Memory, Plan
 from pgstack.planning.sizing import backup, pooler, postgres, site, sites, valkey, web, workers
 from pgstack.planning.sizing.basis import Basis
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale

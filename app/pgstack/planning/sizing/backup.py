@@ -6,8 +6,9 @@ from __future__ import annotations
 from pgstack.errors import InputError
 from pgstack.planning import backup_place, names, targets
 from pgstack.planning.config import StackConfig
+from pgstack.planning.databases import Backup, Postgres
 from pgstack.planning.layout import version
-from pgstack.planning.plan import Backup, Paths, Postgres
+from pgstack.planning.places import Paths
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import clamp
 

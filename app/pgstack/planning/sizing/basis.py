@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from pgstack.planning import targets
 from pgstack.planning.config import StackConfig
+from pgstack.planning.databases import Roles
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.plan import Accounts, Paths, Roles, Versions
+from pgstack.planning.places import Accounts, Paths, Versions
 from pgstack.planning.sizing.scale import Scale
 
 Reasons = dict[str, str]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pgstack.planning import layout
+from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
-from pgstack.planning.plan import Pooler, Web
+from pgstack.planning.databases import Pooler
 from pgstack.planning.sizing import timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB

@@ -10,7 +10,7 @@ from typing import Any
 from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
-from pgstack.planning.plan import External, Pooler, Postgres
+from pgstack.planning.databases import External, Pooler, Postgres
 from pgstack.planning.sizing import backup, rights, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.postgres_settings import FIXED, KEEPALIVE, connection

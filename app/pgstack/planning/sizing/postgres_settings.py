@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgstack.planning.plan import Paths
+from pgstack.planning.places import Paths
 
 FIXED = {
     # Notices within a request's time that its client has gone (default: never).

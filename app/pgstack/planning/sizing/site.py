@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pgstack.planning import layout, names, services, targets
+from pgstack.planning.apache import Firewall, Site
 from pgstack.planning.combinations import HTTPS
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.plan import Firewall, Paths, Site
+from pgstack.planning.places import Paths
 from pgstack.planning.sizing import sites
 from pgstack.planning.sizing.scale import size_text
 

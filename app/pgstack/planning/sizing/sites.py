@@ -7,7 +7,7 @@ from dataclasses import replace
 from pgstack.errors import UnsoundPlan
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.plan import Share
+from pgstack.planning.places import Share
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP
 
 FRONT_BYTES = 96 * MB

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pgstack.planning.plan import Pooler
+from pgstack.planning.databases import Pooler
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB, clamp
 from pgstack.planning.valkey import Valkey

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgstack.planning import layout
+from pgstack.planning.apache import Apache, Web
 from pgstack.planning.invariants import THREADS_DIVISOR
-from pgstack.planning.plan import Apache, Web
 from pgstack.planning.sizing import timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB

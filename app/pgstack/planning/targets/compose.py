@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pgstack.planning.plan import Accounts, Paths
+from pgstack.planning.places import Accounts, Paths
 from pgstack.planning.targets.target import Location, Target, machine_accounts, machine_paths
 
 

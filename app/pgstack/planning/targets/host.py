@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pgstack.planning.plan import Accounts, Paths, Plan
+from pgstack.planning.places import Accounts, Paths
+from pgstack.planning.plan import Plan
 from pgstack.planning.targets.target import Location, Target, machine_accounts, machine_paths
 
 

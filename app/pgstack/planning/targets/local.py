@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pgstack.errors import InputError
 from pgstack.planning.account_names import account_name
-from pgstack.planning.plan import Accounts, Paths
+from pgstack.planning.places import Accounts, Paths
 from pgstack.planning.targets.target import Location, Target
 
 ROOT_ACCOUNT = "pgstack"

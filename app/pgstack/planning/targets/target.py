@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pgstack.planning.names import STACK
-from pgstack.planning.plan import Accounts, Names, Paths, Plan, TargetName
+from pgstack.planning.places import Accounts, Names, Paths
+from pgstack.planning.plan import Plan, TargetName
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""What PgBouncer, PostgreSQL and its backups are planned with, and who may log in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pgstack.planning.grants import Grants
+from pgstack.planning.part import Part
+
+
+class Roles(Part):
+    """Roles in PostgreSQL."""
+
+    app: str = "app"
+    owner: str = "app_owner"
+    monitor: str = "app_monitor"
+    admin: str = "postgres"
+
+
+class Identity(Part):
+    """Peer authentication: operating system account `account` may log in as `role`."""
+
+    account: str
+    role: str
+
+
+class Pooler(Part):
+    """PgBouncer. `settings` are the lines of pgbouncer.ini, and what SHOW CONFIG must answer."""
+
+    port: int
+    web_login: str
+    monitor_login: str
+    peer_maps: bool
+    identities: tuple[Identity, ...]
+    task_identities: tuple[Identity, ...]
+    """of the workers' database; none without workers"""
+    max_client_conn: int
+    default_pool_size: int
+    reserve_pool_size: int
+    max_db_connections: int
+    instances: int
+    """PgBouncers that hold backends at the same time: one on each web host, and one more that takes
+    over"""
+    query_timeout: int
+    query_wait_timeout: int
+    pause_timeout: int
+    """whoever is held back for so long is held back by a PAUSE that somebody forgot; the local
+    guard ends it"""
+    file_descriptors: int
+    settings: dict[str, str]
+
+
+class Postgres(Part):
+    """PostgreSQL. `settings` are the lines of the drop-in, and what pg_settings must answer."""
+
+    host: str
+    """where clients find it: the directory of its socket, or its host's name where that is another
+    one"""
+    server_name: str
+    """what its certificate names, on both sides; empty on one host"""
+    port: int
+    database: str
+    extensions: tuple[str, ...]
+    """of the database, which the administrator creates"""
+    locale: str
+    """sort order of the database, see pgstack.planning.locales"""
+    locale_options: str
+    """the same in words of CREATE DATABASE"""
+    identities: tuple[Identity, ...]
+    web_addresses: tuple[str, ...]
+    """networks that may come in over TLS with a password; none on one host"""
+    passwords: tuple[Identity, ...]
+    """which account of a web host has the password of which role; none on one host"""
+    connection: dict[str, str]
+    """what libpq is told beside place, role and database by those who go past the pooler"""
+    max_connections: int
+    superuser_reserved_connections: int
+    direct_connections: int
+    settings: dict[str, str]
+    app_settings: dict[str, str]
+    """of the web processes: set on their role (ALTER ROLE … SET), and by the pooler on each
+    backend, for the role may change what is set on it"""
+    owner_settings: dict[str, str]
+    """set on the role that migrates"""
+    statement_timeout: int
+    """seconds"""
+    closed_functions: tuple[str, ...]
+    """of PostgreSQL's own: the owner may call them and hand them on, the web may not"""
+
+
+class External(Part):
+    """A PostgreSQL that is not the stack's."""
+
+    login: str
+    """that asks it, and makes roles if it may"""
+    authority: str
+    """file of who signed its certificate; PgBouncer and libpq read a copy"""
+    grants: Grants | None
+    """None: it was not asked yet"""
+
+
+class Backup(Part):
+    """pgBackRest on a host, and restic for files. `settings` are the lines of pgBackRest's
+    configuration; keys and passphrase are elsewhere."""
+
+    kind: Literal["local", "sftp", "s3"]
+    stanza: str
+    command: str
+    """how pgBackRest is called for it"""
+    path: str
+    """of the repository, where it is kept"""
+    state: str
+    """directory of the drill: its report, and the scratch instance while it runs"""
+    full: str
+    """when a full backup is made, as systemd.time(7) writes it; likewise the next two"""
+    incremental: str
+    drill: str
+    time_limit: int
+    """seconds that a backup or a drill may take"""
+    oldest: int
+    """seconds after which a backup or a drill that has not been followed by another is late; see
+    `drill_oldest`"""
+    drill_oldest: int
+    files: str
+    """restic's name of the repository of uploads and STACK_DATA; empty where they are on other
+    hosts"""
+    files_options: tuple[str, ...]
+    files_state: str
+    """directory of what is known of them: the last drill"""
+    files_days: int
+    """for which a snapshot of them is kept"""
+    settings: dict[str, str]
