@@ -3,12 +3,12 @@ verify."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pgstack.errors import UnsoundPlan
+from pgstack.planning import timeout_order
 from pgstack.planning.grants import fits
+from pgstack.planning.inequalities import Invariant, at_most
 from pgstack.planning.plan import Plan
 
 COMMAND_CLIENTS_MIN = 10
@@ -28,16 +28,6 @@ OPTIONAL = ("workers", "valkey")
 MB = 1024**2
 
 
-@dataclass(frozen=True)
-class Invariant:
-    """One inequality with its numbers filled in."""
-
-    name: str
-    holds: bool
-    arithmetic: str
-    remedy: str
-
-
 def check(plan: Plan) -> list[Invariant]:
     """Every inequality of `plan`, holding or not."""
     return [
@@ -47,7 +37,7 @@ def check(plan: Plan) -> list[Invariant]:
         *_descriptors(plan),
         *_valkey(plan),
         *_threads(plan),
-        *_timeouts(plan),
+        *timeout_order.check(timeout_order.planned(plan)),
         *_sockets(plan),
     ]
 
@@ -60,18 +50,9 @@ def require(plan: Plan) -> None:
         raise UnsoundPlan("\n".join(lines))
 
 
-def _at_most(
-    name: str, left: int, left_text: str, right: int, right_text: str, remedy: str
-) -> Invariant:
-    sign = "≤" if left <= right else ">"
-    return Invariant(
-        name, left <= right, f"{left_text} = {left} {sign} {right} = {right_text}", remedy
-    )
-
-
 def _clients(plan: Plan) -> Iterator[Invariant]:
     web, apache, pooler, tasks = plan.web, plan.apache, plan.pooler, plan.background
-    yield _at_most(
+    yield at_most(
         "clients of the pooler",
         web.requests * web.hosts + (tasks.clients if tasks else 0) + COMMAND_CLIENTS_MIN,
         f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + "
@@ -82,7 +63,7 @@ def _clients(plan: Plan) -> Iterator[Invariant]:
         "Lower STACK_PROCESSES or STACK_THREADS.",
     )
     slow = apache.slow_clients * apache.server_limit
-    yield _at_most(
+    yield at_most(
         "workers of Apache",
         web.requests + slow,
         f"{web.requests} requests at a time + {apache.slow_clients} slow clients x "
@@ -100,7 +81,7 @@ def _granted(plan: Plan) -> Iterator[Invariant]:
     pooled, direct = plan.pooled_connections, plan.postgres.direct_connections
     for fit in fits(grants, pooled, direct) if grants else ():
         past = f" + {direct} past it" if fit.needed > pooled else ""
-        yield _at_most(
+        yield at_most(
             fit.name,
             fit.needed,
             f"{pooled} through PgBouncer{past}",
@@ -112,7 +93,7 @@ def _granted(plan: Plan) -> Iterator[Invariant]:
 
 def _pools(plan: Plan) -> Iterator[Invariant]:
     pooler, tasks = plan.pooler, plan.background
-    yield _at_most(
+    yield at_most(
         "pool within its limit",
         pooler.default_pool_size + pooler.reserve_pool_size,
         f"{pooler.default_pool_size} pool + {pooler.reserve_pool_size} reserve",
@@ -121,7 +102,7 @@ def _pools(plan: Plan) -> Iterator[Invariant]:
         "Lower STACK_POOL_SIZE.",
     )
     if tasks:
-        yield _at_most(
+        yield at_most(
             "pool of workers within its limit",
             tasks.pool_size + tasks.reserve_pool_size,
             f"{tasks.pool_size} pool + {tasks.reserve_pool_size} reserve",
@@ -142,7 +123,7 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
     backends = f"{pooler.max_db_connections}"
     if tasks:
         backends = f"({backends} + {tasks.max_db_connections} of workers)"
-    yield _at_most(
+    yield at_most(
         "backends of PostgreSQL",
         plan.pooled_connections,
         f"{backends} max_db_connections x {pooler.instances} instances of PgBouncer",
@@ -164,7 +145,7 @@ def _memory(plan: Plan) -> Iterator[Invariant]:
     text = " + ".join(
         f"{size} {name}" for name, size in shares.items() if size or name not in OPTIONAL
     )
-    yield _at_most(
+    yield at_most(
         "memory in MB",
         memory_needed(plan),
         text,
@@ -181,7 +162,7 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
         text, lower = "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS."
         pooler, apache = plan.pooler, plan.apache
         tasks = plan.background.max_db_connections if plan.background else 0
-        yield _at_most(
+        yield at_most(
             "file descriptors of the pooler",
             pooler.file_descriptors,
             f"{pooler.max_client_conn} clients + {pooler.max_db_connections + tasks} backends "
@@ -190,7 +171,7 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
             text,
             lower,
         )
-        yield _at_most(
+        yield at_most(
             "file descriptors of Apache",
             apache.file_descriptors,
             f"those of {apache.threads_per_child} workers of a child + spare",
@@ -203,7 +184,7 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
 def _valkey(plan: Plan) -> Iterator[Invariant]:
     part = plan.valkey
     if part is not None and plan.open_files is not None:
-        yield _at_most(
+        yield at_most(
             "file descriptors of Valkey",
             part.file_descriptors,
             f"{part.maxclients} clients + spare",
@@ -216,7 +197,7 @@ def _valkey(plan: Plan) -> Iterator[Invariant]:
 def _threads(plan: Plan) -> Iterator[Invariant]:
     if plan.max_threads is not None:
         apache = plan.apache
-        yield _at_most(
+        yield at_most(
             "threads of Apache",
             apache.instances * apache.max_request_workers,
             f"{apache.instances} x {apache.max_request_workers} workers",
@@ -227,88 +208,6 @@ def _threads(plan: Plan) -> Iterator[Invariant]:
         )
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds, under the names of the settings; infinite where one is off."""
-
-    statement: float
-    query: float
-    query_wait: float
-    pause: float
-    queue: float
-    shutdown: float
-    graceful: float
-    request: float
-    socket: float
-    deadlock: float
-    watchdog: float
-    apache: float
-    task: float | None = None
-    """statement_timeout of workers; None without them"""
-
-
-def timeouts(values: Timeouts) -> Iterator[Invariant]:
-    """Who waits longer must time out later, or nobody sees who was slow. For planned and for live
-    values."""
-    end = {"request-timeout": values.request, "Apache Timeout": values.apache}
-    query = {"statement_timeout": values.statement, "query_timeout": values.query}
-    if values.task is None:
-        yield _ordered("timeouts of a query in s", {**query, **end})
-    else:
-        # PgBouncer has one query_timeout for all, and a task's query may take longer than a page.
-        yield _ordered("timeouts of a query in s", {"statement_timeout": values.statement, **end})
-        tasks = {**query, "statement_timeout of workers": values.task}
-        order = ("statement_timeout", "statement_timeout of workers", "query_timeout")
-        yield _ordered("timeouts of a task's query in s", {name: tasks[name] for name in order})
-    yield _ordered(
-        "timeouts of a wait for the pool in s", {"query_wait_timeout": values.query_wait, **end}
-    )
-    paused = {"forgotten PAUSE": values.pause, "query_wait_timeout": values.query_wait}
-    yield _ordered("timeouts of a PAUSE in s", paused)
-    restart = {"shutdown-timeout": values.shutdown, "graceful-timeout": values.graceful}
-    yield _ordered("timeouts of a restart in s", {**restart, "request-timeout": values.request})
-    yield _ordered(
-        "timeouts of the queue in s", {"queue": values.queue, "request-timeout": values.request}
-    )
-    # Apache tells the client before the process ends.
-    hung = {
-        "socket-timeout": values.socket,
-        "watchdog": values.watchdog,
-        "Apache Timeout": values.apache,
-    }
-    yield _ordered("timeouts of a hung request in s", hung)
-    held = {"deadlock-timeout": values.deadlock, "Apache Timeout": values.apache}
-    yield _ordered("timeouts of a held interpreter in s", held)
-
-
-def _timeouts(plan: Plan) -> Iterator[Invariant]:
-    web = plan.web
-    return timeouts(
-        Timeouts(
-            statement=plan.postgres.statement_timeout,
-            query=plan.pooler.query_timeout,
-            query_wait=plan.pooler.query_wait_timeout,
-            pause=plan.pooler.pause_timeout,
-            queue=web.queue_timeout,
-            shutdown=web.shutdown_timeout,
-            graceful=web.graceful_timeout,
-            request=web.request_timeout,
-            socket=web.socket_timeout,
-            deadlock=web.deadlock_timeout,
-            watchdog=web.watchdog_timeout,
-            apache=plan.apache.timeout,
-            task=plan.background.statement_timeout if plan.background else None,
-        )
-    )
-
-
-def _ordered(name: str, chain: dict[str, float]) -> Invariant:
-    values = list(chain.values())
-    holds = all(left < right for left, right in itertools.pairwise(values))
-    text = " < ".join(f"{key} {value:g}" for key, value in chain.items())
-    return Invariant(name, holds, text if holds else f"not {text}", "Raise STACK_REQUEST_TIMEOUT.")
-
-
 def _sockets(plan: Plan) -> Iterator[Invariant]:
     longest = max(
         f"{plan.paths.run_postgres}/.s.PGSQL.{plan.postgres.port}.lock",
@@ -317,7 +216,7 @@ def _sockets(plan: Plan) -> Iterator[Invariant]:
         *([plan.valkey.socket] if plan.valkey else []),
         key=lambda path: len(path.encode()),
     )
-    yield _at_most(
+    yield at_most(
         "length of a socket's path",
         len(longest.encode()),
         longest,

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from pgstack.live.probes import console, postgres
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ask
-from pgstack.planning import invariants, locales, services, targets
+from pgstack.planning import invariants, locales, services, targets, timeout_order
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
 from pgstack.rendering.files import difference
@@ -193,14 +193,14 @@ def _database_line(
 
 def timeouts(live: Live) -> Outcome:
     """The timeouts that the servers run with are in order: whoever waits longer gives up later."""
-    rules = list(invariants.timeouts(_live_timeouts(live)))
+    rules = list(timeout_order.check(_live_timeouts(live)))
     broken = [f"{rule.name}: {rule.arithmetic}" for rule in rules if not rule.holds]
     return judge(broken, rules[0].arithmetic + " s", REMEDY)
 
 
-def _live_timeouts(live: Live) -> invariants.Timeouts:
+def _live_timeouts(live: Live) -> timeout_order.Timeouts:
     tasks = live.plan.background
-    return invariants.Timeouts(
+    return timeout_order.Timeouts(
         statement=_statement_timeout(live, live.plan.postgres.database),
         query=float(live.config["query_timeout"]) or math.inf,
         query_wait=float(live.config["query_wait_timeout"]) or math.inf,

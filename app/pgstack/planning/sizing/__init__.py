@@ -14,24 +14,13 @@ from __future__ import annotations
 import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
-from pgstack.planning import invariants, layout, names, packages, services
-from pgstack.planning.apache import Firewall, Web
-from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning import invariants, layout, packages
 from pgstack.planning.config import StackConfig
-from pgstack.planning.databases import Backup, Pooler, Roles
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.places import Share
-from pgstack.planning.plan import Memory, Plan
-from pgstack.planning.sizing import backup, pooler, postgres, site, sites, valkey, web, workers
-from pgstack.planning.sizing.basis import Basis
+from pgstack.planning.plan import Plan
+from pgstack.planning.sizing import sites, web
+from pgstack.planning.sizing.assembly import assemble
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale
-from pgstack.planning.valkey import Valkey
-
-SYSTEM_BYTES = 64 * MB
-"""Debian without a desktop, and supervisord (docs/measurements.md)"""
-SYSTEM_DIVISOR = 16
-"""the kernel's part of memory: page tables of shared_buffers above all, which without huge pages
-take a 512th of it for each backend"""
 
 
 def plan(config: StackConfig, hardware: Hardware) -> Plan:
@@ -50,7 +39,7 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     memory = memory // MEMORY_STEP * MEMORY_STEP
 
     def sized(count: int, limit: str = "") -> Plan:
-        return _assemble(config, hardware, debian, Scale(count, cores, memory, limit), of)
+        return assemble(config, hardware, debian, Scale(count, cores, memory, limit), of)
 
     try:
         _require(config, hardware, debian, sized(1))
@@ -111,7 +100,7 @@ def _require(config: StackConfig, hardware: Hardware, debian: int, least: Plan) 
         # Ends, as what is needed grows more slowly than memory.
         while (needed := invariants.memory_needed(stack) * MB) > memory:
             memory = -(-needed // MEMORY_STEP) * MEMORY_STEP
-            stack = _assemble(config, hardware, debian, Scale(1, least.cores, memory))
+            stack = assemble(config, hardware, debian, Scale(1, least.cores, memory))
         hint = ""
         if memory > least.memory.total:
             hint = (
@@ -119,135 +108,3 @@ def _require(config: StackConfig, hardware: Hardware, debian: int, least: Plan) 
                 f"{MEMORY_STEP // MB} MB."
             )
         raise UnsoundPlan(f"{error}{hint}") from None
-
-
-def _assemble(
-    public: StackConfig,
-    hardware: Hardware,
-    debian: int,
-    scale: Scale,
-    share: Share | None = None,
-) -> Plan:
-    """The plan for this scale, sound or not."""
-    config = sites.behind_front(public)
-    versions = layout.VERSIONS[debian]
-    basis = Basis(
-        config=config,
-        hardware=hardware,
-        scale=scale,
-        versions=versions,
-        paths=layout.paths(config, versions),
-        accounts=layout.accounts(config),
-        roles=Roles(),
-    )
-    daemons, of_daemons = web.web(basis)
-    apache, of_apache = web.apache(basis, daemons)
-    programs = workers.workers(basis)
-    entries = workers.schedule(basis)
-    background, of_background = workers.background(basis, programs, entries)
-    pool, of_pool = pooler.pooler(basis, daemons, background)
-    cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
-    database, of_database = postgres.postgres(basis, pool, background)
-    backups, of_backups = backup.backup(basis, database)
-    firewall = site.firewall(public, hardware, basis.paths)
-    return Plan(
-        target=config.target,
-        part=config.part.name,
-        apart=config.part.apart,
-        services=_services(basis, firewall, backups, cache, front=sites.has_front(public)),
-        names=names.of(config.name),
-        debian=debian,
-        cores=scale.available,
-        open_files=hardware.open_files,
-        max_threads=hardware.max_threads,
-        versions=versions,
-        paths=basis.paths,
-        accounts=basis.accounts,
-        roles=basis.roles,
-        site=site.site(config, basis.paths.tls, site.instance_ports(config)),
-        front=site.front(public),
-        share=share,
-        firewall=firewall,
-        project=layout.project(config),
-        packages=layout.packages(config, debian),
-        web=daemons,
-        apache=apache,
-        pooler=pool,
-        postgres=database,
-        external=postgres.external(basis),
-        backup=backups,
-        workers=programs,
-        schedule=entries,
-        background=background,
-        valkey=cache,
-        memory=_memory(basis, daemons, pool, background, _of_work(programs, entries, cache)),
-        arithmetic=of_daemons
-        | of_apache
-        | of_pool
-        | of_background
-        | of_cache
-        | of_database
-        | of_backups,
-    )
-
-
-def _services(
-    basis: Basis,
-    firewall: Firewall,
-    backups: Backup | None,
-    cache: Valkey | None,
-    *,
-    front: bool,
-) -> tuple[str, ...]:
-    """What the host runs, in starting order."""
-    optional = {
-        services.VALKEY: cache is not None,
-        services.HOST: basis.target.units,
-        services.FIREWALL: firewall.enabled,
-        services.BACKUP: backups is not None,
-        services.FRONT: front,
-    }
-    found = [service.name for service, there in optional.items() if there]
-    wanted = {*basis.config.part.services, *found}
-    return tuple(service.name for service in services.SERVICES if service.name in wanted)
-
-
-def _of_work(
-    programs: tuple[Worker, ...], entries: tuple[Entry, ...], cache: Valkey | None
-) -> dict[str, int]:
-    """What the project asked for beside pages."""
-    return {
-        "workers": workers.workers_bytes(programs, entries),
-        "valkey": valkey.valkey_bytes(cache),
-    }
-
-
-def _memory(
-    basis: Basis,
-    daemons: Web,
-    pool: Pooler,
-    background: Background | None,
-    of_work: dict[str, int],
-) -> Memory:
-    """The shares of what this host runs; 0 for what runs on another."""
-    memory = basis.scale.memory
-    sizes = {
-        "apache": {
-            "web": web.web_bytes(daemons),
-            "apache": web.apache_bytes(
-                daemons.requests, memory, takes_over=bool(basis.target.instance_ports)
-            ),
-            **of_work,
-        },
-        "pgbouncer": {"pooler": pooler.pooler_bytes(pool)},
-        "postgres": postgres.postgres_bytes(basis, pool, background),
-    }
-    return Memory(
-        total=memory,
-        system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
-        **{
-            name: size if service in basis.config.part.services else 0
-            for service, shares in sizes.items()
-            for name, size in shares.items()
-        },
-    )

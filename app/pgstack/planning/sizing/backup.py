@@ -76,48 +76,60 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
             "does. Use s3, or local with STACK_BACKUP_PATH on a file system of the other host "
             "(NFS, say)."
         )
-    processes = clamp(basis.scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
-    hour, minute = map(int, config.backup_time.split(":"))
-    prefix, place = names.of(config.name).prefix, _place(config)
-    drill = f"{(hour + DRILL_HOURS) % 24:02}:{minute:02}"
+    own, place = names.of(config.name), _place(config)
     planned = Backup.model_validate(
         {
             "kind": where,
-            "stanza": prefix,
+            "stanza": own.prefix,
             "command": _command(config, basis.paths),
             "path": place,
-            "state": f"/var/lib/{prefix}-backup",
-            "full": f"{FULL_DAY} *-*-* {config.backup_time}:00 UTC",
-            "incremental": f"{INCREMENTAL_DAYS} *-*-* {config.backup_time}:00 UTC",
-            "drill": f"{DRILL_DAY} *-*-* {drill}:00 UTC",
-            "time_limit": TIME_LIMIT,
-            "oldest": DAY + TIME_LIMIT,
-            "drill_oldest": WEEK_DAYS * DAY + TIME_LIMIT,
+            "state": f"/var/lib/{own.prefix}-backup",
+            **_times(config),
             **_files(basis, where, place),
-            "settings": {
-                **_repository(basis, where),
-                "repo1-path": place,
-                "repo1-retention-full": str(config.backup_keep),
-                "repo1-retention-history": "365",
-                "repo1-cipher-type": "aes-256-cbc",
-                "repo1-bundle": "y",
-                "compress-type": "zst",
-                "start-fast": "y",
-                "process-max": str(processes),
-                # journald has what a unit says, PostgreSQL's log what archive_command says.
-                "log-level-file": "off",
-                "log-level-console": "warn",
-                "lock-path": f"{basis.paths.run}/backup",
-                "pg1-path": basis.paths.data,
-                "pg1-port": str(database.port),
-                "pg1-socket-path": basis.paths.run_postgres,
-                **_role(basis),
-            },
+            "settings": _settings(basis, where, place, database.port),
         }
     )
     return planned, {
         "backup.process-max": f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}",
         "backup.files_days": f"{WEEK_DAYS} * (full backups kept + the one that is being made)",
+    }
+
+
+def _times(config: StackConfig) -> dict[str, object]:
+    """When backups and drills are made, and after how many seconds one is late."""
+    hour, minute = map(int, config.backup_time.split(":"))
+    drill = f"{(hour + DRILL_HOURS) % 24:02}:{minute:02}"
+    return {
+        "full": f"{FULL_DAY} *-*-* {config.backup_time}:00 UTC",
+        "incremental": f"{INCREMENTAL_DAYS} *-*-* {config.backup_time}:00 UTC",
+        "drill": f"{DRILL_DAY} *-*-* {drill}:00 UTC",
+        "time_limit": TIME_LIMIT,
+        "oldest": DAY + TIME_LIMIT,
+        "drill_oldest": WEEK_DAYS * DAY + TIME_LIMIT,
+    }
+
+
+def _settings(basis: Basis, where: str, place: str, port: int) -> dict[str, str]:
+    """The lines of pgBackRest's configuration; `port` is PostgreSQL's."""
+    processes = clamp(basis.scale.cores // PROCESS_DIVISOR, 1, MAX_PROCESSES)
+    return {
+        **_repository(basis, where),
+        "repo1-path": place,
+        "repo1-retention-full": str(basis.config.backup_keep),
+        "repo1-retention-history": "365",
+        "repo1-cipher-type": "aes-256-cbc",
+        "repo1-bundle": "y",
+        "compress-type": "zst",
+        "start-fast": "y",
+        "process-max": str(processes),
+        # journald has what a unit says, PostgreSQL's log what archive_command says.
+        "log-level-file": "off",
+        "log-level-console": "warn",
+        "lock-path": f"{basis.paths.run}/backup",
+        "pg1-path": basis.paths.data,
+        "pg1-port": str(port),
+        "pg1-socket-path": basis.paths.run_postgres,
+        **_role(basis),
     }
 
 

@@ -1,0 +1,172 @@
+"""A plan for a given scale, put together from what each server is sized to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgstack.planning import layout, names, services
+from pgstack.planning.apache import Apache, Firewall, Web
+from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.config import StackConfig
+from pgstack.planning.databases import Backup, Pooler, Postgres, Roles
+from pgstack.planning.hardware import Hardware
+from pgstack.planning.places import Share
+from pgstack.planning.plan import Memory, Plan
+from pgstack.planning.sizing import backup, pooler, postgres, site, sites, valkey, web, workers
+from pgstack.planning.sizing.basis import Basis, Reasons
+from pgstack.planning.sizing.scale import MB, Scale
+from pgstack.planning.valkey import Valkey
+
+SYSTEM_BYTES = 64 * MB
+"""Debian without a desktop, and supervisord (docs/measurements.md)"""
+SYSTEM_DIVISOR = 16
+"""the kernel's part of memory: page tables of shared_buffers above all, which without huge pages
+take a 512th of it for each backend"""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What is sized, and how its numbers came about."""
+
+    web: Web
+    apache: Apache
+    workers: tuple[Worker, ...]
+    schedule: tuple[Entry, ...]
+    background: Background | None
+    pooler: Pooler
+    valkey: Valkey | None
+    postgres: Postgres
+    backup: Backup | None
+    arithmetic: Reasons
+
+
+def assemble(
+    public: StackConfig,
+    hardware: Hardware,
+    debian: int,
+    scale: Scale,
+    share: Share | None = None,
+) -> Plan:
+    """The plan for this scale, sound or not. `public` is what the site is seen with from outside.
+
+    Raises InputError where the release cannot do what is wanted.
+    """
+    config = sites.behind_front(public)
+    basis = _basis(config, hardware, debian, scale)
+    servers = _servers(basis)
+    firewall = site.firewall(public, hardware, basis.paths)
+    return Plan(
+        target=config.target,
+        part=config.part.name,
+        apart=config.part.apart,
+        services=_services(basis, servers, firewall, front=sites.has_front(public)),
+        names=names.of(config.name),
+        debian=debian,
+        cores=scale.available,
+        open_files=hardware.open_files,
+        max_threads=hardware.max_threads,
+        versions=basis.versions,
+        paths=basis.paths,
+        accounts=basis.accounts,
+        roles=basis.roles,
+        site=site.site(config, basis.paths.tls, site.instance_ports(config)),
+        front=site.front(public),
+        share=share,
+        firewall=firewall,
+        project=layout.project(config),
+        packages=layout.packages(config, debian),
+        web=servers.web,
+        apache=servers.apache,
+        pooler=servers.pooler,
+        postgres=servers.postgres,
+        external=postgres.external(basis),
+        backup=servers.backup,
+        workers=servers.workers,
+        schedule=servers.schedule,
+        background=servers.background,
+        valkey=servers.valkey,
+        memory=_memory(basis, servers),
+        arithmetic=servers.arithmetic,
+    )
+
+
+def _basis(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Basis:
+    versions = layout.VERSIONS[debian]
+    return Basis(
+        config=config,
+        hardware=hardware,
+        scale=scale,
+        versions=versions,
+        paths=layout.paths(config, versions),
+        accounts=layout.accounts(config),
+        roles=Roles(),
+    )
+
+
+def _servers(basis: Basis) -> Servers:
+    daemons, of_daemons = web.web(basis)
+    apache, of_apache = web.apache(basis, daemons)
+    programs, entries = workers.workers(basis), workers.schedule(basis)
+    background, of_background = workers.background(basis, programs, entries)
+    pool, of_pool = pooler.pooler(basis, daemons, background)
+    cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
+    database, of_database = postgres.postgres(basis, pool, background)
+    backups, of_backups = backup.backup(basis, database)
+    return Servers(
+        web=daemons,
+        apache=apache,
+        workers=programs,
+        schedule=entries,
+        background=background,
+        pooler=pool,
+        valkey=cache,
+        postgres=database,
+        backup=backups,
+        arithmetic=of_daemons
+        | of_apache
+        | of_pool
+        | of_background
+        | of_cache
+        | of_database
+        | of_backups,
+    )
+
+
+def _services(
+    basis: Basis, servers: Servers, firewall: Firewall, *, front: bool
+) -> tuple[str, ...]:
+    """What the host runs, in starting order."""
+    optional = {
+        services.VALKEY: servers.valkey is not None,
+        services.HOST: basis.target.units,
+        services.FIREWALL: firewall.enabled,
+        services.BACKUP: servers.backup is not None,
+        services.FRONT: front,
+    }
+    asked = [service.name for service, there in optional.items() if there]
+    wanted = {*basis.config.part.services, *asked}
+    return tuple(service.name for service in services.SERVICES if service.name in wanted)
+
+
+def _memory(basis: Basis, servers: Servers) -> Memory:
+    """The shares of what this host runs, in bytes; 0 for what runs on another."""
+    memory, takes_over = basis.scale.memory, bool(basis.target.instance_ports)
+    sizes = {
+        "apache": {
+            "web": web.web_bytes(servers.web),
+            "apache": web.apache_bytes(servers.web.requests, memory, takes_over=takes_over),
+            "workers": workers.workers_bytes(servers.workers, servers.schedule),
+            "valkey": valkey.valkey_bytes(servers.valkey),
+        },
+        "pgbouncer": {"pooler": pooler.pooler_bytes(servers.pooler)},
+        "postgres": postgres.postgres_bytes(basis, servers.pooler, servers.background),
+    }
+    return Memory(
+        total=memory,
+        system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
+        **{
+            name: size if service in basis.config.part.services else 0
+            for service, shares in sizes.items()
+            for name, size in shares.items()
+        },
+    )
