@@ -3,7 +3,7 @@ anything twice."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from django.db import Error
 from django.db.backends import utils
@@ -12,19 +12,44 @@ from django.db.backends.postgresql import base
 from pgstack.db import repeat
 from pgstack.db.errors import explain
 
-if TYPE_CHECKING:
-    from pgstack.db.base import DatabaseWrapper
-
-
 MOST_SENT = 1
 """times that a statement may have run and is sent again: one that ends its backend would end all
 others with it"""
 
 
+class Alias(Protocol):
+    """What a cursor needs of its alias, which is `pgstack.db.base.DatabaseWrapper`."""
+
+    connection: Any
+    pooled: bool
+    lost_transaction: bool
+
+    def look_at(self, sql: Any) -> None:
+        """Have the guard see a statement before it is sent."""
+
+    def is_untouched(self) -> bool:
+        """Whether the next statement is the first one of its transaction."""
+
+    def may_repeat(self, sql: Any, error: Exception) -> bool:
+        """Whether `sql`, answered by `error`, may be sent again."""
+
+    def may_wait(self, pause: float) -> bool:
+        """Whether a server that is away is waited for, for `pause` seconds more."""
+
+    def come_back(self) -> None:
+        """Another connection, on which a server answers."""
+
+    def answered(self) -> None:
+        """A statement was."""
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """A cursor of the driver."""
+
+
 class _Watched:
     """What both kinds of cursor have on top of Django's."""
 
-    db: DatabaseWrapper
+    db: Alias
     cursor: Any
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
@@ -54,9 +79,8 @@ class _Watched:
                 return answer
             repeats += 1
             self.db.come_back()
-            if (
-                changed
-            ):  # the pooler would lead a statement that is prepared anew to the same old plan
+            if changed:
+                # The pooler would lead a statement that is prepared anew to the same old plan.
                 self.db.connection.prepare_threshold = None
             self.cursor = self.db.create_cursor()
 
