@@ -70,7 +70,7 @@ def survey() -> dict[str, Any]:
         "groups": {group.gr_name: group.gr_mem for group in grp.getgrall()},
         "logins": {one.pw_name: [one.pw_dir, one.pw_shell] for one in pwd.getpwall()},
         "clusters": _clusters(),
-        "locales": [words[0] for words in _said("locale", "-a")],
+        "locales": [words[0] for words in _words_of_lines("locale", "-a")],
         "sorts": _sorts(),
         "listeners": listeners,
         "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
@@ -106,7 +106,9 @@ def _packages() -> list[str]:
         marks = re.findall(
             r"^Package: (.+)\n(?:.+\n)*?Auto-Installed: 1$", MARKS.read_text(), re.MULTILINE
         )
-        shown = _said("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\\n")
+        shown = _words_of_lines(
+            "dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\\n"
+        )
         return [name for state, name in shown if state == INSTALLED and name not in marks]
     return []
 
@@ -114,11 +116,13 @@ def _packages() -> list[str]:
 def _units(listed: str, state: str) -> set[str]:
     return {
         words[0]
-        for words in _said("systemctl", listed, f"--state={state}", "--plain", "--no-legend")
+        for words in _words_of_lines(
+            "systemctl", listed, f"--state={state}", "--plain", "--no-legend"
+        )
     }
 
 
-def _said(*command: str) -> list[list[str]]:
+def _words_of_lines(*command: str) -> list[list[str]]:
     """Words of the lines that a command prints; none where there is no such command."""
     with suppress(OSError):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -165,7 +169,9 @@ def _sorts() -> str:
             f"--dbname={server['database']}",
             f"--command={SORTS}",
         )
-        said = _said("runuser", f"--user={plan['accounts']['postgres']}", "--", *psql, *question)
+        said = _words_of_lines(
+            "runuser", f"--user={plan['accounts']['postgres']}", "--", *psql, *question
+        )
         return said[0][0] if said else ""
     return ""
 
@@ -213,7 +219,7 @@ def _listeners() -> Iterator[dict[str, Any]]:
                     yield {
                         "address": _address(address),
                         "port": int(port, 16),
-                        **_who(owners.get(row[9])),
+                        **_program_and_unit(owners.get(row[9])),
                     }
 
 
@@ -236,7 +242,7 @@ def _owners() -> dict[str, int]:
     return found
 
 
-def _who(process: int | None) -> dict[str, str]:
+def _program_and_unit(process: int | None) -> dict[str, str]:
     try:
         program = Path(f"/proc/{process}/comm").read_text().strip()
         groups = Path(f"/proc/{process}/cgroup").read_text()

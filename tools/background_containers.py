@@ -18,7 +18,7 @@ def limit() -> None:
     """Give it the memory that is planned for what runs in it: what takes more is ended, and what
     serves has its own. Raises ToolError."""
     background = containers.plan()["background"]
-    for container in containers.of(SERVICE) if background else []:
+    for container in containers.running(SERVICE) if background else []:
         memory = f"{background['memory']}"
         containers.require("update", f"--memory={memory}", f"--memory-swap={memory}", container.id)
 
@@ -26,7 +26,7 @@ def limit() -> None:
 def require_commands() -> None:
     """Raise ToolError for a worker, or an entry of the schedule, whose command the project that was
     built does not have, where what serves would be replaced."""
-    if not containers.of("port"):
+    if not containers.running("port"):
         return
     words = ("-m", "pgstack.targets.background", "wanted")
     done = containers.once("manage", *words, options=("--entrypoint=python",))
@@ -38,7 +38,7 @@ def require_commands() -> None:
 def ended() -> Iterator[None]:
     """Within it nothing of them runs. Afterwards those run that the image and the inputs of now
     name; those of before where that failed. Raises ToolError."""
-    before = containers.of(SERVICE)
+    before = containers.running(SERVICE)
     for container in before:
         containers.require("stop", container.id)
     try:

@@ -50,7 +50,9 @@ def backup() -> None:
         _make_directory(Path(wanted.path))
     with _repository(wanted, BACKUP, make=True) as kept:
         kept.make()
-        say(f"kept      {together.keep(stack, kept).text}, in {_told(wanted, kept.place)}")
+        say(
+            f"kept      {together.keep(stack, kept).text}, in {_with_host_path(wanted, kept.place)}"
+        )
 
 
 def restore(name: str, overwrite: bool) -> None:
@@ -101,7 +103,7 @@ def _require_room(overwrite: bool) -> None:
 def _finds(service: str, *words: str) -> bool:
     done = containers.once(service, *words, "-print", "-quit", options=("--entrypoint=find",))
     if done.returncode:
-        raise ToolError(containers.last_words(containers.said(done)))
+        raise ToolError(containers.last_words(containers.output_of(done)))
     return bool(done.stdout)
 
 
@@ -136,20 +138,20 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
         try:
             yield Repository(at, {}, options, program, alone=False)
         except StackError as error:
-            raise ToolError(_told(wanted, str(error))) from None
+            raise ToolError(_with_host_path(wanted, str(error))) from None
 
 
-def _told(wanted: Destination, text: str) -> str:
+def _with_host_path(wanted: Destination, text: str) -> str:
     """With the directory's name on this machine."""
     return text if wanted.host else text.replace(DIRECTORY, wanted.path)
 
 
 def _stack() -> together.Stack:
     """Raises ToolError where PostgreSQL does not run."""
-    postgres = containers.one("postgres").id
+    postgres = containers.only_container("postgres").id
     done = containers.execute(postgres, "cat", f"{containers.CONF}/plan.json")
     if done.returncode:
-        raise ToolError(f"{containers.CONF}: {containers.last_words(containers.said(done))}")
+        raise ToolError(f"{containers.CONF}: {containers.last_words(containers.output_of(done))}")
     plan = json.loads(done.stdout)
     run = ("run", "--rm", "--no-deps", "--no-TTY", RESTORE, "python3")
     return together.Stack(

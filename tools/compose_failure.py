@@ -25,14 +25,14 @@ SOURCES = {
 """where the reason is told, the last to start first"""
 
 
-def said(arguments: list[str]) -> str:
+def compose_output(arguments: list[str]) -> str:
     """Output of a command of Compose."""
     command = ["docker", "compose", *arguments]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
-def told(service: str, text: str) -> str:
+def last_reason(service: str, text: str) -> str:
     """The reason of the last traceback in what a service wrote, all of which goes into FILE; empty
     where there is none."""
     if tracebacks.BEGINS not in text:
@@ -45,11 +45,11 @@ def told(service: str, text: str) -> str:
 def main() -> None:
     """Print the reason of the last service that has a traceback, else the last lines of all."""
     for service, source in SOURCES.items():
-        if reason := told(service, said(source)):
+        if reason := last_reason(service, compose_output(source)):
             print(reason, file=sys.stderr)
             return
     print(
-        said(["logs", "--no-log-prefix", f"--tail={LINES}", "configure", "migrate"]),
+        compose_output(["logs", "--no-log-prefix", f"--tail={LINES}", "configure", "migrate"]),
         end="",
         file=sys.stderr,
     )

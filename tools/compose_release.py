@@ -42,7 +42,7 @@ def release() -> None:
         _try("trial", "manage", "-m", "pgstack.serving.trial", options=AS_WEB)
         with background_containers.ended():
             web_takeover.take_over(old)
-    releases.keep(containers.one("web"))
+    releases.keep(containers.only_container("web"))
     say("released  with `make rollback` the release before it serves again")
 
 
@@ -83,7 +83,7 @@ def _build() -> None:
     for service in ("configure", "web"):
         done = containers.run("compose", "--progress=plain", "build", service)
         if done.returncode:
-            text = STEP.sub("", containers.said(done))
+            text = STEP.sub("", containers.output_of(done))
             raise ToolError(f"the image was not built: {_reason(service, text)}")
     say("built     the image")
 
@@ -92,13 +92,13 @@ def _try(what: str, service: str, *words: str, options: Sequence[str] = ()) -> N
     """Run what the new code has to pass. Raises ToolError with its reason."""
     done = containers.once(service, *words, options=options)
     if done.returncode:
-        raise ToolError(f"{what}: {_reason(what, containers.said(done))}")
+        raise ToolError(f"{what}: {_reason(what, containers.output_of(done))}")
     say(f"passed    {what}")
 
 
 def _reason(service: str, text: str) -> str:
     """A traceback's reason, else the line that names an error, else the last words."""
-    if found := compose_failure.told(service, text):
+    if found := compose_failure.last_reason(service, text):
         return found
     errors = [line.strip() for line in text.splitlines() if "Error: " in line or "ERROR: " in line]
     own = [line for line in errors if "failed to solve" not in line]
@@ -108,7 +108,9 @@ def _reason(service: str, text: str) -> str:
 def _reconnect() -> None:
     """Have PgBouncer replace its backends, which know the schema as it was."""
     psql = ("psql", "--no-psqlrc", "--quiet", "--host=/run/stack/instance/pooler", "--port=6432")
-    containers.execute(containers.one("pgbouncer").id, *psql, *CONSOLE, "--command=RECONNECT")
+    containers.execute(
+        containers.only_container("pgbouncer").id, *psql, *CONSOLE, "--command=RECONNECT"
+    )
 
 
 def work() -> None:

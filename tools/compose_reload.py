@@ -59,7 +59,7 @@ def _require_same_port() -> None:
     """Raise ToolError where the port or who holds it would be another."""
     wanted = containers.hashes()
     for service in PUBLISHED:
-        found = containers.of(service)
+        found = containers.running(service)
         if found and found[0].config_hash != wanted[service]:
             raise ToolError(
                 "what is asked for changes the published port or who may reach it. That takes "
@@ -91,7 +91,7 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
         _require_commands()
     valkey_restart.require_same(plan)
     own = [] if plan["external"] else [POSTGRES]
-    if own and plan["memory"]["total"] > containers.one(POSTGRES).memory:
+    if own and plan["memory"]["total"] > containers.only_container(POSTGRES).memory:
         _limit(POSTGRES, plan["memory"]["total"], 0)
     with background_containers.ended():
         if POSTGRES in changed:
@@ -102,7 +102,7 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
         if VALKEY in changed:
             valkey_restart.apply()
         web_takeover.take_over(web)
-    new = containers.one("web")
+    new = containers.only_container("web")
     for service in (*own, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
         _limit(service, new.memory, new.nano_cpus)
 
@@ -112,7 +112,7 @@ def _require_packages(plan: dict[str, Any]) -> None:
     for service, names in plan["packages"].items():
         if not names:
             continue
-        within = ("docker", "exec", containers.one(service).id)
+        within = ("docker", "exec", containers.only_container(service).id)
         if missing := packages.not_installed(names, within):
             raise ToolError(
                 f"the image of {service} lacks {', '.join(missing)}, for STACK_EXTENSIONS or "
@@ -131,7 +131,7 @@ def _require_commands() -> None:
 
 def _limit(service: str, memory: int, nano_cpus: int) -> None:
     """Give a container that stays the limits that a new one has. Raises ToolError."""
-    found = containers.one(service)
+    found = containers.only_container(service)
     words = [] if found.memory == memory else [f"--memory={memory}", f"--memory-swap={2 * memory}"]
     if nano_cpus not in (0, found.nano_cpus):
         words += [f"--cpus={nano_cpus / 10**9}"]
@@ -146,7 +146,7 @@ def _take_back(before: bytes, web: Container, pooler: Container, changed: set[st
     containers.require("compose", "run", *options, "configure", *words, given=before)
     plan: dict[str, Any] = containers.plan()
     postgres_restart.apply(plan, web, pooler_takeover.serving())
-    if not containers.of(PGBOUNCER) or containers.one(PGBOUNCER).id != pooler.id:
+    if not containers.running(PGBOUNCER) or containers.only_container(PGBOUNCER).id != pooler.id:
         pooler_takeover.take_over(pooler_takeover.serving(), plan)
     if VALKEY in changed:
         valkey_restart.apply()

@@ -80,7 +80,7 @@ def ask(name: str, state: str, command: list[str]) -> Server:
     trouble = (
         f"stopped by a signal: process {', '.join(halted)}"
         if halted
-        else _asked(*bounded, *command)
+        else _complaint(*bounded, *command)
     )
     if name == "postgres" and not trouble:
         done = compose(*bounded, *CORRUPTED)
@@ -93,7 +93,7 @@ def ask(name: str, state: str, command: list[str]) -> Server:
     return Server(name, state, trouble)
 
 
-def _asked(*words: str) -> str:
+def _complaint(*words: str) -> str:
     done = compose(*words)
     if done.returncode in (124, 137):
         return f"no answer within {ANSWER_SECONDS} s"

@@ -57,7 +57,7 @@ def run(*words: str, given: bytes | None = None) -> subprocess.CompletedProcess[
         raise ToolError(f"docker: {error.strerror}. Is the engine there? `make engine`.") from None
 
 
-def said(done: subprocess.CompletedProcess[bytes]) -> str:
+def output_of(done: subprocess.CompletedProcess[bytes]) -> str:
     """All that a command wrote."""
     return (done.stdout + done.stderr).decode(errors="replace")
 
@@ -71,7 +71,7 @@ def require(*words: str, given: bytes | None = None) -> str:
     """What a command of `docker` prints. Raises ToolError with its last words."""
     done = run(*words, given=given)
     if done.returncode:
-        raise ToolError(f"docker {' '.join(words[:4])}: {last_words(said(done))}")
+        raise ToolError(f"docker {' '.join(words[:4])}: {last_words(output_of(done))}")
     return done.stdout.decode(errors="replace")
 
 
@@ -87,7 +87,7 @@ def once(
     return run("compose", "run", "--rm", "--no-deps", "--no-TTY", *options, service, *words)
 
 
-def of(service: str) -> list[Container]:
+def running(service: str) -> list[Container]:
     """Containers of a service that run, the oldest first."""
     ids = require("compose", "ps", "--quiet", service).split()
     found = json.loads(require("inspect", *ids)) if ids else []
@@ -106,9 +106,9 @@ def _container(one: dict[str, Any]) -> Container:
     )
 
 
-def one(service: str) -> Container:
+def only_container(service: str) -> Container:
     """The only container of a service. Raises ToolError where it does not run."""
-    found = of(service)
+    found = running(service)
     if not found:
         raise ToolError(f"{service} does not run. `make up TARGET=compose` starts the stack.")
     return found[0]
@@ -119,9 +119,9 @@ def rendered(*words: str) -> bytes:
 
     It runs where no code of the project does, so that none has a say in what is taken for them.
     """
-    done = execute(one("pgbouncer").id, *words)
+    done = execute(only_container("pgbouncer").id, *words)
     if done.returncode:
-        raise ToolError(f"{CONF}: {last_words(said(done))}")
+        raise ToolError(f"{CONF}: {last_words(output_of(done))}")
     return done.stdout
 
 
@@ -145,7 +145,7 @@ def start_second(service: str, first: Container) -> Container:
         (made,) = set(known) - {first.id}
         require("update", f"--cpu-shares={FEW_SHARES}", made)
         require("start", made)
-        (second,) = (found for found in of(service) if found.id == made)
+        (second,) = (found for found in running(service) if found.id == made)
     except (ToolError, ValueError) as error:
         remove_others(service, first)
         raise ToolError(f"no second {service} was started: {error}") from None

@@ -44,7 +44,7 @@ class Engine:
         return f"Docker Engine {self.server}, Compose {self.compose}, buildx {self.buildx}"
 
 
-def look() -> Engine:
+def detect() -> Engine:
     """Ask the Docker CLI for the engine and the two plugins."""
     compose = answers(["docker", "compose", "version", "--short"])
     buildx = re.search(r"\d+\.\d+\S*", answers(["docker", "buildx", "version"]) or "")
@@ -137,7 +137,7 @@ def _refused() -> bool:
 
 def work() -> None:
     """Bring the engine up; do nothing when it already is."""
-    engine = look()
+    engine = detect()
     if engine.complete:
         say(f"engine: ready: {engine}")
         return
@@ -156,9 +156,9 @@ def work() -> None:
         debian.install(wanted)
     if release == "12" and None in (engine.compose, engine.buildx):
         cli_plugins.install()
-    if look().server is None:
+    if detect().server is None:
         start()
-    engine = look()
+    engine = detect()
     if not engine.complete:
         raise ToolError(f"something is still missing: {engine}.\n  {BY_HAND}")
     say(f"engine: ready: {engine}")

@@ -32,7 +32,7 @@ def table() -> str:
         meaning = re.sub(
             r"(?<= )(\*|manage\.py|[a-z]+=[a-z0-9]+|X-[\w-]+|NAME=value)(?=[ ;,]|$)",
             r"`\1`",
-            said(field),
+            description_of(field),
         )
         cells = (
             f"`{environment_name(name)}`",
@@ -64,7 +64,10 @@ def ansible() -> str:
     options = {}
     for name, field in StackConfig.model_fields.items():
         if "host" in extra(field)["on"] and name not in SAID_BY_PROJECT:
-            options[name] = {**_ansible_type(field), "description": said(field) + _unset(field)}
+            options[name] = {
+                **_ansible_type(field),
+                "description": description_of(field) + _unset(field),
+            }
     return yaml.safe_dump(
         options, sort_keys=False, default_flow_style=None, width=90, allow_unicode=True
     ).strip()
@@ -91,7 +94,7 @@ def written(path: str) -> str:
     return f"{text[: found.start(3)]}{made}\n{text[found.end(3) :]}"
 
 
-def said(field: FieldInfo) -> str:
+def description_of(field: FieldInfo) -> str:
     """What an input means."""
     return field.description or ""
 

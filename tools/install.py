@@ -73,7 +73,7 @@ def install_packages(what: str) -> None:
     if inputs.get("STACK_BACKUP", "off") != "off" or (what == "dev" and os.geteuid() == 0):
         needed |= packages.BACKUPS
     try:
-        of_project, of_extensions = packages.given(inputs, int(release))
+        of_project, of_extensions = packages.requested(inputs, int(release))
     except ValueError as error:
         raise ToolError(str(error)) from None
     missing = packages.missing(needed)

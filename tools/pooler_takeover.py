@@ -34,7 +34,9 @@ def ask(pooler: Container, plan: dict[str, Any], words: str, seconds: float = 10
     command = (*bounded, *psql, *login, f"--dbname={CONSOLE}", f"--command={words}")
     done = containers.execute(pooler.id, *command)
     if done.returncode:
-        told = containers.last_words(containers.said(done)) or f"no answer within {seconds:.0f} s"
+        told = (
+            containers.last_words(containers.output_of(done)) or f"no answer within {seconds:.0f} s"
+        )
         raise ToolError(f"PgBouncer: {words}: {told}")
     return done.stdout.decode()
 
@@ -42,9 +44,9 @@ def ask(pooler: Container, plan: dict[str, Any], words: str, seconds: float = 10
 def serving() -> Container:
     """The container whose socket clients find. What a command that was killed left beside it is
     removed. Raises ToolError where none runs."""
-    found = containers.of("pgbouncer")
+    found = containers.running("pgbouncer")
     led = [one for one in found if containers.execute(one.id, PROGRAM, "serves").returncode == 0]
-    kept = led[0] if led else containers.one("pgbouncer")
+    kept = led[0] if led else containers.only_container("pgbouncer")
     containers.remove_others("pgbouncer", kept)
     return kept
 
@@ -96,7 +98,7 @@ def _require_answers(pooler: Container, plan: dict[str, Any]) -> None:
         START_SECONDS,
     )
     if containers.execute(pooler.id, *query).returncode:
-        logs = containers.said(containers.run("logs", "--tail=20", pooler.id)).splitlines()
+        logs = containers.output_of(containers.run("logs", "--tail=20", pooler.id)).splitlines()
         wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
         raise ToolError(f"the new PgBouncer does not answer: {(wrong or logs or ['no word'])[-1]}")
 

@@ -27,9 +27,9 @@ def parse(plan: dict[str, Any]) -> None:
     program = f"/usr/lib/postgresql/{plan['versions']['postgresql']}/bin/postgres"
     config = f"config_file={plan['paths']['conf']}/postgres/pgstack.conf"
     words = (program, "-D", plan["paths"]["data"], "-C", "max_connections", "-c", config)
-    done = containers.execute(containers.one("postgres").id, *words)
+    done = containers.execute(containers.only_container("postgres").id, *words)
     if done.returncode:
-        told = "; ".join(containers.said(done).strip().splitlines()[:2])
+        told = "; ".join(containers.output_of(done).strip().splitlines()[:2])
         raise ToolError(f"PostgreSQL refuses the new configuration: {told}")
 
 
@@ -37,7 +37,7 @@ def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
     """Bring the files that are there into force. Raises ToolError."""
     if plan["external"]:
         return  # `configure` has made its roles
-    server = containers.one("postgres")
+    server = containers.only_container("postgres")
     if wrong := _ask(server, plan, lines.WRONG):
         raise ToolError(f"PostgreSQL refuses the new configuration: {'; '.join(wrong.split())}")
     _ask(server, plan, "SELECT pg_reload_conf()")
@@ -57,10 +57,10 @@ def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
 
 def _restart(plan: dict[str, Any]) -> None:
     """Have another server run, and wait until it answers. Raises ToolError."""
-    server = containers.one("postgres")
+    server = containers.only_container("postgres")
     containers.require("restart", server.id)
     if not containers.wait(lambda: _answers(server, plan), START_SECONDS):
-        logs = containers.said(containers.run("logs", "--tail=20", server.id)).splitlines()
+        logs = containers.output_of(containers.run("logs", "--tail=20", server.id)).splitlines()
         wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
         raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no word'])[-1]}")
 
@@ -82,7 +82,7 @@ def _ask(server: Container, plan: dict[str, Any], statement: str) -> str:
     """What the administrator is told. Raises ToolError."""
     done = containers.execute(server.id, *_psql(plan), f"--command={statement}")
     if done.returncode:
-        raise ToolError(f"PostgreSQL: {containers.last_words(containers.said(done))}")
+        raise ToolError(f"PostgreSQL: {containers.last_words(containers.output_of(done))}")
     return done.stdout.decode().strip()
 
 

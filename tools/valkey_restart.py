@@ -17,7 +17,7 @@ def require_same(plan: dict[str, Any]) -> None:
     """Raise ToolError where it would have to be started or ended: pages learn of it only with
     their next start."""
     wanted = plan["valkey"] is not None
-    if wanted != bool(containers.of(SERVICE)):
+    if wanted != bool(containers.running(SERVICE)):
         raise ToolError(
             f"STACK_VALKEY={'on' if wanted else 'off'}: Valkey is started and ended by `make up` "
             "only, and requests fail meanwhile"
@@ -26,11 +26,11 @@ def require_same(plan: dict[str, Any]) -> None:
 
 def apply() -> None:
     """Bring its file into force, where it runs. Raises ToolError."""
-    for server in containers.of(SERVICE):
+    for server in containers.running(SERVICE):
         begun = time.monotonic()
         containers.require("restart", server.id)
         if not containers.wait(lambda: _answers(server.id), START_SECONDS):  # noqa: B023 - there is one
-            logs = containers.said(containers.run("logs", "--tail=3", server.id))
+            logs = containers.output_of(containers.run("logs", "--tail=3", server.id))
             raise ToolError(f"Valkey does not start: {containers.last_words(logs)}")
         say(f"restarted Valkey in {time.monotonic() - begun:.1f} s, while its cache was waited for")
 

@@ -32,8 +32,8 @@ def serving() -> Container:
 
     Raises ToolError where none runs.
     """
-    kept = containers.one("web")
-    found = containers.of("web")
+    kept = containers.only_container("web")
+    found = containers.running("web")
     if len(found) > 1:
         old, new = found[0], found[-1]
         kept, ended = (new, old) if _is_replaced(old) else (old, new)
@@ -100,7 +100,7 @@ def _choose(web: Container, place: int) -> None:
     if done.returncode:
         raise ToolError(
             "the kernel does not let it be chosen who is given new connections: "
-            f"{containers.last_words(containers.said(done))}. It takes Linux 5.6."
+            f"{containers.last_words(containers.output_of(done))}. It takes Linux 5.6."
         )
 
 
@@ -111,16 +111,16 @@ def _require_answers(web: Container) -> None:
         done = containers.execute(web.id, HEALTHCHECK)
         if done.returncode == 0:
             return
-        told = containers.said(done).strip()
+        told = containers.output_of(done).strip()
         if told.startswith("/: status") or time.monotonic() > deadline or not containers.runs(web):
-            logs = containers.said(containers.run("logs", "--tail=200", web.id))
-            raise ToolError(compose_failure.told("web", logs) or f"the new web: {told}")
+            logs = containers.output_of(containers.run("logs", "--tail=200", web.id))
+            raise ToolError(compose_failure.last_reason("web", logs) or f"the new web: {told}")
         time.sleep(containers.POLL_SECONDS)
 
 
 def _require_oldest(old: Container) -> None:
     """Raise ToolError where another listens at its place by now."""
-    if containers.one("web").started != old.started:
+    if containers.only_container("web").started != old.started:
         raise ToolError("the web that served was started anew meanwhile. Try again.")
 
 

@@ -49,7 +49,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_stackctl_files": stackctl.stackctl_files,
     "stack_programs": stackctl.launchers,
     "stack_packages": stack_packages,
-    "stack_taken": machine.taken,
+    "stack_taken": machine.port_conflicts,
     "stack_beside": beside.reasons,
     "stack_unlike": machine.unlike,
     "stack_project": stack_project,

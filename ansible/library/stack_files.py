@@ -172,7 +172,7 @@ def _make(path: Path, text: str | None, wanted: dict[str, str], folder: bool) ->
                 )
         stack_safe.make_directory(path, mode, owner, group)
     elif text is None:
-        stack_safe.own(path, mode, owner, group)
+        stack_safe.set_owner(path, mode, owner, group)
     else:
         stack_safe.write(path, text.encode(), mode, owner, group)
 

@@ -176,7 +176,7 @@ def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
     }
     if asked.action == "list":
         for snapshot in files.listed(host):
-            print(f"files      {files.told(snapshot)}")
+            print(f"files      {files.snapshot_text(snapshot)}")
     elif asked.action == "restore":
         with system.exclusive_lock(host.run):
             print(f"restore    {restore.files_alone(host, asked.snapshot)}")
@@ -184,26 +184,26 @@ def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
         print(f"files      {steps[asked.action][1](host)}")
     else:
         system.start(unit)
-        return told(files.report(host))
+        return print_lines(files.report(host))
     return 0
 
 
 def backups(host: stack.Stack, _: argparse.Namespace) -> int:
     """How the backups are: 1 when something is not well."""
-    return told(backup.report(host) + files.report(host))
+    return print_lines(backup.report(host) + files.report(host))
 
 
 def serving(host: stack.Stack, _: argparse.Namespace) -> int:
     """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not
     change that."""
     servers = status.report(host)
-    code = told([*servers, *schedule.report(host)])
+    code = print_lines([*servers, *schedule.report(host)])
     if host.backup and servers[0].good:
-        told(backup.report(host) + files.report(host))
+        print_lines(backup.report(host) + files.report(host))
     return code
 
 
-def told(lines: list[backup.Line]) -> int:
+def print_lines(lines: list[backup.Line]) -> int:
     """Print them; 1 when one is not good."""
     for line in lines:
         print(f"{line.name:<10} {shown(line.text)}", flush=True)

@@ -18,7 +18,7 @@ from pgstack.planning import services
 
 from . import certificates, listeners, processes, safe, system
 from .safe import StackctlError
-from .stack import CREDENTIALS, INSTANCES, Stack, other
+from .stack import CREDENTIALS, INSTANCES, Stack, other_instance
 from .system import UNITS
 
 START_SECONDS = 60
@@ -41,13 +41,13 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     if stack.site.tls != "off":
         certificates.write(stack)
         certificates.forget_staged(stack)
-    wanted = system.wanted(stack.conf / "apache", UNITS / unit(stack, ""))
+    wanted = system.planned_files(stack.conf / "apache", UNITS / unit(stack, ""))
     wanted["environment"] = _environment(stack)
     old = serving(stack)
     if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
     begun = time.monotonic()
-    new = other(old) if old else system.at_boot(partial(unit, stack))
+    new = other_instance(old) if old else system.at_boot(partial(unit, stack))
     system.stop(unit(stack, new))
     safe.remove(drain.mark(stack, new))
     system.fill(stack.live(f"apache-{new}"), wanted)
@@ -71,7 +71,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
             f"The site does not work with the new configuration: {error}\n{after}"
         ) from None
     system.run("systemctl", "enable", unit(stack, new))
-    system.run("systemctl", "disable", unit(stack, other(new)))
+    system.run("systemctl", "disable", unit(stack, other_instance(new)))
     if not old:
         return f"started as instance {new}"
     _drain(stack, old)
@@ -149,7 +149,9 @@ def _start_aside(stack: Stack, instance: str) -> None:
         for path in drain.PAGES:  # several times, for every process
             status = _ask(stack, instance, path)
             if status >= http.client.INTERNAL_SERVER_ERROR:
-                raise StackctlError(f"{path} is answered with {status}. {_said(log, written)}")
+                raise StackctlError(
+                    f"{path} is answered with {status}. {_last_error(log, written)}"
+                )
 
 
 def _choose(stack: Stack, instance: str, place: int) -> None:
@@ -195,7 +197,7 @@ def _ask(stack: Stack, instance: str, path: str, seconds: float = 0) -> int:
         connection.close()
 
 
-def _said(log: Path, written: int) -> str:
+def _last_error(log: Path, written: int) -> str:
     """The last thing that the application said of an error."""
     lines = system.since(log, written)
     words = [line.split("] ")[-1] for line in lines if line.strip()]

@@ -46,7 +46,7 @@ def apply(stack: Stack) -> bool:
     name = stack.postgres.server_name
     authority = ("-CA", str(AUTHORITY), "-CAkey", str(AUTHORITY_KEY))
     extensions = openssl.SERVES.format(names=f"{'IP' if _is_address(name) else 'DNS'}:{name}")
-    certificate, key = _made("stack database", extensions, DAYS, *authority)
+    certificate, key = _make_certificate("stack database", extensions, DAYS, *authority)
     safe.write(KEY, key.encode(), 0o640, group=stack.accounts.postgres)
     safe.write(CERTIFICATE, certificate.encode())
     ASKED.unlink(missing_ok=True)
@@ -66,7 +66,9 @@ def renew() -> bool:
 def _make_authority(before: str = "") -> None:
     """A new one in front of the one before, which web hosts trust until they see no certificate of
     it any more."""
-    certificate, key = _made(f"stack authority {secrets.token_hex(4)}", SIGNS, AUTHORITY_DAYS)
+    certificate, key = _make_certificate(
+        f"stack authority {secrets.token_hex(4)}", SIGNS, AUTHORITY_DAYS
+    )
     safe.write(AUTHORITY_KEY, key.encode(), 0o600)
     safe.write(AUTHORITY, (certificate + before).encode())
 
@@ -92,9 +94,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _made(name: str, extensions: str, days: int, *more: str) -> tuple[str, str]:
+def _make_certificate(name: str, extensions: str, days: int, *more: str) -> tuple[str, str]:
     """Certificate and key. Raises StackctlError."""
     try:
-        return openssl.made(name, IDENTIFIERS + extensions, days, *more)
+        return openssl.make_certificate(name, IDENTIFIERS + extensions, days, *more)
     except StackError as error:
         raise StackctlError(f"{error}.") from None

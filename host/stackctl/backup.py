@@ -81,7 +81,7 @@ def pgbackrest(stack: Stack, *words: str) -> str:
     return done.stdout
 
 
-def kept(stack: Stack) -> list[Kept]:
+def restorable_backups(stack: Stack) -> list[Kept]:
     """The backups that can be restored, oldest first. Raises StackctlError when the repository
     cannot be read."""
     return parse(pgbackrest(stack, "--output=json", "info"))
@@ -136,7 +136,7 @@ def report(stack: Stack) -> list[Line]:
     left."""
     part, now = require(stack), time.time()
     try:
-        lines = [backups(kept(stack), now, part.oldest)]
+        lines = [backups(restorable_backups(stack), now, part.oldest)]
     except StackctlError as error:
         lines = [Line("backup", str(error), good=False)]
     for name in (unit(stack, "full"), unit(stack, "incr")):

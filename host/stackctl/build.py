@@ -44,7 +44,7 @@ def run(stack: Stack, name: str, requirements: str, commands: str, variables: st
     safe.write(stack.run / COMMANDS, commands.encode(), 0o640, group=account)
     try:
         if system.run("systemctl", "start", unit(stack, name)).returncode:
-            raise StackctlError(_said(unit(stack, name), begun))
+            raise StackctlError(_journal_text(unit(stack, name), begun))
         for part, goal in MADE.items():
             _install(stage / part, release / goal)
     finally:
@@ -80,7 +80,7 @@ def _install(made: Path, goal: Path) -> None:
     tree.install(made, goal)
 
 
-def _said(name: str, since: float) -> str:
+def _journal_text(name: str, since: float) -> str:
     asked = (
         "journalctl",
         f"_SYSTEMD_UNIT={name}",

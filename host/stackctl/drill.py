@@ -130,7 +130,7 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
     """Each step that can fail. Raises StackctlError."""
     clear(stack)
     since = _mark(stack)
-    backups = backup.kept(stack)
+    backups = backup.restorable_backups(stack)
     if not backups:
         raise StackctlError("there is no backup")
     require_space(shutil.disk_usage(backup.require(stack).state).free, backups[-1].size)

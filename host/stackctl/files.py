@@ -91,10 +91,10 @@ def save(stack: Stack) -> str:
     except TargetError as error:
         raise StackctlError(str(error)) from None
     _note(stack, "saved", [[each.name, each.moment] for each in snapshots])
-    return _kept(snapshots, time.time(), part.oldest).text
+    return _snapshots_line(snapshots, time.time(), part.oldest).text
 
 
-def made(stack: Stack) -> bool:
+def were_saved(stack: Stack) -> bool:
     """Whether they were looked at once."""
     return _noted(stack, "saved") is not None
 
@@ -164,14 +164,14 @@ def bring_back(stack: Stack, reached: float, name: str = "") -> str:
     there = restic.holds_files(tree(stack))
     snapshot = named(snapshots, name) if name else choose(snapshots, reached, there)
     if snapshot is None:
-        older = f"; the last snapshot is older: {told(snapshots[-1])}" if snapshots else ""
+        older = f"; the last snapshot is older: {snapshot_text(snapshots[-1])}" if snapshots else ""
         return f"files as they are now{older}"
     aside = _exchange(stack, snapshot)
     before = f"; what was there before is in {aside}" if aside else ""
-    return f"files of {told(snapshot)}{before}"
+    return f"files of {snapshot_text(snapshot)}{before}"
 
 
-def told(snapshot: Snapshot) -> str:
+def snapshot_text(snapshot: Snapshot) -> str:
     """`2026-11-24 03:00:12+00 (9639cc95)`."""
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00 ({snapshot.name})"
 
@@ -240,7 +240,7 @@ def report(stack: Stack) -> list[Line]:
         return []
     saved = _noted(stack, "saved") or []
     snapshots = [Snapshot(str(name), float(moment), (), ()) for name, moment in saved]
-    lines = [_kept(snapshots, now, part.oldest, restic.holds_files(tree(stack)))]
+    lines = [_snapshots_line(snapshots, now, part.oldest, restic.holds_files(tree(stack)))]
     lines += [
         Line("files", f"{name} failed; see journalctl -u {name}", good=False)
         for name in units(stack)
@@ -258,7 +258,9 @@ def report(stack: Stack) -> list[Line]:
     return lines + [Line("aside", f"{path}: delete it once you do not need it") for path in asides]
 
 
-def _kept(snapshots: Sequence[Snapshot], now: float, oldest: int, there: bool = False) -> Line:
+def _snapshots_line(
+    snapshots: Sequence[Snapshot], now: float, oldest: int, there: bool = False
+) -> Line:
     if not snapshots:
         return Line("files", "none kept" if there else "none to keep yet", good=not there)
     last = snapshots[-1]

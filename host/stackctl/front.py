@@ -20,7 +20,7 @@ from pgstack.planning.sizing.sites import FRONT_PORTS
 
 from . import certificates, listeners, safe, system
 from .safe import StackctlError
-from .stack import INSTANCES, Stack, other
+from .stack import INSTANCES, Stack, other_instance
 from .system import UNITS
 
 CONF = Path(FRONT_CONF)
@@ -107,7 +107,7 @@ def _put_back(file: Path, text: bytes | None) -> None:
         safe.write(file, text)
 
 
-def _wanted() -> dict[str, bytes]:
+def _sums_of_files() -> dict[str, bytes]:
     """All that it reads, by a name for each file: sums that tell nothing, for there are keys."""
     files = [BASE, UNITS / unit(""), *SITES.glob("*.conf"), *(CONF / "tls").glob("*/*.pem")]
     return {
@@ -117,12 +117,12 @@ def _wanted() -> dict[str, bytes]:
 
 
 def _serve(again: bool) -> str:
-    wanted, old = _wanted(), serving()
+    wanted, old = _sums_of_files(), serving()
     if old and not again and APPLIED.is_dir() and wanted == safe.contents(APPLIED):
         return "unchanged"
     _try(old)
     begun = time.monotonic()
-    new = other(old) if old else system.at_boot(unit)
+    new = other_instance(old) if old else system.at_boot(unit)
     system.stop(unit(new))
     safe.remove(_mark(new))
     with _chosen(old):
@@ -135,7 +135,7 @@ def _serve(again: bool) -> str:
             system.stop(unit(new))
             raise StackctlError(said)
     system.run("systemctl", "enable", unit(new))
-    system.run("systemctl", "disable", unit(other(new)))
+    system.run("systemctl", "disable", unit(other_instance(new)))
     system.fill(APPLIED, wanted)
     if not old:
         return f"started as instance {new}"
@@ -145,7 +145,7 @@ def _serve(again: bool) -> str:
 
 def _try(old: str | None) -> None:
     """Have its own parser read all of it. Raises StackctlError with the line."""
-    instance = other(old) if old else INSTANCES[0]
+    instance = other_instance(old) if old else INSTANCES[0]
     words = ("/usr/sbin/apache2", "-t", f"-D{instance}", "-f", str(BASE))
     done = system.run(*words)
     if done.returncode:

@@ -61,7 +61,11 @@ def main(plan: str) -> None:
 
 def _environment(host: Stack, release: Path) -> dict[str, str]:
     """What the project finds in its environment, but for what is secret."""
-    found = {**os.environ, **_own(host, release), "DJANGO_SETTINGS_MODULE": host.web.settings}
+    found = {
+        **os.environ,
+        **_release_environment(host, release),
+        "DJANGO_SETTINGS_MODULE": host.web.settings,
+    }
     found.pop(DIRECTORY, None)  # another unit's
     try:
         return found | environment_file.parse(safe.read(host.conf / "environment").decode())
@@ -92,7 +96,7 @@ def _credentials(host: Stack) -> Iterator[str]:
         yield place
 
 
-def _own(host: Stack, release: Path) -> dict[str, str]:
+def _release_environment(host: Stack, release: Path) -> dict[str, str]:
     return {
         "STACK_PLAN": f"{host.conf}/plan.json",
         "STACK_RELEASE": str(release),
@@ -110,7 +114,7 @@ def _strangers(host: Stack, release: Path) -> list[str]:
     for groups in (enter, [*enter, host.accounts.group]):
         done = subprocess.run(
             command,
-            env=_own(host, release),
+            env=_release_environment(host, release),
             user=STRANGER,
             group=NO_GROUP,
             extra_groups=groups,

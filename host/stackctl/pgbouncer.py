@@ -20,7 +20,7 @@ from pgstack.planning import services
 
 from . import safe, system
 from .safe import StackctlError
-from .stack import INSTANCES, Stack, other
+from .stack import INSTANCES, Stack, other_instance
 from .system import UNITS
 
 ASK_SECONDS = 10
@@ -35,12 +35,12 @@ def unit(stack: Stack, instance: str) -> str:
 def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was
     done."""
-    wanted = system.wanted(stack.conf / "pgbouncer", UNITS / unit(stack, "")) | _login(stack)
+    wanted = system.planned_files(stack.conf / "pgbouncer", UNITS / unit(stack, "")) | _login(stack)
     old = serving(stack)
     if old and not again and wanted == safe.contents(stack.live(f"pgbouncer-{old}")):
         return "unchanged"
     begun = time.monotonic()
-    new = other(old) if old else system.at_boot(partial(unit, stack))
+    new = other_instance(old) if old else system.at_boot(partial(unit, stack))
     system.stop(unit(stack, new))
     system.fill(stack.live(f"pgbouncer-{new}"), wanted)
     try:
@@ -124,7 +124,7 @@ def _command(stack: Stack, instance: str, command: str) -> bool:
 def _lead_to(stack: Stack, instance: str) -> None:
     safe.link(Path(stack.paths.run_pooler), f"pooler-{instance}")
     system.run("systemctl", "enable", unit(stack, instance))
-    system.run("systemctl", "disable", unit(stack, other(instance)))
+    system.run("systemctl", "disable", unit(stack, other_instance(instance)))
 
 
 def _drain(stack: Stack, instance: str) -> None:

@@ -40,7 +40,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` restart the server; returns what was
     done."""
     live = stack.live("postgres")
-    wanted = system.wanted(stack.conf / "postgres", UNITS / f"{unit(stack)}.d/stack.conf")
+    wanted = system.planned_files(stack.conf / "postgres", UNITS / f"{unit(stack)}.d/stack.conf")
     in_force = safe.contents(live)
     asked, again = again, again or wanted["unit"] != in_force.get("unit")
     running = system.active(unit(stack))

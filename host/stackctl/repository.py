@@ -22,10 +22,10 @@ def apply(stack: Stack, again: bool = False) -> str:
     """
     done = _create(stack)
     backup.pgbackrest(stack, "check")
-    if again or not backup.kept(stack):
+    if again or not backup.restorable_backups(stack):
         system.start(backup.unit(stack, "full"))
         done.append("full backup made")
-    if backup.require(stack).files and (again or not files.made(stack)):
+    if backup.require(stack).files and (again or not files.were_saved(stack)):
         system.start(files.unit(stack))
         done.append("files kept")
     return ", ".join(done) or "unchanged"

@@ -44,7 +44,7 @@ def plan(
     Raises StackctlError where it cannot be reached; nothing is changed.
     """
     target = recovery.parse(text)
-    found = backup.kept(stack)
+    found = backup.restorable_backups(stack)
     begin = recovery.choose(target, found, time.time(), label)
     if not timeline:
         timelines.check(target.moment, timelines.read(stack))

@@ -101,18 +101,18 @@ def make_directory(path: Path, mode: int = 0o755, owner: str = "root", group: st
     """A directory with this owner and mode, whether it is there already or not. Raises UnsafePath,
     OSError."""
     with suppress(FileNotFoundError), directory(path) as handle:
-        _own(handle, mode, owner, group)
+        _set_owner_and_mode(handle, mode, owner, group)
         return
     with directory(path.parent) as parent:
         os.mkdir(path.name, 0o700, dir_fd=parent)
         handle = _step(parent, path.name, path)
         try:
-            _own(handle, mode, owner, group)
+            _set_owner_and_mode(handle, mode, owner, group)
         finally:
             os.close(handle)
 
 
-def own(path: Path, mode: int, owner: str = "root", group: str = "root") -> None:
+def set_owner(path: Path, mode: int, owner: str = "root", group: str = "root") -> None:
     """Owner and mode of a regular file that is there. Raises UnsafePath for anything else, OSError
     without one."""
     with directory(path.parent) as parent:
@@ -122,7 +122,7 @@ def own(path: Path, mode: int, owner: str = "root", group: str = "root") -> None
                 raise UnsafePath(
                     f"{path}: has a second name elsewhere; nothing was changed. Remove it."
                 )
-            _own(handle, mode, owner, group)
+            _set_owner_and_mode(handle, mode, owner, group)
         finally:
             os.close(handle)
 
@@ -213,7 +213,7 @@ def regular(parent: int, path: Path) -> int:
     return handle
 
 
-def _own(handle: int, mode: int, owner: str, group: str) -> None:
+def _set_owner_and_mode(handle: int, mode: int, owner: str, group: str) -> None:
     """Owner first: a change of it takes bits of the mode away."""
     os.fchown(handle, *_numbers(owner, group))
     os.fchmod(handle, mode)

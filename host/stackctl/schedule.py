@@ -44,7 +44,7 @@ def apply(stack: Stack, *, again: bool = False) -> str:
     """
     require(stack, apache.current(stack))
     entries = {entry.name: entry for entry in stack.schedule}
-    gone = [name for name in _there(stack) if name not in entries]
+    gone = [name for name in _installed_entries(stack) if name not in entries]
     for name in gone:
         _remove(stack, name)
     changed = [
@@ -137,7 +137,7 @@ def _moment(stamp: str) -> str:
     return f"{datetime.fromtimestamp(_seconds(stamp), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _there(stack: Stack) -> list[str]:
+def _installed_entries(stack: Stack) -> list[str]:
     """Names of the entries whose timers are on this host."""
     own = services.unit(stack, SCHEDULED)
     return sorted(path.stem.removeprefix(own) for path in system.UNITS.glob(f"{own}*.timer"))

@@ -55,6 +55,6 @@ def read(plan: str) -> Stack:
         ) from None
 
 
-def other(instance: str) -> str:
+def other_instance(instance: str) -> str:
     """The instance that takes over from this one."""
     return INSTANCES[1 - INSTANCES.index(instance)]

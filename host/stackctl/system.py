@@ -174,7 +174,7 @@ def complaint(unit: str, since: float) -> str:
     return f"it does not run; see journalctl -u {unit}"
 
 
-def wanted(directory: Path, unit_file: Path) -> dict[str, bytes]:
+def planned_files(directory: Path, unit_file: Path) -> dict[str, bytes]:
     """What is to be in force: the files of a directory, and the text of the unit that runs with
     them."""
     return {**safe.contents(directory), "unit": safe.read(unit_file)}

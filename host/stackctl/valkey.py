@@ -25,7 +25,7 @@ def unit(stack: Stack) -> str:
 def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was
     done."""
-    wanted = system.wanted(stack.conf / "valkey", UNITS / unit(stack))
+    wanted = system.planned_files(stack.conf / "valkey", UNITS / unit(stack))
     before = _in_force(stack)
     if system.active(unit(stack)) and not again and wanted == before:
         return "unchanged"

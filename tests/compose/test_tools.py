@@ -102,7 +102,7 @@ def test_compose_v1_counts_as_missing(engine: ModuleType, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         engine, "answers", lambda command: "1.29.2" if "compose" in command else None
     )
-    assert engine.look().compose is None
+    assert engine.detect().compose is None
 
 
 @pytest.mark.parametrize(

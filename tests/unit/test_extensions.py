@@ -37,8 +37,8 @@ def test_each_release_has_its_own_packages_of_an_extension() -> None:
         assert made.postgres.extensions == ("postgis", "hstore")
         assert (made.packages.postgres, made.packages.web) == (server, ("gettext", *libraries))
         variables = {"STACK_EXTENSIONS": "postgis, hstore", "STACK_PACKAGES": "gettext"}
-        assert image_packages.wanted("web", variables, debian) == made.packages.web
-        assert image_packages.wanted("postgres", variables, debian) == server
+        assert image_packages.requested_packages("web", variables, debian) == made.packages.web
+        assert image_packages.requested_packages("postgres", variables, debian) == server
 
 
 def test_an_extension_is_made_by_the_administrator_before_migrations() -> None:
@@ -70,7 +70,7 @@ def test_an_extension_that_cannot_be_had_is_refused(debian: int, text: str, reas
 def test_what_is_no_package_reaches_no_command_line(text: str) -> None:
     assert "is not the name of a Debian package" in refusal(packages=text)
     with pytest.raises(ValueError, match=r"STACK_PACKAGES=.* is not the name"):
-        packages.given({"STACK_PACKAGES": text}, 13)
+        packages.requested({"STACK_PACKAGES": text}, 13)
     project = {"source": str(Path(__file__).parent), "packages": [text]}
     with pytest.raises(InputError, match="is not the name"):
         inventory.plan({"project": project}, {"debian": 13, **MACHINE})

@@ -196,7 +196,7 @@ def test_services_have_the_threads_of_the_machine_and_not_of_the_session(tmp_pat
     (tmp_path / "sys/fs/cgroup/pids.max").write_text("9000\n")
     kernel(tmp_path, 32768, 15000)
     assert found(tmp_path).max_threads == 500
-    assert module.found(tmp_path, for_services=True).max_threads == 9000
+    assert module.measure(tmp_path, for_services=True).max_threads == 9000
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def listener(port: int, address: str, unit: str = "nginx.service") -> machine.Li
 def test_who_holds_a_port_of_apaches_is_named(found: machine.Listener, is_taken: bool) -> None:
     port, address = found["port"], found["address"]
     words = [f"port {port} is held by nginx (nginx.service) at {address}"]
-    assert machine.taken(stack(**TLS), [found]) == (words if is_taken else [])
+    assert machine.port_conflicts(stack(**TLS), [found]) == (words if is_taken else [])
 
 
 def test_a_database_that_sorts_otherwise_is_in_the_way_only_where_there_is_one() -> None:

@@ -43,7 +43,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     for name in ("AUTHORITY", "AUTHORITY_KEY", "CERTIFICATE", "KEY", "ASKED"):
         monkeypatch.setattr(authority, name, tmp_path / getattr(authority, name).name)
     monkeypatch.setattr(authority, "DIRECTORY", tmp_path)
-    monkeypatch.setattr(safe, "_own", lambda handle, mode, *_: os.fchmod(handle, mode))
+    monkeypatch.setattr(
+        safe, "_set_owner_and_mode", lambda handle, mode, *_: os.fchmod(handle, mode)
+    )
     return host_plan(postgres={"server_name": "db.example"})
 
 

@@ -23,7 +23,7 @@ OTHERS = 0o777
 TOUCHED: dict[str, Callable[[Path], object]] = {
     "read": safe.read,
     "write below": lambda path: safe.write(path / "new", b"mine", owner=ME, group=US),
-    "own": lambda path: safe.own(path, 0o600, ME, US),
+    "own": lambda path: safe.set_owner(path, 0o600, ME, US),
     "make": lambda path: safe.make_directory(path, 0o700, ME, US),
     "contents": safe.contents,
     "link below": lambda path: safe.link(path / "new", "elsewhere"),
@@ -138,7 +138,7 @@ def test_a_file_without_end_is_not_read(shared: Path) -> None:
 def test_a_second_name_of_a_file_is_not_given_away(shared: Path, victim: Path) -> None:
     os.link(victim / "file", shared / "trap")
     with pytest.raises(safe.UnsafePath, match="second name"):
-        safe.own(shared / "trap", 0o666, ME, US)
+        safe.set_owner(shared / "trap", 0o666, ME, US)
     assert stat.S_IMODE((victim / "file").stat().st_mode) == 0o644
 
 

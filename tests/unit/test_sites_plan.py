@@ -174,6 +174,8 @@ def test_the_front_may_hold_the_public_ports_and_nobody_else() -> None:
     def holds(unit: str) -> machine.Listener:
         return {"port": 443, "address": "0.0.0.0", "program": "apache2", "unit": unit}
 
-    assert machine.taken(planned("shop"), [holds("sites-front@a.service")]) == []
-    assert machine.taken(planned("shop"), [holds("stack-apache@a.service")]) != []
-    assert machine.taken(planned("shop", sites=None), [holds("sites-front@a.service")]) != []
+    assert machine.port_conflicts(planned("shop"), [holds("sites-front@a.service")]) == []
+    assert machine.port_conflicts(planned("shop"), [holds("stack-apache@a.service")]) != []
+    assert (
+        machine.port_conflicts(planned("shop", sites=None), [holds("sites-front@a.service")]) != []
+    )

@@ -25,10 +25,10 @@ def line_of(tree: ast.Module, seen: str) -> int:
     setting, alias, rest = match.groups()
     keys = _KEYS.match(rest) if alias else None
     wanted = [setting, *filter(None, (alias, *(keys.groups() if keys else (rest,))))]
-    return max((_found(node, wanted) for node in tree.body), default=(0, 0))[1]
+    return max((_depth_and_line(node, wanted) for node in tree.body), default=(0, 0))[1]
 
 
-def _found(node: ast.stmt, wanted: Sequence[str]) -> tuple[int, int]:
+def _depth_and_line(node: ast.stmt, wanted: Sequence[str]) -> tuple[int, int]:
     """How many of the names a statement writes, and the line of the last of them."""
     if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         return 0, 0

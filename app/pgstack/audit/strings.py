@@ -95,7 +95,7 @@ def is_quiet(name: str) -> bool:
     return name in QUIET or name.endswith(("Error", "Exception", "Warning"))
 
 
-def given(node: ast.Call, name: str) -> list[ast.expr]:
+def executed_expressions(node: ast.Call, name: str) -> list[ast.expr]:
     """The expressions that a sink runs: the first argument, both of RunSQL, and the elements of its
     lists."""
     arguments = node.args[: 2 if name == "RunSQL" else 1]

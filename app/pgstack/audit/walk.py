@@ -184,7 +184,7 @@ class Walk:
         migration = place.migration or name == "RunSQL" or strings.is_schema_editor(node)
         place = replace(place, migration=migration)
         elsewhere = place.foreign or is_direct(node.func, self.module.values, place.scopes)
-        for one in strings.given(node, name):
+        for one in strings.executed_expressions(node, name):
             texts = self.module.values.strings(one, place.scopes)
             if len(texts) >= MOST:
                 self.cut.add(node.lineno)

@@ -199,7 +199,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """A cursor on the server, which is safe within a transaction only."""
         self.ensure_connection()
         if self.guard is not None and not self._in_own_transaction():
-            self.guard.found("H001", "a server-side cursor outside of a transaction")
+            self.guard.report("H001", "a server-side cursor outside of a transaction")
         return super().chunked_cursor()
 
     def make_cursor(self, cursor: Any) -> Any:

@@ -28,7 +28,7 @@ def on_direct() -> Iterator[None]:
     transaction has written. Within the transaction of a TestCase the block stays on it; there
     `default` goes straight to PostgreSQL anyway.
     """
-    pooled, direct = _both()
+    pooled, direct = _connections()
     if pooled is direct:
         yield
         return
@@ -64,7 +64,7 @@ def own_connection() -> Iterator[Any]:
 
 
 @async_unsafe("Use sync_to_async: a block on `direct` belongs to one thread.")
-def _both() -> tuple[Any, Any]:
+def _connections() -> tuple[Any, Any]:
     _require()
     return connections[POOLED], connections[DIRECT]
 

@@ -67,9 +67,9 @@ class Guard:
         """
         text = sql if isinstance(sql, str) else _text(sql, driver)
         for hazard in residue_of(text, in_transaction=in_transaction):
-            self.found(hazard, text)
+            self.report(hazard, text)
 
-    def found(self, hazard: str, statement: str) -> None:
+    def report(self, hazard: str, statement: str) -> None:
         """A statement shows a hazard. Raises SessionStateError, or logs the place the first
         time."""
         message = explanation(self.alias, hazard, statement)

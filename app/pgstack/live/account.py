@@ -78,7 +78,7 @@ def prepare(name: str, directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
-            entry = _made(name)
+            entry = _ensure_account(name)
             os.chown(directory, entry.pw_uid, entry.pw_gid)
     except OSError as error:
         raise TargetError(
@@ -93,7 +93,7 @@ def enter(name: str, directory: Path, project: Path) -> None:
     assume(name)
 
 
-def _made(name: str) -> pwd.struct_passwd:
+def _ensure_account(name: str) -> pwd.struct_passwd:
     with suppress(KeyError):
         return pwd.getpwnam(name)
     command = [

@@ -14,14 +14,14 @@ def acquired(handle: int, seconds: float) -> bool:
     The kernel lets go of it when the last process that has `handle` ends, however it does.
     """
     deadline = time.monotonic() + seconds
-    while not _taken(handle):
+    while not _acquire(handle):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
 
 
-def _taken(handle: int) -> bool:
+def _acquire(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

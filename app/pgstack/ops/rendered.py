@@ -34,7 +34,7 @@ def write(wanted: list[File]) -> list[Path]:
         for file in changed:
             path = file.path
             with replacing.directory(path.parent) as parent:
-                replacing.take(parent, path.name)
+                replacing.put_in_place(parent, path.name)
     except OSError as error:
         raise RenderError(
             f"{path}: {error.strerror}; the files that were there are unchanged. "

@@ -53,12 +53,12 @@ def replacing(parent: int, name: str) -> Iterator[str]:
     remove(parent, fresh)  # of a run that was killed
     try:
         yield fresh
-        take(parent, name)
+        put_in_place(parent, name)
     finally:
         remove(parent, fresh)
 
 
-def take(parent: int, name: str) -> None:
+def put_in_place(parent: int, name: str) -> None:
     """Have what was made beside `name` take its place."""
     os.replace(beside(name), name, src_dir_fd=parent, dst_dir_fd=parent)
 

@@ -81,10 +81,11 @@ class Kept:
     @property
     def text(self) -> str:
         """`20261124T030012Z: rows as of …, files as of …`."""
-        return f"{self.name}: rows as of {told(self.rows)}, files as of {told(self.files)}"
+        rows, files = moment_text(self.rows), moment_text(self.files)
+        return f"{self.name}: rows as of {rows}, files as of {files}"
 
 
-def told(snapshot: Snapshot) -> str:
+def moment_text(snapshot: Snapshot) -> str:
     """`2026-11-24 03:00:12+00`."""
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00"
 

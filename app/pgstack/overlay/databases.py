@@ -53,7 +53,7 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
             "this project here."
         )
     tenants = engine in TENANTS or TENANTS_APP in own.get("INSTALLED_APPS", ())
-    taken = _taken(own.get(BELOW, "") if tenants else engine, own)
+    taken = _engine_instead(own.get(BELOW, "") if tenants else engine, own)
     planned = stack.databases(TENANT_ENGINE if tenants else taken)
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
@@ -68,7 +68,7 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     ]
 
 
-def _taken(engine: str, own: dict[str, Any]) -> str:
+def _engine_instead(engine: str, own: dict[str, Any]) -> str:
     """The engine that takes the place of the project's. Raises InputError where PostGIS is not
     there.
 

@@ -43,13 +43,13 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
     environment.prepare(plan)
     preamble.run(stack.project_root() / "manage.py")
     environment.prepare(plan)  # it may have read a file of variables for a developer's machine
-    own = _own(plan.project.settings, plan.project.requirements)
+    own = _project_settings(plan.project.settings, plan.project.requirements)
     laid_over, notes = overlay(own)
     checks.register(_as_checks(notes), deploy=True)
     return own, laid_over, notes
 
 
-def _own(module: str, requirements: str) -> dict[str, Any]:
+def _project_settings(module: str, requirements: str) -> dict[str, Any]:
     try:
         with _as_djangos(module):
             found = importlib.import_module(module)

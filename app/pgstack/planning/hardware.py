@@ -45,7 +45,7 @@ class Hardware:
 
 def detect(config: StackConfig, root: Path = Path("/")) -> Hardware:
     """What this machine has, and what the inputs say of it."""
-    return chosen(config, found(root))
+    return chosen(config, measure(root))
 
 
 def chosen(config: StackConfig, machine: Hardware) -> Hardware:
@@ -61,7 +61,7 @@ def chosen(config: StackConfig, machine: Hardware) -> Hardware:
     )
 
 
-def found(root: Path = Path("/"), *, for_services: bool = False) -> Hardware:
+def measure(root: Path = Path("/"), *, for_services: bool = False) -> Hardware:
     """cgroup v2, else cgroup v1, else affinity and /proc below `root`.
 
     `for_services`: the threads are those of services that the system starts, not of this session.
@@ -180,4 +180,4 @@ def _number(path: Path) -> int | None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(found(for_services=True))))
+    print(json.dumps(asdict(measure(for_services=True))))

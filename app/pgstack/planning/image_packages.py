@@ -17,9 +17,9 @@ from pgstack.planning import packages
 IMAGES = ("web", "postgres")
 
 
-def wanted(image: str, environ: Mapping[str, str], debian: int) -> tuple[str, ...]:
+def requested_packages(image: str, environ: Mapping[str, str], debian: int) -> tuple[str, ...]:
     """The packages of an image, on this release. Raises ValueError, which names the input."""
-    return packages.given(environ, debian)[IMAGES.index(image)]
+    return packages.requested(environ, debian)[IMAGES.index(image)]
 
 
 def install(names: tuple[str, ...]) -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     """Install what the variables ask for; nothing to do is no error."""
     debian = int(platform.freedesktop_os_release()["VERSION_ID"])
     try:
-        names = wanted(sys.argv[1], os.environ, debian)
+        names = requested_packages(sys.argv[1], os.environ, debian)
         if names:
             install(names)
     except ValueError as error:

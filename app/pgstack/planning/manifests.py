@@ -213,10 +213,10 @@ def _caret(said: str) -> str:
         raise ManifestError(
             f"{said!r} is one of two ranges, which pip does not know; write a requirements.txt"
         )
-    return ",".join(filter(None, (_one(part.strip()) for part in said.split(","))))
+    return ",".join(filter(None, (_pep440(part.strip()) for part in said.split(","))))
 
 
-def _one(part: str) -> str:
+def _pep440(part: str) -> str:
     if part in ("", "*"):
         return ""
     numbers = (

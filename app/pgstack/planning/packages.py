@@ -109,7 +109,7 @@ def parse(text: object) -> object:
     return names
 
 
-def given(environ: Mapping[str, str], debian: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def requested(environ: Mapping[str, str], debian: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the inputs ask for on this release: for the project's processes, and for PostgreSQL.
 
     Raises ValueError, which names the input.

@@ -27,7 +27,7 @@ subjectAltName = {names}"""
 MAKE = ("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 
-def made(name: str, extensions: str, days: int, *more: str) -> tuple[str, str]:
+def make_certificate(name: str, extensions: str, days: int, *more: str) -> tuple[str, str]:
     """A new certificate and its key, self-signed unless `more` says otherwise.
 
     They are made aside, so that a failure changes nothing. Raises RenderError with openssl's

@@ -16,7 +16,7 @@ from pgstack.rendering.scram import PASSWORD_BYTES
 def known(plan: Plan) -> dict[str, str]:
     """Role → password: that of its file, else a new one. Raises RenderError."""
     return {
-        role: _kept(_file(plan, role)) or secrets.token_urlsafe(PASSWORD_BYTES)
+        role: _stored_password(_file(plan, role)) or secrets.token_urlsafe(PASSWORD_BYTES)
         for role in _roles(plan)
     }
 
@@ -60,7 +60,7 @@ def _file(plan: Plan, role: str) -> Path:
     return Path(plan.paths.database, "passwords", role)
 
 
-def _kept(path: Path) -> str:
+def _stored_password(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:

@@ -182,6 +182,6 @@ def _self_signed(plan: Plan) -> list[File]:
     """A new pair."""
     extensions = openssl.SERVES.format(names=",".join(sorted(_subject_names(plan))))
     try:
-        return _pair(plan, *openssl.made("stack", extensions, VALID_DAYS))
+        return _pair(plan, *openssl.make_certificate("stack", extensions, VALID_DAYS))
     except RenderError as error:
         raise RenderError(f"STACK_TLS=self-signed: {error}, or use STACK_TLS=files.") from None

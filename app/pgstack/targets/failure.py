@@ -29,16 +29,16 @@ FILE = "failure.log"
 """below the stack's log directory; the last failure"""
 
 
-def told(plan: Plan, output: str) -> str:
+def reason_of(plan: Plan, output: str) -> str:
     """The reason of a command that wrote `output`, and where all of it is."""
     reason = tracebacks.reason(output.strip(), Path(plan.paths.app).resolve())
-    return f"{reason}.{kept(plan, output)}"
+    return f"{reason}.{traceback_note(plan, output)}"
 
 
 def require(plan: Plan, done: subprocess.CompletedProcess[str], what: str) -> None:
     """Raise TargetError, with the reason, when the command `what` has failed."""
     if done.returncode:
-        reason = told(plan, done.stderr.strip() or done.stdout)
+        reason = reason_of(plan, done.stderr.strip() or done.stdout)
         raise TargetError(f"{what}: {reason} {REMEDY}")
 
 
@@ -55,7 +55,7 @@ def log_end(log: Path, shown: int = 5) -> str:
     return "\n".join([*last, *remedy])
 
 
-def kept(plan: Plan, output: str) -> str:
+def traceback_note(plan: Plan, output: str) -> str:
     """Where the traceback in `output` is kept, as a sentence; empty when there is none, or no room
     for it."""
     path = Path(plan.paths.log, FILE)

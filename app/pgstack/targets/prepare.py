@@ -31,7 +31,7 @@ def build(run: Run) -> None:
         return
     done = project.python_run(run, "-m", "pgstack.overlay.build")
     if done.returncode:
-        raise TargetError(f"{done.stderr.strip()}{failure.kept(run.plan, done.stdout)}")
+        raise TargetError(f"{done.stderr.strip()}{failure.traceback_note(run.plan, done.stdout)}")
     for line in done.stdout.splitlines():
         run.say(line)
 
@@ -67,7 +67,7 @@ def require_answers(run: Run, instead: str) -> None:
     trial = ("-m", "pgstack.serving.trial", plan.web.wsgi, plan.site.hosts[0].lstrip("."))
     done = project.python_run(run, *trial, *drain.PAGES)
     if done.returncode:
-        raise TargetError(f"{plan.web.wsgi}: {failure.told(plan, done.stderr)} {instead}")
+        raise TargetError(f"{plan.web.wsgi}: {failure.reason_of(plan, done.stderr)} {instead}")
 
 
 def manage(run: Run, *arguments: str) -> None:

@@ -37,7 +37,7 @@ def prepare(run: Run) -> bool:
     done = python_run(run, "-m", "pgstack.overlay")
     if done.returncode:
         reason = done.stderr.strip() or f"pgstack.overlay ended with {done.returncode}."
-        raise TargetError(f"{reason}{failure.kept(run.plan, done.stdout)}")
+        raise TargetError(f"{reason}{failure.traceback_note(run.plan, done.stdout)}")
     for line in done.stdout.splitlines():
         run.say(f"overlay   {line}")
     return changed
@@ -53,7 +53,7 @@ def _environment(run: Run) -> bool:
         plan.project.requirements if plan.project else "",
     )
     try:
-        wanted = _wanted(plan)
+        wanted = _required_environment(plan)
         if not (wanted / COMPLETE).exists():
             run.say(f"python    installing {named or 'what the stack needs'} into {wanted}")
             shutil.rmtree(wanted, ignore_errors=True)
@@ -76,7 +76,7 @@ def _environment(run: Run) -> bool:
     return True
 
 
-def _wanted(plan: Plan) -> Path:
+def _required_environment(plan: Plan) -> Path:
     """Where the environment of the requirements is that the project has now."""
     named = plan.project.requirements if plan.project else ""
     texts = dependencies.texts(Path(plan.paths.app), named)
@@ -89,7 +89,7 @@ def is_current(plan: Plan) -> bool:
         return True
     link = Path(plan.paths.venv)
     try:
-        return link.is_symlink() and link.readlink() == _wanted(plan)
+        return link.is_symlink() and link.readlink() == _required_environment(plan)
     except dependencies.DependencyError as error:
         raise TargetError(str(error)) from None
 

@@ -41,7 +41,7 @@ class Running:
     is_orphan: bool
 
 
-def found(root: Path) -> list[Running]:
+def find_running(root: Path) -> list[Running]:
     """What runs of the stack in `root`: only processes of the account that runs it, and none of a
     container that knows the same path."""
     uid = _account(root)
@@ -54,7 +54,7 @@ def found(root: Path) -> list[Running]:
 
 def orphans(root: Path) -> list[Running]:
     """Those whose directory is no longer `root`."""
-    return [one for one in found(root) if one.is_orphan]
+    return [one for one in find_running(root) if one.is_orphan]
 
 
 def end(running: list[Running]) -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     with ends_the_process():
         root = layout.stack_directory(state.inputs())
         _become(_account(root))
-        for name in names(found(root)):
+        for name in names(find_running(root)):
             print(name)
 
 

@@ -57,7 +57,7 @@ def _missing(run: Run, worker: Worker | Entry) -> str:
                 "the app that has it to INSTALLED_APPS."
             )
         if done.returncode:
-            return failure.told(run.plan, done.stderr)
+            return failure.reason_of(run.plan, done.stderr)
     elif program not in PYTHONS:
         place = Path(project.python(run.plan)).parent
         if shutil.which(program, path=f"{place}:{SYSTEM_PATH}") is None:

@@ -188,7 +188,7 @@ def probe(plan: Plan, hold: float = 0) -> Answer:
 def burst(plan: Plan, count: int, hold: float = 0) -> Survey:
     """`count` requests, as many at a time as the plan has request threads."""
 
-    def one(_: int) -> Answer | str:
+    def probed(_: int) -> Answer | str:
         try:
             return probe(plan, hold)
         except ProbeError as error:
@@ -196,8 +196,8 @@ def burst(plan: Plan, count: int, hold: float = 0) -> Survey:
 
     result = Survey()
     with ThreadPoolExecutor(plan.web.requests) as threads:
-        for found in threads.map(one, range(count)):
-            (result.errors if isinstance(found, str) else result.answers).append(found)  # type: ignore[arg-type]
+        for answer in threads.map(probed, range(count)):
+            (result.errors if isinstance(answer, str) else result.answers).append(answer)  # type: ignore[arg-type]
     return result
 
 

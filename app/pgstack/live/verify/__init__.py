@@ -47,11 +47,11 @@ def _others(plan: Plan) -> bool:
     return plan.external is not None
 
 
-def _cached(plan: Plan) -> bool:
+def _has_valkey(plan: Plan) -> bool:
     return plan.valkey is not None
 
 
-def _seen(plan: Plan) -> bool:
+def _sees_processes(plan: Plan) -> bool:
     return targets.of(plan.target).sees_processes
 
 
@@ -87,8 +87,8 @@ CHECKS = (
     Check("workers run as planned", workers.running, lambda plan: bool(plan.workers)),
     Check("commands are scheduled", schedule.followed, lambda plan: bool(plan.schedule)),
     Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.background)),
-    Check("Valkey runs the plan", valkey.settings, _cached),
-    Check("Valkey obeys no client", valkey.closed, _cached),
+    Check("Valkey runs the plan", valkey.settings, _has_valkey),
+    Check("Valkey obeys no client", valkey.closed, _has_valkey),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, lambda plan: _far(plan) and _ours(plan)),
@@ -98,8 +98,8 @@ CHECKS = (
     Check("server shows its certificate", external.certified, _others),
     Check("what only its keeper knows", external.unproven, _others),
     # What a killed command or a signal leaves.
-    Check("no change was cut off", behaviour.finished, _seen),
-    Check("no process is stopped", behaviour.running, _seen),
+    Check("no change was cut off", behaviour.finished, _sees_processes),
+    Check("no process is stopped", behaviour.running, _sees_processes),
     Check("certificate has time left", served.valid, lambda plan: plan.site.tls != "off"),
 )
 """In an order that names causes before consequences."""

@@ -44,7 +44,7 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
     try:
         _require(config, hardware, debian, sized(1))
     except UnsoundPlan as error:
-        raise (sites.told(config, of, error) if of else error) from None
+        raise (sites.share_too_small(config, of, error) if of else error) from None
     sound = (
         bisect.bisect_left(
             range(2, cores + 1), True, key=lambda count: bool(_excess(config, sized(count)))

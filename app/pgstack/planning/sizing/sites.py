@@ -63,7 +63,7 @@ def position(config: StackConfig) -> int:
     return list(config.sites).index(config.name) if config.sites else 0
 
 
-def told(config: StackConfig, of: Share, error: UnsoundPlan) -> UnsoundPlan:
+def share_too_small(config: StackConfig, of: Share, error: UnsoundPlan) -> UnsoundPlan:
     """Why a site does not fit into its share."""
     weight, total = config.sites[config.name], sum(config.sites.values())
     listed = ", ".join(f"{name}:{weight}" for name, weight in config.sites.items())

@@ -50,7 +50,7 @@ class Accounts(TypedDict):
     groups: dict[str, list[str]]
 
 
-def taken(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
+def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
     """Who holds a port that Apache needs; its own instances do not count (listeners: see
     host/survey.py)."""
     plan = Plan.model_validate(stack)

@@ -139,7 +139,7 @@ class Scheduler:
         for name, record in self._records.items():
             if not record.process:
                 continue
-            if left := _left(self.plan, name, record.process):
+            if left := _processes_of_run(self.plan, name, record.process):
                 orphans.end(left, signal.SIGTERM, KILL_SECONDS)
                 say(f"{name} ran on without a scheduler, and was ended")
             ended = {"process": 0, "ended": datetime.now(UTC), "cut": "stopped"}
@@ -156,7 +156,7 @@ class Scheduler:
         self._noted = dict(self._records)
 
 
-def _left(plan: Plan, name: str, pid: int) -> list[psutil.Process]:
+def _processes_of_run(plan: Plan, name: str, pid: int) -> list[psutil.Process]:
     """Processes of a run, the first one in front; none when that number is another's by now."""
     mine = {VARIABLE: name, orphans.MARK: programs.plan_file(plan)}
     for process in orphans.readable():

@@ -21,11 +21,13 @@ def entries(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     records, now = probe.records(plan), datetime.now(UTC)
     for entry in plan.schedule:
         record = records.get(entry.name)
-        state, trouble, told = _of(plan, entry, record, now)
+        state, trouble, told = _state_of(plan, entry, record, now)
         yield f"{SCHEDULED}{entry.name}", state, trouble, told
 
 
-def _of(plan: Plan, entry: Entry, record: Record | None, now: datetime) -> tuple[str, str, str]:
+def _state_of(
+    plan: Plan, entry: Entry, record: Record | None, now: datetime
+) -> tuple[str, str, str]:
     if late := probe.late(entry, record, now):
         own = f"{plan.paths.log}/schedule.log" if log(plan, entry.name) else LOGS
         return OVERDUE, f"{late}. See {own}; `make up` starts what is down", ""
