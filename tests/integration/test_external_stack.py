@@ -172,6 +172,16 @@ def test_a_server_that_is_away_is_told(external_stack: LocalStack, external_serv
     external_stack.wait_until(external_stack.answers)
 
 
+def require_whole(refused: LocalStack) -> None:
+    """Passwords that others may have been given verifiers of are kept, with the plan that they are
+    for: nothing runs, and a later command knows what it is."""
+    assert sorted(path.name for path in (refused.directory / "database/passwords").iterdir()) == [
+        *("app", "app_monitor", "app_owner")
+    ]
+    told = refused.manage("stack_local", "status")
+    assert (told.returncode, refused.servers()) == (1, {}), told.stderr
+
+
 def test_what_an_administrator_has_to_run_is_all_that_it_takes(
     external_server: Server, unused: LocalStack
 ) -> None:
@@ -182,6 +192,7 @@ def test_what_an_administrator_has_to_run_is_all_that_it_takes(
     refused = unused.manage("stack_local", "up", **inputs)
     assert refused.returncode == 2
     assert "plain may not create roles there. Its administrator has to run" in refused.stderr
+    require_whole(unused)
     external_server.run(refused.stderr.split("\n\n")[1], user="dba")
     done = unused.manage("stack_local", "up", **inputs)
     assert done.returncode == 0, done.stderr
@@ -197,6 +208,7 @@ def test_roles_of_another_site_are_left_alone(external_server: Server, unused: L
     assert told.returncode == 2
     assert "app: there already, with another password" in told.stderr
     assert (external_server.run(kept), external_server.roles()) == (before, "app")
+    require_whole(unused)
 
 
 @contextmanager
@@ -255,4 +267,8 @@ def test_what_cannot_be_used_is_refused_before_anything_runs(
     assert "word@" not in told.stderr
     assert external_server.roles() == ""
     assert unused.servers() == {}
-    assert not (unused.directory / "conf/plan.json").exists()
+    if "may not create roles" in said:
+        deleted = unused.manage("stack_local", "delete")
+        assert (deleted.returncode, unused.directory.exists()) == (0, False), deleted.stderr
+    else:
+        assert not (unused.directory / "conf/plan.json").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -20,6 +21,16 @@ INCOMPLETE = 3
 """restic's exit status when it could not read all of a tree"""
 GONE = "no such file or directory"
 """what it says of a file that was deleted while it read the tree"""
+UNTRUSTED = re.compile(r"x509: .*|http: server gave HTTP response to HTTPS client")
+"""what it says of a server that cannot prove who it is; newer ones try again for a quarter of an
+hour"""
+REMEDY = (
+    "Have a certificate there that is good for this name, and have this machine know who signed "
+    "it: put the authority's file into /usr/local/share/ca-certificates, and run "
+    "update-ca-certificates."
+)
+END_SECONDS = 10
+"""restic ends at once; so does a container that it runs in"""
 
 
 @dataclass(frozen=True)
@@ -64,18 +75,36 @@ class Repository:
         return done.stdout
 
     def _done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                self.words(*arguments),
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-        except FileNotFoundError:
-            raise TargetError("restic is missing. Install it: apt-get install restic.") from None
+        """Raises TargetError where restic is missing, or the server cannot prove who it is."""
+        words = self.words(*arguments)
+        with tempfile.TemporaryFile("w+", errors="replace") as printed:
+            try:
+                with subprocess.Popen(
+                    words,
+                    env=self.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                ) as process:
+                    said = self._listened(process)
+            except FileNotFoundError:
+                raise TargetError(
+                    "restic is missing. Install it: apt-get install restic."
+                ) from None
+            printed.seek(0)
+            return subprocess.CompletedProcess(words, process.returncode, printed.read(), said)
+
+    def _listened(self, process: subprocess.Popen[str]) -> str:
+        """All its complaints; it is ended at one that no waiting helps. Raises TargetError."""
+        said = ""
+        for line in process.stderr or ():
+            said += line
+            if found := UNTRUSTED.search(line):
+                _end(process)
+                raise TargetError(f"restic: {self.place}: {found[0].strip()}. {REMEDY}")
+        return said
 
     def make(self) -> bool:
         """Make it where it is not yet, and whether it was. Raises TargetError."""
@@ -188,6 +217,14 @@ class Repository:
         if process.returncode or broken:
             raise TargetError(f"restic dump: {complaint or broken}")
         return count, size
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def reason(said: str) -> str:
