@@ -126,6 +126,20 @@ def test_a_second_start_changes_nothing(
     assert external_stack.servers() == before
 
 
+def test_a_start_that_is_refused_changes_no_file(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    """Of what runs, though it was for another database."""
+    places = ("conf", "database", "supervisord.conf")
+    there = [path for name in places for path in (external_stack.directory / name).rglob("*")]
+    before = {path: path.read_bytes() for path in there if path.is_file()}
+    url = external_server.url.replace("dba@", "plain@").replace("/site", "/postgres")
+    refused = external_stack.manage("stack_local", "up", **external_server.inputs(url))
+    assert (refused.returncode, "in the database postgres" in refused.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert external_stack.manage("stack_verify").returncode == 0
+
+
 @pytest.mark.slow
 def test_a_reload_brings_changed_inputs_into_force(external_stack: LocalStack) -> None:
     """Under load, without a request lost; and one that does not fit changes nothing."""
