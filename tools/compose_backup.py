@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -112,8 +113,10 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
     place, options = wanted.place()
     keys = wanted.keys(os.environ)
     passphrase.read(say, make)
+    mark = f"stack.backup={secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as private:
         words = [
+            f"--label={mark}",
             f"--volume={passphrase.path().resolve()}:{GIVEN}/passphrase:ro",
             f"--env=RESTIC_PASSWORD_FILE={GIVEN}/passphrase",
         ]
@@ -134,9 +137,15 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
         program = ("docker", "compose", PROFILE, *run)
         at = place if keys else DIRECTORY
         try:
-            yield Repository(at, {}, options, program, alone=False)
+            yield Repository(at, {}, options, program, alone=False, end=lambda: _end(mark))
         except StackError as error:
             raise ToolError(_told(wanted, str(error))) from None
+
+
+def _end(mark: str) -> None:
+    """End the containers with this label."""
+    listed = containers.run("ps", "--quiet", f"--filter=label={mark}")
+    containers.run("kill", *listed.stdout.decode().split())
 
 
 def _told(wanted: Destination, text: str) -> str:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +55,8 @@ class Repository:
     """what a command line begins with; more than its name where it runs in a container"""
     alone: bool = True
     """whether its programs are given nothing else of this process's environment"""
+    end: Callable[[], object] | None = None
+    """what ends one that runs where a signal to the command line does not reach it"""
 
     def words(self, *arguments: str) -> list[str]:
         """Command line."""
@@ -102,9 +104,16 @@ class Repository:
         for line in process.stderr or ():
             said += line
             if found := UNTRUSTED.search(line):
-                _end(process)
+                self._end(process)
                 raise TargetError(f"restic: {self.place}: {found[0].strip()}. {REMEDY}")
         return said
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        (self.end or process.terminate)()
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def make(self) -> bool:
         """Make it where it is not yet, and whether it was. Raises TargetError."""
@@ -217,14 +226,6 @@ class Repository:
         if process.returncode or broken:
             raise TargetError(f"restic dump: {complaint or broken}")
         return count, size
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
 
 
 def reason(said: str) -> str:
