@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -114,8 +115,10 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
     place, options = wanted.place()
     keys = wanted.keys(os.environ)
     passphrase.read(say, make)
+    mark = f"stack.backup={secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as private:
         words = [
+            f"--label={mark}",
             f"--volume={passphrase.path().resolve()}:{GIVEN}/passphrase:ro",
             f"--env=RESTIC_PASSWORD_FILE={GIVEN}/passphrase",
         ]
@@ -136,9 +139,15 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
         program = ("docker", "compose", PROFILE, *run)
         at = place if keys else DIRECTORY
         try:
-            yield Repository(at, {}, options, program, alone=False)
+            yield Repository(at, {}, options, program, alone=False, end=lambda: _end(mark))
         except StackError as error:
             raise ToolError(_with_host_path(wanted, str(error))) from None
+
+
+def _end(mark: str) -> None:
+    """End the containers with this label."""
+    listed = containers.run("ps", "--quiet", f"--filter=label={mark}")
+    containers.run("kill", *listed.stdout.decode().split())
 
 
 def _with_host_path(wanted: Destination, text: str) -> str:

@@ -4,29 +4,74 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from backup_store import BUCKET, backup_store
 from compose_stack import ComposeStack
+from systemd_host import CA_BUNDLE
 
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
 
 MEDIA = "/var/lib/stack-media"
 PHOTO = f"{MEDIA}/data/photo"
+REFUSED_SECONDS = 30
 MODES = ("stat", "--format=%a %U %G", MEDIA, f"{MEDIA}/public", f"{MEDIA}/data", PHOTO)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where backups go: inputs, all bytes that are there, and the network that this takes."""
+
+    inputs: dict[str, str]
+    stored: Callable[[], bytes]
+    network: str
+
+
 @pytest.fixture
-def kept(compose_stack: ComposeStack, tmp_path: Path) -> Iterator[ComposeStack]:
+def directory(tmp_path: Path) -> Place:
+    """A directory of this machine."""
+    backups = tmp_path / "backups"
+
+    def stored() -> bytes:
+        return b"".join(path.read_bytes() for path in backups.rglob("*") if path.is_file())
+
+    return Place({"STACK_BACKUP": "local", "STACK_BACKUP_PATH": str(backups)}, stored, "none")
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Iterator[Place]:
+    """A bucket in a container on the engine's own network."""
+    (tmp_path / "store").mkdir()
+    with backup_store(tmp_path / "store", network="bridge") as store:
+        trusted = tmp_path / "authorities.pem"
+        trusted.write_text(Path(CA_BUNDLE).read_text() + store.certificate.read_text())
+        inputs = {
+            "STACK_BACKUP": "s3",
+            "STACK_BACKUP_HOST": store.address,
+            "STACK_BACKUP_BUCKET": BUCKET,
+            "STACK_BACKUP_PATH": "/shop",
+            "CA_BUNDLE": str(trusted),
+            "AWS_ACCESS_KEY_ID": "key-of-the-bucket",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-the-bucket",
+        }
+        yield Place(inputs, lambda: b"".join(map(store.object, store.objects())), "bridge")
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def kept(compose_stack: ComposeStack, place: Place, tmp_path: Path) -> Iterator[ComposeStack]:
     """The stack with a row, a file, and a destination."""
-    inputs = {
-        "STACK_BACKUP": "local",
-        "STACK_BACKUP_PATH": str(tmp_path / "backups"),
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-    }
-    stack = replace(compose_stack, inputs=inputs)
+    stack = replace(
+        compose_stack, inputs={**place.inputs, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    )
     stack.sql("CREATE TABLE kept AS SELECT 4711 AS number")
     make = f"mkdir -m 2770 {MEDIA}/data && echo of the visitor > {PHOTO} && chmod 600 {PHOTO}"
     stack.execute("web", "sh", "-c", make)
@@ -61,18 +106,19 @@ def seen(stack: ComposeStack) -> tuple[subprocess.CompletedProcess[str], str]:
     return subprocess.CompletedProcess([], process.returncode, output, errors), told
 
 
-def test_lost_volumes_come_back_with_rows_and_files(kept: ComposeStack, tmp_path: Path) -> None:
+def test_lost_volumes_come_back_with_rows_and_files(
+    kept: ComposeStack, place: Place, tmp_path: Path
+) -> None:
     modes = kept.execute("web", *MODES).stdout
     backup, told = seen(kept)
     assert backup.returncode == 0, backup.stderr
     rows, files = backup.stdout.partition("rows as of ")[2].partition(", in ")[0].split(", files ")
     passphrase = (tmp_path / "config/pgstack/backup-passphrase").read_text().strip()
     assert len(passphrase) == 64
-    assert '"NetworkMode": "none"' in told
-    assert not [word for word in (passphrase, "docker.sock", '"HostPort"') if word in told]
-    stored = b"".join(
-        path.read_bytes() for path in (tmp_path / "backups").rglob("*") if path.is_file()
-    )
+    assert f'"NetworkMode": "{place.network}"' in told
+    words = (passphrase, "of-the-bucket", "docker.sock", '"HostPort"')
+    assert not [word for word in words if word in told]
+    stored = place.stored()
     assert len(stored) > 10_000
     assert not [text for text in (b"of the visitor", b"4711", b"photo") if text in stored]
 
@@ -100,6 +146,24 @@ def test_lost_volumes_come_back_with_rows_and_files(kept: ComposeStack, tmp_path
     assert kept.execute("web", "cat", PHOTO).stdout == "of the visitor\n"
     (aside,) = kept.sql("SELECT datname FROM pg_database WHERE datname LIKE '%before%'").split()
     kept.sql(f'DROP DATABASE "{aside}"')
+
+
+def test_a_bucket_whose_certificate_nobody_trusts_is_refused_at_once(
+    stack: ComposeStack, bucket: Place, tmp_path: Path
+) -> None:
+    own = {"CA_BUNDLE": CA_BUNDLE, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    stranger = stack.with_inputs(bucket.inputs | own)
+    stranger.compose("--profile=backup", "build", "backup")
+    for goal in ("backup", "restore"):
+        began = time.monotonic()
+        refused = make(stranger, goal)
+        assert time.monotonic() - began < REFUSED_SECONDS
+        assert refused.returncode == 2
+        assert "x509: certificate signed by unknown authority. Have a cert" in refused.stderr
+    label = f"label=com.docker.compose.project={stack.project}"
+    ran = ("docker", "ps", "--all", "--quiet", "--filter", label, "--filter")
+    assert not stack.run(*ran, "label=com.docker.compose.oneoff=True").stdout
+    assert bucket.stored() == b""
 
 
 def test_what_cannot_be_kept_or_brought_back_is_refused(

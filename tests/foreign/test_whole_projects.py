@@ -5,60 +5,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fixtures import mail_sink, whole_projects
-from fixtures.local_stack import LocalStack, started
-from fixtures.steady_load import under_load
+from fixtures.local_stack import started
 from fixtures.whole_projects import (
     PRETALX,
     PRETALX_ENVIRONMENT,
     UMAP,
     UMAP_ENVIRONMENT,
     WAGTAIL,
+    Local,
     copied,
-    readable,
+    temporary,
 )
 from pgstack.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
-@dataclass(frozen=True)
-class Local:
-    """One of them on the local target."""
-
-    stack: LocalStack
-
-    @property
-    def url(self) -> str:
-        return self.stack.url
-
-    def command(self, *words: str, **environment: str) -> str:
-        ended = self.stack.manage(*words, **environment)
-        assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{self.stack.logs()}"
-        return ended.stdout
-
-    def asked(self, statement: str) -> str:
-        return self.stack.sql(statement)
-
-    def released(self, page: str) -> None:
-        self.command("stack_verify")
-        host = self.url.removeprefix("http://")
-        under_load(self.url, host, lambda: self.command("stack_local", "release"), page=page)
-        self.command("stack_verify")
-
-
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory for a project, which the stack's account may enter."""
-    with tempfile.TemporaryDirectory(prefix="whole-", dir="/tmp") as name:
-        yield readable(Path(name))
+    with temporary("whole-") as directory:
+        yield directory
 
 
 def test_pretalx_sends_each_mail_once_over_a_release(place: Path) -> None:

@@ -45,15 +45,16 @@ http {
     }
 }
 """
-BEGIN = "/usr/sbin/sshd && nginx -c /store/nginx.conf && exec moto_server -H 127.0.0.1 -p 5000"
+BEGIN = "until [ -s /store/certificate.pem ]; do sleep 0.1; done; /usr/sbin/sshd && nginx -c /store/nginx.conf && exec moto_server -H 127.0.0.1 -p 5000"
 
 
 @dataclass(frozen=True)
 class Store:
-    """`certificate` is that of its address."""
+    """`certificate` is that of its name and address."""
 
     container: str
     network: str
+    address: str
     certificate: Path
 
     def objects(self) -> list[str]:
@@ -92,19 +93,18 @@ class Store:
 
     def _ask(self, path: str, method: str = "GET") -> bytes:
         context = ssl.create_default_context(cafile=str(self.certificate))
-        context.check_hostname = False  # asked by its address
         key = {"Authorization": "AWS any:key"}  # without one it answers as to a stranger
         request = urllib.request.Request(
-            f"https://{address(self.container)}{path}", headers=key, method=method
+            f"https://{self.address}{path}", headers=key, method=method
         )
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:
             return bytes(answer.read())
 
 
 @contextmanager
-def backup_store(directory: Path) -> Iterator[Store]:
-    """One with an empty bucket, on a network of its own; removed with that at the end whatever
-    happens."""
+def backup_store(directory: Path, network: str = "") -> Iterator[Store]:
+    """One with an empty bucket, on a network that is there, or on one of its own, which is removed
+    with it at the end whatever happens."""
     _docker(
         "build",
         "--quiet",
@@ -113,16 +113,18 @@ def backup_store(directory: Path) -> Iterator[Store]:
         "-",
         text=DOCKERFILE.format(image=image(NEWEST_SUITE)),
     )
-    certificate = certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "nginx.conf").write_text(NGINX)
-    network = f"pgstack-store-{uuid.uuid4().hex[:8]}"
-    _docker("network", "create", network)
+    own = "" if network else f"pgstack-store-{uuid.uuid4().hex[:8]}"
+    if own:
+        _docker("network", "create", own)
     try:
+        named = (
+            (f"--network={own}", f"--network-alias={NAME}") if own else (f"--network={network}",)
+        )
         started = _docker(
             "run",
             "--detach",
-            f"--network={network}",
-            f"--network-alias={NAME}",
+            *named,
             f"--volume={directory}:/store:ro",
             "--memory=1g",
             IN_THE_PATH,
@@ -133,14 +135,18 @@ def backup_store(directory: Path) -> Iterator[Store]:
             "-c",
             BEGIN,
         )
-        store = Store(started.stdout.strip(), network, certificate)
+        container = started.stdout.strip()
         try:
+            at = address(container)
+            certificate = certificates.self_signed(directory, f"DNS:{NAME},IP:{at}")
+            store = Store(container, own or network, at, certificate)
             _begin(store)
             yield store
         finally:
-            _docker("rm", "--force", store.container, check=False)
+            _docker("rm", "--force", container, check=False)
     finally:
-        _docker("network", "rm", network, check=False)
+        if own:
+            _docker("network", "rm", own, check=False)
 
 
 def _begin(store: Store) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import ssl
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from fixtures import certificates
 from fixtures.local_stack import LocalStack
+from pgstack.errors import TargetError
+from pgstack.ops.restic import Repository
+from pgstack.planning import backup_place
 from pgstack.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("restic"), reason="no restic")]
@@ -61,3 +70,34 @@ def test_a_lost_directory_comes_back_with_rows_and_files(stack: LocalStack) -> N
     (aside,) = (stack.directory / "media").glob(".before-*/data/photo")
     assert aside.read_text() == "spoilt", "what was there is kept"
     assert "app-before-" in stack.sql("SELECT string_agg(datname, ' ') FROM pg_database")
+
+
+@contextmanager
+def stranger(directory: Path) -> Iterator[int]:
+    """Port of a server with a certificate that nobody trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = certificates.self_signed(directory, "DNS:localhost")
+    context.load_cert_chain(certificate, directory / "key.pem")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    with server.accept()[0] as client, suppress(ssl.SSLError):
+                        context.wrap_socket(client, server_side=True).close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_bucket_whose_certificate_nobody_trusts_is_refused_at_once(tmp_path: Path) -> None:
+    keys = {"RESTIC_PASSWORD": "x", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    with stranger(tmp_path) as port:
+        place, options = backup_place.bucket(f"localhost:{port}", "shop", "local", "/x")
+        began = time.monotonic()
+        with pytest.raises(TargetError, match="x509: certificate signed by unknown authority"):
+            Repository(place, keys, options).make()
+    assert time.monotonic() - began < 10

@@ -126,6 +126,20 @@ def test_a_second_start_changes_nothing(
     assert external_stack.servers() == before
 
 
+def test_a_start_that_is_refused_changes_no_file(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    """Of what runs, though it was for another database."""
+    places = ("conf", "database", "supervisord.conf")
+    there = [path for name in places for path in (external_stack.directory / name).rglob("*")]
+    before = {path: path.read_bytes() for path in there if path.is_file()}
+    url = external_server.url.replace("dba@", "plain@").replace("/site", "/postgres")
+    refused = external_stack.manage("stack_local", "up", **external_server.inputs(url))
+    assert (refused.returncode, "in the database postgres" in refused.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert external_stack.manage("stack_verify").returncode == 0
+
+
 @pytest.mark.slow
 def test_a_reload_brings_changed_inputs_into_force(external_stack: LocalStack) -> None:
     """Under load, without a request lost; and one that does not fit changes nothing."""
@@ -172,6 +186,16 @@ def test_a_server_that_is_away_is_told(external_stack: LocalStack, external_serv
     external_stack.wait_until(external_stack.answers)
 
 
+def require_whole(refused: LocalStack) -> None:
+    """Passwords that others may have been given verifiers of are kept, with the plan that they are
+    for: nothing runs, and a later command knows what it is."""
+    assert sorted(path.name for path in (refused.directory / "database/passwords").iterdir()) == [
+        *("app", "app_monitor", "app_owner")
+    ]
+    told = refused.manage("stack_local", "status")
+    assert (told.returncode, refused.servers()) == (1, {}), told.stderr
+
+
 def test_what_an_administrator_has_to_run_is_all_that_it_takes(
     external_server: Server, unused: LocalStack
 ) -> None:
@@ -182,6 +206,7 @@ def test_what_an_administrator_has_to_run_is_all_that_it_takes(
     refused = unused.manage("stack_local", "up", **inputs)
     assert refused.returncode == 2
     assert "plain may not create roles there. Its administrator has to run" in refused.stderr
+    require_whole(unused)
     external_server.run(refused.stderr.split("\n\n")[1], user="dba")
     done = unused.manage("stack_local", "up", **inputs)
     assert done.returncode == 0, done.stderr
@@ -197,6 +222,7 @@ def test_roles_of_another_site_are_left_alone(external_server: Server, unused: L
     assert told.returncode == 2
     assert "app: there already, with another password" in told.stderr
     assert (external_server.run(kept), external_server.roles()) == (before, "app")
+    require_whole(unused)
 
 
 @contextmanager
@@ -255,4 +281,8 @@ def test_what_cannot_be_used_is_refused_before_anything_runs(
     assert "word@" not in told.stderr
     assert external_server.roles() == ""
     assert unused.servers() == {}
-    assert not (unused.directory / "conf/plan.json").exists()
+    if "may not create roles" in said:
+        deleted = unused.manage("stack_local", "delete")
+        assert (deleted.returncode, unused.directory.exists()) == (0, False), deleted.stderr
+    else:
+        assert not (unused.directory / "conf/plan.json").exists()

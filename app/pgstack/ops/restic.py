@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,16 @@ INCOMPLETE = 3
 """restic's exit status when it could not read all of a tree"""
 GONE = "no such file or directory"
 """what it says of a file that was deleted while it read the tree"""
+UNTRUSTED = re.compile(r"x509: .*|http: server gave HTTP response to HTTPS client")
+"""what it says of a server that cannot prove who it is; newer ones try again for a quarter of an
+hour"""
+REMEDY = (
+    "Have a certificate there that is good for this name, and have this machine know who signed "
+    "it: put the authority's file into /usr/local/share/ca-certificates, and run "
+    "update-ca-certificates."
+)
+END_SECONDS = 10
+"""restic ends at once; so does a container that it runs in"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,8 @@ class Repository:
     """what a command line begins with; more than its name where it runs in a container"""
     alone: bool = True
     """whether its programs are given nothing else of this process's environment"""
+    end: Callable[[], object] | None = None
+    """what ends one that runs where a signal to the command line does not reach it"""
 
     def words(self, *arguments: str) -> list[str]:
         """Command line."""
@@ -64,18 +77,43 @@ class Repository:
         return done.stdout
 
     def _done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Raises TargetError where restic is missing, or the server cannot prove who it is."""
+        words = self.words(*arguments)
+        with tempfile.TemporaryFile("w+", errors="replace") as printed:
+            try:
+                with subprocess.Popen(
+                    words,
+                    env=self.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                ) as process:
+                    said = self._listened(process)
+            except FileNotFoundError:
+                raise TargetError(
+                    "restic is missing. Install it: apt-get install restic."
+                ) from None
+            printed.seek(0)
+            return subprocess.CompletedProcess(words, process.returncode, printed.read(), said)
+
+    def _listened(self, process: subprocess.Popen[str]) -> str:
+        """All its complaints; it is ended at one that no waiting helps. Raises TargetError."""
+        said = ""
+        for line in process.stderr or ():
+            said += line
+            if found := UNTRUSTED.search(line):
+                self._end(process)
+                raise TargetError(f"restic: {self.place}: {found[0].strip()}. {REMEDY}")
+        return said
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        (self.end or process.terminate)()
         try:
-            return subprocess.run(
-                self.words(*arguments),
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-        except FileNotFoundError:
-            raise TargetError("restic is missing. Install it: apt-get install restic.") from None
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def make(self) -> bool:
         """Make it where it is not yet, and whether it was. Raises TargetError."""

@@ -62,11 +62,11 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
             say("stopped   processes whose directory was gone")
         wanted = [*tls.files(plan), *templates.files(plan)]
         directory.make(plan)
-        wanted = [*external.prepare(plan, server, say), *wanted]
         rendered.ensure_secrets(plan)
         before, run = _before(), Run(plan, say, lock)
-        with rendered.as_before_on_error(wanted):
+        with rendered.as_before_on_error([*external.files(plan), *wanted]):
             changed = rendered.write(wanted)
+            wanted = [*external.prepare(plan, server, say), *wanted]
             say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
             installed = project.prepare(run)
             prepare.build(run)
