@@ -157,7 +157,6 @@ class StackConfig(BaseModel):
         (),
         "commands that run beside pages, with a pool of their own (docs/workers.md)",
         "NAME=COMMAND, ;-separated",
-        on="local compose",
     )
     valkey: Literal["on", "off"] = _input(
         "off",
@@ -387,10 +386,6 @@ class StackConfig(BaseModel):
         if self.proxy == "on" and self.tls != "off":
             raise ValueError(
                 "STACK_PROXY=on needs STACK_TLS=off: either the proxy ends TLS or Apache does"
-            )
-        if self.workers and not self._target.workers:
-            raise ValueError(
-                "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
             )
         self._external()
         self._valkey()

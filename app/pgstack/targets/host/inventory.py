@@ -43,8 +43,8 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
     if not inputs.get("web_addresses"):
         raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
     found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
-    # What is scheduled runs on the first web host, not on each of them.
-    others = {"web_addresses"} if host == webs[0] else {"web_addresses", "schedule"}
+    # Work beside pages is done on the first web host, not on each of them.
+    others = {"web_addresses"} if host == webs[0] else {"web_addresses", *OF_COMMANDS}
     return (
         found
         if host in databases
