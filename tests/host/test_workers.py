@@ -46,7 +46,7 @@ def make(directory: Path, version: str) -> Path:
 def deploy(
     host: SystemdHost, project: Path, workers: str = TWO, playbook: str = "deploy.yml"
 ) -> subprocess.CompletedProcess[str]:
-    named: dict[str, Any] = projects.inputs(project, data=["SHOP_DATA"])
+    named: dict[str, Any] = {**projects.inputs(project), "data": ["SHOP_DATA"]}
     inputs = {**INPUTS, **named, "workers": workers, "schedule": SCHEDULE}
     return host.play(playbook, stack_inputs=inputs)
 
