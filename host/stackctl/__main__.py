@@ -32,7 +32,9 @@ from . import (
     upgrades,
     valkey,
     watch,
+    workers,
 )
+from .line import Line
 
 SERVERS: dict[str, Callable[..., str]] = {
     "postgres": postgres.apply,
@@ -40,10 +42,11 @@ SERVERS: dict[str, Callable[..., str]] = {
     "valkey": valkey.apply,
     "apache": apache.apply,
     "backup": repository.apply,
+    "workers": workers.apply,
     "schedule": schedule.apply,
     "front": front.apply,
 }
-PART_OF = {"backup": "postgres", "schedule": "apache", "front": "apache"}
+PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
 """which server is on a host that may have them, or had them: what takes them away is asked too"""
 
 
@@ -197,13 +200,13 @@ def serving(host: stack.Stack, _: argparse.Namespace) -> int:
     """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not
     change that."""
     servers = status.report(host)
-    code = print_lines([*servers, *schedule.report(host)])
+    code = print_lines([*servers, *workers.report(host), *schedule.report(host)])
     if host.backup and servers[0].good:
         print_lines(backup.report(host) + files.report(host))
     return code
 
 
-def print_lines(lines: list[backup.Line]) -> int:
+def print_lines(lines: list[Line]) -> int:
     """Print them; 1 when one is not good."""
     for line in lines:
         print(f"{line.name:<10} {shown(line.text)}", flush=True)

@@ -42,7 +42,7 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
         certificates.write(stack)
         certificates.forget_staged(stack)
     wanted = system.planned_files(stack.conf / "apache", UNITS / unit(stack, ""))
-    wanted["environment"] = _environment(stack)
+    wanted["environment"] = environment(stack)
     old = serving(stack)
     if old and not again and (wanted, release) == _in_force(stack, old):
         return "unchanged"
@@ -107,7 +107,7 @@ def renew(stack: Stack) -> str:
     return "a new certificate of the site was made"
 
 
-def _environment(stack: Stack) -> bytes:
+def environment(stack: Stack) -> bytes:
     """What processes find beside their configuration: environment, secrets, certificate; a sum that
     tells nothing."""
     secrets = Path(stack.paths.secrets)

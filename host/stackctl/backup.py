@@ -13,6 +13,7 @@ from pgstack.planning import services
 from pgstack.planning.databases import Backup
 
 from . import postgres, safe, system
+from .line import Line
 from .safe import StackctlError
 from .stack import Stack
 
@@ -42,15 +43,6 @@ class Kept:
     kind: str
     ended: int
     size: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of what is told, and whether it is well."""
-
-    name: str
-    text: str
-    good: bool = True
 
 
 def unit(stack: Stack, kind: str) -> str:

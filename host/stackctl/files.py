@@ -26,7 +26,7 @@ from pgstack.ops.restic import Repository, Snapshot
 from pgstack.planning import services
 
 from . import backup, safe, system
-from .backup import Line
+from .line import Line
 from .safe import StackctlError
 from .stack import Stack
 

@@ -30,6 +30,8 @@ DIRECTORY = "CREDENTIALS_DIRECTORY"
 STRANGER, NO_GROUP = "nobody", "nogroup"
 """the account that every Debian has and nothing belongs to"""
 STRANGER_SECONDS = 60
+UMASK = 0o002
+"""pages and workers, who share a group with it, may change what it writes"""
 SIGNALLED = 128
 """a shell adds the number of the signal that ended a program"""
 
@@ -146,6 +148,7 @@ def _run_as(account: str, command: list[str], environment: dict[str, str]) -> in
         group=entry.pw_gid,
         extra_groups=os.getgrouplist(account, entry.pw_gid),
         start_new_session=True,
+        umask=UMASK,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: child.send_signal(received))

@@ -12,7 +12,7 @@ from pgstack.ops import postgres as server
 from pgstack.planning import services
 from pgstack.planning.services import postgres_program
 
-from . import apache, authority, passwords, pgbouncer, safe, system
+from . import apache, authority, passwords, pgbouncer, safe, system, workers
 from .safe import StackctlError
 from .stack import Stack
 from .system import UNITS
@@ -70,7 +70,8 @@ def apply(stack: Stack, again: bool = False) -> str:
         return "reloaded"
     if "apache" not in stack.services and not asked:
         return WAITS
-    _start(stack, "restart")
+    with workers.stopped(stack):
+        _start(stack, "restart")
     return "restarted"
 
 

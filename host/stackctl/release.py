@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
-from . import apache, pgbouncer, safe, schedule, system, tree
+from . import apache, commands, pgbouncer, safe, system, tree, workers
 from .replacing import replacing
 from .safe import StackctlError
 from .stack import Stack
@@ -26,19 +27,25 @@ def switch(stack: Stack, name: str) -> str:
     if not (release / "complete").is_file():
         raise StackctlError(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
-        return apache.apply(stack, release)
+        commands.require(stack, release)
+        return workers.around(stack, release, partial(apache.apply, stack, release))
     manage(stack, release, "check")
-    schedule.require(stack, release)
+    commands.require(stack, release)
     _collect(stack, release)
     manage(stack, release, *MIGRATE)
     pgbouncer.reconnect(stack)
     for more in _more(release):
         manage(stack, release, *more)
     _offer_static(stack, release)
-    done = apache.apply(stack, release)
-    _mark(stack, release)
+    done = workers.around(stack, release, partial(_serve, stack, release))
     _clear(stack)
     return f"{name} serves: {done}"
+
+
+def _serve(stack: Stack, release: Path) -> str:
+    done = apache.apply(stack, release)
+    _mark(stack, release)
+    return done
 
 
 def back(stack: Stack) -> str:
@@ -51,8 +58,7 @@ def back(stack: Stack) -> str:
     if not (release / "complete").is_file():
         raise StackctlError(f"{release}: it is not there any more.")
     _offer_static(stack, release)
-    done = apache.apply(stack, release)
-    _mark(stack, release)
+    done = workers.around(stack, release, partial(_serve, stack, release))
     return f"{release.name} serves again: {done}"
 
 

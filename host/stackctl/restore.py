@@ -16,7 +16,18 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import apache, backup, files, postgres, recovery, release, system, timelines
+from . import (
+    apache,
+    backup,
+    files,
+    postgres,
+    recovery,
+    release,
+    schedule,
+    system,
+    timelines,
+    workers,
+)
 from .drill import unit as drill_unit
 from .recovery import Target
 from .safe import StackctlError
@@ -79,7 +90,7 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
         system.stop(name)
     if system.active(postgres.unit(stack)):
         _finish_archive(stack, target)
-    with _site_down(stack):
+    with schedule.stopped(stack), workers.stopped(stack), _site_down(stack):
         aside = _exchange(stack, options)
         reached = _settle(stack, aside, moment)
         _say(f"The database is as of {_text(reached)}.")
@@ -101,7 +112,7 @@ def files_alone(stack: Stack, snapshot: str) -> str:
         raise StackctlError("there is no snapshot of files yet. `stackctl files save` makes one.")
     for name in files.units(stack):
         system.stop(name)
-    with _site_down(stack):
+    with schedule.stopped(stack), workers.stopped(stack), _site_down(stack):
         return files.bring_back(stack, 0, chosen)
 
 

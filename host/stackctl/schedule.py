@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgstack.live.probes import timers
+from pgstack.live.probes import units
 from pgstack.planning import services
-from pgstack.planning.background import (
-    MANAGE,
-    PYTHONS,
-    SCHEDULED,
-    SYSTEM_PATH,
-    UNKNOWN,
-    Entry,
-)
+from pgstack.planning.background import SCHEDULED, Entry
 
-from . import apache, safe, system
-from .backup import Line
-from .safe import StackctlError
+from . import apache, commands, safe, system
+from .line import Line
 from .stack import Stack
 
 STAMPS = Path("/var/lib/systemd/timers")
@@ -42,7 +35,7 @@ def apply(stack: Stack, *, again: bool = False) -> str:
     Raises StackctlError, with the timers as they were, for a command that the release does not
     have.
     """
-    require(stack, apache.current(stack))
+    commands.require(stack, apache.current(stack))
     entries = {entry.name: entry for entry in stack.schedule}
     gone = [name for name in _installed_entries(stack) if name not in entries]
     for name in gone:
@@ -50,7 +43,7 @@ def apply(stack: Stack, *, again: bool = False) -> str:
     changed = [
         entry.name
         for entry in entries.values()
-        if again or not timers.waits(_timer(stack, entry.name), entry)
+        if again or not units.waits(_timer(stack, entry.name), entry)
     ]
     for name in changed:
         system.run("systemctl", "stop", _timer(stack, name))
@@ -62,28 +55,19 @@ def apply(stack: Stack, *, again: bool = False) -> str:
     return ", ".join(done) or "unchanged"
 
 
-def require(stack: Stack, release: Path) -> None:
-    """Raise StackctlError for a command that a release does not have."""
-    for entry in stack.schedule:
-        if reason := _missing(stack, entry, release):
-            raise StackctlError(
-                f"stack_inputs.schedule: {entry.name}: {reason} What served before serves on."
-            )
-
-
-def _missing(stack: Stack, entry: Entry, release: Path) -> str:
-    program, *words = entry.command
-    if program == MANAGE:
-        if not words:
-            return f"{MANAGE} needs a command, such as `{MANAGE} clearsessions`."
-        asked = ("env", f"STACK_RELEASE={release}", stack.names.manage, "help", words[0])
-        if UNKNOWN in system.run(*asked).stderr:
-            return f"the project has no management command {words[0]}."
-    elif program not in PYTHONS:
-        path = f"{release}/venv/bin:{SYSTEM_PATH}"
-        if shutil.which(program, path=path) is None:
-            return f"there is no program {program} in the project's environment."
-    return ""
+@contextmanager
+def stopped(stack: Stack) -> Iterator[None]:
+    """Within it nothing begins, and a run has ended or was told to; afterwards timers wait
+    again."""
+    waiting = [name for name in _installed_entries(stack) if system.active(_timer(stack, name))]
+    for name in waiting:
+        system.stop(_timer(stack, name))
+        system.stop(_service(stack, name))
+    try:
+        yield
+    finally:
+        for name in waiting:
+            system.run("systemctl", "start", _timer(stack, name))
 
 
 def report(stack: Stack) -> list[Line]:
@@ -92,8 +76,8 @@ def report(stack: Stack) -> list[Line]:
 
 
 def _line(stack: Stack, entry: Entry) -> Line:
-    waits, service = timers.waits(_timer(stack, entry.name), entry), _service(stack, entry.name)
-    known = timers.show(service, *SERVICE)
+    waits, service = units.waits(_timer(stack, entry.name), entry), _service(stack, entry.name)
+    known = units.show(service, *SERVICE)
     text, good = _last(entry, known)
     see = f"; see journalctl -u {service}"
     if not waits:
@@ -102,7 +86,7 @@ def _line(stack: Stack, entry: Entry) -> Line:
             f"{entry.name} does not wait for its time: {stack.names.stackctl} apply schedule",
             False,
         )
-    following = timers.show(_timer(stack, entry.name), "NextElapseUSecRealtime")[
+    following = units.show(_timer(stack, entry.name), "NextElapseUSecRealtime")[
         "NextElapseUSecRealtime"
     ]
     return Line(

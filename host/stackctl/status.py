@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import apache, front, pgbouncer, postgres, system, valkey
-from .backup import Line
+from .line import Line
 from .stack import Stack
 
 ANSWER_SECONDS = 5

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, front, pgbouncer, processes, system, valkey
+from . import apache, front, pgbouncer, processes, system, valkey, workers
 from .safe import StackctlError
 from .stack import Stack
 
@@ -24,6 +24,7 @@ RESTART: dict[str, Callable[..., str]] = {
     "pgbouncer": pgbouncer.apply,
     "apache": apache.apply,
     "front": front.apply,
+    "workers": workers.apply,
 }
 
 
@@ -63,6 +64,8 @@ def _gone(stack: Stack, server: str) -> list[str]:
     if server == "valkey":
         runs = stack.valkey is not None and system.active(valkey.unit(stack))
         return processes.gone(system.main_process(valkey.unit(stack))) if runs else []
+    if server == "workers":
+        return workers.outdated(stack)
     if server == "front":
         serving = front.serving() if stack.front else None
         return processes.gone(system.main_process(front.unit(serving))) if serving else []

@@ -12,7 +12,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from . import apache, front, pgbouncer, postgres, safe, status, system, valkey
+from . import apache, front, pgbouncer, postgres, safe, status, system, valkey, workers
 from .stack import INSTANCES, Stack
 
 WARNING = "<4>"
@@ -28,7 +28,7 @@ def look(stack: Stack) -> str:
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
             if "apache" in stack.services:
-                done += _resume(stack)
+                done += [line for line in (*_resume(stack), workers.resume(stack)) if line]
     except safe.StackctlError as error:
         return str(error)
     return "\n".join(f"{WARNING}{line}" for line in done)
@@ -41,6 +41,7 @@ def _units(stack: Stack) -> list[str]:
     found += [valkey.unit(stack)] if stack.valkey else []
     in_front = [front.unit(name) for name in INSTANCES] if stack.front else []
     found += [unit for unit in in_front if system.enabled(unit)]
+    found += workers.running(stack)
     return found + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
 
 

@@ -43,6 +43,7 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
             "address": "*",
         },
     ),
+    "background": (13, {"valkey": "on", "workers": "mail:2:300m:INT=manage.py run_huey"}),
     "elsewhere": (13, {"backup": "s3", "backup_host": "s3.example", "backup_bucket": "stack"}),
 }
 """Debian release and inputs. Of all but the first a golden file has what differs from it."""

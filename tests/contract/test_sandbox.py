@@ -25,7 +25,7 @@ PLANS = {
         "backup_host": "kept@store.example",
     },
     "several": {"name": "shop", "sites": "shop, blog", "tls": "self-signed", "port": 443},
-    "schedule": {"schedule": "clean=daily 04:00"},
+    "background": {"schedule": "clean=daily 04:00", "workers": "mail=manage.py run_huey"},
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
 ANY = "[Service]\nExecStart=/bin/true\n"
@@ -63,8 +63,11 @@ def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: 
 
 
 @pytest.mark.parametrize("debian", DEBIANS)
-def test_exposure_of_a_scheduled_command_is_small(tmp_path: Path, debian: int) -> None:
-    require_closed(tmp_path, unit_text(planned("schedule", debian), "stack-schedule-clean"), 25)
+@pytest.mark.parametrize("name", ["stack-schedule-clean", "stack-worker-mail"])
+def test_exposure_of_a_command_beside_pages_is_small(
+    tmp_path: Path, name: str, debian: int
+) -> None:
+    require_closed(tmp_path, unit_text(planned("background", debian), name), 25)
 
 
 @pytest.mark.parametrize("debian", DEBIANS)

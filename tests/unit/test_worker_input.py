@@ -61,10 +61,5 @@ def test_each_mistake_has_its_message(text: str, reason: str) -> None:
     assert reason in refusal(text)
 
 
-def test_a_target_that_runs_none_says_so() -> None:
-    with pytest.raises(InputError, match=r"^STACK_WORKERS needs STACK_TARGET=local or compose"):
-        config.load({"STACK_WORKERS": "mail=a"}, target="host")
-
-
 def test_a_variable_of_a_worker_is_no_input() -> None:
     assert config.load({"STACK_WORKER": "mail"}).workers == ()

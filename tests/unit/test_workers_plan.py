@@ -135,3 +135,27 @@ def test_a_command_begins_in_the_projects_environment(monkeypatch: pytest.Monkey
     assert first[1:] == ["/srv/shop/manage.py", "run_huey", "-w", "2"]
     assert (second[0], second[1:]) == (first[0], ["tasks.py"])
     assert third in (["/bin/sh", "-c", "true"], ["/usr/bin/sh", "-c", "true"])
+
+
+@pytest.mark.parametrize(
+    ("debian", "again"),
+    [(12, "RestartSec=5\n"), (13, "RestartSec=1\nRestartSteps=5\nRestartMaxDelaySec=30\n")],
+)
+def test_a_host_has_a_unit_for_each_process(debian: int, again: str) -> None:
+    stack = planned(target="host", hosts="shop.example", debian=debian)
+    assert services.worker_units(stack) == {
+        "celery": ["stack-worker-celery@1.service"],
+        "mail": ["stack-worker-mail@1.service", "stack-worker-mail@2.service"],
+    }
+    unit = text(stack, "stack-worker-celery@.service")
+    assert f"MemoryMax={300 * MB}\n" in unit
+    assert "KillSignal=SIGTERM\nKillMode=mixed\nTimeoutStopSec=60\n" in unit
+    assert f"Restart=always\n{again}MemoryMax" in unit
+    assert "User=worker\n" in unit
+
+
+def test_units_of_a_site_among_others_have_its_name() -> None:
+    named = {"name": "shop", "sites": "shop, blog", "tls": "self-signed", "port": 443}
+    stack = planned("mail=manage.py run_huey", target="host", **named)
+    assert services.worker_units(stack) == {"mail": ["site-shop-worker-mail@1.service"]}
+    assert "User=shop-worker\n" in text(stack, "site-shop-worker-mail@.service")

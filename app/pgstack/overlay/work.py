@@ -16,6 +16,7 @@ from pgstack import settings as stack
 from pgstack.errors import InputError, ends_the_process
 from pgstack.overlay import environment
 from pgstack.planning import state
+from pgstack.planning.asked import asked_by
 from pgstack.planning.background import MANAGE, MANAGE_MODULE, PYTHONS, VARIABLE, Entry, Worker
 from pgstack.planning.plan import Plan
 
@@ -39,7 +40,7 @@ def command(plan: Plan, worker: Worker | Entry) -> list[str]:
     begins = program(plan, first)
     if not begins:
         raise InputError(
-            f"{asked_by(worker)}: {worker.name}: there is no program {first} in "
+            f"{asked_by(plan, worker)}: {worker.name}: there is no program {first} in "
             f"{os.environ['PATH']}. "
             f"Add what has it to the project's requirements."
         )
@@ -57,11 +58,6 @@ def program(plan: Plan, name: str) -> list[str]:
         return [python]
     path = shutil.which(name)
     return [path] if path else []
-
-
-def asked_by(worker: Worker | Entry) -> str:
-    """The input that names it."""
-    return "STACK_WORKERS" if isinstance(worker, Worker) else "STACK_SCHEDULE"
 
 
 def _planned(plan: Plan, name: str) -> Worker | Entry:

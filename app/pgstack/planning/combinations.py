@@ -75,13 +75,6 @@ def _proxy(inputs: Inputs) -> None:
         )
 
 
-def _workers(inputs: Inputs) -> None:
-    if inputs.workers and not targets.of(inputs.target).workers:
-        raise ValueError(
-            "STACK_WORKERS needs STACK_TARGET=local or compose: a host runs no workers"
-        )
-
-
 def _locale(inputs: Inputs) -> None:
     if targets.of(inputs.target).image and (reason := refusal_in_containers(inputs.locale)):
         raise ValueError(reason)
@@ -243,7 +236,6 @@ RULES = (
     _separate_hosts,
     _proxy,
     _external,
-    _workers,
     _valkey,
     _schedule,
     _locale,

@@ -128,7 +128,6 @@ class Inputs(BaseModel):
         (),
         "commands that run beside pages, with a pool of their own (docs/workers.md)",
         "NAME=COMMAND, ;-separated",
-        on="local compose",
     )
     valkey: Literal["on", "off"] = declare(
         "off",

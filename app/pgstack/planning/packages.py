@@ -26,6 +26,7 @@ class Release:
     pgbackrest: str
     valkey: str
     """package and program of Valkey; Debian 12 has Redis, from which that was forked"""
+    systemd: int
 
 
 # From Debian's package archive. Another release is one more line here, and a Molecule scenario.
@@ -38,6 +39,7 @@ RELEASES = {
         python="3.11",
         pgbackrest="2.45",
         valkey="redis-server",
+        systemd=252,
     ),
     13: Release(
         "trixie",
@@ -47,6 +49,7 @@ RELEASES = {
         python="3.13",
         pgbackrest="2.55",
         valkey="valkey-server",
+        systemd=257,
     ),
 }
 NEWEST = max(RELEASES)

@@ -15,6 +15,7 @@ class Versions(Part):
     pgbackrest: str
     valkey: str
     """package and program of Valkey"""
+    systemd: int
 
 
 class Names(Part):

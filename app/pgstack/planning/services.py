@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED, Entry
+from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED, Entry, Worker
 from pgstack.planning.plan import Plan
 
 MACHINE = "host"
@@ -55,7 +55,7 @@ class Service:
     """that it has for this, where that is its own; 0: what the target gives a server"""
     names: tuple[str, ...] = ()
     """of its processes, where the project says how many there are"""
-    own: Entry | None = None
+    own: Worker | Entry | None = None
     """what its templates see beside the plan, where there is one service for each of many"""
 
     def words(self, plan: Plan, configuration: Path | None = None) -> tuple[str, ...]:
@@ -199,10 +199,13 @@ def workers(plan: Plan) -> list[Service]:
     return [
         Service(
             f"{PREFIX}{worker.name}",
+            units={"stack-worker.service": f"{OWN}-{PREFIX}{worker.name}@.service"},
+            role="workers",
             command=partial(_work, name=worker.name),
             stop_signal=worker.stop_signal,
             stop_seconds=worker.grace,
             names=worker.programs,
+            own=worker,
         )
         for worker in plan.workers
     ]
@@ -250,6 +253,17 @@ def postgres_unit(plan: Plan) -> str:
 def unit(plan: Plan, name: str) -> str:
     """One of the stack's own, as systemd knows it."""
     return f"{plan.names.prefix}-{name}"
+
+
+def worker_units(plan: Plan) -> dict[str, list[str]]:
+    """On a host: those of each worker, one for each of its processes."""
+    return {
+        worker.name: [
+            unit(plan, f"{PREFIX}{worker.name}@{number}.service")
+            for number in range(1, worker.processes + 1)
+        ]
+        for worker in plan.workers
+    }
 
 
 def servers(plan: Plan) -> dict[str, tuple[str, str]]:

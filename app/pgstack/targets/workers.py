@@ -8,7 +8,6 @@ way. Pages hand out tasks meanwhile; the queue keeps them.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +15,9 @@ from pathlib import Path
 
 from pgstack.errors import InputError, TargetError
 from pgstack.live.probes import supervisord
-from pgstack.overlay.work import asked_by
-from pgstack.planning.background import (
-    MANAGE,
-    PYTHONS,
-    SCHEDULER,
-    SYSTEM_PATH,
-    UNKNOWN,
-    Entry,
-    Worker,
-)
+from pgstack.ops import commands
+from pgstack.planning.asked import asked_by
+from pgstack.planning.background import SCHEDULER, UNKNOWN, Entry, Worker
 from pgstack.planning.plan import Plan
 from pgstack.targets import failure, project, supervision
 from pgstack.targets.run import Run
@@ -41,31 +33,20 @@ def require_commands(run: Run) -> None:
     command, the project does not have."""
     for worker in run.plan.commands:
         if reason := _missing(run, worker):
-            raise InputError(f"{asked_by(worker)}: {worker.name}: {reason}")
+            raise InputError(f"{asked_by(run.plan, worker)}: {worker.name}: {reason}")
 
 
 def _missing(run: Run, worker: Worker | Entry) -> str:
     """Why its command cannot run; empty when it can."""
-    program, *words = worker.command
-    if program == MANAGE:
-        if not words:
-            return f"{MANAGE} needs a command, such as `{MANAGE} run_huey`."
-        done = project.python_run(run, *project.manage(run.plan), "help", words[0])
+
+    def wrong(name: str) -> str:
+        done = project.python_run(run, *project.manage(run.plan), "help", name)
         if UNKNOWN in done.stderr:
-            return (
-                f"the project has no management command {words[0]}. Name one that it has, or add "
-                "the app that has it to INSTALLED_APPS."
-            )
-        if done.returncode:
-            return failure.reason_of(run.plan, done.stderr)
-    elif program not in PYTHONS:
-        place = Path(project.python(run.plan)).parent
-        if shutil.which(program, path=f"{place}:{SYSTEM_PATH}") is None:
-            return (
-                f"there is no program {program} in the project's environment. Add what has it to "
-                "its requirements."
-            )
-    return ""
+            return commands.unknown(name)
+        return failure.reason_of(run.plan, done.stderr) if done.returncode else ""
+
+    programs = str(Path(project.python(run.plan)).parent)
+    return commands.missing(worker.command, programs, wrong)
 
 
 def start(run: Run) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import schedule as probe
-from pgstack.live.probes import supervisord, timers
+from pgstack.live.probes import supervisord, units
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import services
@@ -47,7 +47,7 @@ def _scheduler(plan: Plan) -> Iterator[str]:
 def _timers(plan: Plan) -> Iterator[str]:
     try:
         for entry in plan.schedule:
-            if not timers.waits(services.unit(plan, f"{SCHEDULED}{entry.name}.timer"), entry):
+            if not units.waits(services.unit(plan, f"{SCHEDULED}{entry.name}.timer"), entry):
                 yield f"{entry.name} does not wait for {entry.when}"
     except ProbeError as error:
         raise CheckSkipped(str(error)) from None

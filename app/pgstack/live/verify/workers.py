@@ -8,10 +8,11 @@ from typing import Any
 
 import psutil
 
-from pgstack.live.probes import local, postgres, supervisord
+from pgstack.errors import ProbeError
+from pgstack.live.probes import local, postgres, supervisord, units
 from pgstack.live.verify.finding import Outcome, judge
-from pgstack.live.verify.live import Live
-from pgstack.planning import targets
+from pgstack.live.verify.live import CheckSkipped, Live
+from pgstack.planning import services, targets
 from pgstack.planning.background import APPLICATION, PREFIX, VARIABLE
 from pgstack.planning.plan import Plan
 
@@ -22,20 +23,39 @@ def running(live: Live) -> Outcome:
     """As many processes of each worker as planned."""
     plan = live.plan
     planned = Counter({worker.name: worker.processes for worker in plan.workers})
-    states = supervisord.states(plan)
-    if states is None:
+    on_units = services.MACHINE in plan.services
+    found = _units(plan) if on_units else _supervised(plan)
+    if found is None:
         return Outcome(False, "nothing supervises them", "Start the stack again.")
-    running = [name for name, state in states.items() if state == "RUNNING"]
-    found = Counter(
-        name.removeprefix(PREFIX).rpartition("-")[0] for name in running if name.startswith(PREFIX)
-    )
     wrong = [
         f"{found[name]} processes of {name}, planned {planned[name]}"
         for name in sorted(planned | found)
         if found[name] != planned[name]
     ]
     shape = ", ".join(f"{count} x {name}" for name, count in planned.items())
-    return judge(wrong, f"{shape} run", SEE)
+    remedy = f"See `{plan.names.stackctl} status`." if on_units else SEE
+    return judge(wrong, f"{shape} run", remedy)
+
+
+def _supervised(plan: Plan) -> Counter[str] | None:
+    """Processes of each worker that supervisord runs; None without one."""
+    states = supervisord.states(plan)
+    if states is None:
+        return None
+    running = [name for name, state in states.items() if state == "RUNNING"]
+    return Counter(
+        name.removeprefix(PREFIX).rpartition("-")[0] for name in running if name.startswith(PREFIX)
+    )
+
+
+def _units(plan: Plan) -> Counter[str]:
+    """Processes of each worker that systemd runs. Raises CheckSkipped where it does not answer."""
+    own = services.unit(plan, PREFIX)
+    try:
+        running = units.listed(f"{own}*", "active")
+    except ProbeError as error:
+        raise CheckSkipped(str(error)) from None
+    return Counter(name.removeprefix(own).partition("@")[0] for name in running)
 
 
 def pooled(live: Live) -> Outcome:

@@ -29,7 +29,6 @@ class Host(Target):
     apaches = 2
     """a second one while it takes over"""
     shared: ClassVar[bool] = True
-    workers: ClassVar[bool] = False
     start = "site.yml"
     again = "Bring them into force: run site.yml."
     try_strangers = "As root: `stack-manage stack_verify`."

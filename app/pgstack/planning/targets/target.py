@@ -71,8 +71,6 @@ class Target(ABC):
     own_directory: ClassVar[bool] = False
     """whether all lies below one directory, which is the stack's account's and may hold nothing
     else"""
-    workers: ClassVar[bool] = True
-    """whether it runs the project's workers"""
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 

@@ -61,8 +61,8 @@ def _beside_external(inputs: Inputs, host: str, databases: list[str], webs: list
 
 
 def _of_web(inputs: Inputs, host: str, webs: list[str], *others: str) -> Inputs:
-    """Without `others`. What is scheduled runs on the first web host, not on each of them."""
-    away = {*others, *(("schedule",) if host != webs[0] else ())}
+    """Without `others`. Work beside pages is done on the first web host, not on each of them."""
+    away = {*others, *(OF_COMMANDS if host != webs[0] else ())}
     return {name: value for name, value in inputs.items() if name not in away}
 
 

@@ -1,0 +1,13 @@
+"""Which input a command beside the pages comes from."""
+
+from __future__ import annotations
+
+from pgstack.planning import targets
+from pgstack.planning.background import Entry, Worker
+from pgstack.planning.plan import Plan
+
+
+def asked_by(plan: Plan, command: Worker | Entry) -> str:
+    """The input that names it, as whoever sets up this target calls it."""
+    field = "workers" if isinstance(command, Worker) else "schedule"
+    return targets.of(plan.target).input(field)

@@ -1,0 +1,268 @@
+"""Workers on a host: an account, a pool and a unit of their own, and changes under load that let
+them finish."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import projects
+import pytest
+from deployed_host import deployed_host
+from systemd_host import CHECKOUT, INPUTS, SystemdHost
+
+from fixtures.releases import NEWEST_SUITE
+
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+TASKS = "python task_worker.py"
+TWO = f"tick:2={TASKS}"
+MEDIA = "/var/lib/stack-media"
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A host with two processes of a worker."""
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("host")) as booted:
+        done = deploy(booted, make(tmp_path_factory.mktemp("one"), "one"), playbook="site.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        yield booted
+
+
+def make(directory: Path, version: str) -> Path:
+    """The project of other tests, with a program that does tasks."""
+    project = projects.make(directory, version)
+    shutil.copy(CHECKOUT / "tests/fixtures/task_worker.py", project)
+    return project
+
+
+def deploy(
+    host: SystemdHost, project: Path, workers: str = TWO, playbook: str = "deploy.yml"
+) -> subprocess.CompletedProcess[str]:
+    named: dict[str, Any] = {**projects.inputs(project), "data": ["SHOP_DATA"]}
+    inputs = {**INPUTS, **named, "workers": workers, "schedule": SCHEDULE}
+    return host.play(playbook, stack_inputs=inputs)
+
+
+SCHEDULE = "long=monthly 1 00:00 sleep 600"
+
+
+def notes(host: SystemdHost) -> dict[str, list[str]]:
+    """What each process has noted so far."""
+    told: dict[str, list[str]] = {}
+    for line in host.run(
+        "sh", "-c", f"cd {MEDIA} && grep -sH '' worker-* || true"
+    ).stdout.splitlines():
+        name, _, text = line.partition(":")
+        told.setdefault(name, []).append(text)
+    return told
+
+
+def units(host: SystemdHost) -> list[str]:
+    words = ("--plain", "--no-legend", "--state=active", "stack-worker-*")
+    told = host.run("systemctl", "list-units", *words).stdout
+    return sorted(line.split()[0] for line in told.splitlines())
+
+
+def at_work(host: SystemdHost, processes: int = 2) -> set[str]:
+    """Names of the notes of those that work now, each of which has begun a task."""
+    deadline = time.monotonic() + 60
+    while True:
+        shown = host.run("systemctl", "show", "--property=InvocationID", "--value", *units(host))
+        own = tuple(shown.stdout.split())
+        found = {
+            name
+            for name, lines in notes(host).items()
+            if own and name.endswith(own) and "begun 1" in lines
+        }
+        if len(found) == processes:
+            return found
+        assert time.monotonic() < deadline, (found, own)
+        time.sleep(0.3)
+
+
+def require_each_task_once(host: SystemdHost, before: set[str]) -> None:
+    """Who worked before has ended by itself, and no task of it was cut off or done again."""
+    after = notes(host)
+    for name in before:
+        lines = after[name]
+        assert lines[-1] == "ends", (name, lines[-3:])
+        begun, done = (
+            Counter(line.split()[1] for line in lines if line.startswith(word))
+            for word in ("begun", "done")
+        )
+        assert begun == done
+        assert set(begun.values()) == {1}
+
+
+def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: SystemdHost) -> None:
+    now = at_work(host)
+    assert units(host) == ["stack-worker-tick@1.service", "stack-worker-tick@2.service"]
+    for name, lines in notes(host).items():
+        if name in now:
+            words = lines[0].split()
+            assert words[1:3] == ["app_background", "5min"]
+            assert words[3].endswith("/app_background")
+    owners = host.run("sh", "-c", f"stat --format='%U %G %a' {MEDIA}/worker-*").stdout
+    assert set(owners.splitlines()) == {"worker sockets 664"}
+    for account, database, code in (
+        ("worker", "app_background", 0),
+        ("worker", "app", 2),
+        ("app", "app_background", 2),
+    ):
+        words = ("psql", "--host=/run/stack/pooler", "--port=6432", "--command=SELECT 1")
+        asked = host.run(
+            "runuser", "-u", account, "--", *words, f"--dbname={database}", "--username=app",
+            check=False,
+        )  # fmt: skip
+        assert asked.returncode == code, (account, database, asked.stderr)
+    told = host.run("stackctl", "status").stdout
+    assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
+    verified = host.run("stack-manage", "stack_verify").stdout
+    assert "2 x tick run" in verified
+    assert "connections of workers, all of them there" in verified
+
+
+def test_no_change_loses_a_request_or_a_task(host: SystemdHost, tmp_path: Path) -> None:
+    host.under_load(lambda: change_all(host, tmp_path))
+    assert host.play("verify.yml").returncode == 0
+
+
+def change_all(host: SystemdHost, tmp_path: Path) -> None:
+    """A release, one with another worker, and back; and what is replaced without a release."""
+    before = at_work(host)
+    done = deploy(host, make(tmp_path / "two", "two"))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert host.page(projects.MARK) == "two"
+    require_each_task_once(host, before)
+    before = at_work(host)
+    done = deploy(host, make(tmp_path / "three", "three"), f"tock={TASKS}", "site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    require_each_task_once(host, before)
+    before = at_work(host, 1)
+    assert units(host) == ["stack-worker-tock@1.service"]
+    assert host.run("sh", "-c", "ls /etc/systemd/system").stdout.count("stack-worker-") == 1
+    host.run("stackctl", "rollback")
+    require_each_task_once(host, before)
+    before = at_work(host, 1)
+    host.run("stackctl", "restart", "workers")
+    require_each_task_once(host, before)
+    before = at_work(host, 1)
+    host.run("stackctl", "restart", "postgres")
+    require_each_task_once(host, before)
+    before = at_work(host, 1)
+    host.run("stackctl", "restart", "pgbouncer")
+    host.run("stackctl", "restart", "apache")
+    assert at_work(host, 1) == before
+    done = deploy(host, make(tmp_path / "four", "four"), playbook="site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    require_each_task_once(host, before)
+    at_work(host)
+
+
+def test_a_release_that_does_not_serve_leaves_them_as_they_are(
+    host: SystemdHost, tmp_path: Path
+) -> None:
+    before, serving = at_work(host), host.releases()
+    broken = make(tmp_path / "broken", "broken")
+    projects.raise_at_import(broken)
+    done = host.under_load(lambda: deploy(host, broken, f"tock={TASKS}", "site.yml"))
+    assert done.returncode == 2
+    assert "no such luck" in done.stdout
+    require_each_task_once(host, before)
+    at_work(host)
+    assert units(host) == ["stack-worker-tick@1.service", "stack-worker-tick@2.service"]
+    assert host.releases() == serving
+    number = host.run("systemctl", "show", "--property=MainPID", "--value", units(host)[0]).stdout
+    host.run("kill", "-9", number.strip())
+    at_work(host)
+    done = deploy(host, make(tmp_path / "five", "five"), playbook="site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_command_that_is_not_there_is_refused(host: SystemdHost, tmp_path: Path) -> None:
+    before = at_work(host)
+    done = deploy(host, make(tmp_path / "six", "six"), "x=nowhere", "site.yml")
+    assert done.returncode == 2
+    assert "stack_inputs.workers: x: there is no program nowhere in the project" in done.stdout
+    assert at_work(host) == before
+    done = deploy(host, make(tmp_path / "five", "five"), playbook="site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_one_that_does_not_stay_is_told_and_pages_are_served(host: SystemdHost) -> None:
+    at_work(host)
+    host.run("touch", f"{MEDIA}/crash")
+    done = host.run("stackctl", "restart", "workers", check=False)
+    told = host.run("stackctl", "status", check=False)
+    verified = host.run("stack-manage", "stack_verify", check=False)
+    page = host.page(projects.MARK)
+    host.run("rm", f"{MEDIA}/crash")
+    assert done.returncode == 2
+    assert "tick@1: it ended at once" in done.stderr
+    assert "there is a file named crash" in done.stderr
+    assert told.returncode == 1
+    assert "worker     tick@1 ends, and is started again each time: " in told.stdout
+    assert page == "five"
+    assert verified.returncode == 1
+    at_work(host)
+
+
+def test_one_has_the_memory_that_is_planned_and_no_more(host: SystemdHost) -> None:
+    before = at_work(host)
+    plan = json.loads(host.run("cat", "/etc/stack/plan.json").stdout)
+    limit = plan["workers"][0]["memory"]
+    shown = host.run("systemctl", "show", "--property=MemoryMax", "stack-worker-tick@1.service")
+    assert shown.stdout == f"MemoryMax={limit}\n"
+    host.run("touch", f"{MEDIA}/greedy")
+    deadline = time.monotonic() + 60
+    while at_work(host) & before:
+        assert time.monotonic() < deadline
+    host.run("rm", f"{MEDIA}/greedy")
+    assert host.page(projects.MARK) == "five"
+    at_work(host)
+
+
+def test_a_change_that_is_cut_off_leaves_none_stopped(host: SystemdHost) -> None:
+    at_work(host)
+    host.run("sh", "-c", "touch /var/lib/stack-media/slow")
+    host.run("sh", "-c", "timeout --signal=KILL 2 stackctl restart workers; true")
+    assert host.run("cat", "/run/stack/workers-stopped").stdout.split() == [
+        "stack-worker-tick@1.service", "stack-worker-tick@2.service",
+    ]  # fmt: skip
+    host.run("rm", "/var/lib/stack-media/slow")
+    deadline = time.monotonic() + 90
+    while len(units(host)) != 2:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    host.run("test", "!", "-e", "/run/stack/workers-stopped")
+
+
+def test_what_pages_make_in_data_workers_and_commands_may_change(host: SystemdHost) -> None:
+    data = f"{MEDIA}/data/SHOP_DATA"
+    page = "import os; os.umask(0o002); os.makedirs('{0}/of/page', exist_ok=True); open('{0}/of/page/a', 'w').write('x')"
+    host.run("runuser", "-u", "app", "--", "python3", "-c", page.format(data))
+    for account in ("worker", "deploy"):
+        change = f"echo y >> {data}/of/page/a && mkdir -p {data}/of/page/{account}"
+        host.run("runuser", "-u", account, "--", "sh", "-c", change)
+
+
+def test_they_are_there_after_a_boot_and_gone_with_the_last_one(
+    host: SystemdHost, tmp_path: Path
+) -> None:
+    before = at_work(host)
+    host.reboot()
+    require_each_task_once(host, before)
+    at_work(host)
+    done = deploy(host, make(tmp_path / "last", "last"), "", "site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert units(host) == []
+    left = ("/etc/systemd/system", "-name", "*stack-worker-*")
+    assert host.run("find", *left).stdout == ""
