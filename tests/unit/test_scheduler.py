@@ -137,7 +137,7 @@ def test_one_that_takes_too_long_is_killed_with_its_children(
     group = probe.records(stack)["x"].process
     record = until(scheduler, ended)
     assert (record.exit, record.cut, record.failed) == (-signal.SIGKILL, "limit", True)
-    assert not alive(group)
+    assert gone(group)
     [(_, state, trouble, _)] = status.entries(stack)
     assert state == "FAILED"
     assert trouble.startswith("was ended after its limit of 1 s, which x:2h=… in STACK_SCHEDULE")
@@ -152,7 +152,7 @@ def test_what_it_leaves_behind_ends_with_it(tmp_path: Path, commands: dict[str, 
     scheduler.look()
     group = scheduler._running["x"].pid
     assert until(scheduler, ended).exit == 0
-    assert not alive(group)
+    assert gone(group)
 
 
 def test_a_status_is_told(tmp_path: Path, commands: dict[str, list[str]]) -> None:
@@ -185,7 +185,7 @@ def test_an_entry_that_is_gone_is_ended_and_forgotten(
         assert time.monotonic() < deadline
         scheduler.look()
         time.sleep(0.05)
-    assert not alive(group)
+    assert gone(group)
 
 
 def test_what_a_killed_scheduler_left_is_ended(
@@ -248,6 +248,14 @@ def test_no_link_in_the_log_is_followed(tmp_path: Path, commands: dict[str, list
     scheduler.look()
     assert target.read_text() == "kept"
     assert probe.records(stack)["x"].exit == 127
+
+
+def gone(group: int, seconds: float = 5) -> bool:
+    """Whether it ends: what was killed is there until it is its turn to die."""
+    deadline = time.monotonic() + seconds
+    while alive(group) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(group)
 
 
 def alive(group: int) -> bool:
