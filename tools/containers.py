@@ -204,7 +204,7 @@ def exclusive() -> Iterator[None]:
     with (CHECKOUT / "compose.yaml").open("rb") as handle:
         if not wait(lambda: _locked(handle.fileno()), LOCK_SECONDS):
             raise ToolError(
-                f"another release, rollback or reload of this checkout has not ended for "
+                f"another release, rollback or reload of this checkout has been running for "
                 f"{LOCK_SECONDS} s. Wait for it."
             )
         yield

@@ -1,4 +1,4 @@
-"""PostgreSQL of the Compose stack reads its files anew, or restarts while requests wait at
+"""PostgreSQL of the Compose stack reads its files again, or restarts while requests wait at
 PgBouncer."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Valkey of the Compose stack starts anew with what its file says; whoever uses the cache waits for
-it."""
+"""Valkey of the Compose stack starts again with what its file says; whoever uses the cache waits
+for it."""
 
 from __future__ import annotations
 

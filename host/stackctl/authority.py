@@ -26,7 +26,7 @@ ASKED = DIRECTORY / "renew"
 """there while a new certificate is asked for"""
 AUTHORITY_DAYS, DAYS = 3650, 365
 RENEW_AUTHORITY_DAYS, RENEW_DAYS = 400, 30
-"""one with less time left is made anew; the authority outlives what it signs"""
+"""one with less time left is made again; the authority outlives what it signs"""
 DAY = 24 * 3600
 END = "-----END CERTIFICATE-----\n"
 IDENTIFIERS = "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"

@@ -140,7 +140,7 @@ def report(stack: Stack) -> list[Line]:
         lines.append(Line("archive", str(error), good=False))
     lines.append(drill(read_drill(stack), now, part.drill_oldest, part.time_limit))
     return lines + [
-        Line("aside", f"{path}: delete it once you do not need it") for path in aside(stack)
+        Line("aside", f"{path}: delete it once you no longer need it") for path in aside(stack)
     ]
 
 

@@ -255,7 +255,9 @@ def report(stack: Stack) -> list[Line]:
     elif isinstance(drill, dict):
         lines.append(Line("files", f"drill failed: {drill['error']}", good=False))
     asides = sorted(tree(stack).parent.glob(f"{tree(stack).name}.before-*"))
-    return lines + [Line("aside", f"{path}: delete it once you do not need it") for path in asides]
+    return lines + [
+        Line("aside", f"{path}: delete it once you no longer need it") for path in asides
+    ]
 
 
 def _snapshots_line(

@@ -56,7 +56,7 @@ def back(stack: Stack) -> str:
     except OSError:
         raise StackctlError("There is no release to go back to.") from None
     if not (release / "complete").is_file():
-        raise StackctlError(f"{release}: it is not there any more.")
+        raise StackctlError(f"{release}: it is no longer there.")
     _offer_static(stack, release)
     done = workers.around(stack, release, partial(_serve, stack, release))
     return f"{release.name} serves again: {done}"

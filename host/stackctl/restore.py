@@ -98,7 +98,9 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
             _bring_files(stack, reached, snapshot)
     system.run("systemctl", "start", "--no-block", backup.unit(stack, "incr"))
     kept = (
-        f" What was there before is in {aside}; delete it once you do not need it." if aside else ""
+        f" What was there before is in {aside}; delete it once you no longer need it."
+        if aside
+        else ""
     )
     return f"{text}: reached at {_now()}.{kept}"
 
@@ -136,7 +138,7 @@ def _bring_files(stack: Stack, reached: float, snapshot: str) -> None:
         _say(f"The site has {files.bring_back(stack, reached, snapshot)}.")
     except StackctlError as error:
         raise StackctlError(
-            f"The database is restored, and {error}\nOnce that is mended: `stackctl files restore`."
+            f"The database is restored, and {error}\nOnce that is fixed: `stackctl files restore`."
         ) from None
 
 

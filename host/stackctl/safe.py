@@ -192,7 +192,7 @@ def _step(parent: int, name: str, path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise UnsafePath(
-                f"{path}: a link or no directory; nothing was changed. Remove it."
+                f"{path}: a link, or not a directory; nothing was changed. Remove it."
             ) from None
         raise OSError(error.errno, error.strerror, str(path)) from None
 
@@ -205,11 +205,11 @@ def regular(parent: int, path: Path) -> int:
         handle = os.open(path.name, flags, dir_fd=parent)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise UnsafePath(f"{path}: no regular file; it was not read. Remove it.") from None
+            raise UnsafePath(f"{path}: not a regular file; it was not read. Remove it.") from None
         raise OSError(error.errno, error.strerror, str(path)) from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UnsafePath(f"{path}: no regular file; it was not read. Remove it.")
+        raise UnsafePath(f"{path}: not a regular file; it was not read. Remove it.")
     return handle
 
 

@@ -232,7 +232,8 @@ def exclusive_lock(
     if not lock.acquired(handle, seconds):
         os.close(handle)
         raise StackctlError(
-            f"another stackctl works on this host, and did not end within {seconds:g} s. Let it "
+            f"another stackctl is working on this host, and did not end within {seconds:g} s. "
+            "Let it "
             f"end first."
         )
     try:

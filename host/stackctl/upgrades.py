@@ -81,7 +81,8 @@ def _settle() -> None:
     while _busy() or not _stays_free():
         if time.monotonic() > deadline:
             raise StackctlError(
-                f"packages change for longer than {BUSY_SECONDS} s. See `ps -C apt,apt-get,dpkg`."
+                f"packages have been changing for more than {BUSY_SECONDS} s. See `ps -C "
+                "apt,apt-get,dpkg`."
             )
         time.sleep(1)
 

@@ -112,8 +112,8 @@ def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, text: str) ->
 @pytest.mark.parametrize(
     ("comment", "problem"),
     [
-        ("# stack: allow H019", "accepts H019 without a reason: write it behind the number"),
-        ("# stack: allow H999 why", "accepts H999, which is no hazard"),
+        ("# stack: allow H019", "accepts H019 without a reason: write it after the number"),
+        ("# stack: allow H999 why", "accepts H999, which is not a hazard"),
         ("# stack: allow H020 why", "accepts H020, which is not found there: delete the comment"),
         ("# stack: allow because", "accepts nothing: write `stack: allow H012 reason`"),
     ],
@@ -209,8 +209,8 @@ def test_tests_and_environments_are_left_out_unless_they_are_named(project: Path
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere: there is no such file or directory to audit"),
-        (["--baseline", "tasks.py"], "tasks.py is no baseline"),
-        (["--explain", "H999"], "H999 is no hazard: they are H001 to H049"),
+        (["--baseline", "tasks.py"], "tasks.py is not a baseline"),
+        (["--explain", "H999"], "H999 is not a hazard: they are H001 to H049"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -365,4 +365,4 @@ def test_what_grows_with_each_line_is_read_in_a_few_seconds(
 
 def test_a_pipe_with_the_name_of_a_module_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
-    assert "pipe.py:0  not read: it is no file" in audit(tmp_path).stdout
+    assert "pipe.py:0  not read: it is not a file" in audit(tmp_path).stdout

@@ -131,7 +131,7 @@ def test_a_wrong_password_is_one_message(given: tuple[ComposeStack, Given]) -> N
         "make", "-s", "up", "TARGET=compose", check=False
     )
     assert told.returncode == 2
-    assert "Mend the login in the URL or the password's file" in told.stderr
+    assert "Fix the login in the URL or the password in the file" in told.stderr
     assert not stack.container("web")
     assert place.psql("SELECT count(*) FROM pg_roles WHERE rolname ~ '^app'") == "0"
 

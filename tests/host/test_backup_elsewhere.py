@@ -124,7 +124,7 @@ def brought_back(store: Store, directory: Path, passphrase: str) -> None:
         assert refused.returncode == 2
         key = " ".join(new.run("cat", "/etc/pgbackrest/key.pub").stdout.split()[:2])
         assert f"- {key}\n" in refused.stdout, (
-            "what belongs into authorized_keys is told, in one line"
+            "what belongs in authorized_keys is told, in one line"
         )
         store.authorize(key)
         good(new.play("site.yml", stack_inputs=SFTP, backup_host_key=store.host_keys()))

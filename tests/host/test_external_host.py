@@ -90,7 +90,7 @@ def test_what_cannot_be_used_is_one_message_and_nothing_there_is_changed(booted:
     """The login, the authority, the connections and the login's rights."""
     place = booted.server.place
     for inputs, said in (
-        ({"database_url": place.replace("dba@", "nobody@")}, "Mend the login in the URL"),
+        ({"database_url": place.replace("dba@", "nobody@")}, "Fix the login in the URL"),
         ({"database_authority": None}, "Name its authority: sslrootcert"),
         ({"database_password_file": "/root/none"}, "No such file or directory"),
         ({"pool_size": 90}, "Lower STACK_POOL_SIZE"),

@@ -88,11 +88,11 @@ def test_too_few_connections_are_shown_with_the_arithmetic(server: Server) -> No
 @pytest.mark.parametrize(
     ("change", "password", "said"),
     [
-        (("", ""), "wrong", "Mend the login"),
+        (("", ""), "wrong", "Fix the login"),
         (("server.pem", "other.pem"), PASSWORD, "Name its authority"),
         (("127.0.0.1", "localhost"), PASSWORD, "Use the name that its certificate carries"),
         (("dba@", "old@"), PASSWORD, "Have it store and ask for SCRAM-SHA-256"),
-        (("/site", "/sight"), PASSWORD, "Mend the name in the URL"),
+        (("/site", "/sight"), PASSWORD, "Fix the name in the URL"),
         (("postgresql:", "postgresq:"), PASSWORD, "does not begin with postgresql://"),
         (("dba@", "dba:word@"), PASSWORD, "the URL holds a password"),
         (("?sslrootcert", "?sslmode=prefer&sslrootcert"), PASSWORD, "sslmode=prefer: anybody"),

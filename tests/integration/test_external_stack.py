@@ -57,7 +57,7 @@ def test_verify_holds_and_says_what_nobody_can_prove(external_stack: LocalStack)
     findings = {one["check"]: one for one in json.loads(told.stdout)}
     wrong = [one for one in findings.values() if one["holds"] is False]
     assert (told.returncode, wrong) == (0, []), f"{wrong}{told.stderr}"
-    keeper = findings["what only its keeper knows"]
+    keeper = findings["what its administrator knows"]
     assert keeper["holds"] is None
     assert "unproven of 127.0.0.1: its backups" in keeper["found"]
     assert findings["connections are encrypted"]["holds"]
@@ -251,7 +251,7 @@ def test_a_server_without_tls_is_refused(external_server: Server, unused: LocalS
 @pytest.mark.parametrize(
     ("change", "password", "said"),
     [
-        (("", ""), "wrong", "Mend the login"),
+        (("", ""), "wrong", "Fix the login"),
         (("server.pem", "other.pem"), PASSWORD, "Name its authority"),
         (("server.pem", "none.pem"), PASSWORD, "it cannot be read"),
         (("dba@", "dba:word@"), PASSWORD, "the URL holds a password"),

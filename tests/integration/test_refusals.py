@@ -164,14 +164,14 @@ def test_commands_refuse_a_damaged_plan(unused: LocalStack) -> None:
     ):
         message = refusal(unused.manage(*command))
         assert message.endswith(
-            "conf/plan.json: it is no plan of this version. `make up` writes it anew."
+            "conf/plan.json: it is not a plan of this version. `make up` writes a new one."
         )
 
 
 @pytest.mark.parametrize("action", ["down", "status"])
 def test_a_stack_that_was_never_started_is_said_to_be_none(unused: LocalStack, action: str) -> None:
     assert refusal(unused.manage("stack_local", action)).endswith(
-        "no stack was started here. Start it with `make up`."
+        "no stack was started here. Start one with `make up`."
     )
 
 

@@ -91,7 +91,7 @@ def test_what_apache_reads_at_its_start_is_refused(stack: LocalStack) -> None:
     done = stack.manage("stack_local", "reload", STACK_THREADS="3")
     assert done.returncode == 2
     assert done.stderr.startswith(f"reload: {stack.directory}/conf/apache/")
-    assert "Apache reads it only at its start: `make up` restarts the stack" in done.stderr
+    assert "Apache reads it only when it starts: `make up` restarts the stack" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert state(stack) == before
 

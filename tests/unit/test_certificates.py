@@ -1,4 +1,4 @@
-"""The self-signed certificate: what it says, when it is made anew, and that a failure changes
+"""The self-signed certificate: what it says, when it is made again, and that a failure changes
 nothing."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def plan(directory: Path, *hosts: str) -> Plan:
-    """A plan whose certificate belongs into `directory`."""
+    """A plan whose certificate belongs in `directory`."""
     config = StackConfig(
         target="compose", tls="self-signed", hosts=",".join(hosts or ("localhost",))
     )

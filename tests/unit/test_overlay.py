@@ -278,7 +278,7 @@ def test_a_variable_that_is_missing_is_named_with_the_place_for_it(tmp_path: Pat
     assert refusal(foreign.make(tmp_path, "DATABASE_URL or nothing")) == (
         "shop.settings: it cannot be imported: KeyError: 'SHOP_GREETING' (shop/settings.py, line "
         "27). A variable "
-        "that it misses belongs into the file that STACK_ENVIRONMENT names."
+        "that it needs belongs in the file that STACK_ENVIRONMENT names."
     )
 
 

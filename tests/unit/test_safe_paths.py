@@ -124,7 +124,7 @@ def test_what_is_no_file_is_not_read_and_nobody_waits_for_it(shared: Path, kind:
         path.mkdir()
     else:
         path = Path("/dev/zero")
-    with pytest.raises(safe.UnsafePath, match="no regular file"):
+    with pytest.raises(safe.UnsafePath, match="not a regular file"):
         safe.read(path)
 
 

@@ -90,11 +90,11 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
     if not comment.hazards:
         return ["accepts nothing: write `stack: allow H012 reason`"]
     unknown = [one for one in comment.hazards if one not in CATALOGUE]
-    wrong = [f"accepts {one}, which is no hazard" for one in unknown]
+    wrong = [f"accepts {one}, which is not a hazard" for one in unknown]
     if not comment.reason:
         return [
             *wrong,
-            f"accepts {', '.join(comment.hazards)} without a reason: write it behind the number",
+            f"accepts {', '.join(comment.hazards)} without a reason: write it after the number",
         ]
     unused = [
         one for one in comment.hazards if one in CATALOGUE and (comment.line, one) not in used

@@ -46,11 +46,11 @@ def _known(path: Path) -> Counter[str]:
         version = known["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no baseline ({error}): make one with --write-baseline {path}"
+            f"{path} is not a baseline ({error}): make one with --write-baseline {path}"
         ) from error
     if version != VERSION:
         raise InputError(
-            f"{path} has version {version}, not {VERSION}: make it anew with --write-baseline "
+            f"{path} has version {version}, not {VERSION}: write a new one with --write-baseline "
             f"{path}"
         )
     return baseline

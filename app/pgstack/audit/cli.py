@@ -110,7 +110,7 @@ def _explain(identifier: str) -> int:
     text = show.explanation(identifier)
     if text is None:
         raise InputError(
-            f"{identifier} is no hazard: they are H001 to H049, in {show.PAGES}/README.md"
+            f"{identifier} is not a hazard: they are H001 to H049, in {show.PAGES}/README.md"
         )
     print(text)
     return 0

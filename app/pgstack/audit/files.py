@@ -45,7 +45,7 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
     """
     try:
         if not path.is_file() and path.exists():
-            return [], [], [Problem(shown, 0, "not read: it is no file")]
+            return [], [], [Problem(shown, 0, "not read: it is not a file")]
         if path.stat().st_size > LARGEST:
             return [], [], [Problem(shown, 0, f"not read: larger than {LARGEST // 1024**2} MB")]
         text = _text(path)

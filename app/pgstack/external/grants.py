@@ -144,11 +144,11 @@ def connect(place: DatabaseUrl, user: str, password: str) -> Any:
 def _remedy(said: str) -> str:
     """What to do about it, by libpq's and the server's words."""
     for words, remedy in (
-        (REFUSED, "Mend the login in the URL or the password's file."),
+        (REFUSED, "Fix the login in the URL or the password in the file."),
         ("certificate verify failed", "Name its authority: sslrootcert."),
         ("does not match host name", "Use the name that its certificate carries."),
         ("authentication method requirement", "Have it store and ask for SCRAM-SHA-256."),
-        ("does not exist", "Mend the name in the URL, or have it created."),
+        ("does not exist", "Fix the name in the URL, or have it created."),
         ("does not support SSL", "Have TLS switched on there: nothing goes there in the clear."),
         ("connection slots", "All of its connections are taken: free some, or raise its limit."),
         (
@@ -158,7 +158,7 @@ def _remedy(said: str) -> str:
     ):
         if words in said:
             return remedy
-    return "Mend host and port in the URL, and see whether a firewall lets this machine through."
+    return "Fix host and port in the URL, and check that a firewall lets this machine through."
 
 
 def ask(connection: Any, names: Roles) -> Granted:

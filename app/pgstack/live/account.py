@@ -82,7 +82,8 @@ def prepare(name: str, directory: Path) -> None:
             os.chown(directory, entry.pw_uid, entry.pw_gid)
     except OSError as error:
         raise TargetError(
-            f"STACK_DIR={directory}: {error.strerror}. Set STACK_DIR to a directory you can write."
+            f"STACK_DIR={directory}: {error.strerror}. Set STACK_DIR to a directory you can "
+            "write to."
         ) from None
 
 

@@ -22,8 +22,8 @@ def missing(command: tuple[str, ...], programs: str, wrong: Callable[[str], str]
     if program in PYTHONS or shutil.which(program, path=f"{programs}:{SYSTEM_PATH}"):
         return ""
     return (
-        f"there is no program {program} in the project's environment. Add what has it to its "
-        "requirements."
+        f"there is no program {program} in the project's environment. Add the package that has it "
+        "to its requirements."
     )
 
 

@@ -77,7 +77,8 @@ def _program(plan: Plan, name: str) -> list[str]:
     if not begins:
         raise InputError(
             f"STACK_BUILD: there is no program {name} in {os.environ['PATH']}. Name the Debian "
-            "package that has it in STACK_PACKAGES, or add what has it to the project's "
+            "package that has it in STACK_PACKAGES, or add the package that has it to the "
+            "project's "
             "requirements."
         )
     return begins

@@ -49,7 +49,7 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
         raise InputError(
             f"DATABASES['default']['ENGINE']={engine}: the overlay cannot replace it, for models "
             f"may need what this "
-            "engine has and pgstack.db has not. Use django.db.backends.postgresql, or do not run "
+            "engine has and pgstack.db does not. Use django.db.backends.postgresql, or do not run "
             "this project here."
         )
     tenants = engine in TENANTS or TENANTS_APP in own.get("INSTALLED_APPS", ())

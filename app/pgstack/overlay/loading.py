@@ -64,7 +64,7 @@ def _project_settings(module: str, requirements: str) -> dict[str, Any]:
 @contextmanager
 def _as_djangos(module: str) -> Iterator[None]:
     """What code that it imports finds in `django.conf.settings` meanwhile, as without the overlay:
-    what the module has set so far. Django reads them anew afterwards."""
+    what the module has set so far. Django reads them again afterwards."""
     before = os.environ.get(ENVIRONMENT_VARIABLE)
     os.environ[ENVIRONMENT_VARIABLE] = module
     try:
@@ -130,7 +130,7 @@ def _remedy(error: Exception, requirements: str) -> str:
             f"that its modules are "
             "imported from by STACK_PROJECT."
         )
-    return "A variable that it misses belongs into the file that STACK_ENVIRONMENT names."
+    return "A variable that it needs belongs in the file that STACK_ENVIRONMENT names."
 
 
 def _as_checks(notes: list[Note]) -> Any:

@@ -43,7 +43,7 @@ def run(file: Path) -> None:
         pass
     except SystemExit as error:
         raise InputError(
-            f"{file}: it ends before it runs a command: {error}. Set what it misses."
+            f"{file}: it ends before it runs a command: {error}. Set what is missing."
         ) from error
     except Exception as error:
         raise InputError(

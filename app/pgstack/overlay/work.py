@@ -42,7 +42,7 @@ def command(plan: Plan, worker: Worker | Entry) -> list[str]:
         raise InputError(
             f"{asked_by(plan, worker)}: {worker.name}: there is no program {first} in "
             f"{os.environ['PATH']}. "
-            f"Add what has it to the project's requirements."
+            f"Add the package that has it to the project's requirements."
         )
     return [*begins, *words]
 

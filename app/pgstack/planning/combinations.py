@@ -117,12 +117,12 @@ def _external(inputs: Inputs) -> None:
         )
     if inputs.backup not in (None, "off"):
         raise ValueError(
-            f"STACK_BACKUP={inputs.backup} needs a PostgreSQL of the stack's own: whoever looks "
+            f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: whoever looks "
             f"after that of {url} keeps its backups"
         )
     if "locale" in inputs.model_fields_set:
         raise ValueError(
-            f"STACK_LOCALE needs a PostgreSQL of the stack's own: the database of {url} is "
+            f"STACK_LOCALE needs the stack's own PostgreSQL: the database of {url} is "
             "there already, and sorts as it was made"
         )
 

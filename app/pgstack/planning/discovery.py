@@ -34,7 +34,8 @@ def complete(config: StackConfig) -> StackConfig:
         )
     if config.environment and not (layout.PROJECT / config.environment).exists():
         raise InputError(
-            f"STACK_ENVIRONMENT={config.environment}: no such file. Name one of lines NAME=value."
+            f"STACK_ENVIRONMENT={config.environment}: no such file. Name a file of NAME=value "
+            "lines."
         )
     _require_python(directory, config)
     return config.model_copy(

@@ -34,7 +34,7 @@ class Memory(Part):
     workers: int
     """the project's own, with what runs at set times"""
     valkey: int
-    """Valkey, also while it writes its file anew"""
+    """Valkey, also while it rewrites its file"""
 
     def shares(self) -> dict[str, int]:
         """The shares by name, in bytes."""

@@ -102,21 +102,21 @@ def _daily(time: str) -> tuple[str, str]:
 def _weekly(day: str, time: str) -> tuple[str, str]:
     hour, minute = _time(time)
     if day.lower() not in DAYS:
-        raise ValueError(f"{day} is no day of the week; expected one of {', '.join(DAYS)}")
+        raise ValueError(f"{day} is not a day of the week; expected one of {', '.join(DAYS)}")
     return f"{minute} {hour} * * {day.lower()}", f"{day.capitalize()} *-*-* {time}"
 
 
 def _monthly(day: str, time: str) -> tuple[str, str]:
     hour, minute = _time(time)
     if not day.isdecimal() or not 1 <= int(day) <= LAST_DAY:
-        raise ValueError(f"{day} is no day that every month has; expected 1 to {LAST_DAY}")
+        raise ValueError(f"{day} is not a day that every month has; expected 1 to {LAST_DAY}")
     return f"{minute} {hour} {int(day)} * *", f"*-*-{int(day):02d} {time}"
 
 
 def _time(text: str) -> tuple[int, int]:
     match = TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text} is no time; expected HH:MM from 00:00 to 23:59, in UTC")
+        raise ValueError(f"{text} is not a time; expected HH:MM from 00:00 to 23:59, in UTC")
     return int(match[1]), int(match[2])
 
 

@@ -84,8 +84,10 @@ def rendered_plan() -> Plan | None:
             ) from None
         return None
     except (OSError, ValidationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no plan of this version"
-        raise StackError(f"{path}: {reason}. `make up` writes it anew.") from None
+        reason = (
+            error.strerror if isinstance(error, OSError) else "it is not a plan of this version"
+        )
+        raise StackError(f"{path}: {reason}. `make up` writes a new one.") from None
 
 
 def started_plan() -> Plan:
@@ -93,7 +95,7 @@ def started_plan() -> Plan:
     plan = rendered_plan()
     if plan is None:
         raise StackError(
-            f"{plan_file().parent}: no stack was started here. Start it with `make up`."
+            f"{plan_file().parent}: no stack was started here. Start one with `make up`."
         )
     return plan
 

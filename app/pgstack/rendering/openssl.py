@@ -53,5 +53,5 @@ def make_certificate(name: str, extensions: str, days: int, *more: str) -> tuple
         except OSError as error:
             reason = str(error)
     raise RenderError(
-        f"openssl made no certificate ({reason}); nothing was changed. Mend or install openssl"
+        f"openssl made no certificate ({reason}); nothing was changed. Repair or install openssl"
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CERTIFICATE, KEY = "STACK_TLS_CERTIFICATE", "STACK_TLS_KEY"
 VALID_DAYS = 365
 RENEW_SECONDS = 30 * 24 * 3600
-"""a self-signed certificate with less time left is made anew"""
+"""a self-signed certificate with less time left is made again"""
 
 
 def files(plan: Plan, renew: bool = False) -> list[File]:
@@ -81,12 +81,13 @@ def _require_valid(path: str, certificate: str) -> None:
     now = time.time()
     if not begins <= now <= ends:
         reason = (
-            f"it has expired on {_day(ends)}"
+            f"it expired on {_day(ends)}"
             if now > ends
             else f"it is not valid before {_day(begins)}"
         )
         raise InputError(
-            f"{CERTIFICATE}={path}: {reason}. Name one that browsers take, or set the clock right."
+            f"{CERTIFICATE}={path}: {reason}. Name one that browsers accept, or set the clock "
+            "right."
         )
 
 

@@ -28,7 +28,7 @@ def application(file: str) -> Callable[..., Iterable[bytes]]:
     """The object `application` of a WSGI file. Raises whatever its import raises."""
     spec = importlib.util.spec_from_file_location("trial_wsgi", file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file}: no Python file")
+        raise ImportError(f"{file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found: Callable[..., Iterable[bytes]] = module.application

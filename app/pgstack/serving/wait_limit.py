@@ -8,7 +8,7 @@ taken, a thread of its own answers those in the queue in their place.
 
 What mod_wsgi and Apache say to each other before a request is handed over: Apache sends the names
 and values of its variables, and then reads `200 Continue`, `200 Timeout` (it answers 504), or `200
-Rejected` (it connects anew).
+Rejected` (it connects again).
 """
 
 from __future__ import annotations

@@ -138,7 +138,8 @@ def locked(root: Path) -> Iterator[int]:
     try:
         if not lock.acquired(handle, WAIT_SECONDS):
             raise TargetError(
-                f"{root}: another command has worked on it for {WAIT_SECONDS} s. Let it end first."
+                f"{root}: another command has been working on it for {WAIT_SECONDS} s. Let it "
+                "end first."
             )
         yield handle
     finally:

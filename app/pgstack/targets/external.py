@@ -45,8 +45,8 @@ def require_own(command: str) -> None:
     """Raise InputError where PostgreSQL is somebody else's: `command` is for the stack's own."""
     if url := state.inputs().database_url:
         raise InputError(
-            f"{command}: the PostgreSQL at {url.text} is not the stack's ({EXTERNAL}). Whoever "
-            "looks after it keeps its backups and restores them."
+            f"{command}: the PostgreSQL at {url.text} is not the stack's ({EXTERNAL}). Its "
+            "administrator keeps its backups and restores them."
         )
 
 

@@ -147,7 +147,7 @@ def release(say: Say) -> None:
 def reload(say: Say) -> None:
     """Bring changed inputs into force on the running stack, without losing a request.
 
-    Raises StackError when a server would not take them, or could only at its start; then what was
+    Raises StackError when a server would not take them, or could only when it starts; then what was
     in force stays.
     """
     server = survey.ask(state.inputs())
@@ -223,9 +223,8 @@ def delete(say: Say) -> None:
         return
     if not directory.is_stack(root):
         raise TargetError(
-            f"STACK_DIR={root}: no stack's directory, for conf/plan.json in it is missing or "
-            f"another's. "
-            "Nothing was deleted."
+            f"STACK_DIR={root}: not a stack's directory: its conf/plan.json is missing or "
+            "another stack's. Nothing was deleted."
         )
     plan = state.rendered_plan()
     with directory.locked(root):

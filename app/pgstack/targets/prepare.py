@@ -44,7 +44,7 @@ def migrate(run: Run) -> None:
 
 
 def collect_static(run: Run) -> None:
-    """Static files; those of a run that did not end are made anew, for the last may be cut off.
+    """Static files; those of a run that did not end are made again, for the last may be cut off.
 
     Raises TargetError.
     """

@@ -2,7 +2,7 @@
 
 They are tried first. PostgreSQL and PgBouncer then read them; for what PostgreSQL reads only at its
 start it is restarted while requests wait. The web processes are replaced one by one. Apache reads
-its files only at its start, and no second one could take over here: what would change them is
+its files only when it starts, and no second one could take over here: what would change them is
 refused.
 """
 
@@ -117,7 +117,7 @@ def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
                 else "differs from what Apache has read"
             )
             raise TargetError(
-                f"reload: {file.path} {what}. Apache reads it only at its start: `make up` "
+                f"reload: {file.path} {what}. Apache reads it only when it starts: `make up` "
                 f"restarts the stack, and "
                 "requests fail meanwhile. Nothing was changed."
             )

@@ -1,6 +1,6 @@
 """Valkey on the local target: its start, and a restart that whoever uses the cache waits for.
 
-It reads its file only at its start: a client may not configure it, and there is nobody else who
+It reads its file only when it starts: a client may not configure it, and there is nobody else who
 could. A restart takes a tenth of a second and the time to read what it has on the disk.
 """
 

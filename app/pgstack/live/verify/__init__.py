@@ -96,7 +96,7 @@ CHECKS = (
     Check("server grants what is needed", external.granted, _others),
     Check("roles have their rights", external.rights, _others),
     Check("server shows its certificate", external.certified, _others),
-    Check("what only its keeper knows", external.unproven, _others),
+    Check("what its administrator knows", external.unproven, _others),
     # What a killed command or a signal leaves.
     Check("no change was cut off", behaviour.finished, _sees_processes),
     Check("no process is stopped", behaviour.running, _sees_processes),

@@ -124,9 +124,7 @@ def finished(live: Live) -> Outcome:
     """No `reload` or `release` was killed on its way."""
     command = local.cut_off(live.plan)
     wrong = [f"{command} was cut off: old and new are in force side by side"] if command else []
-    return judge(
-        wrong, "the last reload or release came to its end", f"Run `make {command}` again."
-    )
+    return judge(wrong, "the last reload or release finished", f"Run `make {command}` again.")
 
 
 def running(live: Live) -> Outcome:
@@ -136,7 +134,7 @@ def running(live: Live) -> Outcome:
         for process in local.stopped(live.plan)
     ]
     return judge(
-        wrong, "no process is stopped by a signal", "Let it go on: `kill -CONT` and its number."
+        wrong, "no process is stopped by a signal", "Continue it: `kill -CONT` and its number."
     )
 
 

@@ -42,7 +42,7 @@ def certified(live: Live) -> Outcome:
     """Its certificate is of the authority that was named, names the host, and has time left."""
     days = int(certificate.seconds_left(live.plan) // DAY)
     found = f"names {live.plan.postgres.server_name}, {days} days left"
-    remedy = "Whoever looks after the server has to renew it."
+    remedy = "The server's administrator has to renew it."
     return judge([found] if days < LEAST_DAYS else [], found, remedy)
 
 

@@ -120,7 +120,7 @@ def postgres_settings(live: Live) -> Outcome:
 
 
 def sorting(live: Live) -> Outcome:
-    """The database sorts as planned, which only the one that is made anew can change."""
+    """The database sorts as planned, which only the one that is made again can change."""
     wanted, (found,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
     reason = locales.refusal(wanted, found, ())
     return judge([reason] if reason else [], f"by {found}", "Say it in the inputs.")

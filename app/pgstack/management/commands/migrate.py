@@ -109,7 +109,7 @@ class Command(migrate.Command):
             if LOCK_TIMEOUT in str(error):
                 reason = (
                     "something holds a lock that it needs, another migration perhaps. Try again "
-                    "when it ended."
+                    "when it has ended."
                 )
             message = f"Cannot migrate: {reason}"
             raise CommandError(message, returncode=CANNOT) from error

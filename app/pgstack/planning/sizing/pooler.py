@@ -42,7 +42,7 @@ SERVER_LIFETIME_SECONDS = 3600
 SERVER_IDLE_SECONDS = 600
 """default: what a burst opened goes when it is over"""
 CLIENT_IDLE_SECONDS = 3600
-"""a client that is never heard of again goes; pgstack.db connects anew where it was a thread after
+"""a client that is never heard of again goes; pgstack.db connects again where it was a thread after
 a quiet night"""
 SERVER_CONNECT_SECONDS = 5
 """a backend on the same host is there in milliseconds; the default of 15 is beyond WAIT"""

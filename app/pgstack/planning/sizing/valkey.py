@@ -11,7 +11,7 @@ from pgstack.planning.valkey import Valkey
 MEMORY_DIVISOR, MEMORY_MIN_BYTES, MEMORY_MAX_BYTES = 32, 16 * MB, 1024 * MB
 """maxmemory, of cached entries, queues and the buffers of clients"""
 COPIES = 2
-"""while its file is written anew a child has the memory as it was, and the parent a copy of each
+"""while its file is rewritten a child has the memory as it was, and the parent a copy of each
 page that changes meanwhile: all of them at worst"""
 BASE_BYTES = 16 * MB
 """an empty one takes 9 MB (docs/measurements.md)"""
@@ -20,7 +20,7 @@ CONNECTIONS = 2
 SPARE_DESCRIPTORS = 64
 """it keeps 32 for itself, and has its file, its log and its socket"""
 REWRITE_DIVISOR, REWRITE_MIN_BYTES = 4, 4 * MB
-"""size at which its file is first written anew; after that whenever it has doubled"""
+"""size at which its file is first rewritten; after that whenever it has doubled"""
 
 
 def valkey(basis: Basis, pooler: Pooler, patience: int) -> tuple[Valkey | None, Reasons]:
@@ -52,7 +52,7 @@ def valkey(basis: Basis, pooler: Pooler, patience: int) -> tuple[Valkey | None, 
 
 
 def valkey_bytes(part: Valkey | None) -> int:
-    """Bytes of it, while it writes its file anew."""
+    """Bytes of it, while it rewrites its file."""
     return COPIES * part.maxmemory + BASE_BYTES if part else 0
 
 

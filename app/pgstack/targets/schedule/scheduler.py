@@ -3,7 +3,7 @@ supervisord ends this.
 
 An entry is due when a time of its has come since it last began. So it does not matter for how long
 nothing looked, nor how many times went by: it begins once. While it runs it is not begun again, and
-while a command changes the stack nothing is. The plan is read anew once it has: a reload need not
+while a command changes the stack nothing is. The plan is read again once it has: a reload need not
 restart this, and what runs goes on with the code and the settings that it began with.
 """
 
