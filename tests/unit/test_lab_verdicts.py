@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from loadtest.lab import analysis, compare, costs, store, summary
+from loadtest.lab import analysis, costs, summary
 from loadtest.lab.analysis import analyse
 from loadtest.lab.goals import Judged
-from loadtest.lab.headline import headline
-from loadtest.lab.model import HTTP, IN_PROCESS, TWIN, WRK, Results, Trial
+from loadtest.lab.model import HTTP, IN_PROCESS, WRK, Results, Trial
 
-from fixtures.lab_results import MACHINE, latency, results, trial, whole_run
-from pgstack.errors import InputError
-
-REFERENCE = "pgbouncer-transaction"
-
-
-def run(blocks: int = 10, reconnect: float = 150.0, **fields: Any) -> Results:
-    """Blocks with hardly any noise: 2100 requests/s, a direct connection 2200."""
-    rates = {
-        REFERENCE: 2100.0,
-        REFERENCE + TWIN: 2100.0,
-        "patched-signal": 2200.0,
-        "reconnect-tcp": reconnect,
-    }
-    cpu = {"patched-signal": (0.0, 0.45), "reconnect-tcp": (3.0, 3.45)}
-    trials = [
-        trial(
-            label,
-            block,
-            rate * (1 + 0.001 * ((block * 7 + len(label)) % 5 - 2)),
-            backends=16 if label in cpu else 5,
-            cpu_seconds=dict(
-                zip(
-                    ("python", "database"),
-                    (10 * rate * ms / 1000 for ms in cpu.get(label, (0, 0))),
-                    strict=True,
-                )
-            ),
-        )
-        for block in range(blocks)
-        for label, rate in rates.items()
-    ]
-    return results([*trials, *fields.pop("more", ())], blocks=blocks, **fields)
+from fixtures.lab_results import latency, results, trial
+from fixtures.lab_runs import REFERENCE, run
 
 
 def judged(name: str, found: analysis.Analysis) -> Judged:
@@ -74,91 +41,6 @@ def test_connect_cost_predicts_the_ratio() -> None:
     assert cost.predicted == pytest.approx(14.33, abs=0.15)
     assert cost.measured is not None
     assert cost.measured.value == pytest.approx(14.67, abs=0.02)
-
-
-def test_headline_says_what_was_gained_and_what_it_cost() -> None:
-    assert headline(analyse(run())) == (
-        "14.0× [14.0, 14.0] over reconnecting, 0.95× of a direct persistent connection, with 5 "
-        "instead of 16 backends"
-    )
-
-
-def test_headline_claims_nothing_when_the_pair_differs() -> None:
-    found = analyse(whole_run(10, twin=1.08))
-    assert headline(found).startswith("Nothing is claimed: the A/A pair gives 0.92")
-    assert {judged.verdict for judged in found.goals} == {"not claimed"}
-    assert {judged.reason for judged in found.goals} == {"the A/A pair failed"}
-    assert analysis.status(found) == 1
-
-
-def test_headline_of_a_run_without_those_strategies_names_the_best() -> None:
-    steps = [trial("host", 0, 90 * users, purpose="ladder", users=users) for users in (1, 2)]
-    found = analyse(results(steps, suite="host"))
-    assert headline(found) == "host: at most 180 requests/s on /db, with 2 users"
-    assert analysis.status(found) == 0
-    assert headline(analyse(results([]))) == "Nothing was measured."
-    assert analysis.status(analyse(results([]))) == 1
-
-
-def in_blocks(rates: dict[str, float]) -> list[Trial]:
-    return [
-        trial(label, block, rate + block) for label, rate in rates.items() for block in range(3)
-    ]
-
-
-def test_headline_of_servers_sets_the_reference_against_each_other_one() -> None:
-    made = in_blocks(
-        {
-            "mod_wsgi-daemon": 1000,
-            "mod_wsgi-daemon" + TWIN: 1000,
-            "nginx+uwsgi": 500,
-            "granian": 2000,
-        }
-    )
-    found = analyse(results(made, suite="servers", reference="mod_wsgi-daemon", blocks=3))
-    assert (
-        headline(found)
-        == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [1.99, 2.00] of "
-        "nginx+uwsgi"
-    )
-
-
-def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
-    made = in_blocks({"/db": 1000, "/db" + TWIN: 1000, "/plain": 3999, "/updates?n=20": 60})
-    found = analyse(results(made, suite="pages", reference="/db", blocks=3))
-    assert headline(found) == "From 61 requests/s on /updates?n=20 to 4,000 on /plain"
-
-
-def test_headline_of_tuning_names_what_is_shown_to_be_faster() -> None:
-    made = in_blocks(
-        {
-            "as-planned": 1000,
-            "as-planned" + TWIN: 1000,
-            "pool-2": 1100,
-            "pool-8": 1200,
-            "gc-off": 900,
-        }
-    )
-    found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
-    assert (
-        headline(found)
-        == "Faster than as planned: pool-8 1.20× [1.20, 1.20], pool-2 1.10× [1.10, 1.10]"
-    )
-    made = in_blocks({"as-planned": 1000, "as-planned" + TWIN: 1000, "gc-off": 900})
-    found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
-    assert headline(found) == "No change is shown to be faster than the plan"
-
-
-def test_headline_of_curves_is_about_the_reference_where_it_has_one() -> None:
-    steps = [
-        trial(label, 0, rate, purpose="ladder", users=8)
-        for label, rate in ((REFERENCE, 90), ("no-query", 200))
-    ]
-    found = headline(analyse(results(steps, suite="scaling")))
-    assert found == "pgbouncer-transaction: at most 90 requests/s on /db, with 8 users"
-    assert headline(analyse(results(steps[1:], suite="scaling"))).startswith(
-        "no-query: at most 200 requests/s"
-    )
 
 
 def test_a_goal_is_met_by_the_lower_bound_only() -> None:
@@ -336,80 +218,3 @@ def test_a_run_fails_when_a_goal_is_missed_or_a_strategy_has_no_valid_trial() ->
         analysis.status(analyse(run(3, more=[*steps, trial("pgpool", purpose="ladder", users=4)])))
         == 0
     )
-
-
-def test_a_slower_run_is_a_regression() -> None:
-    found = compare.compare(run(4, reconnect=140), run(4))
-    assert {change.label: change.verdict for change in found.changes} == {
-        REFERENCE: "no change shown",
-        "patched-signal": "no change shown",
-        "reconnect-tcp": "regression",
-    }
-    assert compare.status(found) == 1
-    assert compare.status(compare.compare(run(4), run(4, reconnect=140))) == 0
-    assert compare.compare(run(4), run(4, reconnect=140)).changes[2].verdict == "improvement"
-
-
-def test_within_the_margin_is_no_regression_and_few_blocks_show_nothing() -> None:
-    assert compare.status(compare.compare(run(4, reconnect=146), run(4))) == 0
-    assert {change.verdict for change in compare.compare(run(2, reconnect=9), run(4)).changes} == {
-        "too few blocks"
-    }
-
-
-def test_what_was_updated_is_said() -> None:
-    later = MACHINE.model_copy(update={"kernel": "6.12.50"})
-    found = compare.compare(run(3, versions={"PostgreSQL": "17.7"}, machine=later), run(3))
-    assert found.versions == {
-        "PgBouncer": ("1.24.1", "none"),
-        "PostgreSQL": ("17.6", "17.7"),
-        "kernel": ("6.12.48", "6.12.50"),
-    }
-
-
-def test_strategies_of_one_run_only_are_named() -> None:
-    found = compare.compare(run(3, more=[trial("pgpool")]), run(3, more=[trial("no-query")]))
-    assert (found.only_new, found.only_old) == (("pgpool",), ("no-query",))
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        (
-            {"machine": MACHINE.model_copy(update={"processor": "Other 2"})},
-            "processor is Other 2, was Example",
-        ),
-        (
-            {"machine": MACHINE.model_copy(update={"stack_cores": (0, 1)})},
-            r"stack_cores is \(0, 1\), was \(0,\)",
-        ),
-        ({"page": "/fortunes"}, "page is /fortunes, was /db"),
-        ({"suite": "servers"}, "suite is servers, was strategies"),
-        ({"users": 64}, "users is 64, was 16"),
-    ],
-)
-def test_another_machine_page_or_load_is_refused_by_name(
-    fields: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=rf"^COMPARE=old\.json: {message}"):
-        compare.require_same(run(3, **fields), run(3), "COMPARE=old.json")
-
-
-def test_a_run_without_a_trial_may_already_be_compared_or_refused() -> None:
-    compare.require_same(results(), run(3), "COMPARE=old.json")
-    with pytest.raises(InputError, match="page is /json, was /db"):
-        compare.require_same(results(page="/json"), run(3), "COMPARE=old.json")
-
-
-def test_a_file_is_read_or_refused(tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    with pytest.raises(InputError, match=r"results\.json: No such file"):
-        store.read(path)
-    path.write_text(run(1).model_dump_json())
-    assert store.read(path) == run(1)
-    path.write_text(path.read_text().replace('"version":2', '"version":3'))
-    with pytest.raises(InputError, match=r"results\.json: version: Input should be 2"):
-        store.read(path)
-    path.write_text("{")
-    with pytest.raises(InputError, match=r"results\.json: the file: Invalid JSON"):
-        store.read(path)
