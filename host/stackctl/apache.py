@@ -62,13 +62,8 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
             certificates.forget_staged(stack)
     except StackctlError as error:
         system.stop(unit(stack, new))
-        after = (
-            f"Instance {old} keeps serving with its previous configuration."
-            if old
-            else "Nothing serves."
-        )
         raise StackctlError(
-            f"The site does not work with the new configuration: {error}\n{after}"
+            f"The site does not work with the new configuration: {error}\n{system.what_serves(old)}"
         ) from None
     system.run("systemctl", "enable", unit(stack, new))
     system.run("systemctl", "disable", unit(stack, other_instance(new)))

@@ -48,13 +48,8 @@ def apply(stack: Stack, again: bool = False) -> str:
         _try(stack, new)
     except StackctlError as error:
         system.stop(unit(stack, new))
-        after = (
-            f"Instance {old} keeps serving with its previous configuration."
-            if old
-            else "Nothing serves."
-        )
         raise StackctlError(
-            f"PgBouncer does not run with the new configuration: {error}\n{after}"
+            f"PgBouncer does not run with the new configuration: {error}\n{system.what_serves(old)}"
         ) from None
     _lead_to(stack, new)
     if not old:

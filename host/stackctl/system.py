@@ -110,6 +110,15 @@ def at_boot(unit: Callable[[str], str]) -> str:
     return next((name for name in INSTANCES if enabled(unit(name))), INSTANCES[0])
 
 
+def what_serves(old: str | None) -> str:
+    """What serves after a takeover from the instance `old` has failed, as a sentence."""
+    return (
+        f"Instance {old} keeps serving with its previous configuration."
+        if old
+        else "Nothing serves."
+    )
+
+
 def start(unit: str) -> None:
     """Start it. Raises StackctlError with what it wrote."""
     since = time.time()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from fixtures.local_stack import LocalStack, owner
+from fixtures import pooler_console
+from fixtures.local_stack import LocalStack
 
 UP = "`make up` by hand"
 ITSELF = "by itself"
@@ -67,25 +67,8 @@ def backend(stack: LocalStack) -> psutil.Process:
 
 
 def console(stack: LocalStack, command: str) -> None:
-    """A command at PgBouncer's console, as its own account; what it answers does not matter
-    here."""
-    words = [
-        "psql",
-        "-XqAt",
-        "-h",
-        str(stack.directory / "run/pooler"),
-        "-p",
-        "6432",
-        "-U",
-        "pgbouncer",
-    ]
-    subprocess.run(
-        owner(stack.directory, [*words, "-d", "pgbouncer", "-c", command]),
-        check=False,
-        capture_output=True,
-        cwd="/",
-        timeout=60,
-    )
+    """A command at PgBouncer's console; what it answers does not matter here."""
+    pooler_console.command(stack, command, check=False)
 
 
 def status(stack: LocalStack) -> tuple[int, str]:

@@ -16,7 +16,8 @@ import psutil
 import pytest
 import requests
 
-from fixtures.local_stack import LocalStack, owner
+from fixtures import pooler_console
+from fixtures.local_stack import LocalStack
 from pgstack.planning import layout
 from pgstack.targets import guard
 
@@ -118,7 +119,7 @@ def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(
     running: LocalStack, command: str
 ) -> None:
     with stopped(program(running, "guard")):
-        console(running, command)
+        pooler_console.command(running, command)
         code, said = status(running)
         assert code == 1
         assert "pgbouncer RUNNING  a query through it: no answer within 2 s" in said
@@ -126,32 +127,6 @@ def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(
     assert answer.status_code == 200
     assert (
         "PgBouncer was paused, and requests had waited for" in guard_log(running).splitlines()[-1]
-    )
-
-
-def console(stack: LocalStack, command: str) -> None:
-    """A command of PgBouncer's own account."""
-    subprocess.run(
-        owner(
-            stack.directory,
-            [
-                "psql",
-                "-XqAt",
-                "-h",
-                str(stack.directory / "run/pooler"),
-                "-p",
-                "6432",
-                "-U",
-                "pgbouncer",
-                "-d",
-                "pgbouncer",
-                "-c",
-                command,
-            ],
-        ),
-        check=True,
-        capture_output=True,
-        cwd="/",
     )
 
 

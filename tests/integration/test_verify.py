@@ -342,23 +342,26 @@ def test_verify_sees_a_way_in_over_tcp(stack: LocalStack) -> None:
     )
 
 
-def test_verify_without_root_says_that_it_tried_no_stranger(stack: LocalStack) -> None:
-    done = subprocess.run(
+def verify_as_owner(stack: LocalStack, option: str) -> subprocess.CompletedProcess[str]:
+    """`stack_verify` as the account of the stack."""
+    account = ("runuser", "-u", stack.directory.owner(), "--")
+    return subprocess.run(
         [
-            "runuser",
-            "-u",
-            stack.directory.owner(),
-            "--",
+            *account,
             "env",
             f"STACK_DIR={stack.directory}",
             *stack.command(),
             "stack_verify",
-            "--json",
+            option,
         ],
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_verify_without_root_says_that_it_tried_no_stranger(stack: LocalStack) -> None:
+    done = verify_as_owner(stack, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row for row in json.loads(done.stdout) if not row["holds"]] == [
         {
@@ -371,22 +374,7 @@ def test_verify_without_root_says_that_it_tried_no_stranger(stack: LocalStack) -
 
 
 def test_verify_refuses_to_take_an_account_of_the_plan_for_a_stranger(stack: LocalStack) -> None:
-    done = subprocess.run(
-        [
-            "runuser",
-            "-u",
-            stack.directory.owner(),
-            "--",
-            "env",
-            f"STACK_DIR={stack.directory}",
-            *stack.command(),
-            "stack_verify",
-            "--stranger",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = verify_as_owner(stack, "--stranger")
     assert done.returncode == 2
     assert "--stranger: the plan knows" in done.stderr
 

@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-def output(program: str, *words: str, statuses: tuple[int, ...] = (0,)) -> str:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
-    }
-    done = subprocess.run(
-        [sys.executable, str(CHECKOUT / "loadtest" / program), *words],
-        capture_output=True,
-        text=True,
-        env={**environment, "STACK_MEMORY": "1g", "COLUMNS": "100"},
-        check=False,
-    )
-    if "may not enter" in done.stderr or "missing packages" in done.stderr:
-        pytest.skip(done.stderr.strip())
-    assert done.returncode in statuses, done.stdout + done.stderr
-    return done.stdout
+from fixtures.lab_program import output
 
 
 def test_cost_compares_three_ways_on_two_pages() -> None:
