@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pgstack.errors import ProbeError
+
 from . import (
     apache,
     backup,
@@ -247,7 +249,7 @@ def main(plan: str) -> None:
         else:
             with system.exclusive_lock(host.run):
                 print(change(host, asked))
-    except safe.StackctlError as error:
+    except (safe.StackctlError, ProbeError) as error:
         print(f"{program()}: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
 

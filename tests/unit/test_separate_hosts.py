@@ -164,3 +164,10 @@ def test_a_host_has_the_files_of_what_it_runs() -> None:
     assert Path("/etc/stack/pgbouncer/userlist.txt") not in web, "it holds a password"
     assert "stackctl pause" not in text(planned("db.example"), "stack.conf")
     assert "PrivateNetwork" not in text(planned("web1"), "stack-pgbouncer@.service")
+
+
+def test_work_beside_pages_is_the_first_web_hosts() -> None:
+    inputs = {**INPUTS, "workers": "mail=a", "schedule": "clearsessions=daily 04:00"}
+    plans = [planned(host, inputs) for host in ("web1", "web2")]
+    assert [len(plan.workers) for plan in plans] == [1, 0]
+    assert [len(plan.schedule) for plan in plans] == [1, 0]
