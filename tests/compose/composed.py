@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from compose_stack import ComposeStack, require_engine
 
@@ -36,6 +37,8 @@ class Composed:
 
     def released(self, page: str) -> None:
         self.command("stack_verify")
+        # Unchanged, it would not be built again.
+        Path(self.stack.inputs["STACK_PROJECT"], "changed").touch()
         under_load(self.url, "127.0.0.1", lambda: self.make("release"), page=page)
         self.command("stack_verify")
 
