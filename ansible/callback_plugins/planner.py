@@ -1,10 +1,12 @@
 """Loads the planner's filters once for a run.
 
 Ansible looks for filters in the process that it forks for each task, and each would import the
-planner again.
+planner again. Nor does each go through what was loaded in search of garbage.
 """
 
 from __future__ import annotations
+
+import gc
 
 from ansible.playbook import Playbook
 from ansible.plugins.callback import CallbackBase
@@ -30,3 +32,4 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_start(self, playbook: Playbook) -> None:  # noqa: ARG002 - Ansible calls it
         """The run begins, and nothing is forked yet."""
         filter_loader.get(FILTER)
+        gc.freeze()
