@@ -19,7 +19,7 @@ AS_ROOT = (
 passphrase, one deletes a directory in one of root's."""
 
 ASKING = (["stack_local", "up"], ["stack_local", "reload"], ["stack_plan"])
-"""Commands that ask a PostgreSQL of others: root reads the password of its login first, which the
+"""Commands that ask an external PostgreSQL: root reads the password of its login first, which the
 stack's account need not know."""
 
 OF_THE_STACK = {"stack_verify", "stack_pools"}

@@ -104,7 +104,7 @@ def _complaint(*words: str) -> str:
 
 
 def _place() -> str:
-    """Of a PostgreSQL that is not the stack's."""
+    """Of an external PostgreSQL."""
     done = compose("exec", "-T", "pgbouncer", "cat", "/etc/stack/plan.json")
     place = json.loads(done.stdout)["postgres"] if done.stdout else {"host": "unknown", "port": ""}
     return f"{place['host']}:{place['port']}"

@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     roles = commands.add_parser(
-        "database", help="have roles at a PostgreSQL that is not the stack's, and passwords here"
+        "database", help="have roles at an external PostgreSQL, and passwords here"
     )
     roles.add_argument(
         "--password-file", type=Path, required=True, help="of the login in database_url"

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is not the stack's, of web hosts: asked before anything is planned, and given
+"""An external PostgreSQL, of web hosts: asked before anything is planned, and given
 the stack's roles.
 
 The first web host makes the passwords and keeps them for root alone, as a database host of the

@@ -1,5 +1,5 @@
 """Passwords of the roles, where web hosts are apart: made on the database host, or the first web
-host where PostgreSQL is somebody else's, and kept there for root alone.
+host where PostgreSQL is external, and kept there for root alone.
 
 PostgreSQL gets verifiers (pgstack.rendering.scram): no password is in a statement, a log or a
 process's words.

@@ -1,1 +1,1 @@
-"""A PostgreSQL that is not the stack's: asked, and given the stack's roles."""
+"""An external PostgreSQL: asked, and given the stack's roles."""

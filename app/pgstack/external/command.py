@@ -1,4 +1,4 @@
-"""Somebody else's PostgreSQL, asked whether this stack could run on it: `python -m pgstack
+"""An external PostgreSQL, asked whether this stack could run on it: `python -m pgstack
 database URL`. It reads, and changes nothing there."""
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ MAJORS = sorted(release.postgresql for release in RELEASES.values())
 UNPROVABLE = (
     "that its roles have passwords, and which: nobody but a superuser sees that",
     "its files, their accounts and its login rules: they are on a machine that cannot be looked at",
-    "its backups, and that they can be restored: this stack makes none of a server of others",
+    "its backups, and that they can be restored: this stack makes none of an external server",
     "that its disk keeps what it says is written",
 )
 

@@ -1,4 +1,4 @@
-"""What the login of somebody else's PostgreSQL proves itself with, and who vouches for the
+"""What the login of an external PostgreSQL proves itself with, and who vouches for the
 server."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Roles, rights and passwords on a PostgreSQL that is not the stack's: made, where its login may,
+"""Roles, rights and passwords on an external PostgreSQL: made, where its login may,
 all of them or none."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is not the stack's, as it answered."""
+"""An external PostgreSQL, as it answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is not the stack's is asked before anything is planned; what it grants is part
+"""An external PostgreSQL is asked before anything is planned; what it grants is part
 of the plan."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class StackConfig(Inputs):
 
     @property
     def external(self) -> DatabaseUrl | None:
-        """A PostgreSQL that is somebody else's."""
+        """An external PostgreSQL."""
         url, authority = self.database_url, self.database_authority
         return url.model_copy(update={"sslrootcert": str(authority)}) if url and authority else url
 

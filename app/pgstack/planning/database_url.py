@@ -1,4 +1,4 @@
-"""Where somebody else's PostgreSQL is and how it proves who it is, from a URL without a
+"""Where an external PostgreSQL is and how it proves who it is, from a URL without a
 password."""
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Postgres(Part):
 
 
 class External(Part):
-    """A PostgreSQL that is not the stack's."""
+    """An external PostgreSQL."""
 
     login: str
     """that asks it, and makes roles if it may"""

@@ -1,4 +1,4 @@
-"""A plan within what a PostgreSQL of others grants."""
+"""A plan within what an external PostgreSQL grants."""
 
 from __future__ import annotations
 

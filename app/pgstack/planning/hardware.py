@@ -40,7 +40,7 @@ class Hardware:
     ssh_ports: tuple[int, ...] = ()
     """ports at which administrators come in; known of hosts that Ansible asked"""
     database: Grants | None = None
-    """what a PostgreSQL of others grants, where it was asked"""
+    """what an external PostgreSQL grants, where it was asked"""
 
 
 def detect(config: StackConfig, root: Path = Path("/")) -> Hardware:

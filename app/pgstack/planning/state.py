@@ -43,7 +43,7 @@ def fresh_plan(database: Grants | None = None, **other: object) -> Plan:
     """The plan that the inputs give on this machine now; with `other` inputs where those are
     named.
 
-    `database` is what a PostgreSQL of others grants (pgstack.external); without it counts what it
+    `database` is what an external PostgreSQL grants (pgstack.external); without it counts what it
     said when the plan in force was made.
     """
     chosen = discovery.complete(inputs().model_copy(update=other))
@@ -52,7 +52,7 @@ def fresh_plan(database: Grants | None = None, **other: object) -> Plan:
 
 
 def granted(chosen: config.StackConfig) -> Grants | None:
-    """What the PostgreSQL of others said when the plan in force was made; None where that has
+    """What the external PostgreSQL said when the plan in force was made; None where that has
     another, or there is none."""
     with suppress(StackError):
         plan, url = rendered_plan(), chosen.database_url

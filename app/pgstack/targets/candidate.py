@@ -58,7 +58,7 @@ def _moved(plan: Plan, root: Path) -> Plan:
 
 
 def _passwords(candidate: Plan, plan: Plan) -> list[File]:
-    """What PgBouncer logs in with at a PostgreSQL of others."""
+    """What PgBouncer logs in with at an external PostgreSQL."""
     return passwords.files(candidate, passwords.known(plan)) if plan.external else []
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is not the stack's, for the local target: its roles, the files with which the
+"""An external PostgreSQL, for the local target: its roles, the files with which the
 stack logs in there, and what is refused because it is somebody else's."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prepare(plan: Plan, server: Server | None, say: Say) -> list[File]:
 
 
 def require_own(command: str) -> None:
-    """Raise InputError where PostgreSQL is somebody else's: `command` is for the stack's own."""
+    """Raise InputError where PostgreSQL is external: `command` is for the stack's own."""
     if url := state.inputs().database_url:
         raise InputError(
             f"{command}: the PostgreSQL at {url.text} is not the stack's ({EXTERNAL}). Its "

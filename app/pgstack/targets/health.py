@@ -24,7 +24,7 @@ from pgstack.targets.schedule import status as schedule
 
 PAGE_SECONDS = 5
 OF_OTHERS = "NOT OURS"
-"""in the place of a state: a PostgreSQL that is not the stack's"""
+"""in the place of a state: an external PostgreSQL"""
 WAL_SEGMENT_BYTES = 16 * 1024**2
 """what PostgreSQL needs in one piece before it can go on writing; without it it ends"""
 

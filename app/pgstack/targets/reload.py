@@ -42,7 +42,7 @@ from pgstack.targets.run import Run, Say
 
 CHECKS = (settings.postgres_settings, settings.role_settings, settings.pooler_settings)
 OF_OTHERS = CHECKS[1:]
-"""those where PostgreSQL is somebody else's"""
+"""those where PostgreSQL is external"""
 COMMAND = "reload"
 GENTLE = 15
 """niceness while code is prepared: requests come first"""

@@ -93,7 +93,7 @@ def _doors_of_postgres(plan: Plan) -> list[Door]:
     if not plan.apart:
         return [Door("PostgreSQL", "socket", host, port)]
     over_tls = Door("PostgreSQL", "TLS", host, port)
-    # Whether one that is not the stack's lets somebody in without TLS is its keeper's affair.
+    # Whether an external one lets anybody in without TLS is its administrator's affair.
     return [over_tls] if plan.external else [over_tls, Door("PostgreSQL", PLAIN, host, port)]
 
 

@@ -1,4 +1,4 @@
-"""Checks of a PostgreSQL that is not the stack's."""
+"""Checks of an external PostgreSQL."""
 
 from __future__ import annotations
 

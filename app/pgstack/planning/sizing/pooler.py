@@ -56,7 +56,7 @@ KEEPALIVE = {"tcp_keepidle": 10, "tcp_keepintvl": 5, "tcp_keepcnt": 3}
 """in seconds: a database host that was lost is noticed after 25 s on idle backends too (default:
 two hours)"""
 TLS_OF_OTHERS = "tlsv1.2,tlsv1.3"
-"""versions with a PostgreSQL that is not the stack's: managed ones still have 1.2"""
+"""versions with an external PostgreSQL: managed ones still have 1.2"""
 PREPARED_STATEMENTS = 200
 """per backend, the default since 1.24; needs 1.21"""
 

@@ -51,7 +51,7 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
 
 
 def _beside_external(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> Inputs:
-    """Those of a web host whose PostgreSQL is somebody else's. Raises InputError."""
+    """Those of a web host whose PostgreSQL is external. Raises InputError."""
     if databases or host not in webs:
         raise InputError(
             f"inventory: {host}: stack_inputs.database_url names a database that is on no host of "
@@ -91,7 +91,7 @@ def plan(
 def plan_external(
     inputs: dict[str, Any], machine: dict[str, Any], asked: dict[str, Any]
 ) -> dict[str, Any]:
-    """The plan of a host on a PostgreSQL of others, which has been `asked` (stackctl.external).
+    """The plan of a host on an external PostgreSQL, which has been `asked` (stackctl.external).
     Raises InputError."""
     before = Grants(**asked["before"]) if asked["before"] else None
     try:
