@@ -105,20 +105,24 @@ def _external(inputs: Inputs) -> None:
         raise ValueError(f"{url} needs STACK_DATABASE_PASSWORD_FILE")
     if targets.of(inputs.target).image:
         _external_in_containers(inputs, url)
-    if inputs.workers and not targets.of(inputs.target).own_directory:
-        raise ValueError(
-            f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
-            "PgBouncer, and would need the password of pages"
-        )
     if inputs.database_url.sslmode != MODES[0]:
         raise ValueError(
             f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
             "answers"
         )
+    _external_refuses(inputs, url)
+
+
+def _external_refuses(inputs: Inputs, url: str) -> None:
+    if inputs.workers and not targets.of(inputs.target).own_directory:
+        raise ValueError(
+            f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
+            "PgBouncer, and would need the password of pages"
+        )
     if inputs.backup not in (None, "off"):
         raise ValueError(
-            f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: whoever looks "
-            f"after that of {url} keeps its backups"
+            f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: the "
+            f"administrator of the one in {url} keeps its backups"
         )
     if "locale" in inputs.model_fields_set:
         raise ValueError(
