@@ -201,6 +201,7 @@ def test_secrets_are_where_they_belong_only(apart: Apart) -> None:
             }
 
 
+@pytest.mark.slow
 def test_rotation_loses_no_request(apart: Apart) -> None:
     before, certificate = (
         passwords(apart.database),
