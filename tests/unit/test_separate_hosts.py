@@ -22,12 +22,12 @@ LARGE, SMALL = (
 )
 
 
-def planned(host: str, inputs: dict[str, Any] = INPUTS) -> Plan:
+def planned(host: str, inputs: dict[str, Any] = INPUTS, others: dict[str, Any] = INPUTS) -> Plan:
     """The plan of one host: a large database host and small web hosts."""
     mine = inventory.of_host(inputs, host, GROUPS)
     if host == "db.example":
         return Plan.model_validate(inventory.plan(mine, LARGE))
-    database = inventory.of_host(INPUTS, "db.example", GROUPS)
+    database = inventory.of_host(others, "db.example", GROUPS)
     return Plan.model_validate(inventory.plan(mine, SMALL, database, LARGE))
 
 
@@ -168,6 +168,6 @@ def test_a_host_has_the_files_of_what_it_runs() -> None:
 
 def test_work_beside_pages_is_the_first_web_hosts() -> None:
     inputs = {**INPUTS, "workers": "mail=a", "schedule": "clearsessions=daily 04:00"}
-    plans = [planned(host, inputs) for host in ("web1", "web2")]
+    plans = [planned(host, inputs, inputs) for host in ("web1", "web2")]
     assert [len(plan.workers) for plan in plans] == [1, 0]
     assert [len(plan.schedule) for plan in plans] == [1, 0]
