@@ -212,6 +212,12 @@ def test_a_variable_that_is_missing_is_named_with_the_place_for_it(tmp_path: Pat
     )
 
 
+def test_a_file_of_another_account_is_told_as_one(tmp_path: Path) -> None:
+    message = refusal(foreign.make(tmp_path, more="raise PermissionError(13, 'no', '/data/key')\n"))
+    assert "PermissionError: [Errno 13] no: '/data/key'" in message
+    assert "a file that they share must be readable by the group" in message
+
+
 def test_settings_that_connect_at_their_import_are_refused(tmp_path: Path) -> None:
     more = 'import os, psycopg2\npsycopg2.connect(os.environ["DATABASE_URL"])\n'
     message = refusal(foreign.make(tmp_path, more=more))

@@ -130,6 +130,12 @@ def _remedy(error: Exception, requirements: str) -> str:
             f"that its modules are "
             "imported from by STACK_PROJECT."
         )
+    if isinstance(error, PermissionError):
+        return (
+            "Pages, workers and management commands run as several accounts of one group: a file "
+            "that they share must be readable by the group, and what one of them writes lies in a "
+            "directory of STACK_DATA."
+        )
     return "A variable that it needs belongs in the file that STACK_ENVIRONMENT names."
 
 
