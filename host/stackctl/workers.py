@@ -15,7 +15,7 @@ from pgstack.live.probes import units
 from pgstack.planning import services
 from pgstack.planning.background import PREFIX
 
-from . import apache, processes, safe, system
+from . import apache, commands, processes, safe, system
 from .line import Line
 from .safe import StackctlError
 from .stack import Stack
@@ -31,8 +31,10 @@ STATE = ("ActiveState", "NRestarts", "ActiveEnterTimestamp")
 
 def apply(stack: Stack, again: bool = False) -> str:
     """Have the workers that are planned run, or with `again` replace their processes; returns what
-    was done."""
-    return around(stack, apache.current(stack), again=again)
+    was done. Raises StackctlError, with nothing changed, for a command that is not there."""
+    release = apache.current(stack)
+    commands.require(stack, release)
+    return around(stack, release, again=again)
 
 
 def around(

@@ -126,13 +126,14 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
     told = host.run("stackctl", "status").stdout
     assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
     verified = host.run("stack-manage", "stack_verify").stdout
-    assert "2 x tick run" in verified
-    assert "connections of workers, all of them there" in verified
+    assert " 0 fail, " in verified
+    assert "workers run as planned" in verified
+    assert "workers have their own" in verified
 
 
 def test_no_change_loses_a_request_or_a_task(host: SystemdHost, tmp_path: Path) -> None:
     host.under_load(lambda: change_all(host, tmp_path))
-    assert host.play("verify.yml").returncode == 0
+    assert host.run("stack-manage", "stack_verify").returncode == 0
 
 
 def change_all(host: SystemdHost, tmp_path: Path) -> None:
@@ -161,40 +162,36 @@ def change_all(host: SystemdHost, tmp_path: Path) -> None:
     host.run("stackctl", "restart", "pgbouncer")
     host.run("stackctl", "restart", "apache")
     assert at_work(host, 1) == before
-    done = deploy(host, make(tmp_path / "four", "four"), playbook="site.yml")
-    assert done.returncode == 0, done.stdout[-3000:]
-    require_each_task_once(host, before)
-    at_work(host)
 
 
 def test_a_release_that_does_not_serve_leaves_them_as_they_are(
     host: SystemdHost, tmp_path: Path
 ) -> None:
-    before, serving = at_work(host), host.releases()
+    before, serving = at_work(host, 1), host.releases()
     broken = make(tmp_path / "broken", "broken")
     projects.raise_at_import(broken)
-    done = host.under_load(lambda: deploy(host, broken, f"tock={TASKS}", "site.yml"))
+    done = host.under_load(lambda: deploy(host, broken, TWO, "site.yml"))
     assert done.returncode == 2
     assert "no such luck" in done.stdout
     require_each_task_once(host, before)
-    at_work(host)
-    assert units(host) == ["stack-worker-tick@1.service", "stack-worker-tick@2.service"]
+    at_work(host, 1)
+    assert units(host) == ["stack-worker-tock@1.service"]
     assert host.releases() == serving
-    number = host.run("systemctl", "show", "--property=MainPID", "--value", units(host)[0]).stdout
-    host.run("kill", "-9", number.strip())
-    at_work(host)
+    host.run("systemctl", "kill", "--signal=KILL", *units(host))
+    at_work(host, 1)
     done = deploy(host, make(tmp_path / "five", "five"), playbook="site.yml")
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_a_command_that_is_not_there_is_refused(host: SystemdHost, tmp_path: Path) -> None:
-    before = at_work(host)
-    done = deploy(host, make(tmp_path / "six", "six"), "x=nowhere", "site.yml")
+def test_a_command_that_is_not_there_is_refused(host: SystemdHost) -> None:
+    before, plan = at_work(host), "/etc/stack/plan.json"
+    host.run("sed", "-i.kept", 's/"python",$/"nowhere",/', plan)
+    done = host.run("stackctl", "apply", "workers", check=False)
+    host.run("mv", f"{plan}.kept", plan)
     assert done.returncode == 2
-    assert "stack_inputs.workers: x: there is no program nowhere in the project" in done.stdout
+    assert "stack_inputs.workers: tick: there is no program nowhere in the project" in done.stderr
     assert at_work(host) == before
-    done = deploy(host, make(tmp_path / "five", "five"), playbook="site.yml")
-    assert done.returncode == 0, done.stdout[-3000:]
+    assert host.run("stackctl", "apply", "workers").stdout.split() == ["workers", "unchanged"]
 
 
 def test_one_that_does_not_stay_is_told_and_pages_are_served(host: SystemdHost) -> None:
@@ -221,6 +218,14 @@ def test_one_has_the_memory_that_is_planned_and_no_more(host: SystemdHost) -> No
     limit = plan["workers"][0]["memory"]
     shown = host.run("systemctl", "show", "--property=MemoryMax", "stack-worker-tick@1.service")
     assert shown.stdout == f"MemoryMax={limit}\n"
+    counted = host.run(
+        "systemctl", "show", "--property=MemoryCurrent", "stack-worker-tick@1.service"
+    )
+    if "not set" in counted.stdout:
+        pytest.skip(
+            "systemd may not write the control group of memory in a container of this engine; "
+            "a kernel with control groups of version 2 has it"
+        )
     host.run("touch", f"{MEDIA}/greedy")
     deadline = time.monotonic() + 60
     while at_work(host) & before:
