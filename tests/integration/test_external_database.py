@@ -123,7 +123,7 @@ def test_nobody_there_is_said(server: Server) -> None:
     """A port that nobody listens on."""
     told = check(server, server.url.replace(f":{server.port}", f":{free_port()}"))
     assert told.returncode == 2
-    assert "see whether a firewall" in told.stderr
+    assert "check that a firewall" in told.stderr
 
 
 def test_a_password_that_others_may_read_is_refused(server: Server) -> None:

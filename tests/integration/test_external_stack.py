@@ -256,7 +256,7 @@ def test_a_server_without_tls_is_refused(external_server: Server, unused: LocalS
         (("server.pem", "none.pem"), PASSWORD, "it cannot be read"),
         (("dba@", "dba:word@"), PASSWORD, "the URL holds a password"),
         (("dba@", "plain@"), PASSWORD, "plain may not create roles there"),
-        (("PORT", "FREE"), PASSWORD, "see whether a firewall"),
+        (("PORT", "FREE"), PASSWORD, "check that a firewall"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_runs(
