@@ -69,8 +69,8 @@ def stopped(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _held(stack: Stack, names: list[str]) -> Iterator[None]:
-    """They are stopped within it, and run again when it fails. A mark tells of whoever is killed
-    meanwhile."""
+    """They are stopped within it, and run again as they were when it fails. A mark tells of whoever
+    is killed meanwhile."""
     if names:
         safe.write(_mark(stack), "\n".join(names).encode())
         system.run("systemctl", "stop", *names)
@@ -78,6 +78,7 @@ def _held(stack: Stack, names: list[str]) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        _put_back(stack)
         _run_again(stack, names)
         raise
 
@@ -89,9 +90,17 @@ def resume(stack: Stack) -> str:
         names = safe.read(_mark(stack)).decode().split()
     except FileNotFoundError:
         return ""
+    _put_back(stack)
     there = [name for name in names if _template(name).exists()]
     _run_again(stack, there)
     return f"workers were stopped for a change that was cut off, and run again: {' '.join(there)}"
+
+
+def _put_back(stack: Stack) -> None:
+    """Have the unit files be those in force: Ansible has written those of the next plan over them."""
+    for name, content in _in_force(stack).items():
+        if name.endswith(".service"):
+            safe.write(UNITS / name, content)
 
 
 def _run_again(stack: Stack, names: list[str]) -> None:

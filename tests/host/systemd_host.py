@@ -72,8 +72,12 @@ RUN = (
     "--pids-limit=2048",
     "--stop-signal=SIGRTMIN+3",  # shut down, to systemd
 )
-INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
-"""systemd 257 does not run on version 1 of control groups without being told to"""
+BOOT = """\
+for part in memory systemd; do mount -o remount,bind,rw /sys/fs/cgroup/$part; done 2> /dev/null
+exec /sbin/init SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"""
+INIT = ("sh", "-c", BOOT)
+"""systemd 257 does not run on version 1 of control groups without being told to; there an engine
+makes them read-only, and no limit of memory would act"""
 INPUTS: dict[str, Any] = {
     "address": "*",
     "port": 80,
