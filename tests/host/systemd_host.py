@@ -200,7 +200,8 @@ class SystemdHost:
 
     def releases(self) -> str:
         """Which release serves, and the one before it."""
-        (line,) = re.findall("^release .*", self.run("stackctl", "status").stdout, re.MULTILINE)
+        status = self.run("stackctl", "status", check=False).stdout
+        (line,) = re.findall("^release .*", status, re.MULTILINE)
         return str(line)
 
     def now(self) -> str:
