@@ -29,9 +29,9 @@ def switch(stack: Stack, name: str) -> str:
     if _serves(stack, release):  # the configuration may be new
         commands.require(stack, release)
         return workers.around(stack, release, partial(apache.apply, stack, release))
+    _collect(stack, release)  # first: code that is imported may ask for the address of such a file
     manage(stack, release, "check")
     commands.require(stack, release)
-    _collect(stack, release)
     manage(stack, release, *MIGRATE)
     pgbouncer.reconnect(stack)
     for more in _more(release):
