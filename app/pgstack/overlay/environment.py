@@ -14,6 +14,7 @@ from pgstack.errors import InputError
 from pgstack.planning import layout, targets
 from pgstack.planning.account_names import account_name
 from pgstack.planning.background import SYSTEM_PATH
+from pgstack.planning.input_names import BUILDING
 from pgstack.planning.plan import Plan
 from pgstack.planning.valkey import BROKER
 
@@ -38,7 +39,7 @@ def prepare(plan: Plan) -> None:
     same database. Raises InputError for a file that cannot be read.
     """
     given = _file(plan)
-    if _runs(plan, account()):
+    if _runs(plan, account()) or BUILDING in os.environ:
         _make_data(plan)
     # mod_wsgi says another home than its environment did, so these are set here, alike for pages
     # and commands.
