@@ -97,7 +97,7 @@ def resume(stack: Stack) -> str:
 
 
 def _put_back(stack: Stack) -> None:
-    """Have the unit files be those in force: Ansible has written those of the next plan over them."""
+    """Have the unit files be those in force: Ansible has written the next plan's over them."""
     for name, content in _in_force(stack).items():
         if name.endswith(".service"):
             safe.write(UNITS / name, content)
