@@ -163,23 +163,21 @@ def identity(account: str) -> Iterator[None]:
 
 def complaint(unit: str, since: float) -> str:
     """What a unit's processes said since a time in seconds since 1970: warnings and worse, else
-    their last words."""
-    for more in (["--priority=warning"], []):
-        asked = [
-            "journalctl",
-            f"_SYSTEMD_UNIT={unit}",
-            f"--since=@{int(since)}",
-            "--output=cat",
-            "--no-pager",
-            *more,
-        ]
+    their last words, else how systemd saw the last one end."""
+    own = f"_SYSTEMD_UNIT={unit}"
+    for words, kept in (
+        ([own, "--priority=warning"], slice(0, 4)),
+        ([own], slice(-4, None)),
+        ([f"UNIT={unit}", "--grep=Main process exited"], slice(-1, None)),
+    ):
+        asked = ["journalctl", *words, f"--since=@{int(since)}", "--output=cat", "--no-pager"]
         lines = [
             line
             for line in run(*asked).stdout.splitlines()
             if not line.startswith(("Failed to attach", "-- "))
         ]
         if lines:
-            return "\n".join(lines[:4] if more else lines[-4:])
+            return "\n".join(lines[kept])
     return f"it does not run; see journalctl -u {unit}"
 
 

@@ -25,8 +25,13 @@ LOOK_SECONDS = 3
 """so long a worker must run, or it has not started: it imports the project in the meantime"""
 STEADY_SECONDS = 10
 """that one has run which has recovered from its restarts"""
+KILLED = "status=9/KILL"
+"""how systemd says that nobody asked one to end"""
+MB = 1024**2
 AT_BOOT = UNITS / "multi-user.target.wants"
-STATE = ("ActiveState", "NRestarts", "ActiveEnterTimestamp")
+RECENT_SECONDS = 60
+"""before it began last; it is started again within half of that"""
+STATE = ("ActiveState", "NRestarts", "ActiveEnterTimestamp", "ExecMainStartTimestamp")
 
 
 def apply(stack: Stack, again: bool = False) -> str:
@@ -166,7 +171,7 @@ def _start(stack: Stack, planned: list[str]) -> str:
         first = _ended_of(planned)[0]
         raise StackctlError(
             f"{_short(stack, first)}: it ended at once, and is started again, later each time; "
-            f"pages are served. It said:\n{system.complaint(first, since)}"
+            f"pages are served. It said:\n{_complaint(stack, first, since)}"
         )
     return f"workers run: {' '.join(_short(stack, name) for name in planned)}"
 
@@ -201,13 +206,25 @@ def _trouble(stack: Stack, name: str) -> str:
     if state["ActiveState"] == "activating" or (
         again and begun and time.time() - int(begun) < STEADY_SECONDS
     ):
-        last = system.complaint(name, 0).splitlines()[-1]
+        last_start = int(state["ExecMainStartTimestamp"].removeprefix("@") or 0)
+        last = _complaint(stack, name, last_start - RECENT_SECONDS).splitlines()[-1]
         return f"ends, and is started again each time: {last}; see journalctl -u {name}"
     if state["ActiveState"] != "active":
         return f"does not run. See journalctl -u {name}, then {stack.names.stackctl} apply workers"
     if halted := system.stopped(name):
         return f"runs, stopped by a signal; kill -CONT {' '.join(map(str, halted))}"
     return ""
+
+
+def _complaint(stack: Stack, name: str, since: float) -> str:
+    """What it said, or how it ended; for one that was killed the likely cause."""
+    said, worker = system.complaint(name, since), _short(stack, name).partition("@")[0]
+    if not said.endswith(KILLED):
+        return said
+    own = next((each for each in stack.workers if each.name == worker), None)
+    taken = f" than the {own.memory // MB} MB planned for it" if own else ""
+    remedy = f"Give it more: `{worker}:400m=…` in stack_inputs.workers."
+    return f"{said}: likely it took more memory{taken}. {remedy}"
 
 
 def _short(stack: Stack, name: str) -> str:

@@ -224,9 +224,14 @@ def test_one_has_the_memory_that_is_planned_and_no_more(host: SystemdHost) -> No
     assert shown.stdout == f"MemoryMax={limit}\n"
     host.run("touch", f"{MEDIA}/greedy")
     deadline = time.monotonic() + 60
+    told = ""
+    while "likely it took more memory than the 200 MB planned for it" not in told:
+        assert time.monotonic() < deadline, told
+        told = host.run("stackctl", "status", check=False).stdout
+    assert "Give it more: `tick:400m=…` in stack_inputs.workers." in told
+    host.run("rm", f"{MEDIA}/greedy")
     while at_work(host) & before:
         assert time.monotonic() < deadline
-    host.run("rm", f"{MEDIA}/greedy")
     assert host.page(projects.MARK) == "five"
     at_work(host)
 

@@ -67,7 +67,7 @@ def test_the_pool_is_their_own_and_counted() -> None:
     assert stack.postgres.max_connections == before.postgres.max_connections + 6
     assert stack.pooler.max_client_conn == before.pooler.max_client_conn + 2 * 5
     assert stack.pooler.file_descriptors == before.pooler.file_descriptors + 2 * 5 + 6
-    assert stack.memory.workers == (300 + 2 * 69) * MB
+    assert stack.memory.workers == (300 + 2 * 200) * MB
     assert planned("many:64=a", memory=16 * GB).background.pool_size == 5  # type: ignore[union-attr]
 
 
@@ -109,7 +109,7 @@ def test_a_task_may_take_longer_than_a_page() -> None:
 
 
 def test_more_than_there_is_memory_for_is_refused() -> None:
-    with pytest.raises(UnsoundPlan, match=r"8448 workers = .*or ask for fewer workers"):
+    with pytest.raises(UnsoundPlan, match=r"12800 workers = .*or ask for fewer workers"):
         planned("many:64x64=a")
 
 

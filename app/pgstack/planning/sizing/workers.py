@@ -21,6 +21,9 @@ RESERVE_RENAMED = (1, 24)
 LIMIT_SECONDS = 3600
 """that a run of an entry may take when nothing else was said: reports and clean-ups of large tables
 take minutes, and what hangs is seen within the day"""
+WORKER_BYTES = 200 * MB
+"""of a worker when nothing was said: it is a limit, and a project with some packages takes most of
+it for itself"""
 SUPERVISION_BYTES = 128 * MB
 """that a container has beside what is planned for workers and runs: supervisord and the scheduler,
 about 30 MB each, and its /tmp, which is memory"""
@@ -30,18 +33,18 @@ ENDS_BY_INTERRUPT = frozenset({"run_huey", "huey_consumer", "huey_consumer.py"})
 
 def workers(basis: Basis) -> tuple[Worker, ...]:
     """The workers that were asked for."""
-    return tuple(_worker(asked, basis.config.request_timeout) for asked in basis.config.workers)
+    return tuple(_worker(asked, basis) for asked in basis.config.workers)
 
 
-def _worker(asked: WorkerInput, request_timeout: int) -> Worker:
+def _worker(asked: WorkerInput, basis: Basis) -> Worker:
     return Worker(
         name=asked.name,
         command=asked.command,
         processes=asked.processes,
         threads=asked.threads,
-        memory=asked.memory or web.PROCESS_BYTES + asked.threads * web.THREAD_BYTES,
+        memory=asked.memory or basis.config.process_memory or WORKER_BYTES,
         stop_signal=asked.stop_signal or _graceful(asked.command),
-        grace=asked.grace or seconds(request_timeout, timeouts.GRACE),
+        grace=asked.grace or seconds(basis.config.request_timeout, timeouts.GRACE),
     )
 
 
