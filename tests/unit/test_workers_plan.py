@@ -68,7 +68,7 @@ def test_the_pool_is_their_own_and_counted() -> None:
     assert stack.pooler.max_client_conn == before.pooler.max_client_conn + 2 * 5
     assert stack.pooler.file_descriptors == before.pooler.file_descriptors + 2 * 5 + 6
     assert stack.memory.workers == (300 + 2 * 200) * MB
-    assert planned("many:64=a", memory=16 * GB).background.pool_size == 5  # type: ignore[union-attr]
+    assert planned("many:64:100m=a", memory=16 * GB).background.pool_size == 5  # type: ignore[union-attr]
 
 
 def test_its_line_says_so() -> None:
