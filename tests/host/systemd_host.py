@@ -69,7 +69,7 @@ RUN = (
     "--env=container=docker",
     "--memory=2g",
     "--memory-swap=2g",
-    "--pids-limit=2048",
+    "--pids-limit=8192",
     "--stop-signal=SIGRTMIN+3",  # shut down, to systemd
 )
 BOOT = """\
