@@ -16,6 +16,7 @@ from . import (
     backup,
     build,
     drill,
+    environments,
     external,
     files,
     front,
@@ -74,6 +75,12 @@ def arguments() -> argparse.Namespace:
     make.add_argument("name")
     make.add_argument(
         "--requirements", default="", metavar="FILE", help="of the project, below its directory"
+    )
+    make.add_argument(
+        "--environment",
+        default="",
+        metavar="WORD",
+        help="what decides its virtual environment, which releases of the same share",
     )
     make.add_argument(
         "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
@@ -239,9 +246,9 @@ def main(plan: str) -> None:
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
-            with system.exclusive_lock(host.run, "build.lock"):
-                words = (asked.name, asked.requirements, asked.commands, sys.stdin.read())
-                print(f"release    {build.run(host, *words)}")
+            with system.exclusive_lock(host.run, environments.LOCK):
+                words = (asked.requirements, asked.environment, asked.commands, sys.stdin.read())
+                print(f"release    {build.run(host, asked.name, *words)}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":

@@ -9,7 +9,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from . import apache, commands, pgbouncer, safe, system, tree, workers
+from . import apache, commands, environments, pgbouncer, safe, system, tree, workers
 from .replacing import replacing
 from .safe import StackctlError
 from .stack import Stack
@@ -132,7 +132,8 @@ def _mark(stack: Stack, release: Path) -> None:
 
 
 def _clear(stack: Stack) -> None:
-    """Delete the oldest releases but KEPT, and the static files that no release has."""
+    """Delete the oldest releases but KEPT, and the environments and static files that no release
+    has."""
     held = {link.readlink() for link in stack.root.iterdir() if link.is_symlink()}
     found = sorted(
         (stack.root / "releases").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True
@@ -140,6 +141,7 @@ def _clear(stack: Stack) -> None:
     for release in found[KEPT:]:
         if release not in held:
             shutil.rmtree(release)
+    environments.clear(stack)
     for path in Path(stack.paths.static).rglob("*"):
         if path.is_file() and path.stat().st_nlink == 1:
             path.unlink()
