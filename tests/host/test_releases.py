@@ -208,7 +208,7 @@ def test_releases_that_require_the_same_share_an_environment(
 def test_an_environment_whose_build_was_cut_off_is_made_anew(host: SystemdHost) -> None:
     """Killed with its stackctl, and found by the next release that requires the same."""
     host.run("cp", "-a", "/srv/stack/current/.", "/srv/stack/releases/trial")
-    build = ("stackctl", "build", "trial", "--requirements=requirements.txt", "--environment=trial")
+    build = ("stackctl", "build", "trial", "--environment=trial")
     host.run("timeout", "--signal=KILL", "2", *build, check=False)
     cut_off = environment(host, "releases/trial")
     assert host.run("ls", "-A", cut_off).stdout == ""
