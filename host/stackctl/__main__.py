@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -84,6 +85,9 @@ def arguments() -> argparse.Namespace:
     )
     make.add_argument(
         "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
+    )
+    make.add_argument(
+        "--after", default="[]", metavar="JSON", help="the same, for each time after its migration"
     )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     roles = commands.add_parser(
@@ -248,7 +252,9 @@ def main(plan: str) -> None:
             # With a lock of its own: others need not wait for packages to be fetched.
             with system.exclusive_lock(host.run, environments.LOCK):
                 words = (asked.requirements, asked.environment, asked.commands, sys.stdin.read())
-                print(f"release    {build.run(host, asked.name, *words)}")
+                done = build.run(host, asked.name, *words)
+                release.complete(host, asked.name, json.loads(asked.after))
+                print(f"release    {done}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":
