@@ -35,6 +35,16 @@ STACKCTL = Path(NAMES.get("programs", "/usr/local/lib/stack"))
 """where its virtual environment and its code are, each complete or not (install_stackctl.py)"""
 SHARED = ("names", "share", "memory", "site", "front", "firewall", "backup")
 """parts of a plan that say what a site takes of its host"""
+MADE = (
+    f"postgresql/*/{CLUSTER}/postgresql.conf",
+    f"postgresql/*/{CLUSTER}/start.conf",
+    f"postgresql/*/{CLUSTER}/conf.d/pgstack.conf",
+    "*pgbackrest/conf.d/passphrase.conf",
+    f"{PREFIX}-secrets/django_secret_key",
+    f"systemd/system/{PREFIX}-*",
+)
+"""below /etc: what is made once and then kept, and units of which an earlier plan may have left
+some"""
 CLUSTERS = Path("/var/lib/postgresql" if PREFIX == "stack" else f"/var/lib/{PREFIX}-postgresql")
 SORTS = """
     SELECT CASE datlocprovider WHEN 'i' THEN
@@ -48,7 +58,7 @@ MARKS = Path("/var/lib/apt/extended_states")
 
 def survey() -> dict[str, Any]:
     """Everything, by name."""
-    listeners = list(_listeners())
+    listeners, enabled = list(_listeners()), _units("list-unit-files", "enabled")
     return {
         "root": os.geteuid() == 0,
         "systemd": Path("/run/systemd/system").is_dir(),
@@ -65,7 +75,10 @@ def survey() -> dict[str, Any]:
         "releases": _complete(RELEASES),
         "stackctl": _complete(STACKCTL),
         "packages": _packages(),
-        "units": sorted(_units("list-unit-files", "enabled") & _units("list-units", "active")),
+        "units": sorted(enabled & _units("list-units", "active")),
+        "enabled": sorted(enabled),
+        "made": sorted(_made(Path("/etc"))),
+        "masked": sorted(_masked(Path("/etc/systemd/system"))),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "groups": {group.gr_name: group.gr_mem for group in grp.getgrall()},
         "logins": {one.pw_name: [one.pw_dir, one.pw_shell] for one in pwd.getpwall()},
@@ -91,6 +104,20 @@ def _sites() -> list[dict[str, Any]]:
 def _complete(place: Path) -> list[str]:
     """Names of the directories there that were made to their end."""
     return [path.parent.name for path in place.glob("*/complete")]
+
+
+def _made(place: Path) -> Iterator[str]:
+    """Paths of what there is of MADE."""
+    return (str(path) for name in MADE for path in place.glob(name) if path.exists())
+
+
+def _masked(place: Path) -> Iterator[str]:
+    """Units that systemd does not start, whoever asks."""
+    return (
+        path.name
+        for path in place.glob("*")
+        if path.is_symlink() and path.readlink() == Path(os.devnull)
+    )
 
 
 def _is_ssh(listener: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from . import (
     backup,
     build,
     drill,
+    environments,
     external,
     files,
     front,
@@ -76,7 +78,16 @@ def arguments() -> argparse.Namespace:
         "--requirements", default="", metavar="FILE", help="of the project, below its directory"
     )
     make.add_argument(
+        "--environment",
+        default="",
+        metavar="WORD",
+        help="what decides its virtual environment, which releases of the same share",
+    )
+    make.add_argument(
         "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
+    )
+    make.add_argument(
+        "--after", default="[]", metavar="JSON", help="the same, for each time after its migration"
     )
     commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
     roles = commands.add_parser(
@@ -239,9 +250,11 @@ def main(plan: str) -> None:
             postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
-            with system.exclusive_lock(host.run, "build.lock"):
-                words = (asked.name, asked.requirements, asked.commands, sys.stdin.read())
-                print(f"release    {build.run(host, *words)}")
+            with system.exclusive_lock(host.run, environments.LOCK):
+                words = (asked.requirements, asked.environment, asked.commands, sys.stdin.read())
+                done = build.run(host, asked.name, *words)
+                release.complete(host, asked.name, json.loads(asked.after))
+                print(f"release    {done}")
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":

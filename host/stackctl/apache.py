@@ -13,7 +13,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from pgstack.ops import drain
+from pgstack.ops import drain, listening
 from pgstack.planning import services
 
 from . import certificates, listeners, processes, safe, system
@@ -25,6 +25,8 @@ START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
 GENTLE = 15
 """niceness while it starts: what it imports may wait, requests to the other instance may not"""
+LEAVE_SECONDS = 1
+"""in which a connection arrives that was on its way when another instance was chosen"""
 QUIET_SECONDS = 0.3
 """without use of a processor: every process has imported what it needs"""
 
@@ -218,10 +220,16 @@ def enable_keepalive(stack: Stack) -> None:
 
 
 def _drain(stack: Stack, instance: str) -> None:
-    """Ask its clients to come again, wait until idle ones have left, and end it when all requests
-    are answered."""
+    """Ask its clients to come again, wait until idle ones have left, or nobody is there, and end it
+    when all requests are answered."""
     mark = drain.mark(stack, instance)
     safe.write(mark, b"")
-    time.sleep(drain.grace(stack))
+    others = processes.numbers(_process(stack, other_instance(instance)))
+    time.sleep(LEAVE_SECONDS)
+    system.wait(
+        lambda: not listening.visited(_process(stack, instance), others),
+        drain.grace(stack) - LEAVE_SECONDS,
+        LEAVE_SECONDS,
+    )
     system.stop(unit(stack, instance))
     safe.remove(mark)

@@ -1,8 +1,8 @@
 """A release's virtual environment, and the files that the project makes before it serves: made by
 an account that reaches nothing, and then installed as root's.
 
-Requirements run code at their installation. The unit build@ holds it; root only copies what
-it has made.
+Requirements run code at their installation. The units venv@ and build@ hold it; root only copies
+what it has made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import safe, system, tree
+from . import environments, safe, system, tree
 from .safe import StackctlError
 from .stack import Stack
 
@@ -20,64 +20,81 @@ ENVIRONMENT = "build"
 """file below `run`; read by systemd for the unit, and by root alone"""
 COMMANDS = "build-commands"
 """beside it; of the project, for the unit"""
-MADE = {"venv": "venv", "project": "project", "static": "built"}
-"""what the account makes, and where a release has it; `project` begins as a copy, for some
-requirements are built where they lie, and commands add files"""
+UNITS = ("venv", "build")
+VENV = "venv"
+MADE = {"project": "project", "static": "built"}
+"""what the account makes of the project, and where a release has it; `project` begins as a copy,
+for some requirements are built where they lie, and commands add files"""
 SAID_LINES = 12
 """of pip's last words"""
 
 
-def run(stack: Stack, name: str, requirements: str, commands: str, variables: str) -> str:
+def run(
+    stack: Stack, name: str, requirements: str, shared: str, commands: str, variables: str
+) -> str:
     """Make the virtual environment of release `name`, and the files that its commands make.
 
-    `commands` are lists of words in JSON, `variables` lines of an environment file for all of it.
+    `shared` is what decides the environment, where it may be one that other releases have too: then
+    it is made only if there is none yet. `commands` are lists of words in JSON, `variables` lines
+    of an environment file for all of it.
 
     Returns what was done. Raises StackctlError with what the installation said; there is no such
     environment then.
     """
-    release, account = stack.root / "releases" / name, stack.accounts.build
-    stage = Path("/var/lib", services.unit(stack, "build"))
-    begun = time.time()
-    _prepare(stage, release, account)
+    release = stack.root / "releases" / name
+    begun, own = time.time(), {part: release / goal for part, goal in MADE.items()}
     text = f'{variables}STACK_REQUIREMENTS="{requirements}"\n'
-    safe.write(stack.run / ENVIRONMENT, text.encode(), 0o600)
-    safe.write(stack.run / COMMANDS, commands.encode(), 0o640, group=account)
+    found = ""
+    if shared:
+        environment = environments.of_release(stack, release, shared, variables)
+        found = f", with environment {environment.name}"
+        if not environments.is_complete(environment):
+            found = f", with a new environment {environment.name}"
+            safe.remove(environment)
+            ours = f'STACK_RELEASE="{release}"\nPYTHONPATH="{release}/app"\n'
+            _make(stack, f"venv@{environment.name}", {VENV: environment}, text + ours)
+            environments.complete(environment)
+    else:
+        safe.remove(release / VENV)
+        own[VENV] = release / VENV
+    safe.write(stack.run / COMMANDS, commands.encode(), 0o640, group=stack.accounts.build)
     try:
-        if system.run("systemctl", "start", unit(stack, name)).returncode:
-            raise StackctlError(_journal_text(unit(stack, name), begun))
-        for part, goal in MADE.items():
-            _install(stage / part, release / goal)
+        _make(stack, f"build@{name}", own, text, release / "project")
     finally:
-        system.stop(unit(stack, name))
-        for path in (
-            stack.run / ENVIRONMENT,
-            stack.run / COMMANDS,
-            *(stage / part for part in MADE),
-        ):
-            safe.remove(path)
+        safe.remove(stack.run / COMMANDS)
     system.require("/usr/bin/python3", "-I", "-m", "compileall", "-q", str(release / "app"))
-    return f"{name} built in {time.time() - begun:.0f} s"
+    return f"{name} built in {time.time() - begun:.0f} s{found}"
 
 
-def unit(stack: Stack, name: str) -> str:
-    """Name of the unit that builds a release."""
-    return services.unit(stack, f"build@{name}.service")
-
-
-def _prepare(stage: Path, release: Path, account: str) -> None:
-    """Where the account works: an empty environment, and a copy of the project."""
+def _make(
+    stack: Stack, template: str, made: dict[str, Path], variables: str, project: Path | None = None
+) -> None:
+    """Have a unit make `made`, by its name where the account works, and install it where it is to
+    be; `project` is what it gets a copy of. Raises StackctlError with what was said."""
+    account, unit = stack.accounts.build, services.unit(stack, f"{template}.service")
+    stage, begun = Path("/var/lib", services.unit(stack, "build")), time.time()
+    # What a stackctl has left that was killed would go on to write there.
+    system.run("systemctl", "stop", *(services.unit(stack, f"{kind}@*") for kind in UNITS))
     safe.make_directory(stage, 0o700, account, account)
-    for part in MADE:
-        safe.remove(stage / part)
-    for part in ("venv", "static"):
-        safe.make_directory(stage / part, 0o755, account, account)
-        safe.make_directory(release / part)
-    tree.install(release / "project", stage / "project", account)
-
-
-def _install(made: Path, goal: Path) -> None:
-    safe.remove(goal)
-    tree.install(made, goal)
+    for left in stage.iterdir():
+        safe.remove(left)
+    for part, goal in made.items():
+        if goal == project:
+            tree.install(project, stage / part, account)
+        else:
+            safe.make_directory(stage / part, 0o755, account, account)
+            safe.make_directory(goal)
+    safe.write(stack.run / ENVIRONMENT, variables.encode(), 0o600)
+    try:
+        if system.run("systemctl", "start", unit).returncode:
+            raise StackctlError(_journal_text(unit, begun))
+        for part, goal in made.items():
+            safe.remove(goal)
+            tree.install(stage / part, goal)
+    finally:
+        system.stop(unit)
+        for path in (stack.run / ENVIRONMENT, *(stage / part for part in made)):
+            safe.remove(path)
 
 
 def _journal_text(name: str, since: float) -> str:

@@ -42,7 +42,7 @@ def gone(process: int) -> list[str]:
     Read here (proc_pid_maps(5)): psutil leaves the word out that says so.
     """
     files = set()
-    for number in (one.pid for one in _family(process)):
+    for number in numbers(process):
         with suppress(OSError):
             lines = (
                 line.split(maxsplit=5)
@@ -54,6 +54,11 @@ def gone(process: int) -> list[str]:
                 if len(line) > 5 and "x" in line[1] and line[5].startswith("/usr/")
             }
     return sorted(path.removesuffix(GONE) for path in files if path.endswith(GONE))
+
+
+def numbers(process: int) -> set[int]:
+    """Of it and of all below it."""
+    return {one.pid for one in _family(process)}
 
 
 def _used(process: int) -> dict[int, tuple[float, float]]:

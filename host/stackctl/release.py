@@ -9,13 +9,15 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from . import apache, commands, pgbouncer, safe, system, tree, workers
+from . import apache, commands, environments, pgbouncer, safe, system, tree, workers
 from .replacing import replacing
 from .safe import StackctlError
 from .stack import Stack
 
 KEPT = 5
 """releases on the host, the one that serves included"""
+COMPLETE = "complete"
+"""file in a release that was built to its end"""
 MIGRATE = ("migrate", "--no-input", "--verbosity=1")
 COLLECT = ("collectstatic", "--no-input", "--verbosity=0")
 
@@ -24,7 +26,7 @@ def switch(stack: Stack, name: str) -> str:
     """Prepare a release and serve it; the old one serves on when anything fails. Returns what was
     done."""
     release = stack.root / "releases" / name
-    if not (release / "complete").is_file():
+    if not (release / COMPLETE).is_file():
         raise StackctlError(f"{release}: no complete release. Run the playbook deploy.yml.")
     if _serves(stack, release):  # the configuration may be new
         commands.require(stack, release)
@@ -42,6 +44,13 @@ def switch(stack: Stack, name: str) -> str:
     return f"{name} serves: {done}"
 
 
+def complete(stack: Stack, name: str, after: list[list[str]]) -> None:
+    """Mark a release that was built as one that may serve, with the project's own commands after
+    the migration."""
+    text = json.dumps({"commands": after})
+    safe.write(stack.root / "releases" / name / COMPLETE, f"{text}\n".encode())
+
+
 def _serve(stack: Stack, release: Path) -> str:
     done = apache.apply(stack, release)
     _mark(stack, release)
@@ -55,7 +64,7 @@ def back(stack: Stack) -> str:
         release = (stack.root / "previous").readlink()
     except OSError:
         raise StackctlError("There is no release to go back to.") from None
-    if not (release / "complete").is_file():
+    if not (release / COMPLETE).is_file():
         raise StackctlError(f"{release}: it is no longer there.")
     _offer_static(stack, release)
     done = workers.around(stack, release, partial(_serve, stack, release))
@@ -70,8 +79,8 @@ def _serves(stack: Stack, release: Path) -> bool:
 
 
 def _more(release: Path) -> list[list[str]]:
-    """The project's own commands after the migration, which Ansible wrote beside it."""
-    commands: list[list[str]] = json.loads((release / "complete").read_text())["commands"]
+    """The project's own commands after the migration."""
+    commands: list[list[str]] = json.loads((release / COMPLETE).read_text())["commands"]
     return commands
 
 
@@ -132,7 +141,8 @@ def _mark(stack: Stack, release: Path) -> None:
 
 
 def _clear(stack: Stack) -> None:
-    """Delete the oldest releases but KEPT, and the static files that no release has."""
+    """Delete the oldest releases but KEPT, and the environments and static files that no release
+    has."""
     held = {link.readlink() for link in stack.root.iterdir() if link.is_symlink()}
     found = sorted(
         (stack.root / "releases").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True
@@ -140,6 +150,7 @@ def _clear(stack: Stack) -> None:
     for release in found[KEPT:]:
         if release not in held:
             shutil.rmtree(release)
+    environments.clear(stack)
     for path in Path(stack.paths.static).rglob("*"):
         if path.is_file() and path.stat().st_nlink == 1:
             path.unlink()

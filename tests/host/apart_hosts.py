@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from systemd_host import INPUTS, SystemdHost, _docker, systemd_host
+from systemd_host import INPUTS, SystemdHost, _docker, image, start, stop
 
 from fixtures import places
 from fixtures.releases import NEWEST_SUITE
@@ -61,23 +62,36 @@ class Apart:
 
 
 @contextmanager
+def systemd_hosts(
+    suite: str, places: dict[Path, tuple[str, ...]]
+) -> Iterator[tuple[SystemdHost, ...]]:
+    """Several, booted at the same time: a directory for each, with the options of its `docker
+    run`."""
+    image(suite)  # once for all
+    for directory in places:
+        directory.mkdir()
+    try:
+        with ThreadPoolExecutor() as threads:
+            booted = [threads.submit(start, suite, place, *more) for place, more in places.items()]
+        yield tuple(one.result() for one in booted)
+    finally:
+        for directory in places:
+            stop(directory)
+
+
+@contextmanager
 def apart_hosts(directory: Path, suite: str = NEWEST_SUITE) -> Iterator[Apart]:
     """All just booted, with an inventory in the first web host's directory; removed at the end with
     the network."""
     network = f"pgstack-apart-{uuid.uuid4().hex[:8]}"
     _docker("network", "create", network)
     try:
-        with ExitStack() as open_:
-            hosts = {}
-            for name, alias in (
-                ("web", "web.example"),
-                ("second", "second.example"),
-                ("database", DATABASE_NAME),
-            ):
-                (directory / name).mkdir()
-                options = (f"--network={network}", f"--network-alias={alias}")
-                hosts[name] = open_.enter_context(systemd_host(suite, directory / name, *options))
-            web, second, database = hosts.values()
+        names = {"web": "web.example", "second": "second.example", "database": DATABASE_NAME}
+        options = {
+            directory / name: (f"--network={network}", f"--network-alias={alias}")
+            for name, alias in names.items()
+        }
+        with systemd_hosts(suite, options) as (web, second, database):
             inputs = {**INPUTS, "locale": places.LOCALE}
             inputs |= {
                 "database_host": DATABASE_NAME,

@@ -13,13 +13,13 @@ MARK = "/mark"
 
 
 def make(directory: Path, version: str) -> Path:
-    """A project of its own below `directory`, whose /mark answers with `version`."""
+    """A project of its own below `directory`, whose /mark answers with `version`; it requires no
+    more than the demo."""
     for name in ("config", "demo"):
         shutil.copytree(
             CHECKOUT / "app" / name, directory / name, ignore=shutil.ignore_patterns("__pycache__")
         )
     (directory / "who.py").write_text(WHO)
-    shutil.copy(CHECKOUT / "requirements/run.txt", directory / "requirements.txt")
     urls = directory / "config/urls.py"
     urls.write_text(f"{urls.read_text()}{MARKED.format(version=version)}")
     return directory

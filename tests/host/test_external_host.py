@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from systemd_host import INPUTS, SystemdHost, _docker, changed, systemd_host
+from apart_hosts import systemd_hosts
+from systemd_host import INPUTS, SystemdHost, _docker, changed
 
 from fixtures.external_server import PASSWORD, Server, server_at
 from fixtures.releases import NEWEST_SUITE
@@ -65,11 +66,8 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
             asked = "--format={{(index .IPAM.Config 0).Gateway}}"
             gateway = _docker("network", "inspect", asked, network).stdout.strip()
             server = open_.enter_context(server_at(gateway))
-            hosts = []
-            for name in ("first", "second"):
-                (directory / name).mkdir()
-                place = (NEWEST_SUITE, directory / name, f"--network={network}")
-                hosts.append(open_.enter_context(systemd_host(*place)))
+            places = {directory / name: (f"--network={network}",) for name in ("first", "second")}
+            hosts = open_.enter_context(systemd_hosts(NEWEST_SUITE, places))
             for host in hosts:
                 give(host, FILE, PASSWORD, "0600")
                 give(host, AUTHORITY, (server.directory / "server.pem").read_text(), "0644")

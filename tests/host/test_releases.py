@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
+import attacks
 import projects
 import pytest
 import requests
 from deployed_host import deployed_host
-from systemd_host import CHECKOUT, INPUTS, SystemdHost
+from systemd_host import CHECKOUT, INPUTS, TRUSTED, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING
@@ -182,6 +183,47 @@ def test_a_scheduled_command_that_is_not_there_is_refused(host: SystemdHost) -> 
     assert done.returncode == 2
     assert "stack_inputs.schedule: good: the project has no management command nope." in done.stderr
     assert host.run("stackctl", "apply", "schedule").stdout.split() == ["schedule", "unchanged"]
+
+
+def environment(host: SystemdHost, release: str) -> str:
+    return host.run("readlink", f"/srv/stack/{release}/venv").stdout.strip()
+
+
+def test_releases_that_require_the_same_share_an_environment(
+    host: SystemdHost, tmp_path: Path
+) -> None:
+    before, began = environment(host, "current"), host.now()
+    assert deploy(host, projects.make(tmp_path / "two", "two")).returncode == 0
+    assert host.page(projects.MARK) == "two"
+    assert (environment(host, "current"), environment(host, "previous")) == (before, before)
+    assert [path for path in host.changed_since(began) if path.startswith(before)] == []
+    write = f"touch {before}/bin/planted"
+    assert not attacks.inside_django(host, write)
+    for account in ("app", "worker", "deploy", "build"):
+        assert not attacks.as_account(host, account, write)
+    host.run("stackctl", "rollback")
+    assert host.page(projects.MARK) == "one"
+
+
+def test_an_environment_whose_build_was_cut_off_is_made_anew(host: SystemdHost) -> None:
+    """Killed with its stackctl, and found by the next release that requires the same."""
+    host.run("cp", "-a", "/srv/stack/current/.", "/srv/stack/releases/trial")
+    how = f"echo 'PIP_CERT=\"{TRUSTED}\"' | "
+    build = "stackctl build trial --environment=trial"
+    host.run("sh", "-c", f"{how} timeout --signal=KILL 2 {build}", check=False)
+    cut_off = environment(host, "releases/trial")
+    assert host.run("ls", "-A", cut_off).stdout == ""
+    host.run("touch", f"{cut_off}/planted")
+    done = host.run("sh", "-c", how + build)
+    assert done.stdout.endswith(f", with a new environment {Path(cut_off).name}\n")
+    assert host.run("ls", cut_off).stdout.split() == VENV
+    assert (
+        host.run("systemctl", "list-units", "--plain", "--no-legend", "stack-venv@*").stdout == ""
+    )
+    host.run("rm", "-r", "/srv/stack/releases/trial")
+
+
+VENV = ["bin", "complete", "include", "lib", "lib64", "pyvenv.cfg"]
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,45 @@ def test_another_requirement_is_another_environment(tmp_path: Path) -> None:
     assert one == dependencies.digest(ours, {"requirements.txt": "wagtail\n"})
 
 
+INDEXED = """
+-r base.txt  # what pages need
+--index-url https://index.example/simple
+Django[argon2] >=5.2,<6 ; python_version > "3.11"
+sqlparse==0.5.1 \\
+    --hash=sha256:aa
+zope.interface
+celery!=5.4#1
+"""
+ELSEWHERE = (
+    "-e .",
+    "--find-links=wheels",
+    ".",
+    "./libs/shop",
+    "libs/shop",
+    "shop-1.0-py3-none-any.whl",
+    "shop.tar.gz[web] ; python_version > '3'",
+    "shop @ git+https://git.example/shop.git@main",
+    "git+https://git.example/shop.git",
+    "https://shop.example/shop-1.0.zip",
+)
+
+
+def test_what_an_index_has_is_decided_by_the_files_that_name_it() -> None:
+    assert dependencies.from_index({"all.txt": INDEXED, "base.txt": "Django\n"})
+
+
+@pytest.mark.parametrize("line", ELSEWHERE)
+def test_what_lies_elsewhere_may_change_while_its_line_stays(line: str) -> None:
+    assert not dependencies.from_index({"all.txt": f"Django\n{line}\n"})
+
+
+def test_a_complete_environment_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv/complete").touch()
+    dependencies.install(tmp_path / "venv", tmp_path / "no.txt", tmp_path, "")
+    assert [path.name for path in (tmp_path / "venv").iterdir()] == ["complete"]
+
+
 POETRY = """
 [tool.poetry.dependencies]
 python = "^3.11"

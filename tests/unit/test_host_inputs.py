@@ -121,6 +121,38 @@ def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) 
     assert release.of_project(found, str(place))["id"] != one["id"]
 
 
+def test_releases_share_an_environment_that_only_their_requirements_decide(
+    shop: tuple[dict[str, Any], Path],
+) -> None:
+    found, place = shop
+    (place / "requirements.txt").write_text("wagtail\n")
+    one = environment(found, place)
+    (place / "manage.py").write_text("pass\n")
+    assert environment(found, place) == one != ""
+    (place / "requirements.txt").write_text("wagtail<8\n")
+    assert environment(found, place) not in ("", one)
+
+
+def environment(found: dict[str, Any], place: Path, **more: Any) -> str:
+    return str(release.of_project({**found, **more}, str(place))["environment"])
+
+
+def test_a_release_has_its_own_environment_where_more_decides_it(
+    shop: tuple[dict[str, Any], Path],
+) -> None:
+    """Commands that build may write into it; a place, or a link out of the project, may change."""
+    found, place = shop
+    requirements, beside = place / "requirements.txt", place.parent / "beside.txt"
+    requirements.touch()
+    assert environment(found, place, build=[["npm", "ci"]]) == ""
+    requirements.write_text("-e .\n")
+    assert environment(found, place) == ""
+    requirements.unlink()
+    beside.touch()
+    requirements.symlink_to(beside)
+    assert environment(found, place) == ""
+
+
 @pytest.mark.parametrize(
     "value", ["pa$$w${HOME}rd", "ab #cd", 'N"L $1', "it's 42", r"C:\new", r"a\`b", "`id`", ""]
 )

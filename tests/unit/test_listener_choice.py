@@ -12,6 +12,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "host"))
 
+from pgstack.ops import listening
 from stackctl import listeners
 
 MANY = 40
@@ -72,3 +73,21 @@ def test_there_is_nothing_to_choose_on_a_port_where_nobody_listens() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         listeners.choose(os.getpid(), bound.getsockname()[1], 0)
+
+
+def test_somebody_is_there_until_his_connection_has_ended() -> None:
+    """Also before it is accepted; those of the other instance's processes do not count."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not listening.visited(os.getpid(), set())
+        with socket.create_connection(listener.getsockname()) as client:
+            assert listening.visited(os.getpid(), {os.getpid()}), "waits to be accepted"
+            accepted, _ = listener.accept()
+            assert listening.visited(os.getpid(), set())
+            assert not listening.visited(os.getpid(), {os.getpid()})
+            accepted.close()
+            client.recv(1)
+        assert not listening.visited(os.getpid(), set())
+
+
+def test_nobody_is_at_a_process_that_has_ended() -> None:
+    assert not listening.visited(2**22 + 1, set())

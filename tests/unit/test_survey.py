@@ -60,6 +60,23 @@ def test_only_what_was_made_to_its_end_counts(
     assert survey.survey()["releases"] == ["whole"]
 
 
+def test_what_was_made_once_is_told_and_no_link_that_leads_nowhere(tmp_path: Path) -> None:
+    cluster = tmp_path / "postgresql/17/main"
+    for name in ("conf.d", "../../16/other", "../../../stack-secrets"):
+        (cluster / name).mkdir(parents=True)
+    for name in ("start.conf", "../../16/other/start.conf"):
+        (cluster / name).touch()
+    (cluster / "conf.d/pgstack.conf").symlink_to(tmp_path / "nothing")
+    assert list(survey._made(tmp_path)) == [str(cluster / "start.conf")]
+
+
+def test_units_that_are_masked_are_told(tmp_path: Path) -> None:
+    (tmp_path / "pgbouncer.service").symlink_to("/dev/null")
+    (tmp_path / "alias.service").symlink_to("/usr/lib/systemd/system/cron.service")
+    (tmp_path / "own.service").touch()
+    assert list(survey._masked(tmp_path)) == ["pgbouncer.service"]
+
+
 def test_an_account_is_told_with_its_login_and_its_groups() -> None:
     found = survey.survey()
     assert found["logins"]["root"] == ["/root", "/bin/bash"]

@@ -23,6 +23,8 @@ import psutil
 SO_ATTACH_REUSEPORT_CBPF = 51
 PIDFD_GETFD = 438
 """number of the system call, the same on all architectures"""
+NOBODY = frozenset({psutil.CONN_LISTEN, psutil.CONN_TIME_WAIT, psutil.CONN_CLOSE})
+"""states in which nobody is on the other side who may ask"""
 RETURN_CONSTANT = 0x06
 """BPF_RET | BPF_K (linux/bpf_common.h)"""
 
@@ -53,6 +55,29 @@ def choose(process: int, port: int, place: int) -> None:
         instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
         program = struct.pack("HL", 1, ctypes.addressof(instruction))
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
+
+
+def visited(process: int, besides: set[int]) -> bool:
+    """Whether anybody is connected, or about to be, at a port on which `process` listens, but for
+    connections of the processes `besides`.
+
+    A connection that nobody has accepted yet counts, and so does one whose process this account may
+    not know.
+    """
+    try:
+        own = psutil.Process(process).net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    ports = {one.laddr.port for one in own if one.laddr and one.status == psutil.CONN_LISTEN}
+    return any(
+        one.status not in NOBODY
+        and one.laddr
+        and one.laddr.port in ports
+        and one.pid not in besides
+        for one in psutil.net_connections("tcp")
+    )
 
 
 def _borrow(process: int, found: int) -> int:

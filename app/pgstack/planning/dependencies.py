@@ -28,6 +28,15 @@ OURSELVES = re.compile(r"(?im)^\s*pgstack\s*(?:[=<>~!\[;@#].*)?$\n?")
 """a line for this package: every target brings it along"""
 ALL = "all.txt"
 """names the collected file, so that who installs need not know its name"""
+COMPLETE = "complete"
+"""file in a virtual environment that is"""
+COMMENT = re.compile(r"(?m)(?:^|\s)#.*$")
+NAMED = re.compile(r"[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;].*)?")
+"""a requirement that an index has, as pip writes it"""
+FILE = re.compile(r"[\w.-]+\.(?:whl|zip|tar|tgz|tbz|txz|tlz|gz|bz2|xz|lzma)\b.*")
+"""one that looks like it and is a file to pip"""
+PLACES = ("-e", "--editable", "-f", "--find-links")
+"""options that name a place whose contents may change while the line stays"""
 
 
 BEGUN = re.compile(r"^(?:Collecting|Processing|Obtaining) (\S+)", re.MULTILINE)
@@ -123,6 +132,23 @@ def digest(ours: Path, theirs: dict[str, str]) -> str:
     ]
 
 
+def from_index(texts: dict[str, str]) -> bool:
+    """Whether all that these files name comes from a package index under its name: then they alone
+    decide what is installed, and no directory, archive, address or repository beside them does."""
+    lines = (
+        line.strip()
+        for text in texts.values()
+        for line in COMMENT.sub("", text.replace("\\\n", " ")).splitlines()
+    )
+    return all(
+        not line.startswith(PLACES)
+        if line.startswith("-")
+        else NAMED.fullmatch(line) and not FILE.fullmatch(line)
+        for line in lines
+        if line
+    )
+
+
 def collect(directory: Path, project: Path, named: str) -> Path:
     """Copy what `named` consists of below `directory`; returns the file to hand to pip. Raises
     DependencyError."""
@@ -137,10 +163,13 @@ def collect(directory: Path, project: Path, named: str) -> Path:
 
 
 def install(environment: Path, ours: Path, project: Path, named: str) -> None:
-    """Make the virtual environment. Raises DependencyError with the package that would not install,
-    and why."""
+    """Make the virtual environment, unless it is complete. Raises DependencyError with the package
+    that would not install, and why."""
     require_python(project, f"{sys.version_info.major}.{sys.version_info.minor}")
-    _run([PYTHON, "-m", "venv", str(environment)], project)
+    if (environment / COMPLETE).exists():
+        return
+    # Alone: a module of the project would take the place of one of Python's.
+    _run([PYTHON, "-I", "-m", "venv", str(environment)], project)
     pip = [str(environment / "bin/pip"), "install", "--disable-pip-version-check"]
     _run([*pip, "--require-hashes", "--requirement", str(ours)], project)
     if named:

@@ -26,6 +26,9 @@ PROJECT = Path.cwd() if INSTALLED else _ABOVE
 """The checkout, or the directory that holds `app/` in an image; where it is installed, the current
 directory."""
 
+REQUIREMENTS = PROJECT / "requirements/run.txt"
+"""What the stack needs in the environment that runs a project."""
+
 TEMPLATES = _PACKED if INSTALLED else _ABOVE
 """The directory of the templates."""
 

@@ -129,6 +129,7 @@ HOST = Service(
     units={
         "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
         "tmpfiles.conf": "/etc/tmpfiles.d/{prefix}.conf",
+        "stack-venv.service": f"{OWN}-venv@.service",
         "stack-build.service": f"{OWN}-build@.service",
         "stack-renewed.path": f"{OWN}-renewed.path",
         "stack-renewed.service": f"{OWN}-renewed.service",

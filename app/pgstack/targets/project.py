@@ -16,9 +16,6 @@ from pgstack.planning.plan import Plan
 from pgstack.targets import failure
 from pgstack.targets.run import Run
 
-OURS = layout.PROJECT / "requirements/run.txt"
-COMPLETE = "complete"
-"""file in a virtual environment that is"""
 KEPT = 2
 """virtual environments: the one in use, and the one before, which processes may still import
 from"""
@@ -54,11 +51,11 @@ def _environment(run: Run) -> bool:
     )
     try:
         wanted = _required_environment(plan)
-        if not (wanted / COMPLETE).exists():
+        if not (wanted / dependencies.COMPLETE).exists():
             run.say(f"python    installing {named or 'what the stack needs'} into {wanted}")
             shutil.rmtree(wanted, ignore_errors=True)
-            dependencies.install(wanted, OURS, place, named)
-            (wanted / COMPLETE).touch()
+            dependencies.install(wanted, layout.REQUIREMENTS, place, named)
+            (wanted / dependencies.COMPLETE).touch()
         if link.is_symlink() and link.readlink() == wanted:
             return False
         with (
@@ -80,7 +77,9 @@ def _required_environment(plan: Plan) -> Path:
     """Where the environment of the requirements is that the project has now."""
     named = plan.project.requirements if plan.project else ""
     texts = dependencies.texts(Path(plan.paths.app), named)
-    return Path(plan.paths.venv).with_name("venvs") / dependencies.digest(OURS, texts)
+    return Path(plan.paths.venv).with_name("venvs") / dependencies.digest(
+        layout.REQUIREMENTS, texts
+    )
 
 
 def is_current(plan: Plan) -> bool:

@@ -30,6 +30,7 @@ def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
     """A release of the checkout and of the project below `source`: its name, by what is in it, and
     the files of both.
 
+    `environment` says what decides its virtual environment, if that may be one that releases share.
     Raises InputError when the project has not what it is said to have.
     """
     ours = _files(layout.PROJECT, SHIPPED)
@@ -47,7 +48,25 @@ def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
             path = root / name
             known = path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
             content.update(f"{name} {hashlib.sha256(known).hexdigest()}\n".encode())
-    return {"id": content.hexdigest()[:12], "ours": ours, "theirs": theirs, "source": source}
+    return {
+        "id": content.hexdigest()[:12],
+        "ours": ours,
+        "theirs": theirs,
+        "source": source,
+        "environment": "" if project["build"] else _environment(Path(source), named),
+    }
+
+
+def _environment(source: Path, named: str) -> str:
+    """Of what an environment is made, as one word; empty where more decides that than the files of
+    requirements."""
+    try:
+        texts = dependencies.texts(source, named)
+    except dependencies.DependencyError:  # the build says so
+        return ""
+    inside = all((source / name).resolve().is_relative_to(source.resolve()) for name in texts)
+    alone = inside and dependencies.from_index(texts)
+    return dependencies.digest(layout.REQUIREMENTS, texts) if alone else ""
 
 
 def _requirements(project: dict[str, Any], source: str, theirs: list[str]) -> str:
