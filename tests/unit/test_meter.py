@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -137,16 +138,19 @@ def test_another_layout_is_begun_anew(tmp_path: Path) -> None:
         assert read(tmp_path)["wsgi_responses_total{class=2xx}"] == 1
 
 
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "made",
     [
         lambda path: path.write_bytes(os.urandom(meter.SIZE)),
         lambda path: path.write_bytes(b"short"),
+        lambda path: path.write_bytes(struct.pack("d", meter.VERSION) + b"\xff" * (meter.SIZE - 8)),
+        lambda path: path.symlink_to(path.with_name("process-0")),
         lambda path: path.symlink_to("/dev/zero"),
         lambda path: path.mkdir(),
         os.mkfifo,
     ],
-    ids=["noise", "short", "link", "directory", "pipe"],
+    ids=["noise", "short", "no numbers", "link", "device", "directory", "pipe"],
 )
 def test_what_a_page_may_leave_there_is_passed_over(
     tmp_path: Path, made: Callable[[Path], object]
