@@ -60,6 +60,14 @@ def parse(rollup: str) -> Footprint:
     )
 
 
+OTHERS = {
+    "pgstack.targets.guard": "guard",
+    "pgstack.metrics": "exporter",
+    "/pgbouncer ": "PgBouncer",
+}
+"""names by a part of a command line"""
+
+
 def component(title: str, parent: str) -> str:
     """Name in the table of a process by its title (command line) and its parent's."""
     if title.startswith("postgres: "):
@@ -70,9 +78,8 @@ def component(title: str, parent: str) -> str:
         return "web: daemon process"
     if "/apache2 " in title:
         return "Apache: child" if "/apache2 " in parent else "Apache: first process"
-    if "pgstack.targets.guard" in title:
-        return "guard"
-    return "PgBouncer" if "/pgbouncer " in title else "supervisord"
+    named = (name for word, name in OTHERS.items() if word in title)
+    return next(named, "supervisord")
 
 
 def processes(plan: Plan) -> Iterator[tuple[str, Footprint]]:

@@ -34,7 +34,7 @@ def reload() -> None:
     force again."""
     web, pooler = web_takeover.serving(), pooler_takeover.serving()
     _require_same_port()
-    before, database = _conf(), _database()
+    before, database, observed = _conf(), _database(), _observed()
     _render()
     changed = _changed(before, _conf())
     if _is_older_than_files(web):
@@ -45,6 +45,7 @@ def reload() -> None:
         return
     try:
         _require_same(database)
+        _require_same_exporter(observed)
         _bring_into_force(web, pooler, changed)
     except BaseException as error:
         _take_back(before, web, pooler, changed)
@@ -80,6 +81,20 @@ def _require_same(database: tuple[Any, ...]) -> None:
         raise ToolError(
             "STACK_DATABASE_URL: pages work with another database, whose rows stay there. `make "
             "up` restarts the stack with this one"
+        )
+
+
+def _observed() -> bool:
+    """Whether the plan in force has an exporter."""
+    return containers.plan()["metrics"] is not None
+
+
+def _require_same_exporter(observed: bool) -> None:
+    """Raise ToolError where it would have to be started or ended."""
+    if _observed() != observed:
+        raise ToolError(
+            f"STACK_OBSERVABILITY={'off' if observed else 'basic'}: the exporter is started and "
+            "ended by `make up` only, and requests fail meanwhile"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
-SERVERS = ("postgres", "pgbouncer", "valkey", "web", "forward", "background")
+SERVERS = ("postgres", "pgbouncer", "valkey", "web", "forward", "background", "metrics")
 CORRUPTED = [
     "psql",
     "--no-psqlrc",

@@ -142,6 +142,8 @@ def test_verify_and_status_are_green(machine: BareMachine) -> None:
         "RUNNING",
         "guard",
         "RUNNING",
+        "metrics",
+        "RUNNING",
         "pgbouncer",
         "RUNNING",
         "postgres",

@@ -18,7 +18,7 @@ from fixtures.local_stack import LocalStack
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]
 
 OTHER = {"COMPOSE_PROJECT_NAME": "pgstack-test-none"}
-LOCAL_SERVERS = ["apache", "guard", "pgbouncer", "postgres"]
+LOCAL_SERVERS = ["apache", "guard", "metrics", "pgbouncer", "postgres"]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_the_compose_stack_is_meant_where_no_local_one_runs(
     nothing = str(tmp_path_factory.mktemp("none"))
     status, output, errors = make("status", STACK_DIR=nothing, **of(stack))
     assert (status, errors) == (0, "")
-    assert first_words(output) == ["postgres", "pgbouncer", "web", "background"]
+    assert first_words(output) == ["postgres", "pgbouncer", "web", "background", "metrics"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_where_both_run_a_named_target_is_taken(stack: ComposeStack, local: Loca
     inputs = {**inputs_of(local), **of(stack)}
     for target, servers in (
         ("local", [*LOCAL_SERVERS, "page"]),
-        ("compose", ["postgres", "pgbouncer", "web", "background"]),
+        ("compose", ["postgres", "pgbouncer", "web", "background", "metrics"]),
     ):
         status, output, errors = make("status", f"TARGET={target}", **inputs)
         assert (status, errors, first_words(output)) == (0, "", servers)

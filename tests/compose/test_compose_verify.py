@@ -82,7 +82,7 @@ def test_verify_is_green_in_containers(stack: ComposeStack) -> None:
     assert {check: row["found"] for check, row in findings.items() if not row["holds"]} == {
         "strangers are refused": "another account: only root can become one"
     }
-    assert len(findings) == 19
+    assert len(findings) == 20
     assert code == 0
 
 

@@ -132,7 +132,7 @@ def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, A
             key: value for key, value in service.get("healthcheck", {}).items() if key != "test"
         }
         # Workers come after requests, and so does looking at them.
-        rarer = {"interval": "30s"} if name == "background" else {}
+        rarer = {"interval": "30s"} if name in ("background", "metrics") else {}
         assert timings in ({}, {**compose["x-health"], **rarer}), name
 
 
@@ -191,6 +191,8 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         paths.run_workers,
         paths.schedule,
         paths.run_valkey,
+        paths.run_metrics,
+        paths.measures,
         paths.valkey,
         paths.media,
         paths.cache,

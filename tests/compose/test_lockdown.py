@@ -9,7 +9,7 @@ from reach import listener, reached
 
 pytestmark = pytest.mark.compose
 
-SERVICES = ("configure", "postgres", "pgbouncer", "migrate", "port", "web", "background")
+SERVICES = ("configure", "postgres", "pgbouncer", "migrate", "port", "web", "background", "metrics")
 GIB = 1024**3
 
 
@@ -33,6 +33,7 @@ def test_container_is_read_only_and_has_no_capability(stack: ComposeStack, servi
         ("port", 5006),
         ("web", 5003),
         ("background", 5007),
+        ("metrics", 5009),
     ],
 )
 def test_container_runs_as_its_own_account_and_never_as_root(
@@ -48,7 +49,7 @@ def test_container_runs_as_its_own_account_and_never_as_root(
 
 def test_every_running_process_belongs_to_its_services_account(stack: ComposeStack) -> None:
     accounts = {}
-    for service in ("postgres", "pgbouncer", "port", "web", "background"):
+    for service in ("postgres", "pgbouncer", "port", "web", "background", "metrics"):
         listing = stack.run("docker", "top", stack.container(service), "-eo", "pid,uid")
         accounts[service] = {line.split()[1] for line in listing.stdout.splitlines()[1:]}
     assert accounts == {
@@ -57,6 +58,7 @@ def test_every_running_process_belongs_to_its_services_account(stack: ComposeSta
         "port": {"5006"},
         "web": {"5003"},
         "background": {"5007"},
+        "metrics": {"5009"},
     }
 
 
@@ -112,7 +114,8 @@ def test_mounts_are_read_only_but_for_what_a_service_writes(
             "pgbouncer": {"/run/stack/pooler"},
             "migrate": {"/var/lib/stack-media", "/var/cache/stack"},
             "port": set(),
-            "web": {"/var/lib/stack-media", "/var/cache/stack"},
+            "web": {"/var/lib/stack-media", "/var/cache/stack", "/run/stack/measures"},
+            "metrics": {"/run/stack/metrics"},
             "background": {
                 "/var/lib/stack-media",
                 "/var/cache/stack",

@@ -72,8 +72,9 @@ def test_a_target_comes_from_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("inputs", "found"),
     [
-        ({}, ("postgres", "pgbouncer", "apache")),
-        ({"target": "compose"}, ("postgres", "pgbouncer", "apache")),
+        ({}, ("postgres", "pgbouncer", "apache", "metrics")),
+        ({"target": "compose"}, ("postgres", "pgbouncer", "apache", "metrics")),
+        ({"observability": "off"}, ("postgres", "pgbouncer", "apache")),
         (
             {"target": "host"},
             ("postgres", "pgbouncer", "apache", "host", "firewall", "backup"),
@@ -99,6 +100,7 @@ def test_a_plan_says_which_services_a_host_has(
     assert made.services == found
     assert [service.name for service in services.of(made)] == list(found)
     folders = {template.source.partition("/")[0] for template in manifest.templates(made)}
-    assert folders == {"host" if name in ("firewall", "backup") else name for name in found}
+    templates = [name for name in found if name != "metrics"]  # it reads the plan
+    assert folders == {"host" if name in ("firewall", "backup") else name for name in templates}
     servers = [name for name in found if name in ("postgres", "pgbouncer", "apache")]
     assert list(services.servers(made)) == servers

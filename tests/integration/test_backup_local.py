@@ -17,8 +17,10 @@ import pytest
 from fixtures import certificates
 from fixtures.local_stack import LocalStack
 from pgstack.errors import TargetError
+from pgstack.live.probes import exporter
 from pgstack.ops.restic import Repository
 from pgstack.planning import backup_place
+from pgstack.planning.metrics import Metrics
 from pgstack.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("restic"), reason="no restic")]
@@ -38,6 +40,14 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
             found.manage("stack_local", "delete")
 
 
+def told(stack: LocalStack) -> float:
+    """The moment of the last backup as the exporter has it."""
+    socket = f"{stack.directory}/run/metrics/metrics.sock"
+    text = exporter.scrape(Metrics(socket=socket, processes="", connections=1))
+    lines = dict(line.split(" ", 1) for line in text.splitlines() if line[0] != "#")
+    return float(lines["pgstack_backup_timestamp_seconds"])
+
+
 def test_a_lost_directory_comes_back_with_rows_and_files(stack: LocalStack) -> None:
     assert stack.manage("stack_local", "up").returncode == 0
     photo = stack.directory / "media/data/photo"
@@ -49,6 +59,7 @@ def test_a_lost_directory_comes_back_with_rows_and_files(stack: LocalStack) -> N
     assert kept.returncode == 0, kept.stderr
     assert "rows as of" in kept.stdout
     assert "backup-passphrase" in kept.stdout
+    assert 0 <= time.time() - told(stack) < 60, "the exporter says how old it is"
     refused = stack.manage("stack_local", "restore")
     assert (refused.returncode, "OVERWRITE=yes" in refused.stderr) == (2, True)
 

@@ -20,7 +20,7 @@ Hide = Callable[[Path, list[str]], list[str]]
 BAD_INPUTS = [
     ({"STACK_PROCESES": "4"}, "STACK_PROCESES: unknown input; did you mean STACK_PROCESSES?"),
     ({"STACK_POOL_SIZE": "0"}, "STACK_POOL_SIZE=0: Input should be greater than or equal to 1"),
-    ({"STACK_MEMORY": "64m", "STACK_CORES": "2"}, "STACK_MEMORY=416m is enough;"),
+    ({"STACK_MEMORY": "64m", "STACK_CORES": "2"}, "STACK_MEMORY=480m is enough;"),
 ]
 
 

@@ -66,10 +66,10 @@ def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert settings(stack) == (
-            "20",
+            "21",
             "9",
             "transaction",
-        )  # 9 in the pool, 2 in reserve, 6 direct, 3 of superusers
+        )  # 9 in the pool, 2 in reserve, 6 direct, the exporter's, 3 of superusers
         after = stack.servers()
         assert {name for name in after if after[name] != before[name]} == {"postgres"}
         assert not daemons & {process.pid for process in stack.daemons()}

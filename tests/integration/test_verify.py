@@ -22,7 +22,7 @@ def findings(stack: LocalStack) -> tuple[int, dict[str, str]]:
     done = stack.manage("stack_verify", "--json")
     assert done.stdout.startswith("["), done.stderr
     rows = json.loads(done.stdout)
-    assert len(rows) == 21
+    assert len(rows) == 22
     assert all(row["remedy"] for row in rows if row["holds"] is False)
     return done.returncode, {row["check"]: row["found"] for row in rows if row["holds"] is False}
 

@@ -43,7 +43,7 @@ def planned(granted: Grants | None = SMALL, cores: int = 2, **inputs: str) -> Pl
 
 def test_nothing_of_postgresql_is_planned_or_rendered() -> None:
     plan = planned()
-    assert plan.services == ("pgbouncer", "apache")
+    assert plan.services == ("pgbouncer", "apache", "metrics")
     assert plan.postgres.settings == {}
     shares = plan.memory
     assert (shares.postgres, shares.shared_buffers, shares.backends, shares.work) == (0, 0, 0, 0)
@@ -82,7 +82,7 @@ def test_the_plan_stays_within_what_is_granted() -> None:
         (
             {},
             {"pool_size": "17"},
-            "21 through PgBouncer + 6 past it = 27 > 20 = 25 max_connections - 3 reserved - 2 in use",
+            "21 through PgBouncer + 7 past it = 28 > 20 = 25 max_connections - 3 reserved - 2 in use",
         ),
         ({"others": 15}, {}, "> 7 = 25 max_connections - 3 reserved - 15 in use by others"),
         ({"database_limit": 8, "others_here": 1}, {}, "> 7 = 8 of the database - 1 in use"),

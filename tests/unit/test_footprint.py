@@ -70,6 +70,7 @@ def test_shared_memory_is_left_out_of_the_pss() -> None:
         ("/usr/sbin/pgbouncer /s/pgbouncer.ini", "python -m supervisor.supervisord", "PgBouncer"),
         ("python -m supervisor.supervisord -c x", "/sbin/init", "supervisord"),
         ("python -m pgstack.targets.guard", "python -m supervisor.supervisord", "guard"),
+        ("python -m pgstack.metrics", "python -m supervisor.supervisord", "exporter"),
     ],
 )
 def test_each_process_of_the_stack_has_its_row(title: str, parent: str, name: str) -> None:

@@ -63,7 +63,7 @@ LITERAL = {
         "max_db": 5,
         "clients": 236,
         "descriptors": 305,
-        "max_connections": 19,
+        "max_connections": 20,
         "shared_buffers": "64MB",
         "effective_cache_size": "256MB",
         "work_mem": "1MB",
@@ -87,7 +87,7 @@ LITERAL = {
         "max_db": 7,
         "clients": 236,
         "descriptors": 307,
-        "max_connections": 23,
+        "max_connections": 24,
         "shared_buffers": "896MB",
         "effective_cache_size": "2048MB",
         "work_mem": "10MB",
@@ -111,10 +111,10 @@ LITERAL = {
         "max_db": 21,
         "clients": 284,
         "descriptors": 369,
-        "max_connections": 51,
+        "max_connections": 52,
         "shared_buffers": "8064MB",
         "effective_cache_size": "16384MB",
-        "work_mem": "37MB",
+        "work_mem": "36MB",
         "maintenance_work_mem": "1024MB",
         "autovacuum_work_mem": "341MB",
         "max_wal_size": "8192MB",
@@ -135,7 +135,7 @@ LITERAL = {
         "max_db": 81,
         "clients": 476,
         "descriptors": 621,
-        "max_connections": 171,
+        "max_connections": 172,
         "shared_buffers": "32640MB",
         "effective_cache_size": "65536MB",
         "work_mem": "43MB",
@@ -159,7 +159,7 @@ LITERAL = {
         "max_db": 321,
         "clients": 1244,
         "descriptors": 1629,
-        "max_connections": 651,
+        "max_connections": 652,
         "shared_buffers": "65536MB",
         "effective_cache_size": "524288MB",
         "work_mem": "64MB",
@@ -247,12 +247,12 @@ def test_explicit_sizes_are_taken_and_explained() -> None:
     assert (stack.web.processes, stack.web.threads) == (5, 3)
     assert stack.pooler.max_client_conn == 280
     assert (stack.pooler.reserve_pool_size, stack.pooler.max_db_connections) == (3, 15)
-    assert stack.postgres.max_connections == 73
+    assert stack.postgres.max_connections == 74
     assert stack.arithmetic["web.processes"] == "STACK_PROCESSES=5"
     assert stack.arithmetic["pooler.default_pool_size"] == "STACK_POOL_SIZE=12"
     assert (
         stack.arithmetic["postgres.max_connections"]
-        == "60 through the pooler + 10 direct + 3 superuser"
+        == "60 through the pooler + 10 direct + 1 of the exporter + 3 superuser"
     )
 
 
@@ -271,7 +271,7 @@ def test_an_unsupported_release_is_refused() -> None:
 
 
 @given(cores=CORES, memory_mb=MEMORY_MB, debian=st.sampled_from([12, 13]))
-@example(1, 480, 13)
+@example(1, 512, 13)
 @example(128, 512, 12)
 def test_every_invariant_holds_on_any_hardware(cores: int, memory_mb: int, debian: int) -> None:
     stack = sized(cores, memory_mb, debian)

@@ -67,7 +67,7 @@ def test_more_memory_never_lowers_the_capacity(cores: int, memory_mb: int, more:
 
 
 def test_no_single_megabyte_takes_anything_away() -> None:
-    plans = [sized(16, memory_mb) for memory_mb in range(480, 1281)]
+    plans = [sized(16, memory_mb) for memory_mb in range(512, 1281)]
     assert [
         name for small, large in itertools.pairwise(plans) for name in smaller(small, large)
     ] == []
@@ -108,7 +108,11 @@ def test_what_is_sound_stays_sound_with_more_cores_and_memory(
 def test_memory_that_limits_the_stack_is_named() -> None:
     stack = sized(16, 768)
     assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 2, 5)
-    limit = "With 3, 3 processes x 72 MB > 192 MB, a quarter of memory"
+    limit = (
+        "With 3, memory in MB: 112 system + 216 web + 82 apache + 10 pooler + 30 postgres + 96 "
+        "shared_buffers + 116 backends + 48 work + 48 maintenance + 40 metrics = 798 > 768 = "
+        "memory; 3 processes x 72 MB > 192 MB, a quarter of memory"
+    )
     assert stack.arithmetic["web.processes"] == f"one per core, 2 of 16 cores. {limit}"
     assert (
         stack.arithmetic["pooler.default_pool_size"]
@@ -184,7 +188,7 @@ def test_explicit_processes_may_take_more_than_a_quarter_of_memory() -> None:
     assert (stack.web.processes, stack.memory.web // MB, stack.pooler.default_pool_size) == (
         10,
         720,
-        17,
+        15,
     )
 
 
@@ -211,15 +215,16 @@ def refusal(cores: int, memory_mb: int, **inputs: object) -> str:
 def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
         "memory in MB: 80 system + 76 web + 34 apache + 10 pooler + 26 postgres + 32 "
-        "shared_buffers + 76 backends "
-        "+ 19 work + 32 maintenance = 385 > 256 = memory."
+        "shared_buffers + 80 backends "
+        "+ 20 work + 32 maintenance + 40 metrics = 430 > 256 = memory."
     ) in refusal(1, 256)
 
 
 def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
-    assert refusal(1, 256).endswith("STACK_MEMORY=448m is enough; it counts in steps of 16 MB.")
-    assert sized(1, 463).memory.total == 448 * MB
-    assert "> 432 = memory" in refusal(1, 447)
+    assert refusal(1, 256).endswith("STACK_MEMORY=512m is enough; it counts in steps of 16 MB.")
+    assert sized(1, 527).memory.total == 512 * MB
+    assert "> 496 = memory" in refusal(1, 511)
+    assert sized(1, 463, observability="off").memory.total == 448 * MB
 
 
 @given(

@@ -61,11 +61,15 @@ def queued(listener: socket.socket, ago: float, rejections: int = 0) -> socket.s
 
 @contextmanager
 def watching(
-    listener: socket.socket, busy: Callable[[], bool], longest: float
+    listener: socket.socket,
+    busy: Callable[[], bool],
+    longest: float,
+    told: Callable[[float], None] = lambda _: None,
 ) -> Iterator[threading.Event]:
     """Within it the queue is looked after, until the event that says that the process ends."""
     threads: Any = SimpleNamespace(busy=busy, free=lambda: not busy())
     queue, over = Queue(listener, longest, threads, 4, threading.Event()), threading.Event()
+    queue.gave_up = told
 
     def look() -> None:
         while not over.is_set():
@@ -82,10 +86,11 @@ def watching(
 
 def test_who_has_waited_too_long_is_told_so_in_order(listener: socket.socket) -> None:
     clients = [queued(listener, ago) for ago in (9.0, 7.0, 1.8)]
-    begun = time.monotonic()
-    with watching(listener, lambda: True, longest=2):
+    begun, waits = time.monotonic(), list[float]()
+    with watching(listener, lambda: True, longest=2, told=waits.append):
         assert [client.recv(99) for client in clients] == [b"Status: 200 Timeout\r\n\r\n"] * 3
     assert 0.1 < time.monotonic() - begun < 1
+    assert [round(wait) for wait in waits] == [9, 7, 2], "each is counted"
 
 
 def test_one_who_may_still_be_served_is_sent_back_when_a_thread_is_free(

@@ -3,6 +3,7 @@ anything twice."""
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, Protocol
 
 from django.db import Error
@@ -11,6 +12,7 @@ from django.db.backends.postgresql import base
 
 from pgstack.db import repeat
 from pgstack.db.errors import explain
+from pgstack.serving.meter import SPENT
 
 MOST_SENT = 1
 """times that a statement may have run and is sent again: one that ends its backend would end all
@@ -53,6 +55,14 @@ class _Watched:
     cursor: Any
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        begun = monotonic()
+        try:
+            return self._repeated(sql, params, *ignored)
+        finally:
+            SPENT.seconds += monotonic() - begun
+            SPENT.statements += 1
+
+    def _repeated(self, sql: Any, params: Any, *ignored: Any) -> Any:
         self.db.look_at(sql)
         repeats = sent = 0
         while True:
@@ -86,7 +96,12 @@ class _Watched:
 
     def _executemany(self, sql: Any, params: Any, *ignored: Any) -> Any:
         self.db.look_at(sql)
-        return super()._executemany(sql, params, *ignored)  # type: ignore[misc]
+        begun = monotonic()
+        try:
+            return super()._executemany(sql, params, *ignored)  # type: ignore[misc]
+        finally:
+            SPENT.seconds += monotonic() - begun
+            SPENT.statements += len(params) if hasattr(params, "__len__") else 1
 
 
 class Cursor(_Watched, utils.CursorWrapper):

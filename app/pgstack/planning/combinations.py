@@ -206,6 +206,14 @@ def _valkey(inputs: Inputs) -> None:
         )
 
 
+def _observability(inputs: Inputs) -> None:
+    if inputs.observability == "basic" and not targets.of(inputs.target).observes:
+        raise ValueError(
+            "STACK_OBSERVABILITY=basic: there is no exporter on a host yet, on the targets local "
+            "and compose only; leave it out"
+        )
+
+
 def _schedule(inputs: Inputs) -> None:
     names = {worker.name for worker in inputs.workers}
     if both := [entry.name for entry in inputs.schedule if entry.name in names]:
@@ -241,6 +249,7 @@ RULES = (
     _proxy,
     _external,
     _valkey,
+    _observability,
     _schedule,
     _locale,
     _hsts,

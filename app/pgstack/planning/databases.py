@@ -34,6 +34,8 @@ class Pooler(Part):
     identities: tuple[Identity, ...]
     task_identities: tuple[Identity, ...]
     """of the workers' database; none without workers"""
+    console_identities: tuple[Identity, ...]
+    """of the console alone; none without an exporter"""
     max_client_conn: int
     default_pool_size: int
     reserve_pool_size: int

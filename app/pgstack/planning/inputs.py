@@ -141,6 +141,13 @@ class Inputs(BaseModel):
         unset="planned",
         ge=4 * 1024**2,
     )
+    observability: Literal["basic", "off"] | None = declare(
+        None,
+        "whether an exporter says how the stack fares (docs/observability.md)",
+        "name",
+        on="local compose",
+        unset="`basic`",
+    )
     schedule: Schedule = declare(
         (),
         "commands that run at set times, beside pages (docs/schedule.md)",

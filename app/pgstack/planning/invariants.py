@@ -22,7 +22,7 @@ THREADS_DIVISOR = 2
 """part of the threads that there may be that Apache's workers may take: the rest is for as many
 workers of HTTP/2 at most, web processes, PostgreSQL's backends and whatever else runs there"""
 
-OPTIONAL = ("workers", "valkey")
+OPTIONAL = ("workers", "valkey", "metrics")
 """shares of memory that are told only where there is something"""
 
 MB = 1024**2
@@ -78,7 +78,7 @@ def _granted(plan: Plan) -> Iterator[Invariant]:
     """Of a server that is not the stack's, once it was asked."""
     yield from _pools(plan)
     grants = plan.external.grants if plan.external else None
-    pooled, direct = plan.pooled_connections, plan.postgres.direct_connections
+    pooled, direct = plan.pooled_connections, plan.postgres.direct_connections + _held(plan)
     for fit in fits(grants, pooled, direct) if grants else ():
         past = f" + {direct} past it" if fit.needed > pooled else ""
         yield at_most(
@@ -89,6 +89,11 @@ def _granted(plan: Plan) -> Iterator[Invariant]:
             fit.arithmetic,
             "Lower STACK_POOL_SIZE, or have the limit raised.",
         )
+
+
+def _held(plan: Plan) -> int:
+    """Connections of the exporter."""
+    return plan.metrics.connections if plan.metrics else 0
 
 
 def _pools(plan: Plan) -> Iterator[Invariant]:
@@ -115,10 +120,12 @@ def _pools(plan: Plan) -> Iterator[Invariant]:
 def _backends(plan: Plan) -> Iterator[Invariant]:
     yield from _pools(plan)
     pooler, postgres, tasks = plan.pooler, plan.postgres, plan.background
+    held = _held(plan)
     free = (
         postgres.max_connections
         - postgres.superuser_reserved_connections
         - postgres.direct_connections
+        - held
     )
     backends = f"{pooler.max_db_connections}"
     if tasks:
@@ -130,7 +137,7 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
         free,
         f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} "
         f"superuser "
-        f"- {postgres.direct_connections} direct",
+        f"- {postgres.direct_connections} direct" + (f" - {held} of the exporter" if held else ""),
         "Lower STACK_POOL_SIZE.",
     )
 
@@ -214,6 +221,7 @@ def _sockets(plan: Plan) -> Iterator[Invariant]:
         f"{plan.paths.run_pooler}/.s.PGSQL.{plan.pooler.port}",
         f"{plan.paths.run_apache}/wsgi.4194304.100.1.sock",
         *([plan.valkey.socket] if plan.valkey else []),
+        *([plan.metrics.socket] if plan.metrics else []),
         key=lambda path: len(path.encode()),
     )
     yield at_most(

@@ -91,10 +91,16 @@ def accounts(config: StackConfig) -> Accounts:
     return targets.of(config.target).accounts(_location(config))
 
 
+def backed_up(plan: Plan) -> str:
+    """File of the local target with the moment that its last backup is of, in seconds since
+    1970."""
+    return f"{plan.paths.run}/backed-up"
+
+
 def written_by_pages(place: Paths) -> tuple[str, ...]:
     """Directories of the local target that Apache and the web processes write to, as they do on the
     others."""
-    return place.run_apache, place.log, place.media, place.cache
+    return place.run_apache, place.log, place.media, place.cache, place.measures
 
 
 def project_directory(config: StackConfig) -> Path:
@@ -152,16 +158,17 @@ def peer_maps(versions: Versions) -> bool:
 
 
 def postgres_identities(
-    who: Accounts, roles: Roles, *, workers: bool = False
+    who: Accounts, roles: Roles, *, workers: bool = False, metrics: bool = False
 ) -> tuple[Identity, ...]:
     """Who may log in at PostgreSQL as whom. The web's account reaches rows only through the
-    pooler; workers may listen."""
+    pooler; workers may listen; the exporter looks."""
     pairs = [
         (who.postgres, roles.admin),
         (who.deploy, roles.owner),
         (who.deploy, roles.monitor),
         (who.pooler, roles.app),
         *([(who.worker, roles.app)] if workers else []),
+        *([(who.metrics, roles.monitor)] if metrics else []),
     ]
     return _identities(pairs)
 
@@ -215,6 +222,12 @@ def pooler_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[
     if not peer_maps(versions):
         pairs = [(account, account) for account in (who.web, who.deploy)]
     return _identities(pairs)
+
+
+def console_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[Identity, ...]:
+    """Who may look at PgBouncer's console as whom, and reach no database: the exporter."""
+    monitor = roles.monitor if peer_maps(versions) else who.metrics
+    return _identities([(who.metrics, monitor)])
 
 
 def task_identities(who: Accounts, roles: Roles, versions: Versions) -> tuple[Identity, ...]:

@@ -72,6 +72,10 @@ class Paths(Part):
     run_valkey: str
     valkey: str
     """what Valkey keeps on the disk"""
+    run_metrics: str
+    """of the exporter's socket"""
+    measures: str
+    """where web processes keep what they measure, for the exporter"""
     bodies: str
     """where Apache keeps the body of a request until all of it is there"""
     streams: str
@@ -120,6 +124,8 @@ class Accounts(Part):
     postgres: str
     pooler: str
     valkey: str
+    metrics: str
+    """who collects metrics: it sees states and counts, and no row"""
     group: str
     secrets: str
     site: str

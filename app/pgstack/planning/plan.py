@@ -7,6 +7,7 @@ from typing import Literal
 from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.databases import Backup, External, Pooler, Postgres, Roles
+from pgstack.planning.metrics import Metrics
 from pgstack.planning.part import Part
 from pgstack.planning.places import Accounts, Names, Packages, Paths, Share, Versions
 from pgstack.planning.valkey import Valkey
@@ -35,6 +36,8 @@ class Memory(Part):
     """the project's own, with what runs at set times"""
     valkey: int
     """Valkey, also while it rewrites its file"""
+    metrics: int
+    """the exporter"""
 
     def shares(self) -> dict[str, int]:
         """The shares by name, in bytes."""
@@ -86,6 +89,8 @@ class Plan(Part):
     """None: there are neither"""
     valkey: Valkey | None
     """None: there is no cache and no broker"""
+    metrics: Metrics | None
+    """None: nothing is measured"""
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""

@@ -124,6 +124,7 @@ VALKEY = Service(
     command=lambda plan, file: f"{plan.valkey.program} {file}" if plan.valkey else "",
     stop_signal="TERM",  # it writes what it has
 )
+METRICS = Service("metrics", stop_signal="TERM")
 HOST = Service(
     MACHINE,
     units={
@@ -181,7 +182,7 @@ BACKUP = Service(
     without=_not_for_backup,
     role="backup",
 )
-SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, FRONT, HOST, FIREWALL, BACKUP)
+SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, METRICS, FRONT, HOST, FIREWALL, BACKUP)
 """In starting order."""
 
 

@@ -29,6 +29,7 @@ from typing import Any
 
 from pgstack.planning.plan import Plan
 from pgstack.serving import siblings
+from pgstack.serving.meter import Meter
 
 Application = Callable[..., Iterable[bytes]]
 PAUSE_SECONDS = 0.25
@@ -65,8 +66,10 @@ class WaitLimit:
         plan: Plan,
         working: Callable[[], int],
         ending: threading.Event,
+        meter: Meter | None = None,
     ) -> None:
         self.application, self.longest, self.taken = application, plan.web.queue_timeout, 0
+        self.gave_up = meter.gave_up if meter else _nothing
         if listener := find_listener(f"{plan.paths.run_apache}/wsgi."):
             busy_seconds = self.longest / BUSY_DIVISOR
             threads = RequestThreads(
@@ -78,6 +81,7 @@ class WaitLimit:
             queue = Queue(
                 listener, self.longest, threads, REJECTIONS_PER_PROCESS * plan.web.processes, ending
             )
+            queue.gave_up = self.gave_up
             threading.Thread(target=queue.watch, name="queue", daemon=True).start()
 
     def __call__(
@@ -86,7 +90,8 @@ class WaitLimit:
         """504 for whoever has waited too long."""
         self.taken += 1
         since = environ.get(SINCE)
-        if since is not None and time.time() - int(since) / 1e6 > self.longest:
+        if since is not None and (waited := time.time() - int(since) / 1e6) > self.longest:
+            self.gave_up(waited)
             start_response(
                 "504 Gateway Timeout",
                 [("Content-Type", "text/html"), ("Content-Length", str(len(PAGE)))],
@@ -152,6 +157,8 @@ class Queue:
             rejections,
         )
         self.ending = ending
+        self.gave_up: Callable[[float], None] = _nothing
+        """is told of each who has waited too long, and how many seconds"""
         self._moved, self._stuck = time.monotonic(), min(STUCK_SECONDS, longest / BUSY_DIVISOR)
 
     def watch(self) -> None:
@@ -194,6 +201,11 @@ class Queue:
                     return
                 time.sleep(min(PAUSE_SECONDS, left))
             connection.sendall(TIMEOUT)
+            self.gave_up(time.time() - since)
+
+
+def _nothing(_: float) -> None:
+    """Where nothing is measured."""
 
 
 def _resume_siblings() -> None:

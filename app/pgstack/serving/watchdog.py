@@ -21,9 +21,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pgstack.serving import meter as meters
 from pgstack.serving.bodies import Bodies
 from pgstack.serving.error_log import ErrorLog
 from pgstack.serving.memory_limit import MemoryLimit
+from pgstack.serving.meter import SPENT, Meter
 from pgstack.serving.wait_limit import WaitLimit
 
 Application = Callable[..., Iterable[bytes]]
@@ -38,18 +40,39 @@ class Request:
     """A request and its answer, from the first call of the application until mod_wsgi closes the
     answer."""
 
-    __slots__ = ("_answer", "_pieces", "environ", "since", "thread", "told", "watch")
+    __slots__ = (
+        "_answer",
+        "_pieces",
+        "begun",
+        "environ",
+        "since",
+        "status",
+        "thread",
+        "told",
+        "watch",
+        "worked",
+    )
 
     def __init__(self, watch: Watch, environ: Environ) -> None:
-        self.watch, self.environ, self.told = watch, environ, False
-        self.thread, self.since = threading.get_ident(), time.monotonic()
+        self.watch, self.environ, self.told, self.status = watch, environ, False, ""
+        self.thread, self.worked = threading.get_ident(), 0.0
+        self.begun = self.since = time.monotonic()
+        SPENT.seconds, SPENT.statements = 0.0, 0
         watch.requests[self.thread] = self
 
     def answer(self, answer: Iterable[bytes]) -> Request:
         """Time the making of each piece of `answer`."""
         self._answer, self._pieces = answer, iter(answer)
-        self.since = NEVER
+        self._rest()
         return self
+
+    def _rest(self) -> float:
+        """Count no time until it is worked on again; what the clock says."""
+        now = time.monotonic()
+        if self.since != NEVER:
+            self.worked += now - self.since
+            self.since = NEVER
+        return now
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -57,12 +80,12 @@ class Request:
     def __next__(self) -> bytes:
         self.since = time.monotonic()
         piece = next(self._pieces)
-        self.since = NEVER  # it is sent now, as fast as the client takes it
+        self._rest()  # it is sent now, as fast as the client takes it
         return piece
 
     def close(self) -> None:
         """mod_wsgi calls this whatever became of the client."""
-        self.since = time.monotonic()  # the project's handlers of request_finished run in here
+        self.since = self._rest()  # the project's handlers of request_finished run in here
         try:
             close = getattr(self._answer, "close", None)
             if close is not None:
@@ -72,7 +95,9 @@ class Request:
 
     def end(self) -> None:
         """It is no longer worked on."""
-        self.watch.requests.pop(self.thread, None)
+        now, meter = self._rest(), self.watch.meter
+        if self.watch.requests.pop(self.thread, None) is not None and meter is not None:
+            meter.answered(self.environ, self.worked, now - self.begun, self.status)
 
     def name(self) -> str:
         """Method, page, and the number that both of Apache's logs have. A query may hold what is
@@ -93,9 +118,18 @@ class Watch:
     """The requests of this process, and the thread that looks at them."""
 
     def __init__(
-        self, application: Application, longest: float, memory: MemoryLimit | None = None
+        self,
+        application: Application,
+        longest: float,
+        memory: MemoryLimit | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        self.application, self.longest, self.memory = application, longest, memory
+        self.application, self.longest, self.memory, self.meter = (
+            application,
+            longest,
+            memory,
+            meter,
+        )
         self.requests: dict[int, Request] = {}
         self.ending = threading.Event()
         self.log = sys.stderr if isinstance(sys.stderr, ErrorLog) else None
@@ -106,8 +140,13 @@ class Watch:
         if self.log is not None:
             environ["wsgi.errors"] = self.log
         request = Request(self, environ)
+
+        def start(status: str, *others: Any) -> Any:
+            request.status = status
+            return start_response(status, *others)
+
         try:
-            answer = self.application(environ, start_response)
+            answer = self.application(environ, start)
         except BaseException:
             request.end()
             raise
@@ -126,6 +165,8 @@ class Watch:
         while not self.overdue():
             if self.memory is not None:
                 self.memory.look()
+            if self.meter is not None:
+                self.meter.look(len(self.requests))
             time.sleep(PAUSE_SECONDS)
         self.finish()
 
@@ -178,5 +219,6 @@ def watched(application: Application) -> Application:
     plan = rendered_plan() if "mod_wsgi" in sys.modules else None
     if plan is None:
         return Bodies(application)
-    watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan))
-    return WaitLimit(Bodies(watch), plan, lambda: len(watch.requests), watch.ending)
+    meter = meters.of(plan)
+    watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan), meter)
+    return WaitLimit(Bodies(watch), plan, lambda: len(watch.requests), watch.ending, meter)

@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from pgstack import idle
 from pgstack.errors import StackError, ends_the_process
 from pgstack.live.probes import supervisord
 from pgstack.planning import services, state
@@ -21,13 +22,6 @@ from pgstack.targets import programs, workers
 from pgstack.targets.run import Run
 from pgstack.targets.schedule.scheduler import FINISH_SECONDS
 
-IDLE = """
-import signal
-ends = (signal.SIGINT, signal.SIGTERM)
-signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # the first process is not told of others
-signal.sigwait(ends)
-"""
-"""what runs where there is nothing to run: a service of Compose that ends is one that has failed"""
 UMASK = "002"
 """what workers write, pages may change: they share a group"""
 LOGGED = {
@@ -54,11 +48,9 @@ def main() -> None:
             words = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(path)]
             os.execv(words[0], words)  # noqa: S606 - no shell is wanted
         else:
-            print(
-                "background: STACK_WORKERS and STACK_SCHEDULE name nothing; nothing runs",
-                flush=True,
+            idle.until_told(
+                "background: STACK_WORKERS and STACK_SCHEDULE name nothing; nothing runs"
             )
-            os.execv(sys.executable, [sys.executable, "-ISc", IDLE])  # noqa: S606 - the same
 
 
 def _require_wanted() -> None:

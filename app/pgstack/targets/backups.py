@@ -15,7 +15,7 @@ from pgstack.errors import InputError, TargetError, ends_the_process
 from pgstack.ops import passphrase, restic, together
 from pgstack.ops.destination import NONE, Destination
 from pgstack.ops.restic import Repository
-from pgstack.planning import packages, state
+from pgstack.planning import layout, packages, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.layout import stack_directory
 from pgstack.planning.plan import Plan
@@ -76,7 +76,9 @@ def keep(plan: Plan, kept: Repository, say: Say) -> None:
     instead = "a backup needs its database"
     supervision.require_running(plan, "backup", instead)
     kept.make()
-    say(f"kept      {together.keep(_stack(plan), kept).text}, in {kept.place}")
+    found = together.keep(_stack(plan), kept)
+    Path(layout.backed_up(plan)).write_text(str(found.rows.moment))
+    say(f"kept      {found.text}, in {kept.place}")
 
 
 def require_room(config: StackConfig, overwrite: bool) -> None:

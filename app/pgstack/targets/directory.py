@@ -107,6 +107,7 @@ def make(plan: Plan) -> None:
         paths.schedule,
         f"{paths.cache}/{plan.accounts.web}",
         *((paths.run_valkey, paths.valkey) if plan.valkey else ()),
+        *((paths.run_metrics, paths.measures) if plan.metrics else ()),
         *((f"{paths.database}/passwords",) if plan.external else ()),
     )
     public = (paths.conf, paths.static, *((paths.database,) if plan.external else ()))

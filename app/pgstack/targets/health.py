@@ -16,7 +16,7 @@ import psutil
 import psycopg2
 
 from pgstack.errors import ProbeError, StackError
-from pgstack.live.probes import bounded, local, postgres, supervisord, valkey, web
+from pgstack.live.probes import bounded, exporter, local, postgres, supervisord, valkey, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.targets import external, supervision, workers
@@ -54,6 +54,7 @@ def servers(plan: Plan) -> list[Server]:
         "pgbouncer": _pgbouncer,
         "valkey": _valkey,
         "apache": _apache,
+        "metrics": _metrics,
     }
     halted = {process.pid for process in local.stopped(plan)}
     found = [_of_others(plan)] if states and plan.external else []
@@ -147,6 +148,12 @@ def _valkey(plan: Plan) -> None:
     """It answers, and its file takes what it writes. Raises ProbeError."""
     if plan.valkey and (wrong := valkey.ailments(valkey.info(plan.valkey))):
         raise ProbeError("; ".join(wrong))
+
+
+def _metrics(plan: Plan) -> None:
+    """It answers; what it does not reach is told where it belongs. Raises ProbeError."""
+    if plan.metrics:
+        exporter.scrape(plan.metrics)
 
 
 def _apache(plan: Plan) -> None:

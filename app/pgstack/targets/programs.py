@@ -72,6 +72,12 @@ def configuration(plan: Plan, fingerprint: str) -> File:
         **_program(plan, GUARD, watch, "TERM", PYTHONPATH=OURS),
         "autostart": "true",
     }
+    if plan.metrics:
+        look = f"{_with_supervisord('TERM')} {sys.executable} -m pgstack.metrics"
+        parser[SECTION + services.METRICS.name] = {
+            **_program(plan, services.METRICS.name, look, "TERM", PYTHONPATH=OURS),
+            "autostart": "true",
+        }
     for service in services.workers(plan):
         for name, program in _worker(plan, service):
             parser[SECTION + name] = program

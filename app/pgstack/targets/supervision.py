@@ -58,9 +58,10 @@ def started_with(plan: Plan) -> str | None:
 
 def all_run(plan: Plan) -> bool:
     """Whether supervisord says RUNNING of every server. Not of what is the project's: what ends
-    that may need a release."""
+    that may need a release. No page needs the exporter either."""
     found = supervisord.states(plan) or {}
-    return {state for name, state in found.items() if not is_background(name)} == {"RUNNING"}
+    beside = {services.METRICS.name, *filter(is_background, found)}
+    return {state for name, state in found.items() if name not in beside} == {"RUNNING"}
 
 
 def require_running(plan: Plan, command: str, instead: str) -> None:

@@ -26,7 +26,8 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
 
     Raises psycopg2.OperationalError.
     """
-    parameters: dict[str, Any] = {**plan.postgres.connection, **more}
+    usual = {"application_name": "probe"}
+    parameters: dict[str, Any] = {**usual, **plan.postgres.connection, **more}
     deadline = time.monotonic() + FULL_SECONDS
     while True:
         try:
@@ -36,7 +37,6 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
                 user=role,
                 dbname=plan.postgres.database,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                application_name="probe",
                 **parameters,
             )
         except psycopg2.OperationalError as error:

@@ -19,6 +19,7 @@ from pgstack.live.verify import (
     apart,
     behaviour,
     external,
+    metrics,
     schedule,
     served,
     settings,
@@ -89,6 +90,7 @@ CHECKS = (
     Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.background)),
     Check("Valkey runs the plan", valkey.settings, _has_valkey),
     Check("Valkey obeys no client", valkey.closed, _has_valkey),
+    Check("exporter sees everything", metrics.answers, lambda plan: plan.metrics is not None),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, lambda plan: _far(plan) and _ours(plan)),

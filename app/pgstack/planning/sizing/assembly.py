@@ -10,9 +10,20 @@ from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
+from pgstack.planning.metrics import Metrics
 from pgstack.planning.places import Share
 from pgstack.planning.plan import Memory, Plan
-from pgstack.planning.sizing import backup, pooler, postgres, site, sites, valkey, web, workers
+from pgstack.planning.sizing import (
+    backup,
+    metrics,
+    pooler,
+    postgres,
+    site,
+    sites,
+    valkey,
+    web,
+    workers,
+)
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB, Scale
 from pgstack.planning.valkey import Valkey
@@ -37,6 +48,7 @@ class Servers:
     valkey: Valkey | None
     postgres: Postgres
     backup: Backup | None
+    metrics: Metrics | None
     arithmetic: Reasons
 
 
@@ -85,6 +97,7 @@ def assemble(
         schedule=servers.schedule,
         background=servers.background,
         valkey=servers.valkey,
+        metrics=servers.metrics,
         memory=_memory(basis, servers),
         arithmetic=servers.arithmetic,
     )
@@ -112,6 +125,7 @@ def _servers(basis: Basis) -> Servers:
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
     database, of_database = postgres.postgres(basis, pool, background)
     backups, of_backups = backup.backup(basis, database)
+    exporter, of_exporter = metrics.metrics(basis)
     return Servers(
         web=daemons,
         apache=apache,
@@ -122,13 +136,15 @@ def _servers(basis: Basis) -> Servers:
         valkey=cache,
         postgres=database,
         backup=backups,
+        metrics=exporter,
         arithmetic=of_daemons
         | of_apache
         | of_pool
         | of_background
         | of_cache
         | of_database
-        | of_backups,
+        | of_backups
+        | of_exporter,
     )
 
 
@@ -138,6 +154,7 @@ def _services(
     """What the host runs, in starting order."""
     optional = {
         services.VALKEY: servers.valkey is not None,
+        services.METRICS: servers.metrics is not None,
         services.HOST: basis.target.units,
         services.FIREWALL: firewall.enabled,
         services.BACKUP: servers.backup is not None,
@@ -157,6 +174,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
             "apache": web.apache_bytes(servers.web.requests, memory, takes_over=takes_over),
             "workers": workers.workers_bytes(servers.workers, servers.schedule),
             "valkey": valkey.valkey_bytes(servers.valkey),
+            "metrics": metrics.metrics_bytes(servers.metrics),
         },
         "pgbouncer": {"pooler": pooler.pooler_bytes(servers.pooler)},
         "postgres": postgres.postgres_bytes(basis, servers.pooler, servers.background),

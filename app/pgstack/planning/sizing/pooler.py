@@ -6,7 +6,7 @@ from pgstack.planning import layout
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
 from pgstack.planning.databases import Pooler
-from pgstack.planning.sizing import timeouts
+from pgstack.planning.sizing import metrics, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
 from pgstack.planning.sizing.timeouts import seconds
@@ -95,6 +95,9 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
         task_identities=layout.task_identities(basis.accounts, basis.roles, basis.versions)
         if background
         else (),
+        console_identities=layout.console_identities(basis.accounts, basis.roles, basis.versions)
+        if metrics.observed(basis)
+        else (),
         file_descriptors=clients + backends + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
         settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))
@@ -132,7 +135,10 @@ def _stats_users(basis: Basis) -> str:
     """Without peer maps the web, which shows its pools, and the account that deploys come under
     their own names."""
     logins = layout.pooler_logins(basis.accounts, basis.roles, basis.versions)
-    return logins[1] if layout.peer_maps(basis.versions) else ",".join(dict.fromkeys(logins))
+    if layout.peer_maps(basis.versions):
+        return logins[1]
+    exporter = (basis.accounts.metrics,) if metrics.observed(basis) else ()
+    return ",".join(dict.fromkeys((*logins, *exporter)))
 
 
 def _settings(basis: Basis, numbers: dict[str, int], reserve_seconds: int) -> dict[str, str]:

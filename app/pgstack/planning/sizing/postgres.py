@@ -11,7 +11,7 @@ from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import External, Pooler, Postgres
-from pgstack.planning.sizing import backup, rights, timeouts
+from pgstack.planning.sizing import backup, metrics, rights, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.postgres_settings import FIXED, KEEPALIVE, connection
 from pgstack.planning.sizing.scale import GB, MB, clamp
@@ -111,7 +111,7 @@ def postgres(
 ) -> tuple[Postgres, Reasons]:
     """PostgreSQL as planned, for the backends that PgBouncer may open."""
     config, who = basis.config, (basis.accounts, basis.roles)
-    connections = _connections(config, pooler, background)
+    connections = _connections(basis, pooler, background)
     workers = worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
     given = config.database_url
@@ -122,7 +122,9 @@ def postgres(
         locale_options=locales.options(config.locale),
         identities=layout.apart_identities(*who)
         if apart
-        else layout.postgres_identities(*who, workers=background is not None),
+        else layout.postgres_identities(
+            *who, workers=background is not None, metrics=metrics.observed(basis)
+        ),
         web_addresses=config.web_addresses or (),
         passwords=layout.passwords(*who, workers=background is not None) if apart else (),
         connection=connection(basis.paths) if far else {},
@@ -135,7 +137,7 @@ def postgres(
         statement_timeout=seconds(timeout, timeouts.STATEMENT),
         closed_functions=() if given else rights.closed(basis.versions.postgresql),
     )
-    return planned, _reasons(config, connections, workers)
+    return planned, _reasons(basis, connections, workers)
 
 
 def _place(basis: Basis) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def external(basis: Basis) -> External | None:
 
 def postgres_bytes(basis: Basis, pooler: Pooler, background: Background | None) -> dict[str, int]:
     """Its shares of memory."""
-    connections = _connections(basis.config, pooler, background)
+    connections = _connections(basis, pooler, background)
     parts = shares(basis.scale.memory, connections, worker_processes(basis.scale.cores))
     vacuum = parts.pop("autovacuum")
     return {**parts, "maintenance": parts["maintenance"] + vacuum}
@@ -173,10 +175,15 @@ def _elsewhere(config: StackConfig) -> bool:
     return "postgres" not in config.part.services
 
 
-def _connections(config: StackConfig, pooler: Pooler, background: Background | None) -> int:
+def _connections(basis: Basis, pooler: Pooler, background: Background | None) -> int:
     tasks = background.max_db_connections if background else 0
     pooled = (pooler.max_db_connections + tasks) * pooler.instances
-    return pooled + config.direct_connections + SUPERUSER_RESERVED
+    return pooled + basis.config.direct_connections + _held(basis) + SUPERUSER_RESERVED
+
+
+def _held(basis: Basis) -> int:
+    """Connections of the exporter."""
+    return metrics.CONNECTIONS if metrics.observed(basis) else 0
 
 
 def _sizes(memory: int, connections: int, workers: Workers) -> dict[str, int]:
@@ -198,13 +205,15 @@ def _range(low: int, high: int) -> str:
     return f"{low // MB} to {high // MB} MB"
 
 
-def _reasons(config: StackConfig, connections: int, workers: Workers) -> Reasons:
+def _reasons(basis: Basis, connections: int, workers: Workers) -> Reasons:
     """How the sizes come about."""
-    pooled = connections - config.direct_connections - SUPERUSER_RESERVED
+    config, held = basis.config, _held(basis)
+    pooled = connections - config.direct_connections - SUPERUSER_RESERVED - held
     statement = timeouts.text(config.request_timeout, timeouts.STATEMENT)
     needed = {
         "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
-        f"direct + {SUPERUSER_RESERVED} superuser",
+        f"direct + " + (f"{held} of the exporter + " if held else "") + f"{SUPERUSER_RESERVED} "
+        f"superuser",
         "postgres.statement_timeout": f"{statement}, on the role of the web",
     }
     return needed if config.database_url else {**_reasons_of_sizes(connections, workers), **needed}

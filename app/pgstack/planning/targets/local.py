@@ -26,6 +26,7 @@ class Local(Target):
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
+    observes: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
     def paths(self, location: Location, _: int, /) -> Paths:
@@ -44,6 +45,8 @@ class Local(Target):
             run_workers=f"{root}/run",
             run_valkey=f"{root}/run/valkey",
             valkey=f"{root}/valkey",
+            run_metrics=f"{root}/run/metrics",
+            measures=f"{root}/run/measures",
             bodies=f"{root}/run/apache",
             streams=f"{root}/run/apache",
             log=f"{root}/log",
@@ -75,6 +78,7 @@ class Local(Target):
             postgres=name,
             pooler=name,
             valkey=name,
+            metrics=name,
             group=name,
             secrets=name,
             site="",

@@ -74,6 +74,9 @@ class Target(ABC):
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 
+    observes: ClassVar[bool] = False
+    """whether an exporter runs beside its servers"""
+
     # Remedies, for the ends of messages.
     again: ClassVar[str] = "Render and start again: `make down up`."
     start: ClassVar[str] = "make up"
@@ -121,6 +124,8 @@ def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
         "run_workers": f"{run}/workers",
         "run_valkey": f"{run}/valkey",
         "valkey": f"/var/lib/{prefix}-valkey",
+        "run_metrics": f"{run}/metrics",
+        "measures": f"{run}/measures",
         "bodies": media,
         "streams": f"{run}/apache",
         "log": f"/var/log/{prefix}",
@@ -154,6 +159,7 @@ def machine_accounts(names: Names, apache: str, secrets: str) -> Accounts:
         postgres=f"{own}postgres",
         pooler=f"{own}pooler",
         valkey=f"{own}valkey",
+        metrics=f"{own}metrics",
         group=f"{own}sockets",
         secrets=f"{own}{secrets}",
         site=f"{own}site" if own else "",

@@ -1,0 +1,51 @@
+"""How old the last backup is, and how long the certificate is good that visitors see."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pgstack.metrics.model import Sample, gauge
+from pgstack.planning import layout
+from pgstack.planning.plan import Plan
+from pgstack.rendering import tls
+
+ANSWER_SECONDS = 1.5
+BACKUP = gauge(
+    "backup_timestamp_seconds",
+    "Moment that the rows of the last backup are of (`make backup` of the local target).",
+)
+CERTIFICATE = gauge(
+    "certificate_expiry_timestamp_seconds", "When the certificate ends that Apache shows."
+)
+
+
+def backup(plan: Plan) -> Iterator[Sample]:
+    """That of the last backup, where one was made. Raises OSError, ValueError."""
+    path = Path(layout.backed_up(plan))
+    if path.exists():
+        yield from BACKUP.of(float(path.read_text()))
+
+
+def certificate(plan: Plan) -> Iterator[Sample]:
+    """That of the certificate which is shown under the site's first name. Raises OSError."""
+    site = plan.site
+    address = "127.0.0.1" if site.address == "*" else site.address.strip("[]")
+    # It may be self-signed, and nothing that is secret is sent.
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    name = site.hosts[0].lstrip(".").strip("[]")
+    with (
+        socket.create_connection((address, site.port), ANSWER_SECONDS) as connection,
+        context.wrap_socket(connection, server_hostname=name) as shown,
+    ):
+        found = shown.getpeercert(binary_form=True)
+    yield from CERTIFICATE.of(_end(found) if found else None)
+
+
+@lru_cache(maxsize=4)
+def _end(certificate: bytes) -> float:
+    """A program is asked, once for each certificate."""
+    return tls.validity(ssl.DER_cert_to_PEM_cert(certificate))[1]

@@ -1,0 +1,81 @@
+"""The exporter: the plan in force, the sources beside it, and the text of a scrape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client import core, exposition, registry
+
+from pgstack.metrics import ages, apache, model, planned, pooler, postgres, web
+from pgstack.metrics.model import Sample
+from pgstack.metrics.sources import Source, Sources
+from pgstack.planning import targets
+from pgstack.planning.plan import Plan
+
+
+class InForce:
+    """The plan on the disk, read again when it was written anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, int] | None = None
+        self._plan: Plan | None = None
+
+    def plan(self) -> Plan:
+        """As it is now. Raises OSError, or ValueError for a plan of another version."""
+        found = self.path.stat()
+        seen = (found.st_mtime_ns, found.st_ino)
+        if self._plan is None or seen != self._seen:
+            self._plan, self._seen = Plan.model_validate_json(self.path.read_bytes()), seen
+        return self._plan
+
+    def samples(self) -> Iterator[Sample]:
+        """Its numbers."""
+        yield from planned.collect(self.plan(), self.path.stat().st_mtime)
+
+
+def sources(force: InForce) -> Iterator[Source]:
+    """Those of the plan in force."""
+    plan = force.plan()
+    yield Source("plan", force.samples)
+    # Who deploys has the password of a server of others, on the local target the exporter too.
+    if plan.external is None or plan.accounts.metrics == plan.accounts.deploy:
+        reader = postgres.Reader()
+        yield Source("postgresql", lambda: postgres.collect(reader.read(force.plan())))
+    if "pgbouncer" in plan.services:
+        yield Source("pgbouncer", lambda: pooler.collect(pooler.read(force.plan())))
+    if "apache" in plan.services:
+        yield Source("apache", lambda: apache.collect(apache.read(force.plan())))
+        yield Source("wsgi", lambda: web.collect(web.read(force.plan())))
+        if plan.site.tls != "off":
+            yield Source("certificate", lambda: ages.certificate(force.plan()))
+    if targets.of(plan.target).own_directory:
+        yield Source("backup", lambda: ages.backup(force.plan()))
+
+
+class Collector(registry.Collector):
+    """As prometheus_client asks for it."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self.samples = samples
+
+    def collect(self) -> Iterable[core.Metric]:
+        """All families."""
+        return model.families(self.samples)
+
+
+def text(asked: Sources) -> bytes:
+    """The answer to a scrape."""
+    return exposition.generate_latest(Collector(asked.collect()))
+
+
+def declared() -> list[model.Metric]:
+    """Every metric of every source."""
+    return list(model.CATALOGUE)
+
+
+def plan_path() -> Path:
+    """Where the plan in force is: whoever starts the exporter says it."""
+    return Path(os.environ["STACK_PLAN"])

@@ -1,0 +1,102 @@
+"""Metrics, their samples, and the families that prometheus_client writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal
+
+from prometheus_client import core
+
+PREFIX = "pgstack_"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its whole name, with its unit, and what it means."""
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    def of(self, value: Any, *labels: str) -> Iterator[Sample]:
+        """Its sample; none where the value is not known."""
+        if value is not None:
+            yield Sample(self, labels, float(value))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A histogram: how many fell up to each bound and no lower one, how many above all, and the
+    sum of all."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[float, ...]
+    sum: float
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """As Prometheus has them: each with all that are smaller."""
+        bounds = [*map(str, self.bounds), "+Inf"]
+        return list(zip(bounds, accumulate(self.counts), strict=True))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A value of a metric."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float | Counts
+
+
+CATALOGUE: list[Metric] = []
+"""all there are, in the order in which modules declare them"""
+
+
+def gauge(name: str, meaning: str, *labels: str) -> Metric:
+    """Declare what may rise and fall."""
+    return _declare(Metric(PREFIX + name, "gauge", meaning, labels))
+
+
+def counter(name: str, meaning: str, *labels: str) -> Metric:
+    """Declare what only rises, until its server starts again."""
+    return _declare(Metric(f"{PREFIX}{name}_total", "counter", meaning, labels))
+
+
+def histogram(name: str, meaning: str) -> Metric:
+    """Declare how often values fell into buckets."""
+    return _declare(Metric(PREFIX + name, "histogram", meaning))
+
+
+def _declare(metric: Metric) -> Metric:
+    CATALOGUE.append(metric)
+    return metric
+
+
+FAMILIES: dict[str, Any] = {
+    "gauge": core.GaugeMetricFamily,
+    "counter": core.CounterMetricFamily,
+    "histogram": core.HistogramMetricFamily,
+}
+
+
+def families(samples: Iterable[Sample]) -> Iterator[core.Metric]:
+    """One for each metric that has samples."""
+    found: dict[Metric, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(sample.metric, []).append(sample)
+    for metric, own in found.items():
+        yield _family(metric, own)
+
+
+def _family(metric: Metric, samples: Sequence[Sample]) -> core.Metric:
+    family = FAMILIES[metric.kind](metric.name, metric.meaning, labels=metric.labels)
+    for sample in samples:
+        value = sample.value
+        if isinstance(value, Counts):
+            family.add_metric(sample.labels, value.buckets(), value.sum)
+        else:
+            family.add_metric(sample.labels, value)
+    return family  # type: ignore[no-any-return]

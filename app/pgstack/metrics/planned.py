@@ -1,0 +1,102 @@
+"""The plan's numbers: alerts compare with them, and are the same text on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgstack.metrics.model import Sample, gauge
+from pgstack.planning.plan import Plan
+
+INFO = gauge(
+    "info",
+    "1; what runs here, in its labels.",
+    "target",
+    "part",
+    "debian",
+    "postgresql",
+    "pgbouncer",
+    "mod_wsgi",
+)
+WRITTEN = gauge("plan_written_timestamp_seconds", "When the plan in force was written.")
+PROCESSES = gauge("plan_processes", "Web processes.")
+THREADS = gauge("plan_threads", "Request threads of all web processes: requests at a time.")
+PROCESS_MEMORY = gauge("plan_process_memory_bytes", "Memory planned for one web process.")
+QUEUE = gauge("plan_queue_timeout_seconds", "Longest wait for a free request thread.")
+REQUEST = gauge("plan_request_timeout_seconds", "Longest request.")
+WORKERS = gauge("plan_apache_workers", "Apache's workers (MaxRequestWorkers).")
+CLIENTS = gauge("plan_pooler_clients", "Clients that PgBouncer takes (max_client_conn).")
+POOL = gauge("plan_pool_size", "Backends of a pool.", "database")
+RESERVE = gauge("plan_pool_reserve", "Backends of a pool's reserve.", "database")
+WAIT = gauge("plan_pool_wait_timeout_seconds", "Longest wait for a backend (query_wait_timeout).")
+CONNECTIONS = gauge("plan_postgresql_connections", "PostgreSQL's max_connections.")
+RESERVED = gauge("plan_postgresql_reserved_connections", "Those of them kept for superusers.")
+DIRECT = gauge("plan_postgresql_direct_connections", "Those of them past PgBouncer.")
+STATEMENT = gauge("plan_statement_timeout_seconds", "Longest statement of a page.")
+IDLE = gauge(
+    "plan_idle_in_transaction_timeout_seconds",
+    "Longest time that a page's transaction may be idle.",
+)
+BACKUP = gauge("plan_backup_oldest_seconds", "Age at which a backup is late.")
+DRILL = gauge("plan_drill_oldest_seconds", "Age at which a drill is late.")
+MEMORY = gauge("plan_memory_bytes", "Memory by what it is planned for.", "share")
+UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def collect(plan: Plan, written: float) -> Iterator[Sample]:
+    """Samples of `plan`, which was `written` then, in seconds since 1970."""
+    versions = plan.versions
+    yield from INFO.of(
+        1,
+        plan.target,
+        plan.part,
+        str(plan.debian),
+        str(versions.postgresql),
+        versions.pgbouncer,
+        versions.mod_wsgi,
+    )
+    yield from WRITTEN.of(written)
+    yield from _web(plan)
+    yield from _pooler(plan)
+    yield from _postgres(plan)
+    if plan.backup:
+        yield from BACKUP.of(plan.backup.oldest)
+        yield from DRILL.of(plan.backup.drill_oldest)
+    for share, size in plan.memory.model_dump().items():
+        yield from MEMORY.of(size, share)
+
+
+def _web(plan: Plan) -> Iterator[Sample]:
+    web = plan.web
+    yield from PROCESSES.of(web.processes)
+    yield from THREADS.of(web.requests)
+    yield from PROCESS_MEMORY.of(web.memory_per_process)
+    yield from QUEUE.of(web.queue_timeout)
+    yield from REQUEST.of(web.request_timeout)
+    yield from WORKERS.of(plan.apache.max_request_workers)
+
+
+def _pooler(plan: Plan) -> Iterator[Sample]:
+    pooler, tasks = plan.pooler, plan.background
+    yield from CLIENTS.of(pooler.max_client_conn)
+    yield from WAIT.of(pooler.query_wait_timeout)
+    yield from POOL.of(pooler.default_pool_size, plan.postgres.database)
+    yield from RESERVE.of(pooler.reserve_pool_size, plan.postgres.database)
+    if tasks:
+        yield from POOL.of(tasks.pool_size, tasks.database)
+        yield from RESERVE.of(tasks.reserve_pool_size, tasks.database)
+
+
+def _postgres(plan: Plan) -> Iterator[Sample]:
+    postgres = plan.postgres
+    yield from CONNECTIONS.of(postgres.max_connections)
+    yield from RESERVED.of(postgres.superuser_reserved_connections)
+    yield from DIRECT.of(postgres.direct_connections)
+    yield from STATEMENT.of(postgres.statement_timeout)
+    idle = postgres.app_settings.get("idle_in_transaction_session_timeout")
+    yield from IDLE.of(seconds(idle) if idle else None)
+
+
+def seconds(setting: str) -> float:
+    """Of a setting with its unit, as `10s`."""
+    number = setting.rstrip("hmins")
+    return float(number) * UNITS[setting[len(number) :]]
