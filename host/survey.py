@@ -23,7 +23,7 @@ LISTENING = "0A"
 DISKS = ("/var/lib", "/srv")
 """where the database and the releases go, or what will hold them"""
 CLOCKS = {"chronyd": "chrony", "ntpd": "ntpd", "openntpd": "openntpd"}
-NAMES: dict[str, str] = json.loads(sys.argv[1]) if sys.argv[1:] else {"prefix": "stack"}
+NAMES: dict[str, str] = json.loads(sys.argv[1]) if __name__ == "__main__" else {"prefix": "stack"}
 """what the site's own things are called (pgstack.planning.names)"""
 PREFIX, CLUSTER = NAMES["prefix"], NAMES.get("cluster", "main")
 PLAN = Path("/etc", PREFIX, "plan.json")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.errors import ProbeError
+from pgstack.ops.terminal import shown
 
 from . import (
     apache,
@@ -33,6 +34,7 @@ from . import (
     stack,
     status,
     system,
+    trace,
     upgrades,
     valkey,
     watch,
@@ -100,6 +102,9 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("rollback", help="serve the release before this one again")
     commands.add_parser(
         "status", help="which instances and which release serve; 1 when a server does not answer"
+    )
+    commands.add_parser("trace", help="what all logs have of one request").add_argument(
+        "number", help="`id` in the access log, in brackets in the error log"
     )
     commands.add_parser(
         "watch",
@@ -219,6 +224,12 @@ def serving(host: stack.Stack, _: argparse.Namespace) -> int:
     return code
 
 
+def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """One request in all logs."""
+    print(trace.told(host, asked.number))
+    return 0
+
+
 def print_lines(lines: list[Line]) -> int:
     """Print them; 1 when one is not good."""
     for line in lines:
@@ -232,6 +243,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "backups": backups,
     "files": of_files,
     "status": serving,
+    "trace": traced,
 }
 """commands with a status of their own"""
 
@@ -265,11 +277,6 @@ def main(plan: str) -> None:
     except (safe.StackctlError, ProbeError) as error:
         print(f"{program()}: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
-
-
-def shown(text: str) -> str:
-    """What servers and projects have said, without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:

@@ -20,6 +20,8 @@ COMPLETE = "complete"
 """file in a release that was built to its end"""
 MIGRATE = ("migrate", "--no-input", "--verbosity=1")
 COLLECT = ("collectstatic", "--no-input", "--verbosity=0")
+GENTLY = frozenset({"check", "collectstatic"})
+"""commands that may wait for requests; a migration holds locks, for which requests wait"""
 
 
 def switch(stack: Stack, name: str) -> str:
@@ -87,7 +89,8 @@ def _more(release: Path) -> list[list[str]]:
 def manage(stack: Stack, release: Path, *words: str) -> None:
     """A management command of the release, as the account that deploys. Raises StackctlError with
     its last words."""
-    done = system.run("env", f"STACK_RELEASE={release}", stack.names.manage, *words)
+    first = ("nice", f"--adjustment={apache.GENTLE}") if words[0] in GENTLY else ()
+    done = system.run(*first, "env", f"STACK_RELEASE={release}", stack.names.manage, *words)
     if done.returncode:
         said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
         raise StackctlError(

@@ -23,7 +23,7 @@ from loadtest.lab.change import (
 )
 from loadtest.lab.web import SERVERS
 
-REQUEST_LOG = r"CustomLog .*\n"
+REQUEST_LOG = r"( *CustomLog .*\n)+"
 NO_SYMLINKS = r'<Directory "/">\n    AllowOverride None\n    Options None'
 SYMLINKS = '<Directory "/">\n    AllowOverride None\n    Options FollowSymLinks'
 

@@ -34,7 +34,7 @@ def test_it_has_figures_of_every_server(stack: ComposeStack) -> None:
     assert stack.get("/db")[0] == 200
     text = stack.execute("metrics", *SCRAPE).stdout
     assert dict(UP.findall(text)) == dict.fromkeys(
-        ("plan", "postgresql", "pgbouncer", "apache", "wsgi"), "1.0"
+        ("plan", "postgresql", "pgbouncer", "apache", "site", "wsgi"), "1.0"
     )
     found = dict(re.findall(r"^(pgstack_\w+) (\S+)", text, re.MULTILINE))
     assert float(found["pgstack_wsgi_statements_sum"]) >= 1

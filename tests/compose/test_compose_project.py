@@ -23,8 +23,6 @@ from pgstack.ports import free_port
 pytestmark = pytest.mark.compose
 
 RESTART_SECONDS = 30
-DATA = f"import os, pathlib; pathlib.Path(os.environ['{places.VARIABLE}']).mkdir(parents=True)"
-"""of a build, as settings do that make their directories when they are imported"""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     places.add(project / "shop/urls.py")
     inputs = {"STACK_PROJECT": str(project), "STACK_ENVIRONMENT": str(directory / "variables")}
     inputs |= {"STACK_DATA": places.VARIABLE, "STACK_LOCALE": places.LOCALE}
-    (project / "data.py").write_text(DATA)
-    inputs["STACK_BUILD"] = f"{building.TEXT} && python data.py"
+    inputs["STACK_BUILD"] = building.TEXT
     stack = ComposeStack(f"pgstack-project-{os.getpid()}", free_port(), inputs)
     try:
         stack.up("--build")

@@ -50,8 +50,9 @@ PLANS = {
         {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
     ),
 }
-INCLUDED = {"host/background.j2", "host/building.j2"}
-"""what units of the schedule and of workers have in common, and those that build"""
+INCLUDED = {"host/background.j2", "host/building.j2", "apache/access_log.j2"}
+"""what units have in common that run the project's own programs, those that build, and both kinds
+of Apache"""
 FILES = """{{ stack | stack_files | map("combine", {"owner": owner, "group": group, "validate": ""}) | to_json
     | regex_replace('"dest": "', '"dest": "' ~ directory) | from_json }}"""
 """what a role writes, below `directory` and owned by whoever runs the tests"""
@@ -147,5 +148,6 @@ def test_every_template_of_the_tree_is_rendered() -> None:
     assert tree - sources["debian12"] == {
         "pgbouncer/ident.conf.j2",
         "valkey/valkey.conf.j2",
+        "apache/access_log.j2",
         *units,
     }

@@ -152,19 +152,23 @@ class SystemdHost:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return str(answer.read().decode())
 
-    def under_load(self, change: Callable[[], Done], scheme: str = "http", page: str = "") -> Done:
+    def under_load(
+        self, change: Callable[[], Done], scheme: str = "http", page: str = "", name: str = ""
+    ) -> Done:
         """Make a change under a steady load from within the host's network, where no proxy of the
         engine is in between.
 
-        Fails when a request or an acknowledged write was lost. `page` is asked alone.
+        Fails when a request or an acknowledged write was lost. `page` is asked alone; the site is
+        asked by `name`, or its own.
         """
+        name = name or self.name
         if os.geteuid():
             port = self.port(443 if scheme == "https" else 80)
             url = f"{scheme}://127.0.0.1:{port}"
-            return steady_load.under_load(url, self.name, change, page=page)
+            return steady_load.under_load(url, name, change, page=page)
         process = _docker("inspect", "--format={{.State.Pid}}", self.container).stdout.strip()
         within = ("nsenter", f"--net=/proc/{process}/ns/net")
-        return steady_load.under_load(f"{scheme}://127.0.0.1", self.name, change, within, page)
+        return steady_load.under_load(f"{scheme}://127.0.0.1", name, change, within, page)
 
     def reboot(self) -> None:
         """Stop everything as a shutdown does, and boot again."""

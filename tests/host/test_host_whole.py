@@ -27,6 +27,8 @@ from pgstack import environment_file
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 
+NAME = "127.0.0.1"
+"""of the site, by which it is asked through a port of this machine"""
 SMTP = "2525"
 PACKAGE_SOURCES = {"PIP_CERT": TRUSTED, "NODE_EXTRA_CA_CERTS": TRUSTED}
 ROOM = ("--memory=4g", "--memory-swap=4g")
@@ -61,7 +63,7 @@ class OnHost:
     def released(self, page: str) -> None:
         # Unchanged, it would be the release that serves.
         Path(self.inputs["project"]["source"], "changed").touch()
-        self.host.under_load(lambda: self.play("deploy.yml"), page=page)
+        self.host.under_load(lambda: self.play("deploy.yml"), page=page, name=NAME)
         self.command("stack_verify")
 
 
@@ -82,7 +84,7 @@ def inventory(inputs: Mapping[str, str]) -> dict[str, Any]:
         key = name.removeprefix("STACK_").lower()
         if key in given:
             given[key] = [part.strip() for part in given[key].split(between)]
-    return {**INPUTS, "hosts": [*INPUTS["hosts"], "127.0.0.1"], **given, "project": project}
+    return {**INPUTS, "hosts": [NAME], **given, "project": project}
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def up(inputs: Mapping[str, str], directory: Path) -> Iterator[OnHost]:
 
 
 def test_pretalx_sends_each_mail_once_over_a_release(tmp_path: Path) -> None:
-    variables = PRETALX_ENVIRONMENT.format(name="127.0.0.1", mails="127.0.0.1", port=SMTP)
+    variables = PRETALX_ENVIRONMENT.format(name=NAME, mails="127.0.0.1", port=SMTP)
     with up(copied(tmp_path, "pretalx", variables) | PRETALX, tmp_path) as site:
         _docker("cp", mail_sink.__file__, f"{site.host.container}:/opt/mail_sink.py")
         log = "--property=StandardOutput=file:/run/mails"

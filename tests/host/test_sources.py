@@ -237,7 +237,7 @@ BUILT_BY = {
     "secret key": "No such file or directory",
     "PostgreSQL": "Permission denied",
     "PgBouncer": "Permission denied",
-    "media": "Permission denied",
+    "media": "No such file or directory",
     "release": "Read-only file system",
     "environment": [],
 }

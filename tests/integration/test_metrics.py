@@ -31,7 +31,7 @@ ABSENT = re.compile(
     "plan_backup|plan_drill|backup_|certificate_|postgresql_(standby_|replication|slot|archive)"
 )
 """metrics of what this stack has not"""
-SOURCES = {"plan", "postgresql", "pgbouncer", "apache", "wsgi", "backup"}
+SOURCES = {"plan", "postgresql", "pgbouncer", "apache", "site", "wsgi", "backup"}
 NAME = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 
@@ -170,7 +170,7 @@ def test_a_locked_catalogue_holds_no_scrape_up(stack: LocalStack) -> None:
 def test_a_stopped_server_holds_no_scrape_up(stack: LocalStack, server: str, source: str) -> None:
     with halted(stack, server):
         for _ in range(2):
-            assert up(scraped(stack)) == SOURCES - {source}
+            assert up(scraped(stack)) == SOURCES - {source, "site"}
     stack.wait_until(lambda: up(scraped(stack)) == SOURCES)
 
 

@@ -164,10 +164,8 @@ def test_what_only_the_running_server_refuses_is_taken_back(
     assert {path: text for path, (text, _) in state(stack)[0].items()} == files
     assert settings(stack) == ran
     assert stack.manage("stack_verify").returncode == 0
-    assert (
-        stack.manage("stack_local", "reload").stdout
-        == "unchanged the running stack matches the inputs\n"
-    )
+    done = stack.manage("stack_local", "reload")
+    assert done.stdout == "unchanged the running stack matches the inputs\n", done.stderr
 
 
 def test_a_stack_that_does_not_run_cannot_be_reloaded(unused: LocalStack) -> None:

@@ -16,7 +16,7 @@ from fixtures import pooler_console, steady_load
 from fixtures.local_stack import CHECKOUT, LocalStack
 
 TASKS = f"python {CHECKOUT}/tests/fixtures/task_worker.py"
-TWO = f"tick:2={TASKS}"
+TWO = f"tick:2:69m={TASKS}"
 SLOW = pytest.mark.slow
 
 

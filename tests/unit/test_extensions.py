@@ -45,7 +45,7 @@ def test_an_extension_is_made_by_the_administrator_before_migrations() -> None:
     made = plan(13, extensions="pgvector,uuid-ossp,vector")
     assert made.postgres.extensions == ("vector", "uuid-ossp")
     (script,) = [file for file in templates.files(made) if file.path.name == "roles.sql"]
-    lines = [line for line in script.text.splitlines() if "CREATE EXTENSION" in line]
+    lines = [line for line in script.text.splitlines() if 'CREATE EXTENSION "' in line]
     assert [line.split('"')[1] for line in lines] == ["vector", "uuid-ossp"]
 
 

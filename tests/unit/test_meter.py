@@ -21,6 +21,7 @@ from fixtures.metric_rows import values
 from pgstack.metrics import web
 from pgstack.metrics.model import Counts
 from pgstack.serving import meter
+from pgstack.serving.current import CURRENT
 from pgstack.serving.meter import Meter
 from pgstack.serving.watchdog import Watch
 
@@ -45,7 +46,7 @@ def count(found: dict[str, Any], name: str) -> list[tuple[str, float]]:
 
 def test_a_request_is_measured_in_every_way(tmp_path: Path) -> None:
     own = meter.opened(tmp_path)
-    meter.SPENT.seconds, meter.SPENT.statements = 0.002, 7
+    CURRENT.seconds, CURRENT.statements = 0.002, 7
     own.answered(ENVIRON, 0.004, 0.5, "200 OK")
     own.answered({}, 3, 3, "500 Internal Server Error")
     own.gave_up(12)

@@ -12,7 +12,7 @@ from django.db.backends.postgresql import base
 
 from pgstack.db import repeat
 from pgstack.db.errors import explain
-from pgstack.serving.meter import SPENT
+from pgstack.serving.current import CURRENT
 
 MOST_SENT = 1
 """times that a statement may have run and is sent again: one that ends its backend would end all
@@ -59,8 +59,8 @@ class _Watched:
         try:
             return self._repeated(sql, params, *ignored)
         finally:
-            SPENT.seconds += monotonic() - begun
-            SPENT.statements += 1
+            CURRENT.seconds += monotonic() - begun
+            CURRENT.statements += 1
 
     def _repeated(self, sql: Any, params: Any, *ignored: Any) -> Any:
         self.db.look_at(sql)
@@ -68,7 +68,7 @@ class _Watched:
         while True:
             untouched = self.db.is_untouched()
             try:
-                answer = super()._execute(sql, params, *ignored)  # type: ignore[misc]
+                answer = super()._execute(self._told(sql), params, *ignored)  # type: ignore[misc]
             except Error as error:
                 self.db.lost_transaction = not untouched
                 if self.db.pooled:
@@ -94,14 +94,23 @@ class _Watched:
                 self.db.connection.prepare_threshold = None
             self.cursor = self.db.create_cursor()
 
+    def _told(self, sql: Any) -> Any:
+        """With the number of the request, for PostgreSQL's log; but for what is prepared, which has
+        to be the same text each time."""
+        if not CURRENT.number or not isinstance(sql, str):
+            return sql
+        if getattr(self.db.connection, "prepare_threshold", None) is not None:
+            return sql
+        return f"{sql} /*id='{CURRENT.number}'*/"
+
     def _executemany(self, sql: Any, params: Any, *ignored: Any) -> Any:
         self.db.look_at(sql)
         begun = monotonic()
         try:
-            return super()._executemany(sql, params, *ignored)  # type: ignore[misc]
+            return super()._executemany(self._told(sql), params, *ignored)  # type: ignore[misc]
         finally:
-            SPENT.seconds += monotonic() - begun
-            SPENT.statements += len(params) if hasattr(params, "__len__") else 1
+            CURRENT.seconds += monotonic() - begun
+            CURRENT.statements += len(params) if hasattr(params, "__len__") else 1
 
 
 class Cursor(_Watched, utils.CursorWrapper):

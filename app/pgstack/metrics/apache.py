@@ -17,6 +17,7 @@ LOCALLY = ("workers.invalid", "/?auto")
 """name and path where the site's own port answers (apache/site.conf.j2)"""
 INSTANCE = "/stack/workers?auto"
 """path at the port of an instance"""
+READY = "/readyz"
 STATES = {
     "_": "idle",
     "S": "starting",
@@ -56,6 +57,12 @@ def read(plan: Plan) -> str:
             found = _plain("127.0.0.1", port)
             return _ask(found, plan.site.hosts[0].lstrip("."), INSTANCE)
     raise ProbeError("no instance of Apache answers")
+
+
+def ready(plan: Plan) -> list[Sample]:
+    """Ask for /readyz as a visitor does. Raises ProbeError for any answer but 200."""
+    _ask(_connection(plan), plan.site.hosts[0].lstrip("."), READY)
+    return []
 
 
 def _connection(plan: Plan) -> HTTPConnection:

@@ -48,6 +48,7 @@ def sources(force: InForce) -> Iterator[Source]:
         yield Source("pgbouncer", lambda: pooler.collect(pooler.read(force.plan())))
     if "apache" in plan.services:
         yield Source("apache", lambda: apache.collect(apache.read(force.plan())))
+        yield Source("site", lambda: apache.ready(force.plan()))
         yield Source("wsgi", lambda: web.collect(web.read(force.plan())))
         if plan.site.tls != "off":
             yield Source("certificate", lambda: ages.certificate(force.plan()))

@@ -36,6 +36,8 @@ class Site(Part):
     """whether a proxy in front of Apache ends TLS"""
     proxy_addresses: tuple[str, ...]
     """networks of proxies whose X-Forwarded-For is believed"""
+    access_log: Literal["json", "combined"]
+    """format of its lines"""
     upload_limit: int
     """bytes of a request's body"""
     upload_limit_text: str

@@ -185,6 +185,9 @@ class Inputs(BaseModel):
         ge=0,
         le=2 * 365 * 24 * 3600,
     )
+    access_log: Literal["json", "combined"] = declare(
+        "json", "format of the access log (docs/logs.md)", "name"
+    )
     acme_email: str | None = declare(
         None,
         "address that the authority writes to, for tls=acme",

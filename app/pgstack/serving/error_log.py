@@ -16,6 +16,8 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pgstack.serving.current import CURRENT
+
 LOCAL_TIME = Path("/etc/localtime")
 STANDARD_ERROR = 2
 """descriptor of Apache's error log, in each of its processes"""
@@ -68,6 +70,7 @@ class ErrorLog(io.TextIOBase):
     def _send(self, lines: list[str]) -> None:
         when = datetime.now(self.zone).strftime("%Y-%m-%d %H:%M:%S.%f %z")
         begin = f"[{when}] [wsgi:error] [pid {os.getpid()}:tid {threading.get_native_id()}] "
+        begin += f"[{CURRENT.number}] " if CURRENT.number else ""
         text = "".join(f"{begin}{_shown(line)}\n" for line in lines)
         with suppress(OSError):  # a full disk is no reason to fail the request
             os.write(self.descriptor, text.encode("utf-8", "backslashreplace"))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.planning.plan import Plan
+from pgstack.serving.current import CURRENT
 from pgstack.serving.memory_limit import resident
 
 MOST_FILES = 1024
@@ -73,16 +74,6 @@ VERSION = 1
 """of this layout; a file of another is begun anew"""
 
 
-class Spent(threading.local):
-    """What the request of this thread has asked of the database."""
-
-    seconds = 0.0
-    statements = 0
-
-
-SPENT = Spent()
-
-
 class Meter:
     """Of one process."""
 
@@ -91,8 +82,8 @@ class Meter:
 
     def answered(self, environ: dict[str, Any], worked: float, held: float, status: str) -> None:
         """A request was: `worked` seconds of the application, while its thread was `held`."""
-        queue, answers = _queue(environ), PLACES.get(status[:1], PLACES["5"])
-        cells, spent = self.cells, SPENT
+        queue, answers = queued(environ), PLACES.get(status[:1], PLACES["5"])
+        cells, spent = self.cells, CURRENT
         with self._lock:
             cells[answers] += 1
             cells[HELD] += held
@@ -112,8 +103,8 @@ class Meter:
         self.cells[SEEN], self.cells[MEMORY], self.cells[BUSY] = time.time(), resident(), busy
 
 
-def _queue(environ: dict[str, Any]) -> float:
-    """Seconds; 0 where the server says nothing of it."""
+def queued(environ: dict[str, Any]) -> float:
+    """Seconds until a thread took the request; 0 where the server says nothing of it."""
     try:
         return max(0.0, (int(environ[BEGUN]) - int(environ[QUEUED])) / 1e6)
     except (KeyError, ValueError):

@@ -23,9 +23,10 @@ from typing import Any
 
 from pgstack.serving import meter as meters
 from pgstack.serving.bodies import Bodies
+from pgstack.serving.current import CURRENT, NUMBER
 from pgstack.serving.error_log import ErrorLog
 from pgstack.serving.memory_limit import MemoryLimit
-from pgstack.serving.meter import SPENT, Meter
+from pgstack.serving.meter import Meter, queued
 from pgstack.serving.wait_limit import WaitLimit
 
 Application = Callable[..., Iterable[bytes]]
@@ -34,6 +35,9 @@ Environ = dict[str, Any]
 PAUSE_SECONDS = 0.25
 """between two looks"""
 NEVER = float("inf")
+TIMES = "X-Stack-"
+"""begins the names of headers that Apache takes off the answer and writes into its access log"""
+Headers = list[tuple[str, str]]
 
 
 class Request:
@@ -57,7 +61,7 @@ class Request:
         self.watch, self.environ, self.told, self.status = watch, environ, False, ""
         self.thread, self.worked = threading.get_ident(), 0.0
         self.begun = self.since = time.monotonic()
-        SPENT.seconds, SPENT.statements = 0.0, 0
+        CURRENT.begin(environ.get(NUMBER, ""))
         watch.requests[self.thread] = self
 
     def answer(self, answer: Iterable[bytes]) -> Request:
@@ -93,8 +97,20 @@ class Request:
         finally:
             self.end()
 
+    def timed(self, headers: Headers) -> Headers:
+        """With what has been measured so far: microseconds, and statements."""
+        queue, worked = queued(self.environ), time.monotonic() - self.begun
+        return [
+            *(header for header in headers if not header[0].startswith(TIMES)),
+            (f"{TIMES}Queue", f"{queue * 1e6:.0f}"),
+            (f"{TIMES}Application", f"{worked * 1e6:.0f}"),
+            (f"{TIMES}Database", f"{CURRENT.seconds * 1e6:.0f}"),
+            (f"{TIMES}Statements", str(CURRENT.statements)),
+        ]
+
     def end(self) -> None:
         """It is no longer worked on."""
+        CURRENT.number = ""
         now, meter = self._rest(), self.watch.meter
         if self.watch.requests.pop(self.thread, None) is not None and meter is not None:
             meter.answered(self.environ, self.worked, now - self.begun, self.status)
@@ -104,8 +120,7 @@ class Request:
         secret."""
         page = f"{self.environ.get('SCRIPT_NAME', '')}{self.environ.get('PATH_INFO', '')}"
         return (
-            f"{self.environ.get('REQUEST_METHOD', '')} {page!r} "
-            f"[{self.environ.get('mod_wsgi.request_id', '-')}]"
+            f"{self.environ.get('REQUEST_METHOD', '')} {page!r} [{self.environ.get(NUMBER, '-')}]"
         )
 
     def stack(self) -> str:
@@ -123,13 +138,12 @@ class Watch:
         longest: float,
         memory: MemoryLimit | None = None,
         meter: Meter | None = None,
+        *,
+        tells: bool = False,
     ) -> None:
-        self.application, self.longest, self.memory, self.meter = (
-            application,
-            longest,
-            memory,
-            meter,
-        )
+        """`tells` Apache how long each request took."""
+        self.application, self.longest, self.memory = application, longest, memory
+        self.meter, self.tells = meter, tells
         self.requests: dict[int, Request] = {}
         self.ending = threading.Event()
         self.log = sys.stderr if isinstance(sys.stderr, ErrorLog) else None
@@ -141,9 +155,10 @@ class Watch:
             environ["wsgi.errors"] = self.log
         request = Request(self, environ)
 
-        def start(status: str, *others: Any) -> Any:
+        def start(status: str, headers: Headers, *others: Any) -> Any:
             request.status = status
-            return start_response(status, *others)
+            sent = request.timed(headers) if self.tells else headers
+            return start_response(status, sent, *others)
 
         try:
             answer = self.application(environ, start)
@@ -220,5 +235,6 @@ def watched(application: Application) -> Application:
     if plan is None:
         return Bodies(application)
     meter = meters.of(plan)
-    watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan), meter)
+    tells = plan.site.access_log == "json"
+    watch = Watch(application, plan.web.watchdog_timeout, MemoryLimit(plan), meter, tells=tells)
     return WaitLimit(Bodies(watch), plan, lambda: len(watch.requests), watch.ending, meter)

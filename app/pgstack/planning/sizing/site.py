@@ -55,6 +55,7 @@ def site(config: StackConfig, tls: str, instance_ports: dict[str, int]) -> Site:
         hsts=config.hsts,
         proxy=config.proxy == "on",
         proxy_addresses=config.proxy_addresses,
+        access_log=config.access_log,
         upload_limit=config.upload_limit,
         upload_limit_text=size_text(config.upload_limit),
     )
