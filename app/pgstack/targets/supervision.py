@@ -35,6 +35,8 @@ POLL_SECONDS = 0.05
 UNSUPERVISED = "UNSUPERVISED"
 """state of a server that runs on after its supervisord was killed"""
 NO_SUCH_STATE = {60, 70}  # ALREADY_STARTED, NOT_RUNNING
+STARTING_SECONDS = 5
+"""longer than supervisord calls a server so (startsecs)"""
 ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
 ENDING_STATES = ("STOPPING",)
 
@@ -65,8 +67,14 @@ def all_run(plan: Plan) -> bool:
 
 
 def require_running(plan: Plan, command: str, instead: str) -> None:
-    """Raise TargetError, with what a start does `instead` of `command`, unless all servers run."""
-    if not all_run(plan):
+    """Raise TargetError, with what a start does `instead` of `command`, unless all servers run. One
+    that is being started is waited for."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while not all_run(plan):
+        found = supervisord.states(plan) or {}
+        if "STARTING" in found.values() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            continue
         raise TargetError(f"{command}: the stack does not run. Start it with `make up`; {instead}.")
 
 
