@@ -207,7 +207,7 @@ def _trouble(stack: Stack, name: str) -> str:
         again and begun and time.time() - int(begun) < STEADY_SECONDS
     ):
         last_start = int(state["ExecMainStartTimestamp"].removeprefix("@") or 0)
-        last = _complaint(stack, name, last_start - RECENT_SECONDS).splitlines()[-1]
+        last = _complaint(stack, name, max(0, last_start - RECENT_SECONDS)).splitlines()[-1]
         return f"ends, and is started again each time: {last}; see journalctl -u {name}"
     if state["ActiveState"] != "active":
         return f"does not run. See journalctl -u {name}, then {stack.names.stackctl} apply workers"
