@@ -11,6 +11,7 @@ from pathlib import Path
 from pgstack.live.probes import units
 from pgstack.planning import services
 from pgstack.planning.background import SCHEDULED, Entry
+from pgstack.planning.sizing.scale import MB
 
 from . import apache, commands, safe, system
 from .line import Line
@@ -104,6 +105,9 @@ def _last(entry: Entry, known: dict[str, str]) -> tuple[str, bool]:
     result, code = known["Result"], known["ExecMainStatus"]
     if result == "timeout":
         limit = f"was ended after its limit of {entry.limit} s ({entry.name}:2h=… changes it)"
+        return f"{limit}, {_moment(begun)}", False
+    if result == "oom-kill":
+        limit = f"needed more than its {entry.memory // MB} MB ({entry.name}:300MB=… changes it)"
         return f"{limit}, {_moment(begun)}", False
     took = _seconds(known["ExecMainExitTimestamp"]) - _seconds(begun)
     why = "" if result in (SUCCESS, "exit-code") else f" ({result})"

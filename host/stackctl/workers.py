@@ -14,6 +14,7 @@ from pathlib import Path
 from pgstack.live.probes import units
 from pgstack.planning import services
 from pgstack.planning.background import PREFIX
+from pgstack.planning.sizing.scale import MB
 
 from . import apache, commands, processes, safe, system
 from .line import Line
@@ -27,7 +28,6 @@ STEADY_SECONDS = 10
 """that one has run which has recovered from its restarts"""
 KILLED = "status=9/KILL"
 """how systemd says that nobody asked one to end"""
-MB = 1024**2
 AT_BOOT = UNITS / "multi-user.target.wants"
 RECENT_SECONDS = 60
 """before it began last; it is started again within half of that"""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from compose_stack import CHECKOUT, ComposeStack
 
+from fixtures import steady_load
 from reach import listener, reached
 
 pytestmark = pytest.mark.compose
@@ -74,6 +77,14 @@ def test_container_has_the_same_limits_as_every_other(stack: ComposeStack, servi
 def test_log_of_a_container_cannot_fill_the_disk(stack: ComposeStack, service: str) -> None:
     log = stack.inspect(service)["HostConfig"]["LogConfig"]
     assert log == {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10m"}}
+
+
+def test_no_request_is_lost_while_the_engine_begins_a_log_anew(stack: ComposeStack) -> None:
+    fill = "head -c 25000000 /dev/zero | tr '\\0' x | fold -w 1000 > /proc/1/fd/1"
+    steady_load.under_load(stack.url, "localhost", lambda: stack.execute("web", "sh", "-c", fill))
+    path = Path(stack.inspect("web")["LogPath"])
+    assert all(log.stat().st_size < 11_000_000 for log in path.parent.glob(f"{path.name}*"))
+    assert Path(f"{path}.1").exists()
 
 
 @pytest.mark.parametrize("service", ["configure", "postgres", "pgbouncer", "migrate"])

@@ -27,7 +27,8 @@ def make(directory: Path, version: str) -> Path:
 
 SCHEDULE = (
     "good=monthly 1 00:00 manage.py check; bad=daily 04:00 python -c 'raise SystemExit(3)'; "
-    "slow:2s=weekly mon 04:00 sleep 60; who=monthly 2 00:00 python who.py"
+    "slow:2s=weekly mon 04:00 sleep 60; who=monthly 2 00:00 python who.py; "
+    "large:50MB=monthly 3 00:00 python -c 'bytes(range(256)) * 1_000_000'"
 )
 """what it is to run at set times"""
 WHO = """import os

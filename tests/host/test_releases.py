@@ -48,6 +48,7 @@ def deploy(
 CHANGES = {
     "apache reload": ("stackctl", "restart", "apache"),
     "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
+    "a log begun anew": ("logrotate", "--force", "/etc/logrotate.d/stack"),
     "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
     "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
     "two in a row": (
@@ -164,15 +165,16 @@ DONE = "until journalctl --unit stack-schedule-{name} --output=cat | grep -q Fin
 
 
 def test_one_that_fails_or_takes_too_long_is_told(host: SystemdHost) -> None:
-    for name in ("bad", "slow"):
+    for name in ("bad", "slow", "large"):
         done = host.run("systemctl", "start", f"stack-schedule-{name}.service", check=False)
         assert done.returncode == 1
     done = host.run("stackctl", "status", check=False)
-    host.run("systemctl", "reset-failed", "stack-schedule-bad", "stack-schedule-slow")
+    host.run("systemctl", "reset-failed", "stack-schedule-*")
     assert done.returncode == 1
     assert re.search(r"schedule   bad ended with 3 after \d+ s, ", done.stdout)
     assert "; see journalctl -u stack-schedule-bad.service\n" in done.stdout
     assert "slow was ended after its limit of 2 s (slow:2h=… changes it), " in done.stdout
+    assert "large needed more than its 50 MB (large:300MB=… changes it), " in done.stdout
 
 
 def test_a_scheduled_command_that_is_not_there_is_refused(host: SystemdHost) -> None:

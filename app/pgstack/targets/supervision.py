@@ -58,24 +58,40 @@ def started_with(plan: Plan) -> str | None:
     return None if found is None else str(found)
 
 
-def all_run(plan: Plan) -> bool:
-    """Whether supervisord says RUNNING of every server. Not of what is the project's: what ends
-    that may need a release. No page needs the exporter either."""
-    found = supervisord.states(plan) or {}
+def not_running(plan: Plan) -> dict[str, str] | None:
+    """State of each server that supervisord does not call RUNNING; None when it does not run.
+    Nothing of what is the project's: what ends that may need a release. No page needs the exporter
+    either."""
+    found = supervisord.states(plan)
+    if not found:
+        return None
     beside = {services.METRICS.name, *filter(is_background, found)}
-    return {state for name, state in found.items() if name not in beside} == {"RUNNING"}
+    return {
+        name: state for name, state in found.items() if name not in beside and state != "RUNNING"
+    }
+
+
+def all_run(plan: Plan) -> bool:
+    """Whether supervisord says RUNNING of every server."""
+    return not_running(plan) == {}
 
 
 def require_running(plan: Plan, command: str, instead: str) -> None:
     """Raise TargetError, with what a start does `instead` of `command`, unless all servers run. One
     that is being started is waited for."""
     deadline = time.monotonic() + STARTING_SECONDS
-    while not all_run(plan):
-        found = supervisord.states(plan) or {}
-        if "STARTING" in found.values() and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            continue
-        raise TargetError(f"{command}: the stack does not run. Start it with `make up`; {instead}.")
+    while missing := not_running(plan):
+        if "STARTING" not in missing.values() or time.monotonic() >= deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    if missing == {}:
+        return
+    what = (
+        " and ".join(f"{name} is {state}" for name, state in missing.items())
+        if missing
+        else "the stack does not run"
+    )
+    raise TargetError(f"{command}: {what}. Start it with `make up`; {instead}.")
 
 
 def follow(plan: Plan, fingerprint: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from pgstack.planning import layout
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.schedule_input import ScheduleInput
-from pgstack.planning.sizing import pooler, timeouts, web
+from pgstack.planning.sizing import pooler, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB
 from pgstack.planning.sizing.timeouts import seconds
@@ -21,9 +21,9 @@ RESERVE_RENAMED = (1, 24)
 LIMIT_SECONDS = 3600
 """that a run of an entry may take when nothing else was said: reports and clean-ups of large tables
 take minutes, and what hangs is seen within the day"""
-WORKER_BYTES = 200 * MB
-"""of a worker when nothing was said: it is a limit, and a project with some packages takes most of
-it for itself"""
+COMMAND_BYTES = 200 * MB
+"""of a worker, or of a run, when nothing was said: it is a limit, and a project with some packages
+takes most of it for itself"""
 SUPERVISION_BYTES = 128 * MB
 """that a container has beside what is planned for workers and runs: supervisord and the scheduler,
 about 30 MB each, and its /tmp, which is memory"""
@@ -42,7 +42,7 @@ def _worker(asked: WorkerInput, basis: Basis) -> Worker:
         command=asked.command,
         processes=asked.processes,
         threads=asked.threads,
-        memory=asked.memory or basis.config.process_memory or WORKER_BYTES,
+        memory=_memory(asked, basis),
         stop_signal=asked.stop_signal or _graceful(asked.command),
         grace=asked.grace or seconds(basis.config.request_timeout, timeouts.GRACE),
     )
@@ -50,10 +50,10 @@ def _worker(asked: WorkerInput, basis: Basis) -> Worker:
 
 def schedule(basis: Basis) -> tuple[Entry, ...]:
     """What was asked for to run at set times."""
-    return tuple(map(_entry, basis.config.schedule))
+    return tuple(_entry(asked, basis) for asked in basis.config.schedule)
 
 
-def _entry(asked: ScheduleInput) -> Entry:
+def _entry(asked: ScheduleInput, basis: Basis) -> Entry:
     return Entry(
         name=asked.name,
         command=asked.command,
@@ -61,8 +61,12 @@ def _entry(asked: ScheduleInput) -> Entry:
         cron=asked.when.cron,
         calendar=asked.when.calendar,
         limit=asked.limit or LIMIT_SECONDS,
-        memory=asked.memory or web.PROCESS_BYTES + web.THREAD_BYTES,
+        memory=_memory(asked, basis),
     )
+
+
+def _memory(asked: WorkerInput | ScheduleInput, basis: Basis) -> int:
+    return asked.memory or basis.config.process_memory or COMMAND_BYTES
 
 
 def _graceful(command: tuple[str, ...]) -> str:
