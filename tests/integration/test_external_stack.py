@@ -140,12 +140,25 @@ def test_a_start_that_is_refused_changes_no_file(
     assert external_stack.manage("stack_verify").returncode == 0
 
 
+def test_a_reload_that_is_refused_changes_no_file(
+    external_stack: LocalStack, external_server: Server
+) -> None:
+    kept = external_stack.directory / "database/authority.pem"
+    before, authority = kept.read_bytes(), external_server.directory / "longer.pem"
+    authority.write_bytes(before + b"\n")
+    url = f"{external_server.place}?sslrootcert={authority}"
+    inputs = {**external_server.inputs(url), "STACK_THREADS": "3"}
+    refused = external_stack.manage("stack_local", "reload", **inputs)
+    assert "Nothing was changed." in refused.stderr
+    assert kept.read_bytes() == before
+
+
 @pytest.mark.slow
 def test_a_reload_brings_changed_inputs_into_force(external_stack: LocalStack) -> None:
     """Under load, without a request lost; and one that does not fit changes nothing."""
     refused = external_stack.manage("stack_local", "reload", STACK_POOL_SIZE="60")
     assert refused.returncode == 2
-    assert "connections that the server grants: 77 through PgBouncer + 6 past it" in refused.stderr
+    assert "connections that the server grants: 77 through PgBouncer + 7 past it" in refused.stderr
     own = {"STACK_DATABASE_URL": "", "STACK_DATABASE_PASSWORD_FILE": ""}
     other = external_stack.manage("stack_local", "reload", **own)
     assert other.returncode == 2

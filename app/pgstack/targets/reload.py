@@ -69,33 +69,34 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
         pause.resume(plan)  # one that was killed may have held them back
         external.require_same(plan)
         directory.make(plan)
-        of_others = external.prepare(plan, server, say)
-        wanted = [*of_others, *tls.files(plan), *templates.files(plan)]
-        fingerprint = files.fingerprint(wanted)
-        mark = local.unfinished(plan)
-        if (
-            not mark.exists()
-            and not files.difference(wanted)
-            and supervision.started_with(plan) == fingerprint
-        ):
-            say("unchanged the running stack matches the inputs")
-            return
-        _require_same_apache(plan, wanted)
-        valkey.require_same(plan)
-        supervision.allow_files(plan)
-        candidate.require(plan)
-        who = "PgBouncer accepts" if plan.external else "PostgreSQL and PgBouncer accept"
-        say(f"tried     {who} the new configuration")
-        run = Run(plan, say, lock)
-        if project.is_current(plan):  # else what they need is made first
-            workers.require_commands(run)
-        with workers.stopped(run):
-            with pause.disable_keepalive(plan):
-                _bring_into_force(run, wanted)
-                release.replace(run)
-            supervision.follow(plan, fingerprint)
-        workers.start_scheduler(run)
-        mark.unlink()
+        with rendered.as_before_on_error(external.files(plan)):
+            of_others = external.prepare(plan, server, say)
+            wanted = [*of_others, *tls.files(plan), *templates.files(plan)]
+            fingerprint = files.fingerprint(wanted)
+            mark = local.unfinished(plan)
+            if (
+                not mark.exists()
+                and not files.difference(wanted)
+                and supervision.started_with(plan) == fingerprint
+            ):
+                say("unchanged the running stack matches the inputs")
+                return
+            _require_same_apache(plan, wanted)
+            valkey.require_same(plan)
+            supervision.allow_files(plan)
+            candidate.require(plan)
+            who = "PgBouncer accepts" if plan.external else "PostgreSQL and PgBouncer accept"
+            say(f"tried     {who} the new configuration")
+            run = Run(plan, say, lock)
+            if project.is_current(plan):  # else what they need is made first
+                workers.require_commands(run)
+            with workers.stopped(run):
+                with pause.disable_keepalive(plan):
+                    _bring_into_force(run, wanted)
+                    release.replace(run)
+                supervision.follow(plan, fingerprint)
+            workers.start_scheduler(run)
+            mark.unlink()
     say("reloaded")
 
 
