@@ -15,7 +15,7 @@ sys.path[:] = [
 ]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from pgstack.serving import error_log  # noqa: E402 - the path comes first
+from pgstack.serving import error_log, tracing  # noqa: E402 - the path comes first
 
 error_log.take_over()
 
@@ -25,6 +25,7 @@ from pgstack.serving.watchdog import watched  # noqa: E402
 from pgstack.wsgi import leave_access_log, settle  # noqa: E402
 
 leave_access_log()
+tracing.start()
 found = get_wsgi_application()
 
 

@@ -20,7 +20,7 @@ def load() -> Callable[..., Iterable[bytes]]:
 
     The settings are read first: a WSGI module that names other ones comes too late.
     """
-    from pgstack.serving import error_log
+    from pgstack.serving import error_log, tracing
 
     error_log.take_over()
 
@@ -35,6 +35,7 @@ def load() -> Callable[..., Iterable[bytes]]:
 
     leave_access_log()
     settings.INSTALLED_APPS  # noqa: B018 - reads them
+    tracing.start()
     plan = current_plan()
     named = plan.project.wsgi if plan.project else ""
     found: Any = (
