@@ -204,6 +204,17 @@ def migration_waits(stack: LocalStack) -> None:
 )
 def corrupted_page(stack: LocalStack) -> None:
     """Of a table that the pages do not read."""
+    spoil_page(stack)
+    time.sleep(2)
+    try:
+        require_told(stack, "corrupted page reads in app")
+    finally:
+        stack.sql("DROP TABLE spoilt")
+        stack.sql("SELECT pg_stat_reset()")
+
+
+def spoil_page(stack: LocalStack) -> None:
+    """A page of the new table `spoilt`, which is read once."""
     stack.sql("CREATE TABLE spoilt AS SELECT generate_series(1, 1000) AS id; CHECKPOINT")
     file = stack.directory / "data" / stack.sql("SELECT pg_relation_filepath('spoilt')")
     postmaster = program(stack, "postgres")
@@ -214,9 +225,3 @@ def corrupted_page(stack: LocalStack) -> None:
         page.write(b"spoilt")
     stack.wait_until(stack.answers)
     stack.psql("SELECT count(*) FROM spoilt").communicate(timeout=30)
-    time.sleep(2)
-    try:
-        require_told(stack, "corrupted page reads in app")
-    finally:
-        stack.sql("DROP TABLE spoilt")
-        stack.sql("SELECT pg_stat_reset()")
