@@ -165,20 +165,23 @@ def complaint(unit: str, since: float) -> str:
     """What a unit's processes said since a time in seconds since 1970: warnings and worse, else
     their last words, else how systemd saw the last one end."""
     own = f"_SYSTEMD_UNIT={unit}"
-    for words, kept in (
-        ([own, "--priority=warning"], slice(0, 4)),
-        ([own], slice(-4, None)),
-        ([f"UNIT={unit}", "--grep=Main process exited"], slice(-1, None)),
-    ):
-        asked = ["journalctl", *words, f"--since=@{int(since)}", "--output=cat", "--no-pager"]
-        lines = [
-            line
-            for line in run(*asked).stdout.splitlines()
-            if not line.startswith(("Failed to attach", "-- "))
-        ]
-        if lines:
-            return "\n".join(lines[kept])
-    return f"it does not run; see journalctl -u {unit}"
+    warnings = _journal(since, own, "--priority=warning")[:4]
+    said = warnings or _journal(since, own)[-4:]
+    return "\n".join(said) or last_end(unit, since) or f"it does not run; see journalctl -u {unit}"
+
+
+def last_end(unit: str, since: float) -> str:
+    """How systemd saw a unit's last process end since then; empty when none did."""
+    return "".join(_journal(since, f"UNIT={unit}", "--grep=Main process exited")[-1:])
+
+
+def _journal(since: float, *words: str) -> list[str]:
+    asked = ["journalctl", *words, f"--since=@{int(since)}", "--output=cat", "--no-pager"]
+    return [
+        line
+        for line in run(*asked).stdout.splitlines()
+        if not line.startswith(("Failed to attach", "-- "))
+    ]
 
 
 def planned_files(directory: Path, unit_file: Path) -> dict[str, bytes]:

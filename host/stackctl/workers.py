@@ -217,14 +217,16 @@ def _trouble(stack: Stack, name: str) -> str:
 
 
 def _complaint(stack: Stack, name: str, since: float) -> str:
-    """What it said, or how it ended; for one that was killed the likely cause."""
-    said, worker = system.complaint(name, since), _short(stack, name).partition("@")[0]
-    if not said.endswith(KILLED):
-        return said
+    """What it said, or how it ended; for one that was killed the likely cause, whatever one before
+    it said."""
+    ended = system.last_end(name, since)
+    if not ended.endswith(KILLED):
+        return system.complaint(name, since)
+    worker = _short(stack, name).partition("@")[0]
     own = next((each for each in stack.workers if each.name == worker), None)
     taken = f" than the {own.memory // MB} MB planned for it" if own else ""
     remedy = f"Give it more: `{worker}:400m=…` in stack_inputs.workers."
-    return f"{said}: likely it took more memory{taken}. {remedy}"
+    return f"{ended}: likely it took more memory{taken}. {remedy}"
 
 
 def _short(stack: Stack, name: str) -> str:
