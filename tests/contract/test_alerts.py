@@ -4,21 +4,16 @@ Prometheus' own tool, and name no metric that nobody exports."""
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-from pgstack.metrics import exporter
+from fixtures.prometheus import RULES, promtool, unknown_metrics
 from pgstack.planning import layout
 
-RULES = layout.PROJECT / "observability/alerts.yml"
 PAGE = layout.PROJECT / "docs/alerts.md"
-SERIES = re.compile(r"\b(pgstack_\w+|node_\w+)")
-PARTS = ("_bucket", "_sum", "_count")
 AT = '{instance="shop", job="pgstack"'
 DAY = 86400
 
@@ -185,14 +180,6 @@ def rules() -> list[dict[str, Any]]:
     ]
 
 
-def promtool(*words: str) -> str:
-    """What Prometheus' own tool says of rules, or of a test of them."""
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is missing; it is in Debian's package prometheus")
-    done = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
-
-
 def series(found: dict[str, str]) -> list[dict[str, str]]:
     """With the labels that Prometheus gives."""
     named = {
@@ -218,12 +205,8 @@ def test_each_rule_has_a_case_and_a_page() -> None:
 
 
 def test_rules_name_only_what_is_exported() -> None:
-    declared = {metric.name for metric in exporter.declared()}
     for rule in rules():
-        for name in SERIES.findall(rule["expr"]):
-            whole = re.sub("|".join(f"{part}$" for part in PARTS), "", name)
-            if not name.startswith("node_"):
-                assert {name, whole} & declared, name
+        assert unknown_metrics(rule["expr"]) == []
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
