@@ -102,24 +102,14 @@ def incident(words: str, *alerts: str, longest: int = 240) -> Callable[[Any], An
 
 @contextmanager
 def _halted(scene: Scene, program: str) -> Iterator[None]:
-    """Stopped by a signal again and again, for the guard continues it."""
-    over = threading.Event()
-    first = int(scene.stack.pid(program))
-
-    def halt() -> None:
-        while not over.wait(0.2):
-            for pid in _family(first):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-
-    thread = threading.Thread(target=halt)
-    thread.start()
+    """Stopped by a signal, with the guard that would have it go on."""
+    halted = [pid for name in ("guard", program) for pid in _family(int(scene.stack.pid(name)))]
+    for pid in halted:
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        over.set()
-        thread.join()
-        for pid in _family(first):
+        for pid in reversed(halted):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
