@@ -51,6 +51,10 @@ def test_what_manage_py_does_before_its_command_is_done_here_too(tmp_path: Path)
             ),
         ),
         ("sys.exit('set SHOP_KEY')", "manage.py: it ends before it runs a command: set SHOP_KEY."),
+        (
+            "os.execl('/bin/true', 'true')",
+            "manage.py: it ends before it runs a command: it has /bin/true take its place.",
+        ),
     ],
 )
 def test_a_manage_py_that_does_not_get_to_its_command_is_refused(

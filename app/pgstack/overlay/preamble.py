@@ -23,6 +23,11 @@ class _CommandReachedError(BaseException):
     """manage.py hands over to Django."""
 
 
+def _refuse(program: object, *_: object) -> None:
+    """It would take the place of this process, which serves pages."""
+    raise SystemExit(f"it has {program!s} take its place")
+
+
 def run(file: Path) -> None:
     """Run manage.py up to the command, in this process; nothing where there is none.
 
@@ -35,6 +40,7 @@ def run(file: Path) -> None:
         with (
             mock.patch.object(ManagementUtility, "execute", side_effect=_CommandReachedError),
             mock.patch.object(sys, "argv", ARGUMENTS),
+            mock.patch.multiple(os, execv=_refuse, execve=_refuse),
             redirect_stdout(sys.stderr),
             chdir(file.parent),
         ):
