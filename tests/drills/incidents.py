@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,11 +121,11 @@ def _family(pid: int) -> list[int]:
 
 
 @contextmanager
-def _crowd(scene: Scene, page: str, count: int = CROWD) -> Iterator[None]:
+def _crowd(scene: Scene, page: str, count: int = CROWD, pause: float = 0) -> Iterator[None]:
     over = threading.Event()
 
     def visit() -> None:
-        while not over.is_set():
+        while not over.wait(pause):
             scene.ask(page)
 
     visitors = [threading.Thread(target=visit) for _ in range(count)]
@@ -165,18 +165,8 @@ def pgbouncer_hangs(scene: Scene) -> Iterator[None]:
 
 @incident("four visitors on a page that raises", "ServerErrors")
 def page_raises(scene: Scene) -> Iterator[None]:
-    def slowly() -> None:
-        while not over.wait(0.5):
-            scene.ask("broken")
-
-    over = threading.Event()
-    visitors = [threading.Thread(target=slowly) for _ in range(4)]
-    for visitor in visitors:
-        visitor.start()
-    yield
-    over.set()
-    for visitor in visitors:
-        visitor.join()
+    with _crowd(scene, "broken", 4, pause=0.5):
+        yield
 
 
 @incident(
@@ -208,10 +198,12 @@ def slow_clients(scene: Scene) -> Iterator[None]:
     holders = [threading.Thread(target=hold) for _ in range(8)]
     for holder in holders:
         holder.start()
-    yield
-    over.set()
-    for holder in holders:
-        holder.join()
+    try:
+        yield
+    finally:
+        over.set()
+        for holder in holders:
+            holder.join()
 
 
 @incident("a table locked, sixteen visitors on its page", "LocksBlock")
@@ -220,7 +212,7 @@ def table_locked(scene: Scene) -> Iterator[None]:
     with session.cursor() as cursor:
         cursor.execute("SET idle_in_transaction_session_timeout = 0")
         cursor.execute("LOCK TABLE world IN ACCESS EXCLUSIVE MODE")
-    with _crowd(scene, "db", 16):
+    with closing(session), _crowd(scene, "db", 16):
         yield
         session.close()
 
@@ -230,8 +222,8 @@ def idle_in_transaction(scene: Scene) -> Iterator[None]:
     session = scene.session()
     with session.cursor() as cursor:
         cursor.execute("SET idle_in_transaction_session_timeout = 0")
-    yield
-    session.close()
+    with closing(session):
+        yield
 
 
 @incident("an administrator's program that takes all connections but one", "ConnectionsRunOut")
@@ -245,10 +237,10 @@ def connections_taken(scene: Scene) -> Iterator[None]:
         )
         (free,) = cursor.fetchone() or (0,)
     first.rollback()
-    others = [scene.session() for _ in range(free - 1)]
-    yield
-    for session in (first, *others):
-        session.close()
+    with ExitStack() as ends:
+        for session in (first, *(scene.session() for _ in range(free - 1))):
+            ends.callback(session.close)
+        yield
 
 
 @incident("a program with a client for nine in ten that PgBouncer takes", "PoolerClientsRunOut")
@@ -264,8 +256,10 @@ def pooler_clients_taken(scene: Scene) -> Iterator[None]:
     place = scene.stack.directory / "run/pooler"
     command = owner(scene.stack.directory, [sys.executable, "-c", program, str(place), str(count)])
     with subprocess.Popen(command) as clients:
-        yield
-        clients.terminate()
+        try:
+            yield
+        finally:
+            clients.terminate()
 
 
 @incident("PostgreSQL killed five times, each 20 s after it had come back", "ServerRestarts")
@@ -282,9 +276,11 @@ def restarts(scene: Scene) -> Iterator[None]:
 def certificate_ends(scene: Scene) -> Iterator[None]:
     certificates.valid(scene.certificates, "localhost", -1, 5)
     assert scene.stack.manage("stack_local", "up").returncode == 0
-    yield
-    certificates.valid(scene.certificates, "localhost", -1, 90)
-    assert scene.stack.manage("stack_local", "up").returncode == 0
+    try:
+        yield
+    finally:
+        certificates.valid(scene.certificates, "localhost", -1, 90)
+        assert scene.stack.manage("stack_local", "up").returncode == 0
 
 
 @incident("the last backup was made 40 hours ago", "BackupLate", longest=1200)
@@ -292,8 +288,10 @@ def backup_late(scene: Scene) -> Iterator[None]:
     note = Path(layout.backed_up(scene.plan))
     kept = note.read_text()
     note.write_text(f"{time.time() - 40 * 3600}")
-    yield
-    note.write_text(kept)
+    try:
+        yield
+    finally:
+        note.write_text(kept)
 
 
 @incident("a disk that a file fills to nine tenths", "DiskFills", longest=600)
@@ -305,8 +303,10 @@ def disk_fills(scene: Scene) -> Iterator[None]:
             file.write(b"\0" * (size // 10))
             file.flush()
             time.sleep(SCRAPE_SECONDS)
-    yield
-    filler.unlink()
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 @incident("WAL that its command does not archive", "ArchiveFails", longest=600)
@@ -316,10 +316,12 @@ def archive_fails(scene: Scene) -> Iterator[None]:
     _end_postgresql(scene)
     scene.stack.wait_until(scene.stack.answers, 60)
     _write_wal(scene)
-    yield
-    scene.stack.sql("ALTER SYSTEM SET archive_command = 'true'")
-    scene.stack.sql("SELECT pg_reload_conf()")
-    _write_wal(scene)
+    try:
+        yield
+    finally:
+        scene.stack.sql("ALTER SYSTEM SET archive_command = 'true'")
+        scene.stack.sql("SELECT pg_reload_conf()")
+        _write_wal(scene)
 
 
 def _write_wal(scene: Scene) -> None:
@@ -337,9 +339,11 @@ def _end_postgresql(scene: Scene) -> None:
 @incident("six bytes of a page overwritten, and the page read", "ChecksumFails")
 def page_spoilt(scene: Scene) -> Iterator[None]:
     spoil_page(scene.stack)
-    yield
-    scene.stack.sql("DROP TABLE spoilt")
-    scene.stack.sql("SELECT pg_stat_reset()")
+    try:
+        yield
+    finally:
+        scene.stack.sql("DROP TABLE spoilt")
+        scene.stack.sql("SELECT pg_stat_reset()")
 
 
 @incident(
@@ -364,8 +368,8 @@ def transactions_run_out(scene: Scene) -> Iterator[None]:
     with session.cursor() as cursor:
         cursor.execute("SET idle_in_transaction_session_timeout = 0")
         cursor.execute("LOCK TABLE world IN SHARE UPDATE EXCLUSIVE MODE")
-    yield
-    session.close()
+    with closing(session):
+        yield
 
 
 SEGMENT_TRANSACTIONS, SEGMENT_BYTES = 2**20, 2**18

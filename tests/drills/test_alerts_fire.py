@@ -21,7 +21,11 @@ from fixtures.local_stack import CHECKOUT, LocalStack, started
 from fixtures.machine import ext4
 from fixtures.prometheus import RULES, Prometheus, watching
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),
+]
 
 DOCUMENTATION = CHECKOUT / "docs/alerts.md"
 HEADING = "## What raises them\n"
