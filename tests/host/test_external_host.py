@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import projects
 import pytest
 from apart_hosts import systemd_hosts
 from systemd_host import INPUTS, SystemdHost, _docker, changed
@@ -31,11 +32,12 @@ class External:
     first: SystemdHost
     second: SystemdHost
     server: Server
+    project: Path
 
     def play(self, playbook: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
         """A playbook, with these inputs too."""
         own = {**INPUTS, "database_url": self.server.place, "database_password_file": FILE}
-        own |= {"database_authority": AUTHORITY, **inputs}
+        own |= {"database_authority": AUTHORITY, **projects.inputs(self.project), **inputs}
         given = {name: value for name, value in own.items() if value is not None}
         hosts = {"web1": self.first, "web2": self.second}
         members = {
@@ -71,7 +73,8 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
             for host in hosts:
                 give(host, FILE, PASSWORD, "0600")
                 give(host, AUTHORITY, (server.directory / "server.pem").read_text(), "0644")
-            yield External(hosts[0], hosts[1], server)
+            project = projects.make(directory / "project", "one")
+            yield External(hosts[0], hosts[1], server, project)
     finally:
         _docker("network", "rm", network, check=False)
 
@@ -143,12 +146,12 @@ def test_passwords_are_read_by_nobody_but_who_uses_them(external: External) -> N
     assert found.stdout == ""
 
 
-def test_a_release_loses_no_request(external: External) -> None:
-    external.first.under_load(lambda: external.played("deploy.yml"))
-
-
-def test_the_way_back_loses_no_request(external: External) -> None:
-    external.first.under_load(lambda: external.played("rollback.yml"))
+def test_a_release_and_the_way_back_lose_no_request(external: External) -> None:
+    urls = external.project / "config/urls.py"
+    urls.write_text(urls.read_text().replace('"one"', '"two"'))
+    for playbook, version in (("deploy.yml", "two"), ("rollback.yml", "one")):
+        external.first.under_load(lambda: external.played(playbook))  # noqa: B023 - at once
+        assert external.first.page(projects.MARK) == version
 
 
 def test_another_pool_size_and_new_certificates_lose_no_request(external: External) -> None:
