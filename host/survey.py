@@ -57,7 +57,7 @@ MARKS = Path("/var/lib/apt/extended_states")
 
 
 def survey() -> dict[str, Any]:
-    """Everything, by name."""
+    """What the roles need to know of the host, by name; asks, and changes nothing."""
     listeners, enabled = list(_listeners()), _units("list-unit-files", "enabled")
     return {
         "root": os.geteuid() == 0,

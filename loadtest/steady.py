@@ -185,7 +185,8 @@ def observe(
 
 
 def main() -> int:
-    """The command line."""
+    """Load a site while a command changes it. Exit status 1 when a request or a write was lost, or
+    the command failed; raises InputError."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url", help="scheme, host and port; the loopback address only")
     parser.add_argument(

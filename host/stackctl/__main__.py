@@ -225,7 +225,7 @@ def serving(host: stack.Stack, _: argparse.Namespace) -> int:
 
 
 def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
-    """One request in all logs."""
+    """Print what all logs have of one request."""
     print(trace.told(host, asked.number))
     return 0
 

@@ -19,7 +19,7 @@ _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "noti
 
 
 def as_data(report: Report) -> dict[str, Any]:
-    """The report for JSON."""
+    """The report as plain lists and dicts, for JSON; VERSION is that of this shape."""
     return {
         "version": VERSION,
         "files": report.files,

@@ -81,7 +81,7 @@ def external(basis: Basis) -> External | None:
 
 
 def postgres_bytes(basis: Basis, pooler: Pooler, background: Background | None) -> dict[str, int]:
-    """Its shares of memory."""
+    """Shares of memory, in bytes, by what they are for."""
     connections = _connections(basis, pooler, background)
     parts = postgres_memory.shares(
         basis.scale.memory, connections, postgres_memory.worker_processes(basis.scale.cores)
