@@ -16,7 +16,8 @@ from typing import Any
 import projects
 import pytest
 from deployed_host import deployed_host
-from systemd_host import CHECKOUT, INPUTS, SystemdHost
+from host_image import CHECKOUT
+from systemd_host import INPUTS, SystemdHost
 
 from fixtures.releases import NEWEST_SUITE
 
