@@ -86,7 +86,9 @@ def survey() -> dict[str, Any]:
         "locales": [words[0] for words in _words_of_lines("locale", "-a")],
         "sorts": _sorts(),
         "listeners": listeners,
-        "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
+        "ssh_ports": sorted(
+            _came_in() | {listener["port"] for listener in listeners if _is_ssh(listener)}
+        ),
     }
 
 
