@@ -57,7 +57,7 @@ MARKS = Path("/var/lib/apt/extended_states")
 
 
 def survey() -> dict[str, Any]:
-    """Everything, by name."""
+    """What the roles need to know of the host, by name; asks, and changes nothing."""
     listeners, enabled = list(_listeners()), _units("list-unit-files", "enabled")
     return {
         "root": os.geteuid() == 0,
@@ -86,7 +86,9 @@ def survey() -> dict[str, Any]:
         "locales": [words[0] for words in _words_of_lines("locale", "-a")],
         "sorts": _sorts(),
         "listeners": listeners,
-        "ssh_ports": sorted(_came_in() | {one["port"] for one in listeners if _is_ssh(one)}),
+        "ssh_ports": sorted(
+            _came_in() | {listener["port"] for listener in listeners if _is_ssh(listener)}
+        ),
     }
 
 

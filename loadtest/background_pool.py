@@ -70,7 +70,7 @@ async def ask(site: Site, rate: float, seconds: float) -> Turn:
             requests.create_task(site.send(due))
     await site.close()
     turn = Turn(
-        1000 * percentile(site.answers, 0.99), sum(bool(one.reason) for one in site.answers)
+        1000 * percentile(site.answers, 0.99), sum(bool(answer.reason) for answer in site.answers)
     )
     site.answers.clear()
     return turn

@@ -77,7 +77,7 @@ class Visitor(Stack):
 
     @task
     def page(self) -> None:
-        """One request."""
+        """Ask for the page once."""
         self.client.get(LOAD.page)
 
 

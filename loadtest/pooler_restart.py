@@ -116,7 +116,7 @@ def _log(lab_stack: LabStack, name: str) -> Path:
 
 
 def report(found: Outcomes, restarts: int, how: Signals) -> Table:
-    """A column for each backend."""
+    """The figures as a table, a column for each backend of Django."""
     table = Table("", "pgstack.db", "Django's own", title=f"{restarts} restarts by {how.name}")
     for title, name in ROWS.items():
         table.add_row(title, *(f"{found[one][name]:,}" for one in (OURS, STOCK)))

@@ -43,7 +43,7 @@ class Client(asyncio.Protocol):
         self.transport = asyncio.Transport()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send what comes first."""
+        """Send what comes first on a new connection."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.crowd.made[self.kind] += 1
@@ -51,7 +51,7 @@ class Client(asyncio.Protocol):
         transport.write(KINDS[self.kind][0])
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Begin anew."""
+        """Connect anew after the server has closed the connection."""
         self.crowd.there[self.kind].discard(self)
         self.crowd.begin(self.kind)
 

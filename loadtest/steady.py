@@ -138,11 +138,13 @@ def _verdict(
     site: Site, rate: float, moments: tuple[float, float, float], lost: tuple[str, ...]
 ) -> Verdict:
     warm, start, end = moments
-    during = [one for one in site.answers if start <= one.due <= end + SETTLE_SECONDS]
+    during = [answer for answer in site.answers if start <= answer.due <= end + SETTLE_SECONDS]
     usual = [
-        one for one in site.answers if warm <= one.due < start or one.due > end + SETTLE_SECONDS
+        answer
+        for answer in site.answers
+        if warm <= answer.due < start or answer.due > end + SETTLE_SECONDS
     ]
-    reasons = Counter(one.reason for one in site.answers if one.reason)
+    reasons = Counter(answer.reason for answer in site.answers if answer.reason)
     return Verdict(
         rate=rate,
         sent=len(site.answers),
@@ -153,14 +155,14 @@ def _verdict(
         took=end - start,
         usual_p99=percentile(usual, 0.99),
         during_p99=percentile(during, 0.99),
-        longest=max(one.seconds for one in site.answers),
+        longest=max(answer.seconds for answer in site.answers),
     )
 
 
 def percentile(answers: Sequence[Answer], share: float) -> float:
     """Seconds that `share` of the requests took at most, counted from when they were due; 0 without
     a request."""
-    times = sorted(one.seconds for one in answers)
+    times = sorted(answer.seconds for answer in answers)
     return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0
 
 
@@ -185,7 +187,8 @@ def observe(
 
 
 def main() -> int:
-    """The command line."""
+    """Load a site while a command changes it. Exit status 1 when a request or a write was lost, or
+    the command failed; raises InputError."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url", help="scheme, host and port; the loopback address only")
     parser.add_argument(

@@ -10,6 +10,7 @@ pytest_plugins = [
     "fixtures.local_stack",
     "fixtures.machine",
     "fixtures.pooled",
+    "fixtures.third_worker",
     "fixtures.external_server",
 ]
 

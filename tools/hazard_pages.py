@@ -51,7 +51,7 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
     Raises:
         ValueError: a mark says neither `"reproduced"` nor `"fixed"`, or something else.
     """
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {one: [] for one in SHOWS})
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {show: [] for show in SHOWS})
     for path in sorted(tests.rglob("test_*.py")):
         text = path.read_text()
         if "mark.hazard(" not in text:
@@ -70,21 +70,23 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
                         raise ValueError(
                             f"{name}: {hazard}: a mark says one or both of {', '.join(SHOWS)}"
                         )
-                    for one in shows:
-                        found[hazard][one].append(name)
+                    for show in shows:
+                        found[hazard][show].append(name)
     return found
 
 
 def _marks(marks: list[ast.expr]) -> Iterator[list[str]]:
     for mark in (node for one in marks for node in ast.walk(one)):
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.hazard":
-            yield [str(one.value) for one in mark.args if isinstance(one, ast.Constant)]
+            yield [
+                str(argument.value) for argument in mark.args if isinstance(argument, ast.Constant)
+            ]
 
 
 def _row(hazard: Hazard, tests: Tests) -> str:
-    detected = ["yes" if one in hazard.detected_by else "" for one in DETECTORS]
+    detected = ["yes" if detector in hazard.detected_by else "" for detector in DETECTORS]
     title = hazard.title.replace("|", "\\|")
-    shown = [str(len(tests.get(one, ())) or "") for one in SHOWS]
+    shown = [str(len(tests.get(show, ())) or "") for show in SHOWS]
     cells = [f"[{hazard.id}]({hazard.id}.md) {title}", hazard.severity, *detected, *shown]
     return f"| {' | '.join(cells)} |\n".replace("|  |", "| |").replace("|  |", "| |")
 
@@ -116,6 +118,6 @@ def _detectors(hazard: Hazard) -> str:
         "verify": "`stack_verify`",
     }
     return (
-        ", ".join(names[one] for one in DETECTORS if one in hazard.detected_by)
+        ", ".join(names[detector] for detector in DETECTORS if detector in hazard.detected_by)
         or "nothing: know it"
     )

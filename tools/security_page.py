@@ -47,11 +47,11 @@ def page() -> str:
     parts = [HEAD]
     number = 0
     for area, group in groupby(items(), key=lambda item: str(item["area"])):
-        columns = " | ".join(NAMES[one] for one in TARGETS)
+        columns = " | ".join(NAMES[target] for target in TARGETS)
         parts.append(f"\n## {area}\n\n| | | {columns} | |\n| --- | --- | --- | --- | --- | --- |\n")
         for item in group:
             number += 1
-            cells = [_cell(item[one], alike=one in item["alike"]) for one in TARGETS]
+            cells = [_cell(item[target], alike=target in item["alike"]) for target in TARGETS]
             parts.append(
                 f"| {' | '.join([str(number), item['text'], *cells, item['note']])} |\n".replace(
                     "|  |", "| |"

@@ -66,7 +66,7 @@ class NumbersOnly(RedisSerializer):
     so all but numbers counts as dropped."""
 
     def loads(self, data: Any) -> int:
-        """A number, or UnreadEntry."""
+        """The number that an entry holds. Raises UnreadEntry for anything else."""
         try:
             return int(data)
         except ValueError:
@@ -98,7 +98,7 @@ class PatientClient(RedisCacheClient):
         self.delete(key)
 
     def forget_many(self, entries: Iterable[str], *_: Any) -> None:
-        """The same of several."""
+        """Delete several entries."""
         self.delete_many(list(entries))
 
     def not_added(self, *_: Any) -> bool:

@@ -45,7 +45,7 @@ class Edit:
 
     @property
     def after(self) -> str:
-        """The file with it."""
+        """The text of the file with the addition."""
         return self.before + self.added
 
 

@@ -7,14 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from pgstack.errors import ProbeError
 from pgstack.ops.terminal import shown
 
 from . import (
     apache,
+    arguments,
     backup,
     build,
     drill,
@@ -25,7 +24,6 @@ from . import (
     passwords,
     pgbouncer,
     postgres,
-    recovery,
     release,
     repository,
     restore,
@@ -54,116 +52,6 @@ SERVERS: dict[str, Callable[..., str]] = {
 }
 PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
 """which server is on a host that may have them, or had them: what takes them away is asked too"""
-
-
-def program() -> str:
-    """Its name: each site's has its own."""
-    return Path(sys.argv[0]).name
-
-
-def arguments() -> argparse.Namespace:
-    """What was asked for."""
-    parser = argparse.ArgumentParser(
-        prog=program(), description="Change what runs on this host without losing a request."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in (
-        ("apply", "try what Ansible wrote for a server, and bring it into force"),
-        ("restart", "replace a server's processes, after an upgrade of its package say"),
-    ):
-        commands.add_parser(name, help=text).add_argument("server", choices=SERVERS)
-    make = commands.add_parser(
-        "build", help="install what a release requires; variables come by standard input"
-    )
-    make.add_argument("name")
-    make.add_argument(
-        "--requirements", default="", metavar="FILE", help="of the project, below its directory"
-    )
-    make.add_argument(
-        "--environment",
-        default="",
-        metavar="WORD",
-        help="what decides its virtual environment, which releases of the same share",
-    )
-    make.add_argument(
-        "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
-    )
-    make.add_argument(
-        "--after", default="[]", metavar="JSON", help="the same, for each time after its migration"
-    )
-    commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
-    roles = commands.add_parser(
-        "database", help="have roles at an external PostgreSQL, and passwords here"
-    )
-    roles.add_argument(
-        "--password-file", type=Path, required=True, help="of the login in database_url"
-    )
-    commands.add_parser("leave", help="take this site out of the Apache in front of several")
-    commands.add_parser("rollback", help="serve the release before this one again")
-    commands.add_parser(
-        "status", help="which instances and which release serve; 1 when a server does not answer"
-    )
-    commands.add_parser("trace", help="what all logs have of one request").add_argument(
-        "number", help="`id` in the access log, in brackets in the error log"
-    )
-    commands.add_parser(
-        "watch",
-        help="bring back what has failed, was stopped by a signal or is held back by nobody",
-    )
-    commands.add_parser(
-        "upgraded", help="replace processes that run what an upgrade of packages has replaced"
-    )
-    commands.add_parser(
-        "rotate", help="make new passwords, or a new certificate of the site, for the next apply"
-    )
-    commands.add_parser("pause", help="hold requests back, before PostgreSQL stops")
-    resume = commands.add_parser("resume", help="let them go on, after its start")
-    resume.add_argument(
-        "--after",
-        type=int,
-        default=0,
-        metavar="PROCESS",
-        help="number of the server's process that stops",
-    )
-    _of_backups(commands)
-    return parser.parse_args()
-
-
-def _of_backups(commands: Any) -> None:
-    """The commands about backups; argparse's class of `commands` is private."""
-    commands.add_parser(
-        "backups", help="age of the last backup, archive and drill; 1 when something is not well"
-    )
-    rehearse = commands.add_parser(
-        "drill", help="restore the last backup into a scratch instance, and read all of it"
-    )
-    rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
-    back = commands.add_parser(
-        "restore",
-        help="bring the database and the files back as they were; the site is down meanwhile",
-    )
-    back.add_argument("target", help=recovery.FORMS)
-    back.add_argument(
-        "--set",
-        default="",
-        metavar="LABEL",
-        help="backup to begin with; unset: the newest before it",
-    )
-    back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
-    back.add_argument(
-        "--files",
-        default="",
-        metavar="SNAPSHOT",
-        help="of uploads and STACK_DATA; unset: the first that is not older than the database",
-    )
-    back.add_argument(
-        "--check", action="store_true", help="only say whether it can be; changes nothing"
-    )
-    kept = commands.add_parser("files", help="uploads and directories of STACK_DATA in the backups")
-    kept.add_argument("action", choices=["list", "save", "drill", "restore"])
-    kept.add_argument(
-        "snapshot", nargs="?", default="", help="that restore brings back; unset: the newest"
-    )
 
 
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
@@ -225,7 +113,7 @@ def serving(host: stack.Stack, _: argparse.Namespace) -> int:
 
 
 def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
-    """One request in all logs."""
+    """Print what all logs have of one request."""
     print(trace.told(host, asked.number))
     return 0
 
@@ -250,9 +138,9 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
 
 def main(plan: str) -> None:
     """Run one command for the site that this is the plan of; 2 when it cannot."""
-    asked = arguments()
+    asked = arguments.read(SERVERS)
     if os.geteuid() and asked.command != "drill":
-        sys.exit(f"{program()}: only root may change what runs. Use sudo.")
+        sys.exit(f"{arguments.program()}: only root may change what runs. Use sudo.")
     try:
         host = stack.read(plan)
         if asked.command in ANSWERS:
@@ -275,7 +163,7 @@ def main(plan: str) -> None:
             with system.exclusive_lock(host.run):
                 print(change(host, asked))
     except (safe.StackctlError, ProbeError) as error:
-        print(f"{program()}: {shown(str(error))}", file=sys.stderr)
+        print(f"{arguments.program()}: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -32,7 +32,7 @@ QUIET_SECONDS = 0.3
 
 
 def unit(stack: Stack, instance: str) -> str:
-    """Name of its unit."""
+    """Name of the unit of one instance, `a` or `b`."""
     return services.unit(stack, f"apache@{instance}.service")
 
 
@@ -214,7 +214,7 @@ def disable_keepalive(stack: Stack) -> None:
 
 
 def enable_keepalive(stack: Stack) -> None:
-    """Keep connections open again."""
+    """Let clients keep their connections open again, after a drain."""
     for instance in INSTANCES:
         safe.remove(drain.mark(stack, instance))
 

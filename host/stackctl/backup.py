@@ -116,9 +116,9 @@ def parse(text: str) -> list[Kept]:
     if status["code"] not in (0, 2):  # 2: no valid backups
         raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
     found = [
-        Kept(one["label"], one["type"], one["timestamp"]["stop"], one["info"]["size"])
-        for one in stanzas[0]["backup"]
-        if not one["error"]
+        Kept(kept["label"], kept["type"], kept["timestamp"]["stop"], kept["info"]["size"])
+        for kept in stanzas[0]["backup"]
+        if not kept["error"]
     ]
     return sorted(found, key=lambda one: one.ended)
 

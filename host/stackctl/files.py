@@ -49,7 +49,7 @@ def drill_unit(stack: Stack) -> str:
 
 
 def units(stack: Stack) -> tuple[str, str]:
-    """Both."""
+    """Names of the units that save files and rehearse their restore."""
     return unit(stack), drill_unit(stack)
 
 
@@ -71,7 +71,7 @@ def repository(stack: Stack) -> Repository:
 
 
 def tree(stack: Stack) -> Path:
-    """What is kept."""
+    """Directory of uploads, which backups hold."""
     return Path(stack.paths.media)
 
 
@@ -172,7 +172,7 @@ def bring_back(stack: Stack, reached: float, name: str = "") -> str:
 
 
 def snapshot_text(snapshot: Snapshot) -> str:
-    """`2026-11-24 03:00:12+00 (9639cc95)`."""
+    """When a snapshot was made, and its name: `2026-11-24 03:00:12+00 (9639cc95)`."""
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00 ({snapshot.name})"
 
 

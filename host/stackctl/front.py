@@ -35,7 +35,7 @@ DRAIN_SECONDS = 6
 
 
 def unit(instance: str) -> str:
-    """Name of its unit."""
+    """Name of the unit of one instance, `a` or `b`."""
     return f"sites-front@{instance}.service"
 
 

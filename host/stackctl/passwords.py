@@ -65,7 +65,7 @@ def apply(stack: Stack, psql: list[str]) -> bool:
 
 
 def _roles(stack: Stack) -> list[str]:
-    return [one.role for one in stack.postgres.passwords]
+    return [login.role for login in stack.postgres.passwords]
 
 
 def _directory() -> Path:

@@ -28,7 +28,7 @@ POLL_SECONDS = 0.5
 
 
 def unit(stack: Stack, instance: str) -> str:
-    """Name of its unit."""
+    """Name of the unit of one instance, `a` or `b`."""
     return services.unit(stack, f"pgbouncer@{instance}.service")
 
 

@@ -32,7 +32,7 @@ POLL_SECONDS = 0.003
 
 
 def unit(stack: Stack) -> str:
-    """Name of its unit, postgresql-common's."""
+    """Name of the unit that postgresql-common has for the site's cluster."""
     return services.postgres_unit(stack)
 
 

@@ -73,7 +73,7 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
 
 
 def options(target: Target, begin: Kept, timeline: str = "") -> list[str]:
-    """Options of `pgbackrest restore`."""
+    """Options of `pgbackrest restore` that lead from the backup `begin` to `target`."""
     words = [f"--set={begin.label}"]
     if target.kind == "latest":
         words.append("--type=default")

@@ -72,7 +72,7 @@ def stopped(stack: Stack) -> Iterator[None]:
 
 
 def report(stack: Stack) -> list[Line]:
-    """A line for each entry."""
+    """How each scheduled command fares, a line each."""
     return [_line(stack, entry) for entry in stack.schedule]
 
 

@@ -30,7 +30,7 @@ class Stack(Plan):
 
     @property
     def root(self) -> Path:
-        """Where the releases are."""
+        """Directory of the releases."""
         return Path(self.paths.root)
 
     def live(self, name: str) -> Path:

@@ -101,7 +101,7 @@ def failed(unit: str) -> bool:
 
 
 def enabled(unit: str) -> bool:
-    """Whether it starts at boot."""
+    """Whether the unit starts at boot."""
     return run("systemctl", "is-enabled", "--quiet", unit).returncode == 0
 
 

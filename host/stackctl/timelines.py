@@ -50,7 +50,7 @@ def _file(stack: Stack) -> Path:
 def read(stack: Stack) -> list[Left]:
     """What restores have left, oldest first."""
     try:
-        return [Left(**one) for one in json.loads(_file(stack).read_bytes())]
+        return [Left(**noted) for noted in json.loads(_file(stack).read_bytes())]
     except FileNotFoundError:
         return []
 

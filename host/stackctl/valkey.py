@@ -18,7 +18,7 @@ QUESTION, ANSWER = b"PING\r\n", b"+PONG"
 
 
 def unit(stack: Stack) -> str:
-    """Name of its unit."""
+    """Name of the unit of the site's Valkey."""
     return services.unit(stack, "valkey.service")
 
 

@@ -18,7 +18,7 @@ instead"""
 
 
 def daemon(lab_stack: LabStack) -> Server:
-    """Apache as planned."""
+    """Apache with mod_wsgi in daemon mode, as planned."""
     return _apache(lab_stack, "web", {})
 
 
@@ -100,5 +100,5 @@ def _apache(
 
 
 def log(lab_stack: LabStack) -> Path:
-    """The access log."""
+    """Path of Apache's access log."""
     return Path(lab_stack.plan.paths.access_log)

@@ -39,7 +39,7 @@ def new(root: Path) -> Path:
 
 
 def now() -> str:
-    """UTC, ISO 8601."""
+    """The time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -11,7 +11,7 @@ def times(value: float) -> str:
 
 
 def digits(value: float) -> str:
-    """142, 14.2, 1.42, 0.14."""
+    """A value with three digits: 142, 14.2, 1.42, 0.14."""
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 

@@ -54,7 +54,7 @@ class Outcome:
 
 
 def application() -> Callable[..., Any]:
-    """The demo."""
+    """The demo's WSGI application."""
     from django.core.wsgi import get_wsgi_application
 
     made: Callable[..., Any] = get_wsgi_application()
@@ -171,7 +171,7 @@ def load(threads: int) -> Outcome:
 
 
 def main() -> None:
-    """`cost ROUNDS` or `load THREADS`."""
+    """The command line: `cost ROUNDS` or `load THREADS`."""
     what, number = sys.argv[1], int(sys.argv[2])
     print(json.dumps(cost(number) if what == "cost" else asdict(load(number))))
 

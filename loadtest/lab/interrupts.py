@@ -20,7 +20,7 @@ class _Interrupts:
         self.arrived = self.told = False
 
     def arrive(self, number: int, frame: FrameType | None) -> None:
-        """A signal came."""
+        """Handle a signal: note it while signals are held back, else raise KeyboardInterrupt."""
         self.arrived = True
         self.tell()
 

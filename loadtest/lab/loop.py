@@ -54,7 +54,7 @@ def measure(app: str, page: str, seconds: float) -> float:
 
 
 def imported() -> None:
-    """What mod_wsgi's process does."""
+    """What a process of mod_wsgi does when it imports this file."""
     app, page, seconds, directory = os.environ["LAB_LOOP"].split()
     path = Path(directory, str(os.getpid()))
     figure = measure(app, page, float(seconds))

@@ -65,7 +65,7 @@ class Meter:
         self._task = self.bar.add_task("", total=len(expected), phase="", left=clock(sum(expected)))
 
     def begin(self, label: str) -> None:
-        """The next step."""
+        """Show that the next step begins."""
         self._label, self._step = label, time.monotonic()
         self.bar.update(self._task, description=label, phase="starting", left=self._left())
 

@@ -26,7 +26,7 @@ def login(plan: Plan) -> dict[str, str]:
 
 
 def encoded(login: dict[str, str]) -> str:
-    """The content of LOGIN_FILE."""
+    """A login as the text of LOGIN_FILE."""
     return json.dumps(login) + "\n"
 
 

@@ -10,7 +10,7 @@ from pgstack.live.probes import web as probes
 
 
 def url(lab_stack: LabStack) -> str:
-    """Address of the site."""
+    """Address of the stack's site, without a path."""
     return f"http://127.0.0.1:{lab_stack.plan.site.port}"
 
 

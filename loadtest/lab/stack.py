@@ -67,7 +67,9 @@ def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator
             )
             _local(directory, port, "down")
         _open_tcp(lab_stack, cores)
-        if on_mysql := next((one for one in strategies if one.driver == "mysql"), None):
+        if on_mysql := next(
+            (strategy for strategy in strategies if strategy.driver == "mysql"), None
+        ):
             _create_mariadb(lab_stack, cores, on_mysql)
         yield lab_stack
     finally:

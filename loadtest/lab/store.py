@@ -25,12 +25,12 @@ class Journal:
         self.results, self.directory = results, directory
 
     def update(self, **fields: Any) -> None:
-        """Keep `fields` of the results."""
+        """Set `fields` of the results, and write them."""
         self.results = self.results.model_copy(update=fields)
         write(self.results, self.directory)
 
     def add(self, *found: Trial) -> None:
-        """Keep these trials too."""
+        """Add trials to the results, and write them."""
         self.update(trials=(*self.results.trials, *found))
 
 

@@ -84,7 +84,7 @@ class Offered:
 
 
 def row(results: Results, label: str) -> Row:
-    """All block trials of `label`."""
+    """The block trials of `label` in one row of figures."""
     trials = [
         trial for trial in results.trials if trial.purpose == "block" and trial.label == label
     ]

@@ -48,7 +48,7 @@ class Postgres:
         )
 
     def backends(self) -> int:
-        """Those of the web's roles."""
+        """Backends that work for the web's roles at this moment."""
         statement = "SELECT count(*) FROM pg_stat_activity WHERE usename IN (%s, %s)"
         return self._number(statement, self._plan.roles.app, LOGIN)
 
@@ -72,11 +72,11 @@ class MariaDB:
         self._looks = 0
 
     def sessions(self) -> int:
-        """Connections but our own."""
+        """Connections that were ever made, without our own."""
         return self._status("Connections") - self._looks
 
     def backends(self) -> int:
-        """Threads but our own."""
+        """Threads that serve connections at this moment, without our own."""
         return self._status("Threads_connected") - 1
 
     def _status(self, name: str) -> int:
@@ -94,7 +94,7 @@ class MariaDB:
         )
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: no connection is kept."""
 
 
 class Console:

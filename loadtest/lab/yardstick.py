@@ -50,7 +50,7 @@ class Watch:
         self._times: list[float] = []
 
     def add(self, milliseconds: float) -> None:
-        """One look."""
+        """Note one look: `milliseconds` that the work took."""
         if self.on:
             self._times.append(milliseconds)
 

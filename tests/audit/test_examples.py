@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.examples import ALIAS, BY_SETTINGS_ONLY, DJANGO, FILES, PYTHON, SETTINGS
+from audit.example_files import ALIAS, FILES, SETTINGS
+from audit.examples import BY_SETTINGS_ONLY, DJANGO, PYTHON
 from pgstack.audit.files import audit_file
 from pgstack.hazards import CATALOGUE
 

@@ -215,6 +215,7 @@ def test_a_name_that_is_taken_in_srv_is_not_named(machine: BareMachine) -> None:
     assert machine.run("ls -d /root/taken/app /srv/taken/app").stdout == "/root/taken/app\n"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("note")
 def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(
@@ -238,6 +239,7 @@ def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(
     assert 0 < parses < sent / 10, "each backend parses each statement once"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_hazards_and_fixes_are_the_same_with_the_servers_of_the_other_release(
     machine: BareMachine, other_release: str

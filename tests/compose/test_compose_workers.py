@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ import pytest
 from compose_stack import CHECKOUT, ComposeStack, copy_checkout
 
 from fixtures import steady_load
+from fixtures.task_notes import require_each_task_once
 
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -73,20 +73,6 @@ def at_work(stack: ComposeStack, processes: int = 2) -> set[str]:
         if len(found) == processes:
             return found
         assert time.monotonic() < deadline, found
-
-
-def require_each_task_once(stack: ComposeStack, before: set[str]) -> None:
-    """Who worked before has ended by itself, and no task of it was cut off or done again."""
-    after = notes(stack)
-    for name in before:
-        lines = after[name]
-        assert lines[-1] == "ends", (name, lines[-3:])
-        begun, done = (
-            Counter(line.split()[1] for line in lines if line.startswith(word))
-            for word in ("begun", "done")
-        )
-        assert begun == done
-        assert set(begun.values()) == {1}
 
 
 def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: ComposeStack) -> None:
@@ -156,7 +142,7 @@ def change_all(stack: ComposeStack) -> None:
         program.write("# changed\n")
     done = make(stack, "release")
     assert done.returncode == 0, done.stderr
-    require_each_task_once(stack, before)
+    require_each_task_once(notes(stack), before)
     before = at_work(stack)
     wrong = make(stack.with_inputs({"STACK_WORKERS": "x=nowhere"}), "reload")
     assert (wrong.returncode, wrong.stderr.splitlines()[0][:60]) == (
@@ -166,7 +152,7 @@ def change_all(stack: ComposeStack) -> None:
     assert at_work(stack) == before
     done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}"}), "reload")
     assert done.returncode == 0, done.stderr
-    require_each_task_once(stack, before)
+    require_each_task_once(notes(stack), before)
     at_work(stack, 1)
     done = make(stack, "rollback")
     assert done.returncode == 0, done.stderr
@@ -182,5 +168,5 @@ def test_no_change_loses_a_request_or_a_task(working: ComposeStack) -> None:
 def test_stopping_lets_them_finish(working: ComposeStack) -> None:
     before = at_work(working)
     working.compose("stop", "background")
-    require_each_task_once(working, before)
+    require_each_task_once(notes(working), before)
     working.compose("start", "background")

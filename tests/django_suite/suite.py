@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.bare_servers import PORT_POSTGRES
 from fixtures.local_stack import CHECKOUT, UNREACHABLE
-from fixtures.pooled import PORT_POSTGRES, Pooled, servers
+from fixtures.pooled import Pooled, servers
 
 CACHE = CHECKOUT / ".cache/django-suite"
 LAB = CHECKOUT / ".cache/lab"

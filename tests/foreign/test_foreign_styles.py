@@ -19,10 +19,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from fixtures import building, certificates, foreign, places
+from fixtures import building, foreign, places
 from fixtures.local_stack import LocalStack, started
 from fixtures.odd_values import GREETING
-from pgstack.ports import free_port
+from fixtures.proxy import nginx
 
 pytestmark = pytest.mark.integration
 
@@ -379,40 +379,6 @@ def test_a_project_that_cannot_be_loaded_is_refused_before_there_is_a_database(
     assert f"The whole traceback: {unused.directory}/log/failure.log." in done.stderr
     assert "data" not in unused.entries()
     assert (unused.directory / "log/failure.log").read_text().startswith("Traceback ")
-
-
-NGINX = """
-daemon off; pid {place}/nginx.pid; error_log stderr;
-events {{}}
-http {{
-    access_log off; client_body_temp_path {place}/body; proxy_temp_path {place}/proxied;
-    fastcgi_temp_path {place}/fastcgi; uwsgi_temp_path {place}/uwsgi; scgi_temp_path {place}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl; ssl_certificate {place}/certificate.pem; ssl_certificate_key {place}/key.pem;
-        location / {{
-            proxy_pass {url}; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme;
-        }}
-    }}
-}}
-"""
-
-
-@contextmanager
-def nginx(place: Path, url: str) -> Iterator[str]:
-    """A proxy in front of `url` that ends TLS: its address, whose certificate is `certificate.pem`
-    in `place`."""
-    if (program := shutil.which("nginx", path="/usr/sbin")) is None:
-        pytest.skip("nginx is missing; apt-get install nginx-light")
-    place.mkdir()
-    certificates.self_signed(place, "IP:127.0.0.1")
-    port = free_port()
-    (place / "nginx.conf").write_text(NGINX.format(place=place, port=port, url=url))
-    process = subprocess.Popen([program, "-c", str(place / "nginx.conf")])
-    try:
-        yield f"https://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 def test_people_log_in_through_a_proxy_that_ends_tls(stack: LocalStack, place: Path) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from systemd_host import INPUTS, SystemdHost, _docker, image, start, stop
+from docker_engine import docker
+from host_image import image
+from systemd_host import INPUTS, SystemdHost, start, stop
 
 from fixtures import places
 from fixtures.releases import NEWEST_SUITE
@@ -56,7 +58,7 @@ class Apart:
     @property
     def gateway(self) -> str:
         """Address of a stranger on the same network: the machine that runs the containers."""
-        return _docker(
+        return docker(
             "network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", self.network
         ).stdout.strip()
 
@@ -84,7 +86,7 @@ def apart_hosts(directory: Path, suite: str = NEWEST_SUITE) -> Iterator[Apart]:
     """All just booted, with an inventory in the first web host's directory; removed at the end with
     the network."""
     network = f"pgstack-apart-{uuid.uuid4().hex[:8]}"
-    _docker("network", "create", network)
+    docker("network", "create", network)
     try:
         names = {"web": "web.example", "second": "second.example", "database": DATABASE_NAME}
         options = {
@@ -111,4 +113,4 @@ def apart_hosts(directory: Path, suite: str = NEWEST_SUITE) -> Iterator[Apart]:
             )
             yield Apart(web, second, database, network, inputs)
     finally:
-        _docker("network", "rm", network, check=False)
+        docker("network", "rm", network, check=False)

@@ -18,7 +18,9 @@ from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from systemd_host import LIFETIME_SECONDS, _docker, address, image
+from docker_engine import address, docker
+from host_image import image
+from systemd_host import LIFETIME_SECONDS
 
 from fixtures import certificates
 from fixtures.releases import NEWEST_SUITE
@@ -100,7 +102,7 @@ class Authority:
 
     def said(self) -> str:
         """What it wrote."""
-        done = _docker("logs", self.container)
+        done = docker("logs", self.container)
         return done.stdout + done.stderr
 
 
@@ -109,17 +111,17 @@ def authority(directory: Path) -> Iterator[Authority]:
     """One that answers under NAME on a network of its own; removed with that at the end whatever
     happens."""
     network = f"pgstack-acme-{uuid.uuid4().hex[:8]}"
-    _docker("network", "create", network)
+    docker("network", "create", network)
     try:
         with _container(directory, network) as found:
             yield found
     finally:
-        _docker("network", "rm", network, check=False)
+        docker("network", "rm", network, check=False)
 
 
 @contextmanager
 def _container(directory: Path, network: str) -> Iterator[Authority]:
-    _docker(
+    docker(
         "build",
         "--quiet",
         "--tag",
@@ -129,7 +131,7 @@ def _container(directory: Path, network: str) -> Iterator[Authority]:
     )
     certificates.self_signed(directory, f"DNS:{NAME}")
     (directory / "pebble.json").write_text(json.dumps({"pebble": CONFIGURATION}))
-    started = _docker(
+    started = docker(
         "run",
         "--detach",
         f"--network={network}",
@@ -150,7 +152,7 @@ def _container(directory: Path, network: str) -> Iterator[Authority]:
         found.root.write_bytes(_root(found))
         yield found
     finally:
-        _docker("rm", "--force", found.container, check=False)
+        docker("rm", "--force", found.container, check=False)
 
 
 def _root(found: Authority) -> bytes:

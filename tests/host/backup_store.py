@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from systemd_host import LIFETIME_SECONDS, _docker, address, image
+from docker_engine import address, docker
+from host_image import image
+from systemd_host import LIFETIME_SECONDS
 
 from fixtures import certificates
 from fixtures.releases import NEWEST_SUITE
@@ -71,13 +73,13 @@ class Store:
 
     def host_keys(self) -> str:
         """What `ssh-keyscan` prints of it."""
-        keys = _docker("exec", self.container, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub").stdout
+        keys = docker("exec", self.container, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub").stdout
         return "".join(f"{NAME} {' '.join(line.split()[:2])}\n" for line in keys.splitlines())
 
     def authorize(self, key: str) -> None:
         """Let whoever has the private half of a key in by SFTP."""
         path = f"/home/{ACCOUNT}/.ssh/authorized_keys"
-        _docker(
+        docker(
             "exec",
             "-i",
             self.container,
@@ -89,7 +91,7 @@ class Store:
 
     def files(self) -> list[str]:
         """What came by SFTP."""
-        return _docker("exec", self.container, "find", "/srv/backups", "-type", "f").stdout.split()
+        return docker("exec", self.container, "find", "/srv/backups", "-type", "f").stdout.split()
 
     def _ask(self, path: str, method: str = "GET") -> bytes:
         context = ssl.create_default_context(cafile=str(self.certificate))
@@ -105,7 +107,7 @@ class Store:
 def backup_store(directory: Path, network: str = "") -> Iterator[Store]:
     """One with an empty bucket, on a network that is there, or on one of its own, which is removed
     with it at the end whatever happens."""
-    _docker(
+    docker(
         "build",
         "--quiet",
         "--tag",
@@ -116,12 +118,12 @@ def backup_store(directory: Path, network: str = "") -> Iterator[Store]:
     (directory / "nginx.conf").write_text(NGINX)
     own = "" if network else f"pgstack-store-{uuid.uuid4().hex[:8]}"
     if own:
-        _docker("network", "create", own)
+        docker("network", "create", own)
     try:
         named = (
             (f"--network={own}", f"--network-alias={NAME}") if own else (f"--network={network}",)
         )
-        started = _docker(
+        started = docker(
             "run",
             "--detach",
             *named,
@@ -143,10 +145,10 @@ def backup_store(directory: Path, network: str = "") -> Iterator[Store]:
             _begin(store)
             yield store
         finally:
-            _docker("rm", "--force", container, check=False)
+            docker("rm", "--force", container, check=False)
     finally:
         if own:
-            _docker("network", "rm", own, check=False)
+            docker("network", "rm", own, check=False)
 
 
 def _begin(store: Store) -> None:

@@ -13,17 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from systemd_host import (
-    BOOT_SECONDS,
-    CHECKOUT,
-    INPUTS,
-    SystemdHost,
-    _docker,
-    image,
-    start,
-    stop,
-    systemd_host,
-)
+from docker_engine import docker
+from host_image import CHECKOUT, image
+from systemd_host import BOOT_SECONDS, INPUTS, SystemdHost, start, stop, systemd_host
 
 DECIDES = ("ansible", "apache", "app", "host", "pgbouncer", "postgres", "requirements", "valkey")
 """directories that say how a host is after site.yml"""
@@ -62,13 +54,13 @@ def site_image(suite: str) -> str:
                 f"{path.relative_to(CHECKOUT)} {path.stat().st_mode} ".encode() + path.read_bytes()
             )
     name = f"pgstack-site:{suite}-{state.hexdigest()[:16]}"
-    if _docker("image", "inspect", name, check=False).returncode:
-        _docker(
+    if docker("image", "inspect", name, check=False).returncode:
+        docker(
             "image", "prune", "--all", "--force", f"--filter=label={LABEL}", "--filter=until=24h"
         )
         with tempfile.TemporaryDirectory() as place, systemd_host(suite, Path(place)) as host:
             done = host.play("site.yml")
             assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-            _docker("stop", "--time=60", host.container)
-            _docker("commit", f"--change=LABEL {LABEL}=", host.container, name)
+            docker("stop", "--time=60", host.container)
+            docker("commit", f"--change=LABEL {LABEL}=", host.container, name)
     return name

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from systemd_host import CHECKOUT
+from host_image import CHECKOUT
 
 MARK = "/mark"
 """address that tells which version answers"""

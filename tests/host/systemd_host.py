@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import docker_engine
 import pytest
+from docker_engine import docker
+from host_image import CHECKOUT, image
 
 from fixtures import steady_load
 
 Done = TypeVar("Done")
-CHECKOUT = Path(__file__).resolve().parents[2]
 CA_BUNDLE = os.environ.get("CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
 TRUSTED = "/etc/ca-bundle.crt"
 LEFT_BY_TIME = re.compile(
@@ -36,27 +38,6 @@ MOUNTED = frozenset({"/run", "/tmp"})
 LIFETIME_SECONDS = 2400
 """The container ends by itself after this time, also when the tests were killed."""
 BOOT_SECONDS = 60
-PACKAGES = "systemd systemd-sysv dbus openssh-server python3 python3-apt iproute2 procps"
-NEEDED = (
-    "locales perl libaprutil1-ldap libevent-2.1-7{t64} libipc-run-perl libnftables1 libxslt1.1 "
-    "python3-dbus ssl-cert libcurl4{t64} libglib2.0-0{t64} python{python}-venv libpython{python} "
-    "libllvm{llvm} libicu{icu}"
-)
-LARGE = {
-    "bookworm": NEEDED.format(t64="", python="3.11", llvm=14, icu=72),
-    "trixie": NEEDED.format(t64="t64", python="3.13", llvm=19, icu=76),
-}
-"""what a host may have before: none of it is a server or a program of the stack, all of it takes
-time to unpack"""
-SHARED = "/etc/systemd/system/shared-mounts.service"
-"""makes mounts as they are on a machine: an engine makes them private, and systemd's of credentials go unseen then"""
-DOCKERFILE = f"""\
-FROM debian:{{suite}}-slim
-RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/no-sync
-RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} {{large}}
-RUN printf '%s\\n' '[Unit]' DefaultDependencies=no Before=sysinit.target '[Service]' Type=oneshot RemainAfterExit=yes \\
-    'ExecStart=/bin/mount --make-rshared /' '[Install]' WantedBy=sysinit.target > {SHARED} && systemctl enable {SHARED}
-"""
 RUN = (
     "--cap-add=SYS_ADMIN",
     "--cap-add=NET_ADMIN",
@@ -97,7 +78,7 @@ class SystemdHost:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command on the host, past SSH."""
-        return _docker("exec", self.container, *command, check=check)
+        return docker("exec", self.container, *command, check=check)
 
     def play(
         self, playbook: str, *arguments: str, **variables: Any
@@ -130,11 +111,11 @@ class SystemdHost:
 
     def port(self, inside: int) -> int:
         """Port on 127.0.0.1 that leads to the host's."""
-        return int(_docker("port", self.container, str(inside)).stdout.split(":")[-1])
+        return int(docker("port", self.container, str(inside)).stdout.split(":")[-1])
 
     def address(self) -> str:
         """Its own address, past the ports that are published."""
-        return address(self.container)
+        return docker_engine.address(self.container)
 
     @property
     def url(self) -> str:
@@ -166,13 +147,13 @@ class SystemdHost:
             port = self.port(443 if scheme == "https" else 80)
             url = f"{scheme}://127.0.0.1:{port}"
             return steady_load.under_load(url, name, change, page=page)
-        process = _docker("inspect", "--format={{.State.Pid}}", self.container).stdout.strip()
+        process = docker("inspect", "--format={{.State.Pid}}", self.container).stdout.strip()
         within = ("nsenter", f"--net=/proc/{process}/ns/net")
         return steady_load.under_load(f"{scheme}://127.0.0.1", name, change, within, page)
 
     def reboot(self) -> None:
         """Stop everything as a shutdown does, and boot again."""
-        _docker("restart", "--time=60", self.container)
+        docker("restart", "--time=60", self.container)
         self.wait()
         self.limit()
         self.write_inventory()
@@ -244,58 +225,6 @@ def changed(done: subprocess.CompletedProcess[str]) -> int:
     return sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout))
 
 
-def _docker(
-    *arguments: str, check: bool = True, text: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        ["docker", *arguments], input=text, capture_output=True, text=True, check=False
-    )
-    if check and done.returncode:
-        pytest.fail(f"docker {' '.join(arguments[:3])}: {done.stderr.strip()}")
-    return done
-
-
-def address(container: str) -> str:
-    """Address of a container on its network."""
-    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    return _docker("inspect", "--format", form, container).stdout.strip()
-
-
-def require_engine() -> None:
-    """Skip, saying what is missing and how to get it."""
-    try:
-        answer = _docker("version", "--format={{.Server.Version}}", check=False)
-    except FileNotFoundError:
-        pytest.skip("docker is missing; run `make engine` as root")
-    if answer.returncode:
-        pytest.skip(
-            f"no Docker engine answers ({answer.stderr.strip()}); run `make engine` as root"
-        )
-
-
-def image(suite: str) -> str:
-    """Image of a host with nothing but systemd, SSH and Python."""
-    require_engine()
-    if _docker("image", "inspect", f"debian:{suite}-slim", check=False).returncode:
-        tool = f"/usr/bin/python3 tools/base_image.py {suite}"
-        if os.geteuid():
-            pytest.skip(f"the image debian:{suite}-slim is missing; run `{tool}` as root")
-        made = subprocess.run(
-            tool.split(), cwd=CHECKOUT, capture_output=True, text=True, check=False
-        )
-        assert made.returncode == 0, made.stderr
-    name = f"pgstack-host:{suite}"
-    _docker(
-        "build",
-        "--quiet",
-        "--tag",
-        name,
-        "-",
-        text=DOCKERFILE.format(suite=suite, large=LARGE.get(suite, "perl")),
-    )
-    return name
-
-
 @contextmanager
 def systemd_host(suite: str, directory: Path, *options: str) -> Iterator[SystemdHost]:
     """A host that has just been booted for the first time; removed at the end whatever happens.
@@ -322,7 +251,7 @@ def start(suite: str, directory: Path, *options: str, disk: str | None = None) -
     )
     ports = ("--publish=127.0.0.1::22", "--publish=127.0.0.1::80")
     trust = f"--volume={CA_BUNDLE}:{TRUSTED}:ro"
-    started = _docker(
+    started = docker(
         "run",
         "--detach",
         "--hostname=shop",
@@ -338,7 +267,7 @@ def start(suite: str, directory: Path, *options: str, disk: str | None = None) -
     host.wait()
     host.run("install", "-d", "-m", "0700", "/root/.ssh")
     key = (directory / "key.pub").read_text()
-    _docker("exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys", text=key)
+    docker("exec", "-i", host.container, "sh", "-c", "cat > /root/.ssh/authorized_keys", text=key)
     host.limit()
     host.write_inventory()
     host.run("touch", READY)
@@ -357,5 +286,5 @@ def found(directory: Path) -> SystemdHost:
 def stop(directory: Path) -> None:
     """Remove the host that was started with this directory, if there is one."""
     if (directory / NAME).exists():
-        _docker("rm", "--force", found(directory).container, check=False)
+        docker("rm", "--force", found(directory).container, check=False)
         (directory / NAME).unlink()

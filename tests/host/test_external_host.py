@@ -14,7 +14,8 @@ from typing import Any
 import projects
 import pytest
 from apart_hosts import systemd_hosts
-from systemd_host import INPUTS, SystemdHost, _docker, changed
+from docker_engine import docker
+from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures.external_server import PASSWORD, Server, server_at
 from fixtures.releases import NEWEST_SUITE
@@ -62,11 +63,11 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
         tmp_path_factory.mktemp("external"),
         f"pgstack-others-{uuid.uuid4().hex[:8]}",
     )
-    _docker("network", "create", network)
+    docker("network", "create", network)
     try:
         with ExitStack() as open_:
             asked = "--format={{(index .IPAM.Config 0).Gateway}}"
-            gateway = _docker("network", "inspect", asked, network).stdout.strip()
+            gateway = docker("network", "inspect", asked, network).stdout.strip()
             server = open_.enter_context(server_at(gateway))
             places = {directory / name: (f"--network={network}",) for name in ("first", "second")}
             hosts = open_.enter_context(systemd_hosts(NEWEST_SUITE, places))
@@ -76,14 +77,14 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
             project = projects.make(directory / "project", "one")
             yield External(hosts[0], hosts[1], server, project)
     finally:
-        _docker("network", "rm", network, check=False)
+        docker("network", "rm", network, check=False)
 
 
 def give(host: SystemdHost, path: str, text: str, mode: str) -> None:
     """A file of root's."""
     made = host.directory / Path(path).name
     made.write_text(f"{text.strip()}\n")
-    _docker("cp", str(made), f"{host.container}:{path}")
+    docker("cp", str(made), f"{host.container}:{path}")
     host.run("sh", "-c", f"chown root:root {path}; chmod {mode} {path}")
 
 

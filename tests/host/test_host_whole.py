@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from systemd_host import INPUTS, TRUSTED, SystemdHost, _docker, systemd_host
+from docker_engine import docker
+from systemd_host import INPUTS, TRUSTED, SystemdHost, systemd_host
 
 from fixtures import mail_sink, whole_projects
 from fixtures.releases import NEWEST_SUITE
@@ -100,7 +101,7 @@ def up(inputs: Mapping[str, str], directory: Path) -> Iterator[OnHost]:
 def test_pretalx_sends_each_mail_once_over_a_release(tmp_path: Path) -> None:
     variables = PRETALX_ENVIRONMENT.format(name=NAME, mails="127.0.0.1", port=SMTP)
     with up(copied(tmp_path, "pretalx", variables) | PRETALX, tmp_path) as site:
-        _docker("cp", mail_sink.__file__, f"{site.host.container}:/opt/mail_sink.py")
+        docker("cp", mail_sink.__file__, f"{site.host.container}:/opt/mail_sink.py")
         log = "--property=StandardOutput=file:/run/mails"
         words = ("python3", "-u", "/opt/mail_sink.py", SMTP)
         site.host.run("systemd-run", "--unit=mails", log, *words)

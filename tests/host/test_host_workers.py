@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ from typing import Any
 import projects
 import pytest
 from deployed_host import deployed_host
-from systemd_host import CHECKOUT, INPUTS, SystemdHost
+from host_image import CHECKOUT
+from systemd_host import INPUTS, SystemdHost
 
 from fixtures.releases import NEWEST_SUITE
+from fixtures.task_notes import require_each_task_once
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -88,20 +89,6 @@ def at_work(host: SystemdHost, processes: int = 2) -> set[str]:
         time.sleep(0.3)
 
 
-def require_each_task_once(host: SystemdHost, before: set[str]) -> None:
-    """Who worked before has ended by itself, and no task of it was cut off or done again."""
-    after = notes(host)
-    for name in before:
-        lines = after[name]
-        assert lines[-1] == "ends", (name, lines[-3:])
-        begun, done = (
-            Counter(line.split()[1] for line in lines if line.startswith(word))
-            for word in ("begun", "done")
-        )
-        assert begun == done
-        assert set(begun.values()) == {1}
-
-
 def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: SystemdHost) -> None:
     now = at_work(host)
     assert units(host) == ["stack-worker-tick@1.service", "stack-worker-tick@2.service"]
@@ -142,22 +129,22 @@ def change_all(host: SystemdHost, tmp_path: Path) -> None:
     done = deploy(host, make(tmp_path / "two", "two"))
     assert done.returncode == 0, done.stdout[-3000:]
     assert host.page(projects.MARK) == "two"
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     before = at_work(host)
     done = deploy(host, make(tmp_path / "three", "three"), f"tock={TASKS}", "site.yml")
     assert done.returncode == 0, done.stdout[-3000:]
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     before = at_work(host, 1)
     assert units(host) == ["stack-worker-tock@1.service"]
     assert host.run("sh", "-c", "ls /etc/systemd/system").stdout.count("stack-worker-") == 1
     host.run("stackctl", "rollback")
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     before = at_work(host, 1)
     host.run("stackctl", "restart", "workers")
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     before = at_work(host, 1)
     host.run("stackctl", "restart", "postgres")
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     before = at_work(host, 1)
     host.run("stackctl", "restart", "pgbouncer")
     host.run("stackctl", "restart", "apache")
@@ -175,7 +162,7 @@ def test_a_release_that_does_not_serve_leaves_them_as_they_are(
     done = host.under_load(lambda: deploy(host, broken, smaller, "site.yml"))
     assert done.returncode == 2
     assert "no such luck" in done.stdout
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     at_work(host, 1)
     assert units(host) == ["stack-worker-tock@1.service"]
     assert host.releases() == serving
@@ -265,7 +252,7 @@ def test_they_are_there_after_a_boot_and_gone_with_the_last_one(
 ) -> None:
     before = at_work(host)
     host.reboot()
-    require_each_task_once(host, before)
+    require_each_task_once(notes(host), before)
     at_work(host)
     done = deploy(host, make(tmp_path / "last", "last"), "", "site.yml")
     assert done.returncode == 0, done.stdout[-3000:]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import systemd_host
-from systemd_host import CHECKOUT
+from host_image import CHECKOUT, image
 
 from fixtures.releases import SUITES
 
@@ -24,7 +24,7 @@ SKIPPED = ("no tests found", "Missing playbook")
 
 @pytest.mark.parametrize("scenario", SUITES[::-1])
 def test_every_step_of_the_scenario_succeeds(scenario: str, tmp_path: Path) -> None:
-    systemd_host.image(scenario)
+    image(scenario)
     programs = Path(sys.executable).parent
     environment = {
         name: value

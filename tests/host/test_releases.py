@@ -20,7 +20,8 @@ import projects
 import pytest
 import requests
 from deployed_host import deployed_host
-from systemd_host import CHECKOUT, INPUTS, TRUSTED, SystemdHost
+from host_image import CHECKOUT
+from systemd_host import INPUTS, TRUSTED, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, Error, connection, connections, transaction
 
-from fixtures.pooled import PORT_POSTGRES, Pooled, ask
+from fixtures.bare_servers import PORT_POSTGRES
+from fixtures.pooled import Pooled, ask
 
 INSERT = "INSERT INTO other (name) VALUES ('new')"
 STORED = "SELECT count(*) FROM other WHERE name = 'new'"

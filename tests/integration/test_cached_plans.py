@@ -12,7 +12,8 @@ import pytest
 from django.db import DatabaseError
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from fixtures.pooled import BACKENDS, Pooled, ask
+from fixtures.bare_servers import BACKENDS
+from fixtures.pooled import Pooled, ask
 
 pytestmark = pytest.mark.skipif(
     not is_psycopg3, reason="needs psycopg 3; test_hazards_psycopg3 runs this"

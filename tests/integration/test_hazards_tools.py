@@ -10,7 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 
-from fixtures.pooled import BACKENDS, PORT_POOLER, PORT_POSTGRES, Pooled, ask, rows
+from fixtures.bare_servers import BACKENDS, PORT_POOLER, PORT_POSTGRES
+from fixtures.pooled import Pooled, ask, rows
 
 COUNT = "SELECT count(*) FROM other"
 

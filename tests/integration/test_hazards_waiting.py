@@ -12,7 +12,8 @@ from django.db import DatabaseError, close_old_connections, connection, connecti
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.http import HttpRequest, HttpResponse
 
-from fixtures.pooled import BACKENDS, Pooled, ask
+from fixtures.bare_servers import BACKENDS
+from fixtures.pooled import Pooled, ask
 
 SLEEPERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"

@@ -19,7 +19,8 @@ import pytest
 import requests
 
 from fixtures import foreign, raw_http
-from fixtures.http_table import BYTES_TOO_MANY, CASES, OVER_HTTP2, Case, Request
+from fixtures.http_case import Case, Request
+from fixtures.http_table import BYTES_TOO_MANY, CASES, OVER_HTTP2
 from fixtures.local_stack import LocalStack, started
 from pgstack.ports import free_port
 

@@ -6,15 +6,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import threading
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import pytest
 
 from fixtures.local_stack import LocalStack
+from fixtures.sabotage import (
+    bypassed,
+    edited,
+    pooled_traffic,
+    psql,
+    restart,
+    traffic,
+    wait_until_ready,
+)
 
 
 def findings(stack: LocalStack) -> tuple[int, dict[str, str]]:
@@ -25,120 +29,6 @@ def findings(stack: LocalStack) -> tuple[int, dict[str, str]]:
     assert len(rows) == 22
     assert all(row["remedy"] for row in rows if row["holds"] is False)
     return done.returncode, {row["check"]: row["found"] for row in rows if row["holds"] is False}
-
-
-def psql(stack: LocalStack, port: int, user: str, database: str, *commands: str) -> None:
-    """Statements as the stack's own account."""
-    directory = stack.directory / "run" / ("postgres" if port == 5432 else "pooler")
-    done = subprocess.run(
-        [
-            "runuser",
-            "-u",
-            stack.directory.owner(),
-            "--",
-            "psql",
-            "-Xq",
-            "-h",
-            str(directory),
-            "-p",
-            str(port),
-            "-U",
-            user,
-            "-d",
-            database,
-            *(part for command in commands for part in ("-c", command)),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def restart(stack: LocalStack, program: str) -> None:
-    """One server, by its supervisor."""
-    configuration = str(stack.directory / "supervisord.conf")
-    subprocess.run(
-        [str(stack.supervisorctl), "-c", configuration, "restart", program],
-        check=True,
-        capture_output=True,
-    )
-
-
-def wait_until_ready(stack: LocalStack) -> None:
-    """Until a query through the pooler comes back, for 20 s at most."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"{stack.url}/readyz", timeout=5) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError(stack.logs())
-
-
-@contextmanager
-def edited(
-    stack: LocalStack, name: str, pattern: str, replacement: str, program: str
-) -> Iterator[None]:
-    """A rendered file edited by hand, its server restarted; then the same with the old text."""
-    path = stack.directory / "conf" / name
-    text = path.read_text()
-    changed = re.sub(pattern, replacement, text)
-    assert changed != text
-    path.write_text(changed)
-    try:
-        restart(stack, program)
-        wait_until_ready(stack)
-        yield
-    finally:
-        path.write_text(text)
-        restart(stack, program)
-        wait_until_ready(stack)
-
-
-@contextmanager
-def traffic(stack: LocalStack) -> Iterator[None]:
-    """One keep-busy client of a page that reads a row."""
-    over = threading.Event()
-
-    def load() -> None:
-        while not over.is_set():
-            with suppress(OSError), urllib.request.urlopen(f"{stack.url}/db", timeout=5) as answer:
-                answer.read()
-
-    client = threading.Thread(target=load)
-    client.start()
-    try:
-        yield
-    finally:
-        over.set()
-        client.join()
-
-
-@contextmanager
-def bypassed(stack: LocalStack) -> Iterator[None]:
-    """Daemon processes that hold a plan in which PostgreSQL's socket is the pooler's."""
-    path = stack.directory / "conf/plan.json"
-    planned = path.read_text()
-    direct = re.sub(
-        r'"run_pooler": "[^"]*"', f'"run_pooler": "{stack.directory}/run/postgres"', planned
-    )
-    direct = direct.replace('"port": 6432', '"port": 5432')
-    direct = re.sub(r'"web_login": "[^"]*"', '"web_login": "app"', direct)
-    direct = direct.replace(
-        '"peer_maps": false', '"peer_maps": true'
-    )  # the login is the role's, not the account's
-    try:
-        path.write_text(direct)
-        restart(stack, "apache")
-        wait_until_ready(stack)
-        path.write_text(planned)  # verify reads the right one
-        yield
-    finally:
-        path.write_text(planned)
-        restart(stack, "apache")
-        wait_until_ready(stack)
 
 
 def test_verify_is_green_on_the_planned_stack(stack: LocalStack) -> None:
@@ -261,41 +151,6 @@ def test_verify_sees_a_bypassed_pooler_beside_traffic_that_uses_it(stack: LocalS
     assert re.search(
         r"\d threads use backends that are not PgBouncer's", red["requests use PgBouncer"]
     )
-
-
-@contextmanager
-def pooled_traffic(stack: LocalStack) -> Iterator[None]:
-    """A client of the pooler that is no request: one transaction after the other, without a
-    pause."""
-    command = [
-        "psql",
-        "-Xq",
-        "-h",
-        f"{stack.directory}/run/pooler",
-        "-p",
-        "6432",
-        "-U",
-        login(stack),
-        "-d",
-        "app",
-    ]
-    owner = stack.directory.owner()
-    with subprocess.Popen(["yes", "SELECT 1;"], stdout=subprocess.PIPE) as statements:
-        client = subprocess.Popen(
-            command, stdin=statements.stdout, stdout=subprocess.DEVNULL, cwd="/", user=owner
-        )
-        try:
-            yield
-        finally:
-            client.terminate()
-            client.wait()
-            statements.terminate()
-
-
-def login(stack: LocalStack) -> str:
-    """The web's login at the pooler."""
-    plan = json.loads((stack.directory / "conf/plan.json").read_text())
-    return str(plan["pooler"]["web_login"])
 
 
 def test_verify_sees_timeouts_out_of_order(stack: LocalStack) -> None:

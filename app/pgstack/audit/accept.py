@@ -89,7 +89,7 @@ def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:
 def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
     if not comment.hazards:
         return ["accepts nothing: write `stack: allow H012 reason`"]
-    unknown = [one for one in comment.hazards if one not in CATALOGUE]
+    unknown = [hazard for hazard in comment.hazards if hazard not in CATALOGUE]
     wrong = [f"accepts {one}, which is not a hazard" for one in unknown]
     if not comment.reason:
         return [
@@ -97,7 +97,9 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
             f"accepts {', '.join(comment.hazards)} without a reason: write it after the number",
         ]
     unused = [
-        one for one in comment.hazards if one in CATALOGUE and (comment.line, one) not in used
+        hazard
+        for hazard in comment.hazards
+        if hazard in CATALOGUE and (comment.line, hazard) not in used
     ]
     return wrong + [
         f"accepts {one}, which is not found there: delete the comment" for one in unused

@@ -16,8 +16,13 @@ VERSION = 1
 def write(findings: Sequence[Finding], path: Path) -> None:
     """Write them. Raises InputError when the file cannot be written."""
     known = [
-        {"fingerprint": one.fingerprint, "hazard": one.hazard, "path": one.path, "seen": one.seen}
-        for one in findings
+        {
+            "fingerprint": finding.fingerprint,
+            "hazard": finding.hazard,
+            "path": finding.path,
+            "seen": finding.seen,
+        }
+        for finding in findings
     ]
     try:
         path.write_text(json.dumps({"version": VERSION, "findings": known}, indent=2) + "\n")

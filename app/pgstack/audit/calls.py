@@ -186,7 +186,10 @@ def _leaves_loop(node: ast.Call) -> bool:
 
 def decorated(node: ast.FunctionDef, module: Module) -> Shown:
     """Hazards of a function that a decorator has run elsewhere."""
-    elsewhere = any(isinstance(one, ast.Call) and _leaves_loop(one) for one in node.decorator_list)
+    elsewhere = any(
+        isinstance(decorator, ast.Call) and _leaves_loop(decorator)
+        for decorator in node.decorator_list
+    )
     if module.is_django and elsewhere and _leaves_connection(node):
         yield "H043", ast.Expr(ast.Name(node.name), lineno=node.lineno)
 
@@ -232,13 +235,13 @@ def classes(node: ast.ClassDef, module: Module) -> Shown:
 
 def _asks(parts: list[ast.AST]) -> bool:
     return any(
-        isinstance(one, ast.Attribute) and one.attr in ("objects", "_default_manager")
-        for one in parts
+        isinstance(part, ast.Attribute) and part.attr in ("objects", "_default_manager")
+        for part in parts
     )
 
 
 def _closes(parts: list[ast.AST]) -> bool:
-    called = [one for one in parts if isinstance(one, ast.Call)]
+    called = [part for part in parts if isinstance(part, ast.Call)]
     return any(
         name_of(one) in _CLOSERS
         or (name_of(one) == "close" and "connection" in ast.unparse(one.func))

@@ -108,10 +108,14 @@ def _below(root: Path, *, tests: bool) -> Iterator[Path]:
             if name not in _SKIPPED | installed
             and not name.startswith(".")
             and (tests or name not in _TESTS)
-            and not any(Path(directory, name, one).exists() for one in _ENVIRONMENTS)
+            and not any(
+                Path(directory, name, environment).exists() for environment in _ENVIRONMENTS
+            )
             and Path(directory, name).resolve() != OWN
         ]
-        found = (one for one in entries if one not in installed and Path(one).suffix in SUFFIXES)
+        found = (
+            entry for entry in entries if entry not in installed and Path(entry).suffix in SUFFIXES
+        )
         read = (one for one in found if tests or not _is_test(one))
         yield from (Path(directory, one) for one in read)
 

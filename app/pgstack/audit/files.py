@@ -64,14 +64,16 @@ def audit_file(path: Path, shown: str, *, settings_known: bool = False) -> Outco
         return [], [], [Problem(shown, line, f"not read: {getattr(error, 'msg', None) or error}")]
     lines = text.splitlines()
     findings = []
-    notices = [replace(one, path=shown) for one in shows if isinstance(one, Problem)]
-    sights = [one for one in shows if isinstance(one, Sight)]
-    shown_by_code = {(one.hazard, one.line) for one in sights if not one.of_settings}
-    for one in sights:
-        if one.of_settings and (settings_known or (one.hazard, one.line) in shown_by_code):
+    notices = [replace(show, path=shown) for show in shows if isinstance(show, Problem)]
+    sights = [show for show in shows if isinstance(show, Sight)]
+    shown_by_code = {(sight.hazard, sight.line) for sight in sights if not sight.of_settings}
+    for sight in sights:
+        if sight.of_settings and (settings_known or (sight.hazard, sight.line) in shown_by_code):
             continue
-        source = lines[one.line - 1].strip() if 0 < one.line <= len(lines) else ""
-        findings.append(Finding(shown, one.line, one.hazard, one.seen, source, one.in_migration))
+        source = lines[sight.line - 1].strip() if 0 < sight.line <= len(lines) else ""
+        findings.append(
+            Finding(shown, sight.line, sight.hazard, sight.seen, source, sight.in_migration)
+        )
     left, accepted, problems = accept.apply(sorted(findings), text, shown)
     return left, accepted, [*problems, *notices]
 

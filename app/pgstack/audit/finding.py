@@ -26,7 +26,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """The hazard's."""
+        """How bad the hazard is, from the catalogue."""
         return CATALOGUE[self.hazard].severity
 
     @property

@@ -131,7 +131,10 @@ def _residue(kind: str, node: Node, in_transaction: bool) -> Iterator[str]:
 
 def _is_concurrent(kind: str, node: Node) -> bool:
     if kind == "ReindexStmt":
-        return any(one["DefElem"]["defname"] == "concurrently" for one in node.get("params", ()))
+        return any(
+            parameter["DefElem"]["defname"] == "concurrently"
+            for parameter in node.get("params", ())
+        )
     return kind in ("IndexStmt", "DropStmt") and node.get("concurrent", False) is True
 
 
@@ -224,7 +227,11 @@ def _constant(node: Node) -> str | None:
 
 def _option(elements: Any, name: str) -> list[str]:
     """The texts of an option of a statement."""
-    found = [one["DefElem"].get("arg", {}) for one in elements if one["DefElem"]["defname"] == name]
+    found = [
+        element["DefElem"].get("arg", {})
+        for element in elements
+        if element["DefElem"]["defname"] == name
+    ]
     return [
         text["sval"] for argument in found for text in _nodes(argument, "String") if "sval" in text
     ]

@@ -37,9 +37,9 @@ class Place:
     def function(self) -> str:
         """Name of the innermost function; empty outside of one."""
         found = [
-            one.name
-            for one in self.scopes
-            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+            scope.name
+            for scope in self.scopes
+            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         return found[-1] if found else ""
 
@@ -52,9 +52,12 @@ def opens_transaction(node: ast.expr) -> bool:
 def is_decorated_atomic(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether the function runs in a transaction by its decorators."""
     return any(
-        name_of(one) == "atomic"
-        or (isinstance(one, ast.Call) and any(name_of(word) == "atomic" for word in one.args))
-        for one in node.decorator_list
+        name_of(decorator) == "atomic"
+        or (
+            isinstance(decorator, ast.Call)
+            and any(name_of(word) == "atomic" for word in decorator.args)
+        )
+        for decorator in node.decorator_list
     )
 
 
@@ -105,7 +108,7 @@ def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:
             case ast.Call():
                 named = [constant(keyword(part, word)) for word in ("using", "alias", "database")]
                 named += (
-                    [constant(one) for one in part.args[:1]]
+                    [constant(argument) for argument in part.args[:1]]
                     if name_of(part) in ("using", "db_manager")
                     else []
                 )
@@ -135,7 +138,7 @@ def other_database(test: ast.expr) -> bool | None:
 def _texts(node: ast.expr) -> list[str]:
     elements = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
     return [
-        one.value.lower()
-        for one in elements
-        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        element.value.lower()
+        for element in elements
+        if isinstance(element, ast.Constant) and isinstance(element.value, str)
     ]

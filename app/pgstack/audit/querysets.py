@@ -27,7 +27,8 @@ def calls(node: ast.Call, place: Place, module: Module) -> Shown:
     elif name == "cursor" and constant(keyword(node, "withhold")):
         yield "H006", node
     elif name == "next" and any(
-        isinstance(one, ast.Call) and _is_iterator(one, place, module) for one in node.args
+        isinstance(argument, ast.Call) and _is_iterator(argument, place, module)
+        for argument in node.args
     ):
         yield "H004", node
 

@@ -45,7 +45,7 @@ def audit(
     settings = settings or Settings((), *static.written(paths))
     findings = list(settings.findings)
     said = {
-        (one.path, one.line, one.hazard) for one in findings
+        (finding.path, finding.line, finding.hazard) for finding in findings
     }  # not once more where they are written
     accepted: list[tuple[Finding, str]] = []
     problems: list[Problem] = []
@@ -56,7 +56,7 @@ def audit(
         accepted += allowed
         problems += wrong
         progress(1)
-    findings = [one for one in findings if _holds(one, settings)]
+    findings = [finding for finding in findings if _holds(finding, settings)]
     count = len(findings)
     if known is not None:
         findings = baseline.without(findings, known)
@@ -69,8 +69,8 @@ def fails(report: Report, threshold: str) -> bool:
     """Whether the report holds something of that severity or above; `never` for no."""
     if threshold == "never":
         return False
-    worst = [CATALOGUE[one.hazard].severity for one in report.findings]
-    worst += [one.severity for one in report.problems]
+    worst = [CATALOGUE[finding.hazard].severity for finding in report.findings]
+    worst += [problem.severity for problem in report.problems]
     return any(SEVERITIES.index(one) >= SEVERITIES.index(threshold) for one in worst)
 
 

@@ -29,7 +29,9 @@ def log(report: Report) -> dict[str, Any]:
         "invocations": [
             {
                 "executionSuccessful": True,
-                "toolExecutionNotifications": [_notification(one) for one in report.problems],
+                "toolExecutionNotifications": [
+                    _notification(problem) for problem in report.problems
+                ],
             }
         ],
         "results": results,

@@ -68,5 +68,7 @@ def _entry(value: ast.expr, name: str) -> tuple[int, ast.expr | None] | None:
             None,
         )
     if isinstance(value, ast.List | ast.Tuple):
-        return next(((one.lineno, None) for one in value.elts if constant(one) == name), None)
+        return next(
+            ((element.lineno, None) for element in value.elts if constant(element) == name), None
+        )
     return None

@@ -19,13 +19,13 @@ _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "noti
 
 
 def as_data(report: Report) -> dict[str, Any]:
-    """The report for JSON."""
+    """The report as plain lists and dicts, for JSON; VERSION is that of this shape."""
     return {
         "version": VERSION,
         "files": report.files,
-        "findings": [_data(one) for one in report.findings],
+        "findings": [_data(finding) for finding in report.findings],
         "accepted": [{**_data(one), "reason": reason} for one, reason in report.accepted],
-        "problems": [asdict(one) for one in report.problems],
+        "problems": [asdict(problem) for problem in report.problems],
         "known": report.known,
     }
 
@@ -74,8 +74,8 @@ def _print_hazards(findings: list[Finding], console: Console) -> None:
 
 
 def _print_counts(report: Report, console: Console) -> None:
-    by_severity = Counter(one.severity for one in report.findings)
-    counts = [f"{by_severity[one]} {one}s" for one in _COLOURS]
+    by_severity = Counter(finding.severity for finding in report.findings)
+    counts = [f"{by_severity[colour]} {colour}s" for colour in _COLOURS]
     also = [
         f"{len(report.problems)} problems",
         f"{len(report.accepted)} accepted",

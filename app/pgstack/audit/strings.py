@@ -99,8 +99,11 @@ def executed_expressions(node: ast.Call, name: str) -> list[ast.expr]:
     """The expressions that a sink runs: the first argument, both of RunSQL, and the elements of its
     lists."""
     arguments = node.args[: 2 if name == "RunSQL" else 1]
-    arguments += [one.value for one in node.keywords if one.arg in _KEYWORDS]
-    lists = [one.elts if isinstance(one, ast.List | ast.Tuple) else [one] for one in arguments]
+    arguments += [keyword.value for keyword in node.keywords if keyword.arg in _KEYWORDS]
+    lists = [
+        argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument]
+        for argument in arguments
+    ]
     return [
         one.elts[0] if isinstance(one, ast.Tuple) and one.elts else one
         for many in lists

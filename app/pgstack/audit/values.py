@@ -216,7 +216,7 @@ class Values:
             elements = node.args[0].elts if isinstance(node.args[0], ast.List | ast.Tuple) else []
             separator = self.strings(owner, scopes, depth)[0]
             yield from self._products(
-                [self.strings(one, scopes, depth) for one in elements], separator
+                [self.strings(element, scopes, depth) for element in elements], separator
             )
         elif name in _SAME:
             yield from self.strings(node.args[0] if node.args else owner, scopes, depth)

@@ -184,18 +184,23 @@ class Walk:
         migration = place.migration or name == "RunSQL" or strings.is_schema_editor(node)
         place = replace(place, migration=migration)
         elsewhere = place.foreign or is_direct(node.func, self.module.values, place.scopes)
-        for one in strings.executed_expressions(node, name):
-            texts = self.module.values.strings(one, place.scopes)
+        for expression in strings.executed_expressions(node, name):
+            texts = self.module.values.strings(expression, place.scopes)
             if len(texts) >= MOST:
                 self.cut.add(node.lineno)
             if any(text.strip(HOLE) for text in texts):
-                self.run.update(id(part) for part in self.module.values.parts(one, place.scopes))
+                self.run.update(
+                    id(part) for part in self.module.values.parts(expression, place.scopes)
+                )
             if any(_DROP.search(text) for text in texts):
                 self.drops.add(place.function)
             for text in texts if not elsewhere else ():
                 read = sql.read(text, in_transaction=place.atomic)
                 self._see_all(
-                    [shown for shown in read if strings.is_readable(text, shown)], text, one, place
+                    [shown for shown in read if strings.is_readable(text, shown)],
+                    text,
+                    expression,
+                    place,
                 )
 
     def _unseen(self, node: ast.expr, place: Place) -> None:

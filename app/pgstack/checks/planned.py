@@ -38,11 +38,11 @@ def carries_prepared_statements() -> bool:
 def backends_wanted(found: Plan) -> tuple[int, int]:
     """Backends that all threads can hold at the same time, and how many there are."""
     aliases = [
-        one
-        for one in project.pooled_aliases().values()
-        if one.get("HOST") == found.paths.run_pooler
+        alias
+        for alias in project.pooled_aliases().values()
+        if alias.get("HOST") == found.paths.run_pooler
     ]
-    each = sum(bool(one.get("ATOMIC_REQUESTS")) for one in aliases)
+    each = sum(bool(alias.get("ATOMIC_REQUESTS")) for alias in aliases)
     threads = found.web.requests * found.web.hosts
     return threads * each, found.pooler.default_pool_size + found.pooler.reserve_pool_size
 

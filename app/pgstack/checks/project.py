@@ -41,7 +41,7 @@ def root() -> Path:
 
 
 def packages() -> list[str]:
-    """Modules of the installed apps."""
+    """Dotted names of the installed apps that are the project's, sorted."""
     return sorted(app for app in settings.INSTALLED_APPS if app.split(".")[0] not in OWN)
 
 

@@ -149,7 +149,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             time.sleep(pause)
 
     def answered(self) -> None:
-        """A statement was."""
+        """Note that a statement was answered: the connection is alive, an outage over."""
         self.seen = time.monotonic()
         self.outage.over()
 

@@ -42,10 +42,10 @@ class Alias(Protocol):
         """Another connection, on which a server answers."""
 
     def answered(self) -> None:
-        """A statement was."""
+        """Note that the server has answered a statement."""
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """A cursor of the driver."""
+        """A cursor of the driver; one with a `name` is the server's."""
 
 
 class _Watched:

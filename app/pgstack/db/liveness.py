@@ -58,7 +58,7 @@ class Outage:
         return self._since + patience
 
     def over(self) -> None:
-        """A statement was answered."""
+        """Note that a statement was answered: the outage is over."""
         self._last = -math.inf
 
 

@@ -64,7 +64,7 @@ _HARMLESS = frozenset(_WORDS.split())
 
 
 def did_not_run(error: Exception) -> bool:
-    """Whether an answer proves it."""
+    """Whether the error proves that the server did not run the statement."""
     return DID_NOT_RUN.search(str(error)) is not None
 
 

@@ -33,5 +33,5 @@ class Hazard:
 
 
 def by(*detectors: Detector) -> frozenset[Detector]:
-    """The set of these."""
+    """A set of detectors, as a hazard names those that find it."""
     return frozenset(detectors)

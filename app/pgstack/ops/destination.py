@@ -28,7 +28,7 @@ class Destination:
     region: str = ""
 
     def plain(self) -> dict[str, str]:
-        """For JSON."""
+        """Its fields as a dict, for JSON."""
         return asdict(self)
 
     def place(self) -> tuple[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ NAME = "pgstack/backup-passphrase"
 
 
 def path() -> Path:
-    """Where it lies."""
+    """File of the passphrase, in the caller's configuration directory."""
     home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(home, NAME)
 

@@ -59,13 +59,13 @@ class Repository:
     """what ends one that runs where a signal to the command line does not reach it"""
 
     def words(self, *arguments: str) -> list[str]:
-        """Command line."""
+        """The command line of restic with these arguments."""
         options = [word for option in self.options for word in ("--option", option)]
         place = f"--repo={self.place}"
         return [*self.program, "--quiet", "--no-cache", place, *options, *arguments]
 
     def environment(self) -> dict[str, str]:
-        """Of its programs."""
+        """Environment of restic and of what it starts; it holds the secrets."""
         given = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")} if self.alone else os.environ
         return {**given, **self.secrets}
 

@@ -86,7 +86,7 @@ class Kept:
 
 
 def moment_text(snapshot: Snapshot) -> str:
-    """`2026-11-24 03:00:12+00`."""
+    """When a snapshot was made: `2026-11-24 03:00:12+00`."""
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00"
 
 

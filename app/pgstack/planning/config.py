@@ -27,7 +27,8 @@ class StackConfig(Inputs):
 
     @property
     def external(self) -> DatabaseUrl | None:
-        """An external PostgreSQL."""
+        """URL of an external PostgreSQL with its authority; None where PostgreSQL is the stack's
+        own."""
         url, authority = self.database_url, self.database_authority
         return url.model_copy(update={"sslrootcert": str(authority)}) if url and authority else url
 

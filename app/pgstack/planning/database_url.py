@@ -33,7 +33,7 @@ class DatabaseUrl(Part):
 
     @property
     def text(self) -> str:
-        """The server in messages."""
+        """How messages name the server: HOST:PORT."""
         return f"{self.host}:{self.port}"
 
 

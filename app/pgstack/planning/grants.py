@@ -50,7 +50,7 @@ class Fit:
 
     @property
     def holds(self) -> bool:
-        """Whether it is enough."""
+        """Whether as many connections are granted as are needed."""
         return self.needed <= self.granted
 
 

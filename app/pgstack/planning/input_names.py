@@ -15,5 +15,5 @@ EXTERNAL = PREFIX + "DATABASE_URL"
 
 
 def environment_name(field: str) -> str:
-    """`STACK_POOL_SIZE` of `pool_size`."""
+    """The variable of an input: `STACK_POOL_SIZE` for `pool_size`."""
     return PREFIX + field.upper()

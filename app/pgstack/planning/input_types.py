@@ -96,7 +96,7 @@ def parse_networks(text: object) -> object:
 
 
 def parse_names(text: object) -> object:
-    """Names of variables, comma-separated."""
+    """Names of a comma-separated list of variables. Raises ValueError."""
     if not isinstance(text, str):
         return text
     names = tuple(part.strip() for part in text.split(",") if part.strip())

@@ -82,12 +82,12 @@ def _location(config: StackConfig) -> targets.Location:
 
 
 def paths(config: StackConfig, versions: Versions) -> Paths:
-    """Absolute paths of the target."""
+    """Absolute paths on the target that `config` names."""
     return targets.of(config.target).paths(_location(config), versions.postgresql)
 
 
 def accounts(config: StackConfig) -> Accounts:
-    """Accounts of the target."""
+    """Accounts on the target that `config` names."""
     return targets.of(config.target).accounts(_location(config))
 
 

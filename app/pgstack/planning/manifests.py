@@ -45,12 +45,12 @@ def pyproject(text: str) -> list[str]:
 
 
 def pipfile(text: str) -> list[str]:
-    """Lines of `[packages]`."""
+    """Requirements, one a line, of a Pipfile's `[packages]`."""
     return _table(tomllib.loads(text).get("packages", {}), _plain)
 
 
 def pipfile_lock(text: str) -> list[str]:
-    """Lines of `default`, with hashes."""
+    """Requirements with hashes, one a line, of a Pipfile.lock's `default`."""
     return [
         _line(name, said, _plain)
         + "".join(f" --hash={one}" for one in said.get("hashes", []) if "git" not in said)
@@ -59,7 +59,7 @@ def pipfile_lock(text: str) -> list[str]:
 
 
 def setup_cfg(text: str) -> list[str]:
-    """Lines of `install_requires`."""
+    """Requirements, one a line, of a setup.cfg's `install_requires`."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(text)
     lines = parser.get("options", "install_requires", fallback="").splitlines()

@@ -21,7 +21,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """Once in a list."""
+        """The command's name, which is unique within its list."""
 
 
 Command = TypeVar("Command", bound=Named)
@@ -95,7 +95,8 @@ def _reader(name: str, text: str, form: Form) -> tuple[re.Match[str], Read]:
 
 
 def memory(name: str, match: re.Match[str]) -> dict[str, Any]:
-    """A reader of bytes."""
+    """The attribute `memory` in bytes, of a size such as `200m`. Raises ValueError when it is too
+    small."""
     size = int(str(parse_size(match[0])))
     if size < SMALLEST_BYTES:
         raise ValueError(

@@ -80,7 +80,7 @@ BACKUPS = {"/usr/bin/restic": "restic"}
 
 
 def valkey(debian: int) -> dict[str, str]:
-    """The same for STACK_VALKEY=on."""
+    """Program → package of the server that STACK_VALKEY=on needs."""
     name = RELEASES[debian].valkey
     return {f"/usr/bin/{name}": name}
 

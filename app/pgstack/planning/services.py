@@ -248,7 +248,7 @@ def place(plan: Plan, template: str) -> str:
 
 
 def postgres_unit(plan: Plan) -> str:
-    """postgresql-common's, of the stack's cluster."""
+    """Name of the unit that postgresql-common has for the stack's cluster."""
     return f"postgresql@{plan.versions.postgresql}-{plan.names.cluster}.service"
 
 

@@ -23,7 +23,7 @@ class Template:
 
 
 def templates(plan: Plan) -> list[Template]:
-    """What is rendered for `plan`."""
+    """Templates that are rendered for `plan`, in the order of its services."""
     own_machine = services.MACHINE in plan.services
     return [
         template

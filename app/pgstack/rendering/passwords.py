@@ -47,7 +47,7 @@ def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
 
 
 def _roles(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(one.role for one in plan.postgres.passwords))
+    return list(dict.fromkeys(login.role for login in plan.postgres.passwords))
 
 
 def _of_deploy(plan: Plan) -> list[str]:

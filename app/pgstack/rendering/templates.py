@@ -47,12 +47,12 @@ def rendered(plan: Plan, chosen: Iterable[Template]) -> list[File]:
 
 
 def plan_path(plan: Plan) -> Path:
-    """Where plan.json is."""
+    """Path of plan.json, beside the configuration files."""
     return Path(plan.paths.conf, "plan.json")
 
 
 def plan_file(plan: Plan) -> File:
-    """plan.json."""
+    """The file plan.json with its text."""
     return File(plan_path(plan), plan_text(plan))
 
 

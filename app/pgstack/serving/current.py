@@ -18,7 +18,7 @@ class Current(threading.local):
     statements = 0
 
     def begin(self, number: str) -> None:
-        """Another one."""
+        """Begin counting for another request."""
         self.number, self.seconds, self.statements = number, 0.0, 0
 
 

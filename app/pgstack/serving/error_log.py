@@ -46,7 +46,7 @@ class ErrorLog(io.TextIOBase):
         self._open = threading.local()
 
     def writable(self) -> bool:
-        """It is for nothing else."""
+        """True: writing is all that the stream is for."""
         return True
 
     def fileno(self) -> int:

@@ -53,12 +53,12 @@ class Histogram:
 
     @property
     def sum(self) -> int:
-        """Place of the sum."""
+        """Index of the cell with the sum of all observations."""
         return self.first + len(self.bounds) + 1
 
     @property
     def end(self) -> int:
-        """The place behind it."""
+        """Index of the first cell after the histogram's."""
         return self.sum + 1
 
 
@@ -99,7 +99,8 @@ class Meter:
             _observe(self.cells, QUEUE, waited)
 
     def look(self, busy: int) -> None:
-        """A few times a second."""
+        """Note the time, the process's memory and how many threads are `busy`; called a few times a
+        second."""
         self.cells[SEEN], self.cells[MEMORY], self.cells[BUSY] = time.time(), resident(), busy
 
 

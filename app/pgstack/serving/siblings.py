@@ -17,7 +17,7 @@ STOPPED = re.compile(rb"\d+ \(.*\) T (\d+) ", re.DOTALL)
 
 
 def stopped() -> list[int]:
-    """Numbers of those that are."""
+    """Process ids of the siblings that a signal has stopped."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

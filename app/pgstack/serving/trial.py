@@ -36,7 +36,7 @@ def application(file: str) -> Callable[..., Iterable[bytes]]:
 
 
 def ask(app: Callable[..., Iterable[bytes]], host: str, path: str) -> int:
-    """Status of a GET."""
+    """Status of a GET of `path` under the name `host`, asked of the application itself."""
     environ: dict[str, Any] = {"HTTP_HOST": host, "PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1"}
     setup_testing_defaults(environ)
     statuses: list[int] = []

@@ -167,7 +167,8 @@ class Queue:
             self.look()
 
     def look(self) -> None:
-        """Once."""
+        """Look once: hold the socket while all threads are busy, and act on requests that nobody
+        takes."""
         waits = self._somebody_waits()
         if self.threads.busy() and waits and not self.ending.is_set():
             with suppress(OSError):

@@ -124,7 +124,7 @@ class Request:
         )
 
     def stack(self) -> str:
-        """Where its thread is."""
+        """Traceback of the thread that works on the request; empty when it has ended."""
         frame = sys._current_frames().get(self.thread)  # noqa: SLF001 - the one way to look at another thread
         return "".join(traceback.format_stack(frame)) if frame else ""
 
@@ -176,7 +176,7 @@ class Watch:
         return [request for request in list(self.requests.values()) if request.since < limit]
 
     def look(self) -> None:
-        """Until a request is overdue."""
+        """Look at requests, memory and threads until a request is overdue; then end the process."""
         while not self.overdue():
             if self.memory is not None:
                 self.memory.look()

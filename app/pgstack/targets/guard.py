@@ -46,7 +46,7 @@ class Guard:
         self._workers: dict[str, int] = {}
 
     def look(self) -> None:
-        """Put right what can be."""
+        """Look once, and put right what can be."""
         self._finish_killed_command()
         self._resume_forgotten_pause()
         self._continue_stopped()

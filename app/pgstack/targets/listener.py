@@ -72,7 +72,7 @@ def _another(address: str) -> str:
 
 
 def ready(plan: Plan) -> bool:
-    """Whether /readyz says so."""
+    """Whether the page /readyz answers that the stack is ready."""
     with suppress(ProbeError):
         web.ask(plan, "readyz", seconds=ANSWER_SECONDS)
         return True

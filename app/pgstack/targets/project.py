@@ -118,7 +118,7 @@ def manage(plan: Plan) -> list[str]:
 
 
 def variables(plan: Plan) -> dict[str, str]:
-    """The environment of its processes."""
+    """Environment variables of the project's processes."""
     path = [
         *plan.web.python_path,
         *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),

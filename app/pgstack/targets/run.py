@@ -21,5 +21,5 @@ class Run:
 
     @property
     def inherited(self) -> list[int]:
-        """Descriptors that its children have."""
+        """File descriptors that child processes inherit: the lock's, where one is held."""
         return [] if self.lock is None else [self.lock]

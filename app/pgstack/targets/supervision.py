@@ -142,7 +142,7 @@ def process_ids(plan: Plan, name: str) -> list[int]:
 
 
 def start_daemon(plan: Plan, fingerprint: str) -> None:
-    """supervisord itself, unless it runs."""
+    """Start supervisord itself, unless it runs. Raises TargetError with what it said."""
     if supervisord.states(plan) is not None:
         return
     wanted = configuration(plan, fingerprint)
@@ -161,7 +161,7 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
 
 
 def start(plan: Plan, name: str) -> None:
-    """One server, unless it runs."""
+    """Have supervisord start one server, unless it runs. Raises TargetError naming its log."""
     try:
         supervisord.call(plan).startProcess(name, False)
     except xmlrpc.client.Fault as fault:

@@ -89,7 +89,7 @@ class Job(Record):
 
     @property
     def outcomes(self) -> int:
-        """How many it ends with."""
+        """How many outcomes the job ends with."""
         return len(self.loads) * (2 if self.against else 1)
 
     @property

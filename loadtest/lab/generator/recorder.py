@@ -36,7 +36,7 @@ class Recorder:
         self.per_second = [0] * max(1, int(load.seconds))
 
     def measure(self, now: float) -> None:
-        """The warm-up is over."""
+        """Begin to measure at `now` (seconds): the warm-up is over."""
         self.end = now + self.load.seconds
         self.begin = now
 

@@ -93,7 +93,7 @@ class Visitor(FastHttpUser):
         return reason
 
     def send(self, due: float | None) -> None:
-        """One request, paced and recorded."""
+        """Send one request that is `due` at this time (seconds), and record how it ended."""
         recorder = self.recorder
         if (wait := self.pace.wait(clock())) > 0:
             gevent.sleep(wait)

@@ -32,7 +32,7 @@ class Figure:
 
 
 def page(analysis: Analysis) -> str:
-    """The whole HTML file."""
+    """The report as one HTML file."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,

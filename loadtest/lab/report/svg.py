@@ -57,12 +57,12 @@ def text(x: float, y: float, words: str, css: str = "", anchor: str = "") -> str
 
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    """A straight line."""
+    """A straight line as SVG; coordinates in pixels."""
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, css=css)
 
 
 def bar(x: float, y: float, width: float, height: float, css: str, title: str = "") -> str:
-    """A rectangle with a tooltip."""
+    """A rectangle with a tooltip; place and size in pixels."""
     inside = tag("title", escape(title)) if title else ""
     return tag("rect", inside, x=x, y=y, width=round(max(width, 0), 1), height=height, css=css)
 
@@ -74,7 +74,7 @@ def whisker(low: float, high: float, y: float, css: str = "whisker") -> str:
 
 
 def polyline(points: Points, look: Look, css: str = "") -> str:
-    """A series as a line."""
+    """A series as a line; points in pixels."""
     path = " ".join(f"{x},{y}" for x, y in points)
     return tag(
         "polyline", points=path, css=f"series {look.css} {css}".strip(), stroke_dasharray=look.dash
@@ -82,7 +82,7 @@ def polyline(points: Points, look: Look, css: str = "") -> str:
 
 
 def marker(x: float, y: float, look: Look, title: str = "") -> str:
-    """One point of a series."""
+    """One point of a series, with a tooltip; place in pixels."""
     size = 4.2
     offsets = {
         "square": ((-1, -1), (1, -1), (1, 1), (-1, 1)),

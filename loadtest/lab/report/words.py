@@ -79,22 +79,22 @@ def failures(results: Results) -> list[str]:
 
 
 def rate(value: float | None) -> str:
-    """Requests/s: 2,150."""
+    """Requests/s in words: 2,150."""
     return NONE if value is None else f"{value:,.0f}"
 
 
 def milliseconds(value: float | None) -> str:
-    """123, 12.3 or 1.23."""
+    """Milliseconds with three digits: 123, 12.3 or 1.23."""
     return NONE if value is None else digits(value)
 
 
 def ratio(estimate: Estimate | None) -> str:
-    """14.2× [13.6, 14.9]."""
+    """A ratio with its interval: 14.2× [13.6, 14.9]."""
     return NONE if estimate is None else times(estimate.value) + span(estimate)
 
 
 def count(value: int | None) -> str:
-    """A number of things."""
+    """A number of things, with thousands set apart."""
     return NONE if value is None else f"{value:,}"
 
 
@@ -109,7 +109,7 @@ def step(found: Step | None, *, wide: bool) -> str:
 
 
 def bound(judged: Judged) -> str:
-    """≥ 12 or ≤ 4."""
+    """What a goal asks for: ≥ 12 or ≤ 4."""
     return f"{'≤' if judged.goal.most else '≥'} {judged.goal.bound:g}"
 
 

@@ -61,7 +61,7 @@ class DatabaseWrapper(tenants.DatabaseWrapper):  # type: ignore[misc]
         return cursor
 
     def scope(self) -> str:
-        """What comes before a statement."""
+        """What is sent before a statement: `SET LOCAL search_path` to the tenant's schemas."""
         path = ", ".join(map(quote_schema_name, self._get_cursor_search_paths()))
         return f"SET LOCAL search_path = {path}; "
 

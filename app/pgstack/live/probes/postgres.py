@@ -49,7 +49,7 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
 
 
 def query(connection: Any, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    """Rows of one statement."""
+    """All rows of one statement. Raises psycopg2.Error."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())

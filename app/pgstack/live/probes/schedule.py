@@ -48,7 +48,7 @@ RECORDS = TypeAdapter(dict[str, Record])
 
 
 def file(plan: Plan) -> Path:
-    """Where it is noted."""
+    """File with the last run of each entry."""
     return Path(plan.paths.schedule, "runs.json")
 
 
@@ -62,7 +62,7 @@ def records(plan: Plan) -> dict[str, Record]:
 
 
 def due(cron: str, since: datetime) -> datetime:
-    """The first time after `since`."""
+    """The first time after `since` at which `cron` begins a run, in UTC."""
     return next(CronSim(cron, since.astimezone(UTC)))
 
 
@@ -80,5 +80,5 @@ def late(entry: Entry, record: Record | None, now: datetime) -> str:
 
 
 def moment(time: datetime) -> str:
-    """As logs have it."""
+    """A time as logs show it: `2026-11-24 03:00:12 UTC`."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"

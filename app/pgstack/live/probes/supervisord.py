@@ -29,19 +29,22 @@ class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
         self.path, self.seconds = path, seconds
 
     def connect(self) -> None:
-        """As HTTPConnection does."""
+        """Connect to the socket, as HTTPConnection does to a port."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.seconds)
         self.sock.connect(self.path)
 
 
 def socket_path(plan: Plan) -> str:
-    """Where it listens."""
+    """Path of the socket that supervisord listens on."""
     return f"{plan.paths.run_workers}/supervisor.sock"
 
 
 def call(plan: Plan, seconds: float = ANSWER_SECONDS) -> Any:
-    """Its procedures."""
+    """supervisord's procedures (XML-RPC), each answered within `seconds`.
+
+    A call raises OSError, xmlrpc.client.Fault or http.client.HTTPException.
+    """
     path = socket_path(plan)
     transport = SupervisorTransport(None, None, f"unix://{path}")
     transport._get_connection = lambda: _Connection(path, seconds)  # noqa: SLF001 - it has no other way to bound a wait

@@ -47,7 +47,7 @@ def connected(part: Valkey, database: int = BROKER) -> Iterator[Any]:
 
 
 def info(part: Valkey) -> dict[str, str]:
-    """INFO by name. Raises ProbeError."""
+    """Valkey's answer to INFO: name → value. Raises ProbeError."""
     with connected(part) as client:
         return {str(name): str(value) for name, value in client.info().items()}
 

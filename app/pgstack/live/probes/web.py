@@ -61,7 +61,7 @@ class _Https(urllib.request.HTTPSHandler):
 
 class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Follow nothing."""
+        """Follow no redirect: it is an answer like any other."""
 
 
 # No proxy stands between this host and itself.
@@ -164,7 +164,7 @@ class Survey:
     errors: list[str] = field(default_factory=list)
 
     def threads(self) -> dict[int, set[int]]:
-        """Threads that answered, by process."""
+        """Process id → ids of its threads that have answered."""
         found: dict[int, set[int]] = {}
         for answer in self.answers:
             found.setdefault(answer.process, set()).add(answer.thread)

@@ -26,10 +26,10 @@ def metrics(basis: Basis) -> tuple[Metrics | None, Reasons]:
 
 
 def observed(basis: Basis) -> bool:
-    """Whether there is one."""
+    """Whether the stack has an exporter."""
     return basis.target.observes and basis.config.observability != "off"
 
 
 def metrics_bytes(part: Metrics | None) -> int:
-    """Bytes of it."""
+    """Memory of the exporter, in bytes."""
     return BYTES if part else 0

@@ -62,7 +62,7 @@ PREPARED_STATEMENTS = 200
 
 
 def pool_size(basis: Basis) -> int:
-    """Backends of the pages' pool."""
+    """Backends (server connections) of the pool for pages."""
     return basis.config.pool_size or BACKENDS_PER_CORE * basis.scale.cores + SPINDLES
 
 

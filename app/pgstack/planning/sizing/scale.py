@@ -24,7 +24,7 @@ class Scale:
 
     @property
     def text(self) -> str:
-        """`3 of 16 cores`."""
+        """The cores in words: `3 of 16 cores`."""
         number = (
             str(self.cores) if self.cores == self.available else f"{self.cores} of {self.available}"
         )

@@ -66,7 +66,7 @@ def _redirects(config: StackConfig) -> bool:
 
 
 def firewall(config: StackConfig, hardware: Hardware, paths: Paths) -> Firewall:
-    """What a host lets in."""
+    """The host's packet filter: the ports that it lets in."""
     local = config.address.startswith("127.") or config.address == "[::1]"
     ports = (config.port, HTTP) if _redirects(config) else (config.port,)
     return Firewall(

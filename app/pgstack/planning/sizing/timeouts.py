@@ -103,5 +103,5 @@ def of_backends(parts: dict[str, int], request_timeout: int, postgresql: int) ->
 
 
 def text(request_timeout: int, parts: int) -> str:
-    """The arithmetic of `seconds`."""
+    """The arithmetic of `seconds` in words, for the plan's reasons."""
     return f"{request_timeout} s request timeout x {parts}/{PARTS}"

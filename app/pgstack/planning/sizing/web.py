@@ -123,7 +123,7 @@ class Workers:
 
     @property
     def per_child(self) -> int:
-        """Workers of one child."""
+        """Workers (threads) of one child process of Apache."""
         return -(-(self.working + self.waiting) * STEP_WORKERS // self.children)
 
     @property

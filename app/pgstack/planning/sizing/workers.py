@@ -118,7 +118,7 @@ def _reserve(basis: Basis) -> str:
 
 
 def workers_bytes(crew: tuple[Worker, ...], entries: tuple[Entry, ...]) -> int:
-    """Bytes of all of them."""
+    """Memory of all workers and scheduled commands together, in bytes."""
     return sum(worker.processes * worker.memory for worker in crew) + sum(
         entry.memory for entry in entries
     )

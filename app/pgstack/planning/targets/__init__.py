@@ -13,5 +13,5 @@ TARGETS: dict[str, Target] = {target.name: target for target in (Local(), Compos
 
 
 def of(name: str) -> Target:
-    """The target of this name."""
+    """The target of this name. Raises KeyError for another."""
     return TARGETS[name]

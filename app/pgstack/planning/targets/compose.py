@@ -40,5 +40,5 @@ class Compose(Target):
         )
 
     def accounts(self, location: Location, /) -> Accounts:
-        """Each image has its own."""
+        """Accounts: each image has its own."""
         return machine_accounts(location.names, apache="app", secrets="sockets")

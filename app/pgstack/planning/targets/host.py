@@ -59,7 +59,7 @@ class Host(Target):
         return machine_accounts(location.names, apache="apache", secrets="secrets")
 
     def input(self, field: str) -> str:
-        """As the inventory names it."""
+        """How the inventory names an input: `stack_inputs.FIELD`."""
         return f"stack_inputs.{field}"
 
     def environment_file(self, plan: Plan) -> Path | None:

@@ -30,7 +30,7 @@ class Local(Target):
     try_strangers = "As root: `make verify`."
 
     def paths(self, location: Location, _: int, /) -> Paths:
-        """All below one directory."""
+        """Paths, all below one directory."""
         root = location.directory
         return Paths(
             root=str(root),
@@ -67,7 +67,7 @@ class Local(Target):
         )
 
     def accounts(self, location: Location, /) -> Accounts:
-        """One for all."""
+        """Accounts: one runs everything."""
         name = location.account or _account(location.checkout)
         return Accounts(
             web=name,

@@ -92,7 +92,7 @@ class Target(ABC):
 
     @abstractmethod
     def accounts(self, location: Location, /) -> Accounts:
-        """Who runs what."""
+        """Which account runs what."""
 
     def input(self, field: str) -> str:
         """How whoever sets up this target names an input."""

@@ -12,7 +12,7 @@ from pgstack.targets.schedule import status
 
 
 def main() -> None:
-    """A line for each."""
+    """Print a line for each entry; the exit status is CHECK_FAILED when one is in trouble."""
     with ends_the_process():
         troubled = False
         for name, state_word, trouble, told in status.entries(state.started_plan()):

@@ -71,7 +71,7 @@ class Process:
         return status
 
     def stop(self, why: Literal["limit", "stopped"]) -> None:
-        """Have it end."""
+        """Ask the run to end (SIGTERM) and note why; KILL_SECONDS later it is killed."""
         if self.cut:
             return
         self.cut, self._kill_at = why, time.monotonic() + KILL_SECONDS

@@ -1,0 +1,123 @@
+"""The words that stackctl takes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from . import recovery
+
+PLAIN = {
+    "leave": "take this site out of the Apache in front of several",
+    "rollback": "serve the release before this one again",
+    "status": "which instances and which release serve; 1 when a server does not answer",
+    "watch": "bring back what has failed, was stopped by a signal or is held back by nobody",
+    "upgraded": "replace processes that run what an upgrade of packages has replaced",
+    "rotate": "make new passwords, or a new certificate of the site, for the next apply",
+    "pause": "hold requests back, before PostgreSQL stops",
+}
+"""commands that are told nothing more"""
+
+
+def program() -> str:
+    """stackctl's name: each site's has its own."""
+    return Path(sys.argv[0]).name
+
+
+def read(servers: Iterable[str]) -> argparse.Namespace:
+    """What was asked for; `servers` are those that can be changed. Exits with status 2 for what
+    nobody understands."""
+    parser = argparse.ArgumentParser(
+        prog=program(), description="Change what runs on this host without losing a request."
+    )
+    # argparse's class of the commands is private.
+    commands: Any = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("apply", "try what Ansible wrote for a server, and bring it into force"),
+        ("restart", "replace a server's processes, after an upgrade of its package say"),
+    ):
+        commands.add_parser(name, help=text).add_argument("server", choices=servers)
+    _of_releases(commands)
+    for name, text in PLAIN.items():
+        commands.add_parser(name, help=text)
+    commands.add_parser("trace", help="what all logs have of one request").add_argument(
+        "number", help="`id` in the access log, in brackets in the error log"
+    )
+    resume = commands.add_parser("resume", help="let them go on, after its start")
+    resume.add_argument(
+        "--after",
+        type=int,
+        default=0,
+        metavar="PROCESS",
+        help="number of the server's process that stops",
+    )
+    _of_backups(commands)
+    return parser.parse_args()
+
+
+def _of_releases(commands: Any) -> None:
+    make = commands.add_parser(
+        "build", help="install what a release requires; variables come by standard input"
+    )
+    make.add_argument("name")
+    make.add_argument(
+        "--requirements", default="", metavar="FILE", help="of the project, below its directory"
+    )
+    make.add_argument(
+        "--environment",
+        default="",
+        metavar="WORD",
+        help="what decides its virtual environment, which releases of the same share",
+    )
+    make.add_argument(
+        "--commands", default="[]", metavar="JSON", help="lists of words, run once it is installed"
+    )
+    make.add_argument(
+        "--after", default="[]", metavar="JSON", help="the same, for each time after its migration"
+    )
+    commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
+    roles = commands.add_parser(
+        "database", help="have roles at an external PostgreSQL, and passwords here"
+    )
+    roles.add_argument(
+        "--password-file", type=Path, required=True, help="of the login in database_url"
+    )
+
+
+def _of_backups(commands: Any) -> None:
+    commands.add_parser(
+        "backups", help="age of the last backup, archive and drill; 1 when something is not well"
+    )
+    rehearse = commands.add_parser(
+        "drill", help="restore the last backup into a scratch instance, and read all of it"
+    )
+    rehearse.add_argument("--clear", action="store_true", help="only delete what one has left")
+    back = commands.add_parser(
+        "restore",
+        help="bring the database and the files back as they were; the site is down meanwhile",
+    )
+    back.add_argument("target", help=recovery.FORMS)
+    back.add_argument(
+        "--set",
+        default="",
+        metavar="LABEL",
+        help="backup to begin with; unset: the newest before it",
+    )
+    back.add_argument("--timeline", default="", help="timeline to follow; unset: the latest")
+    back.add_argument(
+        "--files",
+        default="",
+        metavar="SNAPSHOT",
+        help="of uploads and STACK_DATA; unset: the first that is not older than the database",
+    )
+    back.add_argument(
+        "--check", action="store_true", help="only say whether it can be; changes nothing"
+    )
+    kept = commands.add_parser("files", help="uploads and directories of STACK_DATA in the backups")
+    kept.add_argument("action", choices=["list", "save", "drill", "restore"])
+    kept.add_argument(
+        "snapshot", nargs="?", default="", help="that restore brings back; unset: the newest"
+    )
