@@ -105,10 +105,10 @@ restore-compose: own-compose
 	@/usr/bin/python3 -B tools/compose_backup.py restore '$(BACKUP)' '$(OVERWRITE)'
 	@$(MAKE) --no-print-directory up-compose
 
-status: ## what runs and answers; exit status 1 when something does not
+status: ## one screen: what runs, what is full, who blocks, what to do; fails when something is wrong
 
 status-local:
-	@$(MANAGE) stack_local status
+	@$(MANAGE) stack_status
 
 status-compose: own-compose
 	@/usr/bin/python3 -B tools/compose_status.py

@@ -43,6 +43,10 @@ class Reading:
         ]
         return sum(found) if found else None
 
+    def labels(self, metric: Metric) -> list[tuple[str, ...]]:
+        """Those that it was said with."""
+        return list(self._found.get(metric, {}))
+
     def largest(self, metric: Metric) -> float | None:
         """The largest of its samples."""
         found = [v for v in self._found.get(metric, {}).values() if not isinstance(v, Counts)]

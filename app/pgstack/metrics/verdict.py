@@ -11,8 +11,8 @@ from functools import partial
 
 from pgstack.metrics.reading import Between, Reading
 from pgstack.metrics.rules import RULES, Rule, Seen
+from pgstack.metrics.screen import RUNBOOKS
 
-RUNBOOKS = "docs/alerts.md"
 SHARED = {
     "CertificateEndsSoon": "CertificateEnds",
     "TransactionIdsAge": "TransactionIdsRunOut",

@@ -12,6 +12,7 @@ from pgstack.external import survey
 from pgstack.live import account
 from pgstack.live.probes import local as processes
 from pgstack.live.probes import supervisord
+from pgstack.metrics import screen
 from pgstack.ops import rendered
 from pgstack.planning import hardware, layout, packages, services, state
 from pgstack.planning.config import StackConfig
@@ -23,7 +24,6 @@ from pgstack.targets import (
     directory,
     external,
     failure,
-    health,
     listener,
     pause,
     prepare,
@@ -35,6 +35,7 @@ from pgstack.targets import (
 )
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
+from pgstack.targets import status as standing
 from pgstack.targets.run import Run, Say
 
 
@@ -191,11 +192,9 @@ def down() -> bool:
         return supervision.stop(plan)
 
 
-def status() -> tuple[str, list[health.Server], str]:
-    """The page's address, each server, none when nothing runs, and what a killed command left
-    unfinished."""
-    plan = _rendered()
-    return plan.site.url, health.servers(plan), health.cut_off(plan)
+def status() -> screen.Report:
+    """What runs, and how it fares."""
+    return standing.report(_rendered())
 
 
 def orphans() -> list[str]:
