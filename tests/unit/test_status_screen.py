@@ -23,18 +23,21 @@ LOCKS = {
     "name": "LocksBlock",
     "severity": "page",
     "text": "6 sessions wait for a lock, more than half of the pool.",
+    "since": None,
     "runbook": "docs/alerts.md#locksblock",
 }
 LATE = {
     "name": "BackupLate",
     "severity": "ticket",
     "text": "The last good backup is older than planned.",
+    "since": None,
     "runbook": "docs/alerts.md#backuplate",
 }
 SITE = {
     "name": "SiteDown",
     "severity": "page",
     "text": "The site does not answer /readyz.",
+    "since": None,
     "runbook": "docs/alerts.md#sitedown",
 }
 

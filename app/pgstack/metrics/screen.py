@@ -146,7 +146,8 @@ def _figures(found: Report) -> Iterator[tuple[str, str]]:
 
 def _alerts(found: Report) -> Iterator[tuple[str, str]]:
     for alert in found["alerts"][:ALERTS]:
-        yield "alert", f"{alert['name']} ({alert['severity']}): {alert['text']}"
+        since = f", {age(time.time() - alert['since'])}" if alert["since"] else ""
+        yield "alert", f"{alert['name']} ({alert['severity']}{since}): {alert['text']}"
     if more := found["alerts"][ALERTS:]:
         yield "alert", f"and {len(more)} more"
 

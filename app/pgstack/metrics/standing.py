@@ -3,8 +3,8 @@ looks, a second apart, through the exporter, or without it at the servers themse
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +12,18 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
 from pgstack.live.probes import postgres as connections
-from pgstack.metrics import apache, exporter, planned, pooler, postgres, scraped, web
+from pgstack.metrics import apache, exporter, machine, planned, pooler, postgres, scraped, web
+from pgstack.metrics.board import Board
 from pgstack.metrics.reading import Between, Reading
 from pgstack.metrics.rules import WORKER_SHARE
 from pgstack.metrics.sources import UP, Sources
-from pgstack.metrics.verdict import verdict
+from pgstack.metrics.verdict import runbook, verdict
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 
@@ -74,7 +74,7 @@ def figures(plan: Plan, path: Path) -> dict[str, Any]:
         "full": list(_full(plan, between)),
         **(sessions.result() or _counted(now)),
         "changed": list(_changed(now)),
-        "alerts": [vars(problem) for problem in verdict([first, now])],
+        "alerts": _alerts(plan, first, now),
         "unknown": [source for (source,) in now.labels(UP) if not now.value(UP, source)],
     }
 
@@ -88,7 +88,7 @@ def _looks(plan: Plan, path: Path) -> Iterator[Reading]:
     image = targets.of(plan.target).image
     own = [
         source
-        for source in exporter.sources(exporter.InForce(path))
+        for source in exporter.sources(exporter.InForce(path), Board())
         if not (image and source.name in NOT_THERE) and (plan.metrics or source.name != "wsgi")
     ]
     asked = Sources(own, lambda _: None)
@@ -125,7 +125,7 @@ def _full(plan: Plan, between: Between) -> Iterator[Level]:
             "sessions", there, most, there >= most - 1, f"{there:.0f} of {most} connections"
         )
     yield from _memory(now)
-    yield _disk(plan)
+    yield from _disk(now)
 
 
 def _pool(plan: Plan, now: Reading) -> Iterator[Level]:
@@ -139,22 +139,43 @@ def _pool(plan: Plan, now: Reading) -> Iterator[Level]:
 
 
 def _memory(now: Reading) -> Iterator[Level]:
-    machine = psutil.virtual_memory()
-    text = f"{machine.available / GB:.1f} of {machine.total / GB:.1f} GB free"
     largest, share = now.largest(web.MEMORY), now.value(planned.PROCESS_MEMORY)
+    free, there = now.value(machine.AVAILABLE), now.value(machine.MEMORY)
+    said = []
     if largest is not None and share:
-        text = f"{largest / MB:.0f} of {share / MB:.0f} MB in the largest web process; {text}"
+        said.append(f"{largest / MB:.0f} of {share / MB:.0f} MB in the largest web process")
+    if free is not None and there:
+        said.append(f"{free / GB:.1f} of {there / GB:.1f} GB free")
     full = largest is not None and share is not None and largest > share
-    yield _level("memory", largest, share, full, text)
+    if said:
+        yield _level("memory", largest, share, full, "; ".join(said))
 
 
-def _disk(plan: Plan) -> Level:
-    """What of a path this process sees: a container has the disk, and not the directory."""
-    data = Path(plan.paths.data)
-    disk = shutil.disk_usage(next(place for place in (data, *data.parents) if place.exists()))
-    text = f"{disk.free / GB:.1f} of {disk.total / GB:.1f} GB free where the database is"
-    full = disk.free < DISK_SHARE * disk.total
-    return _level("disk", disk.total - disk.free, disk.total, full, text)
+def _disk(now: Reading) -> Iterator[Level]:
+    free, there = now.value(machine.FREE), now.value(machine.DISK)
+    if free is not None and there:
+        text = f"{free / GB:.1f} of {there / GB:.1f} GB free where the database is"
+        yield _level("disk", there - free, there, free < DISK_SHARE * there, text)
+
+
+def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
+    """What is wrong now, and what the exporter has seen go wrong over minutes, with since when."""
+    found = {problem.name: {**vars(problem), "since": None} for problem in verdict([first, now])}
+    for alert in _watched(plan):
+        kept = {name: alert[name] for name in ("name", "severity", "text", "since")}
+        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"])}
+    return sorted(found.values(), key=lambda alert: alert["severity"] != "page")
+
+
+def _watched(plan: Plan) -> list[dict[str, Any]]:
+    with suppress(ProbeError, ValueError, KeyError):
+        if plan.metrics:
+            target = f"{probe.PAGE}{probe.FIGURES}?since={time.time()}"
+            alerts: list[dict[str, Any]] = json.loads(
+                probe.ask(plan.metrics, target, SCRAPE_SECONDS).body
+            )["alerts"]
+            return alerts
+    return []
 
 
 def _sessions(plan: Plan) -> dict[str, Any]:

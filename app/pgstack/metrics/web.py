@@ -39,6 +39,9 @@ QUEUE = histogram("wsgi_queue_seconds", "How long a request waited for a request
 APPLICATION = histogram(
     "wsgi_application_seconds", "How long the application worked on a request, database included."
 )
+REQUEST = histogram(
+    "wsgi_request_seconds", "How long a request took: its wait for a thread, and the application."
+)
 DATABASE = histogram("wsgi_database_seconds", "How much of it were waits for the database.")
 STATEMENTS = histogram("wsgi_statements", "Statements of a request.")
 MEMORY = gauge("wsgi_process_memory_bytes", "Memory of a web process, its own only.", "process")
@@ -53,6 +56,7 @@ HISTOGRAMS: dict[Metric, Histogram] = {
     APPLICATION: meter.APPLICATION,
     DATABASE: meter.DATABASE,
     STATEMENTS: meter.STATEMENTS,
+    REQUEST: meter.REQUEST,
 }
 
 
