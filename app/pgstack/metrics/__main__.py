@@ -1,9 +1,11 @@
 """`python -m pgstack.metrics`: the exporter, until it is told to end; where the plan has none it
 waits for that. With `scrape`, what one that runs answers; with `page PORT`, its page on a port of
-the loopback address, until it is interrupted."""
+the loopback address, until it is interrupted; with `standing`, as JSON, what `make status` shows
+beside the servers."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -15,7 +17,7 @@ from pgstack import idle
 from pgstack.errors import ProbeError, ends_the_process
 from pgstack.live.probes import bounded
 from pgstack.live.probes.exporter import ask, scrape
-from pgstack.metrics import exporter
+from pgstack.metrics import exporter, standing
 from pgstack.metrics.board import Board
 from pgstack.metrics.history import INTERVAL_SECONDS
 from pgstack.metrics.page import Answer, Pages
@@ -83,6 +85,9 @@ def main() -> None:
         case ["page", port] if port.isdigit():
             with ends_the_process():
                 _lead(_planned(part), int(port))
+        case ["standing"]:
+            with ends_the_process(), bounded.waits(ANSWER_SECONDS):
+                print(json.dumps(standing.figures(force.plan(), force.path)))
         case _:
             if part is None:
                 idle.until_told(f"metrics: {OFF}; nothing runs")
