@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -46,7 +48,9 @@ def test_front_page_keeps_the_pools_fresh(stack: Any, open_page: Any) -> None:
     page = open_page(f"{stack.url}/db")  # a pool exists once a client has queried through it
     page.goto(f"{stack.url}/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Django behind a warm pool")
-    expect(page.locator("#live-state")).to_have_text("PgBouncer answers")
+    expect(page.locator("#live-state")).to_have_text(
+        "PgBouncer answers, nobody waits", timeout=30_000
+    )
     for _ in range(2):
         with page.expect_response("**/pools.json", timeout=10_000) as answer:
             pass
@@ -61,17 +65,46 @@ def test_front_page_says_when_the_pooler_or_the_server_is_silent(
 ) -> None:
     troubles.allowed = ["503", "ERR_CONNECTION_REFUSED"]
     page = open_page("about:blank")
-    silent = '{"available": false, "pools": []}'
+    words = "PgBouncer's console does not answer"
+    silent = json.dumps({"available": False, "pools": [], "badge": {"text": words, "kind": "warn"}})
     page.route(
         "**/pools.json", lambda route: route.fulfill(body=silent, content_type="application/json")
     )
     page.goto(f"{stack.url}/")
-    expect(page.locator("#live-state")).to_have_text("PgBouncer's console does not answer")
+    expect(page.locator("#live-state")).to_have_text(words)
     expect(page.locator("#live-rows")).to_contain_text("No pool to show.")
     page.unroute("**/pools.json")
     page.route("**/pools.json", lambda route: route.abort("connectionrefused"))
     expect(page.locator("#live-state")).to_have_text(
         "The web server does not answer", timeout=10_000
+    )
+
+
+def test_badge_of_the_front_page_turns_while_requests_wait_for_a_thread(
+    stack: Any, open_page: Any
+) -> None:
+    """Eight threads, and more requests at a time than these, each held by a lock."""
+    blocker = stack.psql("BEGIN; LOCK TABLE world; SELECT pg_sleep(3)")
+    page = open_page(f"{stack.url}/plain")
+    asked = [
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "--parallel",
+        "--parallel-max",
+        "40",
+        "--parallel-immediate",
+    ]
+    held = subprocess.Popen([*asked, f"{stack.url}/updates?n=1&[1-40]"], start_new_session=True)
+    try:
+        page.goto(f"{stack.url}/")
+        expect(page.locator("#live-state")).to_contain_text("for a free thread", timeout=30_000)
+    finally:
+        for one in (blocker, held):
+            one.communicate(timeout=60)
+    expect(page.locator("#live-state")).to_have_text(
+        "PgBouncer answers, nobody waits", timeout=40_000
     )
 
 
