@@ -9,39 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from fixtures.browser import LOW_CONTRAST
+
 LOOKS = [
     pytest.param({"viewport": {"width": 1280, "height": 800}}, id="wide"),
     pytest.param({"viewport": {"width": 360, "height": 740}, "has_touch": True}, id="phone"),
 ]
-
-# Every element with a text of its own: WCAG's contrast of its colour and what is painted behind it.
-LOW_CONTRAST = """() => {
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = numbers(colour).map((part) => part / 255)
-      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      const alpha = numbers(colour)[3];
-      if (alpha === undefined || alpha > 0) return colour;
-    }
-    return getComputedStyle(document.documentElement).colorScheme.includes("dark") ? "rgb(0,0,0)" : "rgb(255,255,255)";
-  };
-  const found = [];
-  let checked = 0;
-  for (const element of document.body.querySelectorAll("*")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || element.disabled || !element.checkVisibility()) continue;
-    checked += 1;
-    const [low, high] = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => a - b);
-    const ratio = (high + 0.05) / (low + 0.05);
-    if (ratio < 4.5) found.push(`${element.tagName} "${element.textContent.trim().slice(0, 30)}" ${ratio.toFixed(2)}`);
-  }
-  return checked >= 3 ? found : ["found hardly any text"];
-}"""
 
 
 def test_front_page_keeps_the_pools_fresh(stack: Any, open_page: Any) -> None:

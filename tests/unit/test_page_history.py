@@ -72,6 +72,12 @@ def test_lines_are_what_was_between_two_scrapes() -> None:
     assert found["pressure_io"] is None
 
 
+def test_backends_that_were_lent_for_long_count_no_more_than_there_are() -> None:
+    pool = [one(planned.POOL, 5, "app"), one(planned.RESERVE, 2, "app")]
+    found = point([*pool, *samples(0, 0, 0, 0)], [*pool, *samples(50, 10, 500, 400)])
+    assert found["pool"] == 7
+
+
 def test_what_began_anew_is_a_gap_and_no_fall() -> None:
     found = point(samples(50, 10, 20, 12), samples(5, 1, 2, 1))
     assert found["requests"] is None

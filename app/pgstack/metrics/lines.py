@@ -86,11 +86,13 @@ def _where(between: Between) -> dict[str, float | None]:
 
 def _full(between: Between) -> dict[str, float | None]:
     now = between.now
-    lent = between.rate(pooler.IN_TRANSACTION)
+    lent, most = between.rate(pooler.IN_TRANSACTION), now.total(planned.POOL)
+    if lent is not None and most is not None:
+        lent = min(lent, most + (now.total(planned.RESERVE) or 0.0))
     return {
         "workers": now.value(apache.BUSY),
         "threads": now.value(web.BUSY),
-        # Short loans are between two looks, and long ones are counted when they end.
+        # Short loans are between two looks. Long ones are counted all at once, when they end.
         "pool": _largest((now.total(pooler.SERVERS, state="active"), lent)),
         "active": _sessions(now, "active"),
         "idle_in_transaction": _sessions(now, *IDLE),
