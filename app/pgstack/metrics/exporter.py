@@ -14,6 +14,7 @@ from pgstack.metrics.model import Sample
 from pgstack.metrics.sources import Source, Sources
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan
+from pgstack.serving import measured
 
 
 class InForce:
@@ -50,7 +51,7 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
     if "apache" in plan.services:
         yield Source("apache", lambda: apache.collect(apache.read(force.plan())))
         yield Source("site", lambda: apache.ready(force.plan()))
-        yield Source("wsgi", lambda: web.collect(web.read(force.plan())))
+        yield Source("wsgi", lambda: web.collect(measured.read(force.plan())))
         if plan.site.tls != "off":
             yield Source("certificate", lambda: ages.certificate(force.plan()))
     if targets.of(plan.target).own_directory:

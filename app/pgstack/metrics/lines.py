@@ -59,10 +59,12 @@ def point(between: Between) -> dict[str, float | None]:
 
 
 def _requests(between: Between) -> dict[str, float | None]:
+    # A request without a thread is answered 504, and counted beside the others.
+    late = between.rate(web.LATE) or 0.0
+    asked, failed = between.rate(web.RESPONSES), between.rate(web.RESPONSES, **{"class": "5xx"})
     return {
-        "requests": _sum((between.rate(web.RESPONSES), between.rate(web.LATE))),
-        # A request without a thread is answered 504 beside the others.
-        "errors": _sum((between.rate(web.RESPONSES, **{"class": "5xx"}), between.rate(web.LATE))),
+        "requests": None if asked is None else asked + late,
+        "errors": None if failed is None else failed + late,
         "p50": between.quantile(web.REQUEST, 0.5),
         "p95": between.quantile(web.REQUEST, 0.95),
         "p99": between.quantile(web.REQUEST, 0.99),
@@ -84,11 +86,13 @@ def _where(between: Between) -> dict[str, float | None]:
 
 def _full(between: Between) -> dict[str, float | None]:
     now = between.now
-    lent = between.rate(pooler.IN_TRANSACTION)
+    lent, most = between.rate(pooler.IN_TRANSACTION), now.total(planned.POOL)
+    if lent is not None and most is not None:
+        lent = min(lent, most + (now.total(planned.RESERVE) or 0.0))
     return {
         "workers": now.value(apache.BUSY),
         "threads": now.value(web.BUSY),
-        # Short loans are between two looks, and long ones are counted when they end.
+        # Short loans are between two looks. Long ones are counted all at once, when they end.
         "pool": _largest((now.total(pooler.SERVERS, state="active"), lent)),
         "active": _sessions(now, "active"),
         "idle_in_transaction": _sessions(now, *IDLE),
@@ -109,13 +113,18 @@ def _machine(between: Between) -> dict[str, float | None]:
     cores, memory = now.value(machine.CORES), now.value(machine.MEMORY)
     free = now.value(machine.AVAILABLE)
     return {
-        "cpu": busy / cores if busy is not None and cores else None,
+        "cpu": _most_one(busy / cores) if busy is not None and cores else None,
         "memory": 1 - free / memory if free is not None and memory else None,
-        "pressure_cpu": between.rate(machine.WAITED, resource="cpu"),
-        "pressure_io": between.rate(machine.WAITED, resource="io"),
-        "pressure_memory": between.rate(machine.WAITED, resource="memory"),
+        "pressure_cpu": _most_one(between.rate(machine.WAITED, resource="cpu")),
+        "pressure_io": _most_one(between.rate(machine.WAITED, resource="io")),
+        "pressure_memory": _most_one(between.rate(machine.WAITED, resource="memory")),
         "disk_free": now.value(machine.FREE),
     }
+
+
+def _most_one(share: float | None) -> float | None:
+    """Clocks differ a little: more than all of it is all of it."""
+    return None if share is None else min(1.0, share)
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -137,16 +137,23 @@ def _backup(seen: Seen) -> Judged:
 
 
 RULES = (
-    Rule("SiteDown", "page", 60, "The site does not answer /readyz.", 2, _down("site")),
     Rule("PostgreSQLDown", "page", 30, "PostgreSQL does not answer.", 5, _down("postgresql")),
     Rule("PgBouncerDown", "page", 60, "PgBouncer does not answer.", 4, _down("pgbouncer")),
     Rule(
-        "ServerErrors",
+        "LocksBlock",
         "page",
-        30,
-        "{:.0f} answers of the last 5 minutes were server errors, more than 2 %.",
-        2,
-        _errors,
+        60,
+        "{:.0f} sessions wait for a lock, more than half of the pool.",
+        5,
+        _locks,
+    ),
+    Rule(
+        "PoolWaits",
+        "page",
+        120,
+        "{:.1f} requests at a time wait for a backend.",
+        3,
+        _pool_waits,
     ),
     Rule(
         "RequestsQueue",
@@ -166,21 +173,14 @@ RULES = (
         _over(apache.BUSY, WORKER_SHARE, planned.WORKERS),
     ),
     Rule(
-        "LocksBlock",
+        "ServerErrors",
         "page",
-        60,
-        "{:.0f} sessions wait for a lock, more than half of the pool.",
-        5,
-        _locks,
+        30,
+        "{:.0f} answers of the last 5 minutes were server errors, more than 2 %.",
+        2,
+        _errors,
     ),
-    Rule(
-        "PoolWaits",
-        "page",
-        120,
-        "{:.1f} requests at a time wait for a backend.",
-        3,
-        _pool_waits,
-    ),
+    Rule("SiteDown", "page", 60, "The site does not answer /readyz.", 2, _down("site")),
     Rule("ArchiveFails", "page", 300, "WAL is not archived.", 8, _archive),
     Rule(
         "ChecksumFails",
@@ -236,3 +236,4 @@ RULES = (
         _over(pooler.CLIENTS, CLIENT_SHARE, planned.CLIENTS),
     ),
 )
+"""causes before what follows from them: the first one that holds is what the verdict says"""

@@ -40,7 +40,10 @@ QUERIES = {"statements": STATEMENTS, "sessions": SESSIONS}
 
 COMMENT = re.compile(r"/\*.*?(\*/|$)|--[^\n]*", re.DOTALL)
 TEXT = re.compile(
-    r"(?:\b[EeBbXxNn]|\b[Uu]&)?'(?:[^']|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)", re.DOTALL
+    r"\b[Ee]'(?:\\.|''|[^'\\])*(?:'|$)"  # with escapes
+    r"|(?:\b[BbXxNn]|\b[Uu]&)?'(?:''|[^'])*(?:'|$)"
+    r"|\$(\w*)\$.*?(?:\$\1\$|$)",
+    re.DOTALL,
 )
 NUMBER = re.compile(r"(?<![\w$.])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b")
 

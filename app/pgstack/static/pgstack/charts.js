@@ -15,6 +15,7 @@ const Charts = (() => {
   };
   const seconds = (value) => {
     if (value === null || value === undefined) return "–";
+    if (value > 0 && value < 0.000995) return `${number(value * 1e6)} µs`;
     if (value < 0.0995) return `${number(value * 1000)} ms`;
     if (value < 120) return `${number(value)} s`;
     if (value < 7200) return `${Math.round(value / 60)} min`;
@@ -163,7 +164,7 @@ const Charts = (() => {
         stroke: () => css(`--c${colour}`),
         fill: kind.stacked ? () => css(`--c${colour}`) : undefined,
         width: kind.stacked ? 1 : 2,
-        points: { size: 4 },
+        points: kind.stacked ? { show: false } : { size: 4 },
       });
       const axis = { stroke: () => css("--muted"), font: AXIS, grid: { stroke: () => css("--grid"), width: 1 }, ticks: { show: false } };
       const told = kind.axis ?? number;

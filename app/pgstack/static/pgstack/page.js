@@ -44,6 +44,21 @@
     find("alerts").replaceChildren(...given.alerts.map((alert) => alertRow(alert, given.now)));
   };
 
+  const PARTS = { queue: "waiting for a free thread", python: "in Python", pool_wait: "waiting for the pool", sql: "in SQL and the locks that it waits for" };
+
+  // In words what panel 3 shows: where the requests of the last minute were.
+  const showMost = (given) => {
+    const minute = Math.round(60 / given.interval);
+    const mean = (name) => {
+      const known = kept.lines[name].slice(-minute).filter((value) => value !== null);
+      return known.reduce((sum, value) => sum + value, 0) / (known.length || 1);
+    };
+    const found = Object.entries(PARTS).map(([name, words]) => [mean(name), words]).sort(([a], [b]) => b - a);
+    const all = found.reduce((sum, [value]) => sum + value, 0);
+    const [[first, words]] = found;
+    write(find("most"), all < 0.05 ? "There is hardly a request." : `Of the last minute, ${percent(first / all)} of the requests' time was spent ${words}; ${number(all)} requests at a time were there.`);
+  };
+
   const showSessions = (given) => {
     const { facts, sessions = [] } = given;
     const blocker = sessions.find((one) => one.blocks && !one.waits);
@@ -102,7 +117,9 @@
     showSessions(given);
     showStatements(given);
     showFacts(given);
-    if (kept.time.length) charts.forEach((chart) => chart.show(kept));
+    if (!kept.time.length) return;
+    showMost(given);
+    charts.forEach((chart) => chart.show(kept));
   };
 
   const refresh = async () => {
