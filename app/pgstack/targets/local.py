@@ -233,11 +233,18 @@ def delete(say: Say) -> None:
     say(f"deleted   {root}, data included" + (f"; kept in it: {', '.join(kept)}" if kept else ""))
 
 
-def _rendered() -> Plan:
+def started() -> Plan:
+    """The plan of what was started, on whatever target; of the local one as its account, which the
+    servers know. Raises StackError where nothing was."""
     plan = state.started_plan()
-    _require_target(plan)
-    account.assume_owner(Path(plan.paths.root))
+    if plan.target == "local":
+        account.assume_owner(Path(plan.paths.root))
     return plan
+
+
+def _rendered() -> Plan:
+    _require_target(state.started_plan())
+    return started()
 
 
 def _require_target(plan: Plan) -> None:
