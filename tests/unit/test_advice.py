@@ -61,7 +61,8 @@ def test_a_stack_with_little_to_do_is_well() -> None:
 
 
 def test_threads_follow_from_littles_law() -> None:
-    found = one(replace(QUIET, queue=12.0, python=0.4, sql=3.6), plan(threads=2))
+    waits = replace(QUIET, queue=12.0, python=0.4, sql=3.6, lent=3.6)
+    found = one(waits, plan(threads=2, pool_size=20))
     assert (found.input, found.now, found.to) == ("STACK_THREADS", "2", "10")
     assert found.because == (
         "20.0 requests/s x (0.200 s at work + 0.600 s until a thread is free) = 16.0 at a time "
@@ -83,13 +84,13 @@ def test_a_wait_for_threads_counts_from_5_ms_and_a_tenth_of_the_work(
     queue: float, sql: float, fires: bool
 ) -> None:
     found = replace(QUIET, queue=queue, sql=sql, python=0.4)
-    assert bool(changes(found, plan(threads=1))) is fires
+    assert ("STACK_THREADS" in changes(found, plan(threads=1))) is fires
 
 
 def test_threads_are_no_more_than_python_leaves_work_for() -> None:
     # A third of a request is Python: with three threads the interpreter is taken.
     found = replace(QUIET, queue=20.0, python=1.5, sql=3.0)
-    assert changes(found, plan(threads=2)) == {"STACK_THREADS": ("2", "3")}
+    assert changes(found, plan(threads=2, pool_size=6)) == {"STACK_THREADS": ("2", "3")}
 
 
 def test_processes_follow_from_python_where_cores_are_idle() -> None:
@@ -116,7 +117,7 @@ def test_the_pool_follows_from_what_is_lent_and_who_waits() -> None:
     found = one(replace(QUIET, sql=1.0, lent=1.0, pool_wait=3.0), plan(pool_size=1))
     assert (found.input, found.now, found.to) == ("STACK_POOL_SIZE", "1", "5")
     assert found.because == (
-        "1.0 backends in use and 3.0 requests at a time that wait for one; / 0.8, at most 8 threads"
+        "1.0 backends in use, 3.0 requests at a time that wait for one; / 0.8, at most 8 threads"
     )
     assert found.brings == "up to 0.150 s less a request"
 
@@ -138,6 +139,23 @@ def test_a_pool_is_never_larger_than_there_are_threads() -> None:
     assert changes(replace(found, queue=6.2)) == {
         "STACK_THREADS": ("4", "8"),
         "STACK_POOL_SIZE": ("5", "16"),
+    }
+
+
+def test_a_pool_makes_room_for_those_whom_new_threads_let_in() -> None:
+    # Nobody waits for a backend yet: the threads keep them out.
+    few = replace(QUIET, queue=12.0, python=0.4, sql=3.6, lent=3.6)
+    given = advise(few, plan(threads=2))
+    assert [(one.input, one.to) for one in given] == [
+        ("STACK_THREADS", "10"),
+        ("STACK_POOL_SIZE", "18"),
+    ]
+    assert given[1].because == (
+        "3.6 backends in use, 0.0 requests at a time that wait for one and 10.8 that new threads "
+        "let in; / 0.8, at most 20 threads"
+    )
+    assert changes(replace(few, queue=2.0, sql=1.4, lent=1.0), plan(threads=1)) == {
+        "STACK_THREADS": ("1", "3")
     }
 
 
@@ -217,7 +235,7 @@ def test_a_check_tells_what_was_mended_and_what_was_not() -> None:
     given = Advised(before, advise(before, small), {})
     assert [(a.input, a.to) for a in given.advice] == [
         ("STACK_THREADS", "10"),
-        ("STACK_POOL_SIZE", "4"),
+        ("STACK_POOL_SIZE", "18"),
     ]
     words = dict.fromkeys(("STACK_THREADS", "STACK_POOL_SIZE"), "0.6 s")
     given = replace(given, quantities=words)
@@ -227,17 +245,17 @@ def test_a_check_tells_what_was_mended_and_what_was_not() -> None:
         well, lines = advised.checked(given, now, planned)
         return well, lines[2:]
 
-    right = plan(threads=10, pool_size=4)
+    right = plan(threads=10, pool_size=18)
     assert told(QUIET, right) == (
         True,
         [
             "STACK_THREADS=10  mended: 0.6 s before, 0.0 s now",
-            "STACK_POOL_SIZE=4  mended: 0.6 s before, 0.0 s now",
+            "STACK_POOL_SIZE=18  mended: 0.6 s before, 0.0 s now",
         ],
     )
     well, lines = told(QUIET, plan(threads=10, pool_size=1))
     assert not well
-    assert lines[1].startswith("STACK_POOL_SIZE=4  not in force: it is 1, 4 was advised")
+    assert lines[1].startswith("STACK_POOL_SIZE=18  not in force: it is 1, 18 was advised")
     well, lines = told(replace(QUIET, queue=20.0, sql=19.0), right)
     assert not well
     assert lines[0].startswith("STACK_THREADS=10  not enough: 25 is advised now")

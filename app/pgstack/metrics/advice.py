@@ -50,7 +50,7 @@ def advise(found: Measured, plan: Plan) -> list[Advice]:
     return [
         *_processes(found, plan),
         *threads,
-        *_pool(found, plan, most * plan.web.hosts),
+        *_pool(found, plan, most * plan.web.hosts, _coming(found) if threads else 0.0),
         *_memory(found, plan),
         *_workers(found, plan),
         *_timeout(found, plan),
@@ -104,24 +104,32 @@ def _threads(found: Measured, plan: Plan) -> Iterator[Advice]:
         yield Advice("STACK_THREADS", str(now), str(to), because, brings)
 
 
-def _pool(found: Measured, plan: Plan, threads: int) -> Iterator[Advice]:
+def _coming(found: Measured) -> float:
+    """Requests at a time that will want a backend once those who wait for a thread have one."""
+    asked = found.pool_wait + found.sql
+    work = found.python + asked
+    return found.queue * asked / work if work else 0.0
+
+
+def _pool(found: Measured, plan: Plan, threads: int, coming: float) -> Iterator[Advice]:
     wait, now = found.each(found.pool_wait), plan.pooler.default_pool_size
-    if wait < WAIT_SECONDS or found.pool_wait < WAIT_SHARE * found.sql:
-        return
-    if found.lock_waiters > now / 2:
+    waits = wait >= WAIT_SECONDS and found.pool_wait >= WAIT_SHARE * found.sql
+    if waits and found.lock_waiters > now / 2:
         text = f"{found.lock_waiters:.1f} sessions at a time wait for a lock"
         yield Advice("", "", "", text, "whoever holds it (`make status`) first: no pool helps")
         return
-    to = min(max(now + 1, math.ceil((found.lent + found.pool_wait) / BUSY_SHARE)), threads)
-    if to > now:
+    wanted = math.ceil((found.lent + found.pool_wait + coming) / BUSY_SHARE)
+    to = min(max(now + 1, wanted) if waits else wanted, threads)
+    if to > now and (waits or coming):
+        more = f" and {coming:.1f} that new threads let in" if coming else ""
         because = (
-            f"{found.lent:.1f} backends in use and {found.pool_wait:.1f} requests at a time that "
-            f"wait for one; / {BUSY_SHARE}, at most {threads} threads"
+            f"{found.lent:.1f} backends in use, {found.pool_wait:.1f} requests at a time that "
+            f"wait for one{more}; / {BUSY_SHARE}, at most {threads} threads"
         )
         busy = found.cpu is not None and found.cpu >= BUSY_SHARE
         limit = f"; little where processors are the limit ({found.cpu:.0%} busy)" if busy else ""
-        brings = f"up to {wait:.3f} s less a request{limit}"
-        yield Advice("STACK_POOL_SIZE", str(now), str(to), because, brings)
+        brings = f"up to {wait:.3f} s less a request" if waits else "no queue behind new threads"
+        yield Advice("STACK_POOL_SIZE", str(now), str(to), because, f"{brings}{limit}")
 
 
 def _memory(found: Measured, plan: Plan) -> Iterator[Advice]:

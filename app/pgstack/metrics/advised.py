@@ -29,7 +29,7 @@ SHOWN = 3
 TEXT = 100
 """characters of one"""
 MINUTE = 60
-RELOAD = "make reload {}; then `make advise CHECK=1`"
+CHANGE = "make reload {}  (make up, where that is refused); later make advise CHECK=1"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def lines(advised: Advised, refused: str = "") -> Iterator[str]:
     if changes := [f"{one.input}={one.to}" for one in advised.advice if one.input]:
         if refused:
             yield f"together  {refused}"
-        yield f"next      {RELOAD.format(' '.join(changes))}"
+        yield f"next      {CHANGE.format(' '.join(changes))}"
     elif not advised.advice:
         yield "all is well: no input needs to change"
 
