@@ -37,7 +37,7 @@ def report(
     unfinished: str = "",
     start: str = START,
 ) -> Report:
-    """All of it (docs/commands.md has the shape). `stack` has `target` and `address`; `start` is
+    """All of it (docs/advice.md has the shape). `stack` has `target` and `address`; `start` is
     what brings back a server that is down."""
     works = {server["name"]: server["works"] for server in servers}
     alerts = [
