@@ -27,7 +27,6 @@ from pgstack.planning.metrics import Metrics
 
 pytestmark = pytest.mark.integration
 
-LOGGED_IN = foreign.LOG_IN.replace('username="visitor"', 'username="{name}", is_staff={staff}')
 KEYS = {
     "now",
     "interval",
@@ -56,7 +55,8 @@ def site() -> Iterator[LocalStack]:
 
 
 def session(stack: LocalStack, name: str, *, staff: bool) -> str:
-    code = LOGGED_IN.format(name=name, staff=staff)
+    who = f'username="{name}", is_staff={staff}'
+    code = foreign.LOG_IN.replace('username="visitor"', who)
     done = stack.manage("shell", "--verbosity=0", "-c", code)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -179,7 +179,9 @@ def test_no_value_of_a_statement_is_in_it(stack: LocalStack) -> None:
 
 
 def test_who_blocks_is_told_with_role_and_state(stack: LocalStack) -> None:
-    blocker = stack.psql("BEGIN; LOCK TABLE world; SELECT pg_sleep(20)")
+    blocker = stack.psql("BEGIN; LOCK TABLE world; SELECT pg_sleep(40)")
+    held = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'"
+    stack.wait_until(lambda: stack.sql(f"{held} AND relation = 'world'::regclass") == "1")
     asked = [f"{stack.url}/updates?n=1"] * 3
     waiting = [subprocess.Popen(["curl", "-so", "/dev/null", url]) for url in asked]
 
@@ -188,7 +190,7 @@ def test_who_blocks_is_told_with_role_and_state(stack: LocalStack) -> None:
 
     try:
         figures(stack)
-        stack.wait_until(lambda: "sessions" in figures(stack) and bool(blocks()), 18)
+        stack.wait_until(lambda: "sessions" in figures(stack) and bool(blocks()), 30)
         (one,) = blocks()
         assert (one["role"], one["program"], one["state"]) == ("postgres", "psql", "active")
         assert one["seconds"] > 0

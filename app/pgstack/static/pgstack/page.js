@@ -68,7 +68,7 @@
     const idle = facts.idle_in_transaction;
     const limit = given.limits.idle_in_transaction_timeout;
     const late = idle > 5 ? `A session has been idle in a transaction for ${seconds(idle)}${limit ? `; planned are ${seconds(limit)} at most` : ""}.` : "";
-    write(find("blocker"), given.down.includes("postgresql") ? "PostgreSQL does not answer." : [blocks, late].filter(Boolean).join(" ") || "Nobody blocks.");
+    write(find("blocker"), given.down.includes("postgresql") ? "" : [blocks, late].filter(Boolean).join(" ") || "Nobody blocks.");
     const row = (one) =>
       element(
         "tr",
@@ -79,8 +79,9 @@
         element("td", {}, one.words),
         element("td", { class: "figure" }, seconds(one.seconds)),
       );
-    const none = element("tr", {}, element("td", { colspan: "5" }, "No transaction is open."));
-    find("sessions").tBodies[0].replaceChildren(...(sessions.length ? sessions.map(row) : [none]));
+    const away = given.down.includes("postgresql");
+    const none = element("tr", {}, element("td", { colspan: "5" }, away ? "Not known: PostgreSQL does not answer." : "No transaction is open."));
+    find("sessions").tBodies[0].replaceChildren(...(sessions.length && !away ? sessions.map(row) : [none]));
   };
 
   const showStatements = ({ statements = [] }) => {
