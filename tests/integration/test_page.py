@@ -115,13 +115,12 @@ def test_other_addresses_below_it_stay_the_projects(site: LocalStack) -> None:
 def test_staff_sees_it_while_the_database_is_down(site: LocalStack) -> None:
     answer = get(site, "/stack/", sessionid=session(site, "chief", staff=True))
     with stopped(site, "postgres"):
-        for moment in range(30):
-            found = get(site, "/stack/figures.json", **dict(answer.cookies))
-            assert found.status_code == 200
-            if "postgresql" in found.json()["down"]:
-                break
-            time.sleep(1)
-        assert moment < 29
+        cookies = dict(answer.cookies)
+
+        def down() -> list[str]:
+            return list(get(site, "/stack/figures.json", **cookies).json()["down"])
+
+        site.wait_until(lambda: "postgresql" in down())
 
 
 def test_a_site_without_a_login_is_shown_by_a_signed_address(stack: LocalStack) -> None:

@@ -10,8 +10,11 @@ from django.core import signing
 from django.db import OperationalError
 from django.test import RequestFactory
 
+from fixtures.django_settings import configure
 from pgstack import staff_page
 from pgstack.staff_page import Visitor
+
+configure()
 
 HOUR = 3600
 
