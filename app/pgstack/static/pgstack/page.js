@@ -44,7 +44,7 @@
     find("alerts").replaceChildren(...given.alerts.map((alert) => alertRow(alert, given.now)));
   };
 
-  const PARTS = { queue: "waiting for a free thread", python: "in Python", pool_wait: "waiting for the pool", sql: "in SQL and the locks that it waits for" };
+  const PARTS = { queue: "in the queue for a thread", python: "in Python", pool_wait: "waiting for the pool", sql: "in SQL and the locks that it waits for" };
 
   // In words what panel 3 shows: where the requests of the last minute were.
   const showMost = (given) => {
