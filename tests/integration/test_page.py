@@ -221,6 +221,10 @@ def test_it_needs_no_site(stack: LocalStack) -> None:
             requests.get(f"http://127.0.0.1:{port}/", headers=stranger, timeout=10).status_code
             == 404
         )
+        with stopped(stack, "metrics"):
+            away = requests.get(f"http://127.0.0.1:{port}/figures.json", timeout=10)
+            assert away.status_code == 503
+            assert "exporter: " in away.text
 
 
 @contextmanager

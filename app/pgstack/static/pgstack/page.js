@@ -85,8 +85,8 @@
   };
 
   const showStatements = ({ statements = [] }) => {
-    const cell = (text) => element("td", { class: "figure" }, text);
-    const row = (one) => element("tr", {}, cell(percent(one.share)), cell(one.calls.toLocaleString("en")), cell(seconds(one.seconds / one.calls)), cell(seconds(one.seconds)), element("td", {}, one.text));
+    const cell = (text) => element("td", { class: "figure", role: "cell" }, text);
+    const row = (one) => element("tr", { role: "row" }, cell(percent(one.share)), cell(one.calls.toLocaleString("en")), cell(seconds(one.seconds / one.calls)), cell(seconds(one.seconds)), element("td", { role: "cell" }, one.text));
     const none = element("tr", {}, element("td", { colspan: "5" }, "None is known (yet)."));
     find("top").tBodies[0].replaceChildren(...(statements.length ? statements.map(row) : [none]));
   };
