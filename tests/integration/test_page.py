@@ -221,10 +221,14 @@ def test_it_needs_no_site(stack: LocalStack) -> None:
             requests.get(f"http://127.0.0.1:{port}/", headers=stranger, timeout=10).status_code
             == 404
         )
-        with stopped(stack, "metrics"):
-            away = requests.get(f"http://127.0.0.1:{port}/figures.json", timeout=10)
-            assert away.status_code == 503
-            assert "exporter: " in away.text
+
+
+def test_a_port_says_when_the_exporter_is_away(stack: LocalStack) -> None:
+    with stopped(stack, "metrics"), led(stack) as port:
+        away = requests.get(f"http://127.0.0.1:{port}/figures.json", timeout=10)
+        assert away.status_code == 503
+        assert "exporter: " in away.text
+    assert get(stack, "/stack/figures.json").status_code == 403
 
 
 @contextmanager
