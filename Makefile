@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose own-compose
+.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,10 +18,10 @@ endif
 endif
 ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
-up down release rollback reload backup restore status verify trace advise: %: %-$(TARGET)
+up down release rollback reload backup restore status verify trace advise page: %: %-$(TARGET)
 else
 up: bootstrap
-up down release rollback reload backup restore status verify trace advise:
+up down release rollback reload backup restore status verify trace advise page:
 	+@/usr/bin/python3 -B tools/target.py $@
 endif
 
@@ -131,6 +131,14 @@ advise-local: install
 
 advise-compose: own-compose
 	@docker compose run --rm --no-deps --no-TTY manage $(ADVISE)
+
+page: ## the address of the page that shows an hour of the stack
+
+page-local: install
+	@$(MANAGE) stack_page
+
+page-compose: own-compose
+	@docker compose run --rm --no-deps --no-TTY manage stack_page
 
 verify: ## prove that what runs is what was planned
 

@@ -110,6 +110,12 @@ def test_it_holds_above_its_threshold_and_fires_after_its_time(
     assert fires([*always(moments + 1, too_much), [just_not]])[name][-1] == ""
 
 
+def test_what_has_ended_begins_anew() -> None:
+    away, there = [one(UP, 0, "site")], [one(UP, 1, "site")]
+    states = fires([*[away] * 3, there, *[away] * 3])["SiteDown"]
+    assert states == ["holds", "holds", "holds", "", "holds", "holds", "holds"]
+
+
 def queue(short: int, long: int) -> Sample:
     return Sample(web.QUEUE, (), Counts(SECONDS, (float(short), 0.0, float(long), 0.0), 0.0))
 

@@ -18,7 +18,7 @@ MERGED_SECONDS = 60.0
 """processes of one release begin within such a time of one another"""
 DIGITS = 4
 DAY = 86400.0
-TELLING_SECONDS = 600
+TELLING_SECONDS = 1800
 """of free space: shorter ones say nothing of days"""
 
 

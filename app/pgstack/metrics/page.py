@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from pgstack.live.probes.exporter import FIGURES, FILES, PAGE, PATH
 
@@ -50,12 +50,12 @@ class Pages:
     def answer(self, target: str) -> Answer | None:
         """At an address of this server, which has the page at / and at /stack/; None where there
         is none."""
-        asked = urlsplit(target)
-        if asked.path == PATH:
+        path, _, query = target.partition("?")
+        if path == PATH:
             return Answer(TEXT, self.scrape())
-        name = asked.path.removeprefix(PAGE if asked.path.startswith(PAGE) else "/")
+        name = path.removeprefix(PAGE if path.startswith(PAGE) else "/")
         if name == FIGURES:
-            return Answer(JSON, self.figures(_since(asked.query)))
+            return Answer(JSON, self.figures(_since(query)))
         if name in FILES:
             file, kind = FILES[name]
             return Answer(kind, (STATIC / file).read_bytes())

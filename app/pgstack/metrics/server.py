@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from pgstack.errors import ProbeError
 from pgstack.metrics.page import Answer
 
 CLIENT_SECONDS = 5
@@ -29,8 +30,12 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "exporter", ""
 
     def do_GET(self) -> None:
-        """What there is, or 404."""
-        answer = self.server.answer(self.path) if self._is_named() else None
+        """What there is, or 404; 503 where a port leads to an exporter that does not answer."""
+        try:
+            answer = self.server.answer(self.path) if self._is_named() else None
+        except ProbeError as error:
+            self.send_error(503, explain=str(error))
+            return
         if answer is None:
             self.send_error(404)
             return

@@ -51,7 +51,7 @@ const Charts = (() => {
         ["sql", "SQL", number],
         ["pool_wait", "wait for the pool", number],
         ["python", "Python", number],
-        ["queue", "queue: no free thread", number],
+        ["queue", "queue for a thread", number],
       ],
       colours: [2, 4, 1, 3],
       stacked: true,
@@ -171,6 +171,7 @@ const Charts = (() => {
       const options = {
         width: this.plot.clientWidth || 300,
         height: HEIGHT,
+        padding: [8, 24, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: sync.key }, drag: { x: false, y: false }, points: { show: !kind.stacked } },
         scales: { x: { time: true, range: (u, low, high) => [Math.max(low, high - 3600), high] }, y: kind.log ? { distr: 3, range: (u, low, high) => [Math.min(low ?? 0.001, 0.001), Math.max(high ?? 1, 1)] } : { range: (u, low, high) => [0, Math.max(high ?? 0, 0.001) * 1.08] } },

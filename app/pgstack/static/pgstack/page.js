@@ -44,7 +44,7 @@
     find("alerts").replaceChildren(...given.alerts.map((alert) => alertRow(alert, given.now)));
   };
 
-  const PARTS = { queue: "waiting for a free thread", python: "in Python", pool_wait: "waiting for the pool", sql: "in SQL and the locks that it waits for" };
+  const PARTS = { queue: "in the queue for a thread", python: "in Python", pool_wait: "waiting for the pool", sql: "in SQL and the locks that it waits for" };
 
   // In words what panel 3 shows: where the requests of the last minute were.
   const showMost = (given) => {
@@ -68,7 +68,7 @@
     const idle = facts.idle_in_transaction;
     const limit = given.limits.idle_in_transaction_timeout;
     const late = idle > 5 ? `A session has been idle in a transaction for ${seconds(idle)}${limit ? `; planned are ${seconds(limit)} at most` : ""}.` : "";
-    write(find("blocker"), given.down.includes("postgresql") ? "PostgreSQL does not answer." : [blocks, late].filter(Boolean).join(" ") || "Nobody blocks.");
+    write(find("blocker"), given.down.includes("postgresql") ? "" : [blocks, late].filter(Boolean).join(" ") || "Nobody blocks.");
     const row = (one) =>
       element(
         "tr",
@@ -79,13 +79,14 @@
         element("td", {}, one.words),
         element("td", { class: "figure" }, seconds(one.seconds)),
       );
-    const none = element("tr", {}, element("td", { colspan: "5" }, "No transaction is open."));
-    find("sessions").tBodies[0].replaceChildren(...(sessions.length ? sessions.map(row) : [none]));
+    const away = given.down.includes("postgresql");
+    const none = element("tr", {}, element("td", { colspan: "5" }, away ? "Not known: PostgreSQL does not answer." : "No transaction is open."));
+    find("sessions").tBodies[0].replaceChildren(...(sessions.length && !away ? sessions.map(row) : [none]));
   };
 
   const showStatements = ({ statements = [] }) => {
-    const cell = (text) => element("td", { class: "figure" }, text);
-    const row = (one) => element("tr", {}, cell(percent(one.share)), cell(one.calls.toLocaleString("en")), cell(seconds(one.seconds / one.calls)), cell(seconds(one.seconds)), element("td", {}, one.text));
+    const cell = (text) => element("td", { class: "figure", role: "cell" }, text);
+    const row = (one) => element("tr", { role: "row" }, cell(percent(one.share)), cell(one.calls.toLocaleString("en")), cell(seconds(one.seconds / one.calls)), cell(seconds(one.seconds)), element("td", { role: "cell" }, one.text));
     const none = element("tr", {}, element("td", { colspan: "5" }, "None is known (yet)."));
     find("top").tBodies[0].replaceChildren(...(statements.length ? statements.map(row) : [none]));
   };
