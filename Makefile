@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose own-compose
+.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,10 +18,10 @@ endif
 endif
 ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
-up down release rollback reload backup restore status verify trace: %: %-$(TARGET)
+up down release rollback reload backup restore status verify trace advise page: %: %-$(TARGET)
 else
 up: bootstrap
-up down release rollback reload backup restore status verify trace:
+up down release rollback reload backup restore status verify trace advise page:
 	+@/usr/bin/python3 -B tools/target.py $@
 endif
 
@@ -105,10 +105,10 @@ restore-compose: own-compose
 	@/usr/bin/python3 -B tools/compose_backup.py restore '$(BACKUP)' '$(OVERWRITE)'
 	@$(MAKE) --no-print-directory up-compose
 
-status: ## what runs and answers; exit status 1 when something does not
+status: ## one screen: what runs, what is full, who blocks, what to do; fails when something is wrong
 
 status-local:
-	@$(MANAGE) stack_local status
+	@$(MANAGE) stack_status
 
 status-compose: own-compose
 	@/usr/bin/python3 -B tools/compose_status.py
@@ -121,6 +121,24 @@ trace-local: install
 trace-compose: own-compose
 	@docker compose logs --no-color --no-log-prefix web postgres | \
 		docker compose run --rm --no-deps --no-TTY manage stack_trace '$(ID)' -
+
+advise: ## which inputs to change, by what the running stack measured (LAST=seconds; CHECK=1 afterwards)
+
+ADVISE = stack_advise $(if $(CHECK),--check) $(if $(LAST),--last=$(LAST))
+
+advise-local: install
+	@$(MANAGE) $(ADVISE)
+
+advise-compose: own-compose
+	@docker compose run --rm --no-deps --no-TTY manage $(ADVISE)
+
+page: ## the address of the page that shows an hour of the stack
+
+page-local: install
+	@$(MANAGE) stack_page
+
+page-compose: own-compose
+	@docker compose run --rm --no-deps --no-TTY manage stack_page
 
 verify: ## prove that what runs is what was planned
 

@@ -1,4 +1,5 @@
-"""What runs of the Compose stack, and whether it answers: exit status 1 when a server does not.
+"""What runs of the Compose stack, whether it answers, how full it is and what to do: exit status 1
+when something is wrong. With --json for machines.
 
 The engine's own word is older than a server that has just been stopped, so each is asked its health
 check now.
@@ -8,8 +9,15 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
+sys.dont_write_bytecode = True
+
+from pgstack.metrics import screen  # noqa: E402 - the path comes first
+from pgstack.ops.terminal import shown  # noqa: E402
 
 ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
@@ -24,8 +32,16 @@ CORRUPTED = [
     "--dbname=app",
     "--command=SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database",
 ]
+FIGURES = ("-m", "pgstack.metrics", "standing")
+FIGURES_SECONDS = 10
+"""for two looks, a second apart, where no server answers"""
 STOPPED = ["sh", "-c", "grep -sl '^State:.T' /proc/[0-9]*/status"]
 """processes that a signal has stopped: the first one's children may answer meanwhile"""
+
+
+OF_OTHERS = "NOT OURS"
+WELL = ("running", "RUNNING", "WAITING", OF_OTHERS)
+"""states of what serves, or waits for its time"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,12 @@ class Server:
     name: str
     state: str
     trouble: str
+    told: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs and answers."""
+        return self.state in WELL and not self.trouble
 
 
 def compose(*words: str, seconds: float = ENGINE_SECONDS) -> subprocess.CompletedProcess[str]:
@@ -110,32 +132,56 @@ def _place() -> str:
     return f"{place['host']}:{place['port']}"
 
 
-def _scheduled(state: str) -> bool:
-    """Tell of what runs at set times, where there is anything; whether all of it is well."""
+def _scheduled(state: str) -> list[Server]:
+    """What runs at set times."""
     if state != "running":
-        return False
+        return []
     bounded = ("exec", "-T", "background", "timeout", "--kill-after=1", str(ENGINE_SECONDS))
     done = compose(*bounded, "python", "-m", "pgstack.targets.schedule", seconds=2 * ENGINE_SECONDS)
-    print(done.stdout + done.stderr, end="")
-    return done.returncode == 0
+    rows = [line.split("  ", 2) for line in done.stdout.splitlines()]
+    found = [
+        Server(name, word, "" if word in WELL else text, text if word in WELL else "")
+        for name, word, text in rows
+    ]
+    failed = done.returncode and all(one.works for one in found)
+    return [*found, Server("schedule", "unknown", done.stderr.strip())] if failed else found
 
 
-def main() -> None:
-    """Print a line for each server, in starting order."""
+def figures() -> dict[str, Any]:
+    """How full it is: of the exporter's container, else of one that is made for it; nothing where
+    neither says."""
+    limit = ("timeout", "--kill-after=1", str(FIGURES_SECONDS), "python", *FIGURES)
+    once = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint=timeout", "manage", *limit[1:])
+    for words in (("exec", "-T", "metrics", *limit), once):
+        done = compose(*words)
+        if not done.returncode:
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+    return {}
+
+
+def report() -> screen.Report:
+    """Everything, asked at the same time."""
     states, checks = containers(), health_checks()
-    with ThreadPoolExecutor(len(SERVERS)) as threads:
+    with ThreadPoolExecutor(len(SERVERS) + 2) as threads:
+        full = threads.submit(figures if states else dict)
+        scheduled = threads.submit(_scheduled, states.get("background", "missing"))
         servers = list(
             threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), checks)
         )
-    for server in servers:
-        print(
-            f"{server.name:<11}{server.state}" + (f"  {server.trouble}" if server.trouble else "")
-        )
-    if "postgres" not in checks:
-        print(f"{'database':<11}NOT OURS  {_place()}")
-    well = _scheduled(states.get("background", "missing"))
-    if not well or any(server.state != "running" or server.trouble for server in servers):
-        print("not all running")
+        if "postgres" not in checks:
+            servers.append(Server("database", OF_OTHERS, "", _place()))
+        servers += scheduled.result()
+        rows = [{**asdict(server), "works": server.works} for server in servers]
+        return screen.report({"target": "compose"}, rows, full.result())
+
+
+def main() -> None:
+    """Print a line for each server, in starting order, and how full each part is."""
+    found = report()
+    for line in [json.dumps(found, indent=1)] if "--json" in sys.argv else screen.lines(found):
+        print(shown(line))
+    if not found["ok"]:
         sys.exit(1)
 
 

@@ -23,6 +23,7 @@ SOURCES = {
     "wsgi": "Web processes",
     "backup": "Backup and certificate",
     "certificate": "Backup and certificate",
+    "machine": "The machine",
 }
 """heading by the first word of a metric's name"""
 

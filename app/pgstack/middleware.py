@@ -1,12 +1,14 @@
-"""The health pages, before everything else that a project does with a request."""
+"""The health pages and the page for staff, before everything else that a project does with a
+request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from pgstack import views
+from pgstack import staff_page, views
 from pgstack.live.probes import web
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -14,6 +16,7 @@ PAGES: dict[str, Answer] = {
     "/healthz": views.healthz,
     "/readyz": views.readyz,
     f"/{web.PATH}": views.probe,
+    **{staff_page.PAGE + name: partial(staff_page.page, name=name) for name in staff_page.NAMES},
 }
 
 

@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
+from fixtures.browser import LOW_CONTRAST
 
 LOOKS = [
     pytest.param({"viewport": {"width": 1280, "height": 800}}, id="wide"),
     pytest.param({"viewport": {"width": 360, "height": 740}, "has_touch": True}, id="phone"),
 ]
 
-# Every element with a text of its own: WCAG's contrast of its colour and what is painted behind it.
-LOW_CONTRAST = """() => {
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = numbers(colour).map((part) => part / 255)
-      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      const alpha = numbers(colour)[3];
-      if (alpha === undefined || alpha > 0) return colour;
-    }
-    return getComputedStyle(document.documentElement).colorScheme.includes("dark") ? "rgb(0,0,0)" : "rgb(255,255,255)";
-  };
-  const found = [];
-  let checked = 0;
-  for (const element of document.body.querySelectorAll("*")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || element.disabled || !element.checkVisibility()) continue;
-    checked += 1;
-    const [low, high] = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => a - b);
-    const ratio = (high + 0.05) / (low + 0.05);
-    if (ratio < 4.5) found.push(`${element.tagName} "${element.textContent.trim().slice(0, 30)}" ${ratio.toFixed(2)}`);
-  }
-  return checked >= 3 ? found : ["found hardly any text"];
-}"""
-
 
 def test_front_page_keeps_the_pools_fresh(stack: Any, open_page: Any) -> None:
     page = open_page(f"{stack.url}/db")  # a pool exists once a client has queried through it
     page.goto(f"{stack.url}/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Django behind a warm pool")
-    expect(page.locator("#live-state")).to_have_text("PgBouncer answers")
+    expect(page.locator("#live-state")).to_have_text(
+        "PgBouncer answers, nobody waits", timeout=30_000
+    )
     for _ in range(2):
         with page.expect_response("**/pools.json", timeout=10_000) as answer:
             pass
@@ -61,17 +38,46 @@ def test_front_page_says_when_the_pooler_or_the_server_is_silent(
 ) -> None:
     troubles.allowed = ["503", "ERR_CONNECTION_REFUSED"]
     page = open_page("about:blank")
-    silent = '{"available": false, "pools": []}'
+    words = "PgBouncer's console does not answer"
+    silent = json.dumps({"available": False, "pools": [], "badge": {"text": words, "kind": "warn"}})
     page.route(
         "**/pools.json", lambda route: route.fulfill(body=silent, content_type="application/json")
     )
     page.goto(f"{stack.url}/")
-    expect(page.locator("#live-state")).to_have_text("PgBouncer's console does not answer")
+    expect(page.locator("#live-state")).to_have_text(words)
     expect(page.locator("#live-rows")).to_contain_text("No pool to show.")
     page.unroute("**/pools.json")
     page.route("**/pools.json", lambda route: route.abort("connectionrefused"))
     expect(page.locator("#live-state")).to_have_text(
         "The web server does not answer", timeout=10_000
+    )
+
+
+def test_badge_of_the_front_page_turns_while_requests_wait_for_a_thread(
+    stack: Any, open_page: Any
+) -> None:
+    """Eight threads, and more requests at a time than these, each held by a lock."""
+    blocker = stack.psql("BEGIN; LOCK TABLE world; SELECT pg_sleep(3)")
+    page = open_page(f"{stack.url}/plain")
+    asked = [
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "--parallel",
+        "--parallel-max",
+        "40",
+        "--parallel-immediate",
+    ]
+    held = subprocess.Popen([*asked, f"{stack.url}/updates?n=1&[1-40]"], start_new_session=True)
+    try:
+        page.goto(f"{stack.url}/")
+        expect(page.locator("#live-state")).to_contain_text("for a free thread", timeout=30_000)
+    finally:
+        for one in (blocker, held):
+            one.communicate(timeout=60)
+    expect(page.locator("#live-state")).to_have_text(
+        "PgBouncer answers, nobody waits", timeout=40_000
     )
 
 

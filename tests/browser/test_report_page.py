@@ -10,8 +10,8 @@ import pytest
 from loadtest.lab.analysis import analyse
 from loadtest.lab.report import html
 from playwright.sync_api import expect
-from test_front_page import LOW_CONTRAST
 
+from fixtures.browser import LOW_CONTRAST
 from fixtures.lab_results import whole_run
 
 

@@ -4,8 +4,10 @@ in nowhere else."""
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
+import requests
 from compose_stack import ComposeStack
 
 pytestmark = pytest.mark.compose
@@ -34,7 +36,7 @@ def test_it_has_figures_of_every_server(stack: ComposeStack) -> None:
     assert stack.get("/db")[0] == 200
     text = stack.execute("metrics", *SCRAPE).stdout
     assert dict(UP.findall(text)) == dict.fromkeys(
-        ("plan", "postgresql", "pgbouncer", "apache", "site", "wsgi"), "1.0"
+        ("plan", "machine", "postgresql", "pgbouncer", "apache", "site", "wsgi"), "1.0"
     )
     found = dict(re.findall(r"^(pgstack_\w+) (\S+)", text, re.MULTILINE))
     assert float(found["pgstack_wsgi_statements_sum"]) >= 1
@@ -88,6 +90,23 @@ def test_a_page_changes_none_of_its_files_but_its_own(stack: ComposeStack) -> No
     write = "open('/run/stack/measures/process-0', 'r+')"
     done = stack.compose("exec", "-T", "metrics", "python", "-c", write, check=False)
     assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
+
+
+def test_the_site_shows_its_page_to_whom_an_address_was_given(stack: ComposeStack) -> None:
+    assert stack.get("/stack/")[0] == 403
+    address = stack.run("make", "-s", "page", "TARGET=compose").stdout.strip().splitlines()[-1]
+    with requests.Session() as visitor:
+        page = visitor.get(stack.url + address[address.index("/stack/?") :], timeout=30)
+        assert (page.status_code, page.url) == (200, f"{stack.url}/stack/")
+        assert "How the stack fares" in page.text
+        deadline = time.monotonic() + 30
+        while not (found := visitor.get(f"{page.url}figures.json", timeout=30).json()).get("time"):
+            assert time.monotonic() < deadline
+            time.sleep(1)
+    assert found["down"] == []
+    assert found["limits"]["threads"] > 0
+    for name in ("workers", "threads", "pool", "active", "cpu", "memory", "disk_free"):
+        assert found["lines"][name][-1] is not None, name
 
 
 @pytest.mark.slow

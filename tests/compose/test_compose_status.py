@@ -37,10 +37,15 @@ def console(stack: ComposeStack, command: str) -> None:
 def test_a_stack_that_answers_has_status_0(stack: ComposeStack) -> None:
     done = status(stack)
     servers = ("postgres", "pgbouncer", "web", "background", "metrics")
-    assert (done.returncode, done.stdout) == (
-        0,
-        "".join(f"{name:<11}running\n" for name in servers),
-    )
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout
+    assert lines[: len(servers)] == [f"{name:<11}running" for name in servers]
+    levels = [line.split()[0] for line in lines[len(servers) :]]
+    assert levels == [
+        *("threads", "pool", "workers", "sessions", "memory", "disk", "changed"),
+        *("verdict", "next"),
+    ]
+    assert lines[-2:] == ["verdict    ok: all is well", "next       Nothing to do."]
 
 
 @pytest.mark.parametrize("service", ["postgres", "pgbouncer", "web"])
@@ -52,7 +57,8 @@ def test_a_server_that_is_stopped_by_a_signal_is_told(stack: ComposeStack, servi
         signal(stack, service, "CONT")
     assert done.returncode == 2, done.stdout  # make's own, for a command that ended with 1
     assert f"{service:<11}running  " in done.stdout
-    assert done.stdout.endswith("not all running\n")
+    assert "verdict    NOT WELL: not all running: " in done.stdout
+    assert "next       `kill -CONT " in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def test_forwarder_has_an_account_and_no_rights_and_ends_gracefully(
         "127.0.0.1"
     ]
     told = self_signed.run("make", "--silent", "status", "TARGET=compose").stdout
-    assert told.endswith(
-        "web        running\nforward    running\nbackground running\nmetrics    running\n"
-    )
+    rows = "web        running\nforward    running\nbackground running\nmetrics    running\n"
+    assert rows in told
+    assert "\nverdict    ok: " in told
 
 
 def test_web_that_was_made_anew_is_found_by_the_forwarder(self_signed: ComposeStack) -> None:

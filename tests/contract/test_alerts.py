@@ -11,11 +11,43 @@ import pytest
 import yaml
 
 from fixtures.prometheus import RULES, promtool, unknown_metrics
+from pgstack.metrics import rules as page_rules
 from pgstack.planning import layout
 
 PAGE = layout.PROJECT / "docs/alerts.md"
 AT = '{instance="shop", job="pgstack"'
 DAY = 86400
+SPANS = {"": 0, "30s": 30, "1m": 60, "2m": 120, "5m": 300, "15m": 900, "1h": 3600}
+THRESHOLDS = {
+    "SiteDown": ["== 0"],
+    "PostgreSQLDown": ["== 0"],
+    "PgBouncerDown": ["== 0"],
+    "ServerErrors": [
+        f"[{page_rules.ERRORS_WITHIN / 60:g}m]) > {page_rules.ERRORS} ",
+        f"> ignoring(class) {page_rules.ERROR_SHARE} *",
+    ],
+    "RequestsQueue": [
+        "histogram_quantile(0.95,",
+        f"[{page_rules.RATES_WITHIN / 60:g}m]",
+        f"max(pgstack_plan_queue_timeout_seconds) / {page_rules.QUEUE_SHARE}",
+    ],
+    "WorkersTaken": [f"> {page_rules.WORKER_SHARE} * pgstack_plan_apache_workers"],
+    "LocksBlock": ["(pgstack_plan_pool_size) / 2)"],
+    "PoolWaits": [f"[{page_rules.RATES_WITHIN / 60:g}m]", "(pgstack_plan_pool_size)) / 2)"],
+    "ArchiveFails": ["failed_timestamp_seconds > (pgstack_postgresql_archived"],
+    "ChecksumFails": ["> 0"],
+    "CertificateEnds": ["< 7 * 86400"],
+    "CertificateEndsSoon": ["< 21 * 86400"],
+    "BackupLate": ["> on(instance, job) pgstack_plan_backup_oldest_seconds"],
+    "TransactionIdsRunOut": [f"> {page_rules.XIDS_PAGE:.0e}".replace("+0", "")],
+    "TransactionIdsAge": [f"> {page_rules.XIDS_TICKET:.0e}".replace("+0", "")],
+    "IdleInTransaction": [
+        f"{page_rules.IDLE_TIMES} * pgstack_plan_idle_in_transaction_timeout_seconds"
+    ],
+    "ConnectionsRunOut": ["- pgstack_plan_postgresql_reserved_connections - 1)"],
+    "PoolerClientsRunOut": [f"{page_rules.CLIENT_SHARE} * pgstack_plan_pooler_clients"],
+}
+"""what a rule says of the numbers by which the page judges (pgstack.metrics.rules)"""
 
 
 class Case(NamedTuple):
@@ -233,3 +265,19 @@ def alerts(rule: dict[str, Any], given: dict[str, str], seconds: int, place: Pat
     got = re.search(r"got:(.*)", said, re.DOTALL)
     assert got, said
     return rule["alert"] if "Labels" in got[1] else ""
+
+
+@pytest.mark.parametrize("own", page_rules.RULES, ids=lambda own: own.name)
+def test_the_page_judges_as_the_rule_does(own: page_rules.Rule) -> None:
+    """With the same numbers, for as long, and as urgently."""
+    rule = next(rule for rule in rules() if rule["alert"] == own.name)
+    assert rule["labels"]["severity"] == own.severity
+    assert SPANS[rule.get("for", "")] == own.seconds
+    for threshold in THRESHOLDS[own.name]:
+        assert threshold in " ".join(rule["expr"].split()), threshold
+
+
+def test_rules_that_only_prometheus_judges_are_known() -> None:
+    elsewhere = {"ExporterSilent", "DiskFills", "ServerRestarts", "Watchdog"}
+    assert {rule["alert"] for rule in rules()} == elsewhere | {r.name for r in page_rules.RULES}
+    assert set(THRESHOLDS) == {rule.name for rule in page_rules.RULES}

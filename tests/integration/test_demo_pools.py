@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from demo import pools
+from demo.queue import Counted, Queue
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,40 @@ def test_a_silent_console_is_shown_as_such(monkeypatch: pytest.MonkeyPatch) -> N
         raise ConnectionRefusedError("no such socket")
 
     monkeypatch.setattr(pools.pooler, "pools", refuse)
-    assert pools.live_pools().as_json() == {"available": False, "pools": []}
+    assert pools.live_pools().as_json() == {
+        "available": False,
+        "pools": [],
+        "badge": {"text": "PgBouncer's console does not answer", "kind": "warn"},
+    }
+
+
+def pool(max_wait: float) -> pools.Pool:
+    return pools.Pool("app", "app", "transaction", 3, 1, 5, 0, max_wait)
+
+
+@pytest.mark.parametrize(
+    ("queued", "waits", "text", "kind"),
+    [
+        (None, 0, "PgBouncer answers, nobody waits", "good"),
+        (0.02, 0.09, "PgBouncer answers, nobody waits", "good"),
+        (0.3, 0, "Requests wait 0.3 s for a free thread", "warn"),
+        (2.5, 0.4, "Requests wait 2.5 s for a free thread", "bad"),
+        (0.02, 0.4, "A request has waited 0.4 s for a backend", "warn"),
+    ],
+)
+def test_the_badge_turns_when_requests_wait(
+    queued: float | None, waits: float, text: str, kind: str
+) -> None:
+    assert pools.badge([pool(waits)], queued, 10) == pools.Badge(text, kind)
+
+
+def test_the_wait_for_a_thread_is_that_of_the_last_seconds() -> None:
+    queue = Queue()
+    assert queue.wait(Counted(0, 100, 500)) is None
+    assert queue.wait(Counted(5, 110, 502)) == 0.2
+    assert queue.wait(Counted(9, 120, 502)) == 0.1
+    assert queue.wait(Counted(14, 130, 503)) == 0.05  # the first look is too long ago
+    assert queue.wait(Counted(60, 130, 503)) is None
 
 
 def test_many_looks_ask_the_console_once(monkeypatch: pytest.MonkeyPatch) -> None:

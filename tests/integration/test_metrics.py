@@ -31,7 +31,7 @@ ABSENT = re.compile(
     "plan_backup|plan_drill|backup_|certificate_|postgresql_(standby_|replication|slot|archive)"
 )
 """metrics of what this stack has not"""
-SOURCES = {"plan", "postgresql", "pgbouncer", "apache", "site", "wsgi", "backup"}
+SOURCES = {"plan", "machine", "postgresql", "pgbouncer", "apache", "site", "wsgi", "backup"}
 NAME = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 

@@ -20,7 +20,7 @@ import pytest
 from fixtures.metric_rows import values
 from pgstack.metrics import web
 from pgstack.metrics.model import Counts
-from pgstack.serving import meter
+from pgstack.serving import measured, meter
 from pgstack.serving.current import CURRENT
 from pgstack.serving.meter import Meter
 from pgstack.serving.watchdog import Watch
@@ -31,7 +31,7 @@ ENVIRON = {"mod_wsgi.queue_start": "1700000000000000", "mod_wsgi.daemon_start": 
 
 def read(directory: Path) -> dict[str, Any]:
     plan: Any = SimpleNamespace(metrics=SimpleNamespace(processes=str(directory)))
-    return values(web.collect(web.read(plan), time.time()))
+    return values(web.collect(measured.read(plan), time.time()))
 
 
 def count(found: dict[str, Any], name: str) -> list[tuple[str, float]]:

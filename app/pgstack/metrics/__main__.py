@@ -1,10 +1,14 @@
 """`python -m pgstack.metrics`: the exporter, until it is told to end; where the plan has none it
-waits for that. With `scrape`, what one that runs answers."""
+waits for that. With `scrape`, what one that runs answers; with `page PORT`, its page on a port of
+the loopback address, until it is interrupted; with `standing`, as JSON, what `make status` shows
+beside the servers."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -12,9 +16,12 @@ from pathlib import Path
 from pgstack import idle
 from pgstack.errors import ProbeError, ends_the_process
 from pgstack.live.probes import bounded
-from pgstack.live.probes.exporter import scrape
-from pgstack.metrics import exporter
-from pgstack.metrics.server import Server
+from pgstack.live.probes.exporter import ask, scrape
+from pgstack.metrics import exporter, standing
+from pgstack.metrics.board import Board
+from pgstack.metrics.history import INTERVAL_SECONDS
+from pgstack.metrics.page import Answer, Pages
+from pgstack.metrics.server import LOOPBACK, LoopbackServer, Server
 from pgstack.metrics.sources import Sources
 from pgstack.planning.metrics import Metrics
 
@@ -28,27 +35,63 @@ def tell(words: str) -> None:
     print(time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), words, flush=True)
 
 
-def _scraped(part: Metrics | None) -> str:
+def _planned(part: Metrics | None) -> Metrics:
     if part is None:
         raise ProbeError(f"metrics: {OFF}: there is no exporter.")
-    return scrape(part)
+    return part
+
+
+def _watch(board: Board, asked: Sources) -> None:
+    """Keep the page's hour, for as long as this process lives."""
+    while True:
+        try:
+            board.see(asked.collect(), time.time())
+        except Exception as error:  # noqa: BLE001 - a figure nobody thought of ends no history
+            tell(f"page: {error!r}")
+        time.sleep(INTERVAL_SECONDS - time.time() % INTERVAL_SECONDS)
+
+
+def _lead(part: Metrics, port: int) -> None:
+    """From a port to the exporter's socket."""
+
+    def answer(target: str) -> Answer | None:
+        found = ask(part, target)
+        return Answer(found.type, found.body) if found.status == 200 else None
+
+    with LoopbackServer(port, answer) as server:
+        tell(f"page: http://{LOOPBACK}:{server.server_address[1]}/ until Ctrl-C")
+        server.serve_forever()
+
+
+def _run(force: exporter.InForce, part: Metrics) -> None:
+    """The exporter."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    board = Board()
+    asked = Sources(exporter.sources(force, board), tell)
+    pages = Pages(partial(exporter.text, asked), lambda since: board.text(since, force.plan()))
+    with bounded.waits(ANSWER_SECONDS), Server(Path(part.socket), pages.answer) as server:
+        threading.Thread(target=_watch, args=(board, asked), daemon=True).start()
+        server.serve_forever()
 
 
 def main() -> None:
     """Serve, or ask."""
     force = exporter.InForce(exporter.plan_path())
     part = force.plan().metrics
-    if sys.argv[1:] == ["scrape"]:
-        with ends_the_process():
-            print(_scraped(part), end="")
-        return
-    if part is None:
-        idle.until_told(f"metrics: {OFF}; nothing runs")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    asked = Sources(exporter.sources(force), tell)
-    answer = partial(exporter.text, asked)
-    with bounded.waits(ANSWER_SECONDS), Server(Path(part.socket), answer) as server:
-        server.serve_forever()
+    match sys.argv[1:]:
+        case ["scrape"]:
+            with ends_the_process():
+                print(scrape(_planned(part)), end="")
+        case ["page", port] if port.isdigit():
+            with ends_the_process():
+                _lead(_planned(part), int(port))
+        case ["standing"]:
+            with ends_the_process(), bounded.waits(ANSWER_SECONDS):
+                print(json.dumps(standing.figures(force.plan(), force.path)))
+        case _:
+            if part is None:
+                idle.until_told(f"metrics: {OFF}; nothing runs")
+            _run(force, part)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from prometheus_client import core, exposition, registry
 
-from pgstack.metrics import ages, apache, model, planned, pooler, postgres, web
+from pgstack.metrics import ages, apache, machine, model, planned, pooler, postgres, statements, web
+from pgstack.metrics.board import Board
 from pgstack.metrics.model import Sample
 from pgstack.metrics.sources import Source, Sources
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan
+from pgstack.serving import measured
 
 
 class InForce:
@@ -36,24 +38,36 @@ class InForce:
         yield from planned.collect(self.plan(), self.path.stat().st_mtime)
 
 
-def sources(force: InForce) -> Iterator[Source]:
-    """Those of the plan in force."""
+def sources(force: InForce, board: Board) -> Iterator[Source]:
+    """Those of the plan in force. The board is told what only the page shows."""
     plan = force.plan()
     yield Source("plan", force.samples)
+    yield Source("machine", lambda: machine.collect(force.plan()))
     # Who deploys has the password of a server of others, on the local target the exporter too.
     if plan.external is None or plan.accounts.metrics == plan.accounts.deploy:
-        reader = postgres.Reader()
-        yield Source("postgresql", lambda: postgres.collect(reader.read(force.plan())))
+        yield Source("postgresql", _postgresql(force, board))
     if "pgbouncer" in plan.services:
         yield Source("pgbouncer", lambda: pooler.collect(pooler.read(force.plan())))
     if "apache" in plan.services:
         yield Source("apache", lambda: apache.collect(apache.read(force.plan())))
         yield Source("site", lambda: apache.ready(force.plan()))
-        yield Source("wsgi", lambda: web.collect(web.read(force.plan())))
+        yield Source("wsgi", lambda: web.collect(measured.read(force.plan())))
         if plan.site.tls != "off":
             yield Source("certificate", lambda: ages.certificate(force.plan()))
     if targets.of(plan.target).own_directory:
         yield Source("backup", lambda: ages.backup(force.plan()))
+
+
+def _postgresql(force: InForce, board: Board) -> Callable[[], Iterable[Sample]]:
+    reader = postgres.Reader()
+
+    def read() -> Iterable[Sample]:
+        more = statements.QUERIES if board.is_watched() else {}
+        found = reader.read(force.plan(), more)
+        board.detail(found)
+        return postgres.collect(found)
+
+    return read
 
 
 class Collector(registry.Collector):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import psycopg2
@@ -15,6 +16,12 @@ from pgstack.planning.plan import Plan
 
 LIMITS = "-c statement_timeout=1000 -c lock_timeout=100 -c default_transaction_read_only=on"
 """milliseconds; of each question"""
+UNANSWERED = (
+    psycopg2.errors.InsufficientPrivilege,
+    psycopg2.errors.UndefinedTable,
+    psycopg2.errors.InvalidSchemaName,
+)
+"""where a role or a server is another's"""
 
 BACKENDS = gauge("postgresql_backends", "Sessions by role and state.", "role", "state")
 WAITING = gauge(
@@ -111,20 +118,22 @@ class Reader:
     def __init__(self) -> None:
         self._connection: Any = None
 
-    def read(self, plan: Plan) -> dict[str, console.Rows]:
-        """The answers by question, without those that the role may not ask, as at a server of
-        others. Connects once more where the server has started anew since. Raises
-        psycopg2.Error."""
+    def read(
+        self, plan: Plan, more: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, console.Rows]:
+        """The answers by question, and to `more` of them, without those that the role may not
+        ask or that the server does not know, as at a server of others. Connects once more where
+        the server has started anew since. Raises psycopg2.Error."""
         kept = self._connection is not None
         try:
-            return self._ask(plan)
+            return self._ask(plan, more)
         except psycopg2.Error as error:
             self.close()
             if not kept or not isinstance(
                 error, psycopg2.OperationalError | psycopg2.InterfaceError
             ):
                 raise
-        return self._ask(plan)
+        return self._ask(plan, more)
 
     def close(self) -> None:
         """Give the connection up."""
@@ -133,14 +142,14 @@ class Reader:
             with suppress(psycopg2.Error):
                 connection.close()
 
-    def _ask(self, plan: Plan) -> dict[str, console.Rows]:
+    def _ask(self, plan: Plan, more: Mapping[str, str]) -> dict[str, console.Rows]:
         if self._connection is None:
             self._connection = postgres.connect(
                 plan, plan.roles.monitor, options=LIMITS, application_name="exporter"
             )
         found = {}
-        for name, text in queries.of(self._connection.server_version).items():
-            with suppress(psycopg2.errors.InsufficientPrivilege):
+        for name, text in {**queries.of(self._connection.server_version), **more}.items():
+            with suppress(*UNANSWERED):
                 found[name] = console.rows(self._connection, text)
         return found
 

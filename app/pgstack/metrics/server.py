@@ -1,51 +1,53 @@
-"""Answers `GET /metrics` on a Unix socket."""
+"""Answers over a Unix socket, and where it is asked to on a port of the loopback address."""
 
 from __future__ import annotations
 
 import socketserver
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from pgstack.live.probes.exporter import PATH
+from pgstack.errors import ProbeError
+from pgstack.metrics.page import Answer
 
-TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CLIENT_SECONDS = 5
 """that a client may take to say what it wants"""
 MODE = 0o660
+LOOPBACK = "127.0.0.1"
+NAMES = ("localhost", LOOPBACK)
+"""what a browser at the end of an SSH tunnel calls it. Under another name a page of somebody else
+would read it: that is refused"""
 
-
-class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """The exporter's."""
-
-    daemon_threads = True
-
-    def __init__(self, path: Path, answer: Callable[[], bytes]) -> None:
-        self.answer = answer
-        path.unlink(missing_ok=True)  # of one that was killed
-        super().__init__(str(path), Handler)
-        path.chmod(MODE)
+Answering = Callable[[str], Answer | None]
 
 
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    server: Server
+    server: Server | LoopbackServer
     timeout = CLIENT_SECONDS
     server_version, sys_version = "exporter", ""
 
     def do_GET(self) -> None:
-        """The metrics, or 404."""
-        if self.path != PATH:
+        """What there is, or 404; 503 where a port leads to an exporter that does not answer."""
+        try:
+            answer = self.server.answer(self.path) if self._is_named() else None
+        except ProbeError as error:
+            self.send_error(503, explain=str(error))
+            return
+        if answer is None:
             self.send_error(404)
             return
-        body = self.server.answer()
         self.send_response(200)
-        self.send_header("Content-Type", TYPE)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in answer.headers().items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer.body)
+
+    def _is_named(self) -> bool:
+        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+        return isinstance(self.server, Server) or host in NAMES
 
     def address_string(self) -> str:
         """A Unix socket has no address."""
@@ -53,3 +55,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - its name
         """Nothing: a scrape every few seconds."""
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """The exporter's."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, answer: Answering) -> None:
+        self.answer = answer
+        path.unlink(missing_ok=True)  # of one that was killed
+        super().__init__(str(path), Handler)
+        path.chmod(MODE)
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    """The same on a port of this machine, for whoever may log in there."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, answer: Answering) -> None:
+        self.answer = answer
+        super().__init__((LOOPBACK, port), Handler)

@@ -1,30 +1,14 @@
-"""The web processes, by the files in which they measure (pgstack.serving.meter).
-
-Whoever runs as a page can write there: what is no file of numbers is passed over, and nothing of it
-is mapped, for a file that is cut short under a mapping ends its reader.
-"""
+"""The web processes, by the files in which they measure (pgstack.serving.meter)."""
 
 from __future__ import annotations
 
-import fcntl
-import math
-import os
-import re
-import stat
-import struct
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from pgstack.metrics.model import Counts, Metric, Sample, counter, gauge, histogram
-from pgstack.planning.plan import Plan
 from pgstack.serving import meter
+from pgstack.serving.measured import Process
 from pgstack.serving.meter import Histogram
-
-NUMBERS = struct.Struct(f"{meter.SIZE // meter.BYTES}d")
-FILE = re.compile(r"process-(\d{1,4})")
 
 RUNNING = gauge("wsgi_processes", "Web processes.")
 STARTS = counter("wsgi_process_starts", "Web processes that were started.")
@@ -38,6 +22,9 @@ LATE = counter("wsgi_late_requests", "Requests answered 504, for no thread was f
 QUEUE = histogram("wsgi_queue_seconds", "How long a request waited for a request thread.")
 APPLICATION = histogram(
     "wsgi_application_seconds", "How long the application worked on a request, database included."
+)
+REQUEST = histogram(
+    "wsgi_request_seconds", "How long a request took: its wait for a thread, and the application."
 )
 DATABASE = histogram("wsgi_database_seconds", "How much of it were waits for the database.")
 STATEMENTS = histogram("wsgi_statements", "Statements of a request.")
@@ -53,50 +40,8 @@ HISTOGRAMS: dict[Metric, Histogram] = {
     APPLICATION: meter.APPLICATION,
     DATABASE: meter.DATABASE,
     STATEMENTS: meter.STATEMENTS,
+    REQUEST: meter.REQUEST,
 }
-
-
-@dataclass(frozen=True)
-class Process:
-    """A file: its number, whether a living process has it, and its numbers."""
-
-    number: str
-    lives: bool
-    cells: Sequence[float]
-
-
-def read(plan: Plan) -> list[Process]:
-    """All files there are. Raises OSError where there is no directory of them."""
-    directory = Path(plan.metrics.processes if plan.metrics else "")
-    names = filter(None, (FILE.fullmatch(path.name) for path in sorted(directory.iterdir())))
-    return [found for name in names if (found := _process(directory / name[0], name[1]))]
-
-
-def _process(path: Path, number: str) -> Process | None:
-    with suppress(OSError, ValueError, struct.error):
-        # A pipe would wait for somebody to write, and a link might lead anywhere.
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                return None
-            cells = NUMBERS.unpack(os.pread(file, NUMBERS.size, 0))
-            if cells[meter.LAYOUT] == meter.VERSION and all(map(_is_sane, cells)):
-                return Process(number, _is_locked(file), cells)
-        finally:
-            os.close(file)
-    return None
-
-
-def _is_sane(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
-
-
-def _is_locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def collect(found: Iterable[Process], now: float | None = None) -> Iterator[Sample]:

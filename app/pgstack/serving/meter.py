@@ -68,9 +68,10 @@ QUEUE = Histogram(RESPONSES + len(CLASSES), SECONDS)
 APPLICATION = Histogram(QUEUE.end, SECONDS)
 DATABASE = Histogram(APPLICATION.end, SECONDS)
 STATEMENTS = Histogram(DATABASE.end, COUNTS)
-SIZE = STATEMENTS.end * BYTES
+REQUEST = Histogram(STATEMENTS.end, SECONDS)
+SIZE = REQUEST.end * BYTES
 """bytes of a file"""
-VERSION = 1
+VERSION = 2
 """of this layout; a file of another is begun anew"""
 
 
@@ -91,12 +92,14 @@ class Meter:
             _observe(cells, APPLICATION, worked)
             _observe(cells, DATABASE, spent.seconds)
             _observe(cells, STATEMENTS, spent.statements)
+            _observe(cells, REQUEST, queue + worked)
 
     def gave_up(self, waited: float) -> None:
         """A request had waited too long for a thread."""
         with self._lock:
             self.cells[LATE] += 1
             _observe(self.cells, QUEUE, waited)
+            _observe(self.cells, REQUEST, waited)
 
     def look(self, busy: int) -> None:
         """Note the time, the process's memory and how many threads are `busy`; called a few times a

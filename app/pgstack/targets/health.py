@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import psutil
 import psycopg2
 
 from pgstack.errors import ProbeError, StackError
-from pgstack.live.probes import bounded, exporter, local, postgres, supervisord, valkey, web
+from pgstack.live.probes import exporter, local, postgres, supervisord, valkey, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.targets import external, supervision, workers
@@ -47,7 +48,8 @@ class Server:
 
 
 def servers(plan: Plan) -> list[Server]:
-    """Each server, in starting order. Raises TargetError when supervisord runs and says nothing."""
+    """Each server, in starting order: all are asked at once. Raises TargetError when supervisord
+    runs and says nothing. The caller ends every wait for a database (live.probes.bounded)."""
     states = _settled(plan) or supervision.unsupervised(plan)
     asked: dict[str, Callable[[Plan], None]] = {
         "postgres": _postgres,
@@ -57,18 +59,24 @@ def servers(plan: Plan) -> list[Server]:
         "metrics": _metrics,
     }
     halted = {process.pid for process in local.stopped(plan)}
-    found = [_of_others(plan)] if states and plan.external else []
-    for name, state in states.items():
+
+    def told(name: str) -> Server:
+        if name == OF_OTHERS:
+            return _of_others(plan)
+        state = states[name]
         ends = workers.trouble(plan, name, state) if supervision.is_worker(name) else ()
-        trouble = "; ".join((*_halted(plan, name, halted), *ends, *_trouble(plan, asked.get(name))))
-        found.append(Server(name, state, trouble))
+        trouble = (*_halted(plan, name, halted), *ends, *_trouble(plan, asked.get(name)))
+        return Server(name, state, "; ".join(trouble))
+
+    names = [*([OF_OTHERS] if states and plan.external else []), *states]
+    with ThreadPoolExecutor(max(1, len(names))) as threads:
+        found = list(threads.map(told, names))
     return found + [Server(*entry) for entry in schedule.entries(plan) if found]
 
 
 def _of_others(plan: Plan) -> Server:
     place = f"{plan.postgres.host}:{plan.postgres.port}"
-    with bounded.waits():
-        trouble = external.trouble(plan)
+    trouble = external.trouble(plan)
     return Server(
         "database", OF_OTHERS, f"{place}: {trouble}" if trouble else "", f"{place} answers"
     )
@@ -103,9 +111,8 @@ def _children(process: int) -> list[psutil.Process]:
 
 def _trouble(plan: Plan, ask: Callable[[Plan], None] | None) -> Iterator[str]:
     try:
-        with bounded.waits():
-            if ask:
-                ask(plan)
+        if ask:
+            ask(plan)
     except (StackError, OSError, psycopg2.Error) as error:
         yield str(error).strip().splitlines()[0]
 

@@ -12,6 +12,7 @@ from pgstack.external import survey
 from pgstack.live import account
 from pgstack.live.probes import local as processes
 from pgstack.live.probes import supervisord
+from pgstack.metrics import screen
 from pgstack.ops import rendered
 from pgstack.planning import hardware, layout, packages, services, state
 from pgstack.planning.config import StackConfig
@@ -23,7 +24,6 @@ from pgstack.targets import (
     directory,
     external,
     failure,
-    health,
     listener,
     pause,
     prepare,
@@ -35,6 +35,7 @@ from pgstack.targets import (
 )
 from pgstack.targets import release as new_code
 from pgstack.targets import reload as new_settings
+from pgstack.targets import status as standing
 from pgstack.targets.run import Run, Say
 
 
@@ -191,11 +192,9 @@ def down() -> bool:
         return supervision.stop(plan)
 
 
-def status() -> tuple[str, list[health.Server], str]:
-    """The page's address, each server, none when nothing runs, and what a killed command left
-    unfinished."""
-    plan = _rendered()
-    return plan.site.url, health.servers(plan), health.cut_off(plan)
+def status() -> screen.Report:
+    """What runs, and how it fares."""
+    return standing.report(_rendered())
 
 
 def orphans() -> list[str]:
@@ -234,11 +233,18 @@ def delete(say: Say) -> None:
     say(f"deleted   {root}, data included" + (f"; kept in it: {', '.join(kept)}" if kept else ""))
 
 
-def _rendered() -> Plan:
+def started() -> Plan:
+    """The plan of what was started, on whatever target; of the local one as its account, which the
+    servers know. Raises StackError where nothing was."""
     plan = state.started_plan()
-    _require_target(plan)
-    account.assume_owner(Path(plan.paths.root))
+    if plan.target == "local":
+        account.assume_owner(Path(plan.paths.root))
     return plan
+
+
+def _rendered() -> Plan:
+    _require_target(state.started_plan())
+    return started()
 
 
 def _require_target(plan: Plan) -> None:

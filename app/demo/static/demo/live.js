@@ -9,6 +9,7 @@
   const seconds = Number(card.dataset.seconds);
   const points = Math.round(60 / seconds) + 1;
   const [width, height] = [600, 120];
+  const patience = 10_000;
   const history = [];
 
   const cell = (text, name = "td") => {
@@ -84,21 +85,21 @@
       return;
     }
     try {
-      const answer = await fetch(card.dataset.url, { cache: "no-store" });
+      const answer = await fetch(card.dataset.url, { cache: "no-store", signal: AbortSignal.timeout(patience) });
       if (!answer.ok) {
         throw new Error(`status ${answer.status}`);
       }
       const live = await answer.json();
+      say(live.badge.text, live.badge.kind);
       if (live.available) {
-        say("PgBouncer answers", "good");
         rows.replaceChildren(...(live.pools.length ? live.pools.map(row) : [emptyRow("No pool yet: the first query opens it.")]));
         draw(live.pools);
       } else {
-        say("PgBouncer's console does not answer", "warn");
         rows.replaceChildren(emptyRow("No pool to show."));
       }
-    } catch {
-      say("The web server does not answer", "bad");
+    } catch (error) {
+      const late = error.name === "TimeoutError";
+      say(late ? `No answer within ${patience / 1000} s: requests wait` : "The web server does not answer", "bad");
     }
   };
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from pgstack.commands import CHECK_FAILED, StackCommand
+from django.core.management import call_command
+
+from pgstack.commands import StackCommand
 from pgstack.targets import local
 
 
@@ -41,25 +42,4 @@ class Command(StackCommand):
         elif action == "delete":
             local.delete(self.stdout.write)
         else:
-            self._status()
-
-    def _status(self) -> None:
-        if orphans := local.orphans():
-            self.stdout.write(
-                f"orphans   {', '.join(orphans)}: the directory was deleted or moved under them; "
-                "`make down TARGET=local` stops them"
-            )
-            sys.exit(CHECK_FAILED)
-        address, servers, unfinished = local.status()
-        width = max((len(server.name) + 1 for server in servers), default=0)
-        for server in servers:
-            self.stdout.write(
-                f"{server.name:<{max(width, 10)}}{server.state}"
-                + (f"  {said}" if (said := server.trouble or server.told) else "")
-            )
-        if unfinished:
-            self.stdout.write(f"changes   {unfinished}")
-        if unfinished or not servers or not all(server.works for server in servers):
-            self.stdout.write("not all running")
-            sys.exit(CHECK_FAILED)
-        self.stdout.write(f"page      {address}")
+            call_command("stack_status", stdout=self.stdout, stderr=self.stderr)

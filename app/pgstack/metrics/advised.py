@@ -1,0 +1,174 @@
+"""Advice as it is shown and kept, and whether it brought what it promised."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from pgstack.errors import ProbeError, StackError
+from pgstack.live.probes import console
+from pgstack.live.probes import exporter as probe
+from pgstack.live.probes import postgres as connections
+from pgstack.metrics import postgres, scraped, statements, web
+from pgstack.metrics.advice import Advice, advise, planned, quantities, without_statements
+from pgstack.metrics.measured import Measured, measured
+from pgstack.planning import input_names, state
+from pgstack.planning.plan import Plan
+from pgstack.planning.sizing.scale import MB
+
+NAME = "advice.json"
+SHOWN = 3
+"""statements"""
+TEXT = 100
+"""characters of one"""
+MINUTE = 60
+CHANGE = "make reload {}  (make up, where that is refused); later make advise CHECK=1"
+
+
+@dataclass(frozen=True)
+class Advised:
+    """What was measured, and what follows from it."""
+
+    measured: Measured
+    advice: list[Advice]
+    quantities: dict[str, str]
+    """what each input is to mend, as it was, in words"""
+
+
+def now(plan: Plan, last: float | None = None) -> Advised:
+    """Of the stack that runs. Raises ProbeError where nothing is measured, or too little."""
+    if plan.metrics is None:
+        raise ProbeError("advice: STACK_OBSERVABILITY=off: nothing is measured. Unset it.")
+    figures = json.loads(probe.ask(plan.metrics, f"{probe.PAGE}{probe.FIGURES}?since=0").body)
+    if figures.get("now") is None:
+        raise ProbeError("advice: the exporter has just started. Let it measure for a minute.")
+    memory = scraped.reading(probe.scrape(plan.metrics)).largest(web.MEMORY)
+    found = measured(figures, memory, _statements(plan), last)
+    return Advised(found, advise(found, plan), quantities(found, plan))
+
+
+def _statements(plan: Plan) -> list[dict[str, Any]]:
+    """Those that take most time, since PostgreSQL began to count; none where it does not tell."""
+    try:
+        with closing(
+            connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
+        ) as asked:
+            rows = console.rows(asked, statements.STATEMENTS)
+    except psycopg2.Error:
+        return []
+    found: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
+    return found[:SHOWN]
+
+
+def file(plan: Plan) -> Path:
+    """Where the last advice is kept: a place of the account that deploys."""
+    return Path(plan.paths.cache, plan.accounts.deploy, NAME)
+
+
+def dumped(advised: Advised) -> str:
+    """As JSON (docs/advice.md)."""
+    return json.dumps({"time": round(time.time()), **asdict(advised)}, indent=1)
+
+
+def keep(advised: Advised, plan: Plan) -> None:
+    """For a check after the change. Raises StackError."""
+    path = file(plan)
+    kept = replace(advised, measured=without_statements(advised.measured))
+    try:
+        path.write_text(dumped(kept))
+    except OSError as error:
+        raise StackError(f"{path}: {error.strerror}. The advice holds; it was not kept.") from None
+
+
+def kept(plan: Plan) -> Advised:
+    """The last advice. Raises StackError where there is none."""
+    path = file(plan)
+    try:
+        found = json.loads(path.read_text())
+        advice = [Advice(**one) for one in found["advice"]]
+        return Advised(Measured(**found["measured"]), advice, found["quantities"])
+    except FileNotFoundError:
+        raise StackError(f"{path}: no advice was given yet. `make advise` gives it.") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StackError(f"{path}: cannot be read. `make advise` writes it anew.") from None
+
+
+def refusal(advised: Advised) -> str:
+    """What the planner says against all of it together; empty where it is sound here."""
+    changed: dict[str, Any] = {
+        one.input.removeprefix(input_names.PREFIX).lower(): _number(one.to)
+        for one in advised.advice
+        if one.input
+    }
+    try:
+        state.fresh_plan(**changed)
+    except StackError as error:
+        return str(error)
+    return ""
+
+
+def _number(text: str) -> int:
+    return int(text[:-1]) * MB if text.endswith("m") else int(text)
+
+
+def lines(advised: Advised, refused: str = "") -> Iterator[str]:
+    """For people; `refused` is what the planner says against it."""
+    yield f"measured  {window(advised.measured)}"
+    for one in advised.advice:
+        name = f"{one.input}  {one.now} -> {one.to}" if one.input else "note"
+        yield f"\n{name}\n  because  {one.because}\n  brings   {one.brings}"
+    if advised.advice:
+        yield ""
+    for row in advised.measured.statements:
+        each = 1000 * row["seconds"] / max(1, row["calls"])
+        text = row["text"][:TEXT]
+        yield f"{row['share']:4.0%} of SQL, {row['calls']:,} x {each:.1f} ms: {text}"
+    if changes := [f"{one.input}={one.to}" for one in advised.advice if one.input]:
+        if refused:
+            yield f"together  {refused}"
+        yield f"next      {CHANGE.format(' '.join(changes))}"
+    elif not advised.advice:
+        yield "all is well: no input needs to change"
+
+
+def window(found: Measured) -> str:
+    """What was measured."""
+    slow = "" if found.p99 is None else f", p99 {found.p99:.2f} s"
+    cpu = "" if found.cpu is None else f", processors busy to {found.cpu:.0%}"
+    return (
+        f"{found.requests:.1f} requests/s{slow}{cpu}, in the busiest {_length(found.seconds)} of "
+        f"{_length(found.of)}"
+    )
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds / MINUTE:.0f} min" if seconds >= 2 * MINUTE else f"{seconds:.0f} s"
+
+
+def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str]]:
+    """Whether what was advised is in force and has mended what it was for, in words."""
+    was, is_, values = before.measured, after.measured, planned(plan)
+    again = {one.input: one for one in after.advice}
+    told, well = [f"before    {window(was)}", f"now       {window(is_)}"], True
+    for one in before.advice:
+        if not one.input:
+            continue
+        had, has = before.quantities[one.input], after.quantities[one.input]
+        if values[one.input] != one.to:
+            word = f"not in force: it is {values[one.input]}, {one.to} was advised"
+        elif one.input in again:
+            word = f"not enough: {again[one.input].to} is advised now"
+        else:
+            word = "mended"
+        well = well and word == "mended"
+        told.append(f"{one.input}={one.to}  {word}: {had} before, {has} now")
+    if len(told) == 2:
+        told.append("nothing was advised")
+    return well, told

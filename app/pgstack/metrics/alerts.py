@@ -1,0 +1,82 @@
+"""Alerts as they stand: what holds, since when, and whether for long enough."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgstack.metrics.reading import Between, Reading
+from pgstack.metrics.rules import ERRORS_WITHIN, KEPT, RULES, Rule, Seen
+
+QUIET = "Nothing to do."
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A rule that holds since a time, in seconds since 1970."""
+
+    rule: Rule
+    since: float
+    fires: bool
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For the page."""
+        return {
+            "name": self.rule.name,
+            "severity": self.rule.severity,
+            "state": "firing" if self.fires else "pending",
+            "since": self.since,
+            "text": self.text,
+            "panel": self.rule.panel,
+        }
+
+
+@dataclass
+class Alerts:
+    """Those of one exporter: it is shown each scrape."""
+
+    rules: tuple[Rule, ...] = RULES
+    _past: deque[Reading] = field(default_factory=deque)
+    _since: dict[str, float] = field(default_factory=dict)
+
+    def see(self, now: Reading) -> list[Alert]:
+        """Alerts that hold or fire, those that fire first, pages before tickets."""
+        while self._past and self._past[0].time < now.time - ERRORS_WITHIN - 1:
+            self._past.popleft()
+        self._past.append(now.only(KEPT))
+        seen = Seen(now, self._within)
+        found = [alert for rule in self.rules for alert in self._judged(rule, seen)]
+        return sorted(found, key=lambda a: (not a.fires, a.rule.severity != "page"))
+
+    def _judged(self, rule: Rule, seen: Seen) -> Iterator[Alert]:
+        value = rule.value(seen)
+        if value is None:
+            self._since.pop(rule.name, None)
+            return
+        since = self._since.setdefault(rule.name, seen.now.time)
+        fires = seen.now.time - since >= rule.seconds
+        yield Alert(rule, since, fires, rule.text.format(value))
+
+    def _within(self, seconds: float) -> Between | None:
+        """The last scrape, and the first one of so many seconds before it."""
+        last = self._past[-1]
+        first = next((one for one in self._past if one.time >= last.time - seconds), last)
+        return Between(first, last) if first is not last else None
+
+
+def verdict(alerts: Iterable[Alert], down: Iterable[str] = ()) -> dict[str, str]:
+    """Must somebody act? `down` are sources that do not answer."""
+    found, silent = list(alerts), list(down)
+    firing = [alert for alert in found if alert.fires]
+    if any(alert.rule.severity == "page" for alert in firing):
+        return {"level": "bad", "text": firing[0].text}
+    if firing:
+        return {"level": "warn", "text": firing[0].text}
+    if found:
+        return {"level": "warn", "text": f"It begins: {found[0].text}"}
+    if silent:
+        return {"level": "warn", "text": f"No figures of {', '.join(silent)}."}
+    return {"level": "good", "text": QUIET}

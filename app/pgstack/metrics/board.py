@@ -1,0 +1,118 @@
+"""What the page shows: the lines of an hour, alerts, and who and what is there now."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pgstack.metrics import ages, lines, machine, planned, postgres, statements, web
+from pgstack.metrics.alerts import Alert, Alerts, verdict
+from pgstack.metrics.history import INTERVAL_SECONDS, History
+from pgstack.metrics.model import Metric, Sample
+from pgstack.metrics.reading import Between, Reading
+from pgstack.metrics.sources import UP
+from pgstack.planning.plan import Plan
+
+LOOKED_SECONDS = 30.0
+"""for which somebody who has asked is taken to look on"""
+SOURCES = ("site", "apache", "wsgi", "pgbouncer", "postgresql")
+STARTED = postgres.COLUMNS["server"]["started"]
+FACTS: dict[str, Metric] = {
+    "backup": ages.BACKUP,
+    "backup_oldest": planned.BACKUP,
+    "certificate": ages.CERTIFICATE,
+    "planned": planned.WRITTEN,
+    "postgresql": STARTED,
+    "disk_free": machine.FREE,
+    "memory_available": machine.AVAILABLE,
+    "idle_in_transaction": postgres.IDLE,
+    "oldest": postgres.OLDEST,
+    "lock_waiters": postgres.WAITERS,
+    "blocker": postgres.BLOCKER,
+    "blocker_waiters": postgres.BLOCKED,
+    "blocker_seconds": postgres.BLOCKS,
+}
+
+
+class Board:
+    """Fed with every scrape of the exporter's own, and asked by the page."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._history, self._alerts = History(lines.NAMES), Alerts()
+        self._last: Reading | None = None
+        self._found: list[Alert] = []
+        self._details: dict[str, Any] = {}
+        self._asked = -LOOKED_SECONDS
+
+    def is_watched(self) -> bool:
+        """Whether somebody looks: only then is PostgreSQL asked for statements and sessions."""
+        return time.monotonic() - self._asked < LOOKED_SECONDS
+
+    def detail(self, found: dict[str, Any]) -> None:
+        """What PostgreSQL answered of those (statements.QUERIES)."""
+        if self.is_watched():
+            self._details = statements.told(found)
+
+    def see(self, samples: Iterable[Sample], now: float) -> None:
+        """A scrape, at a time in seconds since 1970."""
+        reading = Reading(samples, now)
+        with self._lock:
+            before, self._last = self._last, reading
+            if before is None:
+                return
+            self._history.add(now, lines.point(Between(before, reading)))
+            for kind, text in _happened(before, reading):
+                self._history.mark(now, kind, text)
+            firing = {alert.rule.name for alert in self._found if alert.fires}
+            self._found = self._alerts.see(reading)
+            for alert in self._found:
+                if alert.fires and alert.rule.name not in firing:
+                    self._history.mark(now, "alert", alert.rule.name)
+
+    def text(self, since: float, plan: Plan) -> bytes:
+        """The page's figures, as JSON: lines since then, in seconds since 1970."""
+        self._asked = time.monotonic()
+        with self._lock:
+            return json.dumps(self._json(since, plan)).encode()
+
+    def _json(self, since: float, plan: Plan) -> dict[str, Any]:
+        now = self._last
+        if now is None:
+            return {"now": None, "verdict": {"level": "warn", "text": "It has just started."}}
+        down = [source for source in SOURCES if now.value(UP, source) == 0]
+        return {
+            "now": now.time,
+            "interval": INTERVAL_SECONDS,
+            "stack": f"{plan.names.title}, {plan.target}, Debian {plan.debian}",
+            "verdict": verdict(self._found, down),
+            "alerts": [alert.as_json() for alert in self._found],
+            "down": down,
+            "limits": lines.limits(now),
+            "facts": {name: now.value(metric) for name, metric in FACTS.items()}
+            | {"web": _youngest(now), "disk_days": self._history.days_left("disk_free")},
+            **self._details,
+            **self._history.since(since),
+        }
+
+
+def _happened(before: Reading, now: Reading) -> Iterator[tuple[str, str]]:
+    """What is drawn as a mark."""
+    between = Between(before, now)
+    if between.rise(web.STARTS):
+        yield "deploy", "new web processes: a release, or a restart"
+    if _differs(before.value(planned.WRITTEN), now.value(planned.WRITTEN)):
+        yield "plan", "new plan"
+    if _differs(before.value(STARTED), now.value(STARTED)):
+        yield "start", "PostgreSQL started"
+
+
+def _differs(before: float | None, now: float | None) -> bool:
+    return before is not None and now is not None and abs(now - before) > 1
+
+
+def _youngest(now: Reading) -> float | None:
+    return now.largest(web.SINCE)

@@ -1,0 +1,136 @@
+"""The lines of the page: a number for each, of the time between two scrapes, and the numbers of the
+plan that they are drawn beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pgstack.metrics import apache, machine, planned, pooler, postgres, web
+from pgstack.metrics.model import Metric
+from pgstack.metrics.reading import Between, Reading
+
+NAMES = (
+    "requests",
+    "errors",
+    "p50",
+    "p95",
+    "p99",
+    "queue",
+    "python",
+    "pool_wait",
+    "sql",
+    "workers",
+    "threads",
+    "pool",
+    "active",
+    "idle_in_transaction",
+    "lock_waiters",
+    "oldest",
+    "cpu",
+    "memory",
+    "pressure_cpu",
+    "pressure_io",
+    "pressure_memory",
+    "disk_free",
+)
+IDLE = ("idle in transaction", "idle in transaction (aborted)")
+LIMITS: dict[str, Metric] = {
+    "threads": planned.THREADS,
+    "workers": planned.WORKERS,
+    "queue_timeout": planned.QUEUE,
+    "request_timeout": planned.REQUEST,
+    "idle_in_transaction_timeout": planned.IDLE,
+    "cores": machine.CORES,
+    "memory": machine.MEMORY,
+    "disk": machine.DISK,
+}
+"""numbers of the plan and of the machine"""
+
+
+def limits(now: Reading) -> dict[str, float | None]:
+    """What the lines are drawn beside. Pools are one line: their sizes in sum."""
+    found = {name: now.value(metric) for name, metric in LIMITS.items()}
+    return {**found, "pool": now.total(planned.POOL), "reserve": now.total(planned.RESERVE)}
+
+
+def point(between: Between) -> dict[str, float | None]:
+    """A number for each line; None where nothing is known."""
+    return {**_requests(between), **_where(between), **_full(between), **_machine(between)}
+
+
+def _requests(between: Between) -> dict[str, float | None]:
+    # A request without a thread is answered 504, and counted beside the others.
+    late = between.rate(web.LATE) or 0.0
+    asked, failed = between.rate(web.RESPONSES), between.rate(web.RESPONSES, **{"class": "5xx"})
+    return {
+        "requests": None if asked is None else asked + late,
+        "errors": None if failed is None else failed + late,
+        "p50": between.quantile(web.REQUEST, 0.5),
+        "p95": between.quantile(web.REQUEST, 0.95),
+        "p99": between.quantile(web.REQUEST, 0.99),
+    }
+
+
+def _where(between: Between) -> dict[str, float | None]:
+    """Seconds of requests a second: how many requests at a time were there on the mean."""
+    worked, asked = between.sum_rate(web.APPLICATION), between.sum_rate(web.DATABASE)
+    waited = between.rate(pooler.WAITED) or 0.0
+    known = worked is not None and asked is not None
+    return {
+        "queue": between.sum_rate(web.QUEUE),
+        "python": max(0.0, worked - asked) if known else None,  # type: ignore[operator]
+        "pool_wait": min(waited, asked) if known else None,  # type: ignore[type-var]
+        "sql": max(0.0, asked - waited) if known else None,  # type: ignore[operator]
+    }
+
+
+def _full(between: Between) -> dict[str, float | None]:
+    now = between.now
+    lent, most = between.rate(pooler.IN_TRANSACTION), now.total(planned.POOL)
+    if lent is not None and most is not None:
+        lent = min(lent, most + (now.total(planned.RESERVE) or 0.0))
+    return {
+        "workers": now.value(apache.BUSY),
+        "threads": now.value(web.BUSY),
+        # Short loans are between two looks. Long ones are counted all at once, when they end.
+        "pool": _largest((now.total(pooler.SERVERS, state="active"), lent)),
+        "active": _sessions(now, "active"),
+        "idle_in_transaction": _sessions(now, *IDLE),
+        "lock_waiters": now.value(postgres.WAITERS),
+        "oldest": now.value(postgres.OLDEST),
+    }
+
+
+def _sessions(now: Reading, *states: str) -> float | None:
+    """How many have one of these states: where nobody has, there is no sample."""
+    if now.value(postgres.OLDEST) is None:
+        return None
+    return _sum(now.total(postgres.BACKENDS, state=state) for state in states) or 0.0
+
+
+def _machine(between: Between) -> dict[str, float | None]:
+    now, busy = between.now, between.rate(machine.BUSY)
+    cores, memory = now.value(machine.CORES), now.value(machine.MEMORY)
+    free = now.value(machine.AVAILABLE)
+    return {
+        "cpu": _most_one(busy / cores) if busy is not None and cores else None,
+        "memory": 1 - free / memory if free is not None and memory else None,
+        "pressure_cpu": _most_one(between.rate(machine.WAITED, resource="cpu")),
+        "pressure_io": _most_one(between.rate(machine.WAITED, resource="io")),
+        "pressure_memory": _most_one(between.rate(machine.WAITED, resource="memory")),
+        "disk_free": now.value(machine.FREE),
+    }
+
+
+def _most_one(share: float | None) -> float | None:
+    """Clocks differ a little: more than all of it is all of it."""
+    return None if share is None else min(1.0, share)
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,113 @@
+"""What a stack was asked to do, of the busiest minutes that its exporter remembers.
+
+What is at work or waits on the mean is counted in requests at a time: by Little's law that is how
+many come a second, times how long each of them is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgstack.errors import ProbeError
+
+BUSIEST_SECONDS = 300.0
+"""window by which is judged: a whole hour hides its rush"""
+LEAST_SECONDS, LEAST_REQUESTS = 60.0, 200
+"""less says little of the next hour"""
+SETTLE_SECONDS = 10.0
+"""after a plan was written: the change itself"""
+AT_ONCE = ("queue", "python", "pool_wait", "sql")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A window: rates a second, and requests at a time."""
+
+    seconds: float
+    of: float
+    """seconds that it was chosen from"""
+    requests: float
+    """a second"""
+    queue: float
+    """requests at a time that wait for a thread"""
+    python: float
+    """that run Python, or wait for the interpreter's lock"""
+    pool_wait: float
+    """that wait for a backend"""
+    sql: float
+    """that wait for PostgreSQL"""
+    lent: float
+    """backends in use"""
+    workers: float
+    """Apache's busy workers, the most at a time"""
+    lock_waiters: float
+    cpu: float | None = None
+    """share of the machine's processors"""
+    p99: float | None = None
+    """seconds of a request, the worst five seconds"""
+    memory: float | None = None
+    """bytes of the largest web process"""
+    statements: tuple[dict[str, Any], ...] = field(default=())
+
+    def each(self, at_once: float) -> float:
+        """Seconds a request, of what so many do at a time."""
+        return at_once / self.requests if self.requests else 0.0
+
+
+def measured(
+    figures: Mapping[str, Any],
+    memory: float | None = None,
+    statements: Sequence[dict[str, Any]] = (),
+    last: float | None = None,
+) -> Measured:
+    """From the exporter's figures since the plan in force was written, or of the `last` seconds.
+    Raises ProbeError where they are too few to judge by."""
+    times, lines, interval = figures["time"], figures["lines"], figures["interval"]
+    begin = (figures["facts"]["planned"] or 0) + SETTLE_SECONDS
+    if last is not None:
+        begin = max(begin, figures["now"] - last)
+    known = [
+        place
+        for place, at in enumerate(times)
+        if at >= begin and all(lines[name][place] is not None for name in ("requests", *AT_ONCE))
+    ]
+    least = min(LEAST_SECONDS, last or LEAST_SECONDS) - interval
+    window = _busiest(known, lines, round(BUSIEST_SECONDS / interval))
+    count = sum(lines["requests"][place] for place in window) * interval
+    if len(known) * interval < least or count < LEAST_REQUESTS:
+        raise ProbeError(
+            f"{count:.0f} requests in {len(known) * interval} s since the plan in force: too few "
+            f"to judge by ({LEAST_REQUESTS} in {LEAST_SECONDS:.0f} s). Let it serve, or put it "
+            "under load; --last=30 judges by the last 30 s."
+        )
+
+    def of(name: str) -> list[float]:
+        return [lines[name][place] for place in window if lines[name][place] is not None]
+
+    def mean(name: str) -> float:
+        return math.fsum(of(name)) / len(of(name)) if of(name) else 0.0
+
+    return Measured(
+        seconds=len(window) * interval,
+        of=len(known) * interval,
+        requests=mean("requests"),
+        **{name: mean(name) for name in AT_ONCE},
+        lent=mean("pool"),
+        workers=max(of("workers"), default=0.0),
+        lock_waiters=mean("lock_waiters"),
+        cpu=mean("cpu") if of("cpu") else None,
+        p99=max(of("p99"), default=None),
+        memory=memory,
+        statements=tuple(statements),
+    )
+
+
+def _busiest(known: list[int], lines: Mapping[str, Any], points: int) -> list[int]:
+    """So many in a row, in which most requests were there at a time."""
+    load = [math.fsum(lines[name][place] for name in AT_ONCE) for place in known]
+    starts = range(max(1, len(known) - points + 1))
+    first = max(starts, key=lambda start: math.fsum(load[start : start + points]))
+    return known[first : first + points]

@@ -1,0 +1,69 @@
+"""The page: its files and its figures, by path. Whoever reaches the exporter may see them, so
+nobody else must: over its socket, or a loopback port that is led there by SSH."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from pgstack.live.probes.exporter import FIGURES, FILES, PAGE, PATH
+
+STATIC = Path(__file__).resolve().parents[1] / "static/pgstack"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered, with its type."""
+
+    type: str
+    body: bytes
+
+    def headers(self) -> dict[str, str]:
+        """Of it. Nothing else may be loaded, nothing is kept, and no other site shows it."""
+        return {
+            "Content-Type": self.type,
+            "Content-Length": str(len(self.body)),
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cache-Control": "no-store",
+        }
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What the exporter answers: `scrape` is Prometheus' text, `figures` the page's since a
+    time."""
+
+    scrape: Callable[[], bytes]
+    figures: Callable[[float], bytes]
+
+    def answer(self, target: str) -> Answer | None:
+        """At an address of this server, which has the page at / and at /stack/; None where there
+        is none."""
+        path, _, query = target.partition("?")
+        if path == PATH:
+            return Answer(TEXT, self.scrape())
+        name = path.removeprefix(PAGE if path.startswith(PAGE) else "/")
+        if name == FIGURES:
+            return Answer(JSON, self.figures(_since(query)))
+        if name in FILES:
+            file, kind = FILES[name]
+            return Answer(kind, (STATIC / file).read_bytes())
+        return None
+
+
+def _since(query: str) -> float:
+    try:
+        return float(parse_qs(query)["since"][-1])
+    except (KeyError, ValueError):
+        return 0.0

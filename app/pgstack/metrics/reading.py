@@ -1,0 +1,110 @@
+"""One scrape, to be asked by metric; and what several say of the time between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pgstack.metrics.model import Counts, Metric, Sample
+
+Found = dict[tuple[str, ...], float | Counts]
+
+
+class Reading:
+    """What the sources said at a time, in seconds since 1970."""
+
+    def __init__(self, samples: Iterable[Sample], time: float) -> None:
+        self.time = time
+        self._found: dict[Metric, Found] = {}
+        for sample in samples:
+            self._found.setdefault(sample.metric, {})[sample.labels] = sample.value
+
+    def only(self, metrics: Iterable[Metric]) -> Reading:
+        """The same with these alone: what is kept for minutes."""
+        found = Reading((), self.time)
+        found._found = {name: self._found[name] for name in metrics if name in self._found}
+        return found
+
+    def value(self, metric: Metric, *labels: str) -> float | None:
+        """That of a sample; None where nobody said it."""
+        found = self._found.get(metric, {}).get(labels)
+        return None if isinstance(found, Counts) else found
+
+    def counts(self, metric: Metric) -> Counts | None:
+        """That of a histogram."""
+        found = self._found.get(metric, {}).get(())
+        return found if isinstance(found, Counts) else None
+
+    def total(self, metric: Metric, **wanted: str) -> float | None:
+        """Sum of its samples with these labels."""
+        found = [
+            value
+            for labels, value in self._found.get(metric, {}).items()
+            if not isinstance(value, Counts) and _has(metric, labels, wanted)
+        ]
+        return sum(found) if found else None
+
+    def labels(self, metric: Metric) -> list[tuple[str, ...]]:
+        """Those that it was said with."""
+        return list(self._found.get(metric, {}))
+
+    def largest(self, metric: Metric) -> float | None:
+        """The largest of its samples."""
+        found = [v for v in self._found.get(metric, {}).values() if not isinstance(v, Counts)]
+        return max(found, default=None)
+
+
+def _has(metric: Metric, labels: tuple[str, ...], wanted: dict[str, str]) -> bool:
+    own = dict(zip(metric.labels, labels, strict=True))
+    return all(own[name] == value for name, value in wanted.items())
+
+
+class Between:
+    """Two readings, the earlier one first. What fell began anew, and nothing is known of it."""
+
+    def __init__(self, before: Reading, now: Reading) -> None:
+        self.before, self.now = before, now
+        self.seconds = max(now.time - before.time, 0.001)
+
+    def rise(self, metric: Metric, **wanted: str) -> float | None:
+        """How much a counter rose."""
+        before, now = self.before.total(metric, **wanted), self.now.total(metric, **wanted)
+        return None if before is None or now is None or now < before else now - before
+
+    def rate(self, metric: Metric, **wanted: str) -> float | None:
+        """The same, a second."""
+        rise = self.rise(metric, **wanted)
+        return None if rise is None else rise / self.seconds
+
+    def sum_rate(self, metric: Metric) -> float | None:
+        """By how much a histogram's sum rose, a second."""
+        new = self.new(metric)
+        return None if new is None else new.sum / self.seconds
+
+    def new(self, metric: Metric) -> Counts | None:
+        """What a histogram counted meanwhile."""
+        before, now = self.before.counts(metric), self.now.counts(metric)
+        if before is None or now is None:
+            return None
+        counts = tuple(b - a for a, b in zip(before.counts, now.counts, strict=True))
+        if min(counts) < 0:
+            return None
+        return Counts(now.bounds, counts, now.sum - before.sum)
+
+    def quantile(self, metric: Metric, share: float) -> float | None:
+        """Of what a histogram counted meanwhile, as Prometheus' histogram_quantile; None where it
+        counted nothing."""
+        new = self.new(metric)
+        return quantile(new, share) if new else None
+
+
+def quantile(found: Counts, share: float) -> float | None:
+    """Between the bounds of a bucket it is a line; above the last bound it is that bound."""
+    left = share * sum(found.counts)
+    if not left:
+        return None
+    lower = 0.0
+    for bound, count in zip(found.bounds, found.counts, strict=False):
+        if left <= count:
+            return lower + (bound - lower) * left / count
+        left, lower = left - count, bound
+    return lower

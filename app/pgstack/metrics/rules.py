@@ -1,0 +1,239 @@
+"""The rules of observability/alerts.yml that need no Prometheus, over the last minutes that the
+exporter has seen. Names, thresholds, times and severities are those of that file
+(tests/contract/test_alerts.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pgstack.metrics import ages, apache, planned, pooler, postgres, web
+from pgstack.metrics.model import Metric
+from pgstack.metrics.reading import Between, Reading
+from pgstack.metrics.sources import UP
+
+DAY = 86400.0
+MINUTE = 60.0
+ERRORS, ERROR_SHARE, ERRORS_WITHIN = 10, 0.02, 5 * MINUTE
+QUEUE_SHARE, RATES_WITHIN = 4, MINUTE
+WORKER_SHARE = 0.8
+CLIENT_SHARE = 0.9
+IDLE_TIMES = 2
+XIDS_PAGE, XIDS_TICKET = 1e9, 5e8
+KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED)
+"""metrics whose past is looked at"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a rule judges by: now, and what rose within so many seconds."""
+
+    now: Reading
+    within: Callable[[float], Between | None]
+
+
+Judged = tuple[float, float] | None
+"""a value, and the threshold that it is not to pass; None where it is not known"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One alert."""
+
+    name: str
+    severity: Literal["page", "ticket"]
+    seconds: float
+    """for which it has to hold"""
+    text: str
+    """of the value"""
+    panel: int
+    """of the page, where to look"""
+    judge: Callable[[Seen], Judged]
+
+    def value(self, seen: Seen) -> float | None:
+        """The value where it is too much."""
+        found = self.judge(seen)
+        return found[0] if found and found[0] > found[1] else None
+
+
+def _down(source: str) -> Callable[[Seen], Judged]:
+    def judge(seen: Seen) -> Judged:
+        up = seen.now.value(UP, source)
+        return None if up is None else (1 - up, 0)
+
+    return judge
+
+
+def _errors(seen: Seen) -> Judged:
+    between = seen.within(ERRORS_WITHIN)
+    if between is None:
+        return None
+    bad, all_ = between.rise(web.RESPONSES, **{"class": "5xx"}), between.rise(web.RESPONSES)
+    return None if bad is None or all_ is None else (bad, max(ERRORS, ERROR_SHARE * all_))
+
+
+def _queue(seen: Seen) -> Judged:
+    between, timeout = seen.within(RATES_WITHIN), seen.now.value(planned.QUEUE)
+    waited = between.quantile(web.QUEUE, 0.95) if between else None
+    return None if waited is None or timeout is None else (waited, timeout / QUEUE_SHARE)
+
+
+def _pool_waits(seen: Seen) -> Judged:
+    between, threads = seen.within(RATES_WITHIN), seen.now.value(planned.THREADS)
+    waiting, pool = between and between.rate(pooler.WAITED), seen.now.largest(planned.POOL)
+    known = waiting is not None and threads is not None and pool is not None
+    return (waiting, (threads - pool) / 2) if known else None  # type: ignore[operator,return-value]
+
+
+def _locks(seen: Seen) -> Judged:
+    waiters, pool = seen.now.value(postgres.WAITERS), seen.now.largest(planned.POOL)
+    return None if waiters is None or pool is None else (waiters, pool / 2)
+
+
+def _over(metric: Metric, share: float, limit: Metric) -> Callable[[Seen], Judged]:
+    def judge(seen: Seen) -> Judged:
+        value, planned_ = seen.now.total(metric), seen.now.value(limit)
+        return None if value is None or planned_ is None else (value, share * planned_)
+
+    return judge
+
+
+def _connections(seen: Seen) -> Judged:
+    columns = postgres.COLUMNS["server"]
+    there, most = seen.now.total(postgres.BACKENDS), seen.now.value(columns["max_connections"])
+    reserved = seen.now.value(planned.RESERVED)
+    known = there is not None and most is not None and reserved is not None
+    # From this number on, which `more than` is not.
+    return (there, most - reserved - 1.5) if known else None  # type: ignore[operator,return-value]
+
+
+def _archive(seen: Seen) -> Judged:
+    columns = postgres.COLUMNS["archiver"]
+    failed = seen.now.value(columns["last_failed"])
+    return None if failed is None else (failed, seen.now.value(columns["last_archived"]) or 0)
+
+
+def _column(question: str, column: str, most: float) -> Callable[[Seen], Judged]:
+    def judge(seen: Seen) -> Judged:
+        value = seen.now.value(postgres.COLUMNS[question][column])
+        return None if value is None else (value, most)
+
+    return judge
+
+
+def _ends(days: float) -> Callable[[Seen], Judged]:
+    def judge(seen: Seen) -> Judged:
+        end = seen.now.value(ages.CERTIFICATE)
+        # Less than so many days left is more than that many gone.
+        return None if end is None else (seen.now.time - end, -days * DAY)
+
+    return judge
+
+
+def _backup(seen: Seen) -> Judged:
+    made, oldest = seen.now.value(ages.BACKUP), seen.now.value(planned.BACKUP)
+    return None if made is None or oldest is None else (seen.now.time - made, oldest)
+
+
+RULES = (
+    Rule("PostgreSQLDown", "page", 30, "PostgreSQL does not answer.", 5, _down("postgresql")),
+    Rule("PgBouncerDown", "page", 60, "PgBouncer does not answer.", 4, _down("pgbouncer")),
+    Rule(
+        "LocksBlock",
+        "page",
+        60,
+        "{:.0f} sessions wait for a lock, more than half of the pool.",
+        5,
+        _locks,
+    ),
+    Rule(
+        "PoolWaits",
+        "page",
+        120,
+        "{:.1f} requests at a time wait for a backend.",
+        3,
+        _pool_waits,
+    ),
+    Rule(
+        "RequestsQueue",
+        "page",
+        60,
+        "One request in twenty waits {:.1f} s for a free thread.",
+        3,
+        _queue,
+    ),
+    Rule(
+        "WorkersTaken",
+        "page",
+        60,
+        "{:.0f} of Apache's workers are taken, more than four in five: slow clients, or requests "
+        "that wait.",
+        4,
+        _over(apache.BUSY, WORKER_SHARE, planned.WORKERS),
+    ),
+    Rule(
+        "ServerErrors",
+        "page",
+        30,
+        "{:.0f} answers of the last 5 minutes were server errors, more than 2 %.",
+        2,
+        _errors,
+    ),
+    Rule("SiteDown", "page", 60, "The site does not answer /readyz.", 2, _down("site")),
+    Rule("ArchiveFails", "page", 300, "WAL is not archived.", 8, _archive),
+    Rule(
+        "ChecksumFails",
+        "page",
+        0,
+        "{:.0f} pages of the database have a wrong checksum.",
+        8,
+        _column("server", "checksum_failures", 0),
+    ),
+    Rule("CertificateEnds", "page", 60, "The certificate ends within 7 days.", 8, _ends(7)),
+    Rule(
+        "CertificateEndsSoon", "ticket", 3600, "The certificate ends within 21 days.", 8, _ends(21)
+    ),
+    Rule("BackupLate", "ticket", 900, "The last good backup is older than planned.", 8, _backup),
+    Rule(
+        "TransactionIdsRunOut",
+        "page",
+        300,
+        "Vacuum does not keep up: {:.0f} transactions since the oldest frozen row.",
+        5,
+        _column("server", "xid_age", XIDS_PAGE),
+    ),
+    Rule(
+        "TransactionIdsAge",
+        "ticket",
+        3600,
+        "{:.0f} transactions since the oldest frozen row.",
+        5,
+        _column("server", "xid_age", XIDS_TICKET),
+    ),
+    Rule(
+        "IdleInTransaction",
+        "ticket",
+        60,
+        "A session has been idle in a transaction for {:.0f} s, longer than planned.",
+        5,
+        _over(postgres.IDLE, IDLE_TIMES, planned.IDLE),
+    ),
+    Rule(
+        "ConnectionsRunOut",
+        "ticket",
+        120,
+        "{:.0f} connections: PostgreSQL takes at most one more.",
+        5,
+        _connections,
+    ),
+    Rule(
+        "PoolerClientsRunOut",
+        "ticket",
+        120,
+        "{:.0f} clients of PgBouncer, nine in ten of what it takes.",
+        4,
+        _over(pooler.CLIENTS, CLIENT_SHARE, planned.CLIENTS),
+    ),
+)
+"""causes before what follows from them: the first one that holds is what the verdict says"""

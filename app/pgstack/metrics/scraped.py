@@ -1,0 +1,41 @@
+"""What the exporter said, as the samples that it was made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from pgstack.metrics import exporter
+from pgstack.metrics.model import Counts, Metric, Sample
+from pgstack.metrics.reading import Reading
+
+
+def reading(text: str, now: float | None = None) -> Reading:
+    """Of a scrape that was made now."""
+    return Reading(samples(text), time.time() if now is None else now)
+
+
+def samples(text: str) -> Iterator[Sample]:
+    """Those of metrics that are known here."""
+    known = {metric.name.removesuffix("_total"): metric for metric in exporter.declared()}
+    for family in text_string_to_metric_families(text):
+        metric = known.get(family.name)
+        if metric and metric.kind == "histogram":
+            yield _histogram(metric, family.samples)
+        elif metric:
+            for found in family.samples:
+                labels = tuple(found.labels[name] for name in metric.labels)
+                yield Sample(metric, labels, found.value)
+
+
+def _histogram(metric: Metric, found: list[Any]) -> Sample:
+    """Buckets count what is smaller too."""
+    buckets = [(one.labels["le"], one.value) for one in found if one.name.endswith("_bucket")]
+    total = next((one.value for one in found if one.name.endswith("_sum")), 0.0)
+    counts = [later - before for before, later in pairwise([0.0, *(count for _, count in buckets)])]
+    bounds = tuple(float(bound) for bound, _ in buckets[:-1])
+    return Sample(metric, (), Counts(bounds, tuple(counts), total))

@@ -1,0 +1,183 @@
+"""What `make status` shows, from what was found: on every target the same lines, and the same JSON.
+
+Plain Python: the tool for Compose runs without the project's packages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+WIDTH = 80
+NAME = 10
+"""columns of a name, at least"""
+RUNBOOKS = "docs/alerts.md"
+HALTED = "stopped by a signal: process "
+LONG_SECONDS = 1
+"""from which on the oldest transaction is worth a line"""
+ALERTS = 4
+"""lines of alerts: the rest is counted"""
+LOCKS = "LocksBlock"
+QUIET = "Nothing to do."
+OF_SERVER = {
+    "SiteDown": ("apache", "web"),
+    "PostgreSQLDown": ("postgres",),
+    "PgBouncerDown": ("pgbouncer",),
+}
+"""alerts that say of a server, by its names, what was asked of itself, and with more patience"""
+START = "`make up` starts what is down."
+Report = dict[str, Any]
+
+
+def report(
+    stack: Mapping[str, str],
+    servers: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Any],
+    unfinished: str = "",
+    start: str = START,
+) -> Report:
+    """All of it (docs/advice.md has the shape). `stack` has `target` and `address`; `start` is
+    what brings back a server that is down."""
+    works = {server["name"]: server["works"] for server in servers}
+    alerts = [
+        alert
+        for alert in figures.get("alerts", ())
+        if not any(works.get(name) for name in OF_SERVER.get(alert["name"], ()))
+    ]
+    well = bool(servers) and not unfinished and all(works.values())
+    found = {
+        "ok": well and not any(alert["severity"] == "page" for alert in alerts),
+        "verdict": "",
+        "next": "",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **stack,
+        "servers": list(servers),
+        "unfinished": unfinished,
+        "full": list(figures.get("full", ())),
+        "blocker": figures.get("blocker"),
+        "oldest": figures.get("oldest"),
+        "changed": list(figures.get("changed", ())),
+        "alerts": alerts,
+        "unknown": list(figures.get("unknown", ())),
+    }
+    found["verdict"], found["next"] = _verdict(found, start)
+    return found
+
+
+def _verdict(found: Report, start: str) -> tuple[str, str]:
+    """What is wrong, causes before what follows from them, and the next step."""
+    down = [server for server in found["servers"] if not server["works"]]
+    dead = [one for one in down if not _is_running(one) or one["trouble"].startswith(HALTED)]
+    locks = [alert for alert in found["alerts"] if alert["name"] == LOCKS]
+    if found["unfinished"]:
+        return "a change was cut off", found["unfinished"]
+    if not found["servers"]:
+        return "nothing runs", start
+    if down and (dead or not locks):
+        return f"not all running: {', '.join(one['name'] for one in down)}", _mend(
+            [*dead, *down][0], start
+        )
+    if found["alerts"]:
+        # While sessions wait for a lock, no query comes back through the pooler either.
+        alert = [*locks, *found["alerts"]][0]
+        text = alert["text"] if alert["severity"] == "page" else f"for the morning: {alert['text']}"
+        return text, _act(alert, found["blocker"])
+    return "all is well", QUIET
+
+
+def _is_running(server: Mapping[str, Any]) -> bool:
+    return str(server["state"]).upper() == "RUNNING"
+
+
+def _mend(server: Mapping[str, Any], start: str) -> str:
+    trouble = server["trouble"]
+    if trouble.startswith(HALTED):
+        processes = trouble.removeprefix(HALTED).partition(";")[0].replace(",", "")
+        return f"`kill -CONT {processes}` lets what was stopped go on."
+    alert = next((name for name, own in OF_SERVER.items() if server["name"] in own), None)
+    if not _is_running(server):
+        steps = [start]
+    else:
+        steps = [f"See {RUNBOOKS}#{alert.lower()}."] if alert else []
+    return " ".join([*steps, *([f"{server['log']} says why."] if server.get("log") else [])])
+
+
+def _act(alert: Mapping[str, Any], blocker: Mapping[str, Any] | None) -> str:
+    if alert["name"] == LOCKS and blocker:
+        how = "cancel" if blocker["state"] == "active" else "terminate"
+        return f"SELECT pg_{how}_backend({blocker['process']}) ends it; {alert['runbook']}"
+    return f"See {alert['runbook']}"
+
+
+def lines(found: Report) -> Iterator[str]:
+    """The screen: servers first, and last what to do, for there the eye is."""
+    longest = max((len(server["name"]) + 1 for server in found["servers"]), default=0)
+    width = max(longest, NAME)
+    for name, text in _servers(found):
+        yield f"{name:<{width}}{text}"
+    for name, text in (*_figures(found), *_alerts(found)):
+        line = f"{name:<{width}}{text}"
+        yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+    for name, text in _end(found):
+        yield f"{name:<{width}}{text}"
+
+
+def _servers(found: Report) -> Iterator[tuple[str, str]]:
+    for server in found["servers"]:
+        said = server["trouble"] or server["told"]
+        yield server["name"], server["state"] + (f"  {said}" if said else "")
+    if found["unfinished"]:
+        yield "changes", found["unfinished"]
+
+
+def _figures(found: Report) -> Iterator[tuple[str, str]]:
+    for level in found["full"]:
+        yield level["name"], level["text"] + ("  FULL" if level["full"] else "")
+    for name in ("blocker", "oldest"):
+        session = found[name]
+        if session and (name == "blocker" or _worth_a_line(session, found["blocker"])):
+            yield name, _session(session)
+    if found["changed"]:
+        yield "changed", "; ".join(_happened(one) for one in found["changed"])
+    if found["unknown"]:
+        yield "unknown", f"no figures of {', '.join(found['unknown'])}"
+
+
+def _alerts(found: Report) -> Iterator[tuple[str, str]]:
+    for alert in found["alerts"][:ALERTS]:
+        since = f", {age(time.time() - alert['since'])}" if alert["since"] else ""
+        yield "alert", f"{alert['name']} ({alert['severity']}{since}): {alert['text']}"
+    if more := found["alerts"][ALERTS:]:
+        yield "alert", f"and {len(more)} more"
+
+
+def _end(found: Report) -> Iterator[tuple[str, str]]:
+    if found.get("address"):
+        yield "page", found["address"]
+    yield "verdict", ("ok: " if found["ok"] else "NOT WELL: ") + found["verdict"]
+    yield "next", found["next"]
+
+
+def _worth_a_line(oldest: Mapping[str, Any], blocker: Mapping[str, Any] | None) -> bool:
+    told = blocker is not None and oldest["process"] == blocker["process"]
+    return not told and oldest["seconds"] >= LONG_SECONDS
+
+
+def _session(session: Mapping[str, Any]) -> str:
+    waiters = f", {session['waiters']} wait for it" if session["waiters"] else ""
+    who = f"process {session['process']} {session['role']}".rstrip()
+    said = ": ".join(filter(None, (session["state"], session["statement"])))
+    return f"{who}, {session['seconds']:.0f} s{waiters}; {said}".removesuffix("; ")
+
+
+def _happened(change: Mapping[str, Any]) -> str:
+    return f"{change['what']} {age(time.time() - change['time'])} ago"
+
+
+def age(seconds: float) -> str:
+    """As a person says it."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"

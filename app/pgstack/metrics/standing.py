@@ -1,0 +1,228 @@
+"""How full each part of the stack is, who blocks, what changed last and which alerts hold now: two
+looks, a second apart, through the exporter, or without it at the servers themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes import console
+from pgstack.live.probes import exporter as probe
+from pgstack.live.probes import postgres as connections
+from pgstack.metrics import apache, exporter, machine, planned, pooler, postgres, scraped, web
+from pgstack.metrics.board import Board
+from pgstack.metrics.reading import Between, Reading
+from pgstack.metrics.rules import WORKER_SHARE
+from pgstack.metrics.sources import UP, Sources
+from pgstack.metrics.verdict import runbook, verdict
+from pgstack.planning import targets
+from pgstack.planning.plan import Plan
+
+APART_SECONDS = 1.0
+"""between two looks: what counters tell is their rise"""
+SCRAPE_SECONDS = 3.0
+WAIT_SECONDS = 0.01
+"""for a thread: less is not told"""
+DISK_SHARE = 0.15
+"""that is to stay free, as DiskFills has it (observability/alerts.yml)"""
+GB, MB = 1024**3, 1024**2
+SHOWN = 200
+"""characters of a statement"""
+LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")
+NOT_THERE = ("apache", "site", "certificate")
+"""sources that only the exporter's own container reaches"""
+Level = dict[str, Any]
+"""how full something is: name, used, planned, whether it is full, and a text"""
+SESSIONS = """
+    WITH waiting AS MATERIALIZED (
+        SELECT pid, pg_blocking_pids(pid) AS blockers
+          FROM (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+                 ORDER BY query_start LIMIT 100) AS first),
+    sessions AS (
+        SELECT a.pid AS process, coalesce(usename, '') AS role, coalesce(state, '') AS state,
+               extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds,
+               (SELECT count(*) FROM waiting WHERE a.pid = ANY(blockers)) AS waiters,
+               a.pid IN (SELECT pid FROM waiting) AS waits, left(query, 1000) AS statement
+          FROM pg_stat_activity AS a
+         WHERE backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+           AND xact_start IS NOT NULL)
+    (SELECT 'blocker' AS what, * FROM sessions WHERE waiters > 0 AND NOT waits
+      ORDER BY waiters DESC LIMIT 1)
+    UNION ALL (SELECT 'oldest', * FROM sessions ORDER BY seconds DESC LIMIT 1)"""
+
+
+def figures(plan: Plan, path: Path) -> dict[str, Any]:
+    """Of the stack whose plan lies at `path`. The caller ends every wait for a database
+    (live.probes.bounded)."""
+    look = _looks(plan, path)
+    with ThreadPoolExecutor(1) as beside:
+        sessions = beside.submit(_sessions, plan)
+        first = next(look)
+        time.sleep(APART_SECONDS)
+        now = next(look)
+    between = Between(first, now)
+    return {
+        "full": list(_full(plan, between)),
+        **(sessions.result() or _counted(now)),
+        "changed": list(_changed(now)),
+        "alerts": _alerts(plan, first, now),
+        "unknown": [source for (source,) in now.labels(UP) if not now.value(UP, source)],
+    }
+
+
+def _looks(plan: Plan, path: Path) -> Iterator[Reading]:
+    """Through the exporter as long as it answers: its connection works where all others are
+    taken."""
+    with suppress(ProbeError):
+        while plan.metrics:
+            yield scraped.reading(probe.scrape(plan.metrics, SCRAPE_SECONDS))
+    image = targets.of(plan.target).image
+    own = [
+        source
+        for source in exporter.sources(exporter.InForce(path), Board())
+        if not (image and source.name in NOT_THERE) and (plan.metrics or source.name != "wsgi")
+    ]
+    asked = Sources(own, lambda _: None)
+    while True:
+        yield Reading(asked.collect(), time.time())
+
+
+def _level(name: str, used: float | None, of: float | None, full: bool, text: str) -> Level:
+    return {"name": name, "used": used, "planned": of, "full": full, "text": text}
+
+
+def _full(plan: Plan, between: Between) -> Iterator[Level]:
+    now = between.now
+    if (busy := now.value(web.BUSY)) is not None:
+        threads = plan.web.requests
+        waits = between.quantile(web.QUEUE, 0.95)
+        said = (
+            f"; one in twenty waits {waits:.2f} s for one"
+            if waits and waits >= WAIT_SECONDS
+            else ""
+        )
+        yield _level(
+            "threads", busy, threads, busy >= threads, f"{busy:.0f} of {threads} busy{said}"
+        )
+    yield from _pool(plan, now)
+    if (busy := now.value(apache.BUSY)) is not None:
+        most = plan.apache.max_request_workers
+        yield _level(
+            "workers", busy, most, busy > WORKER_SHARE * most, f"{busy:.0f} of {most} busy"
+        )
+    if (there := now.total(postgres.BACKENDS)) is not None:
+        most = plan.postgres.max_connections - plan.postgres.superuser_reserved_connections
+        yield _level(
+            "sessions", there, most, there >= most - 1, f"{there:.0f} of {most} connections"
+        )
+    yield from _memory(now)
+    yield from _disk(now)
+
+
+def _pool(plan: Plan, now: Reading) -> Iterator[Level]:
+    database = plan.postgres.database
+    lent = now.total(pooler.SERVERS, database=database, state="active")
+    waiting = now.total(pooler.CLIENTS, database=database, state="waiting") or 0
+    if lent is not None:
+        size, more = plan.pooler.default_pool_size, plan.pooler.reserve_pool_size
+        text = f"{lent:.0f} of {size} backends lent, {more} in reserve; {waiting:.0f} wait"
+        yield _level("pool", lent, size, lent >= size and waiting > 0, text)
+
+
+def _memory(now: Reading) -> Iterator[Level]:
+    largest, share = now.largest(web.MEMORY), now.value(planned.PROCESS_MEMORY)
+    free, there = now.value(machine.AVAILABLE), now.value(machine.MEMORY)
+    said = []
+    if largest is not None and share:
+        said.append(f"{largest / MB:.0f} of {share / MB:.0f} MB in the largest web process")
+    if free is not None and there:
+        said.append(f"{free / GB:.1f} of {there / GB:.1f} GB free")
+    full = largest is not None and share is not None and largest > share
+    if said:
+        yield _level("memory", largest, share, full, "; ".join(said))
+
+
+def _disk(now: Reading) -> Iterator[Level]:
+    free, there = now.value(machine.FREE), now.value(machine.DISK)
+    if free is not None and there:
+        text = f"{free / GB:.1f} of {there / GB:.1f} GB free where the database is"
+        yield _level("disk", there - free, there, free < DISK_SHARE * there, text)
+
+
+def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
+    """What is wrong now, and what the exporter has seen go wrong over minutes, with since when."""
+    found = {problem.name: {**vars(problem), "since": None} for problem in verdict([first, now])}
+    for alert in _watched(plan):
+        kept = {name: alert[name] for name in ("name", "severity", "text", "since")}
+        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"])}
+    return sorted(found.values(), key=lambda alert: alert["severity"] != "page")
+
+
+def _watched(plan: Plan) -> list[dict[str, Any]]:
+    with suppress(ProbeError, ValueError, KeyError):
+        if plan.metrics:
+            target = f"{probe.PAGE}{probe.FIGURES}?since={time.time()}"
+            alerts: list[dict[str, Any]] = json.loads(
+                probe.ask(plan.metrics, target, SCRAPE_SECONDS).body
+            )["alerts"]
+            return alerts
+    return []
+
+
+def _sessions(plan: Plan) -> dict[str, Any]:
+    """Who blocks most others, and the oldest transaction; nothing where PostgreSQL does not say."""
+    try:
+        with closing(
+            connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
+        ) as asked:
+            rows = console.rows(asked, SESSIONS)
+    except psycopg2.Error:
+        return {}
+    found = {row.pop("what"): {**row, "statement": shown(row["statement"])} for row in rows}
+    return {"blocker": found.get("blocker"), "oldest": found.get("oldest")}
+
+
+def _counted(now: Reading) -> dict[str, Any]:
+    """The same, as far as the exporter has it: its connection was there before."""
+    found: dict[str, Any] = {}
+    for what, process, seconds, waiters in (
+        ("blocker", postgres.BLOCKER, postgres.BLOCKS, postgres.BLOCKED),
+        ("oldest", postgres.OLDEST_PROCESS, postgres.OLDEST, None),
+    ):
+        found[what] = None
+        if number := now.value(process):
+            session = {"process": int(number), "seconds": now.value(seconds) or 0.0}
+            waits = int(now.value(waiters) or 0) if waiters else 0
+            found[what] = {**session, "waiters": waits, "role": "", "state": "", "statement": ""}
+    return found
+
+
+def shown(statement: str) -> str:
+    """Its beginning on one line, without what it compares with: that may be anybody's secret."""
+    text = " ".join(LITERAL.sub("'…'", statement).split())
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:SHOWN]
+
+
+def _changed(now: Reading) -> Iterator[dict[str, Any]]:
+    """When web processes loaded the code, the plan was written and servers began; the latest
+    first."""
+    started = postgres.COLUMNS["server"]["started"]
+    uptime = now.value(apache.UPTIME)
+    times = {
+        "code": now.largest(web.SINCE),
+        "inputs": now.value(planned.WRITTEN),
+        "Apache": now.time - uptime if uptime is not None else None,
+        "PostgreSQL": now.value(started),
+    }
+    known = [(at, what) for what, at in times.items() if at]
+    for at, what in sorted(known, reverse=True):
+        yield {"what": what, "time": round(at)}

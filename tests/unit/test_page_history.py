@@ -1,0 +1,165 @@
+"""The page's hour: lines between two scrapes, their history, and what falls out of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from fixtures.sized import sized
+from pgstack.metrics import lines, machine, planned, pooler, postgres, web
+from pgstack.metrics.board import Board
+from pgstack.metrics.history import History
+from pgstack.metrics.model import Counts, Metric, Sample
+from pgstack.metrics.reading import Between, Reading, quantile
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def one(metric: Metric, value: float, *labels: str) -> Sample:
+    return Sample(metric, labels, value)
+
+
+def times(metric: Metric, total: float, **buckets: int) -> Sample:
+    """A histogram; buckets by their place, as `b4=10`."""
+    counts = [float(buckets.get(f"b{place}", 0)) for place in range(len(SECONDS) + 1)]
+    return Sample(metric, (), Counts(SECONDS, tuple(counts), total))
+
+
+def samples(asked: int, queue: float, application: float, database: float) -> list[Sample]:
+    return [
+        one(web.RESPONSES, asked, "2xx"),
+        one(web.RESPONSES, asked // 10, "5xx"),
+        one(web.LATE, 0),
+        times(web.QUEUE, queue, b0=asked),
+        times(web.APPLICATION, application, b4=asked),
+        times(web.DATABASE, database, b4=asked),
+        times(web.REQUEST, queue + application, b4=asked),
+        one(pooler.WAITED, database / 4, "app"),
+        one(pooler.IN_TRANSACTION, database, "app"),
+        one(pooler.SERVERS, 1, "app", "app", "active"),
+        one(postgres.OLDEST, 3.5),
+        one(postgres.BACKENDS, 2, "app", "active"),
+        one(postgres.BACKENDS, 1, "app", "idle in transaction"),
+        one(machine.CORES, 2),
+        one(machine.BUSY, asked / 10),
+        one(machine.MEMORY, 100),
+        one(machine.AVAILABLE, 40),
+        one(machine.WAITED, asked / 100, "cpu"),
+    ]
+
+
+def point(before: Iterable[Sample], now: Iterable[Sample]) -> dict[str, float | None]:
+    return lines.point(Between(Reading(before, 100), Reading(now, 105)))
+
+
+def test_lines_are_what_was_between_two_scrapes() -> None:
+    found = point(samples(0, 0, 0, 0), samples(50, 10, 20, 12))
+    assert found["requests"] == 11
+    assert found["errors"] == 1
+    assert found["queue"] == 2
+    assert found["python"] == pytest.approx(1.6)
+    assert found["pool_wait"] == 0.6
+    assert found["sql"] == pytest.approx(1.8)
+    assert found["pool"] == 2.4
+    assert found["p50"] == 0.0175
+    assert found["idle_in_transaction"] == 1
+    assert found["cpu"] == 0.5
+    assert found["memory"] == 0.6
+    assert found["pressure_cpu"] == 0.1
+    assert found["pressure_io"] is None
+
+
+def test_backends_that_were_lent_for_long_count_no_more_than_there_are() -> None:
+    pool = [one(planned.POOL, 5, "app"), one(planned.RESERVE, 2, "app")]
+    found = point([*pool, *samples(0, 0, 0, 0)], [*pool, *samples(50, 10, 500, 400)])
+    assert found["pool"] == 7
+
+
+def test_what_began_anew_is_a_gap_and_no_fall() -> None:
+    found = point(samples(50, 10, 20, 12), samples(5, 1, 2, 1))
+    assert found["requests"] is None
+    assert found["queue"] is None
+    assert found["p95"] is None
+
+
+def test_a_source_that_is_silent_is_a_gap() -> None:
+    found = point([], [])
+    assert set(found) == set(lines.NAMES)
+    assert set(found.values()) == {None}
+
+
+def test_without_a_request_nothing_is_known_of_how_long_they_take() -> None:
+    found = point(samples(50, 10, 20, 12), samples(50, 10, 20, 12))
+    assert found["requests"] == 0
+    assert found["p99"] is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "value"),
+    [
+        ((10.0, 0.0, 0.0), 0.5, 0.5),
+        ((0.0, 10.0, 0.0), 0.5, 2.0),
+        ((5.0, 5.0, 0.0), 0.75, 2.0),
+        ((0.0, 0.0, 10.0), 0.5, 3.0),
+        ((0.0, 0.0, 0.0), 0.5, None),
+    ],
+)
+def test_quantiles_are_those_of_prometheus(
+    counts: tuple[float, ...], share: float, value: float | None
+) -> None:
+    assert quantile(Counts((1, 3), counts, 0), share) == value
+
+
+def test_history_is_bounded_and_tells_what_came_since() -> None:
+    history = History(("a", "b"), points=3)
+    for at in range(5):
+        history.add(at, {"a": at * 1.23456, "b": None})
+    found = history.since(0)
+    assert found["time"] == [2, 3, 4]
+    assert found["lines"] == {"a": [2.469, 3.704, 4.938], "b": [None, None, None]}
+    assert history.since(3)["time"] == [4]
+    assert history.since(4) == {"time": [], "lines": {"a": [], "b": []}, "marks": []}
+
+
+def test_processes_that_begin_one_after_the_other_are_one_mark() -> None:
+    history = History(("a",))
+    for at in (10, 40, 200):
+        history.mark(at, "deploy", "new web processes")
+    assert [mark["time"] for mark in history.since(0)["marks"]] == [10, 200]
+
+
+def test_days_left_follow_from_the_pace_of_what_is_kept() -> None:
+    history = History(("free",))
+    for at in range(0, 3601, 60):
+        history.add(at, {"free": 1_000_000 - at})
+    assert history.days_left("free") == pytest.approx(11.53, abs=0.01)
+    assert History(("free",)).days_left("free") is None
+
+
+def board(*scrapes: list[Sample]) -> dict[str, Any]:
+    found = Board()
+    for place, scrape in enumerate(scrapes):
+        found.see(scrape, 1000 + 5 * place)
+    return dict(json.loads(found.text(0, sized(2, 4096))))
+
+
+def test_what_happens_is_marked() -> None:
+    before = [
+        one(web.STARTS, 2),
+        one(planned.WRITTEN, 10),
+        one(postgres.COLUMNS["server"]["started"], 5),
+    ]
+    after = [
+        one(web.STARTS, 4),
+        one(planned.WRITTEN, 90),
+        one(postgres.COLUMNS["server"]["started"], 50),
+    ]
+    marks = [mark["kind"] for mark in board(before, before, after, after)["marks"]]
+    assert marks == ["deploy", "plan", "start"]
+
+
+def test_an_exporter_that_has_just_started_says_so() -> None:
+    assert board() == {"now": None, "verdict": {"level": "warn", "text": "It has just started."}}
