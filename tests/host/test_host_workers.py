@@ -187,6 +187,7 @@ def test_a_command_that_is_not_there_is_refused(host: SystemdHost) -> None:
 
 def test_one_that_does_not_stay_is_told_and_pages_are_served(host: SystemdHost) -> None:
     at_work(host)
+    served = host.page(projects.MARK)
     host.run("touch", f"{MEDIA}/crash")
     done = host.run("stackctl", "restart", "workers", check=False)
     told = host.run("stackctl", "status", check=False)
@@ -198,13 +199,13 @@ def test_one_that_does_not_stay_is_told_and_pages_are_served(host: SystemdHost) 
     assert "there is a file named crash" in done.stderr
     assert told.returncode == 1
     assert "worker     tick@1 ends, and is started again each time: " in told.stdout
-    assert page == "five"
+    assert page == served
     assert verified.returncode == 1
     at_work(host)
 
 
 def test_one_has_the_memory_that_is_planned_and_no_more(host: SystemdHost) -> None:
-    before = at_work(host)
+    before, served = at_work(host), host.page(projects.MARK)
     plan = json.loads(host.run("cat", "/etc/stack/plan.json").stdout)
     limit = plan["workers"][0]["memory"]
     shown = host.run("systemctl", "show", "--property=MemoryMax", "stack-worker-tick@1.service")
@@ -219,7 +220,7 @@ def test_one_has_the_memory_that_is_planned_and_no_more(host: SystemdHost) -> No
     host.run("rm", f"{MEDIA}/greedy")
     while at_work(host) & before:
         assert time.monotonic() < deadline
-    assert host.page(projects.MARK) == "five"
+    assert host.page(projects.MARK) == served
     at_work(host)
 
 
