@@ -65,8 +65,8 @@ def test_one_screen_without_an_exporter_too(unused: LocalStack) -> None:
         assert unused.manage("stack_local", "delete").returncode == 0
     names = [line.split()[0] for line in said.splitlines()]
     assert code == 0, said
-    assert names[-9:] == [
-        *("pool", "workers", "sessions", "memory", "disk", "changed", "page", "verdict", "next")
+    assert names[-8:] == [
+        *("pool", "sessions", "memory", "disk", "changed", "page", "verdict", "next")
     ]
     assert "metrics" not in names
     assert said.endswith("verdict   ok: all is well\nnext      Nothing to do.\n")

@@ -40,6 +40,8 @@ SHOWN = 200
 LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")
 NOT_THERE = ("apache", "site", "certificate")
 """sources that only the exporter's own container reaches"""
+NOT_MEASURED = ("apache", "wsgi")
+"""those that say nothing where there is no exporter"""
 Level = dict[str, Any]
 """how full something is: name, used, planned, whether it is full, and a text"""
 SESSIONS = """
@@ -85,11 +87,12 @@ def _looks(plan: Plan, path: Path) -> Iterator[Reading]:
     with suppress(ProbeError):
         while plan.metrics:
             yield scraped.reading(probe.scrape(plan.metrics, SCRAPE_SECONDS))
-    image = targets.of(plan.target).image
+    left_out = {*(NOT_THERE if targets.of(plan.target).image else ())}
+    left_out |= {*(() if plan.metrics else NOT_MEASURED)}
     own = [
         source
         for source in exporter.sources(exporter.InForce(path), Board())
-        if not (image and source.name in NOT_THERE) and (plan.metrics or source.name != "wsgi")
+        if source.name not in left_out
     ]
     asked = Sources(own, lambda _: None)
     while True:
