@@ -32,6 +32,8 @@ APART_SECONDS = 1.0
 SCRAPE_SECONDS = 3.0
 WAIT_SECONDS = 0.01
 """for a thread: less is not told"""
+OF_MINUTES = ("ServerErrors", "RequestsQueue", "PoolWaits")
+"""alerts on rates: those of one second say little"""
 DISK_SHARE = 0.15
 """that is to stay free, as DiskFills has it (observability/alerts.yml)"""
 GB, MB = 1024**3, 1024**2
@@ -162,15 +164,21 @@ def _disk(now: Reading) -> Iterator[Level]:
 
 
 def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
-    """What is wrong now, and what the exporter has seen go wrong over minutes, with since when."""
-    found = {problem.name: {**vars(problem), "since": None} for problem in verdict([first, now])}
-    for alert in _watched(plan):
+    """What is wrong now; whether it fires and since when, the exporter knows, which has seen the
+    minutes before. Without it a gauge counts at once, and the rise of a second for nothing yet."""
+    watched = _watched(plan)
+    found = {}
+    for problem in verdict([first, now]):
+        fires = watched is None and problem.name not in OF_MINUTES
+        found[problem.name] = {**vars(problem), "since": None, "fires": fires}
+    for alert in watched or ():
         kept = {name: alert[name] for name in ("name", "severity", "text", "since")}
-        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"])}
-    return sorted(found.values(), key=lambda alert: alert["severity"] != "page")
+        fires = alert["state"] == "firing"
+        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"]), "fires": fires}
+    return sorted(found.values(), key=lambda a: (not a["fires"], a["severity"] != "page"))
 
 
-def _watched(plan: Plan) -> list[dict[str, Any]]:
+def _watched(plan: Plan) -> list[dict[str, Any]] | None:
     with suppress(ProbeError, ValueError, KeyError):
         if plan.metrics:
             target = f"{probe.PAGE}{probe.FIGURES}?since={time.time()}"
@@ -178,7 +186,7 @@ def _watched(plan: Plan) -> list[dict[str, Any]]:
                 probe.ask(plan.metrics, target, SCRAPE_SECONDS).body
             )["alerts"]
             return alerts
-    return []
+    return None
 
 
 def _sessions(plan: Plan) -> dict[str, Any]:
