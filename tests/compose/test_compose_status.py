@@ -90,3 +90,20 @@ def test_a_pooler_that_serves_nobody_is_told(
         mends(stack)
     assert done.returncode == 2, done.stdout
     assert f"pgbouncer  {said}" in done.stdout
+
+
+def test_advice_is_given_and_kept_for_a_check(stack: ComposeStack) -> None:
+    def advise(**options: str) -> subprocess.CompletedProcess[str]:
+        words = [f"{name}={value}" for name, value in options.items()]
+        return stack.run("make", "--silent", "advise", "TARGET=compose", *words, check=False)
+
+    early = advise(CHECK="1")
+    assert early.returncode == 2, early.stdout
+    assert "no advice was given yet" in early.stderr
+    for _ in range(400):
+        assert stack.get("/db")[0] == 200
+    done = advise(LAST="30")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("measured  ")
+    checked = advise(CHECK="1", LAST="30")
+    assert checked.stdout.startswith("before    "), checked.stderr

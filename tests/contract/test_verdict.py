@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from test_alerts import CASES, Case, rules
 
-from pgstack.metrics import exporter
+from pgstack.metrics import exporter, standing
 from pgstack.metrics.model import Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
 from pgstack.metrics.rules import RULES, Rule
@@ -93,3 +93,8 @@ def test_severity_time_and_page_are_those_of_the_alert(rule: Rule) -> None:
     assert rule.severity == alert["labels"]["severity"]
     assert rule.seconds == int(lasts[:-1]) * UNITS[lasts[-1]]
     assert runbook(rule.name) == alert["annotations"]["runbook"]
+
+
+def test_a_disk_is_full_where_the_alert_takes_it_for_full() -> None:
+    alert = next(one for one in rules() if one["alert"] == "DiskFills")
+    assert f"< {standing.DISK_SHARE} * node_filesystem_size_bytes" in alert["expr"]

@@ -3,12 +3,13 @@ load shows."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import statistics
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
@@ -39,13 +40,13 @@ def load(stack: LocalStack) -> list[float]:
     end, took = time.monotonic() + SECONDS, list[float]()
 
     def user() -> None:
-        client = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)
-        while (begun := time.monotonic()) < end:
-            client.request("GET", "/updates?n=1")
-            answer = client.getresponse()
-            answer.read()
-            assert answer.status == 200
-            took.append(time.monotonic() - begun)
+        with closing(HTTPConnection("127.0.0.1", stack.port, timeout=60)) as client:
+            while (begun := time.monotonic()) < end:
+                client.request("GET", "/updates?n=1")
+                answer = client.getresponse()
+                answer.read()
+                assert answer.status == 200
+                took.append(time.monotonic() - begun)
 
     users = [threading.Thread(target=user) for _ in range(USERS)]
     for one in users:

@@ -47,7 +47,7 @@ def report(
     ]
     well = bool(servers) and not unfinished and all(works.values())
     found = {
-        "ok": well and not any(alert["severity"] == "page" for alert in alerts),
+        "ok": well and not any(one["severity"] == "page" and one["fires"] for one in alerts),
         "verdict": "",
         "next": "",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -81,9 +81,14 @@ def _verdict(found: Report, start: str) -> tuple[str, str]:
     if found["alerts"]:
         # While sessions wait for a lock, no query comes back through the pooler either.
         alert = [*locks, *found["alerts"]][0]
-        text = alert["text"] if alert["severity"] == "page" else f"for the morning: {alert['text']}"
-        return text, _act(alert, found["blocker"])
+        return _when(alert) + alert["text"], _act(alert, found["blocker"])
     return "all is well", QUIET
+
+
+def _when(alert: Mapping[str, Any]) -> str:
+    if alert["severity"] != "page":
+        return "for the morning: "
+    return "" if alert["fires"] else "it begins: "
 
 
 def _is_running(server: Mapping[str, Any]) -> bool:

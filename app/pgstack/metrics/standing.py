@@ -32,6 +32,8 @@ APART_SECONDS = 1.0
 SCRAPE_SECONDS = 3.0
 WAIT_SECONDS = 0.01
 """for a thread: less is not told"""
+OF_MINUTES = ("ServerErrors", "RequestsQueue", "PoolWaits")
+"""alerts on rates: those of one second say little"""
 DISK_SHARE = 0.15
 """that is to stay free, as DiskFills has it (observability/alerts.yml)"""
 GB, MB = 1024**3, 1024**2
@@ -40,6 +42,8 @@ SHOWN = 200
 LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")
 NOT_THERE = ("apache", "site", "certificate")
 """sources that only the exporter's own container reaches"""
+NOT_MEASURED = ("apache", "wsgi")
+"""those that say nothing where there is no exporter"""
 Level = dict[str, Any]
 """how full something is: name, used, planned, whether it is full, and a text"""
 SESSIONS = """
@@ -85,11 +89,12 @@ def _looks(plan: Plan, path: Path) -> Iterator[Reading]:
     with suppress(ProbeError):
         while plan.metrics:
             yield scraped.reading(probe.scrape(plan.metrics, SCRAPE_SECONDS))
-    image = targets.of(plan.target).image
+    left_out = {*(NOT_THERE if targets.of(plan.target).image else ())}
+    left_out |= {*(() if plan.metrics else NOT_MEASURED)}
     own = [
         source
         for source in exporter.sources(exporter.InForce(path), Board())
-        if not (image and source.name in NOT_THERE) and (plan.metrics or source.name != "wsgi")
+        if source.name not in left_out
     ]
     asked = Sources(own, lambda _: None)
     while True:
@@ -159,15 +164,21 @@ def _disk(now: Reading) -> Iterator[Level]:
 
 
 def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
-    """What is wrong now, and what the exporter has seen go wrong over minutes, with since when."""
-    found = {problem.name: {**vars(problem), "since": None} for problem in verdict([first, now])}
-    for alert in _watched(plan):
+    """What is wrong now; whether it fires and since when, the exporter knows, which has seen the
+    minutes before. Without it a gauge counts at once, and the rise of a second for nothing yet."""
+    watched = _watched(plan)
+    found = {}
+    for problem in verdict([first, now]):
+        fires = watched is None and problem.name not in OF_MINUTES
+        found[problem.name] = {**vars(problem), "since": None, "fires": fires}
+    for alert in watched or ():
         kept = {name: alert[name] for name in ("name", "severity", "text", "since")}
-        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"])}
-    return sorted(found.values(), key=lambda alert: alert["severity"] != "page")
+        fires = alert["state"] == "firing"
+        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"]), "fires": fires}
+    return sorted(found.values(), key=lambda a: (not a["fires"], a["severity"] != "page"))
 
 
-def _watched(plan: Plan) -> list[dict[str, Any]]:
+def _watched(plan: Plan) -> list[dict[str, Any]] | None:
     with suppress(ProbeError, ValueError, KeyError):
         if plan.metrics:
             target = f"{probe.PAGE}{probe.FIGURES}?since={time.time()}"
@@ -175,7 +186,7 @@ def _watched(plan: Plan) -> list[dict[str, Any]]:
                 probe.ask(plan.metrics, target, SCRAPE_SECONDS).body
             )["alerts"]
             return alerts
-    return []
+    return None
 
 
 def _sessions(plan: Plan) -> dict[str, Any]:
