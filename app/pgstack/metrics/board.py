@@ -87,7 +87,7 @@ class Board:
             "now": now.time,
             "interval": INTERVAL_SECONDS,
             "stack": f"{plan.names.title}, {plan.target}, Debian {plan.debian}",
-            "verdict": verdict(self._found, down),
+            "verdict": verdict(self._found, down, self._alerts.queued),
             "alerts": [alert.as_json() for alert in self._found],
             "down": down,
             "limits": lines.limits(now),
