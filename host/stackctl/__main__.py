@@ -20,8 +20,10 @@ from . import (
     drill,
     environments,
     external,
+    facts,
     files,
     front,
+    metrics,
     passwords,
     pgbouncer,
     postgres,
@@ -51,6 +53,7 @@ SERVERS: dict[str, Callable[..., str]] = {
     "workers": workers.apply,
     "schedule": schedule.apply,
     "front": front.apply,
+    "metrics": metrics.apply,
 }
 PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
 """which server is on a host that may have them, or had them: what takes them away is asked too"""
@@ -103,6 +106,10 @@ def arguments() -> argparse.Namespace:
     commands.add_parser(
         "status", help="which instances and which release serve; 1 when a server does not answer"
     )
+    commands.add_parser(
+        "verify", help="compare what runs with the plan; 1 when it differs"
+    )
+    commands.add_parser("facts", help="find out for the exporter what only root can read")
     commands.add_parser("trace", help="what all logs have of one request").add_argument(
         "number", help="`id` in the access log, in brackets in the error log"
     )
@@ -230,6 +237,12 @@ def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
     return 0
 
 
+def verified(host: stack.Stack, _: argparse.Namespace) -> int:
+    """Whether what runs is what was planned, with no change meanwhile."""
+    with system.exclusive_lock(host.run):
+        return facts.verify(host)
+
+
 def print_lines(lines: list[Line]) -> int:
     """Print them; 1 when one is not good."""
     for line in lines:
@@ -244,6 +257,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "files": of_files,
     "status": serving,
     "trace": traced,
+    "verify": verified,
 }
 """commands with a status of their own"""
 
@@ -267,6 +281,8 @@ def main(plan: str) -> None:
                 done = build.run(host, asked.name, *words)
                 release.complete(host, asked.name, json.loads(asked.after))
                 print(f"release    {done}")
+        elif asked.command == "facts":
+            print(facts.find_out(host))
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":

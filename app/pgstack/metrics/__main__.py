@@ -14,7 +14,7 @@ from pgstack.errors import ProbeError, ends_the_process
 from pgstack.live.probes import bounded
 from pgstack.live.probes.exporter import scrape
 from pgstack.metrics import exporter
-from pgstack.metrics.server import Server
+from pgstack.metrics.server import Server, beside
 from pgstack.metrics.sources import Sources
 from pgstack.planning.metrics import Metrics
 
@@ -47,7 +47,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     asked = Sources(exporter.sources(force), tell)
     answer = partial(exporter.text, asked)
-    with bounded.waits(ANSWER_SECONDS), Server(Path(part.socket), answer) as server:
+    with (
+        bounded.waits(ANSWER_SECONDS),
+        beside(part.port, answer),
+        Server(Path(part.socket), answer) as server,
+    ):
         server.serve_forever()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client import core, exposition, registry
 
-from pgstack.metrics import ages, apache, model, planned, pooler, postgres, web
+from pgstack.metrics import ages, apache, facts, model, planned, pooler, postgres, web
 from pgstack.metrics.model import Sample
 from pgstack.metrics.sources import Source, Sources
 from pgstack.planning import targets
@@ -40,8 +40,8 @@ def sources(force: InForce) -> Iterator[Source]:
     """Those of the plan in force."""
     plan = force.plan()
     yield Source("plan", force.samples)
-    # Who deploys has the password of a server of others, on the local target the exporter too.
-    if plan.external is None or plan.accounts.metrics == plan.accounts.deploy:
+    # Who deploys has the passwords for a server elsewhere, on the local target the exporter too.
+    if "postgres" in plan.services or plan.accounts.metrics == plan.accounts.deploy:
         reader = postgres.Reader()
         yield Source("postgresql", lambda: postgres.collect(reader.read(force.plan())))
     if "pgbouncer" in plan.services:
@@ -50,10 +50,12 @@ def sources(force: InForce) -> Iterator[Source]:
         yield Source("apache", lambda: apache.collect(apache.read(force.plan())))
         yield Source("site", lambda: apache.ready(force.plan()))
         yield Source("wsgi", lambda: web.collect(web.read(force.plan())))
-        if plan.site.tls != "off":
+        if (plan.front or plan.site).tls != "off":
             yield Source("certificate", lambda: ages.certificate(force.plan()))
     if targets.of(plan.target).own_directory:
         yield Source("backup", lambda: ages.backup(force.plan()))
+    if plan.metrics and plan.metrics.facts:
+        yield Source("facts", lambda: facts.collect(force.plan()))
 
 
 class Collector(registry.Collector):

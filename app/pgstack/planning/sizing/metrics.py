@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pgstack.planning import names
 from pgstack.planning.metrics import Metrics
+from pgstack.planning.sizing import sites
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB
 
@@ -10,24 +12,34 @@ BYTES = 40 * MB
 """of its process, after days of scrapes (docs/measurements.md)"""
 CONNECTIONS = 1
 """it asks PostgreSQL one thing after the other"""
+PORT = 8400
+"""loopback port on a host's first site, below those of Apache's instances; the next site has the
+next"""
 
 
 def metrics(basis: Basis) -> tuple[Metrics | None, Reasons]:
-    """The exporter as planned, None where nobody wants it or the target has none."""
+    """The exporter as planned, None where nobody wants it."""
     if not observed(basis):
         return None, {}
-    paths = basis.paths
+    paths, units = basis.paths, basis.target.units
     planned = Metrics(
         socket=f"{paths.run_metrics}/metrics.sock",
+        port=_port(basis) if units else 0,
+        facts=f"/var/lib/{names.of(basis.config.name).prefix}-facts" if units else "",
         processes=paths.measures,
         connections=CONNECTIONS,
     )
     return planned, {"memory.metrics": "one process (docs/measurements.md)"}
 
 
+def _port(basis: Basis) -> int:
+    asked = basis.config.metrics_port
+    return PORT + sites.position(basis.config) if asked is None else asked
+
+
 def observed(basis: Basis) -> bool:
     """Whether there is one."""
-    return basis.target.observes and basis.config.observability != "off"
+    return basis.config.observability != "off"
 
 
 def metrics_bytes(part: Metrics | None) -> int:

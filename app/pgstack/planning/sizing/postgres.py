@@ -120,7 +120,7 @@ def postgres(
         extensions=config.extensions,
         locale=config.locale,
         locale_options=locales.options(config.locale),
-        identities=layout.apart_identities(*who)
+        identities=layout.apart_identities(*who, metrics=metrics.observed(basis))
         if apart
         else layout.postgres_identities(
             *who, workers=background is not None, metrics=metrics.observed(basis)

@@ -54,6 +54,7 @@ def _memory(plan: Plan, others: list[Other]) -> Iterator[str]:
 def _unlike(plan: Plan, others: list[Other]) -> Iterator[str]:
     """What all sites of a host have in common, and what no two may have."""
     ports = {plan.site.port, *plan.site.instance_ports.values()}
+    ports |= {plan.metrics.port} - {0} if plan.metrics else set()
     for other in others:
         name, front = other["names"]["site"], other["front"]
         if plan.front and front:
@@ -63,7 +64,8 @@ def _unlike(plan: Plan, others: list[Other]) -> Iterator[str]:
                 yield f"hosts: {host} is a name of {name} too"
         if plan.firewall.enabled != other["firewall"]["enabled"]:
             yield f"firewall: {name} has it otherwise"
-        taken = ports & {other["site"]["port"], *other["site"]["instance_ports"].values()}
+        exporter = (other.get("metrics") or {}).get("port")
+        taken = ports & {other["site"]["port"], *other["site"]["instance_ports"].values(), exporter}
         if taken:
             yield f"loopback port {min(taken)} is that of {name}, whose place in the list differs"
         backup = other["backup"]

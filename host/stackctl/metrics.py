@@ -1,0 +1,58 @@
+"""The exporter: root's code in a unit of its own, which starts again when its code, its plan or its
+unit is another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes import exporter
+from pgstack.planning import services
+
+from . import safe, system
+from .safe import StackctlError
+from .stack import Stack
+from .system import UNITS
+
+START_SECONDS = 10
+"""until it answers: a second of it is Python, two are a source that does not answer"""
+
+
+def unit(stack: Stack) -> str:
+    """Name of its unit."""
+    return services.unit(stack, "metrics.service")
+
+
+def apply(stack: Stack, again: bool = False) -> str:
+    """Bring what is wanted into force, or with `again` replace the process; returns what was
+    done. Raises StackctlError when it does not answer."""
+    wanted = {
+        "plan.json": safe.read(stack.conf / "plan.json"),
+        "unit": safe.read(UNITS / unit(stack)),
+        "program": safe.read(Path(stack.names.programs, "exporter")),
+    }
+    directory = stack.live("metrics")
+    before = safe.contents(directory) if directory.is_dir() else {}
+    if system.active(unit(stack)) and not again and wanted == before:
+        return "unchanged"
+    system.fill(directory, wanted)
+    system.stop(unit(stack))
+    system.start(unit(stack))
+    system.require("systemctl", "enable", "--quiet", unit(stack))
+    if not system.wait(lambda: not trouble(stack, START_SECONDS), START_SECONDS):
+        raise StackctlError(
+            f"the exporter does not answer: {trouble(stack, START_SECONDS)}; pages are served. "
+            f"See journalctl -u {unit(stack)}"
+        )
+    return "runs"
+
+
+def trouble(stack: Stack, seconds: float) -> str:
+    """What is wrong with it; empty when it answers. What its sources say is not its fault."""
+    if stack.metrics is None:
+        return ""
+    try:
+        exporter.scrape(stack.metrics, seconds)
+    except ProbeError as error:
+        return str(error)
+    return ""
