@@ -106,9 +106,7 @@ def arguments() -> argparse.Namespace:
     commands.add_parser(
         "status", help="which instances and which release serve; 1 when a server does not answer"
     )
-    commands.add_parser(
-        "verify", help="compare what runs with the plan; 1 when it differs"
-    )
+    commands.add_parser("verify", help="compare what runs with the plan; 1 when it differs")
     commands.add_parser("facts", help="find out for the exporter what only root can read")
     commands.add_parser("trace", help="what all logs have of one request").add_argument(
         "number", help="`id` in the access log, in brackets in the error log"

@@ -27,7 +27,7 @@ def metrics(basis: Basis) -> tuple[Metrics | None, Reasons]:
         port=_port(basis) if units else 0,
         facts=f"/var/lib/{names.of(basis.config.name).prefix}-facts" if units else "",
         processes=paths.measures,
-        connections=CONNECTIONS,
+        connections=connections(basis),
     )
     return planned, {"memory.metrics": "one process (docs/measurements.md)"}
 
@@ -40,6 +40,13 @@ def _port(basis: Basis) -> int:
 def observed(basis: Basis) -> bool:
     """Whether there is one."""
     return basis.config.observability != "off"
+
+
+def connections(basis: Basis) -> int:
+    """Those at PostgreSQL; none at one of others, whose passwords only who deploys has."""
+    has_password = basis.accounts.metrics == basis.accounts.deploy
+    asks = has_password or not basis.config.database_url
+    return CONNECTIONS if observed(basis) and asks else 0
 
 
 def metrics_bytes(part: Metrics | None) -> int:

@@ -183,7 +183,7 @@ def _connections(basis: Basis, pooler: Pooler, background: Background | None) ->
 
 def _held(basis: Basis) -> int:
     """Connections of the exporter."""
-    return metrics.CONNECTIONS if metrics.observed(basis) else 0
+    return metrics.connections(basis)
 
 
 def _sizes(memory: int, connections: int, workers: Workers) -> dict[str, int]:
