@@ -23,6 +23,9 @@ SOURCES = {
     "wsgi": "Web processes",
     "backup": "Backup and certificate",
     "certificate": "Backup and certificate",
+    "drill": "A host alone",
+    "verify": "A host alone",
+    "release": "A host alone",
 }
 """heading by the first word of a metric's name"""
 
