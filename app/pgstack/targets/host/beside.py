@@ -54,7 +54,6 @@ def _memory(plan: Plan, others: list[Other]) -> Iterator[str]:
 def _unlike(plan: Plan, others: list[Other]) -> Iterator[str]:
     """What all sites of a host have in common, and what no two may have."""
     ports = {plan.site.port, *plan.site.instance_ports.values()}
-    ports |= {plan.metrics.port} - {0} if plan.metrics else set()
     for other in others:
         name, front = other["names"]["site"], other["front"]
         if plan.front and front:
@@ -64,10 +63,12 @@ def _unlike(plan: Plan, others: list[Other]) -> Iterator[str]:
                 yield f"hosts: {host} is a name of {name} too"
         if plan.firewall.enabled != other["firewall"]["enabled"]:
             yield f"firewall: {name} has it otherwise"
-        exporter = (other.get("metrics") or {}).get("port")
-        taken = ports & {other["site"]["port"], *other["site"]["instance_ports"].values(), exporter}
+        taken = ports & {other["site"]["port"], *other["site"]["instance_ports"].values()}
         if taken:
             yield f"loopback port {min(taken)} is that of {name}, whose place in the list differs"
+        exporter = (other["metrics"] or {}).get("port")
+        if plan.metrics and plan.metrics.port and plan.metrics.port == exporter:
+            yield f"metrics_port: {exporter} is that of {name}"
         backup = other["backup"]
         here = (plan.backup.kind, plan.backup.path) if plan.backup else None
         if backup and here == ("local", backup["path"]):
