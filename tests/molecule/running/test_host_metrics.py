@@ -183,7 +183,10 @@ def test_whoever_takes_it_over_reads_no_secret(site: SystemdHost) -> None:
             "permission denied",
         ),
         ("-h /run/stack/postgres -U app_monitor app -c 'SET ROLE app_owner'", "permission denied"),
-        ("-h /run/stack/postgres -U app_monitor app -c \"COPY (SELECT 1) TO '/tmp/x'\"", "denied"),
+        (
+            "-h /run/stack/postgres -U app_monitor app -c \"COPY (SELECT 1) TO '/tmp/x'\"",
+            "pg_write_server_files",
+        ),
         ("-h /run/stack/postgres -U app app -c 'SELECT 1'", "Peer authentication failed"),
         ("-h /run/stack/postgres -U app_owner app -c 'SELECT 1'", "Peer authentication failed"),
         ("-h /run/stack/postgres -U postgres app -c 'SELECT 1'", "Peer authentication failed"),
