@@ -33,7 +33,7 @@ OWNERS = Path(f"/etc/{PREFIX}-secrets.owners")
 RELEASES = Path("/srv", PREFIX, "releases")
 STACKCTL = Path(NAMES.get("programs", "/usr/local/lib/stack"))
 """where its virtual environment and its code are, each complete or not (install_stackctl.py)"""
-SHARED = ("names", "share", "memory", "site", "front", "firewall", "backup")
+SHARED = ("names", "share", "memory", "site", "front", "firewall", "backup", "metrics")
 """parts of a plan that say what a site takes of its host"""
 MADE = (
     f"postgresql/*/{CLUSTER}/postgresql.conf",

@@ -24,6 +24,9 @@ SOURCES = {
     "backup": "Backup and certificate",
     "certificate": "Backup and certificate",
     "machine": "The machine",
+    "drill": "A host alone",
+    "verify": "A host alone",
+    "release": "A host alone",
 }
 """heading by the first word of a metric's name"""
 

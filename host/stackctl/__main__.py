@@ -19,8 +19,10 @@ from . import (
     drill,
     environments,
     external,
+    facts,
     files,
     front,
+    metrics,
     passwords,
     pgbouncer,
     postgres,
@@ -49,6 +51,7 @@ SERVERS: dict[str, Callable[..., str]] = {
     "workers": workers.apply,
     "schedule": schedule.apply,
     "front": front.apply,
+    "metrics": metrics.apply,
 }
 PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
 """which server is on a host that may have them, or had them: what takes them away is asked too"""
@@ -118,6 +121,17 @@ def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
     return 0
 
 
+def shown_page(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """Serve the exporter's page until it is interrupted."""
+    return metrics.lead(host, asked.port)
+
+
+def verified(host: stack.Stack, _: argparse.Namespace) -> int:
+    """Whether what runs is what was planned, with no change meanwhile."""
+    with system.exclusive_lock(host.run):
+        return facts.verify(host)
+
+
 def print_lines(lines: list[Line]) -> int:
     """Print them; 1 when one is not good."""
     for line in lines:
@@ -132,6 +146,8 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "files": of_files,
     "status": serving,
     "trace": traced,
+    "page": shown_page,
+    "verify": verified,
 }
 """commands with a status of their own"""
 
@@ -155,6 +171,8 @@ def main(plan: str) -> None:
                 done = build.run(host, asked.name, *words)
                 release.complete(host, asked.name, json.loads(asked.after))
                 print(f"release    {done}")
+        elif asked.command == "facts":
+            print(facts.find_out(host))
         elif asked.command == "upgraded":
             print(upgrades.replace(host))
         elif asked.command == "watch":

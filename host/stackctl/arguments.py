@@ -14,12 +14,17 @@ PLAIN = {
     "leave": "take this site out of the Apache in front of several",
     "rollback": "serve the release before this one again",
     "status": "which instances and which release serve; 1 when a server does not answer",
+    "verify": "compare what runs with the plan; 1 when it differs",
+    "facts": "find out for the exporter what only root can read",
     "watch": "bring back what has failed, was stopped by a signal or is held back by nobody",
     "upgraded": "replace processes that run what an upgrade of packages has replaced",
     "rotate": "make new passwords, or a new certificate of the site, for the next apply",
     "pause": "hold requests back, before PostgreSQL stops",
 }
 """commands that are told nothing more"""
+
+
+PAGE_PORT = 8090
 
 
 def program() -> str:
@@ -41,6 +46,8 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=servers)
     _of_releases(commands)
+    page = commands.add_parser("page", help="show an hour of the stack at a loopback port")
+    page.add_argument("port", type=int, nargs="?", default=PAGE_PORT)
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
     commands.add_parser("trace", help="what all logs have of one request").add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import apache, front, pgbouncer, postgres, system, valkey
+from . import apache, front, metrics, pgbouncer, postgres, system, valkey
 from .line import Line
 from .stack import Stack
 
@@ -22,7 +22,8 @@ def report(stack: Stack) -> list[Line]:
     cache = (_valkey,) if stack.valkey else ()
     before = (_front,) if stack.front else ()
     web = (_pgbouncer, *cache, _apache, *before) if "apache" in stack.services else ()
-    servers = (_postgres, *web)
+    beside = (_metrics,) if stack.metrics else ()
+    servers = (_postgres, *web, *beside)
     with ThreadPoolExecutor(len(servers)) as threads:
         lines = list(threads.map(lambda ask: ask(stack), servers))
     return lines if "apache" not in stack.services else [*lines, _release(stack)]
@@ -55,6 +56,12 @@ def _valkey(stack: Stack) -> Line:
     if not system.active(valkey.unit(stack)):
         return _down("valkey", valkey.unit(stack), stack.names.stackctl)
     return _line("valkey", "runs", valkey.unit(stack), valkey.trouble(stack, ANSWER_SECONDS))
+
+
+def _metrics(stack: Stack) -> Line:
+    if not system.active(metrics.unit(stack)):
+        return _down("metrics", metrics.unit(stack), stack.names.stackctl)
+    return _line("metrics", "runs", metrics.unit(stack), metrics.trouble(stack, ANSWER_SECONDS))
 
 
 def _apache(stack: Stack) -> Line:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, front, pgbouncer, processes, system, valkey, workers
+from . import apache, front, metrics, pgbouncer, processes, system, valkey, workers
 from .safe import StackctlError
 from .stack import Stack
 
@@ -25,6 +25,7 @@ RESTART: dict[str, Callable[..., str]] = {
     "apache": apache.apply,
     "front": front.apply,
     "workers": workers.apply,
+    "metrics": metrics.apply,
 }
 
 
@@ -61,9 +62,10 @@ def _restart(stack: Stack, servers: list[str]) -> list[str]:
 
 def _gone(stack: Stack, server: str) -> list[str]:
     """Files that a server runs and that are gone; empty also when it does not run."""
-    if server == "valkey":
-        runs = stack.valkey is not None and system.active(valkey.unit(stack))
-        return processes.gone(system.main_process(valkey.unit(stack))) if runs else []
+    if server in ("valkey", "metrics"):
+        unit = {"valkey": valkey, "metrics": metrics}[server].unit(stack)
+        runs = server in stack.services and system.active(unit)
+        return processes.gone(system.main_process(unit)) if runs else []
     if server == "workers":
         return workers.outdated(stack)
     if server == "front":

@@ -156,6 +156,20 @@ CASES = {
             "pgstack_plan_backup_oldest_seconds": "9000+0x200",
         },
     ),
+    "DrillLate": Case(
+        {"pgstack_drill_passed": "1 0+0x80"},
+        960,
+        {
+            "pgstack_drill_passed": "1+0x200",
+            "pgstack_drill_timestamp_seconds": "0+0x200",
+            "pgstack_plan_drill_oldest_seconds": "9000+0x200",
+        },
+    ),
+    "VerifyFails": Case(
+        {"pgstack_verify_passed": "1 0+0x80"},
+        960,
+        {"pgstack_verify_passed": "1+0x200", "pgstack_verify_timestamp_seconds": "0+0x200"},
+    ),
     "TransactionIdsRunOut": Case(
         {"pgstack_postgresql_xid_age": "1100000000+0x40"},
         330,

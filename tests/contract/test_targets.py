@@ -77,19 +77,19 @@ def test_a_target_comes_from_its_name(name: str) -> None:
         ({"observability": "off"}, ("postgres", "pgbouncer", "apache")),
         (
             {"target": "host"},
-            ("postgres", "pgbouncer", "apache", "host", "firewall", "backup"),
+            ("postgres", "pgbouncer", "apache", "metrics", "host", "firewall", "backup"),
         ),
         (
-            {"target": "host", "firewall": "off", "backup": "off"},
+            {"target": "host", "firewall": "off", "backup": "off", "observability": "off"},
             ("postgres", "pgbouncer", "apache", "host"),
         ),
         (
             {"target": "host", "database_host": "db.example"},
-            ("pgbouncer", "apache", "host", "firewall"),
+            ("pgbouncer", "apache", "metrics", "host", "firewall"),
         ),
         (
             {"target": "host", "database_host": "db.example", "web_addresses": "10.0.0.0/8"},
-            ("postgres", "host", "firewall", "backup"),
+            ("postgres", "metrics", "host", "firewall", "backup"),
         ),
     ],
 )

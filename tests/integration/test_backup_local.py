@@ -43,7 +43,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
 def told(stack: LocalStack) -> float:
     """The moment of the last backup as the exporter has it."""
     socket = f"{stack.directory}/run/metrics/metrics.sock"
-    text = exporter.scrape(Metrics(socket=socket, processes="", connections=1))
+    text = exporter.scrape(Metrics(socket=socket, port=0, facts="", processes="", connections=1))
     lines = dict(line.split(" ", 1) for line in text.splitlines() if line[0] != "#")
     return float(lines["pgstack_backup_timestamp_seconds"])
 

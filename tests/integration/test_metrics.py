@@ -28,7 +28,8 @@ from pgstack.planning.metrics import Metrics
 pytestmark = pytest.mark.integration
 SCRAPE_SECONDS = 3
 ABSENT = re.compile(
-    "plan_backup|plan_drill|backup_|certificate_|postgresql_(standby_|replication|slot|archive)"
+    "plan_backup|drill_|verify_|release_|backup_|certificate_"
+    "|postgresql_(standby_|replication|slot|archive)"
 )
 """metrics of what this stack has not"""
 SOURCES = {"plan", "machine", "postgresql", "pgbouncer", "apache", "site", "wsgi", "backup"}
@@ -37,7 +38,9 @@ NAME = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 def part(stack: LocalStack) -> Metrics:
     run = stack.directory / "run"
-    return Metrics(socket=f"{run}/metrics/metrics.sock", processes="", connections=1)
+    return Metrics(
+        socket=f"{run}/metrics/metrics.sock", port=0, facts="", processes="", connections=1
+    )
 
 
 def scraped(stack: LocalStack) -> dict[str, float]:

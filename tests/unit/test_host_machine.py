@@ -38,13 +38,15 @@ def listener(port: int, address: str, unit: str = "nginx.service") -> machine.Li
         (listener(443, "0.0.0.0"), True),
         (listener(80, "::"), True),
         (listener(8441, "127.0.0.1"), True),
+        (listener(8400, "127.0.0.1"), True),
+        (listener(8400, "127.0.0.1", "stack-metrics.service"), False),
         (listener(443, "127.0.0.1"), True),
         (listener(443, "10.0.0.1"), False),
         (listener(8000, "0.0.0.0"), False),
         (listener(443, "0.0.0.0", "stack-apache@a.service"), False),
     ],
 )
-def test_who_holds_a_port_of_apaches_is_named(found: machine.Listener, is_taken: bool) -> None:
+def test_who_holds_a_port_of_the_stacks_is_named(found: machine.Listener, is_taken: bool) -> None:
     port, address = found["port"], found["address"]
     words = [f"port {port} is held by nginx (nginx.service) at {address}"]
     assert machine.port_conflicts(stack(**TLS), [found]) == (words if is_taken else [])

@@ -69,10 +69,52 @@ def test_without_it_nobody_gets_in_and_apache_tells_nothing() -> None:
     assert "server-status" not in "".join(text(stack, "site.conf"))
 
 
-def test_a_host_has_none_yet() -> None:
-    stack = planned(target="host")
-    assert (stack.metrics, "metrics" in stack.services) == (None, False)
-    with pytest.raises(InputError, match=r"STACK_OBSERVABILITY=basic: there is no exporter on a"):
-        config.load({"STACK_TARGET": "host", "STACK_OBSERVABILITY": "basic"})
-    with pytest.raises(InputError, match="STACK_OBSERVABILITY=full: Input should be 'basic' or"):
-        config.load({"STACK_OBSERVABILITY": "full"})
+def on_host(debian: int = 13, **inputs: Any) -> Plan:
+    return planned(debian, target="host", **inputs)
+
+
+def port(stack: Plan) -> int:
+    assert stack.metrics
+    return stack.metrics.port
+
+
+def test_on_a_host_a_port_of_the_loopback_address_answers_too() -> None:
+    assert port(planned()) == 0
+    assert port(on_host()) == 8400
+    assert port(on_host(metrics_port=9187)) == 9187
+    assert port(on_host(metrics_port=0)) == 0
+    several = {"sites": "shop, blog", "tls": "self-signed", "port": 443}
+    assert [port(on_host(name=name, **several)) for name in ("shop", "blog")] == [0, 0]
+
+
+def test_on_a_host_its_unit_may_do_as_much_as_was_planned() -> None:
+    unit = text(on_host(metrics_port=9187), "stack-metrics.service")
+    assert "MemoryMax=41943040" in unit
+    assert "SocketBindAllow=ipv4:tcp:9187" in unit
+    assert "IPAddressAllow=localhost 127.0.0.1" in unit
+    assert "ExecStart=/usr/local/lib/stack/exporter" in unit
+    closed = text(on_host(metrics_port=0), "stack-metrics.service")
+    assert not [line for line in closed if line.startswith("SocketBindAllow")]
+
+
+def test_where_postgresql_is_of_others_it_holds_no_connection_there() -> None:
+    given = {
+        "database_url": "postgres://app@db.example/app",
+        "database_password_file": "/root/word",
+    }
+    assert on_host(**given).metrics.connections == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ({"OBSERVABILITY": "full"}, "STACK_OBSERVABILITY=full: Input should be 'basic' or"),
+        ({"METRICS_PORT": "9187", "OBSERVABILITY": "off"}, "STACK_METRICS_PORT needs STACK_OBS"),
+        ({"METRICS_PORT": "8000"}, "STACK_METRICS_PORT=8000 is STACK_PORT; choose another"),
+        ({"METRICS_PORT": "70000"}, "STACK_METRICS_PORT=70000: Input should be less"),
+    ],
+)
+def test_inputs_that_cannot_be_are_refused(inputs: dict[str, str], reason: str) -> None:
+    named = {f"STACK_{name}": value for name, value in inputs.items()}
+    with pytest.raises(InputError, match=reason):
+        config.load({"STACK_TARGET": "host", **named})

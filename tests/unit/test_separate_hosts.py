@@ -105,9 +105,9 @@ def test_every_web_host_has_a_pool_as_the_database_host_can_feed_it() -> None:
         web.pooler.reserve_pool_size,
         web.pooler.max_db_connections,
     ) == (17, 4, 21)
-    # Two PgBouncers on each of two web hosts while they are replaced, six past them, three for the
-    # administrator.
-    assert database.postgres.max_connections == 21 * 4 + 6 + 3
+    # Two PgBouncers on each of two web hosts while they are replaced, six past them, one of the
+    # exporter there, three for the administrator.
+    assert database.postgres.max_connections == 21 * 4 + 6 + 1 + 3
     assert web.postgres.settings == database.postgres.settings
 
 
@@ -121,6 +121,7 @@ def test_memory_is_for_what_runs_there() -> None:
         0,
     )
     assert (database.web, database.apache, database.pooler) == (0, 0, 0)
+    assert web.metrics == database.metrics == 40 * 1024**2
     assert web.web > 0
     assert database.shared_buffers > 0
 
@@ -129,6 +130,7 @@ def test_postgresql_lets_the_web_hosts_in_over_tls_and_nobody_else() -> None:
     database = planned("db.example")
     assert text(database, "pg_hba.conf").splitlines()[1:] == [
         "local all postgres peer map=stack",
+        "local app app_monitor peer map=stack",
         "hostssl app app,app_owner,app_monitor 10.0.0.11/32 scram-sha-256",
         "hostssl app app,app_owner,app_monitor 10.0.1.0/24 scram-sha-256",
         "local all all reject",

@@ -108,7 +108,7 @@ def test_what_cannot_be_is_refused(name: str, inputs: dict[str, Any], words: str
 
 def found(*plans: dict[str, Any]) -> list[dict[str, Any]]:
     """What host/survey.py tells of sites that are there."""
-    parts = ("names", "share", "memory", "site", "front", "firewall", "backup")
+    parts = ("names", "share", "memory", "site", "front", "firewall", "backup", "metrics")
     return [{name: plan[name] for name in parts} for plan in plans]
 
 
@@ -149,6 +149,11 @@ THREE = "shop:2, blog:1, wiki:1"
             planned("shop", sites="blog:1, shop:2"),
             found(planned("blog")),
             "loopback port 8443 is that of blog, whose place in the list differs",
+        ),
+        (
+            planned("shop", metrics_port=8401),
+            found(planned("blog")),
+            "metrics_port: 8401 is that of blog",
         ),
         (
             planned("shop", backup_path="/srv/backups"),

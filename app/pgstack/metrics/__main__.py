@@ -21,7 +21,7 @@ from pgstack.metrics import exporter, standing
 from pgstack.metrics.board import Board
 from pgstack.metrics.history import INTERVAL_SECONDS
 from pgstack.metrics.page import Answer, Pages
-from pgstack.metrics.server import LOOPBACK, LoopbackServer, Server
+from pgstack.metrics.server import LOOPBACK, LoopbackServer, Server, beside
 from pgstack.metrics.sources import Sources
 from pgstack.planning.metrics import Metrics
 
@@ -69,7 +69,11 @@ def _run(force: exporter.InForce, part: Metrics) -> None:
     board = Board()
     asked = Sources(exporter.sources(force, board), tell)
     pages = Pages(partial(exporter.text, asked), lambda since: board.text(since, force.plan()))
-    with bounded.waits(ANSWER_SECONDS), Server(Path(part.socket), pages.answer) as server:
+    with (
+        bounded.waits(ANSWER_SECONDS),
+        beside(part.port, pages.metrics),
+        Server(Path(part.socket), pages.answer) as server,
+    ):
         threading.Thread(target=_watch, args=(board, asked), daemon=True).start()
         server.serve_forever()
 

@@ -16,7 +16,7 @@ from pgstack.rendering import tls
 ANSWER_SECONDS = 1.5
 BACKUP = gauge(
     "backup_timestamp_seconds",
-    "Moment that the rows of the last backup are of (`make backup` of the local target).",
+    "Moment that the rows of the last backup are of: of the local target's or a host's.",
 )
 CERTIFICATE = gauge(
     "certificate_expiry_timestamp_seconds", "When the certificate ends that Apache shows."
@@ -32,7 +32,7 @@ def backup(plan: Plan) -> Iterator[Sample]:
 
 def certificate(plan: Plan) -> Iterator[Sample]:
     """That of the certificate which is shown under the site's first name. Raises OSError."""
-    site = plan.site
+    site = plan.front or plan.site
     address = "127.0.0.1" if site.address == "*" else site.address.strip("[]")
     # It may be self-signed, and nothing that is secret is sent.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from prometheus_client import core, exposition, registry
 
-from pgstack.metrics import ages, apache, machine, model, planned, pooler, postgres, statements, web
+from pgstack.metrics import (
+    ages,
+    apache,
+    facts,
+    machine,
+    model,
+    planned,
+    pooler,
+    postgres,
+    statements,
+    web,
+)
 from pgstack.metrics.board import Board
 from pgstack.metrics.model import Sample
 from pgstack.metrics.sources import Source, Sources
@@ -43,8 +54,8 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
     plan = force.plan()
     yield Source("plan", force.samples)
     yield Source("machine", lambda: machine.collect(force.plan()))
-    # Who deploys has the password of a server of others, on the local target the exporter too.
-    if plan.external is None or plan.accounts.metrics == plan.accounts.deploy:
+    # Who deploys has the passwords for a server elsewhere, on the local target the exporter too.
+    if "postgres" in plan.services or plan.accounts.metrics == plan.accounts.deploy:
         yield Source("postgresql", _postgresql(force, board))
     if "pgbouncer" in plan.services:
         yield Source("pgbouncer", lambda: pooler.collect(pooler.read(force.plan())))
@@ -52,10 +63,12 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
         yield Source("apache", lambda: apache.collect(apache.read(force.plan())))
         yield Source("site", lambda: apache.ready(force.plan()))
         yield Source("wsgi", lambda: web.collect(measured.read(force.plan())))
-        if plan.site.tls != "off":
+        if (plan.front or plan.site).tls != "off":
             yield Source("certificate", lambda: ages.certificate(force.plan()))
     if targets.of(plan.target).own_directory:
         yield Source("backup", lambda: ages.backup(force.plan()))
+    if plan.metrics and plan.metrics.facts:
+        yield Source("facts", lambda: facts.collect(force.plan()))
 
 
 def _postgresql(force: InForce, board: Board) -> Callable[[], Iterable[Sample]]:

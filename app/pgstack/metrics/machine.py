@@ -53,5 +53,6 @@ def _waited(resource: str) -> float | None:
 
 
 def _there(path: Path) -> Path:
-    """What of a path this process sees: a container has the disk, and not the directory."""
-    return next(place for place in (path, *path.parents) if place.exists())
+    """What of a path this process may enter: a container has the disk and not the directory, and
+    on a host the directory is closed."""
+    return next(place for place in (path, *path.parents) if os.access(place, os.X_OK))

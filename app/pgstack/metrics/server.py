@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socketserver
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ CLIENT_SECONDS = 5
 """that a client may take to say what it wants"""
 MODE = 0o660
 LOOPBACK = "127.0.0.1"
-NAMES = ("localhost", LOOPBACK)
+NAMES = ("", "localhost", LOOPBACK)
 """what a browser at the end of an SSH tunnel calls it. Under another name a page of somebody else
 would read it: that is refused"""
 
@@ -67,6 +69,17 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         path.unlink(missing_ok=True)  # of one that was killed
         super().__init__(str(path), Handler)
         path.chmod(MODE)
+
+
+@contextmanager
+def beside(port: int, answer: Answering) -> Iterator[None]:
+    """Within it the port answers too; 0: none does. Raises OSError where another has it."""
+    if not port:
+        yield
+        return
+    with LoopbackServer(port, answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
 
 
 class LoopbackServer(ThreadingHTTPServer):

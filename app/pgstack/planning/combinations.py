@@ -207,11 +207,12 @@ def _valkey(inputs: Inputs) -> None:
 
 
 def _observability(inputs: Inputs) -> None:
-    if inputs.observability == "basic" and not targets.of(inputs.target).observes:
-        raise ValueError(
-            "STACK_OBSERVABILITY=basic: there is no exporter on a host yet, on the targets local "
-            "and compose only; leave it out"
-        )
+    if not inputs.metrics_port:
+        return
+    if inputs.observability == "off":
+        raise ValueError("STACK_METRICS_PORT needs STACK_OBSERVABILITY=basic: there is no exporter")
+    if inputs.metrics_port == inputs.port:
+        raise ValueError(f"STACK_METRICS_PORT={inputs.port} is STACK_PORT; choose another")
 
 
 def _schedule(inputs: Inputs) -> None:

@@ -145,8 +145,16 @@ class Inputs(BaseModel):
         None,
         "whether an exporter says how the stack fares (docs/observability.md)",
         "name",
-        on="local compose",
         unset="`basic`",
+    )
+    metrics_port: int | None = declare(
+        None,
+        "loopback port of the exporter; 0: on its socket alone (docs/observability.md)",
+        "port",
+        on="host",
+        unset="8400; 0 on a host with several sites",
+        ge=0,
+        le=65535,
     )
     schedule: Schedule = declare(
         (),

@@ -173,9 +173,11 @@ def postgres_identities(
     return _identities(pairs)
 
 
-def apart_identities(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
-    """Who may log in at the socket of a PostgreSQL whose clients are on other hosts."""
-    return (Identity(account=who.postgres, role=roles.admin),)
+def apart_identities(who: Accounts, roles: Roles, *, metrics: bool = False) -> tuple[Identity, ...]:
+    """Who may log in at the socket of a PostgreSQL whose clients are on other hosts; the exporter
+    of its own host looks."""
+    pairs = [(who.postgres, roles.admin), *([(who.metrics, roles.monitor)] if metrics else [])]
+    return _identities(pairs)
 
 
 def passwords(who: Accounts, roles: Roles, *, workers: bool = False) -> tuple[Identity, ...]:

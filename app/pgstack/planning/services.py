@@ -76,6 +76,13 @@ def _not_for_backup(plan: Plan) -> frozenset[str]:
     return frozenset(() if keeps_files else ("stack-files.service", "stack-files-drill.service"))
 
 
+def _not_for_metrics(plan: Plan) -> frozenset[str]:
+    has_release = "apache" in plan.services  # whose command verify is
+    verify = () if has_release else ("stack-verify.service", "stack-verify.timer")
+    facts = () if plan.backup else ("stack-facts.service", "stack-facts.timer")
+    return frozenset(verify + facts)
+
+
 UNITS = "/etc/systemd/system"
 OWN = f"{UNITS}/{{prefix}}"
 """begins the paths of the stack's own units"""
@@ -124,7 +131,18 @@ VALKEY = Service(
     command=lambda plan, file: f"{plan.valkey.program} {file}" if plan.valkey else "",
     stop_signal="TERM",  # it writes what it has
 )
-METRICS = Service("metrics", stop_signal="TERM")
+METRICS = Service(
+    "metrics",
+    units={
+        "stack-metrics.service": f"{OWN}-metrics.service",
+        "stack-facts.service": f"{OWN}-facts.service",
+        "stack-facts.timer": f"{OWN}-facts.timer",
+        "stack-verify.service": f"{OWN}-verify.service",
+        "stack-verify.timer": f"{OWN}-verify.timer",
+    },
+    without=_not_for_metrics,
+    stop_signal="TERM",
+)
 HOST = Service(
     MACHINE,
     units={

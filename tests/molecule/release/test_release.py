@@ -12,15 +12,22 @@ from systemd_host import INPUTS, SystemdHost
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 
+def exporter_process(site: SystemdHost) -> str:
+    """Number of the process of what runs beside the site and has no part in a release."""
+    show = ("systemctl", "show", "--property=MainPID", "--value", "stack-metrics.service")
+    return site.run(*show).stdout.strip()
+
+
 def test_release_and_rollback_lose_no_request(site: SystemdHost, tmp_path: Path) -> None:
     two = projects.make(tmp_path / "two", "two")
     inputs = {**INPUTS, **projects.inputs(two)}
-    before = site.releases()
+    before, exporter = site.releases(), exporter_process(site)
     done = site.under_load(lambda: site.play("deploy.yml", stack_inputs=inputs))
     assert done.returncode == 0, done.stdout
     assert site.page(projects.MARK) == "two"
     done = site.under_load(lambda: site.play("rollback.yml"))
     assert done.returncode == 0, done.stdout
     assert site.releases().split(",")[0] == before.split(",")[0]
+    assert exporter_process(site) == exporter != "0"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         site.page(projects.MARK)

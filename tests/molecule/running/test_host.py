@@ -13,7 +13,13 @@ from fixtures.releases import BY_SUITE
 
 pytestmark = pytest.mark.host
 
-TIMERS = ("stack-backup-full", "stack-backup-incr", "stack-drill")
+TIMERS = (
+    "stack-backup-full",
+    "stack-backup-incr",
+    "stack-drill",
+    "stack-facts",
+    "stack-verify",
+)
 ON_AT_BOOT = ("stack-firewall.service", "stack-upgraded.path", "stack-watch.timer")
 SOCKETS = {
     "/run/stack/postgres/.s.PGSQL.5432": "postgres",
@@ -43,7 +49,7 @@ RUN_BY_POSTGRES = {
 }
 """what an administrator of the database finds who has its server run a program"""
 ACCOUNTS = dict.fromkeys(
-    ("app", "worker", "apache", "deploy", "build", "pooler"), "/usr/sbin/nologin"
+    ("app", "worker", "apache", "deploy", "build", "pooler", "metrics"), "/usr/sbin/nologin"
 )
 
 
@@ -73,7 +79,7 @@ def test_postgresql_runs_and_starts_at_boot(host: Host, site: SystemdHost) -> No
 
 
 @pytest.mark.parametrize("name", TIMERS)
-def test_backups_and_drills_are_on_a_timer(host: Host, name: str) -> None:
+def test_backups_drills_and_verify_are_on_a_timer(host: Host, name: str) -> None:
     timer = host.service(f"{name}.timer")
     assert (timer.is_running, timer.is_enabled) == (True, True)
 
@@ -90,6 +96,7 @@ def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -
         "stack-drill": "",
         "stack-files-drill": "",
         "stack-backup": "@full",
+        "stack-metrics": "",
     }
     unit = name if "." in name else f"{name}{instance.get(name, '@a')}.service"
     found = host.run("systemd-analyze security --no-pager --threshold=%s %s", str(MOST[name]), unit)

@@ -14,6 +14,10 @@ from pgstack.planning import targets
 MODE, OTHERS = 0o660, 0o007
 
 
+def _place(port: int) -> str:
+    return f"port {port} of the loopback address" if port else "no port"
+
+
 def answers(live: Live) -> Outcome:
     """It answers with figures of every source, and only to those who may enter its directory."""
     part = live.plan.metrics
@@ -29,6 +33,6 @@ def answers(live: Live) -> Outcome:
     series = sum(not line.startswith("#") for line in text.splitlines())
     return judge(
         wrong,
-        f"{series} figures of {', '.join(found)}; on no port",
+        f"{series} figures of {', '.join(found)}; on {_place(part.port)}",
         targets.of(live.plan.target).again,
     )

@@ -174,7 +174,6 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
             "apache": web.apache_bytes(servers.web.requests, memory, takes_over=takes_over),
             "workers": workers.workers_bytes(servers.workers, servers.schedule),
             "valkey": valkey.valkey_bytes(servers.valkey),
-            "metrics": metrics.metrics_bytes(servers.metrics),
         },
         "pgbouncer": {"pooler": pooler.pooler_bytes(servers.pooler)},
         "postgres": postgres.postgres_bytes(basis, servers.pooler, servers.background),
@@ -182,6 +181,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
     return Memory(
         total=memory,
         system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
+        metrics=metrics.metrics_bytes(servers.metrics),
         **{
             name: size if service in basis.config.part.services else 0
             for service, shares in sizes.items()

@@ -37,7 +37,7 @@ def postgres(
         extensions=config.extensions,
         locale=config.locale,
         locale_options=locales.options(config.locale),
-        identities=layout.apart_identities(*who)
+        identities=layout.apart_identities(*who, metrics=metrics.observed(basis))
         if apart
         else layout.postgres_identities(
             *who, workers=background is not None, metrics=metrics.observed(basis)
@@ -102,7 +102,7 @@ def _connections(basis: Basis, pooler: Pooler, background: Background | None) ->
 
 def _held(basis: Basis) -> int:
     """Connections of the exporter."""
-    return metrics.CONNECTIONS if metrics.observed(basis) else 0
+    return metrics.connections(basis)
 
 
 def _reasons(basis: Basis, connections: int, workers: WorkerProcesses) -> Reasons:

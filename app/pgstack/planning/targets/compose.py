@@ -15,7 +15,6 @@ class Compose(Target):
     name = "compose"
     image: ClassVar[bool] = True
     closes_egress: ClassVar[bool] = True
-    observes: ClassVar[bool] = True
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
     apaches = 1
     """the limit of threads is the container's own"""

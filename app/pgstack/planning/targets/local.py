@@ -26,7 +26,6 @@ class Local(Target):
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
     makes_environment: ClassVar[bool] = True
-    observes: ClassVar[bool] = True
     try_strangers = "As root: `make verify`."
 
     def paths(self, location: Location, _: int, /) -> Paths:

@@ -74,9 +74,6 @@ class Target(ABC):
     makes_environment: ClassVar[bool] = False
     """whether its driver makes the virtual environment of the project"""
 
-    observes: ClassVar[bool] = False
-    """whether an exporter runs beside its servers"""
-
     # Remedies, for the ends of messages.
     again: ClassVar[str] = "Render and start again: `make down up`."
     start: ClassVar[str] = "make up"

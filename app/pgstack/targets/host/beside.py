@@ -66,6 +66,9 @@ def _unlike(plan: Plan, others: list[Other]) -> Iterator[str]:
         taken = ports & {other["site"]["port"], *other["site"]["instance_ports"].values()}
         if taken:
             yield f"loopback port {min(taken)} is that of {name}, whose place in the list differs"
+        exporter = (other["metrics"] or {}).get("port")
+        if plan.metrics and plan.metrics.port and plan.metrics.port == exporter:
+            yield f"metrics_port: {exporter} is that of {name}"
         backup = other["backup"]
         here = (plan.backup.kind, plan.backup.path) if plan.backup else None
         if backup and here == ("local", backup["path"]):

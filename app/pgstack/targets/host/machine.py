@@ -51,8 +51,8 @@ class Accounts(TypedDict):
 
 
 def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
-    """Who holds a port that Apache needs; its own instances do not count (listeners: see
-    host/survey.py)."""
+    """Who holds a port that Apache or the exporter needs; they themselves do not count (listeners:
+    see host/survey.py)."""
     plan = Plan.model_validate(stack)
     site, own = plan.site, services.unit(plan, "apache@")
     public = site.address.strip("[]")
@@ -60,6 +60,8 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
         {(public, site.redirect_port)} if site.redirect_port else set()
     )
     wanted |= {("127.0.0.1", port) for port in site.instance_ports.values()}
+    exporter = services.unit(plan, "metrics.service")
+    wanted |= {("127.0.0.1", plan.metrics.port)} if plan.metrics and plan.metrics.port else set()
     if plan.front:
         public = plan.front.address.strip("[]")
         wanted |= {(public, plan.front.port), (public, plan.front.redirect_port)}
@@ -68,7 +70,7 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
         f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at "
         f"{one['address']}"
         for one in listeners
-        if not one["unit"].startswith((own, FRONT_UNIT) if plan.front else own)
+        if not one["unit"].startswith((own, exporter, *((FRONT_UNIT,) if plan.front else ())))
         and any(
             one["port"] == port and _collide(one["address"], address) for address, port in wanted
         )

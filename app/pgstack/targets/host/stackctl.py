@@ -54,7 +54,8 @@ def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]
 
 
 def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
-    """What starts stackctl, stack-manage and what mod_md calls, for the module stack_files."""
+    """What starts stackctl, stack-manage and the exporter, and what mod_md calls, for the module
+    stack_files."""
     programs = layout.PROJECT / "host/bin"
     places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
     message = (programs / "acme-message").read_text()
@@ -62,6 +63,7 @@ def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
     goals = {
         "stackctl": f"/usr/local/sbin/{made['names']['stackctl']}",
         "stack-manage": f"/usr/local/bin/{made['names']['manage']}",
+        "exporter": f"{directory}/exporter",
     }
     return [
         {"dest": directory},

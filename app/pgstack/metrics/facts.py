@@ -1,0 +1,46 @@
+"""What only root can find out on a host, from files that root writes there (stackctl.facts), and
+which release serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pgstack.metrics.ages import BACKUP
+from pgstack.metrics.model import Sample, gauge
+from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
+from pgstack.planning.plan import Plan
+
+DRILL = gauge("drill_timestamp_seconds", "When the last drill of a host ended.")
+DRILL_PASSED = gauge("drill_passed", "1 when it brought everything back.")
+VERIFY = gauge("verify_timestamp_seconds", "When a host was last compared with its plan.")
+VERIFY_PASSED = gauge("verify_passed", "1 when it was as planned.")
+RELEASE = gauge(
+    "release_timestamp_seconds", "When a host began to serve the release that it serves.", "release"
+)
+
+
+def collect(plan: Plan) -> Iterator[Sample]:
+    """Samples of what there is. Raises OSError, or ValueError for what is no fact."""
+    if plan.metrics is None:
+        return
+    if backup := read(plan.metrics, "backup"):
+        yield from BACKUP.of(backup.moment)
+    if drill := read(plan.metrics, "drill"):
+        yield from DRILL.of(drill.moment)
+        yield from DRILL_PASSED.of(drill.passed)
+    if verify := read(plan.metrics, "verify"):
+        yield from VERIFY.of(verify.moment)
+        yield from VERIFY_PASSED.of(verify.passed)
+    with suppress(FileNotFoundError):  # before the first one
+        link = Path(plan.paths.root, "current")
+        yield from RELEASE.of(link.lstat().st_mtime, link.readlink().name)
+
+
+def read(part: Metrics, name: FactName) -> Fact | None:
+    """None where root has not found it out yet."""
+    try:
+        return Fact.model_validate_json(fact_file(part, name).read_bytes())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,51 @@
+"""What root finds out for the exporter, which may read neither the repository of backups nor what a
+drill has left: one small file for each, in a directory that root alone writes.
+
+What cannot be found out stays as it was known last, so its age tells.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pgstack.planning.metrics import Fact, FactName, fact_file
+
+from . import backup, safe, system
+from .manage import VERIFY
+from .safe import StackctlError
+from .stack import Stack
+
+
+def find_out(stack: Stack) -> str:
+    """Look at backups and the last drill; returns what there is. Raises StackctlError when the
+    repository cannot be read."""
+    if stack.metrics is None or stack.backup is None:
+        return "nothing to find out"
+    done = []
+    drill = backup.read_drill(stack)
+    if drill and drill["result"] != backup.RUNNING:
+        done.append(_note(stack, "drill", float(drill["ended"]), drill["result"] == "passed"))
+    if found := backup.restorable_backups(stack):
+        done.append(_note(stack, "backup", found[-1].ended, passed=True))
+    return ", ".join(done) or "nothing yet"
+
+
+def verify(stack: Stack) -> int:
+    """Compare what runs with the plan, and note how it went; returns stack_verify's status."""
+    if "apache" not in stack.services:
+        raise StackctlError(f"a {stack.part} host has no release, whose command this is.")
+    begun = time.time()
+    done = system.run(stack.names.manage, VERIFY)
+    print(done.stdout + done.stderr, end="", flush=True)
+    if stack.metrics:
+        _note(stack, "verify", begun, passed=not done.returncode)
+    return done.returncode
+
+
+def _note(stack: Stack, name: FactName, moment: float, passed: bool) -> str:
+    if stack.metrics:
+        file = fact_file(stack.metrics, name)
+        safe.make_directory(file.parent, 0o750, group=stack.accounts.metrics)
+        text = Fact(moment=moment, passed=passed).model_dump_json()
+        safe.write(file, f"{text}\n".encode())
+    return f"{name} {'passed' if passed else 'failed'} {backup.age(time.time() - moment)} ago"

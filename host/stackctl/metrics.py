@@ -1,0 +1,73 @@
+"""The exporter: root's code in a unit of its own, which starts again when its code, its plan or its
+unit is another."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes import exporter
+from pgstack.planning import services
+
+from . import safe, system
+from .safe import StackctlError
+from .stack import Stack
+from .system import UNITS
+
+START_SECONDS = 10
+"""until it answers: a second of it is Python, two are a source that does not answer"""
+
+
+def unit(stack: Stack) -> str:
+    """Name of its unit."""
+    return services.unit(stack, "metrics.service")
+
+
+def apply(stack: Stack, again: bool = False) -> str:
+    """Bring what is wanted into force, or with `again` replace the process; returns what was
+    done. Raises StackctlError when it does not answer."""
+    wanted = {
+        "plan.json": safe.read(stack.conf / "plan.json"),
+        "unit": safe.read(UNITS / unit(stack)),
+        "program": safe.read(Path(stack.names.programs, "exporter")),
+    }
+    directory = stack.live("metrics")
+    before = safe.contents(directory) if directory.is_dir() else {}
+    if system.active(unit(stack)) and not again and wanted == before:
+        return "unchanged"
+    system.fill(directory, wanted)
+    system.stop(unit(stack))
+    system.start(unit(stack))
+    system.require("systemctl", "enable", "--quiet", unit(stack))
+    if not system.wait(lambda: not trouble(stack, START_SECONDS), START_SECONDS):
+        raise StackctlError(
+            f"the exporter does not answer: {trouble(stack, START_SECONDS)}; pages are served. "
+            f"See journalctl -u {unit(stack)}"
+        )
+    return "runs"
+
+
+def lead(stack: Stack, port: int) -> int:
+    """Its page at a loopback port, for as long as somebody keeps it open, by a process of its
+    account; the status of that. Raises StackctlError where there is no exporter."""
+    if stack.metrics is None:
+        raise StackctlError("stack_inputs.observability is off: there is no exporter.")
+    own = f"STACK_PLAN={stack.live('metrics')}/plan.json"
+    program = str(Path(stack.names.programs, "exporter"))
+    command = ["runuser", "-u", stack.accounts.metrics, "--", "env", own, program]
+    with suppress(KeyboardInterrupt):
+        return subprocess.run([*command, "page", str(port)], check=False, cwd="/").returncode
+    return 0
+
+
+def trouble(stack: Stack, seconds: float) -> str:
+    """What is wrong with it; empty when it answers. What its sources say is not its fault."""
+    if stack.metrics is None:
+        return ""
+    try:
+        exporter.scrape(stack.metrics, seconds)
+    except ProbeError as error:
+        return str(error)
+    return ""

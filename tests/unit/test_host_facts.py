@@ -1,0 +1,132 @@
+"""What root writes down for the exporter of a host, and what that tells of it; its port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.host_plan import host_plan
+from pgstack.metrics import facts as told
+from pgstack.metrics.page import Pages
+from pgstack.metrics.server import beside
+from pgstack.ports import free_port
+from stackctl import backup, facts, safe, system
+from stackctl.backup import Kept
+from stackctl.safe import StackctlError
+from stackctl.stack import Stack
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A host whose facts are written here."""
+
+    def write(path: Path, content: bytes, *_: object) -> None:
+        path.write_bytes(content)
+
+    monkeypatch.setattr(safe, "write", write)
+    monkeypatch.setattr(safe, "make_directory", lambda *_, **__: None)
+    return host_plan(metrics={"facts": str(tmp_path)}, paths={"root": str(tmp_path)})
+
+
+def values(stack: Stack) -> dict[str, float]:
+    return {one.metric.name: one.value for one in told.collect(stack)}  # type: ignore[misc]
+
+
+def know(monkeypatch: pytest.MonkeyPatch, result: str, *ended: int) -> None:
+    kept = [Kept(f"{each}F", "full", each, 1) for each in ended]
+    monkeypatch.setattr(backup, "restorable_backups", lambda _: kept)
+    monkeypatch.setattr(backup, "read_drill", lambda _: {"result": result, "ended": 300})
+
+
+def test_ages_of_backup_and_drill_are_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert values(stack) == {}
+    know(monkeypatch, "passed", 100, 200)
+    facts.find_out(stack)
+    assert values(stack) == {
+        "pgstack_backup_timestamp_seconds": 200,
+        "pgstack_drill_timestamp_seconds": 300,
+        "pgstack_drill_passed": 1,
+    }
+
+
+def test_a_drill_that_failed_is_told_and_one_that_runs_changes_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "failed")
+    facts.find_out(stack)
+    assert values(stack)["pgstack_drill_passed"] == 0
+    know(monkeypatch, "running")
+    facts.find_out(stack)
+    assert values(stack)["pgstack_drill_passed"] == 0
+
+
+def test_what_cannot_be_found_out_stays_as_it_was(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "passed", 200)
+    facts.find_out(stack)
+
+    def gone(_: Stack) -> list[Kept]:
+        raise StackctlError("no repository")
+
+    monkeypatch.setattr(backup, "restorable_backups", gone)
+    with pytest.raises(StackctlError, match="no repository"):
+        facts.find_out(stack)
+    assert values(stack)["pgstack_backup_timestamp_seconds"] == 200
+
+
+@pytest.mark.parametrize(("code", "passed"), [(0, 1), (1, 0), (2, 0)])
+def test_a_verify_is_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, code: int, passed: int
+) -> None:
+    done = system.Done((), code, "said\n", "")
+    monkeypatch.setattr(system, "run", lambda *_: done)
+    assert facts.verify(stack) == code
+    assert values(stack)["pgstack_verify_passed"] == passed
+
+
+def test_the_release_that_serves_is_told(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to("/srv/stack/releases/abc")
+    (sample,) = told.collect(stack)
+    assert (sample.metric.name, sample.labels) == ("pgstack_release_timestamp_seconds", ("abc",))
+
+
+def test_what_is_no_fact_is_an_error(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "verify.json").write_text(json.dumps({"moment": "then"}))
+    with pytest.raises(ValueError, match="moment"):
+        list(told.collect(stack))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    number = free_port()
+    with beside(number, Pages(lambda: b"figures\n", lambda _: b"{}").metrics):
+        yield number
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("localhost:8400", 200), ("127.0.0.1", 200), ("evil.example", 404), ("127.0.0.1.nip", 404)],
+)
+def test_its_port_answers_to_this_machines_names_alone(port: int, name: str, status: int) -> None:
+    """A browser says there which name led it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/metrics", headers={"Host": name})
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_its_port_shows_no_page(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/stack/")
+    assert connection.getresponse().status == 404
+    connection.close()
+
+
+def test_without_a_port_none_is_opened() -> None:
+    with beside(0, lambda _: None):
+        pass
