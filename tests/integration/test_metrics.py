@@ -296,6 +296,7 @@ def test_the_certificate_that_visitors_see_is_told(tls_stack: LocalStack) -> Non
 def test_nothing_is_measured_where_nobody_wants_it() -> None:
     with started(STACK_OBSERVABILITY="off") as quiet:
         assert page(quiet, "db").status_code == 200
+        assert page(quiet, "stack/").status_code == 404
         assert not (quiet.directory / "run/metrics").exists()
         assert not (quiet.directory / "run/measures").exists()
         assert page(quiet, "?auto", Host="workers.invalid").status_code == 421

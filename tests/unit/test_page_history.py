@@ -161,5 +161,18 @@ def test_what_happens_is_marked() -> None:
     assert marks == ["deploy", "plan", "start"]
 
 
+def test_statements_are_shown_while_somebody_looks_and_not_those_of_hours_ago() -> None:
+    row = {"text": "SELECT 1", "calls": 1, "seconds": 1, "share": 1, "rows": 1}
+    found = Board()
+    assert not found.is_watched()
+    found.see([], 1000)
+    found.text(0, sized(2, 4096))
+    assert found.is_watched()
+    found.detail({"statements": [row]})
+    assert "statements" in json.loads(found.text(0, sized(2, 4096)))
+    found.detail({"backends": []})
+    assert "statements" not in json.loads(found.text(0, sized(2, 4096)))
+
+
 def test_an_exporter_that_has_just_started_says_so() -> None:
     assert board() == {"now": None, "verdict": {"level": "warn", "text": "It has just started."}}

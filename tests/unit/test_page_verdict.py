@@ -126,6 +126,13 @@ def test_a_queue_is_judged_by_the_slowest_in_twenty_of_a_minute() -> None:
     assert "RequestsQueue" not in fires([[queue(99 * at, at)] for at in range(8)])
 
 
+def test_how_long_requests_wait_is_known_below_the_threshold_too() -> None:
+    alerts = Alerts()
+    for at in range(5):
+        assert alerts.see(Reading([*PLAN, queue(94 * at, 6 * at)], 15 * at)) == []
+    assert alerts.queued == pytest.approx(1.667, abs=0.001)
+
+
 def test_errors_are_judged_by_their_number_and_share() -> None:
     def answers(errors: int, rest: int) -> list[list[Sample]]:
         return [
@@ -158,6 +165,11 @@ def test_verdict_says_whether_somebody_must_act() -> None:
     assert verdict([ticket]) == {"level": "warn", "text": "BackupLate happened."}
     begins = alert("SiteDown", fires=False)
     assert verdict([begins]) == {"level": "warn", "text": "It begins: SiteDown happened."}
+    assert verdict([], [], 0.49) == {"level": "good", "text": "Nothing to do."}
+    assert verdict([], [], 1.6) == {
+        "level": "warn",
+        "text": "No alert, but users wait: one request in twenty 1.6 s for a free thread.",
+    }
     assert verdict([], ["apache"]) == {"level": "warn", "text": "No figures of apache."}
 
 

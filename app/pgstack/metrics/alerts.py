@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pgstack.metrics.reading import Between, Reading
-from pgstack.metrics.rules import ERRORS_WITHIN, KEPT, RULES, Rule, Seen
+from pgstack.metrics.rules import ERRORS_WITHIN, KEPT, RULES, Rule, Seen, queued
 
 QUIET = "Nothing to do."
+NOTICED_SECONDS = 0.5
+"""wait for a thread that users notice, far below the alert's"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Alerts:
     """Those of one exporter: it is shown each scrape."""
 
     rules: tuple[Rule, ...] = RULES
+    queued: float | None = None
+    """seconds that one request in twenty of the last minute waited for a thread"""
     _past: deque[Reading] = field(default_factory=deque)
     _since: dict[str, float] = field(default_factory=dict)
 
@@ -48,6 +52,7 @@ class Alerts:
             self._past.popleft()
         self._past.append(now.only(KEPT))
         seen = Seen(now, self._within)
+        self.queued = queued(seen)
         found = [alert for rule in self.rules for alert in self._judged(rule, seen)]
         return sorted(found, key=lambda a: (not a.fires, a.rule.severity != "page"))
 
@@ -67,8 +72,10 @@ class Alerts:
         return Between(first, last) if first is not last else None
 
 
-def verdict(alerts: Iterable[Alert], down: Iterable[str] = ()) -> dict[str, str]:
-    """Must somebody act? `down` are sources that do not answer."""
+def verdict(
+    alerts: Iterable[Alert], down: Iterable[str] = (), waited: float | None = None
+) -> dict[str, str]:
+    """Must somebody act? `down` are sources that do not answer, `waited` is Alerts.queued."""
     found, silent = list(alerts), list(down)
     firing = [alert for alert in found if alert.fires]
     if any(alert.rule.severity == "page" for alert in firing):
@@ -79,4 +86,7 @@ def verdict(alerts: Iterable[Alert], down: Iterable[str] = ()) -> dict[str, str]
         return {"level": "warn", "text": f"It begins: {found[0].text}"}
     if silent:
         return {"level": "warn", "text": f"No figures of {', '.join(silent)}."}
+    if waited is not None and waited >= NOTICED_SECONDS:
+        text = f"No alert, but users wait: one request in twenty {waited:.1f} s for a free thread."
+        return {"level": "warn", "text": text}
     return {"level": "good", "text": QUIET}

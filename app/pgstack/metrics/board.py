@@ -53,9 +53,8 @@ class Board:
         return time.monotonic() - self._asked < LOOKED_SECONDS
 
     def detail(self, found: dict[str, Any]) -> None:
-        """What PostgreSQL answered of those (statements.QUERIES)."""
-        if self.is_watched():
-            self._details = statements.told(found)
+        """What PostgreSQL answered of those (statements.QUERIES): nothing where nobody looks."""
+        self._details = statements.told(found) if set(statements.QUERIES) & set(found) else {}
 
     def see(self, samples: Iterable[Sample], now: float) -> None:
         """A scrape, at a time in seconds since 1970."""
@@ -88,7 +87,7 @@ class Board:
             "now": now.time,
             "interval": INTERVAL_SECONDS,
             "stack": f"{plan.names.title}, {plan.target}, Debian {plan.debian}",
-            "verdict": verdict(self._found, down),
+            "verdict": verdict(self._found, down, self._alerts.queued),
             "alerts": [alert.as_json() for alert in self._found],
             "down": down,
             "limits": lines.limits(now),

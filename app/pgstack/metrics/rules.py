@@ -73,9 +73,14 @@ def _errors(seen: Seen) -> Judged:
     return None if bad is None or all_ is None else (bad, max(ERRORS, ERROR_SHARE * all_))
 
 
+def queued(seen: Seen) -> float | None:
+    """How long one request in twenty of the last minute waited for a thread, in seconds."""
+    between = seen.within(RATES_WITHIN)
+    return between.quantile(web.QUEUE, 0.95) if between else None
+
+
 def _queue(seen: Seen) -> Judged:
-    between, timeout = seen.within(RATES_WITHIN), seen.now.value(planned.QUEUE)
-    waited = between.quantile(web.QUEUE, 0.95) if between else None
+    waited, timeout = queued(seen), seen.now.value(planned.QUEUE)
     return None if waited is None or timeout is None else (waited, timeout / QUEUE_SHARE)
 
 

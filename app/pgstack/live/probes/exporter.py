@@ -16,6 +16,7 @@ PAGE, FIGURES = "/stack/", "figures.json"
 FILES = {
     "": ("page.html", "text/html; charset=utf-8"),
     "page.css": ("page.css", "text/css; charset=utf-8"),
+    "charts.css": ("charts.css", "text/css; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
     "charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     "uplot.js": ("uplot/uPlot.iife.min.js", "text/javascript; charset=utf-8"),
