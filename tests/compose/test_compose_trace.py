@@ -17,6 +17,18 @@ WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 UNTIL_SEEN_SECONDS = 15
 
 
+def logged(stack: ComposeStack, mark: str) -> str:
+    """Number of the request that has it in its address; the engine's log comes a moment later."""
+    deadline = time.monotonic() + UNTIL_SEEN_SECONDS
+    while True:
+        log = stack.compose("logs", "--no-color", "--no-log-prefix", "web").stdout
+        found = [line for line in log.splitlines() if mark in line and '"id"' in line]
+        if found:
+            return str(json.loads(found[0])["id"])
+        assert time.monotonic() < deadline, log[-2000:]
+        time.sleep(0.2)
+
+
 def test_one_number_leads_through_the_logs_of_containers(stack: ComposeStack) -> None:
     lock = threading.Thread(target=stack.sql, args=(HELD,))
     lock.start()
@@ -26,9 +38,7 @@ def test_one_number_leads_through_the_logs_of_containers(stack: ComposeStack) ->
         time.sleep(0.1)
     assert stack.get("/updates?n=1&mark=traced")[0] == 200
     lock.join()
-    log = stack.compose("logs", "--no-color", "--no-log-prefix", "web").stdout.splitlines()
-    (line,) = [json.loads(one) for one in log if "mark=traced" in one and one.startswith("{")]
-    number = line["id"]
+    number = logged(stack, "mark=traced")
     said = stack.run("make", "--silent", "trace", "TARGET=compose", f"ID={number}").stdout
     assert re.search(r"  request  .*GET /updates\?n=1&mark=traced", said)
     assert re.search(r"  postgres  .*still waiting for ShareLock", said)
