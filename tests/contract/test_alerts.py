@@ -39,6 +39,8 @@ THRESHOLDS = {
     "CertificateEnds": ["< 7 * 86400"],
     "CertificateEndsSoon": ["< 21 * 86400"],
     "BackupLate": ["> on(instance, job) pgstack_plan_backup_oldest_seconds"],
+    "DrillLate": ["== 0", "> on(instance, job) pgstack_plan_drill_oldest_seconds"],
+    "VerifyFails": ["== 0", f"> {page_rules.VERIFY_DAYS} * 86400"],
     "TransactionIdsRunOut": [f"> {page_rules.XIDS_PAGE:.0e}".replace("+0", "")],
     "TransactionIdsAge": [f"> {page_rules.XIDS_TICKET:.0e}".replace("+0", "")],
     "IdleInTransaction": [

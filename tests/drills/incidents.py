@@ -179,12 +179,13 @@ def crowd_queues(scene: Scene) -> Iterator[None]:
         yield
 
 
-@incident("a client for nine in ten of Apache's workers, each with half a request", "WorkersTaken")
+@incident("a client for each of Apache's workers, with half a request", "WorkersTaken")
 def slow_clients(scene: Scene) -> Iterator[None]:
     over = threading.Event()
-    count = scene.plan.apache.max_request_workers * 9 // 10
+    count = scene.plan.apache.max_request_workers
 
-    def hold() -> None:
+    def hold(first: int) -> None:
+        over.wait(first)  # they do not all come again at once
         while not over.is_set():
             with ExitStack() as open_:
                 for _ in range(count // 8):
@@ -195,7 +196,7 @@ def slow_clients(scene: Scene) -> Iterator[None]:
                         client.sendall(b"GET / HTTP/1.1\r\n")
                 over.wait(8)
 
-    holders = [threading.Thread(target=hold) for _ in range(8)]
+    holders = [threading.Thread(target=hold, args=(number,)) for number in range(8)]
     for holder in holders:
         holder.start()
     try:

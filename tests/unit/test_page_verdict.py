@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgstack.metrics import ages, apache, planned, pooler, postgres, rules, web
+from pgstack.metrics import ages, apache, facts, planned, pooler, postgres, rules, web
 from pgstack.metrics.alerts import Alert, Alerts, verdict
 from pgstack.metrics.model import Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
@@ -97,6 +97,8 @@ def always(count: int, *samples: Sample) -> list[list[Sample]]:
             one(ages.CERTIFICATE, 1e6 + 22 * DAY),
             3600,
         ),
+        ("DrillLate", one(facts.DRILL_PASSED, 0), one(facts.DRILL_PASSED, 1), 900),
+        ("VerifyFails", one(facts.VERIFY, 1e6 - 2 * DAY - 1), one(facts.VERIFY, 1e6), 900),
         ("BackupLate", one(ages.BACKUP, 1e6 - 61), one(ages.BACKUP, 1e6 + 9999), 900),
     ],
 )

@@ -47,9 +47,9 @@ class Pages:
     scrape: Callable[[], bytes]
     figures: Callable[[float], bytes]
 
-    def metrics(self, target: str) -> Answer | None:
+    def metrics(self, address: str) -> Answer | None:
         """For a port that every account of the machine may ask: no page."""
-        return Answer(TEXT, self.scrape()) if target == PATH else None
+        return Answer(TEXT, self.scrape()) if address == PATH else None
 
     def answer(self, target: str) -> Answer | None:
         """At an address of this server, which has the page at / and at /stack/; None where there

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from pgstack.metrics import ages, apache, planned, pooler, postgres, web
+from pgstack.metrics import ages, apache, facts, planned, pooler, postgres, web
 from pgstack.metrics.model import Metric
 from pgstack.metrics.reading import Between, Reading
 from pgstack.metrics.sources import UP
@@ -20,6 +20,7 @@ QUEUE_SHARE, RATES_WITHIN = 4, MINUTE
 WORKER_SHARE = 0.8
 CLIENT_SHARE = 0.9
 IDLE_TIMES = 2
+VERIFY_DAYS = 2
 XIDS_PAGE, XIDS_TICKET = 1e9, 5e8
 KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED)
 """metrics whose past is looked at"""
@@ -141,6 +142,20 @@ def _backup(seen: Seen) -> Judged:
     return None if made is None or oldest is None else (seen.now.time - made, oldest)
 
 
+def _late(
+    passed: Metric, moment: Metric, oldest: Callable[[Seen], float | None]
+) -> Callable[[Seen], Judged]:
+    """Of what has failed, or was last done longer ago than `oldest` seconds."""
+
+    def judge(seen: Seen) -> Judged:
+        done, most = seen.now.value(moment), oldest(seen)
+        if seen.now.value(passed) == 0:
+            return 1, 0
+        return None if done is None or most is None else (seen.now.time - done, most)
+
+    return judge
+
+
 RULES = (
     Rule("PostgreSQLDown", "page", 30, "PostgreSQL does not answer.", 5, _down("postgresql")),
     Rule("PgBouncerDown", "page", 60, "PgBouncer does not answer.", 4, _down("pgbouncer")),
@@ -200,6 +215,22 @@ RULES = (
         "CertificateEndsSoon", "ticket", 3600, "The certificate ends within 21 days.", 8, _ends(21)
     ),
     Rule("BackupLate", "ticket", 900, "The last good backup is older than planned.", 8, _backup),
+    Rule(
+        "DrillLate",
+        "ticket",
+        900,
+        "No restore has been rehearsed in time, or the last rehearsal failed.",
+        8,
+        _late(facts.DRILL_PASSED, facts.DRILL, lambda seen: seen.now.value(planned.DRILL)),
+    ),
+    Rule(
+        "VerifyFails",
+        "ticket",
+        900,
+        "What runs is not what was planned, or has not been compared with it for two days.",
+        8,
+        _late(facts.VERIFY_PASSED, facts.VERIFY, lambda _: VERIFY_DAYS * DAY),
+    ),
     Rule(
         "TransactionIdsRunOut",
         "page",
