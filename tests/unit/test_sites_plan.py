@@ -152,7 +152,7 @@ THREE = "shop:2, blog:1, wiki:1"
         ),
         (
             planned("shop", metrics_port=8401),
-            found(planned("blog")),
+            found(planned("blog", metrics_port=8401)),
             "metrics_port: 8401 is that of blog",
         ),
         (
