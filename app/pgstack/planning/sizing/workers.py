@@ -21,9 +21,9 @@ RESERVE_RENAMED = (1, 24)
 LIMIT_SECONDS = 3600
 """that a run of an entry may take when nothing else was said: reports and clean-ups of large tables
 take minutes, and what hangs is seen within the day"""
-COMMAND_BYTES = 200 * MB
-"""of a worker, or of a run, when nothing was said: it is a limit, and a project with some packages
-takes most of it for itself"""
+WORKER_BYTES, RUN_BYTES = 200 * MB, 128 * MB
+"""of a worker and of a run when nothing was said: they are limits, and a project with some packages
+takes half of them for itself. All runs may be due at the same time"""
 SUPERVISION_BYTES = 128 * MB
 """that a container has beside what is planned for workers and runs: supervisord and the scheduler,
 about 30 MB each, and its /tmp, which is memory"""
@@ -42,7 +42,7 @@ def _worker(asked: WorkerInput, basis: Basis) -> Worker:
         command=asked.command,
         processes=asked.processes,
         threads=asked.threads,
-        memory=_memory(asked, basis),
+        memory=asked.memory or basis.config.process_memory or WORKER_BYTES,
         stop_signal=asked.stop_signal or _graceful(asked.command),
         grace=asked.grace or seconds(basis.config.request_timeout, timeouts.GRACE),
     )
@@ -61,12 +61,8 @@ def _entry(asked: ScheduleInput, basis: Basis) -> Entry:
         cron=asked.when.cron,
         calendar=asked.when.calendar,
         limit=asked.limit or LIMIT_SECONDS,
-        memory=_memory(asked, basis),
+        memory=asked.memory or basis.config.process_memory or RUN_BYTES,
     )
-
-
-def _memory(asked: WorkerInput | ScheduleInput, basis: Basis) -> int:
-    return asked.memory or basis.config.process_memory or COMMAND_BYTES
 
 
 def _graceful(command: tuple[str, ...]) -> str:
