@@ -22,6 +22,8 @@ POSTGRESQL = re.compile(
     r"(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC \[(?P<process>\d+)\] "
     r"(?:\S+@\S+ )?(?P<level>[A-Z]+):  ?(?P<text>.*)"
 )
+ERASE = "\x1b[2K"
+"""which `docker compose logs` puts before a line"""
 MORE = frozenset({"DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"})
 """lines of PostgreSQL that belong to the one before"""
 WSGI = "wsgi"
@@ -76,6 +78,7 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
 
 def _begun(line: str) -> tuple[Entry | None, str]:
     """The entry that a line begins, if it does, and who writes."""
+    line = line.removeprefix(ERASE)
     if line.startswith("{"):
         return _request(line), "access"
     if match := APACHE.match(line):
