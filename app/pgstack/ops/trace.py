@@ -63,7 +63,7 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
     open_: dict[str, Entry] = {}
     last: Entry | None = None
     for raw in lines:
-        line = raw.rstrip("\n")
+        line = raw.rstrip("\n").removeprefix(ERASE)
         begun, key = _begun(line)
         if begun is not None:
             if key in open_:
@@ -78,7 +78,6 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
 
 def _begun(line: str) -> tuple[Entry | None, str]:
     """The entry that a line begins, if it does, and who writes."""
-    line = line.removeprefix(ERASE)
     if line.startswith("{"):
         return _request(line), "access"
     if match := APACHE.match(line):
