@@ -10,6 +10,8 @@ import time
 import pytest
 from compose_stack import ComposeStack
 
+from pgstack.ops import trace
+
 pytestmark = pytest.mark.compose
 
 HELD = "BEGIN; UPDATE world SET randomnumber = 1; SELECT pg_sleep(3); ROLLBACK"
@@ -24,7 +26,7 @@ def logged(stack: ComposeStack, mark: str) -> str:
         log = stack.compose("logs", "--no-color", "--no-log-prefix", "web").stdout
         found = [line for line in log.splitlines() if mark in line and '"id"' in line]
         if found:
-            return str(json.loads(found[0])["id"])
+            return str(json.loads(found[0].removeprefix(trace.ERASE))["id"])
         assert time.monotonic() < deadline, log[-2000:]
         time.sleep(0.2)
 

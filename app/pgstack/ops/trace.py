@@ -22,6 +22,8 @@ POSTGRESQL = re.compile(
     r"(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC \[(?P<process>\d+)\] "
     r"(?:\S+@\S+ )?(?P<level>[A-Z]+):  ?(?P<text>.*)"
 )
+ERASE = "\x1b[2K"
+"""which `docker compose logs` puts before a line"""
 MORE = frozenset({"DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"})
 """lines of PostgreSQL that belong to the one before"""
 WSGI = "wsgi"
@@ -61,7 +63,7 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
     open_: dict[str, Entry] = {}
     last: Entry | None = None
     for raw in lines:
-        line = raw.rstrip("\n")
+        line = raw.rstrip("\n").removeprefix(ERASE)
         begun, key = _begun(line)
         if begun is not None:
             if key in open_:
