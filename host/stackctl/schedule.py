@@ -28,6 +28,7 @@ SERVICE = (
     "ExecMainExitTimestamp",
 )
 SUCCESS = "success"
+KILLED = "9"
 
 
 def apply(stack: Stack, *, again: bool = False) -> str:
@@ -106,9 +107,9 @@ def _last(entry: Entry, known: dict[str, str]) -> tuple[str, bool]:
     if result == "timeout":
         limit = f"was ended after its limit of {entry.limit} s ({entry.name}:2h=… changes it)"
         return f"{limit}, {_moment(begun)}", False
-    if result == "oom-kill":
-        limit = f"needed more than its {entry.memory // MB} MB ({entry.name}:300MB=… changes it)"
-        return f"{limit}, {_moment(begun)}", False
+    if result == "oom-kill" or (result, code) == ("signal", KILLED):
+        limit = f"was killed, likely for more than its {entry.memory // MB} MB"
+        return f"{limit} ({entry.name}:300MB=… changes it), {_moment(begun)}", False
     took = _seconds(known["ExecMainExitTimestamp"]) - _seconds(begun)
     why = "" if result in (SUCCESS, "exit-code") else f" ({result})"
     return f"ended with {code}{why} after {took} s, {_moment(begun)}", result == SUCCESS

@@ -113,8 +113,10 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
     )
     assert len(one) > 30
     assert one == other, "all sign with one secret key"
-    assert apart.database.run("stackctl", "status").stdout.split()[:3] == [
+    assert apart.database.run("stackctl", "status").stdout.split()[:5] == [
         "postgres",
+        "runs",
+        "metrics",
         "runs",
         "backup",
     ]

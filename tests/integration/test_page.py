@@ -79,7 +79,11 @@ def invited(stack: LocalStack) -> dict[str, str]:
 def figures(stack: LocalStack) -> dict[str, Any]:
     """As the exporter itself has them."""
     part = Metrics(
-        socket=f"{stack.directory}/run/metrics/metrics.sock", processes="", connections=1
+        socket=f"{stack.directory}/run/metrics/metrics.sock",
+        port=0,
+        facts="",
+        processes="",
+        connections=1,
     )
     answer = exporter.ask(part, "/stack/figures.json")
     assert answer.status == 200

@@ -39,7 +39,7 @@ def status(stack: LocalStack) -> tuple[int, dict[str, str]]:
 def scheduled(stack: LocalStack) -> Iterator[LocalStack]:
     """The stack after a long time in which it was down and each entry's time came; with memory for
     two web processes beside them."""
-    usual, stack = stack, replace(stack, inputs={"STACK_MEMORY": "1200m"})
+    usual, stack = stack, replace(stack, inputs={"STACK_MEMORY": "1500m"})
     done = stack.manage("stack_local", "up", STACK_SCHEDULE=SCHEDULE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "schedule  check, good, bad, hang\n" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterator
@@ -61,17 +62,31 @@ def read(plan: Plan) -> str:
 
 def ready(plan: Plan) -> list[Sample]:
     """Ask for /readyz as a visitor does. Raises ProbeError for any answer but 200."""
-    _ask(_connection(plan), plan.site.hosts[0].lstrip("."), READY)
+    name = plan.site.hosts[0].lstrip(".")
+    _ask(_connection(plan, name), name, READY)
     return []
 
 
-def _connection(plan: Plan) -> HTTPConnection:
+def _connection(plan: Plan, name: str) -> HTTPConnection:
     address = "127.0.0.1" if plan.site.address == "*" else plan.site.address.strip("[]")
     if plan.site.tls == "off":
         return _plain(address, plan.site.port)
-    # The certificate may be self-signed, and nothing that is secret is sent.
-    context = ssl._create_unverified_context()  # noqa: S323, SLF001
-    return HTTPSConnection(address, plan.site.port, timeout=ANSWER_SECONDS, context=context)
+    return _Tls(name, address, plan.site.port)
+
+
+class _Tls(HTTPSConnection):
+    """To an address, by the site's name: Apache has a certificate for each."""
+
+    def __init__(self, name: str, address: str, port: int) -> None:
+        # The certificate may be self-signed, and nothing that is secret is sent.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+        super().__init__(name, port, timeout=ANSWER_SECONDS, context=context)
+        self.address, self.context = address, context
+
+    def connect(self) -> None:
+        """As HTTPSConnection does."""
+        plain = socket.create_connection((self.address, self.port), ANSWER_SECONDS)
+        self.sock = self.context.wrap_socket(plain, server_hostname=self.host.strip("[]"))
 
 
 def _plain(address: str, port: int) -> HTTPConnection:
