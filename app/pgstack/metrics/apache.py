@@ -67,7 +67,7 @@ def ready(plan: Plan) -> list[Sample]:
     return []
 
 
-def _connection(plan: Plan, name: str) -> HTTPConnection:
+def _connection(plan: Plan, name: str | None = None) -> HTTPConnection:
     address = "127.0.0.1" if plan.site.address == "*" else plan.site.address.strip("[]")
     if plan.site.tls == "off":
         return _plain(address, plan.site.port)
@@ -75,18 +75,20 @@ def _connection(plan: Plan, name: str) -> HTTPConnection:
 
 
 class _Tls(HTTPSConnection):
-    """To an address, by the site's name: Apache has a certificate for each."""
+    """To an address, by a name of the site where it is to have one: Apache has a certificate for
+    each."""
 
-    def __init__(self, name: str, address: str, port: int) -> None:
+    def __init__(self, name: str | None, address: str, port: int) -> None:
         # The certificate may be self-signed, and nothing that is secret is sent.
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        super().__init__(name, port, timeout=ANSWER_SECONDS, context=context)
-        self.address, self.context = address, context
+        super().__init__(address, port, timeout=ANSWER_SECONDS, context=context)
+        self.name, self.context = name, context
 
     def connect(self) -> None:
         """As HTTPSConnection does."""
-        plain = socket.create_connection((self.address, self.port), ANSWER_SECONDS)
-        self.sock = self.context.wrap_socket(plain, server_hostname=self.host.strip("[]"))
+        plain = socket.create_connection((self.host, self.port), ANSWER_SECONDS)
+        name = self.name and self.name.strip("[]")
+        self.sock = self.context.wrap_socket(plain, server_hostname=name)
 
 
 def _plain(address: str, port: int) -> HTTPConnection:
