@@ -56,7 +56,9 @@ def lead(stack: Stack, port: int) -> int:
         raise StackctlError("stack_inputs.observability is off: there is no exporter.")
     own = f"STACK_PLAN={stack.live('metrics')}/plan.json"
     program = str(Path(stack.names.programs, "exporter"))
-    command = ["runuser", "-u", stack.accounts.metrics, "--", "env", own, program]
+    who = stack.accounts
+    become = (f"--reuid={who.metrics}", f"--regid={who.group}", f"--groups={who.metrics}")
+    command = ["setpriv", *become, "env", own, program]
     with suppress(KeyboardInterrupt):
         return subprocess.run([*command, "page", str(port)], check=False, cwd="/").returncode
     return 0

@@ -147,6 +147,7 @@ def test_figures_have_a_line_for_everything_beside_the_plan(stack: LocalStack) -
         get(stack, "/db")
     figures(stack)  # somebody looks: statements are asked for from now on
     stack.wait_until(lambda: bool(figures(stack).get("statements")), 30)
+    stack.wait_until(lambda: figures(stack)["lines"]["requests"][-1] is not None, 30)
     found = get(stack, "/stack/figures.json", **cookie).json()
     assert set(found) == KEYS
     assert found["interval"] == 5

@@ -13,7 +13,9 @@ from fixtures import pooler_console
 from fixtures.local_stack import CHECKOUT, LocalStack
 
 TASK = f"monthly 1 00:00 python {CHECKOUT}/tests/fixtures/scheduled_task.py"
-SCHEDULE = f"check=daily 04:00; good={TASK} good; bad={TASK} bad; hang:8s={TASK} hang"
+SCHEDULE = (
+    f"check:70MB=daily 04:00; good:70MB={TASK} good; bad:70MB={TASK} bad; hang:8s:70MB={TASK} hang"
+)
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 
@@ -39,7 +41,7 @@ def status(stack: LocalStack) -> tuple[int, dict[str, str]]:
 def scheduled(stack: LocalStack) -> Iterator[LocalStack]:
     """The stack after a long time in which it was down and each entry's time came; with memory for
     two web processes beside them."""
-    usual, stack = stack, replace(stack, inputs={"STACK_MEMORY": "1500m"})
+    usual, stack = stack, replace(stack, inputs={"STACK_MEMORY": "1200m"})
     done = stack.manage("stack_local", "up", STACK_SCHEDULE=SCHEDULE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "schedule  check, good, bad, hang\n" in done.stdout
@@ -94,7 +96,8 @@ def test_a_release_lets_it_run_on(scheduled: LocalStack) -> None:
     assert "schedule" not in status(scheduled)[1]
     assert records(scheduled) == {}
     (scheduled.directory / "schedule/runs.json").write_text(json.dumps(missed))
-    wanted = f"good={TASK} good; hang:5m={TASK} hang; other=weekly mon 04:00 manage.py check"
+    other = "other:70MB=weekly mon 04:00 manage.py check"
+    wanted = f"good:70MB={TASK} good; hang:5m:70MB={TASK} hang; {other}"
     done = scheduled.manage("stack_local", "reload", STACK_SCHEDULE=wanted)
     assert done.returncode == 0, done.stderr
     assert "schedule  good, hang, other\n" in done.stdout
