@@ -121,11 +121,6 @@ def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
     return 0
 
 
-def shown_page(host: stack.Stack, asked: argparse.Namespace) -> int:
-    """Serve the exporter's page until it is interrupted."""
-    return metrics.lead(host, asked.port)
-
-
 def verified(host: stack.Stack, _: argparse.Namespace) -> int:
     """Whether what runs is what was planned, with no change meanwhile."""
     with system.exclusive_lock(host.run):
@@ -146,7 +141,6 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "files": of_files,
     "status": serving,
     "trace": traced,
-    "page": shown_page,
     "verify": verified,
 }
 """commands with a status of their own"""

@@ -24,9 +24,6 @@ PLAIN = {
 """commands that are told nothing more"""
 
 
-PAGE_PORT = 8090
-
-
 def program() -> str:
     """stackctl's name: each site's has its own."""
     return Path(sys.argv[0]).name
@@ -46,8 +43,6 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=servers)
     _of_releases(commands)
-    page = commands.add_parser("page", help="show an hour of the stack at a loopback port")
-    page.add_argument("port", type=int, nargs="?", default=PAGE_PORT)
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
     commands.add_parser("trace", help="what all logs have of one request").add_argument(

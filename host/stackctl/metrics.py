@@ -3,8 +3,6 @@ unit is another."""
 
 from __future__ import annotations
 
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 from pgstack.errors import ProbeError
@@ -47,21 +45,6 @@ def apply(stack: Stack, again: bool = False) -> str:
             f"See journalctl -u {unit(stack)}"
         )
     return "runs"
-
-
-def lead(stack: Stack, port: int) -> int:
-    """Its page at a loopback port, for as long as somebody keeps it open, by a process of its
-    account; the status of that. Raises StackctlError where there is no exporter."""
-    if stack.metrics is None:
-        raise StackctlError("stack_inputs.observability is off: there is no exporter.")
-    own = f"STACK_PLAN={stack.live('metrics')}/plan.json"
-    program = str(Path(stack.names.programs, "exporter"))
-    who = stack.accounts
-    become = (f"--reuid={who.metrics}", f"--regid={who.group}", f"--groups={who.metrics}")
-    command = ["setpriv", *become, "env", own, program]
-    with suppress(KeyboardInterrupt):
-        return subprocess.run([*command, "page", str(port)], check=False, cwd="/").returncode
-    return 0
 
 
 def trouble(stack: Stack, seconds: float) -> str:

@@ -86,17 +86,6 @@ def asked(host: SystemdHost, words: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_page_is_shown_while_root_asks_for_it(site: SystemdHost) -> None:
-    site.run(
-        "systemd-run", "--quiet", "--unit=shown-page", "/usr/local/sbin/stackctl", "page", "8091"
-    )
-    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8091/stack/{}').status)"
-    ready = f'until python3 -c "{ask.format("")}" 2> /dev/null; do sleep 0.2; done'
-    assert site.run("timeout", "20", "sh", "-c", ready).stdout == "200\n"
-    assert site.run("python3", "-c", ask.format("figures.json")).stdout == "200\n"
-    site.run("systemctl", "stop", "shown-page")
-
-
 def test_every_source_answers(site: SystemdHost) -> None:
     site.page("/db")
     text = scraped(site)
