@@ -44,7 +44,6 @@ urlpatterns += [path("slow", slow), path("broken", broken)]
 """to be added to the demo's addresses"""
 CROWD = 64
 """visitors at a time, each with the next request at once"""
-DAY = 86400
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import yaml
 from drills import incidents
 from drills.incidents import INCIDENTS, Incident, Scene
 from fixtures import certificates
-from fixtures.local_stack import CHECKOUT, LocalStack, started
+from fixtures.local_stack import CHECKOUT, started
 from fixtures.machine import ext4
 from fixtures.prometheus import RULES, Prometheus, watching
 
@@ -107,20 +107,19 @@ repeats it and writes this table.
 """
 
 
-def changes(stack: LocalStack) -> dict[str, tuple[str, ...]]:
-    return {
-        "nothing": (),
-        "release": ("release",),
-        "PostgreSQL restarted": ("reload",),
-        "backup": ("backup",),
-    }
+CHANGES: dict[str, tuple[str, ...]] = {
+    "nothing": (),
+    "release": ("release",),
+    "PostgreSQL restarted": ("reload",),
+    "backup": ("backup",),
+}
 
 
-@pytest.mark.parametrize("name", ["nothing", "release", "PostgreSQL restarted", "backup"])
+@pytest.mark.parametrize("name", CHANGES)
 def test_what_is_done_every_day_wakes_nobody(
     scene: Scene, prometheus: Prometheus, name: str
 ) -> None:
-    words = changes(scene.stack)[name]
+    words = CHANGES[name]
     inputs = {"STACK_POOL_SIZE": "3"} if name == "PostgreSQL restarted" else {}
     if words:
         done = scene.stack.manage("stack_local", *words, **inputs)

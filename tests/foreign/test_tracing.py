@@ -7,6 +7,7 @@ import json
 import subprocess
 import tempfile
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,15 +17,15 @@ import pytest
 import requests
 
 from fixtures import foreign
-from fixtures.local_stack import LocalStack, started
+from fixtures.local_stack import CHECKOUT, LocalStack, started
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
-PACKAGES = """opentelemetry-sdk
-opentelemetry-exporter-otlp-proto-http
-opentelemetry-instrumentation-django
-opentelemetry-instrumentation-psycopg2
-"""
+PACKAGES = "\n".join(
+    tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
+        "otel"
+    ]
+)
 DECODE = """
 import json, sys
 from google.protobuf.json_format import MessageToDict
