@@ -68,14 +68,15 @@ def page(stack: LocalStack, path: str, **headers: str) -> requests.Response:
 def halted(stack: LocalStack, server: str) -> Iterator[None]:
     """All processes of a server stopped."""
     first = psutil.Process(stack.servers()[server])
+    first.suspend()  # before the others: it begins no more of them
     processes = [first, *first.children(recursive=True)]
     for process in processes:
-        process.send_signal(signal.SIGSTOP)
+        process.suspend()
     try:
         yield
     finally:
         for process in processes:
-            process.send_signal(signal.SIGCONT)
+            process.resume()
 
 
 def supervisorctl(stack: LocalStack, *words: str) -> None:

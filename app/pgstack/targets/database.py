@@ -62,9 +62,18 @@ def _initdb(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
         "--encoding=UTF8",
         "--locale=C.UTF-8",
     ]
-    return subprocess.run(
-        words, capture_output=True, text=True, check=False, pass_fds=run.inherited
-    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, stdout=pipe, stderr=pipe, text=True, pass_fds=run.inherited
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except KeyboardInterrupt:
+            # It removes what it has made, and its own processes write there for a moment more.
+            process.terminate()
+            process.communicate()  # until nobody holds its output
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 def start(run: Run) -> None:
