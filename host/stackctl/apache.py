@@ -202,6 +202,12 @@ def _last_error(log: Path, written: int) -> str:
     return f"{log} says: {(errors or words or ['nothing'])[-1]}"
 
 
+def visited(stack: Stack) -> bool:
+    """Whether anybody is connected."""
+    running = [one for one in INSTANCES if system.active(unit(stack, one))]
+    return any(listening.visited(_process(stack, one), set()) for one in running)
+
+
 def disable_keepalive(stack: Stack) -> None:
     """Have no connection that is kept open: what serves closes each after its answer, until
     `enable_keepalive`."""

@@ -18,7 +18,7 @@ from pgstack.live.probes import bounded, console
 from pgstack.ops import drain, postgres
 from pgstack.planning import services
 
-from . import safe, system
+from . import apache, safe, system
 from .safe import StackctlError
 from .stack import INSTANCES, Stack, other_instance
 from .system import UNITS
@@ -125,16 +125,21 @@ def _lead_to(stack: Stack, instance: str) -> None:
 def _drain(stack: Stack, instance: str) -> None:
     """Let requests end on it: they began before the link led elsewhere, and none is longer than the
     request timeout."""
-    system.wait(lambda: _clients(stack, instance) == 0, stack.web.request_timeout, POLL_SECONDS)
+    system.wait(lambda: _is_left(stack, instance), stack.web.request_timeout, POLL_SECONDS)
     system.stop(unit(stack, instance))
 
 
-def _clients(stack: Stack, instance: str) -> int:
+def _is_left(stack: Stack, instance: str) -> bool:
+    """Whether no request can use it any more: nobody is connected to it, or only threads of the
+    web without a request, which look where the link leads before the next one."""
     try:
         rows = _console(stack, instance, "SHOW CLIENTS")
     except StackctlError:
-        return 0  # it has ended
-    return sum(row["database"] != console.CONSOLE for row in rows)
+        return True  # it has ended
+    clients = [row for row in rows if row["database"] != console.CONSOLE]
+    if any(row["database"] != stack.postgres.database or row["link"] for row in clients):
+        return False
+    return not clients or not apache.visited(stack)
 
 
 def _try(stack: Stack, instance: str) -> None:

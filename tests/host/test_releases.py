@@ -105,6 +105,9 @@ TYPOS = {
     "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line {}"),
 }
 
+AT_ONCE_SECONDS = 10
+"""a third of the longest request, for which it is waited otherwise"""
+
 
 @pytest.mark.parametrize("server", TYPOS)
 def test_settings_with_a_typo_are_refused_and_nothing_changes(
@@ -122,6 +125,15 @@ def test_settings_with_a_typo_are_refused_and_nothing_changes(
     finally:
         host.run("sed", "-i", f"s/{wrong}/{right}/", path)
     host.run("stackctl", "apply", server)
+
+
+def test_a_pooler_that_no_request_uses_is_left_at_once(host: SystemdHost) -> None:
+    for _ in range(20):
+        assert host.page("/readyz")  # threads of the web are connected now, and stay so
+    told = host.run("stackctl", "restart", "pgbouncer").stdout
+    (seconds,) = re.findall(r"took over from [ab] in (\S+) s", told)
+    assert float(seconds) < AT_ONCE_SECONDS
+    assert host.page("/readyz")
 
 
 def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: SystemdHost) -> None:

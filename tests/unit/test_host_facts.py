@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,13 @@ def test_its_port_shows_no_page(port: int) -> None:
     connection.request("GET", "/stack/")
     assert connection.getresponse().status == 404
     connection.close()
+
+
+def test_nothing_of_its_port_runs_on_afterwards() -> None:
+    before = threading.enumerate()
+    with beside(free_port(), lambda _: None):
+        assert threading.enumerate() != before
+    assert threading.enumerate() == before
 
 
 def test_without_a_port_none_is_opened() -> None:

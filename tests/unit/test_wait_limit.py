@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -152,6 +153,24 @@ def test_one_who_says_nothing_of_the_time_is_left(listener: socket.socket) -> No
         silent.settimeout(5)
         with watching(listener, lambda: True, longest=2):
             assert silent.recv(99) == b""
+
+
+def test_one_who_cannot_be_taken_is_not_tried_for_without_a_pause(tmp_path: Path) -> None:
+    """A process may open no more files: it would keep its threads from their work."""
+    tried = list[float]()
+
+    class Full(socket.socket):
+        def accept(self) -> tuple[socket.socket, Any]:
+            tried.append(time.monotonic())
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    with Full(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "wsgi.sock"))
+        listener.listen()
+        queued(listener, 0.0)
+        with watching(listener, lambda: True, longest=60):
+            time.sleep(0.2)
+    assert 1 < len(tried) <= 0.2 / wait_limit.PAUSE_SECONDS + 1
 
 
 def test_the_listener_is_found_among_the_descriptors(listener: socket.socket) -> None:

@@ -78,8 +78,13 @@ def beside(port: int, answer: Answering) -> Iterator[None]:
         yield
         return
     with LoopbackServer(port, answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class LoopbackServer(ThreadingHTTPServer):

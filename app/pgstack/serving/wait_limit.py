@@ -171,8 +171,10 @@ class Queue:
         takes."""
         waits = self._somebody_waits()
         if self.threads.busy() and waits and not self.ending.is_set():
-            with suppress(OSError):
+            try:
                 self._hold()
+            except OSError:  # it was no request, or this process may open no more files
+                time.sleep(PAUSE_SECONDS)
             return
         if not (waits and self.threads.free()):
             self._moved = time.monotonic()
