@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from signal import SIGINT
 
 from loadtest.lab import apache
 from loadtest.lab.server import LabStack, Server, Service, nothing_missing
 from loadtest.lab.site import ready
+from pgstack.ops import listening
 from pgstack.planning.plan import Plan
 
 NGINX, UWSGI = "/usr/sbin/nginx", "/usr/bin/uwsgi-core"
@@ -56,7 +58,7 @@ def gunicorn(lab_stack: LabStack) -> Server:
         "--log-level",
         "warning",
     )
-    return Server("gunicorn", "python", command, socket.exists)
+    return Server("gunicorn", "python", command, partial(listening.at, socket))
 
 
 def uwsgi(lab_stack: LabStack) -> Server:

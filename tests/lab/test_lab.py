@@ -150,15 +150,16 @@ def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
     interrupted: Interrupted,
 ) -> None:
     assert (interrupted.status, interrupted.err) == (130, "")
-    assert [trial["beside"] for trial in interrupted.trials] == [
-        "mod_wsgi-daemon",
-        interrupted.trials[0]["label"],
-    ]
-    assert "The run was interrupted: 1 of 6 trials. RESUME=1 goes on." in " ".join(
+    first, other = interrupted.trials[::2], interrupted.trials[1::2]
+    assert {trial["beside"] for trial in first} == {"mod_wsgi-daemon"}
+    assert [trial["beside"] for trial in other] == [trial["label"] for trial in first]
+    made = f"{len(first)} of 6 trials"  # on a busy machine the signal comes a trial late
+    assert len(first) in (1, 2)
+    assert f"The run was interrupted: {made}. RESUME=1 goes on." in " ".join(
         interrupted.out.split()
     )
     assert interrupted.out.endswith(
-        "interrupted: 1 of 6 trials are made. Go on with: make loadtest RESUME=1\n"
+        f"interrupted: {made} are made. Go on with: make loadtest RESUME=1\n"
     )
     assert len(list(interrupted.results.glob("*/report.html"))) == 1
 
@@ -205,7 +206,7 @@ def test_resumed_run_makes_what_is_left_and_every_server_once(
 ) -> None:
     from loadtest.lab.web import SERVERS
 
-    assert servers["trials"][:2] == interrupted.trials
+    assert servers["trials"][: len(interrupted.trials)] == interrupted.trials
     made = Counter(trial["label"] for trial in servers["trials"])
     # Two that take turns are made again when something else on the machine has stopped one of them.
     turns = zip(servers["trials"][::2], servers["trials"][1::2], strict=True)

@@ -89,5 +89,17 @@ def test_somebody_is_there_until_his_connection_has_ended() -> None:
         assert not listening.visited(os.getpid(), set())
 
 
+def test_a_socket_that_is_there_is_listened_at_a_moment_later(tmp_path: Path) -> None:
+    """A client that comes in between is refused."""
+    path = tmp_path / "sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert path.exists()
+        assert not listening.at(path)
+        server.listen()
+        assert listening.at(path)
+    assert not listening.at(path)
+
+
 def test_nobody_is_at_a_process_that_has_ended() -> None:
     assert not listening.visited(2**22 + 1, set())

@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -78,6 +79,16 @@ def visited(process: int, besides: set[int]) -> bool:
         and one.pid not in besides
         for one in psutil.net_connections("tcp")
     )
+
+
+def at(path: Path) -> bool:
+    """Whether somebody takes connections at a Unix socket: its name is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _borrow(process: int, found: int) -> int:

@@ -17,7 +17,7 @@ from pgstack.errors import ProbeError, TargetError
 from pgstack.live.probes import bounded
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live, ask
-from pgstack.ops import postgres, rendered
+from pgstack.ops import listening, postgres, rendered
 from pgstack.planning import services, state
 from pgstack.planning.plan import Plan
 from pgstack.rendering import passwords, templates
@@ -94,7 +94,7 @@ def _pooler(candidate: Plan, _: Plan) -> str:
 def _client(candidate: Plan, process: subprocess.Popen[bytes]) -> str:
     socket = Path(candidate.paths.run_pooler, f".s.PGSQL.{candidate.pooler.port}")
     deadline = time.monotonic() + ANSWER_SECONDS
-    while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not listening.at(socket) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     live = Live(candidate)
     try:
