@@ -3,11 +3,11 @@ again when a file of theirs is another."""
 
 from __future__ import annotations
 
-import http.client
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from pgstack.errors import StackError
+from pgstack.live.probes import watchers
 from pgstack.planning.observability import Program
 from pgstack.rendering import receivers
 
@@ -19,7 +19,6 @@ from .system import UNITS
 NAME = "observability"
 START_SECONDS = 60
 """until Prometheus has read its history"""
-ASK_SECONDS = 2
 CHECKS = {
     "prometheus.yml": ("promtool", "check", "config"),
     receivers.FILE: ("amtool", "check-config"),
@@ -52,14 +51,9 @@ def apply(stack: Stack, again: bool = False) -> str:
     return "runs"
 
 
-def trouble(stack: Stack, seconds: float = ASK_SECONDS) -> str:
+def trouble(stack: Stack, seconds: float = watchers.ASK_SECONDS) -> str:
     """What is wrong with them; empty when all answer."""
-    silent = [
-        f"{unit} does not answer at {program.address}"
-        for unit, program in units(stack).items()
-        if not _answers(program, seconds)
-    ]
-    return "; ".join(silent)
+    return "; ".join(watchers.silent(stack.observability, seconds))
 
 
 def _wanted(stack: Stack) -> dict[str, bytes]:
@@ -97,12 +91,3 @@ def _restart(stack: Stack, files: dict[str, bytes]) -> None:
 def _fill(directory: Path, files: dict[str, bytes]) -> None:
     # systemd hands each unit what is its own.
     system.fill(directory, files, closed=True)
-
-
-def _answers(program: Program, seconds: float) -> bool:
-    with closing(http.client.HTTPConnection(program.address, timeout=seconds)) as connection:
-        try:
-            connection.request("GET", program.ready)
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False

@@ -33,7 +33,7 @@ def secrets(place: Path, **lines: str) -> dict[str, str]:
     """Inputs that name files with these lines."""
     for name, line in lines.items():
         (place / name).write_text(f"{line}\nwhat follows is no part of it\n")
-    return {receivers.INPUTS[name]: str(place / name) for name in lines}  # type: ignore[index]
+    return {receivers.input_of(name): str(place / name) for name in lines}  # type: ignore[arg-type]
 
 
 def written(plan: Plan, place: Path) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from pgstack.planning.plan import Plan
 
 FILE = "alertmanager.yml"
 MARK = re.compile(r"SECRET\((password|webhook|watchdog)\)")
-INPUTS: dict[SecretName, str] = {
-    "password": "alert_smtp_password_file",
-    "webhook": "alert_webhook_file",
-    "watchdog": "alert_watchdog_file",
-}
+
+
+def input_of(name: SecretName) -> str:
+    """The input that names its file."""
+    return f"alert_{'smtp_password' if name == 'password' else name}_file"
 
 
 def completed(plan: Plan, text: str, read: Callable[[Path], bytes] = Path.read_bytes) -> str:
@@ -39,7 +39,7 @@ def _secrets(plan: Plan) -> dict[SecretName, Path]:
 
 def _line(plan: Plan, name: SecretName, read: Callable[[Path], bytes]) -> str:
     path = _secrets(plan)[name]
-    said = f"{targets.of(plan.target).input(INPUTS[name])}={path}"
+    said = f"{targets.of(plan.target).input(input_of(name))}={path}"
     try:
         line = read(path).decode().partition("\n")[0].strip()
     except OSError as error:
