@@ -181,6 +181,8 @@ def test_a_secret_that_cannot_be_used_is_one_message(host: SystemdHost) -> None:
     assert done.stderr.startswith("stackctl: stack_inputs.alert_webhook_file=/root/webhook: ")
     assert "T1" not in done.stderr
     assert host.run("stackctl", "status").returncode == 0
+    give(host, f"{SECRETS['webhook']}\n", "/root/webhook")
+    assert "unchanged" in host.run("stackctl", "apply", "observability").stdout
 
 
 def test_they_go_when_they_are_not_wanted_any_more(host: SystemdHost) -> None:
