@@ -42,6 +42,7 @@ MADE = (
     "*pgbackrest/conf.d/passphrase.conf",
     f"{PREFIX}-secrets/django_secret_key",
     f"systemd/system/{PREFIX}-*",
+    "systemd/system/prometheus.service.d/stack.conf",
 )
 """below /etc: what is made once and then kept, and units of which an earlier plan may have left
 some"""

@@ -26,7 +26,9 @@ from pgstack.planning import packages
 PUBLISHED = ("port", "forward")
 """services that hold the published port: another container of theirs closes it"""
 POSTGRES, PGBOUNCER, VALKEY = "postgres", "pgbouncer", "valkey"
+OBSERVABILITY = "observability"
 """services, and folders of what they read"""
+FULL = "full"
 
 
 def reload() -> None:
@@ -84,17 +86,19 @@ def _require_same(database: tuple[Any, ...]) -> None:
         )
 
 
-def _observed() -> bool:
-    """Whether the plan in force has an exporter."""
-    return containers.plan()["metrics"] is not None
+def _observed() -> str:
+    """What the plan in force has of STACK_OBSERVABILITY."""
+    plan = containers.plan()
+    return FULL if plan.get("observability") else "basic" if plan["metrics"] else "off"
 
 
-def _require_same_exporter(observed: bool) -> None:
-    """Raise ToolError where it would have to be started or ended."""
-    if _observed() != observed:
+def _require_same_exporter(observed: str) -> None:
+    """Raise ToolError where it, or Prometheus, would have to be started or ended."""
+    if (wanted := _observed()) != observed:
+        what = "Prometheus is" if FULL in (wanted, observed) else "the exporter is"
         raise ToolError(
-            f"STACK_OBSERVABILITY={'off' if observed else 'basic'}: the exporter is started and "
-            "ended by `make up` only, and requests fail meanwhile"
+            f"STACK_OBSERVABILITY={wanted}: {what} started and ended by `make up` only, and "
+            "requests fail meanwhile"
         )
 
 
@@ -116,6 +120,8 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
             pooler_takeover.take_over(pooler, plan)
         if VALKEY in changed:
             valkey_restart.apply()
+        if OBSERVABILITY in changed:
+            _restart_observability()
         web_takeover.take_over(web)
     new = containers.only_container("web")
     for service in (*own, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
@@ -165,6 +171,14 @@ def _take_back(before: bytes, web: Container, pooler: Container, changed: set[st
         pooler_takeover.take_over(pooler_takeover.serving(), plan)
     if VALKEY in changed:
         valkey_restart.apply()
+    if OBSERVABILITY in changed:
+        _restart_observability()
+
+
+def _restart_observability() -> None:
+    for one in containers.running(OBSERVABILITY):
+        containers.require("restart", one.id)
+        say("restarted Prometheus and Alertmanager")
 
 
 def _render() -> None:

@@ -21,7 +21,16 @@ from pgstack.ops.terminal import shown  # noqa: E402
 
 ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
-SERVERS = ("postgres", "pgbouncer", "valkey", "web", "forward", "background", "metrics")
+SERVERS = (
+    "postgres",
+    "pgbouncer",
+    "valkey",
+    "web",
+    "forward",
+    "background",
+    "metrics",
+    "observability",
+)
 CORRUPTED = [
     "psql",
     "--no-psqlrc",

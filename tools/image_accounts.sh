@@ -13,3 +13,4 @@ account 5004 deploy /srv/stack
 account 5007 worker /srv/stack
 account 5008 valkey /nonexistent
 account 5009 metrics /nonexistent
+account 5010 observer /nonexistent

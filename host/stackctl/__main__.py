@@ -23,6 +23,7 @@ from . import (
     files,
     front,
     metrics,
+    observability,
     passwords,
     pgbouncer,
     postgres,
@@ -52,6 +53,7 @@ SERVERS: dict[str, Callable[..., str]] = {
     "schedule": schedule.apply,
     "front": front.apply,
     "metrics": metrics.apply,
+    "observability": observability.apply,
 }
 PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
 """which server is on a host that may have them, or had them: what takes them away is asked too"""

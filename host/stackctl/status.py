@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import apache, front, metrics, pgbouncer, postgres, system, valkey
+from . import apache, front, metrics, observability, pgbouncer, postgres, system, valkey
 from .line import Line
 from .stack import Stack
 
@@ -23,7 +23,8 @@ def report(stack: Stack) -> list[Line]:
     before = (_front,) if stack.front else ()
     web = (_pgbouncer, *cache, _apache, *before) if "apache" in stack.services else ()
     beside = (_metrics,) if stack.metrics else ()
-    servers = (_postgres, *web, *beside)
+    above = (_observability,) if stack.observability else ()
+    servers = (_postgres, *web, *beside, *above)
     with ThreadPoolExecutor(len(servers)) as threads:
         lines = list(threads.map(lambda ask: ask(stack), servers))
     return lines if "apache" not in stack.services else [*lines, _release(stack)]
@@ -62,6 +63,14 @@ def _metrics(stack: Stack) -> Line:
     if not system.active(metrics.unit(stack)):
         return _down("metrics", metrics.unit(stack), stack.names.stackctl)
     return _line("metrics", "runs", metrics.unit(stack), metrics.trouble(stack, ANSWER_SECONDS))
+
+
+def _observability(stack: Stack) -> Line:
+    for unit in observability.units(stack):
+        if not system.active(unit):
+            return _down("observability", unit, stack.names.stackctl)
+    wrong = observability.trouble(stack, ANSWER_SECONDS)
+    return Line("prometheus", f"runs, but {wrong}" if wrong else "runs", not wrong)
 
 
 def _apache(stack: Stack) -> Line:

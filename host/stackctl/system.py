@@ -190,11 +190,12 @@ def planned_files(directory: Path, unit_file: Path) -> dict[str, bytes]:
     return {**safe.contents(directory), "unit": safe.read(unit_file)}
 
 
-def fill(directory: Path, files: dict[str, bytes]) -> None:
-    """Make `files` the contents of a directory, each complete before it is there."""
-    safe.make_directory(directory)
+def fill(directory: Path, files: dict[str, bytes], closed: bool = False) -> None:
+    """Make `files` the contents of a directory, each complete before it is there; `closed`: for
+    root alone."""
+    safe.make_directory(directory, 0o700 if closed else 0o755)
     for name, content in files.items():
-        safe.write(directory / name, content)
+        safe.write(directory / name, content, 0o600 if closed else 0o644)
     for path in directory.iterdir():
         if path.name not in files:
             safe.remove(path)

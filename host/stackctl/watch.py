@@ -12,7 +12,19 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from . import apache, front, metrics, pgbouncer, postgres, safe, status, system, valkey, workers
+from . import (
+    apache,
+    front,
+    metrics,
+    observability,
+    pgbouncer,
+    postgres,
+    safe,
+    status,
+    system,
+    valkey,
+    workers,
+)
 from .stack import INSTANCES, Stack
 
 WARNING = "<4>"
@@ -40,6 +52,7 @@ def _units(stack: Stack) -> list[str]:
     found = [postgres.unit(stack)] if "postgres" in stack.services else []
     found += [valkey.unit(stack)] if stack.valkey else []
     found += [metrics.unit(stack)] if stack.metrics else []
+    found += observability.units(stack)
     in_front = [front.unit(name) for name in INSTANCES] if stack.front else []
     found += [unit for unit in in_front if system.enabled(unit)]
     found += workers.running(stack)

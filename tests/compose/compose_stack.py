@@ -27,6 +27,7 @@ COPIED = (
     "apache",
     "backup",
     "egress",
+    "observability",
     "pgbouncer",
     "postgres",
     "requirements",

@@ -17,8 +17,15 @@ from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.input_names import environment_name
 from pgstack.planning.packages import NEWEST, RELEASES
+from pgstack.planning.sizing.observability import STATE
 
 COMPOSE = "compose"
+OF_ALERTS = {
+    "STACK_ALERT_SMTP_PASSWORD_FILE": "alert_password",
+    "STACK_ALERT_WEBHOOK_FILE": "alert_webhook",
+    "STACK_ALERT_WATCHDOG_FILE": "alert_watchdog",
+}
+"""inputs that name files, and what these are in the container"""
 DOCKERFILES = (
     "apache/Dockerfile",
     "backup/Dockerfile",
@@ -68,7 +75,19 @@ def test_configure_decides_nothing_but_the_target_and_the_listener(compose: dict
         "STACK_DATABASE_PASSWORD_FILE": (
             "${STACK_DATABASE_PASSWORD_FILE:+/run/secrets/database_password}"
         ),
+        **{name: f"${{{name}:+/run/secrets/{secret}}}" for name, secret in OF_ALERTS.items()},
     }
+
+
+def test_only_what_tells_of_alerts_is_given_its_secrets(compose: dict[str, Any]) -> None:
+    for name, secret in OF_ALERTS.items():
+        given = [
+            service
+            for service, one in compose["services"].items()
+            if secret in one.get("secrets", [])
+        ]
+        assert given == ["observability"]
+        assert compose["secrets"][secret]["file"] == f"${{{name}:-/dev/null}}"
 
 
 def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str, Any]) -> None:
@@ -132,7 +151,7 @@ def test_every_service_shares_one_set_of_limits_and_timings(compose: dict[str, A
             key: value for key, value in service.get("healthcheck", {}).items() if key != "test"
         }
         # Workers come after requests, and so does looking at them.
-        rarer = {"interval": "30s"} if name in ("background", "metrics") else {}
+        rarer = {"interval": "30s"} if name in ("background", "metrics", "observability") else {}
         assert timings in ({}, {**compose["x-health"], **rarer}), name
 
 
@@ -192,6 +211,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         paths.schedule,
         paths.run_valkey,
         paths.run_metrics,
+        STATE,
         paths.measures,
         paths.valkey,
         paths.media,
@@ -226,4 +246,4 @@ def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> Non
 def test_image_ends_as_an_account_without_privileges(path: str) -> None:
     users = re.findall(r"^USER (\d+)(?::\d+)?$", (CHECKOUT / path).read_text(), re.MULTILINE)
     assert len(users) == 1
-    assert 5001 <= int(users[0]) <= 5008
+    assert 5001 <= int(users[0]) <= 5010

@@ -35,6 +35,20 @@ PLANS = {
             "workers": "mail=manage.py run_huey",
         },
     ),
+    "full": (
+        13,
+        {
+            "target": "host",
+            "hosts": "shop.example",
+            "observability": "full",
+            "alert_mail": "ops@shop.example",
+            "alert_smtp": "mail.shop.example:587",
+            "alert_smtp_user": "shop",
+            "alert_smtp_password_file": "/root/password",
+            "alert_webhook_file": "/root/webhook",
+            "alert_watchdog_file": "/root/watchdog",
+        },
+    ),
     "several": (
         13,
         {
@@ -50,9 +64,14 @@ PLANS = {
         {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
     ),
 }
-INCLUDED = {"host/background.j2", "host/building.j2", "apache/access_log.j2"}
-"""what units have in common that run the project's own programs, those that build, and both kinds
-of Apache"""
+INCLUDED = {
+    "host/background.j2",
+    "host/building.j2",
+    "host/observability.j2",
+    "apache/access_log.j2",
+}
+"""what units have in common that run the project's own programs, those that build, those of
+Prometheus, and both kinds of Apache"""
 FILES = """{{ stack | stack_files | map("combine", {"owner": owner, "group": group, "validate": ""}) | to_json
     | regex_replace('"dest": "', '"dest": "' ~ directory) | from_json }}"""
 """what a role writes, below `directory` and owned by whoever runs the tests"""
@@ -143,11 +162,15 @@ def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> 
 def test_every_template_of_the_tree_is_rendered() -> None:
     tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
     sources = {name: {one.source for one in manifest.templates(plan(name))} for name in PLANS}
-    assert sources["debian13"] | sources["several"] | INCLUDED == tree
+    plain = {"observability/alerts.yml"}  # no template
+    rendered = sources["debian13"] | sources["full"] | sources["several"]
+    assert rendered | INCLUDED == tree | plain
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {
         "pgbouncer/ident.conf.j2",
         "valkey/valkey.conf.j2",
         "apache/access_log.j2",
+        "observability/alertmanager.yml.j2",
+        "observability/prometheus.yml.j2",
         *units,
     }

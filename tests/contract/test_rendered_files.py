@@ -44,6 +44,18 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
     "background": (13, {"valkey": "on", "workers": "mail:2:300m:INT=manage.py run_huey"}),
+    "full": (
+        13,
+        {
+            "observability": "full",
+            "alert_mail": "ops@shop.example, night@shop.example",
+            "alert_smtp": "mail.shop.example:587",
+            "alert_smtp_user": "shop",
+            "alert_smtp_password_file": "/root/password",
+            "alert_webhook_file": "/root/webhook",
+            "alert_watchdog_file": "/root/watchdog",
+        },
+    ),
     "elsewhere": (13, {"backup": "s3", "backup_host": "s3.example", "backup_bucket": "stack"}),
 }
 """Debian release and inputs. Of all but the first a golden file has what differs from it."""

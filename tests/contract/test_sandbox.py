@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.exposure import CACHE, MOST, NETWORKED
+from fixtures.exposure import CACHE, MOST, NETWORKED, WATCHING
 from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
@@ -26,6 +26,7 @@ PLANS = {
     },
     "several": {"name": "shop", "sites": "shop, blog", "tls": "self-signed", "port": 443},
     "background": {"schedule": "clean=daily 04:00", "workers": "mail=manage.py run_huey"},
+    "full": {"observability": "full"},
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
 ANY = "[Service]\nExecStart=/bin/true\n"
@@ -60,6 +61,17 @@ def test_exposure_of_a_unit_is_small(tmp_path: Path, name: str, debian: int) -> 
 @pytest.mark.parametrize("inputs", ["backups elsewhere", "database host"])
 def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: str) -> None:
     require_closed(tmp_path, unit_text(planned(inputs, 13), "postgresql"), NETWORKED)
+
+
+@pytest.mark.parametrize("debian", DEBIANS)
+@pytest.mark.parametrize("name", WATCHING)
+def test_exposure_of_a_drop_in_is_small(tmp_path: Path, name: str, debian: int) -> None:
+    text = ANY.replace("[Service]", "[Service]\nUser=prometheus") + next(
+        file.text
+        for file in templates.files(planned("full", debian))
+        if file.path.parent.name == f"{name}.service.d"
+    )
+    require_closed(tmp_path, text, WATCHING[name])
 
 
 @pytest.mark.parametrize("debian", DEBIANS)

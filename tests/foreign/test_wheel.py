@@ -67,7 +67,15 @@ def place() -> Iterator[Path]:
 def wheel(place: Path) -> Path:
     """Built from the files under version control alone."""
     source = place / "source"
-    for name in ("app/pgstack", "postgres", "pgbouncer", "apache", "valkey", "host"):
+    for name in (
+        "app/pgstack",
+        "postgres",
+        "pgbouncer",
+        "apache",
+        "valkey",
+        "host",
+        "observability",
+    ):
         shutil.copytree(
             CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -17,7 +17,17 @@ from docker_engine import docker
 from host_image import CHECKOUT, image
 from systemd_host import BOOT_SECONDS, INPUTS, SystemdHost, start, stop, systemd_host
 
-DECIDES = ("ansible", "apache", "app", "host", "pgbouncer", "postgres", "requirements", "valkey")
+DECIDES = (
+    "ansible",
+    "apache",
+    "app",
+    "host",
+    "observability",
+    "pgbouncer",
+    "postgres",
+    "requirements",
+    "valkey",
+)
 """directories that say how a host is after site.yml"""
 LABEL = "pgstack.site"
 """of the images made here"""

@@ -52,6 +52,25 @@ def test_who_holds_a_port_of_the_stacks_is_named(found: machine.Listener, is_tak
     assert machine.port_conflicts(stack(**TLS), [found]) == (words if is_taken else [])
 
 
+@pytest.mark.parametrize(
+    ("address", "unit", "is_taken"),
+    [
+        ("127.0.0.1", "prometheus.service", False),
+        ("*", "prometheus.service", True),
+        ("127.0.0.1", "other.service", True),
+        ("192.0.2.1", "other.service", False),
+    ],
+)
+def test_a_prometheus_that_is_not_the_stacks_is_named(
+    address: str, unit: str, is_taken: bool
+) -> None:
+    found = listener(9090, address, unit)
+    words = [f"port 9090 is held by nginx ({unit}) at {address}"]
+    full = stack(observability="full")
+    assert machine.port_conflicts(full, [found]) == (words if is_taken else [])
+    assert machine.port_conflicts(stack(), [found]) == []
+
+
 def test_a_database_that_sorts_otherwise_is_in_the_way_only_where_there_is_one() -> None:
     found: machine.Found = {"sorts": "icu:de-DE", "locales": ""}
     assert "icu:de-DE" in machine.unsorted(stack(), found)

@@ -108,7 +108,7 @@ def test_where_postgresql_is_of_others_it_holds_no_connection_there() -> None:
 @pytest.mark.parametrize(
     ("inputs", "reason"),
     [
-        ({"OBSERVABILITY": "full"}, "STACK_OBSERVABILITY=full: Input should be 'basic' or"),
+        ({"OBSERVABILITY": "some"}, "STACK_OBSERVABILITY=some: Input should be 'basic', 'full' or"),
         ({"METRICS_PORT": "9187", "OBSERVABILITY": "off"}, "STACK_METRICS_PORT needs STACK_OBS"),
         ({"METRICS_PORT": "8000"}, "STACK_METRICS_PORT=8000 is STACK_PORT; choose another"),
         ({"METRICS_PORT": "70000"}, "STACK_METRICS_PORT=70000: Input should be less"),

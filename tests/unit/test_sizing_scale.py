@@ -110,7 +110,7 @@ def test_memory_that_limits_the_stack_is_named() -> None:
     assert (stack.cores, stack.web.processes, stack.pooler.default_pool_size) == (16, 2, 5)
     limit = (
         "With 3, memory in MB: 112 system + 216 web + 82 apache + 10 pooler + 30 postgres + 96 "
-        "shared_buffers + 116 backends + 48 work + 48 maintenance + 40 metrics = 798 > 768 = "
+        "shared_buffers + 116 backends + 48 work + 48 maintenance + 40 metrics + 0 observability = 798 > 768 = "
         "memory; 3 processes x 72 MB > 192 MB, a quarter of memory"
     )
     assert stack.arithmetic["web.processes"] == f"one per core, 2 of 16 cores. {limit}"
@@ -216,7 +216,7 @@ def test_a_refusal_carries_its_arithmetic() -> None:
     assert (
         "memory in MB: 80 system + 76 web + 34 apache + 10 pooler + 26 postgres + 32 "
         "shared_buffers + 80 backends "
-        "+ 20 work + 32 maintenance + 40 metrics = 430 > 256 = memory."
+        "+ 20 work + 32 maintenance + 40 metrics + 0 observability = 430 > 256 = memory."
     ) in refusal(1, 256)
 
 

@@ -65,7 +65,7 @@ def test_memory_counts_it_twice() -> None:
     stack = planned(valkey_memory="300m")
     assert stack.memory.valkey == 616 * MB
     memory = next(rule for rule in invariants.check(stack) if rule.name == "memory in MB")
-    assert " + 616 valkey + 40 metrics = " in memory.arithmetic
+    assert " + 616 valkey + 40 metrics + 0 observability = " in memory.arithmetic
     with pytest.raises(UnsoundPlan, match="lower STACK_VALKEY_MEMORY"):
         planned(memory=GB, valkey_memory="600m")
 

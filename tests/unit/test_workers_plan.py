@@ -110,7 +110,8 @@ def test_a_task_may_take_longer_than_a_page() -> None:
 
 def test_more_than_there_is_memory_for_is_refused() -> None:
     with pytest.raises(
-        UnsoundPlan, match=r"12800 workers \+ 40 metrics = .*or ask for fewer workers"
+        UnsoundPlan,
+        match=r"12800 workers \+ 40 metrics \+ 0 observability = .*or ask for fewer workers",
     ):
         planned("many:64x64=a")
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from pgstack import idle
 from pgstack.errors import ProbeError, ends_the_process
 from pgstack.live.probes import bounded
-from pgstack.live.probes.exporter import ask, scrape
+from pgstack.live.probes.exporter import scrape
 from pgstack.metrics import exporter, standing
 from pgstack.metrics.board import Board
 from pgstack.metrics.history import INTERVAL_SECONDS
-from pgstack.metrics.page import Answer, Pages
-from pgstack.metrics.server import LOOPBACK, LoopbackServer, Server, beside
+from pgstack.metrics.page import Pages
+from pgstack.metrics.server import LOOPBACK, LoopbackServer, Server, beside, passed_on
 from pgstack.metrics.sources import Sources
 from pgstack.planning.metrics import Metrics
 
@@ -53,12 +53,7 @@ def _watch(board: Board, asked: Sources) -> None:
 
 def _lead(part: Metrics, port: int) -> None:
     """From a port to the exporter's socket."""
-
-    def answer(target: str) -> Answer | None:
-        found = ask(part, target)
-        return Answer(found.type, found.body) if found.status == 200 else None
-
-    with LoopbackServer(port, answer) as server:
+    with LoopbackServer(port, passed_on(part)) as server:
         tell(f"page: http://{LOOPBACK}:{server.server_address[1]}/ until Ctrl-C")
         server.serve_forever()
 

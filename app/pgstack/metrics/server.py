@@ -6,12 +6,15 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from pgstack.errors import ProbeError
+from pgstack.live.probes.exporter import ask
 from pgstack.metrics.page import Answer
+from pgstack.planning.metrics import Metrics
 
 CLIENT_SECONDS = 5
 """that a client may take to say what it wants"""
@@ -95,3 +98,13 @@ class LoopbackServer(ThreadingHTTPServer):
     def __init__(self, port: int, answer: Answering) -> None:
         self.answer = answer
         super().__init__((LOOPBACK, port), Handler)
+
+
+def passed_on(part: Metrics) -> Answering:
+    """What the exporter answers at its socket, for a port that leads there."""
+
+    def answer(target: str) -> Answer | None:
+        found = ask(part, target)
+        return Answer(found.type, found.body) if found.status == HTTPStatus.OK else None
+
+    return answer

@@ -13,6 +13,16 @@ from pgstack.planning.locales import refusal_in_containers
 HTTPS = 443
 OF_PROJECT = ("settings", "wsgi", "requirements", "commands", "build", "environment", "data")
 """inputs that say something of the project"""
+OF_ALERTS = (
+    "alert_mail",
+    "alert_smtp",
+    "alert_from",
+    "alert_smtp_user",
+    "alert_smtp_password_file",
+    "alert_webhook_file",
+    "alert_watchdog_file",
+)
+"""inputs that say who is told of alerts"""
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 
@@ -207,12 +217,43 @@ def _valkey(inputs: Inputs) -> None:
 
 
 def _observability(inputs: Inputs) -> None:
+    if inputs.observability == "full":
+        _full(inputs)
+    elif given := [name for name in OF_ALERTS if getattr(inputs, name)]:
+        raise ValueError(f"{environment_name(given[0])} needs STACK_OBSERVABILITY=full")
     if not inputs.metrics_port:
         return
     if inputs.observability == "off":
         raise ValueError("STACK_METRICS_PORT needs STACK_OBSERVABILITY=basic: there is no exporter")
     if inputs.metrics_port == inputs.port:
-        raise ValueError(f"STACK_METRICS_PORT={inputs.port} is STACK_PORT; choose another")
+        raise ValueError(f"STACK_METRICS_PORT={inputs.metrics_port} is STACK_PORT; choose another")
+
+
+def _full(inputs: Inputs) -> None:
+    full = "STACK_OBSERVABILITY=full"
+    if not targets.of(inputs.target).runs_prometheus:
+        raise ValueError(
+            f"{full} needs a host or Compose: the local target installs nothing and keeps "
+            "nothing running once it is down. `make page` shows an hour without Prometheus"
+        )
+    if len(inputs.sites) > 1:
+        raise ValueError(
+            f"{full} needs a host with one site: Prometheus is the machine's, and what it knows of "
+            "a site every account may ask. Run one elsewhere for all of them"
+        )
+    if inputs.metrics_port == 0:
+        raise ValueError(f"{full} needs STACK_METRICS_PORT: Prometheus asks no sockets")
+    _require_each_other(inputs, "alert_mail", "alert_smtp")
+    _require_each_other(inputs, "alert_smtp_user", "alert_smtp_password_file")
+    for name in ("alert_from", "alert_smtp_user"):
+        if getattr(inputs, name) and not inputs.alert_mail:
+            raise ValueError(f"{environment_name(name)} needs STACK_ALERT_MAIL")
+
+
+def _require_each_other(inputs: Inputs, *names: str) -> None:
+    given = [name for name in names if getattr(inputs, name)]
+    if given and (missing := [name for name in names if name not in given]):
+        raise ValueError(f"{environment_name(given[0])} needs {environment_name(missing[0])}")
 
 
 def _schedule(inputs: Inputs) -> None:

@@ -18,6 +18,8 @@ from pgstack.planning.packages import RELEASES, known
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 LOGIN = r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+MAIL = r"[^@\s\"',\\]+@[^@\s\"',\\]+"
+"""an address"""
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 SHELL = frozenset({"&&", "||", "|", "&", ">", ">>", "<", "2>&1"})
 """words that mean something to a shell alone"""

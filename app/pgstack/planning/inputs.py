@@ -13,6 +13,7 @@ from pgstack.planning import names
 from pgstack.planning.database_url import ExternalDatabase
 from pgstack.planning.input_types import (
     LOGIN,
+    MAIL,
     MODULE,
     Address,
     Builds,
@@ -141,9 +142,10 @@ class Inputs(BaseModel):
         unset="planned",
         ge=4 * 1024**2,
     )
-    observability: Literal["basic", "off"] | None = declare(
+    observability: Literal["basic", "full", "off"] | None = declare(
         None,
-        "whether an exporter says how the stack fares (docs/observability.md)",
+        "whether an exporter says how the stack fares, and with full whether Prometheus keeps "
+        "that and tells of alerts (docs/observability.md)",
         "name",
         unset="`basic`",
     )
@@ -155,6 +157,55 @@ class Inputs(BaseModel):
         unset="8400; 0 on a host with several sites",
         ge=0,
         le=65535,
+    )
+    alert_mail: str | None = declare(
+        None,
+        "whom alerts are mailed to, with observability=full",
+        "e-mail addresses, comma-separated",
+        on="compose host",
+        pattern=f"^{MAIL}(, ?{MAIL})*$",
+    )
+    alert_smtp: str | None = declare(
+        None,
+        "server that takes this mail; it has to speak TLS unless it is on this machine",
+        "host:port",
+        on="compose host",
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$",
+    )
+    alert_from: str | None = declare(
+        None,
+        "sender of this mail",
+        "e-mail address",
+        on="compose host",
+        unset="`stack@` and the first of the host names",
+        pattern=f"^{MAIL}$",
+    )
+    alert_smtp_user: str | None = declare(
+        None,
+        "login at that server",
+        "name",
+        on="compose host",
+        pattern=r"^[^\s\"'\\]+$",
+    )
+    alert_smtp_password_file: Path | None = declare(
+        None,
+        "file whose first line is the password of that login; on a host a file there",
+        "path",
+        on="compose host",
+    )
+    alert_webhook_file: Path | None = declare(
+        None,
+        "file whose first line is the URL that alerts are posted to (Alertmanager's JSON); on a "
+        "host a file there",
+        "path",
+        on="compose host",
+    )
+    alert_watchdog_file: Path | None = declare(
+        None,
+        "file whose first line is the URL of a receiver outside that calls when nothing comes "
+        "any more (docs/alerts.md); on a host a file there",
+        "path",
+        on="compose host",
     )
     schedule: Schedule = declare(
         (),
@@ -201,7 +252,7 @@ class Inputs(BaseModel):
         "address that the authority writes to, for tls=acme",
         "e-mail address",
         on="host",
-        pattern=r"^[^@\s\"']+@[^@\s\"']+$",
+        pattern=f"^{MAIL}$",
     )
     acme_directory: str = declare(
         "https://acme-v02.api.letsencrypt.org/directory",

@@ -8,6 +8,7 @@ from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.databases import Backup, External, Pooler, Postgres, Roles
 from pgstack.planning.metrics import Metrics
+from pgstack.planning.observability import Observability
 from pgstack.planning.part import Part
 from pgstack.planning.places import Accounts, Names, Packages, Paths, Share, Versions
 from pgstack.planning.valkey import Valkey
@@ -38,6 +39,8 @@ class Memory(Part):
     """Valkey, also while it rewrites its file"""
     metrics: int
     """the exporter"""
+    observability: int
+    """Prometheus, Alertmanager and the node exporter"""
 
     def shares(self) -> dict[str, int]:
         """The shares by name, in bytes."""
@@ -91,6 +94,8 @@ class Plan(Part):
     """None: there is no cache and no broker"""
     metrics: Metrics | None
     """None: nothing is measured"""
+    observability: Observability | None
+    """None: no Prometheus is wanted"""
     memory: Memory
     arithmetic: dict[str, str]
     """how each number came about, by its dotted name"""

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED, Entry, Worker
+from pgstack.planning.observability import ALERTMANAGER, NODE_EXPORTER, PROMETHEUS
 from pgstack.planning.plan import Plan
 
 MACHINE = "host"
@@ -37,6 +38,8 @@ class Service:
     name: str
     files: tuple[str, ...] = ()
     """templates of the folder `name`, which go to a folder of this name below `paths.conf`"""
+    plain: frozenset[str] = frozenset()
+    """those of `files` that are no templates: the same text for every plan"""
     without: Callable[[Plan], frozenset[str]] = _nothing
     """those of `files` and `units` that a plan has no use for"""
     units: Mapping[str, str] = field(default_factory=dict)
@@ -143,6 +146,18 @@ METRICS = Service(
     without=_not_for_metrics,
     stop_signal="TERM",
 )
+OBSERVABILITY = Service(
+    "observability",
+    files=("prometheus.yml", "alerts.yml", "alertmanager.yml"),
+    plain=frozenset({"alerts.yml"}),
+    units={
+        f"{name}.conf": f"{UNITS}/{name}.service.d/stack.conf"
+        for name in (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER)
+    },
+    role="observability",
+    stop_signal="TERM",
+)
+"""Debian's own units, with drop-ins"""
 HOST = Service(
     MACHINE,
     units={
@@ -200,7 +215,18 @@ BACKUP = Service(
     without=_not_for_backup,
     role="backup",
 )
-SERVICES = (POSTGRES, PGBOUNCER, VALKEY, APACHE, METRICS, FRONT, HOST, FIREWALL, BACKUP)
+SERVICES = (
+    POSTGRES,
+    PGBOUNCER,
+    VALKEY,
+    APACHE,
+    METRICS,
+    OBSERVABILITY,
+    FRONT,
+    HOST,
+    FIREWALL,
+    BACKUP,
+)
 """In starting order."""
 
 

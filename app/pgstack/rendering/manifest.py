@@ -39,7 +39,9 @@ def _files(service: Service, plan: Plan) -> list[Template]:
         service.without(plan),
     )
     return [
-        Template(name, f"{name}/{file}.j2", folder / file, service)
+        Template(
+            name, f"{name}/{file}{'' if file in service.plain else '.j2'}", folder / file, service
+        )
         for file in service.files
         if file not in unwanted
     ]

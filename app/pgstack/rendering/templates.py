@@ -34,16 +34,19 @@ def files(plan: Plan) -> list[File]:
 def rendered(plan: Plan, chosen: Iterable[Template]) -> list[File]:
     """The files of these templates. Raises RenderError."""
     jinja = environment()
-    result = []
-    for template in chosen:
-        try:
-            text = jinja.get_template(template.source).render(
-                stack=plan, own=template.service.own, stop_seconds=template.service.stop_seconds
-            )
-        except TemplateError as error:
-            raise RenderError(f"{template.source}: {error}.") from error
-        result.append(File(template.path, text))
-    return result
+    return [File(template.path, _text(jinja, template, plan)) for template in chosen]
+
+
+def _text(jinja: Environment, template: Template, plan: Plan) -> str:
+    own = template.service
+    try:
+        if template.path.name in own.plain:
+            return Path(layout.TEMPLATES, template.source).read_text()
+        return jinja.get_template(template.source).render(
+            stack=plan, own=own.own, stop_seconds=own.stop_seconds
+        )
+    except TemplateError as error:
+        raise RenderError(f"{template.source}: {error}.") from error
 
 
 def plan_path(plan: Plan) -> Path:

@@ -11,11 +11,13 @@ from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.metrics import Metrics
+from pgstack.planning.observability import Observability
 from pgstack.planning.places import Share
 from pgstack.planning.plan import Memory, Plan
 from pgstack.planning.sizing import (
     backup,
     metrics,
+    observability,
     pooler,
     postgres,
     site,
@@ -49,6 +51,7 @@ class Servers:
     postgres: Postgres
     backup: Backup | None
     metrics: Metrics | None
+    observability: Observability | None
     arithmetic: Reasons
 
 
@@ -98,6 +101,7 @@ def assemble(
         background=servers.background,
         valkey=servers.valkey,
         metrics=servers.metrics,
+        observability=servers.observability,
         memory=_memory(basis, servers),
         arithmetic=servers.arithmetic,
     )
@@ -126,6 +130,7 @@ def _servers(basis: Basis) -> Servers:
     database, of_database = postgres.postgres(basis, pool, background)
     backups, of_backups = backup.backup(basis, database)
     exporter, of_exporter = metrics.metrics(basis)
+    prometheus, of_prometheus = observability.observability(basis)
     return Servers(
         web=daemons,
         apache=apache,
@@ -137,6 +142,7 @@ def _servers(basis: Basis) -> Servers:
         postgres=database,
         backup=backups,
         metrics=exporter,
+        observability=prometheus,
         arithmetic=of_daemons
         | of_apache
         | of_pool
@@ -144,7 +150,8 @@ def _servers(basis: Basis) -> Servers:
         | of_cache
         | of_database
         | of_backups
-        | of_exporter,
+        | of_exporter
+        | of_prometheus,
     )
 
 
@@ -155,6 +162,7 @@ def _services(
     optional = {
         services.VALKEY: servers.valkey is not None,
         services.METRICS: servers.metrics is not None,
+        services.OBSERVABILITY: servers.observability is not None,
         services.HOST: basis.target.units,
         services.FIREWALL: firewall.enabled,
         services.BACKUP: servers.backup is not None,
@@ -182,6 +190,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
         total=memory,
         system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
         metrics=metrics.metrics_bytes(servers.metrics),
+        observability=observability.observability_bytes(servers.observability),
         **{
             name: size if service in basis.config.part.services else 0
             for service, shares in sizes.items()

@@ -15,6 +15,7 @@ class Compose(Target):
     name = "compose"
     image: ClassVar[bool] = True
     closes_egress: ClassVar[bool] = True
+    runs_prometheus: ClassVar[bool] = True
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
     apaches = 1
     """the limit of threads is the container's own"""
@@ -41,3 +42,7 @@ class Compose(Target):
     def accounts(self, location: Location, /) -> Accounts:
         """Accounts: each image has its own."""
         return machine_accounts(location.names, apache="app", secrets="sockets")
+
+    def observability_files(self, _: str, /) -> str:
+        """In the memory of the program's container, which writes them at its start."""
+        return "/run/stack/observability"

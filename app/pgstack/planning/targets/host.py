@@ -23,6 +23,7 @@ class Host(Target):
     project_elsewhere: ClassVar[bool] = True
     units: ClassVar[bool] = True
     firewall: ClassVar[bool] = True
+    runs_prometheus: ClassVar[bool] = True
     redirects: ClassVar[bool] = True
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
     keeps_copies: ClassVar[bool] = True
@@ -57,6 +58,10 @@ class Host(Target):
     def accounts(self, location: Location, /) -> Accounts:
         """As many as there are rights to keep apart."""
         return machine_accounts(location.names, apache="apache", secrets="secrets")
+
+    def observability_files(self, program: str) -> str:
+        """What systemd gives that unit to read (LoadCredential): a part of it is secret."""
+        return f"/run/credentials/{program}.service"
 
     def input(self, field: str) -> str:
         """How the inventory names an input: `stack_inputs.FIELD`."""

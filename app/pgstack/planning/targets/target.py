@@ -68,6 +68,8 @@ class Target(ABC):
     """whether the stack's processes can be told from others"""
     confines: ClassVar[bool] = False
     """whether the web processes keep themselves from writing where other targets' cannot"""
+    runs_prometheus: ClassVar[bool] = False
+    """whether Debian's Prometheus may run beside it (STACK_OBSERVABILITY=full)"""
     own_directory: ClassVar[bool] = False
     """whether all lies below one directory, which is the stack's account's and may hold nothing
     else"""
@@ -90,6 +92,11 @@ class Target(ABC):
     @abstractmethod
     def accounts(self, location: Location, /) -> Accounts:
         """Which account runs what."""
+
+    def observability_files(self, program: str) -> str:
+        """Directory in which one of pgstack.planning.observability finds its files, where they
+        run; `program` is its unit's name."""
+        raise NotImplementedError(program)
 
     def input(self, field: str) -> str:
         """How whoever sets up this target names an input."""

@@ -62,6 +62,9 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
     wanted |= {("127.0.0.1", port) for port in site.instance_ports.values()}
     exporter = services.unit(plan, "metrics.service")
     wanted |= {("127.0.0.1", plan.metrics.port)} if plan.metrics and plan.metrics.port else set()
+    # Debian's own units: where the stack has set one up it listens nowhere else.
+    watching = plan.observability.programs if plan.observability else {}
+    wanted |= {("127.0.0.1", program.port) for program in watching.values()}
     if plan.front:
         public = plan.front.address.strip("[]")
         wanted |= {(public, plan.front.port), (public, plan.front.redirect_port)}
@@ -70,7 +73,9 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
         f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at "
         f"{one['address']}"
         for one in listeners
-        if not one["unit"].startswith((own, exporter, *((FRONT_UNIT,) if plan.front else ())))
+        if (one["address"], one["unit"].removesuffix(".service"))
+        not in {("127.0.0.1", name) for name in watching}
+        and not one["unit"].startswith((own, exporter, *((FRONT_UNIT,) if plan.front else ())))
         and any(
             one["port"] == port and _collide(one["address"], address) for address, port in wanted
         )

@@ -9,7 +9,16 @@ from typing import Any
 from pgstack.errors import InputError
 from pgstack.planning import dependencies, layout
 
-SHIPPED = ("app", "postgres", "pgbouncer", "apache", "valkey", "host", "requirements")
+SHIPPED = (
+    "app",
+    "postgres",
+    "pgbouncer",
+    "apache",
+    "valkey",
+    "host",
+    "observability",
+    "requirements",
+)
 """what a release holds of the checkout"""
 UNWANTED = frozenset(
     {

@@ -1,0 +1,195 @@
+"""Prometheus, Alertmanager and the node exporter on a Debian 13 host: an alert and its end reach
+receivers on the host itself, and nothing listens but on the loopback address."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attacks import as_account
+from deployed_host import deployed_host
+from docker_engine import docker
+from systemd_host import INPUTS, SystemdHost, changed
+
+from fixtures import told
+from fixtures.releases import NEWEST_SUITE
+
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
+
+HTTP, SMTP, FILE = 9990, 9991, "/var/log/told"
+SECRETS = {
+    "webhook": f"http://127.0.0.1:{HTTP}/people",
+    "watchdog": f"http://127.0.0.1:{HTTP}/dead",
+}
+FULL: dict[str, Any] = {
+    **INPUTS,
+    "observability": "full",
+    "alert_mail": "ops@shop.example",
+    "alert_smtp": f"127.0.0.1:{SMTP}",
+    "alert_webhook_file": "/root/webhook",
+    "alert_watchdog_file": "/root/watchdog",
+}
+PORTS = {9090, 9093, 9100}
+UNITS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")
+UNTIL_FIRES_SECONDS, UNTIL_ENDS_SECONDS = 120, 150
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A host with all of it, and with receivers."""
+    with deployed_host(NEWEST_SUITE, tmp_path_factory.mktemp("host")) as booted:
+        give(booted, Path(told.__file__).read_text(), "/root/told.py")
+        words = ("python3", "/root/told.py", str(HTTP), str(SMTP), FILE)
+        booted.run("systemd-run", "--quiet", "--unit=told", *words)
+        for name, line in SECRETS.items():
+            give(booted, f"{line}\n", f"/root/{name}")
+        before = ruleset(booted)
+        done = booted.play("site.yml", stack_inputs=FULL)
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        assert ruleset(booted) == before
+        yield booted
+
+
+def give(host: SystemdHost, text: str, path: str) -> None:
+    write = ("sh", "-c", f"umask 077; cat > {path}")
+    docker("exec", "-i", host.container, *write, text=text)
+
+
+def ruleset(host: SystemdHost) -> str:
+    """What the firewall lets in, without its counters."""
+    return re.sub(r"packets \d+ bytes \d+", "", host.run("nft", "list", "ruleset").stdout)
+
+
+def came(host: SystemdHost, way: str) -> list[Any]:
+    """What a receiver has got."""
+    lines = host.run("cat", FILE, check=False).stdout.splitlines()
+    return [found["what"] for found in map(json.loads, lines) if found["way"] == way]
+
+
+def seen(host: SystemdHost, alert: str) -> list[str]:
+    """The states of an alert that the webhook was told, in order."""
+    return [
+        one["status"]
+        for message in came(host, "/people")
+        for one in message["alerts"]
+        if one["labels"]["alertname"] == alert
+    ]
+
+
+def asked(host: SystemdHost, path: str) -> Any:
+    """What Prometheus answers on the host."""
+    code = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9090{path}').read().decode())"
+    return json.loads(host.run("python3", "-c", code).stdout)["data"]
+
+
+def wait(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    """Seconds until it is true."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, f"no {what} after {seconds} s"
+        time.sleep(1)
+    return time.monotonic() - begun
+
+
+def listening(host: SystemdHost) -> set[tuple[str, int]]:
+    """Addresses and ports of TCP, and of UDP, beside which nothing of the stack is."""
+    text = host.run(
+        "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6"
+    ).stdout
+    found = re.findall(r"^ *\d+: (\w+):(\w{4}) \w+:0000 (?:0A|07) ", text, re.MULTILINE)
+    return {(address, int(port, 16)) for address, port in found}
+
+
+def test_nothing_listens_but_on_the_loopback_address(host: SystemdHost) -> None:
+    """Neither now nor since the packages came: each said then where it listened."""
+    found = {(address, port) for address, port in listening(host) if port in {*PORTS, 9094}}
+    assert found == {("0100007F", port) for port in PORTS}
+    units = [f"--unit={name}" for name in UNITS]
+    journal = host.run("journalctl", "--output=cat", *units).stdout
+    places = re.findall(r"(?:Listening on|address=|listenAddress=)[^\n]*?(\S+):(\d{4})\b", journal)
+    assert {port for _, port in places} >= {"9090", "9093", "9100"}
+    assert {place.rpartition("=")[2].strip('"') for place, _ in places} == {"127.0.0.1"}
+
+
+def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> None:
+    def up() -> bool:
+        targets = asked(host, "/api/v1/targets")["activeTargets"]
+        return len(targets) == 4 and {one["health"] for one in targets} == {"up"}
+
+    wait(up, 60, "answer of all targets")
+    groups = asked(host, "/api/v1/rules")["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
+    status = host.run("stackctl", "status").stdout
+    assert re.search(r"^prometheus runs$", status, re.MULTILINE), status
+    size = asked(host, "/api/v1/query?query=node_filesystem_avail_bytes")["result"]
+    assert size
+
+
+def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost) -> None:
+    cluster = "postgresql@17-main"
+    host.run("systemctl", "stop", cluster)
+    fired = wait(lambda: bool(seen(host, "PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
+    assert seen(host, "PostgreSQLDown") == ["firing"]
+    wait(lambda: "PostgreSQLDown" in str(came(host, "mail")), 30, "mail")
+    host.run("systemctl", "start", cluster)
+    ended = wait(lambda: "resolved" in seen(host, "PostgreSQLDown"), UNTIL_ENDS_SECONDS, "end")
+    print(f"PostgreSQLDown came after {fired:.0f} s, its end {ended:.0f} s")
+
+
+def test_the_watchdog_comes_again_and_again_to_its_own_receiver(host: SystemdHost) -> None:
+    wait(lambda: len(came(host, "/dead")) > 1, 300, "second sign of life")
+    assert {message["commonLabels"]["alertname"] for message in came(host, "/dead")} == {"Watchdog"}
+    assert not seen(host, "Watchdog")
+
+
+def test_secrets_are_read_by_nobody_else(host: SystemdHost) -> None:
+    live = "/etc/stack/live/observability"
+    found = host.run("stat", "--format=%a %U", live, f"{live}/alertmanager.yml").stdout
+    assert found.split("\n")[:2] == ["700 root", "600 root"]
+    assert not as_account(host, "app", f"cat {live}/alertmanager.yml")
+    plain = host.run("cat", "/etc/stack/observability/alertmanager.yml", "/etc/stack/plan.json")
+    assert "/people" not in plain.stdout
+    shown = host.run("systemctl", "show", *UNITS).stdout
+    assert "/people" not in shown
+
+
+def test_they_run_as_lesser_accounts_within_what_was_planned(host: SystemdHost) -> None:
+    for name in UNITS:
+        shown = host.run(
+            "systemctl", "show", "--property=User,MemoryMax,MemoryCurrent,MainPID,NRestarts", name
+        ).stdout
+        values = dict(line.partition("=")[::2] for line in shown.splitlines())
+        rss = host.run("grep", "-E", "VmHWM|RssAnon", f"/proc/{values['MainPID']}/status").stdout
+        print(name, values, rss.split())
+        assert (values["User"], values["NRestarts"]) == ("prometheus", "0")
+
+
+def test_a_second_run_changes_nothing(host: SystemdHost) -> None:
+    done = host.play("site.yml", stack_inputs=FULL)
+    assert (done.returncode, changed(done)) == (0, 0), done.stdout[-4000:]
+
+
+def test_a_secret_that_cannot_be_used_is_one_message(host: SystemdHost) -> None:
+    give(host, "hooks.example/T1\n", "/root/webhook")
+    done = host.run("stackctl", "apply", "observability", check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("stackctl: stack_inputs.alert_webhook_file=/root/webhook: ")
+    assert "T1" not in done.stderr
+    assert host.run("stackctl", "status").returncode == 0
+    give(host, f"{SECRETS['webhook']}\n", "/root/webhook")
+    assert "unchanged" in host.run("stackctl", "apply", "observability").stdout
+
+
+def test_they_go_when_they_are_not_wanted_any_more(host: SystemdHost) -> None:
+    done = host.play("site.yml", stack_inputs=INPUTS)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert not {port for _, port in listening(host)} & PORTS
+    for name in UNITS:
+        state = host.run("systemctl", "is-enabled", name, check=False).stdout.strip()
+        assert state == "disabled"
+    assert host.run("ls", "/etc/systemd/system/prometheus.service.d", check=False).returncode
