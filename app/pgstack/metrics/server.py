@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.errors import ProbeError
+from pgstack.metrics import peers
 from pgstack.metrics.page import Answer
 
 CLIENT_SECONDS = 5
@@ -34,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """What there is, or 404; 503 where a port leads to an exporter that does not answer."""
         try:
-            answer = self.server.answer(self.path) if self._is_named() else None
+            answer = self._answering()(self.path) if self._is_named() else None
         except ProbeError as error:
             self.send_error(503, explain=str(error))
             return
@@ -48,8 +49,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def _is_named(self) -> bool:
-        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        return isinstance(self.server, Server) or host in NAMES
+        named = self.headers.get("Host", "")
+        return (named.rpartition(":")[0] or named) in NAMES
+
+    def _answering(self) -> Answering:
+        if isinstance(self.server, Server) or self.server.others is None:
+            return self.server.answer
+        asks = peers.account(self.client_address, self.connection.getsockname())
+        return self.server.answer if peers.is_watcher(asks) else self.server.others
 
     def address_string(self) -> str:
         """A Unix socket has no address."""
@@ -72,21 +79,22 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 @contextmanager
-def beside(port: int, answer: Answering) -> Iterator[None]:
+def beside(port: int, answer: Answering, others: Answering | None = None) -> Iterator[None]:
     """Within it the port answers too; 0: none does. Raises OSError where another has it."""
     if not port:
         yield
         return
-    with LoopbackServer(port, answer) as server:
+    with LoopbackServer(port, answer, others) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """The same on a port of this machine, for whoever may log in there."""
+    """The same on a port of this machine, for whoever may log in there. With `others` these are
+    answers for every account, and `answer` is for those who watch the machine."""
 
     daemon_threads = True
 
-    def __init__(self, port: int, answer: Answering) -> None:
-        self.answer = answer
+    def __init__(self, port: int, answer: Answering, others: Answering | None = None) -> None:
+        self.answer, self.others = answer, others
         super().__init__((LOOPBACK, port), Handler)
