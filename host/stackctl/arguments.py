@@ -13,7 +13,6 @@ from . import recovery
 PLAIN = {
     "leave": "take this site out of the Apache in front of several",
     "rollback": "serve the release before this one again",
-    "status": "which instances and which release serve; 1 when a server does not answer",
     "verify": "compare what runs with the plan; 1 when it differs",
     "facts": "find out for the exporter what only root can read",
     "watch": "bring back what has failed, was stopped by a signal or is held back by nobody",
@@ -43,6 +42,8 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=servers)
     _of_releases(commands)
+    look = commands.add_parser("status", help="what serves, what is full, who blocks, what to do")
+    look.add_argument("--json", action="store_true", help="for machines")
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
     commands.add_parser("trace", help="what all logs have of one request").add_argument(
