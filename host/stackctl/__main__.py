@@ -12,6 +12,7 @@ from pgstack.errors import ProbeError
 from pgstack.ops.terminal import shown
 
 from . import (
+    advise,
     apache,
     arguments,
     backup,
@@ -113,6 +114,14 @@ def serving(host: stack.Stack, asked: argparse.Namespace) -> int:
     return 0 if well else 1
 
 
+def advises(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """Which inputs to change; with --check 1 when what was advised has not mended it."""
+    words = {"check": asked.check, "last": asked.last, "as_json": asked.json}
+    text, well = advise.told(host, **words)
+    print(shown(text))
+    return 0 if well else 1
+
+
 def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
     """Print what all logs have of one request."""
     print(trace.told(host, asked.number))
@@ -138,6 +147,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "backups": backups,
     "files": of_files,
     "status": serving,
+    "advise": advises,
     "trace": traced,
     "verify": verified,
 }

@@ -44,6 +44,7 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     _of_releases(commands)
     look = commands.add_parser("status", help="what serves, what is full, who blocks, what to do")
     look.add_argument("--json", action="store_true", help="for machines")
+    _of_advice(commands)
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
     commands.add_parser("trace", help="what all logs have of one request").add_argument(
@@ -59,6 +60,17 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     )
     _of_backups(commands)
     return parser.parse_args()
+
+
+def _of_advice(commands: Any) -> None:
+    advise = commands.add_parser("advise", help="which inputs to change, by what was measured")
+    advise.add_argument(
+        "--check", action="store_true", help="whether the last advice has mended it; 1 when not"
+    )
+    advise.add_argument(
+        "--last", type=float, metavar="SECONDS", help="judge by these alone; 10 at least"
+    )
+    advise.add_argument("--json", action="store_true", help="for machines")
 
 
 def _of_releases(commands: Any) -> None:

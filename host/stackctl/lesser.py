@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from pgstack.errors import StackError
+
 from .safe import StackctlError
 
 LIMIT = 1024**2
 """bytes of what is told"""
 MEMORY = 512 * 1024**2
-WORDS = 200
+WORDS = 1000
 """characters of a complaint"""
 Told = Callable[[], Any]
 
@@ -60,6 +62,8 @@ def _work(who: pwd.struct_passwd, group: int, work: Callable[[], Any], writing: 
         os.setuid(who.pw_uid)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         told = {"done": work()}
+    except (StackError, StackctlError) as error:
+        told = {"failed": str(error)[:WORDS]}
     except BaseException as error:  # noqa: BLE001 - it has nobody else to tell
         told = {"failed": f"{type(error).__name__}: {error}"[:WORDS]}
     try:

@@ -71,7 +71,9 @@ def figures(plan: Plan, path: Path) -> dict[str, Any]:
         **(open_.result() or _counted(now)),
         "changed": list(_changed(now)),
         "alerts": _alerts(plan, first, now),
-        "unknown": [source for (source,) in now.labels(UP) if not now.value(UP, source)],
+        "unknown": [
+            source for (source,) in now.labels(UP) if source.isalpha() and not now.value(UP, source)
+        ],
     }
 
 
@@ -171,7 +173,7 @@ def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
 
 
 def _alert(rule: Rule, text: str, fires: bool, since: float | None = None) -> dict[str, Any]:
-    said = {"text": text[:SHOWN], "fires": fires, "since": since}
+    said = {"text": " ".join(text[:SHOWN].split()), "fires": fires, "since": since}
     return {"name": rule.name, "severity": rule.severity, "runbook": rule.runbook, **said}
 
 
