@@ -124,7 +124,7 @@ def test_its_port_answers_to_this_machines_names_alone(port: int, name: str, sta
     connection.close()
 
 
-@pytest.mark.parametrize(("watches", "status"), [(True, 200), (False, 404)])
+@pytest.mark.parametrize(("watches", "status"), [(True, 200), (False, 403)])
 def test_its_port_shows_the_page_to_who_watches_the_machine(
     port: int, watches: bool, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

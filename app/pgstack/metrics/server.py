@@ -22,6 +22,8 @@ NAMES = ("", "localhost", LOOPBACK)
 """what a browser at the end of an SSH tunnel calls it. Under another name a page of somebody else
 would read it: that is refused"""
 
+REFUSED = f"Only root and accounts of the group {peers.WATCHERS} see more than /metrics here."
+
 Answering = Callable[[str], Answer | None]
 
 
@@ -33,14 +35,19 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "exporter", ""
 
     def do_GET(self) -> None:
-        """What there is, or 404; 503 where a port leads to an exporter that does not answer."""
+        """What there is, or 404; 403 for who may not see it; 503 where a port leads to an exporter
+        that does not answer."""
+        if not self._is_named():
+            self.send_error(404)
+            return
+        others = None if self._watches() else self.server.others
         try:
-            answer = self._answering()(self.path) if self._is_named() else None
+            answer = (others or self.server.answer)(self.path)
         except ProbeError as error:
             self.send_error(503, explain=str(error))
             return
         if answer is None:
-            self.send_error(404)
+            self.send_error(*((403, None, REFUSED) if others else (404,)))
             return
         self.send_response(200)
         for name, value in answer.headers().items():
@@ -52,11 +59,10 @@ class Handler(BaseHTTPRequestHandler):
         named = self.headers.get("Host", "")
         return (named.rpartition(":")[0] or named) in NAMES
 
-    def _answering(self) -> Answering:
-        if isinstance(self.server, Server) or self.server.others is None:
-            return self.server.answer
-        asks = peers.account(self.client_address, self.connection.getsockname())
-        return self.server.answer if peers.is_watcher(asks) else self.server.others
+    def _watches(self) -> bool:
+        if self.server.others is None:
+            return True
+        return peers.is_watcher(peers.account(self.client_address, self.connection.getsockname()))
 
     def address_string(self) -> str:
         """A Unix socket has no address."""
@@ -70,6 +76,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """The exporter's."""
 
     daemon_threads = True
+    others = None
 
     def __init__(self, path: Path, answer: Answering) -> None:
         self.answer = answer
