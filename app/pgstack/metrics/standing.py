@@ -160,15 +160,15 @@ def _disk(now: Reading) -> Iterator[Level]:
 def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
     """What is wrong now; whether it fires and since when, the exporter knows, which has seen the
     minutes before. Without it a gauge counts at once, and the rise of a second for nothing yet."""
-    watched, alerts = _watched(plan), Alerts()
+    told, alerts = watched(plan), Alerts()
     alerts.see(first)
     found = {
         alert.rule.name: _alert(
-            alert.rule, alert.text, watched is None and alert.rule.name not in OF_MINUTES
+            alert.rule, alert.text, told is None and alert.rule.name not in OF_MINUTES
         )
         for alert in alerts.see(now)
     }
-    found |= watched or {}
+    found |= told or {}
     return sorted(found.values(), key=lambda a: (not a["fires"], a["severity"] != "page"))
 
 
@@ -177,7 +177,7 @@ def _alert(rule: Rule, text: str, fires: bool, since: float | None = None) -> di
     return {"name": rule.name, "severity": rule.severity, "runbook": rule.runbook, **said}
 
 
-def _watched(plan: Plan) -> dict[str, dict[str, Any]] | None:
+def watched(plan: Plan) -> dict[str, dict[str, Any]] | None:
     """Those of the rules known here: what it says of others, or in other words, is passed over."""
     own = {rule.name: rule for rule in RULES}
     with suppress(ProbeError, ValueError, LookupError, TypeError):
