@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 from faults import locked
-from systemd_host import SystemdHost
+from systemd_host import INPUTS, SystemdHost
 from tunnel import PORT, tunnel
 
 from pgstack.live.probes.exporter import FILES
@@ -79,7 +79,7 @@ def test_status_is_a_screen_that_names_who_blocks(site: SystemdHost) -> None:
         for one in asked_:
             one.exception()
     assert found["blocker"]["role"] == "postgres"
-    assert found["blocker"]["waiters"] >= 3
+    assert found["blocker"]["waiters"] >= 1
     assert found["next"].startswith(f"SELECT pg_cancel_backend({found['blocker']['process']})")
     assert [server["name"] for server in found["servers"]] == [
         "postgres", "pgbouncer", "apache", "metrics",
@@ -126,15 +126,23 @@ def test_whoever_takes_it_over_writes_nothing_on_roots_terminal(site: SystemdHos
     assert screen.count("\nnext ") == 1
 
 
+VISITS = f"""
+import http.client
+for _ in range(250):
+    asked = http.client.HTTPConnection("127.0.0.1", 80)
+    asked.request("GET", "/db", headers={{"Host": "{INPUTS["hosts"][0]}"}})
+    assert asked.getresponse().status == 200
+"""
+
+
 def test_advice_is_given_and_kept_for_root_alone(site: SystemdHost) -> None:
-    deadline = time.monotonic() + 4 * UNTIL_SEEN_SECONDS
-    while (done := site.run("stackctl", "advise", "--last=30", check=False)).returncode:
+    site.run("python3", "-c", VISITS)
+    deadline = time.monotonic() + UNTIL_SEEN_SECONDS
+    while (done := site.run("stackctl", "advise", "--last=60", check=False)).returncode:
         assert "too few" in done.stderr
-        assert time.monotonic() < deadline
-        for _ in range(50):
-            site.page("/db")
+        assert time.monotonic() < deadline, done.stderr
     assert re.match(r"measured  \d+\.\d requests/s, p99 ", done.stdout)
     kept = site.run("stat", "-c", "%a %U", "/var/lib/stack-facts/advice.json").stdout
     assert kept == "600 root\n"
-    checked = site.run("stackctl", "advise", "--check", "--last=30", check=False)
+    checked = site.run("stackctl", "advise", "--check", "--last=60", check=False)
     assert checked.stdout.startswith("before    "), checked.stderr
