@@ -10,7 +10,7 @@ from typing import Any
 from pgstack.live.probes import bounded
 from pgstack.metrics import advised
 
-from . import lesser, safe
+from . import facts, lesser, safe
 from .safe import StackctlError
 from .stack import Stack
 
@@ -32,7 +32,7 @@ def told(stack: Stack, *, check: bool, last: float | None, as_json: bool) -> tup
     with lesser.asked(who.metrics, who.group, work, SECONDS) as answer:
         found = answer()
     if not check:
-        safe.write(file, found["kept"].encode(), mode=0o600)
+        facts.keep(stack, file, found["kept"], mode=0o600)
     return found["json" if as_json else "text"], found["well"]
 
 

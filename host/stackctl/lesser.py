@@ -38,12 +38,11 @@ def asked(account: str, group: str, work: Callable[[], Any], seconds: float) -> 
     yields waits for what it returns, and raises StackctlError where nothing comes. Before any
     thread: they would not be in the fork."""
     deadline = time.monotonic() + seconds
-    who, where = pwd.getpwnam(account), grp.getgrnam(group).gr_gid
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
-        _work(who, where, work, writing)
+        _work(account, group, work, writing)
     os.close(writing)
     try:
         yield lambda: _result(_received(reading, deadline, seconds))
@@ -53,12 +52,13 @@ def asked(account: str, group: str, work: Callable[[], Any], seconds: float) -> 
         os.waitpid(child, 0)
 
 
-def _work(who: pwd.struct_passwd, group: int, work: Callable[[], Any], writing: int) -> NoReturn:
+def _work(account: str, group: str, work: Callable[[], Any], writing: int) -> NoReturn:
     """Become it, do it, tell it."""
     try:
+        who = pwd.getpwnam(account)
         os.setsid()
         os.setgroups([who.pw_gid])
-        os.setgid(group)
+        os.setgid(grp.getgrnam(group).gr_gid)
         os.setuid(who.pw_uid)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         told = {"done": work()}

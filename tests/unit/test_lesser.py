@@ -31,6 +31,14 @@ def test_it_is_done_as_another_account_for_good() -> None:
     assert asked(work) == [[uid] * 3, group, [65534]]
 
 
+def test_an_account_that_is_not_there_is_told() -> None:
+    with (
+        lesser.asked("nobody-such", "adm", os.getpid, 5) as answer,
+        pytest.raises(StackctlError, match="nobody-such"),
+    ):
+        answer()
+
+
 def test_that_account_reaches_nothing_of_it() -> None:
     """What is root's in /proc, a process of the same account may not open (ptrace(2))."""
     assert asked(lambda: os.stat("/proc/self/mem").st_uid) == 0  # noqa: PTH116
