@@ -94,6 +94,28 @@ def test_status_is_a_screen_that_names_who_blocks(site: SystemdHost) -> None:
     assert len(screen) <= 24
 
 
+VISITS = f"""
+import http.client
+for _ in range(250):
+    asked = http.client.HTTPConnection("127.0.0.1", 80)
+    asked.request("GET", "/db", headers={{"Host": "{INPUTS["hosts"][0]}"}})
+    assert asked.getresponse().status == 200
+"""
+
+
+def test_advice_is_given_and_kept_for_root_alone(site: SystemdHost) -> None:
+    deadline = time.monotonic() + 4 * UNTIL_SEEN_SECONDS
+    while (done := site.run("stackctl", "advise", "--last=30", check=False)).returncode:
+        assert "too few" in done.stderr
+        assert time.monotonic() < deadline, done.stderr
+        site.run("python3", "-c", VISITS)
+    assert re.match(r"measured  \d+\.\d requests/s, p99 ", done.stdout)
+    kept = site.run("stat", "-c", "%a %U", "/var/lib/stack-facts/advice.json").stdout
+    assert kept == "600 root\n"
+    checked = site.run("stackctl", "advise", "--check", "--last=30", check=False)
+    assert checked.stdout.startswith("before    "), checked.stderr
+
+
 HOSTILE = """\
 import json, socketserver
 TEXT = "# TYPE pgstack_up gauge\\n"
@@ -124,25 +146,3 @@ def test_whoever_takes_it_over_writes_nothing_on_roots_terminal(site: SystemdHos
     assert [letter for letter in screen if not letter.isprintable() and letter != "\n"] == []
     assert [line.split()[0] for line in screen.splitlines()].count("verdict") == 1
     assert screen.count("\nnext ") == 1
-
-
-VISITS = f"""
-import http.client
-for _ in range(250):
-    asked = http.client.HTTPConnection("127.0.0.1", 80)
-    asked.request("GET", "/db", headers={{"Host": "{INPUTS["hosts"][0]}"}})
-    assert asked.getresponse().status == 200
-"""
-
-
-def test_advice_is_given_and_kept_for_root_alone(site: SystemdHost) -> None:
-    site.run("python3", "-c", VISITS)
-    deadline = time.monotonic() + UNTIL_SEEN_SECONDS
-    while (done := site.run("stackctl", "advise", "--last=60", check=False)).returncode:
-        assert "too few" in done.stderr
-        assert time.monotonic() < deadline, done.stderr
-    assert re.match(r"measured  \d+\.\d requests/s, p99 ", done.stdout)
-    kept = site.run("stat", "-c", "%a %U", "/var/lib/stack-facts/advice.json").stdout
-    assert kept == "600 root\n"
-    checked = site.run("stackctl", "advise", "--check", "--last=60", check=False)
-    assert checked.stdout.startswith("before    "), checked.stderr
