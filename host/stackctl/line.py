@@ -21,6 +21,10 @@ class Line:
     log: str = ""
     """the command that shows what it said"""
 
+    def said(self) -> dict[str, Any]:
+        """What is printed, and whether it is well."""
+        return {"name": self.name, "text": self.text, "good": self.good}
+
     def row(self) -> dict[str, Any]:
         """As status has it on every target (pgstack.metrics.screen)."""
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -38,8 +37,8 @@ def told(stack: Stack, as_json: bool) -> tuple[list[str], bool]:
     found = screen.report(_place(stack), [line.row() for line in servers + rest], figures)
     if as_json:
         beside = {
-            "release": [asdict(line) for line in released],
-            "backups": [asdict(line) for line in kept],
+            "release": [line.said() for line in released],
+            "backups": [line.said() for line in kept],
         }
         return [json.dumps({**found, **beside}, indent=1)], found["ok"]
     own = [(f"{line.name:<{NAME - 1}}", line.text) for line in servers + released + rest + kept]
