@@ -12,6 +12,7 @@ from pgstack.errors import ProbeError
 from pgstack.ops.terminal import shown
 
 from . import (
+    advise,
     apache,
     arguments,
     backup,
@@ -32,8 +33,8 @@ from . import (
     restore,
     safe,
     schedule,
+    screen,
     stack,
-    status,
     system,
     trace,
     upgrades,
@@ -107,14 +108,20 @@ def backups(host: stack.Stack, _: argparse.Namespace) -> int:
     return print_lines(backup.report(host) + files.report(host))
 
 
-def serving(host: stack.Stack, _: argparse.Namespace) -> int:
-    """What serves: 1 when a server does not. Backups are told once PostgreSQL answers, and do not
-    change that."""
-    servers = status.report(host)
-    code = print_lines([*servers, *workers.report(host), *schedule.report(host)])
-    if host.backup and servers[0].good:
-        print_lines(backup.report(host) + files.report(host))
-    return code
+def serving(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """What serves, what is full and what to do: 1 when something is wrong."""
+    lines, well = screen.told(host, asked.json)
+    for line in lines:
+        print(shown(line), flush=True)
+    return 0 if well else 1
+
+
+def advises(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """Which inputs to change; with --check 1 when what was advised has not mended it."""
+    words = {"check": asked.check, "last": asked.last, "as_json": asked.json}
+    text, well = advise.told(host, **words)
+    print(shown(text))
+    return 0 if well else 1
 
 
 def traced(host: stack.Stack, asked: argparse.Namespace) -> int:
@@ -142,6 +149,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "backups": backups,
     "files": of_files,
     "status": serving,
+    "advise": advises,
     "trace": traced,
     "verify": verified,
 }

@@ -13,7 +13,6 @@ from . import recovery
 PLAIN = {
     "leave": "take this site out of the Apache in front of several",
     "rollback": "serve the release before this one again",
-    "status": "which instances and which release serve; 1 when a server does not answer",
     "verify": "compare what runs with the plan; 1 when it differs",
     "facts": "find out for the exporter what only root can read",
     "watch": "bring back what has failed, was stopped by a signal or is held back by nobody",
@@ -43,6 +42,9 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     ):
         commands.add_parser(name, help=text).add_argument("server", choices=servers)
     _of_releases(commands)
+    look = commands.add_parser("status", help="what serves, what is full, who blocks, what to do")
+    look.add_argument("--json", action="store_true", help="for machines")
+    _of_advice(commands)
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
     commands.add_parser("trace", help="what all logs have of one request").add_argument(
@@ -58,6 +60,17 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     )
     _of_backups(commands)
     return parser.parse_args()
+
+
+def _of_advice(commands: Any) -> None:
+    advise = commands.add_parser("advise", help="which inputs to change, by what was measured")
+    advise.add_argument(
+        "--check", action="store_true", help="whether the last advice has mended it; 1 when not"
+    )
+    advise.add_argument(
+        "--last", type=float, metavar="SECONDS", help="judge by these alone; 10 at least"
+    )
+    advise.add_argument("--json", action="store_true", help="for machines")
 
 
 def _of_releases(commands: Any) -> None:

@@ -7,6 +7,7 @@ What cannot be found out stays as it was known last, so its age tells.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from pgstack.planning.metrics import Fact, FactName, fact_file
 
@@ -42,10 +43,14 @@ def verify(stack: Stack) -> int:
     return done.returncode
 
 
+def keep(stack: Stack, file: Path, text: str, mode: int = 0o644) -> None:
+    """A file in the directory of facts, which is made where it is not there."""
+    safe.make_directory(file.parent, 0o750, group=stack.accounts.metrics)
+    safe.write(file, text.encode(), mode)
+
+
 def _note(stack: Stack, name: FactName, moment: float, passed: bool) -> str:
     if stack.metrics:
-        file = fact_file(stack.metrics, name)
-        safe.make_directory(file.parent, 0o750, group=stack.accounts.metrics)
         text = Fact(moment=moment, passed=passed).model_dump_json()
-        safe.write(file, f"{text}\n".encode())
+        keep(stack, fact_file(stack.metrics, name), f"{text}\n")
     return f"{name} {'passed' if passed else 'failed'} {backup.age(time.time() - moment)} ago"

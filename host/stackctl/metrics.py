@@ -52,7 +52,7 @@ def trouble(stack: Stack, seconds: float) -> str:
     if stack.metrics is None:
         return ""
     try:
-        exporter.scrape(stack.metrics, seconds)
+        known = exporter.sources(exporter.scrape(stack.metrics, seconds))
     except ProbeError as error:
         return str(error)
-    return ""
+    return "" if known else "exporter: it says nothing of any server"

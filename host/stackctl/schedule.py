@@ -83,17 +83,15 @@ def _line(stack: Stack, entry: Entry) -> Line:
     text, good = _last(entry, known)
     see = f"; see journalctl -u {service}"
     if not waits:
-        return Line(
-            "schedule",
-            f"{entry.name} does not wait for its time: {stack.names.stackctl} apply schedule",
-            False,
-        )
+        apply = f"{stack.names.stackctl} apply schedule"
+        text = f"{entry.name} does not wait for its time: {apply}"
+        return Line("schedule", text, good=False, which=entry.name, remedy=f"`{apply}`")
     following = units.show(_timer(stack, entry.name), "NextElapseUSecRealtime")[
         "NextElapseUSecRealtime"
     ]
-    return Line(
-        "schedule", f"{entry.name} {text}; next {_moment(following)}{'' if good else see}", good
-    )
+    told = f"{entry.name} {text}; next {_moment(following)}{'' if good else see}"
+    remedy = f"See `journalctl -u {service}`."
+    return Line("schedule", told, good, which=entry.name, remedy=remedy)
 
 
 def _last(entry: Entry, known: dict[str, str]) -> tuple[str, bool]:

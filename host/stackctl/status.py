@@ -15,7 +15,7 @@ wait"""
 
 
 def report(stack: Stack) -> list[Line]:
-    """A line for each server of this host, and for the release.
+    """A line for each server of this host.
 
     All are asked at once, so none waits for another.
     """
@@ -26,8 +26,16 @@ def report(stack: Stack) -> list[Line]:
     above = (_observability,) if stack.observability else ()
     servers = (_postgres, *web, *beside, *above)
     with ThreadPoolExecutor(len(servers)) as threads:
-        lines = list(threads.map(lambda ask: ask(stack), servers))
-    return lines if "apache" not in stack.services else [*lines, _release(stack)]
+        return list(threads.map(lambda ask: ask(stack), servers))
+
+
+def release(stack: Stack) -> list[Line]:
+    """A line for the release, where there is one."""
+    if "apache" not in stack.services:
+        return []
+    link = stack.root / "previous"
+    before = link.readlink().name if link.is_symlink() else "none"
+    return [Line("release", f"{apache.current(stack).name}, before it {before}")]
 
 
 def _postgres(stack: Stack) -> Line:
@@ -37,12 +45,6 @@ def _postgres(stack: Stack) -> Line:
     if not system.active(unit):
         return _down("postgres", unit, stack.names.stackctl)
     return _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
-
-
-def _release(stack: Stack) -> Line:
-    link = stack.root / "previous"
-    before = link.readlink().name if link.is_symlink() else "none"
-    return Line("release", f"{apache.current(stack).name}, before it {before}")
 
 
 def _pgbouncer(stack: Stack) -> Line:
@@ -90,13 +92,18 @@ def _front(stack: Stack) -> Line:
 
 def _down(name: str, unit: str, program: str) -> Line:
     journal = f"journalctl -u '{unit.replace('@a', '@*')}'"
-    return Line(name, f"does not run. See {journal}, then {program} apply {name}", False)
+    start = f"{program} apply {name}"
+    text = f"does not run. See {journal}, then {start}"
+    remedy = f"`{start}` starts it; `{journal}` says why it does not run."
+    return Line(name, text, good=False, stopped=True, remedy=remedy)
 
 
 def _line(name: str, runs: str, unit: str, wrong: str) -> Line:
     halted = system.stopped(unit)
     if halted:
-        return Line(
-            name, f"{runs}, stopped by a signal; kill -CONT {' '.join(map(str, halted))}", False
-        )
-    return Line(name, f"{runs}, does not answer: {wrong}", False) if wrong else Line(name, runs)
+        go_on = f"kill -CONT {' '.join(map(str, halted))}"
+        remedy = f"`{go_on}` lets what was stopped go on."
+        text = f"{runs}, stopped by a signal; {go_on}"
+        return Line(name, text, good=False, stopped=True, remedy=remedy)
+    text = f"{runs}, does not answer: {wrong}" if wrong else runs
+    return Line(name, text, good=not wrong, log=f"`journalctl -u {unit}`")

@@ -192,8 +192,9 @@ def report(stack: Stack) -> list[Line]:
 
 
 def _line(stack: Stack, name: str) -> Line:
-    text = _trouble(stack, name)
-    return Line("worker", f"{_short(stack, name)} {text or 'runs'}", not text)
+    text, short = _trouble(stack, name), _short(stack, name)
+    said = f"{short} {text or 'runs'}"
+    return Line("worker", said, not text, which=short, remedy=f"See `journalctl -u {name}`.")
 
 
 def _trouble(stack: Stack, name: str) -> str:

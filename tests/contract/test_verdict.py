@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from test_alerts import CASES, Case, rules
 
-from pgstack.metrics import exporter, standing
+from pgstack.metrics import exporter
+from pgstack.metrics.alerts import Alerts
 from pgstack.metrics.model import Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
-from pgstack.metrics.rules import RULES, Rule
-from pgstack.metrics.verdict import runbook, verdict
+from pgstack.metrics.rules import DISK_SHARE, RULES, Rule
 
 INTERVAL = 15
 ELSEWHERE = {
@@ -72,7 +72,9 @@ def seen(series: dict[str, str], seconds: int) -> list[Reading]:
 
 
 def names(series: dict[str, str], case: Case, rule: Rule) -> list[str]:
-    return [problem.name for problem in verdict(seen(series, case.after), [rule])]
+    alerts = Alerts((rule,))
+    found = [alerts.see(reading) for reading in seen(series, case.after)]
+    return [alert.rule.name for alert in found[-1]]
 
 
 def test_every_rule_is_judged_or_needs_more_than_a_look() -> None:
@@ -92,9 +94,9 @@ def test_severity_time_and_page_are_those_of_the_alert(rule: Rule) -> None:
     lasts = alert.get("for", "0s")
     assert rule.severity == alert["labels"]["severity"]
     assert rule.seconds == int(lasts[:-1]) * UNITS[lasts[-1]]
-    assert runbook(rule.name) == alert["annotations"]["runbook"]
+    assert rule.runbook == alert["annotations"]["runbook"]
 
 
 def test_a_disk_is_full_where_the_alert_takes_it_for_full() -> None:
     alert = next(one for one in rules() if one["alert"] == "DiskFills")
-    assert f"< {standing.DISK_SHARE} * node_filesystem_size_bytes" in alert["expr"]
+    assert f"< {DISK_SHARE} * node_filesystem_size_bytes" in alert["expr"]

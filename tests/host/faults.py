@@ -15,6 +15,8 @@ UNITS = {
     "apache": ("stack-apache@a.service", "stack-apache@b.service"),
 }
 WATCH = ("stack-watch.timer", "stack-watch.service")
+SEEN_SECONDS = 15
+"""until a lock is held"""
 INI = "/etc/stack/live/pgbouncer-{}/pgbouncer.ini"
 
 
@@ -83,3 +85,20 @@ def unusable(host: SystemdHost) -> Iterator[None]:
     finally:
         for file in there:
             host.run("mv", f"{file}.away", file)
+
+
+@contextmanager
+def locked(host: SystemdHost, seconds: int = 30) -> Iterator[None]:
+    """Within it, or for so long, every row of a table is."""
+    locks = f"BEGIN; UPDATE world SET randomnumber = 1; SELECT pg_sleep({seconds}); ROLLBACK"
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    psql = ("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-h", "/run/stack/postgres", "app")
+    host.run("systemd-run", "--quiet", "--collect", "--unit=locks", *psql, "-c", locks)
+    try:
+        deadline = time.monotonic() + SEEN_SECONDS
+        while host.run(*psql, "-c", waits).stdout.strip() != "1":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield
+    finally:
+        host.run("systemctl", "stop", "locks", check=False)

@@ -275,6 +275,19 @@ def test_a_project_that_knows_nothing_of_the_stack_is_deployed(foreign_site: Sys
     )
 
 
+def test_its_staff_sees_how_the_stack_fares_and_nobody_else(foreign_site: SystemdHost) -> None:
+    def status(*, staff: bool) -> int:
+        who = f'username="{"chief" if staff else "visitor"}", is_staff={staff}'
+        code = foreign.LOG_IN.replace('username="visitor"', who)
+        session = foreign_site.run("stack-manage", "shell", "--verbosity=0", "-c", code).stdout
+        headers = {"Host": foreign_site.name, "Cookie": f"sessionid={session.strip()}"}
+        answer = requests.get(f"{foreign_site.url}/stack/", headers=headers, timeout=10)
+        assert ("How the stack fares" in answer.text) is staff
+        return answer.status_code
+
+    assert (status(staff=False), status(staff=True)) == (403, 200)
+
+
 @pytest.mark.slow
 def test_a_new_secret_key_logs_nobody_out(foreign_site: SystemdHost) -> None:
     """Nor whom an instance answers that is about to end, on a connection that it has kept, after the next one did."""

@@ -52,7 +52,7 @@ def test_a_stack_with_little_to_do_is_well() -> None:
     assert (plan().web.processes, plan().web.threads) == (2, 4)
     assert plan().pooler.default_pool_size == 5
     assert advise(QUIET, plan()) == []
-    said, verdict = advised.lines(Advised(QUIET, [], {}))
+    said, verdict = advised.lines(Advised(QUIET, [], {}), plan())
     assert said == (
         "measured  20.0 requests/s, p99 0.40 s, processors busy to 30%, in the busiest 5 min of "
         "60 min"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from fixtures.host_plan import host_plan
 from pgstack.metrics import facts as told
+from pgstack.metrics import peers
 from pgstack.metrics.page import Pages
 from pgstack.metrics.server import beside
 from pgstack.ports import free_port
@@ -105,7 +108,8 @@ def test_what_is_no_fact_is_an_error(stack: Stack, tmp_path: Path) -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     number = free_port()
-    with beside(number, Pages(lambda: b"figures\n", lambda _: b"{}").metrics):
+    pages = Pages(lambda: b"figures\n", lambda _: b"{}")
+    with beside(number, pages.answer, pages.metrics):
         yield number
 
 
@@ -121,11 +125,34 @@ def test_its_port_answers_to_this_machines_names_alone(port: int, name: str, sta
     connection.close()
 
 
-def test_its_port_shows_no_page(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    connection.request("GET", "/stack/")
-    assert connection.getresponse().status == 404
-    connection.close()
+@pytest.mark.parametrize(("watches", "status"), [(True, 200), (False, 403)])
+def test_its_port_shows_the_page_to_who_watches_the_machine(
+    port: int, watches: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(peers, "is_watcher", lambda who: asked.append(who) or watches)
+    for path, wanted in (("/stack/figures.json", status), ("/metrics", 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", path)
+        assert connection.getresponse().status == wanted
+        connection.close()
+    assert asked == [os.geteuid()] * 2
+
+
+def test_an_end_of_another_address_with_the_same_port_is_another_connection(port: int) -> None:
+    """Somebody else may have it."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        own = client.getsockname()
+        assert peers.account(own, ("127.0.0.1", port)) == os.geteuid()
+        assert peers.account(("127.0.0.2", own[1]), ("127.0.0.1", port)) is None
+        assert peers.account(own, ("127.0.0.1", port + 1)) is None
+
+
+@pytest.mark.parametrize(("who", "watches"), [(0, True), (None, False), (65534, False)])
+def test_root_watches_the_machine_and_no_account_of_a_service(
+    who: int | None, watches: bool
+) -> None:
+    assert peers.is_watcher(who) is watches
 
 
 def test_nothing_of_its_port_runs_on_afterwards() -> None:

@@ -10,6 +10,7 @@ import pytest
 from fixtures.host_plan import host_plan
 from pgstack.targets.host import stackctl as programs
 
+PAGE_SCRIPT = "pgstack/static/pgstack/uplot/uPlot.iife.min.js"
 PLACE = "/usr/local/lib/stack"
 
 
@@ -23,7 +24,15 @@ def test_another_python_takes_another_environment_and_the_same_code() -> None:
     assert before["code"] == after["code"]
 
 
-@pytest.mark.parametrize("name", ["stackctl/__main__.py", "pgstack/planning/plan.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stackctl/__main__.py",
+        "pgstack/planning/plan.py",
+        "pgstack/static/pgstack/page.html",
+        PAGE_SCRIPT,
+    ],
+)
 def test_code_comes_with_its_text_and_its_directory(name: str) -> None:
     found = stackctl()
     files = {one["dest"]: one for one in programs.stackctl_files(found, PLACE)}

@@ -66,7 +66,7 @@ def _run(force: exporter.InForce, part: Metrics) -> None:
     pages = Pages(partial(exporter.text, asked), lambda since: board.text(since, force.plan()))
     with (
         bounded.waits(ANSWER_SECONDS),
-        beside(part.port, pages.metrics),
+        beside(part.port, pages.answer, pages.metrics),
         Server(Path(part.socket), pages.answer) as server,
     ):
         threading.Thread(target=_watch, args=(board, asked), daemon=True).start()

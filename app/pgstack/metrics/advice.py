@@ -116,7 +116,7 @@ def _pool(found: Measured, plan: Plan, threads: int, coming: float) -> Iterator[
     waits = wait >= WAIT_SECONDS and found.pool_wait >= WAIT_SHARE * found.sql
     if waits and found.lock_waiters > now / 2:
         text = f"{found.lock_waiters:.1f} sessions at a time wait for a lock"
-        yield Advice("", "", "", text, "whoever holds it (`make status`) first: no pool helps")
+        yield Advice("", "", "", text, "whoever holds it (status names it) first: no pool helps")
         return
     wanted = math.ceil((found.lent + found.pool_wait + coming) / BUSY_SHARE)
     to = min(max(now + 1, wanted) if waits else wanted, threads)

@@ -19,9 +19,8 @@ from pgstack.live.probes import postgres as connections
 from pgstack.metrics import postgres, scraped, statements, web
 from pgstack.metrics.advice import Advice, advise, planned, quantities, without_statements
 from pgstack.metrics.measured import Measured, measured
-from pgstack.planning import input_names, state
+from pgstack.planning import input_names, targets
 from pgstack.planning.plan import Plan
-from pgstack.planning.sizing.scale import MB
 
 NAME = "advice.json"
 SHOWN = 3
@@ -29,7 +28,6 @@ SHOWN = 3
 TEXT = 100
 """characters of one"""
 MINUTE = 60
-CHANGE = "make reload {}  (make up, where that is refused); later make advise CHECK=1"
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,16 @@ def dumped(advised: Advised) -> str:
     return json.dumps({"time": round(time.time()), **asdict(advised)}, indent=1)
 
 
+def kept_text(advised: Advised) -> str:
+    """What is kept of it for a check after the change."""
+    return dumped(replace(advised, measured=without_statements(advised.measured)))
+
+
 def keep(advised: Advised, plan: Plan) -> None:
     """For a check after the change. Raises StackError."""
     path = file(plan)
-    kept = replace(advised, measured=without_statements(advised.measured))
     try:
-        path.write_text(dumped(kept))
+        path.write_text(kept_text(advised))
     except OSError as error:
         raise StackError(f"{path}: {error.strerror}. The advice holds; it was not kept.") from None
 
@@ -91,38 +93,39 @@ def kept(plan: Plan) -> Advised:
     """The last advice. Raises StackError where there is none."""
     path = file(plan)
     try:
-        found = json.loads(path.read_text())
+        return loaded(path.read_text())
+    except FileNotFoundError:
+        raise StackError(f"{path}: no advice was given yet. {_gives(plan)} gives it.") from None
+    except (OSError, ValueError):
+        raise StackError(f"{path}: cannot be read. {_gives(plan)} writes it anew.") from None
+
+
+def loaded(text: str | bytes) -> Advised:
+    """What was dumped. Raises ValueError."""
+    try:
+        found = json.loads(text)
         advice = [Advice(**one) for one in found["advice"]]
         return Advised(Measured(**found["measured"]), advice, found["quantities"])
-    except FileNotFoundError:
-        raise StackError(f"{path}: no advice was given yet. `make advise` gives it.") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise StackError(f"{path}: cannot be read. `make advise` writes it anew.") from None
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"no advice: {error}") from None
 
 
-def refusal(advised: Advised) -> str:
-    """What the planner says against all of it together; empty where it is sound here."""
-    changed: dict[str, Any] = {
-        one.input.removeprefix(input_names.PREFIX).lower(): _number(one.to)
-        for one in advised.advice
-        if one.input
-    }
-    try:
-        state.fresh_plan(**changed)
-    except StackError as error:
-        return str(error)
-    return ""
+def _gives(plan: Plan) -> str:
+    return f"`{targets.of(plan.target).advise}`"
 
 
-def _number(text: str) -> int:
-    return int(text[:-1]) * MB if text.endswith("m") else int(text)
+def field(name: str) -> str:
+    """The input's, in the planner."""
+    return name.removeprefix(input_names.PREFIX).lower()
 
 
-def lines(advised: Advised, refused: str = "") -> Iterator[str]:
+def lines(advised: Advised, plan: Plan, refused: str = "") -> Iterator[str]:
     """For people; `refused` is what the planner says against it."""
+    target = targets.of(plan.target)
     yield f"measured  {window(advised.measured)}"
     for one in advised.advice:
-        name = f"{one.input}  {one.now} -> {one.to}" if one.input else "note"
+        own = target.input(field(one.input))
+        name = f"{own}  {one.now} -> {one.to}" if one.input else "note"
         yield f"\n{name}\n  because  {one.because}\n  brings   {one.brings}"
     if advised.advice:
         yield ""
@@ -130,10 +133,10 @@ def lines(advised: Advised, refused: str = "") -> Iterator[str]:
         each = 1000 * row["seconds"] / max(1, row["calls"])
         text = row["text"][:TEXT]
         yield f"{row['share']:4.0%} of SQL, {row['calls']:,} x {each:.1f} ms: {text}"
-    if changes := [f"{one.input}={one.to}" for one in advised.advice if one.input]:
+    if changes := [f"{target.input(field(a.input))}={a.to}" for a in advised.advice if a.input]:
         if refused:
             yield f"together  {refused}"
-        yield f"next      {CHANGE.format(' '.join(changes))}"
+        yield f"next      {target.change.format(' '.join(changes))}"
     elif not advised.advice:
         yield "all is well: no input needs to change"
 
@@ -155,6 +158,7 @@ def _length(seconds: float) -> str:
 def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str]]:
     """Whether what was advised is in force and has mended what it was for, in words."""
     was, is_, values = before.measured, after.measured, planned(plan)
+    target = targets.of(plan.target)
     again = {one.input: one for one in after.advice}
     told, well = [f"before    {window(was)}", f"now       {window(is_)}"], True
     for one in before.advice:
@@ -168,7 +172,8 @@ def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str
         else:
             word = "mended"
         well = well and word == "mended"
-        told.append(f"{one.input}={one.to}  {word}: {had} before, {has} now")
+        name = target.input(field(one.input))
+        told.append(f"{name}={one.to}  {word}: {had} before, {has} now")
     if len(told) == 2:
         told.append("nothing was advised")
     return well, told

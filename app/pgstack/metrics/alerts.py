@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pgstack.metrics.reading import Between, Reading
-from pgstack.metrics.rules import ERRORS_WITHIN, KEPT, RULES, Rule, Seen, queued
+from pgstack.metrics.rules import ERRORS_WITHIN, GRAVER, KEPT, RULES, Rule, Seen, queued
 
 QUIET = "Nothing to do."
 NOTICED_SECONDS = 0.5
@@ -47,13 +47,15 @@ class Alerts:
     _since: dict[str, float] = field(default_factory=dict)
 
     def see(self, now: Reading) -> list[Alert]:
-        """Alerts that hold or fire, those that fire first, pages before tickets."""
+        """Alerts that hold or fire, those that fire first, pages before tickets; none that a
+        graver one takes the place of."""
         while self._past and self._past[0].time < now.time - ERRORS_WITHIN - 1:
             self._past.popleft()
         self._past.append(now.only(KEPT))
         seen = Seen(now, self._within)
         self.queued = queued(seen)
-        found = [alert for rule in self.rules for alert in self._judged(rule, seen)]
+        held = {rule.name: alert for rule in self.rules for alert in self._judged(rule, seen)}
+        found = [alert for name, alert in held.items() if GRAVER.get(name) not in held]
         return sorted(found, key=lambda a: (not a.fires, a.rule.severity != "page"))
 
     def _judged(self, rule: Rule, seen: Seen) -> Iterator[Alert]:

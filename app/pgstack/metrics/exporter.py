@@ -54,8 +54,7 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
     plan = force.plan()
     yield Source("plan", force.samples)
     yield Source("machine", lambda: machine.collect(force.plan()))
-    # Who deploys has the passwords for a server elsewhere, on the local target the exporter too.
-    if "postgres" in plan.services or plan.accounts.metrics == plan.accounts.deploy:
+    if asks_postgresql(plan):
         yield Source("postgresql", _postgresql(force, board))
     if "pgbouncer" in plan.services:
         yield Source("pgbouncer", lambda: pooler.collect(pooler.read(force.plan())))
@@ -69,6 +68,12 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
         yield Source("backup", lambda: ages.backup(force.plan()))
     if plan.metrics and plan.metrics.facts:
         yield Source("facts", lambda: facts.collect(force.plan()))
+
+
+def asks_postgresql(plan: Plan) -> bool:
+    """Who deploys has the passwords for a server elsewhere, on the local target the exporter
+    too."""
+    return "postgres" in plan.services or plan.accounts.metrics == plan.accounts.deploy
 
 
 def _postgresql(force: InForce, board: Board) -> Callable[[], Iterable[Sample]]:

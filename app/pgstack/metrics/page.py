@@ -48,7 +48,7 @@ class Pages:
     figures: Callable[[float], bytes]
 
     def metrics(self, address: str) -> Answer | None:
-        """For a port that every account of the machine may ask: no page."""
+        """For every account of the machine: no page."""
         return Answer(TEXT, self.scrape()) if address == PATH else None
 
     def answer(self, target: str) -> Answer | None:

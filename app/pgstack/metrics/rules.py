@@ -11,6 +11,7 @@ from typing import Literal
 from pgstack.metrics import ages, apache, facts, planned, pooler, postgres, web
 from pgstack.metrics.model import Metric
 from pgstack.metrics.reading import Between, Reading
+from pgstack.metrics.screen import RUNBOOKS
 from pgstack.metrics.sources import UP
 
 DAY = 86400.0
@@ -21,9 +22,16 @@ WORKER_SHARE = 0.8
 CLIENT_SHARE = 0.9
 IDLE_TIMES = 2
 VERIFY_DAYS = 2
+DISK_SHARE = 0.15
+"""of a disk that is to stay free, as DiskFills has it: the rule itself needs the node exporter"""
 XIDS_PAGE, XIDS_TICKET = 1e9, 5e8
 KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED)
 """metrics whose past is looked at"""
+GRAVER = {
+    "CertificateEndsSoon": "CertificateEnds",
+    "TransactionIdsAge": "TransactionIdsRunOut",
+}
+"""rules that another takes the place of, which has their section of the runbook too"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,11 @@ class Rule:
         """The value where it is too much."""
         found = self.judge(seen)
         return found[0] if found and found[0] > found[1] else None
+
+    @property
+    def runbook(self) -> str:
+        """File and section that say what to do."""
+        return f"{RUNBOOKS}#{GRAVER.get(self.name, self.name).lower()}"
 
 
 def _down(source: str) -> Callable[[Seen], Judged]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,14 +10,19 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from pgstack.errors import ProbeError
 from pgstack.metrics import exporter
 from pgstack.metrics.model import Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
 
 
 def reading(text: str, now: float | None = None) -> Reading:
-    """Of a scrape that was made now."""
-    return Reading(samples(text), time.time() if now is None else now)
+    """Of a scrape that was made now. Raises ProbeError for what no exporter of this version
+    says."""
+    try:
+        return Reading(samples(text), time.time() if now is None else now)
+    except (ValueError, LookupError) as error:
+        raise ProbeError(f"exporter: it says what nobody understands: {error}") from None
 
 
 def samples(text: str) -> Iterator[Sample]:
@@ -27,9 +33,13 @@ def samples(text: str) -> Iterator[Sample]:
         if metric and metric.kind == "histogram":
             yield _histogram(metric, family.samples)
         elif metric:
-            for found in family.samples:
+            for found in filter(_is_a_number, family.samples):
                 labels = tuple(found.labels[name] for name in metric.labels)
                 yield Sample(metric, labels, found.value)
+
+
+def _is_a_number(found: Any) -> bool:
+    return math.isfinite(found.value)
 
 
 def _histogram(metric: Metric, found: list[Any]) -> Sample:

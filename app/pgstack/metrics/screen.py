@@ -96,6 +96,8 @@ def _is_running(server: Mapping[str, Any]) -> bool:
 
 
 def _mend(server: Mapping[str, Any], start: str) -> str:
+    if server.get("remedy"):
+        return str(server["remedy"])
     trouble = server["trouble"]
     if trouble.startswith(HALTED):
         processes = trouble.removeprefix(HALTED).partition(";")[0].replace(",", "")
@@ -115,11 +117,12 @@ def _act(alert: Mapping[str, Any], blocker: Mapping[str, Any] | None) -> str:
     return f"See {alert['runbook']}"
 
 
-def lines(found: Report) -> Iterator[str]:
-    """The screen: servers first, and last what to do, for there the eye is."""
-    longest = max((len(server["name"]) + 1 for server in found["servers"]), default=0)
-    width = max(longest, NAME)
-    for name, text in _servers(found):
+def lines(found: Report, own: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
+    """The screen: servers first, and last what to do, for there the eye is. `own` are a name and a
+    text of each, in the words of a target that tells more of them."""
+    servers = own or list(_servers(found))
+    width = max(NAME, *(len(name) + 1 for name, _ in servers), 0)
+    for name, text in servers:
         yield f"{name:<{width}}{text}"
     for name, text in (*_figures(found), *_alerts(found)):
         line = f"{name:<{width}}{text}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes.exporter import ask
+from pgstack.metrics import peers
 from pgstack.metrics.page import Answer
 from pgstack.planning.metrics import Metrics
 
@@ -23,6 +24,8 @@ LOOPBACK = "127.0.0.1"
 NAMES = ("", "localhost", LOOPBACK)
 """what a browser at the end of an SSH tunnel calls it. Under another name a page of somebody else
 would read it: that is refused"""
+
+REFUSED = f"Only root and accounts of the group {peers.WATCHERS} see more than /metrics here."
 
 Answering = Callable[[str], Answer | None]
 
@@ -35,14 +38,19 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "exporter", ""
 
     def do_GET(self) -> None:
-        """What there is, or 404; 503 where a port leads to an exporter that does not answer."""
+        """What there is, or 404; 403 for who may not see it; 503 where a port leads to an exporter
+        that does not answer."""
+        if not self._is_named():
+            self.send_error(404)
+            return
+        others = None if self._watches() else self.server.others
         try:
-            answer = self.server.answer(self.path) if self._is_named() else None
+            answer = (others or self.server.answer)(self.path)
         except ProbeError as error:
             self.send_error(503, explain=str(error))
             return
         if answer is None:
-            self.send_error(404)
+            self.send_error(*((403, None, REFUSED) if others else (404,)))
             return
         self.send_response(200)
         for name, value in answer.headers().items():
@@ -51,8 +59,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def _is_named(self) -> bool:
-        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        return isinstance(self.server, Server) or host in NAMES
+        named = self.headers.get("Host", "")
+        return (named.rpartition(":")[0] or named) in NAMES
+
+    def _watches(self) -> bool:
+        if self.server.others is None:
+            return True
+        return peers.is_watcher(peers.account(self.client_address, self.connection.getsockname()))
 
     def address_string(self) -> str:
         """A Unix socket has no address."""
@@ -66,6 +79,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """The exporter's."""
 
     daemon_threads = True
+    others = None
 
     def __init__(self, path: Path, answer: Answering) -> None:
         self.answer = answer
@@ -75,12 +89,12 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 @contextmanager
-def beside(port: int, answer: Answering) -> Iterator[None]:
+def beside(port: int, answer: Answering, others: Answering | None = None) -> Iterator[None]:
     """Within it the port answers too; 0: none does. Raises OSError where another has it."""
     if not port:
         yield
         return
-    with LoopbackServer(port, answer) as server:
+    with LoopbackServer(port, answer, others) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -91,12 +105,13 @@ def beside(port: int, answer: Answering) -> Iterator[None]:
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """The same on a port of this machine, for whoever may log in there."""
+    """The same on a port of this machine, for whoever may log in there. With `others` these are
+    answers for every account, and `answer` is for those who watch the machine."""
 
     daemon_threads = True
 
-    def __init__(self, port: int, answer: Answering) -> None:
-        self.answer = answer
+    def __init__(self, port: int, answer: Answering, others: Answering | None = None) -> None:
+        self.answer, self.others = answer, others
         super().__init__((LOOPBACK, port), Handler)
 
 

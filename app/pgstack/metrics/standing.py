@@ -18,12 +18,22 @@ from pgstack.errors import ProbeError
 from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
 from pgstack.live.probes import postgres as connections
-from pgstack.metrics import apache, exporter, machine, planned, pooler, postgres, scraped, web
+from pgstack.metrics import (
+    apache,
+    exporter,
+    machine,
+    planned,
+    pooler,
+    postgres,
+    scraped,
+    sessions,
+    web,
+)
+from pgstack.metrics.alerts import Alerts
 from pgstack.metrics.board import Board
 from pgstack.metrics.reading import Between, Reading
-from pgstack.metrics.rules import WORKER_SHARE
+from pgstack.metrics.rules import DISK_SHARE, RULES, WORKER_SHARE, Rule
 from pgstack.metrics.sources import UP, Sources
-from pgstack.metrics.verdict import runbook, verdict
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 
@@ -34,8 +44,6 @@ WAIT_SECONDS = 0.01
 """for a thread: less is not told"""
 OF_MINUTES = ("ServerErrors", "RequestsQueue", "PoolWaits")
 """alerts on rates: those of one second say little"""
-DISK_SHARE = 0.15
-"""that is to stay free, as DiskFills has it (observability/alerts.yml)"""
 GB, MB = 1024**3, 1024**2
 SHOWN = 200
 """characters of a statement"""
@@ -46,22 +54,6 @@ NOT_MEASURED = ("apache", "wsgi")
 """those that say nothing where there is no exporter"""
 Level = dict[str, Any]
 """how full something is: name, used, planned, whether it is full, and a text"""
-SESSIONS = """
-    WITH waiting AS MATERIALIZED (
-        SELECT pid, pg_blocking_pids(pid) AS blockers
-          FROM (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'
-                 ORDER BY query_start LIMIT 100) AS first),
-    sessions AS (
-        SELECT a.pid AS process, coalesce(usename, '') AS role, coalesce(state, '') AS state,
-               extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds,
-               (SELECT count(*) FROM waiting WHERE a.pid = ANY(blockers)) AS waiters,
-               a.pid IN (SELECT pid FROM waiting) AS waits, left(query, 1000) AS statement
-          FROM pg_stat_activity AS a
-         WHERE backend_type = 'client backend' AND a.pid <> pg_backend_pid()
-           AND xact_start IS NOT NULL)
-    (SELECT 'blocker' AS what, * FROM sessions WHERE waiters > 0 AND NOT waits
-      ORDER BY waiters DESC LIMIT 1)
-    UNION ALL (SELECT 'oldest', * FROM sessions ORDER BY seconds DESC LIMIT 1)"""
 
 
 def figures(plan: Plan, path: Path) -> dict[str, Any]:
@@ -69,17 +61,19 @@ def figures(plan: Plan, path: Path) -> dict[str, Any]:
     (live.probes.bounded)."""
     look = _looks(plan, path)
     with ThreadPoolExecutor(1) as beside:
-        sessions = beside.submit(_sessions, plan)
+        open_ = beside.submit(_sessions, plan)
         first = next(look)
         time.sleep(APART_SECONDS)
         now = next(look)
     between = Between(first, now)
     return {
         "full": list(_full(plan, between)),
-        **(sessions.result() or _counted(now)),
+        **(open_.result() or _counted(now)),
         "changed": list(_changed(now)),
         "alerts": _alerts(plan, first, now),
-        "unknown": [source for (source,) in now.labels(UP) if not now.value(UP, source)],
+        "unknown": [
+            source for (source,) in now.labels(UP) if source.isalpha() and not now.value(UP, source)
+        ],
     }
 
 
@@ -166,40 +160,58 @@ def _disk(now: Reading) -> Iterator[Level]:
 def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
     """What is wrong now; whether it fires and since when, the exporter knows, which has seen the
     minutes before. Without it a gauge counts at once, and the rise of a second for nothing yet."""
-    watched = _watched(plan)
-    found = {}
-    for problem in verdict([first, now]):
-        fires = watched is None and problem.name not in OF_MINUTES
-        found[problem.name] = {**vars(problem), "since": None, "fires": fires}
-    for alert in watched or ():
-        kept = {name: alert[name] for name in ("name", "severity", "text", "since")}
-        fires = alert["state"] == "firing"
-        found[alert["name"]] = {**kept, "runbook": runbook(alert["name"]), "fires": fires}
+    told, alerts = watched(plan), Alerts()
+    alerts.see(first)
+    found = {
+        alert.rule.name: _alert(
+            alert.rule, alert.text, told is None and alert.rule.name not in OF_MINUTES
+        )
+        for alert in alerts.see(now)
+    }
+    found |= told or {}
     return sorted(found.values(), key=lambda a: (not a["fires"], a["severity"] != "page"))
 
 
-def _watched(plan: Plan) -> list[dict[str, Any]] | None:
-    with suppress(ProbeError, ValueError, KeyError):
+def _alert(rule: Rule, text: str, fires: bool, since: float | None = None) -> dict[str, Any]:
+    said = {"text": " ".join(text[:SHOWN].split()), "fires": fires, "since": since}
+    return {"name": rule.name, "severity": rule.severity, "runbook": rule.runbook, **said}
+
+
+def watched(plan: Plan) -> dict[str, dict[str, Any]] | None:
+    """Those of the rules known here: what it says of others, or in other words, is passed over."""
+    own = {rule.name: rule for rule in RULES}
+    with suppress(ProbeError, ValueError, LookupError, TypeError):
         if plan.metrics:
             target = f"{probe.PAGE}{probe.FIGURES}?since={time.time()}"
-            alerts: list[dict[str, Any]] = json.loads(
-                probe.ask(plan.metrics, target, SCRAPE_SECONDS).body
-            )["alerts"]
-            return alerts
+            said = json.loads(probe.ask(plan.metrics, target, SCRAPE_SECONDS).body)["alerts"]
+            return {
+                name: _alert(
+                    own[name], str(one["text"]), one["state"] == "firing", float(one["since"])
+                )
+                for one in said
+                if (name := one["name"]) in own
+            }
     return None
 
 
 def _sessions(plan: Plan) -> dict[str, Any]:
     """Who blocks most others, and the oldest transaction; nothing where PostgreSQL does not say."""
+    if not exporter.asks_postgresql(plan):
+        return {}
     try:
         with closing(
             connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
         ) as asked:
-            rows = console.rows(asked, SESSIONS)
+            rows = console.rows(asked, sessions.WITH_STATEMENT)
     except psycopg2.Error:
         return {}
-    found = {row.pop("what"): {**row, "statement": shown(row["statement"])} for row in rows}
-    return {"blocker": found.get("blocker"), "oldest": found.get("oldest")}
+    found = [
+        {"process": row.pop("pid"), **row, "statement": shown(row["statement"])} for row in rows
+    ]
+    return {
+        "blocker": next((row for row in found if row["blocks"] and not row["waits"]), None),
+        "oldest": max(found, key=lambda row: row["seconds"], default=None),
+    }
 
 
 def _counted(now: Reading) -> dict[str, Any]:

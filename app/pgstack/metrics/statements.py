@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pgstack.metrics import sessions
+
 SHOWN = 240
 """characters of a statement"""
 
@@ -20,23 +22,7 @@ STATEMENTS = r"""
        AND userid <> current_user::regrole AND toplevel
        AND query ~* '^(\s|/\*.*?\*/)*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\M'
      ORDER BY total_exec_time DESC LIMIT 10"""
-# Of a text only its first two words: no value is one.
-SESSIONS = """
-    WITH blockers AS MATERIALIZED (
-        SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid
-          FROM (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'
-                 ORDER BY query_start LIMIT 100) AS waiting)
-    SELECT a.pid, coalesce(usename, '') AS role, left(application_name, 40) AS program,
-           coalesce(state, '') AS state,
-           extract(epoch FROM clock_timestamp() - xact_start) AS seconds,
-           coalesce(substring(query FROM '^[[:space:]]*([A-Za-z]+([[:space:]]+[A-Za-z_]+)?)'), '')
-             AS words,
-           b.pid IS NOT NULL AS blocks, coalesce(wait_event_type = 'Lock', false) AS waits
-      FROM pg_stat_activity AS a LEFT JOIN blockers AS b ON b.pid = a.pid
-     WHERE backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND xact_start IS NOT NULL
-     ORDER BY b.pid IS NOT NULL AND wait_event_type IS DISTINCT FROM 'Lock' DESC, xact_start
-     LIMIT 6"""
-QUERIES = {"statements": STATEMENTS, "sessions": SESSIONS}
+QUERIES = {"statements": STATEMENTS, "sessions": sessions.WITH_WORDS}
 
 COMMENT = re.compile(r"/\*.*?(\*/|$)|--[^\n]*", re.DOTALL)
 TEXT = re.compile(

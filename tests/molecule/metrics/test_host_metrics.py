@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 
+import faults
 import pytest
 from clients import answers
 from systemd_host import SystemdHost
@@ -230,16 +231,9 @@ def test_one_that_is_killed_comes_back_and_one_that_is_stopped_is_told(site: Sys
 
 
 def test_one_number_leads_through_the_logs_of_a_host(site: SystemdHost) -> None:
-    locks = "BEGIN; UPDATE world SET randomnumber = 1; SELECT pg_sleep(3); ROLLBACK"
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    psql = ("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-h", "/run/stack/postgres", "app")
-    site.run("systemd-run", "--quiet", "--collect", "--unit=locks", *psql, "-c", locks)
-    deadline = time.monotonic() + UNTIL_SEEN_SECONDS
-    while site.run(*psql, "-c", waits).stdout.strip() != "1":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
     mark = f"mark={time.time_ns()}"
-    site.page(f"/updates?n=1&{mark}")
+    with faults.locked(site, 3):
+        site.page(f"/updates?n=1&{mark}")
     log = site.run("cat", "/var/log/stack/apache-access.log").stdout.splitlines()
     (line,) = [json.loads(one) for one in log if mark in one]
     said = site.run("stackctl", "trace", line["id"]).stdout

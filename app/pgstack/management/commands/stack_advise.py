@@ -8,6 +8,7 @@ from typing import Any
 
 from pgstack.commands import CHECK_FAILED, StackCommand
 from pgstack.metrics import advised
+from pgstack.metrics.refusal import refusal
 from pgstack.ops.terminal import shown
 from pgstack.targets import local
 
@@ -35,9 +36,7 @@ class Command(StackCommand):
                 sys.exit(CHECK_FAILED)
             return
         text = (
-            advised.dumped(found)
-            if json
-            else "\n".join(advised.lines(found, advised.refusal(found)))
+            advised.dumped(found) if json else "\n".join(advised.lines(found, plan, refusal(found)))
         )
         self.stdout.write(shown(text))
         advised.keep(found, plan)

@@ -32,6 +32,8 @@ class Host(Target):
     shared: ClassVar[bool] = True
     start = "site.yml"
     again = "Bring them into force: run site.yml."
+    advise = "stackctl advise"
+    change = "{} in the inventory, then site.yml; later stackctl advise --check"
     try_strangers = "As root: `stack-manage stack_verify`."
 
     def paths(self, location: Location, postgresql: int, /) -> Paths:

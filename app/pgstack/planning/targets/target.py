@@ -80,6 +80,11 @@ class Target(ABC):
     again: ClassVar[str] = "Render and start again: `make down up`."
     start: ClassVar[str] = "make up"
     """what brings all of it into force, and may be run again"""
+    advise: ClassVar[str] = "make advise"
+    change: ClassVar[str] = (
+        "make reload {}  (make up, where that is refused); later make advise CHECK=1"
+    )
+    """how an input is changed, and whether that has mended it"""
     no_project: ClassVar[str] = ""
     """where there is no manage.py, and none below"""
     try_strangers: ClassVar[str]

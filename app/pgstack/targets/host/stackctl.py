@@ -10,6 +10,9 @@ from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
 
+PAGE = "static/**/*"
+"""what the exporter shows beside its code"""
+
 
 def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
     """Names of the directories of stackctl's virtual environment and code on a host, what is in
@@ -23,7 +26,8 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
     texts = {
         f"{name}/{path.relative_to(root)}": path.read_text()
         for root, name in roots.items()
-        for path in sorted(root.rglob("*.py"))
+        for path in sorted([*root.rglob("*.py"), *root.glob(PAGE)])
+        if path.is_file()
     }
     # A virtual environment is for one version of Python.
     made = {

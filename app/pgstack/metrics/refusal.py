@@ -1,0 +1,26 @@
+"""Whether the planner takes what is advised: where the inputs are those of this checkout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgstack.errors import StackError
+from pgstack.metrics.advised import Advised, field
+from pgstack.planning import state
+from pgstack.planning.sizing.scale import MB
+
+
+def refusal(advised: Advised) -> str:
+    """What it says against all of it together; empty where that is sound here."""
+    changed: dict[str, Any] = {
+        field(one.input): _number(one.to) for one in advised.advice if one.input
+    }
+    try:
+        state.fresh_plan(**changed)
+    except StackError as error:
+        return str(error)
+    return ""
+
+
+def _number(text: str) -> int:
+    return int(text[:-1]) * MB if text.endswith("m") else int(text)
