@@ -195,13 +195,13 @@ CASES = {
     ),
     "ConnectionsRunOut": Case(
         {
-            'pgstack_postgresql_backends{role="app",state="idle"}': "16+0x20",
+            'pgstack_postgresql_backends{role="app",state="idle"}': "15+0x20",
             "pgstack_postgresql_max_connections": "20+0x20",
             "pgstack_plan_postgresql_reserved_connections": "3+0x20",
         },
         135,
         {
-            'pgstack_postgresql_backends{role="app",state="idle"}': "15+0x20",
+            'pgstack_postgresql_backends{role="app",state="idle"}': "14+0x20",
             "pgstack_postgresql_max_connections": "20+0x20",
             "pgstack_plan_postgresql_reserved_connections": "3+0x20",
         },
@@ -281,6 +281,13 @@ def alerts(rule: dict[str, Any], given: dict[str, str], seconds: int, place: Pat
     got = re.search(r"got:(.*)", said, re.DOTALL)
     assert got, said
     return rule["alert"] if "Labels" in got[1] else ""
+
+
+def test_one_silent_exporter_is_noticed_beside_another(tmp_path: Path) -> None:
+    rule = next(rule for rule in rules() if rule["alert"] == "ExporterSilent")
+    other = {'pgstack_up{source="plan",site="other"}': "1+0x40"}
+    assert alerts(rule, up("plan", "1 _x40") | other, 450, tmp_path)
+    assert not alerts(rule, up("plan", "1 1x40") | other, 450, tmp_path)
 
 
 @pytest.mark.parametrize("own", page_rules.RULES, ids=lambda own: own.name)
