@@ -12,6 +12,7 @@ import pytest
 import root_imports
 from clients import answers, requests
 from deployed_host import deployed_host
+from raised import raised
 from systemd_host import SystemdHost, changed
 
 from fixtures.releases import NEWEST_SUITE
@@ -144,7 +145,7 @@ def test_logs_are_bounded_and_the_clock_is_kept(host: SystemdHost) -> None:
 
 def test_an_upgrade_replaces_the_processes_without_losing_a_request(host: SystemdHost) -> None:
     packages = ("apache2-bin", "libapache2-mod-wsgi-py3", "pgbouncer")
-    before = processes(host)
+    before, began = processes(host), time.time()
     assert len(before) == 2
     with requests(host) as wrong:
         host.run(
@@ -164,6 +165,7 @@ def test_an_upgrade_replaces_the_processes_without_losing_a_request(host: System
         )
     assert wrong == []
     assert host.failed() == ""
+    assert raised(host, began) == set()
 
 
 def unit_state(host: SystemdHost, unit: str) -> str:
