@@ -34,7 +34,7 @@ THRESHOLDS = {
     "WorkersTaken": [f"> {page_rules.WORKER_SHARE} * pgstack_plan_apache_workers"],
     "LocksBlock": ["(pgstack_plan_pool_size) / 2)"],
     "PoolWaits": [f"[{page_rules.RATES_WITHIN / 60:g}m]", "(pgstack_plan_pool_size)) / 2)"],
-    "ArchiveFails": ["failed_timestamp_seconds > (pgstack_postgresql_archived"],
+    "ArchiveFails": ["failed_timestamp_seconds[5m]) > (last_over_time(pgstack_postgresql_archived"],
     "ChecksumFails": ["> 0"],
     "CertificateEnds": ["< 7 * 86400"],
     "CertificateEndsSoon": ["< 21 * 86400"],
@@ -118,8 +118,8 @@ CASES = {
     ),
     "ArchiveFails": Case(
         {
-            "pgstack_postgresql_archive_failed_timestamp_seconds": "20+0x40",
-            "pgstack_postgresql_archived_timestamp_seconds": "10+0x40",
+            "pgstack_postgresql_archive_failed_timestamp_seconds": "20+0x8 stale _x2 20+0x40",
+            "pgstack_postgresql_archived_timestamp_seconds": "10+0x8 stale _x2 10+0x40",
         },
         330,
         {
@@ -173,7 +173,7 @@ CASES = {
         {"pgstack_verify_passed": "1+0x200", "pgstack_verify_timestamp_seconds": "0+0x200"},
     ),
     "TransactionIdsRunOut": Case(
-        {"pgstack_postgresql_xid_age": "1100000000+0x40"},
+        {"pgstack_postgresql_xid_age": "1100000000+0x8 stale _x2 1100000000+0x40"},
         330,
         {"pgstack_postgresql_xid_age": "900000000+0x40"},
     ),

@@ -122,7 +122,7 @@ def test_what_is_done_every_day_raises_none(
     scene: Scene, prometheus: Prometheus, change: str
 ) -> None:
     """With visitors, of whom none is to be lost."""
-    with scene.crowd("db", 2, pause=0.1):
+    with scene.crowd("db", 2, pause=0.3):
         _change(scene, change)
         until = time.monotonic() + (DAY_SECONDS if change == "nothing" else LOOKED_AT_SECONDS)
         while time.monotonic() < until:

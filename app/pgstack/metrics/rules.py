@@ -112,7 +112,7 @@ def _connections(seen: Seen) -> Judged:
     known = there is not None and most is not None and reserved is not None
     # With the exporter's own, which it does not count; from this number on, which `more than` is
     # not.
-    return (there + 1, most - reserved - 1.5) if known else None  # type: ignore[operator,return-value]
+    return (there + 1, most - reserved - 1.5) if known else None  # type: ignore[operator]
 
 
 def _archive(seen: Seen) -> Judged:

@@ -11,7 +11,7 @@ from functools import partial
 
 from drills.incidents.scene import Scene, incident, until_over
 
-CROWD = 64
+CROWD = 32
 HOLDERS, HELD_SECONDS = 8, 8
 """threads with clients, and how long those are kept: Apache drops one that sends no header for
 10 s"""
