@@ -25,7 +25,7 @@ def archive_by(scene: Scene, command: str) -> None:
     scene.stack.sql("SELECT pg_switch_wal()")
 
 
-@incident("WAL that its command does not archive", "ArchiveFails", longest=600)
+@incident("WAL that its command does not archive", "ArchiveFails", longest=900)
 def archive_fails(scene: Scene) -> Iterator[None]:
     archive_by(scene, "false")
     try:

@@ -36,7 +36,7 @@ def _show_certificate(scene: Scene, days: int) -> None:
     assert scene.stack.manage("stack_local", "up").returncode == 0
 
 
-@incident("a disk that a file fills to nine tenths", "DiskFills", longest=600)
+@incident("a disk that a file fills to nine tenths", "DiskFills", longest=900)
 def disk_fills(scene: Scene) -> Iterator[None]:
     filler = scene.disk / "filler"
     filler.write_bytes(b"\0" * (shutil.disk_usage(scene.disk).total * 9 // 10))

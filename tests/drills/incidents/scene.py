@@ -121,7 +121,7 @@ class Incident:
 
 
 def incident(
-    words: str, *alerts: str, longest: int = 240
+    words: str, *alerts: str, longest: int = 480
 ) -> Callable[[Callable[[Scene], Iterator[None]]], Incident]:
     """Of a generator that does it, and undoes it after its `yield`."""
 
