@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from drills.incidents import ALONE, INCIDENTS, TOGETHER
-from drills.incidents.data import archive_by
+from drills.incidents.data import archive, archive_by
 from drills.incidents.files import host_exporter
 from drills.incidents.scene import PAGES, Incident, Scene
 from fixtures import certificates
@@ -87,9 +87,7 @@ def scene() -> Iterator[Scene]:
         running = ends.enter_context(started(**inputs))
         planned = ends.enter_context(host_exporter(host))
         there = Scene(running, files, disk, planned)
-        running.sql("ALTER SYSTEM SET archive_mode = 'on'")  # as hosts have it
-        assert running.manage("stack_local", "down").returncode == 0
-        assert running.manage("stack_local", "up").returncode == 0
+        archive(there)
         archive_by(there, "true")
         yield there
 

@@ -4,10 +4,11 @@ grow too old."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 
-from drills.catalogue import spoil_page
+from drills.catalogue import program, spoil_page
 from drills.incidents.scene import SLEEP, Scene, incident
 from fixtures.local_stack import owner
 from pgstack.planning import services
@@ -15,6 +16,15 @@ from pgstack.planning import services
 SEGMENT_TRANSACTIONS, SEGMENT_BYTES = 2**20, 2**18
 """of a file in pg_xact: two bits for a transaction"""
 FAR_TRANSACTION = 1145 * SEGMENT_TRANSACTIONS
+
+
+def archive(scene: Scene) -> None:
+    """Have PostgreSQL archive WAL, as it does on hosts; it is started again."""
+    scene.stack.sql("ALTER SYSTEM SET archive_mode = 'on'")
+    postmaster = program(scene.stack, "postgres")
+    postmaster.send_signal(signal.SIGINT)
+    scene.stack.wait_until(lambda: not postmaster.is_running())
+    scene.stack.wait_until(scene.stack.answers, 120)
 
 
 def archive_by(scene: Scene, command: str) -> None:
