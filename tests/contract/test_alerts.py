@@ -95,7 +95,7 @@ CASES = {
     ),
     "RequestsQueue": Case(queue("0+9x40", "0+10x40"), 120, queue("0+99x40", "0+100x40")),
     "WorkersTaken": Case(
-        {"pgstack_apache_busy_workers": "441+0x20", "pgstack_plan_apache_workers": "512+0x20"},
+        {"pgstack_apache_busy_workers": "441 stale 441+0x20", "pgstack_plan_apache_workers": "512+0x20"},
         75,
         {"pgstack_apache_busy_workers": "400+0x20", "pgstack_plan_apache_workers": "512+0x20"},
     ),
@@ -250,6 +250,11 @@ def test_each_rule_has_a_case_and_a_page() -> None:
         assert page == "docs/alerts.md"
         assert anchor in [heading.lower() for heading in headings], rule["alert"]
         assert rule["labels"]["severity"] in {"page", "ticket", "none"}
+
+
+def test_the_page_says_what_raised_each_and_how_fast() -> None:
+    rows = re.findall(r"^\| .* \| (\w+) \| \d+ s \| \d+ s \|$", PAGE.read_text(), re.MULTILINE)
+    assert {*rows, "Watchdog"} == {rule["alert"] for rule in rules()}
 
 
 def test_rules_name_only_what_is_exported() -> None:
