@@ -17,9 +17,10 @@ FREE = (
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 CLIENTS = """
-import psycopg2, sys, time
+import os, psycopg2, pwd, sys, time
 place, count = sys.argv[1:]
-kept = [psycopg2.connect(host=place, port=6432, user="app", dbname="app")
+name = pwd.getpwuid(os.getuid()).pw_name
+kept = [psycopg2.connect(host=place, port=6432, user=name, dbname="app")
         for _ in range(int(count))]
 time.sleep(3600)
 """
