@@ -95,7 +95,10 @@ CASES = {
     ),
     "RequestsQueue": Case(queue("0+9x40", "0+10x40"), 120, queue("0+99x40", "0+100x40")),
     "WorkersTaken": Case(
-        {"pgstack_apache_busy_workers": "441 stale 441+0x20", "pgstack_plan_apache_workers": "512+0x20"},
+        {
+            "pgstack_apache_busy_workers": "441 stale 441+0x20",
+            "pgstack_plan_apache_workers": "512+0x20",
+        },
         75,
         {"pgstack_apache_busy_workers": "400+0x20", "pgstack_plan_apache_workers": "512+0x20"},
     ),
