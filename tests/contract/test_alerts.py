@@ -34,7 +34,7 @@ THRESHOLDS = {
     "WorkersTaken": [f"> {page_rules.WORKER_SHARE} * pgstack_plan_apache_workers"],
     "LocksBlock": ["(pgstack_plan_pool_size) / 2)"],
     "PoolWaits": [f"[{page_rules.RATES_WITHIN / 60:g}m]", "(pgstack_plan_pool_size)) / 2)"],
-    "ArchiveFails": ["failed_timestamp_seconds > (pgstack_postgresql_archived"],
+    "ArchiveFails": ["failed_timestamp_seconds[5m]) > (last_over_time(pgstack_postgresql_archived"],
     "ChecksumFails": ["> 0"],
     "CertificateEnds": ["< 7 * 86400"],
     "CertificateEndsSoon": ["< 21 * 86400"],
@@ -95,7 +95,10 @@ CASES = {
     ),
     "RequestsQueue": Case(queue("0+9x40", "0+10x40"), 120, queue("0+99x40", "0+100x40")),
     "WorkersTaken": Case(
-        {"pgstack_apache_busy_workers": "441+0x20", "pgstack_plan_apache_workers": "512+0x20"},
+        {
+            "pgstack_apache_busy_workers": "441 stale 441+0x20",
+            "pgstack_plan_apache_workers": "512+0x20",
+        },
         75,
         {"pgstack_apache_busy_workers": "400+0x20", "pgstack_plan_apache_workers": "512+0x20"},
     ),
@@ -118,8 +121,8 @@ CASES = {
     ),
     "ArchiveFails": Case(
         {
-            "pgstack_postgresql_archive_failed_timestamp_seconds": "20+0x40",
-            "pgstack_postgresql_archived_timestamp_seconds": "10+0x40",
+            "pgstack_postgresql_archive_failed_timestamp_seconds": "20+0x8 stale _x2 20+0x40",
+            "pgstack_postgresql_archived_timestamp_seconds": "10+0x8 stale _x2 10+0x40",
         },
         330,
         {
@@ -173,7 +176,7 @@ CASES = {
         {"pgstack_verify_passed": "1+0x200", "pgstack_verify_timestamp_seconds": "0+0x200"},
     ),
     "TransactionIdsRunOut": Case(
-        {"pgstack_postgresql_xid_age": "1100000000+0x40"},
+        {"pgstack_postgresql_xid_age": "1100000000+0x8 stale _x2 1100000000+0x40"},
         330,
         {"pgstack_postgresql_xid_age": "900000000+0x40"},
     ),
@@ -195,13 +198,13 @@ CASES = {
     ),
     "ConnectionsRunOut": Case(
         {
-            'pgstack_postgresql_backends{role="app",state="idle"}': "16+0x20",
+            'pgstack_postgresql_backends{role="app",state="idle"}': "15+0x20",
             "pgstack_postgresql_max_connections": "20+0x20",
             "pgstack_plan_postgresql_reserved_connections": "3+0x20",
         },
         135,
         {
-            'pgstack_postgresql_backends{role="app",state="idle"}': "15+0x20",
+            'pgstack_postgresql_backends{role="app",state="idle"}': "14+0x20",
             "pgstack_postgresql_max_connections": "20+0x20",
             "pgstack_plan_postgresql_reserved_connections": "3+0x20",
         },
@@ -252,6 +255,11 @@ def test_each_rule_has_a_case_and_a_page() -> None:
         assert rule["labels"]["severity"] in {"page", "ticket", "none"}
 
 
+def test_the_page_says_what_raised_each_and_how_fast() -> None:
+    rows = re.findall(r"^\| .* \| (\w+) \| \d+ s \| \d+ s \|$", PAGE.read_text(), re.MULTILINE)
+    assert {*rows, "Watchdog"} == {rule["alert"] for rule in rules()}
+
+
 def test_rules_name_only_what_is_exported() -> None:
     for rule in rules():
         assert unknown_metrics(rule["expr"]) == []
@@ -281,6 +289,13 @@ def alerts(rule: dict[str, Any], given: dict[str, str], seconds: int, place: Pat
     got = re.search(r"got:(.*)", said, re.DOTALL)
     assert got, said
     return rule["alert"] if "Labels" in got[1] else ""
+
+
+def test_one_silent_exporter_is_noticed_beside_another(tmp_path: Path) -> None:
+    rule = next(rule for rule in rules() if rule["alert"] == "ExporterSilent")
+    other = {'pgstack_up{source="plan",site="other"}': "1+0x40"}
+    assert alerts(rule, up("plan", "1 _x40") | other, 450, tmp_path)
+    assert not alerts(rule, up("plan", "1 1x40") | other, 450, tmp_path)
 
 
 @pytest.mark.parametrize("own", page_rules.RULES, ids=lambda own: own.name)

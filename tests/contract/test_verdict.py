@@ -24,7 +24,7 @@ ELSEWHERE = {
 }
 """rules that need more than a look"""
 UNITS = {"s": 1, "m": 60, "h": 3600}
-PART = re.compile(r"(-?[\d.]+|_)(?:([+-][\d.]+))?(?:x(\d+))?$")
+PART = re.compile(r"(-?[\d.]+|_|stale)(?:([+-][\d.]+))?(?:x(\d+))?$")
 SERIES = re.compile(r"(\w+)(?:\{(.*)\})?$")
 
 
@@ -35,7 +35,7 @@ def values(words: str) -> list[float | None]:
         matched = PART.match(word)
         assert matched, word
         start, step, times = matched.groups()
-        first, more = None if start == "_" else float(start), float(step or 0)
+        first, more = None if start in {"_", "stale"} else float(start), float(step or 0)
         places = range(int(times or 0) + 1)
         found += [None if first is None else first + place * more for place in places]
     return found

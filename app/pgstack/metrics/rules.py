@@ -123,8 +123,9 @@ def _connections(seen: Seen) -> Judged:
     there, most = seen.now.total(postgres.BACKENDS), seen.now.value(columns["max_connections"])
     reserved = seen.now.value(planned.RESERVED)
     known = there is not None and most is not None and reserved is not None
-    # From this number on, which `more than` is not.
-    return (there, most - reserved - 1.5) if known else None  # type: ignore[operator,return-value]
+    # With the exporter's own, which it does not count; from this number on, which `more than` is
+    # not.
+    return (there + 1, most - reserved - 1.5) if known else None  # type: ignore[operator]
 
 
 def _archive(seen: Seen) -> Judged:
