@@ -34,7 +34,7 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
         return []
     lines = text.splitlines()
     places = _comments(text) if is_python else [(number, 0) for number in range(1, len(lines) + 1)]
-    found = []
+    accepted = []
     for number, column in places:
         comment = _COMMENT.search(lines[number - 1], column)
         if comment is not None:
@@ -42,8 +42,8 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
                 one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip()
             )
             alone = not lines[number - 1][: comment.start()].strip()
-            found.append(Allowance(number, hazards, comment["reason"].strip(), alone))
-    return found
+            accepted.append(Allowance(number, hazards, comment["reason"].strip(), alone))
+    return accepted
 
 
 def apply(
@@ -69,10 +69,10 @@ def apply(
 
 def _comments(text: str) -> list[tuple[int, int]]:
     try:
-        found = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):  # which the reader has reported
         return []
-    return [token.start for token in found if token.type == tokenize.COMMENT]
+    return [token.start for token in tokens if token.type == tokenize.COMMENT]
 
 
 def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:

@@ -95,13 +95,13 @@ def _parse(sql: str) -> list[tuple[int, str, Node]]:
     import pgparse  # an extra: the stack itself does not need it
 
     try:
-        found = pgparse.parse(sql)
+        statements = pgparse.parse(sql)
     except (pgparse.PGQueryError, ValueError) as error:
         raise Unparsable(str(error)) from error
     text = sql.encode()
     parsed = []
     place = before = 0
-    for one in found:
+    for one in statements:
         ((kind, node),) = one["stmt"].items()
         start = one.get("stmt_location", 0)
         # The parser counts bytes and begins right behind the semicolon before.
@@ -227,13 +227,16 @@ def _constant(node: Node) -> str | None:
 
 def _option(elements: Any, name: str) -> list[str]:
     """The texts of an option of a statement."""
-    found = [
+    arguments = [
         element["DefElem"].get("arg", {})
         for element in elements
         if element["DefElem"]["defname"] == name
     ]
     return [
-        text["sval"] for argument in found for text in _nodes(argument, "String") if "sval" in text
+        text["sval"]
+        for argument in arguments
+        for text in _nodes(argument, "String")
+        if "sval" in text
     ]
 
 

@@ -36,12 +36,12 @@ class Place:
     @property
     def function(self) -> str:
         """Name of the innermost function; empty outside of one."""
-        found = [
+        functions = [
             scope.name
             for scope in self.scopes
             if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
-        return found[-1] if found else ""
+        return functions[-1] if functions else ""
 
 
 def opens_transaction(node: ast.expr) -> bool:
@@ -130,8 +130,8 @@ def other_database(test: ast.expr) -> bool | None:
                 return not equal
             return equal if asked & _OTHERS else None
         case ast.UnaryOp(op=ast.Not(), operand=inner):
-            found = other_database(inner)
-            return None if found is None else not found
+            answer = other_database(inner)
+            return None if answer is None else not answer
     return None
 
 

@@ -91,14 +91,14 @@ class Values:
     def definitions(self, name: str, scopes: list[Scope]) -> list[ast.expr]:
         """The expressions that a name was bound to, in the innermost scope that binds it."""
         for scope in reversed(scopes):
-            found = [
+            expressions = [
                 one.value
                 for one in self.assigned.get((id(scope), name), ())
                 if one.value is not None
             ]
-            found += self.bound.get((id(scope), name), [])
-            if found:
-                return found
+            expressions += self.bound.get((id(scope), name), [])
+            if expressions:
+                return expressions
         return []
 
     def parts(self, node: ast.expr, scopes: list[Scope]) -> Iterator[ast.AST]:
@@ -180,11 +180,11 @@ class Values:
 
     def _name(self, node: ast.Name, scopes: list[Scope], depth: int) -> list[str]:
         for scope in reversed(scopes):
-            found = self.assigned.get((id(scope), node.id))
-            if not found:
+            assignments = self.assigned.get((id(scope), node.id))
+            if not assignments:
                 continue
             texts: list[str] = []
-            for one in found:
+            for one in assignments:
                 values: Iterable[str] = self.strings(one.value, scopes, depth)
                 if isinstance(one, ast.AugAssign):
                     values = self._products(

@@ -96,9 +96,9 @@ def _settings_files() -> list[Path]:
     own = _settings_file()
     if own is None or own.suffix != ".py":
         return []
-    found = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
     beside = sorted(
-        {Path(file) for file in found if file.endswith(".py") and Path(file).parent == own.parent}
+        {Path(file) for file in files if file.endswith(".py") and Path(file).parent == own.parent}
         - {own}
     )
     return [own, *beside]

@@ -95,10 +95,10 @@ def _residue(part: Sequence[Token], in_transaction: bool) -> Iterator[str]:
             for hazard in body_residue(token.text)
         )
         return
-    found = [*_by_first_word(first, words, part), *_temporary(words, in_transaction)]
+    hazards = [*_by_first_word(first, words, part), *_temporary(words, in_transaction)]
     if first not in _DEFINES or _creates_from_query(words):
-        found += _calls(words, part)
-    yield from (hazard for hazard in found if not (in_transaction and hazard in BOUND))
+        hazards += _calls(words, part)
+    yield from (hazard for hazard in hazards if not (in_transaction and hazard in BOUND))
 
 
 def _by_first_word(first: str, words: list[str], part: Sequence[Token]) -> Iterator[str]:

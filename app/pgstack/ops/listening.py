@@ -48,10 +48,10 @@ def choose(process: int, port: int, place: int) -> None:
     psutil.AccessDenied where the kernel does not let us: it takes Linux 5.6 and, in a container,
     CAP_SYS_PTRACE.
     """
-    found = descriptor(process, port)
-    if found is None:
+    theirs = descriptor(process, port)
+    if theirs is None:
         return
-    with socket.socket(fileno=_borrow(process, found)) as listener:
+    with socket.socket(fileno=_borrow(process, theirs)) as listener:
         instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
         program = struct.pack("HL", 1, ctypes.addressof(instruction))
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
@@ -80,12 +80,12 @@ def visited(process: int, besides: set[int]) -> bool:
     )
 
 
-def _borrow(process: int, found: int) -> int:
+def _borrow(process: int, theirs: int) -> int:
     """A descriptor of our own for what another process has open there. Raises OSError."""
     handle = os.pidfd_open(process)
     try:
         library = ctypes.CDLL(None, use_errno=True)
-        ours = int(library.syscall(PIDFD_GETFD, handle, found, 0))
+        ours = int(library.syscall(PIDFD_GETFD, handle, theirs, 0))
         if ours < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return ours

@@ -27,7 +27,7 @@ def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
     logins = [one.role for one in (*plan.pooler.identities, *plan.pooler.task_identities)]
     users = {app: passwords[app], **{name: "" for name in logins if name != app}}
     server = f"{_escaped(plan.postgres.host)}:{plan.postgres.port}:{plan.postgres.database}"
-    found = {
+    contents = {
         "userlist.txt": [f'"{name}" "{_doubled(word)}"' for name, word in users.items()],
         "pgpass": [f"{server}:{role}:{_escaped(passwords[role])}" for role in _of_deploy(plan)],
     }
@@ -40,7 +40,7 @@ def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
         ),
         *(
             File(Path(place, name), "".join(f"{line}\n" for line in lines), modes[name], True)
-            for name, lines in found.items()
+            for name, lines in contents.items()
         ),
         File(Path(plan.postgres.connection["sslrootcert"]), _authority(plan), 0o444),
     ]

@@ -27,17 +27,17 @@ class Command(StackCommand):
     def handle(self, *, check: bool, last: float | None, json: bool, **options: Any) -> None:
         plan = local.started()
         before = advised.kept(plan) if check else None
-        found = advised.now(plan, last)
+        advice = advised.now(plan, last)
         if before:
-            well, told = advised.checked(before, found, plan)
+            well, told = advised.checked(before, advice, plan)
             self.stdout.write(shown("\n".join(told)))
             if not well:
                 sys.exit(CHECK_FAILED)
             return
         text = (
-            advised.dumped(found)
+            advised.dumped(advice)
             if json
-            else "\n".join(advised.lines(found, advised.refusal(found)))
+            else "\n".join(advised.lines(advice, advised.refusal(advice)))
         )
         self.stdout.write(shown(text))
-        advised.keep(found, plan)
+        advised.keep(advice, plan)
