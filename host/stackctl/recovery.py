@@ -63,13 +63,13 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
         raise StackctlError(f"{target.value} is before the end of the oldest backup, {oldest}.")
     if not label:
         return fitting[-1]
-    found = next((one for one in fitting if one.label == label), None)
-    if found is None:
+    chosen = next((one for one in fitting if one.label == label), None)
+    if chosen is None:
         raise StackctlError(
             f"{label}: no backup of that name ended before the target. There are: "
             f"{', '.join(one.label for one in fitting)}."
         )
-    return found
+    return chosen
 
 
 def options(target: Target, begin: Kept, timeline: str = "") -> list[str]:
