@@ -98,7 +98,7 @@ def cost(rounds: int, seed: int = 1) -> Costs:
     for way, changed in WAYS.items():
         alias = plain | changed
         made[way] = load_backend(alias["ENGINE"]).DatabaseWrapper(alias, "default")
-    found: Costs = {page: {way: [] for way in WAYS} for page in PAGES}
+    costs: Costs = {page: {way: [] for way in WAYS} for page in PAGES}
     for number in range(-1, rounds):
         for page in PAGES:
             turns: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -108,8 +108,8 @@ def cost(rounds: int, seed: int = 1) -> Costs:
                     turns[way].append(_turn(app, page))
             if number >= 0:  # the one before the first warms up
                 for way, spent in turns.items():
-                    found[page][way].append(median(spent))
-    return found
+                    costs[page][way].append(median(spent))
+    return costs
 
 
 def _turn(app: Callable[..., Any], page: str) -> float:
