@@ -35,13 +35,13 @@ Tests = Mapping[str, list[str]]
 def pages(tests: Path) -> dict[str, str]:
     """Every page by its name. `tests` is the directory with the marked tests."""
     marked = marked_tests(tests)
-    found = {
+    by_name = {
         f"{hazard.id}.md": _page(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()
     }
     return {
         "README.md": HEAD
         + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()),
-        **found,
+        **by_name,
     }
 
 
@@ -51,7 +51,7 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
     Raises:
         ValueError: a mark says neither `"reproduced"` nor `"fixed"`, or something else.
     """
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {show: [] for show in SHOWS})
+    marked: dict[str, dict[str, list[str]]] = defaultdict(lambda: {show: [] for show in SHOWS})
     for path in sorted(tests.rglob("test_*.py")):
         text = path.read_text()
         if "mark.hazard(" not in text:
@@ -71,8 +71,8 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
                             f"{name}: {hazard}: a mark says one or both of {', '.join(SHOWS)}"
                         )
                     for show in shows:
-                        found[hazard][show].append(name)
-    return found
+                        marked[hazard][show].append(name)
+    return marked
 
 
 def _marks(marks: list[ast.expr]) -> Iterator[list[str]]:

@@ -20,8 +20,8 @@ def served(web: Container) -> list[tuple[str, str]]:
     """Name and image of each release, the oldest first."""
     form = "--format={{.Tag}} {{.ID}}"
     listed = containers.require("image", "ls", "--no-trunc", form, web.named).splitlines()
-    found = (line.split() for line in listed)
-    return sorted((f"{web.named}:{tag}", image) for tag, image in found if TAG.fullmatch(tag))
+    rows = (line.split() for line in listed)
+    return sorted((f"{web.named}:{tag}", image) for tag, image in rows if TAG.fullmatch(tag))
 
 
 def keep(web: Container) -> None:

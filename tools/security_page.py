@@ -61,7 +61,7 @@ def page() -> str:
 
 
 def _item(given: dict[str, Any], verify: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    item: dict[str, Any] = {
         "area": given["area"],
         "text": given["text"],
         "note": given.get("note", ""),
@@ -69,11 +69,11 @@ def _item(given: dict[str, Any], verify: dict[str, str]) -> dict[str, Any]:
     }
     for target in TARGETS:
         named = list(given.get(target, ()))
-        found["alike"] += [target] if "alike" in named else []
-        found[target] = [
+        item["alike"] += [target] if "alike" in named else []
+        item[target] = [
             _full(verify[target] if one in ("alike", "verify") else one) for one in named
         ]
-    return found
+    return item
 
 
 def _full(name: str) -> str:
