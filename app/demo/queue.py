@@ -47,7 +47,7 @@ def counted() -> Counted | None:
     if plan.metrics is None:
         return None
     try:
-        processes = [one.cells for one in measured.read(plan)]
+        processes = [process.cells for process in measured.read(plan)]
     except OSError:
         return None
     requests = sum(sum(cells[queue.first : queue.sum]) for cells in processes)

@@ -39,7 +39,7 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
         comment = _COMMENT.search(lines[number - 1], column)
         if comment is not None:
             hazards = tuple(
-                one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip()
+                word.strip().upper() for word in (comment["ids"] or "").split(",") if word.strip()
             )
             alone = not lines[number - 1][: comment.start()].strip()
             accepted.append(Allowance(number, hazards, comment["reason"].strip(), alone))
@@ -90,7 +90,7 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
     if not comment.hazards:
         return ["accepts nothing: write `stack: allow H012 reason`"]
     unknown = [hazard for hazard in comment.hazards if hazard not in CATALOGUE]
-    wrong = [f"accepts {one}, which is not a hazard" for one in unknown]
+    wrong = [f"accepts {hazard}, which is not a hazard" for hazard in unknown]
     if not comment.reason:
         return [
             *wrong,
@@ -102,5 +102,5 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
         if hazard in CATALOGUE and (comment.line, hazard) not in used
     ]
     return wrong + [
-        f"accepts {one}, which is not found there: delete the comment" for one in unused
+        f"accepts {hazard}, which is not found there: delete the comment" for hazard in unused
     ]

@@ -61,11 +61,11 @@ def package_paths(names: Iterable[str]) -> list[Path]:
     A namespace (PEP 420) is many people's: of `acme.shop.apps` it is the first part below that is a
     package.
     """
-    places = [Path(sysconfig.get_path(one)).resolve() for one in ("purelib", "platlib")]
+    places = [Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")]
     directories: dict[Path, None] = {}
     for name in names:
         for place in _package(name):
-            if any(Path(place).resolve().is_relative_to(one) for one in places):
+            if any(Path(place).resolve().is_relative_to(directory) for directory in places):
                 directories[Path(place)] = None
     return list(directories)
 
@@ -116,8 +116,8 @@ def _below(root: Path, *, tests: bool) -> Iterator[Path]:
         candidates = (
             entry for entry in entries if entry not in installed and Path(entry).suffix in SUFFIXES
         )
-        read = (one for one in candidates if tests or not _is_test(one))
-        yield from (Path(directory, one) for one in read)
+        read = (entry for entry in candidates if tests or not _is_test(entry))
+        yield from (Path(directory, entry) for entry in read)
 
 
 def _is_test(name: str) -> bool:

@@ -83,5 +83,5 @@ def _one_by_one(text: str, *, in_transaction: bool) -> Iterator[Read]:
         yield from (Read(hazard, starts[0] if starts else 0, False, False) for hazard in hazards)
         return
     for start, end in pairwise([*starts, len(text)]):
-        for one in read(text[start:end].rstrip().removesuffix(";"), in_transaction=True):
-            yield one._replace(place=start + one.place)
+        for inner in read(text[start:end].rstrip().removesuffix(";"), in_transaction=True):
+            yield inner._replace(place=start + inner.place)

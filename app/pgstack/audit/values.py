@@ -92,9 +92,9 @@ class Values:
         """The expressions that a name was bound to, in the innermost scope that binds it."""
         for scope in reversed(scopes):
             expressions = [
-                one.value
-                for one in self.assigned.get((id(scope), name), ())
-                if one.value is not None
+                assignment.value
+                for assignment in self.assigned.get((id(scope), name), ())
+                if assignment.value is not None
             ]
             expressions += self.bound.get((id(scope), name), [])
             if expressions:
@@ -108,7 +108,7 @@ class Values:
         for _ in range(5):  # names followed, one from another
             following: list[ast.expr] = []
             for part in (
-                one for value in waiting if id(value) not in known for one in ast.walk(value)
+                child for value in waiting if id(value) not in known for child in ast.walk(value)
             ):
                 if id(part) in known:
                     continue
@@ -184,11 +184,11 @@ class Values:
             if not assignments:
                 continue
             texts: list[str] = []
-            for one in assignments:
-                values: Iterable[str] = self.strings(one.value, scopes, depth)
-                if isinstance(one, ast.AugAssign):
+            for assignment in assignments:
+                values: Iterable[str] = self.strings(assignment.value, scopes, depth)
+                if isinstance(assignment, ast.AugAssign):
                     values = self._products(
-                        [texts or [HOLE], self.strings(one.value, scopes, depth)]
+                        [texts or [HOLE], self.strings(assignment.value, scopes, depth)]
                     )
                 texts = _some(
                     chain(values, texts)

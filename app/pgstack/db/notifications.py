@@ -65,11 +65,16 @@ def _received(driver: Any) -> list[Notification]:
         if hasattr(driver, "pgconn"):  # psycopg 3
             driver.pgconn.consume_input()
             arrived = []
-            while one := driver.pgconn.notifies():
-                arrived.append(Notification(one.relname.decode(), one.extra.decode(), one.be_pid))
+            while message := driver.pgconn.notifies():
+                arrived.append(
+                    Notification(message.relname.decode(), message.extra.decode(), message.be_pid)
+                )
             return arrived
         driver.poll()
-        arrived = [Notification(one.channel, one.payload, one.pid) for one in driver.notifies]
+        arrived = [
+            Notification(message.channel, message.payload, message.pid)
+            for message in driver.notifies
+        ]
         driver.notifies.clear()
     except Exception as error:
         raise OperationalError(f"LISTEN: the connection ended: {error}") from error

@@ -33,9 +33,9 @@ def descriptor(process: int, port: int) -> int | None:
     """The descriptor with which `process` listens on `port`; None where it does not, or is not
     there. Raises psutil.AccessDenied where this account may not know."""
     with suppress(psutil.NoSuchProcess):
-        for one in psutil.Process(process).net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.laddr.port == port:
-                return int(one.fd)
+        for connection in psutil.Process(process).net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                return int(connection.fd)
     return None
 
 
@@ -70,13 +70,17 @@ def visited(process: int, besides: set[int]) -> bool:
         return False
     except psutil.AccessDenied:
         return True
-    ports = {one.laddr.port for one in own if one.laddr and one.status == psutil.CONN_LISTEN}
+    ports = {
+        connection.laddr.port
+        for connection in own
+        if connection.laddr and connection.status == psutil.CONN_LISTEN
+    }
     return any(
-        one.status not in NOBODY
-        and one.laddr
-        and one.laddr.port in ports
-        and one.pid not in besides
-        for one in psutil.net_connections("tcp")
+        connection.status not in NOBODY
+        and connection.laddr
+        and connection.laddr.port in ports
+        and connection.pid not in besides
+        for connection in psutil.net_connections("tcp")
     )
 
 

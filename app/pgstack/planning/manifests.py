@@ -53,7 +53,7 @@ def pipfile_lock(text: str) -> list[str]:
     """Requirements with hashes, one a line, of a Pipfile.lock's `default`."""
     return [
         _line(name, said, _plain)
-        + "".join(f" --hash={one}" for one in said.get("hashes", []) if "git" not in said)
+        + "".join(f" --hash={digest}" for digest in said.get("hashes", []) if "git" not in said)
         for name, said in json.loads(text).get("default", {}).items()
     ]
 
@@ -78,9 +78,9 @@ def locked(text: str) -> list[str]:
     """Versions that uv, Poetry or PDM have locked, as constraints. One that is there twice depends
     on a marker."""
     packages = [
-        (one["name"], one["version"])
-        for one in tomllib.loads(text).get("package", [])
-        if _of_a_registry(one)
+        (package["name"], package["version"])
+        for package in tomllib.loads(text).get("package", [])
+        if _of_a_registry(package)
     ]
     names = [name for name, _ in packages]
     return [f"{name}=={version}" for name, version in packages if names.count(name) == 1]
@@ -167,7 +167,8 @@ def _table(table: dict[str, Any], convert: Callable[[str], str]) -> list[str]:
     for name, said in table.items():
         if name.lower() != "python":
             lines += (
-                _line(name, one, convert) for one in (said if isinstance(said, list) else [said])
+                _line(name, value, convert)
+                for value in (said if isinstance(said, list) else [said])
             )
     return [line for line in lines if line]
 

@@ -24,7 +24,7 @@ def known(plan: Plan) -> dict[str, str]:
 def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
     """All of them, with these passwords. Raises InputError."""
     place, app = plan.paths.database, plan.roles.app
-    logins = [one.role for one in (*plan.pooler.identities, *plan.pooler.task_identities)]
+    logins = [identity.role for identity in (*plan.pooler.identities, *plan.pooler.task_identities)]
     users = {app: passwords[app], **{name: "" for name in logins if name != app}}
     server = f"{_escaped(plan.postgres.host)}:{plan.postgres.port}:{plan.postgres.database}"
     contents = {
@@ -53,7 +53,9 @@ def _roles(plan: Plan) -> list[str]:
 def _of_deploy(plan: Plan) -> list[str]:
     """Roles as which whoever deploys goes past PgBouncer."""
     known = plan.postgres.passwords
-    return list(dict.fromkeys(one.role for one in known if one.account == plan.accounts.deploy))
+    return list(
+        dict.fromkeys(login.role for login in known if login.account == plan.accounts.deploy)
+    )
 
 
 def _file(plan: Plan, role: str) -> Path:

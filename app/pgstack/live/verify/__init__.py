@@ -144,8 +144,8 @@ def verify_as_stranger(plan: Plan) -> list[Finding]:
 
 def _together(findings: Sequence[Finding]) -> Finding:
     """One finding of several strangers': it holds when all do."""
-    worst = next((one for one in findings if one.holds is not True), findings[0])
-    return replace(worst, found="; ".join(dict.fromkeys(one.found for one in findings)))
+    worst = next((finding for finding in findings if finding.holds is not True), findings[0])
+    return replace(worst, found="; ".join(dict.fromkeys(finding.found for finding in findings)))
 
 
 def _finding(name: str, check: Callable[[], Outcome]) -> Finding:

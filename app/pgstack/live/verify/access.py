@@ -152,7 +152,9 @@ def _connections(process: psutil.Process) -> list[Any]:
 
 
 def _ports(sockets: Iterable[Any]) -> list[int]:
-    listening = [one.laddr for one in sockets if one.status == psutil.CONN_LISTEN]
+    listening = [
+        connection.laddr for connection in sockets if connection.status == psutil.CONN_LISTEN
+    ]
     return [address.port for address in listening if address.ip != ENGINE_RESOLVER]
 
 
@@ -175,7 +177,7 @@ def login_rules(live: Live) -> Outcome:
     )
     wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
     mapped = {(account, role) for account, role, error in rows if not error}
-    planned = {(one.account, one.role) for one in live.plan.postgres.identities}
+    planned = {(identity.account, identity.role) for identity in live.plan.postgres.identities}
     wrong += [
         f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(mapped - planned)
     ]
@@ -222,20 +224,22 @@ def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcom
     door, known = (
         ("socket", plan.postgres.identities) if not plan.apart else ("TLS", plan.postgres.passwords)
     )
-    planned = {("PostgreSQL", door, one.role) for one in known if one.account == account}
+    planned = {("PostgreSQL", door, login.role) for login in known if login.account == account}
     planned |= {
-        ("PgBouncer", "socket", one.role)
-        for one in plan.pooler.identities
-        if one.account == account
+        ("PgBouncer", "socket", identity.role)
+        for identity in plan.pooler.identities
+        if identity.account == account
     }
     wrong = []
-    for one in tried:
-        where = f"as {one.role} at {one.server} over {one.over}"
-        expected = (one.server, one.over, one.role) in planned
-        if one.refusal is None and not expected:
+    for login in tried:
+        where = f"as {login.role} at {login.server} over {login.over}"
+        expected = (login.server, login.over, login.role) in planned
+        if login.refusal is None and not expected:
             wrong.append(f"{account} gets in {where}")
-        elif one.refusal is not None and expected:
-            wrong.append(f"{account} is refused {where}: {one.refusal}")
-    kinds = Counter("in as planned" if one.refusal is None else one.refused_by for one in tried)
+        elif login.refusal is not None and expected:
+            wrong.append(f"{account} is refused {where}: {login.refusal}")
+    kinds = Counter(
+        "in as planned" if login.refusal is None else login.refused_by for login in tried
+    )
     found = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return judge(list(dict.fromkeys(wrong)), found, REMEDY)

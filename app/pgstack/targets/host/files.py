@@ -17,7 +17,9 @@ def of_plan(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
     """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are
     plan.json."""
     plan = Plan.model_validate(stack)
-    chosen = [one for one in manifest.templates(plan) if not parts or one.role in parts]
+    chosen = [
+        template for template in manifest.templates(plan) if not parts or template.role in parts
+    ]
     files = templates.rendered(plan, chosen)
     if not parts or PLAN in parts:
         files.append(templates.plan_file(plan))
