@@ -81,7 +81,9 @@ def survey() -> dict[str, Any]:
         "masked": sorted(_masked(Path("/etc/systemd/system"))),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "groups": {group.gr_name: group.gr_mem for group in grp.getgrall()},
-        "logins": {one.pw_name: [one.pw_dir, one.pw_shell] for one in pwd.getpwall()},
+        "logins": {
+            account.pw_name: [account.pw_dir, account.pw_shell] for account in pwd.getpwall()
+        },
         "clusters": _clusters(),
         "locales": [words[0] for words in _words_of_lines("locale", "-a")],
         "sorts": _sorts(),

@@ -83,7 +83,9 @@ def holds(stack: Stack, identifier: str) -> bool:
     """Whether the repository is that of the database with this system identifier. Raises
     StackctlError."""
     stanzas = json.loads(pgbackrest(stack, "--output=json", "info"))
-    return any(str(one["system-id"]) == identifier for stanza in stanzas for one in stanza["db"])
+    return any(
+        str(database["system-id"]) == identifier for stanza in stanzas for database in stanza["db"]
+    )
 
 
 def finish_archive(stack: Stack) -> None:
@@ -120,7 +122,7 @@ def parse(text: str) -> list[Kept]:
         for kept in stanzas[0]["backup"]
         if not kept["error"]
     ]
-    return sorted(usable, key=lambda one: one.ended)
+    return sorted(usable, key=lambda kept: kept.ended)
 
 
 def report(stack: Stack) -> list[Line]:

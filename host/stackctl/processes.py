@@ -58,7 +58,7 @@ def gone(process: int) -> list[str]:
 
 def numbers(process: int) -> set[int]:
     """Of it and of all below it."""
-    return {one.pid for one in _family(process)}
+    return {member.pid for member in _family(process)}
 
 
 def _used(process: int) -> dict[int, tuple[float, float]]:
