@@ -101,10 +101,14 @@ def report(by_way: Mapping[str, Sequence[Anatomy]]) -> Table:
     for part in PARTS:
         table.add_row(
             part,
-            *(_figures([one[part] for one in rounds if part in one]) for rounds in by_way.values()),
+            *(
+                _figures([anatomy[part] for anatomy in rounds if part in anatomy])
+                for rounds in by_way.values()
+            ),
         )
     table.add_row(
-        "sum", *(_figures([sum(one.values()) for one in rounds]) for rounds in by_way.values())
+        "sum",
+        *(_figures([sum(anatomy.values()) for anatomy in rounds]) for rounds in by_way.values()),
     )
     return table
 

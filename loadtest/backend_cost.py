@@ -81,10 +81,10 @@ def report(costs: inside.Costs) -> Table:
     table = Table("page", "compared", "CPU-µs", "ratio", "95 %", title=f"{rounds} rounds")
     for page in costs:
         for way, other in COMPARED:
-            one = ratio(costs, page, way, other)
+            estimate = ratio(costs, page, way, other)
             times = f"{median(costs[page][way]):,.0f} / {median(costs[page][other]):,.0f}"
-            reach = "–" if one.low is None else f"{one.low:.3f} to {one.high:.3f}"
-            table.add_row(page, f"{way} / {other}", times, f"{one.value:.3f}", reach)
+            reach = "–" if estimate.low is None else f"{estimate.low:.3f} to {estimate.high:.3f}"
+            table.add_row(page, f"{way} / {other}", times, f"{estimate.value:.3f}", reach)
     return table
 
 

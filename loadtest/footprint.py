@@ -132,7 +132,7 @@ def report(footprints: Iterable[tuple[str, Footprint]]) -> Table:
     for heading in ("processes", "PSS mean", "PSS max", "private mean", "private max"):
         table.add_column(heading, justify="right")
     for name, group in sorted(groups.items()):
-        sizes = ([one.pss for one in group], [one.private for one in group])
+        sizes = ([footprint.pss for footprint in group], [footprint.private for footprint in group])
         cells = [
             f"{value / MB:.1f}" for size in sizes for value in (sum(size) / len(size), max(size))
         ]

@@ -119,9 +119,10 @@ def report(outcomes: Outcomes, restarts: int, how: Signals) -> Table:
     """The figures as a table, a column for each backend of Django."""
     table = Table("", "pgstack.db", "Django's own", title=f"{restarts} restarts by {how.name}")
     for title, name in ROWS.items():
-        table.add_row(title, *(f"{outcomes[one][name]:,}" for one in (OURS, STOCK)))
+        table.add_row(title, *(f"{outcomes[backend][name]:,}" for backend in (OURS, STOCK)))
     table.add_row(
-        "longest request, ms", *(f"{outcomes[one]['longest'] * 1000:,.0f}" for one in (OURS, STOCK))
+        "longest request, ms",
+        *(f"{outcomes[backend]['longest'] * 1000:,.0f}" for backend in (OURS, STOCK)),
     )
     return table
 

@@ -167,7 +167,7 @@ def _measure(
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
         usual = 1.0 if slot.beside else summary.slowness(journal.results, slot.name)
         trials = trial.run(bench, slot, load, asked.seed + slot.block, see, usual)
-        return tuple(one.model_copy(update={"void": judged(one)}) for one in trials)
+        return tuple(made.model_copy(update={"void": judged(made)}) for made in trials)
 
     def judged(made: Trial) -> tuple[str, ...]:
         transactions = suite.transactions(made.label, made.load.page)

@@ -70,8 +70,8 @@ def trials(made: Sequence[Trial]) -> str:
 def failures(results: Results) -> list[str]:
     """The most frequent failures of the run."""
     counted: Counter[tuple[str, str]] = Counter()
-    for one in results.trials:
-        counted.update({(one.label, reason): number for reason, number in one.reasons.items()})
+    for made in results.trials:
+        counted.update({(made.label, reason): number for reason, number in made.reasons.items()})
     return [
         f"{label}: {number} × {reason}"
         for (label, reason), number in counted.most_common(FAILURES_SHOWN)
