@@ -198,7 +198,9 @@ def _changed(before: bytes, after: bytes) -> set[str]:
 def _files(archive: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         return {
-            one.name: text.read() for one in packed if (text := packed.extractfile(one)) is not None
+            member.name: text.read()
+            for member in packed
+            if (text := packed.extractfile(member)) is not None
         }
 
 

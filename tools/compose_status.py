@@ -143,7 +143,7 @@ def _scheduled(state: str) -> list[Server]:
         Server(name, word, "" if word in WELL else text, text if word in WELL else "")
         for name, word, text in rows
     ]
-    failed = done.returncode and all(one.works for one in entries)
+    failed = done.returncode and all(server.works for server in entries)
     return [*entries, Server("schedule", "unknown", done.stderr.strip())] if failed else entries
 
 

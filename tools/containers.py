@@ -91,18 +91,18 @@ def running(service: str) -> list[Container]:
     """Containers of a service that run, the oldest first."""
     ids = require("compose", "ps", "--quiet", service).split()
     rows = json.loads(require("inspect", *ids)) if ids else []
-    return [_container(one) for one in sorted(rows, key=lambda one: one["Created"])]
+    return [_container(row) for row in sorted(rows, key=lambda row: row["Created"])]
 
 
-def _container(one: dict[str, Any]) -> Container:
+def _container(row: dict[str, Any]) -> Container:
     return Container(
-        id=one["Id"],
-        image=one["Image"],
-        named=one["Config"]["Image"],
-        started=one["State"]["StartedAt"],
-        config_hash=one["Config"]["Labels"].get("com.docker.compose.config-hash", ""),
-        memory=one["HostConfig"]["Memory"],
-        nano_cpus=one["HostConfig"]["NanoCpus"],
+        id=row["Id"],
+        image=row["Image"],
+        named=row["Config"]["Image"],
+        started=row["State"]["StartedAt"],
+        config_hash=row["Config"]["Labels"].get("com.docker.compose.config-hash", ""),
+        memory=row["HostConfig"]["Memory"],
+        nano_cpus=row["HostConfig"]["NanoCpus"],
     )
 
 
@@ -160,7 +160,7 @@ def let_work(container: Container) -> None:
 def remove_others(service: str, kept: Container) -> None:
     """Remove every other container of a service, at once."""
     ids = require("compose", "ps", "--all", "--quiet", service).split()
-    if others := [one for one in ids if one != kept.id]:
+    if others := [identifier for identifier in ids if identifier != kept.id]:
         run("rm", "--force", *others)
 
 

@@ -40,7 +40,7 @@ def pages(tests: Path) -> dict[str, str]:
     }
     return {
         "README.md": HEAD
-        + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()),
+        + "".join(_row(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()),
         **by_name,
     }
 
@@ -58,9 +58,9 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
             continue
         tree = ast.parse(text)
         of_all = [
-            one.value
-            for one in tree.body
-            if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)
+            statement.value
+            for statement in tree.body
+            if isinstance(statement, ast.Assign) and "pytestmark" in ast.unparse(statement)
         ]
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -76,7 +76,7 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
 
 
 def _marks(marks: list[ast.expr]) -> Iterator[list[str]]:
-    for mark in (node for one in marks for node in ast.walk(one)):
+    for mark in (node for expression in marks for node in ast.walk(expression)):
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.hazard":
             yield [
                 str(argument.value) for argument in mark.args if isinstance(argument, ast.Constant)
@@ -94,7 +94,7 @@ def _row(hazard: Hazard, tests: Tests) -> str:
 def _page(hazard: Hazard, tests: Tests) -> str:
     proven = "\n".join(
         f"**{says}**\n\n"
-        + ("".join(f"- `{one}`\n" for one in tests.get(shows, ())) or "- nothing yet\n")
+        + ("".join(f"- `{test}`\n" for test in tests.get(shows, ())) or "- nothing yet\n")
         for shows, says in SHOWS.items()
     )
     return (

@@ -46,7 +46,9 @@ def serving() -> Container:
     removed. Raises ToolError where none runs."""
     instances = containers.running("pgbouncer")
     led = [
-        one for one in instances if containers.execute(one.id, PROGRAM, "serves").returncode == 0
+        instance
+        for instance in instances
+        if containers.execute(instance.id, PROGRAM, "serves").returncode == 0
     ]
     kept = led[0] if led else containers.only_container("pgbouncer")
     containers.remove_others("pgbouncer", kept)

@@ -36,7 +36,7 @@ def keep(web: Container) -> None:
 
 def before(web: Container) -> tuple[str, str] | None:
     """Name and image of the release before the one that serves; None where there is none."""
-    others = [one for one in served(web) if one[1] != web.image]
+    others = [release for release in served(web) if release[1] != web.image]
     return others[-1] if others else None
 
 

@@ -34,7 +34,7 @@ def items() -> list[dict[str, Any]]:
     Raises KeyError for an item without an area or a text.
     """
     data = tomllib.loads(ITEMS.read_text())
-    return [_item(one, data["verify"]) for one in data["item"]]
+    return [_item(given, data["verify"]) for given in data["item"]]
 
 
 def tests(item: dict[str, Any]) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _item(given: dict[str, Any], verify: dict[str, str]) -> dict[str, Any]:
         named = list(given.get(target, ()))
         item["alike"] += [target] if "alike" in named else []
         item[target] = [
-            _full(verify[target] if one in ("alike", "verify") else one) for one in named
+            _full(verify[target] if test in ("alike", "verify") else test) for test in named
         ]
     return item
 
