@@ -27,17 +27,17 @@ class Command(StackCommand):
     def handle(self, *, check: bool, last: float | None, json: bool, **options: Any) -> None:
         plan = local.started()
         before = advised.kept(plan) if check else None
-        advice = advised.now(plan, last)
+        found = advised.now(plan, last)
         if before:
-            well, told = advised.checked(before, advice, plan)
+            well, told = advised.checked(before, found, plan)
             self.stdout.write(shown("\n".join(told)))
             if not well:
                 sys.exit(CHECK_FAILED)
             return
         text = (
-            advised.dumped(advice)
+            advised.dumped(found)
             if json
-            else "\n".join(advised.lines(advice, advised.refusal(advice)))
+            else "\n".join(advised.lines(found, advised.refusal(found)))
         )
         self.stdout.write(shown(text))
-        advised.keep(advice, plan)
+        advised.keep(found, plan)
