@@ -82,7 +82,9 @@ def survey() -> dict[str, Any]:
         "masked": sorted(_masked(Path("/etc/systemd/system"))),
         "accounts": {account.pw_name: account.pw_gecos for account in pwd.getpwall()},
         "groups": {group.gr_name: group.gr_mem for group in grp.getgrall()},
-        "logins": {one.pw_name: [one.pw_dir, one.pw_shell] for one in pwd.getpwall()},
+        "logins": {
+            account.pw_name: [account.pw_dir, account.pw_shell] for account in pwd.getpwall()
+        },
         "clusters": _clusters(),
         "locales": [words[0] for words in _words_of_lines("locale", "-a")],
         "sorts": _sorts(),
@@ -95,13 +97,13 @@ def survey() -> dict[str, Any]:
 
 def _sites() -> list[dict[str, Any]]:
     """What the plans of the other sites say that this host has."""
-    found = []
+    sites = []
     for path in [*Path("/etc").glob("site-*/plan.json"), Path("/etc/stack/plan.json")]:
         with suppress(OSError, ValueError):
             if path != PLAN:
                 plan = json.loads(path.read_text())
-                found.append({name: plan.get(name) for name in SHARED})
-    return found
+                sites.append({name: plan.get(name) for name in SHARED})
+    return sites
 
 
 def _complete(place: Path) -> list[str]:
@@ -163,10 +165,10 @@ def _words_of_lines(*command: str) -> list[list[str]]:
 def _system() -> str:
     """Name of the operating system."""
     with suppress(OSError):
-        found = re.search(
+        match = re.search(
             r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release").read_text(), re.MULTILINE
         )
-        return found[1] if found else ""
+        return match[1] if match else ""
     return ""
 
 
@@ -223,12 +225,12 @@ def _came_in() -> set[int]:
     process = os.getpid()
     while process > 1:
         with suppress(OSError):
-            found = re.search(
+            match = re.search(
                 rb"(?:^|\0)SSH_CONNECTION=[^\0]* (\d+)\0",
                 Path(f"/proc/{process}/environ").read_bytes(),
             )
-            if found:
-                return {int(found[1])}
+            if match:
+                return {int(match[1])}
         try:
             process = int(Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()[1])
         except OSError:
@@ -263,13 +265,13 @@ def _address(text: str) -> str:
 
 def _owners() -> dict[str, int]:
     """The process that has each socket open, by the socket's number."""
-    found: dict[str, int] = {}
+    owners: dict[str, int] = {}
     for entry in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
             target = str(entry.readlink())
             if target.startswith("socket:["):
-                found.setdefault(target[8:-1], int(entry.parts[2]))
-    return found
+                owners.setdefault(target[8:-1], int(entry.parts[2]))
+    return owners
 
 
 def _program_and_unit(process: int | None) -> dict[str, str]:

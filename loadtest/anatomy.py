@@ -93,18 +93,22 @@ def timing_of(arm: Arm) -> Path:
     return arm.lab_stack.empty(timing.FOLDER)
 
 
-def report(found: Mapping[str, Sequence[Anatomy]]) -> Table:
+def report(by_way: Mapping[str, Sequence[Anatomy]]) -> Table:
     """A column for each way to ask, the mean of its rounds, and the lowest and the highest."""
     table = Table("CPU-µs per request", title=f"{PAGE}, {USERS} users")
-    for way, rounds in found.items():
+    for way, rounds in by_way.items():
         table.add_column(f"{way}, {len(rounds)} rounds", justify="right")
     for part in PARTS:
         table.add_row(
             part,
-            *(_figures([one[part] for one in rounds if part in one]) for rounds in found.values()),
+            *(
+                _figures([anatomy[part] for anatomy in rounds if part in anatomy])
+                for rounds in by_way.values()
+            ),
         )
     table.add_row(
-        "sum", *(_figures([sum(one.values()) for one in rounds]) for rounds in found.values())
+        "sum",
+        *(_figures([sum(anatomy.values()) for anatomy in rounds]) for rounds in by_way.values()),
     )
     return table
 
@@ -118,13 +122,13 @@ def measure(rounds: int) -> dict[str, list[Anatomy]]:
     stack.become_account(course.RESULTS)
     cores, timed = machine.cores(shared=False), CHANGES["timed"]
     ways = {"over HTTP": over_http, "in a loop": in_a_loop}
-    found: dict[str, list[Anatomy]] = {way: [] for way in ways}
+    by_way: dict[str, list[Anatomy]] = {way: [] for way in ways}
     with stack.prepared(cores.stack, []) as lab_stack, pinned(cores.generator):
         arm = Arm(lab_stack, timed.strategy, timed.server)
         for number in range(rounds):
             for way, ask in list(ways.items())[:: -1 if number % 2 else 1]:
-                found[way].append(ask(arm, cores))
-    return found
+                by_way[way].append(ask(arm, cores))
+    return by_way
 
 
 def main() -> int:

@@ -63,28 +63,28 @@ def measure(rounds: int) -> inside.Costs:
             processes.stop()
     if done.returncode:
         raise TargetError(f"the pages cannot be asked for: {done.stderr.strip()[-800:]}")
-    found: inside.Costs = json.loads(done.stdout)
-    return found
+    costs: inside.Costs = json.loads(done.stdout)
+    return costs
 
 
-def ratio(found: inside.Costs, page: str, way: str, other: str) -> Estimate:
+def ratio(costs: inside.Costs, page: str, way: str, other: str) -> Estimate:
     """How many times the time of `other` the time of `way` is."""
-    above, below = (dict(enumerate(found[page][name])) for name in (way, other))
+    above, below = (dict(enumerate(costs[page][name])) for name in (way, other))
     estimate = intervals.ratio(above, below, SEED)
     assert estimate
     return estimate
 
 
-def report(found: inside.Costs) -> Table:
+def report(costs: inside.Costs) -> Table:
     """A row for each page and comparison."""
-    rounds = len(next(iter(found[PAGE].values())))
+    rounds = len(next(iter(costs[PAGE].values())))
     table = Table("page", "compared", "CPU-µs", "ratio", "95 %", title=f"{rounds} rounds")
-    for page in found:
+    for page in costs:
         for way, other in COMPARED:
-            one = ratio(found, page, way, other)
-            times = f"{median(found[page][way]):,.0f} / {median(found[page][other]):,.0f}"
-            reach = "–" if one.low is None else f"{one.low:.3f} to {one.high:.3f}"
-            table.add_row(page, f"{way} / {other}", times, f"{one.value:.3f}", reach)
+            estimate = ratio(costs, page, way, other)
+            times = f"{median(costs[page][way]):,.0f} / {median(costs[page][other]):,.0f}"
+            reach = "–" if estimate.low is None else f"{estimate.low:.3f} to {estimate.high:.3f}"
+            table.add_row(page, f"{way} / {other}", times, f"{estimate.value:.3f}", reach)
     return table
 
 
@@ -97,9 +97,9 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     if rounds < 1:
         parser.error(f"--rounds {rounds}: nothing would be measured. Name 1 or more.")
-    found = measure(rounds)
-    Console().print(report(found))
-    return 0 if ratio(found, PAGE, ON, OFF).value < LIMIT else 1
+    costs = measure(rounds)
+    Console().print(report(costs))
+    return 0 if ratio(costs, PAGE, ON, OFF).value < LIMIT else 1
 
 
 if __name__ == "__main__":

@@ -113,9 +113,9 @@ def _client(plan: Plan, database: str) -> closing[Any]:
 
 
 async def _capacity(site: Site) -> float:
-    found = await capacity(site, CAPACITY_SECONDS)
+    rate = await capacity(site, CAPACITY_SECONDS)
     await site.close()
-    return found
+    return rate
 
 
 def measure(plan: Plan, tasks: Background, url: str, rounds: int, seconds: float) -> int:
@@ -124,20 +124,21 @@ def measure(plan: Plan, tasks: Background, url: str, rounds: int, seconds: float
     rate = SHARE * asyncio.run(_capacity(site))
     count = max(tasks.max_db_connections, plan.pooler.max_db_connections) + WAITING
     print(f"{PAGE} at {rate:.0f}/s; {count} transactions at a time; p99 in ms")
-    found: dict[str, list[Turn]] = {turn: [] for turn in TURNS}
+    by_turn: dict[str, list[Turn]] = {turn: [] for turn in TURNS}
     for _ in range(rounds):
         for turn, database in zip(TURNS, ("", tasks.database, plan.postgres.database), strict=True):
             with held(plan, database, count if database else 0):
-                found[turn].append(asyncio.run(ask(site, rate, seconds)))
-        print("; ".join(f"{turn} {turns[-1]}" for turn, turns in found.items()), flush=True)
+                by_turn[turn].append(asyncio.run(ask(site, rate, seconds)))
+        print("; ".join(f"{turn} {turns[-1]}" for turn, turns in by_turn.items()), flush=True)
     ratios = {
         turn: statistics.median(
-            there.p99 / alone.p99 for there, alone in zip(found[turn], found[TURNS[0]], strict=True)
+            there.p99 / alone.p99
+            for there, alone in zip(by_turn[turn], by_turn[TURNS[0]], strict=True)
         )
         for turn in TURNS[1:]
     }
     print("; ".join(f"{turn}: x {ratio:.2f}" for turn, ratio in ratios.items()))
-    failed = sum(turn.failed for name in TURNS[:2] for turn in found[name])
+    failed = sum(turn.failed for name in TURNS[:2] for turn in by_turn[name])
     return int(ratios[TURNS[1]] > BOUND or failed > 0)
 
 

@@ -122,17 +122,17 @@ def idle_clients(plan: Plan, count: int) -> Iterator[None]:
         yield
 
 
-def report(found: Iterable[tuple[str, Footprint]]) -> Table:
+def report(footprints: Iterable[tuple[str, Footprint]]) -> Table:
     """One row per component: processes, and the mean and the largest of PSS and private memory in
     MB."""
     groups: dict[str, list[Footprint]] = {}
-    for name, footprint in found:
+    for name, footprint in footprints:
         groups.setdefault(name, []).append(footprint)
     table = Table("component", title="MB per process, shared memory left out of PSS")
     for heading in ("processes", "PSS mean", "PSS max", "private mean", "private max"):
         table.add_column(heading, justify="right")
     for name, group in sorted(groups.items()):
-        sizes = ([one.pss for one in group], [one.private for one in group])
+        sizes = ([footprint.pss for footprint in group], [footprint.private for footprint in group])
         cells = [
             f"{value / MB:.1f}" for size in sizes for value in (sum(size) / len(size), max(size))
         ]

@@ -54,7 +54,7 @@ def load(environment: Mapping[str, str]) -> Load:
 def addresses(name: str) -> tuple[str, ...]:
     """All addresses of the host `name`. Raises TargetError when it has none."""
     try:
-        return tuple(sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)}))
+        return tuple(sorted({str(address[4][0]) for address in socket.getaddrinfo(name, None)}))
     except OSError as error:
         raise TargetError(
             f"HOST: {name}: {error.strerror or error}. Give a name that this host can resolve."

@@ -107,21 +107,22 @@ def _outcome(lab_stack: LabStack, name: str, process: subprocess.Popen[str]) -> 
         raise TargetError(
             f"{name}: the load ended: {_log(lab_stack, name).read_text().strip()[-800:]}"
         )
-    found: dict[str, Any] = json.loads(said)
-    return found
+    outcome: dict[str, Any] = json.loads(said)
+    return outcome
 
 
 def _log(lab_stack: LabStack, name: str) -> Path:
     return Path(lab_stack.plan.paths.log, f"load-{name}.log")
 
 
-def report(found: Outcomes, restarts: int, how: Signals) -> Table:
+def report(outcomes: Outcomes, restarts: int, how: Signals) -> Table:
     """The figures as a table, a column for each backend of Django."""
     table = Table("", "pgstack.db", "Django's own", title=f"{restarts} restarts by {how.name}")
     for title, name in ROWS.items():
-        table.add_row(title, *(f"{found[one][name]:,}" for one in (OURS, STOCK)))
+        table.add_row(title, *(f"{outcomes[backend][name]:,}" for backend in (OURS, STOCK)))
     table.add_row(
-        "longest request, ms", *(f"{found[one]['longest'] * 1000:,.0f}" for one in (OURS, STOCK))
+        "longest request, ms",
+        *(f"{outcomes[backend]['longest'] * 1000:,.0f}" for backend in (OURS, STOCK)),
     )
     return table
 
@@ -135,9 +136,9 @@ def main() -> int:
     if asked.restarts < 1:
         parser.error(f"--restarts {asked.restarts}: nothing would be measured. Name 1 or more.")
     how = SIGKILL if asked.kill else SIGINT
-    found = measure(asked.restarts, how)
-    Console().print(report(found, asked.restarts, how))
-    return 1 if found[OURS]["failed"] or found[OURS]["lost"] else 0
+    outcomes = measure(asked.restarts, how)
+    Console().print(report(outcomes, asked.restarts, how))
+    return 1 if outcomes[OURS]["failed"] or outcomes[OURS]["lost"] else 0
 
 
 if __name__ == "__main__":

@@ -93,9 +93,9 @@ async def capacity(site: Site, seconds: float) -> float:
         raise TargetError(
             f"{site.url}: {len(failed)} of {len(site.answers)} requests failed: {failed[0]}."
         )
-    found = len(site.answers) / seconds
+    rate = len(site.answers) / seconds
     site.answers.clear()
-    return found
+    return rate
 
 
 async def watch(site: Site, rate: float, change: Callable[[], object], usual: float) -> Verdict:

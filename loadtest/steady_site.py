@@ -111,12 +111,12 @@ class Site:
 
     async def missing(self) -> tuple[str, ...]:
         """Keys of acknowledged writes that the ledger does not know."""
-        found = []
+        lost = []
         for key in self.acknowledged:
             status, _ = await self._ask("GET", f"/ledger/transfers/{key}", new=False)
             if status != 200:
-                found.append(key)
-        return tuple(found)
+                lost.append(key)
+        return tuple(lost)
 
     async def close(self) -> None:
         """Close what is kept open."""

@@ -72,10 +72,10 @@ def install() -> None:
             debian.run(["dpkg-deb", "--extract", str(package), str(root / "tree")])
         DIRECTORY.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
-            found = next((root / "tree").rglob(f"cli-plugins/{name}"), None)
-            if found is None:
+            plugin = next((root / "tree").rglob(f"cli-plugins/{name}"), None)
+            if plugin is None:
                 raise ToolError(
                     f"the {SUITE} package {name} holds no CLI plugin.\n  Install the plugin by "
                     f"hand."
                 )
-            shutil.copy2(found, DIRECTORY / name)
+            shutil.copy2(plugin, DIRECTORY / name)

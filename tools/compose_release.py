@@ -98,8 +98,8 @@ def _try(what: str, service: str, *words: str, options: Sequence[str] = ()) -> N
 
 def _reason(service: str, text: str) -> str:
     """A traceback's reason, else the line that names an error, else the last words."""
-    if found := compose_failure.last_reason(service, text):
-        return found
+    if reason := compose_failure.last_reason(service, text):
+        return reason
     errors = [line.strip() for line in text.splitlines() if "Error: " in line or "ERROR: " in line]
     own = [line for line in errors if "failed to solve" not in line]
     return (own or errors or [containers.last_words(text)])[-1]

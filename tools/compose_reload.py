@@ -62,8 +62,8 @@ def _require_same_port() -> None:
     """Raise ToolError where the port or who holds it would be another."""
     wanted = containers.hashes()
     for service in PUBLISHED:
-        found = containers.running(service)
-        if found and found[0].config_hash != wanted[service]:
+        old = containers.running(service)
+        if old and old[0].config_hash != wanted[service]:
             raise ToolError(
                 "what is asked for changes the published port or who may reach it. That takes "
                 "another container of it, and requests fail meanwhile: `make down up`. Nothing was "
@@ -152,12 +152,14 @@ def _require_commands() -> None:
 
 def _limit(service: str, memory: int, nano_cpus: int) -> None:
     """Give a container that stays the limits that a new one has. Raises ToolError."""
-    found = containers.only_container(service)
-    words = [] if found.memory == memory else [f"--memory={memory}", f"--memory-swap={2 * memory}"]
-    if nano_cpus not in (0, found.nano_cpus):
+    container = containers.only_container(service)
+    words = (
+        [] if container.memory == memory else [f"--memory={memory}", f"--memory-swap={2 * memory}"]
+    )
+    if nano_cpus not in (0, container.nano_cpus):
         words += [f"--cpus={nano_cpus / 10**9}"]
     if words:
-        containers.require("update", *words, found.id)
+        containers.require("update", *words, container.id)
 
 
 def _take_back(before: bytes, web: Container, pooler: Container, changed: set[str]) -> None:
@@ -210,7 +212,9 @@ def _changed(before: bytes, after: bytes) -> set[str]:
 def _files(archive: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         return {
-            one.name: text.read() for one in packed if (text := packed.extractfile(one)) is not None
+            member.name: text.read()
+            for member in packed
+            if (text := packed.extractfile(member)) is not None
         }
 
 

@@ -89,8 +89,8 @@ def containers() -> dict[str, str]:
         sys.exit(2)
     rows: list[dict[str, Any]] = []
     for line in done.stdout.splitlines():
-        found = json.loads(line)
-        rows += found if isinstance(found, list) else [found]  # one list before Compose 2.21
+        answer = json.loads(line)
+        rows += answer if isinstance(answer, list) else [answer]  # one list before Compose 2.21
     return {row["Service"]: row["State"] for row in rows}
 
 
@@ -148,12 +148,12 @@ def _scheduled(state: str) -> list[Server]:
     bounded = ("exec", "-T", "background", "timeout", "--kill-after=1", str(ENGINE_SECONDS))
     done = compose(*bounded, "python", "-m", "pgstack.targets.schedule", seconds=2 * ENGINE_SECONDS)
     rows = [line.split("  ", 2) for line in done.stdout.splitlines()]
-    found = [
+    entries = [
         Server(name, word, "" if word in WELL else text, text if word in WELL else "")
         for name, word, text in rows
     ]
-    failed = done.returncode and all(one.works for one in found)
-    return [*found, Server("schedule", "unknown", done.stderr.strip())] if failed else found
+    failed = done.returncode and all(server.works for server in entries)
+    return [*entries, Server("schedule", "unknown", done.stderr.strip())] if failed else entries
 
 
 def figures() -> dict[str, Any]:
@@ -164,8 +164,8 @@ def figures() -> dict[str, Any]:
     for words in (("exec", "-T", "metrics", *limit), once):
         done = compose(*words)
         if not done.returncode:
-            found: dict[str, Any] = json.loads(done.stdout)
-            return found
+            answer: dict[str, Any] = json.loads(done.stdout)
+            return answer
     return {}
 
 
@@ -187,10 +187,10 @@ def report() -> screen.Report:
 
 def main() -> None:
     """Print a line for each server, in starting order, and how full each part is."""
-    found = report()
-    for line in [json.dumps(found, indent=1)] if "--json" in sys.argv else screen.lines(found):
+    status = report()
+    for line in [json.dumps(status, indent=1)] if "--json" in sys.argv else screen.lines(status):
         print(shown(line))
-    if not found["ok"]:
+    if not status["ok"]:
         sys.exit(1)
 
 

@@ -90,28 +90,28 @@ def once(
 def running(service: str) -> list[Container]:
     """Containers of a service that run, the oldest first."""
     ids = require("compose", "ps", "--quiet", service).split()
-    found = json.loads(require("inspect", *ids)) if ids else []
-    return [_container(one) for one in sorted(found, key=lambda one: one["Created"])]
+    rows = json.loads(require("inspect", *ids)) if ids else []
+    return [_container(row) for row in sorted(rows, key=lambda row: row["Created"])]
 
 
-def _container(one: dict[str, Any]) -> Container:
+def _container(row: dict[str, Any]) -> Container:
     return Container(
-        id=one["Id"],
-        image=one["Image"],
-        named=one["Config"]["Image"],
-        started=one["State"]["StartedAt"],
-        config_hash=one["Config"]["Labels"].get("com.docker.compose.config-hash", ""),
-        memory=one["HostConfig"]["Memory"],
-        nano_cpus=one["HostConfig"]["NanoCpus"],
+        id=row["Id"],
+        image=row["Image"],
+        named=row["Config"]["Image"],
+        started=row["State"]["StartedAt"],
+        config_hash=row["Config"]["Labels"].get("com.docker.compose.config-hash", ""),
+        memory=row["HostConfig"]["Memory"],
+        nano_cpus=row["HostConfig"]["NanoCpus"],
     )
 
 
 def only_container(service: str) -> Container:
     """The only container of a service. Raises ToolError where it does not run."""
-    found = running(service)
-    if not found:
+    of_service = running(service)
+    if not of_service:
         raise ToolError(f"{service} does not run. `make up TARGET=compose` starts the stack.")
-    return found[0]
+    return of_service[0]
 
 
 def rendered(*words: str) -> bytes:
@@ -127,8 +127,8 @@ def rendered(*words: str) -> bytes:
 
 def plan() -> dict[str, Any]:
     """The plan in force. Raises ToolError."""
-    found: dict[str, Any] = json.loads(rendered("cat", f"{CONF}/plan.json"))
-    return found
+    parsed: dict[str, Any] = json.loads(rendered("cat", f"{CONF}/plan.json"))
+    return parsed
 
 
 def start_second(service: str, first: Container) -> Container:
@@ -145,7 +145,7 @@ def start_second(service: str, first: Container) -> Container:
         (made,) = set(known) - {first.id}
         require("update", f"--cpu-shares={FEW_SHARES}", made)
         require("start", made)
-        (second,) = (found for found in running(service) if found.id == made)
+        (second,) = (container for container in running(service) if container.id == made)
     except (ToolError, ValueError) as error:
         remove_others(service, first)
         raise ToolError(f"no second {service} was started: {error}") from None
@@ -160,7 +160,7 @@ def let_work(container: Container) -> None:
 def remove_others(service: str, kept: Container) -> None:
     """Remove every other container of a service, at once."""
     ids = require("compose", "ps", "--all", "--quiet", service).split()
-    if others := [one for one in ids if one != kept.id]:
+    if others := [identifier for identifier in ids if identifier != kept.id]:
         run("rm", "--force", *others)
 
 

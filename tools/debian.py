@@ -77,8 +77,8 @@ def version(os_release: Path = Path("/etc/os-release")) -> str | None:
     except OSError:
         return None
     fields = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
-    found = fields.get("VERSION_ID", "")
-    return found if fields.get("ID") == "debian" and found in SUPPORTED else None
+    version_id = fields.get("VERSION_ID", "")
+    return version_id if fields.get("ID") == "debian" and version_id in SUPPORTED else None
 
 
 def require_debian_root(purpose: str, remedy: str) -> str:
@@ -88,15 +88,15 @@ def require_debian_root(purpose: str, remedy: str) -> str:
         ToolError: not a Debian release that is known, or not root; the message ends with
         ``remedy``.
     """
-    found = version()
-    if found is None:
+    release = version()
+    if release is None:
         raise ToolError(
             f"{purpose} needs Debian {packages.known('or')}, and this is neither.\n  {remedy}"
         )
     if os.geteuid() != 0:
         script = shlex.quote(os.path.relpath(sys.argv[0]))
         raise ToolError(f"{purpose} needs root.\n  Run as root: /usr/bin/python3 {script}")
-    return found
+    return release
 
 
 def install(packages: Sequence[str]) -> None:

@@ -39,10 +39,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def folder(pattern: str) -> list[str]:
     """The pages of `folder/*` below docs/, by name, its README first."""
     docs = CHECKOUT / "docs"
-    found = sorted(
+    pages = sorted(
         docs.glob(f"{pattern}.md"), key=lambda path: (path.name != "README.md", path.name)
     )
-    return [str(path.relative_to(docs)) for path in found]
+    return [str(path.relative_to(docs)) for path in pages]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -55,7 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Links of a page, which lead from file to file in the checkout, as links between pages."""
     uri = page.file.src_uri
-    return LINK.sub(lambda found: moved(found, uri), markdown)
+    return LINK.sub(lambda link: moved(link, uri), markdown)
 
 
 def moved(link: re.Match[str], uri: str) -> str:

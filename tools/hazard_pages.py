@@ -35,13 +35,13 @@ Tests = Mapping[str, list[str]]
 def pages(tests: Path) -> dict[str, str]:
     """Every page by its name. `tests` is the directory with the marked tests."""
     marked = marked_tests(tests)
-    found = {
+    by_name = {
         f"{hazard.id}.md": _page(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()
     }
     return {
         "README.md": HEAD
-        + "".join(_row(one, marked.get(one.id, {})) for one in CATALOGUE.values()),
-        **found,
+        + "".join(_row(hazard, marked.get(hazard.id, {})) for hazard in CATALOGUE.values()),
+        **by_name,
     }
 
 
@@ -51,16 +51,16 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
     Raises:
         ValueError: a mark says neither `"reproduced"` nor `"fixed"`, or something else.
     """
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {show: [] for show in SHOWS})
+    marked: dict[str, dict[str, list[str]]] = defaultdict(lambda: {show: [] for show in SHOWS})
     for path in sorted(tests.rglob("test_*.py")):
         text = path.read_text()
         if "mark.hazard(" not in text:
             continue
         tree = ast.parse(text)
         of_all = [
-            one.value
-            for one in tree.body
-            if isinstance(one, ast.Assign) and "pytestmark" in ast.unparse(one)
+            statement.value
+            for statement in tree.body
+            if isinstance(statement, ast.Assign) and "pytestmark" in ast.unparse(statement)
         ]
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -71,12 +71,12 @@ def marked_tests(tests: Path) -> Mapping[str, Tests]:
                             f"{name}: {hazard}: a mark says one or both of {', '.join(SHOWS)}"
                         )
                     for show in shows:
-                        found[hazard][show].append(name)
-    return found
+                        marked[hazard][show].append(name)
+    return marked
 
 
 def _marks(marks: list[ast.expr]) -> Iterator[list[str]]:
-    for mark in (node for one in marks for node in ast.walk(one)):
+    for mark in (node for expression in marks for node in ast.walk(expression)):
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.hazard":
             yield [
                 str(argument.value) for argument in mark.args if isinstance(argument, ast.Constant)
@@ -94,7 +94,7 @@ def _row(hazard: Hazard, tests: Tests) -> str:
 def _page(hazard: Hazard, tests: Tests) -> str:
     proven = "\n".join(
         f"**{says}**\n\n"
-        + ("".join(f"- `{one}`\n" for one in tests.get(shows, ())) or "- nothing yet\n")
+        + ("".join(f"- `{test}`\n" for test in tests.get(shows, ())) or "- nothing yet\n")
         for shows, says in SHOWS.items()
     )
     return (

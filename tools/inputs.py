@@ -85,13 +85,13 @@ def written(path: str) -> str:
     """The whole file with what belongs between its marks. Raises ValueError where it has no
     marks."""
     text = (CHECKOUT / path).read_text()
-    found = re.search(
+    match = re.search(
         rf"^( *)([^\n]*){re.escape(BEGIN)}[^\n]*\n(.*?)^[^\n]*{END}", text, re.MULTILINE | re.DOTALL
     )
-    if found is None:
+    if match is None:
         raise ValueError(f"{path} has no lines with '{BEGIN}' and '{END}'")
-    made = textwrap.indent(MADE[path](), found[1])
-    return f"{text[: found.start(3)]}{made}\n{text[found.end(3) :]}"
+    made = textwrap.indent(MADE[path](), match[1])
+    return f"{text[: match.start(3)]}{made}\n{text[match.end(3) :]}"
 
 
 def description_of(field: FieldInfo) -> str:

@@ -51,8 +51,8 @@ def nothing_starts() -> Iterator[None]:
 def _inputs() -> dict[str, str]:
     """Those of `.env` in the checkout and of the environment, which wins."""
     path = ROOT / ".env"
-    found = environment_file.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {**found, **{name: value for name, value in os.environ.items() if value}}
+    of_file = environment_file.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {**of_file, **{name: value for name, value in os.environ.items() if value}}
 
 
 def install_packages(what: str) -> None:

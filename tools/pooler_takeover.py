@@ -44,8 +44,12 @@ def ask(pooler: Container, plan: dict[str, Any], words: str, seconds: float = 10
 def serving() -> Container:
     """The container whose socket clients find. What a command that was killed left beside it is
     removed. Raises ToolError where none runs."""
-    found = containers.running("pgbouncer")
-    led = [one for one in found if containers.execute(one.id, PROGRAM, "serves").returncode == 0]
+    instances = containers.running("pgbouncer")
+    led = [
+        instance
+        for instance in instances
+        if containers.execute(instance.id, PROGRAM, "serves").returncode == 0
+    ]
     kept = led[0] if led else containers.only_container("pgbouncer")
     containers.remove_others("pgbouncer", kept)
     return kept

@@ -20,8 +20,8 @@ def served(web: Container) -> list[tuple[str, str]]:
     """Name and image of each release, the oldest first."""
     form = "--format={{.Tag}} {{.ID}}"
     listed = containers.require("image", "ls", "--no-trunc", form, web.named).splitlines()
-    found = (line.split() for line in listed)
-    return sorted((f"{web.named}:{tag}", image) for tag, image in found if TAG.fullmatch(tag))
+    rows = (line.split() for line in listed)
+    return sorted((f"{web.named}:{tag}", image) for tag, image in rows if TAG.fullmatch(tag))
 
 
 def keep(web: Container) -> None:
@@ -36,7 +36,7 @@ def keep(web: Container) -> None:
 
 def before(web: Container) -> tuple[str, str] | None:
     """Name and image of the release before the one that serves; None where there is none."""
-    others = [one for one in served(web) if one[1] != web.image]
+    others = [release for release in served(web) if release[1] != web.image]
     return others[-1] if others else None
 
 

@@ -34,7 +34,7 @@ def items() -> list[dict[str, Any]]:
     Raises KeyError for an item without an area or a text.
     """
     data = tomllib.loads(ITEMS.read_text())
-    return [_item(one, data["verify"]) for one in data["item"]]
+    return [_item(given, data["verify"]) for given in data["item"]]
 
 
 def tests(item: dict[str, Any]) -> Iterator[str]:
@@ -61,7 +61,7 @@ def page() -> str:
 
 
 def _item(given: dict[str, Any], verify: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    item: dict[str, Any] = {
         "area": given["area"],
         "text": given["text"],
         "note": given.get("note", ""),
@@ -69,11 +69,11 @@ def _item(given: dict[str, Any], verify: dict[str, str]) -> dict[str, Any]:
     }
     for target in TARGETS:
         named = list(given.get(target, ()))
-        found["alike"] += [target] if "alike" in named else []
-        found[target] = [
-            _full(verify[target] if one in ("alike", "verify") else one) for one in named
+        item["alike"] += [target] if "alike" in named else []
+        item[target] = [
+            _full(verify[target] if test in ("alike", "verify") else test) for test in named
         ]
-    return found
+    return item
 
 
 def _full(name: str) -> str:

@@ -52,8 +52,8 @@ def containers() -> list[tuple[str, Path]]:
         return []
     form = f"{{{{.State.Status}}}} {LABELS}"
     rows = (answers(["docker", "inspect", f"--format={form}", *listed]) or "").splitlines()
-    found = (row.partition(" ") for row in rows)
-    return [(state, Path(place).resolve()) for state, _, place in found]
+    columns = (row.partition(" ") for row in rows)
+    return [(state, Path(place).resolve()) for state, _, place in columns]
 
 
 def require_own() -> None:

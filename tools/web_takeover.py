@@ -33,9 +33,9 @@ def serving() -> Container:
     Raises ToolError where none runs.
     """
     kept = containers.only_container("web")
-    found = containers.running("web")
-    if len(found) > 1:
-        old, new = found[0], found[-1]
+    running = containers.running("web")
+    if len(running) > 1:
+        old, new = running[0], running[-1]
         kept, ended = (new, old) if _is_replaced(old) else (old, new)
         say(f"removed   web {ended.id[:12]}, which a command that was cut off had left")
         _choose(kept, NEW if kept is new else OLD)

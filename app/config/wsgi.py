@@ -26,7 +26,7 @@ from pgstack.wsgi import leave_access_log, settle  # noqa: E402
 
 leave_access_log()
 tracing.start()
-found = get_wsgi_application()
+django_application = get_wsgi_application()
 
 
 def preload() -> None:
@@ -47,4 +47,4 @@ def preload() -> None:
 
 preload()
 settle()
-application = watched(found)
+application = watched(django_application)

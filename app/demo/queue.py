@@ -47,8 +47,8 @@ def counted() -> Counted | None:
     if plan.metrics is None:
         return None
     try:
-        found = [one.cells for one in measured.read(plan)]
+        processes = [process.cells for process in measured.read(plan)]
     except OSError:
         return None
-    requests = sum(sum(cells[queue.first : queue.sum]) for cells in found)
-    return Counted(time.monotonic(), requests, sum(cells[queue.sum] for cells in found))
+    requests = sum(sum(cells[queue.first : queue.sum]) for cells in processes)
+    return Counted(time.monotonic(), requests, sum(cells[queue.sum] for cells in processes))

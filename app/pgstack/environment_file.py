@@ -30,7 +30,7 @@ class LineError(ValueError):
 
 def parse(text: str) -> dict[str, str]:
     """Name → value. Raises LineError for a line that is none of these."""
-    found = {}
+    variables = {}
     lines = enumerate(text.removeprefix("\ufeff").splitlines(), start=1)
     for number, line in lines:
         stripped = line.strip()
@@ -41,8 +41,8 @@ def parse(text: str) -> dict[str, str]:
             raise LineError(
                 f"line {number}: it is not NAME=value. A name has letters, digits and _."
             )
-        found[match[1]] = _value(match[2], number, lines)
-    return found
+        variables[match[1]] = _value(match[2], number, lines)
+    return variables
 
 
 def _value(text: str, number: int, lines: Iterator[tuple[int, str]]) -> str:
@@ -64,5 +64,5 @@ def _value(text: str, number: int, lines: Iterator[tuple[int, str]]) -> str:
     return (
         match[1]
         if quote == "'"
-        else _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), match[1])
+        else _ESCAPED.sub(lambda escaped: _ESCAPES.get(escaped[1], escaped[1]), match[1])
     )

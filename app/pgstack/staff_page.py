@@ -132,13 +132,15 @@ def _passed(part: Metrics, name: str, request: HttpRequest) -> HttpResponse:
     since = request.GET.get("since", "")
     query = f"?since={since}" if NUMBER.fullmatch(since) else ""
     try:
-        found = exporter.ask(part, PAGE + name + query)
+        from_exporter = exporter.ask(part, PAGE + name + query)
     except ProbeError as error:
         return HttpResponse(f"{error}\n", content_type="text/plain", status=503)
-    answer = HttpResponse(found.body, content_type=found.type, status=found.status)
+    answer = HttpResponse(
+        from_exporter.body, content_type=from_exporter.type, status=from_exporter.status
+    )
     for header in KEPT_HEADERS:
-        if header in found.headers:
-            answer[header] = found.headers[header]
+        if header in from_exporter.headers:
+            answer[header] = from_exporter.headers[header]
     return answer
 
 

@@ -204,8 +204,8 @@ def _last_error(log: Path, written: int) -> str:
 
 def visited(stack: Stack) -> bool:
     """Whether anybody is connected."""
-    running = [one for one in INSTANCES if system.active(unit(stack, one))]
-    return any(listening.visited(_process(stack, one), set()) for one in running)
+    running = [instance for instance in INSTANCES if system.active(unit(stack, instance))]
+    return any(listening.visited(_process(stack, instance), set()) for instance in running)
 
 
 def disable_keepalive(stack: Stack) -> None:

@@ -83,7 +83,9 @@ def holds(stack: Stack, identifier: str) -> bool:
     """Whether the repository is that of the database with this system identifier. Raises
     StackctlError."""
     stanzas = json.loads(pgbackrest(stack, "--output=json", "info"))
-    return any(str(one["system-id"]) == identifier for stanza in stanzas for one in stanza["db"])
+    return any(
+        str(database["system-id"]) == identifier for stanza in stanzas for database in stanza["db"]
+    )
 
 
 def finish_archive(stack: Stack) -> None:
@@ -115,12 +117,12 @@ def parse(text: str) -> list[Kept]:
     status = stanzas[0]["status"] if stanzas else {"code": 1, "message": "no stanza"}
     if status["code"] not in (0, 2):  # 2: no valid backups
         raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
-    found = [
+    usable = [
         Kept(kept["label"], kept["type"], kept["timestamp"]["stop"], kept["info"]["size"])
         for kept in stanzas[0]["backup"]
         if not kept["error"]
     ]
-    return sorted(found, key=lambda one: one.ended)
+    return sorted(usable, key=lambda kept: kept.ended)
 
 
 def report(stack: Stack) -> list[Line]:
@@ -144,14 +146,14 @@ def report(stack: Stack) -> list[Line]:
     ]
 
 
-def backups(found: Sequence[Kept], now: float, oldest: int) -> Line:
+def backups(kept: Sequence[Kept], now: float, oldest: int) -> Line:
     """The newest backup, which may not be older than `oldest` seconds."""
-    if not found:
+    if not kept:
         return Line("backup", "none", good=False)
-    last = found[-1]
-    first = age(now - found[0].ended)
+    last = kept[-1]
+    first = age(now - kept[0].ended)
     text = (
-        f"{last.label} ({last.kind}), {age(now - last.ended)} old; {len(found)} kept, the oldest "
+        f"{last.label} ({last.kind}), {age(now - last.ended)} old; {len(kept)} kept, the oldest "
         f"{first} old"
     )
     late = now - last.ended > oldest

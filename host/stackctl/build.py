@@ -44,12 +44,12 @@ def run(
     release = stack.root / "releases" / name
     begun, own = time.time(), {part: release / goal for part, goal in MADE.items()}
     text = f'{variables}STACK_REQUIREMENTS="{requirements}"\n'
-    found = ""
+    note = ""
     if shared:
         environment = environments.of_release(stack, release, shared, variables)
-        found = f", with environment {environment.name}"
+        note = f", with environment {environment.name}"
         if not environments.is_complete(environment):
-            found = f", with a new environment {environment.name}"
+            note = f", with a new environment {environment.name}"
             safe.remove(environment)
             ours = f'STACK_RELEASE="{release}"\nPYTHONPATH="{release}/app"\n'
             _make(stack, f"venv@{environment.name}", {VENV: environment}, text + ours)
@@ -63,7 +63,7 @@ def run(
     finally:
         safe.remove(stack.run / COMMANDS)
     system.require("/usr/bin/python3", "-I", "-m", "compileall", "-q", str(release / "app"))
-    return f"{name} built in {time.time() - begun:.0f} s{found}"
+    return f"{name} built in {time.time() - begun:.0f} s{note}"
 
 
 def _make(

@@ -128,10 +128,10 @@ def choose(snapshots: Sequence[Snapshot], reached: float, there: bool) -> Snapsh
 
 def named(snapshots: Sequence[Snapshot], name: str) -> Snapshot:
     """The snapshot that was asked for. Raises StackctlError."""
-    found = next((each for each in snapshots if each.name == name), None)
-    if found is None:
+    snapshot = next((each for each in snapshots if each.name == name), None)
+    if snapshot is None:
         raise StackctlError(f"there is no snapshot {name!r}. `stackctl files list` shows them.")
-    return found
+    return snapshot
 
 
 def listed(stack: Stack) -> list[Snapshot]:
@@ -228,8 +228,8 @@ def _give(root: Path, moves: tuple[dict[int, int], dict[int, int]]) -> None:
         Path(folder, name) for folder, names, files in os.walk(root) for name in (*names, *files)
     )
     for path in (root, *below):
-        found = path.lstat()
-        owner, group = users.get(found.st_uid, -1), groups.get(found.st_gid, -1)
+        status = path.lstat()
+        owner, group = users.get(status.st_uid, -1), groups.get(status.st_gid, -1)
         os.chown(path, owner, group, follow_symlinks=False)
 
 

@@ -63,16 +63,16 @@ def main(plan: str) -> None:
 
 def _environment(host: Stack, release: Path) -> dict[str, str]:
     """What the project finds in its environment, but for what is secret."""
-    found = {
+    environment = {
         **os.environ,
         **_release_environment(host, release),
         "DJANGO_SETTINGS_MODULE": host.web.settings,
     }
-    found.pop(DIRECTORY, None)  # another unit's
+    environment.pop(DIRECTORY, None)  # another unit's
     try:
-        return found | environment_file.parse(safe.read(host.conf / "environment").decode())
+        return environment | environment_file.parse(safe.read(host.conf / "environment").decode())
     except FileNotFoundError:
-        return found
+        return environment
     except environment_file.LineError as error:
         raise StackctlError(
             f"{host.conf}/environment: {error} Run the playbook site.yml, which writes it."
@@ -90,10 +90,13 @@ def _credentials(host: Stack) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="stack-manage-", dir="/run") as place:
         os.chown(place, 0, pwd.getpwnam(group).pw_gid)
         Path(place).chmod(0o750)
-        found = {
+        credentials = {
             f"project_{name}": text for name, text in safe.contents(secrets / CREDENTIALS).items()
         }
-        for name, text in {**found, "environment": safe.read(secrets / "environment")}.items():
+        for name, text in {
+            **credentials,
+            "environment": safe.read(secrets / "environment"),
+        }.items():
             safe.write(Path(place, name), text, 0o440, group=group)
         yield place
 

@@ -148,8 +148,8 @@ def _try(stack: Stack, instance: str) -> None:
     wrong = trouble(stack, stack.run / f"pooler-{instance}", ASK_SECONDS)
     if wrong:
         raise StackctlError(wrong)
-    found = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
-    for name, (planned, live) in console.different(stack.pooler.settings, found).items():
+    shown = {row["key"]: row["value"] for row in _console(stack, instance, "SHOW CONFIG")}
+    for name, (planned, live) in console.different(stack.pooler.settings, shown).items():
         raise StackctlError(f"{name} = {planned} is wanted, and SHOW CONFIG says {live}.")
 
 

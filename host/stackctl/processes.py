@@ -14,9 +14,9 @@ GONE = " (deleted)"
 def renice(process: int, niceness: int) -> None:
     """Set the niceness of a process and of all below it, which those that it starts later
     inherit."""
-    for found in _family(process):
+    for member in _family(process):
         with suppress(psutil.Error):
-            found.nice(niceness)
+            member.nice(niceness)
 
 
 def is_quiet(process: int, seconds: float) -> bool:
@@ -58,16 +58,16 @@ def gone(process: int) -> list[str]:
 
 def numbers(process: int) -> set[int]:
     """Of it and of all below it."""
-    return {one.pid for one in _family(process)}
+    return {member.pid for member in _family(process)}
 
 
 def _used(process: int) -> dict[int, tuple[float, float]]:
     """Processor time of it and of all below it."""
     used = {}
-    for found in _family(process):
+    for member in _family(process):
         with suppress(psutil.Error):
-            times = found.cpu_times()
-            used[found.pid] = times.user, times.system
+            times = member.cpu_times()
+            used[member.pid] = times.user, times.system
     return used
 
 

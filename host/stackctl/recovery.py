@@ -57,19 +57,19 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
         raise StackctlError("There is no backup. See `stackctl backups`.")
     if target.moment is not None and target.moment > now:
         raise StackctlError(f"{target.value} is in the future: it is {_text(now)}.")
-    fitting = [one for one in kept if target.moment is None or one.ended <= target.moment]
+    fitting = [backup for backup in kept if target.moment is None or backup.ended <= target.moment]
     if not fitting:
         oldest = f"{kept[0].label}, at {_text(kept[0].ended)}"
         raise StackctlError(f"{target.value} is before the end of the oldest backup, {oldest}.")
     if not label:
         return fitting[-1]
-    found = next((one for one in fitting if one.label == label), None)
-    if found is None:
+    chosen = next((backup for backup in fitting if backup.label == label), None)
+    if chosen is None:
         raise StackctlError(
             f"{label}: no backup of that name ended before the target. There are: "
-            f"{', '.join(one.label for one in fitting)}."
+            f"{', '.join(backup.label for backup in fitting)}."
         )
-    return found
+    return chosen
 
 
 def options(target: Target, begin: Kept, timeline: str = "") -> list[str]:

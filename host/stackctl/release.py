@@ -147,10 +147,10 @@ def _clear(stack: Stack) -> None:
     """Delete the oldest releases but KEPT, and the environments and static files that no release
     has."""
     held = {link.readlink() for link in stack.root.iterdir() if link.is_symlink()}
-    found = sorted(
+    newest_first = sorted(
         (stack.root / "releases").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    for release in found[KEPT:]:
+    for release in newest_first[KEPT:]:
         if release not in held:
             shutil.rmtree(release)
     environments.clear(stack)

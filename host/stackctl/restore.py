@@ -55,8 +55,8 @@ def plan(
     Raises StackctlError where it cannot be reached; nothing is changed.
     """
     target = recovery.parse(text)
-    found = backup.restorable_backups(stack)
-    begin = recovery.choose(target, found, time.time(), label)
+    kept = backup.restorable_backups(stack)
+    begin = recovery.choose(target, kept, time.time(), label)
     if not timeline:
         timelines.check(target.moment, timelines.read(stack))
     data = Path(stack.paths.data)

@@ -172,9 +172,9 @@ def _require_end(path: Path, links: int) -> None:
         raise UnsafePath(f"{path}: more than {LINKS} links on the way. Remove them.")
 
 
-def _is_closed(found: os.stat_result) -> bool:
+def _is_closed(status: os.stat_result) -> bool:
     """Whether only root, or the account of this process, puts names there."""
-    return found.st_uid in (0, os.geteuid()) and not found.st_mode & OTHERS
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & OTHERS
 
 
 def _link(parent: int, name: str) -> str | None:

@@ -36,13 +36,13 @@ def install(source: Path, goal: Path, owner: str = "root") -> None:
 
 def _copy(here: int, there: int, shown: Path) -> None:
     for name in os.listdir(here):
-        found = os.stat(name, dir_fd=here, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode):
+        status = os.stat(name, dir_fd=here, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
             os.mkdir(name, FOLDER, dir_fd=there)
             _enter(here, there, name, shown / name)
-        elif stat.S_ISLNK(found.st_mode):
+        elif stat.S_ISLNK(status.st_mode):
             os.symlink(os.readlink(name, dir_fd=here), name, dir_fd=there)
-        elif stat.S_ISREG(found.st_mode):
+        elif stat.S_ISREG(status.st_mode):
             _copy_file(here, there, name, shown / name)
         else:
             raise UnsafePath(

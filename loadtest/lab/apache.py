@@ -71,9 +71,9 @@ def _planned(lab_stack: LabStack, name: str) -> str:
 
 
 def _replaced(text: str, pattern: str, replacement: str) -> str:
-    text, found = re.subn(pattern, lambda _: replacement, text)
-    if found != 1:
-        raise ValueError(f"{pattern!r} is {found} times in the planned file, not once")
+    text, count = re.subn(pattern, lambda _: replacement, text)
+    if count != 1:
+        raise ValueError(f"{pattern!r} is {count} times in the planned file, not once")
     return text
 
 

@@ -114,9 +114,9 @@ def gc_as_python() -> None:
     gc.set_threshold(700)
 
 
-def gzip_first(found: Mapping[str, Any]) -> Mapping[str, Any]:
+def gzip_first(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Compression moved before all other middleware."""
-    return {"MIDDLEWARE": [GZIP, *(name for name in found["MIDDLEWARE"] if name != GZIP)]}
+    return {"MIDDLEWARE": [GZIP, *(name for name in settings["MIDDLEWARE"] if name != GZIP)]}
 
 
 def jemalloc_missing(plan: Plan) -> str | None:

@@ -137,13 +137,13 @@ PYTHON = (
     Change(
         "no-middleware",
         "no middleware: what all of it costs",
-        settings=lambda found: {"MIDDLEWARE": []},
+        settings=lambda _: {"MIDDLEWARE": []},
     ),
     Change("gzip-first", "compression before all other middleware", settings=gzip_first),
     Change(
         "no-template-cache",
         "templates compiled for each request",
-        settings=lambda found: {"TEMPLATES": UNCACHED},
+        settings=lambda _: {"TEMPLATES": UNCACHED},
     ),
     Change("psycopg3", "psycopg 3 in place of psycopg2", driver="psycopg"),
     Change(

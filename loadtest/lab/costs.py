@@ -57,7 +57,7 @@ def connecting(results: Results, costs: Mapping[str, Mapping[str, float]]) -> tu
     if not request:
         return ()
     relative = partial(intervals.relative, results.trials, reference=results.reference)
-    found: Sequence[tuple[str, float]] = [
+    totals: Sequence[tuple[str, float]] = [
         (name, _total_ms(costs.get(name, {}))) for name in RECONNECTING
     ]
     return tuple(
@@ -67,7 +67,7 @@ def connecting(results: Results, costs: Mapping[str, Mapping[str, float]]) -> tu
             request,
             intervals.ratio(relative(DIRECT), relative(name), results.seed),
         )
-        for name, total in found
+        for name, total in totals
         if total
     )
 

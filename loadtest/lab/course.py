@@ -72,13 +72,13 @@ def measure(
         again = True
         while again:
             begin = time.monotonic()
-            found = make(slot, ask(slot, journal.results), meter.see)
-            journal.add(*found)
-            disturbed = any(map(gates.disturbed, found))
+            trials = make(slot, ask(slot, journal.results), meter.see)
+            journal.add(*trials)
+            disturbed = any(map(gates.disturbed, trials))
             again = (
                 yardstick is not None and disturbed and yardstick.spend(time.monotonic() - begin)
             )
-        meter.end(words.trials(found))
+        meter.end(words.trials(trials))
 
 
 def capacity(slot: Slot, results: Results) -> float | None:
@@ -98,14 +98,14 @@ def finish(journal: Journal, console: Console, old: Results | None, *, whole: bo
         return interrupts.STATUS
     analysis = analyse(results)
     terminal.show(analysis, console)
-    found = status(analysis)
+    exit_status = status(analysis)
     if old and whole:
         comparison = compare.compare(results, old)
         terminal.show_comparison(comparison, console)
-        found = max(found, compare.status(comparison))
+        exit_status = max(exit_status, compare.status(comparison))
     console.print(f"report: {report(analysis, journal.directory)}", soft_wrap=True, highlight=False)
     if whole:
-        return found
+        return exit_status
     again = "" if results.suite == "host" else " Go on with: make loadtest RESUME=1"
     console.print(
         f"interrupted: {results.made} of {results.intended} trials are made.{again}",

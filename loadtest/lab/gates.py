@@ -43,7 +43,7 @@ def reasons(
     `transactions_per_request` is what the page does through the pooler, None when that is not
     known. `prepared` says that a backend parses a statement once.
     """
-    found = (
+    answers = (
         _failures(trial),
         _generator(trial),
         _machine(trial),
@@ -52,7 +52,7 @@ def reasons(
         _agrees(trial, "pooler counted", trial.transactions, transactions_per_request),
         _agrees(trial, "access log has", trial.logged, 1),
     )
-    return tuple(reason for reason in found if reason)
+    return tuple(reason for reason in answers if reason)
 
 
 def disturbed(trial: Trial) -> bool:
@@ -134,10 +134,10 @@ def pair(ratio: Estimate | None, blocks: int) -> tuple[str, ...]:
     may claim."""
     if ratio is None or ratio.low is None or ratio.high is None:
         return ("there are too few valid blocks of the A/A pair for an interval",)
-    found = []
+    doubts = []
     shown = f"the A/A pair gives {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
     if not ratio.contains(1):
-        found.append(f"{shown}, which does not contain 1")
+        doubts.append(f"{shown}, which does not contain 1")
     if blocks >= FULL_BLOCKS and (ratio.low < 1 - SAME or ratio.high > 1 + SAME):
-        found.append(f"{shown}, which is not within ±{SAME:.0%}")
-    return tuple(found)
+        doubts.append(f"{shown}, which is not within ±{SAME:.0%}")
+    return tuple(doubts)

@@ -154,8 +154,8 @@ def _limit(facts: Facts, goal: Goal) -> Estimate | None:
 
 def _agreement(facts: Facts, goal: Goal) -> Estimate | None:
     """Distance of the two generators' rates, as a share."""
-    found = _limit(facts, goal)
-    return _once(abs(found.value - 1), found.blocks) if found else None
+    estimate = _limit(facts, goal)
+    return _once(abs(estimate.value - 1), estimate.blocks) if estimate else None
 
 
 def _once(value: float, times: int = 1) -> Estimate:

@@ -53,10 +53,10 @@ def decode(text: str) -> HdrHistogram:
         raise InputError(
             f"histogram {text[:12]}…: cannot be decoded ({error}). Measure again."
         ) from error
-    found = (times.lowest_trackable_value, times.highest_trackable_value, times.significant_figures)
-    if found != (SHORTEST_US, LONGEST_US, DIGITS):
+    shape = (times.lowest_trackable_value, times.highest_trackable_value, times.significant_figures)
+    if shape != (SHORTEST_US, LONGEST_US, DIGITS):
         raise InputError(
-            f"histogram {text[:12]}…: range and digits are {found}, not "
+            f"histogram {text[:12]}…: range and digits are {shape}, not "
             f"{(SHORTEST_US, LONGEST_US, DIGITS)}."
             " Measure again."
         )
@@ -84,8 +84,8 @@ def percentiles(times: HdrHistogram) -> Percentiles | None:
     """The four that a table shows; None without a response."""
     if not times.get_total_count():
         return None
-    found = times.get_percentile_to_value_dict([50, 95, 99, 99.9])
-    return Percentiles(*(found[percent] / US_PER_MS for percent in (50, 95, 99, 99.9)))
+    values = times.get_percentile_to_value_dict([50, 95, 99, 99.9])
+    return Percentiles(*(values[percent] / US_PER_MS for percent in (50, 95, 99, 99.9)))
 
 
 def distribution(times: HdrHistogram) -> tuple[tuple[float, float], ...]:
@@ -100,7 +100,7 @@ def distribution(times: HdrHistogram) -> tuple[tuple[float, float], ...]:
     while one_in[-1] < total:
         one_in.append(min(10 ** (len(one_in) / POINTS_PER_DECADE), total))
     percents = [*(100 * (1 - 1 / x) for x in one_in[:-1]), 100.0]
-    found = times.get_percentile_to_value_dict(percents) if total else {}
+    values = times.get_percentile_to_value_dict(percents) if total else {}
     return tuple(
-        (x, found[p] / US_PER_MS) for x, p in zip(one_in, percents, strict=True) if p in found
+        (x, values[p] / US_PER_MS) for x, p in zip(one_in, percents, strict=True) if p in values
     )

@@ -101,9 +101,9 @@ def _measure(journal: Journal, target: Target, console: Console) -> None:
     planned, rate = journal.results, target.max_rate
     assert rate
 
-    def ask(slot: Slot, found: Results) -> Load:
+    def ask(slot: Slot, so_far: Results) -> Load:
         return course.load(
-            slot, planned.page, planned.seconds, min(rate, course.capacity(slot, found) or rate)
+            slot, planned.page, planned.seconds, min(rate, course.capacity(slot, so_far) or rate)
         )
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial]:
@@ -117,7 +117,7 @@ def _measure(journal: Journal, target: Target, console: Console) -> None:
             seed=planned.seed + slot.block,
         )
         outcome = drive(job, see).model_dump(exclude={"event"})
-        found = Trial(
+        trial = Trial(
             label=slot.label,
             strategy=slot.name,
             purpose=slot.purpose,
@@ -129,7 +129,7 @@ def _measure(journal: Journal, target: Target, console: Console) -> None:
             logged=None,
             **outcome,
         )
-        return (found.model_copy(update={"void": gates.reasons(found)}),)
+        return (trial.model_copy(update={"void": gates.reasons(trial)}),)
 
     made = slots(target.url, planned.users, rate, planned.seed)
     with progress.shown(console, [planned.seconds + progress.BESIDES] * len(made)) as meter:

@@ -98,7 +98,7 @@ def cost(rounds: int, seed: int = 1) -> Costs:
     for way, changed in WAYS.items():
         alias = plain | changed
         made[way] = load_backend(alias["ENGINE"]).DatabaseWrapper(alias, "default")
-    found: Costs = {page: {way: [] for way in WAYS} for page in PAGES}
+    costs: Costs = {page: {way: [] for way in WAYS} for page in PAGES}
     for number in range(-1, rounds):
         for page in PAGES:
             turns: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -108,8 +108,8 @@ def cost(rounds: int, seed: int = 1) -> Costs:
                     turns[way].append(_turn(app, page))
             if number >= 0:  # the one before the first warms up
                 for way, spent in turns.items():
-                    found[page][way].append(median(spent))
-    return found
+                    costs[page][way].append(median(spent))
+    return costs
 
 
 def _turn(app: Callable[..., Any], page: str) -> float:
@@ -126,7 +126,9 @@ def load(threads: int) -> Outcome:
     from django.db import connections
 
     app, outcome, lock, done = application(), Outcome(), threading.Lock(), threading.Event()
-    accounts = [one["id"] for one in json.loads(ask(app, "/ledger/accounts")[1])["accounts"]]
+    accounts = [
+        account["id"] for account in json.loads(ask(app, "/ledger/accounts")[1])["accounts"]
+    ]
     keys: dict[str, bool] = {}
 
     def user(number: int) -> None:
@@ -154,13 +156,13 @@ def load(threads: int) -> Outcome:
             time.sleep(PAUSE_SECONDS)
 
     users = [threading.Thread(target=user, args=(number,)) for number in range(threads)]
-    for one in users:
-        one.start()
+    for thread in users:
+        thread.start()
     print("begin", flush=True)
     sys.stdin.read()
     done.set()
-    for one in users:
-        one.join()
+    for thread in users:
+        thread.join()
     connections.close_all()  # this thread's own is from before the restarts
     for key, good in keys.items():
         there = ask(app, f"/ledger/transfers/{key}")[0] == 200

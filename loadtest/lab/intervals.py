@@ -50,12 +50,12 @@ def rates(trials: Iterable[Trial], label: str) -> dict[int, float | None]:
 
     None where every trial is void or nothing was answered.
     """
-    found: dict[int, list[float]] = {}
+    by_block: dict[int, list[float]] = {}
     for trial in trials:
         if trial.purpose == "block" and trial.label == label:
             here = rate(trial)
-            found.setdefault(trial.block, []).extend([] if here is None else [here])
-    return {block: fmean(rates) if rates else None for block, rates in found.items()}
+            by_block.setdefault(trial.block, []).extend([] if here is None else [here])
+    return {block: fmean(rates) if rates else None for block, rates in by_block.items()}
 
 
 def relative(trials: Iterable[Trial], label: str, reference: str) -> dict[int, float | None]:
@@ -171,7 +171,7 @@ def _bootstrap(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
             warnings.simplefilter(
                 "ignore"
             )  # DegenerateDataWarning: the second method is its answer
-            found = stats.bootstrap(
+            interval = stats.bootstrap(
                 samples,
                 statistic,
                 n_resamples=RESAMPLES,
@@ -179,9 +179,9 @@ def _bootstrap(samples: Sequence[Sample], seed: int) -> tuple[float, float]:
                 method=method,
                 rng=np.random.default_rng(seed),
             ).confidence_interval
-        if math.isfinite(found.low) and math.isfinite(found.high):
+        if math.isfinite(interval.low) and math.isfinite(interval.high):
             break
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def _expanded(size: int) -> float:

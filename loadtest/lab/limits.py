@@ -57,7 +57,7 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
     }
     if shutil.which("wrk"):
         ways[WRK] = lambda: _wrk(first.lab_stack, cores, page, users)
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    measured: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as kept:
         kept.enter_context(running(first, cores))
         kept.enter_context(
@@ -65,8 +65,8 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
         )
         for number in range(rounds):
             for name, way in list(ways.items())[:: -1 if number % 2 else 1]:
-                found[name].append(way())
-    return {name: tuple(figures) for name, figures in found.items()}
+                measured[name].append(way())
+    return {name: tuple(figures) for name, figures in measured.items()}
 
 
 def _driven(lab_stack: LabStack, cores: Cores, page: str, users: int) -> float:
@@ -176,9 +176,9 @@ def _output(command: list[str], cores: Cores) -> str:
 
 
 def _figure(text: str, pattern: str, what: str) -> float:
-    found = re.search(pattern, text)
-    if not found:
+    match = re.search(pattern, text)
+    if not match:
         raise TargetError(
             f"{what}: no figure in its output {text.strip()[-200:]!r}. Run it by hand."
         )
-    return float(found[1])
+    return float(match[1])

@@ -68,18 +68,18 @@ def versions(plan: Plan) -> dict[str, str]:
         "nginx": ("/usr/sbin/nginx", "-v"),
         "uWSGI": ("/usr/bin/uwsgi-core", "--version"),
     }
-    found = {"Python": platform.python_version()}
+    installed = {"Python": platform.python_version()}
     for name, command in commands.items():
         if Path(command[0]).exists():
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             number = re.search(r"\d+\.[\d.]*\d", done.stdout + done.stderr)
-            found[name] = number[0] if number else "unknown"
+            installed[name] = number[0] if number else "unknown"
     for package in STACK_PACKAGES:
-        found[package] = metadata.version(package)
+        installed[package] = metadata.version(package)
     for distribution in metadata.distributions(path=[str(PACKAGES)]):
         if distribution.name.lower() in {name.lower() for name in LAB_PACKAGES}:
-            found[distribution.name] = distribution.version
-    return found
+            installed[distribution.name] = distribution.version
+    return installed
 
 
 def figures(plan: Plan) -> dict[str, int | str]:

@@ -28,8 +28,8 @@ MOST_ROWS = 500
 
 def transactions(page: str) -> int | None:
     """Transactions that a request for `page` makes; None where that is not known."""
-    found = re.fullmatch(r"(/[a-z]+)(?:\?n=([1-9][0-9]{0,5}))?", page)
-    if not found or found[1] not in TRANSACTIONS:
+    match = re.fullmatch(r"(/[a-z]+)(?:\?n=([1-9][0-9]{0,5}))?", page)
+    if not match or match[1] not in TRANSACTIONS:
         return None
-    once, each = TRANSACTIONS[found[1]]
-    return once + each * min(int(found[2] or 1), MOST_ROWS)
+    once, each = TRANSACTIONS[match[1]]
+    return once + each * min(int(match[2] or 1), MOST_ROWS)

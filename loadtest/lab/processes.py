@@ -91,11 +91,11 @@ class Processes:
         total: dict[str, float] = {}
         for server, process in self._running:
             root = psutil.Process(process.pid)
-            for one in (*root.children(recursive=True), root):
+            for child in (*root.children(recursive=True), root):
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                     # Children that ended and were waited for count with their parent.
-                    name = self._component(server, one)
-                    total[name] = total.get(name, 0.0) + sum(one.cpu_times()[:4])
+                    name = self._component(server, child)
+                    total[name] = total.get(name, 0.0) + sum(child.cpu_times()[:4])
         return total
 
     @staticmethod

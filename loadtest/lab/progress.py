@@ -73,13 +73,13 @@ class Meter:
         """What the generator does in this step."""
         self.bar.update(self._task, phase=PHASES[event.phase], left=self._left())
 
-    def end(self, found: str) -> None:
-        """The step is made; `found` is its result in a few words."""
+    def end(self, result: str) -> None:
+        """The step is made; `result` says in a few words what came of it."""
         self._made, self._step = self._made + 1, time.monotonic()
         self.bar.update(self._task, completed=self._made, left=self._left())
         if not self._console.is_terminal:
             place = f"{self._made:>{len(str(len(self._expected)))}}/{len(self._expected)}"
-            line = f"{place}  {self._label:<{LABEL_WIDTH}}  {found}, {self._left()} left"
+            line = f"{place}  {self._label:<{LABEL_WIDTH}}  {result}, {self._left()} left"
             self._console.print(escape(line), highlight=False, soft_wrap=True)
 
     def _left(self) -> str:

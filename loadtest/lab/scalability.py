@@ -65,7 +65,7 @@ def fit(points: Sequence[tuple[int, float]]) -> Fit | None:
             warnings.simplefilter(
                 "ignore", OptimizeWarning
             )  # it is about the covariance, which is not used
-            found, _ = curve_fit(
+            parameters, _ = curve_fit(
                 _law,
                 users,
                 rates,
@@ -77,8 +77,8 @@ def fit(points: Sequence[tuple[int, float]]) -> Fit | None:
     except RuntimeError:
         return None
     spread = float(((rates - rates.mean()) ** 2).sum())
-    missed = float(((rates - _law(users, *found)) ** 2).sum())
-    rate, sigma, kappa = (float(value) for value in found)
+    missed = float(((rates - _law(users, *parameters)) ** 2).sum())
+    rate, sigma, kappa = (float(value) for value in parameters)
     return Fit(rate, sigma, kappa, 1 - missed / spread if spread else 1.0)
 
 

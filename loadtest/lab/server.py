@@ -69,7 +69,7 @@ def nothing_missing(plan: Plan) -> str | None:
     return None
 
 
-def as_they_are(found: Mapping[str, Any]) -> Mapping[str, Any]:
+def as_they_are(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """For what changes none of Django's settings."""
     return {}
 

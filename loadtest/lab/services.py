@@ -21,8 +21,8 @@ PORT_PGPOOL, PORT_MARIADB = 9999, 3306
 
 def login(plan: Plan) -> dict[str, str]:
     """Host, user and password for PostgreSQL over TCP."""
-    found: dict[str, str] = json.loads(Path(plan.paths.secrets, LOGIN_FILE).read_text())
-    return found
+    credentials: dict[str, str] = json.loads(Path(plan.paths.secrets, LOGIN_FILE).read_text())
+    return credentials
 
 
 def encoded(login: dict[str, str]) -> str:

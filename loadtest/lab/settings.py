@@ -16,11 +16,11 @@ CHOSEN = CHANGES[NAME].strategy if NAME in CHANGES else STRATEGIES[NAME]
 if CHOSEN.driver != "psycopg":
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 if CHOSEN.driver == "mysql":
-    found = importlib.util.spec_from_file_location("MySQLdb", mysql.DRIVER / "__init__.py")
-    assert found
-    assert found.loader
-    sys.modules["MySQLdb"] = importlib.util.module_from_spec(found)
-    found.loader.exec_module(sys.modules["MySQLdb"])
+    spec = importlib.util.spec_from_file_location("MySQLdb", mysql.DRIVER / "__init__.py")
+    assert spec
+    assert spec.loader
+    sys.modules["MySQLdb"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["MySQLdb"])
 
 from config.settings import *  # noqa: E402, F403 - the driver is chosen first
 from pgstack import settings as stack  # noqa: E402

@@ -29,9 +29,9 @@ class Journal:
         self.results = self.results.model_copy(update=fields)
         write(self.results, self.directory)
 
-    def add(self, *found: Trial) -> None:
+    def add(self, *trials: Trial) -> None:
         """Add trials to the results, and write them."""
-        self.update(trials=(*self.results.trials, *found))
+        self.update(trials=(*self.results.trials, *trials))
 
 
 def write(results: Results, directory: Path) -> None:

@@ -159,18 +159,20 @@ def _measure(
         asked.users,
     )
 
-    def ask(slot: Slot, found: Results) -> Load:
-        return course.load(slot, bench.page(slot.name), asked.seconds, course.capacity(slot, found))
+    def ask(slot: Slot, so_far: Results) -> Load:
+        return course.load(
+            slot, bench.page(slot.name), asked.seconds, course.capacity(slot, so_far)
+        )
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
         usual = 1.0 if slot.beside else summary.slowness(journal.results, slot.name)
-        found = trial.run(bench, slot, load, asked.seed + slot.block, see, usual)
-        return tuple(one.model_copy(update={"void": judged(one)}) for one in found)
+        trials = trial.run(bench, slot, load, asked.seed + slot.block, see, usual)
+        return tuple(made.model_copy(update={"void": judged(made)}) for made in trials)
 
-    def judged(found: Trial) -> tuple[str, ...]:
-        transactions = suite.transactions(found.label, found.load.page)
+    def judged(made: Trial) -> tuple[str, ...]:
+        transactions = suite.transactions(made.label, made.load.page)
         return gates.reasons(
-            found, suite.mode(found.label), transactions, prepared=suite.prepared(found.label)
+            made, suite.mode(made.label), transactions, prepared=suite.prepared(made.label)
         )
 
     with progress.shown(console, expected) as meter:

@@ -116,7 +116,7 @@ def ladders(results: Results) -> tuple[Ladder, ...]:
     steps = [(t, _companion(results, at)) for at, t in enumerate(results.trials) if _of_ladder(t)]
     beside = [rate for _, other in steps if other and (rate := intervals.rate(other))]
     level = geometric_mean(beside) if beside else None
-    found = []
+    of_strategies = []
     for strategy in labels(results):
         ours = [(trial, other) for trial, other in steps if trial.label == strategy]
         users = sorted({trial.load.users for trial, _ in ours})
@@ -125,8 +125,8 @@ def ladders(results: Results) -> tuple[Ladder, ...]:
         )
         if made:
             fit = scalability.fit([(step.users, step.rate) for step in made if step.rate])
-            found.append(Ladder(strategy, made, fit))
-    return tuple(found)
+            of_strategies.append(Ladder(strategy, made, fit))
+    return tuple(of_strategies)
 
 
 def _of_ladder(trial: Trial) -> bool:
@@ -165,18 +165,18 @@ def _compared(pairs: Sequence[tuple[Trial, Trial | None]], level: float | None) 
 
 def open_loops(results: Results) -> dict[str, tuple[Offered, ...]]:
     """Strategy → its open loops by rising rate; strategies without one are left out."""
-    found: dict[str, tuple[Offered, ...]] = {}
+    by_strategy: dict[str, tuple[Offered, ...]] = {}
     for strategy in labels(results):
         trials = [
             trial for trial in results.trials if trial.purpose == "open" and trial.label == strategy
         ]
         rates = sorted({trial.load.rate or 0.0 for trial in trials})
         if rates:
-            found[strategy] = tuple(
+            by_strategy[strategy] = tuple(
                 _offered(rate, [trial for trial in trials if trial.load.rate == rate])
                 for rate in rates
             )
-    return found
+    return by_strategy
 
 
 def labels(results: Results) -> tuple[str, ...]:

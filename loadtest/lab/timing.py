@@ -56,5 +56,5 @@ def patch() -> None:
 def totals(directory: Path) -> tuple[int, float]:
     """Requests and their CPU seconds so far, of all processes that write into `directory`."""
     texts = [path.read_bytes() for path in directory.iterdir()]
-    found = [TOTALS.unpack(text) for text in texts if text]  # empty: no request yet
-    return sum(requests for requests, _ in found), sum(seconds for _, seconds in found)
+    counts = [TOTALS.unpack(text) for text in texts if text]  # empty: no request yet
+    return sum(requests for requests, _ in counts), sum(seconds for _, seconds in counts)

@@ -3,13 +3,12 @@ silently broken."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from deployed_host import deployed_host
+from host_database import now, sql, started
 from ledger import Ledger
 from systemd_host import SystemdHost, changed
 
@@ -40,34 +39,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
 @pytest.fixture
 def ledger(host: SystemdHost) -> Ledger:
     return Ledger(host)
-
-
-def now() -> str:
-    """This moment, with a second of silence on both sides of it."""
-    time.sleep(1)
-    text = datetime.now(UTC).isoformat(" ")
-    time.sleep(1)
-    return text
-
-
-def started(host: SystemdHost) -> str:
-    """When the database was started."""
-    return sql(host, "SELECT pg_postmaster_start_time()")
-
-
-def sql(host: SystemdHost, query: str) -> str:
-    words = [
-        "runuser",
-        "-u",
-        "postgres",
-        "--",
-        "psql",
-        "--host=/run/stack/postgres",
-        "-Atc",
-        query,
-        "app",
-    ]
-    return host.run(*words).stdout.strip()
 
 
 def set_aside(host: SystemdHost) -> list[str]:

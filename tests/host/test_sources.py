@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Any
 import attacks
 import projects
 import pytest
+import repository
 from deployed_host import deployed_host
+from repository import WANTED, git_inputs, inputs
 from systemd_host import INPUTS, SystemdHost, changed, systemd_host
 
 from fixtures import building, places
@@ -22,44 +23,10 @@ from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
-WANTED: dict[str, Any] = {
-    "packages": ["hello"],
-    "environment": {"SHOP_COUNTRY": 'N"L $1'},
-    "secrets": {"SHOP_API_KEY": "it's 42"},
-    "credentials": {"SHOP_TOKEN": "a token", "SHOP_OLD_TOKEN": "another"},
-}
-TOLD = """
-import os, pathlib, subprocess
-
-
-def told(request):
-    pem = pathlib.Path("/etc/stack-secrets/shop.pem")
-    file = pem.read_text() if pem.exists() else ""
-    token = pathlib.Path(os.environ["SHOP_TOKEN_FILE"]).read_text()
-    words = os.environ["SHOP_COUNTRY"], os.environ["SHOP_API_KEY"], token, file, subprocess.getoutput("hello")
-    return HttpResponse("|".join(words))
-
-
-urlpatterns.insert(0, path("told", told))
-"""
-
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository: version one has the tag v1, version two is the branch `next` and has the tag
-    v2."""
-    directory = tmp_path_factory.mktemp("repository")
-    project = projects.make(directory / "shop", "one")
-    attacks.probe(project)
-    places.add(project / "config/urls.py")
-    building.add(project, "demo")
-    git(directory, "init", "--quiet", "--initial-branch=main")
-    commit(directory, "v1")
-    git(directory, "checkout", "--quiet", "-b", "next")
-    urls = project / "config/urls.py"
-    urls.write_text(urls.read_text().replace('HttpResponse("one")', 'HttpResponse("two")') + TOLD)
-    commit(directory, "v2")
-    return directory
+    return repository.make(tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture(scope="module")
@@ -69,35 +36,6 @@ def host(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[Syste
         done = booted.play("site.yml", stack_inputs=git_inputs(shop, "v1"))
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield booted
-
-
-def git(directory: Path, *words: str) -> str:
-    who = ("-c", "user.name=Shop", "-c", "user.email=shop@shop.example")
-    return subprocess.run(
-        ["git", *who, *words], cwd=directory, check=True, capture_output=True, text=True
-    ).stdout
-
-
-def commit(directory: Path, tag: str) -> None:
-    git(directory, "add", "--all")
-    git(directory, "commit", "--quiet", "--message", tag)
-    git(directory, "tag", tag)
-
-
-def inputs(source: str, **more: Any) -> dict[str, Any]:
-    project = {
-        "source": source,
-        "directory": "shop",
-        "requirements": "probe.txt",
-        "commands": [["seed"]],
-        "build": building.WORDS,
-        **more,
-    }
-    return {**INPUTS, "project": project, "data": [places.VARIABLE]}
-
-
-def git_inputs(shop: Path, version: str, **more: Any) -> dict[str, Any]:
-    return inputs(f"file://{shop}", version=version, **more)
 
 
 def deploy(host: SystemdHost, stack_inputs: dict[str, Any], playbook: str = "deploy.yml") -> str:
@@ -265,7 +203,7 @@ def test_the_same_code_is_the_same_release_wherever_it_comes_from(
     host: SystemdHost, shop: Path, tmp_path: Path
 ) -> None:
     """A branch, a commit and archives: each serves, and is not built again."""
-    one = git(shop, "rev-parse", "v1").strip()
+    one = repository.git(shop, "rev-parse", "v1").strip()
     for version, mark in (("next", "two"), (one, "one")):
         assert BUILT not in deploy(host, git_inputs(shop, version))
         assert host.page(projects.MARK) == mark
@@ -273,7 +211,7 @@ def test_the_same_code_is_the_same_release_wherever_it_comes_from(
         ("gztar", ".tar.gz", "v2", "two"),
         ("zip", ".zip", "v1", "one"),
     ):
-        git(shop, "checkout", "--quiet", tag)
+        repository.git(shop, "checkout", "--quiet", tag)
         archive = shutil.make_archive(str(tmp_path / "archive"), kind, shop, "shop")
         assert archive.endswith(ending)
         assert BUILT not in deploy(host, inputs(archive))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fixtures import certificates, local_stack
-from fixtures.external_server import PASSWORD, Server
+from fixtures.external_server import PASSWORD, Server, without_tls
 from fixtures.local_stack import LocalStack
 from fixtures.steady_load import under_load
 from pgstack.ports import free_port
@@ -236,20 +233,6 @@ def test_roles_of_another_site_are_left_alone(external_server: Server, unused: L
     assert "app: there already, with another password" in told.stderr
     assert (external_server.run(kept), external_server.roles()) == (before, "app")
     require_whole(unused)
-
-
-@contextmanager
-def without_tls() -> Iterator[int]:
-    """Port of a server that has TLS switched off."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def refuse() -> None:
-            with server.accept()[0] as client:
-                client.recv(8)  # SSLRequest
-                client.sendall(b"N")
-
-        threading.Thread(target=refuse, daemon=True).start()
-        yield server.getsockname()[1]
 
 
 def test_a_server_without_tls_is_refused(external_server: Server, unused: LocalStack) -> None:

@@ -9,16 +9,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from fixtures.pooled import Pooled, ask
-
-
-def leaks(pooled: Pooled, statement: str, look: str) -> tuple[Any, Any]:
-    """What `look` says after `statement`: to its own client on the next backend, and to a stranger
-    on the first one."""
-    ask(connection, statement)
-    with pooled.shoved():
-        elsewhere = ask(connection, look)
-    return elsewhere, ask(pooled.client(), look)
+from fixtures.pooled import Pooled, ask, leaks
 
 
 @pytest.mark.hazard("H007", "reproduced")
@@ -39,25 +30,6 @@ def test_search_path_of_a_transaction_stays_in_it(pooled: Pooled) -> None:
     assert ask(pooled.client(), "SELECT count(*) FROM thing") == 500
 
 
-@pytest.mark.hazard("H045", "reproduced", "fixed")
-def test_a_schema_for_each_tenant_shows_one_tenant_the_rows_of_another(pooled: Pooled) -> None:
-    for tenant in ("a", "b"):
-        pooled.admin(
-            f"CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.invoice AS SELECT '{tenant}'::text AS "
-            f"tenant"
-        )
-        pooled.admin(
-            f"GRANT USAGE ON SCHEMA {tenant} TO app; GRANT SELECT ON {tenant}.invoice TO app"
-        )
-    other = pooled.client()
-    ask(other, "SET search_path TO b")
-    ask(connection, "SET search_path TO a")
-    assert ask(other, "SELECT tenant FROM invoice") == "a"
-    with transaction.atomic():
-        ask(connection, "SET LOCAL search_path TO b")
-        assert ask(connection, "SELECT tenant FROM invoice") == "b"
-
-
 @pytest.mark.hazard("H008", "reproduced")
 def test_a_timeout_is_lost_for_its_owner_and_strikes_a_stranger(pooled: Pooled) -> None:
     assert leaks(pooled, "SET statement_timeout = '50ms'", "SHOW statement_timeout") == (
@@ -74,37 +46,6 @@ def test_a_timeout_of_a_transaction_stays_in_it(pooled: Pooled) -> None:
         ask(connection, "SET LOCAL statement_timeout = '50ms'")
         assert ask(connection, "SHOW statement_timeout") == "50ms"
     assert ask(pooled.client(), "SHOW statement_timeout") == "0"
-
-
-def tenants(pooled: Pooled) -> None:
-    """A table whose rows are for the tenant that a setting names."""
-    pooled.admin("DROP TABLE IF EXISTS secret")
-    pooled.admin("CREATE TABLE secret AS SELECT t AS tenant FROM unnest('{a,b}'::text[]) AS t")
-    pooled.admin("ALTER TABLE secret ENABLE ROW LEVEL SECURITY")
-    pooled.admin(
-        "CREATE POLICY own ON secret USING (tenant = current_setting('shop.tenant', true))"
-    )
-    pooled.admin("GRANT SELECT ON secret TO app")
-
-
-@pytest.mark.hazard("H009", "reproduced")
-def test_a_tenant_set_for_the_session_opens_its_rows_to_strangers(pooled: Pooled) -> None:
-    tenants(pooled)
-    found = leaks(
-        pooled,
-        "SELECT set_config('shop.tenant', 'a', false)",
-        "SELECT string_agg(tenant, ',') FROM secret",
-    )
-    assert found == (None, "a")
-
-
-@pytest.mark.hazard("H009", "fixed")
-def test_a_tenant_set_for_the_transaction_does_not(pooled: Pooled) -> None:
-    tenants(pooled)
-    with transaction.atomic():
-        ask(connection, "SELECT set_config('shop.tenant', 'a', true)")
-        assert ask(connection, "SELECT string_agg(tenant, ',') FROM secret") == "a"
-    assert ask(pooled.client(), "SELECT string_agg(tenant, ',') FROM secret") is None
 
 
 @pytest.mark.hazard("H010", "reproduced", "fixed")

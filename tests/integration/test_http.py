@@ -4,7 +4,6 @@ proxies, files."""
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -12,27 +11,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import requests
 
-from fixtures import foreign, raw_http
+from fixtures import development_server, foreign, raw_http
 from fixtures.http_case import Case, Request
 from fixtures.http_table import BYTES_TOO_MANY, CASES, OVER_HTTP2
 from fixtures.local_stack import LocalStack, started
-from pgstack.ports import free_port
 
 pytestmark = pytest.mark.integration
 
 HOSTS = 'ALLOWED_HOSTS = ["localhost"]\n'
 SLOW = "Content-Length: 60000\r\nContent-Type: text/plain"
-DEVELOPMENT = """
-import django; django.setup()
-from django.core.servers.basehttp import get_internal_wsgi_application, run
-run("127.0.0.1", {port}, get_internal_wsgi_application(), threading=True)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -50,31 +42,8 @@ def stack(project: Path) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def development(stack: LocalStack, project: Path) -> Iterator[int]:
-    """Port of Django's own server with the same project; no page that is asked for needs its
-    database."""
-    port = free_port()
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("STACK_")
-    } | {
-        "DJANGO_SETTINGS_MODULE": "shop.settings",
-        "DJANGO_SECRET_KEY": "x",
-        "DATABASE_URL": "postgres://x@127.0.0.1/x",
-        "PYTHONPATH": str(project / "apps"),
-    }
-    command = [str(stack.directory / "venv/bin/python"), "-c", DEVELOPMENT.format(port=port)]
-    process = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        stack.wait_until(lambda: accepts(port))
+    with development_server.serving(stack, project) as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def accepts(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
 
 
 def name(case: Case) -> str:

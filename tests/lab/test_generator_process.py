@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from loadtest.lab import histograms
-from loadtest.lab.generator import Job, Outcome, Progress, drive, drive_all, drive_pair, process
+from loadtest.lab.generator import Job, Outcome, Progress, drive, drive_all, drive_pair
 from loadtest.lab.model import Load
 from pydantic import ValidationError
 
 from fixtures.counting_server import CountingServer, Stall, http, serving
-from fixtures.local_stack import CHECKOUT
-from pgstack.errors import TargetError
-
-
-def closed(users: int = 4, seconds: float = 1, page: str = "/plain") -> Load:
-    return Load(kind="closed", page=page, users=users, seconds=seconds)
-
-
-def job(
-    server: CountingServer, *loads: Load, warm: float = 0.5, max_rate: float | None = None
-) -> Job:
-    loads = loads or (closed(),)
-    return Job(
-        url=server.url,
-        loads=loads,
-        warm_min=warm,
-        warm_max=warm,
-        seed=7,
-        patience=2,
-        max_rate=max_rate,
-    )
+from fixtures.generator_jobs import closed, job
 
 
 def run(server: CountingServer, *loads: Load) -> Outcome:
@@ -258,34 +234,6 @@ def test_an_open_loop_takes_no_turns() -> None:
         )
 
 
-def generators() -> list[psutil.Process]:
-    """Children of this process that are load generators."""
-    return [
-        child
-        for child in psutil.Process().children()
-        if "loadtest.lab.generator" in child.cmdline()
-    ]
-
-
-def test_generator_that_overruns_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving() as server:
-        plan, began = job(server, closed(seconds=60)), time.monotonic()
-        monkeypatch.setattr(process, "START_SECONDS", 3 - plan.longest)
-        with pytest.raises(TargetError, match="did not end within 3 s"):
-            drive(plan, lambda at: None)
-    assert time.monotonic() - began < 50, "it was killed, and not waited for"
-    assert generators() == []
-
-
-def test_generator_ends_with_whoever_asked() -> None:
-    def interrupt(at: Progress) -> None:
-        raise KeyboardInterrupt
-
-    with serving() as server, pytest.raises(KeyboardInterrupt):
-        drive(job(server, closed(seconds=60)), interrupt)
-    assert generators() == []
-
-
 def test_server_that_is_away_is_a_failure_and_not_a_busy_loop() -> None:
     with serving() as server:
         plan = job(server)
@@ -293,46 +241,3 @@ def test_server_that_is_away_is_a_failure_and_not_a_busy_loop() -> None:
     assert outcome.requests == 0
     assert set(outcome.reasons) == {"no connection: Connection refused"}
     assert outcome.sent < 100
-
-
-def started(text: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "loadtest.lab.generator"]
-    environment = {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app'}"}
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment
-    )
-    assert child.stdin
-    child.stdin.write(text + "\n")
-    child.stdin.flush()
-    return child
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_generator_without_a_traceback(number: signal.Signals) -> None:
-    with serving() as server, started(job(server, closed(seconds=60)).model_dump_json()) as child:
-        assert child.stdout
-        assert child.stderr
-        assert json.loads(child.stdout.readline())["phase"] == "warming"
-        child.send_signal(number)
-        assert child.wait(20) == 128 + number
-        assert child.stderr.read() == ""
-
-
-def test_generator_ends_when_nobody_listens_any_more() -> None:
-    with serving() as server, started(job(server, closed(seconds=60)).model_dump_json()) as child:
-        assert child.stdout
-        child.stdout.readline()
-        child.stdout.close()
-        assert child.wait(20) == 128 + signal.SIGPIPE
-
-
-def test_bad_job_ends_with_two_and_no_request() -> None:
-    with (
-        serving() as server,
-        started(json.dumps({"url": "http://192.0.2.1", "loads": []})) as child,
-    ):
-        assert child.wait(20) == 2
-        assert child.stderr
-        assert "loads" in child.stderr.read()
-        assert server.count == 0

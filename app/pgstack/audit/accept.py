@@ -34,16 +34,16 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
         return []
     lines = text.splitlines()
     places = _comments(text) if is_python else [(number, 0) for number in range(1, len(lines) + 1)]
-    found = []
+    accepted = []
     for number, column in places:
         comment = _COMMENT.search(lines[number - 1], column)
         if comment is not None:
             hazards = tuple(
-                one.strip().upper() for one in (comment["ids"] or "").split(",") if one.strip()
+                word.strip().upper() for word in (comment["ids"] or "").split(",") if word.strip()
             )
             alone = not lines[number - 1][: comment.start()].strip()
-            found.append(Allowance(number, hazards, comment["reason"].strip(), alone))
-    return found
+            accepted.append(Allowance(number, hazards, comment["reason"].strip(), alone))
+    return accepted
 
 
 def apply(
@@ -69,10 +69,10 @@ def apply(
 
 def _comments(text: str) -> list[tuple[int, int]]:
     try:
-        found = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):  # which the reader has reported
         return []
-    return [token.start for token in found if token.type == tokenize.COMMENT]
+    return [token.start for token in tokens if token.type == tokenize.COMMENT]
 
 
 def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:
@@ -90,7 +90,7 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
     if not comment.hazards:
         return ["accepts nothing: write `stack: allow H012 reason`"]
     unknown = [hazard for hazard in comment.hazards if hazard not in CATALOGUE]
-    wrong = [f"accepts {one}, which is not a hazard" for one in unknown]
+    wrong = [f"accepts {hazard}, which is not a hazard" for hazard in unknown]
     if not comment.reason:
         return [
             *wrong,
@@ -102,5 +102,5 @@ def _wrong(comment: Allowance, used: set[tuple[int, str]]) -> list[str]:
         if hazard in CATALOGUE and (comment.line, hazard) not in used
     ]
     return wrong + [
-        f"accepts {one}, which is not found there: delete the comment" for one in unused
+        f"accepts {hazard}, which is not found there: delete the comment" for hazard in unused
     ]

@@ -47,7 +47,7 @@ def without(findings: Sequence[Finding], path: Path) -> list[Finding]:
 def _known(path: Path) -> Counter[str]:
     try:
         known = json.loads(path.read_text())
-        baseline = Counter(str(one["fingerprint"]) for one in known["findings"])
+        baseline = Counter(str(finding["fingerprint"]) for finding in known["findings"])
         version = known["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -39,8 +39,8 @@ _WAITS = frozenset(
 )
 """calls that wait for somebody else"""
 _CONCURRENT = frozenset(
-    f"django.contrib.postgres.operations.{one}"
-    for one in ("AddIndexConcurrently", "RemoveIndexConcurrently")
+    f"django.contrib.postgres.operations.{operation}"
+    for operation in ("AddIndexConcurrently", "RemoveIndexConcurrently")
 )
 _SESSION = ("isolation_level", "readonly", "deferrable")
 _PROGRAMS = {"pg_dump": "H032", "pg_dumpall": "H032", "pg_restore": "H033"}
@@ -204,7 +204,7 @@ def _forgets_connection(node: ast.Call, module: Module) -> bool:
         keyword(node, "func"),
         *node.args[:2],
     ]
-    names = [_started(one) for one in given if one is not None] if module.is_django else []
+    names = [_started(part) for part in given if part is not None] if module.is_django else []
     return any(
         _leaves_connection(body) for name in names for body in module.values.functions.get(name, [])
     )
@@ -228,9 +228,13 @@ def _leaves_connection(body: ast.AST) -> bool:
 def classes(node: ast.ClassDef, module: Module) -> Shown:
     """Hazards of a class that is a thread or a process."""
     if module.is_django and any(name_of(base) in _RUNNERS for base in node.bases):
-        for one in node.body:
-            if isinstance(one, ast.FunctionDef) and one.name == "run" and _leaves_connection(one):
-                yield "H043", ast.Expr(ast.Name(f"{node.name}.run"), lineno=one.lineno)
+        for part in node.body:
+            if (
+                isinstance(part, ast.FunctionDef)
+                and part.name == "run"
+                and _leaves_connection(part)
+            ):
+                yield "H043", ast.Expr(ast.Name(f"{node.name}.run"), lineno=part.lineno)
 
 
 def _asks(parts: list[ast.AST]) -> bool:
@@ -243,7 +247,7 @@ def _asks(parts: list[ast.AST]) -> bool:
 def _closes(parts: list[ast.AST]) -> bool:
     called = [part for part in parts if isinstance(part, ast.Call)]
     return any(
-        name_of(one) in _CLOSERS
-        or (name_of(one) == "close" and "connection" in ast.unparse(one.func))
-        for one in called
+        name_of(call) in _CLOSERS
+        or (name_of(call) == "close" and "connection" in ast.unparse(call.func))
+        for call in called
     )

@@ -43,15 +43,15 @@ def files(paths: Iterable[Path], *, tests: bool = False) -> list[Path]:
     Tests are left out unless asked for: they run against a database of their own. Raises InputError
     for a path that does not exist.
     """
-    found: dict[Path, None] = {}
+    chosen: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: there is no such file or directory to audit")
         if path.is_file():
-            found[path] = None
+            chosen[path] = None
         else:
-            found.update(dict.fromkeys(sorted(_below(path, tests=tests))))
-    return list(found)
+            chosen.update(dict.fromkeys(sorted(_below(path, tests=tests))))
+    return list(chosen)
 
 
 def package_paths(names: Iterable[str]) -> list[Path]:
@@ -61,13 +61,13 @@ def package_paths(names: Iterable[str]) -> list[Path]:
     A namespace (PEP 420) is many people's: of `acme.shop.apps` it is the first part below that is a
     package.
     """
-    places = [Path(sysconfig.get_path(one)).resolve() for one in ("purelib", "platlib")]
-    found: dict[Path, None] = {}
+    places = [Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")]
+    directories: dict[Path, None] = {}
     for name in names:
         for place in _package(name):
-            if any(Path(place).resolve().is_relative_to(one) for one in places):
-                found[Path(place)] = None
-    return list(found)
+            if any(Path(place).resolve().is_relative_to(directory) for directory in places):
+                directories[Path(place)] = None
+    return list(directories)
 
 
 def _package(name: str) -> Iterable[str]:
@@ -90,13 +90,13 @@ def _installed(root: Path, directory: Path, names: list[str]) -> set[str]:
     376)."""
     if directory == root and root.name in _INSTALLED:
         return set()
-    found: set[str] = set()
+    entries: set[str] = set()
     for name in names:
         with suppress(OSError, UnicodeDecodeError):
             if name.endswith(".dist-info") and (directory / name / "INSTALLER").exists():
                 lines = (directory / name / "RECORD").read_text().splitlines()
-                found |= {line.partition(",")[0].partition("/")[0].strip('"') for line in lines}
-    return found
+                entries |= {line.partition(",")[0].partition("/")[0].strip('"') for line in lines}
+    return entries
 
 
 def _below(root: Path, *, tests: bool) -> Iterator[Path]:
@@ -113,11 +113,11 @@ def _below(root: Path, *, tests: bool) -> Iterator[Path]:
             )
             and Path(directory, name).resolve() != OWN
         ]
-        found = (
+        candidates = (
             entry for entry in entries if entry not in installed and Path(entry).suffix in SUFFIXES
         )
-        read = (one for one in found if tests or not _is_test(one))
-        yield from (Path(directory, one) for one in read)
+        read = (entry for entry in candidates if tests or not _is_test(entry))
+        yield from (Path(directory, entry) for entry in read)
 
 
 def _is_test(name: str) -> bool:

@@ -101,11 +101,11 @@ def _sql(text: str, path: Path) -> Iterator[Sight]:
     if _DUMP.search(text) is not None:
         yield Sight("H033", 1, "a dump by pg_dump")
         return
-    ends = [found.start() for found in _END.finditer(text)]
-    for one in sql.read(_META.sub(lambda line: " " * len(line[0]), text), in_transaction=False):
-        seen = excerpt(text[one.place : one.place + LONGEST].partition(";")[0])
-        in_migration = "migrations" in path.parts and not one.defines
-        yield Sight(one.hazard, bisect_left(ends, one.place) + 1, seen, in_migration)
+    ends = [match.start() for match in _END.finditer(text)]
+    for read in sql.read(_META.sub(lambda line: " " * len(line[0]), text), in_transaction=False):
+        seen = excerpt(text[read.place : read.place + LONGEST].partition(";")[0])
+        in_migration = "migrations" in path.parts and not read.defines
+        yield Sight(read.hazard, bisect_left(ends, read.place) + 1, seen, in_migration)
 
 
 def _shell(text: str, _path: Path) -> Iterator[Sight]:

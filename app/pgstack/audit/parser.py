@@ -95,15 +95,15 @@ def _parse(sql: str) -> list[tuple[int, str, Node]]:
     import pgparse  # an extra: the stack itself does not need it
 
     try:
-        found = pgparse.parse(sql)
+        statements = pgparse.parse(sql)
     except (pgparse.PGQueryError, ValueError) as error:
         raise Unparsable(str(error)) from error
     text = sql.encode()
     parsed = []
     place = before = 0
-    for one in found:
-        ((kind, node),) = one["stmt"].items()
-        start = one.get("stmt_location", 0)
+    for statement in statements:
+        ((kind, node),) = statement["stmt"].items()
+        start = statement.get("stmt_location", 0)
         # The parser counts bytes and begins right behind the semicolon before.
         place += len(text[before:start].decode())
         before = start
@@ -194,9 +194,13 @@ def _defined(kind: str, node: Node) -> Iterator[str]:
         yield from (hazard for body in _option(options, "as") for hazard in body_residue(body))
     elif kind == "CreateForeignServerStmt" and node["fdwname"] == "postgres_fdw":
         yield from ("H034" for port in _option(options, "port") if port == POOLER_PORT)
-    tested = [one.get("arg", {}) for one in (*_nodes(node, "TypeCast"), *_nodes(node, "NullTest"))]
-    tested += [argument for one in _nodes(node, "CoalesceExpr") for argument in one.get("args", ())]
-    if any(_reads_setting(one) for one in tested):
+    tested = [
+        inner.get("arg", {}) for inner in (*_nodes(node, "TypeCast"), *_nodes(node, "NullTest"))
+    ]
+    tested += [
+        argument for inner in _nodes(node, "CoalesceExpr") for argument in inner.get("args", ())
+    ]
+    if any(_reads_setting(argument) for argument in tested):
         yield "H011"
 
 
@@ -227,22 +231,25 @@ def _constant(node: Node) -> str | None:
 
 def _option(elements: Any, name: str) -> list[str]:
     """The texts of an option of a statement."""
-    found = [
+    arguments = [
         element["DefElem"].get("arg", {})
         for element in elements
         if element["DefElem"]["defname"] == name
     ]
     return [
-        text["sval"] for argument in found for text in _nodes(argument, "String") if "sval" in text
+        text["sval"]
+        for argument in arguments
+        for text in _nodes(argument, "String")
+        if "sval" in text
     ]
 
 
 def _nodes(tree: Any, kind: str) -> Iterator[Node]:
     if isinstance(tree, list):
-        for one in tree:
-            yield from _nodes(one, kind)
+        for child in tree:
+            yield from _nodes(child, kind)
     elif isinstance(tree, dict):
-        for name, one in tree.items():
-            if name == kind and isinstance(one, dict):
-                yield one
-            yield from _nodes(one, kind)
+        for name, child in tree.items():
+            if name == kind and isinstance(child, dict):
+                yield child
+            yield from _nodes(child, kind)

@@ -36,12 +36,12 @@ class Place:
     @property
     def function(self) -> str:
         """Name of the innermost function; empty outside of one."""
-        found = [
+        functions = [
             scope.name
             for scope in self.scopes
             if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
-        return found[-1] if found else ""
+        return functions[-1] if functions else ""
 
 
 def opens_transaction(node: ast.expr) -> bool:
@@ -75,12 +75,12 @@ def is_atomic_migration(tree: ast.Module) -> bool:
     """Whether the migration of a module runs in a transaction, as it does unless it says `atomic =
     False`."""
     return not any(
-        isinstance(one, ast.Assign)
-        and constant(one.value) is False
-        and name_of(one.targets[0]) == "atomic"
+        isinstance(statement, ast.Assign)
+        and constant(statement.value) is False
+        and name_of(statement.targets[0]) == "atomic"
         for node in tree.body
         if isinstance(node, ast.ClassDef)
-        for one in node.body
+        for statement in node.body
     )
 
 
@@ -112,7 +112,7 @@ def is_direct(node: ast.AST, values: Values, scopes: list[Scope]) -> bool:
                     if name_of(part) in ("using", "db_manager")
                     else []
                 )
-                if DIRECT & {one for one in named if isinstance(one, str)}:
+                if DIRECT & {alias for alias in named if isinstance(alias, str)}:
                     return True
     return False
 
@@ -122,16 +122,16 @@ def other_database(test: ast.expr) -> bool | None:
     neither (None)."""
     match test:
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
-            asked = {text for one in (left, right) for text in _texts(one)}
-            if not asked or not any(_ASKS.search(ast.unparse(one)) for one in (left, right)):
+            asked = {text for side in (left, right) for text in _texts(side)}
+            if not asked or not any(_ASKS.search(ast.unparse(side)) for side in (left, right)):
                 return None
             equal = isinstance(operator, ast.Eq | ast.In)
-            if any("postg" in one for one in asked):
+            if any("postg" in text for text in asked):
                 return not equal
             return equal if asked & _OTHERS else None
         case ast.UnaryOp(op=ast.Not(), operand=inner):
-            found = other_database(inner)
-            return None if found is None else not found
+            answer = other_database(inner)
+            return None if answer is None else not answer
     return None
 
 

@@ -51,5 +51,5 @@ def _is_hazard(key: str, value: str) -> bool:
 
 
 def _line(text: str, key: str) -> int:
-    found = re.search(rf"^\s*{re.escape(key)}\s*=", text, re.MULTILINE | re.IGNORECASE)
-    return text.count("\n", 0, found.end()) + 1 if found else 0
+    match = re.search(rf"^\s*{re.escape(key)}\s*=", text, re.MULTILINE | re.IGNORECASE)
+    return text.count("\n", 0, match.end()) + 1 if match else 0

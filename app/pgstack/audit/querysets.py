@@ -44,11 +44,11 @@ def loops(node: ast.For | ast.AsyncFor, place: Place, module: Module) -> Shown:
     opened = (
         item.context_expr
         for statement in node.body
-        for one in ast.walk(statement)
-        if isinstance(one, ast.With)
-        for item in one.items
+        for part in ast.walk(statement)
+        if isinstance(part, ast.With)
+        for item in part.items
     )
-    if any(opens_transaction(one) for one in opened):
+    if any(opens_transaction(expression) for expression in opened):
         yield "H005", node.iter
 
 

@@ -52,7 +52,9 @@ def audit(
     for left, allowed, wrong in workers.outcomes(
         paths, [shown(path, root) for path in paths], read
     ):
-        findings += (one for one in left if (one.path, one.line, one.hazard) not in said)
+        findings += (
+            finding for finding in left if (finding.path, finding.line, finding.hazard) not in said
+        )
         accepted += allowed
         problems += wrong
         progress(1)
@@ -71,7 +73,7 @@ def fails(report: Report, threshold: str) -> bool:
         return False
     worst = [CATALOGUE[finding.hazard].severity for finding in report.findings]
     worst += [problem.severity for problem in report.problems]
-    return any(SEVERITIES.index(one) >= SEVERITIES.index(threshold) for one in worst)
+    return any(SEVERITIES.index(severity) >= SEVERITIES.index(threshold) for severity in worst)
 
 
 def shown(path: Path, root: Path) -> str:

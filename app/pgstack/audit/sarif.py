@@ -16,9 +16,9 @@ def log(report: Report) -> dict[str, Any]:
     """The report; accepted findings are suppressed results, what could not be read is a
     notification."""
     used = sorted(
-        {one.hazard for one in (*report.findings, *(found for found, _ in report.accepted))}
+        {one.hazard for one in (*report.findings, *(finding for finding, _ in report.accepted))}
     )
-    results = [_result(one, used) for one in report.findings]
+    results = [_result(finding, used) for finding in report.findings]
     for finding, reason in report.accepted:
         suppression = {"kind": "inSource", "justification": reason}
         results.append({**_result(finding, used), "suppressions": [suppression]})

@@ -24,7 +24,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "version": VERSION,
         "files": report.files,
         "findings": [_data(finding) for finding in report.findings],
-        "accepted": [{**_data(one), "reason": reason} for one, reason in report.accepted],
+        "accepted": [{**_data(finding), "reason": reason} for finding, reason in report.accepted],
         "problems": [asdict(problem) for problem in report.problems],
         "known": report.known,
     }
@@ -33,13 +33,13 @@ def as_data(report: Report) -> dict[str, Any]:
 def print_report(report: Report, console: Console) -> None:
     """Findings by file with their line, then each hazard once with what it breaks and the fix, then
     counts."""
-    for path, group in groupby(report.findings, key=lambda one: one.path):
+    for path, group in groupby(report.findings, key=lambda finding: finding.path):
         console.print(f"\n[bold]{escape(path)}[/]")
-        for one in group:
-            mark = f"[{_COLOURS[one.severity]}]{one.hazard} {one.severity:<7}[/]"
-            console.print(f"  {one.line:>5}  {mark}  {escape(CATALOGUE[one.hazard].title)}")
+        for finding in group:
+            mark = f"[{_COLOURS[finding.severity]}]{finding.hazard} {finding.severity:<7}[/]"
+            console.print(f"  {finding.line:>5}  {mark}  {escape(CATALOGUE[finding.hazard].title)}")
             console.print(
-                f"         [dim]{escape(one.source[:110] or one.seen)}[/]", soft_wrap=True
+                f"         [dim]{escape(finding.source[:110] or finding.seen)}[/]", soft_wrap=True
             )
     for problem in report.problems:
         colour = _COLOURS[problem.severity]
@@ -67,7 +67,7 @@ def explanation(identifier: str) -> str | None:
 
 
 def _print_hazards(findings: list[Finding], console: Console) -> None:
-    for hazard in (CATALOGUE[one] for one in sorted({finding.hazard for finding in findings})):
+    for hazard in (CATALOGUE[name] for name in sorted({finding.hazard for finding in findings})):
         mark = f"[{_COLOURS[hazard.severity]}]{hazard.id}[/]"
         console.print(f"\n{mark} [bold]{escape(hazard.title)}[/]  [dim]{PAGES}/{hazard.id}.md[/]")
         console.print(f"  {escape(hazard.breaks)}\n  [green]→ {escape(hazard.fix)}[/]")

@@ -65,10 +65,10 @@ def _filled(text: str, filling: str) -> str:
     often empty."""
     end = -1
 
-    def fill(found: re.Match[str]) -> str:
+    def fill(match: re.Match[str]) -> str:
         nonlocal end
-        attached = found.start() == end or text[found.start() - 1 : found.start()] == ")"
-        end = found.end()
+        attached = match.start() == end or text[match.start() - 1 : match.start()] == ")"
+        end = match.end()
         return "" if attached else filling
 
     return _PLACEHOLDER.sub(fill, text).replace("%%", "%")
@@ -79,9 +79,9 @@ def _one_by_one(text: str, *, in_transaction: bool) -> Iterator[Read]:
     reader."""
     starts = [place for place, _ in placed_statements(text)]
     if len(starts) < 2:
-        found = residue_of(text.replace(HOLE, "p"), in_transaction=in_transaction)
-        yield from (Read(hazard, starts[0] if starts else 0, False, False) for hazard in found)
+        hazards = residue_of(text.replace(HOLE, "p"), in_transaction=in_transaction)
+        yield from (Read(hazard, starts[0] if starts else 0, False, False) for hazard in hazards)
         return
     for start, end in pairwise([*starts, len(text)]):
-        for one in read(text[start:end].rstrip().removesuffix(";"), in_transaction=True):
-            yield one._replace(place=start + one.place)
+        for inner in read(text[start:end].rstrip().removesuffix(";"), in_transaction=True):
+            yield inner._replace(place=start + inner.place)

@@ -32,7 +32,7 @@ def written(paths: Iterable[Path]) -> tuple[bool | None, bool | None]:
 
     By the DATABASES that are written out in these files; None where there is none.
     """
-    aliases = [one for path in paths if path.suffix == ".py" for one in _read(path)]
+    aliases = [entry for path in paths if path.suffix == ".py" for entry in _read(path)]
     pooled = [alias for name, alias, _ in aliases if name not in DIRECT]
     if not aliases:
         return None, None

@@ -105,9 +105,9 @@ def executed_expressions(node: ast.Call, name: str) -> list[ast.expr]:
         for argument in arguments
     ]
     return [
-        one.elts[0] if isinstance(one, ast.Tuple) and one.elts else one
+        element.elts[0] if isinstance(element, ast.Tuple) and element.elts else element
         for many in lists
-        for one in many
+        for element in many
     ]
 
 

@@ -34,14 +34,14 @@ def children(node: ast.AST) -> Iterator[ast.AST]:
     operators."""
     for value in node.__dict__.values():
         if isinstance(value, list):
-            yield from (one for one in value if isinstance(one, ast.AST))
+            yield from (child for child in value if isinstance(child, ast.AST))
         elif isinstance(value, ast.AST) and not isinstance(value, _LEAVES):
             yield value
 
 
 def keyword(node: ast.Call, name: str) -> ast.expr | None:
     """The value of a keyword argument; None when it is not given."""
-    return next((one.value for one in node.keywords if one.arg == name), None)
+    return next((argument.value for argument in node.keywords if argument.arg == name), None)
 
 
 def constant(node: ast.AST | None) -> object:

@@ -91,14 +91,14 @@ class Values:
     def definitions(self, name: str, scopes: list[Scope]) -> list[ast.expr]:
         """The expressions that a name was bound to, in the innermost scope that binds it."""
         for scope in reversed(scopes):
-            found = [
-                one.value
-                for one in self.assigned.get((id(scope), name), ())
-                if one.value is not None
+            expressions = [
+                assignment.value
+                for assignment in self.assigned.get((id(scope), name), ())
+                if assignment.value is not None
             ]
-            found += self.bound.get((id(scope), name), [])
-            if found:
-                return found
+            expressions += self.bound.get((id(scope), name), [])
+            if expressions:
+                return expressions
         return []
 
     def parts(self, node: ast.expr, scopes: list[Scope]) -> Iterator[ast.AST]:
@@ -108,7 +108,7 @@ class Values:
         for _ in range(5):  # names followed, one from another
             following: list[ast.expr] = []
             for part in (
-                one for value in waiting if id(value) not in known for one in ast.walk(value)
+                child for value in waiting if id(value) not in known for child in ast.walk(value)
             ):
                 if id(part) in known:
                     continue
@@ -180,15 +180,15 @@ class Values:
 
     def _name(self, node: ast.Name, scopes: list[Scope], depth: int) -> list[str]:
         for scope in reversed(scopes):
-            found = self.assigned.get((id(scope), node.id))
-            if not found:
+            assignments = self.assigned.get((id(scope), node.id))
+            if not assignments:
                 continue
             texts: list[str] = []
-            for one in found:
-                values: Iterable[str] = self.strings(one.value, scopes, depth)
-                if isinstance(one, ast.AugAssign):
+            for assignment in assignments:
+                values: Iterable[str] = self.strings(assignment.value, scopes, depth)
+                if isinstance(assignment, ast.AugAssign):
                     values = self._products(
-                        [texts or [HOLE], self.strings(one.value, scopes, depth)]
+                        [texts or [HOLE], self.strings(assignment.value, scopes, depth)]
                     )
                 texts = _some(
                     chain(values, texts)

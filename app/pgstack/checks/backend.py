@@ -27,10 +27,10 @@ def aliases_are_set_up_for_the_pooler(
     **kwargs: Any,  # noqa: ARG001
 ) -> list[checks.CheckMessage]:
     """The keys of each pooled alias, then what the plan makes of them."""
-    plan, found = planned.plan(), []
+    plan, messages = planned.plan(), []
     for name, alias in project.pooled_aliases().items():
-        found += [*_keys(name, alias, plan), *_life(name, alias), *_tests(name, alias)]
-    return found if plan is None else [*found, *_plan(plan)]
+        messages += [*_keys(name, alias, plan), *_life(name, alias), *_tests(name, alias)]
+    return messages if plan is None else [*messages, *_plan(plan)]
 
 
 def _keys(name: str, alias: Mapping[str, Any], plan: Plan | None) -> Iterator[checks.CheckMessage]:

@@ -20,31 +20,31 @@ def plan() -> Plan | None:
     """The rendered plan, where a pooled alias leads to its pooler; None where there is none that
     can be read."""
     try:
-        found = state.rendered_plan()
+        rendered = state.rendered_plan()
     except StackError:
         return None
     hosts = {alias.get("HOST") for alias in project.pooled_aliases().values()}
-    return found if found is not None and found.paths.run_pooler in hosts else None
+    return rendered if rendered is not None and rendered.paths.run_pooler in hosts else None
 
 
 def carries_prepared_statements() -> bool:
     """Whether the planned PgBouncer follows the driver's prepared statements."""
-    found = plan()
-    if found is None or PREPARED not in found.pooler.settings:
+    rendered = plan()
+    if rendered is None or PREPARED not in rendered.pooler.settings:
         return False
-    return version(found.versions.pgbouncer) >= FOLLOWS_SINCE
+    return version(rendered.versions.pgbouncer) >= FOLLOWS_SINCE
 
 
-def backends_wanted(found: Plan) -> tuple[int, int]:
+def backends_wanted(rendered: Plan) -> tuple[int, int]:
     """Backends that all threads can hold at the same time, and how many there are."""
     aliases = [
         alias
         for alias in project.pooled_aliases().values()
-        if alias.get("HOST") == found.paths.run_pooler
+        if alias.get("HOST") == rendered.paths.run_pooler
     ]
     each = sum(bool(alias.get("ATOMIC_REQUESTS")) for alias in aliases)
-    threads = found.web.requests * found.web.hosts
-    return threads * each, found.pooler.default_pool_size + found.pooler.reserve_pool_size
+    threads = rendered.web.requests * rendered.web.hosts
+    return threads * each, rendered.pooler.default_pool_size + rendered.pooler.reserve_pool_size
 
 
 def is_async() -> bool:

@@ -48,9 +48,9 @@ def packages() -> list[str]:
 def pooled_aliases() -> dict[str, dict[str, Any]]:
     """The aliases of PostgreSQL that are not the direct one."""
     return {
-        name: one
-        for name, one in settings.DATABASES.items()
-        if name not in DIRECT and is_postgresql(one) and is_pooled(name, one)
+        name: alias
+        for name, alias in settings.DATABASES.items()
+        if name not in DIRECT and is_postgresql(alias) and is_pooled(name, alias)
     }
 
 
@@ -80,7 +80,9 @@ def for_audit() -> Settings:
     pooled = pooled_aliases()
     trees = {shown(path, root()): ast.parse(path.read_bytes()) for path in _settings_files()}
     findings = [Finding(*_place(trees, seen), hazard, seen, seen) for hazard, seen in hazards()]
-    off = bool(pooled) and all(one.get("DISABLE_SERVER_SIDE_CURSORS") for one in pooled.values())
+    off = bool(pooled) and all(
+        alias.get("DISABLE_SERVER_SIDE_CURSORS") for alias in pooled.values()
+    )
     return Settings(tuple(findings), has_direct=has_direct(), cursors_off=off)
 
 
@@ -96,9 +98,9 @@ def _settings_files() -> list[Path]:
     own = _settings_file()
     if own is None or own.suffix != ".py":
         return []
-    found = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
     beside = sorted(
-        {Path(file) for file in found if file.endswith(".py") and Path(file).parent == own.parent}
+        {Path(file) for file in files if file.endswith(".py") and Path(file).parent == own.parent}
         - {own}
     )
     return [own, *beside]

@@ -241,7 +241,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.socket is None:
             return None
         try:
-            found = os.stat(self.socket)  # noqa: PTH116 - in each request
+            status = os.stat(self.socket)  # noqa: PTH116 - in each request
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino

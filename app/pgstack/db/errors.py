@@ -18,8 +18,8 @@ REMEDY = (
 def sqlstate(error: Exception) -> str | None:
     """Of the driver's error below Django's; psycopg2 and psycopg 3 name it differently."""
     cause = error.__cause__
-    found: str | None = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return found
+    code: str | None = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return code
 
 
 def explain(error: Exception) -> None:

@@ -47,9 +47,9 @@ def _arrivals(driver: Any, timeout: float | None) -> Iterator[Notification]:
     poll = select.poll()
     poll.register(driver.fileno(), select.POLLIN)
     while True:
-        found = _received(driver)
-        yield from found
-        if found:
+        arrived = _received(driver)
+        yield from arrived
+        if arrived:
             deadline = None if timeout is None else time.monotonic() + timeout
             continue
         left = None if deadline is None else deadline - time.monotonic()
@@ -64,13 +64,18 @@ def _received(driver: Any) -> list[Notification]:
     try:
         if hasattr(driver, "pgconn"):  # psycopg 3
             driver.pgconn.consume_input()
-            found = []
-            while one := driver.pgconn.notifies():
-                found.append(Notification(one.relname.decode(), one.extra.decode(), one.be_pid))
-            return found
+            arrived = []
+            while message := driver.pgconn.notifies():
+                arrived.append(
+                    Notification(message.relname.decode(), message.extra.decode(), message.be_pid)
+                )
+            return arrived
         driver.poll()
-        found = [Notification(one.channel, one.payload, one.pid) for one in driver.notifies]
+        arrived = [
+            Notification(message.channel, message.payload, message.pid)
+            for message in driver.notifies
+        ]
         driver.notifies.clear()
     except Exception as error:
         raise OperationalError(f"LISTEN: the connection ended: {error}") from error
-    return found
+    return arrived

@@ -61,13 +61,13 @@ def ensure(plan: Plan, server: Server, passwords: Mapping[str, str]) -> bool:
 
 def _refusals(server: Server, passwords: Mapping[str, str]) -> dict[str, str]:
     """Role → why it does not get in."""
-    found = {}
+    refused = {}
     for role, word in passwords.items():
         try:
             grants.connect(server.place, role, word).close()
         except ProbeError as error:
-            found[role] = f"as {role}: {error}"
-    return found
+            refused[role] = f"as {role}: {error}"
+    return refused
 
 
 def _run(plan: Plan, server: Server, script: list[str]) -> None:

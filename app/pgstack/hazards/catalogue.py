@@ -13,6 +13,8 @@ _TOPICS = (cursors, session, settings, locks, backends, pooler, tools, django_us
 CATALOGUE: Mapping[str, Hazard] = MappingProxyType(
     {
         hazard.id: hazard
-        for _, hazard in sorted((one.id, one) for topic in _TOPICS for one in topic.HAZARDS)
+        for _, hazard in sorted(
+            (hazard.id, hazard) for topic in _TOPICS for hazard in topic.HAZARDS
+        )
     }
 )

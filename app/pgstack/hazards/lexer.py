@@ -38,18 +38,18 @@ def tokens(sql: str) -> Iterator[tuple[int, Token]]:
     mark by mark."""
     place = 0
     while place < len(sql):
-        found = _TOKEN.match(sql, place)
-        if found is None:  # the pattern's last branch takes any character
+        match = _TOKEN.match(sql, place)
+        if match is None:  # the pattern's last branch takes any character
             raise AssertionError(f"no token at {place}")
-        start, place, kind = place, found.end(), found.lastgroup
+        start, place, kind = place, match.end(), match.lastgroup
         if kind == "comment":
             place = _end_of_comment(sql, place)
         elif kind in ("word", "parameter", "mark"):
-            yield start, Token(kind, found[0].lower() if kind == "word" else found[0])  # type: ignore[arg-type]
+            yield start, Token(kind, match[0].lower() if kind == "word" else match[0])  # type: ignore[arg-type]
         elif kind == "name":
-            yield start, Token("name", found["name"].replace('""', '"'))
+            yield start, Token("name", match["name"].replace('""', '"'))
         elif kind != "space":
-            text = found["escaped"] or found["string"] or found["dollar"] or ""
+            text = match["escaped"] or match["string"] or match["dollar"] or ""
             yield start, Token("string", text.replace("''", "'"))
 
 

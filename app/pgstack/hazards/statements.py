@@ -95,10 +95,10 @@ def _residue(part: Sequence[Token], in_transaction: bool) -> Iterator[str]:
             for hazard in body_residue(token.text)
         )
         return
-    found = [*_by_first_word(first, words, part), *_temporary(words, in_transaction)]
+    hazards = [*_by_first_word(first, words, part), *_temporary(words, in_transaction)]
     if first not in _DEFINES or _creates_from_query(words):
-        found += _calls(words, part)
-    yield from (hazard for hazard in found if not (in_transaction and hazard in BOUND))
+        hazards += _calls(words, part)
+    yield from (hazard for hazard in hazards if not (in_transaction and hazard in BOUND))
 
 
 def _by_first_word(first: str, words: list[str], part: Sequence[Token]) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _temporary(words: list[str], in_transaction: bool) -> Iterator[str]:
         temporary = kind in _TEMPORARY or (kind in ("table", "view") and "pg_temp" in words)
     else:
         temporary = words[0] in ("select", "with") and any(
-            _contains(words, "into", one) for one in _TEMPORARY
+            _contains(words, "into", word) for word in _TEMPORARY
         )
     if temporary and not (in_transaction and _contains(words, "on", "commit", "drop")):
         yield "H021"
@@ -228,7 +228,7 @@ def _creates_from_query(words: list[str]) -> bool:
     return (
         words[0] == "create"
         and "as" in words
-        and any(one in words[1:5] for one in ("table", "materialized"))
+        and any(word in words[1:5] for word in ("table", "materialized"))
     )
 
 

@@ -30,8 +30,8 @@ def plan(value: Plan) -> None:
     for name, reason in value.arithmetic.items():
         part, _, field = name.partition(".")
         owner = getattr(value, part)
-        found = getattr(owner, field, None)
-        table.add_row(name, str(found if found is not None else owner.settings[field]), reason)
+        figure = getattr(owner, field, None)
+        table.add_row(name, str(figure if figure is not None else owner.settings[field]), reason)
     sound = Table("holds", "rule", "arithmetic")
     for rule in invariants.check(value):
         sound.add_row("yes" if rule.holds else "NO", rule.name, rule.arithmetic)

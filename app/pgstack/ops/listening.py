@@ -34,9 +34,9 @@ def descriptor(process: int, port: int) -> int | None:
     """The descriptor with which `process` listens on `port`; None where it does not, or is not
     there. Raises psutil.AccessDenied where this account may not know."""
     with suppress(psutil.NoSuchProcess):
-        for one in psutil.Process(process).net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.laddr.port == port:
-                return int(one.fd)
+        for connection in psutil.Process(process).net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                return int(connection.fd)
     return None
 
 
@@ -49,10 +49,10 @@ def choose(process: int, port: int, place: int) -> None:
     psutil.AccessDenied where the kernel does not let us: it takes Linux 5.6 and, in a container,
     CAP_SYS_PTRACE.
     """
-    found = descriptor(process, port)
-    if found is None:
+    theirs = descriptor(process, port)
+    if theirs is None:
         return
-    with socket.socket(fileno=_borrow(process, found)) as listener:
+    with socket.socket(fileno=_borrow(process, theirs)) as listener:
         instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
         program = struct.pack("HL", 1, ctypes.addressof(instruction))
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
@@ -71,13 +71,17 @@ def visited(process: int, besides: set[int]) -> bool:
         return False
     except psutil.AccessDenied:
         return True
-    ports = {one.laddr.port for one in own if one.laddr and one.status == psutil.CONN_LISTEN}
+    ports = {
+        connection.laddr.port
+        for connection in own
+        if connection.laddr and connection.status == psutil.CONN_LISTEN
+    }
     return any(
-        one.status not in NOBODY
-        and one.laddr
-        and one.laddr.port in ports
-        and one.pid not in besides
-        for one in psutil.net_connections("tcp")
+        connection.status not in NOBODY
+        and connection.laddr
+        and connection.laddr.port in ports
+        and connection.pid not in besides
+        for connection in psutil.net_connections("tcp")
     )
 
 
@@ -91,12 +95,12 @@ def at(path: Path) -> bool:
     return True
 
 
-def _borrow(process: int, found: int) -> int:
+def _borrow(process: int, theirs: int) -> int:
     """A descriptor of our own for what another process has open there. Raises OSError."""
     handle = os.pidfd_open(process)
     try:
         library = ctypes.CDLL(None, use_errno=True)
-        ours = int(library.syscall(PIDFD_GETFD, handle, found, 0))
+        ours = int(library.syscall(PIDFD_GETFD, handle, theirs, 0))
         if ours < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return ours

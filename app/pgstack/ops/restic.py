@@ -103,9 +103,9 @@ class Repository:
         said = ""
         for line in process.stderr or ():
             said += line
-            if found := UNTRUSTED.search(line):
+            if complaint := UNTRUSTED.search(line):
                 self._end(process)
-                raise TargetError(f"restic: {self.place}: {found[0].strip()}. {REMEDY}")
+                raise TargetError(f"restic: {self.place}: {complaint[0].strip()}. {REMEDY}")
         return said
 
     def _end(self, process: subprocess.Popen[str]) -> None:
@@ -128,7 +128,7 @@ class Repository:
 
     def snapshots(self) -> list[Snapshot]:
         """All of them, oldest first. Raises TargetError."""
-        found = [
+        kept = [
             Snapshot(
                 each["short_id"],
                 datetime.fromisoformat(each["time"]).timestamp(),
@@ -137,7 +137,7 @@ class Repository:
             )
             for each in json.loads(self.run("snapshots", "--json", "--no-lock")) or []
         ]
-        return sorted(found, key=lambda snapshot: snapshot.moment)
+        return sorted(kept, key=lambda snapshot: snapshot.moment)
 
     def save(self, trees: Sequence[Path], *tags: str, options: Sequence[str] = ()) -> Snapshot:
         """Keep what is in `trees` now. Raises TargetError, also when not all could be read; what

@@ -121,11 +121,11 @@ def choose(repository: Repository, name: str) -> Kept:
     backups = listed(repository)
     if not backups:
         raise TargetError(f"{repository.place} holds no backup yet. `make backup` makes one.")
-    found = next((each for each in reversed(backups) if name in ("", each.name)), None)
-    if found is None:
+    chosen = next((each for each in reversed(backups) if name in ("", each.name)), None)
+    if chosen is None:
         names = ", ".join(each.name for each in backups[-5:])
         raise TargetError(f"BACKUP={name}: no such backup. The last are {names}.")
-    return found
+    return chosen
 
 
 def bring_back(

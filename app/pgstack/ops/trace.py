@@ -54,8 +54,8 @@ def of_request(number: str, lines: Iterable[str]) -> list[Entry]:
             f"{number}: this is no number of a request. It is in the access log, as `id`, and in "
             "brackets in the error log."
         )
-    found = (entry for entry in entries(lines) if any(number in line for line in entry.lines))
-    return sorted(_joined(found), key=lambda entry: entry.when)
+    matching = (entry for entry in entries(lines) if any(number in line for line in entry.lines))
+    return sorted(_joined(matching), key=lambda entry: entry.when)
 
 
 def entries(lines: Iterable[str]) -> Iterator[Entry]:
@@ -122,10 +122,10 @@ def _summary(said: dict[str, Any]) -> str:
     )
 
 
-def _joined(found: Iterable[Entry]) -> list[Entry]:
+def _joined(separate: Iterable[Entry]) -> list[Entry]:
     """Lines that a process wrote at one time, such as a traceback's, as one entry."""
     joined: list[Entry] = []
-    for entry in found:
+    for entry in separate:
         last = joined[-1] if joined else None
         if last and (last.source, f"{last.when:%c}") == (entry.source, f"{entry.when:%c}"):
             last.lines += entry.lines
@@ -136,10 +136,10 @@ def _joined(found: Iterable[Entry]) -> list[Entry]:
 
 def told(number: str, lines: Iterable[str]) -> str:
     """The same for a person. Raises InputError when there is nothing."""
-    found = of_request(number, lines)
-    if not found:
+    matching = of_request(number, lines)
+    if not matching:
         raise InputError(
             f"{number}: no log has it. Logs are kept for a time only, and the combined format "
             "(STACK_ACCESS_LOG) has no numbers."
         )
-    return shown("\n".join(map(str, found)))
+    return shown("\n".join(map(str, matching)))

@@ -41,13 +41,13 @@ def overlay(own: Settings) -> tuple[Settings, list[Note]]:
             f"Django {django.__version__}: the stack is made for 5.2 and later. Upgrade the "
             f"project's."
         )
-    found: Settings = {}
+    overlaid: Settings = {}
     notes: list[Note] = []
     for part in PARTS:
         settings, told = part(own)
-        found |= {name: _alike(value, own.get(name)) for name, value in settings.items()}
+        overlaid |= {name: _alike(value, own.get(name)) for name, value in settings.items()}
         notes += told
-    return found, notes
+    return overlaid, notes
 
 
 def _alike(value: Any, own: Any) -> Any:

@@ -52,13 +52,13 @@ def load() -> tuple[dict[str, Any], dict[str, Any], list[Note]]:
 def _project_settings(module: str, requirements: str) -> dict[str, Any]:
     try:
         with _as_djangos(module):
-            found = importlib.import_module(module)
+            imported = importlib.import_module(module)
     except StackError:
         raise
     except Exception as error:
         reason = f"{module}: it cannot be imported: {_reason(error)}"
         raise InputError(f"{reason}. {_remedy(error, requirements)}") from error
-    return {name: getattr(found, name) for name in dir(found) if name.isupper()}
+    return {name: getattr(imported, name) for name in dir(imported) if name.isupper()}
 
 
 @contextmanager

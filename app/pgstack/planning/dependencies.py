@@ -93,16 +93,16 @@ def texts(project: Path, named: str) -> dict[str, str]:
     What is no file of pip's becomes one (pgstack.planning.manifests). Raises DependencyError for a
     file that is not there.
     """
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     waiting = [named] if named else []
     while waiting:
         name = os.path.normpath(waiting.pop())
-        if name in found:
+        if name in files:
             continue
         text = _text(project, name)
-        found[name] = text
+        files[name] = text
         waiting += [os.path.join(os.path.dirname(name), other) for other in INCLUDES.findall(text)]  # noqa: PTH118, PTH120
-    return found
+    return files
 
 
 def _text(project: Path, name: str) -> str:

@@ -71,11 +71,11 @@ def server_packages(names: tuple[str, ...], debian: int, postgresql: int) -> tup
             raise ValueError(
                 f"{name}: Debian {debian} has no package of it, Debian {EXTENSIONS[name].since} has"
             )
-    found = (EXTENSIONS[name].package.format(postgresql) for name in names)
-    return tuple(dict.fromkeys(filter(None, found)))
+    packages = (EXTENSIONS[name].package.format(postgresql) for name in names)
+    return tuple(dict.fromkeys(filter(None, packages)))
 
 
 def libraries(names: tuple[str, ...], debian: int) -> tuple[str, ...]:
     """Debian packages that processes of the project need."""
-    found = (package for name in names for package in EXTENSIONS[name].libraries.get(debian, ()))
-    return tuple(dict.fromkeys(found))
+    packages = (package for name in names for package in EXTENSIONS[name].libraries.get(debian, ()))
+    return tuple(dict.fromkeys(packages))

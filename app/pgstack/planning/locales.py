@@ -55,14 +55,14 @@ def named(listed: Iterable[str]) -> set[str]:
     return {PLAIN} | {name.replace(".utf8", ".UTF-8") for name in listed}
 
 
-def refusal(wanted: str, found: str, there: Collection[str]) -> str:
+def refusal(wanted: str, existing: str, there: Collection[str]) -> str:
     """Why there can be no database with it; empty when there can.
 
-    `found` is what the database has that exists, empty when there is none; `there` what the C
-    library has.
+    `existing` is what the database has that exists, empty when there is none; `there` what the
+    C library has.
     """
-    if found:
-        return "" if found.lower() == wanted.lower() else changed(wanted, found)
+    if existing:
+        return "" if existing.lower() == wanted.lower() else changed(wanted, existing)
     if _ICU.fullmatch(wanted) or wanted in there:
         return ""
     return (
@@ -72,11 +72,11 @@ def refusal(wanted: str, found: str, there: Collection[str]) -> str:
     )
 
 
-def changed(wanted: str, found: str) -> str:
+def changed(wanted: str, existing: str) -> str:
     """What is said where a database with another one exists."""
     return (
-        f"STACK_LOCALE={wanted}: the database was made with {found}, and cannot change it. Set "
-        f"STACK_LOCALE={found}, "
+        f"STACK_LOCALE={wanted}: the database was made with {existing}, and cannot change it. Set "
+        f"STACK_LOCALE={existing}, "
         "or dump it, drop it and restore it into a new one (docs/your-project.md, Sort order)."
     )
 

@@ -37,8 +37,8 @@ class ManifestError(ValueError):
 
 def pyproject(text: str) -> list[str]:
     """Lines of `[project]`, or of Poetry's own table where that has none."""
-    found = tomllib.loads(text)
-    project, poetry = found.get("project", {}), found.get("tool", {}).get("poetry", {})
+    document = tomllib.loads(text)
+    project, poetry = document.get("project", {}), document.get("tool", {}).get("poetry", {})
     if "dependencies" in project or not poetry:
         return list(project.get("dependencies", []))
     return _table(poetry.get("dependencies", {}), _caret)
@@ -53,7 +53,7 @@ def pipfile_lock(text: str) -> list[str]:
     """Requirements with hashes, one a line, of a Pipfile.lock's `default`."""
     return [
         _line(name, said, _plain)
-        + "".join(f" --hash={one}" for one in said.get("hashes", []) if "git" not in said)
+        + "".join(f" --hash={digest}" for digest in said.get("hashes", []) if "git" not in said)
         for name, said in json.loads(text).get("default", {}).items()
     ]
 
@@ -77,13 +77,13 @@ READERS: dict[str, Callable[[str], list[str]]] = {
 def locked(text: str) -> list[str]:
     """Versions that uv, Poetry or PDM have locked, as constraints. One that is there twice depends
     on a marker."""
-    found = [
-        (one["name"], one["version"])
-        for one in tomllib.loads(text).get("package", [])
-        if _of_a_registry(one)
+    packages = [
+        (package["name"], package["version"])
+        for package in tomllib.loads(text).get("package", [])
+        if _of_a_registry(package)
     ]
-    names = [name for name, _ in found]
-    return [f"{name}=={version}" for name, version in found if names.count(name) == 1]
+    names = [name for name, _ in packages]
+    return [f"{name}=={version}" for name, version in packages if names.count(name) == 1]
 
 
 def _of_a_registry(package: dict[str, Any]) -> bool:
@@ -113,14 +113,14 @@ def unread(project: Path) -> list[str]:
     """Files that say what the project needs and are not read, each with the command that makes one
     that is."""
     there = ((name, command) for name, command in UNREAD.items() if (project / name).exists())
-    found = [f"{name} (`{command} > requirements.txt`)" for name, command in there]
+    hints = [f"{name} (`{command} > requirements.txt`)" for name, command in there]
     path = project / "pyproject.toml"
     groups = tomllib.loads(path.read_text()).get("dependency-groups", {}) if path.is_file() else {}
-    found += [
+    hints += [
         f"[dependency-groups] {name} (`uv export --only-group {name} > requirements.txt`)"
         for name in groups
     ]
-    return found
+    return hints
 
 
 def requires_python(project: Path) -> str:
@@ -128,8 +128,8 @@ def requires_python(project: Path) -> str:
     path = project / "pyproject.toml"
     if not path.is_file():
         return ""
-    found = tomllib.loads(path.read_text())
-    own, poetry = found.get("project", {}), found.get("tool", {}).get("poetry", {})
+    document = tomllib.loads(path.read_text())
+    own, poetry = document.get("project", {}), document.get("tool", {}).get("poetry", {})
     said = own.get("requires-python") or _caret(
         str(poetry.get("dependencies", {}).get("python", ""))
     )
@@ -167,7 +167,8 @@ def _table(table: dict[str, Any], convert: Callable[[str], str]) -> list[str]:
     for name, said in table.items():
         if name.lower() != "python":
             lines += (
-                _line(name, one, convert) for one in (said if isinstance(said, list) else [said])
+                _line(name, value, convert)
+                for value in (said if isinstance(said, list) else [said])
             )
     return [line for line in lines if line]
 

@@ -42,15 +42,15 @@ def _worker(name: str, words: list[str], attributes: dict[str, Any]) -> WorkerIn
 
 
 def _counts(worker: str, match: re.Match[str]) -> dict[str, Any]:
-    found = {
+    counts = {
         name: int(text)
         for name, text in zip(("processes", "threads"), match.groups(), strict=True)
         if text is not None
     }
-    for name, count in found.items():
+    for name, count in counts.items():
         if not 1 <= count <= MOST:
             raise ValueError(f"{worker} has {count} {name}; expected 1 to {MOST}")
-    return dict(found)
+    return dict(counts)
 
 
 def _grace(worker: str, match: re.Match[str]) -> dict[str, Any]:

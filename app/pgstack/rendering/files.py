@@ -21,20 +21,20 @@ def difference(wanted: list[File]) -> str:
 
 def _difference(file: File) -> str:
     try:
-        found, mode = (
+        content, mode = (
             file.path.read_bytes().decode(errors="replace"),
             file.path.stat().st_mode & 0o777,
         )
     except FileNotFoundError:
-        found, mode = "", file.mode
+        content, mode = "", file.mode
     except OSError as error:
         raise RenderError(
             f"{file.path}: {error.strerror}. Move it away: a rendered file belongs there."
         ) from None
     name = str(file.path)
-    if file.secret and found != file.text:
+    if file.secret and content != file.text:
         return f"{name}: the content differs\n"
     diff = "".join(
-        difflib.unified_diff(found.splitlines(True), file.text.splitlines(True), name, name)
+        difflib.unified_diff(content.splitlines(True), file.text.splitlines(True), name, name)
     )
     return diff + (f"{name}: mode {mode:o} should be {file.mode:o}\n" if mode != file.mode else "")

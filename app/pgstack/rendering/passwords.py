@@ -24,10 +24,10 @@ def known(plan: Plan) -> dict[str, str]:
 def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
     """All of them, with these passwords. Raises InputError."""
     place, app = plan.paths.database, plan.roles.app
-    logins = [one.role for one in (*plan.pooler.identities, *plan.pooler.task_identities)]
+    logins = [identity.role for identity in (*plan.pooler.identities, *plan.pooler.task_identities)]
     users = {app: passwords[app], **{name: "" for name in logins if name != app}}
     server = f"{_escaped(plan.postgres.host)}:{plan.postgres.port}:{plan.postgres.database}"
-    found = {
+    contents = {
         "userlist.txt": [f'"{name}" "{_doubled(word)}"' for name, word in users.items()],
         "pgpass": [f"{server}:{role}:{_escaped(passwords[role])}" for role in _of_deploy(plan)],
     }
@@ -40,7 +40,7 @@ def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
         ),
         *(
             File(Path(place, name), "".join(f"{line}\n" for line in lines), modes[name], True)
-            for name, lines in found.items()
+            for name, lines in contents.items()
         ),
         File(Path(plan.postgres.connection["sslrootcert"]), _authority(plan), 0o444),
     ]
@@ -53,7 +53,9 @@ def _roles(plan: Plan) -> list[str]:
 def _of_deploy(plan: Plan) -> list[str]:
     """Roles as which whoever deploys goes past PgBouncer."""
     known = plan.postgres.passwords
-    return list(dict.fromkeys(one.role for one in known if one.account == plan.accounts.deploy))
+    return list(
+        dict.fromkeys(login.role for login in known if login.account == plan.accounts.deploy)
+    )
 
 
 def _file(plan: Plan, role: str) -> Path:

@@ -32,9 +32,9 @@ def verifier(password: str, salt: bytes, iterations: int = ITERATIONS) -> str:
 
 def matches(password: str, kept: str) -> bool:
     """Whether a verifier is one of this password."""
-    found = VERIFIER.fullmatch(kept)
-    return found is not None and kept == verifier(
-        password, base64.b64decode(found[2]), int(found[1])
+    match = VERIFIER.fullmatch(kept)
+    return match is not None and kept == verifier(
+        password, base64.b64decode(match[2]), int(match[1])
     )
 
 

@@ -160,11 +160,11 @@ def _current(plan: Plan) -> list[File]:
         str(RENEW_SECONDS),
     ]
     done = subprocess.run(ask, capture_output=True, text=True, check=False)
-    found = {
+    names = {
         f"IP:{ipaddress.ip_address(value)}" if kind == "IP Address" else f"DNS:{value}"
         for kind, value in re.findall(r"(DNS|IP Address):([^\s,]+)", done.stdout)
     }
-    return _pair(plan, *texts) if done.returncode == 0 and found == _subject_names(plan) else []
+    return _pair(plan, *texts) if done.returncode == 0 and names == _subject_names(plan) else []
 
 
 def _subject_names(plan: Plan) -> set[str]:

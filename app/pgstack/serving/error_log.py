@@ -82,7 +82,8 @@ def _shown(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(
-        one if one.isprintable() or one == "\t" else f"\\x{ord(one):02x}" for one in line
+        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
+        for character in line
     )
 
 

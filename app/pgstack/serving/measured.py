@@ -37,7 +37,7 @@ def read(plan: Plan) -> list[Process]:
     """All files there are. Raises OSError where there is no directory of them."""
     directory = Path(plan.metrics.processes if plan.metrics else "")
     names = filter(None, (FILE.fullmatch(path.name) for path in sorted(directory.iterdir())))
-    return [found for name in names if (found := _process(directory / name[0], name[1]))]
+    return [process for name in names if (process := _process(directory / name[0], name[1]))]
 
 
 def _process(path: Path, number: str) -> Process | None:

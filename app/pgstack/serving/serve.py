@@ -38,14 +38,14 @@ def load() -> Callable[..., Iterable[bytes]]:
     tracing.start()
     plan = current_plan()
     named = plan.project.wsgi if plan.project else ""
-    found: Any = (
+    application: Any = (
         importlib.import_module(named).application if named else get_internal_wsgi_application()
     )
     get_resolver().url_patterns  # noqa: B018 - the property imports every view
     # one that the import opened belongs to a thread that answers no request
     connections.close_all()
     settle()
-    return watched(found)
+    return watched(application)
 
 
 try:

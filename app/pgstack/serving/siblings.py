@@ -18,13 +18,13 @@ STOPPED = re.compile(rb"\d+ \(.*\) T (\d+) ", re.DOTALL)
 
 def stopped() -> list[int]:
     """Process ids of the siblings that a signal has stopped."""
-    found = []
+    halted = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             state = STOPPED.match((entry / "stat").read_bytes())
             if state and int(state[1]) == os.getppid():
-                found.append(int(entry.name))
-    return found
+                halted.append(int(entry.name))
+    return halted
 
 
 def resume() -> list[int]:

@@ -50,10 +50,10 @@ def _ending(text: str) -> str:
 
 def last_line(output: str, project: str | Path) -> str:
     """`shop/settings.py, line 7`: the project's last frame; empty where there is none."""
-    found = [
+    frames = [
         (Path(file), line) for file, line in FRAME.findall(output) if "/site-packages/" not in file
     ]
     own = [
-        (file.relative_to(project), line) for file, line in found if file.is_relative_to(project)
+        (file.relative_to(project), line) for file, line in frames if file.is_relative_to(project)
     ]
     return f"{own[-1][0]}, line {own[-1][1]}" if own else ""

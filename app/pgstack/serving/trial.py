@@ -31,8 +31,8 @@ def application(file: str) -> Callable[..., Iterable[bytes]]:
         raise ImportError(f"{file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: Callable[..., Iterable[bytes]] = module.application
-    return found
+    loaded: Callable[..., Iterable[bytes]] = module.application
+    return loaded
 
 
 def ask(app: Callable[..., Iterable[bytes]], host: str, path: str) -> int:

@@ -242,13 +242,13 @@ def find_listener(prefix: str) -> socket.socket | None:
         with suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 continue
-            found = socket.socket(fileno=os.dup(int(name)))
-            listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            duplicate = socket.socket(fileno=os.dup(int(name)))
+            listens = duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             if (
                 listens
-                and found.family == socket.AF_UNIX
-                and found.getsockname().startswith(prefix)
+                and duplicate.family == socket.AF_UNIX
+                and duplicate.getsockname().startswith(prefix)
             ):
-                return found
-            found.close()
+                return duplicate
+            duplicate.close()
     return None

@@ -63,10 +63,10 @@ def make_place(config: StackConfig, owner: Path) -> None:
     TargetError."""
     if config.backup != "local" or os.geteuid() or config.backup_path.exists():
         return
-    found = owner.stat()
+    status = owner.stat()
     try:
         config.backup_path.mkdir(mode=0o700, parents=True)
-        os.chown(config.backup_path, found.st_uid, found.st_gid)
+        os.chown(config.backup_path, status.st_uid, status.st_gid)
     except OSError as error:
         raise TargetError(f"STACK_BACKUP_PATH={config.backup_path}: {error.strerror}.") from None
 
@@ -76,9 +76,9 @@ def keep(plan: Plan, kept: Repository, say: Say) -> None:
     instead = "a backup needs its database"
     supervision.require_running(plan, "backup", instead)
     kept.make()
-    found = together.keep(_stack(plan), kept)
-    Path(layout.backed_up(plan)).write_text(str(found.rows.moment))
-    say(f"kept      {found.text}, in {kept.place}")
+    backup = together.keep(_stack(plan), kept)
+    Path(layout.backed_up(plan)).write_text(str(backup.rows.moment))
+    say(f"kept      {backup.text}, in {kept.place}")
 
 
 def require_room(config: StackConfig, overwrite: bool) -> None:

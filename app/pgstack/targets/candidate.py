@@ -85,10 +85,10 @@ def _pooler(candidate: Plan, _: Plan) -> str:
         subprocess.Popen(words, stdout=output, stderr=output, cwd="/") as process,
     ):
         try:
-            found = _client(candidate, process)
+            complaint = _client(candidate, process)
         finally:
             process.kill()
-    return "; ".join(COMPLAINT.findall(log.read_text(errors="replace"))[:2]) or found
+    return "; ".join(COMPLAINT.findall(log.read_text(errors="replace"))[:2]) or complaint
 
 
 def _client(candidate: Plan, process: subprocess.Popen[bytes]) -> str:

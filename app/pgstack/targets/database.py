@@ -31,8 +31,8 @@ def require_locale(plan: Plan) -> None:
     as wanted."""
     if plan.external:
         return
-    found = postgres.locale(plan) if "postgres" in plan.services else ""
-    if reason := locales.refusal(plan.postgres.locale, found, locales.available()):
+    existing = postgres.locale(plan) if "postgres" in plan.services else ""
+    if reason := locales.refusal(plan.postgres.locale, existing, locales.available()):
         raise InputError(reason)
 
 

@@ -78,8 +78,8 @@ class Guard:
                 say(f"PgBouncer was paused, and requests had waited for {waited:.1f} s: they go on")
 
     def _continue_stopped(self) -> None:
-        now, found = time.monotonic(), local.stopped(self.plan)
-        self._stopped = {process: self._stopped.get(process, now) for process in found}
+        now, halted = time.monotonic(), local.stopped(self.plan)
+        self._stopped = {process: self._stopped.get(process, now) for process in halted}
         for process, since in self._stopped.items():
             if now - since >= STOPPED_SECONDS:
                 with suppress(psutil.Error):

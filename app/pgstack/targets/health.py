@@ -70,8 +70,8 @@ def servers(plan: Plan) -> list[Server]:
 
     names = [*([OF_OTHERS] if states and plan.external else []), *states]
     with ThreadPoolExecutor(max(1, len(names))) as threads:
-        found = list(threads.map(told, names))
-    return found + [Server(*entry) for entry in schedule.entries(plan) if found]
+        answers = list(threads.map(told, names))
+    return answers + [Server(*entry) for entry in schedule.entries(plan) if answers]
 
 
 def _of_others(plan: Plan) -> Server:

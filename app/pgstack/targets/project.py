@@ -94,8 +94,10 @@ def is_current(plan: Plan) -> bool:
 
 
 def _clear(environments: Path) -> None:
-    found = sorted(environments.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found[KEPT:]:
+    newest_first = sorted(
+        environments.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    for path in newest_first[KEPT:]:
         shutil.rmtree(path)
 
 

@@ -58,8 +58,10 @@ def replace(run: Run) -> None:
 
 def daemons(plan: Plan) -> list[psutil.Process]:
     """The daemon processes, the oldest first."""
-    found = [process for process in processes.processes(plan) if _title(process).startswith(DAEMON)]
-    return sorted(found, key=lambda process: process.create_time())
+    running = [
+        process for process in processes.processes(plan) if _title(process).startswith(DAEMON)
+    ]
+    return sorted(running, key=lambda process: process.create_time())
 
 
 def _replace(plan: Plan, old: psutil.Process) -> None:

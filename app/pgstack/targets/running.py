@@ -54,7 +54,7 @@ def find_running(root: Path) -> list[Running]:
 
 def orphans(root: Path) -> list[Running]:
     """Those whose directory is no longer `root`."""
-    return [one for one in find_running(root) if one.is_orphan]
+    return [server for server in find_running(root) if server.is_orphan]
 
 
 def end(running: list[Running]) -> None:
@@ -68,13 +68,15 @@ def end(running: list[Running]) -> None:
 def names(running: list[Running]) -> list[str]:
     """Each name once, with the process that was there first."""
     first: dict[str, int] = {}
-    for one in sorted(running, key=lambda one: one.process.create_time()):
-        first.setdefault(one.name, one.process.pid)
+    for server in sorted(running, key=lambda server: server.process.create_time()):
+        first.setdefault(server.name, server.process.pid)
     return [f"{name} (process {pid})" for name, pid in sorted(first.items())]
 
 
 def _named(running: list[Running], name: str) -> list[psutil.Process]:
-    return [one.process for one in running if one.name == name and one.process.is_running()]
+    return [
+        server.process for server in running if server.name == name and server.process.is_running()
+    ]
 
 
 def _account(root: Path) -> int | None:

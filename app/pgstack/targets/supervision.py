@@ -54,20 +54,20 @@ def unsupervised(plan: Plan) -> dict[str, str]:
 def started_with(plan: Plan) -> str | None:
     """Fingerprint of the files that the running servers were started with; None when supervisord
     does not run."""
-    found = supervisord.ask(plan, lambda rpc: rpc.getIdentification())
-    return None if found is None else str(found)
+    fingerprint = supervisord.ask(plan, lambda rpc: rpc.getIdentification())
+    return None if fingerprint is None else str(fingerprint)
 
 
 def not_running(plan: Plan) -> dict[str, str] | None:
     """State of each server that supervisord does not call RUNNING; None when it does not run.
     Nothing of what is the project's: what ends that may need a release. No page needs the exporter
     either."""
-    found = supervisord.states(plan)
-    if not found:
+    states = supervisord.states(plan)
+    if not states:
         return None
-    beside = {services.METRICS.name, *filter(is_background, found)}
+    beside = {services.METRICS.name, *filter(is_background, states)}
     return {
-        name: state for name, state in found.items() if name not in beside and state != "RUNNING"
+        name: state for name, state in states.items() if name not in beside and state != "RUNNING"
     }
 
 
@@ -213,20 +213,22 @@ def stop_workers(plan: Plan) -> list[str]:
 
 def workers_in(plan: Plan, *wanted: str, among: bool = True) -> list[str]:
     """Names of the workers that are in one of these states; not `among`: in none of them."""
-    found = supervisord.states(plan) or {}
-    return [name for name, state in found.items() if is_worker(name) and (state in wanted) == among]
+    states = supervisord.states(plan) or {}
+    return [
+        name for name, state in states.items() if is_worker(name) and (state in wanted) == among
+    ]
 
 
 def stop(plan: Plan) -> bool:
     """What is the project's, all servers in reverse order, then supervisord; False when nothing
     ran."""
-    found = supervisord.states(plan)
-    if found is None:
+    states = supervisord.states(plan)
+    if states is None:
         return _stop_unsupervised(plan)
     stop_scheduler(plan)
     stop_workers(plan)
     # Those that run, which another plan may have started.
-    for name in (each.name for each in reversed(services.SERVICES) if each.name in found):
+    for name in (each.name for each in reversed(services.SERVICES) if each.name in states):
         try:
             supervisord.call(plan, 2 * STOP_SECONDS).stopProcess(name)
         except xmlrpc.client.Fault as fault:

@@ -63,6 +63,6 @@ def _ready(plan: Plan, old: int) -> bool:
     """Whether another process than `old` answers, and has read its file."""
     supervisord.states(plan)  # a question wakes supervisord
     with suppress(ProbeError):
-        found = valkey.info(plan.valkey) if plan.valkey else {}
-        return found.get("loading") == "0" and found.get("process_id") != str(old)
+        info = valkey.info(plan.valkey) if plan.valkey else {}
+        return info.get("loading") == "0" and info.get("process_id") != str(old)
     return False

@@ -79,8 +79,8 @@ class Pair:
             gevent.sleep(POLL_SECONDS)
 
     def _outcome(self, place: int, warm_seconds: float, share: float) -> Outcome:
-        found = self.arms[place].recorder.outcome(warm_seconds, share)
-        return found.model_copy(
+        outcome = self.arms[place].recorder.outcome(warm_seconds, share)
+        return outcome.model_copy(
             update={"seconds": self.active[place], "rates": tuple(self.rates[place])}
         )
 

@@ -36,10 +36,10 @@ def throughput(analysis: Analysis) -> str:
     """Requests/s over users. A cross is a step with failures: what was answered nevertheless."""
     steps = [step for ladder in analysis.ladders for step in ladder.steps]
     x, y = _users(steps), _up(max(step.rate or step.seen for step in steps))
-    found = looks(analysis)
+    styles = looks(analysis)
     drawn = []
     for ladder in _last(analysis.ladders, analysis.results.reference):
-        look = found[ladder.strategy]
+        look = styles[ladder.strategy]
         drawn.append(
             svg.polyline(
                 [(x(s.users), y(s.rate)) for s in ladder.steps if s.rate is not None], look
@@ -85,15 +85,15 @@ def latency(analysis: Analysis, percentile: Literal["p50", "p99"]) -> str:
         for which in ("corrected", "naive")
     )
     x, y = _spanning(corrected, naive)
-    found = looks(analysis)
+    styles = looks(analysis)
     drawn = [
-        svg.polyline(_pixels(points, x, y), found[name], "faint") for name, points in naive.items()
+        svg.polyline(_pixels(points, x, y), styles[name], "faint") for name, points in naive.items()
     ]
     for name, points in corrected.items():
-        drawn.append(svg.polyline(_pixels(points, x, y), found[name]))
+        drawn.append(svg.polyline(_pixels(points, x, y), styles[name]))
         drawn += [
             svg.marker(
-                x(rate), y(ms), found[name], f"{name}, {rate:,.0f}/s: {words.milliseconds(ms)} ms"
+                x(rate), y(ms), styles[name], f"{name}, {rate:,.0f}/s: {words.milliseconds(ms)} ms"
             )
             for rate, ms in points
         ]
@@ -109,13 +109,13 @@ def distributions(analysis: Analysis) -> str:
     slowest = max(one_in for curve in curves.values() for one_in, _ in curve)
     x = Scale(1.0, max(slowest, 10.0), LEFT, WIDTH - RIGHT, log=True)
     y = _over(ms for curve in curves.values() for _, ms in curve)
-    found = looks(analysis)
+    styles = looks(analysis)
     drawn = []
     for name in _last(curves, analysis.results.reference):
         pixels = _pixels(curves[name], x, y)
-        drawn.append(svg.polyline(pixels, found[name]))
+        drawn.append(svg.polyline(pixels, styles[name]))
         drawn.append(
-            svg.marker(*pixels[-1], found[name], f"{name}: slowest {curves[name][-1][1]:.1f} ms")
+            svg.marker(*pixels[-1], styles[name], f"{name}: slowest {curves[name][-1][1]:.1f} ms")
         )
     ticks = {value: shown for value, shown in PERCENTILES.items() if value <= x.high}
     return _frame("Latency distribution", x, y, "percentile", "ms", drawn, ticks)
@@ -147,8 +147,8 @@ def _up(highest: float) -> Scale:
 
 
 def _over(values: Iterable[float]) -> Scale:
-    found = list(values)
-    return axes.logarithmic(min(found), max(found), HEIGHT - BOTTOM, TOP)
+    numbers = list(values)
+    return axes.logarithmic(min(numbers), max(numbers), HEIGHT - BOTTOM, TOP)
 
 
 def _spanning(*groups: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[Scale, Scale]:

@@ -111,31 +111,31 @@ def _row(analysis: Analysis, row: Row) -> dict[str, Any]:
 
 def _tiles(analysis: Analysis) -> list[tuple[str, str, str]]:
     """(figure, what it is, its interval or what it is compared with) for the top of the page."""
-    found = []
+    tiles = []
     reference, box, direct = map(analysis.row, (analysis.results.reference, OUT_OF_THE_BOX, DIRECT))
     if box and box.ratio:
-        found.append(
+        tiles.append(
             (formats.times(box.ratio.value), "over reconnecting", formats.span(box.ratio).strip())
         )
     if direct and direct.ratio:
         shown = formats.span(direct.ratio).strip()
-        found.append(
+        tiles.append(
             (formats.times(direct.ratio.value), "of a direct persistent connection", shown)
         )
     if reference and reference.backends and direct and direct.backends:
-        found.append((str(reference.backends), "backends", f"instead of {direct.backends}"))
+        tiles.append((str(reference.backends), "backends", f"instead of {direct.backends}"))
     if reference and reference.rate:
-        found.append((words.rate(reference.rate.value), "requests/s", reference.label))
+        tiles.append((words.rate(reference.rate.value), "requests/s", reference.label))
     if reference and reference.latency:
         p99 = f"99 % within {words.milliseconds(reference.latency.p99)} ms"
-        found.append((f"{words.milliseconds(reference.latency.p50)} ms", "median response", p99))
-    return found
+        tiles.append((f"{words.milliseconds(reference.latency.p50)} ms", "median response", p99))
+    return tiles
 
 
 def _figures(analysis: Analysis) -> list[Figure]:
-    found = [*_bar_figures(analysis), *_curve_figures(analysis)]
+    figures = [*_bar_figures(analysis), *_curve_figures(analysis)]
     if any(row.distribution for row in analysis.rows):
-        found.append(
+        figures.append(
             Figure(
                 "Latency distribution",
                 "All responses of the valid trials in the blocks; each step right is another nine.",
@@ -143,42 +143,42 @@ def _figures(analysis: Analysis) -> list[Figure]:
                 _legend(analysis, [row.label for row in analysis.rows]),
             )
         )
-    return found
+    return figures
 
 
 def _bar_figures(analysis: Analysis) -> list[Figure]:
     over, under = words.compared(analysis.results)
-    found = []
+    figures = []
     if any(row.rate for row in analysis.rows):
         caption = (
             "Geometric mean over the blocks. The line at the end of a bar spans the 95 % interval."
         )
-        found.append(Figure("Requests per second", caption, Markup(bars.rates(analysis))))
+        figures.append(Figure("Requests per second", caption, Markup(bars.rates(analysis))))
     if any(row.ratio for row in analysis.rows):
         caption = (
             "Requests/s within a block. Right of the line the first is faster; across it no "
             "difference is shown."
         )
-        found.append(Figure(f"{over} ÷ {under}", caption, Markup(bars.ratios(analysis))))
+        figures.append(Figure(f"{over} ÷ {under}", caption, Markup(bars.ratios(analysis))))
     if any(row.cpu for row in analysis.rows):
         legend = tuple(
             (Markup(f'<i class="swatch part-{name}"></i>'), shown)
             for name, shown in COMPONENTS.items()
         )
         caption = "CPU time that one answered request took, wherever it was spent."
-        found.append(Figure("CPU by component", caption, Markup(bars.cpu(analysis)), legend))
-    return found
+        figures.append(Figure("CPU by component", caption, Markup(bars.cpu(analysis)), legend))
+    return figures
 
 
 def _curve_figures(analysis: Analysis) -> list[Figure]:
-    found = []
+    figures = []
     if analysis.ladders:
         names = [ladder.strategy for ladder in analysis.ladders]
         caption = (
             "Each user asks again as soon as it was answered. A cross marks a step with failed "
             "requests."
         )
-        found.append(
+        figures.append(
             Figure(
                 "Throughput over users",
                 caption,
@@ -193,7 +193,7 @@ def _curve_figures(analysis: Analysis) -> list[Figure]:
             f"{analysis.results.reference}: measured steps, and the universal scalability law "
             f"through them."
         )
-        found.append(Figure("Scalability", caption, Markup(curves.fitted(analysis))))
+        figures.append(Figure("Scalability", caption, Markup(curves.fitted(analysis))))
     shown = [
         name
         for name, points in analysis.open_loops.items()
@@ -205,10 +205,10 @@ def _curve_figures(analysis: Analysis) -> list[Figure]:
     )
     if shown:
         legend = _legend(analysis, shown)
-        found.append(
+        figures.append(
             Figure("Median over rate", caption, Markup(curves.latency(analysis, "p50")), legend)
         )
-        found.append(
+        figures.append(
             Figure(
                 "99th percentile over rate",
                 caption,
@@ -216,7 +216,7 @@ def _curve_figures(analysis: Analysis) -> list[Figure]:
                 legend,
             )
         )
-    return found
+    return figures
 
 
 def _legend(analysis: Analysis, names: Iterable[str]) -> tuple[tuple[Markup, str], ...]:

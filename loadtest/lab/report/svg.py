@@ -30,13 +30,13 @@ REFERENCE = Look("ref", "circle", "")
 def looks(names: Sequence[str], reference: str) -> dict[str, Look]:
     """A look for each name, the same in every plot of a report; no two are alike up to 30 names."""
     others = [name for name in names if name != reference]
-    found = {
+    styles = {
         name: Look(
             f"s{at % COLOURS}", MARKERS[at % len(MARKERS)], DASHES[at // COLOURS % len(DASHES)]
         )
         for at, name in enumerate(others)
     }
-    return found | {reference: REFERENCE}
+    return styles | {reference: REFERENCE}
 
 
 def tag(name: str, *inside: str, **attributes: object) -> str:

@@ -80,8 +80,8 @@ def _rates(analysis: Analysis, *, wide: bool) -> Table:
 
 def _cells(row: Row, *, wide: bool) -> tuple[str, ...]:
     latency = row.latency
-    found = [latency.p50, latency.p95, latency.p99, latency.p999] if latency else [None] * 4
-    times = [words.milliseconds(value) for value in (found if wide else found[::2])]
+    percentiles = [latency.p50, latency.p95, latency.p99, latency.p999] if latency else [None] * 4
+    times = [words.milliseconds(value) for value in (percentiles if wide else percentiles[::2])]
     errors = [words.count(row.errors)] if wide else []
     rate = words.rate(row.rate.value if row.rate else None)
     return (rate, *times, *errors, words.count(row.backends), escape(words.ratio(row.ratio)))

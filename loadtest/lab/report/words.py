@@ -53,28 +53,28 @@ def load(results: Results) -> str:
     return f"{asked}{results.users} users{rounds}"
 
 
-def trial(found: Trial) -> str:
+def trial(made: Trial) -> str:
     """One trial in a few words."""
-    if found.void:
-        return f"void: {found.void[0]}"
-    offered = f" of {found.load.rate:,.0f} offered" if found.load.rate else ""
-    return f"{rate(found.requests / found.seconds)} requests/s{offered}"
+    if made.void:
+        return f"void: {made.void[0]}"
+    offered = f" of {made.load.rate:,.0f} offered" if made.load.rate else ""
+    return f"{rate(made.requests / made.seconds)} requests/s{offered}"
 
 
-def trials(found: Sequence[Trial]) -> str:
+def trials(made: Sequence[Trial]) -> str:
     """A trial, and the one beside it, in a few words."""
-    beside = "".join(f" beside {trial(other)}" for other in found[1:])
-    return f"{trial(found[0])}{beside}"
+    beside = "".join(f" beside {trial(other)}" for other in made[1:])
+    return f"{trial(made[0])}{beside}"
 
 
 def failures(results: Results) -> list[str]:
     """The most frequent failures of the run."""
-    found: Counter[tuple[str, str]] = Counter()
-    for one in results.trials:
-        found.update({(one.label, reason): number for reason, number in one.reasons.items()})
+    counted: Counter[tuple[str, str]] = Counter()
+    for made in results.trials:
+        counted.update({(made.label, reason): number for reason, number in made.reasons.items()})
     return [
         f"{label}: {number} × {reason}"
-        for (label, reason), number in found.most_common(FAILURES_SHOWN)
+        for (label, reason), number in counted.most_common(FAILURES_SHOWN)
     ]
 
 
@@ -98,14 +98,14 @@ def count(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
-def step(found: Step | None, *, wide: bool) -> str:
+def step(made: Step | None, *, wide: bool) -> str:
     """Requests/s of a step of a ladder; "fails" where requests failed, nothing where none was
     made."""
-    if found is None:
+    if made is None:
         return ""
-    if found.rate is None:
-        return "fails" if found.errors else NONE
-    return rate(found.rate) if wide else f"{found.rate:.0f}"
+    if made.rate is None:
+        return "fails" if made.errors else NONE
+    return rate(made.rate) if wide else f"{made.rate:.0f}"
 
 
 def bound(judged: Judged) -> str:
@@ -115,8 +115,8 @@ def bound(judged: Judged) -> str:
 
 def measured(judged: Judged) -> str:
     """What a goal is judged by, with three decimals near one, where they decide."""
-    found = judged.measured
-    return precise(found) if found and found.value < 2 else ratio(found)
+    estimate = judged.measured
+    return precise(estimate) if estimate and estimate.value < 2 else ratio(estimate)
 
 
 def limits(results: Results) -> list[tuple[str, str, str]]:
@@ -134,43 +134,45 @@ def limits(results: Results) -> list[tuple[str, str, str]]:
 def validity(analysis: Analysis) -> list[str]:
     """What limits the claims of a run, the gravest first."""
     results = analysis.results
-    found = [f"Nothing is claimed: {doubt}." for doubt in analysis.doubts]
+    sentences = [f"Nothing is claimed: {doubt}." for doubt in analysis.doubts]
     if analysis.pair and not analysis.doubts:
-        found.append(
+        sentences.append(
             f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}."
         )
     trials = len(results.trials)
     void = sum(1 for trial in results.trials if trial.void)
     again = sum(1 for trial in results.trials if not trial.companion) - results.made
     repeated = f" Made again, as the machine was slow meanwhile: {again}." if again else ""
-    found.append(
+    sentences.append(
         f"{void} of {trials} trials are void.{repeated}"
         if void
         else f"All {trials} trials are valid."
     )
     if slow := [trial.slowness for trial in results.trials if trial.slowness is not None]:
-        found.append(
+        sentences.append(
             f"A fixed piece of work took {fmean(slow):.2f} times as long during the trials as at "
             f"its best,"
             f" {max(slow):.2f} times in the worst: what other users of this processor took."
         )
     if results.made < results.intended:
         resume = "" if results.suite == "host" else " RESUME=1 goes on."
-        found.append(
+        sentences.append(
             f"The run was interrupted: {results.made} of {results.intended} trials.{resume}"
         )
     if paced := results.asked.get("MAX_RATE"):
-        found.append(
+        sentences.append(
             f"All was paced to MAX_RATE={paced}: a rate near it is not the capacity of the host."
         )
     if analysis.rows and results.blocks < FULL_BLOCKS:
         blocks = f"{results.blocks} block{'s' if results.blocks > 1 else ''}"
-        found.append(f"Intervals are Student's t of {blocks}; FULL=1 makes {FULL_BLOCKS} or more.")
+        sentences.append(
+            f"Intervals are Student's t of {blocks}; FULL=1 makes {FULL_BLOCKS} or more."
+        )
     if set(results.machine.stack_cores) & set(results.machine.generator_cores):
-        found.append(
+        sentences.append(
             "The generator and the stack share cores: the rates are lower than the stack's own."
         )
-    return found
+    return sentences
 
 
 def precise(estimate: Estimate) -> str:

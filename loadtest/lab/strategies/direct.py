@@ -25,10 +25,10 @@ def socket(plan: Plan, **options: Any) -> dict[str, Any]:
 
 def tcp(plan: Plan) -> dict[str, Any]:
     """TCP with TLS and SCRAM, as Django and Debian set it up."""
-    found = services.login(plan)
+    login = services.login(plan)
     options = {"application_name": "web", "sslmode": "require"}
     return socket(
-        plan, HOST=found["host"], USER=found["user"], PASSWORD=found["password"], OPTIONS=options
+        plan, HOST=login["host"], USER=login["user"], PASSWORD=login["password"], OPTIONS=options
     )
 
 

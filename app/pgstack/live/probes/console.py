@@ -51,11 +51,11 @@ def different(
 
     One that is not set is NULL there.
     """
-    found = {name: live.get(name, "missing") or "" for name in planned}
+    shown = {name: live.get(name, "missing") or "" for name in planned}
     return {
-        name: (value, found[name])
+        name: (value, shown[name])
         for name, value in planned.items()
-        if not _same(value, found[name])
+        if not _same(value, shown[name])
     }
 
 

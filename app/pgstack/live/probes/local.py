@@ -22,24 +22,24 @@ def supervisor(plan: Plan) -> psutil.Process:
     """The stack's supervisor. Raises ProbeError when it does not run."""
     path = f"{plan.paths.root}/run/supervisord.pid"
     try:
-        found = psutil.Process(int(Path(path).read_text()))
-        if found.status() == psutil.STATUS_ZOMBIE:
-            raise ProbeError(f"{path}: process {found.pid} has ended")
+        process = psutil.Process(int(Path(path).read_text()))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise ProbeError(f"{path}: process {process.pid} has ended")
     except (OSError, ValueError, psutil.NoSuchProcess) as error:
         raise ProbeError(f"{path}: {error}") from error
-    return found
+    return process
 
 
 def stopped(plan: Plan) -> list[psutil.Process]:
     """Processes of the stack that a signal has stopped (SIGSTOP), the supervisor included; a
     debugger's are not."""
-    found = []
+    halted = []
     with suppress(ProbeError):
         for process in (supervisor(plan), *processes(plan)):
             with suppress(psutil.NoSuchProcess):
                 if process.status() == psutil.STATUS_STOPPED:
-                    found.append(process)
-    return found
+                    halted.append(process)
+    return halted
 
 
 def busy(plan: Plan) -> bool:

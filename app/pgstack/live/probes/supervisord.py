@@ -68,14 +68,14 @@ def ask(plan: Plan, question: Callable[[Any], Answer]) -> Answer | None:
 
 def rows(plan: Plan) -> list[dict[str, Any]] | None:
     """What it says of each program; None when it does not run."""
-    found = ask(plan, lambda supervisor: supervisor.getAllProcessInfo())
-    return None if found is None else list(found)
+    answer = ask(plan, lambda supervisor: supervisor.getAllProcessInfo())
+    return None if answer is None else list(answer)
 
 
 def states(plan: Plan) -> dict[str, str] | None:
     """State of each program by name; None when it does not run."""
-    found = rows(plan)
-    return None if found is None else {row["name"]: _state(row) for row in found}
+    programs = rows(plan)
+    return None if programs is None else {row["name"]: _state(row) for row in programs}
 
 
 def _state(row: dict[str, Any]) -> str:

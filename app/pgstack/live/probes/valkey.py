@@ -52,23 +52,23 @@ def info(part: Valkey) -> dict[str, str]:
         return {str(name): str(value) for name, value in client.info().items()}
 
 
-def differences(part: Valkey, found: dict[str, str]) -> dict[str, tuple[str, str]]:
+def differences(part: Valkey, live: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Setting → as planned and as it runs, where these differ."""
     planned = {
         shown: YES_NO.get(part.settings[name], part.settings[name])
         for name, shown in SHOWN_AS.items()
     }
     return {
-        name: (wanted, found.get(name, "missing"))
+        name: (wanted, live.get(name, "missing"))
         for name, wanted in planned.items()
-        if found.get(name) != wanted
+        if live.get(name) != wanted
     }
 
 
-def ailments(found: dict[str, str]) -> list[str]:
+def ailments(live: dict[str, str]) -> list[str]:
     """What is wrong with its file, or with its start."""
     return [
-        f"{name} is {found.get(name, 'missing')}"
+        f"{name} is {live.get(name, 'missing')}"
         for name, healthy in HEALTHY.items()
-        if found.get(name) != healthy
+        if live.get(name) != healthy
     ]

@@ -165,10 +165,10 @@ class Survey:
 
     def threads(self) -> dict[int, set[int]]:
         """Process id → ids of its threads that have answered."""
-        found: dict[int, set[int]] = {}
+        by_process: dict[int, set[int]] = {}
         for answer in self.answers:
-            found.setdefault(answer.process, set()).add(answer.thread)
-        return found
+            by_process.setdefault(answer.process, set()).add(answer.thread)
+        return by_process
 
 
 def signer() -> TimestampSigner:
@@ -210,9 +210,9 @@ def survey(plan: Plan) -> Survey:
     """
     result = Survey()
     for hold in HOLDS_SECONDS:
-        found = burst(plan, plan.web.requests, hold)
-        result.answers += found.answers
-        result.errors += found.errors
+        latest = burst(plan, plan.web.requests, hold)
+        result.answers += latest.answers
+        result.errors += latest.errors
         if result.errors or sum(map(len, result.threads().values())) >= plan.web.requests:
             break
     return result

@@ -109,16 +109,18 @@ CHECKS = (
 STRANGERS = "strangers are refused"
 
 
-def verify(plan: Plan, found: Sequence[Finding] = ()) -> list[Finding]:
+def verify(plan: Plan, of_strangers: Sequence[Finding] = ()) -> list[Finding]:
     """Every check. As root, tries the sockets as a stranger and then becomes the account that
     deploys, for good.
 
-    `found` is what strangers have found already, where root runs nothing of a project. Never raises
-    for a broken stack, and waits for no server longer than the probes' limits.
+    `of_strangers` is what strangers have found already, where root runs nothing of a project. Never
+    raises for a broken stack, and waits for no server longer than the probes' limits.
     """
     with bounded.waits():
         strangers = (
-            _together(found) if found else _finding(STRANGERS, partial(access.strangers, plan))
+            _together(of_strangers)
+            if of_strangers
+            else _finding(STRANGERS, partial(access.strangers, plan))
         )
         account.assume(plan.accounts.deploy)
         live = Live(plan)
@@ -140,10 +142,10 @@ def verify_as_stranger(plan: Plan) -> list[Finding]:
         return [_finding(STRANGERS, partial(access.stranger, plan))]
 
 
-def _together(found: Sequence[Finding]) -> Finding:
+def _together(findings: Sequence[Finding]) -> Finding:
     """One finding of several strangers': it holds when all do."""
-    worst = next((one for one in found if one.holds is not True), found[0])
-    return replace(worst, found="; ".join(dict.fromkeys(one.found for one in found)))
+    worst = next((finding for finding in findings if finding.holds is not True), findings[0])
+    return replace(worst, found="; ".join(dict.fromkeys(finding.found for finding in findings)))
 
 
 def _finding(name: str, check: Callable[[], Outcome]) -> Finding:

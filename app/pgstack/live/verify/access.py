@@ -69,9 +69,9 @@ def web_role(live: Live) -> Outcome:
         "functions": list(plan.postgres.closed_functions),
         "temporary": EVERYBODY,
     }
-    found = [row[0] for row in postgres.query(live.monitor, RIGHTS, asked)]
+    rights = [row[0] for row in postgres.query(live.monitor, RIGHTS, asked)]
     allowed = {EVERYBODY} if plan.external else set()
-    wrong = [f"{role} {right}" for right in found if right not in allowed]
+    wrong = [f"{role} {right}" for right in rights if right not in allowed]
     if not wrong and _creates_tables(live):
         wrong = [f"{role} created a table"]
     remedy = f"Take it back: REASSIGN OWNED BY {role}, REVOKE."
@@ -107,11 +107,11 @@ def listeners(live: Live) -> Outcome:
 
     A host has other listeners, such as that of SSH: there the ports of these two must be closed.
     """
-    plan, found = live.plan, set(_listening(live.plan))
+    plan, ports = live.plan, set(_listening(live.plan))
     others = (
-        found & {plan.postgres.port, plan.pooler.port}
+        ports & {plan.postgres.port, plan.pooler.port}
         if targets.of(plan.target).shared
-        else found - {plan.site.port, *plan.site.instance_ports.values()}
+        else ports - {plan.site.port, *plan.site.instance_ports.values()}
     )
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
     if plan.external is None:
@@ -151,8 +151,10 @@ def _connections(process: psutil.Process) -> list[Any]:
         return []
 
 
-def _ports(found: Iterable[Any]) -> list[int]:
-    listening = [one.laddr for one in found if one.status == psutil.CONN_LISTEN]
+def _ports(sockets: Iterable[Any]) -> list[int]:
+    listening = [
+        connection.laddr for connection in sockets if connection.status == psutil.CONN_LISTEN
+    ]
     return [address.port for address in listening if address.ip != ENGINE_RESOLVER]
 
 
@@ -174,13 +176,13 @@ def login_rules(live: Live) -> Outcome:
         live.monitor, "SELECT sys_name, pg_username, error FROM pg_ident_file_mappings"
     )
     wrong += [f"pg_ident.conf: {error}" for *_, error in rows if error]
-    found = {(account, role) for account, role, error in rows if not error}
-    planned = {(one.account, one.role) for one in live.plan.postgres.identities}
+    mapped = {(account, role) for account, role, error in rows if not error}
+    planned = {(identity.account, identity.role) for identity in live.plan.postgres.identities}
     wrong += [
-        f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(found - planned)
+        f"pg_ident.conf lets {account} in as {role}" for account, role in sorted(mapped - planned)
     ]
     wrong += [
-        f"pg_ident.conf keeps {account} out as {role}" for account, role in sorted(planned - found)
+        f"pg_ident.conf keeps {account} out as {role}" for account, role in sorted(planned - mapped)
     ]
     over = (
         f"TLS for {', '.join(live.plan.postgres.web_addresses)}"
@@ -222,20 +224,22 @@ def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcom
     door, known = (
         ("socket", plan.postgres.identities) if not plan.apart else ("TLS", plan.postgres.passwords)
     )
-    planned = {("PostgreSQL", door, one.role) for one in known if one.account == account}
+    planned = {("PostgreSQL", door, login.role) for login in known if login.account == account}
     planned |= {
-        ("PgBouncer", "socket", one.role)
-        for one in plan.pooler.identities
-        if one.account == account
+        ("PgBouncer", "socket", identity.role)
+        for identity in plan.pooler.identities
+        if identity.account == account
     }
     wrong = []
-    for one in tried:
-        where = f"as {one.role} at {one.server} over {one.over}"
-        expected = (one.server, one.over, one.role) in planned
-        if one.refusal is None and not expected:
+    for login in tried:
+        where = f"as {login.role} at {login.server} over {login.over}"
+        expected = (login.server, login.over, login.role) in planned
+        if login.refusal is None and not expected:
             wrong.append(f"{account} gets in {where}")
-        elif one.refusal is not None and expected:
-            wrong.append(f"{account} is refused {where}: {one.refusal}")
-    kinds = Counter("in as planned" if one.refusal is None else one.refused_by for one in tried)
+        elif login.refusal is not None and expected:
+            wrong.append(f"{account} is refused {where}: {login.refusal}")
+    kinds = Counter(
+        "in as planned" if login.refusal is None else login.refused_by for login in tried
+    )
     found = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return judge(list(dict.fromkeys(wrong)), found, REMEDY)

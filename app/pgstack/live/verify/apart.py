@@ -20,19 +20,19 @@ def encrypted(live: Live) -> Outcome:
     it."""
     asked = "SELECT coalesce(version, 'no TLS') FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     with live.clients(1) as (client,):
-        found = {
+        by_client = {
             "PgBouncer": ask(client, asked),
             live.plan.roles.monitor: postgres.query(live.monitor, asked)[0][0],
         }
     known = TLS_OF_OTHERS if live.plan.external else TLS
     wrong = [
         f"{who} is connected with {version}"
-        for who, version in found.items()
+        for who, version in by_client.items()
         if version not in known
     ]
     remedy = targets.of(live.plan.target).again
-    versions = " and ".join(dict.fromkeys(found.values()))
-    return judge(wrong, f"{' and '.join(found)} are connected with {versions}", remedy)
+    versions = " and ".join(dict.fromkeys(by_client.values()))
+    return judge(wrong, f"{' and '.join(by_client)} are connected with {versions}", remedy)
 
 
 def certified(live: Live) -> Outcome:

@@ -47,12 +47,12 @@ def _process_table(plan: Plan) -> set[int] | None:
     """Daemon processes; None where the stack's processes cannot be told from others, or seen."""
     if not targets.of(plan.target).sees_processes:
         return None
-    found = set()
+    pids = set()
     for process in local.processes(plan):
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
             if process.cmdline()[0].startswith(DAEMON):
-                found.add(process.pid)
-    return found
+                pids.add(process.pid)
+    return pids
 
 
 def through_pooler(live: Live) -> Outcome:
@@ -116,8 +116,10 @@ def _transactions(live: Live) -> int:
 
 def intact(live: Live) -> Outcome:
     """PostgreSQL has read no page whose checksum is wrong."""
-    found = postgres.corrupted(live.monitor)
-    return judge([found] if found else [], "no read met a wrong checksum", f"{postgres.CORRUPTED}.")
+    corrupted = postgres.corrupted(live.monitor)
+    return judge(
+        [corrupted] if corrupted else [], "no read met a wrong checksum", f"{postgres.CORRUPTED}."
+    )
 
 
 def finished(live: Live) -> Outcome:

@@ -24,8 +24,8 @@ def answers(live: Live) -> Outcome:
     if part is None:
         raise ProbeError("no exporter is planned")
     text = exporter.scrape(part)
-    found = exporter.sources(text)
-    wrong = [f"{name} does not answer it" for name, up in found.items() if not up]
+    sources = exporter.sources(text)
+    wrong = [f"{name} does not answer it" for name, up in sources.items() if not up]
     socket = Path(part.socket)
     mode = stat.S_IMODE(socket.stat().st_mode)
     wrong += [f"{socket} has mode {mode:o}, planned {MODE:o}"] if mode != MODE else []
@@ -33,6 +33,6 @@ def answers(live: Live) -> Outcome:
     series = sum(not line.startswith("#") for line in text.splitlines())
     return judge(
         wrong,
-        f"{series} figures of {', '.join(found)}; on {_place(part.port)}",
+        f"{series} figures of {', '.join(sources)}; on {_place(part.port)}",
         targets.of(live.plan.target).again,
     )

@@ -121,17 +121,17 @@ def postgres_settings(live: Live) -> Outcome:
 
 def sorting(live: Live) -> Outcome:
     """The database sorts as planned, which only the one that is made again can change."""
-    wanted, (found,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
-    reason = locales.refusal(wanted, found, ())
-    return judge([reason] if reason else [], f"by {found}", "Say it in the inputs.")
+    wanted, (existing,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
+    reason = locales.refusal(wanted, existing, ())
+    return judge([reason] if reason else [], f"by {existing}", "Say it in the inputs.")
 
 
 def extensions(live: Live) -> Outcome:
     """The database has the extensions that are planned."""
     rows = postgres.query(live.monitor, "SELECT extname, extversion FROM pg_extension")
-    found, wanted = dict(rows), live.plan.postgres.extensions
-    missing = [f"{name} is missing" for name in wanted if name not in found]
-    told = ", ".join(f"{name} {found.get(name)}" for name in wanted)
+    installed, wanted = dict(rows), live.plan.postgres.extensions
+    missing = [f"{name} is missing" for name in wanted if name not in installed]
+    told = ", ".join(f"{name} {installed.get(name)}" for name in wanted)
     return judge(missing, told, "Apply roles.sql again: `make down up`.")
 
 
@@ -141,14 +141,14 @@ def role_settings(live: Live) -> Outcome:
     part, roles = live.plan.postgres, live.plan.roles
     wrong = []
     for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
-        found: dict[str, str] = {}
+        actual: dict[str, str] = {}
         for place, pair in postgres.query(live.monitor, OF_A_ROLE, (role,)):
             name, value = str(pair).split("=", 1)
             if place or name.lower() not in planned:
                 wrong.append(f"{role}: {name} = {value} is set{place}, not planned")
             else:
-                found[name.lower()] = value
-        wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, found))]
+                actual[name.lower()] = value
+        wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, actual))]
     count = len(part.app_settings) + len(part.owner_settings)
     return judge(
         wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`."
@@ -181,13 +181,13 @@ def _database_line(
     rows = {row["name"]: row for row in live.show("DATABASES")}
     row = rows.get(name, {})
     planned["pool_mode"] = plan.pooler.settings["pool_mode"]
-    found = {each: str(row.get(each, "missing")) for each in planned}
+    shown = {each: str(row.get(each, "missing")) for each in planned}
     if row.get("pool_mode", "") is None:  # not overruled
-        found["pool_mode"] = planned["pool_mode"]
+        shown["pool_mode"] = planned["pool_mode"]
     return {
-        f"database {name} {each}": (planned[each], found[each])
+        f"database {name} {each}": (planned[each], shown[each])
         for each in planned
-        if planned[each] != found[each]
+        if planned[each] != shown[each]
     }
 
 
@@ -216,11 +216,11 @@ def _live_timeouts(live: Live) -> timeout_order.Timeouts:
 def _statement_timeout(live: Live, database: str) -> float:
     """Seconds, on a backend as those get it who work with this database at PgBouncer."""
     with live.clients(1, database) as (client,):
-        found = ask(
+        seconds = ask(
             client,
             "SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'statement_timeout'",
         )
-    return float(found) or math.inf
+    return float(seconds) or math.inf
 
 
 def _apache_timeouts(plan: Plan) -> dict[str, float]:
@@ -229,8 +229,8 @@ def _apache_timeouts(plan: Plan) -> dict[str, float]:
     site, mpm = (conf / "site.conf").read_text(), (conf / "mpm.conf").read_text()
     patterns = {name: (rf"\b{name}-timeout=(\d+)", site) for name in APACHE_TIMEOUTS}
     patterns["apache"] = (r"(?m)^Timeout (\d+)", mpm)
-    found = {name: re.search(pattern, text) for name, (pattern, text) in patterns.items()}
-    return {name: float(match[1]) if match else math.inf for name, match in found.items()}
+    matches = {name: re.search(pattern, text) for name, (pattern, text) in patterns.items()}
+    return {name: float(match[1]) if match else math.inf for name, match in matches.items()}
 
 
 def _differences(wrong: dict[str, tuple[str, str]]) -> list[str]:

@@ -22,17 +22,17 @@ PROBE = "stack_verify"
 def settings(live: Live) -> Outcome:
     """It says of itself what was planned, listens on no port, and has its file in order."""
     part = _part(live)
-    found = valkey.info(part)
+    info = valkey.info(part)
     wrong = [
         f"{name}: planned {wanted!r}, live {got!r}"
-        for name, (wanted, got) in valkey.differences(part, found).items()
+        for name, (wanted, got) in valkey.differences(part, info).items()
     ]
-    wrong += valkey.ailments(found)
-    name = found.get("server_name", "redis")
-    version = found.get("valkey_version", found.get("redis_version"))
+    wrong += valkey.ailments(info)
+    name = info.get("server_name", "redis")
+    version = info.get("valkey_version", info.get("redis_version"))
     return judge(
         wrong,
-        f"{name} {version}, {int(found.get('used_memory', 0)) // MB} of {part.maxmemory // MB} MB "
+        f"{name} {version}, {int(info.get('used_memory', 0)) // MB} of {part.maxmemory // MB} MB "
         f"used, {part.settings['maxmemory-policy']}, no TCP",
         targets.of(live.plan.target).again,
     )

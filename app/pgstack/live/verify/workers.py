@@ -24,13 +24,13 @@ def running(live: Live) -> Outcome:
     plan = live.plan
     planned = Counter({worker.name: worker.processes for worker in plan.workers})
     on_units = services.MACHINE in plan.services
-    found = _units(plan) if on_units else _supervised(plan)
-    if found is None:
+    counts = _units(plan) if on_units else _supervised(plan)
+    if counts is None:
         return Outcome(False, "nothing supervises them", "Start the stack again.")
     wrong = [
-        f"{found[name]} processes of {name}, planned {planned[name]}"
-        for name in sorted(planned | found)
-        if found[name] != planned[name]
+        f"{counts[name]} processes of {name}, planned {planned[name]}"
+        for name in sorted(planned | counts)
+        if counts[name] != planned[name]
     ]
     shape = ", ".join(f"{count} x {name}" for name, count in planned.items())
     remedy = f"See `{plan.names.stackctl} status`." if on_units else SEE

@@ -26,12 +26,12 @@ class Command(StackCommand):
                 "`make down TARGET=local` stops them"
             )
             sys.exit(CHECK_FAILED)
-        found = local.status()
-        for line in [_dumped(found)] if json else screen.lines(found):
+        report = local.status()
+        for line in [_dumped(report)] if json else screen.lines(report):
             self.stdout.write(shown(line))
-        if not found["ok"]:
+        if not report["ok"]:
             sys.exit(CHECK_FAILED)
 
 
-def _dumped(found: screen.Report) -> str:
-    return json.dumps(found, indent=1)
+def _dumped(report: screen.Report) -> str:
+    return json.dumps(report, indent=1)

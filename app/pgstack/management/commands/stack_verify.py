@@ -30,8 +30,8 @@ class Command(StackCommand):
 
     def handle(self, *, json: bool, stranger: bool, strangers: list[str], **options: Any) -> None:
         plan = state.started_plan()
-        found = [Finding(**one) for text in strangers for one in encoder.loads(text)]
-        findings = verify_as_stranger(plan) if stranger else verify(plan, found)
+        of_strangers = [Finding(**fields) for text in strangers for fields in encoder.loads(text)]
+        findings = verify_as_stranger(plan) if stranger else verify(plan, of_strangers)
         if json:
             self.stdout.write(encoder.dumps([asdict(finding) for finding in findings], indent=2))
         else:

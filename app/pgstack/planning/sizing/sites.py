@@ -32,8 +32,8 @@ def share(config: StackConfig, machine: Hardware) -> tuple[Hardware, Share | Non
     weight, total = config.sites[config.name], sum(config.sites.values())
     memory = (machine.memory - front) * weight // total // MEMORY_STEP * MEMORY_STEP
     cores = max(1, machine.cores * weight // total)
-    found = Share(sites=config.sites, cores=machine.cores, memory=machine.memory, front=front)
-    return replace(machine, cores=cores, memory=memory), found
+    whole = Share(sites=config.sites, cores=machine.cores, memory=machine.memory, front=front)
+    return replace(machine, cores=cores, memory=memory), whole
 
 
 def has_front(config: StackConfig) -> bool:

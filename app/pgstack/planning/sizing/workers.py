@@ -94,9 +94,9 @@ def background(
         settings=timeouts.of_backends(timeouts.TASK, timeout, postgresql),
         memory=workers_bytes(crew, entries) + SUPERVISION_BYTES,
     )
-    parts = [f"{one.processes} x {one.memory // MB} MB for {one.name}" for one in crew]
+    parts = [f"{worker.processes} x {worker.memory // MB} MB for {worker.name}" for worker in crew]
     parts += [f"{entry.memory // MB} MB for {entry.name}" for entry in entries]
-    users = [f"{one.processes} x {one.threads} of {one.name}" for one in crew]
+    users = [f"{worker.processes} x {worker.threads} of {worker.name}" for worker in crew]
     users += [f"1 of {entry.name}" for entry in entries]
     return planned, {
         "background.clients": " + ".join(users),

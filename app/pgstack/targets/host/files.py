@@ -17,10 +17,12 @@ def of_plan(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
     """Rendered files of `parts`, or of all, for the module stack_files; those of `plan` are
     plan.json."""
     plan = Plan.model_validate(stack)
-    chosen = [one for one in manifest.templates(plan) if not parts or one.role in parts]
-    found = templates.rendered(plan, chosen)
+    chosen = [
+        template for template in manifest.templates(plan) if not parts or template.role in parts
+    ]
+    files = templates.rendered(plan, chosen)
     if not parts or PLAN in parts:
-        found.append(templates.plan_file(plan))
+        files.append(templates.plan_file(plan))
     return [
         {
             "dest": str(file.path),
@@ -28,5 +30,5 @@ def of_plan(stack: dict[str, Any], *parts: str) -> list[dict[str, str | None]]:
             "mode": f"{file.mode:04o}",
             "validate": VALIDATORS.get(file.path.name),
         }
-        for file in found
+        for file in files
     ]

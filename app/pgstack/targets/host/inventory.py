@@ -46,8 +46,8 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
         )
     if not inputs.get("web_addresses"):
         raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
-    found = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
-    return found if host in databases else _of_web(found, host, webs, "web_addresses")
+    with_hosts = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
+    return with_hosts if host in databases else _of_web(with_hosts, host, webs, "web_addresses")
 
 
 def _beside_external(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> Inputs:
@@ -116,8 +116,8 @@ def _planned(
         texts, target="host", project=_directory(inputs), packages=",".join(map(str, own))
     )
     chosen = discovery.complete(given)
-    found = hardware.Hardware(**{**machine, "database": database})
-    return sizing.plan(chosen, hardware.chosen(chosen, found))
+    surveyed = hardware.Hardware(**{**machine, "database": database})
+    return sizing.plan(chosen, hardware.chosen(chosen, surveyed))
 
 
 def _directory(inputs: dict[str, Any]) -> Path | None:

@@ -82,26 +82,26 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
     ]
 
 
-def unsorted(stack: dict[str, Any], found: Found) -> str:
-    """Why the host's database cannot sort as wanted; empty when it can (found: see
+def unsorted(stack: dict[str, Any], survey: Found) -> str:
+    """Why the host's database cannot sort as wanted; empty when it can (survey: see
     host/survey.py)."""
     plan = Plan.model_validate(stack)
     if "postgres" not in plan.services:
         return ""
-    return locales.refusal(plan.postgres.locale, found["sorts"], locales.named(found["locales"]))
+    return locales.refusal(plan.postgres.locale, survey["sorts"], locales.named(survey["locales"]))
 
 
-def unlike(accounts: list[Account], found: Accounts) -> list[Account]:
-    """Those that the host does not have as they are wanted (found: see host/survey.py)."""
-    return [one for one in accounts if not _is_like(one, found)]
+def unlike(accounts: list[Account], survey: Accounts) -> list[Account]:
+    """Those that the host does not have as they are wanted (survey: see host/survey.py)."""
+    return [one for one in accounts if not _is_like(one, survey)]
 
 
-def _is_like(account: Account, found: Accounts) -> bool:
+def _is_like(account: Account, survey: Accounts) -> bool:
     name = account["name"]
     return (
-        found["accounts"].get(name) == account["what"]
-        and found["logins"][name] == [account["home"], account["shell"]]
-        and all(name in found["groups"].get(group, ()) for group in account["groups"])
+        survey["accounts"].get(name) == account["what"]
+        and survey["logins"][name] == [account["home"], account["shell"]]
+        and all(name in survey["groups"].get(group, ()) for group in account["groups"])
     )
 
 

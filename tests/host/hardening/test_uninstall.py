@@ -1,0 +1,72 @@
+"""How the stack is taken off a host."""
+
+from __future__ import annotations
+
+import pytest
+from systemd_host import SystemdHost, changed
+
+from hardening.asked import run, said
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+
+
+KEPT = (
+    "/etc/postgresql/17/main",
+    "/var/lib/postgresql/17/main",
+    "/etc/stack-secrets",
+    "/etc/stack-tls",
+    "/var/log/stack",
+)
+
+
+def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(
+    host: SystemdHost,
+) -> None:
+    query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
+    host.run(*query, "CREATE TABLE kept AS SELECT 42 AS answer")
+    key = said(host, "sha256sum", "/etc/stack-secrets/django_secret_key")
+    gone = run(host, "uninstall.yml", "-e", "confirm=yes")
+    for place in KEPT:
+        assert place in gone.stdout.split("Say what was kept")[1]
+    require_gone(host)
+    assert said(host, "stat", "--format=%U %a", "/etc/stack-secrets") == "root 700"
+    assert changed(run(host, "uninstall.yml", "-e", "confirm=yes")) == 0
+    run(host, "site.yml")
+    assert "<h1" in host.page()
+    assert said(host, *query, "SELECT answer FROM kept") == "42"
+    assert said(host, "sha256sum", "/etc/stack-secrets/django_secret_key") == key
+    assert host.failed() == ""
+
+
+def require_gone(host: SystemdHost) -> None:
+    """Nothing of the stack runs, and neither configuration nor releases nor accounts are there."""
+    assert said(host, "systemctl", "list-units", "--plain", "--no-legend", "stack-*") == ""
+    assert "stack" not in said(host, "nft", "list", "tables")
+    assert host.run("pgrep", "-l", "postgres|pgbouncer|apache2", check=False).stdout == ""
+    left = host.run(
+        "find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*"
+    ).stdout.splitlines()
+    assert set(left) <= {"/etc/stack-secrets", "/etc/stack-secrets.owners", "/etc/stack-tls"}
+    names = said(host, "getent", "passwd").splitlines()
+    assert [
+        line
+        for line in names
+        if line.split(":")[0] in ("app", "apache", "deploy", "build", "pooler")
+    ] == []
+    assert host.run("getent", "group", "sockets", "secrets", check=False).stdout == ""
+
+
+def test_uninstall_asks_first(host: SystemdHost) -> None:
+    since = host.now()
+    done = host.play("uninstall.yml")
+    assert done.returncode == 2
+    assert "Nothing was removed" in done.stdout
+    assert host.changed_since(since) == []
+
+
+def test_data_is_deleted_when_that_is_said(host: SystemdHost) -> None:
+    gone = run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")
+    assert "Data was not kept" in gone.stdout
+    require_gone(host)
+    assert host.run("ls", "-d", *KEPT, check=False).stdout == ""
+    assert changed(run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")) == 0
