@@ -56,8 +56,8 @@ def always(count: int, *samples: Sample) -> list[list[Sample]]:
         ("IdleInTransaction", one(postgres.IDLE, 21), one(postgres.IDLE, 20), 60),
         (
             "ConnectionsRunOut",
-            one(postgres.BACKENDS, 16, "app", "idle"),
             one(postgres.BACKENDS, 15, "app", "idle"),
+            one(postgres.BACKENDS, 14, "app", "idle"),
             120,
         ),
         (
