@@ -190,7 +190,11 @@ def test_image_holds_neither_the_build_secret_nor_a_private_key(
 @pytest.mark.parametrize("service", SERVICES)
 def test_environment_of_a_container_holds_no_secret(stack: ComposeStack, service: str) -> None:
     # Paths, when there are any.
-    paths = {"STACK_TLS_KEY=", "STACK_DATABASE_PASSWORD_FILE="}
+    paths = {
+        "STACK_TLS_KEY=",
+        "STACK_DATABASE_PASSWORD_FILE=",
+        "STACK_ALERT_SMTP_PASSWORD_FILE=",
+    }
     entries = [entry for entry in stack.inspect(service)["Config"]["Env"] if entry not in paths]
     names = {entry.partition("=")[0] for entry in entries}
     assert not {

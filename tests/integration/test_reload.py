@@ -73,7 +73,8 @@ def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
         after = stack.servers()
         assert {name for name in after if after[name] != before[name]} == {"postgres"}
         assert not daemons & {process.pid for process in stack.daemons()}
-        assert stack.manage("stack_verify").returncode == 0
+        proven = stack.manage("stack_verify")
+        assert proven.returncode == 0, proven.stdout
 
         again = stack.manage("stack_local", "reload", STACK_POOL_SIZE="9")
         assert (again.returncode, again.stdout) == (
@@ -163,7 +164,8 @@ def test_what_only_the_running_server_refuses_is_taken_back(
     assert done.stderr.endswith("The previous configuration is in force again.\n")
     assert {path: text for path, (text, _) in state(stack)[0].items()} == files
     assert settings(stack) == ran
-    assert stack.manage("stack_verify").returncode == 0
+    proven = stack.manage("stack_verify")
+    assert proven.returncode == 0, proven.stdout
     done = stack.manage("stack_local", "reload")
     assert done.stdout == "unchanged the running stack matches the inputs\n", done.stderr
 
