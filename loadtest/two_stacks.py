@@ -4,8 +4,8 @@
 
 asks each of them for PAGE from USERS kept connections for some seconds, in every block the other
 one first, and prints both rates and, at the end, the rate of the first ÷ the second with its 95 %
-interval. A stack's exporter is scraped as often as Prometheus does. Exit status 1 when the lower
-bound is below --at-least. It needs `wrk`.
+interval, and CPU microseconds a request of each kind of process. A stack's exporter is scraped as
+often as Prometheus does. Exit status 1 when the lower bound is below --at-least. It needs `wrk`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
@@ -36,16 +40,54 @@ USERS = 16
 WARM_SECONDS = 4
 SCRAPE_SECONDS = 15
 RATE = re.compile(r"Requests/sec:\s+(\S+)")
+ANSWERED = re.compile(r"(\d+) requests in")
 
 
-def rate(plan: Plan, seconds: int) -> float:
+@dataclass
+class Stack:
+    """A running one: requests answered so far, and what it used for them."""
+
+    plan: Plan
+    answered: int = 0
+    microseconds: Counter[str] = field(default_factory=Counter)
+    """kind of process → CPU time"""
+
+    @contextmanager
+    def accounted(self) -> Iterator[None]:
+        """Add what its processes use within it."""
+        before = self._used()
+        yield
+        self.microseconds += self._used()
+        self.microseconds -= before
+
+    def _used(self) -> Counter[str]:
+        top = psutil.Process(int(Path(self.plan.paths.root, "run/supervisord.pid").read_text()))
+        used: Counter[str] = Counter()
+        for process in top.children(recursive=True):
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                title = (process.cmdline() or [""])[0]
+                kind = "python" if title.startswith("(wsgi:") else process.name()
+                used[kind] += round(sum(process.cpu_times()[:4]) * 1e6)
+        return used
+
+    def costs(self) -> str:
+        """Of a request."""
+        each = (
+            f"{kind} {used / self.answered:.1f}" for kind, used in self.microseconds.most_common()
+        )
+        return f"CPU µs a request: {', '.join(each)}"
+
+
+def rate(stack: Stack, seconds: int) -> float:
     """Requests/s. Raises TargetError when one was answered with anything but 200."""
+    plan = stack.plan
     address = plan.site.url.rstrip("/") + PAGE
     words = ["wrk", "--threads=1", f"--connections={USERS}", f"--duration={seconds}s", address]
     told = subprocess.run(words, capture_output=True, text=True, check=False).stdout
     rates = RATE.findall(told)
     if not rates or "Non-2xx" in told or "Socket errors" in told:
         raise TargetError(f"{address}: {told.strip() or 'no answer'}")
+    stack.answered += int(ANSWERED.findall(told)[0])
     return float(rates[0])
 
 
@@ -72,14 +114,19 @@ def scraped(plan: Plan) -> Iterator[None]:
 
 def measure(plans: tuple[Plan, Plan], blocks: int, seconds: int, at_least: float) -> int:
     """Print a line for each block; the exit status."""
-    for plan in plans:
-        rate(plan, WARM_SECONDS)
+    stacks = Stack(plans[0]), Stack(plans[1])
+    for stack in stacks:
+        rate(stack, WARM_SECONDS)
+        stack.answered = 0
     rates: tuple[dict[int, float | None], dict[int, float | None]] = ({}, {})
     with scraped(plans[0]), scraped(plans[1]):
         for block in range(blocks):
             for place in (0, 1) if block % 2 else (1, 0):
-                rates[place][block] = rate(plans[place], seconds)
+                with stacks[place].accounted():
+                    rates[place][block] = rate(stacks[place], seconds)
             print(f"{rates[0][block]:,.0f} {rates[1][block]:,.0f}", flush=True)
+    for stack in stacks:
+        print(stack.costs())
     ratio = intervals.ratio(*rates, seed=1)
     if ratio is None or ratio.low is None:
         raise InputError(f"--blocks={blocks}: an interval takes {intervals.FEWEST} at least.")

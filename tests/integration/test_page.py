@@ -173,6 +173,7 @@ def test_figures_have_a_line_for_everything_beside_the_plan(stack: LocalStack) -
 
 def test_no_value_of_a_statement_is_in_it(stack: LocalStack) -> None:
     word = "sesame4711"
+    stack.sql("SELECT stack.pg_stat_statements_reset()")
     stack.sql(f"SELECT count(*) FROM fortune WHERE message = '{word}' /* {word} */")
     stack.sql(f"BEGIN; CREATE ROLE opens PASSWORD '{word}'; ROLLBACK")
     running = stack.psql(f"BEGIN; SELECT '{word}', pg_sleep(12)")

@@ -59,14 +59,18 @@ def under_load(stack: LocalStack, change: Callable[[], object]) -> Counter[int]:
     return found
 
 
+def push(queue: redis.Redis, size: int) -> None:
+    for _ in range(10_000):
+        queue.rpush("queue", os.urandom(size))
+
+
 def fill(queue: redis.Redis) -> None:
     """Until the server refuses even a byte. What it frees of a large command's buffer in between
     is filled by the next, smaller ones.
     """
     for size in (MB, 1000, 1):
         with pytest.raises(redis.ResponseError, match="command not allowed"):
-            for _ in range(10_000):
-                queue.rpush("queue", os.urandom(size))
+            push(queue, size)
 
 
 def supervisorctl(stack: LocalStack, *words: str) -> None:
