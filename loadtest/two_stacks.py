@@ -2,10 +2,15 @@
 
     .venv/bin/python loadtest/two_stacks.py .stack/conf/plan.json /tmp/other/conf/plan.json
 
-asks each of them for PAGE from USERS kept connections for some seconds, in every block the other
-one first, and prints both rates and, at the end, the rate of the first ÷ the second with its 95 %
-interval, and CPU microseconds a request of each kind of process. A stack's exporter is scraped as
-often as Prometheus does. Exit status 1 when the lower bound is below --at-least. It needs `wrk`.
+asks them in turns for a page from USERS kept connections, a second each. Each block is with a new
+Apache and new web processes, for two stacks that are alike differ by some per cent as long as these
+live. Prints both rates of every block; then what a request took of the processors in each kind of
+process, and the ratio of the first stack to the second, with its 95 % interval, by requests/s and
+by requests per second of processor time. The second one is steadier on a machine whose processors
+are not always as fast, and leaves out what `wrk` takes.
+
+A stack's exporter is scraped as often as Prometheus does. Exit status 1 when the lower bound of
+requests/s is below --at-least. It needs `wrk`.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import requests
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
@@ -31,34 +38,52 @@ from loadtest import program  # noqa: E402 - the path comes first
 from loadtest.lab import intervals  # noqa: E402
 from pgstack.errors import InputError, TargetError  # noqa: E402
 from pgstack.live import account  # noqa: E402
-from pgstack.live.probes import exporter  # noqa: E402
+from pgstack.live.probes import exporter, supervisord  # noqa: E402
 from pgstack.planning.metrics import Metrics  # noqa: E402
 from pgstack.planning.plan import Plan  # noqa: E402
 
-PAGE = "/db"
 USERS = 16
-WARM_SECONDS = 4
+WARM_SECONDS = 2
+RENEW_SECONDS = 60
+PAUSE_SECONDS = 0.1
 SCRAPE_SECONDS = 15
-RATE = re.compile(r"Requests/sec:\s+(\S+)")
 ANSWERED = re.compile(r"(\d+) requests in")
 
 
 @dataclass
+class Block:
+    """What was measured of a stack while its processes were the same."""
+
+    seconds: int = 0
+    answered: int = 0
+    used: Counter[str] = field(default_factory=Counter)
+    """kind of process → CPU microseconds"""
+
+
+@dataclass(frozen=True)
 class Stack:
-    """A running one: requests answered so far, and what it used for them."""
+    """A running one."""
 
     plan: Plan
-    answered: int = 0
-    microseconds: Counter[str] = field(default_factory=Counter)
-    """kind of process → CPU time"""
+    address: str
+    blocks: list[Block] = field(default_factory=list)
 
-    @contextmanager
-    def accounted(self) -> Iterator[None]:
-        """Add what its processes use within it."""
-        before = self._used()
-        yield
-        self.microseconds += self._used()
-        self.microseconds -= before
+    def renew(self) -> None:
+        """Begin a block: have new web processes, and ask them until they are warm."""
+        supervisor = supervisord.call(self.plan, RENEW_SECONDS)
+        supervisor.stopProcess("apache")
+        supervisor.startProcess("apache")
+        while not reached(self.address):
+            time.sleep(PAUSE_SECONDS)
+        load(self.address, WARM_SECONDS)
+        self.blocks.append(Block())
+
+    def turn(self) -> None:
+        """Measure for a second."""
+        block, before = self.blocks[-1], self._used()
+        block.answered += load(self.address, 1)
+        block.seconds += 1
+        block.used += self._used() - before
 
     def _used(self) -> Counter[str]:
         top = psutil.Process(int(Path(self.plan.paths.root, "run/supervisord.pid").read_text()))
@@ -66,29 +91,45 @@ class Stack:
         for process in top.children(recursive=True):
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 title = (process.cmdline() or [""])[0]
-                kind = "python" if title.startswith("(wsgi:") else process.name()
+                kind = "web processes" if title.startswith("(wsgi:") else process.name()
                 used[kind] += round(sum(process.cpu_times()[:4]) * 1e6)
         return used
 
     def costs(self) -> str:
-        """Of a request."""
-        each = (
-            f"{kind} {used / self.answered:.1f}" for kind, used in self.microseconds.most_common()
-        )
-        return f"CPU µs a request: {', '.join(each)}"
+        """CPU microseconds of a request, over all blocks."""
+        answered = sum(block.answered for block in self.blocks)
+        used = sum((block.used for block in self.blocks), Counter())
+        each = [f"{kind} {total / answered:.1f}" for kind, total in used.most_common()]
+        return f"{', '.join(each)}: {used.total() / answered:.1f} CPU µs a request"
+
+    def rates(self) -> dict[int, float | None]:
+        """Requests/s in each block."""
+        return {place: block.answered / block.seconds for place, block in enumerate(self.blocks)}
+
+    def thrift(self) -> dict[int, float | None]:
+        """Requests per second of processor time in each block."""
+        return {
+            place: block.answered / block.used.total() * 1e6
+            for place, block in enumerate(self.blocks)
+        }
 
 
-def rate(stack: Stack, seconds: int) -> float:
-    """Requests/s. Raises TargetError when one was answered with anything but 200."""
-    plan = stack.plan
-    address = plan.site.url.rstrip("/") + PAGE
+def reached(address: str) -> bool:
+    """Whether it is answered."""
+    with suppress(OSError):
+        return requests.get(address, timeout=5).ok
+    return False
+
+
+def load(address: str, seconds: int) -> int:
+    """How many were answered in that time. Raises TargetError when one was answered with
+    anything but 200."""
     words = ["wrk", "--threads=1", f"--connections={USERS}", f"--duration={seconds}s", address]
     told = subprocess.run(words, capture_output=True, text=True, check=False).stdout
-    rates = RATE.findall(told)
-    if not rates or "Non-2xx" in told or "Socket errors" in told:
+    answered = ANSWERED.findall(told)
+    if not answered or "Non-2xx" in told or "Socket errors" in told:
         raise TargetError(f"{address}: {told.strip() or 'no answer'}")
-    stack.answered += int(ANSWERED.findall(told)[0])
-    return float(rates[0])
+    return int(answered[0])
 
 
 @contextmanager
@@ -112,26 +153,29 @@ def scraped(plan: Plan) -> Iterator[None]:
         thread.join()
 
 
-def measure(plans: tuple[Plan, Plan], blocks: int, seconds: int, at_least: float) -> int:
+def measure(stacks: tuple[Stack, Stack], blocks: int, seconds: int, at_least: float) -> int:
     """Print a line for each block; the exit status."""
-    stacks = Stack(plans[0]), Stack(plans[1])
-    for stack in stacks:
-        rate(stack, WARM_SECONDS)
-        stack.answered = 0
-    rates: tuple[dict[int, float | None], dict[int, float | None]] = ({}, {})
-    with scraped(plans[0]), scraped(plans[1]):
+    with scraped(stacks[0].plan), scraped(stacks[1].plan):
         for block in range(blocks):
-            for place in (0, 1) if block % 2 else (1, 0):
-                with stacks[place].accounted():
-                    rates[place][block] = rate(stacks[place], seconds)
-            print(f"{rates[0][block]:,.0f} {rates[1][block]:,.0f}", flush=True)
+            for stack in stacks:
+                stack.renew()
+            for turn in range(seconds):
+                for stack in stacks if (block + turn) % 2 else reversed(stacks):
+                    stack.turn()
+            print(*(f"{stack.rates()[block]:,.0f}" for stack in stacks), flush=True)
     for stack in stacks:
         print(stack.costs())
-    ratio = intervals.ratio(*rates, seed=1)
+    told("by processor time", stacks[0].thrift(), stacks[1].thrift())
+    return int(told("requests/s", stacks[0].rates(), stacks[1].rates()) < at_least)
+
+
+def told(name: str, first: intervals.Blocks, second: intervals.Blocks) -> float:
+    """Print their ratio; its lower bound. Raises InputError when there are too few blocks."""
+    ratio = intervals.ratio(first, second, seed=1)
     if ratio is None or ratio.low is None:
-        raise InputError(f"--blocks={blocks}: an interval takes {intervals.FEWEST} at least.")
-    print(f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}], {ratio.blocks} blocks")
-    return int(ratio.low < at_least)
+        raise InputError(f"--blocks={len(first)}: an interval takes {intervals.FEWEST} at least.")
+    print(f"{name}: {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}], {ratio.blocks} blocks")
+    return ratio.low
 
 
 def read(path: Path) -> Plan:
@@ -147,15 +191,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="requests/s of two running stacks in turns")
     parser.add_argument("first", type=Path, help="plan.json of a stack on this machine")
     parser.add_argument("second", type=Path, help="that of another")
+    parser.add_argument("--page", default="/db")
     parser.add_argument("--blocks", type=int, default=10)
-    parser.add_argument("--seconds", type=int, default=4, help="of each turn")
+    parser.add_argument("--seconds", type=int, default=4, help="of each stack in a block")
     parser.add_argument("--at-least", type=float, default=0.0, help="for the lower bound")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         raise InputError("wrk is missing: apt-get install wrk.")
-    plans = read(asked.first), read(asked.second)
-    account.assume(plans[0].accounts.web)
-    return measure(plans, asked.blocks, asked.seconds, asked.at_least)
+    first, second = (
+        Stack(plan, plan.site.url.rstrip("/") + asked.page)
+        for plan in (read(asked.first), read(asked.second))
+    )
+    account.assume(first.plan.accounts.web)
+    return measure((first, second), asked.blocks, asked.seconds, asked.at_least)
 
 
 if __name__ == "__main__":
