@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -216,6 +217,18 @@ def test_a_slow_reader_is_not_the_applications_time() -> None:
     assert 0.1 <= worked < 0.2
     assert 0.5 <= held < 1
     assert status == "200 OK"
+
+
+def test_what_was_measured_comes_before_what_the_project_says_of_it() -> None:
+    def application(environ: dict[str, Any], start: Any) -> Any:
+        start("200 OK", [("X-Stack-Measured", "forged")])
+        return []
+
+    sent: list[Any] = []
+    watch = Watch(application, 30, None, Recorder(), tells=True)
+    watch({}, lambda *answer: sent.extend(answer[1]))
+    assert [name for name, _ in sent] == ["X-Stack-Measured"] * 2
+    assert re.fullmatch(r"0,\d+,0,0", sent[0][1])
 
 
 def test_a_request_that_fails_counts_once() -> None:

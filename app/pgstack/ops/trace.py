@@ -27,7 +27,6 @@ ERASE = "\x1b[2K"
 MORE = frozenset({"DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"})
 """lines of PostgreSQL that belong to the one before"""
 WSGI = "wsgi"
-PARTS = ("queue_us", "application_us", "database_us", "statements")
 
 
 @dataclass
@@ -113,12 +112,13 @@ def _summary(said: dict[str, Any]) -> str:
         f"{said['request']} {said['status']}, {said['bytes']} bytes, {said['us'] / 1000:.1f} ms "
         f"[{said['id']}]"
     )
-    if not all(name in said for name in PARTS):
+    if "measured" not in said:
         return text
-    queue, application, database = (said[name] / 1000 for name in PARTS[:3])
+    *microseconds, statements = said["measured"]
+    queue, application, database = (value / 1000 for value in microseconds)
     return (
         f"{text}: {queue:.1f} ms until a thread took it, {application:.1f} ms in the application, "
-        f"of these {database:.1f} ms in {said['statements']} statements"
+        f"of these {database:.1f} ms in {statements} statements"
     )
 
 
