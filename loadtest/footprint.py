@@ -91,7 +91,9 @@ def processes(plan: Plan) -> Iterator[tuple[str, Footprint]]:
         top = psutil.Process(int(Path(plan.paths.root, "run/supervisord.pid").read_text()))
         for process in (top, *top.children(recursive=True)):
             parent = process.parent()
-            title, above = (" ".join(one.cmdline()) if one else "" for one in (process, parent))
+            title, above = (
+                " ".join(program.cmdline()) if program else "" for program in (process, parent)
+            )
             yield (
                 component(title, above),
                 parse(Path(f"/proc/{process.pid}/smaps_rollup").read_text()),

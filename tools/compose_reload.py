@@ -178,8 +178,8 @@ def _take_back(before: bytes, web: Container, pooler: Container, changed: set[st
 
 
 def _restart_observability() -> None:
-    for one in containers.running(OBSERVABILITY):
-        containers.require("restart", one.id)
+    for container in containers.running(OBSERVABILITY):
+        containers.require("restart", container.id)
         say("restarted Prometheus and Alertmanager")
 
 

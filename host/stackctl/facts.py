@@ -26,8 +26,8 @@ def find_out(stack: Stack) -> str:
     drill = backup.read_drill(stack)
     if drill and drill["result"] != backup.RUNNING:
         done.append(_note(stack, "drill", float(drill["ended"]), drill["result"] == "passed"))
-    if found := backup.restorable_backups(stack):
-        done.append(_note(stack, "backup", found[-1].ended, passed=True))
+    if backups := backup.restorable_backups(stack):
+        done.append(_note(stack, "backup", backups[-1].ended, passed=True))
     return ", ".join(done) or "nothing yet"
 
 

@@ -74,16 +74,16 @@ def _work(account: str, group: str, work: Callable[[], Any], writing: int) -> No
 
 
 def _received(reading: int, deadline: float, seconds: float) -> bytes:
-    found = bytearray()
+    answer = bytearray()
     while True:
         ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             raise StackctlError(f"no answer within {seconds:g} s")
         part = os.read(reading, 65536)
         if not part:
-            return bytes(found)
-        found += part
-        if len(found) > LIMIT:
+            return bytes(answer)
+        answer += part
+        if len(answer) > LIMIT:
             raise StackctlError(f"an answer of more than {LIMIT // 1024} kB")
 
 

@@ -58,14 +58,14 @@ def trouble(stack: Stack, seconds: float = watchers.ASK_SECONDS) -> str:
 
 def _wanted(stack: Stack) -> dict[str, bytes]:
     """Their files, with the secrets of receivers, and what their units are told."""
-    found = safe.contents(stack.conf / NAME)
+    files = safe.contents(stack.conf / NAME)
     try:
-        text = receivers.completed(stack, found[receivers.FILE].decode(), safe.read)
+        text = receivers.completed(stack, files[receivers.FILE].decode(), safe.read)
     except StackError as error:
         raise StackctlError(str(error)) from None
-    found[receivers.FILE] = text.encode()
+    files[receivers.FILE] = text.encode()
     drop_ins = {unit: safe.read(UNITS / f"{unit}.d" / "stack.conf") for unit in units(stack)}
-    return {**found, **drop_ins}
+    return {**files, **drop_ins}
 
 
 def _check(stack: Stack, files: dict[str, bytes]) -> None:

@@ -68,7 +68,7 @@ class Observer:
             self.backends = max(self.backends, self.database.backends())
         self.end = now if progress.phase == "measuring" or not self.end else self.end
 
-    def found(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """Fields of a trial: CPU time of the measured part by component, backends, and what the
         servers counted."""
         now = self._counts()
@@ -187,7 +187,7 @@ def run(
                 block=slot.block,
                 slowness=machine.slowness,
                 usual=usual,
-                **observer.found(),
+                **observer.fields(),
                 **outcome.model_dump(exclude={"event"}),
             )
             for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))

@@ -130,10 +130,10 @@ class ComposeStack:
         return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(
+        containers: list[dict[str, Any]] = json.loads(
             self.run("docker", "inspect", self.container(service)).stdout
         )
-        return found[0]
+        return containers[0]
 
     def verifies(self) -> bool:
         """Whether what runs is what the inputs give."""

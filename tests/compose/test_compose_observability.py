@@ -66,16 +66,16 @@ def watched(
 def came(stack: ComposeStack, way: str) -> list[Any]:
     """What a receiver has got."""
     lines = stack.execute(SERVICE, "cat", FILE, check=False).stdout.splitlines()
-    return [found["what"] for found in map(json.loads, lines) if found["way"] == way]
+    return [message["what"] for message in map(json.loads, lines) if message["way"] == way]
 
 
 def seen(stack: ComposeStack, alert: str) -> list[str]:
     """The states of an alert that the webhook was told, in order."""
     return [
-        one["status"]
+        told["status"]
         for message in came(stack, "/webhook")
-        for one in message["alerts"]
-        if one["labels"]["alertname"] == alert
+        for told in message["alerts"]
+        if told["labels"]["alertname"] == alert
     ]
 
 
@@ -90,17 +90,17 @@ def wait(condition: Callable[[], bool], seconds: float, what: str) -> float:
 
 def query(stack: ComposeStack, expression: str) -> list[Any]:
     words = ("promtool", "query", "instant", "-o", "json", "http://127.0.0.1:9090", expression)
-    found: list[Any] = json.loads(stack.execute(SERVICE, *words).stdout)
-    return found
+    result: list[Any] = json.loads(stack.execute(SERVICE, *words).stdout)
+    return result
 
 
 def test_it_is_shut_in_and_no_page_reaches_it(watched: ComposeStack) -> None:
-    found = watched.inspect(SERVICE)
-    host = found["HostConfig"]
+    container = watched.inspect(SERVICE)
+    host = container["HostConfig"]
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["PortBindings"]) == (True, ["ALL"], {})
     listing = watched.run("docker", "top", watched.container(SERVICE), "-eo", "pid,uid")
     assert {line.split()[1] for line in listing.stdout.splitlines()[1:]} == {"5010"}
-    (network,) = found["NetworkSettings"]["Networks"].values()
+    (network,) = container["NetworkSettings"]["Networks"].values()
     asked = ("python", "-c", REACH, network["IPAddress"], *map(str, sorted(PORTS)))
     for service in ("web", "background"):
         told = watched.execute(service, *asked).stdout.split()
@@ -130,6 +130,6 @@ def test_an_alert_and_its_end_reach_the_receivers(watched: ComposeStack) -> None
 
 
 def test_it_takes_as_much_as_was_planned(watched: ComposeStack) -> None:
-    found = watched.execute(SERVICE, "sh", "-c", "cat /proc/[0-9]*/status").stdout
-    most = [int(size) for size in re.findall(r"^VmHWM:\s*(\d+) kB", found, re.MULTILINE)]
+    status = watched.execute(SERVICE, "sh", "-c", "cat /proc/[0-9]*/status").stdout
+    most = [int(size) for size in re.findall(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)]
     assert 100_000 < sum(most) < 256 * 1024

@@ -66,12 +66,12 @@ def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStac
 def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     served: ComposeStack,
 ) -> None:
-    found = json.loads(post(served, "/places", "GET"))
-    assert (found["home"], found["cache"]) == (
+    answer = json.loads(post(served, "/places", "GET"))
+    assert (answer["home"], answer["cache"]) == (
         "/var/cache/stack/app",
         "/var/cache/stack/app/.cache",
     )
-    assert (found["program"], found["data"]) == (
+    assert (answer["program"], answer["data"]) == (
         "/srv/stack/venv/bin/pip",
         "/var/lib/stack-media/data/SHOP_DATA",
     )
@@ -80,9 +80,9 @@ def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     ).stdout.splitlines()[-1]
     assert told.split() == [
         "/var/cache/stack/deploy",
-        found["path"],
-        found["data"],
-        found["program"],
+        answer["path"],
+        answer["data"],
+        answer["program"],
     ]
 
 
@@ -121,7 +121,7 @@ def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:
 
 def test_verify_is_green(served: ComposeStack) -> None:
     done = served.compose("run", "--rm", "--no-deps", "manage", "stack_verify", "--json")
-    assert [one for one in json.loads(done.stdout) if one["holds"] is False] == []
+    assert [finding for finding in json.loads(done.stdout) if finding["holds"] is False] == []
 
 
 def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> None:
@@ -184,8 +184,8 @@ def test_compose_reads_the_same_lines_alike(tmp_path: Path) -> None:
         "asked",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    found = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
-    assert [found[f"X{at}"] for at in range(len(AS_COMPOSE))] == list(AS_COMPOSE.values())
+    variables = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
+    assert [variables[f"X{at}"] for at in range(len(AS_COMPOSE))] == list(AS_COMPOSE.values())
 
 
 @pytest.mark.slow

@@ -231,11 +231,11 @@ def rules() -> list[dict[str, Any]]:
     ]
 
 
-def series(found: dict[str, str]) -> list[dict[str, str]]:
+def series(values: dict[str, str]) -> list[dict[str, str]]:
     """With the labels that Prometheus gives."""
     named = {
         name.replace("{", f"{AT},") if "{" in name else f"{name}{AT}}}": values
-        for name, values in found.items()
+        for name, values in values.items()
     }
     return [{"series": name, "values": values} for name, values in named.items()]
 

@@ -56,8 +56,8 @@ def cut_off(stack: LocalStack, sign: Sign, how: signal.Signals, **inputs: str) -
 
 def leftovers(stack: LocalStack) -> list[str]:
     """What only a start that did not end leaves."""
-    found = [*stack.directory.rglob("*.new"), *stack.directory.rglob("*.unfinished")]
-    return [str(path) for path in found]
+    paths = [*stack.directory.rglob("*.new"), *stack.directory.rglob("*.unfinished")]
+    return [str(path) for path in paths]
 
 
 def test_a_first_start_that_is_killed_at_every_stage_is_finished_by_the_next(

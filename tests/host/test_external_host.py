@@ -143,8 +143,8 @@ def test_passwords_are_read_by_nobody_but_who_uses_them(external: External) -> N
             words = ("runuser", "-u", account, "--", "cat", path)
             assert external.first.run(*words, check=False).returncode == 1, (account, path)
     assert external.second.run("ls", kept, check=False).stdout == ""
-    found = external.first.run("grep", "-rl", PASSWORD, "/etc", "/srv", "/var", check=False)
-    assert found.stdout == ""
+    done = external.first.run("grep", "-rl", PASSWORD, "/etc", "/srv", "/var", check=False)
+    assert done.stdout == ""
 
 
 def test_a_release_and_the_way_back_lose_no_request(external: External) -> None:

@@ -68,16 +68,16 @@ def ruleset(host: SystemdHost) -> str:
 def came(host: SystemdHost, way: str) -> list[Any]:
     """What a receiver has got."""
     lines = host.run("cat", FILE, check=False).stdout.splitlines()
-    return [found["what"] for found in map(json.loads, lines) if found["way"] == way]
+    return [message["what"] for message in map(json.loads, lines) if message["way"] == way]
 
 
 def seen(host: SystemdHost, alert: str) -> list[str]:
     """The states of an alert that the webhook was told, in order."""
     return [
-        one["status"]
+        told["status"]
         for message in came(host, "/people")
-        for one in message["alerts"]
-        if one["labels"]["alertname"] == alert
+        for told in message["alerts"]
+        if told["labels"]["alertname"] == alert
     ]
 
 
@@ -101,14 +101,14 @@ def listening(host: SystemdHost) -> set[tuple[str, int]]:
     text = host.run(
         "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6"
     ).stdout
-    found = re.findall(r"^ *\d+: (\w+):(\w{4}) \w+:0000 (?:0A|07) ", text, re.MULTILINE)
-    return {(address, int(port, 16)) for address, port in found}
+    sockets = re.findall(r"^ *\d+: (\w+):(\w{4}) \w+:0000 (?:0A|07) ", text, re.MULTILINE)
+    return {(address, int(port, 16)) for address, port in sockets}
 
 
 def test_nothing_listens_but_on_the_loopback_address(host: SystemdHost) -> None:
     """Neither now nor since the packages came: each said then where it listened."""
-    found = {(address, port) for address, port in listening(host) if port in {*PORTS, 9094}}
-    assert found == {("0100007F", port) for port in PORTS}
+    sockets = {(address, port) for address, port in listening(host) if port in {*PORTS, 9094}}
+    assert sockets == {("0100007F", port) for port in PORTS}
     units = [f"--unit={name}" for name in UNITS]
     journal = host.run("journalctl", "--output=cat", *units).stdout
     places = re.findall(r"(?:Listening on|address=|listenAddress=)[^\n]*?(\S+):(\d{4})\b", journal)
@@ -119,7 +119,7 @@ def test_nothing_listens_but_on_the_loopback_address(host: SystemdHost) -> None:
 def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> None:
     def up() -> bool:
         targets = asked(host, "/api/v1/targets")["activeTargets"]
-        return len(targets) == 4 and {one["health"] for one in targets} == {"up"}
+        return len(targets) == 4 and {target["health"] for target in targets} == {"up"}
 
     wait(up, 60, "answer of all targets")
     groups = asked(host, "/api/v1/rules")["groups"]
@@ -149,8 +149,8 @@ def test_the_watchdog_comes_again_and_again_to_its_own_receiver(host: SystemdHos
 
 def test_secrets_are_read_by_nobody_else(host: SystemdHost) -> None:
     live = "/etc/stack/live/observability"
-    found = host.run("stat", "--format=%a %U", live, f"{live}/alertmanager.yml").stdout
-    assert found.split("\n")[:2] == ["700 root", "600 root"]
+    status = host.run("stat", "--format=%a %U", live, f"{live}/alertmanager.yml").stdout
+    assert status.split("\n")[:2] == ["700 root", "600 root"]
     assert not as_account(host, "app", f"cat {live}/alertmanager.yml")
     plain = host.run("cat", "/etc/stack/observability/alertmanager.yml", "/etc/stack/plan.json")
     assert "/people" not in plain.stdout

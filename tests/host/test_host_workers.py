@@ -78,14 +78,14 @@ def at_work(host: SystemdHost, processes: int = 2) -> set[str]:
     while True:
         shown = host.run("systemctl", "show", "--property=InvocationID", "--value", *units(host))
         own = tuple(shown.stdout.split())
-        found = {
+        names = {
             name
             for name, lines in notes(host).items()
             if own and name.endswith(own) and "begun 1" in lines
         }
-        if len(found) == processes:
-            return found
-        assert time.monotonic() < deadline, (found, own)
+        if len(names) == processes:
+            return names
+        assert time.monotonic() < deadline, (names, own)
         time.sleep(0.3)
 
 

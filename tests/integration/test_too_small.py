@@ -49,10 +49,10 @@ def load(stack: LocalStack) -> list[float]:
                 took.append(time.monotonic() - begun)
 
     users = [threading.Thread(target=user) for _ in range(USERS)]
-    for one in users:
-        one.start()
-    for one in users:
-        one.join()
+    for thread in users:
+        thread.start()
+    for thread in users:
+        thread.join()
     return took
 
 
@@ -78,9 +78,9 @@ def test_what_is_advised_mends_a_stack_that_is_too_small(small: LocalStack) -> N
     before = load(small)
     advised = small.manage("stack_advise", WINDOW, "--json")
     assert advised.returncode == 0, advised.stderr
-    advice = {one["input"]: one for one in json.loads(advised.stdout)["advice"]}
+    advice = {advice["input"]: advice for advice in json.loads(advised.stdout)["advice"]}
     assert set(SMALL) <= set(advice), advised.stdout
-    changed = {name: one["to"] for name, one in advice.items() if name}
+    changed = {name: entry["to"] for name, entry in advice.items() if name}
     early = small.manage("stack_advise", "--check", WINDOW)
     assert early.returncode == 1
     assert "STACK_THREADS" in early.stdout

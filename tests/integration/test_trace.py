@@ -28,15 +28,15 @@ def access_log(stack: LocalStack) -> list[str]:
 
 def line_of(stack: LocalStack, path: str) -> dict[str, Any]:
     """The last line about it."""
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
 
     def look() -> bool:
         said = map(json.loads, access_log(stack))
-        found.extend(line for line in said if f" {path} " in line["request"])
-        return bool(found)
+        lines.extend(line for line in said if f" {path} " in line["request"])
+        return bool(lines)
 
     stack.wait_until(look, 5)
-    return found[-1]
+    return lines[-1]
 
 
 def test_a_line_has_the_number_and_where_the_time_went(stack: LocalStack) -> None:

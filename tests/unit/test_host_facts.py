@@ -37,7 +37,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 def values(stack: Stack) -> dict[str, float]:
-    return {one.metric.name: one.value for one in told.collect(stack)}  # type: ignore[misc]
+    return {sample.metric.name: sample.value for sample in told.collect(stack)}  # type: ignore[misc]
 
 
 def know(monkeypatch: pytest.MonkeyPatch, result: str, *ended: int) -> None:

@@ -56,14 +56,23 @@ def apply(
     left, accepted, used = [], [], set()
     for finding in findings:
         comment = next(
-            (one for one in comments if one.reason and _speaks_of(one, finding, lines)), None
+            (
+                allowance
+                for allowance in comments
+                if allowance.reason and _speaks_of(allowance, finding, lines)
+            ),
+            None,
         )
         if comment is None:
             left.append(finding)
         else:
             used.add((comment.line, finding.hazard))
             accepted.append((finding, comment.reason))
-    problems = [Problem(path, one.line, wrong) for one in comments for wrong in _wrong(one, used)]
+    problems = [
+        Problem(path, allowance.line, wrong)
+        for allowance in comments
+        for wrong in _wrong(allowance, used)
+    ]
     return left, accepted, problems
 
 

@@ -28,9 +28,9 @@ def input_of(name: SecretName) -> str:
 def completed(plan: Plan, text: str, read: Callable[[Path], bytes] = Path.read_bytes) -> str:
     """The rendered text with the first lines of the files. Raises InputError naming the input, and
     no secret."""
-    found = {name: _line(plan, name, read) for name in _secrets(plan)}
+    lines = {name: _line(plan, name, read) for name in _secrets(plan)}
     # As JSON, which YAML reads.
-    return MARK.sub(lambda mark: json.dumps(found[mark[1]]), text)  # type: ignore[index]
+    return MARK.sub(lambda mark: json.dumps(lines[mark[1]]), text)  # type: ignore[index]
 
 
 def _secrets(plan: Plan) -> dict[SecretName, Path]:

@@ -54,7 +54,7 @@ def require_same(plan: Plan) -> None:
     """Raise TargetError where a reload would have to lead pages to another database."""
     before, after = state.started_plan(), plan
     places = [
-        (one.postgres.host, one.postgres.port, one.postgres.database) for one in (before, after)
+        (plan.postgres.host, plan.postgres.port, plan.postgres.database) for plan in (before, after)
     ]
     if places[0] != places[1]:
         raise TargetError(

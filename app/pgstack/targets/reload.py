@@ -205,4 +205,6 @@ def _not_in_force(plan: Plan) -> list[str]:
     with bounded.waits():
         live = Live(plan)
         checks = OF_OTHERS if plan.external else CHECKS
-        return [outcome.found for outcome in (check(live) for check in checks) if not outcome.holds]
+        return [
+            outcome.detail for outcome in (check(live) for check in checks) if not outcome.holds
+        ]

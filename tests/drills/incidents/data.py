@@ -79,6 +79,6 @@ def _be_far(scene: Scene) -> None:
     subprocess.run(owner(scene.stack.directory, command), check=True, cwd="/")
     segment = data / "pg_xact" / f"{FAR_TRANSACTION // SEGMENT_TRANSACTIONS:04X}"
     segment.write_bytes(b"\0" * SEGMENT_BYTES)
-    found = data.stat()
-    os.chown(segment, found.st_uid, found.st_gid)
+    status = data.stat()
+    os.chown(segment, status.st_uid, status.st_gid)
     segment.chmod(0o600)

@@ -145,7 +145,7 @@ def verify_as_stranger(plan: Plan) -> list[Finding]:
 def _together(findings: Sequence[Finding]) -> Finding:
     """One finding of several strangers': it holds when all do."""
     worst = next((finding for finding in findings if finding.holds is not True), findings[0])
-    return replace(worst, found="; ".join(dict.fromkeys(finding.found for finding in findings)))
+    return replace(worst, detail="; ".join(dict.fromkeys(finding.detail for finding in findings)))
 
 
 def _finding(name: str, check: Callable[[], Outcome]) -> Finding:

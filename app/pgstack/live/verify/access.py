@@ -241,5 +241,5 @@ def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcom
     kinds = Counter(
         "in as planned" if login.refusal is None else login.refused_by for login in tried
     )
-    found = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return judge(list(dict.fromkeys(wrong)), found, REMEDY)
+    detail = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return judge(list(dict.fromkeys(wrong)), detail, REMEDY)

@@ -38,5 +38,5 @@ def encrypted(live: Live) -> Outcome:
 def certified(live: Live) -> Outcome:
     """PostgreSQL's certificate is our authority's, names the host, and has time left."""
     days = int(certificate.seconds_left(live.plan) // DAY)
-    found = f"names {live.plan.postgres.server_name}, {days} days left"
-    return judge([found] if days < LEAST_DAYS else [], found, ROTATE)
+    detail = f"names {live.plan.postgres.server_name}, {days} days left"
+    return judge([detail] if days < LEAST_DAYS else [], detail, ROTATE)

@@ -75,12 +75,12 @@ def pooled(live: Live) -> Outcome:
     clients = [(owner, database) for owner, database in owners if owner]
     strays = {owner for owner, database in clients if database != tasks.database}
     wrong += [f"{name} uses the pool of the pages" for name in sorted(strays)]
-    found = (
+    detail = (
         f"{tasks.pool_size} + {tasks.reserve_pool_size} backends, {len(clients)} connections of "
         "workers, all of them there"
     )
     return judge(
-        wrong, found, "`default` in a worker comes from pgstack.settings.databases(). Restart it."
+        wrong, detail, "`default` in a worker comes from pgstack.settings.databases(). Restart it."
     )
 
 
