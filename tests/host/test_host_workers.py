@@ -106,9 +106,15 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
     ):
         words = ("psql", "--host=/run/stack/pooler", "--port=6432", "--command=SELECT 1")
         asked = host.run(
-            "runuser", "-u", account, "--", *words, f"--dbname={database}", "--username=app",
+            "runuser",
+            "-u",
+            account,
+            "--",
+            *words,
+            f"--dbname={database}",
+            "--username=app",
             check=False,
-        )  # fmt: skip
+        )
         assert asked.returncode == code, (account, database, asked.stderr)
     told = host.run("stackctl", "status").stdout
     assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
@@ -229,8 +235,9 @@ def test_a_change_that_is_cut_off_leaves_none_stopped(host: SystemdHost) -> None
     host.run("sh", "-c", "touch /var/lib/stack-media/slow")
     host.run("sh", "-c", "timeout --signal=KILL 2 stackctl restart workers; true")
     assert host.run("cat", "/run/stack/workers-stopped").stdout.split() == [
-        "stack-worker-tick@1.service", "stack-worker-tick@2.service",
-    ]  # fmt: skip
+        "stack-worker-tick@1.service",
+        "stack-worker-tick@2.service",
+    ]
     host.run("rm", "/var/lib/stack-media/slow")
     deadline = time.monotonic() + 90
     while len(units(host)) != 2:

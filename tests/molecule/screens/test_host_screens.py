@@ -25,8 +25,9 @@ UNTIL_SEEN_SECONDS = 15
 def test_the_page_is_at_the_end_of_a_tunnel_while_the_site_does_not_run(
     site: SystemdHost,
 ) -> None:
-    (instance,) = re.findall("^apache +instance ([ab])$", site.run("stackctl", "status").stdout,
-                             re.MULTILINE)  # fmt: skip
+    (instance,) = re.findall(
+        "^apache +instance ([ab])$", site.run("stackctl", "status").stdout, re.MULTILINE
+    )
     site.run("systemctl", "stop", f"stack-apache@{instance}")
     try:
         with tunnel(site) as url:
@@ -82,11 +83,19 @@ def test_status_is_a_screen_that_names_who_blocks(site: SystemdHost) -> None:
     assert found["blocker"]["waiters"] >= 1
     assert found["next"].startswith(f"SELECT pg_cancel_backend({found['blocker']['process']})")
     assert [server["name"] for server in found["servers"]] == [
-        "postgres", "pgbouncer", "apache", "metrics",
-    ]  # fmt: skip
+        "postgres",
+        "pgbouncer",
+        "apache",
+        "metrics",
+    ]
     assert {level["name"] for level in found["full"]} == {
-        "threads", "pool", "workers", "sessions", "memory", "disk",
-    }  # fmt: skip
+        "threads",
+        "pool",
+        "workers",
+        "sessions",
+        "memory",
+        "disk",
+    }
     assert {change["what"] for change in found["changed"]} >= {"code", "inputs", "PostgreSQL"}
     assert (found["target"], found["unknown"]) == ("host", [])
     screen = site.run("stackctl", "status").stdout.splitlines()
