@@ -189,6 +189,32 @@ def observe(
 def main() -> int:
     """Load a site while a command changes it. Exit status 1 when a request or a write was lost, or
     the command failed; raises InputError."""
+    asked = _arguments()
+    statuses: list[int] = []
+
+    def change() -> None:
+        if asked.during == "-":
+            print("begin", flush=True)
+            sys.stdin.read()
+            statuses.append(0)
+        else:
+            statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
+
+    verdict = observe(
+        Site(asked.url, asked.host or urlsplit(asked.url).netloc, asked.page),
+        change,
+        asked.rate,
+        asked.share,
+        asked.usual,
+    )
+    print(json.dumps(asdict(verdict)) if asked.json else verdict)
+    if statuses != [0]:
+        print(f"the command ended with status {statuses[0]}")
+    return 1 if verdict.failed or verdict.lost or statuses != [0] else 0
+
+
+def _arguments() -> argparse.Namespace:
+    """Raises InputError."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url", help="scheme, host and port; the loopback address only")
     parser.add_argument(
@@ -214,27 +240,7 @@ def main() -> int:
         raise InputError(
             f"--usual={asked.usual:g}: too short to tell what is usual. Name 1 s or more."
         )
-    statuses: list[int] = []
-
-    def change() -> None:
-        if asked.during == "-":
-            print("begin", flush=True)
-            sys.stdin.read()
-            statuses.append(0)
-        else:
-            statuses.append(subprocess.run(asked.during, shell=True, check=False).returncode)  # noqa: S602 - the user's
-
-    verdict = observe(
-        Site(asked.url, asked.host or urlsplit(asked.url).netloc, asked.page),
-        change,
-        asked.rate,
-        asked.share,
-        asked.usual,
-    )
-    print(json.dumps(asdict(verdict)) if asked.json else verdict)
-    if statuses != [0]:
-        print(f"the command ended with status {statuses[0]}")
-    return 1 if verdict.failed or verdict.lost or statuses != [0] else 0
+    return asked
 
 
 if __name__ == "__main__":

@@ -165,17 +165,7 @@ def run(
             on_progress(progress)
 
         urls = [site.url(observer.arm.lab_stack) for observer in observers]
-        job = Job(
-            url=urls[0],
-            against=urls[1] if slot.beside else None,
-            against_page=bench.page(slot.beside) if slot.beside else None,
-            against_users=bench.users,
-            loads=(load,),
-            seed=seed,
-            warm_min=WARM_SECONDS[0],
-            warm_max=max(WARM_SECONDS[0], min(WARM_SECONDS[1], WARM_TIMES * load.seconds)),
-            cores=bench.cores.generator,
-        )
+        job = _job(bench, slot, load, seed, urls)
         outcomes = drive_pair(job, look) if slot.beside else (drive(job, look),)
         return tuple(
             Trial(
@@ -192,6 +182,20 @@ def run(
             )
             for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))
         )
+
+
+def _job(bench: Bench, slot: Slot, load: Load, seed: int, urls: list[str]) -> Job:
+    return Job(
+        url=urls[0],
+        against=urls[1] if slot.beside else None,
+        against_page=bench.page(slot.beside) if slot.beside else None,
+        against_users=bench.users,
+        loads=(load,),
+        seed=seed,
+        warm_min=WARM_SECONDS[0],
+        warm_max=max(WARM_SECONDS[0], min(WARM_SECONDS[1], WARM_TIMES * load.seconds)),
+        cores=bench.cores.generator,
+    )
 
 
 def database(lab_stack: LabStack, strategy: Strategy) -> watch.Database:

@@ -55,7 +55,16 @@ class Walk:
         """lines of calls that are given more texts than are followed"""
         self.texts: list[tuple[ast.expr, Place]] = []
         self.recorded: list[tuple[Sight, Place]] = []
-        self._enter: dict[type[ast.AST], Callable[[Any, Place], Place | None]] = {
+        self._enter = self._visitors()
+        in_transaction = in_migration and is_atomic_migration(tree)
+        self._visit(
+            tree,
+            Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign),
+        )
+
+    def _visitors(self) -> dict[type[ast.AST], Callable[[Any, Place], Place | None]]:
+        """What looks at each kind of node, and says in which place its children are."""
+        return {
             ast.FunctionDef: self._function,
             ast.AsyncFunctionDef: self._function,
             ast.ClassDef: self._class,
@@ -79,11 +88,6 @@ class Walk:
             ast.BinOp: self._string,
             ast.JoinedStr: self._string,
         }
-        in_transaction = in_migration and is_atomic_migration(tree)
-        self._visit(
-            tree,
-            Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign),
-        )
 
     def sights(self) -> Iterator[Sight]:
         """What the module shows, each hazard once per line."""

@@ -60,32 +60,36 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     }
     parser["rpcinterface:supervisor"] = RPC
     parser["supervisorctl"] = {"serverurl": f"unix://{supervisord.socket_path(plan)}"}
+    for name, program in _programs(plan):
+        parser[SECTION + name] = program
+    text = io.StringIO()
+    parser.write(text)
+    return File(Path(root, "supervisord.conf"), text.getvalue())
+
+
+def _programs(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
+    """Everything that supervisord runs, by its name."""
     for name, (command, stop_signal) in services.servers(plan).items():
         # Apache is the only one whose children outlive it, and that runs the project's code. What
         # the one before has left is confined by itself: nobody who is confined, too, may look at
         # it.
         clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
         before = f"{clear} {_confined(plan)} " if name == "apache" else ""
-        parser[SECTION + name] = _program(plan, name, before + command, stop_signal)
+        yield name, _program(plan, name, before + command, stop_signal)
     watch = f"{_with_supervisord('KILL')} {sys.executable} -m pgstack.targets.guard"
-    parser[SECTION + GUARD] = {
-        **_program(plan, GUARD, watch, "TERM", PYTHONPATH=OURS),
-        "autostart": "true",
-    }
+    yield GUARD, _own_program(plan, GUARD, watch)
     if plan.metrics:
         look = f"{_with_supervisord('TERM')} {sys.executable} -m pgstack.metrics"
-        parser[SECTION + services.METRICS.name] = {
-            **_program(plan, services.METRICS.name, look, "TERM", PYTHONPATH=OURS),
-            "autostart": "true",
-        }
+        yield services.METRICS.name, _own_program(plan, services.METRICS.name, look)
     for service in services.workers(plan):
-        for name, program in _worker(plan, service):
-            parser[SECTION + name] = program
+        yield from _worker(plan, service)
     if plan.schedule:
-        parser[SECTION + SCHEDULER] = scheduler(plan, 0, _with_supervisord("TERM"))
-    text = io.StringIO()
-    parser.write(text)
-    return File(Path(root, "supervisord.conf"), text.getvalue())
+        yield SCHEDULER, scheduler(plan, 0, _with_supervisord("TERM"))
+
+
+def _own_program(plan: Plan, name: str, command: str) -> dict[str, str]:
+    """A program of the stack itself, which runs as soon as supervisord does."""
+    return {**_program(plan, name, command, "TERM", PYTHONPATH=OURS), "autostart": "true"}
 
 
 def open_files(plan: Plan) -> int:

@@ -72,13 +72,7 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
         with rendered.as_before_on_error(external.files(plan)):
             of_others = external.prepare(plan, server, say)
             wanted = [*of_others, *tls.files(plan), *templates.files(plan)]
-            fingerprint = files.fingerprint(wanted)
-            mark = local.unfinished(plan)
-            if (
-                not mark.exists()
-                and not files.difference(wanted)
-                and supervision.started_with(plan) == fingerprint
-            ):
+            if _is_in_force(plan, wanted):
                 say("unchanged the running stack matches the inputs")
                 return
             _require_same_apache(plan, wanted)
@@ -87,17 +81,30 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
             candidate.require(plan)
             who = "PgBouncer accepts" if plan.external else "PostgreSQL and PgBouncer accept"
             say(f"tried     {who} the new configuration")
-            run = Run(plan, say, lock)
-            if project.is_current(plan):  # else what they need is made first
-                workers.require_commands(run)
-            with workers.stopped(run):
-                with pause.disable_keepalive(plan):
-                    _bring_into_force(run, wanted)
-                    release.replace(run)
-                supervision.follow(plan, fingerprint)
-            workers.start_scheduler(run)
-            mark.unlink()
+            _change(Run(plan, say, lock), wanted)
     say("reloaded")
+
+
+def _is_in_force(plan: Plan, wanted: list[File]) -> bool:
+    return (
+        not local.unfinished(plan).exists()
+        and not files.difference(wanted)
+        and supervision.started_with(plan) == files.fingerprint(wanted)
+    )
+
+
+def _change(run: Run, wanted: list[File]) -> None:
+    """Have servers, web processes, workers and the scheduler run with what was tried."""
+    fingerprint = files.fingerprint(wanted)
+    if project.is_current(run.plan):  # else what they need is made first
+        workers.require_commands(run)
+    with workers.stopped(run):
+        with pause.disable_keepalive(run.plan):
+            _bring_into_force(run, wanted)
+            release.replace(run)
+        supervision.follow(run.plan, fingerprint)
+    workers.start_scheduler(run)
+    local.unfinished(run.plan).unlink()
 
 
 def _require_same_apache(plan: Plan, wanted: list[File]) -> None:

@@ -117,26 +117,16 @@ def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
     """Debian's usual places, for targets that have a machine to themselves; `own` is what differs
     between them."""
     prefix = names.prefix
-    root, run = f"/srv/{prefix}", f"/run/{prefix}"
+    root = f"/srv/{prefix}"
     home = "/var/lib/postgresql" if prefix == STACK else f"/var/lib/{prefix}-postgresql"
     media = f"/var/lib/{prefix}-media" if prefix == STACK else f"/var/lib/{prefix}/media"
     places: dict[str, Any] = {
         "root": root,
-        "run": run,
         "conf": f"/etc/{prefix}",
         "home_postgres": home,
         "data": f"{home}/{postgresql}/{names.cluster}",
-        "run_postgres": f"{run}/postgres",
-        "run_pooler": f"{run}/pooler",
-        "run_pooler_own": f"{run}/pooler",
-        "run_apache": f"{run}/apache",
-        "run_workers": f"{run}/workers",
-        "run_valkey": f"{run}/valkey",
         "valkey": f"/var/lib/{prefix}-valkey",
-        "run_metrics": f"{run}/metrics",
-        "measures": f"{run}/measures",
         "bodies": media,
-        "streams": f"{run}/apache",
         "log": f"/var/log/{prefix}",
         "access_log": f"/var/log/{prefix}/apache-access.log",
         "error_log": f"/var/log/{prefix}/apache-error.log",
@@ -153,7 +143,23 @@ def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
         "app": f"{root}/app",
         "venv": f"{root}/venv",
     }
-    return Paths(**{**places, **own})
+    return Paths(**{**places, **_runtime_paths(f"/run/{prefix}"), **own})
+
+
+def _runtime_paths(run: str) -> dict[str, str]:
+    """Sockets, process ids and what else is gone after a boot."""
+    return {
+        "run": run,
+        "run_postgres": f"{run}/postgres",
+        "run_pooler": f"{run}/pooler",
+        "run_pooler_own": f"{run}/pooler",
+        "run_apache": f"{run}/apache",
+        "run_workers": f"{run}/workers",
+        "run_valkey": f"{run}/valkey",
+        "run_metrics": f"{run}/metrics",
+        "measures": f"{run}/measures",
+        "streams": f"{run}/apache",
+    }
 
 
 def machine_accounts(names: Names, apache: str, secrets: str) -> Accounts:
