@@ -160,9 +160,8 @@ def _measure(
     )
 
     def ask(slot: Slot, so_far: Results) -> Load:
-        return course.load(
-            slot, bench.page(slot.name), asked.seconds, course.capacity(slot, so_far)
-        )
+        capacity = course.capacity(slot, so_far)
+        return course.load(slot, bench.page(slot.name), asked.seconds, capacity)
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
         usual = 1.0 if slot.beside else summary.slowness(journal.results, slot.name)
