@@ -52,7 +52,7 @@ def backup() -> None:
     with _repository(wanted, BACKUP, make=True) as kept:
         kept.make()
         say(
-            f"kept      {together.keep(stack, kept).text}, in {_with_host_path(wanted, kept.place)}"
+            f"kept      {together.save(stack, kept).text}, in {_with_host_path(wanted, kept.place)}"
         )
 
 
@@ -139,7 +139,9 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
         program = ("docker", "compose", PROFILE, *run)
         at = place if keys else DIRECTORY
         try:
-            yield Repository(at, {}, options, program, alone=False, end=lambda: _end(mark))
+            yield Repository(
+                at, {}, options, program, clean_environment=False, end=lambda: _end(mark)
+            )
         except StackError as error:
             raise ToolError(_with_host_path(wanted, str(error))) from None
 

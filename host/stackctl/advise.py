@@ -32,7 +32,7 @@ def told(stack: Stack, *, check: bool, last: float | None, as_json: bool) -> tup
     with lesser.asked(who.metrics, who.group, work, SECONDS) as answer:
         found = answer()
     if not check:
-        facts.keep(stack, file, found["kept"], mode=0o600)
+        facts.store(stack, file, found["kept"], mode=0o600)
     return found["json" if as_json else "text"], found["well"]
 
 

@@ -109,8 +109,8 @@ def _last(entry: Entry, known: dict[str, str]) -> tuple[str, bool]:
         limit = f"was killed, likely for more than its {entry.memory // MB} MB"
         return f"{limit} ({entry.name}:300MB=… changes it), {_moment(begun)}", False
     took = _seconds(known["ExecMainExitTimestamp"]) - _seconds(begun)
-    why = "" if result in (SUCCESS, "exit-code") else f" ({result})"
-    return f"ended with {code}{why} after {took} s, {_moment(begun)}", result == SUCCESS
+    reason = "" if result in (SUCCESS, "exit-code") else f" ({result})"
+    return f"ended with {code}{reason} after {took} s, {_moment(begun)}", result == SUCCESS
 
 
 def _seconds(stamp: str) -> int:

@@ -101,9 +101,9 @@ def _down(name: str, unit: str, program: str) -> Line:
 def _line(name: str, runs: str, unit: str, wrong: str) -> Line:
     halted = system.stopped(unit)
     if halted:
-        go_on = f"kill -CONT {' '.join(map(str, halted))}"
-        remedy = f"`{go_on}` lets what was stopped go on."
-        text = f"{runs}, stopped by a signal; {go_on}"
+        resume = f"kill -CONT {' '.join(map(str, halted))}"
+        remedy = f"`{resume}` lets what was stopped go on."
+        text = f"{runs}, stopped by a signal; {resume}"
         return Line(name, text, good=False, stopped=True, remedy=remedy)
     text = f"{runs}, does not answer: {wrong}" if wrong else runs
     return Line(name, text, good=not wrong, log=f"`journalctl -u {unit}`")

@@ -199,7 +199,7 @@ class ComposeStack:
             "docker", "image", "ls", "--quiet", "--no-trunc", "--filter", label
         ).stdout.split()
 
-    def leftovers(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """Objects of the project that the engine still knows."""
         label = f"label=com.docker.compose.project={self.project}"
         listings = (

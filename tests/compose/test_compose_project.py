@@ -43,7 +43,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
         yield stack
     finally:
         stack.remove()
-    assert stack.leftovers() == []
+    assert stack.orphans() == []
 
 
 def post(stack: ComposeStack, path: str, method: str = "POST") -> str:

@@ -113,7 +113,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "inventory.json").write_text(json.dumps(inventory))
     (directory / "playbook.json").write_text(json.dumps(PLAYBOOK))
     (directory / "ansible.cfg").touch()
-    ansible = layout.PROJECT / "ansible"
+    ansible = layout.CHECKOUT / "ansible"
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")
     }
@@ -160,7 +160,7 @@ def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> 
 
 
 def test_every_template_of_the_tree_is_rendered() -> None:
-    tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
+    tree = {str(path.relative_to(layout.CHECKOUT)) for path in layout.CHECKOUT.glob("*/*.j2")}
     sources = {
         name: {template.source for template in manifest.templates(plan(name))} for name in PLANS
     }

@@ -27,9 +27,9 @@ HERE = Hardware(cores=2, memory=4 * GB, debian=13, open_files=65536)
 def sources() -> dict[str, str]:
     """Text of each file that is ours, by its path in the checkout."""
     files = {
-        str(path.relative_to(layout.PROJECT)): path
+        str(path.relative_to(layout.CHECKOUT)): path
         for tree in TREES
-        for path in (layout.PROJECT / tree).rglob("*")
+        for path in (layout.CHECKOUT / tree).rglob("*")
         if path.suffix in (".py", ".yml", ".j2", "") and path.is_file()
     }
     return {

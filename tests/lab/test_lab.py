@@ -83,7 +83,8 @@ def test_each_strategy_runs_or_says_why_not(everything: dict[str, Any]) -> None:
     labels = {trial["label"] for trial in everything["trials"]}
     assert labels | set(everything["unavailable"]) == {*STRATEGIES, "pgbouncer-transaction" + TWIN}
     assert all(
-        "apt-get install" in why or "1.21" in why for why in everything["unavailable"].values()
+        "apt-get install" in reason or "1.21" in reason
+        for reason in everything["unavailable"].values()
     )
 
 
@@ -220,7 +221,7 @@ def test_resumed_run_makes_what_is_left_and_every_server_once(
         for label, n in each.items()
         if not calm[label] <= n <= made[label]
     } == {}
-    assert all("apt-get install" in why for why in servers["unavailable"].values())
+    assert all("apt-get install" in reason for reason in servers["unavailable"].values())
     done = lab(interrupted.results, RESUME="1")
     assert done.returncode == 2
     assert "RESUME=1: nothing is left of the last run" in done.stderr

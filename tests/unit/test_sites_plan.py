@@ -10,7 +10,7 @@ import pytest
 from pgstack.errors import InputError
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
-from pgstack.targets.host import beside, inventory, machine
+from pgstack.targets.host import inventory, machine, neighbours
 
 GB = 1024**3
 HOST = {"cores": 4, "memory": 4 * GB, "debian": 13, "open_files": 65536, "ssh_ports": [22]}
@@ -113,8 +113,8 @@ def plans(*plans: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_sites_of_one_set_fit_beside_each_other() -> None:
-    assert beside.reasons(planned("shop"), plans(planned("blog"))) == []
-    assert beside.reasons(planned("shop"), []) == []
+    assert neighbours.reasons(planned("shop"), plans(planned("blog"))) == []
+    assert neighbours.reasons(planned("shop"), []) == []
 
 
 THREE = "shop:2, blog:1, wiki:1"
@@ -165,14 +165,14 @@ THREE = "shop:2, blog:1, wiki:1"
 def test_what_does_not_fit_is_told(
     new: dict[str, Any], there: list[dict[str, Any]], words: str
 ) -> None:
-    assert any(reason.startswith(words) for reason in beside.reasons(new, there)), beside.reasons(
-        new, there
+    assert any(reason.startswith(words) for reason in neighbours.reasons(new, there)), (
+        neighbours.reasons(new, there)
     )
 
 
 def test_a_third_site_fits_once_the_others_have_shrunk() -> None:
     shrunk = plans(planned("shop", sites=THREE), planned("blog", sites=THREE))
-    assert beside.reasons(planned("wiki", sites=THREE), shrunk) == []
+    assert neighbours.reasons(planned("wiki", sites=THREE), shrunk) == []
 
 
 def test_the_front_may_hold_the_public_ports_and_nobody_else() -> None:

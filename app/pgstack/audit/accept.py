@@ -24,7 +24,7 @@ class Allowance:
     line: int
     hazards: tuple[str, ...]
     reason: str
-    alone: bool
+    on_own_line: bool
     """nothing else stands on its line, so it speaks of the next line that is no comment"""
 
 
@@ -41,8 +41,8 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
             hazards = tuple(
                 word.strip().upper() for word in (comment["ids"] or "").split(",") if word.strip()
             )
-            alone = not lines[number - 1][: comment.start()].strip()
-            accepted.append(Allowance(number, hazards, comment["reason"].strip(), alone))
+            on_own_line = not lines[number - 1][: comment.start()].strip()
+            accepted.append(Allowance(number, hazards, comment["reason"].strip(), on_own_line))
     return accepted
 
 
@@ -87,7 +87,7 @@ def _comments(text: str) -> list[tuple[int, int]]:
 def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:
     if finding.hazard not in comment.hazards:
         return False
-    if not comment.alone:
+    if not comment.on_own_line:
         return comment.line == finding.line
     between = lines[comment.line : finding.line - 1]
     return comment.line < finding.line and all(

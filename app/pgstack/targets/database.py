@@ -45,7 +45,7 @@ def initialise(run: Run) -> None:
     data = Path(plan.paths.data)
     with replacing.directory(data.parent) as parent:
         if data.exists():
-            replacing.remove(parent, replacing.beside(data.name))
+            replacing.remove(parent, replacing.fresh_name(data.name))
             return
         with replacing.replacing(parent, data.name) as fresh:
             failure.require(plan, _initdb(run, data.with_name(fresh)), "initdb")

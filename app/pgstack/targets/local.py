@@ -169,7 +169,7 @@ def backup(say: Say) -> None:
     root = layout.stack_directory(inputs)
     if root.is_dir():
         backups.make_place(inputs, root)
-    backups.keep(_rendered(), kept, say)  # from here on as the stack's account
+    backups.save(_rendered(), kept, say)  # from here on as the stack's account
 
 
 def restore(say: Say, name: str, overwrite: bool) -> str:

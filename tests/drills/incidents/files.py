@@ -81,7 +81,7 @@ def host_exporter(place: Path) -> Iterator[Plan]:
     environment = {
         **os.environ,
         "STACK_PLAN": str(plan),
-        "PYTHONPATH": str(layout.PROJECT / "app"),
+        "PYTHONPATH": str(layout.CHECKOUT / "app"),
     }
     command = [sys.executable, "-m", "pgstack.metrics"]
     with subprocess.Popen(command, env=environment) as exporter:

@@ -30,7 +30,7 @@ def encrypted(live: Live) -> Outcome:
         for who, version in by_client.items()
         if version not in known
     ]
-    remedy = targets.of(live.plan.target).again
+    remedy = targets.of(live.plan.target).remedy
     versions = " and ".join(dict.fromkeys(by_client.values()))
     return judge(wrong, f"{' and '.join(by_client)} are connected with {versions}", remedy)
 

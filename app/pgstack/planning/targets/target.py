@@ -77,7 +77,7 @@ class Target(ABC):
     """whether its driver makes the virtual environment of the project"""
 
     # Remedies, for the ends of messages.
-    again: ClassVar[str] = "Render and start again: `make down up`."
+    remedy: ClassVar[str] = "Render and start again: `make down up`."
     start: ClassVar[str] = "make up"
     """what brings all of it into force, and may be run again"""
     advise: ClassVar[str] = "make advise"
