@@ -220,7 +220,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--during",
         required=True,
-        help="command that changes something; - for whoever holds our input",
+        help="command that changes something; - takes the end of standard input instead",
     )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.add_argument(

@@ -57,7 +57,7 @@ def backup() -> None:
 
 
 def restore(name: str, overwrite: bool) -> None:
-    """Have PostgreSQL run with the rows of a backup, and the files in place; what was there before
+    """Start PostgreSQL with the rows of a backup and put its files in place; what was there before
     is kept. `up` starts the rest. Raises ToolError, StackError."""
     wanted = _destination()
     _build()
@@ -90,7 +90,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _require_room(overwrite: bool) -> None:
-    """Raise ToolError where something is there that nobody allowed to replace."""
+    """Raise ToolError where data is there and replacing it was not allowed."""
     if overwrite:
         return
     # Compose makes the volumes before any container runs, so that they are there tells nothing.

@@ -106,7 +106,7 @@ def _reason(service: str, text: str) -> str:
 
 
 def _reconnect() -> None:
-    """Have PgBouncer replace its backends, which know the schema as it was."""
+    """Make PgBouncer replace its backends, which know the schema as it was."""
     psql = ("psql", "--no-psqlrc", "--quiet", "--host=/run/stack/instance/pooler", "--port=6432")
     containers.execute(
         containers.only_container("pgbouncer").id, *psql, *CONSOLE, "--command=RECONNECT"

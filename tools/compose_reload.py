@@ -103,7 +103,7 @@ def _require_same_exporter(observed: str) -> None:
 
 
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
-    """Have the servers run with the files that are there. Raises ToolError."""
+    """Bring the files that are there into force in the servers. Raises ToolError."""
     plan = containers.plan()
     _require_packages(plan)
     if plan["background"]:

@@ -63,7 +63,7 @@ def addresses() -> list[str]:
 
 
 def invitation() -> str:
-    """Path and query of an address that lets in whoever opens it soon."""
+    """Path and query of an address that signs in the visitor who opens it soon."""
     return f"{PAGE}?{urlencode({KEY: _signer().sign(ADDRESS)})}"
 
 

@@ -95,7 +95,7 @@ def save(stack: Stack) -> str:
 
 
 def were_saved(stack: Stack) -> bool:
-    """Whether they were looked at once."""
+    """Whether the snapshots have ever been looked at."""
     return _noted(stack, "saved") is not None
 
 

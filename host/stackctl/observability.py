@@ -57,7 +57,7 @@ def trouble(stack: Stack, seconds: float = watchers.ASK_SECONDS) -> str:
 
 
 def _wanted(stack: Stack) -> dict[str, bytes]:
-    """Their files, with the secrets of receivers, and what their units are told."""
+    """Their files, with the secrets of receivers, and the arguments of their units."""
     files = safe.contents(stack.conf / NAME)
     try:
         text = receivers.completed(stack, files[receivers.FILE].decode(), safe.read)

@@ -10,8 +10,7 @@ from .line import Line
 from .stack import Stack
 
 ANSWER_SECONDS = 5
-"""for each server: a query takes a millisecond, and whoever looks after a site does not want to
-wait"""
+"""for each server: a query takes a millisecond, and an administrator does not want to wait"""
 
 
 def report(stack: Stack) -> list[Line]:

@@ -82,7 +82,7 @@ def _start(unit: str) -> str:
 
 
 def _resume(stack: Stack) -> list[str]:
-    """End a PAUSE that nobody is there to end; a query through PgBouncer tells that there may be
+    """End a PAUSE whose command is gone; a failed query through PgBouncer shows that there may be
     one."""
     sockets = Path(stack.paths.run_pooler)
     if (
@@ -94,4 +94,4 @@ def _resume(stack: Stack) -> list[str]:
     if not pgbouncer.resume(stack):
         return []
     apache.enable_keepalive(stack)
-    return ["PgBouncer held requests back, and nobody was there to let them go on: it does now"]
+    return ["PgBouncer was left holding requests back: they go on now"]

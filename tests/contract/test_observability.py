@@ -184,9 +184,9 @@ def test_inputs_that_cannot_be_are_refused_in_one_sentence(
     ("line", "reason"),
     [
         ("", "its first line is empty"),
-        ("hooks.example/T1", "its first line is no URL of http or https"),
-        ("ftp://hooks.example/T1", "its first line is no URL of http or https"),
-        ("https://hooks.example/T 1", "its first line is no URL of http or https"),
+        ("hooks.example/T1", "its first line is not an http or https URL"),
+        ("ftp://hooks.example/T1", "its first line is not an http or https URL"),
+        ("https://hooks.example/T 1", "its first line is not an http or https URL"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_not_repeated(

@@ -102,7 +102,7 @@ def plant_static(host: SystemdHost, *names: str) -> None:
 
 
 def probe(project: Path) -> None:
-    """Have the project's requirements run code at their installation, and tell what it could
+    """Let the project's requirements run code while they are installed, and record what it could
     reach."""
     (project / "probe").mkdir()
     (project / "probe/setup.py").write_text(SETUP)

@@ -119,7 +119,7 @@ def test_a_backup_that_fails_is_told(host: SystemdHost) -> None:
         ("2020-01-01 00:00:00+00", "before the end of the oldest backup"),
         ("2999-01-01 00:00:00+00", "in the future"),
         ("2026-11-24 13:00:00", "time zone"),
-        ("last tuesday", "is no target of a restore"),
+        ("last tuesday", "is not a restore target"),
         ("xid:4000000000", "has not been yet"),
     ],
 )

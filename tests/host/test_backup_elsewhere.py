@@ -62,7 +62,7 @@ def good(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def backed_up(lost: SystemdHost) -> str:
-    """Have the host keep its rows and a visitor's file in the bucket; returns the passphrase."""
+    """Back up the host's rows and a visitor's file into the bucket; returns the passphrase."""
     good(lost.play("site.yml", **S3))
     assert "(full)" in lost.run("stackctl", "backups").stdout
     assert "backup" not in lost.failed()

@@ -168,5 +168,5 @@ def test_its_keeper_ends_all_connections_and_no_request_is_lost(external: Extern
 def test_what_is_its_keepers_is_refused(external: External, playbook: str) -> None:
     done = external.play(playbook)
     assert done.returncode == 2, done.stdout[-3000:]
-    assert "looks after that PostgreSQL restarts it" in " ".join(done.stdout.split())
+    assert "administrator of that PostgreSQL restarts it" in " ".join(done.stdout.split())
     assert external.first.page()

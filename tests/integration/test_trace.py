@@ -96,7 +96,7 @@ def test_what_the_project_says_of_a_request_has_its_number(
 def test_no_number_is_refused(stack: LocalStack, number: str) -> None:
     done = stack.manage("stack_trace", number)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this is no number of a request" in done.stderr
+    assert "not a request ID" in done.stderr
 
 
 def test_a_number_that_no_log_has_is_told(stack: LocalStack) -> None:

@@ -25,7 +25,7 @@ class Allowance:
     hazards: tuple[str, ...]
     reason: str
     on_own_line: bool
-    """nothing else stands on its line, so it speaks of the next line that is no comment"""
+    """nothing else is on its line, so it applies to the next line that is not a comment"""
 
 
 def allowances(text: str, *, is_python: bool) -> list[Allowance]:

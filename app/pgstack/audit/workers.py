@@ -33,7 +33,7 @@ Read = Callable[[Path, str], Outcome]
 
 
 class _TimeIsOverError(BaseException):
-    """No error of the file: nobody on the way may catch it."""
+    """Not an error of the file: nothing on the way may catch it."""
 
 
 def outcomes(paths: Sequence[Path], names: Sequence[str], read: Read) -> Iterator[Outcome]:

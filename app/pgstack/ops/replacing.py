@@ -59,7 +59,7 @@ def replacing(parent: int, name: str) -> Iterator[str]:
 
 
 def put_in_place(parent: int, name: str) -> None:
-    """Have what was made beside `name` take its place."""
+    """Rename what was made beside `name` to `name`."""
     os.replace(fresh_name(name), name, src_dir_fd=parent, dst_dir_fd=parent)
 
 

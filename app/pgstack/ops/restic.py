@@ -176,7 +176,7 @@ class Repository:
         return self._new(known)
 
     def pour(self, snapshot: Snapshot, path: str, words: Sequence[str]) -> None:
-        """Have a program read a file of a snapshot. Raises TargetError."""
+        """Pipe a file of a snapshot into a program. Raises TargetError."""
         self._pipe(self.words("dump", snapshot.name, path), words)
 
     def _pipe(self, first: Sequence[str], second: Sequence[str]) -> None:

@@ -90,8 +90,8 @@ def texts(project: Path, named: str) -> dict[str, str]:
     """The files that `named` consists of, by their path in the project: with those that it
     includes.
 
-    What is no file of pip's becomes one (pgstack.planning.manifests). Raises DependencyError for a
-    file that is not there.
+    Manifests of other tools become files for pip (pgstack.planning.manifests). Raises
+    DependencyError for a file that is not there.
     """
     files: dict[str, str] = {}
     waiting = [named] if named else []

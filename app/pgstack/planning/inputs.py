@@ -144,8 +144,8 @@ class Inputs(BaseModel):
     )
     observability: Literal["basic", "full", "off"] | None = declare(
         None,
-        "whether an exporter says how the stack fares, and with full whether Prometheus keeps "
-        "that and tells of alerts (docs/observability.md)",
+        "metrics: `off`, `basic` (exporter) or `full` (with Prometheus and Alertmanager; "
+        "docs/observability.md)",
         "name",
         unset="`basic`",
     )

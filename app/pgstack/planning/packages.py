@@ -164,5 +164,5 @@ def install_command(names: list[str], *options: str) -> list[str]:
 
 
 def refusal(names: list[str]) -> str:
-    """What somebody who may not install them is told."""
+    """The message for an account that may not install them."""
     return f"missing packages: {' '.join(names)}. As root: {' '.join(install_command(names))}"

@@ -39,7 +39,7 @@ class Service:
     files: tuple[str, ...] = ()
     """templates of the folder `name`, which go to a folder of this name below `paths.conf`"""
     plain: frozenset[str] = frozenset()
-    """those of `files` that are no templates: the same text for every plan"""
+    """those of `files` that are not templates: the same text for every plan"""
     without: Callable[[Plan], frozenset[str]] = _nothing
     """those of `files` and `units` that a plan has no use for"""
     units: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Service:
 
 
 def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
-    # Where hosts are apart, userlist.txt holds a password and is no rendered file.
+    # Where hosts are apart, userlist.txt holds a password and is not rendered.
     passwords = {"userlist.txt"} if plan.apart else set()
     return frozenset(passwords | (set() if plan.pooler.peer_maps else {"ident.conf"}))
 

@@ -50,7 +50,7 @@ def _line(plan: Plan, name: SecretName, read: Callable[[Path], bytes]) -> str:
         raise InputError(f"{said}: its first line is empty. Put the secret there.")
     if name != "password" and not _is_url(line):
         raise InputError(
-            f"{said}: its first line is no URL of http or https. Write it as https://HOST/PATH."
+            f"{said}: its first line is not an http or https URL. Write it as https://HOST/PATH."
         )
     return line
 

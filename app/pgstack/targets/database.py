@@ -101,7 +101,7 @@ def look_through(plan: Plan) -> bool:
 
 
 def reload(plan: Plan) -> None:
-    """Have it read its files; its processes do so a moment later. Raises TargetError."""
+    """Reload its files; its processes read them a moment later. Raises TargetError."""
     _ask(plan, "SELECT pg_reload_conf()")
 
 

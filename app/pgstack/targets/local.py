@@ -139,8 +139,7 @@ def _start(run: Run, fingerprint: str, restore: Callable[[Plan], None] | None) -
 
 
 def release(say: Say) -> None:
-    """Have the running web processes load the code that is in the checkout now, without losing a
-    request.
+    """Load the checkout's current code into the running web processes, without losing a request.
 
     Raises TargetError when it does not pass its checks, its migrations or a trial; then the old
     code serves on.
@@ -197,7 +196,7 @@ def down() -> bool:
 
 
 def status() -> screen.Report:
-    """What runs, and how it fares."""
+    """What runs, and in which state."""
     return standing.report(_rendered())
 
 

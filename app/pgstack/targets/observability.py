@@ -1,9 +1,9 @@
 """`python -m pgstack.targets.observability`: Prometheus, Alertmanager and the node exporter in one
-container of Compose, until one of them ends or it is told to end; where nobody asked for them it
-waits for that. With `check`, whether all answer.
+container of Compose, until one of them ends or the container is stopped; where they are off it does
+nothing but wait for that. With `check`, whether all answer.
 
 They listen on the loopback address of a network of their own, where a port leads to the exporter's
-socket: no page reaches them, and what they tell receivers is no business of STACK_EGRESS."""
+socket: no page reaches them, and STACK_EGRESS does not limit what they send to receivers."""
 
 from __future__ import annotations
 

@@ -70,9 +70,8 @@ def configuration(plan: Plan, fingerprint: str) -> File:
 def _programs(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
     """Everything that supervisord runs, by its name."""
     for name, (command, stop_signal) in services.servers(plan).items():
-        # Apache is the only one whose children outlive it, and that runs the project's code. What
-        # the one before has left is confined by itself: nobody who is confined, too, may look at
-        # it.
+        # Only Apache's children outlive it, and run the project's code. Those of an earlier Apache
+        # are confined, and a confined process may not look at them: clear them before confining.
         clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
         before = f"{clear} {_confined(plan)} " if name == "apache" else ""
         yield name, _program(plan, name, before + command, stop_signal)
@@ -104,7 +103,8 @@ def _confined(plan: Plan) -> str:
 
 
 def _with_supervisord(stop_signal: str) -> str:
-    """What has a program get a signal when supervisord was killed: nobody would find it."""
+    """Prefix that sends a program a signal when supervisord is killed: otherwise it would run on
+    unnoticed."""
     return f"/usr/bin/setpriv --pdeathsig {stop_signal}"
 
 
@@ -116,8 +116,8 @@ def _worker(plan: Plan, service: Service) -> Iterator[tuple[str, dict[str, str]]
 
 
 def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, str]:
-    """A process of a worker, with words `before` its own. Only its first process is told to end;
-    after its grace all of them are killed."""
+    """A process of a worker, with words `before` its own. Only its first process gets the stop
+    signal; after the grace period all of them are killed."""
     program = _program(
         plan,
         name,
@@ -135,9 +135,9 @@ def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, s
 
 
 def scheduler(plan: Plan, patience: int, *before: str) -> dict[str, str]:
-    """What begins scheduled commands, with words `before` its own; when it is told to end, those
-    have `patience` seconds for it. It is not confined itself, but what it starts is: what it notes
-    is out of their reach."""
+    """What starts scheduled commands, with words `before` its own; when it is stopped, they have
+    `patience` seconds to finish. It is not confined itself, but what it starts is, so that its
+    records are out of their reach."""
     words = (*before, sys.executable, "-m", "pgstack.targets.schedule.scheduler")
     return {
         **_program(plan, SCHEDULER, " ".join(words), "TERM", PYTHONPATH=OURS),

@@ -22,8 +22,8 @@ from"""
 
 
 def prepare(run: Run) -> bool:
-    """Have the virtual environment that the project needs, and its settings laid over; whether it
-    is another one now.
+    """Make the virtual environment that the project needs and check its overlaid settings; whether
+    the environment is a new one.
 
     The demo needs nothing. Raises TargetError when it cannot be made, or the overlay refuses the
     project.

@@ -64,7 +64,7 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
     database.require_locale(plan)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
-    )  # whoever ends this has requests go on first
+    )  # Ctrl-C and SIGTERM let requests go on first
     with directory.locked(root) as lock:
         pause.resume(plan)  # one that was killed may have held them back
         external.require_same(plan)
@@ -94,7 +94,7 @@ def _is_in_force(plan: Plan, wanted: list[File]) -> bool:
 
 
 def _change(run: Run, wanted: list[File]) -> None:
-    """Have servers, web processes, workers and the scheduler run with what was tried."""
+    """Bring what was tried into force: servers, web processes, workers, scheduler."""
     fingerprint = files.fingerprint(wanted)
     if project.is_current(run.plan):  # else what they need is made first
         workers.require_commands(run)
@@ -160,7 +160,7 @@ def _bring_into_force(run: Run, wanted: list[File]) -> None:
 
 
 def _reread(run: Run, old: list[File]) -> None:
-    """Have PostgreSQL and PgBouncer run with the files that are there. Raises StackError."""
+    """Bring the files that are there into force in PostgreSQL and PgBouncer. Raises StackError."""
     plan = run.plan
     if plan.external:
         pooler.command(plan, "RELOAD")

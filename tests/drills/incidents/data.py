@@ -19,7 +19,7 @@ FAR_TRANSACTION = 1145 * SEGMENT_TRANSACTIONS
 
 
 def archive(scene: Scene) -> None:
-    """Have PostgreSQL archive WAL, as it does on hosts; it is started again."""
+    """Let PostgreSQL archive WAL, as it does on hosts; that takes a restart."""
     scene.stack.sql("ALTER SYSTEM SET archive_mode = 'on'")
     postmaster = program(scene.stack, "postgres")
     postmaster.send_signal(signal.SIGINT)
@@ -28,7 +28,7 @@ def archive(scene: Scene) -> None:
 
 
 def archive_by(scene: Scene, command: str) -> None:
-    """Have PostgreSQL archive WAL by this command, and give it some."""
+    """Let PostgreSQL archive WAL by this command, and write some."""
     scene.stack.sql(f"ALTER SYSTEM SET archive_command = '{command}'")
     scene.stack.sql("SELECT pg_reload_conf()")
     scene.stack.sql("CREATE TABLE filler (); DROP TABLE filler")

@@ -103,7 +103,7 @@ def direct_role(live: Live) -> Outcome:
 
 
 def listeners(live: Live) -> Outcome:
-    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is told to listen.
+    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is configured to listen.
 
     A host has other listeners, such as that of SSH: there the ports of these two must be closed.
     """
@@ -159,7 +159,7 @@ def _ports(sockets: Iterable[Any]) -> list[int]:
 
 
 def login_rules(live: Live) -> Outcome:
-    """PostgreSQL's files of rules have no error, and let in nobody but the planned accounts and,
+    """PostgreSQL's files of rules have no error, and let in only the planned accounts and,
     over TLS with a password, the planned networks."""
     rules = postgres.query(live.monitor, RULES)
     allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}

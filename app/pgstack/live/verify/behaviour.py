@@ -17,7 +17,7 @@ REQUESTS = 40
 """requests sent to be found again in the pooler's count of transactions"""
 
 LOOKS = 3
-"""at the backends before one is said to be nobody's"""
+"""at the backends before one counts as unexplained"""
 
 SERVER_ERROR = 500
 

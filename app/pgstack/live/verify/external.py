@@ -47,7 +47,7 @@ def certified(live: Live) -> Outcome:
 
 
 def unproven(live: Live) -> Outcome:
-    """What nobody outside of it can see."""
+    """What cannot be seen from outside of it."""
     where = f"unproven of {live.plan.postgres.host}"
     return Outcome(None, "; ".join(f"{where}: {text}" for text in (*findings.UNPROVABLE, *ITS_OWN)))
 

@@ -192,7 +192,8 @@ def _database_line(
 
 
 def timeouts(live: Live) -> Outcome:
-    """The timeouts that the servers run with are in order: whoever waits longer gives up later."""
+    """The timeouts that the servers run with are in order: a caller gives up later than what it
+    waits for."""
     rules = list(timeout_order.check(_live_timeouts(live)))
     broken = [f"{rule.name}: {rule.arithmetic}" for rule in rules if not rule.holds]
     return judge(broken, rules[0].arithmetic + " s", REMEDY)

@@ -104,7 +104,7 @@ class Target(ABC):
         raise NotImplementedError(program)
 
     def input(self, field: str) -> str:
-        """How whoever sets up this target names an input."""
+        """The name of an input on this target."""
         return f"STACK_{field.upper()}"
 
     def environment_file(self, plan: Plan) -> Path | None:

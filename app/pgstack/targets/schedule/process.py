@@ -78,7 +78,7 @@ class Process:
         over = (
             f"its limit of {self.entry.limit} s is over"
             if reason == "limit"
-            else "it is not to go on"
+            else "a stop was asked for"
         )
         self._note(datetime.now(UTC), f"{self.entry.name} gets SIGTERM: {over}")
         self._signal(signal.SIGTERM)
