@@ -144,8 +144,8 @@ class Inputs(BaseModel):
     )
     observability: Literal["basic", "full", "off"] | None = declare(
         None,
-        "metrics: `off`, `basic` (exporter) or `full` (with Prometheus and Alertmanager; "
-        "docs/observability.md)",
+        "metrics by an exporter (basic), with Prometheus and Alertmanager too (full), or none "
+        "(docs/observability.md)",
         "name",
         unset="`basic`",
     )
