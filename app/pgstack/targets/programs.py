@@ -14,7 +14,7 @@ from pgstack.live.probes.supervisord import RUNS_SECONDS
 from pgstack.planning import layout, services
 from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULER, VARIABLE
 from pgstack.planning.plan import Plan
-from pgstack.planning.services import Service
+from pgstack.planning.service import Service
 from pgstack.rendering.file import File
 from pgstack.serving import confine
 from pgstack.targets import orphans
