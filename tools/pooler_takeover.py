@@ -104,7 +104,9 @@ def _require_answers(pooler: Container, plan: dict[str, Any]) -> None:
     if containers.execute(pooler.id, *query).returncode:
         logs = containers.output_of(containers.run("logs", "--tail=20", pooler.id)).splitlines()
         wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
-        raise ToolError(f"the new PgBouncer does not answer: {(wrong or logs or ['no word'])[-1]}")
+        raise ToolError(
+            f"the new PgBouncer does not answer: {(wrong or logs or ['no output'])[-1]}"
+        )
 
 
 def _clients(pooler: Container, plan: dict[str, Any]) -> int:

@@ -62,7 +62,7 @@ def _restart(plan: dict[str, Any]) -> None:
     if not containers.wait(lambda: _answers(server, plan), START_SECONDS):
         logs = containers.output_of(containers.run("logs", "--tail=20", server.id)).splitlines()
         wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
-        raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no word'])[-1]}")
+        raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no output'])[-1]}")
 
 
 def _answers(server: Container, plan: dict[str, Any]) -> bool:

@@ -121,7 +121,7 @@ def _require_answers(web: Container) -> None:
 def _require_oldest(old: Container) -> None:
     """Raise ToolError where another listens at its place by now."""
     if containers.only_container("web").started != old.started:
-        raise ToolError("the web that served was started again meanwhile. Try again.")
+        raise ToolError("the serving web container was restarted meanwhile. Try again.")
 
 
 def _mark() -> str:

@@ -131,7 +131,7 @@ def _strangers(host: Stack, release: Path) -> list[str]:
         )
         if done.returncode:
             raise StackctlError(
-                f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
+                f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no output'])[-1]}"
             )
         words.append(f"--strangers={done.stdout.strip()}")
     return words

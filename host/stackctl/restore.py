@@ -147,7 +147,7 @@ def _finish_archive(stack: Stack, target: Target) -> None:
     current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
     if target.kind == "xid" and int(target.value) >= current:
         raise StackctlError(
-            f"transaction {target.value} has not been yet: the next one is {current}."
+            f"transaction {target.value} has not happened yet: the next one is {current}."
         )
     if not backup.holds(
         stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")

@@ -130,7 +130,7 @@ def test_a_package_that_would_not_build_is_named_with_what_its_build_said(
     assert lines[0].endswith(("bad would not build:", "./bad would not build:"))
     assert lines[-2:] == [
         "RuntimeError: no compiler here",
-        "Put the requirements right, or try again.",
+        "Fix the requirements, or try again.",
     ]
 
 

@@ -142,8 +142,8 @@ def _named(inputs: Inputs) -> None:
         raise ValueError(f"STACK_NAME={inputs.name} needs a host: elsewhere a stack has no name")
     if inputs.database_host or inputs.database_url:
         raise ValueError(
-            f"STACK_NAME={inputs.name} needs the database on the same host: where web hosts are "
-            "apart from it they are one site's. Leave STACK_NAME out"
+            f"STACK_NAME={inputs.name} needs the database on the same host: separate web hosts "
+            "serve one site only. Leave STACK_NAME out"
         )
 
 
@@ -181,11 +181,11 @@ def _full(inputs: Inputs) -> None:
         )
     if len(inputs.sites) > 1:
         raise ValueError(
-            f"{full} needs a host with one site: Prometheus is the machine's, and what it knows of "
-            "a site every account may ask. Run one elsewhere for all of them"
+            f"{full} needs a host with one site: the machine has one Prometheus, and every account "
+            "may query it. Run one elsewhere for all of them"
         )
     if inputs.metrics_port == 0:
-        raise ValueError(f"{full} needs STACK_METRICS_PORT: Prometheus asks no sockets")
+        raise ValueError(f"{full} needs STACK_METRICS_PORT: Prometheus cannot scrape a socket")
     _require_each_other(inputs, "alert_mail", "alert_smtp")
     _require_each_other(inputs, "alert_smtp_user", "alert_smtp_password_file")
     for name in ("alert_from", "alert_smtp_user"):

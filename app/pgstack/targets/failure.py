@@ -12,7 +12,7 @@ from pgstack.errors import TargetError
 from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 
-REMEDY = "Put it right and run `make up` again: it goes on from here."
+REMEDY = "Fix it and run `make up` again: it goes on from here."
 NO_THREADS = "unable to create worker thread"
 """what Apache's log says, whatever limit it met"""
 THREADS_REMEDY = (
