@@ -3,22 +3,29 @@ container of Compose, until one of them ends or it is told to end; where nobody 
 waits for that. With `check`, whether all answer.
 
 They listen on the loopback address of a network of their own, where a port leads to the exporter's
-socket: no page reaches them, and what they tell receivers is no business of STACK_EGRESS."""
+socket: no page reaches them, and what they tell receivers is no business of STACK_EGRESS. What they
+remember for the page, and whether they run as planned, is asked at a socket, which takes no
+question of anybody's own."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from pgstack import idle
 from pgstack.errors import StackError, ends_the_process
-from pgstack.live.probes import watchers
-from pgstack.metrics.server import LoopbackServer, passed_on
+from pgstack.live.probes import prometheus, watchers
+from pgstack.live.probes.exporter import HISTORY
+from pgstack.metrics import page, past
+from pgstack.metrics.page import Answer
+from pgstack.metrics.past import Past
+from pgstack.metrics.server import Answering, LoopbackServer, Server, passed_on, served
 from pgstack.planning import targets
 from pgstack.planning.observability import PROMETHEUS, Observability
 from pgstack.planning.plan import Plan
@@ -41,9 +48,27 @@ def main() -> int:
             idle.until_told("observability: STACK_OBSERVABILITY is not full; nothing runs")
         _write(plan)
         port = int(part.exporter.rpartition(":")[2])
-        with LoopbackServer(port, passed_on(plan.metrics)) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        with (
+            served(LoopbackServer(port, passed_on(plan.metrics))),
+            served(Server(Path(part.socket), _answering(plan, part))),
+        ):
             return _run(part)
+
+
+def _answering(plan: Plan, part: Observability) -> Answering:
+    """What the exporter and verify are told."""
+    alone = part.model_copy(update={"socket": ""})
+    remembered = Past(partial(past.read, alone))
+
+    def answer(target: str) -> Answer | None:
+        path, _, query = target.partition("?")
+        if path == f"/{HISTORY}":
+            return page.remembered(query, remembered.text)
+        if path == prometheus.VERIFY:
+            return Answer(page.JSON, json.dumps(prometheus.differences(plan, alone)).encode())
+        return None
+
+    return answer
 
 
 def _tell(wrong: list[str]) -> int:
