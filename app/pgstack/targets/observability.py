@@ -1,6 +1,7 @@
 """`python -m pgstack.targets.observability`: Prometheus, Alertmanager and the node exporter in one
 container of Compose, until one of them ends or it is told to end; where nobody asked for them it
-waits for that. With `check`, whether all answer.
+waits for that. With `check`, whether all answer; with `try`, whether they take what was rendered
+and the files of receivers.
 
 They listen on the loopback address of a network of their own, where a port leads to the exporter's
 socket: no page reaches them, and what they tell receivers is no business of STACK_EGRESS. What they
@@ -14,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -44,9 +46,11 @@ def main() -> int:
         part = plan.observability
         if sys.argv[1:] == ["check"]:
             return _tell(watchers.silent(part))
+        if sys.argv[1:] == ["try"]:
+            return _tell(_refusals(plan))
         if part is None or plan.metrics is None:
             idle.until_told("observability: STACK_OBSERVABILITY is not full; nothing runs")
-        _write(plan)
+        _write(plan, Path(targets.of(plan.target).observability_files(PROMETHEUS)))
         port = int(part.exporter.rpartition(":")[2])
         with (
             served(LoopbackServer(port, passed_on(plan.metrics))),
@@ -76,9 +80,19 @@ def _tell(wrong: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _write(plan: Plan) -> None:
+def _refusals(plan: Plan) -> list[str]:
+    """What their own tools say against their files. Raises StackError."""
+    with tempfile.TemporaryDirectory() as place:
+        _write(plan, Path(place))
+        tried = [
+            subprocess.run([*words, f"{place}/{name}"], capture_output=True, text=True, check=False)
+            for name, words in receivers.CHECKS.items()
+        ]
+    return [done.stdout + done.stderr for done in tried if done.returncode]
+
+
+def _write(plan: Plan, place: Path) -> None:
     """Their files, with the secrets of receivers. Raises StackError."""
-    place = Path(targets.of(plan.target).observability_files(PROMETHEUS))
     for name in OBSERVABILITY.files:
         text = Path(plan.paths.conf, OBSERVABILITY.name, name).read_text()
         (place / name).write_text(
