@@ -19,11 +19,6 @@ from .system import UNITS
 NAME = "observability"
 START_SECONDS = 60
 """until Prometheus has read its history"""
-CHECKS = {
-    "prometheus.yml": ("promtool", "check", "config"),
-    receivers.FILE: ("amtool", "check-config"),
-}
-"""what refuses a bad file"""
 
 
 def units(stack: Stack) -> dict[str, Program]:
@@ -73,7 +68,7 @@ def _check(stack: Stack, files: dict[str, bytes]) -> None:
     trial = stack.conf / "live" / f"{NAME}-trial"
     try:
         _fill(trial, files)
-        for name, words in CHECKS.items():
+        for name, words in receivers.CHECKS.items():
             system.require(*words, str(trial / name))
     finally:
         safe.remove(trial)

@@ -108,7 +108,7 @@ def test_what_is_no_fact_is_an_error(stack: Stack, tmp_path: Path) -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     number = free_port()
-    pages = Pages(lambda: b"figures\n", lambda _: b"{}")
+    pages = Pages(lambda: b"figures\n", lambda _: b"{}", lambda _: b"{}")
     with beside(number, pages.answer, pages.metrics):
         yield number
 

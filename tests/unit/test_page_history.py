@@ -148,17 +148,22 @@ def board(*scrapes: list[Sample]) -> dict[str, Any]:
 
 def test_what_happens_is_marked() -> None:
     before = [
-        one(web.STARTS, 2),
+        one(web.SINCE, 2, "0"),
         one(planned.WRITTEN, 10),
         one(postgres.COLUMNS["server"]["started"], 5),
     ]
     after = [
-        one(web.STARTS, 4),
+        one(web.SINCE, 4, "0"),
+        one(web.SINCE, 998, "1"),
         one(planned.WRITTEN, 90),
         one(postgres.COLUMNS["server"]["started"], 50),
     ]
-    marks = [mark["kind"] for mark in board(before, before, after, after)["marks"]]
-    assert marks == ["deploy", "plan", "start"]
+    marks = board(before, before, after, after)["marks"]
+    assert [(mark["kind"], mark["time"]) for mark in marks] == [
+        ("deploy", 998),
+        ("plan", 90),
+        ("start", 50),
+    ]
 
 
 def test_statements_are_shown_while_somebody_looks_and_not_those_of_hours_ago() -> None:

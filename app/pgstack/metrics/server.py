@@ -94,7 +94,14 @@ def beside(port: int, answer: Answering, others: Answering | None = None) -> Ite
     if not port:
         yield
         return
-    with LoopbackServer(port, answer, others) as server:
+    with served(LoopbackServer(port, answer, others)):
+        yield
+
+
+@contextmanager
+def served(given: socketserver.BaseServer) -> Iterator[None]:
+    """Within it the server answers, beside what else is done."""
+    with given as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

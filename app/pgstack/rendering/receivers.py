@@ -17,6 +17,11 @@ from pgstack.planning.observability import SecretName
 from pgstack.planning.plan import Plan
 
 FILE = "alertmanager.yml"
+CHECKS = {
+    "prometheus.yml": ("promtool", "check", "config"),
+    FILE: ("amtool", "check-config"),
+}
+"""their own tools, which refuse a bad file"""
 MARK = re.compile(r"SECRET\((password|webhook|watchdog)\)")
 
 

@@ -20,6 +20,7 @@ from pgstack.live.verify import (
     behaviour,
     external,
     metrics,
+    observability,
     schedule,
     served,
     settings,
@@ -91,6 +92,11 @@ CHECKS = (
     Check("Valkey runs the plan", valkey.settings, _has_valkey),
     Check("Valkey obeys no client", valkey.closed, _has_valkey),
     Check("exporter sees everything", metrics.answers, lambda plan: plan.metrics is not None),
+    Check(
+        "Prometheus watches everything",
+        observability.watches,
+        lambda plan: plan.observability is not None,
+    ),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, lambda plan: _far(plan) and _ours(plan)),

@@ -70,6 +70,8 @@ class Target(ABC):
     """whether the web processes keep themselves from writing where other targets' cannot"""
     runs_prometheus: ClassVar[bool] = False
     """whether Debian's Prometheus may run beside it (STACK_OBSERVABILITY=full)"""
+    observability_socket: ClassVar[str] = ""
+    """where its container is asked for the page and by verify"""
     own_directory: ClassVar[bool] = False
     """whether all lies below one directory, which is the stack's account's and may hold nothing
     else"""
