@@ -108,8 +108,8 @@ def _require_enough(seconds: float, least: float, requests: float, interval: flo
     """Raise ProbeError where so many requests in so many seconds say little of the next hour."""
     if seconds < least - interval:
         raise ProbeError(
-            f"the plan in force was measured for {seconds:g} s: too short to judge by ({least:g} s). "
-            f"Ask again in {least - seconds:g} s."
+            f"the plan in force was measured for {seconds:g} s: too short to judge by "
+            f"({least:g} s). Ask again in {least - seconds:g} s."
         )
     if requests < LEAST_REQUESTS:
         raise ProbeError(
