@@ -18,6 +18,7 @@ from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import LabStack, Strategy
 from pgstack.errors import TargetError
 from pgstack.live import account
+from pgstack.metrics.advice import ADVISED
 from pgstack.ops import rendered
 from pgstack.ops.postgres import psql
 from pgstack.planning import layout, state
@@ -104,7 +105,7 @@ def manage(lab_stack: LabStack, strategy: Strategy, *arguments: str) -> None:
 def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
     """`manage.py stack_local` for this directory with none of the caller's inputs but cores and
     memory."""
-    kept = {"STACK_CORES", "STACK_MEMORY", "STACK_PROCESSES", "STACK_THREADS", "STACK_POOL_SIZE"}
+    kept = {"STACK_CORES", *ADVISED}
     inherited = {
         name: value
         for name, value in os.environ.items()

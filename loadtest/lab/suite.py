@@ -126,6 +126,7 @@ def _describe(journal: Journal, asked: Request, lab_stack: LabStack) -> None:
     missing = {
         name: reason for name in asked.strategies if (reason := suite.missing(name, lab_stack.plan))
     }
+    journal.keep(lab_stack.plan)
     journal.update(
         unavailable=missing,
         intended=len(asked.slots(missing)),

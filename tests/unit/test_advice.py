@@ -202,10 +202,20 @@ def figures(points: int, requests: float = 10.0, planned: float = 0.0) -> dict[s
 
 
 def test_too_little_is_refused_in_one_sentence() -> None:
-    with pytest.raises(ProbeError, match=r"^50 requests in 5 s since the plan in force: too few"):
-        measured(figures(1))
-    with pytest.raises(ProbeError, match="120 requests in 60 s"):
+    with pytest.raises(ProbeError) as short:
+        measured(figures(5, requests=100.0))
+    assert str(short.value) == (
+        "the plan in force was measured for 25 s: too short to judge by (60 s). Ask again in 35 s."
+    )
+    with pytest.raises(ProbeError) as few:
         measured(figures(12, requests=2.0))
+    assert str(few.value) == (
+        "120 requests in 60 s: too few to judge by (200). Let it serve, or put it under load."
+    )
+    with pytest.raises(ProbeError, match=r"25 s: too short to judge by \(60 s\)"):
+        measured(figures(5, requests=2.0))
+    with pytest.raises(ProbeError, match=r"10 s: too short to judge by \(30 s\). .* in 20 s"):
+        measured(figures(100, planned=1480.0), last=30)
     assert measured(figures(12)).seconds == 60
 
 

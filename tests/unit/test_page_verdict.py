@@ -66,7 +66,7 @@ def always(count: int, *samples: Sample) -> list[list[Sample]]:
             one(pooler.CLIENTS, 18, "app", "app", "active"),
             120,
         ),
-        ("ArchiveFails", one(ARCHIVER["last_failed"], 9), one(UP, 1, "site"), 300),
+        ("ArchiveFails", one(ARCHIVER["last_failed"], 9), one(ARCHIVER["last_failed"], 0), 300),
         (
             "ChecksumFails",
             one(SERVER["checksum_failures"], 1),
@@ -149,7 +149,7 @@ def test_errors_are_judged_by_their_number_and_share() -> None:
 
 def test_the_pool_is_judged_by_how_many_wait_for_it() -> None:
     def waits(seconds: float) -> list[list[Sample]]:
-        return [[one(pooler.WAITED, seconds * at, "app")] for at in range(12)]
+        return [[one(pooler.WAITED, seconds * at, "app")] for at in range(13)]
 
     assert fires(waits(15 * 1.6))["PoolWaits"][-1] == "fires"
     assert "PoolWaits" not in fires(waits(15 * 1.5))

@@ -29,6 +29,15 @@ WORKERS_SHARE = 0.6
 REQUEST_SHARE, REQUEST_TIMES = 0.5, 2
 """of the longest request that one in a hundred takes; the new limit is so many times that"""
 MOST_THREADS = 64
+ADVISED = (
+    "STACK_PROCESSES",
+    "STACK_THREADS",
+    "STACK_POOL_SIZE",
+    "STACK_PROCESS_MEMORY",
+    "STACK_MEMORY",
+    "STACK_REQUEST_TIMEOUT",
+)
+"""inputs that it may say to change"""
 
 
 @dataclass(frozen=True)

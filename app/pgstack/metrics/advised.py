@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -42,17 +42,26 @@ class Advised:
 
 def now(plan: Plan, last: float | None = None) -> Advised:
     """Of the stack that runs. Raises ProbeError where nothing is measured, or too little."""
+    return by(of_now(plan, last), plan)
+
+
+def of_now(plan: Plan, last: float | None) -> Measured:
+    """What its exporter remembers. Raises ProbeError where that is nothing, or too little."""
     if plan.metrics is None:
         raise ProbeError("advice: STACK_OBSERVABILITY=off: nothing is measured. Unset it.")
     figures = json.loads(probe.ask(plan.metrics, f"{probe.PAGE}{probe.FIGURES}?since=0").body)
     if figures.get("now") is None:
         raise ProbeError("advice: the exporter has just started. Let it measure for a minute.")
     memory = scraped.reading(probe.scrape(plan.metrics)).largest(web.MEMORY)
-    found = measured(figures, memory, _statements(plan), last)
+    return measured(figures, memory, statements_of(plan), last)
+
+
+def by(found: Measured, plan: Plan) -> Advised:
+    """What follows from it."""
     return Advised(found, advise(found, plan), quantities(found, plan))
 
 
-def _statements(plan: Plan) -> list[dict[str, Any]]:
+def statements_of(plan: Plan) -> list[dict[str, Any]]:
     """Those that take most time, since PostgreSQL began to count; none where it does not tell."""
     try:
         with closing(
@@ -65,9 +74,29 @@ def _statements(plan: Plan) -> list[dict[str, Any]]:
     return found[:SHOWN]
 
 
-def file(plan: Plan) -> Path:
-    """Where the last advice is kept: a place of the account that deploys."""
-    return Path(plan.paths.cache, plan.accounts.deploy, NAME)
+@dataclass(frozen=True)
+class Subject:
+    """What is advised: the stack that runs, or that of a run of the load lab."""
+
+    plan: Plan
+    measure: Callable[[], Measured]
+    """raises StackError"""
+    file: Path
+    """where the last advice is kept"""
+    gives: str
+    """command that gives it"""
+    change: str
+    """what to do next, with {} for the inputs"""
+
+    def advised(self) -> Advised:
+        """By what is measured now."""
+        return by(self.measure(), self.plan)
+
+
+def running(plan: Plan, last: float | None) -> Subject:
+    """The stack that runs. Its advice is kept at a place of the account that deploys."""
+    target, file = targets.of(plan.target), Path(plan.paths.cache, plan.accounts.deploy, NAME)
+    return Subject(plan, lambda: of_now(plan, last), file, target.advise, target.change)
 
 
 def dumped(advised: Advised) -> str:
@@ -80,24 +109,23 @@ def kept_text(advised: Advised) -> str:
     return dumped(replace(advised, measured=without_statements(advised.measured)))
 
 
-def keep(advised: Advised, plan: Plan) -> None:
-    """For a check after the change. Raises StackError."""
-    path = file(plan)
+def keep(advised: Advised, path: Path) -> None:
+    """It, for a check after the change. Raises StackError."""
     try:
         path.write_text(kept_text(advised))
     except OSError as error:
         raise StackError(f"{path}: {error.strerror}. The advice holds; it was not kept.") from None
 
 
-def kept(plan: Plan) -> Advised:
+def kept(subject: Subject) -> Advised:
     """The last advice. Raises StackError where there is none."""
-    path = file(plan)
+    path = subject.file
     try:
         return loaded(path.read_text())
     except FileNotFoundError:
-        raise StackError(f"{path}: no advice was given yet. {_gives(plan)} gives it.") from None
+        raise StackError(f"{path}: no advice was given yet. `{subject.gives}` gives it.") from None
     except (OSError, ValueError):
-        raise StackError(f"{path}: cannot be read. {_gives(plan)} writes it anew.") from None
+        raise StackError(f"{path}: cannot be read. `{subject.gives}` writes it anew.") from None
 
 
 def loaded(text: str | bytes) -> Advised:
@@ -110,17 +138,16 @@ def loaded(text: str | bytes) -> Advised:
         raise ValueError(f"no advice: {error}") from None
 
 
-def _gives(plan: Plan) -> str:
-    return f"`{targets.of(plan.target).advise}`"
-
-
 def field(name: str) -> str:
     """The input's, in the planner."""
     return name.removeprefix(input_names.PREFIX).lower()
 
 
-def lines(advised: Advised, plan: Plan, refused: str = "") -> Iterator[str]:
-    """For people; `refused` is what the planner says against it."""
+def lines(
+    advised: Advised, plan: Plan, refused: str = "", change: str | None = None
+) -> Iterator[str]:
+    """For people; `refused` is what the planner says against it, `change` what to do next if not as
+    for a stack that runs."""
     target = targets.of(plan.target)
     yield f"measured  {window(advised.measured)}"
     for one in advised.advice:
@@ -136,7 +163,7 @@ def lines(advised: Advised, plan: Plan, refused: str = "") -> Iterator[str]:
     if changes := [f"{target.input(field(a.input))}={a.to}" for a in advised.advice if a.input]:
         if refused:
             yield f"together  {refused}"
-        yield f"next      {target.change.format(' '.join(changes))}"
+        yield f"next      {(change or target.change).format(' '.join(changes))}"
     elif not advised.advice:
         yield "all is well: no input needs to change"
 

@@ -24,6 +24,16 @@ class Reading:
         found._found = {name: self._found[name] for name in metrics if name in self._found}
         return found
 
+    def filled(self, older: Reading) -> Reading:
+        """The same, with what only the older one has."""
+        found = Reading((), self.time)
+        found._found = older._found | self._found
+        return found
+
+    def has(self, metric: Metric) -> bool:
+        """Whether anybody said it."""
+        return metric in self._found
+
     def value(self, metric: Metric, *labels: str) -> float | None:
         """That of a sample; None where nobody said it."""
         found = self._found.get(metric, {}).get(labels)
