@@ -168,7 +168,7 @@ def verified(stack: ComposeStack) -> dict[str, Any]:
 
 def test_verify_proves_that_it_watches_as_planned(watched: ComposeStack) -> None:
     found = verified(watched)
-    assert found["found"] == (
+    assert found["detail"] == (
         "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 24 rules; keeps 15d, 1GB"
     )
     assert found["holds"]
@@ -186,7 +186,7 @@ def test_verify_sees_what_is_not_as_planned(watched: ComposeStack) -> None:
     finally:
         watched.compose("start", "metrics")
     assert found["holds"] is False
-    assert found["found"].split("; ") == [
+    assert found["detail"].split("; ") == [
         "127.0.0.1:8400 does not answer Prometheus (down)",
         "port 9999 is open at 0.0.0.0",
         "rule TransactionIdsAge is another",

@@ -15,7 +15,7 @@ from fixtures.prometheus import RULES, promtool, unknown_metrics
 from pgstack.metrics import rules as page_rules
 from pgstack.planning import layout
 
-PAGE = layout.PROJECT / "docs/alerts.md"
+PAGE = layout.CHECKOUT / "docs/alerts.md"
 SPANS = {"": 0, "30s": 30, "1m": 60, "2m": 120, "5m": 300, "15m": 900, "1h": 3600}
 THRESHOLDS = {
     "SiteDown": ["== 0"],

@@ -232,7 +232,7 @@ def test_one_that_hangs_is_waited_for_two_seconds(part: Observability) -> None:
 
 
 def test_loaded_rules_are_compared_with_the_planned_ones(part: Observability) -> None:
-    text = (layout.PROJECT / prometheus.RULES).read_text()
+    text = (layout.CHECKOUT / prometheus.RULES).read_text()
     loaded = prometheus.loaded_rules(prometheus.told(part, "rules")["groups"])
     wanted = prometheus.planned_rules(text)
     assert len(wanted) == text.count("- alert:") == 24

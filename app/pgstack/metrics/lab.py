@@ -16,7 +16,7 @@ READER = "loadtest.lab.advice"
 
 def run(directory: Path) -> Subject:
     """The stack that a run of `make loadtest` measured. Raises InputError."""
-    sys.path.append(str(layout.PROJECT))
+    sys.path.append(str(layout.CHECKOUT))
     try:
         reader: Any = importlib.import_module(READER)
     except ImportError as error:

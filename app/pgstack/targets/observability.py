@@ -1,11 +1,12 @@
 """`python -m pgstack.targets.observability`: Prometheus, Alertmanager and the node exporter in one
 container of Compose, until one of them ends or the container is stopped; where they are off it does
-nothing but wait for that. With `check`, whether all answer; with `try`, whether they take what was rendered
-and the files of receivers.
+nothing but wait for that. With `check`, whether all answer; with `try`, whether they take what was
+rendered and the files of receivers.
 
 They listen on the loopback address of a network of their own, where a port leads to the exporter's
-socket: no page reaches them, and STACK_EGRESS does not limit what they send to receivers. The page's
-history, and whether they run as planned, are read at a socket, which answers fixed questions only."""
+socket: no page reaches them, and STACK_EGRESS does not limit what they send to receivers. The
+page's history, and whether they run as planned, are read at a socket, which answers fixed questions
+only."""
 
 from __future__ import annotations
 
