@@ -60,8 +60,8 @@ def _as_planned(results: Results) -> Iterable[Trial]:
             yield trial
 
 
-def _at_once(found: Measured) -> float:
-    return found.queue + found.python + found.pool_wait + found.sql
+def _at_once(figures: Measured) -> float:
+    return figures.queue + figures.python + figures.pool_wait + figures.sql
 
 
 def _together(trials: list[Trial], results: Results) -> Measured:

@@ -98,7 +98,7 @@ def test_the_site_shows_its_page_to_whom_an_address_was_given(stack: ComposeStac
     with requests.Session() as visitor:
         page = visitor.get(stack.url + address[address.index("/stack/?") :], timeout=30)
         assert (page.status_code, page.url) == (200, f"{stack.url}/stack/")
-        assert "How the stack fares" in page.text
+        assert "Stack status" in page.text
         deadline = time.monotonic() + 30
         while not (figures := visitor.get(f"{page.url}figures.json", timeout=30).json()).get(
             "time"

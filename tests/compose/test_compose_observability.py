@@ -167,11 +167,11 @@ def verified(stack: ComposeStack) -> dict[str, Any]:
 
 
 def test_verify_proves_that_it_watches_as_planned(watched: ComposeStack) -> None:
-    found = verified(watched)
-    assert found["detail"] == (
+    finding = verified(watched)
+    assert finding["detail"] == (
         "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 24 rules; keeps 15d, 1GB"
     )
-    assert found["holds"]
+    assert finding["holds"]
 
 
 def test_verify_sees_what_is_not_as_planned(watched: ComposeStack) -> None:
@@ -182,11 +182,11 @@ def test_verify_sees_what_is_not_as_planned(watched: ComposeStack) -> None:
     watched.compose("stop", "metrics")
     try:
         wait(lambda: not query(watched, 'up{job="pgstack"} == 1'), 60, "scrape that fails")
-        found = verified(watched)
+        finding = verified(watched)
     finally:
         watched.compose("start", "metrics")
-    assert found["holds"] is False
-    assert found["detail"].split("; ") == [
+    assert finding["holds"] is False
+    assert finding["detail"].split("; ") == [
         "127.0.0.1:8400 does not answer Prometheus (down)",
         "port 9999 is open at 0.0.0.0",
         "rule TransactionIdsAge is another",
@@ -231,8 +231,8 @@ def test_reload_brings_other_receivers_and_thresholds_into_force(
     assert "night@shop.example" in said
 
     def other() -> bool:
-        found = query(changed, "pgstack_plan_queue_timeout_seconds")
-        return bool(found) and found[0]["value"][1] != threshold["value"][1]
+        samples = query(changed, "pgstack_plan_queue_timeout_seconds")
+        return bool(samples) and samples[0]["value"][1] != threshold["value"][1]
 
     wait(other, 60, "other threshold")
     wait(lambda: bool(receivers.came("/elsewhere")), 180, "sign of life at the other receiver")

@@ -43,15 +43,15 @@ SERIES = re.compile(r"(\w+)(?:\{(.*)\})?$")
 
 def values(words: str) -> list[float | None]:
     """What promtool's notation means: `1 0+2x3` is 1, 0, 2, 4, 6."""
-    found: list[float | None] = []
+    numbers: list[float | None] = []
     for word in words.split():
         matched = PART.match(word)
         assert matched, word
         start, step, times = matched.groups()
         first, more = None if start in {"_", "stale"} else float(start), float(step or 0)
         places = range(int(times or 0) + 1)
-        found += [None if first is None else first + place * more for place in places]
-    return found
+        numbers += [None if first is None else first + place * more for place in places]
+    return numbers
 
 
 def known() -> dict[str, Metric]:
@@ -86,19 +86,19 @@ def seen(series: dict[str, str], seconds: int) -> list[Reading]:
 
 def names(series: dict[str, str], case: Case, rule: Rule) -> list[str]:
     alerts = Alerts((rule,))
-    found = [alerts.see(reading) for reading in seen(series, case.after)]
-    return [alert.rule.name for alert in found[-1]]
+    firing = [alerts.see(reading) for reading in seen(series, case.after)]
+    return [alert.rule.name for alert in firing[-1]]
 
 
 def with_gap(series: dict[str, str], first: int, count: int) -> dict[str, str]:
     """Without so many samples from that one on; the plan's own are always there."""
-    found = {}
+    gapped = {}
     for name, words in series.items():
         texts = ["stale" if value is None else f"{value:f}" for value in values(words)]
         if not name.startswith("pgstack_plan_"):
             texts[first : first + count] = ["stale"] * len(texts[first : first + count])
-        found[name] = " ".join(texts)
-    return found
+        gapped[name] = " ".join(texts)
+    return gapped
 
 
 def firing(rule: Rule, series: dict[str, str]) -> list[bool]:
@@ -151,7 +151,7 @@ def test_the_threshold_is_that_of_the_alert(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_severity_time_and_page_are_those_of_the_alert(rule: Rule) -> None:
-    alert = next(one for one in rules() if one["alert"] == rule.name)
+    alert = next(given for given in rules() if given["alert"] == rule.name)
     lasts = alert.get("for", "0s")
     assert rule.severity == alert["labels"]["severity"]
     assert rule.seconds == int(lasts[:-1]) * UNITS[lasts[-1]]
@@ -159,5 +159,5 @@ def test_severity_time_and_page_are_those_of_the_alert(rule: Rule) -> None:
 
 
 def test_a_disk_is_full_where_the_alert_takes_it_for_full() -> None:
-    alert = next(one for one in rules() if one["alert"] == "DiskFills")
+    alert = next(given for given in rules() if given["alert"] == "DiskFills")
     assert f"< {DISK_SHARE} * node_filesystem_size_bytes" in alert["expr"]

@@ -245,7 +245,7 @@ def test_its_staff_sees_how_the_stack_fares_and_nobody_else(foreign_site: System
         session = foreign_site.run("stack-manage", "shell", "--verbosity=0", "-c", code).stdout
         headers = {"Host": foreign_site.name, "Cookie": f"sessionid={session.strip()}"}
         answer = requests.get(f"{foreign_site.url}/stack/", headers=headers, timeout=10)
-        assert ("How the stack fares" in answer.text) is staff
+        assert ("Stack status" in answer.text) is staff
         return answer.status_code
 
     assert (status(staff=False), status(staff=True)) == (403, 200)

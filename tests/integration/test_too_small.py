@@ -62,8 +62,8 @@ def load(stack: LocalStack, users: int) -> list[float]:
                 took.append(time.monotonic() - begun)
 
     with ThreadPoolExecutor(users) as asked:
-        for one in [asked.submit(user) for _ in range(users)]:
-            one.result()
+        for future in [asked.submit(user) for _ in range(users)]:
+            future.result()
     return took
 
 
@@ -95,7 +95,7 @@ def test_what_is_advised_mends_a_stack_that_is_too_small(small: Small) -> None:
         before = load(stack, small.users)
         advised = stack.manage("stack_advise", WINDOW, "--json")
         assert advised.returncode == 0, advised.stderr
-        changed = {one["input"]: one["to"] for one in json.loads(advised.stdout)["advice"]}
+        changed = {advice["input"]: advice["to"] for advice in json.loads(advised.stdout)["advice"]}
         assert small.given in changed, advised.stdout
         early = stack.manage("stack_advise", "--check", WINDOW)
         assert early.returncode == 1

@@ -58,10 +58,10 @@ def test_requests_at_a_time_follow_from_seconds_of_a_request_and_their_rate() ->
 
 def test_the_load_with_most_requests_at_a_time_counts_and_all_its_trials() -> None:
     few = waiting(purpose="ladder", users=4, inward=CALM, rate=50.0)
-    found = advice.measured(
+    busiest = advice.measured(
         results([few, waiting(), waiting(1, inward=WAITS.model_copy(update={"queue": 0.4}))])
     )
-    assert (found.seconds, found.queue, found.workers) == (20.0, 10.0, 16)
+    assert (busiest.seconds, busiest.queue, busiest.workers) == (20.0, 10.0, 16)
 
 
 def test_only_valid_trials_of_the_stack_as_planned_count() -> None:

@@ -56,9 +56,9 @@ def of_now(plan: Plan, last: float | None) -> Measured:
     return measured(figures, memory, statements_of(plan), last)
 
 
-def by(found: Measured, plan: Plan) -> Advised:
+def by(figures: Measured, plan: Plan) -> Advised:
     """What follows from it."""
-    return Advised(found, advise(found, plan), quantities(found, plan))
+    return Advised(figures, advise(figures, plan), quantities(figures, plan))
 
 
 def statements_of(plan: Plan) -> list[dict[str, Any]]:
@@ -70,8 +70,8 @@ def statements_of(plan: Plan) -> list[dict[str, Any]]:
             rows = console.rows(asked, statements.STATEMENTS)
     except psycopg2.Error:
         return []
-    found: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
-    return found[:SHOWN]
+    heaviest: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
+    return heaviest[:SHOWN]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def kept_text(advised: Advised) -> str:
     return dumped(replace(advised, measured=without_statements(advised.measured)))
 
 
-def keep(advised: Advised, path: Path) -> None:
+def save(advised: Advised, path: Path) -> None:
     """It, for a check after the change. Raises StackError."""
     try:
         path.write_text(kept_text(advised))
@@ -131,9 +131,9 @@ def kept(subject: Subject) -> Advised:
 def loaded(text: str | bytes) -> Advised:
     """What was dumped. Raises ValueError."""
     try:
-        found = json.loads(text)
-        advice = [Advice(**one) for one in found["advice"]]
-        return Advised(Measured(**found["measured"]), advice, found["quantities"])
+        fields = json.loads(text)
+        advice = [Advice(**item) for item in fields["advice"]]
+        return Advised(Measured(**fields["measured"]), advice, fields["quantities"])
     except (LookupError, TypeError) as error:
         raise ValueError(f"no advice: {error}") from None
 
@@ -150,10 +150,10 @@ def lines(
     for a stack that runs."""
     target = targets.of(plan.target)
     yield f"measured  {window(advised.measured)}"
-    for one in advised.advice:
-        own = target.input(field(one.input))
-        name = f"{own}  {one.now} -> {one.to}" if one.input else "note"
-        yield f"\n{name}\n  because  {one.because}\n  brings   {one.brings}"
+    for advice in advised.advice:
+        own = target.input(field(advice.input))
+        name = f"{own}  {advice.now} -> {advice.to}" if advice.input else "note"
+        yield f"\n{name}\n  because  {advice.because}\n  brings   {advice.brings}"
     if advised.advice:
         yield ""
     for row in advised.measured.statements:
@@ -168,13 +168,13 @@ def lines(
         yield "all is well: no input needs to change"
 
 
-def window(found: Measured) -> str:
+def window(figures: Measured) -> str:
     """What was measured."""
-    slow = "" if found.p99 is None else f", p99 {found.p99:.2f} s"
-    cpu = "" if found.cpu is None else f", processors busy to {found.cpu:.0%}"
+    slow = "" if figures.p99 is None else f", p99 {figures.p99:.2f} s"
+    cpu = "" if figures.cpu is None else f", processors busy to {figures.cpu:.0%}"
     return (
-        f"{found.requests:.1f} requests/s{slow}{cpu}, in the busiest {_length(found.seconds)} of "
-        f"{_length(found.of)}"
+        f"{figures.requests:.1f} requests/s{slow}{cpu}, in the busiest "
+        f"{_length(figures.seconds)} of {_length(figures.of)}"
     )
 
 
@@ -186,21 +186,21 @@ def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str
     """Whether what was advised is in force and has mended what it was for, in words."""
     was, is_, values = before.measured, after.measured, planned(plan)
     target = targets.of(plan.target)
-    again = {one.input: one for one in after.advice}
+    again = {advice.input: advice for advice in after.advice}
     told, well = [f"before    {window(was)}", f"now       {window(is_)}"], True
-    for one in before.advice:
-        if not one.input:
+    for advice in before.advice:
+        if not advice.input:
             continue
-        had, has = before.quantities[one.input], after.quantities[one.input]
-        if values[one.input] != one.to:
-            word = f"not in force: it is {values[one.input]}, {one.to} was advised"
-        elif one.input in again:
-            word = f"not enough: {again[one.input].to} is advised now"
+        had, has = before.quantities[advice.input], after.quantities[advice.input]
+        if values[advice.input] != advice.to:
+            word = f"not in force: it is {values[advice.input]}, {advice.to} was advised"
+        elif advice.input in again:
+            word = f"not enough: {again[advice.input].to} is advised now"
         else:
             word = "mended"
         well = well and word == "mended"
-        name = target.input(field(one.input))
-        told.append(f"{name}={one.to}  {word}: {had} before, {has} now")
+        name = target.input(field(advice.input))
+        told.append(f"{name}={advice.to}  {word}: {had} before, {has} now")
     if len(told) == 2:
         told.append("nothing was advised")
     return well, told

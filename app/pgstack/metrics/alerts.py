@@ -67,8 +67,8 @@ class Alerts:
         seen = Seen(self._filled(now), self._within)
         self.queued = queued(seen)
         held = {rule.name: alert for rule in self.rules for alert in self._judged(rule, seen)}
-        found = [alert for name, alert in held.items() if GRAVER.get(name) not in held]
-        return sorted(found, key=lambda a: (not a.fires, a.rule.severity != "page"))
+        alerts = [alert for name, alert in held.items() if GRAVER.get(name) not in held]
+        return sorted(alerts, key=lambda a: (not a.fires, a.rule.severity != "page"))
 
     def _judged(self, rule: Rule, seen: Seen) -> Iterator[Alert]:
         value = rule.value(seen)
@@ -94,21 +94,21 @@ class Alerts:
     def _known(self, seconds: float, metric: Metric) -> list[Reading]:
         """Those of so many seconds that have the metric."""
         begin = self._past[-1].time - seconds
-        return [one for one in self._past if one.time >= begin and one.has(metric)]
+        return [reading for reading in self._past if reading.time >= begin and reading.has(metric)]
 
 
 def verdict(
     alerts: Iterable[Alert], down: Iterable[str] = (), waited: float | None = None
 ) -> dict[str, str]:
     """Must somebody act? `down` are sources that do not answer, `waited` is Alerts.queued."""
-    found, silent = list(alerts), list(down)
-    firing = [alert for alert in found if alert.fires]
+    holding, silent = list(alerts), list(down)
+    firing = [alert for alert in holding if alert.fires]
     if any(alert.rule.severity == "page" for alert in firing):
         return {"level": "bad", "text": firing[0].text}
     if firing:
         return {"level": "warn", "text": firing[0].text}
-    if found:
-        return {"level": "warn", "text": f"It begins: {found[0].text}"}
+    if holding:
+        return {"level": "warn", "text": f"It begins: {holding[0].text}"}
     if silent:
         return {"level": "warn", "text": f"No figures of {', '.join(silent)}."}
     if waited is not None and waited >= NOTICED_SECONDS:

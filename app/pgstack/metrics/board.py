@@ -52,9 +52,9 @@ class Board:
         """Whether somebody looks: only then is PostgreSQL asked for statements and sessions."""
         return time.monotonic() - self._asked < LOOKED_SECONDS
 
-    def detail(self, found: dict[str, Any]) -> None:
+    def detail(self, answers: dict[str, Any]) -> None:
         """What PostgreSQL answered of those (statements.QUERIES): nothing where nobody looks."""
-        self._details = statements.told(found) if set(statements.QUERIES) & set(found) else {}
+        self._details = statements.told(answers) if set(statements.QUERIES) & set(answers) else {}
 
     def see(self, samples: Iterable[Sample], now: float) -> None:
         """A scrape, at a time in seconds since 1970."""

@@ -96,8 +96,12 @@ LIMITS: dict[str, Metric] = {
 
 def limits(now: Reading) -> dict[str, float | None]:
     """What the lines are drawn beside. Pools are one line: their sizes in sum."""
-    found = {name: now.value(metric) for name, metric in LIMITS.items()}
-    return {**found, "pool": now.total(planned.POOL), "reserve": now.total(planned.RESERVE)}
+    planned_limits = {name: now.value(metric) for name, metric in LIMITS.items()}
+    return {
+        **planned_limits,
+        "pool": now.total(planned.POOL),
+        "reserve": now.total(planned.RESERVE),
+    }
 
 
 def point(between: Between) -> dict[str, float | None]:
@@ -175,8 +179,8 @@ def _most_one(share: float | None) -> float | None:
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) if found else None
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

@@ -65,15 +65,7 @@ def measured(
 ) -> Measured:
     """From the exporter's figures since the plan in force was written, or of the `last` seconds.
     Raises ProbeError where they are too few to judge by."""
-    times, lines, interval = figures["time"], figures["lines"], figures["interval"]
-    begin = (figures["facts"]["planned"] or 0) + SETTLE_SECONDS
-    if last is not None:
-        begin = max(begin, figures["now"] - last)
-    known = [
-        place
-        for place, at in enumerate(times)
-        if at >= begin and all(lines[name][place] is not None for name in ("requests", *AT_ONCE))
-    ]
+    lines, interval, known = figures["lines"], figures["interval"], _known(figures, last)
     least = min(LEAST_SECONDS, last or LEAST_SECONDS)
     window = _busiest(known, lines, round(BUSIEST_SECONDS / interval))
     _require_enough(
@@ -102,6 +94,19 @@ def measured(
         memory=memory,
         statements=tuple(statements),
     )
+
+
+def _known(figures: Mapping[str, Any], last: float | None) -> list[int]:
+    """Places of the points that count and have a value in every line that is judged by."""
+    begin = (figures["facts"]["planned"] or 0) + SETTLE_SECONDS
+    if last is not None:
+        begin = max(begin, figures["now"] - last)
+    lines = figures["lines"]
+    return [
+        place
+        for place, at in enumerate(figures["time"])
+        if at >= begin and all(lines[name][place] is not None for name in ("requests", *AT_ONCE))
+    ]
 
 
 def _require_enough(seconds: float, least: float, requests: float, interval: float) -> None:

@@ -71,8 +71,8 @@ class Rule:
 
     def value(self, seen: Seen) -> float | None:
         """The value where it is too much."""
-        found = self.judge(seen)
-        return found[0] if found and found[0] > found[1] else None
+        judged = self.judge(seen)
+        return judged[0] if judged and judged[0] > judged[1] else None
 
     @property
     def runbook(self) -> str:

@@ -126,7 +126,7 @@ def passed_on(part: Metrics) -> Answering:
     """What the exporter answers at its socket, for a port that leads there."""
 
     def answer(target: str) -> Answer | None:
-        found = ask(part, target)
-        return Answer(found.type, found.body) if found.status == HTTPStatus.OK else None
+        reply = ask(part, target)
+        return Answer(reply.type, reply.body) if reply.status == HTTPStatus.OK else None
 
     return answer

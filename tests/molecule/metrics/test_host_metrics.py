@@ -76,8 +76,8 @@ def scraped(host: SystemdHost) -> str:
 
 def number(text: str, name: str) -> float:
     """Of a metric without labels."""
-    (found,) = re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)
-    return float(found)
+    (value,) = re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)
+    return float(value)
 
 
 def process(host: SystemdHost) -> str:
@@ -267,7 +267,7 @@ def test_one_number_leads_through_the_logs_of_a_host(site: SystemdHost) -> None:
     with faults.locked(site, 3):
         site.page(f"/updates?n=1&{mark}")
     log = site.run("cat", "/var/log/stack/apache-access.log").stdout.splitlines()
-    (line,) = [json.loads(one) for one in log if mark in one]
+    (line,) = [json.loads(entry) for entry in log if mark in entry]
     said = site.run("stackctl", "trace", line["id"]).stdout
     assert re.search(rf"  request  .*GET /updates\?n=1&{mark}", said)
     assert re.search(r"  postgres  .*still waiting for ShareLock", said)

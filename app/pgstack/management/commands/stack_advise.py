@@ -36,13 +36,13 @@ class Command(StackCommand):
     ) -> None:
         subject = lab.run(run) if run else advised.running(local.started(), last)
         before = advised.kept(subject) if check else None
-        found = subject.advised()
+        advice = subject.advised()
         if before:
-            well, told = advised.checked(before, found, subject.plan)
+            well, told = advised.checked(before, advice, subject.plan)
             self.stdout.write(shown("\n".join(told)))
             if not well:
                 sys.exit(CHECK_FAILED)
             return
-        said = advised.lines(found, subject.plan, refusal(found), subject.change)
-        self.stdout.write(shown(advised.dumped(found) if json else "\n".join(said)))
-        advised.keep(found, subject.file)
+        said = advised.lines(advice, subject.plan, refusal(advice), subject.change)
+        self.stdout.write(shown(advised.dumped(advice) if json else "\n".join(said)))
+        advised.save(advice, subject.file)

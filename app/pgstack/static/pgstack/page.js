@@ -45,7 +45,7 @@
     const level = find("level");
     write(level, given.verdict.text);
     level.className = `level ${given.verdict.level}`;
-    document.title = `${{ good: "✓", warn: "!", bad: "✗" }[given.verdict.level]} How the stack fares`;
+    document.title = `${{ good: "✓", warn: "!", bad: "✗" }[given.verdict.level]} Stack status`;
     find("alerts").replaceChildren(...given.alerts.map((alert) => alertRow(alert, given.now)));
   };
 
