@@ -11,6 +11,10 @@ plan: install ## show the plan for this machine, with the arithmetic
 	@$(MANAGE) stack_plan
 
 # Without TARGET a command takes the stack that this checkout has running; `make down up` starts again what it stopped.
+# What the load lab measured (FROM) is read here, whatever runs.
+ifdef FROM
+TARGET := local
+endif
 ifndef TARGET
 ifneq ($(and $(filter down,$(MAKECMDGOALS)),$(filter up,$(MAKECMDGOALS))),)
 TARGET := $(shell /usr/bin/python3 -B tools/target.py name 2> /dev/null)
@@ -122,9 +126,9 @@ trace-compose: own-compose
 	@docker compose logs --no-color --no-log-prefix web postgres | \
 		docker compose run --rm --no-deps --no-TTY manage stack_trace '$(ID)' -
 
-advise: ## which inputs to change, by what the running stack measured (LAST=seconds; CHECK=1 afterwards)
+advise: ## which inputs to change, by what the running stack measured (LAST=seconds) or the lab (FROM=its results; CHECK=1 afterwards)
 
-ADVISE = stack_advise $(if $(CHECK),--check) $(if $(LAST),--last=$(LAST))
+ADVISE = stack_advise $(if $(CHECK),--check) $(if $(LAST),--last=$(LAST)) $(if $(FROM),--from='$(FROM)')
 
 advise-local: install
 	@$(MANAGE) $(ADVISE)

@@ -56,10 +56,10 @@ def main() -> None:
     if not (plan["workers"] or plan["schedule"]):
         return
     try:
-        found = programs(f"{plan['paths']['run_workers']}/supervisor.sock")
+        rows = programs(f"{plan['paths']['run_workers']}/supervisor.sock")
     except (OSError, http.client.HTTPException) as error:
         sys.exit(f"supervisord: {error}")
-    if wrong := [f"{row['name']}: {row['statename']}" for row in found if not runs(row)]:
+    if wrong := [f"{row['name']}: {row['statename']}" for row in rows if not runs(row)]:
         sys.exit(f"{', '.join(wrong)}: see its log")
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/python3 -IS
 """Health check of the web container: a request through Apache that reads a row through the pooler.
 
-It asks on the port where only this container answers: another may take over from it, or it from
-another. The exit status is 0 when /readyz says so within the time that the health check allows, and
-the front page was once no error of the server: a container that never served a page is not ready.
-It runs every few seconds, so it imports little.
+It asks on the port where only this container answers, for during a takeover two of them share the
+public one. The exit status is 0 when /readyz answers 200 within the health check's timeout, and the
+front page has at least once answered without a server error: a container that never served a page
+is not ready. It runs every few seconds, so it imports little.
 """
 
 import json
@@ -33,8 +33,8 @@ def ask(port: int, host: str, path: str) -> int:
 
 
 def require_network() -> None:
-    """End Apache where nothing leads to it: the container `port` was started anew, and the engine
-    gives its new network to whoever starts after it."""
+    """End Apache when this container has lost its network: the container `port` was restarted, and
+    only containers started after it join its new network."""
     if os.listdir(INTERFACES) == ["lo"]:  # noqa: PTH208 - pathlib would be one import more
         os.kill(APACHE, signal.SIGTERM)
         sys.exit("nothing leads to this container any more: it is started again")

@@ -31,7 +31,7 @@ def main() -> None:
     with open(PLAN, encoding="utf-8") as file:  # noqa: PTH123 - as in healthcheck.py
         plan = json.load(file)
     ports = plan["site"]["instance_ports"]
-    name = next((one for one in ports if is_free(ports[one])), None)
+    name = next((name for name in ports if is_free(ports[name])), None)
     if name is None:
         sys.exit("start_apache: two web containers run already. Remove one of them first.")
     with open(f"{plan['paths']['run_apache']}/{INSTANCE}", "w", encoding="utf-8") as file:  # noqa: PTH123

@@ -25,8 +25,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402

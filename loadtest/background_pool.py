@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 import psycopg2  # noqa: E402 - the path comes first
 
@@ -77,7 +77,7 @@ async def ask(site: Site, rate: float, seconds: float) -> Turn:
 
 
 @contextmanager
-def held(plan: Plan, database: str, count: int) -> Iterator[None]:
+def busy_tasks(plan: Plan, database: str, count: int) -> Iterator[None]:
     """`count` tasks, each in one transaction after another of a second, that compute nothing."""
     over = threading.Event()
 
@@ -127,13 +127,13 @@ def measure(plan: Plan, tasks: Background, url: str, rounds: int, seconds: float
     by_turn: dict[str, list[Turn]] = {turn: [] for turn in TURNS}
     for _ in range(rounds):
         for turn, database in zip(TURNS, ("", tasks.database, plan.postgres.database), strict=True):
-            with held(plan, database, count if database else 0):
+            with busy_tasks(plan, database, count if database else 0):
                 by_turn[turn].append(asyncio.run(ask(site, rate, seconds)))
         print("; ".join(f"{turn} {turns[-1]}" for turn, turns in by_turn.items()), flush=True)
     ratios = {
         turn: statistics.median(
-            there.p99 / alone.p99
-            for there, alone in zip(by_turn[turn], by_turn[TURNS[0]], strict=True)
+            there.p99 / without.p99
+            for there, without in zip(by_turn[turn], by_turn[TURNS[0]], strict=True)
         )
         for turn in TURNS[1:]
     }

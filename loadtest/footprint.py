@@ -27,8 +27,8 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402
@@ -91,7 +91,9 @@ def processes(plan: Plan) -> Iterator[tuple[str, Footprint]]:
         top = psutil.Process(int(Path(plan.paths.root, "run/supervisord.pid").read_text()))
         for process in (top, *top.children(recursive=True)):
             parent = process.parent()
-            title, above = (" ".join(one.cmdline()) if one else "" for one in (process, parent))
+            title, above = (
+                " ".join(program.cmdline()) if program else "" for program in (process, parent)
+            )
             yield (
                 component(title, above),
                 parse(Path(f"/proc/{process.pid}/smaps_rollup").read_text()),
@@ -107,10 +109,10 @@ def idle_clients(plan: Plan, count: int) -> Iterator[None]:
     """`count` clients at PgBouncer that have run a query each and wait. Raises TargetError when it
     refuses them."""
     login = f"host={plan.paths.run_pooler} port={plan.pooler.port} user={plan.pooler.web_login}"
-    with ExitStack() as held:
+    with ExitStack() as clients:
         try:
             for _ in range(count):
-                client = held.enter_context(
+                client = clients.enter_context(
                     closing(psycopg2.connect(f"{login} dbname={plan.postgres.database}"))
                 )
                 client.autocommit = True

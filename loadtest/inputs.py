@@ -1,4 +1,4 @@
-"""What a load test is told by the environment: PAGE, USERS, SECONDS; HOST, MAX_RATE,
+"""What a load test reads from the environment: PAGE, USERS, SECONDS; HOST, MAX_RATE,
 I_OWN_THIS_HOST."""
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from typing import Any
 from locust import FastHttpUser, between, events, task
 from locust.env import Environment
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from loadtest import inputs, running, shapes  # noqa: E402 - the path comes first
 from pgstack.errors import StackError  # noqa: E402

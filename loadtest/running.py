@@ -11,7 +11,7 @@ from pgstack.errors import TargetError
 from pgstack.planning import layout, state
 from pgstack.planning.plan import Plan
 
-FINDER = ("/usr/bin/python3", "-B", str(layout.PROJECT / "tools/target.py"), "loadtest")
+FINDER = ("/usr/bin/python3", "-B", str(layout.CHECKOUT / "tools/target.py"), "loadtest")
 READ = ("docker", "compose", "exec", "--no-TTY", "web", "cat", "/etc/stack/plan.json")
 
 
@@ -29,7 +29,7 @@ def plan(environment: Mapping[str, str]) -> Plan:
 
 
 def _output(command: tuple[str, ...]) -> str:
-    done = subprocess.run(command, cwd=layout.PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=layout.CHECKOUT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TargetError(done.stderr.strip())
     return done.stdout

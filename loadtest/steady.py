@@ -26,8 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from loadtest import inputs, program  # noqa: E402 - the path comes first
 from loadtest.lab.generator.schedule import arrivals  # noqa: E402
@@ -189,31 +189,7 @@ def observe(
 def main() -> int:
     """Load a site while a command changes it. Exit status 1 when a request or a write was lost, or
     the command failed; raises InputError."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("url", help="scheme, host and port; the loopback address only")
-    parser.add_argument(
-        "--during",
-        required=True,
-        help="command that changes something; - for whoever holds our input",
-    )
-    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
-    parser.add_argument(
-        "--rate", type=float, help="requests/s; without it, half of what the site can take"
-    )
-    parser.add_argument(
-        "--share", type=float, default=SHARE, help="of what the site can take; unset: half of it"
-    )
-    unset = f"seconds before the change; unset: {USUAL_SECONDS:g}"
-    parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help=unset)
-    parser.add_argument("--host", help="the site's name, where the address does not say it")
-    parser.add_argument("--page", default="", help="ask for this page only, and write nothing")
-    asked = parser.parse_args()
-    if not inputs.is_loopback(asked.url):
-        raise InputError(f"{asked.url}: load goes to this host only. Name 127.0.0.1.")
-    if not asked.usual >= 1:
-        raise InputError(
-            f"--usual={asked.usual:g}: too short to tell what is usual. Name 1 s or more."
-        )
+    asked = _arguments()
     statuses: list[int] = []
 
     def change() -> None:
@@ -235,6 +211,36 @@ def main() -> int:
     if statuses != [0]:
         print(f"the command ended with status {statuses[0]}")
     return 1 if verdict.failed or verdict.lost or statuses != [0] else 0
+
+
+def _arguments() -> argparse.Namespace:
+    """Raises InputError."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("url", help="scheme, host and port; the loopback address only")
+    parser.add_argument(
+        "--during",
+        required=True,
+        help="command that changes something; - takes the end of standard input instead",
+    )
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    parser.add_argument(
+        "--rate", type=float, help="requests/s; without it, half of what the site can take"
+    )
+    parser.add_argument(
+        "--share", type=float, default=SHARE, help="of what the site can take; unset: half of it"
+    )
+    unset = f"seconds before the change; unset: {USUAL_SECONDS:g}"
+    parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help=unset)
+    parser.add_argument("--host", help="the site's name, where the address does not say it")
+    parser.add_argument("--page", default="", help="ask for this page only, and write nothing")
+    asked = parser.parse_args()
+    if not inputs.is_loopback(asked.url):
+        raise InputError(f"{asked.url}: load goes to this host only. Name 127.0.0.1.")
+    if not asked.usual >= 1:
+        raise InputError(
+            f"--usual={asked.usual:g}: too short to tell what is usual. Name 1 s or more."
+        )
+    return asked
 
 
 if __name__ == "__main__":

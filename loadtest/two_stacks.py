@@ -31,8 +31,8 @@ from pathlib import Path
 import psutil
 import requests
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from loadtest import program  # noqa: E402 - the path comes first
 from loadtest.lab import intervals  # noqa: E402

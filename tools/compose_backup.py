@@ -52,12 +52,12 @@ def backup() -> None:
     with _repository(wanted, BACKUP, make=True) as kept:
         kept.make()
         say(
-            f"kept      {together.keep(stack, kept).text}, in {_with_host_path(wanted, kept.place)}"
+            f"kept      {together.save(stack, kept).text}, in {_with_host_path(wanted, kept.place)}"
         )
 
 
 def restore(name: str, overwrite: bool) -> None:
-    """Have PostgreSQL run with the rows of a backup, and the files in place; what was there before
+    """Start PostgreSQL with the rows of a backup and put its files in place; what was there before
     is kept. `up` starts the rest. Raises ToolError, StackError."""
     wanted = _destination()
     _build()
@@ -90,7 +90,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _require_room(overwrite: bool) -> None:
-    """Raise ToolError where something is there that nobody allowed to replace."""
+    """Raise ToolError where data is there and replacing it was not allowed."""
     if overwrite:
         return
     # Compose makes the volumes before any container runs, so that they are there tells nothing.
@@ -139,7 +139,9 @@ def _repository(wanted: Destination, service: str, make: bool) -> Iterator[Repos
         program = ("docker", "compose", PROFILE, *run)
         at = place if keys else DIRECTORY
         try:
-            yield Repository(at, {}, options, program, alone=False, end=lambda: _end(mark))
+            yield Repository(
+                at, {}, options, program, clean_environment=False, end=lambda: _end(mark)
+            )
         except StackError as error:
             raise ToolError(_with_host_path(wanted, str(error))) from None
 

@@ -22,7 +22,7 @@ SOURCES = {
     "migrate": ["logs", "--no-log-prefix", "migrate"],
     "configure": ["logs", "--no-log-prefix", "configure"],
 }
-"""where the reason is told, the last to start first"""
+"""where to find the reason, the last to start first"""
 
 
 def compose_output(arguments: list[str]) -> str:

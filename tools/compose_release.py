@@ -32,7 +32,7 @@ CONSOLE = ("--username=pgbouncer", "--dbname=pgbouncer")
 def release() -> None:
     """Serve the code that is in the checkout now. Raises ToolError."""
     old = web_takeover.serving()
-    releases.keep(old)
+    releases.save(old)
     # What is built takes the processor: requests wait, and all workers are busy meanwhile.
     with _image_kept(old), web_takeover.no_keepalive(old):
         _build()
@@ -42,14 +42,14 @@ def release() -> None:
         _try("trial", "manage", "-m", "pgstack.serving.trial", options=AS_WEB)
         with background_containers.ended():
             web_takeover.take_over(old)
-    releases.keep(containers.only_container("web"))
+    releases.save(containers.only_container("web"))
     say("released  with `make rollback` the release before it serves again")
 
 
 def rollback() -> None:
     """Serve the release before the one that serves; its schema stays. Raises ToolError."""
     old = web_takeover.serving()
-    releases.keep(old)
+    releases.save(old)
     before = releases.before(old)
     if before is None:
         raise ToolError("there is no release before the one that serves. Nothing was changed.")
@@ -106,7 +106,7 @@ def _reason(service: str, text: str) -> str:
 
 
 def _reconnect() -> None:
-    """Have PgBouncer replace its backends, which know the schema as it was."""
+    """Make PgBouncer replace its backends, which know the schema as it was."""
     psql = ("psql", "--no-psqlrc", "--quiet", "--host=/run/stack/instance/pooler", "--port=6432")
     containers.execute(
         containers.only_container("pgbouncer").id, *psql, *CONSOLE, "--command=RECONNECT"

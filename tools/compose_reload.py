@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import tarfile
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 import background_containers
 import containers
 import debian
+import observability_restart
 import pooler_takeover
 import postgres_restart
 import valkey_restart
@@ -26,7 +26,6 @@ from pgstack.planning import packages
 PUBLISHED = ("port", "forward")
 """services that hold the published port: another container of theirs closes it"""
 POSTGRES, PGBOUNCER, VALKEY = "postgres", "pgbouncer", "valkey"
-OBSERVABILITY = "observability"
 """services, and folders of what they read"""
 FULL = "full"
 
@@ -39,22 +38,29 @@ def reload() -> None:
     before, database, observed = _conf(), _database(), _observed()
     _render()
     changed = _changed(before, _conf())
-    if _is_older_than_files(web):
+    if containers.is_older(web, f"{containers.CONF}/plan.json"):
         say("again     what a reload that was cut off had begun")
         changed |= {POSTGRES, PGBOUNCER, VALKEY}
+    if observability_restart.is_older():
+        changed.add(observability_restart.SERVICE)
     if not changed:
         say("unchanged the running stack matches the inputs")
         return
     try:
         _require_same(database)
         _require_same_exporter(observed)
-        _bring_into_force(web, pooler, changed)
+        if observability_restart.SERVICE in changed:
+            observability_restart.require_sound()
+        if changed - {observability_restart.SERVICE}:
+            _bring_into_force(web, pooler, changed)
     except BaseException as error:
         _take_back(before, web, pooler, changed)
         if isinstance(error, ToolError):
             reason = str(error).strip().rstrip(".")
             raise ToolError(f"{reason}.\nThe previous configuration is in force again.") from None
         raise
+    # Nobody waits for it, and it has been tried: nothing of the site is taken back for it.
+    observability_restart.apply()
     say("reloaded")
 
 
@@ -103,7 +109,7 @@ def _require_same_exporter(observed: str) -> None:
 
 
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:
-    """Have the servers run with the files that are there. Raises ToolError."""
+    """Bring the files that are there into force in the servers. Raises ToolError."""
     plan = containers.plan()
     _require_packages(plan)
     if plan["background"]:
@@ -120,8 +126,6 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
             pooler_takeover.take_over(pooler, plan)
         if VALKEY in changed:
             valkey_restart.apply()
-        if OBSERVABILITY in changed:
-            _restart_observability()
         web_takeover.take_over(web)
     new = containers.only_container("web")
     for service in (*own, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
@@ -173,14 +177,6 @@ def _take_back(before: bytes, web: Container, pooler: Container, changed: set[st
         pooler_takeover.take_over(pooler_takeover.serving(), plan)
     if VALKEY in changed:
         valkey_restart.apply()
-    if OBSERVABILITY in changed:
-        _restart_observability()
-
-
-def _restart_observability() -> None:
-    for one in containers.running(OBSERVABILITY):
-        containers.require("restart", one.id)
-        say("restarted Prometheus and Alertmanager")
 
 
 def _render() -> None:
@@ -188,13 +184,6 @@ def _render() -> None:
     done = containers.once("configure")
     if done.returncode:
         raise ToolError(containers.last_words(done.stderr.decode(errors="replace")))
-
-
-def _is_older_than_files(web: Container) -> bool:
-    """Whether files were written since it began: a command that was to replace it was killed."""
-    written = containers.rendered("stat", "--format=%Y", f"{containers.CONF}/plan.json")
-    began = datetime.fromisoformat(f"{web.started[:19]}+00:00")  # without its nanoseconds
-    return int(written) > began.timestamp()
 
 
 def _conf() -> bytes:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,13 @@ def rendered(*words: str) -> bytes:
     if done.returncode:
         raise ToolError(f"{CONF}: {last_words(output_of(done))}")
     return done.stdout
+
+
+def is_older(container: Container, *paths: str) -> bool:
+    """Whether one of these rendered files was written since it began. Raises ToolError."""
+    written = rendered("stat", "--format=%Y", *paths).split()
+    began = datetime.fromisoformat(f"{container.started[:19]}+00:00")  # without its nanoseconds
+    return max(map(int, written)) > began.timestamp()
 
 
 def plan() -> dict[str, Any]:

@@ -115,7 +115,7 @@ def _wait(process: "subprocess.Popen[bytes] | None") -> None:
             reason = "stopped at once" if ended else f"did not answer within {START_SECONDS} s"
             raise ToolError(
                 f"dockerd {reason}. Its last words:\n{_last_words(process is None)}\n"
-                "  Put right what its last line names, and run this again."
+                "  Fix what its last line names, and run this again."
             )
         time.sleep(0.3)
 

@@ -1,4 +1,4 @@
-"""Where the inputs of the planner are told again: the table of the docs, Compose's and Ansible's
+"""Where the inputs of the planner are listed again: the table of the docs, Compose's and Ansible's
 lists.
 
 `GOLDEN=write pytest tests/contract/test_inputs.py` writes them between their marks.
@@ -113,7 +113,7 @@ def default(field: FieldInfo) -> str:
 
 
 def _unset(field: FieldInfo) -> str:
-    """What happens when nothing is said, where that is no literal."""
+    """What happens when an input is unset, where the default is not a literal."""
     told = extra(field)["unset"].replace("`", "")
     return f"; unset: {told}" if field.default is None and told != "none" else ""
 

@@ -56,8 +56,8 @@ def serving() -> Container:
 
 
 def take_over(old: Container, plan: dict[str, Any]) -> None:
-    """Have a container of the image, the files and the inputs that there are now serve instead of
-    `old`. Raises ToolError, with `old` serving as before."""
+    """Replace `old` by a container of the current image, files and inputs. Raises ToolError, with
+    `old` serving as before."""
     begun = time.monotonic()
     try:
         new = containers.start_second("pgbouncer", old)
@@ -91,7 +91,7 @@ def paused(pooler: Container, plan: dict[str, Any]) -> Iterator[None]:
 
 
 def _require_answers(pooler: Container, plan: dict[str, Any]) -> None:
-    """Have it pass a query on, as it is asked by its health check. Raises ToolError."""
+    """Run a query through it, as its health check does. Raises ToolError."""
     psql = ("psql", "--no-psqlrc", "--quiet", f"--host={OWN}", f"--port={plan['pooler']['port']}")
     login = (f"--username={plan['pooler']['monitor_login']}", "--command=SELECT 1")
     query = ("timeout", "5", *psql, f"--dbname={plan['postgres']['database']}", *login)
@@ -104,7 +104,9 @@ def _require_answers(pooler: Container, plan: dict[str, Any]) -> None:
     if containers.execute(pooler.id, *query).returncode:
         logs = containers.output_of(containers.run("logs", "--tail=20", pooler.id)).splitlines()
         wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
-        raise ToolError(f"the new PgBouncer does not answer: {(wrong or logs or ['no word'])[-1]}")
+        raise ToolError(
+            f"the new PgBouncer does not answer: {(wrong or logs or ['no output'])[-1]}"
+        )
 
 
 def _clients(pooler: Container, plan: dict[str, Any]) -> int:

@@ -17,7 +17,7 @@ START_SECONDS = 30
 SETTLE_SECONDS = 2
 """while those that waited are answered, all workers of Apache are busy"""
 REREAD_SECONDS = 1
-"""its processes read their files a moment after they are told to"""
+"""its processes read their files a moment after the reload"""
 
 
 def parse(plan: dict[str, Any]) -> None:
@@ -56,13 +56,13 @@ def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
 
 
 def _restart(plan: dict[str, Any]) -> None:
-    """Have another server run, and wait until it answers. Raises ToolError."""
+    """Restart the server, and wait until it answers. Raises ToolError."""
     server = containers.only_container("postgres")
     containers.require("restart", server.id)
     if not containers.wait(lambda: _answers(server, plan), START_SECONDS):
         logs = containers.output_of(containers.run("logs", "--tail=20", server.id)).splitlines()
         wrong = [line for line in logs if "FATAL" in line or "ERROR" in line]
-        raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no word'])[-1]}")
+        raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no output'])[-1]}")
 
 
 def _answers(server: Container, plan: dict[str, Any]) -> bool:
@@ -79,7 +79,7 @@ def _roles(server: Container, plan: dict[str, Any]) -> None:
 
 
 def _ask(server: Container, plan: dict[str, Any], statement: str) -> str:
-    """What the administrator is told. Raises ToolError."""
+    """The answer to a query as the administrator. Raises ToolError."""
     done = containers.execute(server.id, *_psql(plan), f"--command={statement}")
     if done.returncode:
         raise ToolError(f"PostgreSQL: {containers.last_words(containers.output_of(done))}")

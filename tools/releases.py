@@ -24,7 +24,7 @@ def served(web: Container) -> list[tuple[str, str]]:
     return sorted((f"{web.named}:{tag}", image) for tag, image in rows if TAG.fullmatch(tag))
 
 
-def keep(web: Container) -> None:
+def save(web: Container) -> None:
     """Name the image that serves, where it is not the newest release; delete the oldest but
     KEPT."""
     known = served(web)

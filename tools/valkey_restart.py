@@ -1,5 +1,4 @@
-"""Valkey of the Compose stack starts again with what its file says; whoever uses the cache waits
-for it."""
+"""Restart Valkey of the Compose stack with its changed file; clients of the cache wait it out."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def serving() -> Container:
 
 
 def take_over(old: Container) -> None:
-    """Have a container of the image and the inputs that there are now serve instead of `old`.
+    """Replace `old` by a container of the current image and inputs.
 
     Raises ToolError, with `old` serving as before.
     """
@@ -105,7 +105,7 @@ def _choose(web: Container, place: int) -> None:
 
 
 def _require_answers(web: Container) -> None:
-    """Have it answer /readyz and the front page on its own port. Raises ToolError."""
+    """Wait until it answers /readyz and the front page on its own port. Raises ToolError."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         done = containers.execute(web.id, HEALTHCHECK)
@@ -121,7 +121,7 @@ def _require_answers(web: Container) -> None:
 def _require_oldest(old: Container) -> None:
     """Raise ToolError where another listens at its place by now."""
     if containers.only_container("web").started != old.started:
-        raise ToolError("the web that served was started again meanwhile. Try again.")
+        raise ToolError("the serving web container was restarted meanwhile. Try again.")
 
 
 def _mark() -> str:
@@ -131,13 +131,13 @@ def _mark() -> str:
 
 
 def _grace() -> float:
-    """Seconds after which nobody has a connection open any more that was kept for him."""
+    """Seconds after which no kept-alive connection is open any more."""
     return float(containers.plan()["apache"]["keep_alive_timeout"] + 1)
 
 
 def _disable_keepalive(web: Container) -> None:
-    """Ask its clients to come again: while its workers are all busy, it would close kept
-    connections under a request."""
+    """Close connections after each answer: while its workers are all busy, it would drop kept-alive
+    connections with a request in flight."""
     containers.require("exec", web.id, "touch", _mark())
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import ansible.constants as ansible_constants
 from ansible.errors import AnsibleFilterError
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.append(str(PROJECT / "app"))
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.append(str(CHECKOUT / "app"))
 
 from pgstack.errors import StackError  # noqa: E402 - the path comes first
 from pgstack.planning import packages  # noqa: E402
-from pgstack.targets.host import beside, files, inventory, machine, project, release, stackctl  # noqa: E402
+from pgstack.targets.host import files, inventory, machine, neighbours, project, release, stackctl  # noqa: E402
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:
@@ -50,7 +50,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_programs": stackctl.launchers,
     "stack_packages": stack_packages,
     "stack_taken": machine.port_conflicts,
-    "stack_beside": beside.reasons,
+    "stack_neighbours": neighbours.reasons,
     "stack_unlike": machine.unlike,
     "stack_project": stack_project,
     "stack_environment": project.environment,

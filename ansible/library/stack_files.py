@@ -90,11 +90,11 @@ def _validate(module: AnsibleModule, file: dict[str, Any]) -> None:
         )
 
 
-def _written(module: AnsibleModule, one: dict[str, Any]) -> dict[str, str] | None:
+def _written(module: AnsibleModule, file: dict[str, Any]) -> dict[str, str] | None:
     """Make it as it is wanted; the difference that it made, or None."""
-    path, text = Path(one["dest"]), one["content"]
-    given = one["mode"] or ("0755" if text is None else "0644")
-    wanted = {"owner": one["owner"], "group": one["group"], "mode": f"{int(given, 8):04o}"}
+    path, text = Path(file["dest"]), file["content"]
+    given = file["mode"] or ("0755" if text is None else "0644")
+    wanted = {"owner": file["owner"], "group": file["group"], "mode": f"{int(given, 8):04o}"}
     try:
         before, had = _found(path, folder=text is None)
         changed = before != text or had != wanted
@@ -117,16 +117,16 @@ def _written(module: AnsibleModule, one: dict[str, Any]) -> dict[str, str] | Non
 
 def _others(module: AnsibleModule, wanted: list[dict[str, Any]]) -> list[Path]:
     """What is in the directories that keep only what is named."""
-    named, found = {Path(one["dest"]) for one in wanted}, []
-    for place in (Path(one["dest"]) for one in wanted if one["only"]):
+    named, present = {Path(file["dest"]) for file in wanted}, []
+    for place in (Path(file["dest"]) for file in wanted if file["only"]):
         try:
             with stack_safe.directory(place) as handle:
-                found += [place / name for name in sorted(os.listdir(handle))]  # noqa: PTH208 - a descriptor
+                present += [place / name for name in sorted(os.listdir(handle))]  # noqa: PTH208 - a descriptor
         except FileNotFoundError:
             continue
         except (stack_safe.UnsafePath, OSError) as error:
             module.fail_json(msg=f"{place}: {error}")
-    return [path for path in found if path not in named]
+    return [path for path in present if path not in named]
 
 
 def _removed(module: AnsibleModule, path: Path) -> dict[str, str] | None:
@@ -177,11 +177,11 @@ def _make(path: Path, text: str | None, wanted: dict[str, str], folder: bool) ->
         stack_safe.write(path, text.encode(), mode, owner, group)
 
 
-def _attributes(found: os.stat_result) -> dict[str, str]:
+def _attributes(status: os.stat_result) -> dict[str, str]:
     return {
-        "owner": _named(pwd.getpwuid, found.st_uid),
-        "group": _named(grp.getgrgid, found.st_gid),
-        "mode": f"{found.st_mode & 0o7777:04o}",
+        "owner": _named(pwd.getpwuid, status.st_uid),
+        "group": _named(grp.getgrgid, status.st_gid),
+        "mode": f"{status.st_mode & 0o7777:04o}",
     }
 
 

@@ -87,7 +87,7 @@ def _missing(call: Callable[..., Any], instead: Callable[..., Any]) -> Callable[
 
 
 class PatientClient(RedisCacheClient):
-    """Each of its calls is made again while nobody is there."""
+    """Repeats each call while the server is away."""
 
     def __init__(self, servers: Any, *, patience: float, **options: Any) -> None:
         super().__init__(servers, **options)

@@ -14,7 +14,7 @@ while"""
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at 127.0.0.1; whoever asks next may be given it too.
+    """A TCP port that is free at 127.0.0.1; the next caller may get the same one.
 
     Raises TargetError when none is found.
     """

@@ -87,7 +87,7 @@ def caches() -> dict[str, dict[str, Any]]:
         "default": {
             "BACKEND": "pgstack.cache.Cache",
             "LOCATION": part.url(CACHE),
-            # Whoever hangs is noticed as late as whoever is away.
+            # A server that hangs is noticed as late as one that is away.
             "OPTIONS": {
                 **({"serializer": "pgstack.cache.NumbersOnly"} if _deploys() else {}),
                 "patience": part.patience,

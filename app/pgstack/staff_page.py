@@ -27,7 +27,7 @@ from pgstack.planning.metrics import Metrics
 from pgstack.planning.state import current_plan
 
 PAGE = exporter.PAGE
-NAMES = (*exporter.FILES, exporter.FIGURES)
+NAMES = (*exporter.FILES, exporter.FIGURES, exporter.HISTORY)
 KEY, COOKIE = "key", "stack-page"
 SALT = "pgstack.page"
 KEY_SECONDS = 600
@@ -63,7 +63,7 @@ def addresses() -> list[str]:
 
 
 def invitation() -> str:
-    """Path and query of an address that lets in whoever opens it soon."""
+    """Path and query of an address that signs in the visitor who opens it soon."""
     return f"{PAGE}?{urlencode({KEY: _signer().sign(ADDRESS)})}"
 
 
@@ -129,10 +129,8 @@ def _refused() -> HttpResponse:
 
 def _passed(part: Metrics, name: str, request: HttpRequest) -> HttpResponse:
     """What the exporter answers."""
-    since = request.GET.get("since", "")
-    query = f"?since={since}" if NUMBER.fullmatch(since) else ""
     try:
-        from_exporter = exporter.ask(part, PAGE + name + query)
+        from_exporter = exporter.ask(part, PAGE + name + _query(request))
     except ProbeError as error:
         return HttpResponse(f"{error}\n", content_type="text/plain", status=503)
     answer = HttpResponse(
@@ -142,6 +140,14 @@ def _passed(part: Metrics, name: str, request: HttpRequest) -> HttpResponse:
         if header in from_exporter.headers:
             answer[header] = from_exporter.headers[header]
     return answer
+
+
+def _query(request: HttpRequest) -> str:
+    """What is passed on of what was asked: a number, or the name of a range."""
+    since, wanted = request.GET.get("since", ""), request.GET.get("range", "")
+    if wanted in exporter.RANGES:
+        return f"?range={wanted}"
+    return f"?since={since}" if NUMBER.fullmatch(since) else ""
 
 
 def _remembered(request: HttpRequest, answer: HttpResponse, word: str) -> HttpResponse:

@@ -57,7 +57,8 @@ SERVERS: dict[str, Callable[..., str]] = {
     "observability": observability.apply,
 }
 PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
-"""which server is on a host that may have them, or had them: what takes them away is asked too"""
+"""the server whose host has them or used to: `apply` is called there too, so that it can remove
+them"""
 
 
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:

@@ -30,10 +30,10 @@ def told(stack: Stack, *, check: bool, last: float | None, as_json: bool) -> tup
     before = _kept(file) if check else b""
     who, work = stack.accounts, partial(_asked, stack, before, last)
     with lesser.asked(who.metrics, who.group, work, SECONDS) as answer:
-        found = answer()
+        given = answer()
     if not check:
-        facts.keep(stack, file, found["kept"], mode=0o600)
-    return found["json" if as_json else "text"], found["well"]
+        facts.store(stack, file, given["kept"], mode=0o600)
+    return given["json" if as_json else "text"], given["well"]
 
 
 def _kept(file: Path) -> bytes:
@@ -48,13 +48,13 @@ def _kept(file: Path) -> bytes:
 def _asked(stack: Stack, before: bytes, last: float | None) -> dict[str, Any]:
     """By the account of the exporter. Raises StackError, ValueError."""
     with bounded.waits(ANSWER_SECONDS):
-        found = advised.now(stack, last)
+        advice = advised.now(stack, last)
     if before:
-        well, words = advised.checked(advised.loaded(before), found, stack)
-        return {"text": "\n".join(words), "json": advised.dumped(found), "well": well}
+        well, words = advised.checked(advised.loaded(before), advice, stack)
+        return {"text": "\n".join(words), "json": advised.dumped(advice), "well": well}
     return {
-        "text": "\n".join(advised.lines(found, stack)),
-        "json": advised.dumped(found),
-        "kept": advised.kept_text(found),
+        "text": "\n".join(advised.lines(advice, stack)),
+        "json": advised.dumped(advice),
+        "kept": advised.kept_text(advice),
         "well": True,
     }

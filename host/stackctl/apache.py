@@ -209,7 +209,7 @@ def visited(stack: Stack) -> bool:
 
 
 def disable_keepalive(stack: Stack) -> None:
-    """Have no connection that is kept open: what serves closes each after its answer, until
+    """Stop keeping connections open: running instances close each one after its answer, until
     `enable_keepalive`."""
     running = [instance for instance in INSTANCES if system.active(unit(stack, instance))]
     marks = [drain.mark(stack, instance) for instance in running]
@@ -226,8 +226,8 @@ def enable_keepalive(stack: Stack) -> None:
 
 
 def _drain(stack: Stack, instance: str) -> None:
-    """Ask its clients to come again, wait until idle ones have left, or nobody is there, and end it
-    when all requests are answered."""
+    """Close each connection after its answer, wait until idle clients have left or no client is
+    connected, and end the instance when all requests are answered."""
     mark = drain.mark(stack, instance)
     safe.write(mark, b"")
     others = processes.numbers(_process(stack, other_instance(instance)))

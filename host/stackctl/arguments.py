@@ -15,12 +15,12 @@ PLAIN = {
     "rollback": "serve the release before this one again",
     "verify": "compare what runs with the plan; 1 when it differs",
     "facts": "find out for the exporter what only root can read",
-    "watch": "bring back what has failed, was stopped by a signal or is held back by nobody",
+    "watch": "bring back what has failed, was stopped by a signal or was left held back",
     "upgraded": "replace processes that run what an upgrade of packages has replaced",
     "rotate": "make new passwords, or a new certificate of the site, for the next apply",
     "pause": "hold requests back, before PostgreSQL stops",
 }
-"""commands that are told nothing more"""
+"""commands without arguments"""
 
 
 def program() -> str:
@@ -29,8 +29,8 @@ def program() -> str:
 
 
 def read(servers: Iterable[str]) -> argparse.Namespace:
-    """What was asked for; `servers` are those that can be changed. Exits with status 2 for what
-    nobody understands."""
+    """What was asked for; `servers` are those that can be changed. Exits with status 2 for
+    anything else."""
     parser = argparse.ArgumentParser(
         prog=program(), description="Change what runs on this host without losing a request."
     )

@@ -34,8 +34,8 @@ SIGNS = "basicConstraints = critical, CA:TRUE, pathlen:0\nkeyUsage = critical, k
 
 
 def apply(stack: Stack) -> bool:
-    """Have a certificate in its place that names the host and has time left; whether it is a new
-    one.
+    """Make sure that there is a certificate that names the host and has time left; whether it is a
+    new one.
 
     Raises StackctlError when openssl makes none: what was there stays.
     """

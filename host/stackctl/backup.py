@@ -89,8 +89,7 @@ def holds(stack: Stack, identifier: str) -> bool:
 
 
 def finish_archive(stack: Stack) -> None:
-    """Have all that was committed until now in the archive, and a commit after it. Raises
-    StackctlError.
+    """Archive all that was committed until now, and a commit after it. Raises StackctlError.
 
     Recovery stops at a time only where a later commit follows: without one it says that WAL ended
     before it.
@@ -193,7 +192,7 @@ def drill(state: dict[str, Any] | None, now: float, oldest: int, limit: int) -> 
 
 
 def drill_file(stack: Stack) -> Path:
-    """Where the last drill is told."""
+    """Where the last drill is recorded."""
     return Path(require(stack).state, "drill.json")
 
 

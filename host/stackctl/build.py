@@ -69,8 +69,9 @@ def run(
 def _make(
     stack: Stack, template: str, made: dict[str, Path], variables: str, project: Path | None = None
 ) -> None:
-    """Have a unit make `made`, by its name where the account works, and install it where it is to
-    be; `project` is what it gets a copy of. Raises StackctlError with what was said."""
+    """Let a unit build `made`, the path's name in the account's working directory, and install it
+    at that path; the unit gets a copy of `project`. Raises StackctlError with the build's
+    output."""
     account, unit = stack.accounts.build, services.unit(stack, f"{template}.service")
     stage, begun = Path("/var/lib", services.unit(stack, "build")), time.time()
     # What a stackctl has left that was killed would go on to write there.

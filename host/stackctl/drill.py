@@ -63,7 +63,8 @@ def sockets(stack: Stack) -> Path:
 
 
 def start(stack: Stack) -> str:
-    """Have the unit do it, as root; returns what it found. Raises StackctlError when it failed."""
+    """Run it through its unit, as root; returns what it found. Raises StackctlError when it
+    failed."""
     part = backup.require(stack)
     done = system.run("systemctl", "start", unit(stack))
     state = backup.read_drill(stack)
@@ -101,7 +102,7 @@ def clear(stack: Stack) -> None:
 
 
 def sweep(stack: Stack) -> None:
-    """What follows a drill however it ended: nothing is left, and one that was killed is told."""
+    """Clean up after a drill, however it ended; a drill that was killed is reported."""
     clear(stack)
     state = backup.read_drill(stack)
     if state and state["result"] == backup.RUNNING:

@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def ensure(stack: Stack, file: Path) -> str:
-    """Have passwords here and roles there; says what was done. Raises StackctlError, and the
-    server has all of them or none."""
+    """Make passwords here and roles there; returns what was done. On StackctlError the server has
+    all of the roles or none."""
     place = _place(stack)
     try:
         server = _answered(place, file)

@@ -26,8 +26,8 @@ def find_out(stack: Stack) -> str:
     drill = backup.read_drill(stack)
     if drill and drill["result"] != backup.RUNNING:
         done.append(_note(stack, "drill", float(drill["ended"]), drill["result"] == "passed"))
-    if found := backup.restorable_backups(stack):
-        done.append(_note(stack, "backup", found[-1].ended, passed=True))
+    if backups := backup.restorable_backups(stack):
+        done.append(_note(stack, "backup", backups[-1].ended, passed=True))
     return ", ".join(done) or "nothing yet"
 
 
@@ -43,7 +43,7 @@ def verify(stack: Stack) -> int:
     return done.returncode
 
 
-def keep(stack: Stack, file: Path, text: str, mode: int = 0o644) -> None:
+def store(stack: Stack, file: Path, text: str, mode: int = 0o644) -> None:
     """A file in the directory of facts, which is made where it is not there."""
     safe.make_directory(file.parent, 0o750, group=stack.accounts.metrics)
     safe.write(file, text.encode(), mode)
@@ -52,5 +52,5 @@ def keep(stack: Stack, file: Path, text: str, mode: int = 0o644) -> None:
 def _note(stack: Stack, name: FactName, moment: float, passed: bool) -> str:
     if stack.metrics:
         text = Fact(moment=moment, passed=passed).model_dump_json()
-        keep(stack, fact_file(stack.metrics, name), f"{text}\n")
+        store(stack, fact_file(stack.metrics, name), f"{text}\n")
     return f"{name} {'passed' if passed else 'failed'} {backup.age(time.time() - moment)} ago"

@@ -95,7 +95,7 @@ def save(stack: Stack) -> str:
 
 
 def were_saved(stack: Stack) -> bool:
-    """Whether they were looked at once."""
+    """Whether the snapshots have ever been looked at."""
     return _noted(stack, "saved") is not None
 
 
@@ -152,8 +152,8 @@ def require(stack: Stack, name: str) -> None:
         named(listed(stack), name)
     if os.path.ismount(tree(stack)):
         raise StackctlError(
-            f"{tree(stack)} is a file system of its own, which nothing can take the place of. "
-            "Mount it elsewhere and lead there with a bind mount, or restore by hand with restic."
+            f"{tree(stack)} is a file system of its own, which cannot be replaced. Mount "
+            "it elsewhere and bind-mount it there, or restore by hand with restic."
         )
 
 

@@ -144,7 +144,7 @@ def _serve(again: bool) -> str:
 
 
 def _try(old: str | None) -> None:
-    """Have its own parser read all of it. Raises StackctlError with the line."""
+    """Check all of it with Apache's own parser. Raises StackctlError with the line."""
     instance = other_instance(old) if old else INSTANCES[0]
     words = ("/usr/sbin/apache2", "-t", f"-D{instance}", "-f", str(BASE))
     done = system.run(*words)

@@ -1,8 +1,8 @@
-"""What root wants to know of servers that lesser accounts have: asked by a process that has left
-root for good, and told as JSON, in bounded time and length.
+"""What root wants to know of servers that less privileged accounts own: asked by a process that has
+given up root for good, and returned as JSON, in bounded time and length.
 
-It is a fork that starts no program. So whoever has that account may end it, but reads and writes
-nothing of it: a process that has changed its account is closed to all but root (prctl(2),
+It is a fork that starts no program. So a process of that account may end it, but cannot read or
+write its memory: a process that has changed its account is closed to all but root (prctl(2),
 PR_SET_DUMPABLE), until it starts another program.
 """
 
@@ -25,7 +25,7 @@ from pgstack.errors import StackError
 from .safe import StackctlError
 
 LIMIT = 1024**2
-"""bytes of what is told"""
+"""bytes of an answer"""
 MEMORY = 512 * 1024**2
 WORDS = 1000
 """characters of a complaint"""
@@ -74,16 +74,16 @@ def _work(account: str, group: str, work: Callable[[], Any], writing: int) -> No
 
 
 def _received(reading: int, deadline: float, seconds: float) -> bytes:
-    found = bytearray()
+    answer = bytearray()
     while True:
         ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             raise StackctlError(f"no answer within {seconds:g} s")
         part = os.read(reading, 65536)
         if not part:
-            return bytes(found)
-        found += part
-        if len(found) > LIMIT:
+            return bytes(answer)
+        answer += part
+        if len(answer) > LIMIT:
             raise StackctlError(f"an answer of more than {LIMIT // 1024} kB")
 
 

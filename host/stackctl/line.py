@@ -1,4 +1,4 @@
-"""What is told of a part of the host."""
+"""What is shown of a part of the host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One line of what is told, and whether it is well."""
+    """One line, and whether it is good news."""
 
     name: str
     text: str

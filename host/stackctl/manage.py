@@ -84,7 +84,7 @@ def _credentials(host: Stack) -> Iterator[str]:
     """The project's secrets in memory, for the account that deploys, as systemd gives them to
     Apache's unit.
 
-    Nobody but root can: they are missing where that account calls by itself.
+    Only root can: they are missing where that account calls by itself.
     """
     secrets, group = Path(host.paths.secrets), host.accounts.deploy
     with tempfile.TemporaryDirectory(prefix="stack-manage-", dir="/run") as place:
@@ -131,7 +131,7 @@ def _strangers(host: Stack, release: Path) -> list[str]:
         )
         if done.returncode:
             raise StackctlError(
-                f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
+                f"as {STRANGER}: {(done.stderr.strip().splitlines() or ['no output'])[-1]}"
             )
         words.append(f"--strangers={done.stdout.strip()}")
     return words

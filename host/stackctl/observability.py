@@ -19,11 +19,6 @@ from .system import UNITS
 NAME = "observability"
 START_SECONDS = 60
 """until Prometheus has read its history"""
-CHECKS = {
-    "prometheus.yml": ("promtool", "check", "config"),
-    receivers.FILE: ("amtool", "check-config"),
-}
-"""what refuses a bad file"""
 
 
 def units(stack: Stack) -> dict[str, Program]:
@@ -57,15 +52,15 @@ def trouble(stack: Stack, seconds: float = watchers.ASK_SECONDS) -> str:
 
 
 def _wanted(stack: Stack) -> dict[str, bytes]:
-    """Their files, with the secrets of receivers, and what their units are told."""
-    found = safe.contents(stack.conf / NAME)
+    """Their files, with the secrets of receivers, and the arguments of their units."""
+    files = safe.contents(stack.conf / NAME)
     try:
-        text = receivers.completed(stack, found[receivers.FILE].decode(), safe.read)
+        text = receivers.completed(stack, files[receivers.FILE].decode(), safe.read)
     except StackError as error:
         raise StackctlError(str(error)) from None
-    found[receivers.FILE] = text.encode()
+    files[receivers.FILE] = text.encode()
     drop_ins = {unit: safe.read(UNITS / f"{unit}.d" / "stack.conf") for unit in units(stack)}
-    return {**found, **drop_ins}
+    return {**files, **drop_ins}
 
 
 def _check(stack: Stack, files: dict[str, bytes]) -> None:
@@ -73,7 +68,7 @@ def _check(stack: Stack, files: dict[str, bytes]) -> None:
     trial = stack.conf / "live" / f"{NAME}-trial"
     try:
         _fill(trial, files)
-        for name, words in CHECKS.items():
+        for name, words in receivers.CHECKS.items():
             system.require(*words, str(trial / name))
     finally:
         safe.remove(trial)

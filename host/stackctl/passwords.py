@@ -48,7 +48,7 @@ def renew(stack: Stack) -> str:
 
 
 def apply(stack: Stack, psql: list[str]) -> bool:
-    """Have PostgreSQL know the passwords; whether it did not before. `psql` runs it as the
+    """Set the passwords in PostgreSQL; whether any of them was new to it. `psql` runs as the
     administrator."""
     ensure(stack)
     account = stack.accounts.postgres

@@ -101,7 +101,7 @@ def _resume(stack: Stack, instance: str) -> bool:
 
 
 def reconnect(stack: Stack) -> None:
-    """Have it replace each backend at the end of its transaction: they know the schema as it
+    """Make it replace each backend at the end of its transaction: they know the schema as it
     was."""
     for instance in INSTANCES:
         _command(stack, instance, "RECONNECT")
@@ -130,8 +130,8 @@ def _drain(stack: Stack, instance: str) -> None:
 
 
 def _is_left(stack: Stack, instance: str) -> bool:
-    """Whether no request can use it any more: nobody is connected to it, or only threads of the
-    web without a request, which look where the link leads before the next one."""
+    """Whether no request can use it any more: it has no clients, or only idle threads of the web,
+    which look where the link leads before their next request."""
     try:
         rows = _console(stack, instance, "SHOW CLIENTS")
     except StackctlError:
@@ -167,8 +167,8 @@ def _console(
 ) -> console.Rows:
     """Rows of the answer, as PgBouncer's own account; requests wait between two of these commands.
 
-    Raises StackctlError when nobody listens, for an error, and when no answer has come for so many
-    seconds.
+    Raises StackctlError when nothing listens there, for an error, and when no answer has come for
+    so many seconds.
     """
     sockets = str(stack.run / f"pooler-{instance}")
     try:

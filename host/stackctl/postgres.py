@@ -26,7 +26,7 @@ WAITS = "reloaded, and a setting waits for a restart"
 """said on a database host, where PgBouncer, which has to be paused first, is on others:
 restart.yml"""
 RESUME, LATER = "resume", "resume-later"
-"""names of the unit that resumes after a stop, and of the one that does when nobody else does"""
+"""names of the unit that resumes after a stop, and of the fallback that does so otherwise"""
 POLL_SECONDS = 0.003
 """while requests are held back"""
 
@@ -76,12 +76,12 @@ def apply(stack: Stack, again: bool = False) -> str:
 
 
 def pause(stack: Stack) -> None:
-    """What goes before a stop of the server, whoever stops it: requests wait instead of failing.
+    """Runs before every stop of the server: requests wait instead of failing.
 
-    They wait in Apache, whose workers may all be taken meanwhile; it would close kept connections
-    then. And little is left to be written at the stop. Who lets them go on is there before they
-    wait; without one nobody is held back, and StackctlError is raised. A server that has died by
-    itself comes again at once: there is nothing to hold back for.
+    They wait in Apache, whose workers may all be taken meanwhile; it would drop kept-alive
+    connections then. A checkpoint leaves little to write at the stop. The unit that resumes is
+    started before requests wait; without it none are held back, and StackctlError is raised. A
+    server that has died by itself is restarted at once: there is nothing to hold back for.
     """
     if "postgres" in stack.services and not _lives(stack):
         return
@@ -113,7 +113,7 @@ def _arrange_resume(stack: Stack) -> None:
     if not stack.apart:
         name, options, more = RESUME, ["--no-block"], ["--after", str(_process(stack)[0])]
     else:
-        # Whoever paused from afar may not come back: they go on before their time in the queue is
+        # The host that paused may not come back: requests go on before their time in the queue is
         # over.
         seconds = stack.pooler.query_wait_timeout - 1
         name, options, more = (
@@ -206,7 +206,7 @@ def _roles(stack: Stack) -> bool:
 
 
 def ask(stack: Stack, query: str) -> str:
-    """What the administrator is told. Raises StackctlError."""
+    """The answer to a query as the administrator. Raises StackctlError."""
     words = _psql(stack, f"--command={query}")
     return system.require(*words, account=stack.accounts.postgres).strip()
 

@@ -1,4 +1,4 @@
-"""Where a restore goes to: read, judged before anything is touched, and told to pgBackRest."""
+"""The target of a restore: parsed, checked before anything is touched, and passed to pgBackRest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse(text: str) -> Target:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise StackctlError(f"{text!r} is no target of a restore. {FORMS}") from None
+        raise StackctlError(f"{text!r} is not a restore target. {FORMS}") from None
     if moment.tzinfo is None:
         raise StackctlError(
             f"{text!r} does not say its time zone. Add it, such as '{text}+00' for UTC."
@@ -50,8 +50,7 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
     """The backup to begin with: `label`, else the newest that ended before the target. Raises
     StackctlError.
 
-    Nobody can tell from a transaction's number or a restore point's name when it was: there it is
-    the newest.
+    A transaction's number or a restore point's name does not show its time: there it is the newest.
     """
     if not kept:
         raise StackctlError("There is no backup. See `stackctl backups`.")

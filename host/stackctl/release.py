@@ -100,7 +100,7 @@ def manage(stack: Stack, release: Path, *words: str) -> None:
 
 
 def _collect(stack: Stack, release: Path) -> None:
-    """Have the release's static files collected by the account that deploys; then they are root's.
+    """Collect the release's static files as the account that deploys, then hand them to root.
 
     What that account collected is taken aside and copied, for it may still have it open, and links
     in it lead anywhere.

@@ -15,7 +15,7 @@ NO_STANZA = frozenset({1, 3})
 
 
 def apply(stack: Stack, again: bool = False) -> str:
-    """Have a repository with a backup in it, or with `again` one more; returns what was done.
+    """Make a repository with a backup in it, or with `again` one more; returns what was done.
     Raises StackctlError.
 
     Each time a segment of WAL is sent there, and looked for.

@@ -1,8 +1,8 @@
 """The database and the files as they were: a backup takes the place of the data directory, which
 is kept aside, and WAL is replayed.
 
-Apache is stopped meanwhile, so that nobody sees or changes a database on its way. When the target
-cannot be reached, the data directory that was there comes back.
+Apache is stopped meanwhile, so that no request sees or changes a database that is being restored.
+When the target cannot be reached, the data directory that was there comes back.
 """
 
 from __future__ import annotations
@@ -143,12 +143,11 @@ def _bring_files(stack: Stack, reached: float, snapshot: str) -> None:
 
 
 def _finish_archive(stack: Stack, target: Target) -> None:
-    """Have everything in the archive. Raises StackctlError, also for a transaction that has not
-    been."""
+    """Archive everything. Raises StackctlError, also for a transaction that has not happened."""
     current = int(postgres.ask(stack, "SELECT pg_current_xact_id()"))
     if target.kind == "xid" and int(target.value) >= current:
         raise StackctlError(
-            f"transaction {target.value} has not been yet: the next one is {current}."
+            f"transaction {target.value} has not happened yet: the next one is {current}."
         )
     if not backup.holds(
         stack, postgres.ask(stack, "SELECT system_identifier FROM pg_control_system()")

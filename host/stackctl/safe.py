@@ -1,7 +1,7 @@
 """Paths that root opens where a lesser account may have changed what lies there.
 
 Every step is taken from the descriptor of the directory before it. A link is followed only where
-nobody but root (or the account of this process) could have put it; below a directory that others
+only root (or the account of this process) could have put it; below a directory that others
 may write, never. So nothing that is renamed or linked meanwhile leads elsewhere. Standard library
 only, and what it imports lies beside it: Ansible's module stack_files has both.
 """
@@ -21,8 +21,8 @@ from typing import BinaryIO
 from . import replacing
 
 LIMIT = 16 * 1024**2
-"""bytes of a file that is read whole: nothing of a stack is longer, and nobody makes root read
-without end"""
+"""bytes of a file that is read whole: nothing of a stack is longer, and root must not be made to
+read without end"""
 LINKS = 40
 """followed on the way to one path, as the kernel does"""
 OTHERS = stat.S_IWGRP | stat.S_IWOTH

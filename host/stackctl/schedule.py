@@ -32,7 +32,7 @@ KILLED = "9"
 
 
 def apply(stack: Stack, *, again: bool = False) -> str:
-    """Have the timers that are planned wait for their times, and no other; returns what was done.
+    """Start the planned timers and remove all others; returns what was done.
 
     Raises StackctlError, with the timers as they were, for a command that the release does not
     have.
@@ -59,8 +59,8 @@ def apply(stack: Stack, *, again: bool = False) -> str:
 
 @contextmanager
 def stopped(stack: Stack) -> Iterator[None]:
-    """Within it nothing begins, and a run has ended or was told to; afterwards timers wait
-    again."""
+    """Within it nothing begins, and runs have ended or got their stop signal; afterwards timers
+    wait again."""
     waiting = [name for name in _installed_entries(stack) if system.active(_timer(stack, name))]
     for name in waiting:
         system.stop(_timer(stack, name))
@@ -73,7 +73,7 @@ def stopped(stack: Stack) -> Iterator[None]:
 
 
 def report(stack: Stack) -> list[Line]:
-    """How each scheduled command fares, a line each."""
+    """The state of each scheduled command, a line each."""
     return [_line(stack, entry) for entry in stack.schedule]
 
 
@@ -109,8 +109,8 @@ def _last(entry: Entry, known: dict[str, str]) -> tuple[str, bool]:
         limit = f"was killed, likely for more than its {entry.memory // MB} MB"
         return f"{limit} ({entry.name}:300MB=… changes it), {_moment(begun)}", False
     took = _seconds(known["ExecMainExitTimestamp"]) - _seconds(begun)
-    why = "" if result in (SUCCESS, "exit-code") else f" ({result})"
-    return f"ended with {code}{why} after {took} s, {_moment(begun)}", result == SUCCESS
+    reason = "" if result in (SUCCESS, "exit-code") else f" ({result})"
+    return f"ended with {code}{reason} after {took} s, {_moment(begun)}", result == SUCCESS
 
 
 def _seconds(stamp: str) -> int:

@@ -34,15 +34,15 @@ def told(stack: Stack, as_json: bool) -> tuple[list[str], bool]:
     rest = [*workers.report(stack), *schedule.report(stack)]
     kept = backup.report(stack) + files.report(stack) if stack.backup and servers[0].good else []
     released = status.release(stack)
-    found = screen.report(_place(stack), [line.row() for line in servers + rest], figures)
+    whole = screen.report(_place(stack), [line.row() for line in servers + rest], figures)
     if as_json:
         beside = {
             "release": [line.said() for line in released],
             "backups": [line.said() for line in kept],
         }
-        return [json.dumps({**found, **beside}, indent=1)], found["ok"]
+        return [json.dumps({**whole, **beside}, indent=1)], whole["ok"]
     own = [(f"{line.name:<{NAME - 1}}", line.text) for line in servers + released + rest + kept]
-    return list(screen.lines(found, own)), found["ok"]
+    return list(screen.lines(whole, own)), whole["ok"]
 
 
 def _place(stack: Stack) -> dict[str, str]:
@@ -52,10 +52,10 @@ def _place(stack: Stack) -> dict[str, str]:
 
 def _figures(answer: lesser.Told) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = answer()
+        figures: dict[str, Any] = answer()
     except StackctlError as error:
         return {"unknown": [f"what is full: {error}"]}
-    return found
+    return figures
 
 
 def _look(stack: Stack) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from .line import Line
 from .stack import Stack
 
 ANSWER_SECONDS = 5
-"""for each server: a query takes a millisecond, and whoever looks after a site does not want to
-wait"""
+"""for each server: a query takes a millisecond, and an administrator does not want to wait"""
 
 
 def report(stack: Stack) -> list[Line]:
@@ -101,9 +100,9 @@ def _down(name: str, unit: str, program: str) -> Line:
 def _line(name: str, runs: str, unit: str, wrong: str) -> Line:
     halted = system.stopped(unit)
     if halted:
-        go_on = f"kill -CONT {' '.join(map(str, halted))}"
-        remedy = f"`{go_on}` lets what was stopped go on."
-        text = f"{runs}, stopped by a signal; {go_on}"
+        resume = f"kill -CONT {' '.join(map(str, halted))}"
+        remedy = f"`{resume}` lets what was stopped go on."
+        text = f"{runs}, stopped by a signal; {resume}"
         return Line(name, text, good=False, stopped=True, remedy=remedy)
     text = f"{runs}, does not answer: {wrong}" if wrong else runs
     return Line(name, text, good=not wrong, log=f"`journalctl -u {unit}`")

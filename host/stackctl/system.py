@@ -1,4 +1,4 @@
-"""The host: programs, units, files, and how a failure is told."""
+"""The host: programs, units, files, and how a failure is reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .stack import INSTANCES
 Done = subprocess.CompletedProcess[str]
 UNITS = Path("/etc/systemd/system")
 END_SECONDS = 5
-"""for a program that was told to end"""
+"""for a program to end after its signal"""
 LOCK_SECONDS = 120
 """for another stackctl that works on the host"""
 
@@ -61,7 +61,7 @@ def run(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a program and what it has started: nobody's terminal does."""
+    """End a program and what it has started: no terminal will."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)

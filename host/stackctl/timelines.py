@@ -59,7 +59,9 @@ def add(stack: Stack, left: Left) -> None:
     """Remember one; the last hundred are kept."""
     file = _file(stack)
     file.parent.mkdir(mode=0o755, exist_ok=True)
-    text = json.dumps([asdict(one) for one in [*read(stack), left]][-100:], indent=2) + "\n"
+    text = (
+        json.dumps([asdict(timeline) for timeline in [*read(stack), left]][-100:], indent=2) + "\n"
+    )
     safe.write(file, text.encode())
 
 

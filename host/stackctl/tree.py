@@ -65,7 +65,7 @@ def _enter(here: int, there: int, name: str, shown: Path) -> None:
 
 
 def _give(there: int, account: pwd.struct_passwd) -> None:
-    """Give away what nobody else has been able to reach yet."""
+    """Give away what no other account has been able to reach yet."""
     for *_, folders, files, handle in os.fwalk(".", dir_fd=there):
         for name in (*folders, *files):
             os.chown(name, account.pw_uid, account.pw_gid, dir_fd=handle, follow_symlinks=False)

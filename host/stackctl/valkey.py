@@ -1,5 +1,5 @@
-"""Valkey: it reads its file at its start, so another one is a restart, which whoever uses the cache
-waits for (pgstack.cache)."""
+"""Valkey: it reads its file at its start, so a change takes a restart, which clients of the cache
+wait out (pgstack.cache)."""
 
 from __future__ import annotations
 

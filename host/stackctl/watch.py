@@ -49,14 +49,14 @@ def look(stack: Stack) -> str:
 def _units(stack: Stack) -> list[str]:
     """Those that are to run: the instances that serve at boot, and the database's."""
     web = [module.unit(stack, name) for module in (pgbouncer, apache) for name in INSTANCES]
-    found = [postgres.unit(stack)] if "postgres" in stack.services else []
-    found += [valkey.unit(stack)] if stack.valkey else []
-    found += [metrics.unit(stack)] if stack.metrics else []
-    found += observability.units(stack)
+    units = [postgres.unit(stack)] if "postgres" in stack.services else []
+    units += [valkey.unit(stack)] if stack.valkey else []
+    units += [metrics.unit(stack)] if stack.metrics else []
+    units += observability.units(stack)
     in_front = [front.unit(name) for name in INSTANCES] if stack.front else []
-    found += [unit for unit in in_front if system.enabled(unit)]
-    found += workers.running(stack)
-    return found + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
+    units += [unit for unit in in_front if system.enabled(unit)]
+    units += workers.running(stack)
+    return units + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
 
 
 def _continue(unit: str) -> str:
@@ -82,7 +82,7 @@ def _start(unit: str) -> str:
 
 
 def _resume(stack: Stack) -> list[str]:
-    """End a PAUSE that nobody is there to end; a query through PgBouncer tells that there may be
+    """End a PAUSE whose command is gone; a failed query through PgBouncer shows that there may be
     one."""
     sockets = Path(stack.paths.run_pooler)
     if (
@@ -94,4 +94,4 @@ def _resume(stack: Stack) -> list[str]:
     if not pgbouncer.resume(stack):
         return []
     apache.enable_keepalive(stack)
-    return ["PgBouncer held requests back, and nobody was there to let them go on: it does now"]
+    return ["PgBouncer was left holding requests back: they go on now"]

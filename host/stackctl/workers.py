@@ -27,7 +27,7 @@ LOOK_SECONDS = 3
 STEADY_SECONDS = 10
 """that one has run which has recovered from its restarts"""
 KILLED = "status=9/KILL"
-"""how systemd says that nobody asked one to end"""
+"""how systemd reports that one was killed"""
 AT_BOOT = UNITS / "multi-user.target.wants"
 RECENT_SECONDS = 60
 """before it began last; it is started again within half of that"""
@@ -35,8 +35,8 @@ STATE = ("ActiveState", "NRestarts", "ActiveEnterTimestamp", "ExecMainStartTimes
 
 
 def apply(stack: Stack, again: bool = False) -> str:
-    """Have the workers that are planned run, or with `again` replace their processes; returns what
-    was done. Raises StackctlError, with nothing changed, for a command that is not there."""
+    """Start the planned workers, or with `again` replace their processes; returns what was
+    done. Raises StackctlError, with nothing changed, for a command that is not there."""
     release = apache.current(stack)
     commands.require(stack, release)
     return around(stack, release, again=again)
@@ -74,8 +74,8 @@ def stopped(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _held(stack: Stack, names: list[str]) -> Iterator[None]:
-    """They are stopped within it, and run again as they were when it fails. A mark tells of whoever
-    is killed meanwhile."""
+    """They are stopped within it, and run again as they were when it fails. A mark remains if
+    the command is killed meanwhile."""
     if names:
         safe.write(_mark(stack), "\n".join(names).encode())
         system.run("systemctl", "stop", *names)
@@ -102,7 +102,8 @@ def resume(stack: Stack) -> str:
 
 
 def _put_back(stack: Stack) -> None:
-    """Have the unit files be those in force: Ansible has written the next plan's over them."""
+    """Put back the unit files in force: Ansible has overwritten them with those of the next
+    plan."""
     for name, content in _in_force(stack).items():
         if name.endswith(".service"):
             safe.write(UNITS / name, content)
@@ -147,7 +148,7 @@ def _planned(stack: Stack) -> list[str]:
 
 
 def _replace(stack: Stack, wanted: dict[str, bytes]) -> None:
-    """Have those start at boot that are planned, and forget all others."""
+    """Enable the planned ones at boot, and forget all others."""
     planned, own = _planned(stack), services.unit(stack, PREFIX)
     system.fill(stack.live("workers"), wanted)
     gone = {path.name for path in AT_BOOT.glob(f"{own}*")} - set(planned)

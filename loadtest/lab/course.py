@@ -18,9 +18,9 @@ from loadtest.lab.progress import Meter
 from loadtest.lab.report import terminal, words
 from loadtest.lab.store import Journal, report
 from loadtest.lab.yardstick import Yardstick
-from pgstack.planning.layout import PROJECT
+from pgstack.planning.layout import CHECKOUT
 
-RESULTS = PROJECT / "loadtest/results"
+RESULTS = CHECKOUT / "loadtest/results"
 UNKNOWN_RATE = 100.0
 """requests/s offered to what has shown no capacity: there is nothing to take a share of"""
 

@@ -134,13 +134,7 @@ def load(threads: int) -> Outcome:
     def user(number: int) -> None:
         draw = random.Random(number)
         while not done.is_set():
-            key, body, page = "", b"", draw.choice(READS)
-            if draw.random() < 1 / (len(READS) + 1):
-                source, target = draw.sample(accounts, 2)
-                key, page = str(uuid.uuid4()), "/ledger/transfers"
-                body = json.dumps(
-                    {"source": source, "target": target, "amount": draw.randint(1, 20)}
-                ).encode()
+            page, body, key = _drawn(draw, accounts)
             began = time.monotonic()
             status, _ = ask(app, page, body, key)
             took = time.monotonic() - began
@@ -164,12 +158,28 @@ def load(threads: int) -> Outcome:
     for thread in users:
         thread.join()
     connections.close_all()  # this thread's own is from before the restarts
+    _look_up(app, keys, outcome)
+    return outcome
+
+
+def _drawn(draw: random.Random, accounts: list[str]) -> tuple[str, bytes, str]:
+    """Page, body and key of the next request of a user; a read has neither body nor key."""
+    page = draw.choice(READS)
+    if draw.random() >= 1 / (len(READS) + 1):
+        return page, b"", ""
+    source, target = draw.sample(accounts, 2)
+    transfer = {"source": source, "target": target, "amount": draw.randint(1, 20)}
+    return "/ledger/transfers", json.dumps(transfer).encode(), str(uuid.uuid4())
+
+
+def _look_up(app: Callable[..., Any], keys: dict[str, bool], outcome: Outcome) -> None:
+    """Count which transfers are there; `keys` has those that were sent, and whether each was
+    acknowledged."""
     for key, good in keys.items():
         there = ask(app, f"/ledger/transfers/{key}")[0] == 200
         outcome.lost += good and not there
         outcome.stored_though_failed += there and not good
     outcome.writes = sum(keys.values())
-    return outcome
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ STATUS = 128 + signal.SIGINT
 
 
 class _Interrupts:
-    """The signals of this process. `held` counts who must not be disturbed now."""
+    """The signals of this process. `deferred` counts who must not be disturbed now."""
 
     def __init__(self) -> None:
-        self.held = 0
+        self.deferred = 0
         self.arrived = self.told = False
 
     def arrive(self, number: int, frame: FrameType | None) -> None:
@@ -27,7 +27,7 @@ class _Interrupts:
     def tell(self) -> None:
         """Raise KeyboardInterrupt, once: what follows the first is keeping what there is, and is
         short."""
-        if self.arrived and not self.told and not self.held:
+        if self.arrived and not self.told and not self.deferred:
             self.told = True
             raise KeyboardInterrupt
 
@@ -47,11 +47,11 @@ def install() -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """What is inside ends before an interrupt that comes meanwhile is raised."""
-    _state.held += 1
+    _state.deferred += 1
     try:
         yield
     finally:
-        _state.held -= 1
+        _state.deferred -= 1
         _state.tell()

@@ -6,7 +6,7 @@ Ratios, intervals, fits and verdicts are functions of these records; see `analys
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,6 +48,26 @@ class Load(Record):
     rate: float | None = None
     seconds: float
     """of the measured part, without the warm-up"""
+
+
+class Inward(Record):
+    """Where the requests of a trial were, as its servers measured: seconds of each on the mean."""
+
+    queue: float
+    """until a thread took it"""
+    python: float
+    """in the application, without the database"""
+    pool_wait: float
+    """until it had a backend"""
+    sql: float
+    lent: float
+    """for which it had a backend"""
+    p99: float | None
+    """seconds of the slowest in a hundred, with their wait"""
+    memory: float | None
+    """bytes of the largest web process"""
+    statements: tuple[dict[str, Any], ...]
+    """those that took most time in all trials so far (pgstack.metrics.statements)"""
 
 
 class Trial(Record):
@@ -107,6 +127,8 @@ class Trial(Record):
     """statements that the pooler made backends parse; None without one that counts them"""
     logged: int | None
     """lines of the access log; None when the server writes none"""
+    inward: Inward | None = None
+    """None where the servers do not measure themselves: they are others than the stack's"""
     void: tuple[str, ...] = ()
     """why this trial counts for nothing; empty for a valid one"""
 

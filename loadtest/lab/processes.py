@@ -50,7 +50,7 @@ class Processes:
     def start(self, server: Server, environment: Mapping[str, str] | None = None) -> None:
         """Start `server` and wait until it answers. Raises TargetError with the end of its log."""
         log = self._logs / f"{server.name}.log"
-        with log.open("ab") as output, pinned(self._cores), interrupts.held():
+        with log.open("ab") as output, pinned(self._cores), interrupts.deferred():
             process = subprocess.Popen(
                 server.command,
                 stdin=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ class Processes:
 
     def stop(self) -> None:
         """Stop all, the last one first; one that does not end in time is killed."""
-        with interrupts.held():
+        with interrupts.deferred():
             for server, process in reversed(self._running):
                 process.send_signal(server.stop)
                 try:

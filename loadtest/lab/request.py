@@ -1,4 +1,4 @@
-"""What the lab is told by the environment."""
+"""What the lab reads from the environment."""
 
 from __future__ import annotations
 

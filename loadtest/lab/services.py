@@ -102,7 +102,21 @@ def pgpool(lab_stack: LabStack) -> Server:
     plan = lab_stack.plan
     sockets = lab_stack.empty("pgpool")
     children = lab_stack.requests + 4  # the check whether it answers, and a spare
-    settings: dict[str, object] = {
+    settings = _pgpool_settings(plan, sockets, children)
+    text = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    path = lab_stack.write("pgpool.conf", text)
+    hba, pcp = lab_stack.write("pool_hba.conf", ""), lab_stack.write("pcp.conf", "")
+    return Server(
+        "pgpool",
+        "pooler",
+        ("/usr/sbin/pgpool", "-n", "-f", str(path), "-a", str(hba), "-F", str(pcp)),
+        lambda: _selects(str(sockets), PORT_PGPOOL, plan),
+        SIGINT,
+    )
+
+
+def _pgpool_settings(plan: Plan, sockets: Path, children: int) -> dict[str, object]:
+    return {
         "backend_clustering_mode": "'raw'",
         "backend_hostname0": f"'{plan.paths.run_postgres}'",
         "backend_port0": plan.postgres.port,
@@ -127,16 +141,6 @@ def pgpool(lab_stack: LabStack) -> Server:
         "check_temp_table": "none",
         "check_unlogged_table": "off",
     }
-    text = "".join(f"{name} = {value}\n" for name, value in settings.items())
-    path = lab_stack.write("pgpool.conf", text)
-    hba, pcp = lab_stack.write("pool_hba.conf", ""), lab_stack.write("pcp.conf", "")
-    return Server(
-        "pgpool",
-        "pooler",
-        ("/usr/sbin/pgpool", "-n", "-f", str(path), "-a", str(hba), "-F", str(pcp)),
-        lambda: _selects(str(sockets), PORT_PGPOOL, plan),
-        SIGINT,
-    )
 
 
 def mariadb(lab_stack: LabStack) -> Server:

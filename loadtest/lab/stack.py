@@ -18,6 +18,7 @@ from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import LabStack, Strategy
 from pgstack.errors import TargetError
 from pgstack.live import account
+from pgstack.metrics.advice import ADVISED
 from pgstack.ops import rendered
 from pgstack.ops.postgres import psql
 from pgstack.planning import layout, state
@@ -25,7 +26,7 @@ from pgstack.planning.plan import Plan
 from pgstack.ports import free_address, free_port
 from pgstack.rendering.file import File
 
-PACKAGES = layout.PROJECT / ".cache/lab"
+PACKAGES = layout.CHECKOUT / ".cache/lab"
 """what the strategies need on top of the stack's own virtual environment; see
 requirements/lab.in"""
 
@@ -46,7 +47,7 @@ def become_account(results: Path) -> None:
 
     Raises StackError when it cannot be, or cannot enter the checkout.
     """
-    account.enter(layout.accounts(state.inputs()).web, results, layout.PROJECT / "app")
+    account.enter(layout.accounts(state.inputs()).web, results, layout.CHECKOUT / "app")
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator
     afterwards."""
     port, directory = free_port(), None
     try:
-        with interrupts.held():
+        with interrupts.deferred():
             directory = Path(
                 tempfile.mkdtemp(prefix="load-", dir="/tmp")
             )  # a short path: sockets live below it
@@ -74,7 +75,7 @@ def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator
         yield lab_stack
     finally:
         if directory:
-            with interrupts.held():
+            with interrupts.deferred():
                 _remove(directory, port)
 
 
@@ -91,7 +92,7 @@ def environment(lab_stack: LabStack, strategy: Strategy) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "loadtest.lab.settings",
         "LAB_STRATEGY": strategy.name,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": f"{layout.PROJECT}{os.pathsep}{PACKAGES}",
+        "PYTHONPATH": f"{layout.CHECKOUT}{os.pathsep}{PACKAGES}",
     }
 
 
@@ -104,7 +105,7 @@ def manage(lab_stack: LabStack, strategy: Strategy, *arguments: str) -> None:
 def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
     """`manage.py stack_local` for this directory with none of the caller's inputs but cores and
     memory."""
-    kept = {"STACK_CORES", "STACK_MEMORY", "STACK_PROCESSES", "STACK_THREADS", "STACK_POOL_SIZE"}
+    kept = {"STACK_CORES", *ADVISED}
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -121,7 +122,7 @@ def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
     try:
         _run(
             sys.executable,
-            str(layout.PROJECT / "app/manage.py"),
+            str(layout.CHECKOUT / "app/manage.py"),
             "stack_local",
             action,
             environment=inherited,
@@ -132,7 +133,7 @@ def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
 
 
 def _run(*command: str, environment: dict[str, str] | None = None, text: str | None = None) -> str:
-    with interrupts.held():  # what is killed halfway may leave a process behind
+    with interrupts.deferred():  # what is killed halfway may leave a process behind
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, check=False, env=environment
         )

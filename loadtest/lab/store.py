@@ -12,9 +12,10 @@ from loadtest.lab.model import Results, Trial
 from loadtest.lab.report import html, rows
 from pgstack.errors import InputError
 from pgstack.ops import rendered
+from pgstack.planning.plan import Plan
 from pgstack.rendering.file import File
 
-RECORDS, TABLE, PAGE = "results.json", "results.csv", "report.html"
+RECORDS, PLAN, TABLE, PAGE = "results.json", "plan.json", "results.csv", "report.html"
 
 
 class Journal:
@@ -28,6 +29,10 @@ class Journal:
         """Set `fields` of the results, and write them."""
         self.results = self.results.model_copy(update=fields)
         write(self.results, self.directory)
+
+    def keep(self, plan: Plan) -> None:
+        """The plan of the stack that is measured, beside the records."""
+        rendered.write([File(self.directory / PLAN, plan.model_dump_json(indent=1) + "\n")])
 
     def add(self, *trials: Trial) -> None:
         """Add trials to the results, and write them."""

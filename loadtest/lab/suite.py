@@ -30,7 +30,7 @@ from loadtest.lab.processes import pinned
 from loadtest.lab.request import LARGEST_SEED, Request, given, request, resumed
 from loadtest.lab.server import LabStack
 from loadtest.lab.store import Journal
-from loadtest.lab.suites import SUITES
+from loadtest.lab.suites import SUITES, Suite
 from loadtest.lab.trial import Bench, Cores
 from loadtest.lab.yardstick import Yardstick, best
 from pgstack.errors import InputError
@@ -126,6 +126,7 @@ def _describe(journal: Journal, asked: Request, lab_stack: LabStack) -> None:
     missing = {
         name: reason for name in asked.strategies if (reason := suite.missing(name, lab_stack.plan))
     }
+    journal.keep(lab_stack.plan)
     journal.update(
         unavailable=missing,
         intended=len(asked.slots(missing)),
@@ -160,20 +161,13 @@ def _measure(
     )
 
     def ask(slot: Slot, so_far: Results) -> Load:
-        return course.load(
-            slot, bench.page(slot.name), asked.seconds, course.capacity(slot, so_far)
-        )
+        capacity = course.capacity(slot, so_far)
+        return course.load(slot, bench.page(slot.name), asked.seconds, capacity)
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
         usual = 1.0 if slot.beside else summary.slowness(journal.results, slot.name)
         trials = trial.run(bench, slot, load, asked.seed + slot.block, see, usual)
-        return tuple(made.model_copy(update={"void": judged(made)}) for made in trials)
-
-    def judged(made: Trial) -> tuple[str, ...]:
-        transactions = suite.transactions(made.label, made.load.page)
-        return gates.reasons(
-            made, suite.mode(made.label), transactions, prepared=suite.prepared(made.label)
-        )
+        return tuple(_judged(suite, made) for made in trials)
 
     with progress.shown(console, expected) as meter:
         course.measure(journal, slots, ask, make, meter, yardstick)
@@ -181,6 +175,17 @@ def _measure(
             meter.begin("limits")
             journal.update(limits=limits.measure(bench, suite.reference, asked, rounds))
             meter.end("measured")
+
+
+def _judged(suite: Suite, made: Trial) -> Trial:
+    """A trial with the reasons why it is void."""
+    reasons = gates.reasons(
+        made,
+        suite.mode(made.label),
+        suite.transactions(made.label, made.load.page),
+        prepared=suite.prepared(made.label),
+    )
+    return made.model_copy(update={"void": reasons})
 
 
 def _text(cores: tuple[int, ...]) -> str:

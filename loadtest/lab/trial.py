@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.lab import site, stack, watch, web
+from loadtest.lab import inward, site, stack, watch, web
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Job, Progress, drive, drive_pair
 from loadtest.lab.model import Load, Trial
 from loadtest.lab.processes import Processes
 from loadtest.lab.server import LabStack, Strategy
 from loadtest.lab.yardstick import Yardstick
+from pgstack.metrics.reading import Reading
 
 OnProgress = Callable[[Progress], None]
 WARM_SECONDS = (1.0, 6.0)
@@ -56,6 +57,7 @@ class Observer:
         self.begin: dict[str, float] = {}
         self.end: dict[str, float] = {}
         self._before = self._counts()
+        self._first: Reading | None = None
 
     def look(self, progress: Progress) -> None:
         """At each event of the generator: CPU times where the measured part begins and ends,
@@ -65,10 +67,11 @@ class Observer:
         now = self.processes.cpu_seconds()
         if progress.phase == "measuring":
             self.begin = self.begin or now
+            self._first = self._first or self._inward()
             self.backends = max(self.backends, self.database.backends())
         self.end = now if progress.phase == "measuring" or not self.end else self.end
 
-    def found(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """Fields of a trial: CPU time of the measured part by component, backends, and what the
         servers counted."""
         now = self._counts()
@@ -78,7 +81,21 @@ class Observer:
             if count is not None
         }
         cpu = {name: self.end[name] - self.begin.get(name, 0.0) for name in self.end}
-        return {"cpu_seconds": cpu, "backends": self.backends, **dict.fromkeys(now), **counted}
+        first, last = self._first, self._inward()
+        return {
+            "cpu_seconds": cpu,
+            "backends": self.backends,
+            "inward": inward.between(first, last, self.arm.lab_stack.plan)
+            if first and last
+            else None,
+            **dict.fromkeys(now),
+            **counted,
+        }
+
+    def _inward(self) -> Reading | None:
+        """Of the stack's own servers."""
+        own = self.console and self.arm.server.measures
+        return inward.look(self.arm.lab_stack.plan) if own else None
 
     def _counts(self) -> dict[str, int | None]:
         return {
@@ -165,17 +182,7 @@ def run(
             on_progress(progress)
 
         urls = [site.url(observer.arm.lab_stack) for observer in observers]
-        job = Job(
-            url=urls[0],
-            against=urls[1] if slot.beside else None,
-            against_page=bench.page(slot.beside) if slot.beside else None,
-            against_users=bench.users,
-            loads=(load,),
-            seed=seed,
-            warm_min=WARM_SECONDS[0],
-            warm_max=max(WARM_SECONDS[0], min(WARM_SECONDS[1], WARM_TIMES * load.seconds)),
-            cores=bench.cores.generator,
-        )
+        job = _job(bench, slot, load, seed, urls)
         outcomes = drive_pair(job, look) if slot.beside else (drive(job, look),)
         return tuple(
             Trial(
@@ -187,11 +194,25 @@ def run(
                 block=slot.block,
                 slowness=machine.slowness,
                 usual=usual,
-                **observer.found(),
+                **observer.fields(),
                 **outcome.model_dump(exclude={"event"}),
             )
             for second, (observer, outcome) in enumerate(zip(observers, outcomes, strict=True))
         )
+
+
+def _job(bench: Bench, slot: Slot, load: Load, seed: int, urls: list[str]) -> Job:
+    return Job(
+        url=urls[0],
+        against=urls[1] if slot.beside else None,
+        against_page=bench.page(slot.beside) if slot.beside else None,
+        against_users=bench.users,
+        loads=(load,),
+        seed=seed,
+        warm_min=WARM_SECONDS[0],
+        warm_max=max(WARM_SECONDS[0], min(WARM_SECONDS[1], WARM_TIMES * load.seconds)),
+        cores=bench.cores.generator,
+    )
 
 
 def database(lab_stack: LabStack, strategy: Strategy) -> watch.Database:

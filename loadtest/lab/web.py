@@ -30,6 +30,8 @@ class WebServer:
     access_log: Callable[[LabStack], Path] | None
     missing: Callable[[Plan], str | None] = nothing_missing
     """why it cannot run here, with the remedy; None when it can"""
+    measures: bool = False
+    """whether its processes measure where requests are, as those of the stack do"""
 
     def logged(self, lab_stack: LabStack) -> int | None:
         """Lines of the access log so far; None for a server without one."""
@@ -180,7 +182,11 @@ def _absent(*needed: tuple[str, str]) -> Callable[[Plan], str | None]:
 
 
 DAEMON = WebServer(
-    "mod_wsgi-daemon", "Apache with mod_wsgi's daemons: this stack", (apache.daemon,), apache.log
+    "mod_wsgi-daemon",
+    "Apache with mod_wsgi's daemons: this stack",
+    (apache.daemon,),
+    apache.log,
+    measures=True,
 )
 SERVERS = {
     server.name: server

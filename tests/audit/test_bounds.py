@@ -56,11 +56,11 @@ def test_code_that_puts_sql_together_takes_little_memory(
         timeout=60,
     )
     report = json.loads(done.stdout)
-    assert [one["hazard"] for one in report["findings"]] == ["H019"], done.stderr
-    assert [(one["line"], one["severity"]) for one in report["problems"]] == [
+    assert [finding["hazard"] for finding in report["findings"]] == ["H019"], done.stderr
+    assert [(problem["line"], problem["severity"]) for problem in report["problems"]] == [
         (line, "notice") for line in notices
     ]
-    assert all(one["text"].startswith("too many variants") for one in report["problems"])
+    assert all(problem["text"].startswith("too many variants") for problem in report["problems"])
 
 
 def doubled(line: str) -> str:
@@ -93,7 +93,7 @@ def test_what_grows_with_each_line_is_read_in_a_few_seconds(
     monkeypatch.setattr(workers, "MOST_SECONDS", 8)
     monkeypatch.setattr(workers, "MOST_BYTES", 512 * 1024**2)
     report = run.audit([tmp_path / name], tmp_path)
-    assert [one.text for one in report.problems if one.severity != "notice"] == []
+    assert [problem.text for problem in report.problems if problem.severity != "notice"] == []
 
 
 def test_a_pipe_with_the_name_of_a_module_is_not_waited_for(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_comment_that_accepts_nothing_is_a_problem(
 ) -> None:
     (tmp_path / "tasks.py").write_text(HAZARDOUS.rstrip() + f"  {comment}\n")
     report = json.loads(audit(tmp_path, "--json").stdout)
-    assert [one["hazard"] for one in report["findings"]] == ["H019"]
+    assert [finding["hazard"] for finding in report["findings"]] == ["H019"]
     assert report["problems"] == [
         {"path": "tasks.py", "line": 2, "text": problem, "severity": "warning"}
     ]
@@ -128,7 +128,7 @@ def test_a_baseline_leaves_out_what_was_there_and_survives_that_it_moves(project
     (project / "tasks.py").write_text(HAZARDOUS + HAZARDOUS)
     done = audit(project, "--baseline", "known.json", "--json")
     assert done.returncode == 1
-    assert [one["line"] for one in json.loads(done.stdout)["findings"]] == [4]
+    assert [finding["line"] for finding in json.loads(done.stdout)["findings"]] == [4]
 
 
 def test_sarif_names_rule_place_and_level_and_keeps_what_was_accepted(project: Path) -> None:
@@ -140,8 +140,8 @@ def test_sarif_names_rule_place_and_level_and_keeps_what_was_accepted(project: P
     assert log["version"] == "2.1.0"
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["H019"]
     results = {
-        one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]: one
-        for one in run["results"]
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]: result
+        for result in run["results"]
     }
     assert results["tasks.py"]["level"] == "error"
     assert results["tasks.py"]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "binary.sql").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "big.sql").write_bytes(b"-" * (4 * 1024**2 + 1))
     done = audit(tmp_path, "--json", "--fail-on", "warning")
-    texts = {one["path"]: one["text"] for one in json.loads(done.stdout)["problems"]}
+    texts = {problem["path"]: problem["text"] for problem in json.loads(done.stdout)["problems"]}
     assert done.returncode == 1
     assert texts["broken.py"] == "not read: invalid syntax"
     assert texts["big.sql"] == "not read: larger than 4 MB"
@@ -177,15 +177,16 @@ def test_tests_and_environments_are_left_out_unless_they_are_named(project: Path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HAZARDOUS)
     (project / "own" / "pyvenv.cfg").write_text("")
-    paths = [one["path"] for one in json.loads(audit(project, "--json").stdout)["findings"]]
+    paths = [finding["path"] for finding in json.loads(audit(project, "--json").stdout)["findings"]]
     assert paths == ["tasks.py"]
     paths = [
-        one["path"] for one in json.loads(audit(project, "--json", "--tests").stdout)["findings"]
+        finding["path"]
+        for finding in json.loads(audit(project, "--json", "--tests").stdout)["findings"]
     ]
     assert paths == ["tasks.py", "test_b.py", "tests/test_a.py"]
     paths = [
-        one["path"]
-        for one in json.loads(audit(project, "--json", "tests/test_a.py").stdout)["findings"]
+        finding["path"]
+        for finding in json.loads(audit(project, "--json", "tests/test_a.py").stdout)["findings"]
     ]
     assert paths == ["tests/test_a.py"]
 

@@ -63,7 +63,7 @@ def test_of_a_namespace_only_the_apps_own_package_is_read(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
-    found = discover.package_paths(["acme_of_tests.shop.apps.ShopConfig"])
-    assert found == [tmp_path / "acme_of_tests/shop"]
+    paths = discover.package_paths(["acme_of_tests.shop.apps.ShopConfig"])
+    assert paths == [tmp_path / "acme_of_tests/shop"]
     for name in [name for name in sys.modules if name.startswith("acme_of_tests")]:
         monkeypatch.delitem(sys.modules, name)

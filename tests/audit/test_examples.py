@@ -26,7 +26,7 @@ def examples() -> list[Example]:
         for key, many in SETTINGS.items()
         for bad, good in many
     ]
-    return [*code, *settings, *((key, *one) for key, many in FILES.items() for one in many)]
+    return [*code, *settings, *((key, *example) for key, many in FILES.items() for example in many)]
 
 
 def hazards(directory: Path, name: str, text: str) -> set[str]:
@@ -34,10 +34,10 @@ def hazards(directory: Path, name: str, text: str) -> set[str]:
     path.write_text(text)
     findings, accepted, problems = audit_file(path, name)
     assert (accepted, problems) == ([], [])
-    return {one.hazard for one in findings}
+    return {finding.hazard for finding in findings}
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda one: f"{one[0]}-{one[1]}")
+@pytest.mark.parametrize("example", examples(), ids=lambda example: f"{example[0]}-{example[1]}")
 def test_a_hazard_is_found_and_its_fix_is_not(example: Example, tmp_path: Path) -> None:
     hazard, name, bad, good = example
     assert hazard in hazards(tmp_path, name, bad)
@@ -64,7 +64,7 @@ def test_a_migration_is_harmless_where_there_is_a_direct_alias(tmp_path: Path) -
         "    ]\n"
     )
     findings, _, _ = audit_file(path, "0002_lock.py")
-    assert [(one.hazard, one.line, one.in_migration) for one in findings] == [
+    assert [(finding.hazard, finding.line, finding.in_migration) for finding in findings] == [
         ("H008", 4, True),
         ("H012", 5, True),
         ("H037", 5, False),

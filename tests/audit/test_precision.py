@@ -73,22 +73,24 @@ def test_precision_and_recall_reach_the_goal(
     packages: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = run.audit(discover.files([packages]), packages)
-    found = {(*one.path.split("/", 1), one.line, one.hazard) for one in report.findings}
+    findings = {
+        (*finding.path.split("/", 1), finding.line, finding.hazard) for finding in report.findings
+    }
     known = verdicts()
     expected = {place for place, verdict in known.items() if verdict != "missed"}
-    assert sorted(found - set(known)) == [], (
+    assert sorted(findings - set(known)) == [], (
         "new findings: read the code and give them a verdict in checked.csv"
     )
-    true = sum(known[place] == "true" for place in found)
-    missed = sum(verdict != "false" and place not in found for place, verdict in known.items())
-    precision, recall = true / len(found), true / (true + missed)
+    true = sum(known[place] == "true" for place in findings)
+    missed = sum(verdict != "false" and place not in findings for place, verdict in known.items())
+    precision, recall = true / len(findings), true / (true + missed)
     with capsys.disabled():
         print(
-            f"\n{report.files} files, {len(found)} findings: precision {precision:.3f}, recall "
+            f"\n{report.files} files, {len(findings)} findings: precision {precision:.3f}, recall "
             f"{recall:.3f}"
         )
     assert min(precision, recall) >= GOAL
-    assert sorted(expected - found) == [], "no longer found"
+    assert sorted(expected - findings) == [], "no longer found"
 
 
 def test_the_list_speaks_of_many_packages_and_hazards() -> None:

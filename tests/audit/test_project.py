@@ -57,7 +57,7 @@ def test_a_time_zone_other_than_utc_is_a_hazard() -> None:
 def test_iterators_are_harmless_without_cursors_on_the_server(tmp_path: Path) -> None:
     path = tmp_path / "views.py"
     path.write_text(ITERATOR)
-    assert [one.hazard for one in audit([path], tmp_path).findings] == ["H001"]
+    assert [finding.hazard for finding in audit([path], tmp_path).findings] == ["H001"]
     assert audit([path], tmp_path, Settings(cursors_off=True)).findings == []
 
 
@@ -68,11 +68,14 @@ def test_settings_that_are_written_out_count_when_they_cannot_be_imported(tmp_pa
         "from django.db import migrations\nmigrations.RunSQL('SET ROLE a')\n"
     )
     settings, paths = tmp_path / "settings.py", discover.files([tmp_path])
-    assert [one.hazard for one in audit(paths, tmp_path).findings] == ["H012", "H001"]
+    assert [finding.hazard for finding in audit(paths, tmp_path).findings] == ["H012", "H001"]
     settings.write_text(f"DATABASES = {{'default': {SAFE!r}, 'direct': {SAFE!r}}}\n")
     assert audit([*paths, settings], tmp_path).findings == []
     settings.write_text("DATABASES = make_databases()\n")
-    assert [one.hazard for one in audit([*paths, settings], tmp_path).findings] == ["H012", "H001"]
+    assert [finding.hazard for finding in audit([*paths, settings], tmp_path).findings] == [
+        "H012",
+        "H001",
+    ]
 
 
 def test_findings_of_the_settings_are_part_of_the_report(tmp_path: Path) -> None:
@@ -117,9 +120,11 @@ def test_a_foreign_project_is_audited_with_its_settings(foreign: Path) -> None:
     done = manage(foreign, "stack_audit", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     report = json.loads(done.stdout)
-    found = [(one["hazard"], one["path"], one["line"]) for one in report["findings"]]
+    findings = [
+        (finding["hazard"], finding["path"], finding["line"]) for finding in report["findings"]
+    ]
     settings = [(hazard, "settings.py", 6) for hazard in ("H001", "H002", "H003", "H036", "H040")]
-    assert found == [*settings, ("H001", "shop/views.py", 2)]
+    assert findings == [*settings, ("H001", "shop/views.py", 2)]
     assert report["settings"] == "Settings read: default judged as pooled."
 
 
@@ -151,10 +156,10 @@ LINES = {"H001": 10, "H002": 10, "H003": 10, "H028": 17, "H036": 9, "H040": 14, 
 def test_a_finding_of_the_settings_stands_once_at_the_line_of_its_key(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text(SPREAD)
     report = json.loads(manage(tmp_path, "stack_audit", "--json").stdout)
-    assert sorted((one["hazard"], one["line"]) for one in report["findings"]) == sorted(
+    assert sorted((finding["hazard"], finding["line"]) for finding in report["findings"]) == sorted(
         LINES.items()
     )
-    assert {one["path"] for one in report["findings"]} == {"settings.py"}
+    assert {finding["path"] for finding in report["findings"]} == {"settings.py"}
 
 
 def test_a_setting_is_found_in_the_module_that_it_comes_from(tmp_path: Path) -> None:
@@ -172,12 +177,12 @@ def test_a_setting_is_found_in_the_module_that_it_comes_from(tmp_path: Path) -> 
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    found = {
-        (one["path"], one["line"])
-        for one in json.loads(done.stdout)["findings"]
-        if one["hazard"] == "H040"
+    places = {
+        (finding["path"], finding["line"])
+        for finding in json.loads(done.stdout)["findings"]
+        if finding["hazard"] == "H040"
     }
-    assert found == {("base.py", 14)}
+    assert places == {("base.py", 14)}
 
 
 def test_a_project_that_is_an_installed_package_is_audited_alone(tmp_path: Path) -> None:
@@ -195,7 +200,7 @@ def test_a_project_that_is_an_installed_package_is_audited_alone(tmp_path: Path)
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     report = json.loads(done.stdout)
-    assert {one["path"] for one in report["findings"]} == {"settings.py", "views.py"}
+    assert {finding["path"] for finding in report["findings"]} == {"settings.py", "views.py"}
     assert report["files"] == 3
 
 

@@ -43,8 +43,8 @@ def test_a_file_that_does_not_come_to_an_end_is_named_and_passed_over(
     assert len(outcomes) == len(names)
     for name, (findings, _, problems) in zip(names, outcomes, strict=True):
         if name in odd:
-            assert [(one.path, one.severity) for one in problems] == [(name, "warning")]
+            assert [(problem.path, problem.severity) for problem in problems] == [(name, "warning")]
             assert odd[name] in problems[0].text
         else:
-            assert [one.path for one in findings] == [name]
+            assert [finding.path for finding in findings] == [name]
             assert problems == []

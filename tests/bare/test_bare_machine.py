@@ -231,11 +231,11 @@ def test_load_lab_runs_prepared_statements_through_a_pooler_that_knows_them(
     assert done.stderr == ""
     assert "pgbouncer-prepared" in done.stdout
     assert "All 4 trials are valid." in done.stdout
-    found = json.loads(machine.run(f"cat {other_release}/loadtest/results/*/results.json").stdout)
+    results = json.loads(machine.run(f"cat {other_release}/loadtest/results/*/results.json").stdout)
     counts = {
-        one["label"]: (one["parses"], one["sent"])
-        for one in found["trials"]
-        if not one["companion"]
+        trial["label"]: (trial["parses"], trial["sent"])
+        for trial in results["trials"]
+        if not trial["companion"]
     }
     parses, sent = counts["pgbouncer-prepared"]
     assert 0 < parses < sent / 10, "each backend parses each statement once"

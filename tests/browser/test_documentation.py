@@ -75,9 +75,9 @@ def test_search_finds_the_page_and_nothing_comes_from_elsewhere(
     box = front.get_by_placeholder("Search")
     box.click()
     box.press_sequentially("advisory lock")
-    found = front.locator(".md-search-result__item a[href*='/hazards/H020/']").first
-    expect(found).to_be_visible(timeout=30_000)
-    found.click()
+    hit = front.locator(".md-search-result__item a[href*='/hazards/H020/']").first
+    expect(hit).to_be_visible(timeout=30_000)
+    hit.click()
     expect(title(front)).to_contain_text("H020", timeout=30_000)
     assert elsewhere.asked == []
 
@@ -95,7 +95,7 @@ def test_pages_fit_the_window_and_ask_nothing_from_elsewhere(
 
 def test_every_part_of_the_site_is_one_click_away(front: Page) -> None:
     tabs = front.locator(".md-tabs__link").all_inner_texts()
-    assert [one.strip() for one in tabs] == [
+    assert [tab.strip() for tab in tabs] == [
         "Start",
         "Operate",
         "Your project",

@@ -74,8 +74,8 @@ def test_badge_of_the_front_page_turns_while_requests_wait_for_a_thread(
         page.goto(f"{stack.url}/")
         expect(page.locator("#live-state")).to_contain_text("for a free thread", timeout=30_000)
     finally:
-        for one in (blocker, held):
-            one.communicate(timeout=60)
+        for process in (blocker, held):
+            process.communicate(timeout=60)
     expect(page.locator("#live-state")).to_have_text(
         "PgBouncer answers, nobody waits", timeout=40_000
     )

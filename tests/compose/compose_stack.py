@@ -130,10 +130,10 @@ class ComposeStack:
         return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(
+        containers: list[dict[str, Any]] = json.loads(
             self.run("docker", "inspect", self.container(service)).stdout
         )
-        return found[0]
+        return containers[0]
 
     def verifies(self) -> bool:
         """Whether what runs is what the inputs give."""
@@ -199,7 +199,7 @@ class ComposeStack:
             "docker", "image", "ls", "--quiet", "--no-trunc", "--filter", label
         ).stdout.split()
 
-    def leftovers(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """Objects of the project that the engine still knows."""
         label = f"label=com.docker.compose.project={self.project}"
         listings = (

@@ -53,4 +53,4 @@ def up(name: str, inputs: dict[str, str]) -> Iterator[Composed]:
         yield Composed(stack)
     finally:
         stack.remove()
-    assert stack.leftovers() == []
+    assert stack.orphans() == []

@@ -21,7 +21,7 @@ def compose_stack() -> Iterator[ComposeStack]:
         yield stack
     finally:
         stack.remove()
-    assert stack.leftovers() == []
+    assert stack.orphans() == []
 
 
 @pytest.fixture

@@ -63,8 +63,8 @@ def bucket(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture(params=["directory", "bucket"])
 def place(request: pytest.FixtureRequest) -> Place:
-    found: Place = request.getfixturevalue(request.param)
-    return found
+    place: Place = request.getfixturevalue(request.param)
+    return place
 
 
 @pytest.fixture

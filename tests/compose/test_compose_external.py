@@ -111,7 +111,7 @@ def given() -> Iterator[tuple[ComposeStack, Given]]:
         stack.run("docker", "rm", "--force", f"{stack.project}-server", check=False)
         stack.remove()
         shutil.rmtree(directory)
-    assert stack.leftovers() == []
+    assert stack.orphans() == []
 
 
 @pytest.fixture(scope="module")

@@ -38,13 +38,13 @@ def test_it_has_figures_of_every_server(stack: ComposeStack) -> None:
     assert dict(UP.findall(text)) == dict.fromkeys(
         ("plan", "machine", "postgresql", "pgbouncer", "apache", "site", "wsgi"), "1.0"
     )
-    found = dict(re.findall(r"^(pgstack_\w+) (\S+)", text, re.MULTILINE))
-    assert float(found["pgstack_wsgi_statements_sum"]) >= 1
-    assert found["pgstack_wsgi_processes"] == found["pgstack_plan_processes"]
-    assert float(found["pgstack_apache_busy_workers"]) >= 1
+    samples = dict(re.findall(r"^(pgstack_\w+) (\S+)", text, re.MULTILINE))
+    assert float(samples["pgstack_wsgi_statements_sum"]) >= 1
+    assert samples["pgstack_wsgi_processes"] == samples["pgstack_plan_processes"]
+    assert float(samples["pgstack_apache_busy_workers"]) >= 1
     assert (
-        found["pgstack_postgresql_max_connections"]
-        == (found["pgstack_plan_postgresql_connections"])
+        samples["pgstack_postgresql_max_connections"]
+        == (samples["pgstack_plan_postgresql_connections"])
     )
 
 
@@ -98,15 +98,17 @@ def test_the_site_shows_its_page_to_whom_an_address_was_given(stack: ComposeStac
     with requests.Session() as visitor:
         page = visitor.get(stack.url + address[address.index("/stack/?") :], timeout=30)
         assert (page.status_code, page.url) == (200, f"{stack.url}/stack/")
-        assert "How the stack fares" in page.text
+        assert "Stack status" in page.text
         deadline = time.monotonic() + 30
-        while not (found := visitor.get(f"{page.url}figures.json", timeout=30).json()).get("time"):
+        while not (figures := visitor.get(f"{page.url}figures.json", timeout=30).json()).get(
+            "time"
+        ):
             assert time.monotonic() < deadline
             time.sleep(1)
-    assert found["down"] == []
-    assert found["limits"]["threads"] > 0
+    assert figures["down"] == []
+    assert figures["limits"]["threads"] > 0
     for name in ("workers", "threads", "pool", "active", "cpu", "memory", "disk_free"):
-        assert found["lines"][name][-1] is not None, name
+        assert figures["lines"][name][-1] is not None, name
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,6 @@ from fixtures.releases import NEWEST_IMAGE
 from pgstack.ports import free_port
 
 pytestmark = pytest.mark.compose
-
-RESTART_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
         yield stack
     finally:
         stack.remove()
-    assert stack.leftovers() == []
+    assert stack.orphans() == []
 
 
 def post(stack: ComposeStack, path: str, method: str = "POST") -> str:
@@ -66,12 +66,12 @@ def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStac
 def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     served: ComposeStack,
 ) -> None:
-    found = json.loads(post(served, "/places", "GET"))
-    assert (found["home"], found["cache"]) == (
+    answer = json.loads(post(served, "/places", "GET"))
+    assert (answer["home"], answer["cache"]) == (
         "/var/cache/stack/app",
         "/var/cache/stack/app/.cache",
     )
-    assert (found["program"], found["data"]) == (
+    assert (answer["program"], answer["data"]) == (
         "/srv/stack/venv/bin/pip",
         "/var/lib/stack-media/data/SHOP_DATA",
     )
@@ -80,10 +80,22 @@ def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     ).stdout.splitlines()[-1]
     assert told.split() == [
         "/var/cache/stack/deploy",
-        found["path"],
-        found["data"],
-        found["program"],
+        answer["path"],
+        answer["data"],
+        answer["program"],
     ]
+
+
+def test_what_commands_and_pages_make_in_data_the_others_may_change(served: ComposeStack) -> None:
+    data = "/var/lib/stack-media/data/SHOP_DATA"
+    make = f"import os; os.makedirs('{data}/of/command'); open('{data}/of/command/a', 'w').close()"
+    served.compose("run", "--rm", "--no-deps", "manage", "shell", "-c", make)
+    post(served, "/places", "GET")
+    change = f"cd {data} && echo x >> of/command/a && mkdir of/command/$0 && echo x >> font"
+    for service, account in (("web", "app"), ("background", "worker")):
+        shell = (f"--user={account}", service, "sh", "-c", change, account)
+        served.compose("exec", "--no-TTY", *shell)
+    served.compose("run", "--rm", "--no-deps", "--entrypoint=sh", "manage", "-c", change, "deploy")
 
 
 def test_a_page_that_writes_into_the_project_is_told_what_to_do(served: ComposeStack) -> None:
@@ -121,7 +133,7 @@ def test_static_files_and_uploads_are_served(served: ComposeStack) -> None:
 
 def test_verify_is_green(served: ComposeStack) -> None:
     done = served.compose("run", "--rm", "--no-deps", "manage", "stack_verify", "--json")
-    assert [one for one in json.loads(done.stdout) if one["holds"] is False] == []
+    assert [finding for finding in json.loads(done.stdout) if finding["holds"] is False] == []
 
 
 def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> None:
@@ -131,27 +143,34 @@ def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> Non
 
 
 def test_a_new_secret_key_logs_nobody_out(served: ComposeStack) -> None:
-    """Who comes is believed by the old key, and gets a session of the new one: then the old one may go."""
+    """No page is lost meanwhile, and workers, which may sign too, start again with it."""
     shell = ("run", "--rm", "--no-deps", "manage", "shell", "--verbosity=0", "-c")
-    cookie = {"sessionid": served.compose(*shell, foreign.LOG_IN).stdout.splitlines()[-1]}
+    sessions = [served.compose(*shell, foreign.LOG_IN).stdout.splitlines()[-1]]
     file = "/etc/stack-secrets/django_secret_key"
     old, owners = (
         served.execute("web", *ask, file).stdout
         for ask in (("cat",), ("stat", "--format=%U %G %a"))
     )
-    assert "sessionid" not in requests.get(served.url, cookies=cookie, timeout=10).cookies
-    began = time.monotonic()
-    served.run("sh", "-c", foreign.rotation("compose"))
-    while served.get("/")[0] != 200:
-        assert time.monotonic() - began < RESTART_SECONDS
-        time.sleep(0.1)
-    print(f"took {time.monotonic() - began:.1f} s")
+    with ThreadPoolExecutor(1) as threads:
+        began = time.monotonic()
+        rotation = threads.submit(served.run, "sh", "-c", foreign.rotation("compose"))
+        while not rotation.done():
+            answer = requests.get(served.url, cookies={"sessionid": sessions[-1]}, timeout=10)
+            assert answer.text == "in", f"logged out after {time.monotonic() - began:.1f} s"
+            sessions.append(answer.cookies.get("sessionid", sessions[-1]))
+            time.sleep(0.1)
+    print(f"took {time.monotonic() - began:.1f} s, {len(sessions)} pages")
+    rotation.result()
     new, *before = served.execute("web", "cat", file).stdout.split()
     assert (len(new), before) == (96, old.split())
     assert served.execute("web", "stat", "--format=%U %G %a", file).stdout == owners
-    answer = requests.get(served.url, cookies=cookie, timeout=10)
-    assert (answer.text, answer.cookies["sessionid"] != cookie["sessionid"]) == ("in", True)
-    assert requests.get(served.url, cookies=answer.cookies, timeout=10).text == "in"
+    assert len(set(sessions)) > 1, "one of the new key took the old one's place"
+    written = int(served.execute("web", "stat", "--format=%Y", file).stdout)
+    assert datetime.fromisoformat(started(served, "background")).timestamp() > written
+
+
+def started(stack: ComposeStack, service: str) -> str:
+    return str(stack.inspect(service)["State"]["StartedAt"][:19]) + "+00:00"
 
 
 def test_a_directory_that_holds_no_project_is_refused(served: ComposeStack, tmp_path: Path) -> None:
@@ -184,8 +203,8 @@ def test_compose_reads_the_same_lines_alike(tmp_path: Path) -> None:
         "asked",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    found = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
-    assert [found[f"X{at}"] for at in range(len(AS_COMPOSE))] == list(AS_COMPOSE.values())
+    variables = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
+    assert [variables[f"X{at}"] for at in range(len(AS_COMPOSE))] == list(AS_COMPOSE.values())
 
 
 @pytest.mark.slow

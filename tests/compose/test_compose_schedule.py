@@ -44,8 +44,8 @@ RELOAD = ("/usr/bin/python3", "-B", "tools/compose_reload.py")
 
 
 def records(stack: ComposeStack) -> dict[str, dict[str, Any]]:
-    found = stack.execute("background", "cat", "/var/lib/stack-schedule/runs.json", check=False)
-    read: dict[str, dict[str, Any]] = json.loads(found.stdout or "{}")
+    printed = stack.execute("background", "cat", "/var/lib/stack-schedule/runs.json", check=False)
+    read: dict[str, dict[str, Any]] = json.loads(printed.stdout or "{}")
     return read
 
 

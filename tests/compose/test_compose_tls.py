@@ -114,9 +114,13 @@ def test_a_reload_with_workers_loses_no_request_and_they_are_closed_too(
 def test_forwarder_has_an_account_and_no_rights_and_ends_gracefully(
     self_signed: ComposeStack,
 ) -> None:
-    found = self_signed.inspect("forward")
-    host, config = found["HostConfig"], found["Config"]
-    assert (config["User"], config["StopSignal"], found["Mounts"]) == ("5005:5005", "SIGUSR1", [])
+    container = self_signed.inspect("forward")
+    host, config = container["HostConfig"], container["Config"]
+    assert (config["User"], config["StopSignal"], container["Mounts"]) == (
+        "5005:5005",
+        "SIGUSR1",
+        [],
+    )
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], None)
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     assert [entry["HostIp"] for entry in host["PortBindings"][f"{self_signed.port}/tcp"]] == [

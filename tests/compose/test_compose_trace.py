@@ -24,9 +24,9 @@ def logged(stack: ComposeStack, mark: str) -> str:
     deadline = time.monotonic() + UNTIL_SEEN_SECONDS
     while True:
         log = stack.compose("logs", "--no-color", "--no-log-prefix", "web").stdout
-        found = [line for line in log.splitlines() if mark in line and '"id"' in line]
-        if found:
-            return str(json.loads(found[0].removeprefix(trace.ERASE))["id"])
+        lines = [line for line in log.splitlines() if mark in line and '"id"' in line]
+        if lines:
+            return str(json.loads(lines[0].removeprefix(trace.ERASE))["id"])
         assert time.monotonic() < deadline, log[-2000:]
         time.sleep(0.2)
 

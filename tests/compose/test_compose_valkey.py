@@ -41,13 +41,13 @@ def test_it_runs_as_planned(cached: ComposeStack) -> None:
 
 
 def test_its_container_is_shut_in(cached: ComposeStack) -> None:
-    found = cached.inspect("valkey")
-    host = found["HostConfig"]
+    container = cached.inspect("valkey")
+    host = container["HostConfig"]
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["NetworkMode"]) == (True, ["ALL"], "none")
-    assert found["Config"]["User"] == "5008"
+    assert container["Config"]["User"] == "5008"
     writable = {
         mount["Destination"]
-        for mount in found["Mounts"]
+        for mount in container["Mounts"]
         if mount["Type"] != "tmpfs" and mount["RW"]
     }
     assert writable == {"/var/lib/stack-valkey", "/run/stack/valkey"}

@@ -43,7 +43,7 @@ def verify(
 def red(stack: ComposeStack) -> dict[str, str]:
     """What was found wrong, by check; the exit code must say so too."""
     code, findings = verify(stack)
-    wrong = {check: row["found"] for check, row in findings.items() if row["holds"] is False}
+    wrong = {check: row["detail"] for check, row in findings.items() if row["holds"] is False}
     assert code == (1 if wrong else 0)
     return wrong
 
@@ -79,7 +79,7 @@ def edited(stack: ComposeStack, name: str, old: str, new: str, service: str) -> 
 
 def test_verify_is_green_in_containers(stack: ComposeStack) -> None:
     code, findings = verify(stack)
-    assert {check: row["found"] for check, row in findings.items() if not row["holds"]} == {
+    assert {check: row["detail"] for check, row in findings.items() if not row["holds"]} == {
         "strangers are refused": "another account: only root can become one"
     }
     assert len(findings) == 20
@@ -91,7 +91,7 @@ def test_verify_as_a_stranger_who_reaches_the_sockets_is_refused_by_the_servers(
 ) -> None:
     code, findings = verify(stack, "--stranger", user="nobody:sockets")
     assert (
-        findings["strangers are refused"]["found"]
+        findings["strangers are refused"]["detail"]
         == "nobody: 8 refused by a server, 8 without a listener"
     )
     assert list(findings) == ["strangers are refused"]
@@ -104,7 +104,7 @@ def test_verify_as_a_stranger_sees_a_server_that_trusts_everybody(stack: Compose
         own = red(stack)
     assert (
         "nobody gets in as postgres at PostgreSQL over socket"
-        in findings["strangers are refused"]["found"]
+        in findings["strangers are refused"]["detail"]
     )
     assert code == 1
     assert own["logins are planned"] == (

@@ -69,10 +69,10 @@ def at_work(stack: ComposeStack, processes: int = 2) -> set[str]:
     deadline = time.monotonic() + 60
     while True:
         own = stack.container("background")[:12]
-        found = {name for name, lines in notes(stack).items() if own in name and "begun 1" in lines}
-        if len(found) == processes:
-            return found
-        assert time.monotonic() < deadline, found
+        names = {name for name, lines in notes(stack).items() if own in name and "begun 1" in lines}
+        if len(names) == processes:
+            return names
+        assert time.monotonic() < deadline, names
 
 
 def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: ComposeStack) -> None:

@@ -21,7 +21,7 @@ print(json.dumps({str(path): [path.stat().st_mode & 0o7777, path.read_bytes().de
 """
 
 
-def found(stack: ComposeStack) -> dict[str, tuple[int, bytes]]:
+def contents(stack: ComposeStack) -> dict[str, tuple[int, bytes]]:
     """Mode and content of every file in the volume, as the web container sees it."""
     read = json.loads(stack.execute("web", "python", "-c", READ).stdout)
     return {path: (mode, text.encode("latin-1")) for path, (mode, text) in read.items()}
@@ -30,7 +30,7 @@ def found(stack: ComposeStack) -> dict[str, tuple[int, bytes]]:
 def test_the_volume_holds_what_render_gives_for_its_plan_and_nothing_else(
     stack: ComposeStack,
 ) -> None:
-    files = found(stack)
+    files = contents(stack)
     plan = Plan.model_validate_json(files["/etc/stack/plan.json"][1])
     wanted = {str(file.path): (file.mode, file.text.encode()) for file in templates.files(plan)}
     assert len(wanted) == 15

@@ -83,8 +83,8 @@ def test_only_what_tells_of_alerts_is_given_its_secrets(compose: dict[str, Any])
     for name, secret in OF_ALERTS.items():
         given = [
             service
-            for service, one in compose["services"].items()
-            if secret in one.get("secrets", [])
+            for service, described in compose["services"].items()
+            if secret in described.get("secrets", [])
         ]
         assert given == ["observability"]
         assert compose["secrets"][secret]["file"] == f"${{{name}:-/dev/null}}"
@@ -101,10 +101,10 @@ def test_only_configure_is_given_the_users_certificate_and_key(compose: dict[str
         "${STACK_TLS_CERTIFICATE:-/dev/null}",
         "${STACK_TLS_KEY:-/dev/null}",
     ]
-    assert [found for found in binds.values() if found] == []
+    assert [bind for bind in binds.values() if bind] == []
     assert volumes.pop("configure") == ["tls:/etc/stack-tls"]
     assert volumes.pop("web") == ["tls:/etc/stack-tls:ro"]
-    assert [found for found in volumes.values() if found] == []
+    assert [volume for volume in volumes.values() if volume] == []
 
 
 @pytest.mark.parametrize("kind", ["service", "service-external"])
@@ -113,7 +113,9 @@ def test_only_configure_may_read_the_password_of_the_login(
 ) -> None:
     services = {**compose["services"], **read(f"postgres/{kind}.yaml")["services"]}
     given = [
-        name for name, one in services.items() if "database_password" in one.get("secrets", [])
+        name
+        for name, described in services.items()
+        if "database_password" in described.get("secrets", [])
     ]
     assert given == (["configure"] if kind == "service-external" else [])
 

@@ -183,8 +183,8 @@ def test_image_holds_neither_the_build_secret_nor_a_private_key(
         "django_secret_key ) -print"
     )
     find = ("docker", "run", "--rm", "--network=none", "--user=root", "--entrypoint=find")
-    found = stack.run(*find, f"{stack.project}-{image}", *look.split())
-    assert found.stdout.split() == []
+    done = stack.run(*find, f"{stack.project}-{image}", *look.split())
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -173,7 +173,7 @@ def test_other_suite_is_known_to_a_private_apt_alone(
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "release"),
     [
         ('ID=debian\nVERSION_ID="12"\n', "12"),
         ('ID=debian\nVERSION_ID="13"\n', "13"),
@@ -183,10 +183,10 @@ def test_other_suite_is_known_to_a_private_apt_alone(
     ],
 )
 def test_debian_release_is_read_from_os_release(
-    debian: ModuleType, tmp_path: Path, text: str, found: str | None
+    debian: ModuleType, tmp_path: Path, text: str, release: str | None
 ) -> None:
     (tmp_path / "os-release").write_text(text)
-    assert debian.version(tmp_path / "os-release") == found
+    assert debian.version(tmp_path / "os-release") == release
 
 
 def test_user_who_is_not_root_is_told_the_command(

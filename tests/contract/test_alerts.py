@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
 
+from fixtures.alert_series import CASES, series, up
 from fixtures.prometheus import RULES, promtool, unknown_metrics
 from pgstack.metrics import rules as page_rules
 from pgstack.planning import layout
 
-PAGE = layout.PROJECT / "docs/alerts.md"
-AT = '{instance="shop", job="pgstack"'
-DAY = 86400
+PAGE = layout.CHECKOUT / "docs/alerts.md"
 SPANS = {"": 0, "30s": 30, "1m": 60, "2m": 120, "5m": 300, "15m": 900, "1h": 3600}
 THRESHOLDS = {
     "SiteDown": ["== 0"],
@@ -52,192 +51,11 @@ THRESHOLDS = {
 """what a rule says of the numbers by which the page judges (pgstack.metrics.rules)"""
 
 
-class Case(NamedTuple):
-    """Series as promtool writes them, without instance and job, and after how many seconds the
-    alert fires; those beside which it never does."""
-
-    fires: dict[str, str]
-    after: int
-    quiet: dict[str, str]
-
-
-def up(source: str, value: str) -> dict[str, str]:
-    return {f'pgstack_up{{source="{source}"}}': value}
-
-
-def answers(errors: str, rest: str) -> dict[str, str]:
-    name = "pgstack_wsgi_responses_total"
-    return {f'{name}{{class="5xx"}}': errors, f'{name}{{class="2xx"}}': rest}
-
-
-def queue(short: str, long: str) -> dict[str, str]:
-    """`short` of these waited a millisecond at most, all others up to 5 s."""
-    name = "pgstack_wsgi_queue_seconds_bucket"
-    return {
-        f'{name}{{le="0.001"}}': short,
-        f'{name}{{le="1.0"}}': short,
-        f'{name}{{le="5.0"}}': long,
-        f'{name}{{le="+Inf"}}': long,
-        "pgstack_plan_queue_timeout_seconds": "10+0x40",
-    }
-
-
-POOL = {'pgstack_plan_pool_size{database="app"}': "5+0x80", "pgstack_plan_threads": "8+0x80"}
-DISK = 'node_filesystem_{}{{mountpoint="/",fstype="ext4"}}'
-FULL = {DISK.format("size_bytes"): "100+0x80", DISK.format("files"): "100+0x80"}
-FREE = {DISK.format("files_free"): "90+0x80"}
-
-CASES = {
-    "SiteDown": Case(up("site", "1 0+0x20"), 90, up("site", "1 0 0 0 1+0x20")),
-    "ExporterSilent": Case(up("plan", "1 _x20"), 450, up("plan", "1+0x40")),
-    "ServerErrors": Case(
-        answers("0+1x40", "0+20x40"), 330, answers("0+1x40", "0+90x40") | {"other": "0"}
-    ),
-    "RequestsQueue": Case(queue("0+9x40", "0+10x40"), 120, queue("0+99x40", "0+100x40")),
-    "WorkersTaken": Case(
-        {
-            "pgstack_apache_busy_workers": "441 stale 441+0x20",
-            "pgstack_plan_apache_workers": "512+0x20",
-        },
-        75,
-        {"pgstack_apache_busy_workers": "400+0x20", "pgstack_plan_apache_workers": "512+0x20"},
-    ),
-    "PostgreSQLDown": Case(up("postgresql", "1 0+0x20"), 60, up("postgresql", "1 0 0 1+0x20")),
-    "PgBouncerDown": Case(up("pgbouncer", "1 0+0x20"), 90, up("pgbouncer", "1 0 0 0 1+0x20")),
-    "LocksBlock": Case(
-        {"pgstack_postgresql_lock_waiters": "3+0x20", **POOL},
-        75,
-        {"pgstack_postgresql_lock_waiters": "2+0x20", **POOL},
-    ),
-    "PoolWaits": Case(
-        {'pgstack_pgbouncer_wait_seconds_total{database="app"}': "0+30x40", **POOL},
-        210,
-        {'pgstack_pgbouncer_wait_seconds_total{database="app"}': "0+15x40", **POOL},
-    ),
-    "DiskFills": Case(
-        {DISK.format("avail_bytes"): "14-0.1x80", **FREE, **FULL},
-        900,
-        {DISK.format("avail_bytes"): "90-0.1x80", **FREE, **FULL},
-    ),
-    "ArchiveFails": Case(
-        {
-            "pgstack_postgresql_archive_failed_timestamp_seconds": "20+0x8 stale _x2 20+0x40",
-            "pgstack_postgresql_archived_timestamp_seconds": "10+0x8 stale _x2 10+0x40",
-        },
-        330,
-        {
-            "pgstack_postgresql_archive_failed_timestamp_seconds": "20+0x40",
-            "pgstack_postgresql_archived_timestamp_seconds": "30+0x40",
-        },
-    ),
-    "ChecksumFails": Case(
-        {"pgstack_postgresql_checksum_failures_total": "1+0x10"},
-        15,
-        {"pgstack_postgresql_checksum_failures_total": "0+0x10"},
-    ),
-    "ServerRestarts": Case(
-        {"pgstack_postgresql_start_timestamp_seconds": "1 1 2 2 3 3 4 4 5 5+0x20"},
-        180,
-        {"pgstack_postgresql_start_timestamp_seconds": "1 1 2 2 3 3 3 3+0x20"},
-    ),
-    "CertificateEnds": Case(
-        {"pgstack_certificate_expiry_timestamp_seconds": f"{6 * DAY}+0x20"},
-        90,
-        {"pgstack_certificate_expiry_timestamp_seconds": f"{8 * DAY}+0x20"},
-    ),
-    "CertificateEndsSoon": Case(
-        {"pgstack_certificate_expiry_timestamp_seconds": f"{20 * DAY}+0x300"},
-        3700,
-        {"pgstack_certificate_expiry_timestamp_seconds": f"{22 * DAY}+0x300"},
-    ),
-    "BackupLate": Case(
-        {
-            "pgstack_backup_timestamp_seconds": "0+0x200",
-            "pgstack_plan_backup_oldest_seconds": "60+0x200",
-        },
-        1200,
-        {
-            "pgstack_backup_timestamp_seconds": "0+0x200",
-            "pgstack_plan_backup_oldest_seconds": "9000+0x200",
-        },
-    ),
-    "DrillLate": Case(
-        {"pgstack_drill_passed": "1 0+0x80"},
-        960,
-        {
-            "pgstack_drill_passed": "1+0x200",
-            "pgstack_drill_timestamp_seconds": "0+0x200",
-            "pgstack_plan_drill_oldest_seconds": "9000+0x200",
-        },
-    ),
-    "VerifyFails": Case(
-        {"pgstack_verify_passed": "1 0+0x80"},
-        960,
-        {"pgstack_verify_passed": "1+0x200", "pgstack_verify_timestamp_seconds": "0+0x200"},
-    ),
-    "TransactionIdsRunOut": Case(
-        {"pgstack_postgresql_xid_age": "1100000000+0x8 stale _x2 1100000000+0x40"},
-        330,
-        {"pgstack_postgresql_xid_age": "900000000+0x40"},
-    ),
-    "TransactionIdsAge": Case(
-        {"pgstack_postgresql_xid_age": "600000000+0x300"},
-        3700,
-        {"pgstack_postgresql_xid_age": "400000000+0x300"},
-    ),
-    "IdleInTransaction": Case(
-        {
-            "pgstack_postgresql_idle_in_transaction_seconds": "25+0x20",
-            "pgstack_plan_idle_in_transaction_timeout_seconds": "10+0x20",
-        },
-        75,
-        {
-            "pgstack_postgresql_idle_in_transaction_seconds": "11+0x20",
-            "pgstack_plan_idle_in_transaction_timeout_seconds": "10+0x20",
-        },
-    ),
-    "ConnectionsRunOut": Case(
-        {
-            'pgstack_postgresql_backends{role="app",state="idle"}': "15+0x20",
-            "pgstack_postgresql_max_connections": "20+0x20",
-            "pgstack_plan_postgresql_reserved_connections": "3+0x20",
-        },
-        135,
-        {
-            'pgstack_postgresql_backends{role="app",state="idle"}': "14+0x20",
-            "pgstack_postgresql_max_connections": "20+0x20",
-            "pgstack_plan_postgresql_reserved_connections": "3+0x20",
-        },
-    ),
-    "PoolerClientsRunOut": Case(
-        {
-            'pgstack_pgbouncer_client_connections{database="app",user="app",state="active"}': "19+0x20",
-            "pgstack_plan_pooler_clients": "20+0x20",
-        },
-        135,
-        {
-            'pgstack_pgbouncer_client_connections{database="app",user="app",state="active"}': "17+0x20",
-            "pgstack_plan_pooler_clients": "20+0x20",
-        },
-    ),
-    "Watchdog": Case({"any": "0"}, 0, {}),
-}
-
-
 def rules() -> list[dict[str, Any]]:
     """As they are read."""
     return [
         rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
     ]
-
-
-def series(found: dict[str, str]) -> list[dict[str, str]]:
-    """With the labels that Prometheus gives."""
-    named = {
-        name.replace("{", f"{AT},") if "{" in name else f"{name}{AT}}}": values
-        for name, values in found.items()
-    }
-    return [{"series": name, "values": values} for name, values in named.items()]
 
 
 def test_rules_can_be_read() -> None:

@@ -113,7 +113,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "inventory.json").write_text(json.dumps(inventory))
     (directory / "playbook.json").write_text(json.dumps(PLAYBOOK))
     (directory / "ansible.cfg").touch()
-    ansible = layout.PROJECT / "ansible"
+    ansible = layout.CHECKOUT / "ansible"
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")
     }
@@ -146,12 +146,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_ansible_writes_the_bytes_that_render_writes(written: Path, name: str) -> None:
-    found = {
+    contents = {
         Path("/", path.relative_to(written / name)): path.read_bytes()
         for path in (written / name).rglob("*")
         if path.is_file()
     }
-    assert found == files(name)
+    assert contents == files(name)
 
 
 def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> None:
@@ -160,8 +160,10 @@ def test_the_planner_is_imported_once_for_all_tasks_and_hosts(written: Path) -> 
 
 
 def test_every_template_of_the_tree_is_rendered() -> None:
-    tree = {str(path.relative_to(layout.PROJECT)) for path in layout.PROJECT.glob("*/*.j2")}
-    sources = {name: {one.source for one in manifest.templates(plan(name))} for name in PLANS}
+    tree = {str(path.relative_to(layout.CHECKOUT)) for path in layout.CHECKOUT.glob("*/*.j2")}
+    sources = {
+        name: {template.source for template in manifest.templates(plan(name))} for name in PLANS
+    }
     plain = {"observability/alerts.yml"}  # no template
     rendered = sources["debian13"] | sources["full"] | sources["several"]
     assert rendered | INCLUDED == tree | plain

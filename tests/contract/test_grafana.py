@@ -13,7 +13,7 @@ import yaml
 from fixtures.prometheus import promtool, unknown_metrics
 from pgstack.planning import layout
 
-PLACE = layout.PROJECT / "observability/grafana"
+PLACE = layout.CHECKOUT / "observability/grafana"
 BOARD: dict[str, Any] = json.loads((PLACE / "dashboard.json").read_text())
 VARIABLES = {"$__rate_interval": "1m", "$instance": ".+"}
 

@@ -39,8 +39,8 @@ def test_a_marked_test_is_counted(tmp_path: Path) -> None:
     )
     pages = hazard_pages.pages(tests)
     assert "- `tests/test_two.py::test_plan`\n" in pages["H024.md"]
-    one = "- `tests/test_one.py::test_role`\n"
-    assert f"**Reproduced by**\n\n{one}\n**Shown to be fixed by**\n\n{one}" in pages["H012.md"]
+    line = "- `tests/test_one.py::test_role`\n"
+    assert f"**Reproduced by**\n\n{line}\n**Shown to be fixed by**\n\n{line}" in pages["H012.md"]
     assert (
         "| [H012](H012.md) `SET ROLE`, `assume_role` | error | yes | yes | yes | | 1 | 1 |\n"
         in pages["README.md"]

@@ -33,7 +33,9 @@ def core() -> list[str]:
         "contracts"
     ]
     (modules,) = [
-        one["source_modules"] for one in contracts if one.get("forbidden_modules") == ["django"]
+        contract["source_modules"]
+        for contract in contracts
+        if contract.get("forbidden_modules") == ["django"]
     ]
     return list(modules)
 
@@ -68,14 +70,14 @@ def test_one_operation_writes_beside_and_replaces() -> None:
         if not path.is_symlink()
     }
     assert len(sources) > 200
-    found = {
+    replacing = {
         name: [line.strip() for line in text.splitlines() if REPLACES.search(line)]
         for name, text in sources.items()
         if name not in TAKES_A_NAME
     }
-    found.pop("app/pgstack/targets/directory.py")  # the names, for what may be deleted
-    found.pop("loadtest/lab/limits.py")  # and for what is passed over
-    assert {name: lines for name, lines in found.items() if lines} == {}
+    replacing.pop("app/pgstack/targets/directory.py")  # the names, for what may be deleted
+    replacing.pop("loadtest/lab/limits.py")  # and for what is passed over
+    assert {name: lines for name, lines in replacing.items() if lines} == {}
 
 
 def imported_names(module: str, path: Path) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ def pages() -> list[Path]:
 def tokens(page: Path) -> list[Token]:
     """The page as Markdown reads it, texts within blocks included."""
     top = MarkdownIt("commonmark").enable("table").parse(page.read_text())
-    return [one for token in top for one in (token, *(token.children or ()))]
+    return [part for token in top for part in (token, *(token.children or ()))]
 
 
 def links(page: Path) -> Iterator[str]:
@@ -49,16 +49,18 @@ def links(page: Path) -> Iterator[str]:
 def anchors(page: Path) -> set[str]:
     """The headings of a page as code hosts make anchors of them."""
     seen: Counter[str] = Counter()
-    found = set()
+    names = set()
     follows = zip(tokens(page), tokens(page)[1:], strict=False)
     for heading in (text for token, text in follows if token.type == "heading_open"):
         said = "".join(
-            one.content for one in heading.children or () if one.type in ("text", "code_inline")
+            child.content
+            for child in heading.children or ()
+            if child.type in ("text", "code_inline")
         )
         slug = re.sub(r"[^\w\- ]", "", said.lower()).replace(" ", "-")
-        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        names.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
-    return found
+    return names
 
 
 def broken(page: Path) -> Iterator[str]:
@@ -77,7 +79,7 @@ def broken(page: Path) -> Iterator[str]:
 def test_links_lead_somewhere() -> None:
     assert sum(len(list(links(page))) for page in pages()) > 300
     assert [
-        f"{page.relative_to(CHECKOUT)}: {one}" for page in pages() for one in broken(page)
+        f"{page.relative_to(CHECKOUT)}: {link}" for page in pages() for link in broken(page)
     ] == []
 
 
@@ -111,7 +113,7 @@ def test_every_page_that_a_file_names_is_there() -> None:
         pytest.skip("this is no git checkout; clone the repository to check what its files name")
     named = set(done.stdout.split())
     assert len(named) > 10
-    assert sorted(one for one in named if not (CHECKOUT / one).is_file()) == []
+    assert sorted(path for path in named if not (CHECKOUT / path).is_file()) == []
 
 
 def test_pages_name_files_that_are_there() -> None:
@@ -121,7 +123,9 @@ def test_pages_name_files_that_are_there() -> None:
     ]
     named = {(page, path) for page in written for path in paths(page)}
     assert len([path for page, path in named if page.name == "how-it-fits.md"]) > 50
-    missing = {one for one in named if one[1] not in OTHERS and not (CHECKOUT / one[1]).exists()}
+    missing = {
+        link for link in named if link[1] not in OTHERS and not (CHECKOUT / link[1]).exists()
+    }
     assert [f"{page.relative_to(CHECKOUT)}: {path}" for page, path in sorted(missing)] == []
 
 
@@ -130,4 +134,6 @@ def paths(page: Path) -> Iterator[str]:
     tops = {entry.name for entry in CHECKOUT.iterdir() if entry.is_dir() and entry.name[0] != "."}
     for token in tokens(page):
         if token.type in ("code_inline", "code_block", "fence"):
-            yield from (one for one in PATH.findall(token.content) if one.partition("/")[0] in tops)
+            yield from (
+                path for path in PATH.findall(token.content) if path.partition("/")[0] in tops
+            )

@@ -38,15 +38,15 @@ def secrets(place: Path, **lines: str) -> dict[str, str]:
 
 def written(plan: Plan, place: Path) -> dict[str, Any]:
     """The files of a plan, as their programs read them."""
-    found = {}
+    texts = {}
     for file in templates.files(plan):
         if file.path.parent.name == "observability":
             text = file.text
             if file.path.name == receivers.FILE:
                 text = receivers.completed(plan, text)
             (place / file.path.name).write_text(text)
-            found[file.path.name] = yaml.safe_load(text)
-    return found
+            texts[file.path.name] = yaml.safe_load(text)
+    return texts
 
 
 def everybody(place: Path) -> dict[str, str]:
@@ -66,8 +66,8 @@ def test_their_own_tools_read_what_is_rendered(
     tmp_path: Path, target: str, debian: int, told: str
 ) -> None:
     inputs = everybody(tmp_path) if told == "everybody" else {}
-    found = written(planned(debian, target=target, **inputs), tmp_path)
-    assert set(found) == {"prometheus.yml", "alerts.yml", "alertmanager.yml"}
+    texts = written(planned(debian, target=target, **inputs), tmp_path)
+    assert set(texts) == {"prometheus.yml", "alerts.yml", "alertmanager.yml"}
     said = promtool("check", "config", str(tmp_path / "prometheus.yml"))
     assert "SUCCESS: 1 rule files found" in said, said
     assert "SUCCESS" in amtool("check-config", str(tmp_path / "alertmanager.yml"))
@@ -75,15 +75,15 @@ def test_their_own_tools_read_what_is_rendered(
 
 def test_receivers_get_what_their_files_say(tmp_path: Path) -> None:
     plan = planned(**everybody(tmp_path))
-    found = written(plan, tmp_path)["alertmanager.yml"]
-    assert found["global"] == {
+    alertmanager = written(plan, tmp_path)["alertmanager.yml"]
+    assert alertmanager["global"] == {
         "smtp_smarthost": "mail.example:587",
         "smtp_from": "stack@shop.example",
         "smtp_require_tls": True,
         "smtp_auth_username": "shop",
         "smtp_auth_password": 'it\'s "quoted" \\ and: #odd',
     }
-    people, watchdog = found["receivers"]
+    people, watchdog = alertmanager["receivers"]
     assert people["email_configs"][0]["to"] == "ops@shop.example, night@shop.example"
     assert people["webhook_configs"] == [
         {"url": "https://hooks.example/T1/secret?a=b&c=d", "send_resolved": True}
@@ -106,8 +106,8 @@ def test_only_the_watchdog_is_led_to_the_receiver_outside(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("server", ["127.0.0.1:25", "localhost:25"])
 def test_a_mail_server_on_the_machine_needs_no_tls(tmp_path: Path, server: str) -> None:
-    found = written(planned(alert_mail="a@b.example", alert_smtp=server), tmp_path)
-    assert found["alertmanager.yml"]["global"]["smtp_require_tls"] is False
+    texts = written(planned(alert_mail="a@b.example", alert_smtp=server), tmp_path)
+    assert texts["alertmanager.yml"]["global"]["smtp_require_tls"] is False
 
 
 @pytest.mark.parametrize("debian", DEBIANS)
@@ -143,8 +143,8 @@ def test_history_and_memory_are_bounded() -> None:
 
 
 def test_prometheus_asks_the_exporter_where_it_is(tmp_path: Path) -> None:
-    found = written(planned(metrics_port=9187), tmp_path)["prometheus.yml"]
-    jobs = {one["job_name"]: one["static_configs"] for one in found["scrape_configs"]}
+    prometheus = written(planned(metrics_port=9187), tmp_path)["prometheus.yml"]
+    jobs = {job["job_name"]: job["static_configs"] for job in prometheus["scrape_configs"]}
     assert jobs["pgstack"] == [{"targets": ["127.0.0.1:9187"]}]
     assert set(jobs) == {"pgstack", "node", "prometheus", "alertmanager"}
 
@@ -184,9 +184,9 @@ def test_inputs_that_cannot_be_are_refused_in_one_sentence(
     ("line", "reason"),
     [
         ("", "its first line is empty"),
-        ("hooks.example/T1", "its first line is no URL of http or https"),
-        ("ftp://hooks.example/T1", "its first line is no URL of http or https"),
-        ("https://hooks.example/T 1", "its first line is no URL of http or https"),
+        ("hooks.example/T1", "its first line is not an http or https URL"),
+        ("ftp://hooks.example/T1", "its first line is not an http or https URL"),
+        ("https://hooks.example/T 1", "its first line is not an http or https URL"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_not_repeated(

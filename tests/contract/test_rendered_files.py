@@ -65,9 +65,9 @@ def host(name: str) -> list[File]:
     """The files of a host but plan.json, which those of Compose have."""
     debian, inputs = HOSTS[name]
     config = StackConfig.model_validate({"target": "host", "hosts": "shop.example", **inputs})
-    found = templates.files(sizing.plan(config, Hardware(2, 4 * GB, debian, 65536)))[:-1]
+    rendered = templates.files(sizing.plan(config, Hardware(2, 4 * GB, debian, 65536)))[:-1]
     common = [] if name == "all" else host("all")
-    return [file for file in found if file not in common]
+    return [file for file in rendered if file not in common]
 
 
 def plan(size: str, debian: int) -> Plan:
@@ -84,35 +84,35 @@ def text(files: list[File]) -> str:
 @pytest.mark.parametrize("debian", DEBIANS)
 @pytest.mark.parametrize("size", SIZES)
 def test_rendered_files_equal_the_golden_ones(size: str, debian: int) -> None:
-    found = text(templates.files(plan(size, debian)))
+    rendered = text(templates.files(plan(size, debian)))
     golden = GOLDEN / f"{size}-debian{debian}.txt"
     if os.environ.get("GOLDEN") == "write":
-        golden.write_text(found)
-    assert found == golden.read_text()
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
 
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_rendered_files_of_a_host_equal_the_golden_ones(name: str) -> None:
-    found = text(host(name))
+    rendered = text(host(name))
     golden = GOLDEN / f"host-{name}.txt"
     if os.environ.get("GOLDEN") == "write":
-        golden.write_text(found)
-    assert found == golden.read_text()
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
 
 
 def test_debian_12_gets_no_line_that_its_servers_do_not_know() -> None:
-    found = text(templates.files(plan("2cores-4GB", 12)))
-    assert "auth_ident_file" not in found
-    assert "max_prepared_statements" not in found
-    assert "SET transaction_timeout" not in found
-    assert "pgbouncer/ident.conf" not in found
+    rendered = text(templates.files(plan("2cores-4GB", 12)))
+    assert "auth_ident_file" not in rendered
+    assert "max_prepared_statements" not in rendered
+    assert "SET transaction_timeout" not in rendered
+    assert "pgbouncer/ident.conf" not in rendered
 
 
 def test_debian_13_gets_its_own_lines() -> None:
-    found = text(templates.files(plan("2cores-4GB", 13)))
-    assert "auth_ident_file = /etc/stack/pgbouncer/ident.conf\n" in found
-    assert "max_prepared_statements = 200\n" in found
-    assert "ALTER ROLE app SET transaction_timeout = '30s';\n" in found
+    rendered = text(templates.files(plan("2cores-4GB", 13)))
+    assert "auth_ident_file = /etc/stack/pgbouncer/ident.conf\n" in rendered
+    assert "max_prepared_statements = 200\n" in rendered
+    assert "ALTER ROLE app SET transaction_timeout = '30s';\n" in rendered
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_debian_13_gets_its_own_lines() -> None:
 def test_browsers_are_told_to_insist_on_tls_when_that_is_asked_for(
     inputs: dict[str, Any], said: list[str]
 ) -> None:
-    found = text(
+    rendered = text(
         templates.files(sizing.plan(StackConfig(**inputs), Hardware(2, 4 * GB, 12, 65536)))
     )
-    assert re.findall("always set Strict-Transport-Security (.*)", found) == said
+    assert re.findall("always set Strict-Transport-Security (.*)", rendered) == said

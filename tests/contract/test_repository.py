@@ -35,19 +35,19 @@ def tracked() -> dict[str, str]:
         pytest.skip("this is no git checkout; clone the repository to check what it holds")
     command = ["git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "-z"]
     names = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    found = [path for path in names.split("\0") if path and (CHECKOUT / path).is_file()]
-    assert len(found) > 100
-    return {path: (CHECKOUT / path).read_text(errors="replace") for path in found}
+    paths = [path for path in names.split("\0") if path and (CHECKOUT / path).is_file()]
+    assert len(paths) > 100
+    return {path: (CHECKOUT / path).read_text(errors="replace") for path in paths}
 
 
 def test_no_file_holds_a_secret() -> None:
-    found = [
+    secrets = [
         f"{path}: {what}: {hit.group()}"
         for path, text in tracked().items()
         for what, pattern in SECRETS.items()
         for hit in pattern.finditer(text)
     ]
-    assert found == []
+    assert secrets == []
 
 
 def test_no_file_names_the_directory_it_was_written_in() -> None:
@@ -68,10 +68,10 @@ def test_every_directory_of_tests_is_run() -> None:
     told = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["pytest"][
         "ini_options"
     ]["testpaths"]
-    found = {
+    directories = {
         str(path.parent.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").glob("*/test_*.py")
     }
-    assert sorted(told) == sorted(found)
+    assert sorted(told) == sorted(directories)
 
 
 def test_a_constant_has_one_value() -> None:

@@ -41,14 +41,14 @@ def planned(inputs: str, debian: int) -> Plan:
 
 def unit_text(plan: Plan, name: str) -> str:
     """Of a unit, or of Debian's with the drop-in that the stack gives it."""
-    (found,) = [
+    (unit,) = [
         file
         for file in templates.files(plan)
         if f"/{name}" in str(file.path)
         and "/system/" in str(file.path)
         and file.path.suffix in (".service", ".conf")
     ]
-    return found.text if found.path.suffix == ".service" else ANY + found.text
+    return unit.text if unit.path.suffix == ".service" else ANY + unit.text
 
 
 @pytest.mark.parametrize("debian", DEBIANS)

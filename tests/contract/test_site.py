@@ -36,11 +36,11 @@ def loaded(html: str) -> list[str]:
 def from_elsewhere(site: Path) -> Iterator[str]:
     for page in site.rglob("*.html"):
         yield from (
-            f"{page.name}: {one}" for one in loaded(page.read_text()) if ELSEWHERE.match(one)
+            f"{page.name}: {link}" for link in loaded(page.read_text()) if ELSEWHERE.match(link)
         )
     for style in site.rglob("*.css"):
-        found = (first or second for first, second in LOADED_BY_STYLES.findall(style.read_text()))
-        yield from (f"{style.name}: {one}" for one in found if ELSEWHERE.match(one))
+        links = (first or second for first, second in LOADED_BY_STYLES.findall(style.read_text()))
+        yield from (f"{style.name}: {link}" for link in links if ELSEWHERE.match(link))
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
@@ -55,9 +55,9 @@ def test_no_page_has_a_diagram_that_a_program_from_elsewhere_would_draw(site: Pa
 
 def test_search_knows_every_page(site: Path) -> None:
     index = json.loads((site / "search/search_index.json").read_text())
-    found = {entry["location"].partition("#")[0] for entry in index["docs"]}
+    known = {entry["location"].partition("#")[0] for entry in index["docs"]}
     pages = {str(page.parent.relative_to(site)) for page in site.rglob("index.html")}
-    assert {f"{page}/" if page != "." else "" for page in pages} == found
+    assert {f"{page}/" if page != "." else "" for page in pages} == known
 
 
 def test_the_readme_is_the_front_page(site: Path) -> None:

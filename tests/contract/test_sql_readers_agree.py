@@ -81,7 +81,7 @@ def corpus() -> list[str]:
     """What the parser can read of them: it knows no placeholders of Python, and nothing that is not
     closed."""
     every = [*HARMLESS, *SHOWN, *BOUND, *MORE]
-    return [sql for sql in every if not any(one in sql for one in PLACEHOLDERS)]
+    return [sql for sql in every if not any(placeholder in sql for placeholder in PLACEHOLDERS)]
 
 
 def test_the_corpus_is_large() -> None:

@@ -30,15 +30,15 @@ def run(*files: dict[str, Any], check: bool = False, gone: tuple[Path, ...] = ()
     """What the module answers, called as Ansible calls it, for files of whoever runs the tests."""
     own = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
     arguments = {
-        "files": [own | one for one in files],
+        "files": [own | file for file in files],
         "gone": [str(path) for path in gone],
         "_ansible_diff": True,
         "_ansible_check_mode": check,
     }
     command = [sys.executable, "-c", CALL, json.dumps({"ANSIBLE_MODULE_ARGS": arguments})]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def mode(path: Path) -> int:
@@ -52,7 +52,7 @@ def test_files_are_written_once_and_left_alone_afterwards(tmp_path: Path) -> Non
         {"dest": str(tmp_path / "run"), "content": "", "mode": "0750"},
     )
     first = run(*wanted)
-    assert (first["changed"], first["files"]) == (True, [one["dest"] for one in wanted])
+    assert (first["changed"], first["files"]) == (True, [file["dest"] for file in wanted])
     assert (tmp_path / "a/b/one").read_text() == "ä\n"
     assert [mode(tmp_path / name) for name in ("a/b", "a/b/one", "run")] == [0o755, 0o644, 0o750]
     again = run(*wanted)
@@ -92,10 +92,10 @@ def test_what_differs_is_shown_and_nothing_else_is_written(tmp_path: Path) -> No
 
 
 def test_a_dry_run_on_a_new_host_asks_for_no_account(tmp_path: Path) -> None:
-    found = run(
+    result = run(
         {"dest": str(tmp_path / "one"), "content": "x", "owner": "nobody-made-it"}, check=True
     )
-    assert (found["changed"], list(tmp_path.iterdir())) == (True, [])
+    assert (result["changed"], list(tmp_path.iterdir())) == (True, [])
 
 
 def test_a_bad_text_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_a_bad_text_is_refused_before_anything_is_written(tmp_path: Path) -> Non
         {"dest": str(tmp_path / "good"), "content": "x"},
         {"dest": str(tmp_path / "bad"), "content": "rule\n"},
     )
-    found = run(good, bad | {"validate": "grep -q table %s"})
-    assert found["failed"]
-    assert found["msg"].startswith(f"{tmp_path / 'bad'}: grep -q table ")
+    result = run(good, bad | {"validate": "grep -q table %s"})
+    assert result["failed"]
+    assert result["msg"].startswith(f"{tmp_path / 'bad'}: grep -q table ")
     assert list(tmp_path.iterdir()) == []
     assert run(good, bad | {"validate": "grep -q rule %s"})["changed"]
 
@@ -126,9 +126,9 @@ def test_a_directory_that_others_put_a_link_in_is_refused(tmp_path: Path) -> Non
     (shared / "public").symlink_to(far)
     for more in ({"dest": "public", "mode": "0700"}, {"dest": "public/new", "content": "x"}):
         wanted = {**more, "dest": str(shared / more["dest"])}
-        found = run(wanted)
-        assert found["failed"]
-        assert "a link" in found["msg"]
+        result = run(wanted)
+        assert result["failed"]
+        assert "a link" in result["msg"]
     assert (mode(far), list(far.iterdir())) == (0o755, [])
 
 
@@ -151,7 +151,7 @@ def test_what_is_to_be_gone_goes_once_and_not_what_a_link_leads_to(tmp_path: Pat
 def test_a_directory_keeps_only_what_is_named(tmp_path: Path) -> None:
     place = tmp_path / "place"
     wanted = [{"dest": str(place), "only": True}, {"dest": str(place / "one"), "content": "x"}]
-    assert run(*wanted)["files"] == [one["dest"] for one in wanted]
+    assert run(*wanted)["files"] == [file["dest"] for file in wanted]
     (place / "old").write_text("a secret")
     assert run(*wanted, check=True)["files"] == [str(place / "old")]
     assert sorted(path.name for path in place.iterdir()) == ["old", "one"]
@@ -167,9 +167,9 @@ def test_nothing_is_removed_where_others_have_put_a_link(tmp_path: Path) -> None
     (far / "theirs").touch()
     shared.chmod(0o777)
     (shared / "public").symlink_to(far)
-    found = run(gone=(shared / "public/theirs",))
-    assert found["failed"]
-    assert "a link" in found["msg"]
+    result = run(gone=(shared / "public/theirs",))
+    assert result["failed"]
+    assert "a link" in result["msg"]
     assert (far / "theirs").exists()
 
 
@@ -177,9 +177,9 @@ def test_nothing_is_removed_where_others_have_put_a_link(tmp_path: Path) -> None
     ("given", "reason"), [({"content": "x"}, "dest"), ({"dest": "/x", "text": "x"}, "text")]
 )
 def test_a_file_that_is_not_described_is_refused(given: dict[str, Any], reason: str) -> None:
-    found = run(given)
-    assert found["failed"]
-    assert reason in found["msg"]
+    result = run(given)
+    assert result["failed"]
+    assert reason in result["msg"]
 
 
 def test_what_is_documented_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +192,7 @@ def test_what_is_documented_is_what_is_taken(monkeypatch: pytest.MonkeyPatch) ->
     spec.loader.exec_module(module)
     documented = yaml.safe_load(module.DOCUMENTATION)["options"]["files"]["suboptions"]
     told = {
-        name: {key: one[key] for key in DESCRIBED if key in one} for name, one in documented.items()
+        name: {key: option[key] for key in DESCRIBED if key in option}
+        for name, option in documented.items()
     }
     assert told == module.OPTIONS

@@ -26,15 +26,15 @@ HERE = Hardware(cores=2, memory=4 * GB, debian=13, open_files=65536)
 
 def sources() -> dict[str, str]:
     """Text of each file that is ours, by its path in the checkout."""
-    found = {
-        str(path.relative_to(layout.PROJECT)): path
+    files = {
+        str(path.relative_to(layout.CHECKOUT)): path
         for tree in TREES
-        for path in (layout.PROJECT / tree).rglob("*")
+        for path in (layout.CHECKOUT / tree).rglob("*")
         if path.suffix in (".py", ".yml", ".j2", "") and path.is_file()
     }
     return {
         name: path.read_text()
-        for name, path in found.items()
+        for name, path in files.items()
         if not name.startswith(OWN) and "__pycache__" not in name
     }
 
@@ -70,7 +70,7 @@ def test_a_target_comes_from_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "found"),
+    ("inputs", "names"),
     [
         ({}, ("postgres", "pgbouncer", "apache", "metrics")),
         ({"target": "compose"}, ("postgres", "pgbouncer", "apache", "metrics")),
@@ -94,13 +94,13 @@ def test_a_target_comes_from_its_name(name: str) -> None:
     ],
 )
 def test_a_plan_says_which_services_a_host_has(
-    inputs: dict[str, str], found: tuple[str, ...]
+    inputs: dict[str, str], names: tuple[str, ...]
 ) -> None:
     made = plan(StackConfig.model_validate(inputs), HERE)
-    assert made.services == found
-    assert [service.name for service in services.of(made)] == list(found)
+    assert made.services == names
+    assert [service.name for service in services.of(made)] == list(names)
     folders = {template.source.partition("/")[0] for template in manifest.templates(made)}
-    templates = [name for name in found if name != "metrics"]  # it reads the plan
+    templates = [name for name in names if name != "metrics"]  # it reads the plan
     assert folders == {"host" if name in ("firewall", "backup") else name for name in templates}
-    servers = [name for name in found if name in ("postgres", "pgbouncer", "apache")]
+    servers = [name for name in names if name in ("postgres", "pgbouncer", "apache")]
     assert list(services.servers(made)) == servers

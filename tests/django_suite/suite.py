@@ -83,8 +83,8 @@ class Run:
         """How each test ended: empty when it did as Django expects."""
         self.process.wait(timeout=seconds)
         assert self.file.is_file(), self.log.read_text(errors="replace")[-4000:]
-        found: dict[str, str] = json.loads(self.file.read_text())
-        return found
+        outcomes: dict[str, str] = json.loads(self.file.read_text())
+        return outcomes
 
 
 @contextmanager

@@ -45,8 +45,8 @@ class Runner(DiscoverRunner):
     """Runs what declares databases, and what could not be imported."""
 
     def build_suite(self, *args: Any, **options: Any) -> unittest.TestSuite:
-        found = super().build_suite(*args, **options)
-        return self.test_suite(reorder_tests(_using_databases(found), self.reorder_by))
+        suite = super().build_suite(*args, **options)
+        return self.test_suite(reorder_tests(_using_databases(suite), self.reorder_by))
 
     def get_resultclass(self) -> type[unittest.TextTestResult]:
         return Result

@@ -51,12 +51,12 @@ def known(driver: str) -> dict[str, str]:
     Each paragraph of the file: its reason after `#`, then one test a line, with a driver behind it
     when it is the only one.
     """
-    found, reason = {}, ""
+    reasons, reason = {}, ""
     for line in Path(__file__).with_name("known.txt").read_text().splitlines():
         if line.startswith("#"):
             reason = line
         elif line:
             test, *only = line.split()
             if only in ([], [driver]):
-                found[test] = reason
-    return found
+                reasons[test] = reason
+    return reasons

@@ -109,7 +109,9 @@ def measured() -> Iterator[dict[str, str]]:
     """Rows of the table by incident; the page is written when all were run."""
     rows: dict[str, str] = {}
     yield rows
-    table = TABLE + "".join(rows[one.words] for one in INCIDENTS if one.words in rows)
+    table = TABLE + "".join(
+        rows[incident.words] for incident in INCIDENTS if incident.words in rows
+    )
     print(table)
     if os.environ.get("GOLDEN") == "write" and len(rows) == len(INCIDENTS):
         before = DOCUMENTATION.read_text().partition(HEADING)[0]
@@ -181,7 +183,7 @@ class Underway:
         )
 
 
-@pytest.mark.parametrize("incident", ALONE, ids=lambda one: one.words.replace(" ", "-"))
+@pytest.mark.parametrize("incident", ALONE, ids=lambda incident: incident.words.replace(" ", "-"))
 def test_alert_fires_and_ends(
     scene: Scene, prometheus: Prometheus, measured: dict[str, str], incident: Incident
 ) -> None:

@@ -52,10 +52,10 @@ def daemon(stack: LocalStack) -> psutil.Process:
 
 def orphans(stack: LocalStack) -> list[psutil.Process]:
     """Processes of the stack that are not below its supervisor."""
-    found = stack.processes()  # first: a server starts children at any time
+    processes = stack.processes()  # first: a server starts children at any time
     owner = supervisor(stack)
     below = {owner.pid, *(child.pid for child in owner.children(recursive=True))}
-    return [process for process in found if process.pid not in below and not _ended(process)]
+    return [process for process in processes if process.pid not in below and not _ended(process)]
 
 
 def _ended(process: psutil.Process) -> bool:
@@ -92,8 +92,8 @@ def test_server_that_is_killed_comes_back_and_leaves_nothing(
 
 def children(stack: LocalStack) -> set[int]:
     """Apache's own, without the daemons."""
-    found = {child.pid for child in apache(stack).children()}
-    return found - {process.pid for process in stack.daemons()}
+    children = {child.pid for child in apache(stack).children()}
+    return children - {process.pid for process in stack.daemons()}
 
 
 def test_child_of_apache_that_is_killed_is_replaced_also_when_nobody_asks(

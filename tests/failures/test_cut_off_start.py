@@ -54,10 +54,10 @@ def cut_off(stack: LocalStack, sign: Sign, how: signal.Signals, **inputs: str) -
         return status, output.read()
 
 
-def leftovers(stack: LocalStack) -> list[str]:
+def orphaned_files(stack: LocalStack) -> list[str]:
     """What only a start that did not end leaves."""
-    found = [*stack.directory.rglob("*.new"), *stack.directory.rglob("*.unfinished")]
-    return [str(path) for path in found]
+    paths = [*stack.directory.rglob("*.new"), *stack.directory.rglob("*.unfinished")]
+    return [str(path) for path in paths]
 
 
 def test_a_first_start_that_is_killed_at_every_stage_is_finished_by_the_next(
@@ -68,7 +68,7 @@ def test_a_first_start_that_is_killed_at_every_stage_is_finished_by_the_next(
     done = unused.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr + unused.logs()
     assert unused.answers()
-    assert leftovers(unused) == []
+    assert orphaned_files(unused) == []
     assert unused.manage("stack_verify").returncode == 0
 
 
@@ -89,7 +89,7 @@ def test_a_changed_start_that_is_killed_at_every_stage_loses_no_row(unused: Loca
     assert done.returncode == 0, done.stderr + unused.logs()
     assert "threads=6 " in conf.read_text()
     assert unused.sql("SELECT count(*), sum(number) FROM kept") == "1000|500500"
-    assert leftovers(unused) == []
+    assert orphaned_files(unused) == []
     assert unused.manage("stack_verify", STACK_THREADS="6").returncode == 0
 
 
@@ -101,7 +101,7 @@ def test_control_c_stops_what_was_started_and_the_next_start_goes_on(
     assert unused.servers() == {}
     done = unused.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr + unused.logs()
-    assert leftovers(unused) == []
+    assert orphaned_files(unused) == []
 
 
 def test_two_starts_at_once_make_one_stack(unused: LocalStack) -> None:
@@ -140,5 +140,5 @@ def test_up_repairs_what_a_cut_off_start_may_leave(unused: LocalStack) -> None:
     done = unused.manage("stack_local", "up")
     assert done.returncode == 0, done.stderr + unused.logs()
     assert picture.read_bytes() == whole
-    assert leftovers(unused) == []
+    assert orphaned_files(unused) == []
     assert unused.manage("stack_verify").returncode == 0

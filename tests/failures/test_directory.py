@@ -59,7 +59,7 @@ def _file_for_a_directory(directory: Path) -> None:
     ("spoil", "message"),
     [
         (_file, "STACK_DIR={0}: Not a directory. Set STACK_DIR to another directory."),
-        (_foreign, "STACK_DIR={0}: it holds thesis.txt, which is no part of a stack."),
+        (_foreign, "STACK_DIR={0}: it holds thesis.txt, which does not belong to a stack."),
         (_no_database, "{0}/data: holds no database. Move it away; `make up` makes a new one."),
         (_other_database, "{0}/data: a database of PostgreSQL 9, and the plan runs "),
         (_directory_for_a_file, "{0}/conf/postgres/pgstack.conf: Is a directory. Move it away"),

@@ -28,11 +28,11 @@ def fill(directory: Path, keep: int) -> Path:
     """A file that leaves `keep` bytes of the disk."""
     ballast = directory / "conf/ballast"
     ballast.touch()
-    found = subprocess.run(
+    printed = subprocess.run(
         ["df", "--output=avail", "-B1", str(directory)], check=True, capture_output=True, text=True
     ).stdout
     with ballast.open("wb") as handle:
-        free = int(found.split()[1]) - keep
+        free = int(printed.split()[1]) - keep
         while free > 0:
             free -= handle.write(b"\0" * min(free, 1 << 20))
     return ballast

@@ -110,7 +110,7 @@ def shop(place: Path, environments: Path) -> Iterator[LocalStack]:
 
 def assert_green(stack: LocalStack) -> None:
     done = stack.manage("stack_verify", "--json")
-    assert [one for one in json.loads(done.stdout) if one["holds"] is False] == []
+    assert [finding for finding in json.loads(done.stdout) if finding["holds"] is False] == []
     assert done.returncode == 0
 
 

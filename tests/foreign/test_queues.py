@@ -105,8 +105,8 @@ class Load:
         while self.ran() != self.wanted():
             if time.monotonic() > deadline:
                 ran, wanted = self.ran(), self.wanted()
-                lost = [one for one in wanted if not ran[one]]
-                twice = [one for one, count in ran.items() if count > 1]
+                lost = [task for task in wanted if not ran[task]]
+                twice = [task for task, count in ran.items() if count > 1]
                 raise AssertionError(f"lost {lost}, twice {twice}\n{self.stack.logs()}")
             time.sleep(0.2)
 

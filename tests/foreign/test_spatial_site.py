@@ -45,7 +45,7 @@ def get(stack: LocalStack, path: str, **query: str) -> Any:
 
 def findings(stack: LocalStack) -> dict[str, Any]:
     done = stack.manage("stack_verify", "--json")
-    return {one["check"]: one for one in json.loads(done.stdout)}
+    return {finding["check"]: finding for finding in json.loads(done.stdout)}
 
 
 def test_a_map_query_goes_through_the_pooler(atlas: LocalStack) -> None:
@@ -68,12 +68,12 @@ def test_map_queries_of_many_threads_survive_a_killed_pooler(atlas: LocalStack) 
 
 
 def test_an_extension_that_was_dropped_is_missed_and_made_again(atlas: LocalStack) -> None:
-    found = findings(atlas)
-    assert [name for name, one in found.items() if one["holds"] is False] == []
-    assert found["extensions are there"]["found"].startswith("postgis 3.")
+    checks = findings(atlas)
+    assert [name for name, finding in checks.items() if finding["holds"] is False] == []
+    assert checks["extensions are there"]["detail"].startswith("postgis 3.")
     atlas.sql("DROP EXTENSION pg_trgm")
     missed = findings(atlas)["extensions are there"]
-    assert (missed["holds"], missed["found"]) == (False, "pg_trgm is missing")
+    assert (missed["holds"], missed["detail"]) == (False, "pg_trgm is missing")
     for words in (("down",), ("up",)):
         done = atlas.manage("stack_local", *words)
         assert done.returncode == 0, done.stderr

@@ -83,16 +83,16 @@ def stack(collector: Collector) -> Iterator[LocalStack]:
 def spans(collector: Collector, stack: LocalStack) -> list[dict[str, Any]]:
     """All that have come, attributes by name."""
     python = json.loads((stack.directory / "conf/plan.json").read_text())["paths"]["venv"]
-    found = []
+    spans = []
     for body in list(collector.bodies):
         command = [f"{python}/bin/python", "-c", DECODE]
         done = subprocess.run(command, input=body, capture_output=True, check=True)
         for resource in json.loads(done.stdout)["resourceSpans"]:
-            found += [span for scope in resource["scopeSpans"] for span in scope["spans"]]
-    for span in found:
+            spans += [span for scope in resource["scopeSpans"] for span in scope["spans"]]
+    for span in spans:
         values = {each["key"]: each["value"] for each in span.get("attributes", [])}
         span["attributes"] = {name: next(iter(value.values())) for name, value in values.items()}
-    return found
+    return spans
 
 
 def test_request_and_its_statements_are_one_trace_with_the_number_of_the_logs(

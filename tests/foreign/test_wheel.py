@@ -46,13 +46,13 @@ def pip(*command: str | Path) -> None:
 def interpreter(release: str) -> str:
     """A Python of that release that runs. Skips when there is none."""
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for found in (
+    for program in (
         "/usr/bin/python3",
         f"python{release}",
         *map(str, kept.glob(f"{release}.*/bin/python")),
     ):
-        if shutil.which(found) and release in run(found, "--version").stdout:
-            return found
+        if shutil.which(program) and release in run(program, "--version").stdout:
+            return program
     pytest.skip(f"Python {release} is missing: install python{release} and its venv module")
 
 
@@ -82,8 +82,8 @@ def wheel(place: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source / name)
     pip(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", place, source)
-    (found,) = place.glob("pgstack-*.whl")
-    return found
+    (path,) = place.glob("pgstack-*.whl")
+    return path
 
 
 def test_the_wheel_holds_the_package_its_types_and_its_templates(wheel: Path) -> None:
@@ -115,10 +115,12 @@ def test_a_project_with_the_wheel_reaches_the_stack(
     )  # operators need it, a project does not
     check = run(python, "manage.py", "check", cwd=project)
     assert check.returncode == 0, check.stderr
-    found = as_account(stack, project, python, "manage.py", "check", "--database=default")
-    assert found.returncode == 0, found.stderr
-    found = as_account(stack, project, python, "manage.py", "shell", "--verbosity=0", "-c", QUERY)
-    assert found.stdout == f"42 {stack.directory}/run/pooler ['default', 'direct']\n", found.stderr
+    reached = as_account(stack, project, python, "manage.py", "check", "--database=default")
+    assert reached.returncode == 0, reached.stderr
+    reached = as_account(stack, project, python, "manage.py", "shell", "--verbosity=0", "-c", QUERY)
+    assert reached.stdout == f"42 {stack.directory}/run/pooler ['default', 'direct']\n", (
+        reached.stderr
+    )
 
 
 def as_account(

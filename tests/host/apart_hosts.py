@@ -75,7 +75,7 @@ def systemd_hosts(
     try:
         with ThreadPoolExecutor() as threads:
             booted = [threads.submit(start, suite, place, *more) for place, more in places.items()]
-        yield tuple(one.result() for one in booted)
+        yield tuple(future.result() for future in booted)
     finally:
         for directory in places:
             stop(directory)

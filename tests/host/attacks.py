@@ -51,20 +51,23 @@ def of_apache(host: SystemdHost) -> dict[str, tuple[str, str]]:
     ).stdout
     unit = listed.split()[0]
     parent = host.run("systemctl", "show", "--property=MainPID", "--value", unit).stdout.strip()
-    found = {}
+    processes = {}
     for process in (parent, *host.run("pgrep", "--parent", parent).stdout.split()):
         (held,) = re.findall(
             r"^CapEff:\s*(\w+)", host.run("cat", f"/proc/{process}/status").stdout, re.MULTILINE
         )
-        found[process] = host.run("stat", "--format=%U", f"/proc/{process}").stdout.strip(), held
-    return found
+        processes[process] = (
+            host.run("stat", "--format=%U", f"/proc/{process}").stdout.strip(),
+            held,
+        )
+    return processes
 
 
 def owned(host: SystemdHost) -> list[str]:
     """What root was made to make, which is taken away again."""
-    found = host.run("sh", "-c", f"ls -d {OWNED}* || true").stdout.split()
-    host.run("rm", "-rf", *found, "/nonexistent")
-    return found
+    paths = host.run("sh", "-c", f"ls -d {OWNED}* || true").stdout.split()
+    host.run("rm", "-rf", *paths, "/nonexistent")
+    return paths
 
 
 def plant_environment(host: SystemdHost) -> None:
@@ -99,7 +102,7 @@ def plant_static(host: SystemdHost, *names: str) -> None:
 
 
 def probe(project: Path) -> None:
-    """Have the project's requirements run code at their installation, and tell what it could
+    """Let the project's requirements run code while they are installed, and record what it could
     reach."""
     (project / "probe").mkdir()
     (project / "probe/setup.py").write_text(SETUP)
@@ -112,7 +115,7 @@ def probe(project: Path) -> None:
     urls.write_text(urls.read_text() + PAGE)
 
 
-def found(host: SystemdHost) -> dict[str, Any]:
+def results(host: SystemdHost) -> dict[str, Any]:
     """What the installation found."""
     told: dict[str, Any] = json.loads(host.page("/probed"))
     return told

@@ -113,8 +113,8 @@ def authority(directory: Path) -> Iterator[Authority]:
     network = f"pgstack-acme-{uuid.uuid4().hex[:8]}"
     docker("network", "create", network)
     try:
-        with _container(directory, network) as found:
-            yield found
+        with _container(directory, network) as running:
+            yield running
     finally:
         docker("network", "rm", network, check=False)
 
@@ -145,22 +145,22 @@ def _container(directory: Path, network: str) -> Iterator[Authority]:
         "-config",
         "/pebble/pebble.json",
     )
-    found = Authority(
+    running = Authority(
         started.stdout.strip(), network, directory / "certificate.pem", directory / "root.pem"
     )
     try:
-        found.root.write_bytes(_root(found))
-        yield found
+        running.root.write_bytes(_root(running))
+        yield running
     finally:
-        docker("rm", "--force", found.container, check=False)
+        docker("rm", "--force", running.container, check=False)
 
 
-def _root(found: Authority) -> bytes:
+def _root(running: Authority) -> bytes:
     """Its root, once it answers."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            return found.fetch_root()
+            return running.fetch_root()
         except OSError:
             if time.monotonic() > deadline:
                 raise

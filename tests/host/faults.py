@@ -22,10 +22,10 @@ INI = "/etc/stack/live/pgbouncer-{}/pgbouncer.ini"
 
 def main(host: SystemdHost, server: str) -> str:
     """Number of its main process; 0 when it does not run."""
-    found = host.run(
+    processes = host.run(
         "systemctl", "show", "--property=MainPID", "--value", *UNITS[server]
     ).stdout.split()
-    return next((number for number in found if number != "0"), "0")
+    return next((number for number in processes if number != "0"), "0")
 
 
 def halt(host: SystemdHost, server: str) -> None:
@@ -59,8 +59,8 @@ def status(host: SystemdHost) -> tuple[int, str, float]:
 
 def line(text: str, server: str) -> str:
     """What the status says of one server."""
-    (found,) = re.findall(f"^{server} .*", text, re.MULTILINE)
-    return str(found)
+    (line,) = re.findall(f"^{server} .*", text, re.MULTILINE)
+    return str(line)
 
 
 @contextmanager

@@ -48,5 +48,5 @@ class Ledger:
             {"Host": "shop.example", "Content-Type": "application/json", **(headers or {})},
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+            answers: dict[str, Any] = json.load(answer)
+            return answers

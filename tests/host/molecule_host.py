@@ -36,7 +36,7 @@ def main() -> int:
 def act(action: str, directory: Path, suite: str) -> None:
     """Do what is asked for. Raises pytest's outcomes, with what is missing or went wrong."""
     if action == "reboot":
-        systemd_host.found(directory).reboot()
+        systemd_host.running(directory).reboot()
         return
     systemd_host.stop(directory)
     shutil.rmtree(directory, ignore_errors=True)

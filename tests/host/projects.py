@@ -69,6 +69,13 @@ def fail_to_migrate(project: Path) -> None:
     (project / "demo/migrations/0099_bad.py").write_text(BAD_MIGRATION)
 
 
+BROKEN = {
+    "raises at import": (raise_at_import, "no such luck"),
+    "answers with errors": (answer_with_errors, "500"),
+    "fails to migrate": (fail_to_migrate, "no_such_table"),
+}
+"""how a release does not work → what breaks it, and what the refusal says"""
+
 BAD_MIGRATION = """from django.db import migrations
 
 

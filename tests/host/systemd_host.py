@@ -199,8 +199,8 @@ class SystemdHost:
 
     def changed_since(self, time: str) -> list[str]:
         """What has changed on its disk, but for what every login and every checkpoint leaves."""
-        found = self.run("find", "/", "-xdev", "-newerct", f"@{time}", "-print").stdout.splitlines()
-        return [path for path in found if path not in MOUNTED and not LEFT_BY_TIME.match(path)]
+        paths = self.run("find", "/", "-xdev", "-newerct", f"@{time}", "-print").stdout.splitlines()
+        return [path for path in paths if path not in MOUNTED and not LEFT_BY_TIME.match(path)]
 
     def write_inventory(self) -> None:
         """What Ansible is told of the host."""
@@ -274,7 +274,7 @@ def start(suite: str, directory: Path, *options: str, disk: str | None = None) -
     return host
 
 
-def found(directory: Path) -> SystemdHost:
+def running(directory: Path) -> SystemdHost:
     """The host that was started with this directory. Fails when there is none."""
     try:
         named = json.loads((directory / NAME).read_text())
@@ -286,5 +286,5 @@ def found(directory: Path) -> SystemdHost:
 def stop(directory: Path) -> None:
     """Remove the host that was started with this directory, if there is one."""
     if (directory / NAME).exists():
-        docker("rm", "--force", found(directory).container, check=False)
+        docker("rm", "--force", running(directory).container, check=False)
         (directory / NAME).unlink()

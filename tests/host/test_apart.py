@@ -107,12 +107,12 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
         assert script(web, "ls /usr/lib/postgresql/*/bin/postgres").returncode != 0
     assert (apart.web.failed(), apart.second.failed(), apart.database.failed()) == ("", "", "")
     assert script(apart.database, "ls /usr/sbin/apache2 /usr/sbin/pgbouncer").returncode != 0
-    one, other = (
+    ours, other = (
         web.run("cat", "/etc/stack-secrets/django_secret_key").stdout
         for web in (apart.web, apart.second)
     )
-    assert len(one) > 30
-    assert one == other, "all sign with one secret key"
+    assert len(ours) > 30
+    assert ours == other, "all sign with one secret key"
     assert apart.database.run("stackctl", "status").stdout.split()[:5] == [
         "postgres",
         "runs",
@@ -194,10 +194,10 @@ def test_secrets_are_where_they_belong_only(apart: Apart) -> None:
         assert "Permission denied" in done.stderr, f"{account} reads {name}"
     for secret in passwords(apart.database):
         for host in (apart.web, apart.database):
-            found = script(
+            paths = script(
                 host, f"journalctl -q | grep -F '{secret}'; grep -rlF '{secret}' /etc /var/log /run"
             ).stdout
-            assert {line.rsplit("/", 1)[0] for line in found.splitlines()} <= {
+            assert {line.rsplit("/", 1)[0] for line in paths.splitlines()} <= {
                 PASSWORDS,
                 "/etc/stack-database",
             }

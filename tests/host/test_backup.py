@@ -119,7 +119,7 @@ def test_a_backup_that_fails_is_told(host: SystemdHost) -> None:
         ("2020-01-01 00:00:00+00", "before the end of the oldest backup"),
         ("2999-01-01 00:00:00+00", "in the future"),
         ("2026-11-24 13:00:00", "time zone"),
-        ("last tuesday", "is no target of a restore"),
+        ("last tuesday", "is not a restore target"),
         ("xid:4000000000", "has not been yet"),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_time_that_an_earlier_restore_left_behind_is_reached_on_its_timeline(
     assert ledger.has("left-1", "left-2") == [True, False]
 
 
-def keep(host: SystemdHost, name: str, mode: str, account: str = "app") -> None:
+def store(host: SystemdHost, name: str, mode: str, account: str = "app") -> None:
     """A file that the site has written, with its name in it."""
     words = f"umask 0002; mkdir -p $(dirname {MEDIA}/{name}); echo {name} > {MEDIA}/{name}"
     host.run("runuser", "-u", account, "--", "sh", "-c", f"{words}; chmod {mode} {MEDIA}/{name}")
@@ -214,9 +214,9 @@ def listing(host: SystemdHost) -> list[str]:
 
 def test_files_are_kept_with_the_database_for_root_alone(host: SystemdHost) -> None:
     assert "none to keep yet" in host.run("stackctl", "backups").stdout
-    keep(host, "public/photo.txt", "0644")
-    keep(host, "data/INDEX_DIR/private.key", "0600")
-    keep(host, "data/INDEX_DIR/index", "0640", "deploy")
+    store(host, "public/photo.txt", "0644")
+    store(host, "data/INDEX_DIR/private.key", "0600")
+    store(host, "data/INDEX_DIR/index", "0640", "deploy")
     host.run("runuser", "-u", "app", "--", "ln", "-s", "/etc/shadow", f"{MEDIA}/public/link")
     host.run("systemctl", "start", "stack-backup@incr")
     host.run("systemctl", "start", "stack-files")  # the one that follows it, or another
@@ -250,7 +250,7 @@ def test_files_that_are_there_stay_unless_a_snapshot_is_as_young_as_the_rows(
     before = listing(host)
     target = now()
     host.run("stackctl", "files", "save")
-    keep(host, "public/later.txt", "0644")
+    store(host, "public/later.txt", "0644")
     done = host.run("stackctl", "restore", "latest")
     assert "The site has files as they are now; the last snapshot is older" in done.stdout
     assert "later.txt" in "".join(listing(host))

@@ -40,8 +40,8 @@ PHOTO = "/var/lib/stack-media/public/photo"
 
 @pytest.fixture
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with backup_store(tmp_path_factory.mktemp("store")) as found:
-        yield found
+    with backup_store(tmp_path_factory.mktemp("store")) as running:
+        yield running
 
 
 Boot = Callable[..., AbstractContextManager[SystemdHost]]
@@ -62,7 +62,7 @@ def good(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def backed_up(lost: SystemdHost) -> str:
-    """Have the host keep its rows and a visitor's file in the bucket; returns the passphrase."""
+    """Back up the host's rows and a visitor's file into the bucket; returns the passphrase."""
     good(lost.play("site.yml", **S3))
     assert "(full)" in lost.run("stackctl", "backups").stdout
     assert "backup" not in lost.failed()
@@ -86,7 +86,7 @@ def test_what_is_in_the_bucket_is_encrypted(store: Store, tmp_path: Path) -> Non
     )
     files = [store.object(name) for name in names if name not in rows]
     assert files, "they are beside the rows"
-    assert not any(b"of a visitor" in found for found in files)
+    assert not any(b"of a visitor" in content for content in files)
 
 
 @pytest.mark.slow

@@ -143,8 +143,8 @@ def test_passwords_are_read_by_nobody_but_who_uses_them(external: External) -> N
             words = ("runuser", "-u", account, "--", "cat", path)
             assert external.first.run(*words, check=False).returncode == 1, (account, path)
     assert external.second.run("ls", kept, check=False).stdout == ""
-    found = external.first.run("grep", "-rl", PASSWORD, "/etc", "/srv", "/var", check=False)
-    assert found.stdout == ""
+    done = external.first.run("grep", "-rl", PASSWORD, "/etc", "/srv", "/var", check=False)
+    assert done.stdout == ""
 
 
 def test_a_release_and_the_way_back_lose_no_request(external: External) -> None:
@@ -168,5 +168,5 @@ def test_its_keeper_ends_all_connections_and_no_request_is_lost(external: Extern
 def test_what_is_its_keepers_is_refused(external: External, playbook: str) -> None:
     done = external.play(playbook)
     assert done.returncode == 2, done.stdout[-3000:]
-    assert "looks after that PostgreSQL restarts it" in " ".join(done.stdout.split())
+    assert "administrator of that PostgreSQL restarts it" in " ".join(done.stdout.split())
     assert external.first.page()

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from docker_engine import docker
 from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures import told
+from fixtures.receivers import Receivers, wait
 from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -55,6 +56,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
         yield booted
 
 
+@pytest.fixture(scope="module")
+def receivers(host: SystemdHost) -> Receivers:
+    return Receivers(lambda: host.run("cat", FILE, check=False).stdout, "/people")
+
+
 def give(host: SystemdHost, text: str, path: str) -> None:
     write = ("sh", "-c", f"umask 077; cat > {path}")
     docker("exec", "-i", host.container, *write, text=text)
@@ -65,35 +71,10 @@ def ruleset(host: SystemdHost) -> str:
     return re.sub(r"packets \d+ bytes \d+", "", host.run("nft", "list", "ruleset").stdout)
 
 
-def came(host: SystemdHost, way: str) -> list[Any]:
-    """What a receiver has got."""
-    lines = host.run("cat", FILE, check=False).stdout.splitlines()
-    return [found["what"] for found in map(json.loads, lines) if found["way"] == way]
-
-
-def seen(host: SystemdHost, alert: str) -> list[str]:
-    """The states of an alert that the webhook was told, in order."""
-    return [
-        one["status"]
-        for message in came(host, "/people")
-        for one in message["alerts"]
-        if one["labels"]["alertname"] == alert
-    ]
-
-
 def asked(host: SystemdHost, path: str) -> Any:
     """What Prometheus answers on the host."""
     code = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9090{path}').read().decode())"
     return json.loads(host.run("python3", "-c", code).stdout)["data"]
-
-
-def wait(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Seconds until it is true."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds, f"no {what} after {seconds} s"
-        time.sleep(1)
-    return time.monotonic() - begun
 
 
 def listening(host: SystemdHost) -> set[tuple[str, int]]:
@@ -101,14 +82,14 @@ def listening(host: SystemdHost) -> set[tuple[str, int]]:
     text = host.run(
         "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6"
     ).stdout
-    found = re.findall(r"^ *\d+: (\w+):(\w{4}) \w+:0000 (?:0A|07) ", text, re.MULTILINE)
-    return {(address, int(port, 16)) for address, port in found}
+    sockets = re.findall(r"^ *\d+: (\w+):(\w{4}) \w+:0000 (?:0A|07) ", text, re.MULTILINE)
+    return {(address, int(port, 16)) for address, port in sockets}
 
 
 def test_nothing_listens_but_on_the_loopback_address(host: SystemdHost) -> None:
     """Neither now nor since the packages came: each said then where it listened."""
-    found = {(address, port) for address, port in listening(host) if port in {*PORTS, 9094}}
-    assert found == {("0100007F", port) for port in PORTS}
+    sockets = {(address, port) for address, port in listening(host) if port in {*PORTS, 9094}}
+    assert sockets == {("0100007F", port) for port in PORTS}
     units = [f"--unit={name}" for name in UNITS]
     journal = host.run("journalctl", "--output=cat", *units).stdout
     places = re.findall(r"(?:Listening on|address=|listenAddress=)[^\n]*?(\S+):(\d{4})\b", journal)
@@ -119,7 +100,7 @@ def test_nothing_listens_but_on_the_loopback_address(host: SystemdHost) -> None:
 def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> None:
     def up() -> bool:
         targets = asked(host, "/api/v1/targets")["activeTargets"]
-        return len(targets) == 4 and {one["health"] for one in targets} == {"up"}
+        return len(targets) == 4 and {target["health"] for target in targets} == {"up"}
 
     wait(up, 60, "answer of all targets")
     groups = asked(host, "/api/v1/rules")["groups"]
@@ -130,27 +111,29 @@ def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> 
     assert size
 
 
-def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost) -> None:
+def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost, receivers: Receivers) -> None:
     cluster = "postgresql@17-main"
     host.run("systemctl", "stop", cluster)
-    fired = wait(lambda: bool(seen(host, "PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
-    assert seen(host, "PostgreSQLDown") == ["firing"]
-    wait(lambda: "PostgreSQLDown" in str(came(host, "mail")), 30, "mail")
+    fired = wait(lambda: bool(receivers.seen("PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
+    assert receivers.seen("PostgreSQLDown") == ["firing"]
+    wait(lambda: "PostgreSQLDown" in str(receivers.came("mail")), 30, "mail")
     host.run("systemctl", "start", cluster)
-    ended = wait(lambda: "resolved" in seen(host, "PostgreSQLDown"), UNTIL_ENDS_SECONDS, "end")
+    ended = wait(lambda: "resolved" in receivers.seen("PostgreSQLDown"), UNTIL_ENDS_SECONDS, "end")
     print(f"PostgreSQLDown came after {fired:.0f} s, its end {ended:.0f} s")
 
 
-def test_the_watchdog_comes_again_and_again_to_its_own_receiver(host: SystemdHost) -> None:
-    wait(lambda: len(came(host, "/dead")) > 1, 300, "second sign of life")
-    assert {message["commonLabels"]["alertname"] for message in came(host, "/dead")} == {"Watchdog"}
-    assert not seen(host, "Watchdog")
+def test_the_watchdog_comes_again_and_again_to_its_own_receiver(receivers: Receivers) -> None:
+    wait(lambda: len(receivers.came("/dead")) > 1, 300, "second sign of life")
+    assert {message["commonLabels"]["alertname"] for message in receivers.came("/dead")} == {
+        "Watchdog"
+    }
+    assert not receivers.seen("Watchdog")
 
 
 def test_secrets_are_read_by_nobody_else(host: SystemdHost) -> None:
     live = "/etc/stack/live/observability"
-    found = host.run("stat", "--format=%a %U", live, f"{live}/alertmanager.yml").stdout
-    assert found.split("\n")[:2] == ["700 root", "600 root"]
+    status = host.run("stat", "--format=%a %U", live, f"{live}/alertmanager.yml").stdout
+    assert status.split("\n")[:2] == ["700 root", "600 root"]
     assert not as_account(host, "app", f"cat {live}/alertmanager.yml")
     plain = host.run("cat", "/etc/stack/observability/alertmanager.yml", "/etc/stack/plan.json")
     assert "/people" not in plain.stdout
@@ -185,6 +168,46 @@ def test_a_secret_that_cannot_be_used_is_one_message(host: SystemdHost) -> None:
     assert "unchanged" in host.run("stackctl", "apply", "observability").stdout
 
 
+def test_the_page_has_days_for_who_may_see_it(host: SystemdHost) -> None:
+    code = (
+        "import urllib.request as r; "
+        "print(r.urlopen('http://127.0.0.1:8400/stack/history.json?range=6h').read().decode())"
+    )
+    told = json.loads(host.run("python3", "-c", code).stdout)
+    assert told["lines"]["cpu"][-1] is not None
+    assert "plan" in {mark["kind"] for mark in told["marks"]}
+    assert not as_account(host, "app", f"python3 -c {shlex.quote(code)}")
+
+
+def test_verify_proves_that_they_watch_as_planned(host: SystemdHost) -> None:
+    done = host.run("stackctl", "verify", check=False)
+    assert re.search(
+        r"Prometheus watches everything\b.*24 rules; keeps 15d, 1GB", flat(done.stdout)
+    )
+    assert done.returncode == 0, done.stdout
+    drop_in = "/run/systemd/system/prometheus.service.d/later.conf"
+    words = host.run("systemctl", "cat", "prometheus").stdout
+    (start,) = re.findall(r"^ExecStart=(/\S+ .*)$", words, re.MULTILINE)[-1:]
+    host.run("mkdir", "-p", str(Path(drop_in).parent))
+    longer = start.replace("retention.time=15d", "retention.time=16d")
+    give(host, f"[Service]\nExecStart=\nExecStart={longer}\n", drop_in)
+    try:
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "restart", "prometheus")
+        done = host.run("stackctl", "verify", check=False)
+    finally:
+        host.run("rm", "-r", str(Path(drop_in).parent))
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "restart", "prometheus")
+    assert "storage.tsdb.retention.time=16d, planned 15d" in flat(done.stdout)
+    assert done.returncode == 1
+
+
+def flat(text: str) -> str:
+    """A table's cells without its lines and columns."""
+    return " ".join(re.sub("[│┃|]", " ", text).split())
+
+
 def test_they_go_when_they_are_not_wanted_any_more(host: SystemdHost) -> None:
     done = host.play("site.yml", stack_inputs=INPUTS)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -193,3 +216,27 @@ def test_they_go_when_they_are_not_wanted_any_more(host: SystemdHost) -> None:
         state = host.run("systemctl", "is-enabled", name, check=False).stdout.strip()
         assert state == "disabled"
     assert host.run("ls", "/etc/systemd/system/prometheus.service.d", check=False).returncode
+
+
+def test_an_uninstalled_host_keeps_what_was_measured_until_that_is_deleted(
+    host: SystemdHost,
+) -> None:
+    """Site.yml takes it up again; the packages stay."""
+    history = ("/var/lib/prometheus/stack", "/var/lib/prometheus/stack-alerts")
+    for inputs, words in ((FULL, ()), (FULL, ("-e", "data=delete"))):
+        done = host.play("site.yml", stack_inputs=inputs)
+        assert done.returncode == 0, done.stdout[-4000:]
+        gone = host.play("uninstall.yml", "-e", "confirm=yes", *words, stack_inputs=inputs)
+        assert gone.returncode == 0, gone.stdout[-4000:]
+        assert not {port for _, port in listening(host)} & PORTS
+        for name in UNITS:
+            state = host.run("systemctl", "is-enabled", name, check=False).stdout.strip()
+            assert state == "disabled"
+            drop_ins = f"/etc/systemd/system/{name}.service.d"
+            assert host.run("ls", drop_ins, check=False).returncode
+        assert host.run("ls", "/etc/stack", check=False).returncode
+        kept = host.run("ls", "-d", *history, check=False).stdout.split()
+        assert kept == ([] if words else list(history))
+        assert (history[0] in gone.stdout.partition("Say what was kept")[2]) == (not words)
+        installed = host.run("dpkg-query", "--show", *UNITS).stdout
+        assert len(installed.splitlines()) == 3

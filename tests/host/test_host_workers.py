@@ -18,6 +18,7 @@ from deployed_host import deployed_host
 from host_image import CHECKOUT
 from systemd_host import INPUTS, SystemdHost
 
+from fixtures import foreign
 from fixtures.releases import NEWEST_SUITE
 from fixtures.task_notes import require_each_task_once
 
@@ -78,14 +79,14 @@ def at_work(host: SystemdHost, processes: int = 2) -> set[str]:
     while True:
         shown = host.run("systemctl", "show", "--property=InvocationID", "--value", *units(host))
         own = tuple(shown.stdout.split())
-        found = {
+        names = {
             name
             for name, lines in notes(host).items()
             if own and name.endswith(own) and "begun 1" in lines
         }
-        if len(found) == processes:
-            return found
-        assert time.monotonic() < deadline, (found, own)
+        if len(names) == processes:
+            return names
+        assert time.monotonic() < deadline, (names, own)
         time.sleep(0.3)
 
 
@@ -106,9 +107,15 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
     ):
         words = ("psql", "--host=/run/stack/pooler", "--port=6432", "--command=SELECT 1")
         asked = host.run(
-            "runuser", "-u", account, "--", *words, f"--dbname={database}", "--username=app",
+            "runuser",
+            "-u",
+            account,
+            "--",
+            *words,
+            f"--dbname={database}",
+            "--username=app",
             check=False,
-        )  # fmt: skip
+        )
         assert asked.returncode == code, (account, database, asked.stderr)
     told = host.run("stackctl", "status").stdout
     assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
@@ -146,9 +153,24 @@ def change_all(host: SystemdHost, tmp_path: Path) -> None:
     host.run("stackctl", "restart", "postgres")
     require_each_task_once(notes(host), before)
     before = at_work(host, 1)
+    host.run("sh", "-c", foreign.rotation("host"))
+    require_each_task_once(notes(host), before)
+    before = at_work(host, 1)
+    upgrade(host)
+    while at_work(host, 1) & before:
+        time.sleep(1)
+    require_each_task_once(notes(host), before)
+    before = at_work(host, 1)
     host.run("stackctl", "restart", "pgbouncer")
     host.run("stackctl", "restart", "apache")
     assert at_work(host, 1) == before
+
+
+def upgrade(host: SystemdHost) -> None:
+    """A new package of the program that workers run."""
+    program = host.run("readlink", "/usr/bin/python3").stdout.strip()
+    install = ("apt-get", "install", "--reinstall", "--yes", f"{program}-minimal")
+    host.run("env", "DEBIAN_FRONTEND=noninteractive", *install)
 
 
 def test_a_release_that_does_not_serve_leaves_them_as_they_are(
@@ -229,8 +251,9 @@ def test_a_change_that_is_cut_off_leaves_none_stopped(host: SystemdHost) -> None
     host.run("sh", "-c", "touch /var/lib/stack-media/slow")
     host.run("sh", "-c", "timeout --signal=KILL 2 stackctl restart workers; true")
     assert host.run("cat", "/run/stack/workers-stopped").stdout.split() == [
-        "stack-worker-tick@1.service", "stack-worker-tick@2.service",
-    ]  # fmt: skip
+        "stack-worker-tick@1.service",
+        "stack-worker-tick@2.service",
+    ]
     host.run("rm", "/var/lib/stack-media/slow")
     deadline = time.monotonic() + 90
     while len(units(host)) != 2:
@@ -260,3 +283,17 @@ def test_they_are_there_after_a_boot_and_gone_with_the_last_one(
     assert units(host) == []
     left = ("/etc/systemd/system", "-name", "*stack-worker-*")
     assert host.run("find", *left).stdout == ""
+
+
+def test_an_uninstalled_host_has_none_and_their_tasks_are_done(
+    host: SystemdHost, tmp_path: Path
+) -> None:
+    done = deploy(host, make(tmp_path / "again", "again"), playbook="site.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    before = at_work(host)
+    gone = host.play("uninstall.yml", "-e", "confirm=yes")
+    assert gone.returncode == 0, gone.stdout[-3000:]
+    require_each_task_once(notes(host), before)
+    assert units(host) == []
+    assert host.run("find", "/etc/systemd/system", "-name", "*stack-*").stdout == ""
+    assert host.run("getent", "passwd", "worker", check=False).stdout == ""

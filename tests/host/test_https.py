@@ -42,8 +42,8 @@ TAKES_SECONDS = 120
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
     """A certificate authority."""
-    with authority(tmp_path_factory.mktemp("authority")) as found:
-        yield found
+    with authority(tmp_path_factory.mktemp("authority")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
 import attacks
+import changes
 import projects
 import pytest
 import requests
@@ -46,31 +47,10 @@ def deploy(
     return host.play(playbook, stack_inputs=inputs)
 
 
-CHANGES = {
-    "apache reload": ("stackctl", "restart", "apache"),
-    "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
-    "a log begun anew": ("logrotate", "--force", "/etc/logrotate.d/stack"),
-    "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
-    "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
-    "two in a row": (
-        "sh",
-        "-c",
-        "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", changes.COMMANDS)
 def test_no_request_is_lost(host: SystemdHost, name: str) -> None:
-    done = host.under_load(lambda: host.run(*CHANGES[name], check=False))
+    done = host.under_load(lambda: host.run(*changes.COMMANDS[name], check=False))
     assert done.returncode == 0, done.stderr
-
-
-BROKEN = {
-    "raises at import": (projects.raise_at_import, "no such luck"),
-    "answers with errors": (projects.answer_with_errors, "500"),
-    "fails to migrate": (projects.fail_to_migrate, "no_such_table"),
-}
 
 
 # One of them shows before each merge that the way back loses nothing; each takes most of a minute.
@@ -78,13 +58,13 @@ BROKEN = {
     "name",
     [
         pytest.param(name, marks=[] if name == "answers with errors" else pytest.mark.slow)
-        for name in BROKEN
+        for name in projects.BROKEN
     ],
 )
 def test_release_that_does_not_work_never_serves(
     host: SystemdHost, tmp_path: Path, name: str
 ) -> None:
-    spoil, words = BROKEN[name]
+    spoil, words = projects.BROKEN[name]
     project = projects.make(tmp_path / "project", "broken")
     spoil(project)
     before, serving = host.releases(), host.page(projects.MARK)
@@ -94,26 +74,15 @@ def test_release_that_does_not_work_never_serves(
     assert (host.releases(), host.page(projects.MARK)) == (before, serving)
 
 
-TYPOS = {
-    "pgbouncer": (
-        "pgbouncer/pgbouncer.ini",
-        "pool_mode = transaction",
-        "pool_mod = transaction",
-        "pool_mod",
-    ),
-    "postgres": ("postgres/pgstack.conf", "wal_compression", "wal_compresion", "wal_compresion"),
-    "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line {}"),
-}
-
 AT_ONCE_SECONDS = 10
 """a third of the longest request, for which it is waited otherwise"""
 
 
-@pytest.mark.parametrize("server", TYPOS)
+@pytest.mark.parametrize("server", changes.TYPOS)
 def test_settings_with_a_typo_are_refused_and_nothing_changes(
     host: SystemdHost, server: str
 ) -> None:
-    name, right, wrong, words = TYPOS[server]
+    name, right, wrong, words = changes.TYPOS[server]
     path = f"/etc/stack/{name}"
     line = host.run("grep", "--line-number", right, path).stdout.partition(":")[0]
     host.run("sed", "-i", f"s/{right}/{wrong}/", path)
@@ -235,9 +204,8 @@ def test_an_environment_whose_build_was_cut_off_is_made_anew(host: SystemdHost) 
     done = host.run("sh", "-c", how + build)
     assert done.stdout.endswith(f", with a new environment {Path(cut_off).name}\n")
     assert host.run("ls", cut_off).stdout.split() == VENV
-    assert (
-        host.run("systemctl", "list-units", "--plain", "--no-legend", "stack-venv@*").stdout == ""
-    )
+    building = host.run("systemctl", "list-units", "--plain", "--no-legend", "stack-venv@*")
+    assert building.stdout == ""
     host.run("rm", "-r", "/srv/stack/releases/trial")
 
 
@@ -258,21 +226,16 @@ def test_a_project_that_knows_nothing_of_the_stack_is_deployed(foreign_site: Sys
     url, site = foreign_site.url, {"Host": foreign_site.name}
     answer = requests.post(f"{url}/note", params={"text": "one"}, headers=site, timeout=10).json()
     assert answer["notes"] == ["of the migration", "one"]
-    assert (answer["engine"], answer["debug"], answer["greeting"]) == (
-        "pgstack.db",
-        False,
-        GREETING,
-    )
+    shown = answer["engine"], answer["debug"], answer["greeting"]
+    assert shown == ("pgstack.db", False, GREETING)
     # Nothing is scheduled any more, and nothing of it is left.
     left = ("/etc/systemd/system", "/var/lib/systemd/timers", "-name", "*stack-schedule-*")
     assert foreign_site.run("find", *left).stdout == ""
     assert "schedule" not in foreign_site.run("systemctl", "list-units", "--all").stdout
     address = requests.post(f"{url}/upload", headers=site, timeout=10).text
     assert requests.get(f"{url}{address}", headers=site, timeout=10).text == "<b>hello</b>"
-    assert (
-        requests.get(f"{url}/static/admin/css/base.css", headers=site, timeout=10).status_code
-        == 200
-    )
+    style = requests.get(f"{url}/static/admin/css/base.css", headers=site, timeout=10)
+    assert style.status_code == 200
 
 
 def test_its_staff_sees_how_the_stack_fares_and_nobody_else(foreign_site: SystemdHost) -> None:
@@ -282,7 +245,7 @@ def test_its_staff_sees_how_the_stack_fares_and_nobody_else(foreign_site: System
         session = foreign_site.run("stack-manage", "shell", "--verbosity=0", "-c", code).stdout
         headers = {"Host": foreign_site.name, "Cookie": f"sessionid={session.strip()}"}
         answer = requests.get(f"{foreign_site.url}/stack/", headers=headers, timeout=10)
-        assert ("How the stack fares" in answer.text) is staff
+        assert ("Stack status" in answer.text) is staff
         return answer.status_code
 
     assert (status(staff=False), status(staff=True)) == (403, 200)

@@ -48,19 +48,19 @@ def deploy(host: SystemdHost, stack_inputs: dict[str, Any], playbook: str = "dep
 def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     host: SystemdHost,
 ) -> None:
-    found = json.loads(host.page("/places"))
-    assert (found["home"], found["cache"]) == (
+    answer = json.loads(host.page("/places"))
+    assert (answer["home"], answer["cache"]) == (
         "/var/cache/stack/app",
         "/var/cache/stack/app/.cache",
     )
-    assert (found["program"], found["data"]) == (
+    assert (answer["program"], answer["data"]) == (
         "/srv/stack/live/venv/bin/pip",
         "/var/lib/stack-media/data/SHOP_DATA",
     )
-    assert found["path"] == "/srv/stack/live/venv/bin:/usr/local/bin:/usr/bin:/bin"
+    assert answer["path"] == "/srv/stack/live/venv/bin:/usr/local/bin:/usr/bin:/bin"
     told = host.run("stack-manage", "shell", "-c", places.COMMAND).stdout.splitlines()[-1]
     home, path, data, program = told.split()
-    assert (home, data) == ("/var/cache/stack/deploy", found["data"])
+    assert (home, data) == ("/var/cache/stack/deploy", answer["data"])
     assert path.split(":") == [program.removesuffix("/pip"), "/usr/local/bin", "/usr/bin", "/bin"]
 
 
@@ -132,10 +132,10 @@ def test_secrets_are_in_files_on_debian_12_too(shop: Path, tmp_path: Path) -> No
 def require_secrets_in_files(host: SystemdHost) -> None:
     """In the environment of no process as it began, and of no unit; in files for the account of Django alone."""
     assert told_token(host) == "a token"
-    found = host.run(
+    variables = host.run(
         "sh", "-c", "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep ^SHOP_ | sort -u"
     ).stdout
-    assert found == 'SHOP_COUNTRY=N"L $1\n', "the way of asking works"
+    assert variables == 'SHOP_COUNTRY=N"L $1\n', "the way of asking works"
     shown = host.run("systemctl", "show", "stack-apache@a", "stack-apache@b").stdout
     assert ("it's 42" in shown, "a token" in shown, "EnvironmentFiles=/etc/stack" in shown) == (
         False,
@@ -186,7 +186,7 @@ def test_requirements_are_built_by_an_account_that_reaches_nothing(
 ) -> None:
     """What their setup.py finds, and as whom the release's code has run since: never as root."""
     deploy(host, git_inputs(shop, "v2", **WANTED))
-    assert attacks.found(host) == BUILT_BY
+    assert attacks.results(host) == BUILT_BY
     host.run("stack-manage", "check")
     assert host.run("stack-manage", "stack_verify").returncode == 0
     assert "root" not in attacks.ran_as(host)
@@ -203,8 +203,8 @@ def test_the_same_code_is_the_same_release_wherever_it_comes_from(
     host: SystemdHost, shop: Path, tmp_path: Path
 ) -> None:
     """A branch, a commit and archives: each serves, and is not built again."""
-    one = repository.git(shop, "rev-parse", "v1").strip()
-    for version, mark in (("next", "two"), (one, "one")):
+    commit = repository.git(shop, "rev-parse", "v1").strip()
+    for version, mark in (("next", "two"), (commit, "one")):
         assert BUILT not in deploy(host, git_inputs(shop, version))
         assert host.page(projects.MARK) == mark
     for kind, ending, tag, mark in (

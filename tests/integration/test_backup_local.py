@@ -33,11 +33,11 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
         place.chmod(0o755)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
         inputs = {"STACK_BACKUP": "local", "STACK_BACKUP_PATH": str(place / "backups")}
-        found = LocalStack(place / "stack", free_port(), inputs)
+        stack = LocalStack(place / "stack", free_port(), inputs)
         try:
-            yield found
+            yield stack
         finally:
-            found.manage("stack_local", "delete")
+            stack.manage("stack_local", "delete")
 
 
 def told(stack: LocalStack) -> float:

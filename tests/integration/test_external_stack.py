@@ -51,14 +51,14 @@ def test_status_names_the_server(external_stack: LocalStack, external_server: Se
 
 def test_verify_holds_and_says_what_nobody_can_prove(external_stack: LocalStack) -> None:
     told = external_stack.manage("stack_verify", "--json")
-    findings = {one["check"]: one for one in json.loads(told.stdout)}
-    wrong = [one for one in findings.values() if one["holds"] is False]
+    findings = {finding["check"]: finding for finding in json.loads(told.stdout)}
+    wrong = [finding for finding in findings.values() if finding["holds"] is False]
     assert (told.returncode, wrong) == (0, []), f"{wrong}{told.stderr}"
     keeper = findings["what its administrator knows"]
     assert keeper["holds"] is None
-    assert "unproven of 127.0.0.1: its backups" in keeper["found"]
+    assert "unproven of 127.0.0.1: its backups" in keeper["detail"]
     assert findings["connections are encrypted"]["holds"]
-    assert findings["extensions are there"]["found"].startswith("pg_trgm 1")
+    assert findings["extensions are there"]["detail"].startswith("pg_trgm 1")
     assert findings["workers have their own pool"]["holds"]
     assert findings["server grants what is needed"]["holds"]
 
@@ -74,7 +74,11 @@ def test_verify_finds_what_was_taken_away(
     finally:
         external_server.run("GRANT pg_monitor TO app_monitor")
         external_server.run("ALTER DATABASE site CONNECTION LIMIT -1")
-    wrong = {one["check"]: one["found"] for one in json.loads(told.stdout) if not one["holds"]}
+    wrong = {
+        finding["check"]: finding["detail"]
+        for finding in json.loads(told.stdout)
+        if not finding["holds"]
+    }
     assert "GRANT pg_monitor TO app_monitor;" in wrong["roles have their rights"]
     assert "9 of the database" in wrong["server grants what is needed"]
 

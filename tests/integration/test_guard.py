@@ -131,19 +131,19 @@ def test_the_transaction_of_a_test_case_does_not_hide_what_production_has_not(
     shared: Pooled,
 ) -> None:
     """TestCase wraps each test in `atomic`; the code under test has no transaction for all that."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
 
     class Case(TestCase):
         def test(self) -> None:
             with pytest.raises(SessionStateError) as caught:
                 ask(connection, "SET LOCAL statement_timeout = 100")
-            found["hazard"] = caught.value.hazard
+            results["hazard"] = caught.value.hazard
             with transaction.atomic():
                 ask(connection, "SET LOCAL statement_timeout = 100")
-            found["in its own"] = True
+            results["in its own"] = True
 
     run_case(Case)
-    assert found == {"hazard": "H010", "in its own": True}
+    assert results == {"hazard": "H010", "in its own": True}
 
 
 def test_direct_has_no_guard(shared: Pooled) -> None:

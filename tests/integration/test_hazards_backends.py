@@ -98,7 +98,7 @@ def test_the_last_key_is_undefined_or_that_of_a_stranger(pooled: Pooled) -> None
 def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(
     pooled: Pooled,
 ) -> None:
-    found: dict[str, object] = {}
+    answers: dict[str, object] = {}
 
     def work(engine: str) -> None:
         client = pooled.client(ENGINE=engine)
@@ -106,9 +106,9 @@ def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(
         ready.wait()
         ready.wait()
         try:
-            found[engine] = ask(client, "SELECT 1")
+            answers[engine] = ask(client, "SELECT 1")
         except DatabaseError:
-            found[engine] = "failed"
+            answers[engine] = "failed"
         finally:
             client.close()
 
@@ -123,7 +123,7 @@ def test_a_connection_kept_by_a_thread_is_dead_after_a_restart_of_the_pooler(
     ready.wait()
     for thread in threads:
         thread.join()
-    assert found == {"django.db.backends.postgresql": "failed", "pgstack.db": 1}
+    assert answers == {"django.db.backends.postgresql": "failed", "pgstack.db": 1}
 
 
 @pytest.mark.hazard("H044", "reproduced", "fixed")

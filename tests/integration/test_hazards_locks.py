@@ -24,7 +24,10 @@ def test_listen_on_direct_hears_what_is_sent_through_the_pooler(pooled: Pooled) 
         for payload in ("one", "two"):
             ask(connection, "SELECT pg_notify('jobs', %s)", payload)
         heard = [next(arrivals), next(arrivals)]
-    assert [(one.channel, one.payload) for one in heard] == [("jobs", "one"), ("jobs", "two")]
+    assert [(notice.channel, notice.payload) for notice in heard] == [
+        ("jobs", "one"),
+        ("jobs", "two"),
+    ]
     assert isinstance(heard[0], Notification)
 
 

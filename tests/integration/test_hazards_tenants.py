@@ -41,12 +41,12 @@ def tenants(pooled: Pooled) -> None:
 @pytest.mark.hazard("H009", "reproduced")
 def test_a_tenant_set_for_the_session_opens_its_rows_to_strangers(pooled: Pooled) -> None:
     tenants(pooled)
-    found = leaks(
+    rows = leaks(
         pooled,
         "SELECT set_config('shop.tenant', 'a', false)",
         "SELECT string_agg(tenant, ',') FROM secret",
     )
-    assert found == (None, "a")
+    assert rows == (None, "a")
 
 
 @pytest.mark.hazard("H009", "fixed")

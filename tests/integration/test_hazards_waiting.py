@@ -24,12 +24,12 @@ SLEEPERS = (
 def starved(pooled: Pooled) -> Iterator[None]:
     """Somebody holds each backend and does nothing with it."""
     holders = [pooled.client() for _ in range(BACKENDS)]
-    for one in holders:
-        ask(one, "BEGIN")
-        ask(one, "SELECT 1")
+    for holder in holders:
+        ask(holder, "BEGIN")
+        ask(holder, "SELECT 1")
     yield
-    for one in holders:
-        one.close()
+    for holder in holders:
+        holder.close()
 
 
 @pytest.mark.hazard("H037", "reproduced", "fixed")
@@ -40,16 +40,16 @@ def test_an_index_made_through_the_pool_is_unfinished_when_its_client_is_cut(
     pooled.admin("DROP TABLE IF EXISTS big")
     pooled.admin("CREATE TABLE big AS SELECT n FROM generate_series(1, 100) AS n")
     pooled.admin("ALTER TABLE big OWNER TO app")
-    found: list[BaseException | None] = []
+    errors: list[BaseException | None] = []
 
     def make() -> None:
         client = pooled.client(through_the_pool, USER="app")
         try:
             ask(client, "CREATE INDEX CONCURRENTLY big_n ON big (n)")
         except DatabaseError as refused:
-            found.append(refused)
+            errors.append(refused)
         else:
-            found.append(None)
+            errors.append(None)
 
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('big_n')"
     with pooled.changed(query_timeout="1"):
@@ -59,13 +59,13 @@ def test_an_index_made_through_the_pool_is_unfinished_when_its_client_is_cut(
         maker = threading.Thread(target=make)
         maker.start()
         maker.join(3)
-        cut = [isinstance(one, DatabaseError) for one in found]
+        cut = [isinstance(error, DatabaseError) for error in errors]
         assert cut == ([True] if through_the_pool else []), "a client of PostgreSQL's own waits on"
         assert pooled.admin(valid) == [(False,)], "the backend of either goes on"
         ask(blocker, "ROLLBACK")
         pooled.wait_until(lambda: pooled.admin(valid) == [(True,)])
         maker.join(20)
-        assert through_the_pool or found == [None]
+        assert through_the_pool or errors == [None]
 
 
 @pytest.mark.hazard("H038", "reproduced")
@@ -122,11 +122,11 @@ def test_an_end_of_waiting_reads_differently_in_the_two_drivers(pooled: Pooled) 
 def test_atomic_requests_hold_a_backend_for_the_whole_view(
     pooled: Pooled, atomic: bool, held: int
 ) -> None:
-    found = []
+    counts = []
 
     def view(request: HttpRequest) -> HttpResponse:
         ask(connection, "SELECT 1")
-        found.append(pooled.busy())  # a call to another service, say
+        counts.append(pooled.busy())  # a call to another service, say
         return HttpResponse()
 
     connections.settings["default"]["ATOMIC_REQUESTS"] = atomic
@@ -134,7 +134,7 @@ def test_atomic_requests_hold_a_backend_for_the_whole_view(
         BaseHandler().make_view_atomic(view)(HttpRequest())
     finally:
         connections.settings["default"]["ATOMIC_REQUESTS"] = False
-    assert found == [held]
+    assert counts == [held]
 
 
 @pytest.mark.hazard("H042", "reproduced", "fixed")

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from fixtures.killing import halted
 from fixtures.local_stack import LocalStack, started
 from pgstack.live.probes import exporter
 from pgstack.metrics.exporter import declared as all_metrics
@@ -52,31 +53,16 @@ def scraped(stack: LocalStack) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
-def up(found: dict[str, float]) -> set[str]:
-    return {source for source in SOURCES if found[f'pgstack_up{{source="{source}"}}'] == 1}
+def up(samples: dict[str, float]) -> set[str]:
+    return {source for source in SOURCES if samples[f'pgstack_up{{source="{source}"}}'] == 1}
 
 
-def of(found: dict[str, float], name: str, labels: str = "") -> float:
-    return found[f"pgstack_{name}{{{labels}}}" if labels else f"pgstack_{name}"]
+def of(samples: dict[str, float], name: str, labels: str = "") -> float:
+    return samples[f"pgstack_{name}{{{labels}}}" if labels else f"pgstack_{name}"]
 
 
 def page(stack: LocalStack, path: str, **headers: str) -> requests.Response:
     return requests.get(f"{stack.url}/{path}", timeout=30, headers=headers)
-
-
-@contextmanager
-def halted(stack: LocalStack, server: str) -> Iterator[None]:
-    """All processes of a server stopped."""
-    first = psutil.Process(stack.servers()[server])
-    first.suspend()  # before the others: it begins no more of them
-    processes = [first, *first.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def supervisorctl(stack: LocalStack, *words: str) -> None:
@@ -141,20 +127,20 @@ def test_a_locked_table_holds_no_scrape_up_and_its_blocker_is_named(stack: Local
     ]
     try:
         stack.wait_until(lambda: of(scraped(stack), "postgresql_lock_waiters") >= 3)
-        found = scraped(stack)
-        assert up(found) == SOURCES
+        samples = scraped(stack)
+        assert up(samples) == SOURCES
         process = stack.sql("SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'")
-        assert of(found, "postgresql_blocker_process") == int(process)
-        assert of(found, "postgresql_blocker_waiters") >= 3
-        assert of(found, "postgresql_blocker_transaction_seconds") > 0
-        assert of(found, "postgresql_oldest_transaction_process") == int(process)
-        assert of(found, "postgresql_waiting_backends", 'type="Lock"') >= 3
+        assert of(samples, "postgresql_blocker_process") == int(process)
+        assert of(samples, "postgresql_blocker_waiters") >= 3
+        assert of(samples, "postgresql_blocker_transaction_seconds") > 0
+        assert of(samples, "postgresql_oldest_transaction_process") == int(process)
+        assert of(samples, "postgresql_waiting_backends", 'type="Lock"') >= 3
     finally:
         stack.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'"
         )
-        for one in (blocker, *waiting):
-            one.communicate(timeout=30)
+        for client in (blocker, *waiting):
+            client.communicate(timeout=30)
 
 
 def test_a_locked_catalogue_holds_no_scrape_up(stack: LocalStack) -> None:
@@ -282,19 +268,19 @@ def test_verify_sees_whom_it_is_opened_to(stack: LocalStack) -> None:
 def test_a_reload_is_seen_at_the_next_scrape(stack: LocalStack) -> None:
     try:
         assert stack.manage("stack_local", "reload", STACK_POOL_SIZE="3").returncode == 0
-        found = scraped(stack)
-        assert of(found, "plan_pool_size", 'database="app"') == 3
-        assert of(found, "pgbouncer_setting", 'name="default_pool_size"') == 3
-        assert up(found) == SOURCES
+        samples = scraped(stack)
+        assert of(samples, "plan_pool_size", 'database="app"') == 3
+        assert of(samples, "pgbouncer_setting", 'name="default_pool_size"') == 3
+        assert up(samples) == SOURCES
     finally:
         assert stack.manage("stack_local", "reload").returncode == 0
 
 
 def test_the_certificate_that_visitors_see_is_told(tls_stack: LocalStack) -> None:
-    found = scraped(tls_stack)
-    left = of(found, "certificate_expiry_timestamp_seconds") - time.time()
+    samples = scraped(tls_stack)
+    left = of(samples, "certificate_expiry_timestamp_seconds") - time.time()
     assert 363 < left / 86400 <= 365
-    assert all(value == 1 for name, value in found.items() if name.startswith("pgstack_up"))
+    assert all(value == 1 for name, value in samples.items() if name.startswith("pgstack_up"))
 
 
 def test_nothing_is_measured_where_nobody_wants_it() -> None:

@@ -63,17 +63,17 @@ def test_what_was_open_stays_open(pooled: Pooled) -> None:
 
 
 def test_another_thread_stays_on_the_pooler(pooled: Pooled) -> None:
-    found: list[str] = []
+    answers: list[str] = []
 
     def work() -> None:
-        found.append(ask(connection, WHO))
+        answers.append(ask(connection, WHO))
         connection.close()
 
     with on_direct():
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-    assert found == ["app"]
+    assert answers == ["app"]
 
 
 def test_it_is_refused_within_a_transaction(pooled: Pooled) -> None:

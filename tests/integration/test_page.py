@@ -108,7 +108,7 @@ def test_staff_sees_it_and_nobody_else(site: LocalStack) -> None:
         assert answer.status_code == 200
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert answer.headers["Cache-Control"] == "no-store"
-    assert "How the stack fares" in get(site, "/stack/", **staff).text
+    assert "Stack status" in get(site, "/stack/", **staff).text
 
 
 def test_other_addresses_below_it_stay_the_projects(site: LocalStack) -> None:
@@ -152,20 +152,20 @@ def test_figures_have_a_line_for_everything_beside_the_plan(stack: LocalStack) -
     figures(stack)  # somebody looks: statements are asked for from now on
     stack.wait_until(seen, 30)
     stack.wait_until(lambda: figures(stack)["lines"]["requests"][-1] is not None, 30)
-    found = get(stack, "/stack/figures.json", **cookie).json()
-    assert set(found) == KEYS
-    assert found["interval"] == 5
-    assert set(found["lines"]) == set(lines.NAMES)
-    assert {len(line) for line in found["lines"].values()} == {len(found["time"])}
+    shown = get(stack, "/stack/figures.json", **cookie).json()
+    assert set(shown) == KEYS
+    assert shown["interval"] == 5
+    assert set(shown["lines"]) == set(lines.NAMES)
+    assert {len(line) for line in shown["lines"].values()} == {len(shown["time"])}
     for name in ("requests", "queue", "workers", "threads", "pool", "active", "cpu", "disk_free"):
-        assert found["lines"][name][-1] is not None, name
-    assert {name: found["limits"][name] for name in ("threads", "pool", "request_timeout")} == {
+        assert shown["lines"][name][-1] is not None, name
+    assert {name: shown["limits"][name] for name in ("threads", "pool", "request_timeout")} == {
         "threads": 8,
         "pool": 5,
         "request_timeout": 30,
     }
-    assert any('FROM "world"' in row["text"] for row in found["statements"])
-    last = found["time"][-1]
+    assert any('FROM "world"' in row["text"] for row in shown["statements"])
+    last = shown["time"][-1]
     later = get(stack, f"/stack/figures.json?since={last}", **cookie).json()
     assert all(at > last for at in later["time"])
     assert len(later["time"]) < 5
@@ -180,11 +180,11 @@ def test_no_value_of_a_statement_is_in_it(stack: LocalStack) -> None:
     try:
         figures(stack)
         stack.wait_until(lambda: bool(figures(stack).get("sessions")), 15)
-        found = figures(stack)
-        assert any("fortune" in row["text"] for row in found["statements"])
-        assert found["sessions"][0]["words"] in {"BEGIN", "SELECT"}
-        assert word not in json.dumps(found)
-        assert "opens" not in json.dumps(found)
+        shown = figures(stack)
+        assert any("fortune" in row["text"] for row in shown["statements"])
+        assert shown["sessions"][0]["words"] in {"BEGIN", "SELECT"}
+        assert word not in json.dumps(shown)
+        assert "opens" not in json.dumps(shown)
     finally:
         running.communicate(timeout=30)
 
@@ -197,14 +197,22 @@ def test_who_blocks_is_told_with_role_and_state(stack: LocalStack) -> None:
     waiting = [subprocess.Popen(["curl", "-so", "/dev/null", url]) for url in asked]
 
     def blocks() -> list[dict[str, Any]]:
-        return [one for one in figures(stack)["sessions"] if one["blocks"] and not one["waits"]]
+        return [
+            session
+            for session in figures(stack)["sessions"]
+            if session["blocks"] and not session["waits"]
+        ]
 
     try:
         figures(stack)
         stack.wait_until(lambda: "sessions" in figures(stack) and bool(blocks()), 30)
-        (one,) = blocks()
-        assert (one["role"], one["program"], one["state"]) == ("postgres", "psql", "active")
-        assert one["seconds"] > 0
+        (session,) = blocks()
+        assert (session["role"], session["program"], session["state"]) == (
+            "postgres",
+            "psql",
+            "active",
+        )
+        assert session["seconds"] > 0
     finally:
         stack.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'"
@@ -217,12 +225,12 @@ def test_it_needs_no_site(stack: LocalStack) -> None:
     """By a port of the loopback address, as an SSH tunnel ends at one."""
     with stopped(stack, "apache"), led(stack) as port:
         page = requests.get(f"http://127.0.0.1:{port}/", timeout=10)
-        assert "How the stack fares" in page.text
+        assert "Stack status" in page.text
         assert page.headers["Content-Security-Policy"] == POLICY
         for name in ("page.js", "uplot.js", "stack/page.js"):
             assert requests.get(f"http://localhost:{port}/{name}", timeout=10).status_code == 200
-        found = requests.get(f"http://localhost:{port}/figures.json", timeout=10).json()
-        assert found["now"] > time.time() - 15
+        shown = requests.get(f"http://localhost:{port}/figures.json", timeout=10).json()
+        assert shown["now"] > time.time() - 15
         for path in ("/../exporter.py", "/page.html", "/stack/stack/"):
             assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code == 404
         # A page of somebody else whose name leads here, in a browser that has the tunnel.

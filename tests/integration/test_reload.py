@@ -52,8 +52,8 @@ def state(stack: LocalStack) -> tuple[dict[Path, tuple[str, int]], set[int]]:
 def settings(stack: LocalStack) -> tuple[str, str, str]:
     """What three servers run with: PostgreSQL's connections, the pool, and whether PgBouncer pools
     by transaction."""
-    found = pooler_console.settings(stack)
-    return stack.sql("SHOW max_connections"), found["default_pool_size"], found["pool_mode"]
+    shown = pooler_console.settings(stack)
+    return stack.sql("SHOW max_connections"), shown["default_pool_size"], shown["pool_mode"]
 
 
 def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:

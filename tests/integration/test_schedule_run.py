@@ -20,10 +20,10 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 
 
 def records(stack: LocalStack) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(
+    runs: dict[str, dict[str, Any]] = json.loads(
         (stack.directory / "schedule/runs.json").read_text()
     )
-    return found
+    return runs
 
 
 def notes(stack: LocalStack, kind: str) -> list[list[str]]:

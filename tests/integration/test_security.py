@@ -161,9 +161,9 @@ def test_a_known_secret_is_in_no_log(stack: LocalStack) -> None:
 
 
 def test_cookies_are_for_this_site_and_no_script(stack: LocalStack) -> None:
-    found = requests.get(f"{stack.url}/ledger/", timeout=10).headers.get("Set-Cookie", "")
-    assert "csrftoken=" in found
-    assert {"HttpOnly", "SameSite=Strict"} <= {one.strip() for one in found.split(";")}
+    cookie = requests.get(f"{stack.url}/ledger/", timeout=10).headers.get("Set-Cookie", "")
+    assert "csrftoken=" in cookie
+    assert {"HttpOnly", "SameSite=Strict"} <= {part.strip() for part in cookie.split(";")}
 
 
 def test_python_runs_in_its_own_processes_as_neither_root_nor_www_data(stack: LocalStack) -> None:

@@ -6,10 +6,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import pytest
 import requests
 
 from fixtures import pooler_console
+from fixtures.killing import halt, killed, stopped
 from fixtures.local_stack import LocalStack
-from pgstack.planning import layout
-from pgstack.targets import guard
 
 BOUND_SECONDS = 30
 """for `status`, Django's start included, whatever does not answer"""
@@ -34,27 +32,6 @@ def running(stack: LocalStack) -> Iterator[LocalStack]:
     for process in stack.processes():
         process.send_signal(signal.SIGCONT)
     stack.wait_until(stack.answers)
-
-
-def halt(process: psutil.Process) -> None:
-    """SIGSTOP, and wait until it counts."""
-    process.send_signal(signal.SIGSTOP)
-    deadline = time.monotonic() + 5
-    while process.status() != psutil.STATUS_STOPPED:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@contextmanager
-def stopped(*processes: psutil.Process) -> Iterator[None]:
-    """Within it they do not run."""
-    for process in processes:
-        halt(process)
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
 
 
 def status(stack: LocalStack) -> tuple[int, str]:
@@ -132,23 +109,6 @@ def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(
     assert (
         "PgBouncer was paused, and requests had waited for" in guard_log(running).splitlines()[-1]
     )
-
-
-def killed(stack: LocalStack, action: str, when: Callable[[], bool], **inputs: str) -> None:
-    """Start a command and kill its process group at a moment."""
-    with subprocess.Popen(
-        stack.command("stack_local", action),
-        env=stack.environment(**inputs),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 90
-        while not when():
-            assert process.poll() is None, f"{action} ended before the moment"
-            assert time.monotonic() < deadline, "the moment did not come"
-            time.sleep(0.002)
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_requests_that_a_killed_reload_held_back_go_on(running: LocalStack) -> None:
@@ -304,32 +264,3 @@ def test_nobody_else_reads_logs_and_media(running: LocalStack) -> None:
         assert (running.directory / name).stat().st_mode & 0o777 == 0o700, name
     lines = [path for path in (running.directory / "log").iterdir() if path.stat().st_mode & 0o077]
     assert lines == []
-
-
-def test_apaches_logs_are_made_small_while_it_writes(running: LocalStack) -> None:
-    for name in ("apache-access.log", "apache-error.log"):
-        log = running.directory / "log" / name
-        with log.open("ab") as file:
-            file.write(b"filler\n" * (layout.LOG_BYTES // 7 + 1))
-        running.wait_until(lambda: log.stat().st_size < layout.LOG_BYTES, seconds=10)  # noqa: B023 - at once
-        assert Path(f"{log}.1").stat().st_size >= layout.LOG_BYTES
-    assert running.answers()
-    assert "/readyz" in (running.directory / "log/apache-access.log").read_text()
-
-
-def test_a_large_log_is_kept_in_a_bounded_number_of_files(tmp_path: Path) -> None:
-    log = tmp_path / "apache-error.log"
-    with log.open("a") as writer:
-        for round_ in range(7):
-            writer.write(f"{round_}\n" * 100)
-            writer.flush()
-            guard.rotate(log, most=150, kept=2)
-        writer.write("end\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        log.name,
-        f"{log.name}.1",
-        f"{log.name}.2",
-    ]
-    assert log.read_text() == "end\n"
-    assert Path(f"{log}.1").read_text() == "6\n" * 100
-    assert Path(f"{log}.2").read_text() == "5\n" * 100

@@ -45,7 +45,7 @@ def test_a_closed_connection_is_used_again(stack: LocalStack) -> None:
 
 
 def test_an_open_transaction_does_not_reach_the_next_user(stack: LocalStack) -> None:
-    found = answer(
+    answers = answer(
         stack,
         """
         connection.set_autocommit(False)
@@ -58,11 +58,11 @@ def test_an_open_transaction_does_not_reach_the_next_user(stack: LocalStack) -> 
             print(json.dumps([pid() == a, cursor.fetchone()[0]]))
         """,
     )
-    assert found == [True, "20s"]
+    assert answers == [True, "20s"]
 
 
 def test_a_connection_that_the_server_ended_is_replaced(stack: LocalStack) -> None:
-    found = answer(
+    answers = answer(
         stack,
         """
         a = pid()
@@ -79,11 +79,11 @@ def test_a_connection_that_the_server_ended_is_replaced(stack: LocalStack) -> No
         print(json.dumps([a != b, free()]))
         """,
     )
-    assert found == [True, 4]
+    assert answers == [True, 4]
 
 
 def test_a_connection_that_breaks_in_use_gives_its_place_back(stack: LocalStack) -> None:
-    found = answer(
+    answers = answer(
         stack,
         """
         a = pid()
@@ -92,11 +92,11 @@ def test_a_connection_that_breaks_in_use_gives_its_place_back(stack: LocalStack)
         print(json.dumps([pid() != a, free()]))
         """,
     )
-    assert found == [True, 3]
+    assert answers == [True, 3]
 
 
 def test_a_thread_that_ends_without_closing_gives_its_connection_back(stack: LocalStack) -> None:
-    found = answer(
+    answers = answer(
         stack,
         """
         for _ in range(9):
@@ -106,11 +106,11 @@ def test_a_thread_that_ends_without_closing_gives_its_connection_back(stack: Loc
         print(json.dumps(free()))
         """,
     )
-    assert found == 4
+    assert answers == 4
 
 
 def test_close_within_a_transaction_does_not_share_the_connection(stack: LocalStack) -> None:
-    found = answer(
+    answers = answer(
         stack,
         """
         try:
@@ -123,11 +123,11 @@ def test_close_within_a_transaction_does_not_share_the_connection(stack: LocalSt
         print(json.dumps([refused, bool(pid()), free()]))
         """,
     )
-    assert found == [True, True, 3]
+    assert answers == [True, True, 3]
 
 
 def test_more_threads_than_connections_wait_and_all_are_served(stack: LocalStack) -> None:
-    found = answer(
+    answers = answer(
         stack,
         """
         pids = []
@@ -139,4 +139,4 @@ def test_more_threads_than_connections_wait_and_all_are_served(stack: LocalStack
         print(json.dumps([len(pids), len(set(pids)) <= 4, free()]))
         """,
     )
-    assert found == [240, True, 4]
+    assert answers == [240, True, 4]

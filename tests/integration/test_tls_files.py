@@ -153,9 +153,9 @@ def told(stack: LocalStack) -> tuple[bool, str]:
     """What verify finds of the certificate."""
     findings = json.loads(stack.manage("stack_verify", "--json").stdout)
     return next(
-        (one["holds"], one["found"])
-        for one in findings
-        if one["check"] == "certificate has time left"
+        (finding["holds"], finding["detail"])
+        for finding in findings
+        if finding["check"] == "certificate has time left"
     )
 
 

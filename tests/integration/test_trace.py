@@ -28,15 +28,15 @@ def access_log(stack: LocalStack) -> list[str]:
 
 def line_of(stack: LocalStack, path: str) -> dict[str, Any]:
     """The last line about it."""
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
 
     def look() -> bool:
         said = map(json.loads, access_log(stack))
-        found.extend(line for line in said if f" {path} " in line["request"])
-        return bool(found)
+        lines.extend(line for line in said if f" {path} " in line["request"])
+        return bool(lines)
 
     stack.wait_until(look, 5)
-    return found[-1]
+    return lines[-1]
 
 
 def test_a_line_has_the_number_and_where_the_time_went(stack: LocalStack) -> None:
@@ -98,7 +98,7 @@ def test_what_the_project_says_of_a_request_has_its_number(
 def test_no_number_is_refused(stack: LocalStack, number: str) -> None:
     done = stack.manage("stack_trace", number)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this is no number of a request" in done.stderr
+    assert "not a request ID" in done.stderr
 
 
 def test_a_number_that_no_log_has_is_told(stack: LocalStack) -> None:

@@ -38,14 +38,14 @@ def client(stack: LocalStack, database: int = 0) -> redis.Redis:
 
 def under_load(stack: LocalStack, change: Callable[[], object]) -> Counter[int]:
     """How often each status came, of a page that asks the cache."""
-    found: Counter[int] = Counter()
+    statuses: Counter[int] = Counter()
     ended = threading.Event()
 
     def ask() -> None:
         with requests.Session() as session:
             session.trust_env = False
             while not ended.is_set():
-                found[session.get(f"{stack.url}/cached", timeout=30).status_code] += 1
+                statuses[session.get(f"{stack.url}/cached", timeout=30).status_code] += 1
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -56,7 +56,7 @@ def under_load(stack: LocalStack, change: Callable[[], object]) -> Counter[int]:
     ended.set()
     for thread in threads:
         thread.join()
-    return found
+    return statuses
 
 
 def push(queue: redis.Redis, size: int) -> None:
@@ -156,11 +156,11 @@ def test_no_page_fails_and_no_task_is_lost_when_it_is_killed(cached: LocalStack)
 
     thread = threading.Thread(target=enqueue)
     thread.start()
-    found = under_load(cached, lambda: kill(cached))
+    statuses = under_load(cached, lambda: kill(cached))
     ended.set()
     thread.join()
-    assert found[200] > 100
-    assert set(found) == {200}
+    assert statuses[200] > 100
+    assert set(statuses) == {200}
     with client(cached) as queue:
         kept = {int(number) for number in queue.lrange("tasks", 0, -1)}
         queue.delete("tasks")

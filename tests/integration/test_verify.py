@@ -28,7 +28,7 @@ def findings(stack: LocalStack) -> tuple[int, dict[str, str]]:
     rows = json.loads(done.stdout)
     assert len(rows) == 22
     assert all(row["remedy"] for row in rows if row["holds"] is False)
-    return done.returncode, {row["check"]: row["found"] for row in rows if row["holds"] is False}
+    return done.returncode, {row["check"]: row["detail"] for row in rows if row["holds"] is False}
 
 
 def test_verify_is_green_on_the_planned_stack(stack: LocalStack) -> None:
@@ -69,7 +69,7 @@ def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) ->
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "repair", "found"),
+    ("sabotage", "repair", "detail"),
     [
         ("GRANT app_owner TO app", "REVOKE app_owner FROM app", "app is member of app_owner"),
         (
@@ -88,7 +88,7 @@ def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) ->
     ],
 )
 def test_verify_sees_a_web_role_with_too_many_rights(
-    stack: LocalStack, sabotage: str, repair: str, found: str
+    stack: LocalStack, sabotage: str, repair: str, detail: str
 ) -> None:
     psql(stack, 5432, "postgres", "app", sabotage)
     try:
@@ -97,7 +97,7 @@ def test_verify_sees_a_web_role_with_too_many_rights(
         psql(stack, 5432, "postgres", "app", repair)
     assert code == 1
     assert list(red) == ["web role cannot DDL"], red
-    assert found in red["web role cannot DDL"]
+    assert detail in red["web role cannot DDL"]
 
 
 def test_verify_sees_postgresql_on_tcp(stack: LocalStack) -> None:
@@ -222,7 +222,7 @@ def test_verify_without_root_says_that_it_tried_no_stranger(stack: LocalStack) -
         {
             "check": "strangers are refused",
             "holds": None,
-            "found": "another account: only root can become one",
+            "detail": "another account: only root can become one",
             "remedy": "As root: `make verify`.",
         }
     ]
@@ -243,6 +243,6 @@ def test_verify_of_a_silent_pooler_tries_nothing_behind_it(stack: LocalStack) ->
         subprocess.run(["kill", "-CONT", pid], check=True)
     assert done.returncode == 1
     rows = {row["check"]: row for row in json.loads(done.stdout)}
-    assert "no answer within 2 s" in rows["PgBouncer runs the plan"]["found"]
+    assert "no answer within 2 s" in rows["PgBouncer runs the plan"]["detail"]
     assert rows["processes and threads"]["holds"] is None
     assert rows["PostgreSQL runs the plan"]["holds"] is True

@@ -94,7 +94,7 @@ OPENED = (
 def web(stack: LocalStack, *statements: str) -> subprocess.CompletedProcess[str]:
     """Each a transaction of the web's, through the pooler."""
     account = stack.directory.owner()
-    words = [word for one in statements for word in ("-c", one)]
+    words = [word for statement in statements for word in ("-c", statement)]
     return subprocess.run(
         [
             "runuser",
@@ -131,7 +131,7 @@ def renew_backends(stack: LocalStack) -> None:
 def red(stack: LocalStack) -> dict[str, str]:
     """What verify finds wrong, by check."""
     rows = json.loads(stack.manage("stack_verify", "--json").stdout)
-    return {row["check"]: row["found"] for row in rows if row["holds"] is False}
+    return {row["check"]: row["detail"] for row in rows if row["holds"] is False}
 
 
 @pytest.mark.parametrize("call", FUNCTIONS)
@@ -187,9 +187,9 @@ def test_what_the_web_sets_on_its_role_takes_no_limit_away_and_is_found_and_take
 ) -> None:
     shown = {name: web(tampered, f"SHOW {name}").stdout.strip() for name in LIMITS}
     assert shown == LIMITS
-    found = red(tampered)["roles have their settings"].lower()
+    detail = red(tampered)["roles have their settings"].lower()
     for name in ("search_path", *LIMITS):
-        assert f"app: {name}" in found, found
+        assert f"app: {name}" in detail, detail
     assert tampered.manage("stack_local", "up").returncode == 0
     assert tampered.sql("SELECT setconfig FROM pg_db_role_setting WHERE setdatabase <> 0") == ""
     assert tampered.sql("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = 'app'") == "t"
@@ -200,7 +200,7 @@ def test_what_the_web_sets_on_its_role_takes_no_limit_away_and_is_found_and_take
 def test_verify_sees_what_was_opened(stack: LocalStack) -> None:
     stack.sql("; ".join(f"GRANT {what} TO {who}" for what, who, _ in OPENED))
     try:
-        found = red(stack)["web role cannot DDL"].split("; ")
+        details = red(stack)["web role cannot DDL"].split("; ")
     finally:
         stack.sql("; ".join(f"REVOKE {what} FROM {who}" for what, who, _ in OPENED))
-    assert sorted(found) == sorted(f"app {said}" for *_, said in OPENED)
+    assert sorted(details) == sorted(f"app {said}" for *_, said in OPENED)

@@ -30,16 +30,16 @@ def notes(stack: LocalStack) -> dict[int, list[str]]:
 
 def at_work(stack: LocalStack) -> dict[str, int]:
     """Process number of each worker that has begun a task and not yet ended, by its program."""
-    found = {}
+    processes = {}
     for process in psutil.process_iter(["cmdline", "environ"]):
         environment = process.info["environ"] or {}
         if environment.get("STACK_PLAN") == f"{stack.directory}/conf/plan.json" and (
             name := environment.get("SUPERVISOR_PROCESS_NAME", "")
         ).startswith("worker-"):
-            found[name] = process.pid
+            processes[name] = process.pid
     told = notes(stack)
-    begun = {name: pid for name, pid in found.items() if "begun 1" in told.get(pid, ())}
-    return begun if begun.keys() == found.keys() else {}
+    begun = {name: pid for name, pid in processes.items() if "begun 1" in told.get(pid, ())}
+    return begun if begun.keys() == processes.keys() else {}
 
 
 def unfinished(lines: list[str]) -> set[str]:

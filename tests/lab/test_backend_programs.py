@@ -29,9 +29,9 @@ def test_cost_compares_three_ways_on_two_pages() -> None:
 
 def test_a_restart_is_counted_for_both_backends() -> None:
     text = output("pooler_restart.py", "--restarts", "2")
-    found = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)
+    cells = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)
     rows = {
-        name: tuple(int(number.replace(",", "")) for number in numbers) for name, *numbers in found
+        name: tuple(int(number.replace(",", "")) for number in numbers) for name, *numbers in cells
     }
     assert "2 restarts by SIGINT" in text
     assert min(rows["requests"]) > 0

@@ -31,9 +31,9 @@ def total(encoded: str | None) -> int:
 
 def percentile(encoded: str | None, percent: float) -> float:
     assert encoded
-    found = histograms.percentile(histograms.decode(encoded), percent)
-    assert found is not None
-    return found
+    milliseconds = histograms.percentile(histograms.decode(encoded), percent)
+    assert milliseconds is not None
+    return milliseconds
 
 
 def test_corrected_latency_sees_a_stall_that_the_naive_one_does_not() -> None:
@@ -192,9 +192,9 @@ def test_while_one_server_has_its_turn_the_other_gets_nothing() -> None:
 
         return behave
 
-    with serving(note("a")) as one, serving(note("b")) as two:
+    with serving(note("a")) as served, serving(note("b")) as other:
         drive_pair(
-            job(one, closed(users=4, seconds=1)).model_copy(update={"against": two.url}),
+            job(served, closed(users=4, seconds=1)).model_copy(update={"against": other.url}),
             lambda at: None,
         )
     measured = [name for at, name in sorted(arrived) if at > arrived[-1][0] - 1.9]
@@ -206,11 +206,11 @@ def test_while_one_server_has_its_turn_the_other_gets_nothing() -> None:
 
 def test_second_server_may_be_asked_for_another_page() -> None:
     with (
-        serving() as one,
-        serving(lambda number: http(body=b'{"id": 1, "randomNumber": 2}')) as two,
+        serving() as served,
+        serving(lambda number: http(body=b'{"id": 1, "randomNumber": 2}')) as other,
     ):
-        plan = job(one, closed(seconds=1)).model_copy(
-            update={"against": two.url, "against_page": "/db"}
+        plan = job(served, closed(seconds=1)).model_copy(
+            update={"against": other.url, "against_page": "/db"}
         )
         first, second = drive_pair(plan, lambda at: None)
     assert (first.load.page, first.failures, second.load.page, second.failures) == (

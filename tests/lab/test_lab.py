@@ -49,16 +49,16 @@ def lab(results: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
 def record(results: Path) -> dict[str, Any]:
     """The records of the only run below `results`."""
     (path,) = results.glob("*/results.json")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    recorded: dict[str, Any] = json.loads(path.read_text())
+    return recorded
 
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Path]:
     """For the records of runs: one that every account may enter, as pytest's own is not."""
-    with tempfile.TemporaryDirectory(prefix="lab-", dir="/tmp") as found:
-        Path(found).chmod(0o755)
-        yield Path(found)
+    with tempfile.TemporaryDirectory(prefix="lab-", dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,8 @@ def test_each_strategy_runs_or_says_why_not(everything: dict[str, Any]) -> None:
     labels = {trial["label"] for trial in everything["trials"]}
     assert labels | set(everything["unavailable"]) == {*STRATEGIES, "pgbouncer-transaction" + TWIN}
     assert all(
-        "apt-get install" in why or "1.21" in why for why in everything["unavailable"].values()
+        "apt-get install" in reason or "1.21" in reason
+        for reason in everything["unavailable"].values()
     )
 
 
@@ -110,10 +111,10 @@ def second_trial(run: psutil.Process) -> dict[str, psutil.Process]:
     while time.monotonic() < deadline:
         with suppress(psutil.NoSuchProcess):
             children = run.children(recursive=True)
-            generator = any("loadtest.lab.generator" in one.cmdline() for one in children)
-            found = {one.name(): one for one in children}
-            if generator and {"postgres", "pgbouncer"} <= set(found):
-                return found
+            generator = any("loadtest.lab.generator" in child.cmdline() for child in children)
+            servers = {child.name(): child for child in children}
+            if generator and {"postgres", "pgbouncer"} <= set(servers):
+                return servers
         time.sleep(0.05)
     pytest.fail("the second trial did not start")
 
@@ -131,13 +132,13 @@ class Interrupted:
                 if re.match("1/", line):
                     break
             self.servers = second_trial(psutil.Process(process.pid))
-            words = " ".join(word for one in self.servers.values() for word in one.cmdline())
+            words = " ".join(word for server in self.servers.values() for word in server.cmdline())
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
         if "may not enter" in err or "missing packages" in err:
             pytest.skip(err.strip())
         self.status, self.out, self.err = process.returncode, seen + out, err
-        self.directories = [Path(found) for found in set(re.findall(r"/tmp/load-\w+", words))]
+        self.directories = [Path(path) for path in set(re.findall(r"/tmp/load-\w+", words))]
         self.trials = record(results)["trials"]
 
 
@@ -165,7 +166,7 @@ def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
 
 
 def test_interrupted_run_leaves_no_server_and_no_directory(interrupted: Interrupted) -> None:
-    assert [name for name, one in interrupted.servers.items() if one.is_running()] == []
+    assert [name for name, server in interrupted.servers.items() if server.is_running()] == []
     assert interrupted.directories
     assert not any(directory.exists() for directory in interrupted.directories)
 
@@ -220,7 +221,7 @@ def test_resumed_run_makes_what_is_left_and_every_server_once(
         for label, n in each.items()
         if not calm[label] <= n <= made[label]
     } == {}
-    assert all("apt-get install" in why for why in servers["unavailable"].values())
+    assert all("apt-get install" in reason for reason in servers["unavailable"].values())
     done = lab(interrupted.results, RESUME="1")
     assert done.returncode == 2
     assert "RESUME=1: nothing is left of the last run" in done.stderr

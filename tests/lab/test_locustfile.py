@@ -41,27 +41,27 @@ def locust(directory: Path, *arguments: str, **inputs: str) -> subprocess.Comple
 def asked(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """(method, path) → figures; none of the requests failed."""
     assert done.returncode == 0, done.stderr
-    found = {(row["method"], row["name"]): row for row in json.loads(done.stdout)}
-    assert {name: row["num_failures"] for name, row in found.items() if row["num_failures"]} == {}
-    return found
+    rows = {(row["method"], row["name"]): row for row in json.loads(done.stdout)}
+    assert {name: row["num_failures"] for name, row in rows.items() if row["num_failures"]} == {}
+    return rows
 
 
 def test_visitors_ask_for_the_page(stack: LocalStack) -> None:
-    found = asked(locust(stack.directory, "-u", "2", "-t", "2s", "Visitor", PAGE="/json"))
-    assert list(found) == [("GET", "/json")]
+    rows = asked(locust(stack.directory, "-u", "2", "-t", "2s", "Visitor", PAGE="/json"))
+    assert list(rows) == [("GET", "/json")]
 
 
 def test_people_browse(stack: LocalStack) -> None:
-    found = asked(locust(stack.directory, "-u", "8", "-r", "8", "-t", "5s", "Browsing"))
-    assert set(found) <= {("GET", "/"), ("GET", "/fortunes"), ("GET", "/ledger/")}
-    assert sum(row["num_requests"] for row in found.values()) >= 8
+    rows = asked(locust(stack.directory, "-u", "8", "-r", "8", "-t", "5s", "Browsing"))
+    assert set(rows) <= {("GET", "/"), ("GET", "/fortunes"), ("GET", "/ledger/")}
+    assert sum(row["num_requests"] for row in rows.values()) >= 8
 
 
 @pytest.mark.parametrize("users", ["Writing", "Mixed"])
 def test_writers_keep_the_books_balanced(stack: LocalStack, users: str) -> None:
-    found = asked(locust(stack.directory, "-u", "8", "-r", "8", "-t", "6s", users))
-    assert found["POST", "/ledger/transfers"]["num_requests"] > 0
-    assert (("GET", "/fortunes") in found) == (users == "Mixed")
+    rows = asked(locust(stack.directory, "-u", "8", "-r", "8", "-t", "6s", users))
+    assert rows["POST", "/ledger/transfers"]["num_requests"] > 0
+    assert (("GET", "/fortunes") in rows) == (users == "Mixed")
     with urllib.request.urlopen(f"{stack.url}/ledger/audit", timeout=10) as answer:
         assert json.load(answer)["balanced"] is True
 
@@ -71,8 +71,8 @@ def test_a_shape_says_how_many_users_there_are(stack: LocalStack) -> None:
         "from loadtest import shapes; shapes.STAGES['waves'] = (shapes.Stage(2, 1), "
         "shapes.Stage(2, 3))"
     )
-    found = asked(shaped(stack.directory, script))
-    assert found["GET", "/json"]["num_requests"] > 10
+    rows = asked(shaped(stack.directory, script))
+    assert rows["GET", "/json"]["num_requests"] > 10
 
 
 def shaped(directory: Path, script: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ def virgin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A host on which site.yml has not run yet."""
     scenario = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
     if scenario:
-        yield systemd_host.found(Path(scenario) / "host")
+        yield systemd_host.running(Path(scenario) / "host")
     else:
         with systemd_host.systemd_host(NEWEST_SUITE, tmp_path_factory.mktemp("host")) as booted:
             yield booted

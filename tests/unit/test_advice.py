@@ -39,12 +39,12 @@ def plan(**inputs: object) -> Plan:
     return sized(2, 4096, **inputs)
 
 
-def changes(found: Measured, planned: Plan | None = None) -> dict[str, tuple[str, str]]:
-    return {one.input: (one.now, one.to) for one in advise(found, planned or plan())}
+def changes(busiest: Measured, planned: Plan | None = None) -> dict[str, tuple[str, str]]:
+    return {advice.input: (advice.now, advice.to) for advice in advise(busiest, planned or plan())}
 
 
-def one(found: Measured, planned: Plan | None = None) -> Advice:
-    (only,) = advise(found, planned or plan())
+def single(busiest: Measured, planned: Plan | None = None) -> Advice:
+    (only,) = advise(busiest, planned or plan())
     return only
 
 
@@ -62,13 +62,13 @@ def test_a_stack_with_little_to_do_is_well() -> None:
 
 def test_threads_follow_from_littles_law() -> None:
     waits = replace(QUIET, queue=12.0, python=0.4, sql=3.6, lent=3.6)
-    found = one(waits, plan(threads=2, pool_size=20))
-    assert (found.input, found.now, found.to) == ("STACK_THREADS", "2", "10")
-    assert found.because == (
+    advice = single(waits, plan(threads=2, pool_size=20))
+    assert (advice.input, advice.now, advice.to) == ("STACK_THREADS", "2", "10")
+    assert advice.because == (
         "20.0 requests/s x (0.200 s at work + 0.600 s until a thread is free) = 16.0 at a time "
         "(Little's law); / 0.8 / 2 processes"
     )
-    assert found.brings == "up to 0.600 s less a request"
+    assert advice.brings == "up to 0.600 s less a request"
 
 
 @pytest.mark.parametrize(
@@ -83,29 +83,29 @@ def test_threads_follow_from_littles_law() -> None:
 def test_a_wait_for_threads_counts_from_5_ms_and_a_tenth_of_the_work(
     queue: float, sql: float, fires: bool
 ) -> None:
-    found = replace(QUIET, queue=queue, sql=sql, python=0.4)
-    assert ("STACK_THREADS" in changes(found, plan(threads=1))) is fires
+    waits = replace(QUIET, queue=queue, sql=sql, python=0.4)
+    assert ("STACK_THREADS" in changes(waits, plan(threads=1))) is fires
 
 
 def test_threads_are_no_more_than_python_leaves_work_for() -> None:
     # A third of a request is Python: with three threads the interpreter is taken.
-    found = replace(QUIET, queue=20.0, python=1.5, sql=3.0)
-    assert changes(found, plan(threads=2, pool_size=6)) == {"STACK_THREADS": ("2", "3")}
+    waits = replace(QUIET, queue=20.0, python=1.5, sql=3.0)
+    assert changes(waits, plan(threads=2, pool_size=6)) == {"STACK_THREADS": ("2", "3")}
 
 
 def test_processes_follow_from_python_where_cores_are_idle() -> None:
-    found = replace(QUIET, queue=5.0, python=1.5, sql=0.1, cpu=0.5)
-    assert changes(found, plan(processes=1)) == {"STACK_PROCESSES": ("1", "2")}
-    assert changes(replace(found, python=0.79, queue=0.0), plan(processes=1)) == {}
-    assert changes(replace(found, python=0.81, queue=0.0), plan(processes=1)) == {
+    busy = replace(QUIET, queue=5.0, python=1.5, sql=0.1, cpu=0.5)
+    assert changes(busy, plan(processes=1)) == {"STACK_PROCESSES": ("1", "2")}
+    assert changes(replace(busy, python=0.79, queue=0.0), plan(processes=1)) == {}
+    assert changes(replace(busy, python=0.81, queue=0.0), plan(processes=1)) == {
         "STACK_PROCESSES": ("1", "2")
     }
 
 
 def test_a_machine_that_is_busy_is_told_and_gets_no_more_processes() -> None:
     busy = replace(QUIET, queue=5.0, python=1.7, sql=0.1, cpu=0.81)
-    found = one(busy)
-    assert (found.input, found.brings) == (
+    advice = single(busy)
+    assert (advice.input, advice.brings) == (
         "",
         "only more cores, or pages that do less, bring more",
     )
@@ -114,12 +114,12 @@ def test_a_machine_that_is_busy_is_told_and_gets_no_more_processes() -> None:
 
 
 def test_the_pool_follows_from_what_is_lent_and_who_waits() -> None:
-    found = one(replace(QUIET, sql=1.0, lent=1.0, pool_wait=3.0), plan(pool_size=1))
-    assert (found.input, found.now, found.to) == ("STACK_POOL_SIZE", "1", "5")
-    assert found.because == (
+    advice = single(replace(QUIET, sql=1.0, lent=1.0, pool_wait=3.0), plan(pool_size=1))
+    assert (advice.input, advice.now, advice.to) == ("STACK_POOL_SIZE", "1", "5")
+    assert advice.because == (
         "1.0 backends in use, 3.0 requests at a time that wait for one; / 0.8, at most 8 threads"
     )
-    assert found.brings == "up to 0.150 s less a request"
+    assert advice.brings == "up to 0.150 s less a request"
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_the_pool_follows_from_what_is_lent_and_who_waits() -> None:
 def test_a_wait_for_backends_counts_from_5_ms_and_a_tenth_of_sql(
     wait: float, sql: float, fires: bool
 ) -> None:
-    found = replace(QUIET, pool_wait=wait, sql=sql, lent=1.0)
-    assert bool(changes(found, plan(pool_size=1))) is fires
+    waits = replace(QUIET, pool_wait=wait, sql=sql, lent=1.0)
+    assert bool(changes(waits, plan(pool_size=1))) is fires
 
 
 def test_a_pool_is_never_larger_than_there_are_threads() -> None:
-    found = replace(QUIET, sql=5.0, lent=5.0, pool_wait=30.0)
-    assert changes(found) == {"STACK_POOL_SIZE": ("5", "8")}
-    assert changes(replace(found, queue=6.2)) == {
+    waits = replace(QUIET, sql=5.0, lent=5.0, pool_wait=30.0)
+    assert changes(waits) == {"STACK_POOL_SIZE": ("5", "8")}
+    assert changes(replace(waits, queue=6.2)) == {
         "STACK_THREADS": ("4", "8"),
         "STACK_POOL_SIZE": ("5", "16"),
     }
@@ -146,7 +146,7 @@ def test_a_pool_makes_room_for_those_whom_new_threads_let_in() -> None:
     # Nobody waits for a backend yet: the threads keep them out.
     few = replace(QUIET, queue=12.0, python=0.4, sql=3.6, lent=3.6)
     given = advise(few, plan(threads=2))
-    assert [(one.input, one.to) for one in given] == [
+    assert [(advice.input, advice.to) for advice in given] == [
         ("STACK_THREADS", "10"),
         ("STACK_POOL_SIZE", "18"),
     ]
@@ -202,21 +202,31 @@ def figures(points: int, requests: float = 10.0, planned: float = 0.0) -> dict[s
 
 
 def test_too_little_is_refused_in_one_sentence() -> None:
-    with pytest.raises(ProbeError, match=r"^50 requests in 5 s since the plan in force: too few"):
-        measured(figures(1))
-    with pytest.raises(ProbeError, match="120 requests in 60 s"):
+    with pytest.raises(ProbeError) as short:
+        measured(figures(5, requests=100.0))
+    assert str(short.value) == (
+        "the plan in force was measured for 25 s: too short to judge by (60 s). Ask again in 35 s."
+    )
+    with pytest.raises(ProbeError) as few:
         measured(figures(12, requests=2.0))
+    assert str(few.value) == (
+        "120 requests in 60 s: too few to judge by (200). Let it serve, or put it under load."
+    )
+    with pytest.raises(ProbeError, match=r"25 s: too short to judge by \(60 s\)"):
+        measured(figures(5, requests=2.0))
+    with pytest.raises(ProbeError, match=r"10 s: too short to judge by \(30 s\). .* in 20 s"):
+        measured(figures(100, planned=1480.0), last=30)
     assert measured(figures(12)).seconds == 60
 
 
 def test_a_shorter_time_may_be_asked_for() -> None:
-    found = measured(figures(100), last=30)
-    assert (found.seconds, found.of, found.requests) == (35, 35, 10)
+    busiest = measured(figures(100), last=30)
+    assert (busiest.seconds, busiest.of, busiest.requests) == (35, 35, 10)
 
 
 def test_what_was_measured_with_another_plan_does_not_count() -> None:
-    found = measured(figures(100, planned=1190.0))
-    assert (found.of, found.seconds) == (300, 300)
+    busiest = measured(figures(100, planned=1190.0))
+    assert (busiest.of, busiest.seconds) == (300, 300)
 
 
 def test_the_busiest_minutes_count() -> None:
@@ -224,9 +234,9 @@ def test_the_busiest_minutes_count() -> None:
     given["lines"]["sql"][200:260] = [9.0] * 60
     given["lines"]["workers"][230] = 77.0
     given["lines"]["sql"][3] = None
-    found = measured(given)
-    assert (found.sql, found.workers, found.seconds, found.of) == (9.0, 77.0, 300, 1995)
-    assert found.cpu is None
+    busiest = measured(given)
+    assert (busiest.sql, busiest.workers, busiest.seconds, busiest.of) == (9.0, 77.0, 300, 1995)
+    assert busiest.cpu is None
 
 
 def test_a_check_tells_what_was_mended_and_what_was_not() -> None:
@@ -240,8 +250,8 @@ def test_a_check_tells_what_was_mended_and_what_was_not() -> None:
     words = dict.fromkeys(("STACK_THREADS", "STACK_POOL_SIZE"), "0.6 s")
     given = replace(given, quantities=words)
 
-    def told(found: Measured, planned: Plan) -> tuple[bool, list[str]]:
-        now = Advised(found, advise(found, planned), dict.fromkeys(words, "0.0 s"))
+    def told(busiest: Measured, planned: Plan) -> tuple[bool, list[str]]:
+        now = Advised(busiest, advise(busiest, planned), dict.fromkeys(words, "0.0 s"))
         well, lines = advised.checked(given, now, planned)
         return well, lines[2:]
 

@@ -43,16 +43,16 @@ def test_a_host_keeps_backups_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize("target", ["local", "compose"])
 def test_other_targets_keep_none(target: str) -> None:
-    found = plan(target)
-    assert found.backup is None
-    assert "archive_mode" not in found.postgres.settings
+    planned = plan(target)
+    assert planned.backup is None
+    assert "archive_mode" not in planned.postgres.settings
 
 
 def test_postgres_archives_only_where_backups_are_kept() -> None:
-    found = plan().postgres.settings
-    assert found["archive_mode"] == "on"
-    assert found["archive_command"] == "pgbackrest --stanza=stack archive-push %p"
-    assert found["archive_timeout"] == "60s"
+    planned = plan().postgres.settings
+    assert planned["archive_mode"] == "on"
+    assert planned["archive_command"] == "pgbackrest --stanza=stack archive-push %p"
+    assert planned["archive_timeout"] == "60s"
     assert "archive_mode" not in plan(backup="off").postgres.settings
 
 
@@ -68,25 +68,25 @@ def test_compression_leaves_the_cores_to_the_web(cores: int, processes: str) -> 
 
 
 def test_a_bucket_is_described_for_pgbackrest_without_its_keys() -> None:
-    found = settings(
+    options = settings(
         backup="s3", backup_host="s3.example.org:9000", backup_bucket="shop", backup_path="/shop"
     )
-    assert found["repo1-s3-endpoint"] == "s3.example.org"
-    assert found["repo1-storage-port"] == "9000"
-    assert (found["repo1-s3-bucket"], found["repo1-path"]) == ("shop", "/shop")
-    assert not any("key" in name or "pass" in name for name in found)
+    assert options["repo1-s3-endpoint"] == "s3.example.org"
+    assert options["repo1-storage-port"] == "9000"
+    assert (options["repo1-s3-bucket"], options["repo1-path"]) == ("shop", "/shop")
+    assert not any("key" in name or "pass" in name for name in options)
 
 
 def test_another_host_is_reached_with_a_known_key() -> None:
-    found = settings(
+    options = settings(
         backup="sftp", backup_host="backups@store.example.org:2222", backup_path="/srv/shop"
     )
-    assert (found["repo1-sftp-host"], found["repo1-sftp-host-user"]) == (
+    assert (options["repo1-sftp-host"], options["repo1-sftp-host-user"]) == (
         "store.example.org",
         "backups",
     )
-    assert found["repo1-sftp-host-port"] == "2222"
-    assert found["repo1-sftp-known-host"] == "/etc/pgbackrest/known_hosts"
+    assert options["repo1-sftp-host-port"] == "2222"
+    assert options["repo1-sftp-known-host"] == "/etc/pgbackrest/known_hosts"
 
 
 @pytest.mark.parametrize(

@@ -40,14 +40,14 @@ def text(path: Path) -> str:
 
 def test_certificate_names_the_hosts_and_signs_nothing_else(tmp_path: Path) -> None:
     rendered.write(tls.files(plan(tmp_path, "localhost", ".example.org", "127.0.0.1", "[::1]")))
-    found = text(tmp_path / "certificate.pem")
+    shown = text(tmp_path / "certificate.pem")
     names = (
         "DNS:*.example.org, DNS:example.org, DNS:localhost, IP Address:127.0.0.1, IP "
         "Address:0:0:0:0:0:0:0:1\n"
     )
-    assert names in found
-    assert "CA:FALSE" in found
-    assert "TLS Web Server Authentication" in found
+    assert names in shown
+    assert "CA:FALSE" in shown
+    assert "TLS Web Server Authentication" in shown
 
 
 def test_key_has_its_mode(tmp_path: Path) -> None:

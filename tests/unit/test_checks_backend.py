@@ -33,7 +33,7 @@ Found = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Found]:
+def check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Found]:
     """Ids and messages for an alias `default` that differs from a good one, and other settings."""
     monkeypatch.setenv("STACK_DIR", str(tmp_path))
     monkeypatch.delenv("STACK_PLAN", raising=False)
@@ -44,7 +44,8 @@ def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Found]:
         databases = {"default": GOOD | (changed or {})} | ({"direct": DIRECT} if direct else {})
         with override_settings(DATABASES=databases, **others):
             return {
-                str(one.id): f"{one.msg} {one.hint}" for one in checks.run_checks(tags=["stack"])
+                str(message.id): f"{message.msg} {message.hint}"
+                for message in checks.run_checks(tags=["stack"])
             }
 
     with pytest.warns(UserWarning, match="Overriding setting DATABASES"):
@@ -62,8 +63,8 @@ def planned(path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> Plan:
     return plan
 
 
-def test_the_stacks_own_alias_is_not_complained_of(found: Found) -> None:
-    assert found() == {}
+def test_the_stacks_own_alias_is_not_complained_of(check: Found) -> None:
+    assert check() == {}
 
 
 @pytest.mark.parametrize(
@@ -82,76 +83,76 @@ def test_the_stacks_own_alias_is_not_complained_of(found: Found) -> None:
     ],
 )
 def test_a_setting_that_does_not_suit_a_pooler_is_named_with_its_page(
-    found: Found, changed: dict[str, Any], identifier: str, document: str
+    check: Found, changed: dict[str, Any], identifier: str, document: str
 ) -> None:
-    messages = found(changed)
+    messages = check(changed)
     assert list(messages) == [identifier]
     assert f"See docs/hazards/{document}.md." in messages[identifier]
 
 
-def test_health_checks_cost_a_query_with_djangos_own_backend_only(found: Found) -> None:
+def test_health_checks_cost_a_query_with_djangos_own_backend_only(check: Found) -> None:
     stock = {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True}
-    assert set(found(stock)) == {"stack.W042", "stack.W035"}
-    assert found({"CONN_HEALTH_CHECKS": True}) == {}
+    assert set(check(stock)) == {"stack.W042", "stack.W035"}
+    assert check({"CONN_HEALTH_CHECKS": True}) == {}
 
 
-def test_a_project_without_direct_migrates_and_tests_through_the_pooler(found: Found) -> None:
-    assert set(found(direct=False)) == {"stack.W036", "stack.W035"}
+def test_a_project_without_direct_migrates_and_tests_through_the_pooler(check: Found) -> None:
+    assert set(check(direct=False)) == {"stack.W036", "stack.W035"}
 
 
-def test_connections_that_are_kept_under_asgi_are_complained_of(found: Found) -> None:
-    messages = found(ASGI_APPLICATION="config.asgi.application")
+def test_connections_that_are_kept_under_asgi_are_complained_of(check: Found) -> None:
+    messages = check(ASGI_APPLICATION="config.asgi.application")
     assert list(messages) == ["stack.W103"]
     assert "each thread that ever touched the database keeps one" in messages["stack.W103"]
 
 
-def test_an_unknown_mode_of_the_guard_is_an_error(found: Found) -> None:
-    assert "'loud'" in found({"GUARD": "loud"})["stack.E101"]
-    assert found({"GUARD": "log"}) == {}
+def test_an_unknown_mode_of_the_guard_is_an_error(check: Found) -> None:
+    assert "'loud'" in check({"GUARD": "loud"})["stack.E101"]
+    assert check({"GUARD": "log"}) == {}
 
 
 @pytest.mark.parametrize("patience", ["1", -1])
-def test_patience_that_is_no_number_of_seconds_is_an_error(found: Found, patience: object) -> None:
-    assert list(found({"PATIENCE_SECONDS": patience})) == ["stack.E102"]
+def test_patience_that_is_no_number_of_seconds_is_an_error(check: Found, patience: object) -> None:
+    assert list(check({"PATIENCE_SECONDS": patience})) == ["stack.E102"]
 
 
-def test_an_alias_that_is_not_pooled_is_left_alone(found: Found) -> None:
-    assert found({"POOLED": False, "OPTIONS": {"options": "-c a=b"}, "CONN_MAX_AGE": 0}) == {}
+def test_an_alias_that_is_not_pooled_is_left_alone(check: Found) -> None:
+    assert check({"POOLED": False, "OPTIONS": {"options": "-c a=b"}, "CONN_MAX_AGE": 0}) == {}
 
 
 def test_patience_ends_before_the_planned_request(
-    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(tmp_path, monkeypatch)
-    assert list(found({"HOST": plan.paths.run_pooler, "PATIENCE_SECONDS": 30})) == ["stack.E102"]
-    assert found({"HOST": plan.paths.run_pooler, "PATIENCE_SECONDS": 29}) == {}
+    assert list(check({"HOST": plan.paths.run_pooler, "PATIENCE_SECONDS": 30})) == ["stack.E102"]
+    assert check({"HOST": plan.paths.run_pooler, "PATIENCE_SECONDS": 29}) == {}
 
 
 def test_atomic_requests_are_compared_with_the_planned_pool(
-    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(
         tmp_path, monkeypatch, STACK_PROCESSES="2", STACK_THREADS="8", STACK_POOL_SIZE="5"
     )
-    messages = found({"HOST": plan.paths.run_pooler, "ATOMIC_REQUESTS": True})
+    messages = check({"HOST": plan.paths.run_pooler, "ATOMIC_REQUESTS": True})
     assert "can hold 16 backends, and the pool has 7" in messages["stack.W105"]
-    assert "stack.W105" not in found({"ATOMIC_REQUESTS": True}), "not of this plan"
+    assert "stack.W105" not in check({"ATOMIC_REQUESTS": True}), "not of this plan"
 
 
 def test_an_unsound_plan_is_an_error(
-    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(tmp_path, monkeypatch)
     broken = plan.model_copy(
         update={"pooler": plan.pooler.model_copy(update={"max_client_conn": 3})}
     )
     (tmp_path / "plan.json").write_text(broken.model_dump_json())
-    assert "clients of the pooler" in found({"HOST": plan.paths.run_pooler})["stack.E104"]
+    assert "clients of the pooler" in check({"HOST": plan.paths.run_pooler})["stack.E104"]
 
 
 @pytest.mark.parametrize(("debian", "complaints"), [(12, ["stack.W023"]), (13, [])])
 def test_prepared_statements_are_judged_by_the_planned_pgbouncer(
-    found: Found,
+    check: Found,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     debian: int,
@@ -159,4 +160,4 @@ def test_prepared_statements_are_judged_by_the_planned_pgbouncer(
 ) -> None:
     plan = planned(tmp_path, monkeypatch, STACK_DEBIAN=str(debian))
     options = {"application_name": "web", "prepare_threshold": 5}
-    assert list(found({"HOST": plan.paths.run_pooler, "OPTIONS": options})) == complaints
+    assert list(check({"HOST": plan.paths.run_pooler, "OPTIONS": options})) == complaints

@@ -48,8 +48,8 @@ class Pooler:
         return Connection(client)
 
     def close(self) -> None:
-        for one in (self.listener, *self.ends):
-            one.close()
+        for end in (self.listener, *self.ends):
+            end.close()
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def poolers(tmp_path: Path) -> Iterator[dict[str, Pooler]]:
     made = {name: Pooler(tmp_path / name) for name in ("a", "b")}
     (tmp_path / "pooler").symlink_to("a")
     yield made
-    for one in made.values():
-        one.close()
+    for pooler in made.values():
+        pooler.close()
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ def test_files_that_are_included_are_found_where_they_lie(tmp_path: Path) -> Non
     )
     entry = dependencies.collect(tmp_path / "copy", project, "requirements/live.txt")
     assert entry.read_text() == "-r requirements/live.txt\n"
-    found = {
+    paths = {
         str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*.txt")
     }
-    assert found == {"all.txt", "limits.txt", "requirements/base.txt", "requirements/live.txt"}
+    assert paths == {"all.txt", "limits.txt", "requirements/base.txt", "requirements/live.txt"}
 
 
 def test_dependencies_of_a_pyproject_are_taken(tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_another_requirement_is_another_environment(tmp_path: Path) -> None:
     ours = tmp_path / "ours.txt"
     ours.write_text("Django\n")
-    one = dependencies.digest(ours, {"requirements.txt": "wagtail\n"})
-    assert one != dependencies.digest(ours, {"requirements.txt": "wagtail<8\n"})
-    assert one == dependencies.digest(ours, {"requirements.txt": "wagtail\n"})
+    wagtail = dependencies.digest(ours, {"requirements.txt": "wagtail\n"})
+    assert wagtail != dependencies.digest(ours, {"requirements.txt": "wagtail<8\n"})
+    assert wagtail == dependencies.digest(ours, {"requirements.txt": "wagtail\n"})
 
 
 INDEXED = """
@@ -130,7 +130,7 @@ def test_a_package_that_would_not_build_is_named_with_what_its_build_said(
     assert lines[0].endswith(("bad would not build:", "./bad would not build:"))
     assert lines[-2:] == [
         "RuntimeError: no compiler here",
-        "Put the requirements right, or try again.",
+        "Fix the requirements, or try again.",
     ]
 
 

@@ -42,9 +42,9 @@ def test_each_line_has_time_and_offset_whatever_the_zone_of_the_process(
     monkeypatch.undo()
     time.tzset()
     for line in path.read_text().splitlines():
-        found = BEGIN.match(line)
-        assert found is not None
-        written = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f %z")
+        begin = BEGIN.match(line)
+        assert begin is not None
+        written = datetime.strptime(begin[1], "%Y-%m-%d %H:%M:%S.%f %z")
         assert written.utcoffset() == timedelta(hours=5, minutes=30)
         assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
     assert lines(path) == ["first", "second"]

@@ -101,8 +101,8 @@ def test_alerts_are_those_that_are_known_here(
 ) -> None:
     said = json.dumps({"alerts": alerts}).encode()
     with answering(tmp_path, lambda out: out.write(said)) as part:
-        found = standing.watched(host_plan().model_copy(update={"metrics": part}))
-    assert (None if found is None else list(found)) == names
-    for alert in (found or {}).values():
+        watched = standing.watched(host_plan().model_copy(update={"metrics": part}))
+    assert (None if watched is None else list(watched)) == names
+    for alert in (watched or {}).values():
         assert (len(alert["text"]) <= 200, "\n" in alert["text"]) == (True, False)
         assert (alert["severity"], alert["runbook"]) == ("page", "docs/alerts.md#sitedown")

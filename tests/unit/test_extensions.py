@@ -77,11 +77,11 @@ def test_what_is_no_package_reaches_no_command_line(text: str) -> None:
 
 
 def test_a_host_takes_the_packages_of_its_project() -> None:
-    found = inventory.plan(
+    planned = inventory.plan(
         {"project": {"packages": ["gettext", "g++"]}, "extensions": ["postgis"]},
         {"debian": 12, **MACHINE},
     )
-    assert found["packages"] == {
+    assert planned["packages"] == {
         "web": ["gettext", "g++", "libgdal32", "libgeos-c1v5"],
         "postgres": ["postgresql-15-postgis-3"],
     }

@@ -150,8 +150,8 @@ def test_open_loop_counts_as_unanswered_what_was_due_and_never_sent() -> None:
         ({"loads": (CLOSED.model_copy(update={"rate": 5.0}),)}, "a closed one none"),
     ],
 )
-def test_job_refuses(change: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
+def test_job_refuses(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
         Job(**{"url": "http://127.0.0.1:8000", "loads": (CLOSED,), **change})
 
 

@@ -31,7 +31,7 @@ def tree(root: Path, **files: str) -> Path:
     return root
 
 
-def found(root: Path, **inputs: object) -> Hardware:
+def measured(root: Path, **inputs: object) -> Hardware:
     return detect(StackConfig.model_validate(inputs), root)
 
 
@@ -51,7 +51,7 @@ def v2(root: Path, group: str, **files: str) -> Path:
 
 def test_v2_limits_of_the_own_group_win_over_the_machine(tmp_path: Path) -> None:
     v2(tmp_path, "app", app__memory_max="536870912", app__cpu_max="200000 100000")
-    assert found(tmp_path) == Hardware(
+    assert measured(tmp_path) == Hardware(
         cores=2, memory=536870912, debian=None, open_files=4096, max_threads=3000
     )
 
@@ -65,25 +65,25 @@ def test_v2_limit_of_an_outer_group_holds_too(tmp_path: Path) -> None:
         a__memory_max="268435456",
     )
     v2(tmp_path, "a/b", a__cpu_max="300000 100000")
-    hardware = found(tmp_path)
+    hardware = measured(tmp_path)
     assert (hardware.cores, hardware.memory) == (3, 268435456)
 
 
 def test_v2_without_a_limit_leaves_the_machine(tmp_path: Path) -> None:
     v2(tmp_path, "app", app__memory_max="max", app__cpu_max="max 100000")
-    hardware = found(tmp_path)
+    hardware = measured(tmp_path)
     assert (hardware.cores, hardware.memory) == (16, 17179869184)
 
 
 def test_v2_limit_larger_than_the_machine_leaves_the_machine(tmp_path: Path) -> None:
     v2(tmp_path, "app", app__memory_max="34359738368", app__cpu_max="6400000 100000")
-    hardware = found(tmp_path)
+    hardware = measured(tmp_path)
     assert (hardware.cores, hardware.memory) == (16, 17179869184)
 
 
 def test_v2_in_a_container_whose_group_path_belongs_to_the_host(tmp_path: Path) -> None:
     v2(tmp_path, "system.slice/docker-1.scope", memory_max="536870912", cpu_max="100000 100000")
-    hardware = found(tmp_path)
+    hardware = measured(tmp_path)
     assert (hardware.cores, hardware.memory) == (1, 536870912)
 
 
@@ -94,7 +94,7 @@ def test_a_part_of_a_core_is_rounded_down_but_never_to_none(
     tmp_path: Path, quota: str, cores: int
 ) -> None:
     v2(tmp_path, "app", app__cpu_max=f"{quota} 100000")
-    assert found(tmp_path).cores == cores
+    assert measured(tmp_path).cores == cores
 
 
 def v1(root: Path, memory: str, quota: str, inside: str = "docker/1") -> Path:
@@ -117,23 +117,23 @@ def v1(root: Path, memory: str, quota: str, inside: str = "docker/1") -> Path:
 
 @pytest.mark.parametrize("inside", ["docker/1", "docker", ""], ids=["own", "outer", "mount"])
 def test_v1_limits_are_found(tmp_path: Path, inside: str) -> None:
-    hardware = found(v1(tmp_path, "1073741824", "300000", inside))
+    hardware = measured(v1(tmp_path, "1073741824", "300000", inside))
     assert (hardware.cores, hardware.memory) == (3, 1073741824)
 
 
 def test_v1_without_a_limit_leaves_the_machine(tmp_path: Path) -> None:
-    hardware = found(v1(tmp_path, "9223372036854771712", "-1"))
+    hardware = measured(v1(tmp_path, "9223372036854771712", "-1"))
     assert (hardware.cores, hardware.memory) == (16, 8589934592)
 
 
 def test_v1_number_for_no_limit_is_not_taken_for_memory(tmp_path: Path) -> None:
     v1(tmp_path, "9223372036854771712", "-1")
     (tmp_path / "proc/meminfo").unlink()
-    assert found(tmp_path).memory is None
+    assert measured(tmp_path).memory is None
 
 
 def test_without_control_groups_the_machine_counts(tmp_path: Path) -> None:
-    hardware = found(tree(tmp_path, proc__meminfo="MemFree: 1 kB\nMemTotal:        2097152 kB"))
+    hardware = measured(tree(tmp_path, proc__meminfo="MemFree: 1 kB\nMemTotal:        2097152 kB"))
     assert (hardware.cores, hardware.memory) == (16, 2147483648)
 
 
@@ -144,13 +144,13 @@ def test_what_cannot_be_read_is_unknown(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "sched_getaffinity", unsupported)
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "getrlimit", lambda which: unlimited)
-    assert found(tmp_path) == Hardware(cores=None, memory=None, debian=None, open_files=None)
+    assert measured(tmp_path) == Hardware(cores=None, memory=None, debian=None, open_files=None)
 
 
 def test_an_explicit_value_wins_over_detection(tmp_path: Path) -> None:
     v2(tmp_path, "app", app__memory_max="536870912", app__cpu_max="200000 100000")
     tree(tmp_path, **{"etc__os-release": 'ID=debian\nVERSION_ID="12"'})
-    hardware = found(tmp_path, cores=64, memory="64g", debian=13)
+    hardware = measured(tmp_path, cores=64, memory="64g", debian=13)
     assert hardware == Hardware(
         cores=64, memory=68719476736, debian=13, open_files=4096, max_threads=3000
     )
@@ -186,7 +186,7 @@ def test_the_smallest_limit_of_threads_counts(
     (group / "pids.max").write_text(f"{own}\n")
     (group.parent / "pids.max").write_text(f"{outer}\n")
     kernel(tmp_path, pid_max, threads_max)
-    assert found(tmp_path).max_threads == threads
+    assert measured(tmp_path).max_threads == threads
 
 
 def test_services_have_the_threads_of_the_machine_and_not_of_the_session(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_services_have_the_threads_of_the_machine_and_not_of_the_session(tmp_pat
     (tmp_path / "sys/fs/cgroup/user.slice/pids.max").write_text("500\n")
     (tmp_path / "sys/fs/cgroup/pids.max").write_text("9000\n")
     kernel(tmp_path, 32768, 15000)
-    assert found(tmp_path).max_threads == 500
+    assert measured(tmp_path).max_threads == 500
     assert module.measure(tmp_path, for_services=True).max_threads == 9000
 
 
@@ -210,4 +210,4 @@ def test_services_have_the_threads_of_the_machine_and_not_of_the_session(tmp_pat
     ],
 )
 def test_only_debian_names_a_release(tmp_path: Path, text: str, release: int | None) -> None:
-    assert found(tree(tmp_path, **{"etc__os-release": text})).debian == release
+    assert measured(tree(tmp_path, **{"etc__os-release": text})).debian == release

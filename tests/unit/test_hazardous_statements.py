@@ -181,9 +181,9 @@ WORDS = [
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map(" ".join)), st.booleans())
 def test_any_text_is_read_without_an_error(text: str, in_transaction: bool) -> None:
-    found = residue_of(text, in_transaction=in_transaction)
-    assert set(found) <= set(CATALOGUE)
-    assert list(found) == sorted(found)
+    hazards = residue_of(text, in_transaction=in_transaction)
+    assert set(hazards) <= set(CATALOGUE)
+    assert list(hazards) == sorted(hazards)
 
 
 def test_the_catalogue_is_complete_and_in_order() -> None:

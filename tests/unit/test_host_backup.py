@@ -34,8 +34,8 @@ KEPT = [
     ],
 )
 def test_a_target_is_read_in_each_of_its_forms(text: str, kind: str, value: str) -> None:
-    found = recovery.parse(text)
-    assert (found.kind, found.value) == (kind, value)
+    target = recovery.parse(text)
+    assert (target.kind, target.value) == (kind, value)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def info(code: int, *backups: dict[str, Any]) -> str:
     return json.dumps([{"status": {"code": code, "message": "said"}, "backup": list(backups)}])
 
 
-def one(label: str, stop: int, *, error: bool = False) -> dict[str, Any]:
+def entry(label: str, stop: int, *, error: bool = False) -> dict[str, Any]:
     return {
         "label": label,
         "type": "full",
@@ -119,8 +119,8 @@ def one(label: str, stop: int, *, error: bool = False) -> dict[str, Any]:
 
 
 def test_backups_are_read_oldest_first_and_damaged_ones_left_out() -> None:
-    found = backup.parse(info(0, one("b", 2), one("a", 1), one("c", 3, error=True)))
-    assert [kept.label for kept in found] == ["a", "b"]
+    backups = backup.parse(info(0, entry("b", 2), entry("a", 1), entry("c", 3, error=True)))
+    assert [kept.label for kept in backups] == ["a", "b"]
 
 
 def test_a_repository_without_backups_is_empty_and_one_that_cannot_be_read_is_refused() -> None:

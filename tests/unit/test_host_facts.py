@@ -37,7 +37,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 def values(stack: Stack) -> dict[str, float]:
-    return {one.metric.name: one.value for one in told.collect(stack)}  # type: ignore[misc]
+    return {sample.metric.name: sample.value for sample in told.collect(stack)}  # type: ignore[misc]
 
 
 def know(monkeypatch: pytest.MonkeyPatch, result: str, *ended: int) -> None:
@@ -108,7 +108,7 @@ def test_what_is_no_fact_is_an_error(stack: Stack, tmp_path: Path) -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     number = free_port()
-    pages = Pages(lambda: b"figures\n", lambda _: b"{}")
+    pages = Pages(lambda: b"figures\n", lambda _: b"{}", lambda _: b"{}")
     with beside(number, pages.answer, pages.metrics):
         yield number
 

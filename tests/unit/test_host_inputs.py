@@ -92,9 +92,9 @@ def shop(tmp_path: Path) -> tuple[dict[str, Any], Path]:
 def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
     shop: tuple[dict[str, Any], Path],
 ) -> None:
-    found, place = shop
+    project, place = shop
     with pytest.raises(InputError) as error:
-        release.of_project({**found, "requirements": "requirements.txt"}, str(place))
+        release.of_project({**project, "requirements": "requirements.txt"}, str(place))
     require_words(
         error,
         (
@@ -105,52 +105,52 @@ def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
         ),
     )
     with pytest.raises(InputError) as error:
-        release.of_project(found, str(place / "none"))
+        release.of_project(project, str(place / "none"))
     require_words(
         error, ("directory: shop: no directory of https://git.example/shop.git", "manage.py")
     )
 
 
 def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) -> None:
-    found, place = shop
+    project, place = shop
     (place / "requirements.txt").touch()
-    one = release.of_project(found, str(place))
-    assert release.of_project(found, str(place)) == one
-    assert sorted(one["theirs"]) == ["manage.py", "requirements.txt"]
+    first = release.of_project(project, str(place))
+    assert release.of_project(project, str(place)) == first
+    assert sorted(first["theirs"]) == ["manage.py", "requirements.txt"]
     (place / "manage.py").write_text("pass\n")
-    assert release.of_project(found, str(place))["id"] != one["id"]
+    assert release.of_project(project, str(place))["id"] != first["id"]
 
 
 def test_releases_share_an_environment_that_only_their_requirements_decide(
     shop: tuple[dict[str, Any], Path],
 ) -> None:
-    found, place = shop
+    project, place = shop
     (place / "requirements.txt").write_text("wagtail\n")
-    one = environment(found, place)
+    first = environment(project, place)
     (place / "manage.py").write_text("pass\n")
-    assert environment(found, place) == one != ""
+    assert environment(project, place) == first != ""
     (place / "requirements.txt").write_text("wagtail<8\n")
-    assert environment(found, place) not in ("", one)
+    assert environment(project, place) not in ("", first)
 
 
-def environment(found: dict[str, Any], place: Path, **more: Any) -> str:
-    return str(release.of_project({**found, **more}, str(place))["environment"])
+def environment(project: dict[str, Any], place: Path, **more: Any) -> str:
+    return str(release.of_project({**project, **more}, str(place))["environment"])
 
 
 def test_a_release_has_its_own_environment_where_more_decides_it(
     shop: tuple[dict[str, Any], Path],
 ) -> None:
     """Commands that build may write into it; a place, or a link out of the project, may change."""
-    found, place = shop
+    project, place = shop
     requirements, beside = place / "requirements.txt", place.parent / "beside.txt"
     requirements.touch()
-    assert environment(found, place, build=[["npm", "ci"]]) == ""
+    assert environment(project, place, build=[["npm", "ci"]]) == ""
     requirements.write_text("-e .\n")
-    assert environment(found, place) == ""
+    assert environment(project, place) == ""
     requirements.unlink()
     beside.touch()
     requirements.symlink_to(beside)
-    assert environment(found, place) == ""
+    assert environment(project, place) == ""
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def listener(port: int, address: str, unit: str = "nginx.service") -> machine.Li
 
 
 @pytest.mark.parametrize(
-    ("found", "is_taken"),
+    ("holder", "is_taken"),
     [
         (listener(443, "0.0.0.0"), True),
         (listener(80, "::"), True),
@@ -46,10 +46,10 @@ def listener(port: int, address: str, unit: str = "nginx.service") -> machine.Li
         (listener(443, "0.0.0.0", "stack-apache@a.service"), False),
     ],
 )
-def test_who_holds_a_port_of_the_stacks_is_named(found: machine.Listener, is_taken: bool) -> None:
-    port, address = found["port"], found["address"]
+def test_who_holds_a_port_of_the_stacks_is_named(holder: machine.Listener, is_taken: bool) -> None:
+    port, address = holder["port"], holder["address"]
     words = [f"port {port} is held by nginx (nginx.service) at {address}"]
-    assert machine.port_conflicts(stack(**TLS), [found]) == (words if is_taken else [])
+    assert machine.port_conflicts(stack(**TLS), [holder]) == (words if is_taken else [])
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_who_holds_a_port_of_the_stacks_is_named(found: machine.Listener, is_tak
 def test_a_prometheus_that_is_not_the_stacks_is_named(
     address: str, unit: str, is_taken: bool
 ) -> None:
-    found = listener(9090, address, unit)
+    holder = listener(9090, address, unit)
     words = [f"port 9090 is held by nginx ({unit}) at {address}"]
     full = stack(observability="full")
-    assert machine.port_conflicts(full, [found]) == (words if is_taken else [])
-    assert machine.port_conflicts(stack(), [found]) == []
+    assert machine.port_conflicts(full, [holder]) == (words if is_taken else [])
+    assert machine.port_conflicts(stack(), [holder]) == []
 
 
 def test_a_database_that_sorts_otherwise_is_in_the_way_only_where_there_is_one() -> None:
-    found: machine.Found = {"sorts": "icu:de-DE", "locales": ""}
-    assert "icu:de-DE" in machine.unsorted(stack(), found)
-    assert machine.unsorted(stack(database_host="db.example"), found) == ""
+    surveyed: machine.Found = {"sorts": "icu:de-DE", "locales": ""}
+    assert "icu:de-DE" in machine.unsorted(stack(), surveyed)
+    assert machine.unsorted(stack(database_host="db.example"), surveyed) == ""
 
 
 ACCOUNT: machine.Account = {
@@ -102,13 +102,13 @@ ACCOUNT: machine.Account = {
 def test_an_account_is_made_or_mended_where_it_is_not_as_wanted(
     difference: dict[str, Any], is_unlike: bool
 ) -> None:
-    found: Any = {
+    surveyed: Any = {
         "accounts": {"app": ACCOUNT["what"], "root": "root"},
         "logins": {"app": ["/srv/stack", "/usr/sbin/nologin"], "root": ["/root", "/bin/bash"]},
         "groups": {"sockets": ["app", "pooler"], "secrets": ["app"]},
         **difference,
     }
-    assert machine.unlike([ACCOUNT], found) == ([ACCOUNT] if is_unlike else [])
+    assert machine.unlike([ACCOUNT], surveyed) == ([ACCOUNT] if is_unlike else [])
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_an_account_is_made_or_mended_where_it_is_not_as_wanted(
     ],
 )
 def test_a_role_gets_its_own_files(inputs: dict[str, Any], role: str, names: set[str]) -> None:
-    found = files.of_plan(stack(**inputs), role)
-    assert {Path(str(file["dest"])).name for file in found} == names
+    own = files.of_plan(stack(**inputs), role)
+    assert {Path(str(file["dest"])).name for file in own} == names
 
 
 def test_an_error_of_the_stack_is_one_of_ansibles() -> None:

@@ -21,9 +21,9 @@ def read(tmp_path: Path, text: str) -> stack.Stack:
 
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     plan = host_plan()
-    found = read(tmp_path, plan.model_dump_json())
-    assert found == plan
-    assert found.live("apache-a") == Path("/etc/stack/live/apache-a")
+    again = read(tmp_path, plan.model_dump_json())
+    assert again == plan
+    assert again.live("apache-a") == Path("/etc/stack/live/apache-a")
 
 
 def older(plan: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ Told = Callable[..., tuple[list[str], bool]]
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     """The screen of a host on which these lines and figures are found."""
 
-    def found(lines: list[Line], figures: Any, *, as_json: bool = False) -> tuple[list[str], bool]:
+    def shown(lines: list[Line], figures: Any, *, as_json: bool = False) -> tuple[list[str], bool]:
         @contextmanager
         def asked(*_: object) -> Iterator[lesser.Told]:
             yield figures
@@ -46,7 +46,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
         monkeypatch.setattr(status, "release", lambda _: [Line("release", "abc")])
         return screen.told(host_plan(), as_json)
 
-    return found
+    return shown
 
 
 def silent() -> Any:
@@ -92,13 +92,13 @@ def test_the_verdict_is_that_of_every_target(
 
 def test_machines_get_the_same(told: Told) -> None:
     (text,), _ = told([POSTGRES, FAILED], dict, as_json=True)
-    found = json.loads(text)
-    assert [(one["name"], one["works"]) for one in found["servers"]] == [
+    shown = json.loads(text)
+    assert [(server["name"], server["works"]) for server in shown["servers"]] == [
         ("postgres", True),
         ("bad", False),
     ]
-    assert found["backups"] == [{"name": "backup", "text": "none", "good": False}]
-    assert found["release"] == [{"name": "release", "text": "abc", "good": True}]
+    assert shown["backups"] == [{"name": "backup", "text": "none", "good": False}]
+    assert shown["release"] == [{"name": "release", "text": "abc", "good": True}]
 
 
 def test_without_an_exporter_nobody_is_asked_for_figures(

@@ -82,8 +82,8 @@ def test_change_of_postgresql_is_in_its_command(lab_stack: LabStack) -> None:
 
 def test_change_of_django_replaces_its_settings() -> None:
     assert CHANGES["no-middleware"].settings({"MIDDLEWARE": ["a"]}) == {"MIDDLEWARE": []}
-    found = gzip_first({"MIDDLEWARE": ["a", "django.middleware.gzip.GZipMiddleware", "b"]})
-    assert found == {"MIDDLEWARE": ["django.middleware.gzip.GZipMiddleware", "a", "b"]}
+    settings = gzip_first({"MIDDLEWARE": ["a", "django.middleware.gzip.GZipMiddleware", "b"]})
+    assert settings == {"MIDDLEWARE": ["django.middleware.gzip.GZipMiddleware", "a", "b"]}
 
 
 def test_each_change_has_a_name_of_its_own_and_a_meaning() -> None:

@@ -14,13 +14,13 @@ from pgstack.errors import InputError
 
 
 def test_a_slower_run_is_a_regression() -> None:
-    found = compare.compare(run(4, reconnect=140), run(4))
-    assert {change.label: change.verdict for change in found.changes} == {
+    comparison = compare.compare(run(4, reconnect=140), run(4))
+    assert {change.label: change.verdict for change in comparison.changes} == {
         REFERENCE: "no change shown",
         "patched-signal": "no change shown",
         "reconnect-tcp": "regression",
     }
-    assert compare.status(found) == 1
+    assert compare.status(comparison) == 1
     assert compare.status(compare.compare(run(4), run(4, reconnect=140))) == 0
     assert compare.compare(run(4), run(4, reconnect=140)).changes[2].verdict == "improvement"
 
@@ -34,8 +34,8 @@ def test_within_the_margin_is_no_regression_and_few_blocks_show_nothing() -> Non
 
 def test_what_was_updated_is_said() -> None:
     later = MACHINE.model_copy(update={"kernel": "6.12.50"})
-    found = compare.compare(run(3, versions={"PostgreSQL": "17.7"}, machine=later), run(3))
-    assert found.versions == {
+    comparison = compare.compare(run(3, versions={"PostgreSQL": "17.7"}, machine=later), run(3))
+    assert comparison.versions == {
         "PgBouncer": ("1.24.1", "none"),
         "PostgreSQL": ("17.6", "17.7"),
         "kernel": ("6.12.48", "6.12.50"),
@@ -43,8 +43,8 @@ def test_what_was_updated_is_said() -> None:
 
 
 def test_strategies_of_one_run_only_are_named() -> None:
-    found = compare.compare(run(3, more=[trial("pgpool")]), run(3, more=[trial("no-query")]))
-    assert (found.only_new, found.only_old) == (("pgpool",), ("no-query",))
+    comparison = compare.compare(run(3, more=[trial("pgpool")]), run(3, more=[trial("no-query")]))
+    assert (comparison.only_new, comparison.only_old) == (("pgpool",), ("no-query",))
 
 
 @pytest.mark.parametrize(

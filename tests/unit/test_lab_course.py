@@ -121,8 +121,8 @@ def test_servers_that_are_stopped_by_sigquit_do_not_inherit_that_it_is_ignored(
 
 def test_a_signal_waits_for_what_must_not_be_cut(handlers: None) -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.held():  # noqa: PT012 - the signal comes from within
-        with interrupts.held():
+    with pytest.raises(KeyboardInterrupt), interrupts.deferred():  # noqa: PT012 - the signal comes from within
+        with interrupts.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             done.append("inner")
         done.append("outer")

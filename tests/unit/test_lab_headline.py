@@ -19,18 +19,18 @@ def test_headline_says_what_was_gained_and_what_it_cost() -> None:
 
 
 def test_headline_claims_nothing_when_the_pair_differs() -> None:
-    found = analyse(whole_run(10, twin=1.08))
-    assert headline(found).startswith("Nothing is claimed: the A/A pair gives 0.92")
-    assert {judged.verdict for judged in found.goals} == {"not claimed"}
-    assert {judged.reason for judged in found.goals} == {"the A/A pair failed"}
-    assert analysis.status(found) == 1
+    analysed = analyse(whole_run(10, twin=1.08))
+    assert headline(analysed).startswith("Nothing is claimed: the A/A pair gives 0.92")
+    assert {judged.verdict for judged in analysed.goals} == {"not claimed"}
+    assert {judged.reason for judged in analysed.goals} == {"the A/A pair failed"}
+    assert analysis.status(analysed) == 1
 
 
 def test_headline_of_a_run_without_those_strategies_names_the_best() -> None:
     steps = [trial("host", 0, 90 * users, purpose="ladder", users=users) for users in (1, 2)]
-    found = analyse(results(steps, suite="host"))
-    assert headline(found) == "host: at most 180 requests/s on /db, with 2 users"
-    assert analysis.status(found) == 0
+    analysed = analyse(results(steps, suite="host"))
+    assert headline(analysed) == "host: at most 180 requests/s on /db, with 2 users"
+    assert analysis.status(analysed) == 0
     assert headline(analyse(results([]))) == "Nothing was measured."
     assert analysis.status(analyse(results([]))) == 1
 
@@ -50,9 +50,9 @@ def test_headline_of_servers_sets_the_reference_against_each_other_one() -> None
             "granian": 2000,
         }
     )
-    found = analyse(results(made, suite="servers", reference="mod_wsgi-daemon", blocks=3))
+    analysed = analyse(results(made, suite="servers", reference="mod_wsgi-daemon", blocks=3))
     assert (
-        headline(found)
+        headline(analysed)
         == "mod_wsgi-daemon answers 0.50× [0.50, 0.50] of granian, 2.00× [1.99, 2.00] of "
         "nginx+uwsgi"
     )
@@ -60,8 +60,8 @@ def test_headline_of_servers_sets_the_reference_against_each_other_one() -> None
 
 def test_headline_of_pages_spans_the_slowest_and_the_fastest() -> None:
     made = in_blocks({"/db": 1000, "/db" + TWIN: 1000, "/plain": 3999, "/updates?n=20": 60})
-    found = analyse(results(made, suite="pages", reference="/db", blocks=3))
-    assert headline(found) == "From 61 requests/s on /updates?n=20 to 4,000 on /plain"
+    analysed = analyse(results(made, suite="pages", reference="/db", blocks=3))
+    assert headline(analysed) == "From 61 requests/s on /updates?n=20 to 4,000 on /plain"
 
 
 def test_headline_of_tuning_names_what_is_shown_to_be_faster() -> None:
@@ -74,14 +74,14 @@ def test_headline_of_tuning_names_what_is_shown_to_be_faster() -> None:
             "gc-off": 900,
         }
     )
-    found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
+    analysed = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
     assert (
-        headline(found)
+        headline(analysed)
         == "Faster than as planned: pool-8 1.20× [1.20, 1.20], pool-2 1.10× [1.10, 1.10]"
     )
     made = in_blocks({"as-planned": 1000, "as-planned" + TWIN: 1000, "gc-off": 900})
-    found = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
-    assert headline(found) == "No change is shown to be faster than the plan"
+    analysed = analyse(results(made, suite="tuning", reference="as-planned", blocks=3))
+    assert headline(analysed) == "No change is shown to be faster than the plan"
 
 
 def test_headline_of_curves_is_about_the_reference_where_it_has_one() -> None:
@@ -89,8 +89,8 @@ def test_headline_of_curves_is_about_the_reference_where_it_has_one() -> None:
         trial(label, 0, rate, purpose="ladder", users=8)
         for label, rate in ((REFERENCE, 90), ("no-query", 200))
     ]
-    found = headline(analyse(results(steps, suite="scaling")))
-    assert found == "pgbouncer-transaction: at most 90 requests/s on /db, with 8 users"
+    text = headline(analyse(results(steps, suite="scaling")))
+    assert text == "pgbouncer-transaction: at most 90 requests/s on /db, with 8 users"
     assert headline(analyse(results(steps[1:], suite="scaling"))).startswith(
         "no-query: at most 200 requests/s"
     )

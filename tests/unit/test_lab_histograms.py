@@ -17,12 +17,12 @@ def recorded(*milliseconds: float) -> str:
 
 
 def test_percentiles_are_in_milliseconds_to_three_digits() -> None:
-    found = histograms.percentiles(histograms.decode(recorded(*range(1, 1001))))
-    assert found is not None
-    assert found.p50 == pytest.approx(500, rel=0.001)
-    assert found.p95 == pytest.approx(950, rel=0.001)
-    assert found.p99 == pytest.approx(990, rel=0.001)
-    assert found.p999 == pytest.approx(999, rel=0.001)
+    percentiles = histograms.percentiles(histograms.decode(recorded(*range(1, 1001))))
+    assert percentiles is not None
+    assert percentiles.p50 == pytest.approx(500, rel=0.001)
+    assert percentiles.p95 == pytest.approx(950, rel=0.001)
+    assert percentiles.p99 == pytest.approx(990, rel=0.001)
+    assert percentiles.p999 == pytest.approx(999, rel=0.001)
 
 
 def test_merging_adds_responses_and_averages_no_percentile() -> None:

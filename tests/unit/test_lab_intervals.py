@@ -21,42 +21,46 @@ def blocks(*rates: float | None) -> dict[int, float | None]:
 
 
 def test_ratio_is_the_geometric_mean_of_the_blocks_own_ratios() -> None:
-    found = intervals.ratio(blocks(200, 800), blocks(100, 100), seed=1)
-    assert found is not None
-    assert found.value == pytest.approx(4.0)
-    assert (found.low, found.high, found.blocks) == (None, None, 2)
+    interval = intervals.ratio(blocks(200, 800), blocks(100, 100), seed=1)
+    assert interval is not None
+    assert interval.value == pytest.approx(4.0)
+    assert (interval.low, interval.high, interval.blocks) == (None, None, 2)
 
 
 def test_drift_between_blocks_cancels() -> None:
-    found = intervals.ratio(blocks(1000, 500, 250, 100), blocks(100, 50, 25, 10), seed=1)
-    assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((10.0, 10.0, 10.0))
-    assert found.contains(found.value)
+    interval = intervals.ratio(blocks(1000, 500, 250, 100), blocks(100, 50, 25, 10), seed=1)
+    assert interval is not None
+    assert (interval.value, interval.low, interval.high) == pytest.approx((10.0, 10.0, 10.0))
+    assert interval.contains(interval.value)
 
 
 def test_interval_of_a_known_data_set() -> None:
-    found = intervals.ratio(blocks(*AROUND_TWO), blocks(*[1.0] * 10), seed=1)
-    assert found is not None
-    assert found.value == pytest.approx(2.0, abs=1e-4)
-    assert found.low == pytest.approx(1.979, abs=0.003)
-    assert found.high == pytest.approx(2.021, abs=0.003)
+    interval = intervals.ratio(blocks(*AROUND_TWO), blocks(*[1.0] * 10), seed=1)
+    assert interval is not None
+    assert interval.value == pytest.approx(2.0, abs=1e-4)
+    assert interval.low == pytest.approx(1.979, abs=0.003)
+    assert interval.high == pytest.approx(2.021, abs=0.003)
 
 
 def test_interval_of_skewed_data_is_bias_corrected_and_accelerated() -> None:
     """Expected: BCa for a level of 98.29 % with 200,000 resamples; plain percentiles would give
     [1.036, 1.334]."""
-    found = intervals.mean(blocks(1.0, 1.01, 1.02, 1.03, 1.05, 1.08, 1.12, 1.2, 1.35, 1.8), seed=1)
-    assert found is not None
-    assert found.value == pytest.approx(1.1467, abs=1e-4)
-    assert found.low == pytest.approx(1.051, abs=0.004)
-    assert found.high == pytest.approx(1.419, abs=0.015)
+    interval = intervals.mean(
+        blocks(1.0, 1.01, 1.02, 1.03, 1.05, 1.08, 1.12, 1.2, 1.35, 1.8), seed=1
+    )
+    assert interval is not None
+    assert interval.value == pytest.approx(1.1467, abs=1e-4)
+    assert interval.low == pytest.approx(1.051, abs=0.004)
+    assert interval.high == pytest.approx(1.419, abs=0.015)
 
 
 def test_interval_of_few_blocks_is_students() -> None:
     """ln 2, 2.2 and 2.42 are 0.0953 apart: exp(ln 2.2 ± 4.303 × 0.0953 / √3)."""
-    found = intervals.mean(blocks(2, 2.2, 2.42), seed=1)
-    assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((2.2, 1.736, 2.788), abs=0.001)
+    interval = intervals.mean(blocks(2, 2.2, 2.42), seed=1)
+    assert interval is not None
+    assert (interval.value, interval.low, interval.high) == pytest.approx(
+        (2.2, 1.736, 2.788), abs=0.001
+    )
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -66,15 +70,15 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 def test_void_blocks_are_left_out_and_counted() -> None:
-    found = intervals.ratio(blocks(20, None, 20, 20, 20), blocks(10, 10, 10, None, 10), seed=1)
-    assert found is not None
-    assert (found.value, found.blocks, found.left_out) == (pytest.approx(2.0), 3, 2)
+    interval = intervals.ratio(blocks(20, None, 20, 20, 20), blocks(10, 10, 10, None, 10), seed=1)
+    assert interval is not None
+    assert (interval.value, interval.blocks, interval.left_out) == (pytest.approx(2.0), 3, 2)
 
 
 def test_a_block_that_only_one_of_the_pair_reached_is_not_counted() -> None:
-    found = intervals.ratio(blocks(20, 20), blocks(10), seed=1)
-    assert found is not None
-    assert (found.blocks, found.left_out) == (1, 0)
+    interval = intervals.ratio(blocks(20, 20), blocks(10), seed=1)
+    assert interval is not None
+    assert (interval.blocks, interval.left_out) == (1, 0)
 
 
 def test_nothing_in_common_is_no_ratio() -> None:
@@ -117,12 +121,12 @@ def test_ratios_are_of_what_took_turns() -> None:
 
 def test_change_looks_at_each_run_on_its_own() -> None:
     """Expected: Welch's interval of the difference of the logarithms' means."""
-    found = intervals.change(blocks(90, 92, 88, 90), blocks(100, 100, 101, 99, 100), seed=1)
-    assert found is not None
-    assert found.value == pytest.approx(0.9, abs=0.001)
-    assert found.low == pytest.approx(0.8755, abs=0.0005)
-    assert found.high == pytest.approx(0.9250, abs=0.0005)
-    assert found.blocks == 4
+    interval = intervals.change(blocks(90, 92, 88, 90), blocks(100, 100, 101, 99, 100), seed=1)
+    assert interval is not None
+    assert interval.value == pytest.approx(0.9, abs=0.001)
+    assert interval.low == pytest.approx(0.8755, abs=0.0005)
+    assert interval.high == pytest.approx(0.9250, abs=0.0005)
+    assert interval.blocks == 4
     assert intervals.change(blocks(90, 90), blocks(100, 100, 100), seed=1) == intervals.Estimate(
         pytest.approx(0.9), None, None, 2
     )

@@ -121,10 +121,10 @@ def test_validity_says_how_slow_the_machine_was() -> None:
 def test_comparison_names_what_changed() -> None:
     old = whole_run(4)
     slower = tuple(
-        one.model_copy(update={"requests": one.requests * 9 // 10})
-        if one.label == "pgpool"
-        else one
-        for one in old.trials
+        trial.model_copy(update={"requests": trial.requests * 9 // 10})
+        if trial.label == "pgpool"
+        else trial
+        for trial in old.trials
     )
     console = Console(width=100, record=True, file=io.StringIO())
     new = old.model_copy(update={"trials": slower, "versions": old.versions | {"Django": "5.2.20"}})
@@ -136,9 +136,9 @@ def test_comparison_names_what_changed() -> None:
 
 
 def test_csv_has_a_line_for_each_trial_and_empty_fields_for_the_unknown(whole: Results) -> None:
-    found = list(csv.DictReader(io.StringIO(rows.text(whole))))
-    assert len(found) == 286
-    first = found[0]
+    lines = list(csv.DictReader(io.StringIO(rows.text(whole))))
+    assert len(lines) == 286
+    first = lines[0]
     assert (first["label"], first["users"], first["kind"]) == ("reconnect-tcp", "16", "closed")
     assert float(first["p99_ms"]) == pytest.approx(158, abs=0.5)
     assert (first["offered_rate"], first["corrected_p99_ms"], first["sessions"], first["void"]) == (
@@ -148,7 +148,7 @@ def test_csv_has_a_line_for_each_trial_and_empty_fields_for_the_unknown(whole: R
         "",
     )
     opened = next(
-        row for row in found if row["purpose"] == "open" and row["label"] == "pgbouncer-transaction"
+        row for row in lines if row["purpose"] == "open" and row["label"] == "pgbouncer-transaction"
     )
     assert (opened["kind"], opened["offered_rate"]) == ("open", "215.0")
     assert float(opened["corrected_p50_ms"]) > 2
@@ -229,7 +229,7 @@ def test_page_escapes_what_it_is_told() -> None:
 
 def test_bars_are_as_long_as_the_rates(whole: Results) -> None:
     picture = re.findall(r"<svg.*?</svg>", html.page(analyse(whole)), re.DOTALL)
-    rates = next(one for one in picture if 'aria-label="Requests per second"' in one)
+    rates = next(figure for figure in picture if 'aria-label="Requests per second"' in figure)
     bars = ET.fromstring(rates).findall("{http://www.w3.org/2000/svg}rect")
     widths = {str(bar[0].text).split(":")[0]: float(bar.attrib["width"]) for bar in bars}
     assert len(widths) == 12

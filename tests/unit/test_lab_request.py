@@ -15,38 +15,38 @@ from pgstack.errors import InputError
 
 
 def test_a_quick_run_compares_the_main_strategies_in_three_blocks() -> None:
-    found = request({}, seed=7)
-    assert found.strategies == (
+    asked = request({}, seed=7)
+    assert asked.strategies == (
         "reconnect-tcp",
         "reconnect-socket",
         "patched-signal",
         "psycopg-pool",
         "pgbouncer-transaction",
     )
-    assert (found.page, found.users, found.blocks, found.seconds, found.seed) == (
+    assert (asked.page, asked.users, asked.blocks, asked.seconds, asked.seed) == (
         "/db",
         16,
         3,
         3,
         7,
     )
-    assert not found.full
+    assert not asked.full
 
 
 def test_a_full_run_compares_all_in_ten_blocks() -> None:
-    found = request({"FULL": "1"}, seed=7)
-    assert len(found.strategies) == 17
-    assert (found.blocks, found.seconds) == (10, 8)
+    asked = request({"FULL": "1"}, seed=7)
+    assert len(asked.strategies) == 17
+    assert (asked.blocks, asked.seconds) == (10, 8)
 
 
 def test_strategies_come_in_the_order_of_the_report_and_the_reference_is_among_them() -> None:
-    found = request({"STRATEGIES": "persistent, reconnect-tcp"}, seed=1)
-    assert found.strategies == ("reconnect-tcp", "persistent", "pgbouncer-transaction")
+    asked = request({"STRATEGIES": "persistent, reconnect-tcp"}, seed=1)
+    assert asked.strategies == ("reconnect-tcp", "persistent", "pgbouncer-transaction")
 
 
 def test_short_names_stand_for_the_variant_most_people_mean() -> None:
-    found = request({"STRATEGIES": "reconnect,persistent,pgbouncer"}, seed=1)
-    assert found.strategies == ("reconnect-tcp", "persistent", "pgbouncer-transaction")
+    asked = request({"STRATEGIES": "reconnect,persistent,pgbouncer"}, seed=1)
+    assert asked.strategies == ("reconnect-tcp", "persistent", "pgbouncer-transaction")
 
 
 @pytest.mark.parametrize(

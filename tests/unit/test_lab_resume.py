@@ -16,10 +16,10 @@ EARLIER = results([trial("pgpool")], asked=ASKED, seed=7)
 
 
 def test_a_run_goes_on_as_it_was_asked_for() -> None:
-    found = resumed({"RESUME": "1", "PATH": "/bin"}, EARLIER)
-    assert found == request(ASKED, seed=0)
-    assert (found.blocks, found.seconds, found.seed) == (5, 2, 7)
-    assert found.strategies == ("reconnect-tcp", "pgpool", "pgbouncer-transaction")
+    again = resumed({"RESUME": "1", "PATH": "/bin"}, EARLIER)
+    assert again == request(ASKED, seed=0)
+    assert (again.blocks, again.seconds, again.seed) == (5, 2, 7)
+    assert again.strategies == ("reconnect-tcp", "pgpool", "pgbouncer-transaction")
 
 
 def test_what_is_said_again_may_be_said_in_other_words() -> None:

@@ -30,30 +30,30 @@ SPEC_SDM91 = [
 
 
 def test_fit_finds_the_parameters_that_points_were_made_from() -> None:
-    found = fit(BY_HAND)
-    assert found is not None
-    assert found.rate == pytest.approx(100, rel=1e-4)
-    assert found.sigma == pytest.approx(0.05, rel=1e-3)
-    assert found.kappa == pytest.approx(0.001, rel=1e-3)
-    assert found.peak == pytest.approx(30.82, abs=0.01)
-    assert found.ceiling == pytest.approx(903.80, abs=0.05)
-    assert found.r_squared == pytest.approx(1, abs=1e-6)
+    curve = fit(BY_HAND)
+    assert curve is not None
+    assert curve.rate == pytest.approx(100, rel=1e-4)
+    assert curve.sigma == pytest.approx(0.05, rel=1e-3)
+    assert curve.kappa == pytest.approx(0.001, rel=1e-3)
+    assert curve.peak == pytest.approx(30.82, abs=0.01)
+    assert curve.ceiling == pytest.approx(903.80, abs=0.05)
+    assert curve.r_squared == pytest.approx(1, abs=1e-6)
 
 
 def test_fit_of_a_published_data_set() -> None:
-    found = fit(SPEC_SDM91)
-    assert found is not None
-    assert found.rate == pytest.approx(89.995, abs=0.001)
-    assert found.sigma == pytest.approx(0.02773, abs=0.00001)
-    assert found.kappa == pytest.approx(0.0001044, abs=0.0000001)
-    assert found.peak == pytest.approx(96.52, abs=0.01)
-    assert found.ceiling == pytest.approx(1884, abs=0.5)
+    curve = fit(SPEC_SDM91)
+    assert curve is not None
+    assert curve.rate == pytest.approx(89.995, abs=0.001)
+    assert curve.sigma == pytest.approx(0.02773, abs=0.00001)
+    assert curve.kappa == pytest.approx(0.0001044, abs=0.0000001)
+    assert curve.peak == pytest.approx(96.52, abs=0.01)
+    assert curve.ceiling == pytest.approx(1884, abs=0.5)
 
 
 def test_order_of_the_points_does_not_matter() -> None:
-    found = fit(BY_HAND[::-1])
-    assert found is not None
-    assert found.sigma == pytest.approx(0.05, rel=1e-3)
+    curve = fit(BY_HAND[::-1])
+    assert curve is not None
+    assert curve.sigma == pytest.approx(0.05, rel=1e-3)
 
 
 def test_what_never_falls_has_no_peak() -> None:

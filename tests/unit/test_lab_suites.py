@@ -14,8 +14,8 @@ from pgstack.errors import InputError
 
 
 def test_servers_run_on_this_stacks_way_to_the_database() -> None:
-    found = request({"SUITE": "servers"}, seed=1)
-    assert found.strategies == (
+    asked = request({"SUITE": "servers"}, seed=1)
+    assert asked.strategies == (
         "mod_wsgi-daemon",
         "mod_wsgi-embedded",
         "nginx+gunicorn",
@@ -23,17 +23,17 @@ def test_servers_run_on_this_stacks_way_to_the_database() -> None:
         "granian",
         "granian-no-log",
     )
-    subjects = [SUITES["servers"].subject(label) for label in found.strategies]
+    subjects = [SUITES["servers"].subject(label) for label in asked.strategies]
     assert {strategy.name for strategy, _ in subjects} == {"pgbouncer-transaction"}
-    assert [server.name for _, server in subjects] == list(found.strategies)
-    slots = found.slots({"nginx+uwsgi": "not installed"})
+    assert [server.name for _, server in subjects] == list(asked.strategies)
+    slots = asked.slots({"nginx+uwsgi": "not installed"})
     assert len(slots) == 15
     assert Counter(slot.label for slot in slots)["mod_wsgi-daemon (A/A)"] == 3
 
 
 def test_pages_are_asked_for_by_their_label() -> None:
-    found = request({"SUITE": "pages"}, seed=1)
-    assert found.strategies == (
+    asked = request({"SUITE": "pages"}, seed=1)
+    assert asked.strategies == (
         "/plain",
         "/json",
         "/db",
@@ -42,20 +42,20 @@ def test_pages_are_asked_for_by_their_label() -> None:
         "/updates?n=20",
     )
     suite = SUITES["pages"]
-    assert (found.page, suite.reference, suite.page("/fortunes", "/db")) == (
+    assert (asked.page, suite.reference, suite.page("/fortunes", "/db")) == (
         "/db",
         "/db",
         "/fortunes",
     )
-    assert {tuple(part.name for part in suite.subject(label)) for label in found.strategies} == {
+    assert {tuple(part.name for part in suite.subject(label)) for label in asked.strategies} == {
         ("pgbouncer-transaction", "mod_wsgi-daemon")
     }
-    assert len(found.slots({})) == 18
+    assert len(asked.slots({})) == 18
 
 
 def test_scaling_is_curves_only() -> None:
-    found = request({"SUITE": "scaling"}, seed=1)
-    slots = found.slots({})
+    asked = request({"SUITE": "scaling"}, seed=1)
+    slots = asked.slots({})
     assert Counter(slot.purpose for slot in slots) == {"ladder": 36, "open": 16}
     assert [slot.purpose for slot in slots] == ["ladder"] * 36 + ["open"] * 16
     assert {slot.users for slot in slots if slot.purpose == "ladder"} == {
@@ -95,9 +95,9 @@ def test_a_full_run_of_strategies_adds_the_curves_of_the_main_ones() -> None:
 
 
 def test_tuning_asks_what_each_change_gains_over_the_stack_as_planned() -> None:
-    found = request({"SUITE": "tuning", "STRATEGIES": "gc-off,pool-2"}, seed=1)
-    assert found.strategies == ("as-planned", "gc-off", "pool-2")
-    assert {slot.label for slot in found.slots({})} == {"gc-off", "pool-2", "as-planned (A/A)"}
+    asked = request({"SUITE": "tuning", "STRATEGIES": "gc-off,pool-2"}, seed=1)
+    assert asked.strategies == ("as-planned", "gc-off", "pool-2")
+    assert {slot.label for slot in asked.slots({})} == {"gc-off", "pool-2", "as-planned (A/A)"}
     trials = [trial("as-planned", 0, 100), trial("gc-off", 0, 110)]
     made = results(trials, suite="tuning", reference="as-planned")
     ratio = summary.row(made, "gc-off").ratio

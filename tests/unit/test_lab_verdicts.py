@@ -14,8 +14,8 @@ from fixtures.lab_results import latency, results, trial
 from fixtures.lab_runs import REFERENCE, run
 
 
-def judged(name: str, found: analysis.Analysis) -> Judged:
-    return next(judged for judged in found.goals if name in judged.goal.name)
+def judged(name: str, analysed: analysis.Analysis) -> Judged:
+    return next(judged for judged in analysed.goals if name in judged.goal.name)
 
 
 def test_cpu_per_request_is_of_all_valid_trials_together() -> None:
@@ -46,21 +46,23 @@ def test_connect_cost_predicts_the_ratio() -> None:
 def test_a_goal_is_met_by_the_lower_bound_only() -> None:
     assert judged("TCP + TLS", analyse(run())).verdict == "met"
     noisy = [trial("reconnect-tcp", block, rate) for block, rate in enumerate([150, 200] * 5)]
-    quiet = [one for one in run().trials if one.label != "reconnect-tcp"]
-    found = judged("TCP + TLS", analyse(results([*quiet, *noisy])))
-    assert found.measured is not None
-    assert found.measured.value == pytest.approx(12.1, abs=0.1)
-    assert found.verdict == "missed"
+    quiet = [trial for trial in run().trials if trial.label != "reconnect-tcp"]
+    goal = judged("TCP + TLS", analyse(results([*quiet, *noisy])))
+    assert goal.measured is not None
+    assert goal.measured.value == pytest.approx(12.1, abs=0.1)
+    assert goal.verdict == "missed"
 
 
 def test_half_the_backends_is_enough_and_more_is_not() -> None:
     assert judged("backends", analyse(run())).verdict == "met"
     many = tuple(
-        one.model_copy(update={"backends": 9}) for one in run().trials if REFERENCE in one.label
+        trial.model_copy(update={"backends": 9})
+        for trial in run().trials
+        if REFERENCE in trial.label
     )
-    others = tuple(one for one in run().trials if REFERENCE not in one.label)
-    found = judged("backends", analyse(results(many + others)))
-    assert (found.verdict, found.measured and found.measured.value) == ("missed", 0.5625)
+    others = tuple(trial for trial in run().trials if REFERENCE not in trial.label)
+    goal = judged("backends", analyse(results(many + others)))
+    assert (goal.verdict, goal.measured and goal.measured.value) == ("missed", 0.5625)
 
 
 @pytest.mark.parametrize(
@@ -71,22 +73,22 @@ def test_half_the_backends_is_enough_and_more_is_not() -> None:
     ],
 )
 def test_other_runs_claim_nothing(made: Results, reason: str) -> None:
-    found = judged("TCP + TLS", analyse(made))
-    assert (found.verdict, found.reason) == ("not claimed", reason)
+    goal = judged("TCP + TLS", analyse(made))
+    assert (goal.verdict, goal.reason) == ("not claimed", reason)
     assert analysis.status(analyse(made)) == 0
 
 
 def test_a_goal_with_void_blocks_or_without_trials_is_not_claimed() -> None:
     trials = [
-        one.model_copy(update={"void": ("3 failed",)})
-        if (one.label, one.block) == ("reconnect-tcp", 4)
-        else one
-        for one in run().trials
+        trial.model_copy(update={"void": ("3 failed",)})
+        if (trial.label, trial.block) == ("reconnect-tcp", 4)
+        else trial
+        for trial in run().trials
     ]
-    found = analyse(results(trials))
-    assert judged("TCP + TLS", found).reason == "9 valid blocks; a claim takes 10"
-    assert judged("Pgpool", found).reason == "not measured"
-    row = found.row("reconnect-tcp")
+    analysed = analyse(results(trials))
+    assert judged("TCP + TLS", analysed).reason == "9 valid blocks; a claim takes 10"
+    assert judged("Pgpool", analysed).reason == "not measured"
+    row = analysed.row("reconnect-tcp")
     assert row is not None
     assert row.void == {"3 failed": 1}
     assert row.ratio is not None
@@ -124,11 +126,11 @@ def test_steps_are_compared_by_the_reference_beside_them_whatever_the_machine_di
     made = results([*step(4, 500, 1000), *step(256, 250, 250), *step(256, 1000, 1000, block=1)])
     (ladder,) = analyse(made).ladders
     level = (1000 * 250 * 1000) ** (1 / 3)
-    assert [(one.users, one.rate) for one in ladder.steps] == [
+    assert [(step.users, step.rate) for step in ladder.steps] == [
         (4, pytest.approx(level / 2)),
         (256, pytest.approx(level)),
     ]
-    assert [round(one.seen) for one in ladder.steps] == [500, 625]
+    assert [round(step.seen) for step in ladder.steps] == [500, 625]
 
 
 def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> None:
@@ -192,12 +194,12 @@ def rounds(**rates: float) -> dict[str, tuple[float, ...]]:
 
 
 def test_limits_and_the_other_generator_are_judged_by_what_was_measured_beside_them() -> None:
-    found = analyse(run(limits=rounds(page=2100, loop=2900, wrk=2180)))
-    assert judged("without HTTP", found).verdict == "met"
-    assert judged("wrk", found).verdict == "met"
-    found = analyse(run(limits=rounds(page=2100, loop=3100, wrk=2300)))
-    assert judged("without HTTP", found).verdict == "missed"
-    assert judged("wrk", found).verdict == "missed"
+    analysed = analyse(run(limits=rounds(page=2100, loop=2900, wrk=2180)))
+    assert judged("without HTTP", analysed).verdict == "met"
+    assert judged("wrk", analysed).verdict == "met"
+    analysed = analyse(run(limits=rounds(page=2100, loop=3100, wrk=2300)))
+    assert judged("without HTTP", analysed).verdict == "missed"
+    assert judged("wrk", analysed).verdict == "missed"
     few = {name: figures[:1] for name, figures in rounds(page=2100, loop=2900, wrk=2180).items()}
     assert (
         judged("without HTTP", analyse(run(limits=few))).reason

@@ -26,11 +26,11 @@ def step(**fields: Any) -> Trial:
 
 
 def measured(
-    directory: Path, found: list[Trial], patience: float
+    directory: Path, trials: list[Trial], patience: float
 ) -> list[tuple[int, float | None]]:
-    """Block and slowness of the trials that a run of SLOTS keeps, which meets `found` one after
+    """Block and slowness of the trials that a run of SLOTS keeps, which meets `trials` one after
     another."""
-    journal, left = Journal(results(intended=2), directory), iter(found)
+    journal, left = Journal(results(intended=2), directory), iter(trials)
 
     def make(slot: Slot, load: Load, see: Callable[[object], None]) -> tuple[Trial]:
         made = next(left).model_copy(update={"block": slot.block})
@@ -43,7 +43,7 @@ def measured(
         course.measure(journal, SLOTS, ask, make, meter, Yardstick((0,), 1.0, patience))
     assert journal.results.made == 2
     assert design.remaining(journal.results, SLOTS) == ()
-    return [(one.block, one.slowness) for one in journal.results.trials]
+    return [(trial.block, trial.slowness) for trial in journal.results.trials]
 
 
 def test_trial_of_a_slow_machine_is_void_and_says_how_slow_it_was() -> None:
@@ -64,7 +64,7 @@ def test_trial_of_a_slow_machine_is_made_again_and_the_calm_one_counts(tmp_path:
     slow, calm = step(rate=50, slowness=1.5), step(rate=100, slowness=1.02)
     assert measured(tmp_path, [slow, calm, calm], patience=60) == [(0, 1.5), (0, 1.02), (1, 1.02)]
     again = results([slow.model_copy(update={"void": gates.reasons(slow)}), calm])
-    assert [found.rate for found in summary.ladders(again)[0].steps] == [100.0]
+    assert [step.rate for step in summary.ladders(again)[0].steps] == [100.0]
 
 
 def test_without_patience_a_void_trial_stays_void(tmp_path: Path) -> None:

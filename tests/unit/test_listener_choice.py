@@ -23,11 +23,11 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two listeners on one port, the older one first."""
     older, newer = (socket.socket() for _ in range(2))
     with older, newer:
-        for one in (older, newer):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            one.bind(("127.0.0.1", older.getsockname()[1] if one is newer else 0))
-            one.listen(MANY)
-            one.setblocking(False)
+        for listener in (older, newer):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind(("127.0.0.1", older.getsockname()[1] if listener is newer else 0))
+            listener.listen(MANY)
+            listener.setblocking(False)
         yield older, newer
 
 
@@ -54,8 +54,8 @@ def test_the_chosen_one_gets_all_connections(
     port = pair[0].getsockname()[1]
     listeners.choose(os.getpid(), port, place)
     connect(port)
-    found = [taken(one) for one in pair]
-    assert (found[place], found[1 - place]) == (MANY, 0)
+    counts = [taken(listener) for listener in pair]
+    assert (counts[place], counts[1 - place]) == (MANY, 0)
 
 
 def test_the_one_that_is_left_gets_them_when_the_chosen_one_ends(

@@ -126,8 +126,8 @@ def test_any_other_host_is_not_loopback(url: str) -> None:
     assert not inputs.is_loopback(url)
 
 
-def named(url: str, *found: str, **values: str) -> Target | None:
-    return inputs.named_target({"HOST": url, **values}, lambda name: found)
+def named(url: str, *addresses: str, **values: str) -> Target | None:
+    return inputs.named_target({"HOST": url, **values}, lambda name: addresses)
 
 
 def test_without_host_no_host_is_named() -> None:

@@ -79,7 +79,7 @@ def test_what_a_project_needs_is_found_in_the_file_of_its_tool(tmp_path: Path, n
             "'^4 || ^5' is one of two ranges",
         ),
         ({"Pipfile": '[packages]\nshop = {path = "."}\n'}, "shop is a path there"),
-        ({"pyproject.toml": "not toml"}, "put it right"),
+        ({"pyproject.toml": "not toml"}, "fix it"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_what_can(

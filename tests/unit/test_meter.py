@@ -35,9 +35,9 @@ def read(directory: Path) -> dict[str, Any]:
     return values(web.collect(measured.read(plan), time.time()))
 
 
-def count(found: dict[str, Any], name: str) -> list[tuple[str, float]]:
+def count(samples: dict[str, Any], name: str) -> list[tuple[str, float]]:
     """Bounds of a histogram that have something more than the one before."""
-    buckets, last, seen = found[name].buckets(), 0.0, []
+    buckets, last, seen = samples[name].buckets(), 0.0, []
     for bound, upto in buckets:
         if upto > last:
             seen.append((bound, upto - last))
@@ -52,21 +52,21 @@ def test_a_request_is_measured_in_every_way(tmp_path: Path) -> None:
     own.answered({}, 3, 3, "500 Internal Server Error")
     own.gave_up(12)
     own.look(3)
-    found = read(tmp_path)
-    assert found["wsgi_processes"] == 1
-    assert found["wsgi_busy_threads"] == 3
-    assert found["wsgi_process_starts_total"] == 1
-    assert found["wsgi_thread_seconds_total"] == 3.5
-    assert found["wsgi_late_requests_total"] == 1
-    assert found["wsgi_responses_total{class=2xx}"] == 1
-    assert found["wsgi_responses_total{class=5xx}"] == 1
-    assert count(found, "wsgi_queue_seconds") == [("0.001", 1), ("0.05", 1), ("30", 1)]
-    assert count(found, "wsgi_application_seconds") == [("0.005", 1), ("5", 1)]
-    assert count(found, "wsgi_database_seconds") == [("0.0025", 2)]
-    assert count(found, "wsgi_statements") == [("10", 2)]
-    assert found["wsgi_queue_seconds"].sum == pytest.approx(12.03)
-    assert found["wsgi_process_memory_bytes{process=0}"] > 1024**2
-    assert found["wsgi_process_silent_seconds{process=0}"] < 5
+    samples = read(tmp_path)
+    assert samples["wsgi_processes"] == 1
+    assert samples["wsgi_busy_threads"] == 3
+    assert samples["wsgi_process_starts_total"] == 1
+    assert samples["wsgi_thread_seconds_total"] == 3.5
+    assert samples["wsgi_late_requests_total"] == 1
+    assert samples["wsgi_responses_total{class=2xx}"] == 1
+    assert samples["wsgi_responses_total{class=5xx}"] == 1
+    assert count(samples, "wsgi_queue_seconds") == [("0.001", 1), ("0.05", 1), ("30", 1)]
+    assert count(samples, "wsgi_application_seconds") == [("0.005", 1), ("5", 1)]
+    assert count(samples, "wsgi_database_seconds") == [("0.0025", 2)]
+    assert count(samples, "wsgi_statements") == [("10", 2)]
+    assert samples["wsgi_queue_seconds"].sum == pytest.approx(12.03)
+    assert samples["wsgi_process_memory_bytes{process=0}"] > 1024**2
+    assert samples["wsgi_process_silent_seconds{process=0}"] < 5
 
 
 def test_what_was_counted_stays_when_processes_change(tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_what_was_counted_stays_when_processes_change(tmp_path: Path) -> None:
         assert started.stdout.readline() == "ready\n"
         return started
 
-    def end(one: subprocess.Popen[str]) -> None:
-        one.kill()
-        one.communicate()
+    def end(process: subprocess.Popen[str]) -> None:
+        process.kill()
+        process.communicate()
 
     first, second = start(), start()
     assert read(tmp_path)["wsgi_processes"] == 2
@@ -98,13 +98,13 @@ def test_what_was_counted_stays_when_processes_change(tmp_path: Path) -> None:
     assert (gone["wsgi_processes"], gone["wsgi_busy_threads"]) == (1, 1)
     assert gone["wsgi_responses_total{class=2xx}"] == 2
     third = start()
-    found = read(tmp_path)
+    samples = read(tmp_path)
     end(second)
     end(third)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["process-0", "process-1"]
-    assert found["wsgi_processes"] == 2
-    assert found["wsgi_process_starts_total"] == 3
-    assert found["wsgi_responses_total{class=2xx}"] == 3
+    assert samples["wsgi_processes"] == 2
+    assert samples["wsgi_process_starts_total"] == 3
+    assert samples["wsgi_responses_total{class=2xx}"] == 3
 
 
 def test_threads_lose_no_count(tmp_path: Path) -> None:
@@ -124,10 +124,10 @@ def test_threads_lose_no_count(tmp_path: Path) -> None:
             thread.join()
     finally:
         sys.setswitchinterval(interval)
-    found = read(tmp_path)
-    assert found["wsgi_responses_total{class=2xx}"] == 8000
-    assert isinstance(found["wsgi_queue_seconds"], Counts)
-    assert sum(found["wsgi_queue_seconds"].counts) == 8000
+    samples = read(tmp_path)
+    assert samples["wsgi_responses_total{class=2xx}"] == 8000
+    assert isinstance(samples["wsgi_queue_seconds"], Counts)
+    assert sum(samples["wsgi_queue_seconds"].counts) == 8000
 
 
 def test_another_layout_is_begun_anew(tmp_path: Path) -> None:

@@ -51,15 +51,15 @@ def test_pooler_is_the_same_of_both_versions(more: dict[str, Any]) -> None:
 
 
 def test_workers_of_apache_are_counted_by_their_signs() -> None:
-    found = values(apache.collect(SCOREBOARD))
-    assert found["apache_busy_workers"] == 3
-    assert found["apache_connections"] == 12
-    assert found["apache_children"] == 2
-    assert found["apache_ending_children"] == 1
-    assert found["apache_uptime_seconds"] == 77
+    samples = values(apache.collect(SCOREBOARD))
+    assert samples["apache_busy_workers"] == 3
+    assert samples["apache_connections"] == 12
+    assert samples["apache_children"] == 2
+    assert samples["apache_ending_children"] == 1
+    assert samples["apache_uptime_seconds"] == 77
     states = {"idle": 5, "reading": 1, "sending": 2, "keepalive": 2, "open": 2, "closing": 0}
     for state, count in states.items():
-        assert found[f"apache_workers{{state={state}}}"] == count
+        assert samples[f"apache_workers{{state={state}}}"] == count
 
 
 def test_sessions_are_counted_by_state_and_by_what_they_wait_for() -> None:
@@ -74,13 +74,13 @@ def test_sessions_are_counted_by_state_and_by_what_they_wait_for() -> None:
         row("idle in transaction", 1, longest=12.5),
         row("idle in transaction (aborted)", 1, longest=2),
     ]
-    found = values(postgres.collect({"backends": rows}))
-    assert found["postgresql_backends{role=app,state=active}"] == 6
-    assert found["postgresql_backends{role=app,state=idle}"] == 4
-    assert found["postgresql_waiting_backends{type=Lock}"] == 3
-    assert found["postgresql_waiting_backends{type=Client}"] == 1
-    assert found["postgresql_waiting_backends{type=IO}"] == 0
-    assert found["postgresql_idle_in_transaction_seconds"] == 12.5
+    samples = values(postgres.collect({"backends": rows}))
+    assert samples["postgresql_backends{role=app,state=active}"] == 6
+    assert samples["postgresql_backends{role=app,state=idle}"] == 4
+    assert samples["postgresql_waiting_backends{type=Lock}"] == 3
+    assert samples["postgresql_waiting_backends{type=Client}"] == 1
+    assert samples["postgresql_waiting_backends{type=IO}"] == 0
+    assert samples["postgresql_idle_in_transaction_seconds"] == 12.5
 
 
 def test_who_blocks_is_named_by_its_process() -> None:
@@ -91,16 +91,16 @@ def test_who_blocks_is_named_by_its_process() -> None:
         "blocked": 4,
         "seconds": Decimal(30),
     }
-    found = values(
+    samples = values(
         postgres.collect({"oldest": [{"pid": 77, "seconds": Decimal(30)}], "locks": [lock]})
     )
-    assert found["postgresql_oldest_transaction_seconds"] == 30
-    assert found["postgresql_oldest_transaction_process"] == 77
-    assert found["postgresql_lock_waiters"] == 5
-    assert found["postgresql_lock_wait_seconds"] == 4.5
-    assert found["postgresql_blocker_process"] == 77
-    assert found["postgresql_blocker_waiters"] == 4
-    assert found["postgresql_blocker_transaction_seconds"] == 30
+    assert samples["postgresql_oldest_transaction_seconds"] == 30
+    assert samples["postgresql_oldest_transaction_process"] == 77
+    assert samples["postgresql_lock_waiters"] == 5
+    assert samples["postgresql_lock_wait_seconds"] == 4.5
+    assert samples["postgresql_blocker_process"] == 77
+    assert samples["postgresql_blocker_waiters"] == 4
+    assert samples["postgresql_blocker_transaction_seconds"] == 30
     nobody = values(
         postgres.collect({"locks": [dict.fromkeys(lock, None) | {"waiters": 0}]})  # type: ignore[arg-type]
     )
@@ -118,11 +118,11 @@ def test_checkpoints_have_one_name_on_both_releases() -> None:
         "sync_seconds": 0.5,
         "buffers": 100,
     }
-    found = values(postgres.collect({"checkpoints": [row]}))
-    assert found["postgresql_checkpoints_timed_total"] == 3
-    assert found["postgresql_checkpoints_requested_total"] == 2
-    assert found["postgresql_checkpoint_write_seconds_total"] == 1.5
-    assert found["postgresql_checkpoint_buffers_total"] == 100
+    samples = values(postgres.collect({"checkpoints": [row]}))
+    assert samples["postgresql_checkpoints_timed_total"] == 3
+    assert samples["postgresql_checkpoints_requested_total"] == 2
+    assert samples["postgresql_checkpoint_write_seconds_total"] == 1.5
+    assert samples["postgresql_checkpoint_buffers_total"] == 100
 
 
 def test_what_is_not_known_is_left_out() -> None:
@@ -133,15 +133,15 @@ def test_what_is_not_known_is_left_out() -> None:
         "last_archived": Decimal("1700000000.5"),
         "last_failed": None,
     }
-    found = values(postgres.collect({"archiver": [row]}))
-    assert found["postgresql_archiving"] == 1
-    assert found["postgresql_archived_timestamp_seconds"] == 1700000000.5
-    assert "postgresql_archive_failed_timestamp_seconds" not in found
+    samples = values(postgres.collect({"archiver": [row]}))
+    assert samples["postgresql_archiving"] == 1
+    assert samples["postgresql_archived_timestamp_seconds"] == 1700000000.5
+    assert "postgresql_archive_failed_timestamp_seconds" not in samples
 
 
 def test_tables_and_replication_are_told_by_name() -> None:
     table = {"all_live": 90, "all_dead": 12, "schema": "public", "table": "world", "live": 80}
-    found = values(
+    samples = values(
         postgres.collect(
             {
                 "tables": [{**table, "dead": 10, "size": 8192.0}],
@@ -152,29 +152,29 @@ def test_tables_and_replication_are_told_by_name() -> None:
             }
         )
     )
-    assert found["postgresql_live_rows"] == 90
-    assert found["postgresql_dead_rows"] == 12
-    assert found["postgresql_table_dead_rows{schema=public,table=world}"] == 10
-    assert found["postgresql_table_size_bytes{schema=public,table=world}"] == 8192
-    assert found["postgresql_replication_lag_bytes{name=b,state=streaming}"] == 512
-    assert found["postgresql_replication_lag_seconds{name=b,state=streaming}"] == 0
-    assert found["postgresql_slot_active{name=b}"] == 0
-    assert found["postgresql_slot_kept_bytes{name=b}"] == 1024
+    assert samples["postgresql_live_rows"] == 90
+    assert samples["postgresql_dead_rows"] == 12
+    assert samples["postgresql_table_dead_rows{schema=public,table=world}"] == 10
+    assert samples["postgresql_table_size_bytes{schema=public,table=world}"] == 8192
+    assert samples["postgresql_replication_lag_bytes{name=b,state=streaming}"] == 512
+    assert samples["postgresql_replication_lag_seconds{name=b,state=streaming}"] == 0
+    assert samples["postgresql_slot_active{name=b}"] == 0
+    assert samples["postgresql_slot_kept_bytes{name=b}"] == 1024
 
 
 def test_the_plan_is_told_beside_what_is() -> None:
-    found = values(planned.collect(sized(2, 4096), 1700000000))
-    assert found["plan_written_timestamp_seconds"] == 1700000000
-    assert found["plan_processes"] == 2
-    assert found["plan_threads"] == 8
-    assert found["plan_pool_size{database=app}"] == 5
-    assert found["plan_pool_reserve{database=app}"] == 2
-    assert found["plan_queue_timeout_seconds"] == 10
-    assert found["plan_idle_in_transaction_timeout_seconds"] == 10
-    assert found["plan_postgresql_connections"] == 24
-    assert found["plan_memory_bytes{share=total}"] == 4096 * 1024**2
-    assert found["plan_memory_bytes{share=metrics}"] == 40 * 1024**2
-    assert [name for name in found if name.startswith("info{")] == [
+    samples = values(planned.collect(sized(2, 4096), 1700000000))
+    assert samples["plan_written_timestamp_seconds"] == 1700000000
+    assert samples["plan_processes"] == 2
+    assert samples["plan_threads"] == 8
+    assert samples["plan_pool_size{database=app}"] == 5
+    assert samples["plan_pool_reserve{database=app}"] == 2
+    assert samples["plan_queue_timeout_seconds"] == 10
+    assert samples["plan_idle_in_transaction_timeout_seconds"] == 10
+    assert samples["plan_postgresql_connections"] == 24
+    assert samples["plan_memory_bytes{share=total}"] == 4096 * 1024**2
+    assert samples["plan_memory_bytes{share=metrics}"] == 40 * 1024**2
+    assert [name for name in samples if name.startswith("info{")] == [
         "info{target=compose,part=all,debian=13,postgresql=17,pgbouncer=1.24,mod_wsgi=5.0}"
     ]
 
@@ -218,12 +218,12 @@ def test_a_source_that_hangs_or_fails_holds_no_other_up() -> None:
     )
     for _ in range(3):
         begun = time.monotonic()
-        found = told(sources)
+        samples = told(sources)
         assert time.monotonic() - begun < 1
-        assert found["up{source=hangs}"] == 0
-        assert found["up{source=fails}"] == 0
-        assert found["up{source=answers}"] == 1
-        assert found["apache_busy_workers"] == 3
+        assert samples["up{source=hangs}"] == 0
+        assert samples["up{source=fails}"] == 0
+        assert samples["up{source=answers}"] == 1
+        assert samples["apache_busy_workers"] == 3
     assert said == ["hangs: no answer in time", "fails: not there"]
     ends.set()
     assert told(sources)["up{source=hangs}"] == 1
@@ -239,10 +239,10 @@ def test_two_who_ask_at_the_same_time_wait_for_one_answer() -> None:
         return list(apache.BUSY.of(len(asked)))
 
     sources = Sources([Source("counts", counts)], lambda _: None)
-    found: list[float] = []
+    busy: list[float] = []
     threads = [
         threading.Thread(
-            target=lambda: found.append(values(sources.collect(2))["apache_busy_workers"])
+            target=lambda: busy.append(values(sources.collect(2))["apache_busy_workers"])
         )
         for _ in range(4)
     ]
@@ -252,7 +252,7 @@ def test_two_who_ask_at_the_same_time_wait_for_one_answer() -> None:
     for thread in threads:
         thread.join()
     assert time.monotonic() - begun < 0.6
-    assert found == [1, 1, 1, 1]
+    assert busy == [1, 1, 1, 1]
     assert values(sources.collect(2))["apache_busy_workers"] == 2
 
 

@@ -27,7 +27,7 @@ def text(stack: Plan, name: str) -> list[str]:
 
 
 def identities(stack: Plan) -> set[tuple[str, str]]:
-    return {(one.account, one.role) for one in stack.postgres.identities}
+    return {(identity.account, identity.role) for identity in stack.postgres.identities}
 
 
 def test_it_has_one_connection_and_its_memory() -> None:
@@ -44,7 +44,7 @@ def test_its_account_looks_and_gets_in_nowhere_else() -> None:
     assert [pair for pair in identities(stack) if pair[0] == "metrics"] == [
         ("metrics", "app_monitor")
     ]
-    assert not [one for one in stack.pooler.identities if one.account == "metrics"]
+    assert not [identity for identity in stack.pooler.identities if identity.account == "metrics"]
     assert text(stack, "hba.conf")[1:] == [
         "local app app,app_monitor peer map=stack",
         "local pgbouncer app_monitor peer map=console",

@@ -138,9 +138,9 @@ def test_the_environment_file_is_read_and_the_address_of_the_database_is_the_sta
     (project / "env").write_text(
         "SHOP_GREETING='hello there'\nDATABASE_URL=postgres://elsewhere/x\n"
     )
-    found = settings(project, "GREETING", "DATABASES", environment=project / "env")
-    assert found[0] == "hello there"
-    assert found[1]["default"]["HOST"].endswith("/.stack/run/pooler")
+    loaded = settings(project, "GREETING", "DATABASES", environment=project / "env")
+    assert loaded[0] == "hello there"
+    assert loaded[1]["default"]["HOST"].endswith("/.stack/run/pooler")
 
 
 @pytest.mark.parametrize(

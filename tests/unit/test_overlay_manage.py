@@ -53,7 +53,7 @@ def test_what_manage_py_does_before_its_command_is_done_here_too(tmp_path: Path)
         ("sys.exit('set SHOP_KEY')", "manage.py: it ends before it runs a command: set SHOP_KEY."),
         (
             "os.execl('/bin/true', 'true')",
-            "manage.py: it ends before it runs a command: it has /bin/true take its place.",
+            "manage.py: it ends before it runs a command: it replaces itself with /bin/true.",
         ),
     ],
 )
@@ -168,7 +168,7 @@ def test_a_project_that_cannot_be_loaded_is_refused_with_the_reason(
         "The project has no requirements, so none were installed: name another file by "
         "STACK_REQUIREMENTS"
     )
-    assert ("Put it right." in message) is (name != "app")
+    assert ("Fix it." in message) is (name != "app")
     assert (advice in message) is (name == "app")
     if name == "view":
         assert f"(shop/urls.py, line {len(path.read_text().splitlines())})" in message

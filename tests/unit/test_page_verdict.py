@@ -15,30 +15,30 @@ SERVER, ARCHIVER = postgres.COLUMNS["server"], postgres.COLUMNS["archiver"]
 DAY = 86400
 
 
-def one(metric: Metric, value: float, *labels: str) -> Sample:
+def single(metric: Metric, value: float, *labels: str) -> Sample:
     return Sample(metric, labels, value)
 
 
 PLAN = [
-    one(planned.QUEUE, 10),
-    one(planned.WORKERS, 512),
-    one(planned.THREADS, 8),
-    one(planned.POOL, 5, "app"),
-    one(planned.RESERVED, 3),
-    one(planned.IDLE, 10),
-    one(planned.CLIENTS, 20),
-    one(planned.BACKUP, 60),
-    one(SERVER["max_connections"], 20),
+    single(planned.QUEUE, 10),
+    single(planned.WORKERS, 512),
+    single(planned.THREADS, 8),
+    single(planned.POOL, 5, "app"),
+    single(planned.RESERVED, 3),
+    single(planned.IDLE, 10),
+    single(planned.CLIENTS, 20),
+    single(planned.BACKUP, 60),
+    single(SERVER["max_connections"], 20),
 ]
 
 
 def fires(moments: list[list[Sample]], step: float = 15) -> dict[str, list[str]]:
     """States of each alert over the moments, `step` seconds apart; empty while it does not hold."""
-    alerts, found = Alerts(), {rule.name: [""] * len(moments) for rule in rules.RULES}
+    alerts, states = Alerts(), {rule.name: [""] * len(moments) for rule in rules.RULES}
     for place, samples in enumerate(moments):
         for alert in alerts.see(Reading([*PLAN, *samples], 1e6 + place * step)):
-            found[alert.rule.name][place] = "fires" if alert.fires else "holds"
-    return {name: states for name, states in found.items() if any(states)}
+            states[alert.rule.name][place] = "fires" if alert.fires else "holds"
+    return {name: states for name, states in states.items() if any(states)}
 
 
 def always(count: int, *samples: Sample) -> list[list[Sample]]:
@@ -48,58 +48,63 @@ def always(count: int, *samples: Sample) -> list[list[Sample]]:
 @pytest.mark.parametrize(
     ("name", "too_much", "just_not", "seconds"),
     [
-        ("SiteDown", one(UP, 0, "site"), one(UP, 1, "site"), 60),
-        ("PostgreSQLDown", one(UP, 0, "postgresql"), one(UP, 1, "postgresql"), 30),
-        ("PgBouncerDown", one(UP, 0, "pgbouncer"), one(UP, 1, "pgbouncer"), 60),
-        ("WorkersTaken", one(apache.BUSY, 410), one(apache.BUSY, 409), 60),
-        ("LocksBlock", one(postgres.WAITERS, 3), one(postgres.WAITERS, 2), 60),
-        ("IdleInTransaction", one(postgres.IDLE, 21), one(postgres.IDLE, 20), 60),
+        ("SiteDown", single(UP, 0, "site"), single(UP, 1, "site"), 60),
+        ("PostgreSQLDown", single(UP, 0, "postgresql"), single(UP, 1, "postgresql"), 30),
+        ("PgBouncerDown", single(UP, 0, "pgbouncer"), single(UP, 1, "pgbouncer"), 60),
+        ("WorkersTaken", single(apache.BUSY, 410), single(apache.BUSY, 409), 60),
+        ("LocksBlock", single(postgres.WAITERS, 3), single(postgres.WAITERS, 2), 60),
+        ("IdleInTransaction", single(postgres.IDLE, 21), single(postgres.IDLE, 20), 60),
         (
             "ConnectionsRunOut",
-            one(postgres.BACKENDS, 15, "app", "idle"),
-            one(postgres.BACKENDS, 14, "app", "idle"),
+            single(postgres.BACKENDS, 15, "app", "idle"),
+            single(postgres.BACKENDS, 14, "app", "idle"),
             120,
         ),
         (
             "PoolerClientsRunOut",
-            one(pooler.CLIENTS, 19, "app", "app", "active"),
-            one(pooler.CLIENTS, 18, "app", "app", "active"),
+            single(pooler.CLIENTS, 19, "app", "app", "active"),
+            single(pooler.CLIENTS, 18, "app", "app", "active"),
             120,
         ),
-        ("ArchiveFails", one(ARCHIVER["last_failed"], 9), one(UP, 1, "site"), 300),
+        (
+            "ArchiveFails",
+            single(ARCHIVER["last_failed"], 9),
+            single(ARCHIVER["last_failed"], 0),
+            300,
+        ),
         (
             "ChecksumFails",
-            one(SERVER["checksum_failures"], 1),
-            one(SERVER["checksum_failures"], 0),
+            single(SERVER["checksum_failures"], 1),
+            single(SERVER["checksum_failures"], 0),
             0,
         ),
         (
             "TransactionIdsRunOut",
-            one(SERVER["xid_age"], 1.1e9),
-            one(SERVER["xid_age"], 1e9),
+            single(SERVER["xid_age"], 1.1e9),
+            single(SERVER["xid_age"], 1e9),
             300,
         ),
         (
             "TransactionIdsAge",
-            one(SERVER["xid_age"], 6e8),
-            one(SERVER["xid_age"], 5e8),
+            single(SERVER["xid_age"], 6e8),
+            single(SERVER["xid_age"], 5e8),
             3600,
         ),
         (
             "CertificateEnds",
-            one(ages.CERTIFICATE, 1e6 + 6 * DAY),
-            one(ages.CERTIFICATE, 1e6 + 8 * DAY),
+            single(ages.CERTIFICATE, 1e6 + 6 * DAY),
+            single(ages.CERTIFICATE, 1e6 + 8 * DAY),
             60,
         ),
         (
             "CertificateEndsSoon",
-            one(ages.CERTIFICATE, 1e6 + 20 * DAY),
-            one(ages.CERTIFICATE, 1e6 + 22 * DAY),
+            single(ages.CERTIFICATE, 1e6 + 20 * DAY),
+            single(ages.CERTIFICATE, 1e6 + 22 * DAY),
             3600,
         ),
-        ("DrillLate", one(facts.DRILL_PASSED, 0), one(facts.DRILL_PASSED, 1), 900),
-        ("VerifyFails", one(facts.VERIFY, 1e6 - 2 * DAY - 1), one(facts.VERIFY, 1e6), 900),
-        ("BackupLate", one(ages.BACKUP, 1e6 - 61), one(ages.BACKUP, 1e6 + 9999), 900),
+        ("DrillLate", single(facts.DRILL_PASSED, 0), single(facts.DRILL_PASSED, 1), 900),
+        ("VerifyFails", single(facts.VERIFY, 1e6 - 2 * DAY - 1), single(facts.VERIFY, 1e6), 900),
+        ("BackupLate", single(ages.BACKUP, 1e6 - 61), single(ages.BACKUP, 1e6 + 9999), 900),
     ],
 )
 def test_it_holds_above_its_threshold_and_fires_after_its_time(
@@ -113,7 +118,7 @@ def test_it_holds_above_its_threshold_and_fires_after_its_time(
 
 
 def test_what_has_ended_begins_anew() -> None:
-    away, there = [one(UP, 0, "site")], [one(UP, 1, "site")]
+    away, there = [single(UP, 0, "site")], [single(UP, 1, "site")]
     states = fires([*[away] * 3, there, *[away] * 3])["SiteDown"]
     assert states == ["holds", "holds", "holds", "", "holds", "holds", "holds"]
 
@@ -138,7 +143,7 @@ def test_how_long_requests_wait_is_known_below_the_threshold_too() -> None:
 def test_errors_are_judged_by_their_number_and_share() -> None:
     def answers(errors: int, rest: int) -> list[list[Sample]]:
         return [
-            [one(web.RESPONSES, errors * at, "5xx"), one(web.RESPONSES, rest * at, "2xx")]
+            [single(web.RESPONSES, errors * at, "5xx"), single(web.RESPONSES, rest * at, "2xx")]
             for at in range(20)
         ]
 
@@ -149,7 +154,7 @@ def test_errors_are_judged_by_their_number_and_share() -> None:
 
 def test_the_pool_is_judged_by_how_many_wait_for_it() -> None:
     def waits(seconds: float) -> list[list[Sample]]:
-        return [[one(pooler.WAITED, seconds * at, "app")] for at in range(12)]
+        return [[single(pooler.WAITED, seconds * at, "app")] for at in range(13)]
 
     assert fires(waits(15 * 1.6))["PoolWaits"][-1] == "fires"
     assert "PoolWaits" not in fires(waits(15 * 1.5))
@@ -177,8 +182,8 @@ def test_verdict_says_whether_somebody_must_act() -> None:
 
 def test_what_fires_stands_first() -> None:
     alerts = Alerts()
-    late, down = one(ages.BACKUP, 0), one(UP, 0, "site")
+    late, down = single(ages.BACKUP, 0), single(UP, 0, "site")
     for at in range(0, 905, 5):
         alerts.see(Reading([*PLAN, late], 1e6 + at))
-    found = alerts.see(Reading([*PLAN, late, down], 1e6 + 910))
-    assert [(a.rule.name, a.fires) for a in found] == [("BackupLate", True), ("SiteDown", False)]
+    shown = alerts.see(Reading([*PLAN, late, down], 1e6 + 910))
+    assert [(a.rule.name, a.fires) for a in shown] == [("BackupLate", True), ("SiteDown", False)]

@@ -52,7 +52,7 @@ def test_containers_have_no_locale_of_a_country() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "refused"),
+    ("wanted", "had", "refused"),
     [
         ("C.UTF-8", "", ""),
         ("icu:de", "", ""),
@@ -66,8 +66,8 @@ def test_containers_have_no_locale_of_a_country() -> None:
         ),
     ],
 )
-def test_what_cannot_be_had_is_refused(wanted: str, found: str, refused: str) -> None:
-    said = locales.refusal(wanted, found, HAVE)
+def test_what_cannot_be_had_is_refused(wanted: str, had: str, refused: str) -> None:
+    said = locales.refusal(wanted, had, HAVE)
     assert said.startswith(refused)
     assert bool(said) == bool(refused)
 

@@ -24,17 +24,19 @@ def stack(tmp_path: Path) -> Stack:
 
 def made(stack: Stack, release: str, required: str = WORD, variables: str = "") -> Path:
     """The environment of a release, complete."""
-    found = environments.of_release(stack, stack.root / "releases" / release, required, variables)
-    found.mkdir(exist_ok=True)
-    (found / environments.COMPLETE).touch()
-    return found
+    directory = environments.of_release(
+        stack, stack.root / "releases" / release, required, variables
+    )
+    directory.mkdir(exist_ok=True)
+    (directory / environments.COMPLETE).touch()
+    return directory
 
 
 def test_releases_that_require_the_same_lead_to_one(stack: Stack) -> None:
-    one = made(stack, "one")
-    assert made(stack, "two") == one
-    assert (stack.root / "releases/two/venv").readlink() == one
-    assert one.parent == stack.root / "environments"
+    first = made(stack, "one")
+    assert made(stack, "two") == first
+    assert (stack.root / "releases/two/venv").readlink() == first
+    assert first.parent == stack.root / "environments"
 
 
 @pytest.mark.parametrize(
@@ -47,10 +49,10 @@ def test_releases_that_require_the_same_lead_to_one(stack: Stack) -> None:
     ],
 )
 def test_whatever_decides_what_is_in_it_makes_another(stack: Stack, other: dict[str, Any]) -> None:
-    one, parts = made(stack, "one"), {k: v for k, v in other.items() if isinstance(v, dict)}
+    first, parts = made(stack, "one"), {k: v for k, v in other.items() if isinstance(v, dict)}
     words = {k: v for k, v in other.items() if isinstance(v, str)}
     changed = host_plan(paths={"root": str(stack.root), "run": str(stack.run)}, **parts)
-    assert made(changed, "two", **words) != one
+    assert made(changed, "two", **words) != first
 
 
 def test_a_release_that_had_its_own_leads_to_a_shared_one(stack: Stack) -> None:
@@ -66,11 +68,11 @@ def test_one_without_its_mark_is_not_complete(stack: Stack) -> None:
 
 
 def test_those_that_no_release_leads_to_are_deleted(stack: Stack) -> None:
-    one, two = made(stack, "one"), made(stack, "two", variables="PIP_PRE=1")
+    first, two = made(stack, "one"), made(stack, "two", variables="PIP_PRE=1")
     (stack.root / "environments/.cut-off.new").mkdir()
     (stack.root / "releases/two/venv").unlink()
     environments.clear(stack)
-    assert list(one.parent.iterdir()) == [one]
+    assert list(first.parent.iterdir()) == [first]
     assert not two.exists()
 
 

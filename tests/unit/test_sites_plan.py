@@ -10,7 +10,7 @@ import pytest
 from pgstack.errors import InputError
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
-from pgstack.targets.host import beside, inventory, machine
+from pgstack.targets.host import inventory, machine, neighbours
 
 GB = 1024**3
 HOST = {"cores": 4, "memory": 4 * GB, "debian": 13, "open_files": 65536, "ssh_ports": [22]}
@@ -106,15 +106,15 @@ def test_what_cannot_be_is_refused(name: str, inputs: dict[str, Any], words: str
     assert re.search(words, refused(name, **inputs))
 
 
-def found(*plans: dict[str, Any]) -> list[dict[str, Any]]:
+def plans(*plans: dict[str, Any]) -> list[dict[str, Any]]:
     """What host/survey.py tells of sites that are there."""
     parts = ("names", "share", "memory", "site", "front", "firewall", "backup", "metrics")
     return [{name: plan[name] for name in parts} for plan in plans]
 
 
 def test_sites_of_one_set_fit_beside_each_other() -> None:
-    assert beside.reasons(planned("shop"), found(planned("blog"))) == []
-    assert beside.reasons(planned("shop"), []) == []
+    assert neighbours.reasons(planned("shop"), plans(planned("blog"))) == []
+    assert neighbours.reasons(planned("shop"), []) == []
 
 
 THREE = "shop:2, blog:1, wiki:1"
@@ -125,39 +125,39 @@ THREE = "shop:2, blog:1, wiki:1"
     [
         (
             planned("wiki", sites=THREE),
-            found(planned("shop"), planned("blog")),
+            plans(planned("shop"), planned("blog")),
             "992 wiki + 2656 shop + 1328 blog + 96 the Apache in front = 5072 MB",
         ),
-        (planned("shop", sites=None), found(planned("blog")), "shop would have the host to itself"),
+        (planned("shop", sites=None), plans(planned("blog")), "shop would have the host to itself"),
         (
             planned("shop"),
-            found(planned("stack", sites=None)),
+            plans(planned("stack", sites=None)),
             "stack is on this host and not among shop, blog",
         ),
         (
             planned("shop", hosts=["blog.example"]),
-            found(planned("blog")),
+            plans(planned("blog")),
             "hosts: blog.example is a name of blog too",
         ),
         (
             planned("shop", firewall="off"),
-            found(planned("blog")),
+            plans(planned("blog")),
             "firewall: blog has it otherwise",
         ),
-        (planned("shop", address="127.0.0.1"), found(planned("blog")), "address: 127.0.0.1 here"),
+        (planned("shop", address="127.0.0.1"), plans(planned("blog")), "address: 127.0.0.1 here"),
         (
             planned("shop", sites="blog:1, shop:2"),
-            found(planned("blog")),
+            plans(planned("blog")),
             "loopback port 8443 is that of blog, whose place in the list differs",
         ),
         (
             planned("shop", metrics_port=8401),
-            found(planned("blog", metrics_port=8401)),
+            plans(planned("blog", metrics_port=8401)),
             "metrics_port: 8401 is that of blog",
         ),
         (
             planned("shop", backup_path="/srv/backups"),
-            found(planned("blog", backup_path="/srv/backups")),
+            plans(planned("blog", backup_path="/srv/backups")),
             "backup_path: /srv/backups is that of blog",
         ),
     ],
@@ -165,14 +165,14 @@ THREE = "shop:2, blog:1, wiki:1"
 def test_what_does_not_fit_is_told(
     new: dict[str, Any], there: list[dict[str, Any]], words: str
 ) -> None:
-    assert any(reason.startswith(words) for reason in beside.reasons(new, there)), beside.reasons(
-        new, there
+    assert any(reason.startswith(words) for reason in neighbours.reasons(new, there)), (
+        neighbours.reasons(new, there)
     )
 
 
 def test_a_third_site_fits_once_the_others_have_shrunk() -> None:
-    shrunk = found(planned("shop", sites=THREE), planned("blog", sites=THREE))
-    assert beside.reasons(planned("wiki", sites=THREE), shrunk) == []
+    shrunk = plans(planned("shop", sites=THREE), planned("blog", sites=THREE))
+    assert neighbours.reasons(planned("wiki", sites=THREE), shrunk) == []
 
 
 def test_the_front_may_hold_the_public_ports_and_nobody_else() -> None:

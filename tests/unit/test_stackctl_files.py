@@ -34,18 +34,18 @@ def test_another_python_takes_another_environment_and_the_same_code() -> None:
     ],
 )
 def test_code_comes_with_its_text_and_its_directory(name: str) -> None:
-    found = stackctl()
-    files = {one["dest"]: one for one in programs.stackctl_files(found, PLACE)}
-    path = f"{PLACE}/{found['code']}/{name}"
-    assert files[path]["content"] == found["texts"][name]
+    installed = stackctl()
+    files = {file["dest"]: file for file in programs.stackctl_files(installed, PLACE)}
+    path = f"{PLACE}/{installed['code']}/{name}"
+    assert files[path]["content"] == installed["texts"][name]
     assert list(files).index(str(Path(path).parent)) < list(files).index(path)
-    assert {one.get("owner", "root") for one in files.values()} == {"root"}
+    assert {file.get("owner", "root") for file in files.values()} == {"root"}
 
 
 def test_launchers_name_what_was_installed() -> None:
-    found = stackctl()
-    files = {one["dest"]: one for one in programs.launchers(found, PLACE)}
+    installed = stackctl()
+    files = {file["dest"]: file for file in programs.launchers(installed, PLACE)}
     for path in ("/usr/local/sbin/stackctl", "/usr/local/bin/stack-manage"):
-        assert files[path]["content"].startswith(f"#!{PLACE}/{found['venv']}/bin/python -I\n")
-        assert f'sys.path.insert(0, "{PLACE}/{found["code"]}")' in files[path]["content"]
+        assert files[path]["content"].startswith(f"#!{PLACE}/{installed['venv']}/bin/python -I\n")
+        assert f'sys.path.insert(0, "{PLACE}/{installed["code"]}")' in files[path]["content"]
         assert files[path]["mode"] == "0755"

@@ -127,15 +127,15 @@ def test_the_cause_comes_first_and_the_next_step_is_its_remedy(
     verdict: str,
     next_step: str,
 ) -> None:
-    found = screen.report(PLACE, servers, figures, unfinished)
-    assert list(screen.lines(found))[-2:] == [f"verdict   {verdict}", f"next      {next_step}"]
-    assert found["ok"] is verdict.startswith("ok")
-    assert json.loads(json.dumps(found)) == found
+    shown = screen.report(PLACE, servers, figures, unfinished)
+    assert list(screen.lines(shown))[-2:] == [f"verdict   {verdict}", f"next      {next_step}"]
+    assert shown["ok"] is verdict.startswith("ok")
+    assert json.loads(json.dumps(shown)) == shown
 
 
 def test_a_server_that_answers_with_more_patience_is_not_called_down() -> None:
-    found = screen.report(PLACE, ALL, {"alerts": [SITE, LATE]})
-    assert [alert["name"] for alert in found["alerts"]] == ["BackupLate"]
+    shown = screen.report(PLACE, ALL, {"alerts": [SITE, LATE]})
+    assert [alert["name"] for alert in shown["alerts"]] == ["BackupLate"]
 
 
 def test_a_bad_night_fits_on_one_screen() -> None:

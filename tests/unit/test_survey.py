@@ -46,8 +46,8 @@ def test_only_units_that_run_and_start_at_boot_count(programs: Path) -> None:
 
 def test_a_system_without_either_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    found = survey.survey()
-    assert (found["packages"], found["units"]) == ([], [])
+    surveyed = survey.survey()
+    assert (surveyed["packages"], surveyed["units"]) == ([], [])
 
 
 def test_only_what_was_made_to_its_end_counts(
@@ -78,7 +78,7 @@ def test_units_that_are_masked_are_told(tmp_path: Path) -> None:
 
 
 def test_an_account_is_told_with_its_login_and_its_groups() -> None:
-    found = survey.survey()
-    assert found["logins"]["root"] == ["/root", "/bin/bash"]
-    assert "root" in found["accounts"]
-    assert found["groups"]["root"] == []
+    surveyed = survey.survey()
+    assert surveyed["logins"]["root"] == ["/root", "/bin/bash"]
+    assert "root" in surveyed["accounts"]
+    assert surveyed["groups"]["root"] == []

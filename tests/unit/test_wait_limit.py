@@ -175,11 +175,11 @@ def test_one_who_cannot_be_taken_is_not_tried_for_without_a_pause(tmp_path: Path
 
 def test_the_listener_is_found_among_the_descriptors(listener: socket.socket) -> None:
     directory = Path(listener.getsockname()).parent
-    found = find_listener(f"{directory}/wsgi.")
-    assert found is not None
-    assert found.getsockname() == listener.getsockname()
-    assert found.getblocking()
-    found.close()
+    listening = find_listener(f"{directory}/wsgi.")
+    assert listening is not None
+    assert listening.getsockname() == listener.getsockname()
+    assert listening.getblocking()
+    listening.close()
     assert find_listener(f"{directory}/other.") is None
 
 

@@ -17,8 +17,8 @@ def refusal(text: str) -> str:
 
 
 def test_a_name_and_a_command_are_enough() -> None:
-    found = config.load({"STACK_WORKERS": "mail=manage.py run_huey --workers 2"}).workers
-    assert found == (WorkerInput("mail", ("manage.py", "run_huey", "--workers", "2")),)
+    workers = config.load({"STACK_WORKERS": "mail=manage.py run_huey --workers 2"}).workers
+    assert workers == (WorkerInput("mail", ("manage.py", "run_huey", "--workers", "2")),)
 
 
 def test_what_stands_behind_a_name_is_told_by_its_shape() -> None:

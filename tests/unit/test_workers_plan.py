@@ -48,14 +48,14 @@ def test_a_worker_says_how_it_ends() -> None:
 
 def test_each_worker_is_a_service() -> None:
     stack = planned()
-    found = {service.name: service for service in services.of(stack)}
-    assert [name for name in found if name.startswith("worker-")] == [
+    by_name = {service.name: service for service in services.of(stack)}
+    assert [name for name in by_name if name.startswith("worker-")] == [
         "worker-celery",
         "worker-mail",
     ]
     assert list(services.servers(stack)) == ["postgres", "pgbouncer", "apache"]
-    assert found["worker-mail"].names == ("worker-mail-1", "worker-mail-2")
-    assert found["worker-celery"].stop_seconds == 60
+    assert by_name["worker-mail"].names == ("worker-mail-1", "worker-mail-2")
+    assert by_name["worker-celery"].stop_seconds == 60
 
 
 def test_the_pool_is_their_own_and_counted() -> None:

@@ -76,8 +76,8 @@ def _as_json(world: World) -> dict[str, int]:
 
 
 def _count(request: HttpRequest) -> int:
-    """How many rows `?n=` (or `?queries=`, TechEmpower's name) asks for: 1 to 500, and 1 for what
-    is no number."""
+    """How many rows `?n=` (or `?queries=`, TechEmpower's name) asks for: 1 to 500, and 1 when
+    it is not a number."""
     try:
         asked = int(request.GET.get("n") or request.GET.get("queries") or 1)
     except ValueError:

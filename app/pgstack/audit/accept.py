@@ -24,8 +24,8 @@ class Allowance:
     line: int
     hazards: tuple[str, ...]
     reason: str
-    alone: bool
-    """nothing else stands on its line, so it speaks of the next line that is no comment"""
+    on_own_line: bool
+    """nothing else is on its line, so it applies to the next line that is not a comment"""
 
 
 def allowances(text: str, *, is_python: bool) -> list[Allowance]:
@@ -41,8 +41,8 @@ def allowances(text: str, *, is_python: bool) -> list[Allowance]:
             hazards = tuple(
                 word.strip().upper() for word in (comment["ids"] or "").split(",") if word.strip()
             )
-            alone = not lines[number - 1][: comment.start()].strip()
-            accepted.append(Allowance(number, hazards, comment["reason"].strip(), alone))
+            on_own_line = not lines[number - 1][: comment.start()].strip()
+            accepted.append(Allowance(number, hazards, comment["reason"].strip(), on_own_line))
     return accepted
 
 
@@ -56,14 +56,23 @@ def apply(
     left, accepted, used = [], [], set()
     for finding in findings:
         comment = next(
-            (one for one in comments if one.reason and _speaks_of(one, finding, lines)), None
+            (
+                allowance
+                for allowance in comments
+                if allowance.reason and _speaks_of(allowance, finding, lines)
+            ),
+            None,
         )
         if comment is None:
             left.append(finding)
         else:
             used.add((comment.line, finding.hazard))
             accepted.append((finding, comment.reason))
-    problems = [Problem(path, one.line, wrong) for one in comments for wrong in _wrong(one, used)]
+    problems = [
+        Problem(path, allowance.line, wrong)
+        for allowance in comments
+        for wrong in _wrong(allowance, used)
+    ]
     return left, accepted, problems
 
 
@@ -78,7 +87,7 @@ def _comments(text: str) -> list[tuple[int, int]]:
 def _speaks_of(comment: Allowance, finding: Finding, lines: list[str]) -> bool:
     if finding.hazard not in comment.hazards:
         return False
-    if not comment.alone:
+    if not comment.on_own_line:
         return comment.line == finding.line
     between = lines[comment.line : finding.line - 1]
     return comment.line < finding.line and all(

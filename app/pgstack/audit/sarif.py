@@ -16,7 +16,10 @@ def log(report: Report) -> dict[str, Any]:
     """The report; accepted findings are suppressed results, what could not be read is a
     notification."""
     used = sorted(
-        {one.hazard for one in (*report.findings, *(finding for finding, _ in report.accepted))}
+        {
+            finding.hazard
+            for finding in (*report.findings, *(finding for finding, _ in report.accepted))
+        }
     )
     results = [_result(finding, used) for finding in report.findings]
     for finding, reason in report.accepted:

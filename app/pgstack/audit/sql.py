@@ -54,8 +54,8 @@ def read(text: str, *, in_transaction: bool) -> tuple[Read, ...]:
         except parser.Unparsable:
             continue
         return (
-            *(Read(one.hazard, one.place, True, False) for one in shown),
-            *(Read(one.hazard, one.place, True, True) for one in defined),
+            *(Read(residue.hazard, residue.place, True, False) for residue in shown),
+            *(Read(residue.hazard, residue.place, True, True) for residue in defined),
         )
     return tuple(_one_by_one(text, in_transaction=in_transaction))
 

@@ -54,8 +54,17 @@ class Walk:
         self.cut: set[int] = set()
         """lines of calls that are given more texts than are followed"""
         self.texts: list[tuple[ast.expr, Place]] = []
-        self.found: list[tuple[Sight, Place]] = []
-        self._enter: dict[type[ast.AST], Callable[[Any, Place], Place | None]] = {
+        self.recorded: list[tuple[Sight, Place]] = []
+        self._enter = self._visitors()
+        in_transaction = in_migration and is_atomic_migration(tree)
+        self._visit(
+            tree,
+            Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign),
+        )
+
+    def _visitors(self) -> dict[type[ast.AST], Callable[[Any, Place], Place | None]]:
+        """What looks at each kind of node, and says in which place its children are."""
+        return {
             ast.FunctionDef: self._function,
             ast.AsyncFunctionDef: self._function,
             ast.ClassDef: self._class,
@@ -79,11 +88,6 @@ class Walk:
             ast.BinOp: self._string,
             ast.JoinedStr: self._string,
         }
-        in_transaction = in_migration and is_atomic_migration(tree)
-        self._visit(
-            tree,
-            Place(scopes=[tree], migration=in_migration, atomic=in_transaction, foreign=foreign),
-        )
 
     def sights(self) -> Iterator[Sight]:
         """What the module shows, each hazard once per line."""
@@ -92,7 +96,7 @@ class Walk:
                 self._unseen(node, place)
                 self.run.update(id(part) for part in ast.walk(node))
         shown = {
-            (sight.hazard, sight.line): (sight, place) for sight, place in reversed(self.found)
+            (sight.hazard, sight.line): (sight, place) for sight, place in reversed(self.recorded)
         }
         for (hazard, line), (sight, place) in reversed(shown.items()):
             implied = any(
@@ -209,18 +213,18 @@ class Walk:
             if len(text) >= strings.SHORTEST:
                 stored = id(node) in self.stored
                 read = [
-                    one
-                    for one in sql.read(text, in_transaction=True)
-                    if strings.is_statement(text, one, stored=stored)
+                    hit
+                    for hit in sql.read(text, in_transaction=True)
+                    if strings.is_statement(text, hit, stored=stored)
                 ]
                 self._see_all(read, text, node, place)
 
     def _see_all(self, read: Iterable[sql.Read], text: str, node: ast.expr, place: Place) -> None:
-        for one in read:
-            harmless = place.migration and not one.defines and one.hazard != "H037"
-            seen = strings.excerpt(text[one.place :])
-            self.found.append(
-                (Sight(one.hazard, strings.line_of(node, text, one.place), seen, harmless), place)
+        for hit in read:
+            harmless = place.migration and not hit.defines and hit.hazard != "H037"
+            seen = strings.excerpt(text[hit.place :])
+            self.recorded.append(
+                (Sight(hit.hazard, strings.line_of(node, text, hit.place), seen, harmless), place)
             )
 
     def _add(self, shown: Iterable[tuple[str, ast.AST]], place: Place) -> None:
@@ -229,7 +233,7 @@ class Walk:
             sight = Sight(
                 hazard, getattr(node, "lineno", 0), strings.excerpt(ast.unparse(node)), harmless
             )
-            self.found.append((sight, place))
+            self.recorded.append((sight, place))
 
     def _is_harmless(self, hazard: str, place: Place) -> bool:
         """Whether what the rest of the module shows makes a hazard harmless."""

@@ -33,16 +33,16 @@ Read = Callable[[Path, str], Outcome]
 
 
 class _TimeIsOverError(BaseException):
-    """No error of the file: nobody on the way may catch it."""
+    """Not an error of the file: nothing on the way may catch it."""
 
 
 def outcomes(paths: Sequence[Path], names: Sequence[str], read: Read) -> Iterator[Outcome]:
     """What `read` says of each file, in order; a Problem where it does not come to an end."""
-    left, alone = list(zip(paths, names, strict=True)), False
+    left, singly = list(zip(paths, names, strict=True)), False
     cores = len(os.sched_getaffinity(0))
     while left:
-        batch = left[: TOGETHER * cores] if alone else left
-        workers, chunk = (1, 1) if alone else (min(cores, 1 + len(left) // FEW), TOGETHER)
+        batch = left[: TOGETHER * cores] if singly else left
+        workers, chunk = (1, 1) if singly else (min(cores, 1 + len(left) // FEW), TOGETHER)
         done, broken = 0, False
         try:
             with ProcessPoolExecutor(workers, initializer=_bound) as pool:
@@ -53,11 +53,11 @@ def outcomes(paths: Sequence[Path], names: Sequence[str], read: Read) -> Iterato
                     yield outcome
         except BrokenProcessPool:
             broken = True
-            if alone:
+            if singly:
                 yield _passed_over(left[done][1], "the process that read it was ended")
                 done += 1
         # One of those that were read together ended its process: one by one shows which.
-        left, alone = left[done:], broken and not alone
+        left, singly = left[done:], broken and not singly
 
 
 def _bound() -> None:

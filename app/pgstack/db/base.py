@@ -186,7 +186,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 setattr(self, name, value)
 
     def look_at(self, sql: Any) -> None:
-        """Have the guard see a statement before it is sent."""
+        """Show a statement to the guard before it is sent."""
         if self.guard is not None:
             self.guard.look_at(sql, self.connection, in_transaction=self._in_own_transaction())
 

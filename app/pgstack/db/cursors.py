@@ -27,7 +27,7 @@ class Alias(Protocol):
     lost_transaction: bool
 
     def look_at(self, sql: Any) -> None:
-        """Have the guard see a statement before it is sent."""
+        """Show a statement to the guard before it is sent."""
 
     def is_untouched(self) -> bool:
         """Whether the next statement is the first one of its transaction."""

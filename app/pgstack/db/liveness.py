@@ -28,7 +28,7 @@ def hung_up(connection: Any) -> bool:
     """Whether the other side has closed a connection of the driver: asks the kernel, half a
     microsecond.
 
-    What waits to be read does not count: a notification is no hang-up.
+    What waits to be read does not count: a notification is not a hang-up.
     """
     if connection.closed:
         return True
@@ -38,11 +38,10 @@ def hung_up(connection: Any) -> bool:
 
 
 class Outage:
-    """How long whoever meets a server that is away waits for it: until it has been away for some
-    seconds.
+    """How long a caller waits for a server that is away: until it has been away for some seconds.
 
-    So its restart is waited for, and while it stays away nobody holds a thread of the web processes
-    for it.
+    So a restart is waited out, but a longer outage does not tie up the threads of the web
+    processes.
     """
 
     def __init__(self) -> None:

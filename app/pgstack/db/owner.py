@@ -17,8 +17,8 @@ from pgstack.db.guard import unguarded
 
 @contextmanager
 def as_owner() -> Iterator[Any]:
-    """Have `default` be a connection of its own as the owner; what asks for `default` gets it, in
-    this thread."""
+    """Make `default` a separate connection as the owner, for everything in this thread that asks
+    for `default`."""
     pooled, owners = connections[aliases.POOLED], connections.create_connection(aliases.DIRECT)
     owners.alias = aliases.POOLED
     connections[aliases.POOLED] = owners

@@ -37,7 +37,7 @@ _this_thread = _OfThread()
 
 
 def ends_with_this_thread(wrapper: Any) -> None:
-    """Have Django's `wrapper` lose its connection when the calling thread ends, unless it is shared
+    """Close the connection of Django's `wrapper` when the calling thread ends, unless it is shared
     with others."""
     if not wrapper.pool:
         _this_thread.opened.wrappers.add(wrapper)

@@ -18,7 +18,7 @@ def main(words: list[str]) -> None:
     """Parse, ask, print; exits with 1 when something there has to change. Raises StackError."""
     parser = ArgumentParser("python -m pgstack database", description=__doc__)
     parser.add_argument("url", help="postgresql://login@host:port/database?sslrootcert=FILE")
-    parser.add_argument("--password-file", type=Path, required=True, help="nobody else may read it")
+    parser.add_argument("--password-file", type=Path, required=True, help="which only you may read")
     given = parser.parse_args(words)
     place = _place(given.url)
     word = password.password(given.password_file, "--password-file")

@@ -1,4 +1,4 @@
-"""What the answers mean for this plan, and what nobody outside the server can prove."""
+"""What the answers mean for this plan, and what cannot be proved from outside the server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HOLDS, FAILS, TOLD, UNPROVEN = "holds", "fails", "told", "unproven"
 MAJORS = sorted(release.postgresql for release in RELEASES.values())
 """of PostgreSQL, that this stack runs on"""
 UNPROVABLE = (
-    "that its roles have passwords, and which: nobody but a superuser sees that",
-    "its files, their accounts and its login rules: they are on a machine that cannot be looked at",
+    "that its roles have passwords, and which: only a superuser sees that",
+    "its files, their accounts and its login rules: they are on a machine that cannot be inspected",
     "its backups, and that they can be restored: this stack makes none of an external server",
     "that its disk keeps what it says is written",
 )

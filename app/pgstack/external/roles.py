@@ -32,7 +32,7 @@ TAKEN = (
 
 
 def ensure(plan: Plan, server: Server, passwords: Mapping[str, str]) -> bool:
-    """Have them as planned; whether something was missing.
+    """Create or change them as planned; whether something was missing.
 
     Raises TargetError with the statements where the login may not run them, ProbeError where a role
     does not get in for another reason.

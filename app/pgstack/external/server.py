@@ -35,7 +35,7 @@ def answered(place: DatabaseUrl, password: str) -> Server:
 
 
 def require_fit(plan: Plan, server: Server) -> None:
-    """Raise InputError where something there is no ground for this plan to run on."""
+    """Raise InputError where this plan cannot run on that server."""
     lines = findings.judge(plan, server.granted, named=True)
     if wrong := [line.text for line in lines if line.verdict == FAILS]:
         raise InputError(f"{EXTERNAL}: {server.place.text}: {'; '.join(wrong)}")

@@ -59,7 +59,7 @@ def require(name: str, directory: Path, project: Path) -> None:
     if me != 0:
         return
     existing = next(path for path in directory.parents if path.exists())
-    for goal in (layout.PROJECT / "app", project, existing):
+    for goal in (layout.CHECKOUT / "app", project, existing):
         for step in (*reversed(goal.parents), goal):
             if not _enters(name, step):
                 raise TargetError(

@@ -59,9 +59,9 @@ def findings(values: list[Finding]) -> None:
     table = Table("", "check", "found", box=box.SIMPLE_HEAD, pad_edge=False)
     marks = {True: "[green]ok[/]", False: "[bold red]FAIL[/]", None: "[yellow]skip[/]"}
     for value in values:
-        found = escape(value.found.replace("; ", "\n"))
+        detail = escape(value.detail.replace("; ", "\n"))
         remedy = f"\n[bold yellow]→ {escape(value.remedy)}[/]" if value.remedy else ""
-        table.add_row(marks[value.holds], value.check, found + remedy)
+        table.add_row(marks[value.holds], value.check, detail + remedy)
     count = Counter(value.holds for value in values)
     console = Console(highlight=False)
     console.print(table)

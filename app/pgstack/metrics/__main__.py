@@ -17,10 +17,11 @@ from pgstack import idle
 from pgstack.errors import ProbeError, ends_the_process
 from pgstack.live.probes import bounded
 from pgstack.live.probes.exporter import scrape
-from pgstack.metrics import exporter, standing
+from pgstack.metrics import exporter, past, standing
 from pgstack.metrics.board import Board
 from pgstack.metrics.history import INTERVAL_SECONDS
 from pgstack.metrics.page import Pages
+from pgstack.metrics.past import Past
 from pgstack.metrics.server import LOOPBACK, LoopbackServer, Server, beside, passed_on
 from pgstack.metrics.sources import Sources
 from pgstack.planning.metrics import Metrics
@@ -63,7 +64,11 @@ def _run(force: exporter.InForce, part: Metrics) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     board = Board()
     asked = Sources(exporter.sources(force, board), tell)
-    pages = Pages(partial(exporter.text, asked), lambda since: board.text(since, force.plan()))
+    pages = Pages(
+        partial(exporter.text, asked),
+        lambda since: board.text(since, force.plan()),
+        Past(lambda name: past.read(force.plan().observability, name)).text,
+    )
     with (
         bounded.waits(ANSWER_SECONDS),
         beside(part.port, pages.answer, pages.metrics),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -42,17 +42,26 @@ class Advised:
 
 def now(plan: Plan, last: float | None = None) -> Advised:
     """Of the stack that runs. Raises ProbeError where nothing is measured, or too little."""
+    return by(of_now(plan, last), plan)
+
+
+def of_now(plan: Plan, last: float | None) -> Measured:
+    """What its exporter remembers. Raises ProbeError where that is nothing, or too little."""
     if plan.metrics is None:
         raise ProbeError("advice: STACK_OBSERVABILITY=off: nothing is measured. Unset it.")
     figures = json.loads(probe.ask(plan.metrics, f"{probe.PAGE}{probe.FIGURES}?since=0").body)
     if figures.get("now") is None:
         raise ProbeError("advice: the exporter has just started. Let it measure for a minute.")
     memory = scraped.reading(probe.scrape(plan.metrics)).largest(web.MEMORY)
-    found = measured(figures, memory, _statements(plan), last)
-    return Advised(found, advise(found, plan), quantities(found, plan))
+    return measured(figures, memory, statements_of(plan), last)
 
 
-def _statements(plan: Plan) -> list[dict[str, Any]]:
+def by(figures: Measured, plan: Plan) -> Advised:
+    """What follows from it."""
+    return Advised(figures, advise(figures, plan), quantities(figures, plan))
+
+
+def statements_of(plan: Plan) -> list[dict[str, Any]]:
     """Those that take most time, since PostgreSQL began to count; none where it does not tell."""
     try:
         with closing(
@@ -61,13 +70,33 @@ def _statements(plan: Plan) -> list[dict[str, Any]]:
             rows = console.rows(asked, statements.STATEMENTS)
     except psycopg2.Error:
         return []
-    found: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
-    return found[:SHOWN]
+    heaviest: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
+    return heaviest[:SHOWN]
 
 
-def file(plan: Plan) -> Path:
-    """Where the last advice is kept: a place of the account that deploys."""
-    return Path(plan.paths.cache, plan.accounts.deploy, NAME)
+@dataclass(frozen=True)
+class Subject:
+    """What is advised: the stack that runs, or that of a run of the load lab."""
+
+    plan: Plan
+    measure: Callable[[], Measured]
+    """raises StackError"""
+    file: Path
+    """where the last advice is kept"""
+    gives: str
+    """command that gives it"""
+    change: str
+    """what to do next, with {} for the inputs"""
+
+    def advised(self) -> Advised:
+        """By what is measured now."""
+        return by(self.measure(), self.plan)
+
+
+def running(plan: Plan, last: float | None) -> Subject:
+    """The stack that runs. Its advice is kept at a place of the account that deploys."""
+    target, file = targets.of(plan.target), Path(plan.paths.cache, plan.accounts.deploy, NAME)
+    return Subject(plan, lambda: of_now(plan, last), file, target.advise, target.change)
 
 
 def dumped(advised: Advised) -> str:
@@ -80,38 +109,33 @@ def kept_text(advised: Advised) -> str:
     return dumped(replace(advised, measured=without_statements(advised.measured)))
 
 
-def keep(advised: Advised, plan: Plan) -> None:
-    """For a check after the change. Raises StackError."""
-    path = file(plan)
+def save(advised: Advised, path: Path) -> None:
+    """It, for a check after the change. Raises StackError."""
     try:
         path.write_text(kept_text(advised))
     except OSError as error:
         raise StackError(f"{path}: {error.strerror}. The advice holds; it was not kept.") from None
 
 
-def kept(plan: Plan) -> Advised:
+def kept(subject: Subject) -> Advised:
     """The last advice. Raises StackError where there is none."""
-    path = file(plan)
+    path = subject.file
     try:
         return loaded(path.read_text())
     except FileNotFoundError:
-        raise StackError(f"{path}: no advice was given yet. {_gives(plan)} gives it.") from None
+        raise StackError(f"{path}: no advice was given yet. `{subject.gives}` gives it.") from None
     except (OSError, ValueError):
-        raise StackError(f"{path}: cannot be read. {_gives(plan)} writes it anew.") from None
+        raise StackError(f"{path}: cannot be read. `{subject.gives}` writes it anew.") from None
 
 
 def loaded(text: str | bytes) -> Advised:
     """What was dumped. Raises ValueError."""
     try:
-        found = json.loads(text)
-        advice = [Advice(**one) for one in found["advice"]]
-        return Advised(Measured(**found["measured"]), advice, found["quantities"])
+        fields = json.loads(text)
+        advice = [Advice(**item) for item in fields["advice"]]
+        return Advised(Measured(**fields["measured"]), advice, fields["quantities"])
     except (LookupError, TypeError) as error:
         raise ValueError(f"no advice: {error}") from None
-
-
-def _gives(plan: Plan) -> str:
-    return f"`{targets.of(plan.target).advise}`"
 
 
 def field(name: str) -> str:
@@ -119,14 +143,17 @@ def field(name: str) -> str:
     return name.removeprefix(input_names.PREFIX).lower()
 
 
-def lines(advised: Advised, plan: Plan, refused: str = "") -> Iterator[str]:
-    """For people; `refused` is what the planner says against it."""
+def lines(
+    advised: Advised, plan: Plan, refused: str = "", change: str | None = None
+) -> Iterator[str]:
+    """For people; `refused` is what the planner says against it, `change` what to do next if not as
+    for a stack that runs."""
     target = targets.of(plan.target)
     yield f"measured  {window(advised.measured)}"
-    for one in advised.advice:
-        own = target.input(field(one.input))
-        name = f"{own}  {one.now} -> {one.to}" if one.input else "note"
-        yield f"\n{name}\n  because  {one.because}\n  brings   {one.brings}"
+    for advice in advised.advice:
+        own = target.input(field(advice.input))
+        name = f"{own}  {advice.now} -> {advice.to}" if advice.input else "note"
+        yield f"\n{name}\n  because  {advice.because}\n  brings   {advice.brings}"
     if advised.advice:
         yield ""
     for row in advised.measured.statements:
@@ -136,18 +163,18 @@ def lines(advised: Advised, plan: Plan, refused: str = "") -> Iterator[str]:
     if changes := [f"{target.input(field(a.input))}={a.to}" for a in advised.advice if a.input]:
         if refused:
             yield f"together  {refused}"
-        yield f"next      {target.change.format(' '.join(changes))}"
+        yield f"next      {(change or target.change).format(' '.join(changes))}"
     elif not advised.advice:
         yield "all is well: no input needs to change"
 
 
-def window(found: Measured) -> str:
+def window(figures: Measured) -> str:
     """What was measured."""
-    slow = "" if found.p99 is None else f", p99 {found.p99:.2f} s"
-    cpu = "" if found.cpu is None else f", processors busy to {found.cpu:.0%}"
+    slow = "" if figures.p99 is None else f", p99 {figures.p99:.2f} s"
+    cpu = "" if figures.cpu is None else f", processors busy to {figures.cpu:.0%}"
     return (
-        f"{found.requests:.1f} requests/s{slow}{cpu}, in the busiest {_length(found.seconds)} of "
-        f"{_length(found.of)}"
+        f"{figures.requests:.1f} requests/s{slow}{cpu}, in the busiest "
+        f"{_length(figures.seconds)} of {_length(figures.of)}"
     )
 
 
@@ -159,21 +186,21 @@ def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str
     """Whether what was advised is in force and has mended what it was for, in words."""
     was, is_, values = before.measured, after.measured, planned(plan)
     target = targets.of(plan.target)
-    again = {one.input: one for one in after.advice}
+    again = {advice.input: advice for advice in after.advice}
     told, well = [f"before    {window(was)}", f"now       {window(is_)}"], True
-    for one in before.advice:
-        if not one.input:
+    for advice in before.advice:
+        if not advice.input:
             continue
-        had, has = before.quantities[one.input], after.quantities[one.input]
-        if values[one.input] != one.to:
-            word = f"not in force: it is {values[one.input]}, {one.to} was advised"
-        elif one.input in again:
-            word = f"not enough: {again[one.input].to} is advised now"
+        had, has = before.quantities[advice.input], after.quantities[advice.input]
+        if values[advice.input] != advice.to:
+            word = f"not in force: it is {values[advice.input]}, {advice.to} was advised"
+        elif advice.input in again:
+            word = f"not enough: {again[advice.input].to} is advised now"
         else:
             word = "mended"
         well = well and word == "mended"
-        name = target.input(field(one.input))
-        told.append(f"{name}={one.to}  {word}: {had} before, {has} now")
+        name = target.input(field(advice.input))
+        told.append(f"{name}={advice.to}  {word}: {had} before, {has} now")
     if len(told) == 2:
         told.append("nothing was advised")
     return well, told

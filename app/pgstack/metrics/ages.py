@@ -41,8 +41,8 @@ def certificate(plan: Plan) -> Iterator[Sample]:
         socket.create_connection((address, site.port), ANSWER_SECONDS) as connection,
         context.wrap_socket(connection, server_hostname=name) as shown,
     ):
-        found = shown.getpeercert(binary_form=True)
-    yield from CERTIFICATE.of(_end(found) if found else None)
+        encoded = shown.getpeercert(binary_form=True)
+    yield from CERTIFICATE.of(_end(encoded) if encoded else None)
 
 
 @lru_cache(maxsize=4)

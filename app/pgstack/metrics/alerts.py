@@ -7,9 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgstack.metrics.model import Metric
 from pgstack.metrics.reading import Between, Reading
-from pgstack.metrics.rules import ERRORS_WITHIN, GRAVER, KEPT, RULES, Rule, Seen, queued
+from pgstack.metrics.rules import (
+    ERRORS_WITHIN,
+    GRAVER,
+    KEPT,
+    LOOKED_BACK,
+    LOOKED_BACK_SECONDS,
+    RULES,
+    Rule,
+    Seen,
+    queued,
+)
 
+KEPT_SECONDS = max(ERRORS_WITHIN, LOOKED_BACK_SECONDS)
 QUIET = "Nothing to do."
 NOTICED_SECONDS = 0.5
 """wait for a thread that users notice, far below the alert's"""
@@ -49,14 +61,14 @@ class Alerts:
     def see(self, now: Reading) -> list[Alert]:
         """Alerts that hold or fire, those that fire first, pages before tickets; none that a
         graver one takes the place of."""
-        while self._past and self._past[0].time < now.time - ERRORS_WITHIN - 1:
+        while self._past and self._past[0].time < now.time - KEPT_SECONDS:
             self._past.popleft()
         self._past.append(now.only(KEPT))
-        seen = Seen(now, self._within)
+        seen = Seen(self._filled(now), self._within)
         self.queued = queued(seen)
         held = {rule.name: alert for rule in self.rules for alert in self._judged(rule, seen)}
-        found = [alert for name, alert in held.items() if GRAVER.get(name) not in held]
-        return sorted(found, key=lambda a: (not a.fires, a.rule.severity != "page"))
+        alerts = [alert for name, alert in held.items() if GRAVER.get(name) not in held]
+        return sorted(alerts, key=lambda a: (not a.fires, a.rule.severity != "page"))
 
     def _judged(self, rule: Rule, seen: Seen) -> Iterator[Alert]:
         value = rule.value(seen)
@@ -67,25 +79,36 @@ class Alerts:
         fires = seen.now.time - since >= rule.seconds
         yield Alert(rule, since, fires, rule.text.format(value))
 
-    def _within(self, seconds: float) -> Between | None:
-        """The last scrape, and the first one of so many seconds before it."""
-        last = self._past[-1]
-        first = next((one for one in self._past if one.time >= last.time - seconds), last)
-        return Between(first, last) if first is not last else None
+    def _filled(self, now: Reading) -> Reading:
+        """With the last known values of what is looked back for."""
+        for metric in LOOKED_BACK:
+            if not now.has(metric):
+                known = self._known(LOOKED_BACK_SECONDS, metric)
+                now = now.filled(known[-1].only([metric])) if known else now
+        return now
+
+    def _within(self, seconds: float, metric: Metric) -> Between | None:
+        known = self._known(seconds, metric)
+        return Between(known[0], known[-1]) if len(known) > 1 else None
+
+    def _known(self, seconds: float, metric: Metric) -> list[Reading]:
+        """Those of so many seconds that have the metric."""
+        begin = self._past[-1].time - seconds
+        return [reading for reading in self._past if reading.time >= begin and reading.has(metric)]
 
 
 def verdict(
     alerts: Iterable[Alert], down: Iterable[str] = (), waited: float | None = None
 ) -> dict[str, str]:
     """Must somebody act? `down` are sources that do not answer, `waited` is Alerts.queued."""
-    found, silent = list(alerts), list(down)
-    firing = [alert for alert in found if alert.fires]
+    holding, silent = list(alerts), list(down)
+    firing = [alert for alert in holding if alert.fires]
     if any(alert.rule.severity == "page" for alert in firing):
         return {"level": "bad", "text": firing[0].text}
     if firing:
         return {"level": "warn", "text": firing[0].text}
-    if found:
-        return {"level": "warn", "text": f"It begins: {found[0].text}"}
+    if holding:
+        return {"level": "warn", "text": f"It begins: {holding[0].text}"}
     if silent:
         return {"level": "warn", "text": f"No figures of {', '.join(silent)}."}
     if waited is not None and waited >= NOTICED_SECONDS:

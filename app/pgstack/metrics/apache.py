@@ -55,8 +55,8 @@ def read(plan: Plan) -> str:
         return _ask(_connection(plan), *LOCALLY)
     for port in plan.site.instance_ports.values():
         with suppress(ProbeError):
-            found = _plain("127.0.0.1", port)
-            return _ask(found, plan.site.hosts[0].lstrip("."), INSTANCE)
+            connection = _plain("127.0.0.1", port)
+            return _ask(connection, plan.site.hosts[0].lstrip("."), INSTANCE)
     raise ProbeError("no instance of Apache answers")
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pgstack.live.probes.exporter import RANGES
 from pgstack.metrics import ages, lines, machine, planned, postgres, statements, web
 from pgstack.metrics.alerts import Alert, Alerts, verdict
 from pgstack.metrics.history import INTERVAL_SECONDS, History
@@ -19,13 +20,12 @@ from pgstack.planning.plan import Plan
 LOOKED_SECONDS = 30.0
 """for which somebody who has asked is taken to look on"""
 SOURCES = ("site", "apache", "wsgi", "pgbouncer", "postgresql")
-STARTED = postgres.COLUMNS["server"]["started"]
 FACTS: dict[str, Metric] = {
     "backup": ages.BACKUP,
     "backup_oldest": planned.BACKUP,
     "certificate": ages.CERTIFICATE,
     "planned": planned.WRITTEN,
-    "postgresql": STARTED,
+    "postgresql": lines.MOMENTS["start"][0],
     "disk_free": machine.FREE,
     "memory_available": machine.AVAILABLE,
     "idle_in_transaction": postgres.IDLE,
@@ -52,9 +52,9 @@ class Board:
         """Whether somebody looks: only then is PostgreSQL asked for statements and sessions."""
         return time.monotonic() - self._asked < LOOKED_SECONDS
 
-    def detail(self, found: dict[str, Any]) -> None:
+    def detail(self, answers: dict[str, Any]) -> None:
         """What PostgreSQL answered of those (statements.QUERIES): nothing where nobody looks."""
-        self._details = statements.told(found) if set(statements.QUERIES) & set(found) else {}
+        self._details = statements.told(answers) if set(statements.QUERIES) & set(answers) else {}
 
     def see(self, samples: Iterable[Sample], now: float) -> None:
         """A scrape, at a time in seconds since 1970."""
@@ -64,13 +64,13 @@ class Board:
             if before is None:
                 return
             self._history.add(now, lines.point(Between(before, reading)))
-            for kind, text in _happened(before, reading):
-                self._history.mark(now, kind, text)
+            for moment, kind, text in _happened(before, reading):
+                self._history.mark(moment, kind, text)
             firing = {alert.rule.name for alert in self._found if alert.fires}
             self._found = self._alerts.see(reading)
             for alert in self._found:
                 if alert.fires and alert.rule.name not in firing:
-                    self._history.mark(now, "alert", alert.rule.name)
+                    self._history.mark(alert.since, "alert", alert.rule.name)
 
     def text(self, since: float, plan: Plan) -> bytes:
         """The page's figures, as JSON: lines since then, in seconds since 1970."""
@@ -86,6 +86,7 @@ class Board:
         return {
             "now": now.time,
             "interval": INTERVAL_SECONDS,
+            "ranges": list(RANGES) if plan.observability else [],
             "stack": f"{plan.names.title}, {plan.target}, Debian {plan.debian}",
             "verdict": verdict(self._found, down, self._alerts.queued),
             "alerts": [alert.as_json() for alert in self._found],
@@ -98,19 +99,12 @@ class Board:
         }
 
 
-def _happened(before: Reading, now: Reading) -> Iterator[tuple[str, str]]:
-    """What is drawn as a mark."""
-    between = Between(before, now)
-    if between.rise(web.STARTS):
-        yield "deploy", "new web processes: a release, or a restart"
-    if _differs(before.value(planned.WRITTEN), now.value(planned.WRITTEN)):
-        yield "plan", "new plan"
-    if _differs(before.value(STARTED), now.value(STARTED)):
-        yield "start", "PostgreSQL started"
-
-
-def _differs(before: float | None, now: float | None) -> bool:
-    return before is not None and now is not None and abs(now - before) > 1
+def _happened(before: Reading, now: Reading) -> Iterator[tuple[float, str, str]]:
+    """What is drawn as a mark, with its moment."""
+    for kind, (metric, text) in lines.MOMENTS.items():
+        last, moment = before.largest(metric), now.largest(metric)
+        if last is not None and moment is not None and moment - last > 1:
+            yield moment, kind, text
 
 
 def _youngest(now: Reading) -> float | None:

@@ -38,8 +38,8 @@ class InForce:
 
     def plan(self) -> Plan:
         """As it is now. Raises OSError, or ValueError for a plan of another version."""
-        found = self.path.stat()
-        seen = (found.st_mtime_ns, found.st_ino)
+        status = self.path.stat()
+        seen = (status.st_mtime_ns, status.st_ino)
         if self._plan is None or seen != self._seen:
             self._plan, self._seen = Plan.model_validate_json(self.path.read_bytes()), seen
         return self._plan
@@ -81,9 +81,9 @@ def _postgresql(force: InForce, board: Board) -> Callable[[], Iterable[Sample]]:
 
     def read() -> Iterable[Sample]:
         more = statements.QUERIES if board.is_watched() else {}
-        found = reader.read(force.plan(), more)
-        board.detail(found)
-        return postgres.collect(found)
+        answers = reader.read(force.plan(), more)
+        board.detail(answers)
+        return postgres.collect(answers)
 
     return read
 

@@ -61,7 +61,7 @@ class History:
         return {
             "time": times,
             "lines": {
-                name: [_short(value) for value in column]
+                name: [short(value) for value in column]
                 for name, column in zip(self.names, columns, strict=True)
             },
             "marks": [asdict(mark) for mark in self._marks],
@@ -83,6 +83,6 @@ class History:
         return last / ((first - last) / (end - start)) / DAY
 
 
-def _short(value: float) -> float | None:
-    """With so many digits: JSON has no other way to be small."""
-    return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
+def short(value: float) -> float | None:
+    """With so many digits: JSON has no other way to be small. None for what is no number."""
+    return None if not math.isfinite(value) else float(f"{value:.{DIGITS}g}")

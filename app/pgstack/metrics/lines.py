@@ -9,31 +9,78 @@ from pgstack.metrics import apache, machine, planned, pooler, postgres, web
 from pgstack.metrics.model import Metric
 from pgstack.metrics.reading import Between, Reading
 
-NAMES = (
-    "requests",
-    "errors",
-    "p50",
-    "p95",
-    "p99",
-    "queue",
-    "python",
-    "pool_wait",
-    "sql",
-    "workers",
-    "threads",
-    "pool",
-    "active",
-    "idle_in_transaction",
-    "lock_waiters",
-    "oldest",
-    "cpu",
-    "memory",
-    "pressure_cpu",
-    "pressure_io",
-    "pressure_memory",
-    "disk_free",
-)
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
+WINDOW = "$window"
+"""in the expressions: so many seconds before a step"""
+
+
+def _rate(name: str, **labels: str) -> str:
+    wanted = ", ".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"sum(rate({name}{{{wanted}}}[{WINDOW}]))"
+
+
+def _most(metric: Metric) -> str:
+    return f"max(max_over_time({metric.name}[{WINDOW}]))"
+
+
+def _least(metric: Metric) -> str:
+    return f"min(min_over_time({metric.name}[{WINDOW}]))"
+
+
+def _quantile(share: float) -> str:
+    buckets = f"{web.REQUEST.name}_bucket[{WINDOW}]"
+    return f"histogram_quantile({share}, sum by (le) (rate({buckets})))"
+
+
+def _sessions_of(state: str) -> str:
+    counted = f'sum(max_over_time({postgres.BACKENDS.name}{{state=~"{state}"}}[{WINDOW}]))'
+    # Where nobody has such a state, there is no sample.
+    return f"{counted} or 0 * {_most(postgres.OLDEST)}"
+
+
+def _pressure(resource: str) -> str:
+    return f"clamp_max({_rate(machine.WAITED.name, resource=resource)}, 1)"
+
+
+_WORKED, _ASKED = _rate(f"{web.APPLICATION.name}_sum"), _rate(f"{web.DATABASE.name}_sum")
+_WAITED = f"({_rate(pooler.WAITED.name)} or vector(0))"
+_LATE, _FAILED = _rate(web.LATE.name), _rate(web.RESPONSES.name, **{"class": "5xx"})
+_BACKENDS = f"sum({planned.POOL.name}) + (sum({planned.RESERVE.name}) or vector(0))"
+_LENT = f"clamp_max({_rate(pooler.IN_TRANSACTION.name)}, scalar({_BACKENDS}))"
+_SERVERS = f'sum(max_over_time({pooler.SERVERS.name}{{state="active"}}[{WINDOW}]))'
+EXPRESSIONS = {
+    "requests": f"{_rate(web.RESPONSES.name)} + {_LATE}",
+    "errors": f"{_FAILED} + {_LATE}",
+    "p50": _quantile(0.5),
+    "p95": _quantile(0.95),
+    "p99": _quantile(0.99),
+    "queue": _rate(f"{web.QUEUE.name}_sum"),
+    "python": f"clamp_min({_WORKED} - {_ASKED}, 0)",
+    "pool_wait": f"clamp_max({_WAITED}, scalar({_ASKED}))",
+    "sql": f"clamp_min({_ASKED} - {_WAITED}, 0)",
+    "workers": _most(apache.BUSY),
+    "threads": _most(web.BUSY),
+    "pool": f"{_SERVERS} >= {_LENT} or {_LENT} or {_SERVERS}",
+    "active": _sessions_of("active"),
+    "idle_in_transaction": _sessions_of("idle in transaction.*"),
+    "lock_waiters": _most(postgres.WAITERS),
+    "oldest": _most(postgres.OLDEST),
+    "cpu": f"clamp_max({_rate(machine.BUSY.name)} / sum({machine.CORES.name}), 1)",
+    "memory": f"1 - {_least(machine.AVAILABLE)} / max({machine.MEMORY.name})",
+    "pressure_cpu": _pressure("cpu"),
+    "pressure_io": _pressure("io"),
+    "pressure_memory": _pressure("memory"),
+    "disk_free": _least(machine.FREE),
+}
+"""The lines by name, each as Prometheus computes from its scrapes what `point` does from two of the
+exporter's own: means of a window, and the most (or least) within it of what rises and falls."""
+NAMES = tuple(EXPRESSIONS)
+MOMENTS: dict[str, tuple[Metric, str]] = {
+    "deploy": (web.SINCE, "new web processes: a release, or a restart"),
+    "plan": (planned.WRITTEN, "new plan"),
+    "start": (postgres.COLUMNS["server"]["started"], "PostgreSQL started"),
+}
+"""What is drawn as a mark, by its kind: a metric that says when it last happened, and words"""
 LIMITS: dict[str, Metric] = {
     "threads": planned.THREADS,
     "workers": planned.WORKERS,
@@ -49,8 +96,12 @@ LIMITS: dict[str, Metric] = {
 
 def limits(now: Reading) -> dict[str, float | None]:
     """What the lines are drawn beside. Pools are one line: their sizes in sum."""
-    found = {name: now.value(metric) for name, metric in LIMITS.items()}
-    return {**found, "pool": now.total(planned.POOL), "reserve": now.total(planned.RESERVE)}
+    planned_limits = {name: now.value(metric) for name, metric in LIMITS.items()}
+    return {
+        **planned_limits,
+        "pool": now.total(planned.POOL),
+        "reserve": now.total(planned.RESERVE),
+    }
 
 
 def point(between: Between) -> dict[str, float | None]:
@@ -128,8 +179,8 @@ def _most_one(share: float | None) -> float | None:
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) if found else None
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

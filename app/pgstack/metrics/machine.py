@@ -46,10 +46,10 @@ def collect(plan: Plan) -> Iterator[Sample]:
 def _waited(resource: str) -> float | None:
     """Seconds since the machine started; None where its kernel does not tell."""
     try:
-        found = SOME.search((PRESSURE / resource).read_text())
+        match = SOME.search((PRESSURE / resource).read_text())
     except OSError:
         return None
-    return int(found[1]) / 1e6 if found else None
+    return int(match[1]) / 1e6 if match else None
 
 
 def _there(path: Path) -> Path:

@@ -65,24 +65,15 @@ def measured(
 ) -> Measured:
     """From the exporter's figures since the plan in force was written, or of the `last` seconds.
     Raises ProbeError where they are too few to judge by."""
-    times, lines, interval = figures["time"], figures["lines"], figures["interval"]
-    begin = (figures["facts"]["planned"] or 0) + SETTLE_SECONDS
-    if last is not None:
-        begin = max(begin, figures["now"] - last)
-    known = [
-        place
-        for place, at in enumerate(times)
-        if at >= begin and all(lines[name][place] is not None for name in ("requests", *AT_ONCE))
-    ]
-    least = min(LEAST_SECONDS, last or LEAST_SECONDS) - interval
+    lines, interval, known = figures["lines"], figures["interval"], _known(figures, last)
+    least = min(LEAST_SECONDS, last or LEAST_SECONDS)
     window = _busiest(known, lines, round(BUSIEST_SECONDS / interval))
-    count = sum(lines["requests"][place] for place in window) * interval
-    if len(known) * interval < least or count < LEAST_REQUESTS:
-        raise ProbeError(
-            f"{count:.0f} requests in {len(known) * interval} s since the plan in force: too few "
-            f"to judge by ({LEAST_REQUESTS} in {LEAST_SECONDS:.0f} s). Let it serve, or put it "
-            "under load; --last=30 judges by the last 30 s."
-        )
+    _require_enough(
+        len(known) * interval,
+        least,
+        sum(lines["requests"][place] for place in window) * interval,
+        interval,
+    )
 
     def of(name: str) -> list[float]:
         return [lines[name][place] for place in window if lines[name][place] is not None]
@@ -103,6 +94,33 @@ def measured(
         memory=memory,
         statements=tuple(statements),
     )
+
+
+def _known(figures: Mapping[str, Any], last: float | None) -> list[int]:
+    """Places of the points that count and have a value in every line that is judged by."""
+    begin = (figures["facts"]["planned"] or 0) + SETTLE_SECONDS
+    if last is not None:
+        begin = max(begin, figures["now"] - last)
+    lines = figures["lines"]
+    return [
+        place
+        for place, at in enumerate(figures["time"])
+        if at >= begin and all(lines[name][place] is not None for name in ("requests", *AT_ONCE))
+    ]
+
+
+def _require_enough(seconds: float, least: float, requests: float, interval: float) -> None:
+    """Raise ProbeError where so many requests in so many seconds say little of the next hour."""
+    if seconds < least - interval:
+        raise ProbeError(
+            f"the plan in force was measured for {seconds:g} s: too short to judge by "
+            f"({least:g} s). Ask again in {least - seconds:g} s."
+        )
+    if requests < LEAST_REQUESTS:
+        raise ProbeError(
+            f"{requests:.0f} requests in {seconds:g} s: too few to judge by ({LEAST_REQUESTS}). "
+            "Let it serve, or put it under load."
+        )
 
 
 def _busiest(known: list[int], lines: Mapping[str, Any], points: int) -> list[int]:

@@ -84,10 +84,10 @@ FAMILIES: dict[str, Any] = {
 
 def families(samples: Iterable[Sample]) -> Iterator[core.Metric]:
     """One for each metric that has samples."""
-    found: dict[Metric, list[Sample]] = {}
+    by_metric: dict[Metric, list[Sample]] = {}
     for sample in samples:
-        found.setdefault(sample.metric, []).append(sample)
-    for metric, own in found.items():
+        by_metric.setdefault(sample.metric, []).append(sample)
+    for metric, own in by_metric.items():
         yield _family(metric, own)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from pgstack.live.probes.exporter import FIGURES, FILES, PAGE, PATH
+from pgstack.live.probes.exporter import FIGURES, FILES, HISTORY, PAGE, PATH, RANGES
 
 STATIC = Path(__file__).resolve().parents[1] / "static/pgstack"
 POLICY = (
@@ -42,10 +42,11 @@ class Answer:
 @dataclass(frozen=True)
 class Pages:
     """What the exporter answers: `scrape` is Prometheus' text, `figures` the page's since a
-    time."""
+    time, `past` what Prometheus remembers of a range, which raises ProbeError."""
 
     scrape: Callable[[], bytes]
     figures: Callable[[float], bytes]
+    past: Callable[[str], bytes]
 
     def metrics(self, address: str) -> Answer | None:
         """For every account of the machine: no page."""
@@ -60,14 +61,26 @@ class Pages:
         name = path.removeprefix(PAGE if path.startswith(PAGE) else "/")
         if name == FIGURES:
             return Answer(JSON, self.figures(_since(query)))
+        if name == HISTORY:
+            return remembered(query, self.past)
         if name in FILES:
             file, kind = FILES[name]
             return Answer(kind, (STATIC / file).read_bytes())
         return None
 
 
+def remembered(query: str, past: Callable[[str], bytes]) -> Answer | None:
+    """Of the range that is asked for; None where it is none. Raises ProbeError."""
+    name = _last(query, "range")
+    return Answer(JSON, past(name)) if name in RANGES else None
+
+
 def _since(query: str) -> float:
     try:
-        return float(parse_qs(query)["since"][-1])
-    except (KeyError, ValueError):
+        return float(_last(query, "since"))
+    except ValueError:
         return 0.0
+
+
+def _last(query: str, name: str) -> str:
+    return parse_qs(query).get(name, [""])[-1]

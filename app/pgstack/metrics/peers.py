@@ -23,10 +23,10 @@ def account(client: Address, server: Address) -> int | None:
     None where none has it any more."""
     ends = [_written(client), _written(server)]
     for line in CONNECTIONS.read_text().splitlines()[1:]:
-        found = line.split()
+        fields = line.split()
         # An end that its account has let go of is shown as root's, in another state.
-        if found[1:4] == [*ends, ESTABLISHED]:
-            return int(found[7])
+        if fields[1:4] == [*ends, ESTABLISHED]:
+            return int(fields[7])
     return None
 
 

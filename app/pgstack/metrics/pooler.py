@@ -91,18 +91,18 @@ def read(plan: Plan) -> dict[str, console.Rows]:
         return {what: console.rows(asked, f"SHOW {what}") for what in ASKED}
 
 
-def collect(found: Mapping[str, console.Rows]) -> Iterator[Sample]:
+def collect(answers: Mapping[str, console.Rows]) -> Iterator[Sample]:
     """Samples of what the console shows."""
-    for row in filter(_is_a_pool, found["POOLS"]):
+    for row in filter(_is_a_pool, answers["POOLS"]):
         yield from _pool(row)
-    for row in filter(_is_a_pool, found["STATS"]):
+    for row in filter(_is_a_pool, answers["STATS"]):
         for column, (metric, parts) in STATS.items():
             yield from _value(metric.of, row.get(column), row["database"], parts)
-    for row in found["DATABASES"]:
+    for row in answers["DATABASES"]:
         if row["name"] != console.CONSOLE:
             for column, metric in DATABASES.items():
                 yield from metric.of(row.get(column), row["name"])
-    for row in found["CONFIG"]:
+    for row in answers["CONFIG"]:
         if row["key"] in SETTINGS:
             yield from SETTING.of(row["value"], row["key"])
 

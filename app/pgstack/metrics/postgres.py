@@ -147,26 +147,26 @@ class Reader:
             self._connection = postgres.connect(
                 plan, plan.roles.monitor, options=LIMITS, application_name="exporter"
             )
-        found = {}
+        answers = {}
         for name, text in {**queries.of(self._connection.server_version), **more}.items():
             with suppress(*UNANSWERED):
-                found[name] = console.rows(self._connection, text)
-        return found
+                answers[name] = console.rows(self._connection, text)
+        return answers
 
 
-def collect(found: Mapping[str, console.Rows]) -> Iterator[Sample]:
+def collect(answers: Mapping[str, console.Rows]) -> Iterator[Sample]:
     """Samples of the answers."""
-    yield from _backends(found.get("backends", []))
-    yield from _blockers(found.get("oldest", []), found.get("locks", []))
+    yield from _backends(answers.get("backends", []))
+    yield from _blockers(answers.get("oldest", []), answers.get("locks", []))
     for question, columns in COLUMNS.items():
-        for row in found.get(question, ()):
+        for row in answers.get(question, ()):
             for column, metric in columns.items():
                 yield from metric.of(row[column])
-    yield from _tables(found.get("tables", []))
-    for row in found.get("replication", ()):
+    yield from _tables(answers.get("tables", []))
+    for row in answers.get("replication", ()):
         yield from LAG_BYTES.of(row["bytes"], row["name"], row["state"])
         yield from LAG_SECONDS.of(row["seconds"] or 0, row["name"], row["state"])
-    for row in found.get("slots", ()):
+    for row in answers.get("slots", ()):
         yield from SLOT_ACTIVE.of(row["active"], row["name"])
         yield from SLOT_BYTES.of(row["bytes"], row["name"])
 

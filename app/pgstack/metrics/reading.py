@@ -20,28 +20,38 @@ class Reading:
 
     def only(self, metrics: Iterable[Metric]) -> Reading:
         """The same with these alone: what is kept for minutes."""
-        found = Reading((), self.time)
-        found._found = {name: self._found[name] for name in metrics if name in self._found}
-        return found
+        reading = Reading((), self.time)
+        reading._found = {name: self._found[name] for name in metrics if name in self._found}
+        return reading
+
+    def filled(self, older: Reading) -> Reading:
+        """The same, with what only the older one has."""
+        reading = Reading((), self.time)
+        reading._found = older._found | self._found
+        return reading
+
+    def has(self, metric: Metric) -> bool:
+        """Whether anybody said it."""
+        return metric in self._found
 
     def value(self, metric: Metric, *labels: str) -> float | None:
         """That of a sample; None where nobody said it."""
-        found = self._found.get(metric, {}).get(labels)
-        return None if isinstance(found, Counts) else found
+        value = self._found.get(metric, {}).get(labels)
+        return None if isinstance(value, Counts) else value
 
     def counts(self, metric: Metric) -> Counts | None:
         """That of a histogram."""
-        found = self._found.get(metric, {}).get(())
-        return found if isinstance(found, Counts) else None
+        counts = self._found.get(metric, {}).get(())
+        return counts if isinstance(counts, Counts) else None
 
     def total(self, metric: Metric, **wanted: str) -> float | None:
         """Sum of its samples with these labels."""
-        found = [
+        values = [
             value
             for labels, value in self._found.get(metric, {}).items()
             if not isinstance(value, Counts) and _has(metric, labels, wanted)
         ]
-        return sum(found) if found else None
+        return sum(values) if values else None
 
     def labels(self, metric: Metric) -> list[tuple[str, ...]]:
         """Those that it was said with."""
@@ -49,8 +59,8 @@ class Reading:
 
     def largest(self, metric: Metric) -> float | None:
         """The largest of its samples."""
-        found = [v for v in self._found.get(metric, {}).values() if not isinstance(v, Counts)]
-        return max(found, default=None)
+        values = [v for v in self._found.get(metric, {}).values() if not isinstance(v, Counts)]
+        return max(values, default=None)
 
 
 def _has(metric: Metric, labels: tuple[str, ...], wanted: dict[str, str]) -> bool:
@@ -97,13 +107,13 @@ class Between:
         return quantile(new, share) if new else None
 
 
-def quantile(found: Counts, share: float) -> float | None:
+def quantile(histogram: Counts, share: float) -> float | None:
     """Between the bounds of a bucket it is a line; above the last bound it is that bound."""
-    left = share * sum(found.counts)
+    left = share * sum(histogram.counts)
     if not left:
         return None
     lower = 0.0
-    for bound, count in zip(found.bounds, found.counts, strict=False):
+    for bound, count in zip(histogram.bounds, histogram.counts, strict=False):
         if left <= count:
             return lower + (bound - lower) * left / count
         left, lower = left - count, bound

@@ -13,7 +13,7 @@ from pgstack.planning.sizing.scale import MB
 def refusal(advised: Advised) -> str:
     """What it says against all of it together; empty where that is sound here."""
     changed: dict[str, Any] = {
-        field(one.input): _number(one.to) for one in advised.advice if one.input
+        field(advice.input): _number(advice.to) for advice in advised.advice if advice.input
     }
     try:
         state.fresh_plan(**changed)

@@ -25,7 +25,15 @@ VERIFY_DAYS = 2
 DISK_SHARE = 0.15
 """of a disk that is to stay free, as DiskFills has it: the rule itself needs the node exporter"""
 XIDS_PAGE, XIDS_TICKET = 1e9, 5e8
-KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED)
+LOOKED_BACK: tuple[Metric, ...] = (
+    apache.BUSY,
+    *(postgres.COLUMNS["archiver"][name] for name in ("last_failed", "last_archived")),
+    postgres.COLUMNS["server"]["xid_age"],
+)
+"""metrics of which the last value counts that was known within LOOKED_BACK_SECONDS: a server that
+once does not answer in time ends no wait"""
+LOOKED_BACK_SECONDS = 5 * MINUTE
+KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED, *LOOKED_BACK)
 """metrics whose past is looked at"""
 GRAVER = {
     "CertificateEndsSoon": "CertificateEnds",
@@ -36,10 +44,11 @@ GRAVER = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule judges by: now, and what rose within so many seconds."""
+    """What a rule judges by: now, and what rose until then."""
 
     now: Reading
-    within: Callable[[float], Between | None]
+    within: Callable[[float, Metric], Between | None]
+    """the first and the last reading of so many seconds that have the metric"""
 
 
 Judged = tuple[float, float] | None
@@ -62,8 +71,8 @@ class Rule:
 
     def value(self, seen: Seen) -> float | None:
         """The value where it is too much."""
-        found = self.judge(seen)
-        return found[0] if found and found[0] > found[1] else None
+        judged = self.judge(seen)
+        return judged[0] if judged and judged[0] > judged[1] else None
 
     @property
     def runbook(self) -> str:
@@ -80,7 +89,7 @@ def _down(source: str) -> Callable[[Seen], Judged]:
 
 
 def _errors(seen: Seen) -> Judged:
-    between = seen.within(ERRORS_WITHIN)
+    between = seen.within(ERRORS_WITHIN, web.RESPONSES)
     if between is None:
         return None
     bad, all_ = between.rise(web.RESPONSES, **{"class": "5xx"}), between.rise(web.RESPONSES)
@@ -89,7 +98,7 @@ def _errors(seen: Seen) -> Judged:
 
 def queued(seen: Seen) -> float | None:
     """How long one request in twenty of the last minute waited for a thread, in seconds."""
-    between = seen.within(RATES_WITHIN)
+    between = seen.within(RATES_WITHIN, web.QUEUE)
     return between.quantile(web.QUEUE, 0.95) if between else None
 
 
@@ -99,10 +108,11 @@ def _queue(seen: Seen) -> Judged:
 
 
 def _pool_waits(seen: Seen) -> Judged:
-    between, threads = seen.within(RATES_WITHIN), seen.now.value(planned.THREADS)
-    waiting, pool = between and between.rate(pooler.WAITED), seen.now.largest(planned.POOL)
-    known = waiting is not None and threads is not None and pool is not None
-    return (waiting, (threads - pool) / 2) if known else None  # type: ignore[operator,return-value]
+    between = seen.within(RATES_WITHIN, pooler.WAITED)
+    threads = seen.now.value(planned.THREADS)
+    waited, pool = between and between.rise(pooler.WAITED), seen.now.largest(planned.POOL)
+    known = waited is not None and threads is not None and pool is not None
+    return (waited / RATES_WITHIN, (threads - pool) / 2) if known else None  # type: ignore[operator]
 
 
 def _locks(seen: Seen) -> Judged:

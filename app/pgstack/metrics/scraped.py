@@ -33,19 +33,19 @@ def samples(text: str) -> Iterator[Sample]:
         if metric and metric.kind == "histogram":
             yield _histogram(metric, family.samples)
         elif metric:
-            for found in filter(_is_a_number, family.samples):
-                labels = tuple(found.labels[name] for name in metric.labels)
-                yield Sample(metric, labels, found.value)
+            for sample in filter(_is_a_number, family.samples):
+                labels = tuple(sample.labels[name] for name in metric.labels)
+                yield Sample(metric, labels, sample.value)
 
 
-def _is_a_number(found: Any) -> bool:
-    return math.isfinite(found.value)
+def _is_a_number(sample: Any) -> bool:
+    return math.isfinite(sample.value)
 
 
-def _histogram(metric: Metric, found: list[Any]) -> Sample:
+def _histogram(metric: Metric, parts: list[Any]) -> Sample:
     """Buckets count what is smaller too."""
-    buckets = [(one.labels["le"], one.value) for one in found if one.name.endswith("_bucket")]
-    total = next((one.value for one in found if one.name.endswith("_sum")), 0.0)
+    buckets = [(part.labels["le"], part.value) for part in parts if part.name.endswith("_bucket")]
+    total = next((part.value for part in parts if part.name.endswith("_sum")), 0.0)
     counts = [later - before for before, later in pairwise([0.0, *(count for _, count in buckets)])]
     bounds = tuple(float(bound) for bound, _ in buckets[:-1])
     return Sample(metric, (), Counts(bounds, tuple(counts), total))

@@ -46,8 +46,8 @@ def report(
         if not any(works.get(name) for name in OF_SERVER.get(alert["name"], ()))
     ]
     well = bool(servers) and not unfinished and all(works.values())
-    found = {
-        "ok": well and not any(one["severity"] == "page" and one["fires"] for one in alerts),
+    whole = {
+        "ok": well and not any(alert["severity"] == "page" and alert["fires"] for alert in alerts),
         "verdict": "",
         "next": "",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -61,27 +61,29 @@ def report(
         "alerts": alerts,
         "unknown": list(figures.get("unknown", ())),
     }
-    found["verdict"], found["next"] = _verdict(found, start)
-    return found
+    whole["verdict"], whole["next"] = _verdict(whole, start)
+    return whole
 
 
-def _verdict(found: Report, start: str) -> tuple[str, str]:
+def _verdict(given: Report, start: str) -> tuple[str, str]:
     """What is wrong, causes before what follows from them, and the next step."""
-    down = [server for server in found["servers"] if not server["works"]]
-    dead = [one for one in down if not _is_running(one) or one["trouble"].startswith(HALTED)]
-    locks = [alert for alert in found["alerts"] if alert["name"] == LOCKS]
-    if found["unfinished"]:
-        return "a change was cut off", found["unfinished"]
-    if not found["servers"]:
+    down = [server for server in given["servers"] if not server["works"]]
+    dead = [
+        server for server in down if not _is_running(server) or server["trouble"].startswith(HALTED)
+    ]
+    locks = [alert for alert in given["alerts"] if alert["name"] == LOCKS]
+    if given["unfinished"]:
+        return "a change was cut off", given["unfinished"]
+    if not given["servers"]:
         return "nothing runs", start
     if down and (dead or not locks):
-        return f"not all running: {', '.join(one['name'] for one in down)}", _mend(
+        return f"not all running: {', '.join(server['name'] for server in down)}", _mend(
             [*dead, *down][0], start
         )
-    if found["alerts"]:
+    if given["alerts"]:
         # While sessions wait for a lock, no query comes back through the pooler either.
-        alert = [*locks, *found["alerts"]][0]
-        return _when(alert) + alert["text"], _act(alert, found["blocker"])
+        alert = [*locks, *given["alerts"]][0]
+        return _when(alert) + alert["text"], _act(alert, given["blocker"])
     return "all is well", QUIET
 
 
@@ -117,54 +119,54 @@ def _act(alert: Mapping[str, Any], blocker: Mapping[str, Any] | None) -> str:
     return f"See {alert['runbook']}"
 
 
-def lines(found: Report, own: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
+def lines(given: Report, own: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
     """The screen: servers first, and last what to do, for there the eye is. `own` are a name and a
     text of each, in the words of a target that tells more of them."""
-    servers = own or list(_servers(found))
+    servers = own or list(_servers(given))
     width = max(NAME, *(len(name) + 1 for name, _ in servers), 0)
     for name, text in servers:
         yield f"{name:<{width}}{text}"
-    for name, text in (*_figures(found), *_alerts(found)):
+    for name, text in (*_figures(given), *_alerts(given)):
         line = f"{name:<{width}}{text}"
         yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-    for name, text in _end(found):
+    for name, text in _end(given):
         yield f"{name:<{width}}{text}"
 
 
-def _servers(found: Report) -> Iterator[tuple[str, str]]:
-    for server in found["servers"]:
+def _servers(given: Report) -> Iterator[tuple[str, str]]:
+    for server in given["servers"]:
         said = server["trouble"] or server["told"]
         yield server["name"], server["state"] + (f"  {said}" if said else "")
-    if found["unfinished"]:
-        yield "changes", found["unfinished"]
+    if given["unfinished"]:
+        yield "changes", given["unfinished"]
 
 
-def _figures(found: Report) -> Iterator[tuple[str, str]]:
-    for level in found["full"]:
+def _figures(given: Report) -> Iterator[tuple[str, str]]:
+    for level in given["full"]:
         yield level["name"], level["text"] + ("  FULL" if level["full"] else "")
     for name in ("blocker", "oldest"):
-        session = found[name]
-        if session and (name == "blocker" or _worth_a_line(session, found["blocker"])):
+        session = given[name]
+        if session and (name == "blocker" or _worth_a_line(session, given["blocker"])):
             yield name, _session(session)
-    if found["changed"]:
-        yield "changed", "; ".join(_happened(one) for one in found["changed"])
-    if found["unknown"]:
-        yield "unknown", f"no figures of {', '.join(found['unknown'])}"
+    if given["changed"]:
+        yield "changed", "; ".join(_happened(event) for event in given["changed"])
+    if given["unknown"]:
+        yield "unknown", f"no figures of {', '.join(given['unknown'])}"
 
 
-def _alerts(found: Report) -> Iterator[tuple[str, str]]:
-    for alert in found["alerts"][:ALERTS]:
+def _alerts(given: Report) -> Iterator[tuple[str, str]]:
+    for alert in given["alerts"][:ALERTS]:
         since = f", {age(time.time() - alert['since'])}" if alert["since"] else ""
         yield "alert", f"{alert['name']} ({alert['severity']}{since}): {alert['text']}"
-    if more := found["alerts"][ALERTS:]:
+    if more := given["alerts"][ALERTS:]:
         yield "alert", f"and {len(more)} more"
 
 
-def _end(found: Report) -> Iterator[tuple[str, str]]:
-    if found.get("address"):
-        yield "page", found["address"]
-    yield "verdict", ("ok: " if found["ok"] else "NOT WELL: ") + found["verdict"]
-    yield "next", found["next"]
+def _end(given: Report) -> Iterator[tuple[str, str]]:
+    if given.get("address"):
+        yield "page", given["address"]
+    yield "verdict", ("ok: " if given["ok"] else "NOT WELL: ") + given["verdict"]
+    yield "next", given["next"]
 
 
 def _worth_a_line(oldest: Mapping[str, Any], blocker: Mapping[str, Any] | None) -> bool:

@@ -94,7 +94,14 @@ def beside(port: int, answer: Answering, others: Answering | None = None) -> Ite
     if not port:
         yield
         return
-    with LoopbackServer(port, answer, others) as server:
+    with served(LoopbackServer(port, answer, others)):
+        yield
+
+
+@contextmanager
+def served(given: socketserver.BaseServer) -> Iterator[None]:
+    """Within it the server answers, beside what else is done."""
+    with given as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -119,7 +126,7 @@ def passed_on(part: Metrics) -> Answering:
     """What the exporter answers at its socket, for a port that leads there."""
 
     def answer(target: str) -> Answer | None:
-        found = ask(part, target)
-        return Answer(found.type, found.body) if found.status == HTTPStatus.OK else None
+        reply = ask(part, target)
+        return Answer(reply.type, reply.body) if reply.status == HTTPStatus.OK else None
 
     return answer

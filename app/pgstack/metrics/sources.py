@@ -50,9 +50,9 @@ class Sources:
     def _collect(self, seconds: float) -> Iterator[Sample]:
         asked = {source.name: self._asked(source) for source in self._sources}
         wait(asked.values(), timeout=seconds)
-        self._late = {name: one for name, one in asked.items() if not one.done()}
-        for name, one in asked.items():
-            yield from self._answer(name, one)
+        self._late = {name: answer for name, answer in asked.items() if not answer.done()}
+        for name, answer in asked.items():
+            yield from self._answer(name, answer)
 
     def _asked(self, source: Source) -> Future[tuple[list[Sample], float]]:
         late = self._late.get(source.name)
@@ -60,14 +60,14 @@ class Sources:
             return late
         return self._threads.submit(_timed, source)
 
-    def _answer(self, name: str, one: Future[tuple[list[Sample], float]]) -> Iterator[Sample]:
+    def _answer(self, name: str, answer: Future[tuple[list[Sample], float]]) -> Iterator[Sample]:
         samples: list[Sample] = []
         reason = "no answer in time"
-        if one.done():
-            error = one.exception()
+        if answer.done():
+            error = answer.exception()
             reason = str(error).strip() or type(error).__name__ if error else ""
             if error is None:
-                samples, took = one.result()
+                samples, took = answer.result()
                 yield from TOOK.of(took, name)
         self._note(name, reason)
         yield from UP.of(not reason, name)

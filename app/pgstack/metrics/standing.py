@@ -162,14 +162,14 @@ def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
     minutes before. Without it a gauge counts at once, and the rise of a second for nothing yet."""
     told, alerts = watched(plan), Alerts()
     alerts.see(first)
-    found = {
+    shown_alerts = {
         alert.rule.name: _alert(
             alert.rule, alert.text, told is None and alert.rule.name not in OF_MINUTES
         )
         for alert in alerts.see(now)
     }
-    found |= told or {}
-    return sorted(found.values(), key=lambda a: (not a["fires"], a["severity"] != "page"))
+    shown_alerts |= told or {}
+    return sorted(shown_alerts.values(), key=lambda a: (not a["fires"], a["severity"] != "page"))
 
 
 def _alert(rule: Rule, text: str, fires: bool, since: float | None = None) -> dict[str, Any]:
@@ -186,10 +186,10 @@ def watched(plan: Plan) -> dict[str, dict[str, Any]] | None:
             said = json.loads(probe.ask(plan.metrics, target, SCRAPE_SECONDS).body)["alerts"]
             return {
                 name: _alert(
-                    own[name], str(one["text"]), one["state"] == "firing", float(one["since"])
+                    own[name], str(alert["text"]), alert["state"] == "firing", float(alert["since"])
                 )
-                for one in said
-                if (name := one["name"]) in own
+                for alert in said
+                if (name := alert["name"]) in own
             }
     return None
 
@@ -205,28 +205,28 @@ def _sessions(plan: Plan) -> dict[str, Any]:
             rows = console.rows(asked, sessions.WITH_STATEMENT)
     except psycopg2.Error:
         return {}
-    found = [
+    backends = [
         {"process": row.pop("pid"), **row, "statement": shown(row["statement"])} for row in rows
     ]
     return {
-        "blocker": next((row for row in found if row["blocks"] and not row["waits"]), None),
-        "oldest": max(found, key=lambda row: row["seconds"], default=None),
+        "blocker": next((row for row in backends if row["blocks"] and not row["waits"]), None),
+        "oldest": max(backends, key=lambda row: row["seconds"], default=None),
     }
 
 
 def _counted(now: Reading) -> dict[str, Any]:
     """The same, as far as the exporter has it: its connection was there before."""
-    found: dict[str, Any] = {}
+    counted: dict[str, Any] = {}
     for what, process, seconds, waiters in (
         ("blocker", postgres.BLOCKER, postgres.BLOCKS, postgres.BLOCKED),
         ("oldest", postgres.OLDEST_PROCESS, postgres.OLDEST, None),
     ):
-        found[what] = None
+        counted[what] = None
         if number := now.value(process):
             session = {"process": int(number), "seconds": now.value(seconds) or 0.0}
             waits = int(now.value(waiters) or 0) if waiters else 0
-            found[what] = {**session, "waiters": waits, "role": "", "state": "", "statement": ""}
-    return found
+            counted[what] = {**session, "waiters": waits, "role": "", "state": "", "statement": ""}
+    return counted
 
 
 def shown(statement: str) -> str:

@@ -34,7 +34,7 @@ TEXT = re.compile(
 NUMBER = re.compile(r"(?<![\w$.])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b")
 
 
-def told(found: Mapping[str, Any]) -> dict[str, Any]:
+def told(answers: Mapping[str, Any]) -> dict[str, Any]:
     """The rows, as the page is given them."""
     return {
         "statements": [
@@ -45,10 +45,10 @@ def told(found: Mapping[str, Any]) -> dict[str, Any]:
                 "share": float(row["share"] or 0),
                 "rows": int(row["rows"]),
             }
-            for row in found.get("statements", ())
+            for row in answers.get("statements", ())
         ],
         "sessions": [
-            {**row, "seconds": float(row["seconds"] or 0)} for row in found.get("sessions", ())
+            {**row, "seconds": float(row["seconds"] or 0)} for row in answers.get("sessions", ())
         ],
     }
 

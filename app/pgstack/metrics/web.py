@@ -44,18 +44,18 @@ HISTOGRAMS: dict[Metric, Histogram] = {
 }
 
 
-def collect(found: Iterable[Process], now: float | None = None) -> Iterator[Sample]:
+def collect(given: Iterable[Process], now: float | None = None) -> Iterator[Sample]:
     """Samples of the files, of which those of ended processes count on."""
-    processes = list(found)
+    processes = list(given)
     now = time.time() if now is None else now
-    total = [sum(cells) for cells in zip(*(one.cells for one in processes), strict=True)]
-    living = [one for one in processes if one.lives]
+    total = [sum(cells) for cells in zip(*(process.cells for process in processes), strict=True)]
+    living = [process for process in processes if process.lives]
     yield from RUNNING.of(len(living))
-    yield from BUSY.of(sum(one.cells[meter.BUSY] for one in living))
-    for one in living:
-        yield from MEMORY.of(one.cells[meter.MEMORY], one.number)
-        yield from SINCE.of(one.cells[meter.SINCE], one.number)
-        yield from SILENT.of(max(0.0, now - one.cells[meter.SEEN]), one.number)
+    yield from BUSY.of(sum(process.cells[meter.BUSY] for process in living))
+    for process in living:
+        yield from MEMORY.of(process.cells[meter.MEMORY], process.number)
+        yield from SINCE.of(process.cells[meter.SINCE], process.number)
+        yield from SILENT.of(max(0.0, now - process.cells[meter.SEEN]), process.number)
     if not total:
         return
     yield from STARTS.of(total[meter.STARTS])

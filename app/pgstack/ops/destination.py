@@ -10,7 +10,7 @@ from pgstack.errors import InputError
 from pgstack.planning import backup_place
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-"""variables of who types the command: keys are no inputs, for no file is to hold them"""
+"""variables of the caller's environment: keys are not inputs, because no file may hold them"""
 NONE = (
     "STACK_BACKUP: no destination. Set STACK_BACKUP=local and STACK_BACKUP_PATH, a directory, or "
     "STACK_BACKUP=s3 with STACK_BACKUP_HOST and STACK_BACKUP_BUCKET."

@@ -19,8 +19,8 @@ def mark(plan: Plan, instance: str = "") -> Path:
 
 
 def grace(plan: Plan) -> int:
-    """Seconds after which nobody has a connection open any more that Apache kept for him, once it
-    closes each after its answer."""
+    """Seconds after which no kept-alive connection is open any more, once Apache closes each one
+    after its answer."""
     return plan.apache.keep_alive_timeout + 1
 
 

@@ -1,5 +1,5 @@
-"""Have what was restored take the place of what is in a directory, which a lesser account may have
-filled with links.
+"""Replace the contents of a directory, which a less privileged account may have filled with links,
+by what was restored.
 
     python3 exchange.py TREE WITHIN TIME
 

@@ -1,5 +1,5 @@
-"""The passphrase of the backups of who starts stacks: outside of every stack, for whoever deletes
-one must not lose it, and once for all, so that there is one thing to copy elsewhere."""
+"""The passphrase of the caller's backups: outside of every stack, so that deleting a stack does not
+lose it, and the same for all stacks, so that only one file has to be copied elsewhere."""
 
 from __future__ import annotations
 

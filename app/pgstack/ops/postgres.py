@@ -21,7 +21,7 @@ def parse(plan: Plan, conf: str) -> list[str]:
 
 def psql(sockets: str | Path, port: int, database: str, *what: str, user: str = "") -> list[str]:
     """Command line of a question or a script, `what`: rows come bare, the first error ends it, and
-    nothing that whoever asks has set for himself is read."""
+    no settings of the calling account are read."""
     login = [f"--username={user}"] if user else []
     return [
         "psql",

@@ -68,7 +68,7 @@ def as_before_on_error(wanted: list[File]) -> Iterator[None]:
 
 
 def _stage(file: File) -> None:
-    fresh = replacing.beside(file.path.name)
+    fresh = replacing.fresh_name(file.path.name)
     with replacing.directory(file.path.parent) as parent:
         replacing.remove(parent, fresh)  # one that a killed run left may be closed to writing
         replacing.make(parent, fresh, file.text.encode(), file.mode)
@@ -78,7 +78,7 @@ def _sweep(wanted: list[File]) -> None:
     """Remove what is left beside the files, by this run or by one that was killed."""
     for file in wanted:
         with suppress(OSError), replacing.directory(file.path.parent) as parent:
-            replacing.remove(parent, replacing.beside(file.path.name))
+            replacing.remove(parent, replacing.fresh_name(file.path.name))
 
 
 def ensure_secrets(plan: Plan) -> None:

@@ -37,7 +37,7 @@ def directory(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def beside(name: str) -> str:
+def fresh_name(name: str) -> str:
     """Where that which is to take the place of `name` is made."""
     return f".{name}.new"
 
@@ -49,7 +49,7 @@ def replacing(parent: int, name: str) -> Iterator[str]:
 
     A directory only takes the place of an empty one. After an error nothing is left beside.
     """
-    fresh = beside(name)
+    fresh = fresh_name(name)
     remove(parent, fresh)  # of a run that was killed
     try:
         yield fresh
@@ -59,8 +59,8 @@ def replacing(parent: int, name: str) -> Iterator[str]:
 
 
 def put_in_place(parent: int, name: str) -> None:
-    """Have what was made beside `name` take its place."""
-    os.replace(beside(name), name, src_dir_fd=parent, dst_dir_fd=parent)
+    """Rename what was made beside `name` to `name`."""
+    os.replace(fresh_name(name), name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def make(

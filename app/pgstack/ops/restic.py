@@ -53,7 +53,7 @@ class Repository:
     options: tuple[str, ...] = ()
     program: tuple[str, ...] = ("restic",)
     """what a command line begins with; more than its name where it runs in a container"""
-    alone: bool = True
+    clean_environment: bool = True
     """whether its programs are given nothing else of this process's environment"""
     end: Callable[[], object] | None = None
     """what ends one that runs where a signal to the command line does not reach it"""
@@ -66,7 +66,11 @@ class Repository:
 
     def environment(self) -> dict[str, str]:
         """Environment of restic and of what it starts; it holds the secrets."""
-        given = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")} if self.alone else os.environ
+        given = (
+            {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+            if self.clean_environment
+            else os.environ
+        )
         return {**given, **self.secrets}
 
     def run(self, *arguments: str) -> str:
@@ -172,7 +176,7 @@ class Repository:
         return self._new(known)
 
     def pour(self, snapshot: Snapshot, path: str, words: Sequence[str]) -> None:
-        """Have a program read a file of a snapshot. Raises TargetError."""
+        """Pipe a file of a snapshot into a program. Raises TargetError."""
         self._pipe(self.words("dump", snapshot.name, path), words)
 
     def _pipe(self, first: Sequence[str], second: Sequence[str]) -> None:

@@ -90,7 +90,7 @@ def moment_text(snapshot: Snapshot) -> str:
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00"
 
 
-def keep(stack: Stack, repository: Repository) -> Kept:
+def save(stack: Stack, repository: Repository) -> Kept:
     """Keep both, rows first: each has its file in what is read after it. Raises TargetError."""
     name = _now()
     tag = f"{LABEL}{name}"

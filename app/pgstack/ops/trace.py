@@ -47,11 +47,10 @@ class Entry:
 
 def of_request(number: str, lines: Iterable[str]) -> list[Entry]:
     """What `lines` of these logs, in any mixture, say of the request with this number; the
-    earliest first. Raises InputError for what is no number."""
+    earliest first. Raises InputError for what is not a request ID."""
     if not NUMBER.fullmatch(number):
         raise InputError(
-            f"{number}: this is no number of a request. It is in the access log, as `id`, and in "
-            "brackets in the error log."
+            f"{number}: not a request ID. The access log has it as `id`, the error log in brackets."
         )
     matching = (entry for entry in entries(lines) if any(number in line for line in entry.lines))
     return sorted(_joined(matching), key=lambda entry: entry.when)

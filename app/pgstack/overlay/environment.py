@@ -85,7 +85,7 @@ def _make_data(plan: Plan) -> None:
     they inherit."""
     before = os.umask(
         0o007
-    )  # a host's sandbox lets nobody set the bit by which a group is inherited
+    )  # a host's sandbox forbids setting the bit by which a group is inherited
     try:
         for name in plan.project.data if plan.project else ():
             (_data(plan) / name).mkdir(parents=True, exist_ok=True)

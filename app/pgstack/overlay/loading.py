@@ -97,9 +97,7 @@ def begin() -> None:
         if type(error).__name__ in CONNECTING or str(error).startswith(NOT_COLLECTED):
             return
         missing = isinstance(error, ModuleNotFoundError)
-        todo = (
-            _remedy(error, project.requirements if project else "") if missing else "Put it right."
-        )
+        todo = _remedy(error, project.requirements if project else "") if missing else "Fix it."
         raise InputError(
             f"{stack.project_root()}: it cannot be loaded: {_reason(error)}. {todo}"
         ) from error

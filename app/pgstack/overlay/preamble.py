@@ -25,7 +25,7 @@ class _CommandReachedError(BaseException):
 
 def _refuse(program: object, *_: object) -> None:
     """It would take the place of this process, which serves pages."""
-    raise SystemExit(f"it has {program!s} take its place")
+    raise SystemExit(f"it replaces itself with {program!s}")
 
 
 def run(file: Path) -> None:

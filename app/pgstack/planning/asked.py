@@ -8,6 +8,6 @@ from pgstack.planning.plan import Plan
 
 
 def asked_by(plan: Plan, command: Worker | Entry) -> str:
-    """The input that names it, as whoever sets up this target calls it."""
+    """The input that names it, under the name that it has on this target."""
     field = "workers" if isinstance(command, Worker) else "schedule"
     return targets.of(plan.target).input(field)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pgstack.planning import names, targets
-from pgstack.planning.database_url import MODES
-from pgstack.planning.input_names import EXTERNAL, environment_name
+from pgstack.planning import external_combinations, names, targets
+from pgstack.planning.input_names import environment_name
 from pgstack.planning.inputs import Inputs
 from pgstack.planning.locales import refusal_in_containers
 
@@ -22,7 +21,7 @@ OF_ALERTS = (
     "alert_webhook_file",
     "alert_watchdog_file",
 )
-"""inputs that say who is told of alerts"""
+"""inputs that say who is notified of alerts"""
 
 _FULL_NAME = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+")
 
@@ -104,62 +103,6 @@ def _project(inputs: Inputs) -> None:
         )
 
 
-def _external(inputs: Inputs) -> None:
-    url = EXTERNAL
-    if inputs.database_url is None:
-        _require_external(inputs, url)
-        return
-    if inputs.database_host:
-        raise ValueError(f"{url} and STACK_DATABASE_HOST name two databases. Leave one of them out")
-    if inputs.database_password_file is None:
-        raise ValueError(f"{url} needs STACK_DATABASE_PASSWORD_FILE")
-    if targets.of(inputs.target).image:
-        _external_in_containers(inputs, url)
-    if inputs.database_url.sslmode != MODES[0]:
-        raise ValueError(
-            f"{url} needs sslmode={MODES[0]}: PgBouncer would give its password to anybody who "
-            "answers"
-        )
-    _external_refuses(inputs, url)
-
-
-def _external_refuses(inputs: Inputs, url: str) -> None:
-    if inputs.workers and not targets.of(inputs.target).own_directory:
-        raise ValueError(
-            f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
-            "PgBouncer, and would need the password of pages"
-        )
-    if inputs.backup not in (None, "off"):
-        raise ValueError(
-            f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: the "
-            f"administrator of the one in {url} keeps its backups"
-        )
-    if "locale" in inputs.model_fields_set:
-        raise ValueError(
-            f"STACK_LOCALE needs the stack's own PostgreSQL: the database of {url} is "
-            "there already, and sorts as it was made"
-        )
-
-
-def _require_external(inputs: Inputs, url: str) -> None:
-    for name in ("database_password_file", "database_authority"):
-        if getattr(inputs, name):
-            raise ValueError(f"{environment_name(name)} needs {url}")
-
-
-def _external_in_containers(inputs: Inputs, url: str) -> None:
-    if inputs.database_authority is None:
-        raise ValueError(
-            f"{url} needs STACK_DATABASE_AUTHORITY in containers: they do not see this "
-            "machine's files. Debian's authorities: /etc/ssl/certs/ca-certificates.crt"
-        )
-    if inputs.egress:
-        raise ValueError(
-            f"{url} needs STACK_EGRESS unset: commands of `manage` go past PgBouncer to that "
-            "server, and a closed network leads nowhere"
-        )
-
-
 def _several(inputs: Inputs) -> None:
     if not inputs.sites:
         return
@@ -199,8 +142,8 @@ def _named(inputs: Inputs) -> None:
         raise ValueError(f"STACK_NAME={inputs.name} needs a host: elsewhere a stack has no name")
     if inputs.database_host or inputs.database_url:
         raise ValueError(
-            f"STACK_NAME={inputs.name} needs the database on the same host: where web hosts are "
-            "apart from it they are one site's. Leave STACK_NAME out"
+            f"STACK_NAME={inputs.name} needs the database on the same host: separate web hosts "
+            "serve one site only. Leave STACK_NAME out"
         )
 
 
@@ -238,11 +181,11 @@ def _full(inputs: Inputs) -> None:
         )
     if len(inputs.sites) > 1:
         raise ValueError(
-            f"{full} needs a host with one site: Prometheus is the machine's, and what it knows of "
-            "a site every account may ask. Run one elsewhere for all of them"
+            f"{full} needs a host with one site: the machine has one Prometheus, and every account "
+            "may query it. Run one elsewhere for all of them"
         )
     if inputs.metrics_port == 0:
-        raise ValueError(f"{full} needs STACK_METRICS_PORT: Prometheus asks no sockets")
+        raise ValueError(f"{full} needs STACK_METRICS_PORT: Prometheus cannot scrape a socket")
     _require_each_other(inputs, "alert_mail", "alert_smtp")
     _require_each_other(inputs, "alert_smtp_user", "alert_smtp_password_file")
     for name in ("alert_from", "alert_smtp_user"):
@@ -289,7 +232,7 @@ RULES = (
     _egress,
     _separate_hosts,
     _proxy,
-    _external,
+    external_combinations.require,
     _valkey,
     _observability,
     _schedule,
@@ -297,7 +240,7 @@ RULES = (
     _hsts,
     _project,
 )
-"""in the order in which they are told: the first that is broken"""
+"""in order: only the first that is broken is reported"""
 
 
 def require(inputs: Inputs) -> None:

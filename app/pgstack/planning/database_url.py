@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
 class DatabaseUrl(Part):
-    """What libpq is told, but for the password."""
+    """Parameters for libpq, without the password."""
 
     host: str
     port: int
@@ -38,12 +38,12 @@ class DatabaseUrl(Part):
 
 
 def parse(url: object) -> object:
-    """Raises ValueError for what is no such URL."""
+    """Raises ValueError for any other URL."""
     return read(url) if isinstance(url, str) else url
 
 
 def read(url: str) -> DatabaseUrl:
-    """Raises ValueError for what is no such URL; a message never repeats a password."""
+    """Raises ValueError for any other URL; a message never repeats a password."""
     try:
         parts = urlsplit(url)
         port = parts.port or PORT

@@ -46,8 +46,7 @@ class Pooler(Part):
     query_timeout: int
     query_wait_timeout: int
     pause_timeout: int
-    """whoever is held back for so long is held back by a PAUSE that somebody forgot; the local
-    guard ends it"""
+    """when requests have waited this long, a PAUSE was forgotten; the local guard ends it"""
     file_descriptors: int
     settings: dict[str, str]
 
@@ -74,7 +73,7 @@ class Postgres(Part):
     passwords: tuple[Identity, ...]
     """which account of a web host has the password of which role; none on one host"""
     connection: dict[str, str]
-    """what libpq is told beside place, role and database by those who go past the pooler"""
+    """parameters for libpq, beside place, role and database, of clients that go past the pooler"""
     max_connections: int
     superuser_reserved_connections: int
     direct_connections: int

@@ -61,11 +61,11 @@ def usual(project: Path) -> str:
         name, others = manifests.usual(project), manifests.unread(project)
     except (OSError, ValueError) as error:
         raise DependencyError(
-            f"{project}: {error}. It says what the project needs; put it right."
+            f"{project}: {error}. The project's requirements come from it; fix it."
         ) from None
     if not name and others:
         raise DependencyError(
-            f"{project}: what it needs stands in {', '.join(others)}, which the stack does not "
+            f"{project}: its requirements are in {', '.join(others)}, which the stack does not "
             f"read. Write a "
             "requirements.txt with that command, or name a file by STACK_REQUIREMENTS."
         )
@@ -90,8 +90,8 @@ def texts(project: Path, named: str) -> dict[str, str]:
     """The files that `named` consists of, by their path in the project: with those that it
     includes.
 
-    What is no file of pip's becomes one (pgstack.planning.manifests). Raises DependencyError for a
-    file that is not there.
+    Manifests of other tools become files for pip (pgstack.planning.manifests). Raises
+    DependencyError for a file that is not there.
     """
     files: dict[str, str] = {}
     waiting = [named] if named else []
@@ -120,7 +120,7 @@ def _text(project: Path, name: str) -> str:
             text = "".join(f"{line}\n" for line in [*lines, *(f"-c {lock}" for lock in locks)])
     except (OSError, ValueError) as error:
         raise DependencyError(
-            f"{project / name}: {error}. It says what the project needs; put it right."
+            f"{project / name}: {error}. The project's requirements come from it; fix it."
         ) from None
     return OURSELVES.sub("", text)
 
@@ -190,7 +190,7 @@ def _run(command: list[str], directory: Path) -> None:
     if done.returncode:
         raise DependencyError(
             f"{' '.join(command[:3])} failed: {reason(done.stdout)}\n"
-            "Put the requirements right, or try again."
+            "Fix the requirements, or try again."
         )
 
 

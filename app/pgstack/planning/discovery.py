@@ -32,7 +32,7 @@ def complete(config: StackConfig) -> StackConfig:
         raise InputError(
             f"STACK_PROJECT={config.project}: no such directory. Name the one that manage.py is in."
         )
-    if config.environment and not (layout.PROJECT / config.environment).exists():
+    if config.environment and not (layout.CHECKOUT / config.environment).exists():
         raise InputError(
             f"STACK_ENVIRONMENT={config.environment}: no such file. Name a file of NAME=value "
             "lines."

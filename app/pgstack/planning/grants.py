@@ -29,7 +29,7 @@ class Grants(Part):
 
     @property
     def limits(self) -> tuple[int, ...]:
-        """What whoever looks after the server has set."""
+        """What the server's administrator has set."""
         return (
             self.major,
             self.max_connections,

@@ -23,7 +23,7 @@ def requested_packages(image: str, environ: Mapping[str, str], debian: int) -> t
 
 
 def install(names: tuple[str, ...]) -> None:
-    """Have them in the image, and nothing that only the installation needs. Raises OSError and
+    """Install them, and remove what only the installation needs. Raises OSError and
     CalledProcessError."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-q"], env=quiet, check=True)
@@ -34,7 +34,7 @@ def install(names: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """Install what the variables ask for; nothing to do is no error."""
+    """Install what the variables ask for; doing nothing is fine."""
     debian = int(platform.freedesktop_os_release()["VERSION_ID"])
     try:
         names = requested_packages(sys.argv[1], os.environ, debian)

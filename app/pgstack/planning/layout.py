@@ -22,11 +22,11 @@ _PACKED = Path(__file__).resolve().parents[1] / "templates"
 INSTALLED = _PACKED.is_dir()
 """Whether this is the package that pip installed: that has the templates in itself."""
 
-PROJECT = Path.cwd() if INSTALLED else _ABOVE
+CHECKOUT = Path.cwd() if INSTALLED else _ABOVE
 """The checkout, or the directory that holds `app/` in an image; where it is installed, the current
 directory."""
 
-REQUIREMENTS = PROJECT / "requirements/run.txt"
+REQUIREMENTS = CHECKOUT / "requirements/run.txt"
 """What the stack needs in the environment that runs a project."""
 
 TEMPLATES = _PACKED if INSTALLED else _ABOVE
@@ -67,13 +67,13 @@ def version(text: str) -> tuple[int, ...]:
 
 def stack_directory(config: StackConfig) -> Path:
     """Absolute directory of the local target; a relative one counts from the checkout."""
-    return (PROJECT / config.dir).resolve()
+    return (CHECKOUT / config.dir).resolve()
 
 
 def _location(config: StackConfig) -> targets.Location:
     """What the inputs say of where the stack lies."""
     return targets.Location(
-        checkout=PROJECT,
+        checkout=CHECKOUT,
         directory=stack_directory(config),
         project=project_directory(config) if config.project else None,
         account=config.account,
@@ -106,14 +106,14 @@ def written_by_pages(place: Paths) -> tuple[str, ...]:
 def project_directory(config: StackConfig) -> Path:
     """Absolute directory of the project on this machine; a relative one counts from the
     checkout."""
-    return (PROJECT / config.project).resolve() if config.project else PROJECT / "app"
+    return (CHECKOUT / config.project).resolve() if config.project else CHECKOUT / "app"
 
 
 def project(config: StackConfig) -> Project | None:
     """What the inputs say of the project (see pgstack.planning.discovery); None for the demo."""
     if config.project is None:
         return None
-    environment = str((PROJECT / config.environment).resolve()) if config.environment else ""
+    environment = str((CHECKOUT / config.environment).resolve()) if config.environment else ""
     return Project(
         settings=config.settings or DEMO[0],
         wsgi=config.wsgi or "",

@@ -31,7 +31,7 @@ Command = TypeVar("Command", bound=Named)
 class Form:
     """How a list is written, in the words of its messages."""
 
-    one: str
+    singular: str
     """with its article"""
     many: str
     name: re.Pattern[str]
@@ -65,13 +65,13 @@ def _parts(entry: str, form: Form) -> tuple[str, list[str], dict[str, Any]]:
         )
     name, *attributes = (part.strip() for part in head.split(":"))
     if form.name.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is not the name of {form.one}: {form.name_form}")
+        raise ValueError(f"{name!r} is not the name of {form.singular}: {form.name_form}")
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise ValueError(
             f"the command of {name} cannot be split: {error}; a ; begins the next "
-            f"{form.one.split()[-1]}, between quotes too"
+            f"{form.singular.split()[-1]}, between quotes too"
         ) from None
     return name, words, _attributes(name, attributes, form)
 

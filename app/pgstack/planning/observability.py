@@ -10,6 +10,7 @@ from pgstack.planning.part import Part
 PROMETHEUS, ALERTMANAGER = "prometheus", "prometheus-alertmanager"
 NODE_EXPORTER = "prometheus-node-exporter"
 """programs, called as Debian's packages and units are"""
+LOOPBACK = "127.0.0.1"
 SecretName = Literal["password", "webhook", "watchdog"]
 
 
@@ -29,7 +30,7 @@ class Program(Part):
     @property
     def address(self) -> str:
         """Where it is asked."""
-        return f"127.0.0.1:{self.port}"
+        return f"{LOOPBACK}:{self.port}"
 
 
 class Receivers(Part):
@@ -51,6 +52,9 @@ class Observability(Part):
     """All of it."""
 
     programs: dict[str, Program]
+    socket: str
+    """where they are asked for the page and by verify, in a network of their own; empty where both
+    are in theirs"""
     scrape_seconds: int
     exporter: str
     """HOST:PORT of the stack's own exporter"""

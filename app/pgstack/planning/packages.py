@@ -15,7 +15,7 @@ from pgstack.planning import extensions
 
 
 @dataclass(frozen=True)
-class Release:
+class DebianRelease:
     """Versions in one Debian release, and its code name."""
 
     suite: str
@@ -31,7 +31,7 @@ class Release:
 
 # From Debian's package archive. Another release is one more line here, and a Molecule scenario.
 RELEASES = {
-    12: Release(
+    12: DebianRelease(
         "bookworm",
         postgresql=15,
         pgbouncer="1.18",
@@ -41,7 +41,7 @@ RELEASES = {
         valkey="redis-server",
         systemd=252,
     ),
-    13: Release(
+    13: DebianRelease(
         "trixie",
         postgresql=17,
         pgbouncer="1.24",
@@ -164,5 +164,5 @@ def install_command(names: list[str], *options: str) -> list[str]:
 
 
 def refusal(names: list[str]) -> str:
-    """What somebody who may not install them is told."""
+    """The message for an account that may not install them."""
     return f"missing packages: {' '.join(names)}. As root: {' '.join(install_command(names))}"

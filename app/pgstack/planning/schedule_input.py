@@ -138,7 +138,7 @@ def _limit(name: str, match: re.Match[str]) -> dict[str, Any]:
 
 
 FORM = named_commands.Form(
-    one="an entry",
+    singular="an entry",
     many="entries",
     name=re.compile("[a-z][a-z0-9_-]{0,39}"),
     name_form="up to 40 of a-z, 0-9, _ and -, a letter first",

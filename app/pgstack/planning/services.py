@@ -6,17 +6,13 @@ pgstack.live.verify.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
-from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED, Entry, Worker
+from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED
 from pgstack.planning.observability import ALERTMANAGER, NODE_EXPORTER, PROMETHEUS
 from pgstack.planning.plan import Plan
+from pgstack.planning.service import MACHINE, Service
 
-MACHINE = "host"
-"""the service that a machine of the stack's own is, and the folder of what systemd reads"""
 DAEMON = "(wsgi:stack)"
 """begins the title of mod_wsgi's daemon processes (display-name), which are Python and not
 Apache"""
@@ -27,49 +23,8 @@ def postgres_program(plan: Plan, name: str) -> str:
     return f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/{name}"
 
 
-def _nothing(_: Plan) -> frozenset[str]:
-    return frozenset()
-
-
-@dataclass(frozen=True, eq=False)
-class Service:
-    """One service."""
-
-    name: str
-    files: tuple[str, ...] = ()
-    """templates of the folder `name`, which go to a folder of this name below `paths.conf`"""
-    plain: frozenset[str] = frozenset()
-    """those of `files` that are no templates: the same text for every plan"""
-    without: Callable[[Plan], frozenset[str]] = _nothing
-    """those of `files` and `units` that a plan has no use for"""
-    units: Mapping[str, str] = field(default_factory=dict)
-    """template of the folder host → where a machine of the stack's own has it"""
-    role: str = MACHINE
-    """the role that writes `units`"""
-    programs: tuple[str, ...] = ()
-    """names of a server's program in the process table, one on each release of Debian"""
-    configuration: str = ""
-    """that of `files` which its program starts with"""
-    command: Callable[[Plan, str], str] | None = None
-    """its command line in the foreground, with a file in the place of `configuration`"""
-    stop_signal: str = ""
-    """that ends it: what goes on may end"""
-    stop_seconds: int = 0
-    """that it has for this, where that is its own; 0: what the target gives a server"""
-    names: tuple[str, ...] = ()
-    """of its processes, where the project says how many there are"""
-    own: Worker | Entry | None = None
-    """what its templates see beside the plan, where there is one service for each of many"""
-
-    def words(self, plan: Plan, configuration: Path | None = None) -> tuple[str, ...]:
-        """How its server is started in the foreground, with another configuration where one is
-        given; nothing where it has none."""
-        path = configuration or Path(plan.paths.conf, self.name, self.configuration)
-        return tuple(self.command(plan, str(path)).split()) if self.command else ()
-
-
 def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
-    # Where hosts are apart, userlist.txt holds a password and is no rendered file.
+    # Where hosts are apart, userlist.txt holds a password and is not rendered.
     passwords = {"userlist.txt"} if plan.apart else set()
     return frozenset(passwords | (set() if plan.pooler.peer_maps else {"ident.conf"}))
 

@@ -25,7 +25,7 @@ def inputs() -> config.StackConfig:
 
     Raises InputError, also for a `.env` that cannot be read.
     """
-    path = layout.PROJECT / ".env"
+    path = layout.CHECKOUT / ".env"
     try:
         values: Mapping[str, str | None] = dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:

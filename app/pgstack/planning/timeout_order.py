@@ -30,8 +30,8 @@ class Timeouts:
 
 
 def check(values: Timeouts) -> Iterator[Invariant]:
-    """Who waits longer must time out later, or nobody sees who was slow. For planned and for live
-    values."""
+    """A caller must time out later than what it waits for, or it would not show who was slow. For
+    planned and for live values."""
     end = {"request-timeout": values.request, "Apache Timeout": values.apache}
     query = {"statement_timeout": values.statement, "query_timeout": values.query}
     if values.task is None:

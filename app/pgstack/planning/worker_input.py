@@ -68,7 +68,7 @@ def _signal(worker: str, match: re.Match[str]) -> dict[str, Any]:
 
 
 FORM = named_commands.Form(
-    one="a worker",
+    singular="a worker",
     many="workers",
     name=re.compile("[a-z][a-z0-9-]{0,19}"),
     name_form="up to 20 of a-z, 0-9 and -, a letter first",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgstack.planning import services
 from pgstack.planning.plan import Plan
-from pgstack.planning.services import Service
+from pgstack.planning.service import MACHINE, Service
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Template:
 
 def templates(plan: Plan) -> list[Template]:
     """Templates that are rendered for `plan`, in the order of its services."""
-    own_machine = services.MACHINE in plan.services
+    own_machine = MACHINE in plan.services
     return [
         template
         for service in services.of(plan)
@@ -51,7 +51,7 @@ def _units(service: Service, plan: Plan) -> list[Template]:
     return [
         Template(
             service.role,
-            f"{services.MACHINE}/{name}.j2",
+            f"{MACHINE}/{name}.j2",
             Path(services.place(plan, place)),
             service,
         )

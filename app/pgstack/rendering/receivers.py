@@ -17,6 +17,11 @@ from pgstack.planning.observability import SecretName
 from pgstack.planning.plan import Plan
 
 FILE = "alertmanager.yml"
+CHECKS = {
+    "prometheus.yml": ("promtool", "check", "config"),
+    FILE: ("amtool", "check-config"),
+}
+"""their own tools, which refuse a bad file"""
 MARK = re.compile(r"SECRET\((password|webhook|watchdog)\)")
 
 
@@ -28,9 +33,9 @@ def input_of(name: SecretName) -> str:
 def completed(plan: Plan, text: str, read: Callable[[Path], bytes] = Path.read_bytes) -> str:
     """The rendered text with the first lines of the files. Raises InputError naming the input, and
     no secret."""
-    found = {name: _line(plan, name, read) for name in _secrets(plan)}
+    lines = {name: _line(plan, name, read) for name in _secrets(plan)}
     # As JSON, which YAML reads.
-    return MARK.sub(lambda mark: json.dumps(found[mark[1]]), text)  # type: ignore[index]
+    return MARK.sub(lambda mark: json.dumps(lines[mark[1]]), text)  # type: ignore[index]
 
 
 def _secrets(plan: Plan) -> dict[SecretName, Path]:
@@ -50,7 +55,7 @@ def _line(plan: Plan, name: SecretName, read: Callable[[Path], bytes]) -> str:
         raise InputError(f"{said}: its first line is empty. Put the secret there.")
     if name != "password" and not _is_url(line):
         raise InputError(
-            f"{said}: its first line is no URL of http or https. Write it as https://HOST/PATH."
+            f"{said}: its first line is not an http or https URL. Write it as https://HOST/PATH."
         )
     return line
 

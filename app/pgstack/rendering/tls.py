@@ -72,7 +72,7 @@ def validity(certificate: str) -> tuple[float, float]:
         )
     except (OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
         raise RenderError(
-            f"openssl does not say how long the certificate is valid ({error}). Mend openssl."
+            f"openssl does not say how long the certificate is valid ({error}). Repair openssl."
         ) from None
 
 

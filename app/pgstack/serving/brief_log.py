@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 SECONDS = 1.0
-"""in which the same cause is told once"""
+"""in which the same cause is logged once"""
 UNREACHABLE = frozenset({"OperationalError", "InterfaceError"})
 """exceptions of a database that is not there: where they were raised says nothing more"""
 

@@ -88,7 +88,7 @@ def _shown(line: str) -> str:
 
 
 def take_over() -> None:
-    """Have what this process prints go there. Called before its settings are read; nothing outside
-    of mod_wsgi."""
+    """Send what this process prints there. Called before its settings are read; does nothing
+    outside of mod_wsgi."""
     if "mod_wsgi" in sys.modules:
         sys.stdout = sys.stderr = ErrorLog(zone())

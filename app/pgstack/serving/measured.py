@@ -1,7 +1,7 @@
 """The files in which web processes measure (pgstack.serving.meter), read.
 
-Whoever runs as a page can write there: what is no file of numbers is passed over, and nothing of it
-is mapped, for a file that is cut short under a mapping ends its reader.
+Code that runs in a page can write there. So files that do not hold numbers are skipped, and none is
+mapped: truncating a mapped file would kill its reader.
 """
 
 from __future__ import annotations

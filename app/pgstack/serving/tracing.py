@@ -36,14 +36,14 @@ class Deaf:
         return context or self.context()
 
     def inject(self, *_: object, **__: object) -> None:
-        """No other server is told."""
+        """Pass the trace on to no other server."""
 
 
 def start() -> None:
-    """Have this process send them from now on. Called once the settings can be read, and before the
-    application is made.
+    """Send spans from this process from now on. Called once the settings can be read, and before
+    the application is made.
 
-    What is missing is told, and pages are served without it.
+    What is missing is logged, and pages are served without it.
     """
     asked = [name for name in COLLECTOR if os.environ.get(name)]
     off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"

@@ -2,9 +2,9 @@
 thread is free.
 
 mod_wsgi looks at its queue-timeout when a thread takes the request, and counts the time in which
-the body came in. Here the time counts from when Apache connects to the processes. Whoever has
-waited too long when a thread takes him is told so; and while all threads of all processes are
-taken, a thread of its own answers those in the queue in their place.
+the body came in. Here the time counts from when Apache connects to the processes. A request
+that has waited too long when a thread takes it is answered 504 at once; and while all threads of
+all processes are taken, a separate thread answers the requests in the queue.
 
 What mod_wsgi and Apache say to each other before a request is handed over: Apache sends the names
 and values of its variables, and then reads `200 Continue`, `200 Timeout` (it answers 504), or `200
@@ -87,7 +87,7 @@ class WaitLimit:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """504 for whoever has waited too long."""
+        """504 for a request that has waited too long."""
         self.taken += 1
         since = environ.get(SINCE)
         if since is not None and (waited := time.time() - int(since) / 1e6) > self.longest:
@@ -158,7 +158,7 @@ class Queue:
         )
         self.ending = ending
         self.gave_up: Callable[[float], None] = _nothing
-        """is told of each who has waited too long, and how many seconds"""
+        """called for each request that has waited too long, with the seconds"""
         self._moved, self._stuck = time.monotonic(), min(STUCK_SECONDS, longest / BUSY_DIVISOR)
 
     def watch(self) -> None:

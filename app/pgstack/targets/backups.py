@@ -71,12 +71,12 @@ def make_place(config: StackConfig, owner: Path) -> None:
         raise TargetError(f"STACK_BACKUP_PATH={config.backup_path}: {error.strerror}.") from None
 
 
-def keep(plan: Plan, kept: Repository, say: Say) -> None:
+def save(plan: Plan, kept: Repository, say: Say) -> None:
     """Back up what runs. Raises TargetError."""
     instead = "a backup needs its database"
     supervision.require_running(plan, "backup", instead)
     kept.make()
-    backup = together.keep(_stack(plan), kept)
+    backup = together.save(_stack(plan), kept)
     Path(layout.backed_up(plan)).write_text(str(backup.rows.moment))
     say(f"kept      {backup.text}, in {kept.place}")
 

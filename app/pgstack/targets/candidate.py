@@ -104,4 +104,4 @@ def _client(candidate: Plan, process: subprocess.Popen[bytes]) -> str:
                 ask(client, "SELECT 1")
     except ProbeError as error:
         return str(error)
-    return "" if outcome.holds else outcome.found
+    return "" if outcome.holds else outcome.detail

@@ -45,7 +45,7 @@ def initialise(run: Run) -> None:
     data = Path(plan.paths.data)
     with replacing.directory(data.parent) as parent:
         if data.exists():
-            replacing.remove(parent, replacing.beside(data.name))
+            replacing.remove(parent, replacing.fresh_name(data.name))
             return
         with replacing.replacing(parent, data.name) as fresh:
             failure.require(plan, _initdb(run, data.with_name(fresh)), "initdb")
@@ -101,7 +101,7 @@ def look_through(plan: Plan) -> bool:
 
 
 def reload(plan: Plan) -> None:
-    """Have it read its files; its processes do so a moment later. Raises TargetError."""
+    """Reload its files; its processes read them a moment later. Raises TargetError."""
     _ask(plan, "SELECT pg_reload_conf()")
 
 

@@ -65,7 +65,7 @@ def require(plan: Plan) -> None:
         ) from None
     if foreign and not _marker(root).is_file():
         raise TargetError(
-            f"STACK_DIR={root}: it holds {foreign[0]}, which is no part of a stack. "
+            f"STACK_DIR={root}: it holds {foreign[0]}, which does not belong to a stack. "
             "Set STACK_DIR to an empty directory or to one that does not exist yet."
         )
     _require_database(plan)

@@ -26,10 +26,10 @@ def files(plan: Plan) -> list[File]:
 
 
 def prepare(plan: Plan, server: Server | None, say: Say) -> list[File]:
-    """Have roles and their passwords there; returns the files that know them.
+    """Create the roles and their passwords there; returns the files that hold them.
 
-    They are written first: whoever has to run statements there by hand is given verifiers of these
-    passwords. Raises StackError, with nothing else changed.
+    The files are written first: statements that an administrator has to run by hand contain
+    verifiers of these passwords. Raises StackError, with nothing else changed.
     """
     if server is None:
         return []
@@ -54,7 +54,7 @@ def require_same(plan: Plan) -> None:
     """Raise TargetError where a reload would have to lead pages to another database."""
     before, after = state.started_plan(), plan
     places = [
-        (one.postgres.host, one.postgres.port, one.postgres.database) for one in (before, after)
+        (plan.postgres.host, plan.postgres.port, plan.postgres.database) for plan in (before, after)
     ]
     if places[0] != places[1]:
         raise TargetError(

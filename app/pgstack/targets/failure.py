@@ -12,7 +12,7 @@ from pgstack.errors import TargetError
 from pgstack.planning.plan import Plan
 from pgstack.serving import tracebacks
 
-REMEDY = "Put it right and run `make up` again: it goes on from here."
+REMEDY = "Fix it and run `make up` again: it goes on from here."
 NO_THREADS = "unable to create worker thread"
 """what Apache's log says, whatever limit it met"""
 THREADS_REMEDY = (
@@ -21,8 +21,8 @@ THREADS_REMEDY = (
 )
 FATAL = re.compile(r"\b(FATAL|PANIC): ")
 REFUSAL = re.compile(r"FATAL: +the database system is ")
-"""what PostgreSQL writes for each connection until it is ready; whoever waits for it makes ten a
-second, and the reason stands before them"""
+"""what PostgreSQL writes for each connection until it is ready; waiting for it makes ten a second,
+and the reason is above them"""
 LAST_START_LINES = 20
 """of a server's log: what its last start wrote"""
 FILE = "failure.log"

@@ -56,8 +56,8 @@ class Guard:
             rotate(Path(log))
 
     def _finish_killed_command(self) -> None:
-        """Whoever holds requests back, or has connections closed, holds the directory's lock
-        too."""
+        """A command that holds requests back or disables keep-alive also holds the directory's
+        lock: without that, it was killed."""
         if not drain.mark(self.plan).exists() or local.busy(self.plan):
             return
         held_back = "; requests that it held back go on" if pause.resume(self.plan) else ""

@@ -1,7 +1,7 @@
 """Whether the local target's servers do their work, which is more than that their processes are
 there.
 
-Every question has an end: a stopped server is told within seconds, too.
+Every question has a timeout: a stopped server is reported within seconds, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WAL_SEGMENT_BYTES = 16 * 1024**2
 @dataclass(frozen=True)
 class Server:
     """A server's name, its process's state, and what is wrong; nothing when it is empty. An entry
-    of the schedule is told like one."""
+    of the schedule is shown like one."""
 
     name: str
     state: str

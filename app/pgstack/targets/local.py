@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pgstack.errors import InputError, StackError, TargetError
 from pgstack.external import survey
+from pgstack.external.server import Server
 from pgstack.live import account
 from pgstack.live.probes import local as processes
 from pgstack.live.probes import supervisord
@@ -18,6 +19,7 @@ from pgstack.planning import hardware, layout, packages, services, state
 from pgstack.planning.config import StackConfig
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
+from pgstack.rendering.file import File
 from pgstack.targets import (
     backups,
     database,
@@ -65,21 +67,9 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
         directory.make(plan)
         rendered.ensure_secrets(plan)
         before, run = _before(), Run(plan, say, lock)
-        with rendered.as_before_on_error([*external.files(plan), *wanted]):
-            changed = rendered.write(wanted)
-            wanted = [*external.prepare(plan, server, say), *wanted]
-            say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
-            installed = project.prepare(run)
-            prepare.build(run)
-            workers.require_commands(run)
-        fingerprint = files.fingerprint(wanted)
+        fingerprint, changed = _prepare(run, server, wanted)
         unfinished = processes.unfinished(plan)
-        stale = (
-            bool(changed)
-            or installed
-            or unfinished.exists()
-            or supervision.started_with(plan) != fingerprint
-        )
+        stale = changed or unfinished.exists() or supervision.started_with(plan) != fingerprint
         _stop_what_is_stale(run, before or plan, stale)
         unfinished.unlink(missing_ok=True)
         if plan.external is None:
@@ -88,6 +78,20 @@ def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
         workers.start(run)
         workers.start_scheduler(run)
     return plan.site.url
+
+
+def _prepare(run: Run, server: Server | None, wanted: list[File]) -> tuple[str, bool]:
+    """Write what is rendered and install what the project needs, or leave both as they were; the
+    fingerprint of all files, and whether anything changed."""
+    plan = run.plan
+    with rendered.as_before_on_error([*external.files(plan), *wanted]):
+        changed = rendered.write(wanted)
+        wanted = [*external.prepare(plan, server, run.say), *wanted]
+        run.say(f"rendered  {len(changed)} files changed in {plan.paths.conf}")
+        installed = project.prepare(run)
+        prepare.build(run)
+        workers.require_commands(run)
+    return files.fingerprint(wanted), bool(changed) or installed
 
 
 def _stop_what_is_stale(run: Run, before: Plan, changed: bool) -> None:
@@ -135,8 +139,7 @@ def _start(run: Run, fingerprint: str, restore: Callable[[Plan], None] | None) -
 
 
 def release(say: Say) -> None:
-    """Have the running web processes load the code that is in the checkout now, without losing a
-    request.
+    """Load the checkout's current code into the running web processes, without losing a request.
 
     Raises TargetError when it does not pass its checks, its migrations or a trial; then the old
     code serves on.
@@ -165,7 +168,7 @@ def backup(say: Say) -> None:
     root = layout.stack_directory(inputs)
     if root.is_dir():
         backups.make_place(inputs, root)
-    backups.keep(_rendered(), kept, say)  # from here on as the stack's account
+    backups.save(_rendered(), kept, say)  # from here on as the stack's account
 
 
 def restore(say: Say, name: str, overwrite: bool) -> str:
@@ -193,7 +196,7 @@ def down() -> bool:
 
 
 def status() -> screen.Report:
-    """What runs, and how it fares."""
+    """What runs, and in which state."""
     return standing.report(_rendered())
 
 

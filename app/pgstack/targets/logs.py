@@ -1,7 +1,7 @@
 """Logs of the local target that supervisord does not keep small.
 
-Pages may write beside them, and whoever writes here may not be confined as they are: no link is
-followed.
+Pages may write beside them, and this process may be less confined than they are: it follows no
+link.
 """
 
 from __future__ import annotations

@@ -1,24 +1,33 @@
 """`python -m pgstack.targets.observability`: Prometheus, Alertmanager and the node exporter in one
-container of Compose, until one of them ends or it is told to end; where nobody asked for them it
-waits for that. With `check`, whether all answer.
+container of Compose, until one of them ends or the container is stopped; where they are off it does
+nothing but wait for that. With `check`, whether all answer; with `try`, whether they take what was
+rendered and the files of receivers.
 
 They listen on the loopback address of a network of their own, where a port leads to the exporter's
-socket: no page reaches them, and what they tell receivers is no business of STACK_EGRESS."""
+socket: no page reaches them, and STACK_EGRESS does not limit what they send to receivers. The
+page's history, and whether they run as planned, are read at a socket, which answers fixed questions
+only."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from pgstack import idle
 from pgstack.errors import StackError, ends_the_process
-from pgstack.live.probes import watchers
-from pgstack.metrics.server import LoopbackServer, passed_on
+from pgstack.live.probes import prometheus, watchers
+from pgstack.live.probes.exporter import HISTORY
+from pgstack.metrics import page, past
+from pgstack.metrics.page import Answer
+from pgstack.metrics.past import Past
+from pgstack.metrics.server import Answering, LoopbackServer, Server, passed_on, served
 from pgstack.planning import targets
 from pgstack.planning.observability import PROMETHEUS, Observability
 from pgstack.planning.plan import Plan
@@ -37,13 +46,33 @@ def main() -> int:
         part = plan.observability
         if sys.argv[1:] == ["check"]:
             return _tell(watchers.silent(part))
+        if sys.argv[1:] == ["try"]:
+            return _tell(_refusals(plan))
         if part is None or plan.metrics is None:
             idle.until_told("observability: STACK_OBSERVABILITY is not full; nothing runs")
-        _write(plan)
+        _write(plan, Path(targets.of(plan.target).observability_files(PROMETHEUS)))
         port = int(part.exporter.rpartition(":")[2])
-        with LoopbackServer(port, passed_on(plan.metrics)) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        with (
+            served(LoopbackServer(port, passed_on(plan.metrics))),
+            served(Server(Path(part.socket), _answering(plan, part))),
+        ):
             return _run(part)
+
+
+def _answering(plan: Plan, part: Observability) -> Answering:
+    """What the exporter and verify are told."""
+    alone = part.model_copy(update={"socket": ""})
+    remembered = Past(partial(past.read, alone))
+
+    def answer(target: str) -> Answer | None:
+        path, _, query = target.partition("?")
+        if path == f"/{HISTORY}":
+            return page.remembered(query, remembered.text)
+        if path == prometheus.VERIFY:
+            return Answer(page.JSON, json.dumps(prometheus.differences(plan, alone)).encode())
+        return None
+
+    return answer
 
 
 def _tell(wrong: list[str]) -> int:
@@ -51,9 +80,19 @@ def _tell(wrong: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _write(plan: Plan) -> None:
+def _refusals(plan: Plan) -> list[str]:
+    """What their own tools say against their files. Raises StackError."""
+    with tempfile.TemporaryDirectory() as place:
+        _write(plan, Path(place))
+        tried = [
+            subprocess.run([*words, f"{place}/{name}"], capture_output=True, text=True, check=False)
+            for name, words in receivers.CHECKS.items()
+        ]
+    return [done.stdout + done.stderr for done in tried if done.returncode]
+
+
+def _write(plan: Plan, place: Path) -> None:
     """Their files, with the secrets of receivers. Raises StackError."""
-    place = Path(targets.of(plan.target).observability_files(PROMETHEUS))
     for name in OBSERVABILITY.files:
         text = Path(plan.paths.conf, OBSERVABILITY.name, name).read_text()
         (place / name).write_text(

@@ -1,4 +1,4 @@
-"""What a killed parent left behind: processes that nobody looks after and that keep its port.
+"""What a killed parent left behind: processes without supervision that keep its port.
 
 A child of Apache goes on listening when its parent is killed, so that no new Apache can start. As a
 program this file clears the way first: `orphans.py SERVER COMMAND ARGUMENT…` ends what an earlier

@@ -23,11 +23,12 @@ SETTLE_SECONDS = 2
 
 @contextmanager
 def disable_keepalive(plan: Plan) -> Iterator[None]:
-    """Within it Apache keeps no connection open: it would close them under a request while its
-    workers are all busy.
+    """Within it Apache keeps no connection open: while its workers are all busy, it would drop
+    kept-alive connections with a request in flight.
 
-    The mark is there before requests are held back, so it also arms the guard: where nobody holds
-    the directory's lock any more, whoever made it was killed, and the guard lets requests go on.
+    The mark is there before requests are held back, so it also arms the guard: once
+    the directory's lock is free although the mark is there, the command was killed, and the guard
+    lets requests go on.
     """
     drain.mark(plan).touch()
     try:
@@ -61,8 +62,8 @@ def _pause(plan: Plan) -> None:
 
 
 def resume(plan: Plan) -> bool:
-    """Let requests go on that somebody held back, all of them or those of the database; False when
-    nobody had."""
+    """Let held-back requests go on, all of them or those of the database; False when none were held
+    back."""
     resumed = False
     for command in drain.resumes(plan):
         with suppress(ProbeError):  # it was not paused

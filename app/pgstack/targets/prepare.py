@@ -56,7 +56,7 @@ def collect_static(run: Run) -> None:
         unfinished.unlink()
     except OSError as error:
         raise TargetError(
-            f"{unfinished}: {error.strerror}. Put it right and run `make up` again."
+            f"{unfinished}: {error.strerror}. Fix it and run `make up` again."
         ) from None
 
 

@@ -14,7 +14,7 @@ from pgstack.live.probes.supervisord import RUNS_SECONDS
 from pgstack.planning import layout, services
 from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULER, VARIABLE
 from pgstack.planning.plan import Plan
-from pgstack.planning.services import Service
+from pgstack.planning.service import Service
 from pgstack.rendering.file import File
 from pgstack.serving import confine
 from pgstack.targets import orphans
@@ -60,32 +60,35 @@ def configuration(plan: Plan, fingerprint: str) -> File:
     }
     parser["rpcinterface:supervisor"] = RPC
     parser["supervisorctl"] = {"serverurl": f"unix://{supervisord.socket_path(plan)}"}
-    for name, (command, stop_signal) in services.servers(plan).items():
-        # Apache is the only one whose children outlive it, and that runs the project's code. What
-        # the one before has left is confined by itself: nobody who is confined, too, may look at
-        # it.
-        clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
-        before = f"{clear} {_confined(plan)} " if name == "apache" else ""
-        parser[SECTION + name] = _program(plan, name, before + command, stop_signal)
-    watch = f"{_with_supervisord('KILL')} {sys.executable} -m pgstack.targets.guard"
-    parser[SECTION + GUARD] = {
-        **_program(plan, GUARD, watch, "TERM", PYTHONPATH=OURS),
-        "autostart": "true",
-    }
-    if plan.metrics:
-        look = f"{_with_supervisord('TERM')} {sys.executable} -m pgstack.metrics"
-        parser[SECTION + services.METRICS.name] = {
-            **_program(plan, services.METRICS.name, look, "TERM", PYTHONPATH=OURS),
-            "autostart": "true",
-        }
-    for service in services.workers(plan):
-        for name, program in _worker(plan, service):
-            parser[SECTION + name] = program
-    if plan.schedule:
-        parser[SECTION + SCHEDULER] = scheduler(plan, 0, _with_supervisord("TERM"))
+    for name, program in _programs(plan):
+        parser[SECTION + name] = program
     text = io.StringIO()
     parser.write(text)
     return File(Path(root, "supervisord.conf"), text.getvalue())
+
+
+def _programs(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
+    """Everything that supervisord runs, by its name."""
+    for name, (command, stop_signal) in services.servers(plan).items():
+        # Only Apache's children outlive it, and run the project's code. Those of an earlier Apache
+        # are confined, and a confined process may not look at them: clear them before confining.
+        clear = f"{sys.executable} {orphans.__file__} {command.partition(' ')[0]}"
+        before = f"{clear} {_confined(plan)} " if name == "apache" else ""
+        yield name, _program(plan, name, before + command, stop_signal)
+    watch = f"{_with_supervisord('KILL')} {sys.executable} -m pgstack.targets.guard"
+    yield GUARD, _own_program(plan, GUARD, watch)
+    if plan.metrics:
+        look = f"{_with_supervisord('TERM')} {sys.executable} -m pgstack.metrics"
+        yield services.METRICS.name, _own_program(plan, services.METRICS.name, look)
+    for service in services.workers(plan):
+        yield from _worker(plan, service)
+    if plan.schedule:
+        yield SCHEDULER, scheduler(plan, 0, _with_supervisord("TERM"))
+
+
+def _own_program(plan: Plan, name: str, command: str) -> dict[str, str]:
+    """A program of the stack itself, which runs as soon as supervisord does."""
+    return {**_program(plan, name, command, "TERM", PYTHONPATH=OURS), "autostart": "true"}
 
 
 def open_files(plan: Plan) -> int:
@@ -100,7 +103,8 @@ def _confined(plan: Plan) -> str:
 
 
 def _with_supervisord(stop_signal: str) -> str:
-    """What has a program get a signal when supervisord was killed: nobody would find it."""
+    """Prefix that sends a program a signal when supervisord is killed: otherwise it would run on
+    unnoticed."""
     return f"/usr/bin/setpriv --pdeathsig {stop_signal}"
 
 
@@ -112,8 +116,8 @@ def _worker(plan: Plan, service: Service) -> Iterator[tuple[str, dict[str, str]]
 
 
 def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, str]:
-    """A process of a worker, with words `before` its own. Only its first process is told to end;
-    after its grace all of them are killed."""
+    """A process of a worker, with words `before` its own. Only its first process gets the stop
+    signal; after the grace period all of them are killed."""
     program = _program(
         plan,
         name,
@@ -131,9 +135,9 @@ def worker(plan: Plan, service: Service, name: str, *before: str) -> dict[str, s
 
 
 def scheduler(plan: Plan, patience: int, *before: str) -> dict[str, str]:
-    """What begins scheduled commands, with words `before` its own; when it is told to end, those
-    have `patience` seconds for it. It is not confined itself, but what it starts is: what it notes
-    is out of their reach."""
+    """What starts scheduled commands, with words `before` its own; when it is stopped, they have
+    `patience` seconds to finish. It is not confined itself, but what it starts is, so that its
+    records are out of their reach."""
     words = (*before, sys.executable, "-m", "pgstack.targets.schedule.scheduler")
     return {
         **_program(plan, SCHEDULER, " ".join(words), "TERM", PYTHONPATH=OURS),

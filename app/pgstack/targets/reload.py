@@ -64,7 +64,7 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
     database.require_locale(plan)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
-    )  # whoever ends this has requests go on first
+    )  # Ctrl-C and SIGTERM let requests go on first
     with directory.locked(root) as lock:
         pause.resume(plan)  # one that was killed may have held them back
         external.require_same(plan)
@@ -72,13 +72,7 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
         with rendered.as_before_on_error(external.files(plan)):
             of_others = external.prepare(plan, server, say)
             wanted = [*of_others, *tls.files(plan), *templates.files(plan)]
-            fingerprint = files.fingerprint(wanted)
-            mark = local.unfinished(plan)
-            if (
-                not mark.exists()
-                and not files.difference(wanted)
-                and supervision.started_with(plan) == fingerprint
-            ):
+            if _is_in_force(plan, wanted):
                 say("unchanged the running stack matches the inputs")
                 return
             _require_same_apache(plan, wanted)
@@ -87,17 +81,30 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
             candidate.require(plan)
             who = "PgBouncer accepts" if plan.external else "PostgreSQL and PgBouncer accept"
             say(f"tried     {who} the new configuration")
-            run = Run(plan, say, lock)
-            if project.is_current(plan):  # else what they need is made first
-                workers.require_commands(run)
-            with workers.stopped(run):
-                with pause.disable_keepalive(plan):
-                    _bring_into_force(run, wanted)
-                    release.replace(run)
-                supervision.follow(plan, fingerprint)
-            workers.start_scheduler(run)
-            mark.unlink()
+            _change(Run(plan, say, lock), wanted)
     say("reloaded")
+
+
+def _is_in_force(plan: Plan, wanted: list[File]) -> bool:
+    return (
+        not local.unfinished(plan).exists()
+        and not files.difference(wanted)
+        and supervision.started_with(plan) == files.fingerprint(wanted)
+    )
+
+
+def _change(run: Run, wanted: list[File]) -> None:
+    """Bring what was tried into force: servers, web processes, workers, scheduler."""
+    fingerprint = files.fingerprint(wanted)
+    if project.is_current(run.plan):  # else what they need is made first
+        workers.require_commands(run)
+    with workers.stopped(run):
+        with pause.disable_keepalive(run.plan):
+            _bring_into_force(run, wanted)
+            release.replace(run)
+        supervision.follow(run.plan, fingerprint)
+    workers.start_scheduler(run)
+    local.unfinished(run.plan).unlink()
 
 
 def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
@@ -153,7 +160,7 @@ def _bring_into_force(run: Run, wanted: list[File]) -> None:
 
 
 def _reread(run: Run, old: list[File]) -> None:
-    """Have PostgreSQL and PgBouncer run with the files that are there. Raises StackError."""
+    """Bring the files that are there into force in PostgreSQL and PgBouncer. Raises StackError."""
     plan = run.plan
     if plan.external:
         pooler.command(plan, "RELOAD")
@@ -205,4 +212,6 @@ def _not_in_force(plan: Plan) -> list[str]:
     with bounded.waits():
         live = Live(plan)
         checks = OF_OTHERS if plan.external else CHECKS
-        return [outcome.found for outcome in (check(live) for check in checks) if not outcome.holds]
+        return [
+            outcome.detail for outcome in (check(live) for check in checks) if not outcome.holds
+        ]

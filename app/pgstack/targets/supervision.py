@@ -95,8 +95,8 @@ def require_running(plan: Plan, command: str, instead: str) -> None:
 
 
 def follow(plan: Plan, fingerprint: str) -> None:
-    """Have the running supervisord know which files its servers run with now, and the limits that
-    they need. Of servers it only notes what would change; workers, which must not run, and the
+    """Tell the running supervisord which files its servers run with now, and the limits that they
+    need. Of servers it only notes what would change; workers, which must not run, and the
     scheduler it takes as they are planned."""
     rendered.write([configuration(plan, fingerprint)])
     added, changed, removed = supervisord.call(plan).reloadConfig()[0]
@@ -161,7 +161,7 @@ def start_daemon(plan: Plan, fingerprint: str) -> None:
 
 
 def start(plan: Plan, name: str) -> None:
-    """Have supervisord start one server, unless it runs. Raises TargetError naming its log."""
+    """Start one server through supervisord, unless it runs. Raises TargetError naming its log."""
     try:
         supervisord.call(plan).startProcess(name, False)
     except xmlrpc.client.Fault as fault:

@@ -1,7 +1,7 @@
-"""Valkey on the local target: its start, and a restart that whoever uses the cache waits for.
+"""Valkey on the local target: its start, and a restart that clients of the cache wait out.
 
-It reads its file only when it starts: a client may not configure it, and there is nobody else who
-could. A restart takes a tenth of a second and the time to read what it has on the disk.
+It reads its file only when it starts: no client may configure it. A restart takes a tenth of a
+second and the time to read what it has on the disk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def require_same(plan: Plan) -> None:
 
 
 def restart_if_changed(plan: Plan) -> str:
-    """Have it run with what its file says now; how long that took, nothing where it did already.
+    """Restart it when its file has changed; returns how long that took, or nothing.
     Raises TargetError."""
     if plan.valkey is None:
         return ""

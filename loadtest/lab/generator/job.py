@@ -1,4 +1,4 @@
-"""What the generator is told and what it says: one JSON line in, JSON lines out."""
+"""Input and output of the generator: one JSON line in, JSON lines out."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from loadtest.lab.generator.job import Job, Outcome, Progress
 from pgstack.errors import TargetError
 
-PROJECT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[3]
 START_SECONDS = 60.0
 """a start on a busy machine; it takes 1 s on an idle one"""
 STOP_SECONDS = 5.0
@@ -77,7 +77,9 @@ def drive_all(
 
 
 def _started(errors: int) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(PROJECT), str(PROJECT / "app")))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join((str(CHECKOUT), str(CHECKOUT / "app")))
+    }
     command = [sys.executable, "-m", "loadtest.lab.generator"]
     return subprocess.Popen(
         command,

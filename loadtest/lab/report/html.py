@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from loadtest.lab import formats
 from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis
-from loadtest.lab.costs import COMPONENTS, DIRECT
+from loadtest.lab.costs import COMPONENTS, DIRECT, Connect
 from loadtest.lab.headline import headline
 from loadtest.lab.report import bars, curves, svg, words
 from loadtest.lab.summary import Row
@@ -62,16 +62,7 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "goals": [
             (judged, words.measured(judged), words.bound(judged)) for judged in analysis.goals
         ],
-        "connects": [
-            (
-                cost.strategy,
-                f"{cost.connect_ms:.2f}",
-                f"{cost.request_ms:.2f}",
-                formats.times(cost.predicted),
-                words.ratio(cost.measured),
-            )
-            for cost in analysis.connects
-        ],
+        "connects": [_connect(cost) for cost in analysis.connects],
         "fits": _fits(analysis),
         "limits": words.limits(results),
         "validity": words.validity(analysis),
@@ -86,6 +77,16 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         "machine": _machine(analysis),
         "repeat": words.repeat(analysis),
     }
+
+
+def _connect(cost: Connect) -> tuple[str, ...]:
+    return (
+        cost.strategy,
+        f"{cost.connect_ms:.2f}",
+        f"{cost.request_ms:.2f}",
+        formats.times(cost.predicted),
+        words.ratio(cost.measured),
+    )
 
 
 def _all(analysis: Analysis) -> Iterable[Row]:
@@ -194,6 +195,10 @@ def _curve_figures(analysis: Analysis) -> list[Figure]:
             f"through them."
         )
         figures.append(Figure("Scalability", caption, Markup(curves.fitted(analysis))))
+    return figures + _latency_figures(analysis)
+
+
+def _latency_figures(analysis: Analysis) -> list[Figure]:
     shown = [
         name
         for name, points in analysis.open_loops.items()
@@ -203,20 +208,15 @@ def _curve_figures(analysis: Analysis) -> list[Figure]:
         "Requests arrive by a Poisson process. Strong: from the intended time of sending; faint: "
         "from the real."
     )
-    if shown:
-        legend = _legend(analysis, shown)
-        figures.append(
-            Figure("Median over rate", caption, Markup(curves.latency(analysis, "p50")), legend)
-        )
-        figures.append(
-            Figure(
-                "99th percentile over rate",
-                caption,
-                Markup(curves.latency(analysis, "p99")),
-                legend,
-            )
-        )
-    return figures
+    if not shown:
+        return []
+    legend = _legend(analysis, shown)
+    return [
+        Figure("Median over rate", caption, Markup(curves.latency(analysis, "p50")), legend),
+        Figure(
+            "99th percentile over rate", caption, Markup(curves.latency(analysis, "p99")), legend
+        ),
+    ]
 
 
 def _legend(analysis: Analysis, names: Iterable[str]) -> tuple[tuple[Markup, str], ...]:

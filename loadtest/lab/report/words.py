@@ -139,15 +139,7 @@ def validity(analysis: Analysis) -> list[str]:
         sentences.append(
             f"The A/A pair, one {noun(results)} under two names, gives {precise(analysis.pair)}."
         )
-    trials = len(results.trials)
-    void = sum(1 for trial in results.trials if trial.void)
-    again = sum(1 for trial in results.trials if not trial.companion) - results.made
-    repeated = f" Made again, as the machine was slow meanwhile: {again}." if again else ""
-    sentences.append(
-        f"{void} of {trials} trials are void.{repeated}"
-        if void
-        else f"All {trials} trials are valid."
-    )
+    sentences.append(_void(results))
     if slow := [trial.slowness for trial in results.trials if trial.slowness is not None]:
         sentences.append(
             f"A fixed piece of work took {fmean(slow):.2f} times as long during the trials as at "
@@ -173,6 +165,16 @@ def validity(analysis: Analysis) -> list[str]:
             "The generator and the stack share cores: the rates are lower than the stack's own."
         )
     return sentences
+
+
+def _void(results: Results) -> str:
+    trials = len(results.trials)
+    void = sum(1 for trial in results.trials if trial.void)
+    if not void:
+        return f"All {trials} trials are valid."
+    again = sum(1 for trial in results.trials if not trial.companion) - results.made
+    repeated = f" Made again, as the machine was slow meanwhile: {again}." if again else ""
+    return f"{void} of {trials} trials are void.{repeated}"
 
 
 def precise(estimate: Estimate) -> str:

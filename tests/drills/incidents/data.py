@@ -19,7 +19,7 @@ FAR_TRANSACTION = 1145 * SEGMENT_TRANSACTIONS
 
 
 def archive(scene: Scene) -> None:
-    """Have PostgreSQL archive WAL, as it does on hosts; it is started again."""
+    """Let PostgreSQL archive WAL, as it does on hosts; that takes a restart."""
     scene.stack.sql("ALTER SYSTEM SET archive_mode = 'on'")
     postmaster = program(scene.stack, "postgres")
     postmaster.send_signal(signal.SIGINT)
@@ -28,7 +28,7 @@ def archive(scene: Scene) -> None:
 
 
 def archive_by(scene: Scene, command: str) -> None:
-    """Have PostgreSQL archive WAL by this command, and give it some."""
+    """Let PostgreSQL archive WAL by this command, and write some."""
     scene.stack.sql(f"ALTER SYSTEM SET archive_command = '{command}'")
     scene.stack.sql("SELECT pg_reload_conf()")
     scene.stack.sql("CREATE TABLE filler (); DROP TABLE filler")
@@ -79,6 +79,6 @@ def _be_far(scene: Scene) -> None:
     subprocess.run(owner(scene.stack.directory, command), check=True, cwd="/")
     segment = data / "pg_xact" / f"{FAR_TRANSACTION // SEGMENT_TRANSACTIONS:04X}"
     segment.write_bytes(b"\0" * SEGMENT_BYTES)
-    found = data.stat()
-    os.chown(segment, found.st_uid, found.st_gid)
+    status = data.stat()
+    os.chown(segment, status.st_uid, status.st_gid)
     segment.chmod(0o600)

@@ -73,15 +73,15 @@ def find_out(host: Plan, hours: float, *, passed: bool) -> None:
 def host_exporter(place: Path) -> Iterator[Plan]:
     """The exporter of a host's plan, with what is only on hosts: no server runs, and none is asked.
     Its files are in this directory, and its socket is `metrics.sock` there."""
-    found = {"socket": f"{place}/metrics.sock", "facts": str(place), "port": 0}
-    host = host_plan(metrics=found).model_copy(update={"services": ()})
+    part = {"socket": f"{place}/metrics.sock", "facts": str(place), "port": 0}
+    host = host_plan(metrics=part).model_copy(update={"services": ()})
     find_out(host, 0, passed=True)
     plan = place / "plan.json"
     plan.write_text(host.model_dump_json())
     environment = {
         **os.environ,
         "STACK_PLAN": str(plan),
-        "PYTHONPATH": str(layout.PROJECT / "app"),
+        "PYTHONPATH": str(layout.CHECKOUT / "app"),
     }
     command = [sys.executable, "-m", "pgstack.metrics"]
     with subprocess.Popen(command, env=environment) as exporter:

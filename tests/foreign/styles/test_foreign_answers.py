@@ -39,15 +39,15 @@ def test_a_project_runs_whatever_the_style_of_its_settings(
 def test_pages_and_commands_have_one_home_and_the_programs_of_the_environment(
     stack: LocalStack,
 ) -> None:
-    found = requests.get(f"{stack.url}/places", timeout=10).json()
+    answer = requests.get(f"{stack.url}/places", timeout=10).json()
     home, program = (
         f"{stack.directory}/cache/{stack.directory.owner()}",
         f"{stack.directory}/venv/bin/pip",
     )
-    assert (found["home"], found["cache"], found["program"]) == (home, f"{home}/.cache", program)
-    assert found["data"] == f"{stack.directory}/media/data/SHOP_DATA"
+    assert (answer["home"], answer["cache"], answer["program"]) == (home, f"{home}/.cache", program)
+    assert answer["data"] == f"{stack.directory}/media/data/SHOP_DATA"
     told = stack.manage("shell", "-c", places.COMMAND).stdout.splitlines()[-1]
-    assert told.split() == [home, found["path"], found["data"], program]
+    assert told.split() == [home, answer["path"], answer["data"], program]
 
 
 def test_a_page_that_writes_into_the_project_is_refused_here_too(
@@ -112,7 +112,7 @@ def test_verify_is_green_and_says_what_it_does_not_prove(stack: LocalStack) -> N
     findings = {finding["check"]: finding for finding in json.loads(done.stdout)}
     assert done.returncode == 0, done.stdout
     assert {name for name, finding in findings.items() if finding["holds"] is False} == set()
-    assert findings["front page answers"]["found"] == (
+    assert findings["front page answers"]["detail"] == (
         "/ is answered with 302; its other pages and its writes are not tried"
     )
 

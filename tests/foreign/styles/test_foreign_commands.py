@@ -37,7 +37,7 @@ def test_commands_that_need_the_owner_of_the_schema_find_the_way(stack: LocalSta
         assert loaded.returncode == 0, loaded.stderr
     assert stack.sql("SELECT text FROM notes_note WHERE id = 1000") == "of a fixture"
     printed = [stack.manage(*words) for words in (("sqlflush",), ("inspectdb", "notes_note"))]
-    assert [one.returncode for one in printed] == [0, 0], printed
+    assert [done.returncode for done in printed] == [0, 0], printed
     emptied = stack.manage("flush", "--no-input")
     assert emptied.returncode == 0, emptied.stderr
     assert stack.sql("SELECT count(*) FROM notes_note") == "0"

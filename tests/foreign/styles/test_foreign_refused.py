@@ -73,7 +73,7 @@ def test_a_front_page_that_raises_is_not_said_to_be_ready(stack: LocalStack, pla
     assert "ready" not in done.stdout
     assert f"KeyError: 'lost'\n/ is answered with 500 (shop/urls.py, line {line})" in done.stderr
     file = stack.directory / "log/failure.log"
-    assert f"The whole traceback: {file}. Put it right and run `make up` again" in done.stderr
+    assert f"The whole traceback: {file}. Fix it and run `make up` again" in done.stderr
     assert "django/core/handlers" in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     serve(stack, foreign.make(place / "first"))

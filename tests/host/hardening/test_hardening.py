@@ -64,8 +64,8 @@ def test_connections_of_the_site_are_not_tracked(host: SystemdHost) -> None:
 
 
 def test_security_upgrades_come_by_themselves_and_nothing_else(host: SystemdHost) -> None:
-    found = said(host, "unattended-upgrade", "--dry-run", "--verbose").splitlines()
-    allowed = [line for line in found if line.startswith("Allowed origins are:")]
+    lines = said(host, "unattended-upgrade", "--dry-run", "--verbose").splitlines()
+    allowed = [line for line in lines if line.startswith("Allowed origins are:")]
     assert allowed == [
         f"Allowed origins are: origin=Debian,codename={NEWEST_SUITE}-security,label=Debian-Security"
     ]

@@ -39,15 +39,29 @@ LATER = {
 }
 """what is told once there was a backup, and a drill"""
 OUTSIDE = (
-    "/etc/x", "/srv/x", "/tmp/x", "/var/tmp/x", "/var/lib/x", "/run/x", "/dev/shm/x",
-    "/run/stack/x", "/run/stack/measures/process-0", "/var/lib/stack-facts/verify.json",
-)  # fmt: skip
+    "/etc/x",
+    "/srv/x",
+    "/tmp/x",
+    "/var/tmp/x",
+    "/var/lib/x",
+    "/run/x",
+    "/dev/shm/x",
+    "/run/stack/x",
+    "/run/stack/measures/process-0",
+    "/var/lib/stack-facts/verify.json",
+)
 """where nothing may be written"""
 SECRET = (
-    "/etc/stack-secrets", "/etc/stack-tls", "/etc/pgbackrest", "/etc/stack-database",
-    "/var/lib/postgresql", "/var/lib/pgbackrest", "/var/lib/stack-media", "/var/log/stack",
+    "/etc/stack-secrets",
+    "/etc/stack-tls",
+    "/etc/pgbackrest",
+    "/etc/stack-database",
+    "/var/lib/postgresql",
+    "/var/lib/pgbackrest",
+    "/var/lib/stack-media",
+    "/var/log/stack",
     "/var/cache/stack",
-)  # fmt: skip
+)
 """what nobody lists from there"""
 
 
@@ -62,8 +76,8 @@ def scraped(host: SystemdHost) -> str:
 
 def number(text: str, name: str) -> float:
     """Of a metric without labels."""
-    (found,) = re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)
-    return float(found)
+    (value,) = re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)
+    return float(value)
 
 
 def process(host: SystemdHost) -> str:
@@ -118,8 +132,18 @@ def test_it_knows_what_root_finds_out(site: SystemdHost) -> None:
         r'^pgstack_release_timestamp_seconds\{release="(\S+)"\}', text, re.MULTILINE
     )
     assert release in site.releases()
-    kept = json.loads(site.run("runuser", "-u", "postgres", "--", "pgbackrest", "--stanza=stack",
-                               "--output=json", "info").stdout)  # fmt: skip
+    kept = json.loads(
+        site.run(
+            "runuser",
+            "-u",
+            "postgres",
+            "--",
+            "pgbackrest",
+            "--stanza=stack",
+            "--output=json",
+            "info",
+        ).stdout
+    )
     if kept[0]["backup"]:
         last = kept[0]["backup"][-1]["timestamp"]["stop"]
         assert number(text, "pgstack_backup_timestamp_seconds") == last
@@ -200,13 +224,21 @@ def test_its_login_reads_no_row_and_becomes_nobody(
 
 
 def test_its_account_becomes_nobody_on_the_host(site: SystemdHost) -> None:
-    for script in ("sudo -n true", "su -s /bin/sh app -c true", "setpriv --reuid=app true",
-                   "stackctl status"):  # fmt: skip
+    for script in (
+        "sudo -n true",
+        "su -s /bin/sh app -c true",
+        "setpriv --reuid=app true",
+        "stackctl status",
+    ):
         assert inside(site, script).returncode, script
     assert site.run("id", "-nG", "metrics").stdout.split() == ["metrics"]
     state = site.run("cat", f"/proc/{process(site)}/status").stdout
-    for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1",
-                 "Seccomp:\t2"):  # fmt: skip
+    for line in (
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ):
         assert line in state
 
 
@@ -235,7 +267,7 @@ def test_one_number_leads_through_the_logs_of_a_host(site: SystemdHost) -> None:
     with faults.locked(site, 3):
         site.page(f"/updates?n=1&{mark}")
     log = site.run("cat", "/var/log/stack/apache-access.log").stdout.splitlines()
-    (line,) = [json.loads(one) for one in log if mark in one]
+    (line,) = [json.loads(entry) for entry in log if mark in entry]
     said = site.run("stackctl", "trace", line["id"]).stdout
     assert re.search(rf"  request  .*GET /updates\?n=1&{mark}", said)
     assert re.search(r"  postgres  .*still waiting for ShareLock", said)

@@ -99,8 +99,8 @@ def test_exposure_of_a_unit_is_small(host: Host, site: SystemdHost, name: str) -
         "stack-metrics": "",
     }
     unit = name if "." in name else f"{name}{instance.get(name, '@a')}.service"
-    found = host.run("systemd-analyze security --no-pager --threshold=%s %s", str(MOST[name]), unit)
-    assert found.rc == 0, found.stdout.splitlines()[-1:]
+    done = host.run("systemd-analyze security --no-pager --threshold=%s %s", str(MOST[name]), unit)
+    assert done.rc == 0, done.stdout.splitlines()[-1:]
 
 
 @pytest.mark.parametrize("command", RUN_BY_POSTGRES)
@@ -119,8 +119,8 @@ def test_no_unit_has_failed(host: Host) -> None:
 
 @pytest.mark.parametrize("path", FILES)
 def test_a_file_belongs_to_whom_it_should(host: Host, path: str) -> None:
-    found = host.file(path)
-    assert (found.user, found.group, found.mode & 0o7777) == FILES[path]
+    file = host.file(path)
+    assert (file.user, file.group, file.mode & 0o7777) == FILES[path]
 
 
 def test_the_projects_secrets_are_for_django_alone(host: Host) -> None:
@@ -139,12 +139,12 @@ def test_nobody_logs_in_as_an_account_of_the_stack(host: Host, account: str) -> 
 
 
 def test_only_apache_and_ssh_listen_for_others(host: Host) -> None:
-    found = {
+    ports = {
         line.split()[3].rsplit(":", 1)[1]
         for line in host.check_output("ss -Htln").splitlines()
         if not line.split()[3].startswith("127.0.0.1:")
     }
-    assert found == {"22", "80"}
+    assert ports == {"22", "80"}
 
 
 @pytest.mark.parametrize("path", SOCKETS)
@@ -167,7 +167,7 @@ def test_poolers_files_let_in_nobody_else(host: Host) -> None:
         host.file(f"/etc/stack/pgbouncer/{name}")
         for name in ("pgbouncer.ini", "userlist.txt", "hba.conf")
     ]
-    assert pooler_faults(*(one.content_string for one in files)) == []
+    assert pooler_faults(*(file.content_string for file in files)) == []
     assert host.file("/run/stack/pooler/.s.PGSQL.6432").mode & 0o7777 == 0o770
 
 

@@ -25,12 +25,13 @@ UNTIL_SEEN_SECONDS = 15
 def test_the_page_is_at_the_end_of_a_tunnel_while_the_site_does_not_run(
     site: SystemdHost,
 ) -> None:
-    (instance,) = re.findall("^apache +instance ([ab])$", site.run("stackctl", "status").stdout,
-                             re.MULTILINE)  # fmt: skip
+    (instance,) = re.findall(
+        "^apache +instance ([ab])$", site.run("stackctl", "status").stdout, re.MULTILINE
+    )
     site.run("systemctl", "stop", f"stack-apache@{instance}")
     try:
         with tunnel(site) as url:
-            assert "How the stack fares" in requests.get(f"{url}/stack/", timeout=10).text
+            assert "Stack status" in requests.get(f"{url}/stack/", timeout=10).text
             for name in FILES:
                 assert requests.get(f"{url}/stack/{name}", timeout=10).status_code == 200
 
@@ -63,7 +64,7 @@ def test_a_site_without_a_login_shows_it_by_a_signed_address(site: SystemdHost) 
         seen = visitor.get(f"{site.url}/stack/", timeout=10)
         assert seen.status_code == 403
         known = visitor.get(site.url + path, timeout=10, allow_redirects=False).cookies
-        for name, words in (("", "How the stack fares"), ("figures.json", '"verdict"')):
+        for name, words in (("", "Stack status"), ("figures.json", '"verdict"')):
             seen = visitor.get(f"{site.url}/stack/{name}", cookies=known, timeout=10)
             assert words in seen.text
 
@@ -72,23 +73,31 @@ def test_status_is_a_screen_that_names_who_blocks(site: SystemdHost) -> None:
     with locked(site), ThreadPoolExecutor(4) as visitors:
         asked_ = [visitors.submit(site.page, "/updates?n=1") for _ in range(4)]
         deadline = time.monotonic() + UNTIL_SEEN_SECONDS
-        found: dict[str, Any] = {}
-        while "LocksBlock" not in [alert["name"] for alert in found.get("alerts", ())]:
-            assert time.monotonic() < deadline, found
-            found = json.loads(site.run("stackctl", "status", "--json", check=False).stdout)
-        for one in asked_:
-            one.exception()
-    assert found["blocker"]["role"] == "postgres"
-    assert found["blocker"]["waiters"] >= 1
-    assert found["next"].startswith(f"SELECT pg_cancel_backend({found['blocker']['process']})")
-    assert [server["name"] for server in found["servers"]] == [
-        "postgres", "pgbouncer", "apache", "metrics",
-    ]  # fmt: skip
-    assert {level["name"] for level in found["full"]} == {
-        "threads", "pool", "workers", "sessions", "memory", "disk",
-    }  # fmt: skip
-    assert {change["what"] for change in found["changed"]} >= {"code", "inputs", "PostgreSQL"}
-    assert (found["target"], found["unknown"]) == ("host", [])
+        shown: dict[str, Any] = {}
+        while "LocksBlock" not in [alert["name"] for alert in shown.get("alerts", ())]:
+            assert time.monotonic() < deadline, shown
+            shown = json.loads(site.run("stackctl", "status", "--json", check=False).stdout)
+        for future in asked_:
+            future.exception()
+    assert shown["blocker"]["role"] == "postgres"
+    assert shown["blocker"]["waiters"] >= 1
+    assert shown["next"].startswith(f"SELECT pg_cancel_backend({shown['blocker']['process']})")
+    assert [server["name"] for server in shown["servers"]] == [
+        "postgres",
+        "pgbouncer",
+        "apache",
+        "metrics",
+    ]
+    assert {level["name"] for level in shown["full"]} == {
+        "threads",
+        "pool",
+        "workers",
+        "sessions",
+        "memory",
+        "disk",
+    }
+    assert {change["what"] for change in shown["changed"]} >= {"code", "inputs", "PostgreSQL"}
+    assert (shown["target"], shown["unknown"]) == ("host", [])
     screen = site.run("stackctl", "status").stdout.splitlines()
     assert screen[-2:] == ["verdict    ok: all is well", "next       Nothing to do."]
     assert len(screen) <= 24
@@ -106,7 +115,7 @@ for _ in range(250):
 def test_advice_is_given_and_kept_for_root_alone(site: SystemdHost) -> None:
     deadline = time.monotonic() + 4 * UNTIL_SEEN_SECONDS
     while (done := site.run("stackctl", "advise", "--last=30", check=False)).returncode:
-        assert "too few" in done.stderr
+        assert "to judge by" in done.stderr
         assert time.monotonic() < deadline, done.stderr
         site.run("python3", "-c", VISITS)
     assert re.match(r"measured  \d+\.\d requests/s, p99 ", done.stdout)

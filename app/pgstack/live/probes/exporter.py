@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import re
-import socket
-import time
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
-from typing import IO, cast
 
 from pgstack.errors import ProbeError
+from pgstack.live.probes import answers
+from pgstack.live.probes.answers import Answer
 from pgstack.planning.metrics import Metrics
 
 PATH = "/metrics"
-PAGE, FIGURES = "/stack/", "figures.json"
-"""where the page is, and below it its figures"""
+PAGE, FIGURES, HISTORY = "/stack/", "figures.json", "history.json"
+"""where the page is, and below it its figures, and what Prometheus remembers of them"""
 FILES = {
     "": ("page.html", "text/html; charset=utf-8"),
     "page.css": ("page.css", "text/css; charset=utf-8"),
@@ -28,61 +25,30 @@ FILES = {
 """the page's files below `static/pgstack`, with their types, by name below its address"""
 ANSWER_SECONDS = 5
 """longest wait: it answers within three"""
-LIMIT = 4 * 1024**2
-"""bytes of an answer, many times what there is: whoever takes the exporter over sends no more"""
 _UP = re.compile(r'^pgstack_up\{source="([a-z]+)"\} (\d)', re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One of the exporter's."""
+class Range:
+    """How much of the past, in seconds, and the time from one point to the next."""
 
-    status: int
-    type: str
-    headers: dict[str, str]
-    body: bytes
+    seconds: int
+    step: int
+
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+RANGES = {
+    "6h": Range(6 * HOUR, MINUTE),
+    "1d": Range(DAY, 5 * MINUTE),
+    "7d": Range(7 * DAY, 30 * MINUTE),
+    "15d": Range(15 * DAY, HOUR),
+}
+"""of what Prometheus remembers, by the word that asks for it: 288 to 360 steps each"""
 
 
 def ask(part: Metrics, target: str, seconds: float = ANSWER_SECONDS) -> Answer:
     """What it answers at an address, all of it within so many seconds. Raises ProbeError."""
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(seconds)
-            client.connect(part.socket)
-            client.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode("ascii", "replace"))
-            said = cast("socket.socket", _Said(_received(client, time.monotonic() + seconds)))
-        with HTTPResponse(said) as answer:
-            answer.begin()
-            body, headers = answer.read(), dict(answer.getheaders())
-            return Answer(answer.status, headers.get("Content-Type", ""), headers, body)
-    except OSError as error:
-        raise ProbeError(f"exporter: {part.socket}: {error.strerror or error}") from None
-    except HTTPException as error:
-        raise ProbeError(f"exporter: {error or 'no answer'}") from None
-
-
-class _Said:
-    """What was received, to http.client."""
-
-    def __init__(self, found: bytes) -> None:
-        self.found = found
-
-    def makefile(self, _: str) -> IO[bytes]:
-        """All of it."""
-        return io.BytesIO(self.found)
-
-
-def _received(client: socket.socket, deadline: float) -> bytes:
-    """Until its end. Raises ProbeError where that is too far, TimeoutError."""
-    found = bytearray()
-    while True:
-        client.settimeout(max(0.001, deadline - time.monotonic()))
-        part = client.recv(65536)
-        if not part:
-            return bytes(found)
-        found += part
-        if len(found) > LIMIT:
-            raise ProbeError(f"exporter: an answer of more than {LIMIT // 1024**2} MB: not its own")
+    return answers.ask("exporter", part.socket, target, seconds)
 
 
 def scrape(part: Metrics, seconds: float = ANSWER_SECONDS) -> str:

@@ -71,7 +71,7 @@ def attempt_all(plan: Plan, passwords: bool = True) -> list[Login]:
 
     Where PostgreSQL is on another host, over TLS and without it; with the passwords that this
     account may read, or without `passwords`. Raises ProbeError when a server does not answer where
-    it should, or answers what is no refusal.
+    it should, or gives an answer other than a refusal.
     """
     roles = dict.fromkeys(
         [*plan.roles.model_dump().values(), plan.pooler.web_login, plan.pooler.monitor_login]

@@ -41,7 +41,7 @@ def show(what: str, plan: Plan | None = None) -> console.Rows:
 
 
 def command(plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS) -> None:
-    """Have the console do `what`, for the account that PgBouncer runs as.
+    """Run the command `what` on the console, as the account that PgBouncer runs as.
 
     Raises ProbeError when it refuses, or has not done it within `seconds`.
     """
@@ -60,7 +60,7 @@ def _ask(plan: Plan, login: str, words: str) -> console.Rows:
 
 
 def reconnect(plan: Plan) -> bool:
-    """Have PgBouncer replace each backend at the end of its transaction; False where this account
+    """Make PgBouncer replace each backend at the end of its transaction; False where this account
     may not.
 
     It forgets what backends have in memory of a schema that has changed, statements that were

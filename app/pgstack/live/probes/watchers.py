@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
-from contextlib import closing
+from http import HTTPStatus
 
-from pgstack.planning.observability import Observability, Program
+from pgstack.errors import ProbeError
+from pgstack.live.probes import answers
+from pgstack.planning.observability import LOOPBACK, Observability, Program
 
 ASK_SECONDS = 2
 
@@ -16,14 +17,13 @@ def silent(part: Observability | None, seconds: float = ASK_SECONDS) -> list[str
     return [
         f"{name} does not answer at {program.address}"
         for name, program in programs.items()
-        if not _answers(program, seconds)
+        if not _answers(name, program, seconds)
     ]
 
 
-def _answers(program: Program, seconds: float) -> bool:
-    with closing(http.client.HTTPConnection(program.address, timeout=seconds)) as connection:
-        try:
-            connection.request("GET", program.ready)
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
+def _answers(name: str, program: Program, seconds: float) -> bool:
+    try:
+        answer = answers.ask(name, (LOOPBACK, program.port), program.ready, seconds)
+    except ProbeError:
+        return False
+    return answer.status == HTTPStatus.OK

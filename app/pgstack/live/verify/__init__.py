@@ -20,6 +20,7 @@ from pgstack.live.verify import (
     behaviour,
     external,
     metrics,
+    observability,
     schedule,
     served,
     settings,
@@ -91,6 +92,11 @@ CHECKS = (
     Check("Valkey runs the plan", valkey.settings, _has_valkey),
     Check("Valkey obeys no client", valkey.closed, _has_valkey),
     Check("exporter sees everything", metrics.answers, lambda plan: plan.metrics is not None),
+    Check(
+        "Prometheus watches everything",
+        observability.watches,
+        lambda plan: plan.observability is not None,
+    ),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, lambda plan: _far(plan) and _ours(plan)),
@@ -145,7 +151,7 @@ def verify_as_stranger(plan: Plan) -> list[Finding]:
 def _together(findings: Sequence[Finding]) -> Finding:
     """One finding of several strangers': it holds when all do."""
     worst = next((finding for finding in findings if finding.holds is not True), findings[0])
-    return replace(worst, found="; ".join(dict.fromkeys(finding.found for finding in findings)))
+    return replace(worst, detail="; ".join(dict.fromkeys(finding.detail for finding in findings)))
 
 
 def _finding(name: str, check: Callable[[], Outcome]) -> Finding:

@@ -103,7 +103,7 @@ def direct_role(live: Live) -> Outcome:
 
 
 def listeners(live: Live) -> Outcome:
-    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is told to listen.
+    """Only Apache's port is open, and neither PostgreSQL nor PgBouncer is configured to listen.
 
     A host has other listeners, such as that of SSH: there the ports of these two must be closed.
     """
@@ -159,7 +159,7 @@ def _ports(sockets: Iterable[Any]) -> list[int]:
 
 
 def login_rules(live: Live) -> Outcome:
-    """PostgreSQL's files of rules have no error, and let in nobody but the planned accounts and,
+    """PostgreSQL's files of rules have no error, and let in only the planned accounts and,
     over TLS with a password, the planned networks."""
     rules = postgres.query(live.monitor, RULES)
     allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}
@@ -241,5 +241,5 @@ def _judge_logins(plan: Plan, account: str, tried: list[logins.Login]) -> Outcom
     kinds = Counter(
         "in as planned" if login.refusal is None else login.refused_by for login in tried
     )
-    found = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return judge(list(dict.fromkeys(wrong)), found, REMEDY)
+    detail = f"{account}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return judge(list(dict.fromkeys(wrong)), detail, REMEDY)

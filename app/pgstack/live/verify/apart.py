@@ -30,7 +30,7 @@ def encrypted(live: Live) -> Outcome:
         for who, version in by_client.items()
         if version not in known
     ]
-    remedy = targets.of(live.plan.target).again
+    remedy = targets.of(live.plan.target).remedy
     versions = " and ".join(dict.fromkeys(by_client.values()))
     return judge(wrong, f"{' and '.join(by_client)} are connected with {versions}", remedy)
 
@@ -38,5 +38,5 @@ def encrypted(live: Live) -> Outcome:
 def certified(live: Live) -> Outcome:
     """PostgreSQL's certificate is our authority's, names the host, and has time left."""
     days = int(certificate.seconds_left(live.plan) // DAY)
-    found = f"names {live.plan.postgres.server_name}, {days} days left"
-    return judge([found] if days < LEAST_DAYS else [], found, ROTATE)
+    detail = f"names {live.plan.postgres.server_name}, {days} days left"
+    return judge([detail] if days < LEAST_DAYS else [], detail, ROTATE)

@@ -17,7 +17,7 @@ REQUESTS = 40
 """requests sent to be found again in the pooler's count of transactions"""
 
 LOOKS = 3
-"""at the backends before one is said to be nobody's"""
+"""at the backends before one counts as unexplained"""
 
 SERVER_ERROR = 500
 
@@ -39,8 +39,8 @@ def daemons(live: Live) -> Outcome:
         wrong.append(
             f"processes in the process table: {sorted(table)}; that answered: {sorted(seen)}"
         )
-    found = f"{shape} = {plan.web.requests} threads answered"
-    return judge(wrong, found, f"The plan has {shape}. Render and restart Apache: `make down up`.")
+    detail = f"{shape} = {plan.web.requests} threads answered"
+    return judge(wrong, detail, f"The plan has {shape}. Render and restart Apache: `make down up`.")
 
 
 def _process_table(plan: Plan) -> set[int] | None:
@@ -146,10 +146,10 @@ def front_page(live: Live) -> Outcome:
     if live.web.errors:
         return Outcome(None, "not tried: requests fail already")
     status = web.status(live.plan, "")
-    found = f"/ is answered with {status}"
+    detail = f"/ is answered with {status}"
     unproven = "; its other pages and its writes are not tried" if live.plan.project else ""
-    wrong = [found] if status >= SERVER_ERROR else []
-    return judge(wrong, found + unproven, "The project's own error: see Apache's error log.")
+    wrong = [detail] if status >= SERVER_ERROR else []
+    return judge(wrong, detail + unproven, "The project's own error: see Apache's error log.")
 
 
 def shared_backends(live: Live) -> Outcome:
@@ -169,5 +169,5 @@ def shared_backends(live: Live) -> Outcome:
         return Outcome(
             False, f"{count} clients at a time do not get a transaction each: {error}", remedy
         )
-    found = f"{count} clients at a time used {len(backends)} backend{'s'[: len(backends) > 1]}"
-    return judge([] if len(backends) < count else [found], found, remedy)
+    detail = f"{count} clients at a time used {len(backends)} backend{'s'[: len(backends) > 1]}"
+    return judge([] if len(backends) < count else [detail], detail, remedy)

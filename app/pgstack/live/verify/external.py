@@ -41,13 +41,13 @@ def rights(live: Live) -> Outcome:
 def certified(live: Live) -> Outcome:
     """Its certificate is of the authority that was named, names the host, and has time left."""
     days = int(certificate.seconds_left(live.plan) // DAY)
-    found = f"names {live.plan.postgres.server_name}, {days} days left"
+    detail = f"names {live.plan.postgres.server_name}, {days} days left"
     remedy = "The server's administrator has to renew it."
-    return judge([found] if days < LEAST_DAYS else [], found, remedy)
+    return judge([detail] if days < LEAST_DAYS else [], detail, remedy)
 
 
 def unproven(live: Live) -> Outcome:
-    """What nobody outside of it can see."""
+    """What cannot be seen from outside of it."""
     where = f"unproven of {live.plan.postgres.host}"
     return Outcome(None, "; ".join(f"{where}: {text}" for text in (*findings.UNPROVABLE, *ITS_OWN)))
 

@@ -12,7 +12,7 @@ class Outcome:
     holds."""
 
     holds: bool | None
-    found: str
+    detail: str
     remedy: str = ""
 
 
@@ -22,10 +22,10 @@ class Finding:
 
     check: str
     holds: bool | None
-    found: str
+    detail: str
     remedy: str
 
 
-def judge(wrong: Sequence[str], found: str, remedy: str) -> Outcome:
-    """`found` when nothing is wrong, else everything that is, with the remedy."""
-    return Outcome(False, "; ".join(wrong), remedy) if wrong else Outcome(True, found)
+def judge(wrong: Sequence[str], detail: str, remedy: str) -> Outcome:
+    """`detail` when nothing is wrong, else everything that is, with the remedy."""
+    return Outcome(False, "; ".join(wrong), remedy) if wrong else Outcome(True, detail)

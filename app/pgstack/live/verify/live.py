@@ -1,5 +1,5 @@
-"""What the live servers answer: asked once where several checks need it, and not again where nobody
-answers."""
+"""What the live servers answer: asked once where several checks need it, and not again after a
+failure."""
 
 from __future__ import annotations
 

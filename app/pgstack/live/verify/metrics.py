@@ -34,5 +34,5 @@ def answers(live: Live) -> Outcome:
     return judge(
         wrong,
         f"{series} figures of {', '.join(sources)}; on {_place(part.port)}",
-        targets.of(live.plan.target).again,
+        targets.of(live.plan.target).remedy,
     )

@@ -13,12 +13,13 @@ from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import services
 from pgstack.planning.background import SCHEDULED, SCHEDULER
 from pgstack.planning.plan import Plan
+from pgstack.planning.service import MACHINE
 
 
 def followed(live: Live) -> Outcome:
     """Each entry waits for its times."""
     plan = live.plan
-    on_units = services.MACHINE in plan.services
+    on_units = MACHINE in plan.services
     wrong = list(_timers(plan) if on_units else _scheduler(plan))
     told = ", ".join(f"{entry.name} {entry.when}" for entry in plan.schedule)
     remedy = (

@@ -22,11 +22,11 @@ def valid(live: Live) -> Outcome:
     """It is valid now, and for as long as somebody needs to see this and to renew it."""
     begins, ends = tls.validity(ssl.DER_cert_to_PEM_cert(web.certificate(live.plan)))
     days = int((ends - time.time()) // DAY)
-    found = f"the certificate that Apache shows has {days} days left"
+    detail = f"the certificate that Apache shows has {days} days left"
     if begins > time.time():
-        found = "the certificate that Apache shows is not valid yet"
+        detail = "the certificate that Apache shows is not valid yet"
     return judge(
-        [found] if days < LEAST_DAYS or begins > time.time() else [],
-        found,
+        [detail] if days < LEAST_DAYS or begins > time.time() else [],
+        detail,
         RENEW[live.plan.site.tls],
     )

@@ -17,7 +17,7 @@ from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
 from pgstack.rendering.files import difference
 
-REMEDY = targets.Target.again
+REMEDY = targets.Target.remedy
 APACHE_TIMEOUTS = ("shutdown", "graceful", "request", "socket", "deadlock")
 SHOWN_AS = {"max_db_connections": "max_connections"}
 """in SHOW DATABASES, by the word in pgbouncer.ini"""
@@ -41,7 +41,7 @@ def files(live: Live) -> Outcome:
     wanted = templates.files(live.plan)
     wrong = [f"{file.path}: edited" for file in wanted if difference([file])]
     wrong += [f"{path}: not what the plan wants" for path in not_in_force(live.plan)]
-    return judge(wrong, f"{len(wanted)} files are as rendered", targets.of(live.plan.target).again)
+    return judge(wrong, f"{len(wanted)} files are as rendered", targets.of(live.plan.target).remedy)
 
 
 def not_in_force(plan: Plan) -> list[Path]:
@@ -102,7 +102,7 @@ def loaded(live: Live) -> Outcome:
     return judge(
         wrong,
         f"{len(files)} files were read after their last change",
-        targets.of(live.plan.target).again,
+        targets.of(live.plan.target).remedy,
     )
 
 
@@ -192,7 +192,8 @@ def _database_line(
 
 
 def timeouts(live: Live) -> Outcome:
-    """The timeouts that the servers run with are in order: whoever waits longer gives up later."""
+    """The timeouts that the servers run with are in order: a caller gives up later than what it
+    waits for."""
     rules = list(timeout_order.check(_live_timeouts(live)))
     broken = [f"{rule.name}: {rule.arithmetic}" for rule in rules if not rule.holds]
     return judge(broken, rules[0].arithmetic + " s", REMEDY)

@@ -34,7 +34,7 @@ def settings(live: Live) -> Outcome:
         wrong,
         f"{name} {version}, {int(info.get('used_memory', 0)) // MB} of {part.maxmemory // MB} MB "
         f"used, {part.settings['maxmemory-policy']}, no TCP",
-        targets.of(live.plan.target).again,
+        targets.of(live.plan.target).remedy,
     )
 
 
@@ -54,7 +54,7 @@ def closed(live: Live) -> Outcome:
         wrong,
         "the cache keeps what it is given; no client may "
         + ", ".join(command.split()[0] for command in CLOSED),
-        targets.of(live.plan.target).again,
+        targets.of(live.plan.target).remedy,
     )
 
 

@@ -15,6 +15,7 @@ from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import services, targets
 from pgstack.planning.background import APPLICATION, PREFIX, VARIABLE
 from pgstack.planning.plan import Plan
+from pgstack.planning.service import MACHINE
 
 SEE = "See its log and `make status`."
 
@@ -23,7 +24,7 @@ def running(live: Live) -> Outcome:
     """As many processes of each worker as planned."""
     plan = live.plan
     planned = Counter({worker.name: worker.processes for worker in plan.workers})
-    on_units = services.MACHINE in plan.services
+    on_units = MACHINE in plan.services
     counts = _units(plan) if on_units else _supervised(plan)
     if counts is None:
         return Outcome(False, "nothing supervises them", "Start the stack again.")
@@ -75,12 +76,12 @@ def pooled(live: Live) -> Outcome:
     clients = [(owner, database) for owner, database in owners if owner]
     strays = {owner for owner, database in clients if database != tasks.database}
     wrong += [f"{name} uses the pool of the pages" for name in sorted(strays)]
-    found = (
+    detail = (
         f"{tasks.pool_size} + {tasks.reserve_pool_size} backends, {len(clients)} connections of "
         "workers, all of them there"
     )
     return judge(
-        wrong, found, "`default` in a worker comes from pgstack.settings.databases(). Restart it."
+        wrong, detail, "`default` in a worker comes from pgstack.settings.databases(). Restart it."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pgstack.planning import layout, names, services
 from pgstack.planning.apache import Apache, Firewall, Web
@@ -71,19 +72,9 @@ def assemble(
     servers = _servers(basis)
     firewall = site.firewall(public, hardware, basis.paths)
     return Plan(
-        target=config.target,
-        part=config.part.name,
-        apart=config.part.apart,
+        **_machine(basis, debian),
         services=_services(basis, servers, firewall, front=sites.has_front(public)),
         names=names.of(config.name),
-        debian=debian,
-        cores=scale.available,
-        open_files=hardware.open_files,
-        max_threads=hardware.max_threads,
-        versions=basis.versions,
-        paths=basis.paths,
-        accounts=basis.accounts,
-        roles=basis.roles,
         site=site.site(config, basis.paths.tls, site.instance_ports(config)),
         front=site.front(public),
         share=share,
@@ -105,6 +96,23 @@ def assemble(
         memory=_memory(basis, servers),
         arithmetic=servers.arithmetic,
     )
+
+
+def _machine(basis: Basis, debian: int) -> dict[str, Any]:
+    """Fields of the plan that tell where it runs, and as whom."""
+    return {
+        "target": basis.config.target,
+        "part": basis.config.part.name,
+        "apart": basis.config.part.apart,
+        "debian": debian,
+        "cores": basis.scale.available,
+        "open_files": basis.hardware.open_files,
+        "max_threads": basis.hardware.max_threads,
+        "versions": basis.versions,
+        "paths": basis.paths,
+        "accounts": basis.accounts,
+        "roles": basis.roles,
+    }
 
 
 def _basis(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Basis:

@@ -16,7 +16,7 @@ PORT = 8400
 
 
 def metrics(basis: Basis) -> tuple[Metrics | None, Reasons]:
-    """The exporter as planned, None where nobody wants it."""
+    """The exporter as planned, None where it is off."""
     if not observed(basis):
         return None, {}
     paths, units = basis.paths, basis.target.units
@@ -31,8 +31,8 @@ def metrics(basis: Basis) -> tuple[Metrics | None, Reasons]:
 
 
 def _port(basis: Basis) -> int:
-    """On a host with several sites none unless asked for: what it tells of one is no business of
-    another's pages, which may ask it too."""
+    """0, no port, on a host with several sites unless an input asks for one: pages of the other
+    sites could read it too."""
     asked = basis.config.metrics_port
     return asked if asked is not None else 0 if basis.config.sites else PORT
 

@@ -41,6 +41,7 @@ def observability(basis: Basis) -> tuple[Observability | None, Reasons]:
         return None, {}
     planned = Observability(
         programs={name: _program(basis, name) for name in PORTS},
+        socket=basis.target.observability_socket,
         scrape_seconds=SCRAPE_SECONDS,
         exporter=f"127.0.0.1:{config.metrics_port or metrics.PORT}",
         site=config.hosts[0],

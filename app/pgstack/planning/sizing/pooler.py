@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pgstack.planning import layout
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
@@ -76,7 +78,6 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
     backends = pool + reserve + (background.max_db_connections if background else 0)
     timeout = web.request_timeout
     query = timeouts.TASK_QUERY if background else timeouts.QUERY
-    web_login, monitor_login = layout.pooler_logins(basis.accounts, basis.roles, basis.versions)
     numbers = {
         "max_client_conn": clients,
         "default_pool_size": pool,
@@ -88,16 +89,7 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
     planned = Pooler(
         port=PORT,
         instances=web.hosts * (1 + TAKING_OVER if basis.target.instance_ports else 1),
-        web_login=web_login,
-        monitor_login=monitor_login,
-        peer_maps=layout.peer_maps(basis.versions),
-        identities=layout.pooler_identities(basis.accounts, basis.roles, basis.versions),
-        task_identities=layout.task_identities(basis.accounts, basis.roles, basis.versions)
-        if background
-        else (),
-        console_identities=layout.console_identities(basis.accounts, basis.roles, basis.versions)
-        if metrics.observed(basis)
-        else (),
+        **_identities(basis, tasks=background is not None),
         file_descriptors=clients + backends + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
         settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))
@@ -109,6 +101,20 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
     if background:
         reasons["pooler.max_client_conn"] += f" + {GENERATIONS} x {background.clients} of workers"
     return planned, reasons
+
+
+def _identities(basis: Basis, *, tasks: bool) -> dict[str, Any]:
+    """Who may log in as whom; those of tasks where there are any."""
+    where = basis.accounts, basis.roles, basis.versions
+    web_login, monitor_login = layout.pooler_logins(*where)
+    return {
+        "web_login": web_login,
+        "monitor_login": monitor_login,
+        "peer_maps": layout.peer_maps(basis.versions),
+        "identities": layout.pooler_identities(*where),
+        "task_identities": layout.task_identities(*where) if tasks else (),
+        "console_identities": layout.console_identities(*where) if metrics.observed(basis) else (),
+    }
 
 
 def _reasons(basis: Basis, web: Web, pool: int, reserve: int) -> Reasons:

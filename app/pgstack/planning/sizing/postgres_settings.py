@@ -1,4 +1,4 @@
-"""What PostgreSQL and its clients are told whatever the size of the stack."""
+"""Settings of PostgreSQL and its clients that do not depend on the size of the stack."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ two hours)"""
 
 
 def connection(paths: Paths) -> dict[str, str]:
-    """Of those who go past the pooler to a PostgreSQL on another machine.
+    """For clients that go past the pooler to a PostgreSQL on another machine.
 
-    They show no certificate: libpq would look for one in the home of whoever started them, and give
-    up where it may not.
+    They show no certificate: libpq would look for one in the home of the account that started them,
+    and fail where it may not read that.
     """
     return {
         "sslmode": "verify-full",

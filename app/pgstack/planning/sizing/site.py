@@ -34,7 +34,7 @@ def front(config: StackConfig) -> Site | None:
 def site(config: StackConfig, tls: str, instance_ports: dict[str, int]) -> Site:
     """What is served, with copies of certificate and key below `tls`."""
     given = [
-        str(layout.PROJECT / path) if path else ""
+        str(layout.CHECKOUT / path) if path else ""
         for path in (config.tls_certificate, config.tls_key)
     ]
     copies = [f"{tls}/certificate.pem", f"{tls}/key.pem"]

@@ -1,8 +1,8 @@
 """All timeouts, in sixths of the longest request (STACK_REQUEST_TIMEOUT, at least 6 s, so that none
 is zero).
 
-Who waits for somebody else gives up later than that one, or nobody sees who was slow. The
-invariants hold the order.
+A caller gives up later than what it waits for: otherwise it would not show which of them was
+slow. The invariants check the order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CLIENT = 12
 request's own"""
 
 
-# Of workers: nobody waits for a task as for a page.
+# Of workers: no visitor waits for a task.
 TASK_LOCK = 6
 TASK_IDLE = 6
 """a task may ask somebody else while it holds a backend; the pool is its own"""

@@ -71,14 +71,14 @@ def _graceful(command: tuple[str, ...]) -> str:
 
 
 def background(
-    basis: Basis, crew: tuple[Worker, ...], entries: tuple[Entry, ...]
+    basis: Basis, workers: tuple[Worker, ...], entries: tuple[Entry, ...]
 ) -> tuple[Background | None, Reasons]:
     """Their pool: a backend for each that works at a time, as many as pages have at most. All
     entries may be due at the same time."""
-    if not (crew or entries):
+    if not (workers or entries):
         return None, {}
     timeout, postgresql = basis.config.request_timeout, basis.postgresql
-    clients = sum(worker.processes * worker.threads for worker in crew) + len(entries)
+    clients = sum(worker.processes * worker.threads for worker in workers) + len(entries)
     pool = min(clients, pooler.pool_size(basis))
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
     sizes = {"pool_size": pool, _reserve(basis): reserve, "max_db_connections": pool + reserve}
@@ -92,11 +92,13 @@ def background(
         statement_timeout=seconds(timeout, timeouts.TASK_STATEMENT),
         patience=seconds(timeout, timeouts.TASK_PATIENCE),
         settings=timeouts.of_backends(timeouts.TASK, timeout, postgresql),
-        memory=workers_bytes(crew, entries) + SUPERVISION_BYTES,
+        memory=workers_bytes(workers, entries) + SUPERVISION_BYTES,
     )
-    parts = [f"{worker.processes} x {worker.memory // MB} MB for {worker.name}" for worker in crew]
+    parts = [
+        f"{worker.processes} x {worker.memory // MB} MB for {worker.name}" for worker in workers
+    ]
     parts += [f"{entry.memory // MB} MB for {entry.name}" for entry in entries]
-    users = [f"{worker.processes} x {worker.threads} of {worker.name}" for worker in crew]
+    users = [f"{worker.processes} x {worker.threads} of {worker.name}" for worker in workers]
     users += [f"1 of {entry.name}" for entry in entries]
     return planned, {
         "background.clients": " + ".join(users),
@@ -113,8 +115,8 @@ def _reserve(basis: Basis) -> str:
     return "reserve_pool_size" if renamed else "reserve_pool"
 
 
-def workers_bytes(crew: tuple[Worker, ...], entries: tuple[Entry, ...]) -> int:
+def workers_bytes(workers: tuple[Worker, ...], entries: tuple[Entry, ...]) -> int:
     """Memory of all workers and scheduled commands together, in bytes."""
-    return sum(worker.processes * worker.memory for worker in crew) + sum(
+    return sum(worker.processes * worker.memory for worker in workers) + sum(
         entry.memory for entry in entries
     )

@@ -16,6 +16,7 @@ class Compose(Target):
     image: ClassVar[bool] = True
     closes_egress: ClassVar[bool] = True
     runs_prometheus: ClassVar[bool] = True
+    observability_socket: ClassVar[str] = "/run/stack/history/history.sock"
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
     apaches = 1
     """the limit of threads is the container's own"""

@@ -31,7 +31,7 @@ class Host(Target):
     """a second one while it takes over"""
     shared: ClassVar[bool] = True
     start = "site.yml"
-    again = "Bring them into force: run site.yml."
+    remedy = "Bring them into force: run site.yml."
     advise = "stackctl advise"
     change = "{} in the inventory, then site.yml; later stackctl advise --check"
     try_strangers = "As root: `stack-manage stack_verify`."

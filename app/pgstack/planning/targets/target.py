@@ -70,6 +70,8 @@ class Target(ABC):
     """whether the web processes keep themselves from writing where other targets' cannot"""
     runs_prometheus: ClassVar[bool] = False
     """whether Debian's Prometheus may run beside it (STACK_OBSERVABILITY=full)"""
+    observability_socket: ClassVar[str] = ""
+    """where its container is asked for the page and by verify"""
     own_directory: ClassVar[bool] = False
     """whether all lies below one directory, which is the stack's account's and may hold nothing
     else"""
@@ -77,7 +79,7 @@ class Target(ABC):
     """whether its driver makes the virtual environment of the project"""
 
     # Remedies, for the ends of messages.
-    again: ClassVar[str] = "Render and start again: `make down up`."
+    remedy: ClassVar[str] = "Render and start again: `make down up`."
     start: ClassVar[str] = "make up"
     """what brings all of it into force, and may be run again"""
     advise: ClassVar[str] = "make advise"
@@ -104,7 +106,7 @@ class Target(ABC):
         raise NotImplementedError(program)
 
     def input(self, field: str) -> str:
-        """How whoever sets up this target names an input."""
+        """The name of an input on this target."""
         return f"STACK_{field.upper()}"
 
     def environment_file(self, plan: Plan) -> Path | None:
@@ -117,26 +119,16 @@ def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
     """Debian's usual places, for targets that have a machine to themselves; `own` is what differs
     between them."""
     prefix = names.prefix
-    root, run = f"/srv/{prefix}", f"/run/{prefix}"
+    root = f"/srv/{prefix}"
     home = "/var/lib/postgresql" if prefix == STACK else f"/var/lib/{prefix}-postgresql"
     media = f"/var/lib/{prefix}-media" if prefix == STACK else f"/var/lib/{prefix}/media"
     places: dict[str, Any] = {
         "root": root,
-        "run": run,
         "conf": f"/etc/{prefix}",
         "home_postgres": home,
         "data": f"{home}/{postgresql}/{names.cluster}",
-        "run_postgres": f"{run}/postgres",
-        "run_pooler": f"{run}/pooler",
-        "run_pooler_own": f"{run}/pooler",
-        "run_apache": f"{run}/apache",
-        "run_workers": f"{run}/workers",
-        "run_valkey": f"{run}/valkey",
         "valkey": f"/var/lib/{prefix}-valkey",
-        "run_metrics": f"{run}/metrics",
-        "measures": f"{run}/measures",
         "bodies": media,
-        "streams": f"{run}/apache",
         "log": f"/var/log/{prefix}",
         "access_log": f"/var/log/{prefix}/apache-access.log",
         "error_log": f"/var/log/{prefix}/apache-error.log",
@@ -153,7 +145,23 @@ def machine_paths(names: Names, postgresql: int, **own: Any) -> Paths:
         "app": f"{root}/app",
         "venv": f"{root}/venv",
     }
-    return Paths(**{**places, **own})
+    return Paths(**{**places, **_runtime_paths(f"/run/{prefix}"), **own})
+
+
+def _runtime_paths(run: str) -> dict[str, str]:
+    """Sockets, process ids and what else is gone after a boot."""
+    return {
+        "run": run,
+        "run_postgres": f"{run}/postgres",
+        "run_pooler": f"{run}/pooler",
+        "run_pooler_own": f"{run}/pooler",
+        "run_apache": f"{run}/apache",
+        "run_workers": f"{run}/workers",
+        "run_valkey": f"{run}/valkey",
+        "run_metrics": f"{run}/metrics",
+        "measures": f"{run}/measures",
+        "streams": f"{run}/apache",
+    }
 
 
 def machine_accounts(names: Names, apache: str, secrets: str) -> Accounts:

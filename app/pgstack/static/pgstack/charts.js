@@ -110,7 +110,16 @@ const Charts = (() => {
     return svg;
   };
 
-  const clock = (time) => new Date(time * 1000).toLocaleTimeString("en-GB");
+  const DAY = 86400;
+  const date = (time) => new Date(time * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const minute = (time) => new Date(time * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  // Of a time that is part of so many seconds: with its date where these are more than hours.
+  const clock = (time, span = 0) => (span < DAY ? new Date(time * 1000).toLocaleTimeString("en-GB") : `${date(time)} ${minute(time)}`);
+  // Beneath a chart, where one tells `step` seconds from the next.
+  const tick = (time, step) => {
+    if (step < 60) return clock(time);
+    return step < 3600 || (step < DAY && minute(time) !== "00:00") ? minute(time) : date(time);
+  };
 
   class Chart {
     constructor(place) {
@@ -174,8 +183,8 @@ const Charts = (() => {
         padding: [8, 24, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: sync.key }, drag: { x: false, y: false }, points: { show: !kind.stacked } },
-        scales: { x: { time: true, range: (u, low, high) => [Math.max(low, high - 3600), high] }, y: kind.log ? { distr: 3, range: (u, low, high) => [Math.min(low ?? 0.001, 0.001), Math.max(high ?? 1, 1)] } : { range: (u, low, high) => [0, Math.max(high ?? 0, 0.001) * 1.08] } },
-        axes: [{ ...axis, space: 60, size: 28, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] }, { ...axis, size: 54, values: (u, splits) => splits.map((value) => (value === null ? "" : told(value))), filter: kind.log ? (u, splits) => splits.map((value) => (Math.abs(Math.log10(value) % 1) < 1e-6 ? value : null)) : undefined }],
+        scales: { x: { time: true, range: (u, low, high) => [Math.max(low, high - this.data.span), high] }, y: kind.log ? { distr: 3, range: (u, low, high) => [Math.min(low ?? 0.001, 0.001), Math.max(high ?? 1, 1)] } : { range: (u, low, high) => [0, Math.max(high ?? 0, 0.001) * 1.08] } },
+        axes: [{ ...axis, space: 60, size: 28, values: (u, splits, axis, space, step) => splits.map((time) => tick(time, step)) }, { ...axis, size: 54, values: (u, splits) => splits.map((value) => (value === null ? "" : told(value))), filter: kind.log ? (u, splits) => splits.map((value) => (Math.abs(Math.log10(value) % 1) < 1e-6 ? value : null)) : undefined }],
         series: [{}, ...order.map(line), ...(kind.limit ? [{ stroke: () => css("--limit"), width: 1.5, dash: [6, 4], points: { show: false } }] : [])],
         hooks: { draw: [(u) => this.mark(u)], setCursor: [(u) => this.moved(u)] },
       };
@@ -214,9 +223,9 @@ const Charts = (() => {
         this.values[place].textContent = value;
         return `${this.kind.lines[place][1]} ${value}`;
       });
-      if (chosen) this.moment.textContent = `at ${clock(this.data.time[at])}`;
+      if (chosen) this.moment.textContent = `at ${clock(this.data.time[at], this.data.span)}`;
       else this.moment.textContent = "";
-      this.plot.setAttribute("aria-label", `${this.kind.title}. ${chosen ? clock(this.data.time[at]) : "Now"}: ${words.join(", ")}.`);
+      this.plot.setAttribute("aria-label", `${this.kind.title}. ${chosen || this.data.step ? clock(this.data.time[at], this.data.span) : "Now"}: ${words.join(", ")}.`);
     }
 
     point(at) {
@@ -246,7 +255,7 @@ const Charts = (() => {
       this.table.replaceChildren(
         this.table.caption,
         element("thead", {}, element("tr", {}, ...heads.map((words, at) => element("th", { scope: "col", ...(at && { class: "figure" }) }, words)))),
-        element("tbody", {}, ...picked.map((at) => element("tr", {}, element("th", { scope: "row" }, clock(time[at])), ...cells(at)))),
+        element("tbody", {}, ...picked.map((at) => element("tr", {}, element("th", { scope: "row" }, clock(time[at], this.data.span)), ...cells(at)))),
       );
     }
 

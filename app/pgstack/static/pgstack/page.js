@@ -3,11 +3,16 @@
 
 (() => {
   const { Chart, element, seconds, number, percent, bytes, clock } = Charts;
+  const PAST_SECONDS = 60;
   const HOUR = 3600;
   const PANELS = [, "verdict", "users", "where", "full", "blocks", "statements", "machine", "safe"];
   const find = (id) => document.getElementById(id);
   const charts = [...document.querySelectorAll("[data-chart]")].map((place) => new Chart(place));
-  const kept = { time: [], lines: {}, marks: [], limits: {} };
+  const kept = { time: [], lines: {}, marks: [], limits: {}, span: HOUR };
+  const ranges = find("ranges");
+  // What Prometheus remembers of the range that is chosen; null while that is the hour, or is not known.
+  let past = null;
+  let asked = 0;
   let wait = 5;
   let asking = false;
 
@@ -40,7 +45,7 @@
     const level = find("level");
     write(level, given.verdict.text);
     level.className = `level ${given.verdict.level}`;
-    document.title = `${{ good: "✓", warn: "!", bad: "✗" }[given.verdict.level]} How the stack fares`;
+    document.title = `${{ good: "✓", warn: "!", bad: "✗" }[given.verdict.level]} Stack status`;
     find("alerts").replaceChildren(...given.alerts.map((alert) => alertRow(alert, given.now)));
   };
 
@@ -105,10 +110,19 @@
       ["Plan", `written ${ago(facts.planned)}`],
     ];
     find("facts").replaceChildren(...pairs.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
-    const marks = [...given.marks].reverse().slice(0, 8);
+  };
+
+  const showMarks = ({ marks, span }) => {
+    const last = [...marks].sort((a, b) => b.time - a.time).slice(0, 8);
     const kinds = { deploy: "D", plan: "P", start: "S", alert: "!" };
-    const row = (mark) => element("li", {}, element("span", { class: `tag ${mark.kind === "alert" ? "bad" : "good"}` }, kinds[mark.kind]), `${clock(mark.time)} ${mark.text}`);
-    find("marks").replaceChildren(...(marks.length ? marks.map(row) : [element("li", {}, "Nothing within this hour.")]));
+    const row = (mark) => element("li", {}, element("span", { class: `tag ${mark.kind === "alert" ? "bad" : "good"}` }, kinds[mark.kind]), `${clock(mark.time, span)} ${mark.text}`);
+    find("marks").replaceChildren(...(last.length ? last.map(row) : [element("li", {}, "Nothing within this time.")]));
+  };
+
+  const draw = () => {
+    const data = past ? { ...past, limits: kept.limits } : kept;
+    showMarks(data);
+    if (data.time.length) charts.forEach((chart) => chart.show(data));
   };
 
   const show = (given) => {
@@ -118,10 +132,39 @@
     showSessions(given);
     showStatements(given);
     showFacts(given);
-    if (!kept.time.length) return;
-    showMost(given);
-    charts.forEach((chart) => chart.show(kept));
+    ranges.hidden = !given.ranges.length;
+    if (kept.time.length) showMost(given);
+    draw();
   };
+
+  const chosen = () => ranges.querySelector(":checked");
+
+  // Of the range that is chosen, by Prometheus; the hour where that does not answer.
+  const remember = async () => {
+    const { value, nextElementSibling: name } = chosen();
+    if (!value || ranges.hidden) return;
+    asked = Date.now();
+    try {
+      const answer = await fetch(`history.json?range=${value}`, { cache: "no-store", signal: AbortSignal.timeout(20_000) });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      const given = await answer.json();
+      if (value !== chosen().value) return;
+      past = { ...given, span: given.time.at(-1) - given.time[0] };
+      write(find("shown"), `${name.textContent}, by Prometheus: a point for each ${seconds(given.step)}. Times and rates are means of it, what is taken is the most within it.`);
+    } catch {
+      if (value !== chosen().value) return;
+      past = null;
+      write(find("shown"), "Prometheus does not answer. This is the last hour.");
+    }
+    draw();
+  };
+
+  ranges.addEventListener("change", () => {
+    past = null;
+    write(find("shown"), chosen().value ? "Prometheus is asked …" : "");
+    draw();
+    remember();
+  });
 
   const refresh = async () => {
     if (asking) return;
@@ -148,6 +191,7 @@
   // One look at a time; nobody who has the page in the background asks.
   const loop = async () => {
     if (!document.hidden) await refresh();
+    if (!document.hidden && Date.now() - asked > PAST_SECONDS * 1000) remember();
     setTimeout(loop, wait * 1000);
   };
   document.addEventListener("visibilitychange", () => !document.hidden && refresh());

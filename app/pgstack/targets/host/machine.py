@@ -70,14 +70,15 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
         wanted |= {(public, plan.front.port), (public, plan.front.redirect_port)}
         wanted |= {("127.0.0.1", port) for port in plan.front.instance_ports.values()}
     return [
-        f"port {one['port']} is held by {one['program']} ({one['unit'] or 'no unit'}) at "
-        f"{one['address']}"
-        for one in listeners
-        if (one["address"], one["unit"].removesuffix(".service"))
+        f"port {listener['port']} is held by {listener['program']} "
+        f"({listener['unit'] or 'no unit'}) at {listener['address']}"
+        for listener in listeners
+        if (listener["address"], listener["unit"].removesuffix(".service"))
         not in {("127.0.0.1", name) for name in watching}
-        and not one["unit"].startswith((own, exporter, *((FRONT_UNIT,) if plan.front else ())))
+        and not listener["unit"].startswith((own, exporter, *((FRONT_UNIT,) if plan.front else ())))
         and any(
-            one["port"] == port and _collide(one["address"], address) for address, port in wanted
+            listener["port"] == port and _collide(listener["address"], address)
+            for address, port in wanted
         )
     ]
 
@@ -93,7 +94,7 @@ def unsorted(stack: dict[str, Any], survey: Found) -> str:
 
 def unlike(accounts: list[Account], survey: Accounts) -> list[Account]:
     """Those that the host does not have as they are wanted (survey: see host/survey.py)."""
-    return [one for one in accounts if not _is_like(one, survey)]
+    return [account for account in accounts if not _is_like(account, survey)]
 
 
 def _is_like(account: Account, survey: Accounts) -> bool:

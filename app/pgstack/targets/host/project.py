@@ -59,7 +59,7 @@ def of_inputs(inputs: dict[str, Any], workspace: str) -> dict[str, Any]:
 
 
 def _require_words(name: str, commands: Any) -> None:
-    """Raise InputError for what is no list of lists of words."""
+    """Raise InputError unless it is a list of lists of words."""
     for words in commands if isinstance(commands, list) else [commands]:
         if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
             raise InputError(

@@ -42,7 +42,7 @@ def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
     `environment` says what decides its virtual environment, if that may be one that releases share.
     Raises InputError when the project has not what it is said to have.
     """
-    ours = _files(layout.PROJECT, SHIPPED)
+    ours = _files(layout.CHECKOUT, SHIPPED)
     if source and not Path(source).is_dir():
         raise InputError(
             f"stack_inputs.project.directory: {project['directory']}: no directory of "
@@ -52,7 +52,7 @@ def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
     theirs = _files(Path(source), (".",)) if source else []
     named = _requirements(project, source, theirs) if source else ""
     content = hashlib.sha256(repr((named, project["commands"], project["build"])).encode())
-    for root, names in ((layout.PROJECT, ours), (Path(source), theirs)):
+    for root, names in ((layout.CHECKOUT, ours), (Path(source), theirs)):
         for name in names:
             path = root / name
             known = path.readlink().as_posix().encode() if path.is_symlink() else path.read_bytes()
@@ -74,8 +74,8 @@ def _environment(source: Path, named: str) -> str:
     except dependencies.DependencyError:  # the build says so
         return ""
     inside = all((source / name).resolve().is_relative_to(source.resolve()) for name in texts)
-    alone = inside and dependencies.from_index(texts)
-    return dependencies.digest(layout.REQUIREMENTS, texts) if alone else ""
+    shareable = inside and dependencies.from_index(texts)
+    return dependencies.digest(layout.REQUIREMENTS, texts) if shareable else ""
 
 
 def _requirements(project: dict[str, Any], source: str, theirs: list[str]) -> str:

@@ -18,10 +18,10 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
     """Names of the directories of stackctl's virtual environment and code on a host, what is in
     them, and what it is called there."""
     plan = Plan.model_validate(stack)
-    requirements = (layout.PROJECT / "requirements/stackctl.txt").read_text()
+    requirements = (layout.CHECKOUT / "requirements/stackctl.txt").read_text()
     roots = {
-        layout.PROJECT / "host/stackctl": "stackctl",
-        layout.PROJECT / "app/pgstack": "pgstack",
+        layout.CHECKOUT / "host/stackctl": "stackctl",
+        layout.CHECKOUT / "app/pgstack": "pgstack",
     }
     texts = {
         f"{name}/{path.relative_to(root)}": path.read_text()
@@ -47,7 +47,7 @@ def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]
     the launchers name them."""
     code = f"{directory}/{made['code']}"
     folders = sorted({str(Path(name).parent) for name in made["texts"]})
-    installer = (layout.PROJECT / "host/install_stackctl.py").read_text()
+    installer = (layout.CHECKOUT / "host/install_stackctl.py").read_text()
     return [
         *({"dest": place} for place in (directory, code)),
         *({"dest": f"{code}/{folder}"} for folder in folders),
@@ -60,7 +60,7 @@ def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]
 def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
     """What starts stackctl, stack-manage and the exporter, and what mod_md calls, for the module
     stack_files."""
-    programs = layout.PROJECT / "host/bin"
+    programs = layout.CHECKOUT / "host/bin"
     places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
     message = (programs / "acme-message").read_text()
     places["plan"] = made["plan"]

@@ -70,13 +70,15 @@ class Process:
         self._note(datetime.now(UTC), f"{self.entry.name} ended with {status} after {took:.1f} s")
         return status
 
-    def stop(self, why: Literal["limit", "stopped"]) -> None:
+    def stop(self, reason: Literal["limit", "stopped"]) -> None:
         """Ask the run to end (SIGTERM) and note why; KILL_SECONDS later it is killed."""
         if self.cut:
             return
-        self.cut, self._kill_at = why, time.monotonic() + KILL_SECONDS
+        self.cut, self._kill_at = reason, time.monotonic() + KILL_SECONDS
         over = (
-            f"its limit of {self.entry.limit} s is over" if why == "limit" else "it is not to go on"
+            f"its limit of {self.entry.limit} s is over"
+            if reason == "limit"
+            else "a stop was asked for"
         )
         self._note(datetime.now(UTC), f"{self.entry.name} gets SIGTERM: {over}")
         self._signal(signal.SIGTERM)

@@ -77,8 +77,8 @@ class Scheduler:
         self._write()
 
     def end(self) -> None:
-        """Begin nothing more; let what runs in a container end by itself, and end the rest, which
-        is due again there: a release is no reason why it should not be done."""
+        """Begin nothing more. In a container, let runs finish for a while; what is then left is
+        ended and due again in the next container: a release must not skip a run."""
         deadline = time.monotonic() + (FINISH_SECONDS if self._in_container else 0)
         while self._running and time.monotonic() < deadline:
             time.sleep(END_SECONDS)
@@ -135,7 +135,8 @@ class Scheduler:
             say(f"{name} ended with {status}: see its log")
 
     def _end_those_left(self) -> None:
-        """By a scheduler that was killed: nobody watches their limit, nor learns their status."""
+        """End the runs of a scheduler that was killed: no limit applies to them any more, and their
+        exit status is lost."""
         for name, record in self._records.items():
             if not record.process:
                 continue

@@ -18,23 +18,23 @@ def front(request: HttpRequest) -> HttpResponse:
 def near(request: HttpRequest) -> JsonResponse:
     """The three nearest places, with their distances in kilometres."""
     here = Point(float(request.GET["lon"]), float(request.GET["lat"]), srid=4326)
-    found = Place.objects.annotate(away=Distance("point", here)).order_by("away")[:3]
-    return JsonResponse({place.name: round(place.away.km) for place in found})
+    places = Place.objects.annotate(away=Distance("point", here)).order_by("away")[:3]
+    return JsonResponse({place.name: round(place.away.km) for place in places})
 
 
 def geojson(request: HttpRequest) -> HttpResponse:
     """Places in a box, for a map."""
     box = Polygon.from_bbox([float(part) for part in request.GET["bbox"].split(",")])
-    found: Any = Place.objects.filter(point__intersects=box).order_by("name")
-    text = serialize("geojson", found, geometry_field="point", fields=["name", "tags"])
+    places: Any = Place.objects.filter(point__intersects=box).order_by("name")
+    text = serialize("geojson", places, geometry_field="point", fields=["name", "tags"])
     return HttpResponse(text, content_type="application/geo+json")
 
 
 def search(request: HttpRequest) -> JsonResponse:
     """The place whose name is most like what was typed."""
     alike = TrigramSimilarity("name", request.GET["q"])
-    found = Place.objects.annotate(alike=alike).order_by("-alike").first()
-    return JsonResponse({"name": found.name if found else "", "tags": found and found.tags})
+    place = Place.objects.annotate(alike=alike).order_by("-alike").first()
+    return JsonResponse({"name": place.name if place else "", "tags": place and place.tags})
 
 
 def backend(request: HttpRequest) -> JsonResponse:

@@ -1,0 +1,28 @@
+"""What is changed on a host that serves: by commands that work, and by typos that are refused."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "apache reload": ("stackctl", "restart", "apache"),
+    "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
+    "a log begun anew": ("logrotate", "--force", "/etc/logrotate.d/stack"),
+    "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
+    "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
+    "two in a row": (
+        "sh",
+        "-c",
+        "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main",
+    ),
+}
+
+TYPOS = {
+    "pgbouncer": (
+        "pgbouncer/pgbouncer.ini",
+        "pool_mode = transaction",
+        "pool_mod = transaction",
+        "pool_mod",
+    ),
+    "postgres": ("postgres/pgstack.conf", "wal_compression", "wal_compresion", "wal_compresion"),
+    "apache": ("apache/mpm.conf", "KeepAlive On", "KeepAlife On", "line {}"),
+}
+"""server → file, what it says, what it says wrongly, what the refusal names"""
