@@ -7,9 +7,6 @@ from typing import Literal
 
 from pgstack.planning.part import Part
 
-PROMETHEUS, ALERTMANAGER = "prometheus", "prometheus-alertmanager"
-NODE_EXPORTER = "prometheus-node-exporter"
-"""programs, called as Debian's packages and units are"""
 SecretName = Literal["password", "webhook", "watchdog"]
 
 

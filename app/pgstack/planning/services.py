@@ -1,7 +1,7 @@
 """The services of a stack: what each renders, and how it is started and stopped.
 
 Which of them a host has, the plan says (`stack.services`); what is proven of them is in
-pgstack.live.verify.
+pgstack.live.verify. Standard library only: the tools of Compose run under Debian's Python.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED, Entry, Worker
-from pgstack.planning.observability import ALERTMANAGER, NODE_EXPORTER, PROMETHEUS
-from pgstack.planning.plan import Plan
+from pgstack.planning.work_names import KILL_SECONDS, PREFIX, SCHEDULED
+
+if TYPE_CHECKING:
+    from pgstack.planning.background import Entry, Worker
+    from pgstack.planning.plan import Plan
 
 MACHINE = "host"
 """the service that a machine of the stack's own is, and the folder of what systemd reads"""
 DAEMON = "(wsgi:stack)"
 """begins the title of mod_wsgi's daemon processes (display-name), which are Python and not
 Apache"""
+PROMETHEUS, ALERTMANAGER = "prometheus", "prometheus-alertmanager"
+NODE_EXPORTER = "prometheus-node-exporter"
+"""programs, called as Debian's packages and units are"""
 
 
 def postgres_program(plan: Plan, name: str) -> str:

@@ -20,9 +20,9 @@ from pgstack.errors import StackError, ends_the_process
 from pgstack.live.probes import watchers
 from pgstack.metrics.server import LoopbackServer, passed_on
 from pgstack.planning import targets
-from pgstack.planning.observability import PROMETHEUS, Observability
+from pgstack.planning.observability import Observability
 from pgstack.planning.plan import Plan
-from pgstack.planning.services import OBSERVABILITY
+from pgstack.planning.services import OBSERVABILITY, PROMETHEUS
 from pgstack.planning.state import started_plan
 from pgstack.rendering import receivers
 
