@@ -155,7 +155,7 @@ loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STR
 # What one local stack can show, the longest first; the other directories of tests/ need hosts, containers or a lab.
 QUICK = $(addprefix tests/,integration browser audit contract unit)
 
-test: install-dev ## the quick part, for before a commit: the code, and one local stack; skips say what is missing
+test: install-dev ## the quick part, for before a commit: the code, and one local stack; says what it left out
 	@.venv/bin/python -m pytest -m "not slow" $(QUICK)
 
 test-all: install-dev ## all but what takes minutes each: hosts, containers, faults, the lab, other people's projects

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pytest
 import yaml
-from compose_stack import CHECKOUT
 from pydantic.fields import FieldInfo
 
 from fixtures.releases import DEBIANS
@@ -19,6 +18,7 @@ from pgstack.planning.input_names import environment_name
 from pgstack.planning.packages import NEWEST, RELEASES
 from pgstack.planning.sizing.observability import STATE
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE = "compose"
 OF_ALERTS = {
     "STACK_ALERT_SMTP_PASSWORD_FILE": "alert_password",
