@@ -62,6 +62,9 @@ class Service:
     """that ends it: what goes on may end"""
     stop_seconds: int = 0
     """that it has for this, where that is its own; 0: what the target gives a server"""
+    instances: str = ""
+    """begins the names of directories below `paths.run` that a host has for those of its instances
+    that run, where two take turns"""
     names: tuple[str, ...] = ()
     """of its processes, where the project says how many there are"""
     own: Worker | Entry | None = None
@@ -114,6 +117,7 @@ PGBOUNCER = Service(
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
     programs=("pgbouncer",),
+    instances="pooler",
     configuration="pgbouncer.ini",
     command=lambda _, file: f"/usr/sbin/pgbouncer {file}",
     stop_signal="INT",  # it waits for transactions
@@ -126,6 +130,7 @@ APACHE = Service(
         "logrotate.conf": "/etc/logrotate.d/{prefix}",
     },
     programs=("apache2",),
+    instances="apache",
     configuration="apache2.conf",
     command=lambda _, file: f"/usr/sbin/apache2 -DFOREGROUND -f {file}",
     stop_signal="WINCH",  # it answers what it has
