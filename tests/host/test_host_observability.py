@@ -17,7 +17,7 @@ from docker_engine import docker
 from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures import told
-from fixtures.releases import NEWEST_SUITE
+from fixtures.releases import CLUSTER, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -131,12 +131,11 @@ def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> 
 
 
 def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost) -> None:
-    cluster = "postgresql@17-main"
-    host.run("systemctl", "stop", cluster)
+    host.run("systemctl", "stop", CLUSTER)
     fired = wait(lambda: bool(seen(host, "PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
     assert seen(host, "PostgreSQLDown") == ["firing"]
     wait(lambda: "PostgreSQLDown" in str(came(host, "mail")), 30, "mail")
-    host.run("systemctl", "start", cluster)
+    host.run("systemctl", "start", CLUSTER)
     ended = wait(lambda: "resolved" in seen(host, "PostgreSQLDown"), UNTIL_ENDS_SECONDS, "end")
     print(f"PostgreSQLDown came after {fired:.0f} s, its end {ended:.0f} s")
 

@@ -25,7 +25,7 @@ from systemd_host import INPUTS, TRUSTED, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING
-from fixtures.releases import NEWEST_SUITE
+from fixtures.releases import CLUSTER, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -51,11 +51,11 @@ CHANGES = {
     "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
     "a log begun anew": ("logrotate", "--force", "/etc/logrotate.d/stack"),
     "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
-    "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
+    "postgresql restart": ("systemctl", "restart", CLUSTER),
     "two in a row": (
         "sh",
         "-c",
-        "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main",
+        f"systemctl restart {CLUSTER}; systemctl restart {CLUSTER}",
     ),
 }
 
