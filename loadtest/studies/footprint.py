@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first
