@@ -168,7 +168,7 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@PYTHONPATH=app .venv/bin/mypy
-	@PYTHONPATH=app .venv/bin/lint-imports
+	@PYTHONPATH=app:host .venv/bin/lint-imports
 	@.venv/bin/yamllint --strict compose.yaml egress observability postgres valkey mkdocs.yml .yamllint .hadolint.yaml .ansible-lint .config ansible
 	@ANSIBLE_LIBRARY=$(CURDIR)/ansible/library .venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run
