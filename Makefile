@@ -159,7 +159,7 @@ loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STR
 # What one local stack can show, the longest first; the other directories of tests/ need hosts, containers or a lab.
 QUICK = $(addprefix tests/,integration browser audit contract unit)
 
-test: install-dev ## the quick part, for before a commit: the code, and one local stack; skips say what is missing
+test: install-dev ## the quick part, for before a commit: the code, and one local stack; says what it left out
 	@.venv/bin/python -m pytest -m "not slow" $(QUICK)
 
 test-all: install-dev ## all but what takes minutes each: hosts, containers, faults, the lab, other people's projects
@@ -172,7 +172,7 @@ lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellche
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@PYTHONPATH=app .venv/bin/mypy
-	@PYTHONPATH=app .venv/bin/lint-imports
+	@PYTHONPATH=app:host .venv/bin/lint-imports
 	@.venv/bin/yamllint --strict compose.yaml egress observability postgres valkey mkdocs.yml .yamllint .hadolint.yaml .ansible-lint .config ansible
 	@ANSIBLE_LIBRARY=$(CURDIR)/ansible/library .venv/bin/ansible-lint -q ansible
 	@.venv/bin/shellcheck tools/*.sh .ci/run

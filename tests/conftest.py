@@ -9,6 +9,7 @@ pytest_plugins = [
     "fixtures.documentation",
     "fixtures.local_stack",
     "fixtures.machine",
+    "fixtures.not_run",
     "fixtures.pooled",
     "fixtures.third_worker",
     "fixtures.external_server",

@@ -17,10 +17,12 @@ SERVICE = "background"
 def limit() -> None:
     """Give it the memory that is planned for what runs in it: what takes more is ended, and what
     serves has its own. Raises ToolError."""
-    background = containers.plan()["background"]
-    for container in containers.running(SERVICE) if background else []:
-        memory = f"{background['memory']}"
-        containers.require("update", f"--memory={memory}", f"--memory-swap={memory}", container.id)
+    background = containers.plan().background
+    if background is None:
+        return
+    words = (f"--memory={background.memory}", f"--memory-swap={background.memory}")
+    for container in containers.running(SERVICE):
+        containers.require("update", *words, container.id)
 
 
 def require_commands() -> None:
@@ -50,7 +52,7 @@ def ended() -> Iterator[None]:
     options = ("--detach", "--no-deps", "--no-build", "--force-recreate")
     containers.require("compose", "up", *options, SERVICE)
     limit()
-    if before and containers.plan()["background"]:
+    if before and containers.plan().background:
         say("restarted background work, when each had ended what it did")
 
 

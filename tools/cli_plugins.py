@@ -15,7 +15,7 @@ NAMES = ("docker-compose", "docker-buildx")
 """The packages, and the plugins in them."""
 DIRECTORY = Path("/usr/local/lib/docker/cli-plugins")
 """The folder for an administrator's own plugins: every Docker CLI looks there."""
-SUITE = "trixie"
+SUITE = debian.SUPPORTED["13"]
 """Debian 12 has no Compose v2; the plugins of Debian 13 need only its libc (2.34 or later)."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 

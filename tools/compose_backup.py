@@ -22,6 +22,7 @@ from pgstack.errors import StackError
 from pgstack.ops import passphrase, together
 from pgstack.ops.destination import Destination
 from pgstack.ops.restic import Repository
+from pgstack.planning.services import postgres_program
 
 BACKUP, RESTORE = "backup", "restore"
 """services: the one may not write files, the other may give them to others"""
@@ -163,16 +164,16 @@ def _stack() -> together.Stack:
     done = containers.execute(postgres, "cat", f"{containers.CONF}/plan.json")
     if done.returncode:
         raise ToolError(f"{containers.CONF}: {containers.last_words(containers.output_of(done))}")
-    plan = json.loads(done.stdout)
+    plan = containers.read_plan(done.stdout)
     run = ("run", "--rm", "--no-deps", "--no-TTY", RESTORE, "python3")
     return together.Stack(
-        database=plan["postgres"]["database"],
-        admin=plan["roles"]["admin"],
-        sockets=plan["paths"]["run_postgres"],
+        database=plan.postgres.database,
+        admin=plan.roles.admin,
+        sockets=plan.paths.run_postgres,
         roles=f"{containers.CONF}/postgres/roles.sql",
         tree=MEDIA,
         programs=("docker", "exec", "--interactive", postgres),
-        directory=f"/usr/lib/postgresql/{plan['versions']['postgresql']}/bin/",
+        directory=postgres_program(plan, ""),
         python=("docker", "compose", PROFILE, *run),
         # A page may put a link in the place of a directory while it is read.
         reading=("--one-file-system",),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import background_containers
 import compose_failure
 import containers
 import debian
+import pooler_takeover
 import releases
 import web_takeover
 from containers import Container
@@ -26,7 +27,6 @@ STEP = re.compile(r"^#\d+ [\d.]+ ", re.MULTILINE)
 """what BuildKit puts before a line"""
 AS_WEB = ("--user=app", "--entrypoint=python")
 """a command of `manage`, which shares the network of web and comes after requests"""
-CONSOLE = ("--username=pgbouncer", "--dbname=pgbouncer")
 
 
 def release() -> None:
@@ -107,10 +107,9 @@ def _reason(service: str, text: str) -> str:
 
 def _reconnect() -> None:
     """Make PgBouncer replace its backends, which know the schema as it was."""
-    psql = ("psql", "--no-psqlrc", "--quiet", "--host=/run/stack/instance/pooler", "--port=6432")
-    containers.execute(
-        containers.only_container("pgbouncer").id, *psql, *CONSOLE, "--command=RECONNECT"
-    )
+    pooler = containers.only_container("pgbouncer")
+    with suppress(ToolError):
+        pooler_takeover.ask(pooler, containers.plan(), "RECONNECT")
 
 
 def work() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 import background_containers
 import containers
@@ -22,6 +22,9 @@ import web_takeover
 from containers import Container
 from debian import ToolError, say
 from pgstack.planning import packages
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 PUBLISHED = ("port", "forward")
 """services that hold the published port: another container of theirs closes it"""
@@ -77,13 +80,13 @@ def _require_same_port() -> None:
             )
 
 
-def _database() -> tuple[Any, ...]:
+def _database() -> tuple[str, int, str]:
     """Where the plan in force has it."""
-    place = containers.plan()["postgres"]
-    return place["host"], place["port"], place["database"]
+    place = containers.plan().postgres
+    return place.host, place.port, place.database
 
 
-def _require_same(database: tuple[Any, ...]) -> None:
+def _require_same(database: tuple[str, int, str]) -> None:
     """Raise ToolError where pages would have to be led to another database."""
     if _database() != database:
         raise ToolError(
@@ -95,7 +98,7 @@ def _require_same(database: tuple[Any, ...]) -> None:
 def _observed() -> str:
     """What the plan in force has of STACK_OBSERVABILITY."""
     plan = containers.plan()
-    return FULL if plan.get("observability") else "basic" if plan["metrics"] else "off"
+    return FULL if plan.observability else "basic" if plan.metrics else "off"
 
 
 def _require_same_exporter(observed: str) -> None:
@@ -112,12 +115,12 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
     """Bring the files that are there into force in the servers. Raises ToolError."""
     plan = containers.plan()
     _require_packages(plan)
-    if plan["background"]:
+    if plan.background:
         _require_commands()
     valkey_restart.require_same(plan)
-    own = [] if plan["external"] else [POSTGRES]
-    if own and plan["memory"]["total"] > containers.only_container(POSTGRES).memory:
-        _limit(POSTGRES, plan["memory"]["total"], 0)
+    own = [] if plan.external else [POSTGRES]
+    if own and plan.memory.total > containers.only_container(POSTGRES).memory:
+        _limit(POSTGRES, plan.memory.total, 0)
     with background_containers.ended():
         if POSTGRES in changed:
             postgres_restart.parse(plan)
@@ -128,13 +131,14 @@ def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> N
             valkey_restart.apply()
         web_takeover.take_over(web)
     new = containers.only_container("web")
-    for service in (*own, PGBOUNCER, *([VALKEY] if plan["valkey"] else [])):
+    for service in (*own, PGBOUNCER, *([VALKEY] if plan.valkey else [])):
         _limit(service, new.memory, new.nano_cpus)
 
 
-def _require_packages(plan: dict[str, Any]) -> None:
+def _require_packages(plan: Plan) -> None:
     """Raise ToolError for a Debian package that an image would have to be built with."""
-    for service, names in plan["packages"].items():
+    wanted = {"web": plan.packages.web, POSTGRES: plan.packages.postgres}
+    for service, names in wanted.items():
         if not names:
             continue
         within = ("docker", "exec", containers.only_container(service).id)
@@ -171,7 +175,7 @@ def _take_back(before: bytes, web: Container, pooler: Container, changed: set[st
     options = ("--rm", "--no-deps", "--no-TTY", "--entrypoint=tar")
     words = ("-C", containers.CONF, "--extract", "--no-overwrite-dir")
     containers.require("compose", "run", *options, "configure", *words, given=before)
-    plan: dict[str, Any] = containers.plan()
+    plan = containers.plan()
     postgres_restart.apply(plan, web, pooler_takeover.serving())
     if not containers.running(PGBOUNCER) or containers.only_container(PGBOUNCER).id != pooler.id:
         pooler_takeover.take_over(pooler_takeover.serving(), plan)

@@ -16,31 +16,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
 sys.dont_write_bytecode = True
 
-from pgstack.metrics import screen  # noqa: E402 - the path comes first
+from containers import CHECKOUT, read_plan  # noqa: E402 - the path comes first
+from pgstack.metrics import screen  # noqa: E402
 from pgstack.ops.terminal import shown  # noqa: E402
 
 ANSWER_SECONDS = 5
 ENGINE_SECONDS = 30
-SERVERS = (
-    "postgres",
-    "pgbouncer",
-    "valkey",
-    "web",
-    "forward",
-    "background",
-    "metrics",
-    "observability",
-)
-CORRUPTED = [
-    "psql",
-    "--no-psqlrc",
-    "--quiet",
+POSTGRES = "postgres"
+CORRUPTED = (
     "--tuples-only",
     "--no-align",
-    "--host=/run/stack/postgres",
-    "--dbname=app",
     "--command=SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database",
-]
+)
+"""what it is asked beside its health check"""
 FIGURES = ("-m", "pgstack.metrics", "standing")
 FIGURES_SECONDS = 10
 """for two looks, a second apart, where no server answers"""
@@ -95,11 +83,16 @@ def containers() -> dict[str, str]:
 
 
 def health_checks() -> dict[str, list[str]]:
-    """The command that each server is asked with, as compose.yaml says; of `forward` nothing runs
-    while egress is open, and of `valkey` without STACK_VALKEY."""
+    """The command that each server is asked with, as compose.yaml says, in its order; of `forward`
+    nothing runs while egress is open, and of `valkey` without STACK_VALKEY."""
     services = json.loads(compose("config", "--format", "json").stdout)["services"]
-    wanted = [name for name in SERVERS if services[name].get("scale", 1)]
-    return {name: services[name]["healthcheck"]["test"][1:] for name in wanted}
+    checked = {
+        name: service["healthcheck"]["test"][1:]
+        for name, service in services.items()
+        if "healthcheck" in service and service.get("scale", 1)
+    }
+    text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
+    return dict(sorted(checked.items(), key=lambda item: text.index(f"\n  {item[0]}:\n")))
 
 
 def ask(name: str, state: str, command: list[str]) -> Server:
@@ -113,8 +106,9 @@ def ask(name: str, state: str, command: list[str]) -> Server:
         if halted
         else _complaint(*bounded, *command)
     )
-    if name == "postgres" and not trouble:
-        done = compose(*bounded, *CORRUPTED)
+    if name == POSTGRES and not trouble:
+        *psql, _ = command
+        done = compose(*bounded, *psql, *CORRUPTED)
         corrupted = done.stdout.strip()
         trouble = (
             f"{corrupted} corrupted page reads: restore a backup"
@@ -137,8 +131,10 @@ def _complaint(*words: str) -> str:
 def _place() -> str:
     """Of an external PostgreSQL."""
     done = compose("exec", "-T", "pgbouncer", "cat", "/etc/stack/plan.json")
-    place = json.loads(done.stdout)["postgres"] if done.stdout else {"host": "unknown", "port": ""}
-    return f"{place['host']}:{place['port']}"
+    if not done.stdout:
+        return "unknown:"
+    place = read_plan(done.stdout).postgres
+    return f"{place.host}:{place.port}"
 
 
 def _scheduled(state: str) -> list[Server]:
@@ -172,13 +168,13 @@ def figures() -> dict[str, Any]:
 def report() -> screen.Report:
     """Everything, asked at the same time."""
     states, checks = containers(), health_checks()
-    with ThreadPoolExecutor(len(SERVERS) + 2) as threads:
+    with ThreadPoolExecutor(len(checks) + 2) as threads:
         full = threads.submit(figures if states else dict)
         scheduled = threads.submit(_scheduled, states.get("background", "missing"))
         servers = list(
             threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), checks)
         )
-        if "postgres" not in checks:
+        if POSTGRES not in checks:
             servers.append(Server("database", OF_OTHERS, "", _place()))
         servers += scheduled.result()
         rows = [{**asdict(server), "works": server.works} for server in servers]

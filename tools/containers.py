@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from debian import ToolError
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONF = "/etc/stack"
@@ -133,10 +136,32 @@ def is_older(container: Container, *paths: str) -> bool:
     return max(map(int, written)) > began.timestamp()
 
 
-def plan() -> dict[str, Any]:
-    """The plan in force. Raises ToolError."""
-    parsed: dict[str, Any] = json.loads(rendered("cat", f"{CONF}/plan.json"))
-    return parsed
+class Fields(dict[str, Any]):
+    """A part of a plan, whose fields are named as pgstack.planning.plan.Plan names them."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises ToolError for what it does not have."""
+        try:
+            return self[name]
+        except KeyError:
+            raise ToolError(
+                f"{CONF}/plan.json has no {name}: it is of another version. `make up` writes it "
+                "anew."
+            ) from None
+
+
+def plan() -> Plan:
+    """The plan in force, its fields and nothing else. Raises ToolError.
+
+    Debian's Python reads it without the packages that a Plan is made with
+    (docs/decisions/0034-composes-tools-need-no-packages.md).
+    """
+    return read_plan(rendered("cat", f"{CONF}/plan.json"))
+
+
+def read_plan(text: bytes | str) -> Plan:
+    """A plan as it is on the disk."""
+    return cast("Plan", json.loads(text, object_hook=Fields))
 
 
 def start_second(service: str, first: Container) -> Container:

@@ -11,28 +11,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import containers
 from containers import Container
 from debian import ToolError, say
+from pgstack.ops import drain, postgres
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 START_SECONDS = 30
 PROGRAM = "start_pgbouncer.py"
-OWN = "/run/stack/instance/pooler"
-"""where a container finds its own socket"""
 CONSOLE = "pgbouncer"
 SEPARATOR = "|"
 
 
-def ask(pooler: Container, plan: dict[str, Any], words: str, seconds: float = 10) -> str:
+def ask(pooler: Container, plan: Plan, words: str, seconds: float = 10) -> str:
     """What the console of this PgBouncer answers. Raises ToolError when it has not, within so many
     seconds."""
-    psql = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align")
-    login = (f"--host={OWN}", f"--port={plan['pooler']['port']}", f"--username={CONSOLE}")
-    bounded = ("timeout", "--kill-after=1", str(seconds))
-    command = (*bounded, *psql, *login, f"--dbname={CONSOLE}", f"--command={words}")
-    done = containers.execute(pooler.id, *command)
+    psql = _psql(plan, CONSOLE, CONSOLE, words)
+    done = containers.execute(pooler.id, "timeout", "--kill-after=1", str(seconds), *psql)
     if done.returncode:
         told = (
             containers.last_words(containers.output_of(done)) or f"no answer within {seconds:.0f} s"
@@ -55,7 +54,7 @@ def serving() -> Container:
     return kept
 
 
-def take_over(old: Container, plan: dict[str, Any]) -> None:
+def take_over(old: Container, plan: Plan) -> None:
     """Replace `old` by a container of the current image, files and inputs. Raises ToolError, with
     `old` serving as before."""
     begun = time.monotonic()
@@ -68,33 +67,31 @@ def take_over(old: Container, plan: dict[str, Any]) -> None:
         containers.remove_others("pgbouncer", old)
         raise
     # Their requests began before the link led elsewhere, and none is longer than this.
-    containers.wait(lambda: not _clients(old, plan), plan["web"]["request_timeout"])
+    containers.wait(lambda: not _clients(old, plan), plan.web.request_timeout)
     containers.end(old)
     say(f"replaced  PgBouncer, in {time.monotonic() - begun:.1f} s")
 
 
 @contextmanager
-def paused(pooler: Container, plan: dict[str, Any]) -> Iterator[None]:
+def paused(pooler: Container, plan: Plan) -> Iterator[None]:
     """Within it no transaction runs and none begins; afterwards they go on, whatever happened.
 
     Where this program does not come back, a process of the container lets them go on. Raises
     ToolError when a transaction does not end in time.
     """
-    longest = plan["pooler"]["query_wait_timeout"]
-    later = ("exec", "--detach", pooler.id, PROGRAM, "resume", str(longest - 1))
-    containers.require(*later)
+    later = str(plan.pooler.query_wait_timeout - 1)
+    containers.require("exec", "--detach", pooler.id, PROGRAM, "resume", later)
     try:
-        ask(pooler, plan, "PAUSE", longest / 2)
+        ask(pooler, plan, "PAUSE", drain.patience(plan))
         yield
     finally:
         containers.execute(pooler.id, PROGRAM, "resume", "0")
 
 
-def _require_answers(pooler: Container, plan: dict[str, Any]) -> None:
+def _require_answers(pooler: Container, plan: Plan) -> None:
     """Run a query through it, as its health check does. Raises ToolError."""
-    psql = ("psql", "--no-psqlrc", "--quiet", f"--host={OWN}", f"--port={plan['pooler']['port']}")
-    login = (f"--username={plan['pooler']['monitor_login']}", "--command=SELECT 1")
-    query = ("timeout", "5", *psql, f"--dbname={plan['postgres']['database']}", *login)
+    psql = _psql(plan, plan.postgres.database, plan.pooler.monitor_login, "SELECT 1")
+    query = ("timeout", "5", *psql)
     containers.wait(
         lambda: (
             not containers.runs(pooler) or containers.execute(pooler.id, *query).returncode == 0
@@ -109,7 +106,13 @@ def _require_answers(pooler: Container, plan: dict[str, Any]) -> None:
         )
 
 
-def _clients(pooler: Container, plan: dict[str, Any]) -> int:
+def _psql(plan: Plan, database: str, user: str, command: str) -> list[str]:
+    """Words within a container, where it finds its own socket."""
+    place = plan.paths.run_pooler_own, plan.pooler.port, database
+    return postgres.psql(*place, f"--command={command}", user=user)
+
+
+def _clients(pooler: Container, plan: Plan) -> int:
     """How many clients it has, but for who asks."""
     try:
         rows = ask(pooler, plan, "SHOW CLIENTS").splitlines()

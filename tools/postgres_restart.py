@@ -4,42 +4,42 @@ PgBouncer."""
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import containers
 import pooler_takeover
 import web_takeover
 from containers import Container
 from debian import ToolError, say
-from pgstack.ops import lines
+from pgstack.ops import drain, lines, postgres
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 START_SECONDS = 30
-SETTLE_SECONDS = 2
-"""while those that waited are answered, all workers of Apache are busy"""
 REREAD_SECONDS = 1
 """its processes read their files a moment after the reload"""
 
 
-def parse(plan: dict[str, Any]) -> None:
+def parse(plan: Plan) -> None:
     """Let the server's own parser read the files that are there. Raises ToolError."""
-    if plan["external"]:
+    if plan.external:
         return
-    program = f"/usr/lib/postgresql/{plan['versions']['postgresql']}/bin/postgres"
-    config = f"config_file={plan['paths']['conf']}/postgres/pgstack.conf"
-    words = (program, "-D", plan["paths"]["data"], "-C", "max_connections", "-c", config)
-    done = containers.execute(containers.only_container("postgres").id, *words)
+    server = containers.only_container("postgres").id
+    done = containers.execute(server, *postgres.parse(plan, plan.paths.conf))
     if done.returncode:
-        told = "; ".join(containers.output_of(done).strip().splitlines()[:2])
-        raise ToolError(f"PostgreSQL refuses the new configuration: {told}")
+        complaint = postgres.complaint(containers.output_of(done))
+        raise ToolError(f"PostgreSQL refuses the new configuration: {complaint}")
 
 
-def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
+def apply(plan: Plan, web: Container, pooler: Container) -> None:
     """Bring the files that are there into force. Raises ToolError."""
-    if plan["external"]:
+    if plan.external:
         return  # `configure` has made its roles
     server = containers.only_container("postgres")
     if wrong := _ask(server, plan, lines.WRONG):
-        raise ToolError(f"PostgreSQL refuses the new configuration: {'; '.join(wrong.split())}")
+        told = "; ".join(wrong.splitlines())
+        raise ToolError(f"PostgreSQL refuses the new configuration: {told}")
     _ask(server, plan, "SELECT pg_reload_conf()")
     _ask(server, plan, f"SELECT pg_sleep({REREAD_SECONDS})")
     _roles(server, plan)
@@ -52,10 +52,10 @@ def apply(plan: dict[str, Any], web: Container, pooler: Container) -> None:
         with pooler_takeover.paused(pooler, plan):
             _restart(plan)
         say(f"restarted PostgreSQL in {time.monotonic() - begun:.1f} s, while requests waited")
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(drain.SETTLE_SECONDS)
 
 
-def _restart(plan: dict[str, Any]) -> None:
+def _restart(plan: Plan) -> None:
     """Restart the server, and wait until it answers. Raises ToolError."""
     server = containers.only_container("postgres")
     containers.require("restart", server.id)
@@ -65,27 +65,28 @@ def _restart(plan: dict[str, Any]) -> None:
         raise ToolError(f"PostgreSQL does not start: {(wrong or logs or ['no output'])[-1]}")
 
 
-def _answers(server: Container, plan: dict[str, Any]) -> bool:
+def _answers(server: Container, plan: Plan) -> bool:
     try:
         return _ask(server, plan, "SELECT 1") == "1"
     except ToolError:
         return False
 
 
-def _roles(server: Container, plan: dict[str, Any]) -> None:
+def _roles(server: Container, plan: Plan) -> None:
     """Roles and rights as the script says. Raises ToolError."""
-    script = f"{plan['paths']['conf']}/postgres/roles.sql"
-    containers.require("exec", server.id, *_psql(plan), "--set=ON_ERROR_STOP=1", f"--file={script}")
+    script = f"{plan.paths.conf}/postgres/roles.sql"
+    containers.require("exec", server.id, *_psql(plan, f"--file={script}"))
 
 
-def _ask(server: Container, plan: dict[str, Any], statement: str) -> str:
+def _ask(server: Container, plan: Plan, statement: str) -> str:
     """The answer to a query as the administrator. Raises ToolError."""
-    done = containers.execute(server.id, *_psql(plan), f"--command={statement}")
+    done = containers.execute(server.id, *_psql(plan, f"--command={statement}"))
     if done.returncode:
         raise ToolError(f"PostgreSQL: {containers.last_words(containers.output_of(done))}")
     return done.stdout.decode().strip()
 
 
-def _psql(plan: dict[str, Any]) -> tuple[str, ...]:
-    quiet = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align")
-    return (*quiet, f"--host={plan['paths']['run_postgres']}", "--dbname=postgres")
+def _psql(plan: Plan, what: str) -> list[str]:
+    """Words of the administrator."""
+    place = plan.paths.run_postgres, plan.postgres.port, "postgres"
+    return postgres.psql(*place, what, user=plan.roles.admin)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import containers
 from debian import ToolError, say
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 SERVICE = "valkey"
 START_SECONDS = 30
 
 
-def require_same(plan: dict[str, Any]) -> None:
+def require_same(plan: Plan) -> None:
     """Raise ToolError where it would have to be started or ended: pages learn of it only with
     their next start."""
-    wanted = plan["valkey"] is not None
+    wanted = plan.valkey is not None
     if wanted != bool(containers.running(SERVICE)):
         raise ToolError(
             f"STACK_VALKEY={'on' if wanted else 'off'}: Valkey is started and ended by `make up` "
@@ -35,5 +38,5 @@ def apply() -> None:
 
 
 def _answers(container: str) -> bool:
-    socket = f"{containers.plan()['paths']['run_valkey']}/valkey.sock"
+    socket = f"{containers.plan().paths.run_valkey}/valkey.sock"
     return containers.execute(container, "valkey-cli", "-e", "-s", socket, "ping").returncode == 0

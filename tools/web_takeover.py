@@ -15,6 +15,7 @@ import compose_failure
 import containers
 from containers import Container
 from debian import ToolError, say
+from pgstack.ops import drain
 
 START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
@@ -88,7 +89,7 @@ def no_keepalive(web: Container) -> Iterator[None]:
 
 def _choose(web: Container, place: int) -> None:
     """Give new connections to the one that listens at `place`. Raises ToolError."""
-    port = str(containers.plan()["site"]["port"])
+    port = str(containers.plan().site.port)
     # Nothing of it stays. What it is allowed is to read who listens in that container, and to
     # borrow the socket; the image is the one without the project.
     allowed = ("--cap-drop=ALL", "--cap-add=SYS_PTRACE", "--cap-add=DAC_READ_SEARCH", "--user=0")
@@ -127,12 +128,13 @@ def _require_oldest(old: Container) -> None:
 def _mark() -> str:
     """File that makes it close each connection after its answer; empty until it is replaced."""
     # Each container has a place of its own under the same name.
-    return str(next(iter(containers.plan()["paths"]["drain"].values())))
+    plan = containers.plan()
+    return str(drain.mark(plan, min(plan.paths.drain)))
 
 
 def _grace() -> float:
     """Seconds after which no kept-alive connection is open any more."""
-    return float(containers.plan()["apache"]["keep_alive_timeout"] + 1)
+    return drain.grace(containers.plan())
 
 
 def _disable_keepalive(web: Container) -> None:

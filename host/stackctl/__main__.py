@@ -23,42 +23,20 @@ from . import (
     facts,
     files,
     front,
-    metrics,
-    observability,
     passwords,
-    pgbouncer,
     postgres,
     release,
-    repository,
     restore,
     safe,
-    schedule,
     screen,
     stack,
     system,
     trace,
     upgrades,
-    valkey,
     watch,
-    workers,
 )
 from .line import Line
-
-SERVERS: dict[str, Callable[..., str]] = {
-    "postgres": postgres.apply,
-    "pgbouncer": pgbouncer.apply,
-    "valkey": valkey.apply,
-    "apache": apache.apply,
-    "backup": repository.apply,
-    "workers": workers.apply,
-    "schedule": schedule.apply,
-    "front": front.apply,
-    "metrics": metrics.apply,
-    "observability": observability.apply,
-}
-PART_OF = {"backup": "postgres", "workers": "apache", "schedule": "apache", "front": "apache"}
-"""the server whose host has them or used to: `apply` is called there too, so that it can remove
-them"""
+from .registry import SERVERS
 
 
 def rehearse(host: stack.Stack, asked: argparse.Namespace) -> int:
@@ -200,11 +178,12 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     if asked.command == "leave":
         return f"front      {front.leave(host)}"
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
-    if PART_OF.get(wanted, wanted) not in host.services:
+    server = SERVERS[wanted]
+    if not server.may_be_on(host, wanted):
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":
         return f"release    {release.back(host)}"
-    done = SERVERS[asked.server](host, again=asked.command == "restart")
+    done = server.apply(host, again=asked.command == "restart")
     return f"{asked.server:<10} {done}"

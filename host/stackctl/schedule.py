@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pgstack.live.probes import units
 from pgstack.planning import services
-from pgstack.planning.background import SCHEDULED, Entry
+from pgstack.planning.background import Entry
 from pgstack.planning.sizing.scale import MB
+from pgstack.planning.work_names import SCHEDULED
 
 from . import apache, commands, safe, system
 from .line import Line

@@ -9,7 +9,7 @@ from typing import Any
 from pgstack.live.probes import bounded
 from pgstack.metrics import screen, standing
 
-from . import backup, files, lesser, schedule, status, workers
+from . import backup, files, lesser, registry, schedule, status, workers
 from .safe import StackctlError
 from .stack import Stack
 
@@ -25,12 +25,12 @@ def told(stack: Stack, as_json: bool) -> tuple[list[str], bool]:
     """The lines of the screen, or of JSON, and whether all is well. Backups are told once
     PostgreSQL answers, and do not change that."""
     if stack.metrics is None:
-        servers, figures = status.report(stack), {}
+        servers, figures = registry.report(stack), {}
     else:
         look = partial(_look, stack)
         who = stack.accounts
         with lesser.asked(who.metrics, who.group, look, FIGURES_SECONDS) as answer:
-            servers, figures = status.report(stack), _figures(answer)
+            servers, figures = registry.report(stack), _figures(answer)
     rest = [*workers.report(stack), *schedule.report(stack)]
     kept = backup.report(stack) + files.report(stack) if stack.backup and servers[0].good else []
     released = status.release(stack)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import apache, front, metrics, observability, pgbouncer, postgres, system, valkey
@@ -11,21 +10,6 @@ from .stack import Stack
 
 ANSWER_SECONDS = 5
 """for each server: a query takes a millisecond, and an administrator does not want to wait"""
-
-
-def report(stack: Stack) -> list[Line]:
-    """A line for each server of this host.
-
-    All are asked at once, so none waits for another.
-    """
-    cache = (_valkey,) if stack.valkey else ()
-    before = (_front,) if stack.front else ()
-    web = (_pgbouncer, *cache, _apache, *before) if "apache" in stack.services else ()
-    beside = (_metrics,) if stack.metrics else ()
-    above = (_observability,) if stack.observability else ()
-    servers = (_postgres, *web, *beside, *above)
-    with ThreadPoolExecutor(len(servers)) as threads:
-        return list(threads.map(lambda ask: ask(stack), servers))
 
 
 def release(stack: Stack) -> list[Line]:
@@ -37,7 +21,8 @@ def release(stack: Stack) -> list[Line]:
     return [Line("release", f"{apache.current(stack).name}, before it {before}")]
 
 
-def _postgres(stack: Stack) -> Line:
+def of_postgres(stack: Stack) -> Line:
+    """PostgreSQL, or where it is."""
     if "postgres" not in stack.services:
         return Line("postgres", f"on {stack.postgres.host}")
     unit = postgres.unit(stack)
@@ -46,7 +31,8 @@ def _postgres(stack: Stack) -> Line:
     return _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
 
 
-def _pgbouncer(stack: Stack) -> Line:
+def of_pgbouncer(stack: Stack) -> Line:
+    """The instance that clients find."""
     instance = pgbouncer.serving(stack)
     if instance is None:
         return _down("pgbouncer", pgbouncer.unit(stack, "a"), stack.names.stackctl)
@@ -54,19 +40,22 @@ def _pgbouncer(stack: Stack) -> Line:
     return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(stack, instance), wrong)
 
 
-def _valkey(stack: Stack) -> Line:
+def of_valkey(stack: Stack) -> Line:
+    """Cache and broker."""
     if not system.active(valkey.unit(stack)):
         return _down("valkey", valkey.unit(stack), stack.names.stackctl)
     return _line("valkey", "runs", valkey.unit(stack), valkey.trouble(stack, ANSWER_SECONDS))
 
 
-def _metrics(stack: Stack) -> Line:
+def of_metrics(stack: Stack) -> Line:
+    """The exporter."""
     if not system.active(metrics.unit(stack)):
         return _down("metrics", metrics.unit(stack), stack.names.stackctl)
     return _line("metrics", "runs", metrics.unit(stack), metrics.trouble(stack, ANSWER_SECONDS))
 
 
-def _observability(stack: Stack) -> Line:
+def of_observability(stack: Stack) -> Line:
+    """Prometheus and what belongs to it."""
     for unit in observability.units(stack):
         if not system.active(unit):
             return _down("observability", unit, stack.names.stackctl)
@@ -74,7 +63,8 @@ def _observability(stack: Stack) -> Line:
     return Line("prometheus", f"runs, but {wrong}" if wrong else "runs", not wrong)
 
 
-def _apache(stack: Stack) -> Line:
+def of_apache(stack: Stack) -> Line:
+    """The instance that answers."""
     instance = apache.serving(stack)
     if instance is None:
         return _down("apache", apache.unit(stack, "a"), stack.names.stackctl)
@@ -82,7 +72,8 @@ def _apache(stack: Stack) -> Line:
     return _line("apache", f"instance {instance}", apache.unit(stack, instance), wrong)
 
 
-def _front(stack: Stack) -> Line:
+def of_front(stack: Stack) -> Line:
+    """Of the Apache that answers for all sites of this host."""
     instance = front.serving()
     if instance is None:
         return _down("front", front.unit("a"), stack.names.stackctl)

@@ -4,10 +4,10 @@ processes."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, front, metrics, pgbouncer, processes, system, valkey, workers
+from . import system
+from .registry import SERVERS
 from .safe import StackctlError
 from .stack import Stack
 
@@ -19,14 +19,6 @@ BUSY_SECONDS = 3600
 """the longest that packages may change for"""
 ROUNDS = 3
 """packages may change again while processes are replaced"""
-RESTART: dict[str, Callable[..., str]] = {
-    "valkey": valkey.apply,
-    "pgbouncer": pgbouncer.apply,
-    "apache": apache.apply,
-    "front": front.apply,
-    "workers": workers.apply,
-    "metrics": metrics.apply,
-}
 
 
 def replace(stack: Stack) -> str:
@@ -40,7 +32,11 @@ def replace(stack: Stack) -> str:
     for _ in range(ROUNDS):
         _settle()
         with system.exclusive_lock(stack.run):
-            outdated = [name for name in RESTART if _gone(stack, name)]
+            outdated = [
+                name
+                for name, server in SERVERS.items()
+                if server.outdated and server.outdated(stack)
+            ]
             done += _restart(stack, outdated)
         if not outdated:
             break
@@ -52,28 +48,12 @@ def _restart(stack: Stack, servers: list[str]) -> list[str]:
     done, refused = [], []
     for name in servers:
         try:
-            done.append(f"{name:<10} {RESTART[name](stack, again=True)}")
+            done.append(f"{name:<10} {SERVERS[name].apply(stack, again=True)}")
         except StackctlError as error:
             refused.append(f"{name}: {error}")
     if refused:
         raise StackctlError("\n".join(refused))
     return done
-
-
-def _gone(stack: Stack, server: str) -> list[str]:
-    """Files that a server runs and that are gone; empty also when it does not run."""
-    if server in ("valkey", "metrics"):
-        unit = {"valkey": valkey, "metrics": metrics}[server].unit(stack)
-        runs = server in stack.services and system.active(unit)
-        return processes.gone(system.main_process(unit)) if runs else []
-    if server == "workers":
-        return workers.outdated(stack)
-    if server == "front":
-        serving = front.serving() if stack.front else None
-        return processes.gone(system.main_process(front.unit(serving))) if serving else []
-    module = {"pgbouncer": pgbouncer, "apache": apache}[server]
-    instance = pgbouncer.serving(stack) if server == "pgbouncer" else apache.serving(stack)
-    return processes.gone(system.main_process(module.unit(stack, instance))) if instance else []
 
 
 def _settle() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pgstack.live.probes import units
 from pgstack.planning import services
-from pgstack.planning.background import PREFIX
 from pgstack.planning.sizing.scale import MB
+from pgstack.planning.work_names import PREFIX
 
 from . import apache, commands, processes, safe, system
 from .line import Line

@@ -18,7 +18,8 @@ from pgstack.live.probes import prometheus
 from pgstack.live.probes.exporter import RANGES
 from pgstack.metrics import lines, page, past
 from pgstack.planning import layout
-from pgstack.planning.observability import PROMETHEUS, Observability
+from pgstack.planning.observability import Observability
+from pgstack.planning.services import PROMETHEUS
 from pgstack.ports import free_port
 
 INTERVAL, SINCE = 15, 2 * 3600

@@ -57,7 +57,8 @@ def source() -> Path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if UNREACHABLE.search(done.stderr):
             pytest.skip(
-                f"pip cannot get Django's source package: {done.stderr.strip().splitlines()[-1]}"
+                f"pip cannot get Django's source package: {done.stderr.strip().splitlines()[-1]}. "
+                f"Let it reach an index, or put {package.name} into {CACHE}"
             )
         assert done.returncode == 0, done.stderr
     return package

@@ -53,7 +53,9 @@ def interpreter(release: str) -> str:
     ):
         if shutil.which(program) and release in run(program, "--version").stdout:
             return program
-    pytest.skip(f"Python {release} is missing: install python{release} and its venv module")
+    pytest.skip(
+        f"Python {release} is missing; install python{release}-venv, or `pyenv install {release}`"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,7 @@ def as_account(
 def test_types_of_the_installed_package_are_known(place: Path, wheel: Path) -> None:
     environment = place / "environment-3.11"
     if not environment.exists():
-        pytest.skip("Python 3.11 is missing")
+        pytest.skip("no package was installed for Python 3.11; the test that does says why")
     code = "from pgstack.settings import tls\nwrong: str = tls()\n"
     done = run(
         sys.executable,

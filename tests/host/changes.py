@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from fixtures.releases import CLUSTER
+
 COMMANDS = {
     "apache reload": ("stackctl", "restart", "apache"),
     "pgbouncer restart": ("stackctl", "restart", "pgbouncer"),
     "a log begun anew": ("logrotate", "--force", "/etc/logrotate.d/stack"),
     "pgbouncer package": ("apt-get", "install", "--yes", "--reinstall", "pgbouncer"),
-    "postgresql restart": ("systemctl", "restart", "postgresql@17-main"),
+    "postgresql restart": ("systemctl", "restart", CLUSTER),
     "two in a row": (
         "sh",
         "-c",
-        "systemctl restart postgresql@17-main; systemctl restart postgresql@17-main",
+        f"systemctl restart {CLUSTER}; systemctl restart {CLUSTER}",
     ),
 }
 

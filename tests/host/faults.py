@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 from systemd_host import SystemdHost
 
+from fixtures.releases import CLUSTER
+
 UNITS = {
-    "postgres": ("postgresql@17-main.service",),
+    "postgres": (f"{CLUSTER}.service",),
     "pgbouncer": ("stack-pgbouncer@a.service", "stack-pgbouncer@b.service"),
     "apache": ("stack-apache@a.service", "stack-apache@b.service"),
 }

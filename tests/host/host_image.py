@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from docker_engine import docker, require_engine
 
+from fixtures.releases import BY_SUITE
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGES = "systemd systemd-sysv dbus openssh-server python3 python3-apt iproute2 procps"
 NEEDED = (
@@ -17,8 +19,8 @@ NEEDED = (
     "libllvm{llvm} libicu{icu}"
 )
 LARGE = {
-    "bookworm": NEEDED.format(t64="", python="3.11", llvm=14, icu=72),
-    "trixie": NEEDED.format(t64="t64", python="3.13", llvm=19, icu=76),
+    "bookworm": NEEDED.format(t64="", python=BY_SUITE["bookworm"].python, llvm=14, icu=72),
+    "trixie": NEEDED.format(t64="t64", python=BY_SUITE["trixie"].python, llvm=19, icu=76),
 }
 """what a host may have before: none of it is a server or a program of the stack, all of it takes
 time to unpack"""

@@ -12,11 +12,10 @@ from host_database import now, sql, started
 from ledger import Ledger
 from systemd_host import SystemdHost, changed
 
-from fixtures.releases import NEWEST_SUITE
+from fixtures.releases import CLUSTER, DATA, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
-DATA = "/var/lib/postgresql/17/main"
 REPOSITORY = "/var/lib/pgbackrest"
 FILES = "/var/lib/pgbackrest-files"
 MEDIA = "/var/lib/stack-media"
@@ -267,7 +266,7 @@ def test_a_lost_data_directory_comes_back_with_its_last_transaction_and_lost_fil
     host.run("rm", "-rf", MEDIA)
     ledger.transfer("last")
     sql(host, "SELECT pg_switch_wal()")
-    host.run("systemctl", "stop", "postgresql@17-main")
+    host.run("systemctl", "stop", CLUSTER)
     host.run("rm", "-rf", DATA)
     host.run("stackctl", "restore", "latest")
     assert listing(host) == before

@@ -18,7 +18,7 @@ from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures import told
 from fixtures.receivers import Receivers, wait
-from fixtures.releases import NEWEST_SUITE
+from fixtures.releases import CLUSTER, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -112,12 +112,11 @@ def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> 
 
 
 def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost, receivers: Receivers) -> None:
-    cluster = "postgresql@17-main"
-    host.run("systemctl", "stop", cluster)
+    host.run("systemctl", "stop", CLUSTER)
     fired = wait(lambda: bool(receivers.seen("PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
     assert receivers.seen("PostgreSQLDown") == ["firing"]
     wait(lambda: "PostgreSQLDown" in str(receivers.came("mail")), 30, "mail")
-    host.run("systemctl", "start", cluster)
+    host.run("systemctl", "start", CLUSTER)
     ended = wait(lambda: "resolved" in receivers.seen("PostgreSQLDown"), UNTIL_ENDS_SECONDS, "end")
     print(f"PostgreSQLDown came after {fired:.0f} s, its end {ended:.0f} s")
 

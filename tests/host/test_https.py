@@ -23,7 +23,7 @@ from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures import certificates
-from fixtures.releases import NEWEST_SUITE
+from fixtures.releases import CLUSTER, DATA, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -202,9 +202,7 @@ def test_apaches_parent_alone_has_capabilities_and_few(host: SystemdHost) -> Non
     assert set(children) == {("apache", "0" * 16), ("app", "0" * 16)}
 
 
-@pytest.mark.parametrize(
-    "place", ["/run/stack/postgres/.s.PGSQL.5432", "/var/lib/postgresql/17/main/PG_VERSION"]
-)
+@pytest.mark.parametrize("place", ["/run/stack/postgres/.s.PGSQL.5432", f"{DATA}/PG_VERSION"])
 def test_where_apache_runs_the_database_is_nobodys(host: SystemdHost, place: str) -> None:
     """Its parent may become any account."""
     assert attacks.as_account(host, "postgres", f"test -r {place}")
@@ -272,7 +270,7 @@ def test_pgbouncer_is_replaced_without_losing_a_request(host: SystemdHost) -> No
 
 
 def test_postgresql_restarts_without_losing_a_request(host: SystemdHost) -> None:
-    under_load(host, lambda: host.run("systemctl", "restart", "postgresql@17-main", check=False))
+    under_load(host, lambda: host.run("systemctl", "restart", CLUSTER, check=False))
 
 
 def make_own(host: SystemdHost) -> Path:

@@ -17,7 +17,7 @@ from attacks import as_account
 from systemd_host import SystemdHost, changed, systemd_host
 
 from fixtures import steady_load
-from fixtures.releases import NEWEST_SUITE
+from fixtures.releases import NEWEST_POSTGRESQL, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -34,7 +34,7 @@ CLOSED = (
     "/var/cache/site-shop/shop-app",
     "/var/lib/site-shop",
     "/var/lib/site-shop-pgbackrest",
-    "/var/lib/site-shop-postgresql/17/shop",
+    f"/var/lib/site-shop-postgresql/{NEWEST_POSTGRESQL}/shop",
     "/var/log/site-shop",
     "/var/log/sites-front",
 )

@@ -23,7 +23,12 @@ from pgstack.planning import backup_place
 from pgstack.planning.metrics import Metrics
 from pgstack.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("restic"), reason="no restic")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not shutil.which("restic"), reason="restic is missing; apt-get install restic"
+    ),
+]
 
 
 @pytest.fixture

@@ -206,7 +206,9 @@ def test_types_of_a_restored_database_are_texts_to_a_process_that_knew_the_old_o
         signals.get_citext_oids.cache_clear()
 
     if not pooled.admin("SELECT 1 FROM pg_available_extensions WHERE name = 'hstore'"):
-        pytest.skip("PostgreSQL's contrib modules are not installed")
+        pytest.skip(
+            "PostgreSQL's contrib modules are missing; they are in Debian's package postgresql-N"
+        )
     begin_anew()
     restore()
     assert read() == {"a": "1"}

@@ -86,7 +86,9 @@ def test_a_foreign_server_at_the_pooler_poisons_it(pooled: Pooled) -> None:
         assert pooled.admin("SELECT count(*) FROM far_thing") == [(500,)]
 
     if not pooled.admin("SELECT 1 FROM pg_available_extensions WHERE name = 'postgres_fdw'"):
-        pytest.skip("PostgreSQL's contrib modules are not installed")
+        pytest.skip(
+            "PostgreSQL's contrib modules are missing; they are in Debian's package postgresql-N"
+        )
     pooled.admin("CREATE EXTENSION IF NOT EXISTS postgres_fdw")
     read(PORT_POSTGRES)
     assert not poisoned(pooled)

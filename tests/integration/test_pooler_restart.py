@@ -1,7 +1,7 @@
 """The pooler is restarted under load: no request fails with this backend, some do with Django's
 own, in the same run.
 
-`loadtest/pooler_restart.py` measures the same with whole requests.
+`loadtest/studies/pooler_restart.py` measures the same with whole requests.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def test_a_stack_that_was_never_started_is_said_to_be_none(unused: LocalStack, a
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root: only root starts the stack as another account"
+    os.geteuid() != 0, reason="only root starts the stack as another account; run the tests as root"
 )
 def test_up_names_the_directory_that_the_account_may_not_enter(unused: LocalStack) -> None:
     unused.directory.chmod(0o700)

@@ -13,7 +13,7 @@ IN_BOTH = ("application", "pooler", "database")
 
 
 def test_parts_of_a_request_add_up_over_http_and_in_a_loop() -> None:
-    text = output("anatomy.py", "--rounds", "1")
+    text = output("studies/anatomy.py", "--rounds", "1")
     rows = {
         line.strip("│ ").split()[0]: [
             int(number.replace(",", "")) for number in re.findall(r"([\d,]+) \(", line)

@@ -10,7 +10,7 @@ from fixtures.lab_program import output
 
 
 def test_cost_compares_three_ways_on_two_pages() -> None:
-    text = output("backend_cost.py", "--rounds", "1", statuses=(0, 1))
+    text = output("studies/backend_cost.py", "--rounds", "1", statuses=(0, 1))
     rows = re.findall(r"│ (/\S+) +│ (\S[^│]+?) +│ ([\d,]+) / ([\d,]+) +│ (\d\.\d+)", text)
     assert [(page, compared) for page, compared, *_ in rows] == [
         (page, compared)
@@ -28,7 +28,7 @@ def test_cost_compares_three_ways_on_two_pages() -> None:
 
 
 def test_a_restart_is_counted_for_both_backends() -> None:
-    text = output("pooler_restart.py", "--restarts", "2")
+    text = output("studies/pooler_restart.py", "--restarts", "2")
     cells = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)
     rows = {
         name: tuple(int(number.replace(",", "")) for number in numbers) for name, *numbers in cells

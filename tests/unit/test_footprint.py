@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from loadtest.footprint import Footprint, component, parse
+from loadtest.studies.footprint import Footprint, component, parse
 
 # A backend: of its 9000 kB most are shared_buffers.
 ROLLUP = """\

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures.host_plan import host_plan
-from stackctl import backup, files, lesser, schedule, screen, status, workers
+from stackctl import backup, files, lesser, registry, schedule, screen, status, workers
 from stackctl.line import Line
 from stackctl.safe import StackctlError
 from stackctl.stack import Stack
@@ -35,7 +35,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
         monkeypatch.setattr(lesser, "asked", asked)
         own = {
-            status: [line for line in lines if line.name != "schedule"],
+            registry: [line for line in lines if line.name != "schedule"],
             schedule: [line for line in lines if line.name == "schedule"],
             workers: [],
             backup: [Line("backup", "none", good=False)],

@@ -13,7 +13,9 @@ from pgstack.errors import ProbeError
 from stackctl import lesser
 from stackctl.safe import StackctlError
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another account")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root becomes another account; run the tests as root"
+)
 
 
 def asked(work: Callable[[], Any], seconds: float = 10) -> Any:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fixtures.releases import DEBIANS
 from fixtures.sized import CORES, MB, MEMORY_MB, sized
 from pgstack.errors import InputError
 from pgstack.planning import invariants
@@ -173,7 +174,7 @@ LITERAL = {
 }
 
 
-@pytest.mark.parametrize("debian", [12, 13])
+@pytest.mark.parametrize("debian", DEBIANS)
 @pytest.mark.parametrize(("cores", "memory_mb"), LITERAL)
 def test_the_numbers_of_known_machines(cores: int, memory_mb: int, debian: int) -> None:
     assert numbers(sized(cores, memory_mb, debian)) == LITERAL[cores, memory_mb]
@@ -270,7 +271,7 @@ def test_an_unsupported_release_is_refused() -> None:
         plan(StackConfig(target="compose"), Hardware(cores=2, memory=2048 * MB, debian=11))
 
 
-@given(cores=CORES, memory_mb=MEMORY_MB, debian=st.sampled_from([12, 13]))
+@given(cores=CORES, memory_mb=MEMORY_MB, debian=st.sampled_from(DEBIANS))
 @example(1, 512, 13)
 @example(128, 512, 12)
 def test_every_invariant_holds_on_any_hardware(cores: int, memory_mb: int, debian: int) -> None:

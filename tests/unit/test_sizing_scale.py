@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fixtures.releases import DEBIANS
 from fixtures.sized import CORES, MB, MEMORY_MB, MORE_MB, sized
 from pgstack.errors import UnsoundPlan
 from pgstack.planning.plan import Plan
@@ -230,7 +231,7 @@ def test_a_refusal_names_an_amount_of_memory_that_works() -> None:
 @given(
     cores=CORES,
     memory_mb=st.integers(1, 6000),
-    debian=st.sampled_from([12, 13]),
+    debian=st.sampled_from(DEBIANS),
     processes=st.none() | st.integers(1, 512),
     pool_size=st.none() | st.integers(1, 2000),
 )

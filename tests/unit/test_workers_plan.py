@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.releases import DEBIANS
 from pgstack import settings
 from pgstack.errors import UnsoundPlan
 from pgstack.overlay import environment
@@ -84,7 +85,7 @@ def test_its_line_says_so() -> None:
     assert "local app_background app,app_monitor peer map=background" in text(planned(), "hba.conf")
 
 
-@pytest.mark.parametrize("debian", [12, 13])
+@pytest.mark.parametrize("debian", DEBIANS)
 def test_accounts_of_pages_and_of_workers_reach_a_pool_each(debian: int) -> None:
     stack = planned(target="compose", debian=debian)
     pages, tasks = (

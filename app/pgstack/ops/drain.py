@@ -1,11 +1,16 @@
-"""How requests are led away from a server before it changes, and how long each step may take."""
+"""How requests are led away from a server before it changes, and how long each step may take.
+Without packages: the tools of Compose use it, too."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pgstack.planning.plan import Plan
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
+SETTLE_SECONDS = 2
+"""while those that waited are answered, all workers of Apache are busy"""
 READY = "/readyz"
 """a page with a query"""
 PAGES = ("/healthz", READY, "/")

@@ -1,12 +1,16 @@
 """PostgreSQL's files and processes: its own parser, what it has against a line, whether it is
-there, and psql's words. Whose account runs them is each target's own."""
+there, and psql's words. Whose account runs them is each target's own. Without packages: the tools
+of Compose use them, too."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pgstack.planning.plan import Plan
 from pgstack.planning.services import POSTGRES
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 LOCK_FILE = "postmaster.pid"
 """in the data directory; it is not there while no server runs, and empty at first"""

@@ -4,9 +4,8 @@ stack does and those that a schedule starts, and their pool at PgBouncer."""
 from __future__ import annotations
 
 from pgstack.planning.part import Part
+from pgstack.planning.work_names import PREFIX
 
-PREFIX = "worker-"
-"""before the name of a worker where services have theirs"""
 APPLICATION = "worker "
 """before the name of a worker where its connections tell theirs (application_name)"""
 MANAGE, PYTHONS = "manage.py", ("python", "python3")
@@ -21,10 +20,6 @@ VARIABLE = "STACK_WORKER"
 """in the environment of a worker, or of a run that the schedule began: its name"""
 SCHEDULER = "schedule"
 """the service that begins what is scheduled, where systemd does not"""
-SCHEDULED = "schedule-"
-"""before the name of an entry where units and logs have theirs"""
-KILL_SECONDS = 10
-"""that a run has between SIGTERM, when its time is over, and SIGKILL"""
 
 
 class Worker(Part):

@@ -7,9 +7,6 @@ from typing import Literal
 
 from pgstack.planning.part import Part
 
-PROMETHEUS, ALERTMANAGER = "prometheus", "prometheus-alertmanager"
-NODE_EXPORTER = "prometheus-node-exporter"
-"""programs, called as Debian's packages and units are"""
 LOOPBACK = "127.0.0.1"
 SecretName = Literal["password", "webhook", "watchdog"]
 

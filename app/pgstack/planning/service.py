@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pgstack.planning.background import Entry, Worker
-from pgstack.planning.plan import Plan
+if TYPE_CHECKING:
+    from pgstack.planning.background import Entry, Worker
+    from pgstack.planning.plan import Plan
 
 MACHINE = "host"
 """the service that a machine of the stack's own is, and the folder of what systemd reads"""
@@ -42,6 +44,9 @@ class Service:
     """that ends it: what goes on may end"""
     stop_seconds: int = 0
     """that it has for this, where that is its own; 0: what the target gives a server"""
+    instances: str = ""
+    """begins the names of directories below `paths.run` that a host has for those of its instances
+    that run, where two take turns"""
     names: tuple[str, ...] = ()
     """of its processes, where the project says how many there are"""
     own: Worker | Entry | None = None

@@ -1,21 +1,26 @@
 """The services of a stack: what each renders, and how it is started and stopped.
 
 Which of them a host has, the plan says (`stack.services`); what is proven of them is in
-pgstack.live.verify.
+pgstack.live.verify. Standard library only: the tools of Compose run under Debian's Python.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULED
-from pgstack.planning.observability import ALERTMANAGER, NODE_EXPORTER, PROMETHEUS
-from pgstack.planning.plan import Plan
 from pgstack.planning.service import MACHINE, Service
+from pgstack.planning.work_names import KILL_SECONDS, PREFIX, SCHEDULED
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 DAEMON = "(wsgi:stack)"
 """begins the title of mod_wsgi's daemon processes (display-name), which are Python and not
 Apache"""
+PROMETHEUS, ALERTMANAGER = "prometheus", "prometheus-alertmanager"
+NODE_EXPORTER = "prometheus-node-exporter"
+"""programs, called as Debian's packages and units are"""
 
 
 def postgres_program(plan: Plan, name: str) -> str:
@@ -63,6 +68,7 @@ PGBOUNCER = Service(
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
     programs=("pgbouncer",),
+    instances="pooler",
     configuration="pgbouncer.ini",
     command=lambda _, file: f"/usr/sbin/pgbouncer {file}",
     stop_signal="INT",  # it waits for transactions
@@ -75,6 +81,7 @@ APACHE = Service(
         "logrotate.conf": "/etc/logrotate.d/{prefix}",
     },
     programs=("apache2",),
+    instances="apache",
     configuration="apache2.conf",
     command=lambda _, file: f"/usr/sbin/apache2 -DFOREGROUND -f {file}",
     stop_signal="WINCH",  # it answers what it has

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from pgstack.errors import RenderError
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
+from pgstack.planning.services import DAEMON
 from pgstack.rendering import manifest
 from pgstack.rendering.file import File
 from pgstack.rendering.manifest import Template
@@ -43,7 +44,7 @@ def _text(jinja: Environment, template: Template, plan: Plan) -> str:
         if template.path.name in own.plain:
             return Path(layout.TEMPLATES, template.source).read_text()
         return jinja.get_template(template.source).render(
-            stack=plan, own=own.own, stop_seconds=own.stop_seconds
+            stack=plan, own=own.own, stop_seconds=own.stop_seconds, daemon=DAEMON
         )
     except TemplateError as error:
         raise RenderError(f"{template.source}: {error}.") from error

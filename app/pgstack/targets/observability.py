@@ -29,9 +29,9 @@ from pgstack.metrics.page import Answer
 from pgstack.metrics.past import Past
 from pgstack.metrics.server import Answering, LoopbackServer, Server, passed_on, served
 from pgstack.planning import targets
-from pgstack.planning.observability import PROMETHEUS, Observability
+from pgstack.planning.observability import Observability
 from pgstack.planning.plan import Plan
-from pgstack.planning.services import OBSERVABILITY
+from pgstack.planning.services import OBSERVABILITY, PROMETHEUS
 from pgstack.planning.state import started_plan
 from pgstack.rendering import receivers
 

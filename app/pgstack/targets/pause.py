@@ -17,9 +17,6 @@ from pgstack.live.probes import pooler
 from pgstack.ops import drain
 from pgstack.planning.plan import Plan
 
-SETTLE_SECONDS = 2
-"""while those that waited are answered, all workers of Apache are busy"""
-
 
 @contextmanager
 def disable_keepalive(plan: Plan) -> Iterator[None]:
@@ -34,7 +31,7 @@ def disable_keepalive(plan: Plan) -> Iterator[None]:
     try:
         time.sleep(drain.grace(plan))
         yield
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(drain.SETTLE_SECONDS)
     finally:
         enable_keepalive(plan)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from pgstack.live.probes import supervisord
 from pgstack.live.probes.supervisord import RUNS_SECONDS
 from pgstack.planning import layout, services
-from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULER, VARIABLE
+from pgstack.planning.background import SCHEDULER, VARIABLE
 from pgstack.planning.plan import Plan
 from pgstack.planning.service import Service
+from pgstack.planning.work_names import KILL_SECONDS, PREFIX
 from pgstack.rendering.file import File
 from pgstack.serving import confine
 from pgstack.targets import orphans

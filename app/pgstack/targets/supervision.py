@@ -18,8 +18,9 @@ from pgstack.errors import TargetError
 from pgstack.live.probes import supervisord
 from pgstack.ops import rendered
 from pgstack.planning import services
-from pgstack.planning.background import KILL_SECONDS, PREFIX, SCHEDULER
+from pgstack.planning.background import SCHEDULER
 from pgstack.planning.plan import Plan
+from pgstack.planning.work_names import KILL_SECONDS, PREFIX
 from pgstack.planning.worker_input import LONGEST_GRACE_SECONDS
 from pgstack.targets import failure, orphans
 from pgstack.targets.programs import (

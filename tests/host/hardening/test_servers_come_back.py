@@ -6,6 +6,7 @@ import faults
 import pytest
 from systemd_host import SystemdHost
 
+from fixtures.releases import CLUSTER
 from hardening.asked import said, wait
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
@@ -30,7 +31,7 @@ def test_a_tablespace_lies_where_a_drop_in_says(host: SystemdHost) -> None:
     """As docs/host.md has it; the unit that is killed comes back with what it has been given."""
     query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
     made = "CREATE TABLESPACE elsewhere LOCATION '/srv/elsewhere'"
-    drop_in = "/etc/systemd/system/postgresql@17-main.service.d/elsewhere.conf"
+    drop_in = f"/etc/systemd/system/{CLUSTER}.service.d/elsewhere.conf"
     host.run("install", "--directory", "--owner=postgres", "--group=postgres", "/srv/elsewhere")
     assert "Read-only file system" in host.run(*query, made, check=False).stderr
     host.run(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from systemd_host import SystemdHost, changed
 
+from fixtures.releases import DATA, SETTINGS_OF_CLUSTER
 from hardening.asked import run, said
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 
 KEPT = (
-    "/etc/postgresql/17/main",
-    "/var/lib/postgresql/17/main",
+    SETTINGS_OF_CLUSTER,
+    DATA,
     "/etc/stack-secrets",
     "/etc/stack-tls",
     "/var/log/stack",

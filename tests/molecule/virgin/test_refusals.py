@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from systemd_host import SystemdHost, changed
 
+from fixtures.releases import DATA, NEWEST_POSTGRESQL, SETTINGS_OF_CLUSTER
+from pgstack.planning.packages import NEWEST, known
+
 pytestmark = pytest.mark.host
 
 SITE = {"address": "*", "port": 80, "hosts": ["shop.example"], "cores": 2, "memory": "1g"}
@@ -24,7 +27,7 @@ INPUTS = {
     ),
     "other-release": (
         {"debian": 12},
-        ("stack_inputs.debian is 12", "runs Debian GNU/Linux 13", "leave"),
+        ("stack_inputs.debian is 12", f"runs Debian GNU/Linux {NEWEST}", "leave"),
     ),
 }
 OTHER_SYSTEM = "> /run/other; mount --bind /run/other /etc/os-release"
@@ -33,12 +36,12 @@ STATES = {
     "ubuntu": (
         f"printf 'ID=ubuntu\\nVERSION_ID=24\\nPRETTY_NAME=Ubuntu-24\\n' {OTHER_SYSTEM}",
         "umount /etc/os-release",
-        ("runs Ubuntu-24", "for Debian 12 and 13"),
+        ("runs Ubuntu-24", f"for Debian {known()}"),
     ),
     "old-debian": (
         f"printf 'ID=debian\\nVERSION_ID=11\\nPRETTY_NAME=Debian-11\\n' {OTHER_SYSTEM}",
         "umount /etc/os-release",
-        ("runs Debian-11", "for Debian 12 and 13"),
+        ("runs Debian-11", f"for Debian {known()}"),
     ),
     "little-disk": (
         "mount -t tmpfs -o size=100m tmpfs /srv",
@@ -56,18 +59,21 @@ STATES = {
         ("port 8441 is held by python3", "Stop and disable"),
     ),
     "cluster": (
-        "install -D /dev/null /etc/postgresql/17/main/postgresql.conf",
+        f"install -D /dev/null {SETTINGS_OF_CLUSTER}/postgresql.conf",
         "rm -r /etc/postgresql",
         (
-            "PostgreSQL 17 has a cluster",
-            "pg_renamecluster 17 main",
-            "touch /var/lib/postgresql/17-main.stack",
+            f"PostgreSQL {NEWEST_POSTGRESQL} has a cluster",
+            f"pg_renamecluster {NEWEST_POSTGRESQL} main",
+            f"touch /var/lib/postgresql/{NEWEST_POSTGRESQL}-main.stack",
         ),
     ),
     "data-alone": (
-        "install -D /dev/null /var/lib/postgresql/17/main/PG_VERSION",
+        f"install -D /dev/null {DATA}/PG_VERSION",
         "rm -r /var/lib/postgresql",
-        ("PostgreSQL 17 has a cluster", "pg_dropcluster 17 main"),
+        (
+            f"PostgreSQL {NEWEST_POSTGRESQL} has a cluster",
+            f"pg_dropcluster {NEWEST_POSTGRESQL} main",
+        ),
     ),
     "account": (
         "useradd --comment Somebody deploy",

@@ -16,8 +16,9 @@ import psutil
 from pgstack.errors import ProbeError
 from pgstack.live.probes import answers, watchers
 from pgstack.planning import targets
-from pgstack.planning.observability import ALERTMANAGER, LOOPBACK, PROMETHEUS, Observability
+from pgstack.planning.observability import LOOPBACK, Observability
 from pgstack.planning.plan import Plan
+from pgstack.planning.services import ALERTMANAGER, PROMETHEUS
 
 ASK_SECONDS = 2
 SETTLE_SECONDS = 5

@@ -9,8 +9,9 @@ from typing import Literal
 from cronsim import CronSim
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from pgstack.planning.background import KILL_SECONDS, Entry
+from pgstack.planning.background import Entry
 from pgstack.planning.plan import Plan
+from pgstack.planning.work_names import KILL_SECONDS
 
 LATE_SECONDS = 90
 """after which an entry is overdue that has not begun: the scheduler looks once a second, and waits

@@ -11,9 +11,10 @@ from pgstack.live.probes import supervisord, units
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import services
-from pgstack.planning.background import SCHEDULED, SCHEDULER
+from pgstack.planning.background import SCHEDULER
 from pgstack.planning.plan import Plan
 from pgstack.planning.service import MACHINE
+from pgstack.planning.work_names import SCHEDULED
 
 
 def followed(live: Live) -> Outcome:

@@ -63,15 +63,18 @@ def _in_force(plan: Plan) -> dict[str, list[Path]]:
     """Server → directories of the files that it reads; on a host each instance has a copy of its
     own."""
     conf, run = Path(plan.paths.conf), Path(plan.paths.run)
-    servers = [name for name in ("postgres",) if name in plan.services]
+    servers = [service for service in services.of(plan) if service.programs]
     if not targets.of(plan.target).keeps_copies:
-        return {server: [conf / server] for server in (*servers, "pgbouncer", "apache")}
-    servers += ["valkey"] if plan.valkey else []
-    return {server: [conf / "live" / server] for server in servers} | {
-        server: [
-            conf / "live" / f"{server}-{path.name[-1]}" for path in sorted(run.glob(f"{name}-[ab]"))
+        return {service.name: [conf / service.name] for service in servers}
+    live = conf / "live"
+    return {
+        service.name: [
+            live / f"{service.name}-{path.name[-1]}"
+            for path in sorted(run.glob(f"{service.instances}-[ab]"))
         ]
-        for server, name in (("pgbouncer", "pooler"), ("apache", "apache"))
+        if service.instances
+        else [live / service.name]
+        for service in servers
     }
 
 

@@ -13,9 +13,10 @@ from pgstack.live.probes import local, postgres, supervisord, units
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import CheckSkipped, Live
 from pgstack.planning import services, targets
-from pgstack.planning.background import APPLICATION, PREFIX, VARIABLE
+from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.plan import Plan
 from pgstack.planning.service import MACHINE
+from pgstack.planning.work_names import PREFIX
 
 SEE = "See its log and `make status`."
 

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgstack.planning.observability import (
-    ALERTMANAGER,
-    NODE_EXPORTER,
-    PROMETHEUS,
-    Observability,
-    Program,
-    Receivers,
-)
+from pgstack.planning.observability import Observability, Program, Receivers
+from pgstack.planning.services import ALERTMANAGER, NODE_EXPORTER, PROMETHEUS
 from pgstack.planning.sizing import metrics
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB

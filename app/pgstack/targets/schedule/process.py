@@ -19,8 +19,9 @@ from typing import IO, Literal
 
 from pgstack.live.probes.schedule import moment
 from pgstack.planning import layout, targets
-from pgstack.planning.background import KILL_SECONDS, SCHEDULED, Entry
+from pgstack.planning.background import Entry
 from pgstack.planning.plan import Plan
+from pgstack.planning.work_names import KILL_SECONDS, SCHEDULED
 from pgstack.serving import confine
 from pgstack.targets import programs
 from pgstack.targets.logs import appended, rotate

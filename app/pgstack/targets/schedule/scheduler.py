@@ -23,8 +23,9 @@ from pgstack.live.probes import schedule as probe
 from pgstack.live.probes.schedule import Record
 from pgstack.ops import replacing
 from pgstack.planning import state, targets
-from pgstack.planning.background import KILL_SECONDS, VARIABLE, Entry
+from pgstack.planning.background import VARIABLE, Entry
 from pgstack.planning.plan import Plan
+from pgstack.planning.work_names import KILL_SECONDS
 from pgstack.targets import orphans, programs
 from pgstack.targets.schedule.process import Process
 

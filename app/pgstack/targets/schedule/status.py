@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from pgstack.live.probes import schedule as probe
 from pgstack.live.probes.schedule import Record, moment
-from pgstack.planning.background import SCHEDULED, Entry
+from pgstack.planning.background import Entry
 from pgstack.planning.plan import Plan
+from pgstack.planning.work_names import SCHEDULED
 from pgstack.targets import failure
 from pgstack.targets.schedule.process import log
 

@@ -1,8 +1,8 @@
 """PgBouncer is restarted under load: requests that fail with pgstack.db and with Django's own
 backend, side by side.
 
-    .venv/bin/python loadtest/pooler_restart.py --restarts 20
-    .venv/bin/python loadtest/pooler_restart.py --restarts 20 --kill
+    .venv/bin/python loadtest/studies/pooler_restart.py --restarts 20
+    .venv/bin/python loadtest/studies/pooler_restart.py --restarts 20 --kill
 
 It makes a stack of its own, as `make loadtest` does. Two processes with 8 threads each ask the
 demo's application for pages, a quarter of them transfers, each looked up at the end; both see the
@@ -25,7 +25,7 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL, Signals
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first

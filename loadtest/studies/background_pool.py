@@ -1,6 +1,6 @@
 """Tasks that hold all of the workers' pool: what a page notices of them.
 
-    .venv/bin/python loadtest/background_pool.py http://127.0.0.1:8000 .stack/conf/plan.json
+    .venv/bin/python loadtest/studies/background_pool.py http://127.0.0.1:8000 .stack/conf/plan.json
 
 asks a running stack with workers for /db at half of what it can take, in turns of some seconds: no
 task runs; tasks hold every backend of the workers' pool, and more of them wait for one; as many
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 import psycopg2  # noqa: E402 - the path comes first

@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first
@@ -37,6 +37,7 @@ from loadtest import program  # noqa: E402
 from pgstack.errors import TargetError  # noqa: E402
 from pgstack.live import account  # noqa: E402
 from pgstack.planning.plan import Plan  # noqa: E402
+from pgstack.planning.services import DAEMON  # noqa: E402
 from pgstack.planning.state import current_plan  # noqa: E402
 
 MB = 1024**2
@@ -74,7 +75,7 @@ def component(title: str, parent: str) -> str:
         return "PostgreSQL: backend" if BACKEND_TITLE.match(title) else "PostgreSQL: helper process"
     if "/bin/postgres " in title:
         return "PostgreSQL: first process"
-    if title.startswith("(wsgi:"):
+    if title.startswith(DAEMON):
         return "web: daemon process"
     if "/apache2 " in title:
         return "Apache: child" if "/apache2 " in parent else "Apache: first process"

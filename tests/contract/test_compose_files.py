@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pytest
 import yaml
-from compose_stack import CHECKOUT
 from pydantic.fields import FieldInfo
 
-from fixtures.releases import DEBIANS
+from fixtures.releases import DEBIANS, NEWEST_IMAGE
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.input_names import environment_name
-from pgstack.planning.packages import NEWEST, RELEASES
 from pgstack.planning.sizing.observability import STATE
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE = "compose"
+BASE = re.compile(r"\bDEBIAN: debian:\w+-slim")
 OF_ALERTS = {
     "STACK_ALERT_SMTP_PASSWORD_FILE": "alert_password",
     "STACK_ALERT_WEBHOOK_FILE": "alert_webhook",
@@ -231,17 +232,33 @@ def test_image_builds_from_the_one_base(path: str) -> None:
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages == {"${DEBIAN}"}
 
 
-def test_images_are_made_from_the_newest_release(compose: dict[str, Any]) -> None:
+def services_files() -> list[str]:
+    """compose.yaml and what it extends."""
+    files = [CHECKOUT / "compose.yaml", *CHECKOUT.glob("*/*.yaml")]
+    return sorted(
+        str(file.relative_to(CHECKOUT)) for file in files if BASE.search(file.read_text())
+    )
+
+
+@pytest.mark.parametrize("path", services_files())
+def test_images_are_made_from_the_newest_release(path: str) -> None:
+    """`GOLDEN=write` writes its name there."""
+    text = (CHECKOUT / path).read_text()
+    expected = BASE.sub(f"DEBIAN: {NEWEST_IMAGE}", text)
+    if os.environ.get("GOLDEN") == "write":
+        (CHECKOUT / path).write_text(expected)
+    assert (CHECKOUT / path).read_text() == expected
+
+
+def test_every_image_is_given_its_base_or_that_of_configure() -> None:
+    files = [read(path) for path in services_files()]
     bases = {
         service["build"]["args"].get("DEBIAN")
-        for file in (compose, read("egress/networks-closed.yaml"))
+        for file in files
         for service in file["services"].values()
         if "build" in service
     }
-    assert bases == {
-        f"debian:{RELEASES[NEWEST].suite}-slim",
-        None,
-    }  # None: from the image of `configure`
+    assert (len(files), bases) == (4, {NEWEST_IMAGE, None})
 
 
 @pytest.mark.parametrize("path", DOCKERFILES)

@@ -1,7 +1,7 @@
 """Where the CPU time of a request goes: over HTTP, and when the application is called in a loop in
 mod_wsgi's Python.
 
-    .venv/bin/python loadtest/anatomy.py --rounds 5
+    .venv/bin/python loadtest/studies/anatomy.py --rounds 5
 
 It makes a stack of its own, as `make loadtest` does, with the application's part of each request
 timed, and takes about 12 s for a round. Times are CPU microseconds per request:
@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first

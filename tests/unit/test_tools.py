@@ -11,12 +11,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from compose_stack import CHECKOUT
 
 from fixtures.releases import NEWEST_IMAGE, SUITES
 from pgstack.planning.packages import known
 
-TOOLS = CHECKOUT / "tools"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 PYTHON = "/usr/bin/python3"
 
 

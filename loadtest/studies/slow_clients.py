@@ -1,7 +1,7 @@
 """Clients that are slow on purpose: what do others notice of them?
 
-    python loadtest/steady.py http://127.0.0.1:8000 --during "python loadtest/slow_clients.py
-    http://127.0.0.1:8000"
+    python loadtest/steady.py http://127.0.0.1:8000 --during \\
+        "python loadtest/studies/slow_clients.py http://127.0.0.1:8000"
 
 Opens connections to a site on this machine that send a request's body or header bit by bit, or
 nothing at all, for `--seconds`; a client that is cut off begins anew. Prints how many were

@@ -1,7 +1,7 @@
 """What the database backend and its guard cost: the same pages by Django's own backend, by
 pgstack.db, with the guard.
 
-    .venv/bin/python loadtest/backend_cost.py --rounds 30
+    .venv/bin/python loadtest/studies/backend_cost.py --rounds 30
 
 It makes a stack of its own, as `make loadtest` does, and asks for the demo's pages inside one
 process: a few pages by each way, in turns, in an order of their own each time; a round's figure is
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first

@@ -1,0 +1,103 @@
+"""The services that stackctl changes, in starting order: what brings each into force, what
+`stackctl status` says of it, and which of its files an upgrade has replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from . import (
+    apache,
+    front,
+    metrics,
+    observability,
+    pgbouncer,
+    postgres,
+    processes,
+    repository,
+    schedule,
+    status,
+    system,
+    valkey,
+    workers,
+)
+from .line import Line
+from .stack import Stack
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is done with one service."""
+
+    apply: Callable[..., str]
+    """brings what is wanted into force, or with `again` replaces its processes"""
+    part_of: str = ""
+    """which server is on a host that may have it, or had it: what takes it away is asked too"""
+    line: Callable[[Stack], Line] | None = None
+    """how it does; None: others tell"""
+    outdated: Callable[[Stack], list[str]] | None = None
+    """files that it runs and that are gone; None: its package restarts it"""
+
+    def may_be_on(self, stack: Stack, name: str) -> bool:
+        """Whether this host has it, or had it."""
+        return (self.part_of or name) in stack.services
+
+
+def _gone(unit: str) -> list[str]:
+    return processes.gone(system.main_process(unit))
+
+
+def _pgbouncer(stack: Stack) -> list[str]:
+    instance = pgbouncer.serving(stack)
+    return _gone(pgbouncer.unit(stack, instance)) if instance else []
+
+
+def _apache(stack: Stack) -> list[str]:
+    instance = apache.serving(stack)
+    return _gone(apache.unit(stack, instance)) if instance else []
+
+
+def _front(stack: Stack) -> list[str]:
+    instance = front.serving() if stack.front else None
+    return _gone(front.unit(instance)) if instance else []
+
+
+def _only(name: str, unit: Callable[[Stack], str]) -> Callable[[Stack], list[str]]:
+    """Of a service that is one unit."""
+
+    def outdated(stack: Stack) -> list[str]:
+        runs = name in stack.services and system.active(unit(stack))
+        return _gone(unit(stack)) if runs else []
+
+    return outdated
+
+
+SERVERS = {
+    "postgres": Server(postgres.apply, line=status.of_postgres),
+    "pgbouncer": Server(pgbouncer.apply, line=status.of_pgbouncer, outdated=_pgbouncer),
+    "valkey": Server(valkey.apply, line=status.of_valkey, outdated=_only("valkey", valkey.unit)),
+    "apache": Server(apache.apply, line=status.of_apache, outdated=_apache),
+    "front": Server(front.apply, part_of="apache", line=status.of_front, outdated=_front),
+    "workers": Server(workers.apply, part_of="apache", outdated=workers.outdated),
+    "schedule": Server(schedule.apply, part_of="apache"),
+    "backup": Server(repository.apply, part_of="postgres"),
+    "metrics": Server(
+        metrics.apply, line=status.of_metrics, outdated=_only("metrics", metrics.unit)
+    ),
+    "observability": Server(observability.apply, line=status.of_observability),
+}
+
+
+def report(stack: Stack) -> list[Line]:
+    """A line for each server of this host, and for PostgreSQL also where it is on another.
+
+    All are asked at once, so none waits for another.
+    """
+    asked = [
+        server.line
+        for name, server in SERVERS.items()
+        if server.line and (name in stack.services or name == "postgres")
+    ]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        return list(threads.map(lambda ask: ask(stack), asked))

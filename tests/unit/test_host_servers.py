@@ -1,0 +1,61 @@
+"""The services that stackctl changes, on the hosts that have them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.host_plan import MACHINE
+from pgstack.planning import config, services, sizing
+from pgstack.planning.services import FIREWALL, HOST, SERVICES
+from stackctl.registry import SERVERS
+from stackctl.stack import Stack
+
+APART = {"STACK_DATABASE_HOST": "db.internal", "STACK_WEB_HOSTS": "2"}
+
+
+def host(**inputs: str) -> Stack:
+    plan = sizing.plan(config.load({"STACK_TARGET": "host", **inputs}), MACHINE)
+    return Stack.model_validate(plan.model_dump())
+
+
+def test_each_service_of_a_plan_can_be_brought_into_force() -> None:
+    planned = {service.name for service in SERVICES if service not in (HOST, FIREWALL)}
+    assert set(SERVERS) == planned | {"workers", "schedule"}
+
+
+def test_what_has_a_program_is_told_of_and_replaced_after_an_upgrade() -> None:
+    programs = {service.name for service in SERVICES if service.programs}
+    assert {name for name, server in SERVERS.items() if server.line} == programs | {
+        *("front", "metrics", "observability")
+    }
+    # PostgreSQL's package restarts it, and so do Prometheus' packages.
+    assert {name for name, server in SERVERS.items() if server.outdated} == (
+        programs - {services.POSTGRES.name} | {"front", "metrics", "workers"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "there"),
+    [
+        (
+            {},
+            [
+                "postgres",
+                "pgbouncer",
+                "apache",
+                "front",
+                "workers",
+                "schedule",
+                "backup",
+                "metrics",
+            ],
+        ),
+        (APART, ["pgbouncer", "apache", "front", "workers", "schedule", "metrics"]),
+        ({**APART, "STACK_WEB_ADDRESSES": "192.0.2.7"}, ["postgres", "backup", "metrics"]),
+    ],
+)
+def test_a_host_is_asked_for_what_it_has_and_for_what_it_may_have_had(
+    inputs: dict[str, str], there: list[str]
+) -> None:
+    stack = host(**inputs)
+    assert [name for name, server in SERVERS.items() if server.may_be_on(stack, name)] == there
