@@ -1,0 +1,1 @@
+"""Single measurements that stand behind a sentence of the documentation."""
