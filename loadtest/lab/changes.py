@@ -196,6 +196,11 @@ DATABASE = (
         "slow statements are not logged",
         postgres={"log_min_duration_statement": "-1"},
     ),
+    Change(
+        "no-statements",
+        "neither pg_stat_statements nor auto_explain",
+        postgres={"shared_preload_libraries": ""},
+    ),
     Change("async-commit", "synchronous_commit off", postgres={"synchronous_commit": "off"}),
 )
 CHANGES = {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,6 +20,7 @@ from fixtures.local_stack import LocalStack, started
 pytestmark = pytest.mark.integration
 SECONDS = 40
 WINDOW = "--last=30"
+TIMES = 4
 SLOW_ROWS = """
     CREATE FUNCTION waits() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql
         AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END';
@@ -37,7 +39,7 @@ class Small(NamedTuple):
     reloads: bool
     """whether `make reload` brings the advice into force; Apache reads threads at its start alone"""
     faster: float
-    """times as many requests, at the least, with what is advised"""
+    """times, at the least, that a request is with what is advised"""
 
 
 CASES = {
@@ -67,6 +69,19 @@ def load(stack: LocalStack, users: int) -> list[float]:
     return took
 
 
+def asked_under_load(
+    stack: LocalStack, users: int, *words: str, **inputs: str
+) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """Seconds of a request, the median, and what the command says after it; anew where something
+    else held up the machine for so long that there was too little to judge by."""
+    for _ in range(TIMES):
+        took = statistics.median(load(stack, users))
+        done = stack.manage("stack_advise", WINDOW, *words, **inputs)
+        if "to judge by" not in done.stderr:
+            break
+    return took, done
+
+
 def test_too_little_is_refused_in_one_sentence(stack: LocalStack) -> None:
     assert stack.manage("stack_local", "reload", STACK_POOL_SIZE="6").returncode == 0
     try:
@@ -92,8 +107,7 @@ def test_a_check_needs_an_advice(stack: LocalStack) -> None:
 def test_what_is_advised_mends_a_stack_that_is_too_small(small: Small) -> None:
     with started(**{small.given: small.value}, **small.others) as stack:
         stack.sql(SLOW_ROWS)
-        before = load(stack, small.users)
-        advised = stack.manage("stack_advise", WINDOW, "--json")
+        before, advised = asked_under_load(stack, small.users, "--json")
         assert advised.returncode == 0, advised.stderr
         changed = {advice["input"]: advice["to"] for advice in json.loads(advised.stdout)["advice"]}
         assert small.given in changed, advised.stdout
@@ -102,14 +116,12 @@ def test_what_is_advised_mends_a_stack_that_is_too_small(small: Small) -> None:
         assert f"not in force: it is {small.value}" in early.stdout
 
         bring_into_force(stack, changed, reloads=small.reloads)
-        after = load(stack, small.users)
-        checked = stack.manage("stack_advise", "--check", WINDOW, **changed)
-        told = f"{len(before)} and {len(after)} requests\n{advised.stdout}\n{checked.stdout}"
+        after, checked = asked_under_load(stack, small.users, "--check", **changed)
+        told = f"{before:.3f} and {after:.3f} s\n{advised.stdout}\n{checked.stdout}"
         print(told)
         assert checked.returncode == 0, told
         assert f"{small.given}={changed[small.given]}  mended" in checked.stdout, told
-        assert len(after) > small.faster * len(before), told
-        assert statistics.median(after) < statistics.median(before) / small.faster, told
+        assert after < before / small.faster, told
 
 
 def bring_into_force(stack: LocalStack, inputs: dict[str, str], *, reloads: bool) -> None:

@@ -104,6 +104,21 @@ def test_reconnecting_makes_a_session_for_each_request_and_pooling_none(
     )
 
 
+def test_the_stack_as_planned_says_where_its_requests_were(
+    everything: dict[str, Any], directory: Path
+) -> None:
+    by_label = {trial["label"]: trial for trial in everything["trials"]}
+    own, other = by_label["pgbouncer-transaction"], by_label["reconnect-socket"]
+    at_once = sum(own["inward"][name] for name in ("queue", "python", "pool_wait", "sql"))
+    users = at_once * own["requests"] / own["seconds"]
+    assert 0.3 * own["load"]["users"] < users < 1.2 * own["load"]["users"]
+    assert own["inward"]["memory"] > 20e6
+    assert any("FROM" in row["text"] for row in own["inward"]["statements"])
+    assert other["inward"] is None
+    (plan,) = (directory / "everything").glob("*/plan.json")
+    assert json.loads(plan.read_text())["web"]["processes"] >= 1
+
+
 def second_trial(run: psutil.Process) -> dict[str, psutil.Process]:
     """Name → process, as soon as the servers and the generator of the next trial have been
     started."""
