@@ -30,6 +30,7 @@ pytestmark = pytest.mark.integration
 KEYS = {
     "now",
     "interval",
+    "ranges",
     "stack",
     "verdict",
     "alerts",
@@ -97,18 +98,20 @@ def test_staff_sees_it_and_nobody_else(site: LocalStack) -> None:
         {"sessionid": "x" * 32},
         {staff_page.COOKIE: "staff:1:x"},
     ):
-        for name in ("", "figures.json", "page.js"):
+        for name in ("", "figures.json", "history.json?range=6h", "page.js"):
             refused = get(site, f"/stack/{name}", **cookies)
             assert refused.status_code == 403
             assert "/admin/login/?next=%2Fstack%2F" in refused.text
             assert "Set-Cookie" not in refused.headers
     staff = {"sessionid": session(site, "chief", staff=True)}
-    for name in staff_page.NAMES:
+    for name in (*exporter.FILES, exporter.FIGURES):
         answer = get(site, f"/stack/{name}", **staff)
         assert answer.status_code == 200
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert answer.headers["Cache-Control"] == "no-store"
     assert "Stack status" in get(site, "/stack/", **staff).text
+    for query, status in (("range=6h", 503), ("range=1h", 404), ("query=up&range=6h%22", 404)):
+        assert get(site, f"/stack/history.json?{query}", **staff).status_code == status
 
 
 def test_other_addresses_below_it_stay_the_projects(site: LocalStack) -> None:

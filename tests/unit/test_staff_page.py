@@ -83,6 +83,24 @@ def test_an_invitation_lasts_for_half_a_day(
     assert not visitor(signed(monkeypatch, "invited", 13 * HOUR)).allowed
 
 
+@pytest.mark.parametrize(
+    ("asked", "passed"),
+    [
+        ("since=12.5", "?since=12.5"),
+        ("range=7d", "?range=7d"),
+        ("range=7d&since=1&query=up", "?range=7d"),
+        ("range=7d%22+or+up", ""),
+        ("range=1h&step=1", ""),
+        ("query=up&time=1", ""),
+        ("since=1%20HTTP/1.0%0d%0aHost:", ""),
+    ],
+)
+def test_the_exporter_is_asked_for_a_time_or_a_range_and_nothing_else(
+    asked: str, passed: str
+) -> None:
+    assert staff_page._query(RequestFactory().get(f"/stack/history.json?{asked}")) == passed
+
+
 @pytest.mark.parametrize("word", ["address", "", "other"])
 def test_other_signed_words_let_nobody_in(
     login: list[object], monkeypatch: pytest.MonkeyPatch, word: str
