@@ -17,6 +17,7 @@ from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.input_names import environment_name
 from pgstack.planning.sizing.observability import STATE
+from pgstack.planning.targets import compose as containers
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE = "compose"
@@ -215,6 +216,7 @@ def test_health_checks_and_mounts_name_what_the_planner_names(
         paths.run_valkey,
         paths.run_metrics,
         STATE,
+        str(PurePosixPath(containers.Compose.observability_socket).parent),
         paths.measures,
         paths.valkey,
         paths.media,

@@ -26,7 +26,7 @@ from systemd_host import INPUTS, TRUSTED, SystemdHost
 
 from fixtures import foreign
 from fixtures.odd_values import GREETING
-from fixtures.releases import CLUSTER, NEWEST_SUITE
+from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
