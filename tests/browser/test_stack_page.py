@@ -37,7 +37,7 @@ def opened(stack: Any, open_page: Any, **options: Any) -> Page:
     """With figures, and lines of a few of them."""
     page: Page = open_page(stack.manage("stack_page").stdout.strip(), **options)
     expect(page.locator("#fresh")).to_contain_text("of ", timeout=30_000)
-    page.wait_for_function("document.querySelectorAll('canvas').length === 6", timeout=30_000)
+    expect(page.locator("canvas")).to_have_count(6, timeout=30_000)
     return page
 
 

@@ -82,7 +82,7 @@ def site(metrics: Metrics, prometheus: tuple[Prometheus, int]) -> Iterator[Serve
 
 def opened(site: Served, open_page: Any, **options: Any) -> Page:
     opened: Page = open_page(site.url, **options)
-    opened.wait_for_function("document.querySelectorAll('canvas').length === 6", timeout=30_000)
+    expect(opened.locator("canvas")).to_have_count(6, timeout=30_000)
     expect(opened.get_by_role("radio", name="hour", exact=True)).to_be_checked()
     return opened
 
