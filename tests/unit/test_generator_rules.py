@@ -138,7 +138,7 @@ def test_open_loop_counts_as_unanswered_what_was_due_and_never_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("change", "reason"),
     [
         ({"url": "http://192.0.2.1:8000"}, "load goes to this host only"),
         ({"url": "http://192.0.2.1:8000", "named": True}, "needs max_rate"),
