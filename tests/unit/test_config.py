@@ -10,6 +10,7 @@ from pgstack.errors import InputError
 from pgstack.planning.config import StackConfig, load
 from pgstack.planning.input_names import environment_name
 from pgstack.planning.input_types import parse_size
+from pgstack.planning.packages import known
 
 
 def refusal(environ: dict[str, str]) -> str:
@@ -180,7 +181,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ("STACK_CORES", "1025", "less than or equal to 1024"),
         ("STACK_CORES", "two", "valid integer"),
         ("STACK_MEMORY", "0", "greater than or equal to 1"),
-        ("STACK_DEBIAN", "11", "12 and 13"),
+        ("STACK_DEBIAN", "11", known()),
         ("STACK_TARGET", "cloud", "'local', 'compose' or 'host'"),
         ("STACK_PORT", "65536", "less than or equal to 65535"),
         ("STACK_THREADS", "65", "less than or equal to 64"),
