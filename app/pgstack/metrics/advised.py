@@ -17,7 +17,7 @@ from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
 from pgstack.live.probes import postgres as connections
 from pgstack.metrics import postgres, scraped, statements, web
-from pgstack.metrics.advice import Advice, advise, planned, quantities, without_statements
+from pgstack.metrics.advice import ADVISED, Advice, advise, quantities, without_statements
 from pgstack.metrics.measured import Measured, measured
 from pgstack.planning import input_names, targets
 from pgstack.planning.plan import Plan
@@ -184,16 +184,17 @@ def _length(seconds: float) -> str:
 
 def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str]]:
     """Whether what was advised is in force and has mended what it was for, in words."""
-    was, is_, values = before.measured, after.measured, planned(plan)
+    was, is_ = before.measured, after.measured
     target = targets.of(plan.target)
     again = {one.input: one for one in after.advice}
     told, well = [f"before    {window(was)}", f"now       {window(is_)}"], True
     for one in before.advice:
         if not one.input:
             continue
+        planned = ADVISED[one.input](plan)
         had, has = before.quantities[one.input], after.quantities[one.input]
-        if values[one.input] != one.to:
-            word = f"not in force: it is {values[one.input]}, {one.to} was advised"
+        if planned != one.to:
+            word = f"not in force: it is {planned}, {one.to} was advised"
         elif one.input in again:
             word = f"not enough: {again[one.input].to} is advised now"
         else:
