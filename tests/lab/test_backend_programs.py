@@ -27,6 +27,14 @@ def test_cost_compares_three_ways_on_two_pages() -> None:
         )
 
 
+def test_spans_reach_the_collector_and_cost_python() -> None:
+    text = output("studies/seeing.py", "--blocks", "1", "--seconds", "2", statuses=(0, 1))
+    rows = dict(re.findall(r"│ (\S[^│]+?) +│ ([^│]+)│ [^│]+│", text))
+    assert list(rows) == ["as-planned (A/A)", "no-statements", "spans", "spans-1%"]
+    if "void" not in text:  # of a machine that others use a trial may be
+        assert float(rows["spans"].split("= ")[1]) > 1.1
+
+
 def test_a_restart_is_counted_for_both_backends() -> None:
     text = output("studies/pooler_restart.py", "--restarts", "2")
     cells = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)

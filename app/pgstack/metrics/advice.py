@@ -7,7 +7,7 @@ BUSY_SHARE on the mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pgstack.metrics.measured import Measured
@@ -29,15 +29,6 @@ WORKERS_SHARE = 0.6
 REQUEST_SHARE, REQUEST_TIMES = 0.5, 2
 """of the longest request that one in a hundred takes; the new limit is so many times that"""
 MOST_THREADS = 64
-ADVISED = (
-    "STACK_PROCESSES",
-    "STACK_THREADS",
-    "STACK_POOL_SIZE",
-    "STACK_PROCESS_MEMORY",
-    "STACK_MEMORY",
-    "STACK_REQUEST_TIMEOUT",
-)
-"""inputs that it may say to change"""
 
 
 @dataclass(frozen=True)
@@ -206,16 +197,15 @@ def quantities(figures: Measured, plan: Plan) -> dict[str, str]:
     }
 
 
-def planned(plan: Plan) -> dict[str, str]:
-    """What the inputs that are advised are in a plan."""
-    return {
-        "STACK_PROCESSES": str(plan.web.processes),
-        "STACK_THREADS": str(plan.web.threads),
-        "STACK_POOL_SIZE": str(plan.pooler.default_pool_size),
-        "STACK_PROCESS_MEMORY": f"{plan.web.memory_per_process // MB}m",
-        "STACK_MEMORY": f"{plan.memory.total // MB}m",
-        "STACK_REQUEST_TIMEOUT": str(plan.web.request_timeout),
-    }
+ADVISED: dict[str, Callable[[Plan], str]] = {
+    "STACK_PROCESSES": lambda plan: str(plan.web.processes),
+    "STACK_THREADS": lambda plan: str(plan.web.threads),
+    "STACK_POOL_SIZE": lambda plan: str(plan.pooler.default_pool_size),
+    "STACK_PROCESS_MEMORY": lambda plan: f"{plan.web.memory_per_process // MB}m",
+    "STACK_MEMORY": lambda plan: f"{plan.memory.total // MB}m",
+    "STACK_REQUEST_TIMEOUT": lambda plan: str(plan.web.request_timeout),
+}
+"""inputs that are advised, and what each is in a plan"""
 
 
 def without_statements(figures: Measured) -> Measured:

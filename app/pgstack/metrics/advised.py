@@ -17,7 +17,7 @@ from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
 from pgstack.live.probes import postgres as connections
 from pgstack.metrics import postgres, scraped, statements, web
-from pgstack.metrics.advice import Advice, advise, planned, quantities, without_statements
+from pgstack.metrics.advice import ADVISED, Advice, advise, quantities, without_statements
 from pgstack.metrics.measured import Measured, measured
 from pgstack.planning import input_names, targets
 from pgstack.planning.plan import Plan
@@ -184,16 +184,17 @@ def _length(seconds: float) -> str:
 
 def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str]]:
     """Whether what was advised is in force and has mended what it was for, in words."""
-    was, is_, values = before.measured, after.measured, planned(plan)
+    was, is_ = before.measured, after.measured
     target = targets.of(plan.target)
     again = {advice.input: advice for advice in after.advice}
     told, well = [f"before    {window(was)}", f"now       {window(is_)}"], True
     for advice in before.advice:
         if not advice.input:
             continue
+        planned = ADVISED[advice.input](plan)
         had, has = before.quantities[advice.input], after.quantities[advice.input]
-        if values[advice.input] != advice.to:
-            word = f"not in force: it is {values[advice.input]}, {advice.to} was advised"
+        if planned != advice.to:
+            word = f"not in force: it is {planned}, {advice.to} was advised"
         elif advice.input in again:
             word = f"not enough: {again[advice.input].to} is advised now"
         else:
