@@ -86,6 +86,18 @@ def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     ]
 
 
+def test_what_commands_and_pages_make_in_data_the_others_may_change(served: ComposeStack) -> None:
+    data = "/var/lib/stack-media/data/SHOP_DATA"
+    make = f"import os; os.makedirs('{data}/of/command'); open('{data}/of/command/a', 'w').close()"
+    served.compose("run", "--rm", "--no-deps", "manage", "shell", "-c", make)
+    post(served, "/places", "GET")
+    change = f"cd {data} && echo x >> of/command/a && mkdir of/command/$0 && echo x >> font"
+    for service, account in (("web", "app"), ("background", "worker")):
+        shell = (f"--user={account}", service, "sh", "-c", change, account)
+        served.compose("exec", "--no-TTY", *shell)
+    served.compose("run", "--rm", "--no-deps", "--entrypoint=sh", "manage", "-c", change, "deploy")
+
+
 def test_a_page_that_writes_into_the_project_is_told_what_to_do(served: ComposeStack) -> None:
     with pytest.raises(urllib.error.HTTPError, match="500"):
         post(served, "/index", "GET")
