@@ -18,12 +18,10 @@ from pgstack.live.probes import supervisord
 from pgstack.planning import services, state
 from pgstack.planning.background import SCHEDULER
 from pgstack.planning.plan import Plan
-from pgstack.targets import programs, workers
+from pgstack.targets import programs, project, workers
 from pgstack.targets.run import Run
 from pgstack.targets.schedule.scheduler import FINISH_SECONDS
 
-UMASK = "002"
-"""what workers write, pages may change: they share a group"""
 LOGGED = {
     "autostart": "true",
     "stdout_logfile": "/dev/fd/1",
@@ -74,7 +72,7 @@ def _configuration(plan: Plan) -> configparser.RawConfigParser:
         "logfile": "/dev/null",
         "logfile_maxbytes": "0",
         "pidfile": f"{run}/supervisord.pid",
-        "umask": UMASK,
+        "umask": f"{project.UMASK:03o}",
     }
     parser["rpcinterface:supervisor"] = programs.RPC
     for service in services.workers(plan):

@@ -19,6 +19,9 @@ from pgstack.targets.run import Run
 KEPT = 2
 """virtual environments: the one in use, and the one before, which processes may still import
 from"""
+UMASK = 0o002
+"""where pages, workers and commands run as several accounts: they share a group, and may change
+what another one has written"""
 
 
 def prepare(run: Run) -> bool:
@@ -150,4 +153,6 @@ def python_run(run: Run, *words: str) -> subprocess.CompletedProcess[str]:
 def become(plan: Plan, words: list[str]) -> None:
     """Turn this process into a management command of the project. Raises StackError."""
     os.chdir(plan.paths.app)
+    if plan.accounts.web != plan.accounts.deploy and os.geteuid():  # root builds images
+        os.umask(UMASK)
     os.execve(python(plan), [python(plan), *manage(plan), *words], variables(plan))  # noqa: S606 - the same command
