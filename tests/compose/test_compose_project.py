@@ -142,6 +142,8 @@ def test_its_variables_are_in_no_layer_of_the_image(served: ComposeStack) -> Non
     assert GREETING not in served.run("docker", "history", "--no-trunc", image).stdout
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_new_secret_key_logs_nobody_out(served: ComposeStack) -> None:
     """No page is lost meanwhile, and workers, which may sign too, start again with it."""
     shell = ("run", "--rm", "--no-deps", "manage", "shell", "--verbosity=0", "-c")
