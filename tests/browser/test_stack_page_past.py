@@ -95,8 +95,8 @@ def test_a_range_is_chosen_and_can_be_read(
     shown = opened(site, open_page, color_scheme=scheme, **look)
     shown.get_by_text("15 days", exact=True).click()
     expect(shown.locator("#shown")).to_have_text(
-        "15 days, by Prometheus: a point for each 60 min. Times and rates are means of it, what is "
-        "taken is the most within it.",
+        "The last 15 days, by Prometheus: a point for each 60 min. Times and rates are means of it, "
+        "what is taken is the most within it.",
         timeout=20_000,
     )
     plot = shown.locator("[data-chart=machine] .plot")
@@ -111,7 +111,7 @@ def test_a_range_is_chosen_by_keyboard_and_read_with_its_date(site: Served, open
     for name in ("6 hours", "day", "week"):
         shown.keyboard.press("ArrowRight")
         expect(shown.get_by_role("radio", name=name, exact=True)).to_be_focused()
-    expect(shown.locator("#shown")).to_contain_text("week, by Prometheus", timeout=20_000)
+    expect(shown.locator("#shown")).to_contain_text("The last week, by Prometheus", timeout=20_000)
     shown.locator("[data-chart=machine] .plot").focus()
     shown.keyboard.press("End")
     today = time.strftime("%-d %b ", time.gmtime())

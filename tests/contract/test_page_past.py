@@ -107,9 +107,12 @@ def samples() -> Iterator[str]:
         ("pgstack_postgresql_start_timestamp_seconds", NOW - 10**6, NOW + 1),
     ):
         yield from series(name, lambda at, b=before, m=moment: m if at >= m else b)  # type: ignore[misc]
-    for name, fires in (("PoolWaits", True), ("SiteDown", False)):
-        labels = f'{{alertname="{name}",severity="page"'
-        state = "firing" if fires else "pending"
+    for name, severity, state in (
+        ("PoolWaits", "page", "firing"),
+        ("SiteDown", "page", "pending"),
+        ("Watchdog", "none", "firing"),
+    ):
+        labels = f'{{alertname="{name}",severity="{severity}"'
 
         def held(at: int) -> bool:
             return ALERTED <= at < ALERTED + 600

@@ -167,8 +167,8 @@ def _flags(part: Observability) -> Iterator[str]:
     """Where it listens, what it reads, how long it keeps."""
     live = told(part, "status/flags")
     for name, value in _planned_flags(part):
-        # It writes GB, of which each has 1,024 MB for it, as GiB.
-        if (runs := live.get(name, "").replace("iB", "B")) != value:
+        # It writes GB as GiB, and what may be given again in brackets.
+        if (runs := live.get(name, "").strip("[]").replace("iB", "B")) != value:
             yield f"Prometheus runs with {name}={runs}, planned {value}"
 
 

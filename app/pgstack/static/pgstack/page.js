@@ -150,7 +150,7 @@
       const given = await answer.json();
       if (value !== chosen().value) return;
       past = { ...given, span: given.time.at(-1) - given.time[0] };
-      write(find("shown"), `${name.textContent}, by Prometheus: a point for each ${seconds(given.step)}. Times and rates are means of it, what is taken is the most within it.`);
+      write(find("shown"), `The last ${name.textContent}, by Prometheus: a point for each ${seconds(given.step)}. Times and rates are means of it, what is taken is the most within it.`);
     } catch {
       if (value !== chosen().value) return;
       past = null;
