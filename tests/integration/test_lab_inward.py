@@ -23,8 +23,8 @@ plan = Plan.model_validate_json(Path(sys.argv[1]).read_bytes())
 first = inward.look(plan)
 print("looked", flush=True)
 sys.stdin.readline()
-found = inward.between(first, inward.look(plan), plan)
-print(found.model_dump_json() if found else "null")
+spent = inward.between(first, inward.look(plan), plan)
+print(spent.model_dump_json() if spent else "null")
 """
 
 
@@ -33,9 +33,13 @@ def test_the_lab_reads_where_requests_were(stack: LocalStack) -> None:
     command = owner(stack.directory, [sys.executable, "-c", LOOKS, plan])
     path = f"{CHECKOUT}:{CHECKOUT / 'app'}"
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
         env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-    ) as looking:  # fmt: skip
+    ) as looking:
         assert looking.stdout
         assert looking.stdout.readline() == "looked\n"
         begun = time.monotonic()
@@ -44,10 +48,10 @@ def test_the_lab_reads_where_requests_were(stack: LocalStack) -> None:
         each = (time.monotonic() - begun) / REQUESTS
         time.sleep(2)  # web processes write what they measured within a second
         said, _ = looking.communicate("\n")
-    found = json.loads(said)
-    parts = [found[name] for name in ("queue", "python", "pool_wait", "sql")]
-    assert 0.05 * each < sum(parts) < 1.05 * each, found
-    assert found["sql"] > 0
-    assert found["lent"] > 0
-    assert 20e6 < found["memory"] < 200e6
-    assert any("UPDATE" in row["text"] for row in found["statements"])
+    spent = json.loads(said)
+    parts = [spent[name] for name in ("queue", "python", "pool_wait", "sql")]
+    assert 0.05 * each < sum(parts) < 1.05 * each, spent
+    assert spent["sql"] > 0
+    assert spent["lent"] > 0
+    assert 20e6 < spent["memory"] < 200e6
+    assert any("UPDATE" in row["text"] for row in spent["statements"])
