@@ -17,11 +17,14 @@ from . import (
     arguments,
     backup,
     build,
+    database,
     drill,
     environments,
+    etcd,
     external,
     facts,
     files,
+    following,
     front,
     metrics,
     observability,
@@ -35,6 +38,7 @@ from . import (
     schedule,
     screen,
     stack,
+    switchover,
     system,
     trace,
     upgrades,
@@ -45,7 +49,9 @@ from . import (
 from .line import Line
 
 SERVERS: dict[str, Callable[..., str]] = {
-    "postgres": postgres.apply,
+    "postgres": database.apply,
+    "etcd": etcd.apply,
+    "follower": following.apply,
     "pgbouncer": pgbouncer.apply,
     "valkey": valkey.apply,
     "apache": apache.apply,
@@ -189,15 +195,26 @@ def main(plan: str) -> None:
         sys.exit(2)
 
 
+def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
+    """Make what is secret anew."""
+    renew = apache.renew if "apache" in host.services else passwords.renew
+    return f"rotate     {renew(host)}"
+
+
+CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
+    "rotate": rotate,
+    "share": lambda host, _: f"share      {passwords.share(host)}",
+    "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
+    "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
+    "leave": lambda host, _: f"front      {front.leave(host)}",
+}
+"""commands that name no server"""
+
+
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Do what was asked for; returns what was done."""
-    if asked.command == "rotate":
-        renew = apache.renew if "apache" in host.services else passwords.renew
-        return f"rotate     {renew(host)}"
-    if asked.command == "database":
-        return f"database   {external.ensure(host, asked.password_file)}"
-    if asked.command == "leave":
-        return f"front      {front.leave(host)}"
+    if asked.command in CHANGES:
+        return CHANGES[asked.command](host, asked)
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     if PART_OF.get(wanted, wanted) not in host.services:
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")

@@ -26,11 +26,18 @@ SIZES = {"1core-512MB": (1, 512 * MB), "2cores-4GB": (2, 4 * GB), "32cores-128GB
 
 
 APART = {"database_host": "db.example", "web_hosts": 2}
+MEMBERS = {
+    "target": "cluster",
+    "web_hosts": 2,
+    "members": "db1:10.0.0.21, db2:10.0.0.22, db3:10.0.0.23",
+}
 HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "all": (13, {}),
     "bookworm": (12, {}),
     "web": (13, APART),
     "database": (13, {**APART, "web_addresses": "10.0.0.0/8"}),
+    "member": (13, {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.0/24"}),
+    "follower": (13, {**MEMBERS, "database_host": "10.0.0.21"}),
     "tls": (13, {"tls": "acme", "port": 443, "acme_email": "a@shop.example", "address": "*"}),
     "plain": (13, {"firewall": "off", "backup": "off"}),
     "sites": (

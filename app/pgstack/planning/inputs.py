@@ -28,6 +28,7 @@ from pgstack.planning.input_types import (
     Release,
     declare,
 )
+from pgstack.planning.members_input import Members
 from pgstack.planning.packages import known
 from pgstack.planning.plan import TargetName
 from pgstack.planning.schedule_input import Schedule
@@ -295,6 +296,13 @@ class Inputs(BaseModel):
         "addresses, comma-separated",
         on="host",
         min_length=1,
+    )
+    members: Members = declare(
+        {},
+        "addresses of the three database hosts of a cluster (docs/cluster.md)",
+        "NAME:ADDRESS, comma-separated",
+        on="host",
+        unset="no cluster",
     )
     database_url: ExternalDatabase | None = declare(
         None,

@@ -53,15 +53,16 @@ KEEPALIVE = {
 two hours)"""
 
 
-def connection(paths: Paths) -> dict[str, str]:
+def connection(paths: Paths, *, elects: bool = False) -> dict[str, str]:
     """Of those who go past the pooler to a PostgreSQL on another machine.
 
     They show no certificate: libpq would look for one in the home of whoever started them, and give
-    up where it may not.
+    up where it may not. Of several hosts they want the primary.
     """
     return {
         "sslmode": "verify-full",
         "sslrootcert": f"{paths.database}/authority.pem",
         "passfile": f"{paths.database}/pgpass",
         "sslcert": f"{paths.database}/none",
+        **({"target_session_attrs": "read-write"} if elects else {}),
     }

@@ -68,6 +68,7 @@ def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
         "stackctl": f"/usr/local/sbin/{made['names']['stackctl']}",
         "stack-manage": f"/usr/local/bin/{made['names']['manage']}",
         "exporter": f"{directory}/exporter",
+        "follower": f"{directory}/follower",
     }
     return [
         {"dest": directory},
