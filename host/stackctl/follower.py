@@ -48,6 +48,7 @@ class Follower:
         self.run = Path(part.follower.run)
         self.led = self._remembered()
         self.hold = Hold(time.monotonic())  # one that was killed may have left a PAUSE
+        self.heard, self.planned = 0.0, ""
         self.threads = ThreadPoolExecutor(len(part.members))
 
     def look(self) -> None:
@@ -78,7 +79,15 @@ class Follower:
         answers = self.threads.map(self._primary, self.part.members.values())
         for member, answer in zip(self.part.members, answers, strict=True):
             if answer and answer.good:
+                if self.led and member == self.led.member:
+                    self.heard = time.monotonic()
                 yield member, int(answer.body.get("timeline") or 0)
+            elif answer is None and self.led and member == self.led.member and self._is_patient():
+                yield member, self.led.timeline
+
+    def _is_patient(self) -> bool:
+        """Whether the primary has been silent for so short a time that it counts as one."""
+        return time.monotonic() - self.heard < self.part.follower.silence
 
     def _primary(self, address: str) -> Answer | None:
         try:
@@ -87,15 +96,13 @@ class Follower:
             return None
 
     def _switchover_is_near(self, led: Led) -> bool:
-        """Whether one is planned for the next moment."""
-        try:
+        """Whether one is planned for the next moment; as it was, where the primary does not say."""
+        with suppress(ProbeError):
             shown = self.api.get(self.part.members[led.member], "cluster").body
-        except ProbeError:
+            self.planned = (shown.get("scheduled_switchover") or {}).get("at") or ""
+        if not self.planned:
             return False
-        at = (shown.get("scheduled_switchover") or {}).get("at")
-        if not at:
-            return False
-        left = datetime.fromisoformat(at) - datetime.now(UTC)
+        left = datetime.fromisoformat(self.planned) - datetime.now(UTC)
         return left.total_seconds() <= self.part.follower.ahead
 
     def _pause(self, why: str) -> None:
@@ -108,7 +115,7 @@ class Follower:
         safe.link(self.run / LED, f"{led.member} {led.timeline}")
         safe.link(self.run / LINK, f"{self.stack.paths.conf}/pgbouncer/primary-{number}.ini")
         print(f"{led.member} leads, timeline {led.timeline}", flush=True)
-        self.led = led
+        self.led, self.heard, self.planned = led, time.monotonic(), ""
         self._command("RELOAD")
 
     def _remembered(self) -> Led | None:

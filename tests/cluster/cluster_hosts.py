@@ -97,7 +97,11 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
     try:
         with ThreadPoolExecutor() as threads:
             booted = dict(
-                zip(places, threads.map(lambda name: _boot(places[name], network, disk), places))
+                zip(
+                    places,
+                    threads.map(lambda name: _boot(places[name], network, disk), places),
+                    strict=True,
+                )
             )
         web = booted.pop(WEB)
         _write_inventory(booted, web)

@@ -119,7 +119,7 @@ def test_timeouts_of_who_follows_are_a_chain() -> None:
     assert all(rule.holds for rule in rules.values())
     assert rules["timeouts of who follows the primary in s"].arithmetic == (
         "look at members 0.2 < their answer 0.6 < held back before a switchover 1 < "
-        "server_connect_timeout 2 < lost host 5 < held back 9 < query_wait_timeout 10 < "
+        "their silence 1.5 < server_connect_timeout 2 < lost host 5 < held back 9 < query_wait_timeout 10 < "
         "request-timeout 30"
     )
     assert rules["lease of the leader in s"].arithmetic == (

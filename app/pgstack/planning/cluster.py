@@ -14,6 +14,9 @@ class Follower(Part):
     """seconds between two looks at all members"""
     answer: float
     """seconds that a member has for its answer"""
+    silence: float
+    """seconds for which the primary still counts as one when it says nothing, as a busy host does;
+    one that says that it does not lead counts no more at once"""
     ahead: float
     """seconds before a planned switchover from which requests are held back"""
     hold: int

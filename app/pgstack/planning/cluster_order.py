@@ -47,6 +47,7 @@ def _follower(plan: Plan) -> Iterator[Invariant]:
         "look at members": part.follower.poll,
         "their answer": part.follower.answer,
         "held back before a switchover": part.follower.ahead,
+        "their silence": part.follower.silence,
         "server_connect_timeout": float(settings["server_connect_timeout"]),
         "lost host": idle + interval * count,
         "held back": part.follower.hold,

@@ -18,6 +18,10 @@ LOGIN = "stack"
 """of those who may ask for changes"""
 
 
+NOBODY = 0
+"""in the place of a status: the host answers, and no Patroni is there"""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status and body of an answer; the body is empty where it is no JSON object."""
@@ -73,6 +77,8 @@ class Api:
             with error:
                 return Answer(error.code, _object(error.read()))
         except OSError as error:
+            if isinstance(getattr(error, "reason", error), ConnectionRefusedError):
+                return Answer(NOBODY, {"message": "nobody listens there"})
             raise ProbeError(f"Patroni at {request.host}: {error}") from None
 
 

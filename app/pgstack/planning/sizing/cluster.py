@@ -32,6 +32,8 @@ SENDERS, SLOTS = 10, 10
 backups"""
 
 POLL_SECONDS, ANSWER_SECONDS = 0.2, 0.6
+SILENCE_SECONDS = 1.5
+"""two answers that did not come: one is nothing unusual on a busy host"""
 AHEAD_SECONDS = 1.0
 """transactions end meanwhile, which take milliseconds; a switchover is planned further ahead than
 that"""
@@ -106,6 +108,7 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
             run=f"{basis.paths.run}/primary",
             poll=POLL_SECONDS,
             answer=ANSWER_SECONDS,
+            silence=SILENCE_SECONDS,
             ahead=AHEAD_SECONDS,
             hold=hold,
         ),
