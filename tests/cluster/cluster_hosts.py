@@ -37,7 +37,7 @@ RUN apt-get update \\
     && apt-mark auto '.*' > /dev/null
 """
 """what takes time to unpack; the roles still ask for it, and no server of it starts"""
-JOIN_SECONDS = 120
+JOIN_SECONDS = 180
 SOCKET = "/run/stack/postgres"
 
 
