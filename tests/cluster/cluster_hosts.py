@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Cluster:
     members: Mapping[str, SystemdHost]
     web: SystemdHost
 
-    @property
+    @cached_property
     def url(self) -> str:
         """Of the web host, past any proxy of the engine."""
         return f"http://{self.web.address()}"

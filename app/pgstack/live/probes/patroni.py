@@ -4,6 +4,7 @@ do."""
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import ssl
 import urllib.error
@@ -71,15 +72,19 @@ class Api:
 
     def _ask(self, request: urllib.request.Request) -> Answer:
         try:
-            with self._way.open(request, timeout=self.seconds) as answer:
-                return Answer(answer.status, _object(answer.read()))
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, _object(error.read()))
-        except OSError as error:
+            return self._answered(request)
+        except (OSError, http.client.HTTPException) as error:
             if isinstance(getattr(error, "reason", error), ConnectionRefusedError):
                 return Answer(NOBODY, {"message": "nobody listens there"})
             raise ProbeError(f"Patroni at {request.host}: {error}") from None
+
+    def _answered(self, request: urllib.request.Request) -> Answer:
+        try:
+            with self._way.open(request, timeout=self.seconds) as answer:
+                return Answer(answer.status, _object(answer.read()))
+        except urllib.error.HTTPError as error:  # whose words may not come
+            with error:
+                return Answer(error.code, _object(error.read()))
 
 
 def _object(text: bytes) -> dict[str, Any]:

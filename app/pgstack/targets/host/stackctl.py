@@ -59,8 +59,8 @@ def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]
 
 
 def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
-    """What starts stackctl, stack-manage, the exporter and the follower, and what mod_md calls, for the module
-    stack_files."""
+    """What starts stackctl, stack-manage, the exporter and the follower, and what mod_md calls, for
+    the module stack_files."""
     programs = layout.PROJECT / "host/bin"
     places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
     message = (programs / "acme-message").read_text()
