@@ -68,6 +68,8 @@ def test_an_answer_that_is_no_http_is_none(tmp_path: Path) -> None:
 
 
 def test_a_host_without_a_patroni_is_told_from_a_silent_one(tmp_path: Path) -> None:
-    with member(tmp_path, b"", ends=True) as api:
-        pass
-    assert api.get(HERE, "primary").status == NOBODY
+    certificate, _ = openssl.make_certificate("authority", openssl.SERVES.format(names="IP:::1"), 1)
+    (tmp_path / "cert").write_text(certificate)
+    with socket.create_server((HERE, 0)) as closed:
+        port = closed.getsockname()[1]
+    assert Api(port, str(tmp_path / "cert"), 1.0).get(HERE, "primary").status == NOBODY
