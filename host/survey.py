@@ -41,6 +41,7 @@ MADE = (
     f"postgresql/*/{CLUSTER}/conf.d/pgstack.conf",
     "*pgbackrest/conf.d/passphrase.conf",
     f"{PREFIX}-secrets/django_secret_key",
+    "stack-database/authority.key",
     f"systemd/system/{PREFIX}-*",
     "systemd/system/prometheus.service.d/stack.conf",
 )

@@ -30,6 +30,7 @@ from . import (
     safe,
     screen,
     stack,
+    switchover,
     system,
     trace,
     upgrades,
@@ -168,15 +169,26 @@ def main(plan: str) -> None:
         sys.exit(2)
 
 
+def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
+    """Make what is secret anew."""
+    renew = apache.renew if "apache" in host.services else passwords.renew
+    return f"rotate     {renew(host)}"
+
+
+CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
+    "rotate": rotate,
+    "share": lambda host, _: f"share      {passwords.share(host)}",
+    "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
+    "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
+    "leave": lambda host, _: f"front      {front.leave(host)}",
+}
+"""commands that name no server"""
+
+
 def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Do what was asked for; returns what was done."""
-    if asked.command == "rotate":
-        renew = apache.renew if "apache" in host.services else passwords.renew
-        return f"rotate     {renew(host)}"
-    if asked.command == "database":
-        return f"database   {external.ensure(host, asked.password_file)}"
-    if asked.command == "leave":
-        return f"front      {front.leave(host)}"
+    if asked.command in CHANGES:
+        return CHANGES[asked.command](host, asked)
     wanted = "apache" if asked.command in ("release", "rollback") else asked.server
     server = SERVERS[wanted]
     if not server.may_be_on(host, wanted):

@@ -18,6 +18,7 @@ PLAIN = {
     "watch": "bring back what has failed, was stopped by a signal or was left held back",
     "upgraded": "replace processes that run what an upgrade of packages has replaced",
     "rotate": "make new passwords, or a new certificate of the site, for the next apply",
+    "share": "make what all members of a cluster have in common, unless it is there",
     "pause": "hold requests back, before PostgreSQL stops",
 }
 """commands without arguments"""
@@ -58,6 +59,9 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
         metavar="PROCESS",
         help="number of the server's process that stops",
     )
+    commands.add_parser(
+        "switchover", help="have another member of the cluster lead, with requests held back"
+    ).add_argument("--to", default="", metavar="MEMBER", help="unset: one that is up to date")
     _of_backups(commands)
     return parser.parse_args()
 

@@ -21,7 +21,6 @@ from .stack import Stack
 
 DIRECTORY = Path(layout.DATABASE)
 AUTHORITY, AUTHORITY_KEY = Path(layout.AUTHORITY), DIRECTORY / "authority.key"
-CERTIFICATE, KEY = DIRECTORY / "server.pem", DIRECTORY / "server.key"
 ASKED = DIRECTORY / "renew"
 """there while a new certificate is asked for"""
 AUTHORITY_DAYS, DAYS = 3650, 365
@@ -39,18 +38,40 @@ def apply(stack: Stack) -> bool:
 
     Raises StackctlError when openssl makes none: what was there stays.
     """
+    ensure()
+    wanted = [
+        place
+        for place in _readers(stack)
+        if ASKED.exists() or not _holds(stack, place.with_suffix(".pem"))
+    ]
+    for place in wanted:
+        _certify(stack, place)
+    ASKED.unlink(missing_ok=True)
+    return bool(wanted)
+
+
+def ensure() -> None:
+    """Make an authority unless there is one."""
     if not AUTHORITY.is_file():
         _make_authority()
-    if _holds(stack) and not ASKED.exists():
-        return False
+
+
+def _readers(stack: Stack) -> dict[Path, str]:
+    """Which certificates there are, without the ending, and the group that reads the key of each:
+    that of etcd is another account's."""
+    etcd = {DIRECTORY / "etcd": "etcd"} if stack.cluster else {}
+    return {DIRECTORY / "server": stack.accounts.postgres, **etcd}
+
+
+def _certify(stack: Stack, place: Path) -> None:
+    """Sign a new one. A member of a cluster shows it where it is a client, too."""
     name = stack.postgres.server_name
     authority = ("-CA", str(AUTHORITY), "-CAkey", str(AUTHORITY_KEY))
-    extensions = openssl.SERVES.format(names=f"{'IP' if _is_address(name) else 'DNS'}:{name}")
+    serves = openssl.PEERS if stack.cluster else openssl.SERVES
+    extensions = serves.format(names=f"{'IP' if _is_address(name) else 'DNS'}:{name}")
     certificate, key = _make_certificate("stack database", extensions, DAYS, *authority)
-    safe.write(KEY, key.encode(), 0o640, group=stack.accounts.postgres)
-    safe.write(CERTIFICATE, certificate.encode())
-    ASKED.unlink(missing_ok=True)
-    return True
+    safe.write(place.with_suffix(".key"), key.encode(), 0o640, group=_readers(stack)[place])
+    safe.write(place.with_suffix(".pem"), certificate.encode())
 
 
 def renew() -> bool:
@@ -73,12 +94,12 @@ def _make_authority(before: str = "") -> None:
     safe.write(AUTHORITY, (certificate + before).encode())
 
 
-def _holds(stack: Stack) -> bool:
+def _holds(stack: Stack, certificate: Path) -> bool:
     """Whether the certificate is the authority's, names the host and has time left."""
     name = stack.postgres.server_name
-    checks = ("-verify_ip" if _is_address(name) else "-verify_hostname", name, str(CERTIFICATE))
+    checks = ("-verify_ip" if _is_address(name) else "-verify_hostname", name, str(certificate))
     known = system.run("openssl", "verify", "-CAfile", str(AUTHORITY), *checks)
-    return known.returncode == 0 and _lasts(CERTIFICATE, RENEW_DAYS)
+    return known.returncode == 0 and _lasts(certificate, RENEW_DAYS)
 
 
 def _lasts(certificate: Path, days: int) -> bool:

@@ -14,8 +14,11 @@ from pathlib import Path
 from pgstack.rendering.scram import PASSWORD_BYTES, SALT_BYTES, matches, verifier
 
 from . import authority, safe, system
+from .safe import StackctlError
 from .stack import Stack
 
+CLUSTER_KEY = "patroni_rest"
+"""password of those who ask Patroni for changes"""
 SITE_KEY = "django_secret_key"
 """all web hosts sign with the same one"""
 
@@ -24,19 +27,54 @@ def ensure(stack: Stack) -> None:
     """Make those that there are not."""
     directory = _directory()
     directory.mkdir(mode=0o700, exist_ok=True)
-    for name in (*_roles(stack), SITE_KEY):
+    for name in names(stack):
         if not (directory / name).is_file():
             _write(directory / name)
 
 
+def names(stack: Stack) -> list[str]:
+    """Of all files in which there is one."""
+    return [*_roles(stack), SITE_KEY, *([CLUSTER_KEY] if stack.cluster else [])]
+
+
+def require(stack: Stack) -> None:
+    """Raise StackctlError unless all are there: one that a member of a cluster made by itself would
+    be no other member's."""
+    missing = [name for name in names(stack) if not (_directory() / name).is_file()]
+    if missing:
+        raise StackctlError(
+            f"{_directory()}: {', '.join(missing)} missing; nothing was changed. Run the playbook "
+            "site.yml, which brings what all members share."
+        )
+
+
+def share(stack: Stack) -> str:
+    """Make what all members of a cluster have in common, unless it is there: an authority and
+    passwords."""
+    before = {path.name for path in (authority.DIRECTORY, _directory()) for path in path.glob("*")}
+    authority.ensure()
+    ensure(stack)
+    return "unchanged" if {authority.AUTHORITY.name, *names(stack)} <= before else "made"
+
+
+def kept(name: str) -> str:
+    """One of them, once it is there."""
+    return (_directory() / name).read_text().strip()
+
+
 def known(stack: Stack) -> dict[str, str]:
     """Role → password, once there are some."""
-    return {role: (_directory() / role).read_text().strip() for role in _roles(stack)}
+    return {role: kept(role) for role in _roles(stack)}
 
 
 def renew(stack: Stack) -> str:
     """Make new ones, and ask for a new certificate; `apply` sets them when the web hosts have
     them."""
+    if stack.cluster:
+        raise StackctlError(
+            "passwords and certificates of a cluster are not rotated yet (docs/cluster.md); "
+            "nothing was changed. Each member makes its own certificate anew before it expires."
+        )
     ensure(stack)
     for role in _roles(stack):
         _write(_directory() / role)
@@ -65,7 +103,9 @@ def apply(stack: Stack, psql: list[str]) -> bool:
 
 
 def _roles(stack: Stack) -> list[str]:
-    return [login.role for login in stack.postgres.passwords]
+    cluster = stack.cluster
+    own = [cluster.replication_role, cluster.rewind_role] if cluster else []
+    return [*(login.role for login in stack.postgres.passwords), *own]
 
 
 def _directory() -> Path:

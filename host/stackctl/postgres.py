@@ -46,14 +46,14 @@ def apply(stack: Stack, again: bool = False) -> str:
     running = system.active(unit(stack))
     renewed = "apache" not in stack.services and authority.apply(stack)
     if running and wanted == in_force and not again and not renewed:
-        if _roles(stack):
+        if roles(stack):
             return "passwords set"
         return WAITS if "apache" not in stack.services and _waits(stack) else "unchanged"
     _parse(stack)
     system.fill(live, wanted)
     if not running:
         _start(stack, "start")
-        _roles(stack)
+        roles(stack)
         return "started"
     wrong = ask(stack, lines.WRONG)
     if wrong:
@@ -64,7 +64,7 @@ def apply(stack: Stack, again: bool = False) -> str:
             "It keeps running with its previous one."
         )
     system.require("systemctl", "reload", unit(stack))
-    _roles(stack)
+    roles(stack)
     # The postmaster tells its children, and they tell what waits, a moment after the signal.
     if not again and not system.wait(lambda: _waits(stack), 1):
         return "reloaded"
@@ -197,7 +197,7 @@ def _start(stack: Stack, verb: str) -> None:
         )
 
 
-def _roles(stack: Stack) -> bool:
+def roles(stack: Stack) -> bool:
     """Roles and rights: the script says what must hold, and changes only what does not. Whether a
     password is new."""
     script = f"--file={stack.conf}/postgres/roles.sql"
@@ -220,6 +220,8 @@ def trouble(stack: Stack, seconds: float) -> str:
 
 def resumes(stack: Stack) -> bool:
     """Whether somebody is there who lets go on what `pause` holds back."""
+    if stack.cluster and system.active(services.unit(stack, "follower.service")):
+        return True
     return any(
         system.busy(name)
         for name in (

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from . import (
     apache,
+    database,
+    etcd,
+    following,
     front,
     metrics,
     observability,
     pgbouncer,
-    postgres,
     processes,
     repository,
     schedule,
@@ -74,7 +76,9 @@ def _only(name: str, unit: Callable[[Stack], str]) -> Callable[[Stack], list[str
 
 
 SERVERS = {
-    "postgres": Server(postgres.apply, line=status.of_postgres),
+    "etcd": Server(etcd.apply),
+    "postgres": Server(database.apply, line=status.of_postgres),
+    "follower": Server(following.apply),
     "pgbouncer": Server(pgbouncer.apply, line=status.of_pgbouncer, outdated=_pgbouncer),
     "valkey": Server(valkey.apply, line=status.of_valkey, outdated=_only("valkey", valkey.unit)),
     "apache": Server(apache.apply, line=status.of_apache, outdated=_apache),

@@ -12,6 +12,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from pgstack.planning import services
+
 from . import (
     apache,
     front,
@@ -27,6 +29,8 @@ from . import (
 )
 from .stack import INSTANCES, Stack
 
+CLUSTER = ("etcd", "follower")
+"""units of a cluster beside PostgreSQL's"""
 WARNING = "<4>"
 """before a line for the journal (sd-daemon(3))"""
 
@@ -50,6 +54,7 @@ def _units(stack: Stack) -> list[str]:
     """Those that are to run: the instances that serve at boot, and the database's."""
     web = [module.unit(stack, name) for module in (pgbouncer, apache) for name in INSTANCES]
     units = [postgres.unit(stack)] if "postgres" in stack.services else []
+    units += [services.unit(stack, f"{name}.service") for name in CLUSTER if name in stack.services]
     units += [valkey.unit(stack)] if stack.valkey else []
     units += [metrics.unit(stack)] if stack.metrics else []
     units += observability.units(stack)

@@ -21,6 +21,11 @@ from pgstack.planning.plan import Plan
 from pgstack.rendering import manifest, templates
 
 GB = 1024**3
+MEMBERS = {
+    "target": "cluster",
+    "hosts": "shop.example",
+    "members": "db1:10.0.0.21, db2:10.0.0.22, db3:10.0.0.23",
+}
 # Between them they take every branch of the templates.
 PLANS = {
     "debian12": (12, {"target": "compose", "address": "*"}),
@@ -59,18 +64,21 @@ PLANS = {
             "port": 443,
         },
     ),
+    "member": (13, {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.11"}),
+    "follower": (13, {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a"}),
     "project": (
         13,
         {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
     ),
 }
 INCLUDED = {
+    "pgbouncer/databases.j2",
     "host/background.j2",
     "host/building.j2",
     "host/observability.j2",
     "apache/access_log.j2",
 }
-"""what units have in common that run the project's own programs, those that build, those of
+"""what PgBouncer reads of the database wherever that is, what units have in common that run the project's own programs, those that build, those of
 Prometheus, and both kinds of Apache"""
 FILES = """{{ stack | stack_files | map("combine", {"owner": owner, "group": group, "validate": ""}) | to_json
     | regex_replace('"dest": "', '"dest": "' ~ directory) | from_json }}"""

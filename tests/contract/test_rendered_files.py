@@ -30,11 +30,18 @@ SIZES = {"1core-512MB": (1, 512 * MB), WHOLE: (2, 4 * GB), "32cores-128GB": (32,
 
 
 APART = {"database_host": "db.example", "web_hosts": 2}
+MEMBERS = {
+    "target": "cluster",
+    "web_hosts": 2,
+    "members": "db1:10.0.0.21, db2:10.0.0.22, db3:10.0.0.23",
+}
 HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "all": (NEWEST, {}),
     **{suite: (debian, {}) for suite, debian in OLDER.items()},
     "web": (NEWEST, APART),
     "database": (NEWEST, {**APART, "web_addresses": "10.0.0.0/8"}),
+    "member": (NEWEST, {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.0/24"}),
+    "follower": (NEWEST, {**MEMBERS, "database_host": "10.0.0.21"}),
     "tls": (NEWEST, {"tls": "acme", "port": 443, "acme_email": "a@shop.example", "address": "*"}),
     "plain": (NEWEST, {"firewall": "off", "backup": "off"}),
     "sites": (

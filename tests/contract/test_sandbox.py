@@ -17,6 +17,7 @@ from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
 
 GB = 1024**3
+MEMBERS = {"target": "cluster", "members": "db1:10.0.0.21, db2:10.0.0.22, db3:10.0.0.23"}
 PLANS = {
     "one host": {"hosts": ["shop.example"], "valkey": "on"},
     "backups elsewhere": {
@@ -27,6 +28,8 @@ PLANS = {
     "several": {"name": "shop", "sites": "shop, blog", "tls": "self-signed", "port": 443},
     "background": {"schedule": "clean=daily 04:00", "workers": "mail=manage.py run_huey"},
     "full": {"observability": "full"},
+    "member": {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.11"},
+    "follower": {**MEMBERS, "database_host": "10.0.0.21"},
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
 ANY = "[Service]\nExecStart=/bin/true\n"
@@ -35,7 +38,7 @@ ANY = "[Service]\nExecStart=/bin/true\n"
 
 def planned(inputs: str, debian: int) -> Plan:
     return sizing.plan(
-        StackConfig(target="host", **PLANS[inputs]), Hardware(2, 4 * GB, debian, 65536)
+        StackConfig(**{"target": "host", **PLANS[inputs]}), Hardware(2, 4 * GB, debian, 65536)
     )
 
 
@@ -61,6 +64,14 @@ def test_exposure_of_a_unit_is_small(tmp_path: Path, name: str, debian: int) -> 
 @pytest.mark.parametrize("inputs", ["backups elsewhere", "database host"])
 def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: str) -> None:
     require_closed(tmp_path, unit_text(planned(inputs, 13), "postgresql"), NETWORKED)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "name"),
+    [("member", "stack-etcd"), ("member", "stack-patroni"), ("follower", "stack-follower")],
+)
+def test_exposure_of_what_a_cluster_runs_is_small(tmp_path: Path, inputs: str, name: str) -> None:
+    require_closed(tmp_path, unit_text(planned(inputs, 13), name), NETWORKED)
 
 
 @pytest.mark.parametrize("debian", DEBIANS)

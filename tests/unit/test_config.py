@@ -182,7 +182,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ("STACK_CORES", "two", "valid integer"),
         ("STACK_MEMORY", "0", "greater than or equal to 1"),
         ("STACK_DEBIAN", "11", known()),
-        ("STACK_TARGET", "cloud", "'local', 'compose' or 'host'"),
+        ("STACK_TARGET", "cloud", "'local', 'compose', 'host' or 'cluster'"),
         ("STACK_PORT", "65536", "less than or equal to 65535"),
         ("STACK_THREADS", "65", "less than or equal to 64"),
         ("STACK_DIRECT_CONNECTIONS", "1", "greater than or equal to 2"),

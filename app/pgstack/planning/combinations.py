@@ -77,6 +77,22 @@ def _separate_hosts(inputs: Inputs) -> None:
         )
 
 
+def _cluster(inputs: Inputs) -> None:
+    if not inputs.members:
+        return
+    if not targets.of(inputs.target).elects or not inputs.database_host:
+        raise ValueError("STACK_MEMBERS: a cluster is set up by Ansible only")
+    if inputs.web_addresses and inputs.database_host not in inputs.members.values():
+        raise ValueError(
+            f"STACK_DATABASE_HOST={inputs.database_host} is no address in STACK_MEMBERS"
+        )
+    if inputs.backup not in (None, "off"):
+        raise ValueError(
+            f"STACK_BACKUP={inputs.backup}: a cluster has no backups of its own yet; leave it out, "
+            "and back up with the tools that you have (docs/cluster.md)"
+        )
+
+
 def _proxy(inputs: Inputs) -> None:
     if inputs.proxy == "on" and inputs.tls != "off":
         raise ValueError(
@@ -224,6 +240,7 @@ def _acme(inputs: Inputs) -> None:
 
 
 RULES = (
+    _cluster,
     _backups,
     _certificates,
     _acme,

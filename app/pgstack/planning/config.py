@@ -36,7 +36,10 @@ class StackConfig(Inputs):
     def part(self) -> HostPart:
         """What this host runs of the stack."""
         return host_parts.of(
-            self.database_host, bool(self.web_addresses), self.database_url is not None
+            self.database_host,
+            bool(self.web_addresses),
+            external=self.database_url is not None,
+            cluster=bool(self.members),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pgstack.planning.database_url import ExternalDatabase
 from pgstack.planning.input_types import LOGIN, MAIL, Address, Bytes, Hosts, Networks, declare
+from pgstack.planning.members_input import Members
 from pgstack.planning.project_inputs import ProjectInputs
 
 
@@ -88,6 +89,13 @@ class Inputs(ProjectInputs):
         "addresses, comma-separated",
         on="host",
         min_length=1,
+    )
+    members: Members = declare(
+        {},
+        "addresses of the three database hosts of a cluster (docs/cluster.md)",
+        "NAME:ADDRESS, comma-separated",
+        on="host",
+        unset="no cluster",
     )
     database_url: ExternalDatabase | None = declare(
         None,

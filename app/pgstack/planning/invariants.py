@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgstack.errors import UnsoundPlan
-from pgstack.planning import timeout_order
+from pgstack.planning import cluster_order, timeout_order
 from pgstack.planning.grants import fits
 from pgstack.planning.inequalities import Invariant, at_most
 from pgstack.planning.plan import Plan
@@ -22,7 +22,7 @@ THREADS_DIVISOR = 2
 """part of the threads that there may be that Apache's workers may take: the rest is for as many
 workers of HTTP/2 at most, web processes, PostgreSQL's backends and whatever else runs there"""
 
-OPTIONAL = ("workers", "valkey", "metrics")
+OPTIONAL = ("workers", "valkey", "metrics", "cluster")
 """shares of memory that are told only where there is something"""
 
 MB = 1024**2
@@ -38,6 +38,7 @@ def check(plan: Plan) -> list[Invariant]:
         *_valkey(plan),
         *_threads(plan),
         *timeout_order.check(timeout_order.planned(plan)),
+        *cluster_order.check(plan),
         *_sockets(plan),
     ]
 
@@ -120,12 +121,13 @@ def _pools(plan: Plan) -> Iterator[Invariant]:
 def _backends(plan: Plan) -> Iterator[Invariant]:
     yield from _pools(plan)
     pooler, postgres, tasks = plan.pooler, plan.postgres, plan.background
-    held = _held(plan)
+    held, elected = _held(plan), plan.cluster.connections if plan.cluster else 0
     free = (
         postgres.max_connections
         - postgres.superuser_reserved_connections
         - postgres.direct_connections
         - held
+        - elected
     )
     backends = f"{pooler.max_db_connections}"
     if tasks:
@@ -137,7 +139,9 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
         free,
         f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} "
         f"superuser "
-        f"- {postgres.direct_connections} direct" + (f" - {held} of the exporter" if held else ""),
+        f"- {postgres.direct_connections} direct"
+        + (f" - {held} of the exporter" if held else "")
+        + (f" - {elected} of Patroni" if elected else ""),
         "Lower STACK_POOL_SIZE.",
     )
 

@@ -24,6 +24,7 @@ class DebianRelease:
     mod_wsgi: str
     python: str
     pgbackrest: str
+    patroni: str
     valkey: str
     """package and program of Valkey; Debian 12 has Redis, from which that was forked"""
     systemd: int
@@ -38,6 +39,7 @@ RELEASES = {
         mod_wsgi="4.9",
         python="3.11",
         pgbackrest="2.45",
+        patroni="3.0",
         valkey="redis-server",
         systemd=252,
     ),
@@ -48,6 +50,7 @@ RELEASES = {
         mod_wsgi="5.0",
         python="3.13",
         pgbackrest="2.55",
+        patroni="4.0",
         valkey="valkey-server",
         systemd=257,
     ),

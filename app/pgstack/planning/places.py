@@ -13,6 +13,7 @@ class Versions(Part):
     mod_wsgi: str
     python: str
     pgbackrest: str
+    patroni: str
     valkey: str
     """package and program of Valkey"""
     systemd: int
@@ -124,6 +125,8 @@ class Accounts(Part):
     postgres: str
     pooler: str
     valkey: str
+    follower: str
+    """who leads PgBouncer to the primary of a cluster"""
     metrics: str
     """who collects metrics: it sees states and counts, and no row"""
     group: str

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.cluster import Cluster
 from pgstack.planning.databases import Backup, External, Pooler, Postgres, Roles
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
@@ -13,7 +14,7 @@ from pgstack.planning.part import Part
 from pgstack.planning.places import Accounts, Names, Packages, Paths, Share, Versions
 from pgstack.planning.valkey import Valkey
 
-TargetName = Literal["local", "compose", "host"]
+TargetName = Literal["local", "compose", "host", "cluster"]
 
 
 class Memory(Part):
@@ -39,6 +40,8 @@ class Memory(Part):
     """Valkey, also while it rewrites its file"""
     metrics: int
     """the exporter"""
+    cluster: int
+    """etcd and Patroni"""
     observability: int
     """Prometheus, Alertmanager and the node exporter"""
 
@@ -80,6 +83,8 @@ class Plan(Part):
     apache: Apache
     pooler: Pooler
     postgres: Postgres
+    cluster: Cluster | None
+    """None: PostgreSQL is on one machine"""
     external: External | None
     """None: PostgreSQL is the stack's own"""
     backup: Backup | None

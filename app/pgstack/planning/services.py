@@ -23,6 +23,10 @@ NODE_EXPORTER = "prometheus-node-exporter"
 """programs, called as Debian's packages and units are"""
 
 
+PRIMARY = ("primary-1.ini", "primary-2.ini", "primary-3.ini")
+"""what PgBouncer reads while a member of the cluster is the primary, in their order"""
+
+
 def postgres_program(plan: Plan, name: str) -> str:
     """Path of one of PostgreSQL's programs."""
     return f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/{name}"
@@ -31,7 +35,8 @@ def postgres_program(plan: Plan, name: str) -> str:
 def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
     # Where hosts are apart, userlist.txt holds a password and is not rendered.
     passwords = {"userlist.txt"} if plan.apart else set()
-    return frozenset(passwords | (set() if plan.pooler.peer_maps else {"ident.conf"}))
+    members = set() if plan.cluster else set(PRIMARY)
+    return frozenset(passwords | members | (set() if plan.pooler.peer_maps else {"ident.conf"}))
 
 
 def _not_for_backup(plan: Plan) -> frozenset[str]:
@@ -46,6 +51,10 @@ def _not_for_metrics(plan: Plan) -> frozenset[str]:
     return frozenset(verify + facts)
 
 
+def _not_in_cluster(plan: Plan) -> frozenset[str]:
+    return frozenset({"postgresql.conf"} if plan.cluster else ())
+
+
 UNITS = "/etc/systemd/system"
 OWN = f"{UNITS}/{{prefix}}"
 """begins the paths of the stack's own units"""
@@ -55,6 +64,7 @@ POSTGRES = Service(
     units={
         "postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-{{cluster}}.service.d/stack.conf"
     },
+    without=_not_in_cluster,
     programs=("postgres",),
     configuration="pgstack.conf",
     command=lambda plan, file: (
@@ -64,7 +74,7 @@ POSTGRES = Service(
 )
 PGBOUNCER = Service(
     "pgbouncer",
-    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt"),
+    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt", *PRIMARY),
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
     programs=("pgbouncer",),
@@ -141,6 +151,24 @@ HOST = Service(
         "logrotate.timer": f"{UNITS}/logrotate.timer.d/stack.conf",
     },
 )
+ETCD = Service(
+    "etcd",
+    files=("etcd.yml",),
+    units={"stack-etcd.service": f"{OWN}-etcd.service"},
+    stop_signal="TERM",
+)
+PATRONI = Service(
+    "patroni",
+    files=("patroni.yml",),
+    units={"stack-patroni.service": f"{OWN}-patroni.service"},
+    stop_signal="TERM",
+)
+FOLLOWER = Service(
+    "follower",
+    units={"stack-follower.service": f"{OWN}-follower.service"},
+    stop_signal="TERM",
+)
+"""leads PgBouncer to the primary"""
 FRONT_CONF = "/etc/sites-front"
 """of the Apache that answers for all sites of a host that has several"""
 FRONT = Service(
@@ -178,7 +206,10 @@ BACKUP = Service(
     role="backup",
 )
 SERVICES = (
+    ETCD,
     POSTGRES,
+    PATRONI,
+    FOLLOWER,
     PGBOUNCER,
     VALKEY,
     APACHE,
@@ -254,7 +285,9 @@ def place(plan: Plan, template: str) -> str:
 
 
 def postgres_unit(plan: Plan) -> str:
-    """Name of the unit that postgresql-common has for the stack's cluster."""
+    """Name of the unit that postgresql-common has for the stack's cluster, or of Patroni's."""
+    if plan.cluster:
+        return unit(plan, "patroni.service")
     return f"postgresql@{plan.versions.postgresql}-{plan.names.cluster}.service"
 
 

@@ -24,6 +24,8 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = {names}"""
 """extensions of a server's certificate"""
+PEERS = SERVES.replace("serverAuth", "serverAuth, clientAuth")
+"""of a host that is a server of its likes and their client"""
 MAKE = ("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 

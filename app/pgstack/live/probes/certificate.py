@@ -8,18 +8,26 @@ import subprocess
 import time
 
 from pgstack.errors import ProbeError
+from pgstack.planning.databases import Postgres
 from pgstack.planning.plan import Plan
 
 ANSWER_SECONDS = 5
 
 
 def seconds_left(plan: Plan) -> float:
-    """How long the certificate is valid yet, once the authority and the name in it were checked.
+    """How long the certificate is valid yet, once the authority and the name in it were checked; of
+    a cluster the one that ends first.
 
     Raises ProbeError when they are not what the plan says, or nobody answers.
     """
     postgres = plan.postgres
-    host = f"[{postgres.host}]" if ":" in postgres.host else postgres.host
+    if plan.cluster is None:
+        return _left(postgres, postgres.host, postgres.server_name)
+    return min(_left(postgres, place, place) for place in plan.cluster.members.values())
+
+
+def _left(postgres: Postgres, place: str, name: str) -> float:
+    host = f"[{place}]" if ":" in place else place
     ask = [
         "openssl",
         "s_client",
@@ -30,8 +38,8 @@ def seconds_left(plan: Plan) -> float:
         "-verify_return_error",
         "-CAfile",
         postgres.connection["sslrootcert"],
-        _option(postgres.server_name),
-        postgres.server_name,
+        _option(name),
+        name,
     ]
     shown = _run(ask)
     if shown.returncode:
@@ -40,12 +48,12 @@ def seconds_left(plan: Plan) -> float:
             (line for line in lines if "error" in line),
             lines[0] if lines else f"status {shown.returncode}",
         )
-        raise ProbeError(f"the certificate of {postgres.host}: {reason}")
+        raise ProbeError(f"the certificate of {place}: {reason}")
     end = re.search(
         r"notAfter=(.+)", _run(["openssl", "x509", "-noout", "-enddate"], shown.stdout).stdout
     )
     if end is None:
-        raise ProbeError(f"the certificate of {postgres.host}: openssl shows none")
+        raise ProbeError(f"the certificate of {place}: openssl shows none")
     return ssl.cert_time_to_seconds(end[1]) - time.time()
 
 

@@ -116,8 +116,10 @@ def listeners(live: Live) -> Outcome:
     wrong = [f"a listener on TCP port {port}" for port in sorted(others)]
     if plan.external is None:
         asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
-        planned = plan.postgres.settings["listen_addresses"]
-        wrong += [f"PostgreSQL runs with listen_addresses = {asked!r}"] if asked != planned else []
+        own = plan.postgres.settings.get("listen_addresses")
+        planned = plan.cluster.members.values() if plan.cluster else (own,)
+        runs = f"PostgreSQL runs with listen_addresses = {asked!r}"
+        wrong += [runs] if asked not in planned else []
     told = live.config["listen_addr"]
     wrong += [f"PgBouncer runs with listen_addr = {told!r}"] if told else []
     remedy = "Set listen_addresses as planned and empty listen_addr: `make down up`."
@@ -163,7 +165,8 @@ def login_rules(live: Live) -> Outcome:
     over TLS with a password, the planned networks."""
     rules = postgres.query(live.monitor, RULES)
     allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}
-    for network in map(ipaddress.ip_network, live.plan.postgres.web_addresses):
+    members = live.plan.cluster.members.values() if live.plan.cluster else ()
+    for network in map(ipaddress.ip_network, (*live.plan.postgres.web_addresses, *members)):
         allowed.add(
             ("hostssl", "scram-sha-256", str(network.network_address), str(network.netmask))
         )

@@ -172,8 +172,9 @@ def _database_line(
     live: Live, name: str, sizes: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, tuple[str, str]]:
     plan = live.plan
+    primary = "SELECT host(inet_server_addr())"
     planned = {
-        "host": plan.postgres.host,
+        "host": postgres.query(live.monitor, primary)[0][0] if plan.cluster else plan.postgres.host,
         "port": str(plan.postgres.port),
         "database": plan.postgres.database,
         "force_user": plan.roles.app,

@@ -15,10 +15,11 @@ import bisect
 
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import invariants, layout, packages
+from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
-from pgstack.planning.sizing import sites, web
+from pgstack.planning.sizing import cluster, sites, web
 from pgstack.planning.sizing.assembly import assemble
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale
 
@@ -36,6 +37,7 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
         raise InputError(
             f"STACK_DEBIAN={debian}: unsupported release. Supported: {packages.known()}."
         )
+    cluster.require(config.members, debian)
     memory = memory // MEMORY_STEP * MEMORY_STEP
 
     def sized(count: int, limit: str = "") -> Plan:
@@ -62,10 +64,46 @@ def plan_web_host(web: Plan, database: Plan) -> Plan:
 
     Raises UnsoundPlan when the two do not fit, as with two request timeouts.
     """
-    here = {"host": web.postgres.host, "connection": web.postgres.connection}
-    both = web.model_copy(update={"postgres": database.postgres.model_copy(update=here)})
+    here: dict[str, object] = {
+        "host": web.postgres.host,
+        "connection": web.postgres.connection,
+    }
+    if web.cluster:  # each member listens on its own address
+        listens = "listen_addresses"
+        here["settings"] = {k: v for k, v in database.postgres.settings.items() if k != listens}
+    both = web.model_copy(
+        update={
+            "postgres": database.postgres.model_copy(update=here),
+            "cluster": _shared(web, database),
+        }
+    )
     invariants.require(both)
     return both
+
+
+def plan_member(member: Plan, first: Plan) -> Plan:
+    """The plan of a cluster's member beside that of the first, which says what must be the same on
+    all. Raises UnsoundPlan."""
+    same = {name: first.postgres.settings[name] for name in cluster.SAME_EVERYWHERE}
+    own = {
+        "settings": member.postgres.settings | same,
+        "max_connections": first.postgres.max_connections,
+    }
+    both = member.model_copy(
+        update={
+            "postgres": member.postgres.model_copy(update=own),
+            "cluster": _shared(member, first),
+        }
+    )
+    invariants.require(both)
+    return both
+
+
+def _shared(plan: Plan, first: Plan) -> Cluster | None:
+    """What the first member's plan has Patroni keep for all."""
+    if plan.cluster is None or first.cluster is None:
+        return plan.cluster
+    return plan.cluster.model_copy(update={"shared": first.cluster.shared})
 
 
 def _known(value: int | None, field: str) -> int:

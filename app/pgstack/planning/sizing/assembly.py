@@ -8,6 +8,7 @@ from typing import Any
 from pgstack.planning import layout, names, services
 from pgstack.planning.apache import Apache, Firewall, Web
 from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
@@ -17,6 +18,7 @@ from pgstack.planning.places import Share
 from pgstack.planning.plan import Memory, Plan
 from pgstack.planning.sizing import (
     backup,
+    cluster,
     metrics,
     observability,
     pooler,
@@ -50,6 +52,7 @@ class Servers:
     pooler: Pooler
     valkey: Valkey | None
     postgres: Postgres
+    cluster: Cluster | None
     backup: Backup | None
     metrics: Metrics | None
     observability: Observability | None
@@ -85,6 +88,7 @@ def assemble(
         apache=servers.apache,
         pooler=servers.pooler,
         postgres=servers.postgres,
+        cluster=servers.cluster,
         external=postgres.external(basis),
         backup=servers.backup,
         workers=servers.workers,
@@ -136,6 +140,7 @@ def _servers(basis: Basis) -> Servers:
     pool, of_pool = pooler.pooler(basis, daemons, background)
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
     database, of_database = postgres.postgres(basis, pool, background)
+    members, of_members = cluster.cluster(basis, pool, database)
     backups, of_backups = backup.backup(basis, database)
     exporter, of_exporter = metrics.metrics(basis)
     prometheus, of_prometheus = observability.observability(basis)
@@ -148,6 +153,7 @@ def _servers(basis: Basis) -> Servers:
         pooler=pool,
         valkey=cache,
         postgres=database,
+        cluster=members,
         backup=backups,
         metrics=exporter,
         observability=prometheus,
@@ -157,6 +163,7 @@ def _servers(basis: Basis) -> Servers:
         | of_background
         | of_cache
         | of_database
+        | of_members
         | of_backups
         | of_exporter
         | of_prometheus,
@@ -198,6 +205,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
         total=memory,
         system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
         metrics=metrics.metrics_bytes(servers.metrics),
+        cluster=cluster.bytes_of(basis.config.part.services),
         observability=observability.observability_bytes(servers.observability),
         **{
             name: size if service in basis.config.part.services else 0

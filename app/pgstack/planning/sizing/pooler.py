@@ -8,7 +8,7 @@ from pgstack.planning import layout
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
 from pgstack.planning.databases import Pooler
-from pgstack.planning.sizing import metrics, timeouts
+from pgstack.planning.sizing import cluster, metrics, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
 from pgstack.planning.sizing.timeouts import seconds
@@ -196,5 +196,11 @@ def _apart(basis: Basis, request_timeout: int) -> dict[str, str]:
         "server_tls_protocols": TLS_OF_OTHERS if basis.config.database_url else "tlsv1.3",
         **KEEPALIVE,
         "tcp_user_timeout": 1000 * seconds(request_timeout, timeouts.WAIT),
+        **(cluster.pooler_settings() | _led(basis) if basis.config.members else {}),
     }
     return {name: str(value) for name, value in settings.items()}
+
+
+def _led(basis: Basis) -> dict[str, str]:
+    """Whoever follows the primary commands PgBouncer."""
+    return {"admin_users": basis.accounts.follower}

@@ -9,8 +9,8 @@ from typing import Any
 from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
-from pgstack.planning.databases import External, Pooler, Postgres
-from pgstack.planning.sizing import backup, metrics, postgres_memory, rights, timeouts
+from pgstack.planning.databases import External, Identity, Pooler, Postgres
+from pgstack.planning.sizing import backup, cluster, metrics, postgres_memory, rights, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.postgres_memory import WorkerProcesses
 from pgstack.planning.sizing.postgres_settings import FIXED, KEEPALIVE, connection
@@ -37,14 +37,14 @@ def postgres(
         extensions=config.extensions,
         locale=config.locale,
         locale_options=locales.options(config.locale),
-        identities=layout.apart_identities(*who, metrics=metrics.observed(basis))
+        identities=_apart_identities(basis)
         if apart
         else layout.postgres_identities(
             *who, workers=background is not None, metrics=metrics.observed(basis)
         ),
         web_addresses=config.web_addresses or (),
         passwords=layout.passwords(*who, workers=background is not None) if apart else (),
-        connection=connection(basis.paths) if far else {},
+        connection=connection(basis.paths, elects=bool(config.members)) if far else {},
         max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED,
         direct_connections=config.direct_connections,
@@ -67,7 +67,8 @@ def _place(basis: Basis) -> dict[str, Any]:
             "port": given.port,
             "database": given.database,
         }
-    far = str(config.database_host) if _elsewhere(config) else basis.paths.run_postgres
+    where = ",".join(config.members.values()) or str(config.database_host)
+    far = where if _elsewhere(config) else basis.paths.run_postgres
     own = {"host": far, "server_name": config.database_host or ""}
     return {**own, "port": PORT, "database": "app"}
 
@@ -97,7 +98,8 @@ def _elsewhere(config: StackConfig) -> bool:
 def _connections(basis: Basis, pooler: Pooler, background: Background | None) -> int:
     tasks = background.max_db_connections if background else 0
     pooled = (pooler.max_db_connections + tasks) * pooler.instances
-    return pooled + basis.config.direct_connections + _held(basis) + SUPERUSER_RESERVED
+    past = basis.config.direct_connections + _held(basis) + _elected(basis)
+    return pooled + past + SUPERUSER_RESERVED
 
 
 def _held(basis: Basis) -> int:
@@ -105,14 +107,29 @@ def _held(basis: Basis) -> int:
     return metrics.connections(basis)
 
 
+def _elected(basis: Basis) -> int:
+    """Connections of Patroni."""
+    return cluster.CONNECTIONS if basis.config.members else 0
+
+
+def _apart_identities(basis: Basis) -> tuple[Identity, ...]:
+    """Patroni is PostgreSQL's account, and replicates from its own server to compare."""
+    own = layout.apart_identities(basis.accounts, basis.roles, metrics=metrics.observed(basis))
+    patroni = Identity(account=basis.accounts.postgres, role=cluster.REPLICATION)
+    return (*own, patroni) if basis.config.members else own
+
+
 def _reasons(basis: Basis, connections: int, workers: WorkerProcesses) -> Reasons:
     """How the sizes come about."""
-    config, held = basis.config, _held(basis)
-    pooled = connections - config.direct_connections - SUPERUSER_RESERVED - held
+    config, held, elected = basis.config, _held(basis), _elected(basis)
+    pooled = connections - config.direct_connections - SUPERUSER_RESERVED - held - elected
     statement = timeouts.text(config.request_timeout, timeouts.STATEMENT)
     needed = {
         "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
-        f"direct + " + (f"{held} of the exporter + " if held else "") + f"{SUPERUSER_RESERVED} "
+        f"direct + "
+        + (f"{held} of the exporter + " if held else "")
+        + (f"{elected} of Patroni + " if elected else "")
+        + f"{SUPERUSER_RESERVED} "
         f"superuser",
         "postgres.statement_timeout": f"{statement}, on the role of the web",
     }
@@ -124,11 +141,13 @@ def _reasons(basis: Basis, connections: int, workers: WorkerProcesses) -> Reason
 def _own_settings(connections: int, workers: WorkerProcesses, basis: Basis) -> dict[str, str]:
     """Lines of the drop-in, on whichever host it is."""
     config = basis.config
+    sized = _settings(connections, workers, basis)
     return (
-        _settings(connections, workers, basis)
+        sized
         | backup.archiving(config, basis.paths)
         | _named(basis)
         | (_apart(config) if config.part.apart else {})
+        | (cluster.settings(sized["max_wal_size"]) if config.members else {})
     )
 
 

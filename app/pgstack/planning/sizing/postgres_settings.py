@@ -53,15 +53,17 @@ KEEPALIVE = {
 two hours)"""
 
 
-def connection(paths: Paths) -> dict[str, str]:
+def connection(paths: Paths, *, elects: bool = False) -> dict[str, str]:
     """For clients that go past the pooler to a PostgreSQL on another machine.
 
     They show no certificate: libpq would look for one in the home of the account that started them,
-    and fail where it may not read that.
+    and fail where it may not read that. Of several hosts they want the
+    primary.
     """
     return {
         "sslmode": "verify-full",
         "sslrootcert": f"{paths.database}/authority.pem",
         "passfile": f"{paths.database}/pgpass",
         "sslcert": f"{paths.database}/none",
+        **({"target_session_attrs": "read-write"} if elects else {}),
     }

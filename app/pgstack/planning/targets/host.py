@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pgstack.planning.places import Accounts, Paths
-from pgstack.planning.plan import Plan
+from pgstack.planning.plan import Plan, TargetName
 from pgstack.planning.targets.target import Location, Target, machine_accounts, machine_paths
 
 
 class Host(Target):
     """Units, in releases, where an instance of a server takes over from another."""
 
-    name = "host"
+    name: ClassVar[TargetName] = "host"
     backup: ClassVar[Literal["off", "local"]] = "local"
     schedules_backups: ClassVar[bool] = True
     apart: ClassVar[bool] = True

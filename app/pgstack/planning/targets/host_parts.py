@@ -24,11 +24,20 @@ WEB = HostPart("web", ("pgbouncer", "apache"))
 DATABASE = HostPart("database", ("postgres",))
 
 
-def of(database_host: str | None, has_web_addresses: bool, external: bool) -> HostPart:
+MEMBER = HostPart("database", ("postgres", "etcd", "patroni"))
+FOLLOWER = HostPart("web", ("follower", "pgbouncer", "apache"))
+"""those of a cluster"""
+
+
+def of(
+    database_host: str | None, has_web_addresses: bool, *, external: bool, cluster: bool
+) -> HostPart:
     """Only the database host is told where web hosts come from; an `external` database is on no
     host of the stack."""
     if external:
         return WEB
     if database_host is None:
         return ALL
+    if cluster:
+        return MEMBER if has_web_addresses else FOLLOWER
     return DATABASE if has_web_addresses else WEB

@@ -77,6 +77,7 @@ class Local(Target):
             postgres=name,
             pooler=name,
             valkey=name,
+            follower=name,
             metrics=name,
             group=name,
             secrets=name,

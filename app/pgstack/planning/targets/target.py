@@ -40,6 +40,8 @@ class Target(ABC):
     """whether it makes them by itself; elsewhere `make backup` does"""
     apart: ClassVar[bool] = False
     """whether PostgreSQL may be on a machine of its own"""
+    elects: ClassVar[bool] = False
+    """whether several machines have PostgreSQL, and elect the one that leads"""
     acme: ClassVar[bool] = False
     """whether an authority's certificate can be asked for"""
     image: ClassVar[bool] = False
@@ -176,6 +178,7 @@ def machine_accounts(names: Names, apache: str, secrets: str) -> Accounts:
         postgres=f"{own}postgres",
         pooler=f"{own}pooler",
         valkey=f"{own}valkey",
+        follower=f"{own}follower",
         metrics=f"{own}metrics",
         group=f"{own}sockets",
         secrets=f"{own}{secrets}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pgstack.errors import InputError, StackError
 from pgstack.planning import config, discovery, granted, hardware, names, sizing
 from pgstack.planning.grants import Grants
 from pgstack.planning.input_names import environment_name
+from pgstack.planning.members_input import COUNT
 from pgstack.planning.plan import Plan
 
 Inputs = dict[str, Any]
@@ -33,6 +35,8 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
         return inputs
     if inputs.get("database_url"):
         return _beside_external(inputs, host, databases, webs)
+    if inputs.get("members") or len(databases) > 1:
+        return _of_cluster(inputs, host, databases, webs)
     if (
         len(databases) != 1
         or not webs
@@ -48,6 +52,37 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
         raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
     with_hosts = {"database_host": databases[0], **inputs, "web_hosts": len(webs)}
     return with_hosts if host in databases else _of_web(with_hosts, host, webs, "web_addresses")
+
+
+def _of_cluster(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> Inputs:
+    """Those of a member, or of a web host beside them. Raises InputError."""
+    members = inputs.get("members") or {}
+    if list(members) != databases or len(databases) != COUNT:
+        raise InputError(
+            f"inventory: a cluster has {COUNT} hosts in the group database, and "
+            "stack_inputs.members has the address of each in their order. "
+            f"database has {_listed(databases)}, members has {_listed(members)}."
+        )
+    _require_parts(inputs, host, databases, webs)
+    address = members.get(host, members[databases[0]])
+    with_hosts = {**inputs, "database_host": address, "web_hosts": len(webs)}
+    return with_hosts if host in databases else _of_web(with_hosts, host, webs, "web_addresses")
+
+
+def _require_parts(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> None:
+    """Raise InputError unless the host is in one of the groups, and web hosts come from
+    somewhere."""
+    if not webs or (host in webs) == (host in databases):
+        raise InputError(
+            f"inventory: {host}: each host is either in the group database or in the group web. "
+            f"database has {_listed(databases)}, web has {_listed(webs)}."
+        )
+    if not inputs.get("web_addresses"):
+        raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
+
+
+def _listed(hosts: Iterable[str]) -> str:
+    return ", ".join(hosts) or "none"
 
 
 def _beside_external(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> Inputs:
@@ -75,14 +110,18 @@ def plan(
     """The plan for a host that was found to be `machine` (see pgstack.planning.hardware). Raises
     InputError.
 
-    For a web host the others are those of its database host: they say what PostgreSQL runs with and
-    how many backends each web host has.
+    For a web host the others are those of its database host, or of a cluster's first: they say what
+    PostgreSQL runs with and how many backends each web host has. So they do for the other members.
     """
     try:
         if other_inputs is None or other_machine is None:
             return _planned(inputs, machine).model_dump(mode="json")
         database = _planned(other_inputs, other_machine)
-        web = _planned({**inputs, "pool_size": database.pooler.default_pool_size}, machine)
+        inputs = {**inputs, "pool_size": database.pooler.default_pool_size}
+        if inputs.get("members") and inputs.get("web_addresses"):
+            member = _planned(inputs, machine)
+            return sizing.plan_member(member, database).model_dump(mode="json")
+        web = _planned(inputs, machine)
         return sizing.plan_web_host(web, database).model_dump(mode="json")
     except StackError as error:
         raise InputError(f"stack_inputs: {error}") from error
@@ -112,8 +151,9 @@ def _planned(
         if name != "project"
     }
     own = tuple((inputs.get("project") or {}).get("packages") or ())
+    target = "cluster" if inputs.get("members") else "host"
     given = config.load(
-        texts, target="host", project=_directory(inputs), packages=",".join(map(str, own))
+        texts, target=target, project=_directory(inputs), packages=",".join(map(str, own))
     )
     chosen = discovery.complete(given)
     surveyed = hardware.Hardware(**{**machine, "database": database})

@@ -39,7 +39,8 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
         for kind, content in made.items()
     }
     own = {"names": plan.names.model_dump(), "plan": str(templates.plan_path(plan))}
-    return {**names, **own, "requirements": requirements, "texts": texts}
+    beside = {"programs": ["exporter", *(["follower"] if "follower" in plan.services else [])]}
+    return {**names, **own, **beside, "requirements": requirements, "texts": texts}
 
 
 def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
@@ -58,8 +59,8 @@ def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]
 
 
 def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
-    """What starts stackctl, stack-manage and the exporter, and what mod_md calls, for the module
-    stack_files."""
+    """What starts stackctl, stack-manage, the exporter and the follower, and what mod_md calls, for
+    the module stack_files."""
     programs = layout.CHECKOUT / "host/bin"
     places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
     message = (programs / "acme-message").read_text()
@@ -67,7 +68,7 @@ def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
     goals = {
         "stackctl": f"/usr/local/sbin/{made['names']['stackctl']}",
         "stack-manage": f"/usr/local/bin/{made['names']['manage']}",
-        "exporter": f"{directory}/exporter",
+        **{name: f"{directory}/{name}" for name in made["programs"]},
     }
     return [
         {"dest": directory},

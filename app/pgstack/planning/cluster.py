@@ -1,0 +1,66 @@
+"""What a cluster of database hosts is planned with: etcd, Patroni, and who follows the primary."""
+
+from __future__ import annotations
+
+from pgstack.planning.part import Part
+
+
+class Follower(Part):
+    """The program beside each PgBouncer that leads it to the primary."""
+
+    run: str
+    """directory of the link to what PgBouncer reads of the primary"""
+    poll: float
+    """seconds between two looks at all members"""
+    answer: float
+    """seconds that a member has for its answer"""
+    silence: float
+    """seconds for which the primary still counts as one when it says nothing, as a busy host does;
+    one that says that it does not lead counts no more at once"""
+    ahead: float
+    """seconds before a planned switchover from which requests are held back"""
+    hold: int
+    """seconds that requests are held back for at most, however long there is no primary"""
+
+
+class Cluster(Part):
+    """Three database hosts of which one leads."""
+
+    scope: str
+    """its name in etcd"""
+    members: dict[str, str]
+    """address of each database host by its name"""
+    member: str
+    """which of them this host is; empty on a web host"""
+    leader_port: int
+    """of Patroni's REST API"""
+    client_port: int
+    """of etcd, as the next"""
+    peer_port: int
+    replication_role: str
+    rewind_role: str
+    """logs in at the leader to compare its files with those of a host that led before"""
+    connections: int
+    """of Patroni, at PostgreSQL"""
+    ttl: int
+    """seconds that a leader stays one without being heard of"""
+    loop_wait: int
+    """seconds between two looks of Patroni"""
+    retry_timeout: int
+    """seconds that Patroni tries to reach etcd or PostgreSQL for"""
+    etcd_heartbeat: int
+    """milliseconds, as the next"""
+    etcd_election: int
+    shared: dict[str, object]
+    """what Patroni keeps in etcd: it is the same for all members"""
+    follower: Follower
+
+    @property
+    def address(self) -> str:
+        """Of this host."""
+        return self.members[self.member]
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Address of each other member by its name."""
+        return {name: place for name, place in self.members.items() if name != self.member}

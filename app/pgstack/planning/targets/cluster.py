@@ -1,0 +1,17 @@
+"""Hosts that Ansible sets up, of which three have PostgreSQL and elect the one that leads."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pgstack.planning.plan import TargetName
+from pgstack.planning.targets.host import Host
+
+
+class Cluster(Host):
+    """Hosts as those of `Host`, whose PostgreSQL Patroni starts and stops."""
+
+    name: ClassVar[TargetName] = "cluster"
+    backup: ClassVar[Literal["off", "local"]] = "off"
+    schedules_backups: ClassVar[bool] = False
+    elects: ClassVar[bool] = True

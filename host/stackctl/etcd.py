@@ -1,0 +1,32 @@
+"""etcd of a cluster's member: it holds what the members agree on."""
+
+from __future__ import annotations
+
+from pgstack.planning import services
+
+from . import authority, safe, system
+from .stack import Stack
+from .system import UNITS
+
+
+def unit(stack: Stack) -> str:
+    """Name of its unit."""
+    return services.unit(stack, "etcd.service")
+
+
+def apply(stack: Stack, again: bool = False) -> str:
+    """Bring what is wanted into force, or with `again` restart it; returns what was done.
+
+    A new certificate it reads by itself.
+    """
+    authority.apply(stack)
+    wanted = system.planned_files(stack.conf / "etcd", UNITS / unit(stack))
+    running = system.active(unit(stack))
+    if running and not again and wanted == safe.contents(stack.live("etcd")):
+        return "unchanged"
+    system.fill(stack.live("etcd"), wanted)
+    system.require("systemctl", "enable", "--quiet", unit(stack))
+    if running:
+        system.run("systemctl", "stop", unit(stack))
+    system.start(unit(stack))
+    return "restarted" if running else "started"

@@ -1,0 +1,144 @@
+"""Three database hosts and a web host on a network of their own, with the packages of all roles
+unpacked beforehand."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker_engine import docker
+from host_image import image
+from systemd_host import INPUTS, SystemdHost, start, stop
+
+from fixtures.releases import NEWEST_SUITE
+
+MEMBERS, WEB = ("db1", "db2", "db3"), "web1"
+MASKED = "etcd patroni pgbouncer apache2 postgresql"
+PACKAGES = (
+    "postgresql-17 openssl etcd-server etcd-client patroni python3-etcd python3-idna pgbouncer "
+    "postgresql-client-17 apache2-bin libapache2-mod-wsgi-py3 media-types python3-venv acl "
+    "ca-certificates logrotate procps sudo unattended-upgrades systemd-timesyncd nftables"
+)
+DOCKERFILE = f"""\
+FROM {{base}}
+RUN mkdir -p /etc/postgresql-common/createcluster.d \\
+    && echo create_main_cluster = false > /etc/postgresql-common/createcluster.d/none.conf \\
+    && for unit in {MASKED}; do ln -s /dev/null /etc/systemd/system/$unit.service; done
+RUN apt-get update \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} \\
+    && apt-mark auto '.*' > /dev/null
+"""
+"""what takes time to unpack; the roles still ask for it, and no server of it starts"""
+JOIN_SECONDS = 180
+SOCKET = "/run/stack/postgres"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """All hosts, as an inventory in the web host's directory has them."""
+
+    members: Mapping[str, SystemdHost]
+    web: SystemdHost
+
+    @cached_property
+    def url(self) -> str:
+        """Of the web host, past any proxy of the engine."""
+        return f"http://{self.web.address()}"
+
+    def sql(self, statement: str) -> str:
+        """What the administrator is answered on the leader's host."""
+        return self.ask(self.leader(), statement)
+
+    def ask(self, member: str, statement: str) -> str:
+        """What the administrator is answered on a member; empty where nobody answers."""
+        words = ("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-h", SOCKET, "-d", "app")
+        return self.members[member].run(*words, "-c", statement, check=False).stdout.strip()
+
+    def leader(self) -> str:
+        """The member that takes writes. Fails when there is none, or more than one."""
+        roles = {name: self.ask(name, "SELECT pg_is_in_recovery()") for name in self.members}
+        leading = [name for name, answer in roles.items() if answer == "f"]
+        assert len(leading) == 1, roles
+        return leading[0]
+
+    def wait(self) -> None:
+        """Until the two others stream from the leader, one of them synchronously, and PgBouncer
+        leads there."""
+        asked = "SELECT string_agg(sync_state, ' ' ORDER BY sync_state) FROM pg_stat_replication"
+        deadline = time.monotonic() + JOIN_SECONDS
+        while True:
+            states = [self.ask(name, asked) for name in self.members]
+            if "async sync" in states and self.followed() == self.leader():
+                return
+            if time.monotonic() > deadline:
+                pytest.fail(f"no cluster of three after {JOIN_SECONDS} s: {states}")
+            time.sleep(0.5)
+
+    def followed(self) -> str:
+        """The member that PgBouncer is led to."""
+        return self.web.run("readlink", "/run/stack/primary/led").stdout.split()[0]
+
+
+@contextmanager
+def cluster_hosts(directory: Path) -> Iterator[Cluster]:
+    """All just booted; removed at the end with their network."""
+    network = f"pgstack-cluster-{uuid.uuid4().hex[:8]}"
+    disk = _disk()
+    docker("network", "create", network)
+    places = {name: directory / name for name in (*MEMBERS, WEB)}
+    try:
+        with ThreadPoolExecutor() as threads:
+            booted = dict(
+                zip(
+                    places,
+                    threads.map(lambda name: _boot(places[name], network, disk), places),
+                    strict=True,
+                )
+            )
+        web = booted.pop(WEB)
+        _write_inventory(booted, web)
+        yield Cluster(booted, web)
+    finally:
+        for place in places.values():
+            stop(place)
+        docker("network", "rm", network, check=False)
+
+
+def _disk() -> str:
+    name = f"pgstack-cluster:{NEWEST_SUITE}"
+    text = DOCKERFILE.format(base=image(NEWEST_SUITE))
+    docker("build", "--quiet", "--tag", name, "-", text=text)
+    return name
+
+
+def _boot(place: Path, network: str, disk: str) -> SystemdHost:
+    place.mkdir()
+    options = (f"--network={network}", f"--hostname={place.name}", "--cpu-shares=64")
+    return start(NEWEST_SUITE, place, *options, disk=disk)
+
+
+def _write_inventory(members: Mapping[str, SystemdHost], web: SystemdHost) -> None:
+    inputs = {
+        **INPUTS,
+        "members": {name: host.address() for name, host in members.items()},
+        "web_addresses": [web.address()],
+    }
+
+    def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:
+        return {
+            "hosts": {
+                name: {**host.variables(), "stack_inputs": inputs} for name, host in hosts.items()
+            }
+        }
+
+    groups = {"database": group(members), "web": group({WEB: web})}
+    (web.directory / "inventory.json").write_text(json.dumps({"stack": {"children": groups}}))

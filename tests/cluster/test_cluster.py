@@ -1,0 +1,138 @@
+"""A cluster of three database hosts and a web host: set up by one run, then hit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from cluster_hosts import MEMBERS, Cluster, cluster_hosts
+from docker_engine import docker
+from systemd_host import SystemdHost, changed
+
+from drills import load
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
+
+BEFORE_SECONDS, AFTER_SECONDS = 3, 6
+"""of load around a fault"""
+SITE = "shop.example"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """All four, set up by one run."""
+    with cluster_hosts(tmp_path_factory.mktemp("cluster")) as booted:
+        done = booted.web.play("site.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        booted.wait()
+        yield booted
+
+
+def drill(cluster: Cluster, fault: Callable[[], object], seconds: float) -> load.Figures:
+    """What users saw of a fault and of the seconds after it; every acknowledged write is looked
+    up."""
+    with load.users(cluster, host=SITE) as users:
+        time.sleep(BEFORE_SECONDS)
+        began = time.monotonic()
+        fault()
+        time.sleep(seconds)
+    figures = users.figures(began)
+    print(figures)
+    return figures
+
+
+def test_a_page_is_served(cluster: Cluster) -> None:
+    assert "Django" in cluster.web.page()
+
+
+def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
+    done = cluster.web.play("site.yml")
+    assert (done.returncode, changed(done)) == (0, 0), done.stdout[-4000:]
+
+
+def test_one_member_leads_and_another_has_every_acknowledged_write(cluster: Cluster) -> None:
+    assert cluster.leader() in MEMBERS
+    assert cluster.sql("SHOW synchronous_standby_names") != ""
+    replicating = "SELECT count(*) FILTER (WHERE ssl), count(*) FROM pg_stat_replication"
+    assert cluster.sql(f"{replicating} JOIN pg_stat_ssl USING (pid)") == "2|2"
+
+
+def test_etcd_and_patroni_refuse_who_has_no_certificate_or_password(cluster: Cluster) -> None:
+    leader = cluster.members[cluster.leader()]
+    place = f"https://{leader.address()}"
+    assert "certificate required" in _request(leader, f"{place}:2379/version")
+    assert "HTTP Error 401" in _request(leader, f"{place}:8008/restart", "{}")
+
+
+def test_the_firewall_keeps_the_web_host_from_etcd(cluster: Cluster) -> None:
+    place = cluster.members[cluster.leader()].address()
+    probe = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
+    reached = {
+        port: cluster.web.run("python3", "-c", probe, place, str(port), check=False).returncode == 0
+        for port in (5432, 8008, 2379, 2380)
+    }
+    assert reached == {5432: True, 8008: True, 2379: False, 2380: False}
+
+
+def test_a_planned_switchover_loses_no_request(cluster: Cluster) -> None:
+    before = cluster.leader()
+    figures = drill(cluster, lambda: _switchover(cluster), AFTER_SECONDS)
+    assert (figures.failed, figures.lost) == (0, 0), figures
+    assert figures.silence < 8, figures
+    assert cluster.leader() != before
+    cluster.wait()
+
+
+def test_a_switchover_to_a_member_that_leads_is_refused(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    words = ("stackctl", "switchover", "--to", leader)
+    done = cluster.members[leader].run(*words, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"stackctl: --to {leader}: it leads already; nothing was done.\n",
+    )
+
+
+def test_a_killed_postgresql_on_the_leader_loses_no_write(cluster: Cluster) -> None:
+    leader = cluster.members[cluster.leader()]
+    kill = "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"
+    figures = drill(cluster, lambda: leader.run("sh", "-c", kill), 15)
+    assert figures.lost == 0, figures
+    assert figures.silence < 15, figures
+    cluster.wait()
+
+
+def test_a_lost_host_of_the_leader_loses_no_write(cluster: Cluster) -> None:
+    """Its lease has to end before another leads."""
+    leader = cluster.leader()
+    figures = drill(cluster, lambda: _lose(cluster.members[leader]), 40)
+    assert figures.lost == 0, figures
+    assert figures.silence < 45, figures
+    assert cluster.followed() != leader
+    docker("start", cluster.members[leader].container)
+    cluster.wait()
+
+
+def _switchover(cluster: Cluster) -> None:
+    member = cluster.members[cluster.leader()]
+    done = member.run("stackctl", "switchover")
+    print(done.stdout)
+
+
+def _lose(host: SystemdHost) -> None:
+    """As a loss of power does: nobody is told."""
+    host.run("ip", "link", "set", "eth0", "down")
+    docker("kill", host.container)
+
+
+def _request(host: SystemdHost, *words: str) -> str:
+    """What a program on the host is told that knows the authority and nothing else."""
+    ask = (
+        "import ssl, sys, urllib.request as r\n"
+        "trust = ssl.create_default_context(cafile='/etc/stack-database/authority.pem')\n"
+        "data = [text.encode() for text in sys.argv[2:]]\n"
+        "print(r.urlopen(r.Request(sys.argv[1], *data), timeout=5, context=trust).read())"
+    )
+    done = host.run("python3", "-c", ask, *words, check=False)
+    return done.stdout + done.stderr
