@@ -78,8 +78,8 @@ INCLUDED = {
     "host/observability.j2",
     "apache/access_log.j2",
 }
-"""what PgBouncer reads of the database wherever that is, what units have in common that run the project's own programs, those that build, those of
-Prometheus, and both kinds of Apache"""
+"""what PgBouncer reads of the database wherever that is; what units have in common that run the
+project's own programs, those that build, those of Prometheus, and both kinds of Apache"""
 FILES = """{{ stack | stack_files | map("combine", {"owner": owner, "group": group, "validate": ""}) | to_json
     | regex_replace('"dest": "', '"dest": "' ~ directory) | from_json }}"""
 """what a role writes, below `directory` and owned by whoever runs the tests"""
@@ -174,10 +174,15 @@ def test_every_template_of_the_tree_is_rendered() -> None:
     }
     plain = {"observability/alerts.yml"}  # no template
     rendered = sources["debian13"] | sources["full"] | sources["several"]
+    rendered |= sources["member"] | sources["follower"]
     assert rendered | INCLUDED == tree | plain
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {
         "pgbouncer/ident.conf.j2",
+        "pgbouncer/databases.j2",
+        *(f"pgbouncer/primary-{number}.ini.j2" for number in (1, 2, 3)),
+        "etcd/etcd.yml.j2",
+        "patroni/patroni.yml.j2",
         "valkey/valkey.conf.j2",
         "apache/access_log.j2",
         "observability/alertmanager.yml.j2",

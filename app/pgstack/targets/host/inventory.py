@@ -59,8 +59,9 @@ def _of_cluster(inputs: Inputs, host: str, databases: list[str], webs: list[str]
     members = inputs.get("members") or {}
     if list(members) != databases or len(databases) != COUNT:
         raise InputError(
-            f"inventory: a cluster has {COUNT} hosts in the group database, and "
-            "stack_inputs.members has the address of each in their order. "
+            "inventory: with one database host there is one in the group database; "
+            f"a cluster has {COUNT} hosts in the group database, and stack_inputs.members has the "
+            "address of each in their order. "
             f"database has {_listed(databases)}, members has {_listed(members)}."
         )
     _require_parts(inputs, host, databases, webs)
