@@ -20,9 +20,15 @@ from pgstack.metrics.measured import Measured
 
 MB = 1024**2
 WAITS = Inward(
-    queue=0.6, python=0.02, pool_wait=0.0, sql=0.18, lent=0.18, p99=1.5, memory=60 * MB,
+    queue=0.6,
+    python=0.02,
+    pool_wait=0.0,
+    sql=0.18,
+    lent=0.18,
+    p99=1.5,
+    memory=60 * MB,
     statements=(),
-)  # fmt: skip
+)
 """seconds of a request that waits for a thread"""
 CALM = WAITS.model_copy(update={"queue": 0.0, "p99": 0.3})
 
