@@ -83,7 +83,8 @@ def _instrument() -> None:
 
 
 def _driver() -> str:
-    """As Django chooses: psycopg where it is installed."""
+    """As Django chooses: psycopg where it is installed, and the settings do not keep it away."""
+    importlib.import_module("django.conf").settings.DATABASES  # noqa: B018 - they are read now
     return "psycopg" if importlib.util.find_spec("psycopg") else "psycopg2"
 
 
