@@ -40,7 +40,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A database host whose files are below a directory of this test."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is missing; apt-get install openssl")
-    for name in ("AUTHORITY", "AUTHORITY_KEY", "CERTIFICATE", "KEY", "ASKED"):
+    for name in ("AUTHORITY", "AUTHORITY_KEY", "ASKED"):
         monkeypatch.setattr(authority, name, tmp_path / getattr(authority, name).name)
     monkeypatch.setattr(authority, "DIRECTORY", tmp_path)
     monkeypatch.setattr(
@@ -57,7 +57,7 @@ def holds(name: str) -> bool:
         authority.AUTHORITY,
         "-verify_hostname",
         name,
-        authority.CERTIFICATE,
+        authority.DIRECTORY / "server.pem",
     ]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
@@ -67,7 +67,7 @@ def test_a_certificate_names_its_host_and_is_kept(places: Stack) -> None:
     assert holds("db.example")
     assert not holds("other.example")
     assert not authority.apply(places), "it is there"
-    assert authority.KEY.stat().st_mode & 0o777 == 0o640
+    assert (authority.DIRECTORY / "server.key").stat().st_mode & 0o777 == 0o640
     assert authority.AUTHORITY_KEY.stat().st_mode & 0o777 == 0o600
 
 
@@ -79,11 +79,12 @@ def test_a_new_name_takes_a_new_certificate(places: Stack) -> None:
 
 def test_a_new_certificate_is_made_when_it_is_asked_for(places: Stack) -> None:
     authority.apply(places)
-    before = authority.CERTIFICATE.read_text()
+    certificate = authority.DIRECTORY / "server.pem"
+    before = certificate.read_text()
     assert not authority.renew(), "the authority has years left"
-    assert authority.CERTIFICATE.read_text() == before, "not before the web hosts are ready"
+    assert certificate.read_text() == before, "not before the web hosts are ready"
     assert authority.apply(places)
-    assert authority.CERTIFICATE.read_text() != before
+    assert certificate.read_text() != before
 
 
 def test_an_authority_that_follows_another_is_trusted_beside_it(
