@@ -261,7 +261,9 @@ def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart)
     before = script(apart.database, f"{ask} 'SELECT pg_current_xact_id()'").stdout.strip()
     script(apart.database, f"{ask} 'TRUNCATE world'")
     refused = apart.web.play("restore.yml", backup_target="xid:999999999", confirm="yes")
-    assert (refused.returncode, "has not been yet" in refused.stdout) == (2, True), refused.stdout
+    assert (refused.returncode, "has not happened yet" in refused.stdout) == (2, True), (
+        refused.stdout
+    )
     for web in (apart.web, apart.second):
         assert "<h1" in web.page(), "no web host was stopped for good"
     done = apart.web.play("restore.yml", backup_target=f"xid:{before}", confirm="yes")

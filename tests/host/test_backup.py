@@ -119,7 +119,7 @@ def test_a_backup_that_fails_is_told(host: SystemdHost) -> None:
         ("2999-01-01 00:00:00+00", "in the future"),
         ("2026-11-24 13:00:00", "time zone"),
         ("last tuesday", "is not a restore target"),
-        ("xid:4000000000", "has not been yet"),
+        ("xid:4000000000", "has not happened yet"),
     ],
 )
 def test_a_target_that_cannot_be_reached_is_refused_and_nothing_is_touched(

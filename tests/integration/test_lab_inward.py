@@ -29,6 +29,7 @@ print(spent.model_dump_json() if spent else "null")
 
 
 def test_the_lab_reads_where_requests_were(stack: LocalStack) -> None:
+    stack.sql("SELECT stack.pg_stat_statements_reset()")
     plan = str(stack.directory / "conf/plan.json")
     command = owner(stack.directory, [sys.executable, "-c", LOOKS, plan])
     path = f"{CHECKOUT}:{CHECKOUT / 'app'}"
