@@ -69,15 +69,8 @@ def place() -> Iterator[Path]:
 def wheel(place: Path) -> Path:
     """Built from the files under version control alone."""
     source = place / "source"
-    for name in (
-        "app/pgstack",
-        "postgres",
-        "pgbouncer",
-        "apache",
-        "valkey",
-        "host",
-        "observability",
-    ):
+    templates = {path.parent.name for path in CHECKOUT.glob("*/*.j2")}
+    for name in ("app/pgstack", *templates):
         shutil.copytree(
             CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
         )
