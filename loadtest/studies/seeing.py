@@ -6,8 +6,8 @@ It makes two stacks of its own, as `make loadtest` does. One is as planned; the 
 half a second with it, in each block once without statement figures, once with a span for each
 request and statement, once with spans for one request in a hundred, and once as planned as well. A
 collector on the load's core takes the spans. Printed are CPU microseconds of a request, of the web
-processes and of PostgreSQL, and the ratio to the stack as planned with its 95 % interval. A block
-takes about 40 s and three blocks are the least for an interval.
+processes and of PostgreSQL, and the ratio to the stack as planned with its 95 % interval, for
+which three blocks are the least.
 
 Exit status 1: a trial is void, and counts for nothing. 2: a stack cannot be made here.
 """
@@ -24,8 +24,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "app")]
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402
