@@ -232,6 +232,19 @@ def test_the_page_has_days_for_who_may_see_it(host: SystemdHost) -> None:
     assert not as_account(host, "app", f"python3 -c {shlex.quote(code)}")
 
 
+def test_a_question_that_would_take_all_memory_is_refused(host: SystemdHost) -> None:
+    """Any account may ask; there are five million values in this one."""
+    code = (
+        "import urllib.request as r, urllib.error as e\n"
+        "try: r.urlopen('http://127.0.0.1:9090/api/v1/query?query=count_over_time(up[15d:1s])')\n"
+        "except e.HTTPError as error: print(error.read().decode())"
+    )
+    answer = host.run("runuser", "-u", "nobody", "--", "python3", "-c", code).stdout
+    assert "too many samples" in answer
+    show = ("systemctl", "show", "--property=NRestarts", "--value", "prometheus")
+    assert host.run(*show).stdout.strip() == "0"
+
+
 def verified(host: SystemdHost) -> dict[str, Any]:
     """What verify says of them."""
     rows = json.loads(host.run("stack-manage", "stack_verify", "--json", check=False).stdout)
