@@ -27,6 +27,7 @@ def test_cost_compares_three_ways_on_two_pages() -> None:
         )
 
 
+@pytest.mark.slow
 def test_spans_reach_the_collector_and_cost_python() -> None:
     text = output("studies/seeing.py", "--blocks", "1", "--seconds", "2", statuses=(0, 1))
     rows = dict(re.findall(r"│ (\S[^│]+?) +│ ([^│]+)│ [^│]+│", text))
