@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from pgstack.errors import ProbeError, StackError
-from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
-from pgstack.live.probes import postgres as connections
 from pgstack.metrics import postgres, scraped, statements, web
 from pgstack.metrics.advice import ADVISED, Advice, advise, quantities, without_statements
 from pgstack.metrics.measured import Measured, measured
@@ -63,13 +58,7 @@ def by(figures: Measured, plan: Plan) -> Advised:
 
 def statements_of(plan: Plan) -> list[dict[str, Any]]:
     """Those that have taken most time since PostgreSQL began to count; none if it does not say."""
-    try:
-        with closing(
-            connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
-        ) as asked:
-            rows = console.rows(asked, statements.STATEMENTS)
-    except psycopg2.Error:
-        return []
+    rows = postgres.asked_once(plan, statements.STATEMENTS) or []
     heaviest: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
     return heaviest[:SHOWN]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -204,6 +204,15 @@ class Reader:
             with suppress(*UNANSWERED):
                 answers[name] = console.rows(self._connection, text)
         return answers
+
+
+def asked_once(plan: Plan, text: str) -> console.Rows | None:
+    """The rows of a query, over a connection of its own; None if PostgreSQL does not answer."""
+    try:
+        with closing(postgres.connect(plan, plan.roles.monitor, options=LIMITS)) as connection:
+            return console.rows(connection, text)
+    except psycopg2.Error:
+        return None
 
 
 def collect(answers: Mapping[str, console.Rows]) -> Iterator[Sample]:

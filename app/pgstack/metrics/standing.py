@@ -8,16 +8,12 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from pgstack.errors import ProbeError
-from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
-from pgstack.live.probes import postgres as connections
 from pgstack.metrics import (
     apache,
     exporter,
@@ -199,12 +195,8 @@ def _sessions(plan: Plan) -> dict[str, Any]:
     not answer."""
     if not exporter.asks_postgresql(plan):
         return {}
-    try:
-        with closing(
-            connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
-        ) as asked:
-            rows = console.rows(asked, sessions.WITH_STATEMENT)
-    except psycopg2.Error:
+    rows = postgres.asked_once(plan, sessions.WITH_STATEMENT)
+    if rows is None:
         return {}
     backends = [
         {"process": row.pop("pid"), **row, "statement": shown(row["statement"])} for row in rows
