@@ -43,7 +43,7 @@ MADE = (
     f"{PREFIX}-secrets/django_secret_key",
     "stack-database/authority.key",
     f"systemd/system/{PREFIX}-*",
-    "systemd/system/prometheus.service.d/stack.conf",
+    "systemd/system/prometheus*.service.d/stack.conf",
 )
 """below /etc: what is made once and then kept, and units of which an earlier plan may have left
 some"""

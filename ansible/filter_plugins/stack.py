@@ -17,7 +17,16 @@ sys.path.append(str(CHECKOUT / "app"))
 
 from pgstack.errors import StackError  # noqa: E402 - the path comes first
 from pgstack.planning import packages  # noqa: E402
-from pgstack.targets.host import files, inventory, machine, neighbours, project, release, stackctl  # noqa: E402
+from pgstack.targets.host import (  # noqa: E402
+    files,
+    inventory,
+    machine,
+    neighbours,
+    project,
+    release,
+    servers,
+    stackctl,
+)
 
 
 def stack_packages(debian: int) -> dict[str, list[str]]:
@@ -45,6 +54,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_plan": inventory.plan,
     "stack_plan_external": inventory.plan_external,
     "stack_files": files.of_plan,
+    "stack_server": servers.of_plan,
+    "stack_unplanned": servers.unplanned,
     "stack_stackctl": stackctl.stackctl,
     "stack_stackctl_files": stackctl.stackctl_files,
     "stack_programs": stackctl.launchers,

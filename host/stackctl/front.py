@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pgstack.planning.apache import Site
-from pgstack.planning.services import FRONT_CONF
+from pgstack.planning.host_services import FRONT_CONF
 from pgstack.planning.sizing.sites import FRONT_PORTS
 
 from . import certificates, listeners, safe, system

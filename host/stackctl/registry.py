@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+
+from pgstack.planning import services
 
 from . import (
     apache,
@@ -65,14 +68,16 @@ def _front(stack: Stack) -> list[str]:
     return _gone(front.unit(instance)) if instance else []
 
 
-def _only(name: str, unit: Callable[[Stack], str]) -> Callable[[Stack], list[str]]:
-    """Of a service that is one unit."""
+def _unit(name: str, apply: Callable[..., str], trouble: Callable[[Stack, float], str]) -> Server:
+    """A service that is one unit of the stack's own."""
 
     def outdated(stack: Stack) -> list[str]:
-        runs = name in stack.services and system.active(unit(stack))
-        return _gone(unit(stack)) if runs else []
+        unit = services.unit(stack, f"{name}.service")
+        runs = name in stack.services and system.active(unit)
+        return _gone(unit) if runs else []
 
-    return outdated
+    line = partial(status.of_unit, name=name, trouble=trouble)
+    return Server(apply, line=line, outdated=outdated)
 
 
 SERVERS = {
@@ -80,15 +85,13 @@ SERVERS = {
     "postgres": Server(database.apply, line=status.of_postgres),
     "follower": Server(following.apply),
     "pgbouncer": Server(pgbouncer.apply, line=status.of_pgbouncer, outdated=_pgbouncer),
-    "valkey": Server(valkey.apply, line=status.of_valkey, outdated=_only("valkey", valkey.unit)),
+    "valkey": _unit("valkey", valkey.apply, valkey.trouble),
     "apache": Server(apache.apply, line=status.of_apache, outdated=_apache),
     "front": Server(front.apply, part_of="apache", line=status.of_front, outdated=_front),
     "workers": Server(workers.apply, part_of="apache", outdated=workers.outdated),
     "schedule": Server(schedule.apply, part_of="apache"),
     "backup": Server(repository.apply, part_of="postgres"),
-    "metrics": Server(
-        metrics.apply, line=status.of_metrics, outdated=_only("metrics", metrics.unit)
-    ),
+    "metrics": _unit("metrics", metrics.apply, metrics.trouble),
     "observability": Server(observability.apply, line=status.of_observability),
 }
 

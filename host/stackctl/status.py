@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from . import apache, front, metrics, observability, pgbouncer, postgres, system, valkey
+from pgstack.planning import services
+
+from . import apache, front, observability, pgbouncer, postgres, system
 from .line import Line
 from .stack import Stack
 
@@ -40,18 +43,12 @@ def of_pgbouncer(stack: Stack) -> Line:
     return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(stack, instance), wrong)
 
 
-def of_valkey(stack: Stack) -> Line:
-    """Cache and broker."""
-    if not system.active(valkey.unit(stack)):
-        return _down("valkey", valkey.unit(stack), stack.names.stackctl)
-    return _line("valkey", "runs", valkey.unit(stack), valkey.trouble(stack, ANSWER_SECONDS))
-
-
-def of_metrics(stack: Stack) -> Line:
-    """The exporter."""
-    if not system.active(metrics.unit(stack)):
-        return _down("metrics", metrics.unit(stack), stack.names.stackctl)
-    return _line("metrics", "runs", metrics.unit(stack), metrics.trouble(stack, ANSWER_SECONDS))
+def of_unit(stack: Stack, name: str, trouble: Callable[[Stack, float], str]) -> Line:
+    """A server that is one unit of the stack's own."""
+    unit = services.unit(stack, f"{name}.service")
+    if not system.active(unit):
+        return _down(name, unit, stack.names.stackctl)
+    return _line(name, "runs", unit, trouble(stack, ANSWER_SECONDS))
 
 
 def of_observability(stack: Stack) -> Line:

@@ -14,23 +14,11 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import (
-    apache,
-    front,
-    metrics,
-    observability,
-    pgbouncer,
-    postgres,
-    safe,
-    status,
-    system,
-    valkey,
-    workers,
-)
+from . import apache, pgbouncer, postgres, safe, status, system, workers
 from .stack import INSTANCES, Stack
 
-CLUSTER = ("etcd", "follower")
-"""units of a cluster beside PostgreSQL's"""
+TEMPLATE = "@.service"
+"""ends the name of a unit that has instances"""
 WARNING = "<4>"
 """before a line for the journal (sd-daemon(3))"""
 
@@ -51,17 +39,18 @@ def look(stack: Stack) -> str:
 
 
 def _units(stack: Stack) -> list[str]:
-    """Those that are to run: the instances that serve at boot, and the database's."""
-    web = [module.unit(stack, name) for module in (pgbouncer, apache) for name in INSTANCES]
-    units = [postgres.unit(stack)] if "postgres" in stack.services else []
-    units += [services.unit(stack, f"{name}.service") for name in CLUSTER if name in stack.services]
-    units += [valkey.unit(stack)] if stack.valkey else []
-    units += [metrics.unit(stack)] if stack.metrics else []
-    units += observability.units(stack)
-    in_front = [front.unit(name) for name in INSTANCES] if stack.front else []
-    units += [unit for unit in in_front if system.enabled(unit)]
-    units += workers.running(stack)
-    return units + [unit for unit in web if "apache" in stack.services and system.enabled(unit)]
+    """Those that are to run; of instances that take turns, the one that serves at boot."""
+    units = [
+        instance
+        for unit in services.lasting_units(stack)
+        for instance in (_serving(unit) if unit.endswith(TEMPLATE) else [unit])
+    ]
+    return units + workers.running(stack)
+
+
+def _serving(template: str) -> list[str]:
+    instances = [template.replace(TEMPLATE, f"@{name}.service") for name in INSTANCES]
+    return [unit for unit in instances if system.enabled(unit)]
 
 
 def _continue(unit: str) -> str:

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
@@ -39,6 +37,7 @@ from loadtest.lab.server import Strategy  # noqa: E402
 from loadtest.lab.web import WebServer  # noqa: E402
 from loadtest.lab.yardstick import Yardstick, best  # noqa: E402
 from pgstack.errors import InputError, TargetError  # noqa: E402
+from pgstack.metrics.server import served  # noqa: E402
 
 PAGE, USERS, SEED = "/db", 16, 1
 PLANNED, BARE, EVERY = "as-planned", "no-statements", "spans"
@@ -80,19 +79,6 @@ class Receiver(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
-def collecting() -> Iterator[Collector]:
-    """A collector that answers within it."""
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @dataclass
 class Blocks:
     """CPU microseconds of a request in each block, of a label and of the stack as planned that took
@@ -121,11 +107,12 @@ def measure(blocks: int, seconds: float, console: Console) -> tuple[Costs, list[
     stack.become_account(course.RESULTS)
     cores, voids = machine.cores(shared=False), list[str]()
     costs: Costs = {label: {name: Blocks() for name in COMPONENTS} for label in LABELS}
+    collector = Collector()
     with (
         stack.prepared(cores.stack, []) as first,
         stack.prepared(cores.stack, []) as second,
         pinned(cores.generator),
-        collecting() as collector,
+        served(collector),
     ):
         bench = trial.Bench(
             (first, second),

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleFilterError
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.sizing import plan
-from pgstack.targets.host import files, machine
+from pgstack.targets.host import files, machine, servers
 
 TLS = {"tls": "self-signed", "port": 443, "hosts": ("shop.example",)}
 DATABASE = {"database_host": "db.example", "web_addresses": "10.0.0.0/8"}
@@ -123,6 +123,88 @@ def test_an_account_is_made_or_mended_where_it_is_not_as_wanted(
 def test_a_role_gets_its_own_files(inputs: dict[str, Any], role: str, names: set[str]) -> None:
     own = files.of_plan(stack(**inputs), role)
     assert {Path(str(file["dest"])).name for file in own} == names
+
+
+def test_a_host_is_told_what_a_service_needs() -> None:
+    full = stack(valkey="on", observability="full")
+    valkey = servers.of_plan(full, "valkey")
+    assert (valkey["packages"], valkey["masked"]) == (["valkey-server"], ["valkey-server.service"])
+    assert [file["dest"] for file in valkey["files"]] == [
+        "/etc/stack/valkey",
+        "/etc/stack/valkey/valkey.conf",
+    ]
+    watching = servers.of_plan(full, "observability")
+    assert watching["packages"] == [
+        "prometheus",
+        "prometheus-alertmanager",
+        "prometheus-node-exporter",
+    ]
+    assert [file["dest"] for file in watching["files"]] == [
+        "/etc/stack/observability",
+        "/etc/systemd/system/prometheus.service.d",
+        "/etc/systemd/system/prometheus-alertmanager.service.d",
+        "/etc/systemd/system/prometheus-node-exporter.service.d",
+        "/etc/stack/observability/prometheus.yml",
+        "/etc/stack/observability/alerts.yml",
+        "/etc/stack/observability/alertmanager.yml",
+        "/etc/systemd/system/prometheus.service.d/stack.conf",
+        "/etc/systemd/system/prometheus-alertmanager.service.d/stack.conf",
+        "/etc/systemd/system/prometheus-node-exporter.service.d/stack.conf",
+    ]
+    metrics = servers.of_plan(full, "metrics")
+    assert metrics["timers"] == ["stack-facts.timer", "stack-verify.timer"]
+    assert (metrics["packages"], metrics["files"]) == ([], [])
+    assert servers.of_plan(stack(backup="off"), "metrics")["timers"] == ["stack-verify.timer"]
+
+
+MADE = [
+    "/etc/systemd/system/prometheus.service.d/stack.conf",
+    "/etc/systemd/system/prometheus-alertmanager.service.d/stack.conf",
+    "/etc/systemd/system/stack-metrics.service",
+    "/etc/systemd/system/stack-verify.timer",
+    "/etc/systemd/system/stack-valkey.service",
+    "/etc/systemd/system/stack-apache@.service",
+]
+"""on a host that an earlier plan gave Valkey and Prometheus"""
+
+
+def test_what_an_earlier_plan_had_is_taken_away() -> None:
+    valkey, watching = servers.unplanned(stack(), MADE)
+    assert valkey == {
+        "units": ["stack-valkey.service"],
+        "gone": [
+            "/etc/stack/valkey",
+            "/etc/stack/live/valkey",
+            "/etc/systemd/system/stack-valkey.service",
+        ],
+    }
+    assert watching == {
+        "units": ["prometheus.service", "prometheus-alertmanager.service"],
+        "gone": [
+            "/etc/stack/observability",
+            "/etc/stack/live/observability",
+            "/etc/systemd/system/prometheus-node-exporter.service.d",
+            "/etc/systemd/system/prometheus-alertmanager.service.d",
+            "/etc/systemd/system/prometheus.service.d",
+        ],
+    }
+    (metrics,) = servers.unplanned(stack(observability="off", valkey="on"), MADE[2:])
+    assert metrics["units"] == ["stack-metrics.service", "stack-verify.timer"]
+    assert metrics["gone"] == [
+        "/etc/stack/metrics",
+        "/etc/stack/live/metrics",
+        "/var/lib/stack-facts",
+        "/etc/systemd/system/stack-verify.timer",
+        "/etc/systemd/system/stack-verify.service",
+        "/etc/systemd/system/stack-facts.timer",
+        "/etc/systemd/system/stack-facts.service",
+        "/etc/systemd/system/stack-metrics.service",
+    ]
+
+
+def test_nothing_is_taken_away_that_is_planned_or_was_never_there() -> None:
+    assert servers.unplanned(stack(valkey="on", observability="full"), MADE) == []
+    assert servers.unplanned(stack(), MADE[5:]) == []
 
 
 def test_an_error_of_the_stack_is_one_of_ansibles() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from fixtures.host_plan import MACHINE
 from pgstack.planning import config, services, sizing
-from pgstack.planning.services import FIREWALL, HOST, SERVICES
+from pgstack.planning.host_services import FIREWALL, HOST
+from pgstack.planning.services import SERVICES
 from stackctl.registry import SERVERS
 from stackctl.stack import Stack
 
@@ -60,3 +61,43 @@ def test_a_host_is_asked_for_what_it_has_and_for_what_it_may_have_had(
 ) -> None:
     stack = host(**inputs)
     assert [name for name, server in SERVERS.items() if server.may_be_on(stack, name)] == there
+
+
+@pytest.mark.parametrize(
+    ("inputs", "units"),
+    [
+        (
+            {"STACK_VALKEY": "on", "STACK_OBSERVABILITY": "full"},
+            [
+                "postgresql@17-main.service",
+                "stack-pgbouncer@.service",
+                "stack-valkey.service",
+                "stack-apache@.service",
+                "stack-metrics.service",
+                "prometheus.service",
+                "prometheus-alertmanager.service",
+                "prometheus-node-exporter.service",
+            ],
+        ),
+        (
+            {
+                "STACK_NAME": "shop",
+                "STACK_SITES": "shop,blog",
+                "STACK_TLS": "self-signed",
+                "STACK_PORT": "443",
+            },
+            [
+                "postgresql@17-shop.service",
+                "site-shop-pgbouncer@.service",
+                "site-shop-apache@.service",
+                "site-shop-metrics.service",
+                "sites-front@.service",
+            ],
+        ),
+        (APART, ["stack-pgbouncer@.service", "stack-apache@.service", "stack-metrics.service"]),
+    ],
+)
+def test_what_runs_all_the_time_on_a_host_is_watched(
+    inputs: dict[str, str], units: list[str]
+) -> None:
+    assert services.lasting_units(host(**inputs)) == units

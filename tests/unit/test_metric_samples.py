@@ -265,5 +265,5 @@ def test_the_text_is_prometheus_own() -> None:
     assert families["pgstack_up"].samples[0].labels == {"source": "apache"}
     assert families["pgstack_apache_busy_workers"].samples[0].value == 3
     assert families["pgstack_apache_busy_workers"].documentation == (
-        "Workers that have a connection to serve."
+        "Apache's workers that are serving a connection."
     )

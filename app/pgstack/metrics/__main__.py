@@ -1,7 +1,6 @@
-"""`python -m pgstack.metrics`: the exporter, until it is told to end; where the plan has none it
-waits for that. With `scrape`, what one that runs answers; with `page PORT`, its page on a port of
-the loopback address, until it is interrupted; with `standing`, as JSON, what `make status` shows
-beside the servers."""
+"""`python -m pgstack.metrics`: the exporter, until it is told to end; if the plan has none, it only
+waits for that. With `scrape`, the answer of a running one; with `page PORT`, its page on a loopback
+port, until interrupted; with `standing`, as JSON, what `make status` shows besides the servers."""
 
 from __future__ import annotations
 
@@ -28,11 +27,11 @@ from pgstack.planning.metrics import Metrics
 
 OFF = "STACK_OBSERVABILITY=off"
 ANSWER_SECONDS = 1.5
-"""longest wait for one answer of a database server: shorter than that of all sources"""
+"""longest wait for an answer of a database server: shorter than the one for all sources"""
 
 
 def tell(words: str) -> None:
-    """One line in the log, in UTC as the servers' are."""
+    """Write a line to the log, in UTC like the servers' lines."""
     print(time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), words, flush=True)
 
 
@@ -43,7 +42,7 @@ def _planned(part: Metrics | None) -> Metrics:
 
 
 def _watch(board: Board, asked: Sources) -> None:
-    """Keep the page's hour, for as long as this process lives."""
+    """Keep the page's last hour, for as long as this process lives."""
     while True:
         try:
             board.see(asked.collect(), time.time())
@@ -53,14 +52,14 @@ def _watch(board: Board, asked: Sources) -> None:
 
 
 def _lead(part: Metrics, port: int) -> None:
-    """From a port to the exporter's socket."""
+    """Serve a port that leads to the exporter's socket."""
     with LoopbackServer(port, passed_on(part)) as server:
         tell(f"page: http://{LOOPBACK}:{server.server_address[1]}/ until Ctrl-C")
         server.serve_forever()
 
 
 def _run(force: exporter.InForce, part: Metrics) -> None:
-    """The exporter."""
+    """Run the exporter."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     board = Board()
     asked = Sources(exporter.sources(force, board), tell)
@@ -79,7 +78,7 @@ def _run(force: exporter.InForce, part: Metrics) -> None:
 
 
 def main() -> None:
-    """Serve, or ask."""
+    """Serve, or ask a running exporter."""
     force = exporter.InForce(exporter.plan_path())
     part = force.plan().metrics
     match sys.argv[1:]:

@@ -1,7 +1,7 @@
-"""Which inputs to change, by what was measured and what is planned: one pure function, `advise`.
+"""Which inputs to change, given what was measured and what is planned: one pure function, `advise`.
 
-Docs: docs/advice.md. A number that is asked for leaves room: what is planned is to be in use up to
-BUSY_SHARE on the mean.
+Docs: docs/advice.md. Advised numbers leave room: on average, up to BUSY_SHARE of what is planned
+should be in use.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from pgstack.planning.sizing.scale import MB, MEMORY_STEP
 from pgstack.planning.sizing.web import CROWD_DIVISOR, CROWD_STEPS, STEP_BYTES, STEP_WORKERS
 
 BUSY_SHARE = 0.8
-"""of what is planned that may be in use on the mean: with more, those who come wait longer than
-they are served (queues of few servers)"""
+"""of what is planned that may be in use on average: beyond it, requests wait longer than they are
+served (queues of few servers)"""
 WAIT_SECONDS = 0.005
-"""of a request, that nobody notices"""
+"""a wait of a request that nobody notices"""
 WAIT_SHARE = 0.1
-"""of the time that is worked or asked: below it a wait is not what is slow"""
+"""of the time spent on work or queries: a shorter wait is not what makes pages slow"""
 MEMORY_ROOM = 1.25
-"""as the planner takes of what was measured (docs/measurements.md)"""
+"""on top of what was measured, as in the planner (docs/measurements.md)"""
 WORKERS_SHARE = 0.6
-"""of Apache's workers that were busy at the most: at 0.8 somebody is woken (docs/alerts.md)"""
+"""of Apache's workers that may be busy at the peak: at 0.8 an alert fires (docs/alerts.md)"""
 REQUEST_SHARE, REQUEST_TIMES = 0.5, 2
-"""of the longest request that one in a hundred takes; the new limit is so many times that"""
+"""of the request timeout that the 99th percentile may reach; the new timeout is so many times that
+percentile"""
 MOST_THREADS = 64
 
 
 @dataclass(frozen=True)
 class Advice:
-    """An input, what it is now and should be; without an input only what is to be known."""
+    """An input, what it is now and what it should be; without an input, only a remark."""
 
     input: str
     now: str
@@ -58,7 +59,7 @@ def advise(figures: Measured, plan: Plan) -> list[Advice]:
 
 
 def in_python(figures: Measured, plan: Plan) -> float:
-    """Threads of one process that run Python or wait for its lock: it runs one at a time."""
+    """Threads of one process that run Python or wait for its lock, which only one can have."""
     return figures.python / plan.web.processes
 
 
@@ -107,7 +108,7 @@ def _threads(figures: Measured, plan: Plan) -> Iterator[Advice]:
 
 
 def _coming(figures: Measured) -> float:
-    """Requests at a time that will want a backend once those who wait for a thread have one."""
+    """Requests at a time that will need a backend once those waiting for a thread have one."""
     asked = figures.pool_wait + figures.sql
     work = figures.python + asked
     return figures.queue * asked / work if work else 0.0
@@ -174,7 +175,7 @@ def _timeout(figures: Measured, plan: Plan) -> Iterator[Advice]:
     if figures.p99 is None or figures.p99 < REQUEST_SHARE * now:
         return
     if figures.queue + figures.pool_wait > WAIT_SHARE * (figures.python + figures.sql):
-        return  # they are slow because they wait: that is to be mended first
+        return  # they are slow because they wait: that has to be mended first
     yield Advice(
         "STACK_REQUEST_TIMEOUT",
         str(now),
@@ -185,7 +186,7 @@ def _timeout(figures: Measured, plan: Plan) -> Iterator[Advice]:
 
 
 def quantities(figures: Measured, plan: Plan) -> dict[str, str]:
-    """What each input is to mend, as it is now."""
+    """What each input is meant to improve, as it is now."""
     memory = "unknown" if figures.memory is None else f"{figures.memory / MB:.0f} MB a process"
     return {
         "STACK_PROCESSES": f"{in_python(figures, plan):.2f} requests a process run Python",
@@ -205,7 +206,7 @@ ADVISED: dict[str, Callable[[Plan], str]] = {
     "STACK_MEMORY": lambda plan: f"{plan.memory.total // MB}m",
     "STACK_REQUEST_TIMEOUT": lambda plan: str(plan.web.request_timeout),
 }
-"""inputs that are advised, and what each is in a plan"""
+"""inputs that may be advised, and the value of each in a plan"""
 
 
 def without_statements(figures: Measured) -> Measured:

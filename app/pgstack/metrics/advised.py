@@ -1,21 +1,16 @@
-"""Advice as it is shown and kept, and whether it brought what it promised."""
+"""Advice as it is shown and kept, and whether following it helped."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from pgstack.errors import ProbeError, StackError
-from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
-from pgstack.live.probes import postgres as connections
 from pgstack.metrics import postgres, scraped, statements, web
 from pgstack.metrics.advice import ADVISED, Advice, advise, quantities, without_statements
 from pgstack.metrics.measured import Measured, measured
@@ -32,21 +27,21 @@ MINUTE = 60
 
 @dataclass(frozen=True)
 class Advised:
-    """What was measured, and what follows from it."""
+    """What was measured, and the advice that follows."""
 
     measured: Measured
     advice: list[Advice]
     quantities: dict[str, str]
-    """what each input is to mend, as it was, in words"""
+    """what each input is meant to improve, as it was, in words"""
 
 
 def now(plan: Plan, last: float | None = None) -> Advised:
-    """Of the stack that runs. Raises ProbeError where nothing is measured, or too little."""
+    """Advice for the stack that runs. Raises ProbeError if too little was measured."""
     return by(of_now(plan, last), plan)
 
 
 def of_now(plan: Plan, last: float | None) -> Measured:
-    """What its exporter remembers. Raises ProbeError where that is nothing, or too little."""
+    """What its exporter remembers. Raises ProbeError if that is too little."""
     if plan.metrics is None:
         raise ProbeError("advice: STACK_OBSERVABILITY=off: nothing is measured. Unset it.")
     figures = json.loads(probe.ask(plan.metrics, f"{probe.PAGE}{probe.FIGURES}?since=0").body)
@@ -57,26 +52,20 @@ def of_now(plan: Plan, last: float | None) -> Measured:
 
 
 def by(figures: Measured, plan: Plan) -> Advised:
-    """What follows from it."""
+    """The advice that follows from these figures."""
     return Advised(figures, advise(figures, plan), quantities(figures, plan))
 
 
 def statements_of(plan: Plan) -> list[dict[str, Any]]:
-    """Those that take most time, since PostgreSQL began to count; none where it does not tell."""
-    try:
-        with closing(
-            connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
-        ) as asked:
-            rows = console.rows(asked, statements.STATEMENTS)
-    except psycopg2.Error:
-        return []
+    """Those that have taken most time since PostgreSQL began to count; none if it does not say."""
+    rows = postgres.asked_once(plan, statements.STATEMENTS) or []
     heaviest: list[dict[str, Any]] = statements.told({"statements": rows})["statements"]
     return heaviest[:SHOWN]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is advised: the stack that runs, or that of a run of the load lab."""
+    """What the advice is about: the stack that runs, or that of a run of the load lab."""
 
     plan: Plan
     measure: Callable[[], Measured]
@@ -84,12 +73,12 @@ class Subject:
     file: Path
     """where the last advice is kept"""
     gives: str
-    """command that gives it"""
+    """command that gives advice"""
     change: str
     """what to do next, with {} for the inputs"""
 
     def advised(self) -> Advised:
-        """By what is measured now."""
+        """Advice by what is measured now."""
         return by(self.measure(), self.plan)
 
 
@@ -105,12 +94,12 @@ def dumped(advised: Advised) -> str:
 
 
 def kept_text(advised: Advised) -> str:
-    """What is kept of it for a check after the change."""
+    """What is kept for a check after the change."""
     return dumped(replace(advised, measured=without_statements(advised.measured)))
 
 
 def save(advised: Advised, path: Path) -> None:
-    """It, for a check after the change. Raises StackError."""
+    """Keep it for a check after the change. Raises StackError."""
     try:
         path.write_text(kept_text(advised))
     except OSError as error:
@@ -118,7 +107,7 @@ def save(advised: Advised, path: Path) -> None:
 
 
 def kept(subject: Subject) -> Advised:
-    """The last advice. Raises StackError where there is none."""
+    """The last advice. Raises StackError if there is none."""
     path = subject.file
     try:
         return loaded(path.read_text())
@@ -129,7 +118,7 @@ def kept(subject: Subject) -> Advised:
 
 
 def loaded(text: str | bytes) -> Advised:
-    """What was dumped. Raises ValueError."""
+    """Advice that was dumped. Raises ValueError."""
     try:
         fields = json.loads(text)
         advice = [Advice(**item) for item in fields["advice"]]
@@ -139,15 +128,15 @@ def loaded(text: str | bytes) -> Advised:
 
 
 def field(name: str) -> str:
-    """The input's, in the planner."""
+    """Name of an input's field in the planner."""
     return name.removeprefix(input_names.PREFIX).lower()
 
 
 def lines(
     advised: Advised, plan: Plan, refused: str = "", change: str | None = None
 ) -> Iterator[str]:
-    """For people; `refused` is what the planner says against it, `change` what to do next if not as
-    for a stack that runs."""
+    """For people. `refused` is the planner's objection; `change` says what to do next, if not the
+    same as for a stack that runs."""
     target = targets.of(plan.target)
     yield f"measured  {window(advised.measured)}"
     for advice in advised.advice:
@@ -169,7 +158,7 @@ def lines(
 
 
 def window(figures: Measured) -> str:
-    """What was measured."""
+    """What was measured, in a line."""
     slow = "" if figures.p99 is None else f", p99 {figures.p99:.2f} s"
     cpu = "" if figures.cpu is None else f", processors busy to {figures.cpu:.0%}"
     return (
@@ -183,7 +172,7 @@ def _length(seconds: float) -> str:
 
 
 def checked(before: Advised, after: Advised, plan: Plan) -> tuple[bool, list[str]]:
-    """Whether what was advised is in force and has mended what it was for, in words."""
+    """Whether what was advised is in force and has helped, and lines that say so."""
     was, is_ = before.measured, after.measured
     target = targets.of(plan.target)
     again = {advice.input: advice for advice in after.advice}

@@ -1,4 +1,4 @@
-"""How old the last backup is, and how long the certificate is good that visitors see."""
+"""How old the last backup is, and when the certificate that visitors see expires."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pgstack.rendering import tls
 ANSWER_SECONDS = 1.5
 BACKUP = gauge(
     "backup_timestamp_seconds",
-    "Moment that the rows of the last backup are of: of the local target's or a host's.",
+    "Point in time of the rows in the last backup, on the local target or a host.",
 )
 CERTIFICATE = gauge(
-    "certificate_expiry_timestamp_seconds", "When the certificate ends that Apache shows."
+    "certificate_expiry_timestamp_seconds", "When the certificate that Apache presents expires."
 )
 
 
 def backup(plan: Plan) -> Iterator[Sample]:
-    """That of the last backup, where one was made. Raises OSError, ValueError."""
+    """The sample of the last backup, if there is one. Raises OSError, ValueError."""
     path = Path(layout.backed_up(plan))
     if path.exists():
         yield from BACKUP.of(float(path.read_text()))
 
 
 def certificate(plan: Plan) -> Iterator[Sample]:
-    """That of the certificate which is shown under the site's first name. Raises OSError."""
+    """The sample of the certificate that the site presents under its first name. Raises OSError."""
     site = plan.front or plan.site
     address = "127.0.0.1" if site.address == "*" else site.address.strip("[]")
-    # It may be self-signed, and nothing that is secret is sent.
+    # The certificate may be self-signed, and nothing secret is sent.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     name = site.hosts[0].lstrip(".").strip("[]")
     with (
@@ -47,5 +47,5 @@ def certificate(plan: Plan) -> Iterator[Sample]:
 
 @lru_cache(maxsize=4)
 def _end(certificate: bytes) -> float:
-    """A program is asked, once for each certificate."""
+    """Asks openssl, once for each certificate."""
     return tls.validity(ssl.DER_cert_to_PEM_cert(certificate))[1]

@@ -1,4 +1,4 @@
-"""Alerts as they stand: what holds, since when, and whether for long enough."""
+"""The state of the alerts: which conditions hold, since when, and whether for long enough."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pgstack.metrics.rules import (
 KEPT_SECONDS = max(ERRORS_WITHIN, LOOKED_BACK_SECONDS)
 QUIET = "Nothing to do."
 NOTICED_SECONDS = 0.5
-"""wait for a thread that users notice, far below the alert's"""
+"""a wait for a thread that users notice, far below the alert's threshold"""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """A rule that holds since a time, in seconds since 1970."""
+    """A rule whose condition has held since a time, in seconds since 1970."""
 
     rule: Rule
     since: float
@@ -50,17 +50,17 @@ class Alert:
 
 @dataclass
 class Alerts:
-    """Those of one exporter: it is shown each scrape."""
+    """The alerts of one exporter, which passes every scrape to `see`."""
 
     rules: tuple[Rule, ...] = RULES
     queued: float | None = None
-    """seconds that one request in twenty of the last minute waited for a thread"""
+    """seconds that the slowest twentieth of the last minute's requests waited for a thread"""
     _past: deque[Reading] = field(default_factory=deque)
     _since: dict[str, float] = field(default_factory=dict)
 
     def see(self, now: Reading) -> list[Alert]:
-        """Alerts that hold or fire, those that fire first, pages before tickets; none that a
-        graver one takes the place of."""
+        """Alerts that are pending or firing: firing ones first, pages before tickets, without those
+        that a graver one replaces."""
         while self._past and self._past[0].time < now.time - KEPT_SECONDS:
             self._past.popleft()
         self._past.append(now.only(KEPT))
@@ -80,7 +80,7 @@ class Alerts:
         yield Alert(rule, since, fires, rule.text.format(value))
 
     def _filled(self, now: Reading) -> Reading:
-        """With the last known values of what is looked back for."""
+        """With the last known values of the metrics in LOOKED_BACK."""
         for metric in LOOKED_BACK:
             if not now.has(metric):
                 known = self._known(LOOKED_BACK_SECONDS, metric)
@@ -92,7 +92,7 @@ class Alerts:
         return Between(known[0], known[-1]) if len(known) > 1 else None
 
     def _known(self, seconds: float, metric: Metric) -> list[Reading]:
-        """Those of so many seconds that have the metric."""
+        """Readings of the last so many seconds that have the metric."""
         begin = self._past[-1].time - seconds
         return [reading for reading in self._past if reading.time >= begin and reading.has(metric)]
 
@@ -100,7 +100,8 @@ class Alerts:
 def verdict(
     alerts: Iterable[Alert], down: Iterable[str] = (), waited: float | None = None
 ) -> dict[str, str]:
-    """Must somebody act? `down` are sources that do not answer, `waited` is Alerts.queued."""
+    """Whether anybody has to act. `down` are sources that do not answer, `waited` is
+    Alerts.queued."""
     holding, silent = list(alerts), list(down)
     firing = [alert for alert in holding if alert.fires]
     if any(alert.rule.severity == "page" for alert in firing):

@@ -33,12 +33,14 @@ STATES = {
     ".": "open",
 }
 """what the signs of the scoreboard mean"""
-WORKERS = gauge("apache_workers", "Workers by state.", "state")
-BUSY = gauge("apache_busy_workers", "Workers that have a connection to serve.")
-CONNECTIONS = gauge("apache_connections", "Connections, with those that wait without a worker.")
-CHILDREN = gauge("apache_children", "Processes.")
-ENDING = gauge("apache_ending_children", "Those that end and take nothing new.")
-UPTIME = gauge("apache_uptime_seconds", "Time since it started or read its files.")
+WORKERS = gauge("apache_workers", "Apache's workers, by state.", "state")
+BUSY = gauge("apache_busy_workers", "Apache's workers that are serving a connection.")
+CONNECTIONS = gauge(
+    "apache_connections", "Connections, including those that wait without a worker."
+)
+CHILDREN = gauge("apache_children", "Apache's child processes.")
+ENDING = gauge("apache_ending_children", "Child processes that are ending and accept nothing new.")
+UPTIME = gauge("apache_uptime_seconds", "Time since Apache started or last read its files.")
 
 LINES = {
     "BusyWorkers": BUSY,

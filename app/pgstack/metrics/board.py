@@ -1,4 +1,4 @@
-"""What the page shows: the lines of an hour, alerts, and who and what is there now."""
+"""What the page shows: the lines of the last hour, alerts, and the present state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pgstack.metrics.sources import UP
 from pgstack.planning.plan import Plan
 
 LOOKED_SECONDS = 30.0
-"""for which somebody who has asked is taken to look on"""
+"""after a request, during which the page counts as being watched"""
 SOURCES = ("site", "apache", "wsgi", "pgbouncer", "postgresql")
 FACTS: dict[str, Metric] = {
     "backup": ages.BACKUP,
@@ -38,7 +38,7 @@ FACTS: dict[str, Metric] = {
 
 
 class Board:
-    """Fed with every scrape of the exporter's own, and asked by the page."""
+    """Fed by every scrape that the exporter makes itself, and read by the page."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,15 +49,15 @@ class Board:
         self._asked = -LOOKED_SECONDS
 
     def is_watched(self) -> bool:
-        """Whether somebody looks: only then is PostgreSQL asked for statements and sessions."""
+        """Whether anybody is watching; only then is PostgreSQL asked for more than metrics."""
         return time.monotonic() - self._asked < LOOKED_SECONDS
 
     def detail(self, answers: dict[str, Any]) -> None:
-        """What PostgreSQL answered of those (statements.QUERIES): nothing where nobody looks."""
+        """Take PostgreSQL's answers to statements.QUERIES; none while nobody is watching."""
         self._details = statements.told(answers) if set(statements.QUERIES) & set(answers) else {}
 
     def see(self, samples: Iterable[Sample], now: float) -> None:
-        """A scrape, at a time in seconds since 1970."""
+        """Take a scrape, made at a time in seconds since 1970."""
         reading = Reading(samples, now)
         with self._lock:
             before, self._last = self._last, reading
@@ -73,7 +73,7 @@ class Board:
                     self._history.mark(alert.since, "alert", alert.rule.name)
 
     def text(self, since: float, plan: Plan) -> bytes:
-        """The page's figures, as JSON: lines since then, in seconds since 1970."""
+        """The page's figures as JSON, with the lines since a time in seconds since 1970."""
         self._asked = time.monotonic()
         with self._lock:
             return json.dumps(self._json(since, plan)).encode()
@@ -100,7 +100,7 @@ class Board:
 
 
 def _happened(before: Reading, now: Reading) -> Iterator[tuple[float, str, str]]:
-    """What is drawn as a mark, with its moment."""
+    """Events that are drawn as marks: when, kind and text."""
     for kind, (metric, text) in lines.MOMENTS.items():
         last, moment = before.largest(metric), now.largest(metric)
         if last is not None and moment is not None and moment - last > 1:

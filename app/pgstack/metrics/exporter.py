@@ -1,4 +1,4 @@
-"""The exporter: the plan in force, the sources beside it, and the text of a scrape."""
+"""The exporter: the plan in force, its sources, and the text of a scrape."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pgstack.serving import measured
 
 
 class InForce:
-    """The plan on the disk, read again when it was written anew."""
+    """The plan on disk, read again whenever it has been rewritten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class InForce:
         self._plan: Plan | None = None
 
     def plan(self) -> Plan:
-        """As it is now. Raises OSError, or ValueError for a plan of another version."""
+        """The plan as it is now. Raises OSError, or ValueError for a plan of another version."""
         status = self.path.stat()
         seen = (status.st_mtime_ns, status.st_ino)
         if self._plan is None or seen != self._seen:
@@ -45,12 +45,12 @@ class InForce:
         return self._plan
 
     def samples(self) -> Iterator[Sample]:
-        """Its numbers."""
+        """Samples of its numbers."""
         yield from planned.collect(self.plan(), self.path.stat().st_mtime)
 
 
 def sources(force: InForce, board: Board) -> Iterator[Source]:
-    """Those of the plan in force. The board is told what only the page shows."""
+    """The sources of the plan in force. The board is given what only the page shows."""
     plan = force.plan()
     yield Source("plan", force.samples)
     yield Source("machine", lambda: machine.collect(force.plan()))
@@ -71,8 +71,8 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
 
 
 def asks_postgresql(plan: Plan) -> bool:
-    """Who deploys has the passwords for a server elsewhere, on the local target the exporter
-    too."""
+    """Whether the exporter can log in to PostgreSQL. The account that deploys has the passwords for
+    one elsewhere; on the local target the exporter runs as that account."""
     return "postgres" in plan.services or plan.accounts.metrics == plan.accounts.deploy
 
 
@@ -89,7 +89,7 @@ def _postgresql(force: InForce, board: Board) -> Callable[[], Iterable[Sample]]:
 
 
 class Collector(registry.Collector):
-    """As prometheus_client asks for it."""
+    """The interface that prometheus_client wants."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self.samples = samples
@@ -110,5 +110,5 @@ def declared() -> list[model.Metric]:
 
 
 def plan_path() -> Path:
-    """Where the plan in force is: whoever starts the exporter says it."""
+    """Where the plan in force is, as whoever starts the exporter says."""
     return Path(os.environ["STACK_PLAN"])

@@ -13,16 +13,16 @@ from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
 from pgstack.planning.plan import Plan
 
 DRILL = gauge("drill_timestamp_seconds", "When the last drill of a host ended.")
-DRILL_PASSED = gauge("drill_passed", "1 when it brought everything back.")
+DRILL_PASSED = gauge("drill_passed", "1 if the last drill restored everything.")
 VERIFY = gauge("verify_timestamp_seconds", "When a host was last compared with its plan.")
-VERIFY_PASSED = gauge("verify_passed", "1 when it was as planned.")
+VERIFY_PASSED = gauge("verify_passed", "1 if the last comparison found the host as planned.")
 RELEASE = gauge(
-    "release_timestamp_seconds", "When a host began to serve the release that it serves.", "release"
+    "release_timestamp_seconds", "When a host began to serve its current release.", "release"
 )
 
 
 def collect(plan: Plan) -> Iterator[Sample]:
-    """Samples of what there is. Raises OSError, or ValueError for what is no fact."""
+    """Samples of the facts that are known. Raises OSError, or ValueError for a damaged file."""
     if plan.metrics is None:
         return
     if backup := read(plan.metrics, "backup"):
@@ -39,7 +39,7 @@ def collect(plan: Plan) -> Iterator[Sample]:
 
 
 def read(part: Metrics, name: FactName) -> Fact | None:
-    """None where root has not found it out yet."""
+    """A fact; None until root has established it."""
     try:
         return Fact.model_validate_json(fact_file(part, name).read_bytes())
     except FileNotFoundError:

@@ -1,5 +1,5 @@
-"""An hour of the page's lines in memory, and what happened meanwhile. It is bounded, and ends with
-the exporter."""
+"""The last hour of the page's lines, and what happened in it: in memory, of bounded size, and gone
+when the exporter ends."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HOUR = 3600
 POINTS = HOUR // INTERVAL_SECONDS
 MARKS = 100
 MERGED_SECONDS = 60.0
-"""processes of one release begin within such a time of one another"""
+"""processes of one release start within this time of one another"""
 DIGITS = 4
 DAY = 86400.0
 TELLING_SECONDS = 1800
-"""of free space: shorter ones say nothing of days"""
+"""of free space at least: a shorter series says nothing about days"""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class History:
         self._marks: deque[Mark] = deque(maxlen=MARKS)
 
     def add(self, time: float, point: Mapping[str, float | None]) -> None:
-        """One more point; the oldest goes."""
+        """Add a point; the oldest one is dropped."""
         values = (point.get(name) for name in self.names)
         self._times.append(round(time, 1))
         self._rows.append(array("f", (math.nan if v is None else v for v in values)))
 
     def mark(self, time: float, kind: str, text: str) -> None:
-        """Note what happened; the same again soon after is the same."""
+        """Note what happened; a repetition soon afterwards counts as the same event."""
         last = next((m for m in reversed(self._marks) if (m.kind, m.text) == (kind, text)), None)
         if last is None or time - last.time > MERGED_SECONDS:
             self._marks.append(Mark(time, kind, text))

@@ -1,5 +1,5 @@
-"""The lines of the page: a number for each, of the time between two scrapes, and the numbers of the
-plan that they are drawn beside."""
+"""The lines of the page: how each is computed from two scrapes, and the planned limits that are
+drawn beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pgstack.metrics.reading import Between, Reading
 
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 WINDOW = "$window"
-"""in the expressions: so many seconds before a step"""
+"""stands in the expressions for the window, in seconds, before a step"""
 
 
 def _rate(name: str, **labels: str) -> str:
@@ -34,7 +34,7 @@ def _quantile(share: float) -> str:
 
 def _sessions_of(state: str) -> str:
     counted = f'sum(max_over_time({postgres.BACKENDS.name}{{state=~"{state}"}}[{WINDOW}]))'
-    # Where nobody has such a state, there is no sample.
+    # A state that no session is in has no sample.
     return f"{counted} or 0 * {_most(postgres.OLDEST)}"
 
 
@@ -72,15 +72,15 @@ EXPRESSIONS = {
     "pressure_memory": _pressure("memory"),
     "disk_free": _least(machine.FREE),
 }
-"""The lines by name, each as Prometheus computes from its scrapes what `point` does from two of the
-exporter's own: means of a window, and the most (or least) within it of what rises and falls."""
+"""The lines by name. Prometheus computes from its scrapes what `point` computes from two of the
+exporter's own: the mean over a window, and of gauges the largest (or smallest) value within it."""
 NAMES = tuple(EXPRESSIONS)
 MOMENTS: dict[str, tuple[Metric, str]] = {
     "deploy": (web.SINCE, "new web processes: a release, or a restart"),
     "plan": (planned.WRITTEN, "new plan"),
     "start": (postgres.COLUMNS["server"]["started"], "PostgreSQL started"),
 }
-"""What is drawn as a mark, by its kind: a metric that says when it last happened, and words"""
+"""events drawn as marks, by kind: the metric that says when it last happened, and its text"""
 LIMITS: dict[str, Metric] = {
     "threads": planned.THREADS,
     "workers": planned.WORKERS,
@@ -95,7 +95,7 @@ LIMITS: dict[str, Metric] = {
 
 
 def limits(now: Reading) -> dict[str, float | None]:
-    """What the lines are drawn beside. Pools are one line: their sizes in sum."""
+    """The limits that are drawn beside the lines. All pools share one: the sum of their sizes."""
     planned_limits = {name: now.value(metric) for name, metric in LIMITS.items()}
     return {
         **planned_limits,
@@ -105,7 +105,7 @@ def limits(now: Reading) -> dict[str, float | None]:
 
 
 def point(between: Between) -> dict[str, float | None]:
-    """A number for each line; None where nothing is known."""
+    """A value for each line; None if it is unknown."""
     return {**_requests(between), **_where(between), **_full(between), **_machine(between)}
 
 
@@ -123,7 +123,7 @@ def _requests(between: Between) -> dict[str, float | None]:
 
 
 def _where(between: Between) -> dict[str, float | None]:
-    """Seconds of requests a second: how many requests at a time were there on the mean."""
+    """Seconds that requests took, per second: the mean number of requests at a time."""
     worked, asked = between.sum_rate(web.APPLICATION), between.sum_rate(web.DATABASE)
     waited = between.rate(pooler.WAITED) or 0.0
     known = worked is not None and asked is not None
@@ -143,7 +143,7 @@ def _full(between: Between) -> dict[str, float | None]:
     return {
         "workers": now.value(apache.BUSY),
         "threads": now.value(web.BUSY),
-        # Short loans are between two looks. Long ones are counted all at once, when they end.
+        # Short loans fall between two scrapes. Long ones are only counted once they end.
         "pool": _largest((now.total(pooler.SERVERS, state="active"), lent)),
         "active": _sessions(now, "active"),
         "idle_in_transaction": _sessions(now, *IDLE),
@@ -153,7 +153,7 @@ def _full(between: Between) -> dict[str, float | None]:
 
 
 def _sessions(now: Reading, *states: str) -> float | None:
-    """How many have one of these states: where nobody has, there is no sample."""
+    """How many sessions are in one of these states. A state that none is in has no sample."""
     if now.value(postgres.OLDEST) is None:
         return None
     return _sum(now.total(postgres.BACKENDS, state=state) for state in states) or 0.0
@@ -174,7 +174,7 @@ def _machine(between: Between) -> dict[str, float | None]:
 
 
 def _most_one(share: float | None) -> float | None:
-    """Clocks differ a little: more than all of it is all of it."""
+    """A share, capped at 1: clocks differ a little."""
     return None if share is None else min(1.0, share)
 
 

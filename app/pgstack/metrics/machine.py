@@ -17,14 +17,16 @@ PRESSURE = Path("/proc/pressure")
 RESOURCES = ("cpu", "io", "memory")
 SOME = re.compile(r"^some .*total=(\d+)", re.MULTILINE)
 CORES = gauge("machine_cores", "Processors.")
-BUSY = counter("machine_cpu_seconds", "Time of processors that was used, of all processes.")
+BUSY = counter("machine_cpu_seconds", "Processor time used by all processes.")
 WAITED = counter(
-    "machine_pressure_seconds", "Time in which somebody waited for a resource.", "resource"
+    "machine_pressure_seconds",
+    "Time in which at least one process waited for a resource.",
+    "resource",
 )
-MEMORY = gauge("machine_memory_bytes", "Memory.")
-AVAILABLE = gauge("machine_memory_available_bytes", "Memory that may still be had.")
+MEMORY = gauge("machine_memory_bytes", "Memory of the machine.")
+AVAILABLE = gauge("machine_memory_available_bytes", "Memory still available.")
 DISK = gauge("machine_disk_bytes", "Size of the disk that the database is on.")
-FREE = gauge("machine_disk_free_bytes", "What of it is free.")
+FREE = gauge("machine_disk_free_bytes", "Free space on the disk that the database is on.")
 
 
 def collect(plan: Plan) -> Iterator[Sample]:

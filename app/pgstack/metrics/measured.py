@@ -1,7 +1,7 @@
-"""What a stack was asked to do, of the busiest minutes that its exporter remembers.
+"""The load of a stack in the busiest minutes that its exporter remembers.
 
-What is at work or waits on the mean is counted in requests at a time: by Little's law that is how
-many come a second, times how long each of them is there.
+Work and waits are counted in requests at a time, on average: by Little's law that is how many
+arrive per second, times how long each of them stays.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 from pgstack.errors import ProbeError
 
 BUSIEST_SECONDS = 300.0
-"""window by which is judged: a whole hour hides its rush"""
+"""window to judge by: an average over an hour hides its peak"""
 LEAST_SECONDS, LEAST_REQUESTS = 60.0, 200
-"""less says little of the next hour"""
+"""less than this says little about the next hour"""
 SETTLE_SECONDS = 10.0
-"""after a plan was written: the change itself"""
+"""after a plan was written, which are left out: they show the change itself"""
 AT_ONCE = ("queue", "python", "pool_wait", "sql")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A window: rates a second, and requests at a time."""
+    """A window: rates per second, and requests at a time."""
 
     seconds: float
     of: float
     """seconds that it was chosen from"""
     requests: float
-    """a second"""
+    """per second"""
     queue: float
     """requests at a time that wait for a thread"""
     python: float
@@ -42,18 +42,18 @@ class Measured:
     lent: float
     """backends in use"""
     workers: float
-    """Apache's busy workers, the most at a time"""
+    """Apache's busy workers, at the peak"""
     lock_waiters: float
     cpu: float | None = None
     """share of the machine's processors"""
     p99: float | None = None
-    """seconds of a request, the worst five seconds"""
+    """99th percentile of a request in seconds, in the worst five seconds"""
     memory: float | None = None
     """bytes of the largest web process"""
     statements: tuple[dict[str, Any], ...] = field(default=())
 
     def each(self, at_once: float) -> float:
-        """Seconds a request, of what so many do at a time."""
+        """Seconds per request of something that so many do at a time."""
         return at_once / self.requests if self.requests else 0.0
 
 
@@ -64,7 +64,7 @@ def measured(
     last: float | None = None,
 ) -> Measured:
     """From the exporter's figures since the plan in force was written, or of the `last` seconds.
-    Raises ProbeError where they are too few to judge by."""
+    Raises ProbeError if they are too few to judge by."""
     lines, interval, known = figures["lines"], figures["interval"], _known(figures, last)
     least = min(LEAST_SECONDS, last or LEAST_SECONDS)
     window = _busiest(known, lines, round(BUSIEST_SECONDS / interval))
@@ -97,7 +97,7 @@ def measured(
 
 
 def _known(figures: Mapping[str, Any], last: float | None) -> list[int]:
-    """Places of the points that count and have a value in every line that is judged by."""
+    """Indices of the points that count, and that have a value in every line needed."""
     begin = (figures["facts"]["planned"] or 0) + SETTLE_SECONDS
     if last is not None:
         begin = max(begin, figures["now"] - last)
@@ -110,7 +110,7 @@ def _known(figures: Mapping[str, Any], last: float | None) -> list[int]:
 
 
 def _require_enough(seconds: float, least: float, requests: float, interval: float) -> None:
-    """Raise ProbeError where so many requests in so many seconds say little of the next hour."""
+    """Raise ProbeError if so many requests in so many seconds say little about the next hour."""
     if seconds < least - interval:
         raise ProbeError(
             f"the plan in force was measured for {seconds:g} s: too short to judge by "
@@ -124,7 +124,7 @@ def _require_enough(seconds: float, least: float, requests: float, interval: flo
 
 
 def _busiest(known: list[int], lines: Mapping[str, Any], points: int) -> list[int]:
-    """So many in a row, in which most requests were there at a time."""
+    """So many points in a row in which the load was highest."""
     load = [math.fsum(lines[name][place] for name in AT_ONCE) for place in known]
     starts = range(max(1, len(known) - points + 1))
     first = max(starts, key=lambda start: math.fsum(load[start : start + points]))

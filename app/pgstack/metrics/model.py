@@ -29,15 +29,15 @@ class Metric:
 
 @dataclass(frozen=True)
 class Counts:
-    """A histogram: how many fell up to each bound and no lower one, how many above all, and the
-    sum of all."""
+    """A histogram: how many values fell into each bucket, the last one being above every bound, and
+    their sum."""
 
     bounds: tuple[float, ...]
     counts: tuple[float, ...]
     sum: float
 
     def buckets(self) -> list[tuple[str, float]]:
-        """As Prometheus has them: each with all that are smaller."""
+        """As Prometheus counts them: each bucket includes all smaller ones."""
         bounds = [*map(str, self.bounds), "+Inf"]
         return list(zip(bounds, accumulate(self.counts), strict=True))
 
@@ -52,21 +52,21 @@ class Sample:
 
 
 CATALOGUE: list[Metric] = []
-"""all there are, in the order in which modules declare them"""
+"""all metrics, in the order in which modules declare them"""
 
 
 def gauge(name: str, meaning: str, *labels: str) -> Metric:
-    """Declare what may rise and fall."""
+    """Declare a value that may rise and fall."""
     return _declare(Metric(PREFIX + name, "gauge", meaning, labels))
 
 
 def counter(name: str, meaning: str, *labels: str) -> Metric:
-    """Declare what only rises, until its server starts again."""
+    """Declare a value that only rises, until its server restarts."""
     return _declare(Metric(f"{PREFIX}{name}_total", "counter", meaning, labels))
 
 
 def histogram(name: str, meaning: str) -> Metric:
-    """Declare how often values fell into buckets."""
+    """Declare a distribution of values over buckets."""
     return _declare(Metric(PREFIX + name, "histogram", meaning))
 
 
@@ -83,7 +83,7 @@ FAMILIES: dict[str, Any] = {
 
 
 def families(samples: Iterable[Sample]) -> Iterator[core.Metric]:
-    """One for each metric that has samples."""
+    """A family for each metric that has samples."""
     by_metric: dict[Metric, list[Sample]] = {}
     for sample in samples:
         by_metric.setdefault(sample.metric, []).append(sample)

@@ -1,5 +1,5 @@
-"""The page: its files and its figures, by path. Whoever reaches the exporter may see them, so
-nobody else must: over its socket, or a loopback port that is led there by SSH."""
+"""The page: its files and its figures, by path. Whoever can reach the exporter may see them, so
+nobody else may be able to: only over its socket, or a loopback port forwarded by SSH."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered, with its type."""
+    """A response body and its type."""
 
     type: str
     body: bytes
 
     def headers(self) -> dict[str, str]:
-        """Of it. Nothing else may be loaded, nothing is kept, and no other site shows it."""
+        """Its headers: nothing else is loaded, nothing cached, and no other site may embed it."""
         return {
             "Content-Type": self.type,
             "Content-Length": str(len(self.body)),
@@ -49,12 +49,12 @@ class Pages:
     past: Callable[[str], bytes]
 
     def metrics(self, address: str) -> Answer | None:
-        """For every account of the machine: no page."""
+        """What every account of the machine may see: metrics, but no page."""
         return Answer(TEXT, self.scrape()) if address == PATH else None
 
     def answer(self, target: str) -> Answer | None:
-        """At an address of this server, which has the page at / and at /stack/; None where there
-        is none."""
+        """The answer at an address of this server, which has the page at / and at /stack/; None if
+        there is nothing."""
         path, _, query = target.partition("?")
         if path == PATH:
             return Answer(TEXT, self.scrape())
@@ -70,7 +70,7 @@ class Pages:
 
 
 def remembered(query: str, past: Callable[[str], bytes]) -> Answer | None:
-    """Of the range that is asked for; None where it is none. Raises ProbeError."""
+    """The history of the range that is asked for; None for an unknown range. Raises ProbeError."""
     name = _last(query, "range")
     return Answer(JSON, past(name)) if name in RANGES else None
 

@@ -1,5 +1,6 @@
-"""What Prometheus remembers of the page's lines and marks (STACK_OBSERVABILITY=full), over a range
-that is named: whoever asks says no more than that name, and no expression."""
+"""The page's lines and marks over a named range, as Prometheus remembers them
+(STACK_OBSERVABILITY=full). A client can ask for a range by its name only, never for an
+expression."""
 
 from __future__ import annotations
 
@@ -19,11 +20,12 @@ from pgstack.metrics.history import MERGED_SECONDS, Mark, short
 from pgstack.planning.observability import Observability
 
 QUERY_SECONDS, ANSWER_SECONDS, PASSED_SECONDS = 1.8, 2.0, 3.0
-"""that Prometheus may work on it, that are waited for it, and for the container that asks it"""
+"""longest time that Prometheus may work on a query, and that its answer, or the container that asks
+it, is waited for"""
 KEPT_SECONDS, FAILED_SECONDS = 30.0, 5.0
-"""for which an answer, or that there was none, is told again: many who look cost as one"""
+"""for which an answer, or the failure to get one, is reused: many viewers cost as much as one"""
 LEAST_WINDOW = 60
-"""seconds, of four scrapes: what a rate is computed from"""
+"""seconds, four scrapes: the shortest window that a rate is computed from"""
 ALERT = "alert"
 SOMEBODY_ACTS = 'severity=~"page|ticket"'
 ALERTS = (
@@ -31,11 +33,11 @@ ALERTS = (
     "and on (alertname) max by (alertname) "
     f'(max_over_time(ALERTS{{alertstate="firing"}}[{lines.WINDOW}]))'
 )
-"""when what holds and fires began to hold, by alert; not the watchdog, which always fires"""
+"""when the condition of each firing alert began to hold; not of the watchdog, which always fires"""
 
 
 class Past:
-    """Answers by the name of a range, of which each is kept for a moment."""
+    """Answers by the name of a range, each cached for a moment."""
 
     def __init__(self, read: Callable[[str], bytes]) -> None:
         self._read, self._lock = read, threading.Lock()
@@ -61,8 +63,7 @@ class Past:
 
 
 def read(part: Observability | None, name: str) -> bytes:
-    """From Prometheus, or where that has a network of its own from its container. Raises
-    ProbeError."""
+    """Ask Prometheus, or its container if that has a network of its own. Raises ProbeError."""
     if part is None:
         raise ProbeError("STACK_OBSERVABILITY is not full: no Prometheus runs.")
     if not part.socket:
@@ -74,7 +75,7 @@ def read(part: Observability | None, name: str) -> bytes:
 
 
 def asked(part: Observability, wanted: Range, now: float) -> dict[str, Any]:
-    """Lines and marks of the time until `now`, in seconds since 1970. Raises ProbeError."""
+    """Lines and marks of the range up to `now`, in seconds since 1970. Raises ProbeError."""
     end = int(now) // part.scrape_seconds * part.scrape_seconds
     times = range(end - wanted.seconds, end + 1, wanted.step)
     form = {
@@ -100,8 +101,8 @@ def asked(part: Observability, wanted: Range, now: float) -> dict[str, Any]:
 
 
 def query(window: int) -> str:
-    """All of it in one expression: the page's lines by their names, and when what is a mark
-    happened. `window` is in seconds."""
+    """All of it in one expression: the page's lines by name, and when each marked event happened.
+    `window` is in seconds."""
     moments = {
         kind: f"max(max_over_time({metric.name}[{lines.WINDOW}]))"
         for kind, (metric, _) in lines.MOMENTS.items()
@@ -121,7 +122,7 @@ def _line(values: dict[int, float], times: Iterable[int]) -> list[float | None]:
 
 
 def _marks(series: list[tuple[dict[str, str], dict[int, float]]], start: int) -> Iterator[Mark]:
-    """A mark for each moment of the range that a series has as its value."""
+    """A mark for each time within the range that is the value of a series."""
     for labels, values in series:
         kind, last = labels.get("mark"), start - MERGED_SECONDS
         if kind is None:

@@ -1,4 +1,5 @@
-"""Who asks at a port of the loopback address: of an SSH tunnel's end, who logged in."""
+"""Which account is at the other end of a loopback connection: for an SSH tunnel, whoever logged
+in."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 WATCHERS = "adm"
-"""Debian's group of those who may read the machine's logs"""
+"""Debian's group of accounts that may read the machine's logs"""
 CONNECTIONS = Path("/proc/net/tcp")
 """proc_net(5): a line for each end of a connection, with the number of the account that has it"""
 ESTABLISHED = "01"
@@ -19,12 +20,12 @@ Address = tuple[str, int]
 
 
 def account(client: Address, server: Address) -> int | None:
-    """Number of the account that has the client's end of a connection of this machine to itself;
-    None where none has it any more."""
+    """Number of the account that holds the client's end of a loopback connection; None once it is
+    closed."""
     ends = [_written(client), _written(server)]
     for line in CONNECTIONS.read_text().splitlines()[1:]:
         fields = line.split()
-        # An end that its account has let go of is shown as root's, in another state.
+        # An end that its account has closed is shown as root's, in another state.
         if fields[1:4] == [*ends, ESTABLISHED]:
             return int(fields[7])
     return None
@@ -36,7 +37,7 @@ def _written(address: Address) -> str:
 
 
 def is_watcher(number: int | None) -> bool:
-    """Whether that is root's account, or one that may read the machine's logs anyway."""
+    """Whether that is root, or an account that may read the machine's logs anyway."""
     if number:
         with suppress(KeyError):  # no such account, or no such group
             who, group = pwd.getpwuid(number), grp.getgrnam(WATCHERS)

@@ -1,4 +1,4 @@
-"""The plan's numbers: alerts compare with them, and are the same text on every machine."""
+"""The plan's numbers: alerts compare with them, so their text is the same on every machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pgstack.planning.plan import Plan
 
 INFO = gauge(
     "info",
-    "1; what runs here, in its labels.",
+    "Always 1; its labels say what runs here.",
     "target",
     "part",
     "debian",
@@ -18,32 +18,38 @@ INFO = gauge(
     "mod_wsgi",
 )
 WRITTEN = gauge("plan_written_timestamp_seconds", "When the plan in force was written.")
-PROCESSES = gauge("plan_processes", "Web processes.")
-THREADS = gauge("plan_threads", "Request threads of all web processes: requests at a time.")
+PROCESSES = gauge("plan_processes", "Web processes planned.")
+THREADS = gauge("plan_threads", "Request threads of all web processes: requests handled at a time.")
 PROCESS_MEMORY = gauge("plan_process_memory_bytes", "Memory planned for one web process.")
 QUEUE = gauge("plan_queue_timeout_seconds", "Longest wait for a free request thread.")
-REQUEST = gauge("plan_request_timeout_seconds", "Longest request.")
+REQUEST = gauge("plan_request_timeout_seconds", "Longest time that a request may take.")
 WORKERS = gauge("plan_apache_workers", "Apache's workers (MaxRequestWorkers).")
-CLIENTS = gauge("plan_pooler_clients", "Clients that PgBouncer takes (max_client_conn).")
+CLIENTS = gauge("plan_pooler_clients", "Clients that PgBouncer accepts (max_client_conn).")
 POOL = gauge("plan_pool_size", "Backends of a pool.", "database")
-RESERVE = gauge("plan_pool_reserve", "Backends of a pool's reserve.", "database")
+RESERVE = gauge("plan_pool_reserve", "Backends in reserve for a pool.", "database")
 WAIT = gauge("plan_pool_wait_timeout_seconds", "Longest wait for a backend (query_wait_timeout).")
-CONNECTIONS = gauge("plan_postgresql_connections", "PostgreSQL's max_connections.")
-RESERVED = gauge("plan_postgresql_reserved_connections", "Those of them kept for superusers.")
-DIRECT = gauge("plan_postgresql_direct_connections", "Those of them past PgBouncer.")
-STATEMENT = gauge("plan_statement_timeout_seconds", "Longest statement of a page.")
+CONNECTIONS = gauge(
+    "plan_postgresql_connections", "Connections that PostgreSQL accepts (max_connections)."
+)
+RESERVED = gauge("plan_postgresql_reserved_connections", "Connections reserved for superusers.")
+DIRECT = gauge(
+    "plan_postgresql_direct_connections", "Connections planned for clients that bypass PgBouncer."
+)
+STATEMENT = gauge(
+    "plan_statement_timeout_seconds", "Longest time that a page's statement may take."
+)
 IDLE = gauge(
     "plan_idle_in_transaction_timeout_seconds",
-    "Longest time that a page's transaction may be idle.",
+    "Longest time that a page's transaction may sit idle.",
 )
-BACKUP = gauge("plan_backup_oldest_seconds", "Age at which a backup is late.")
-DRILL = gauge("plan_drill_oldest_seconds", "Age at which a drill is late.")
-MEMORY = gauge("plan_memory_bytes", "Memory by what it is planned for.", "share")
+BACKUP = gauge("plan_backup_oldest_seconds", "Age at which a backup is overdue.")
+DRILL = gauge("plan_drill_oldest_seconds", "Age at which a drill is overdue.")
+MEMORY = gauge("plan_memory_bytes", "Memory planned, by what it is for.", "share")
 UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def collect(plan: Plan, written: float) -> Iterator[Sample]:
-    """Samples of `plan`, which was `written` then, in seconds since 1970."""
+    """Samples of `plan`; `written` is when its file was written, in seconds since 1970."""
     versions = plan.versions
     yield from INFO.of(
         1,
@@ -97,6 +103,6 @@ def _postgres(plan: Plan) -> Iterator[Sample]:
 
 
 def seconds(setting: str) -> float:
-    """Of a setting with its unit, as `10s`."""
+    """A setting with a unit, such as `10s`, in seconds."""
     number = setting.rstrip("hmins")
     return float(number) * UNITS[setting[len(number) :]]

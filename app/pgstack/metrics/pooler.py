@@ -14,39 +14,45 @@ from pgstack.planning.plan import Plan
 
 ASKED = ("POOLS", "STATS", "DATABASES", "CONFIG")
 CLIENTS = gauge(
-    "pgbouncer_client_connections", "Clients of a pool by state.", "database", "user", "state"
+    "pgbouncer_client_connections",
+    "Client connections of a pool, by state.",
+    "database",
+    "user",
+    "state",
 )
 SERVERS = gauge(
-    "pgbouncer_server_connections", "Backends of a pool by state.", "database", "user", "state"
+    "pgbouncer_server_connections", "Backends of a pool, by state.", "database", "user", "state"
 )
 LONGEST = gauge(
     "pgbouncer_longest_wait_seconds",
-    "How long the first of those who wait for a backend has waited.",
+    "How long the first client in the queue for a backend has waited.",
     "database",
     "user",
 )
-TRANSACTIONS = counter("pgbouncer_transactions", "Transactions.", "database")
-QUERIES = counter("pgbouncer_queries", "Statements.", "database")
-RECEIVED = counter("pgbouncer_received_bytes", "Bytes from clients.", "database")
-SENT = counter("pgbouncer_sent_bytes", "Bytes to clients.", "database")
+TRANSACTIONS = counter("pgbouncer_transactions", "Transactions pooled.", "database")
+QUERIES = counter("pgbouncer_queries", "Statements pooled.", "database")
+RECEIVED = counter("pgbouncer_received_bytes", "Bytes received from clients.", "database")
+SENT = counter("pgbouncer_sent_bytes", "Bytes sent to clients.", "database")
 IN_TRANSACTION = counter(
     "pgbouncer_transaction_seconds",
-    "Time that backends were lent. Its rate is the mean number of backends in use.",
+    "Time that backends were lent to clients. Its rate is the mean number in use.",
     "database",
 )
-IN_QUERY = counter(
-    "pgbouncer_query_seconds", "Time in which backends worked on statements.", "database"
-)
+IN_QUERY = counter("pgbouncer_query_seconds", "Time that backends spent on statements.", "database")
 WAITED = counter(
     "pgbouncer_wait_seconds",
-    "Time that clients waited for a backend. Its rate is the mean number of those who wait.",
+    "Time that clients waited for a backend. Its rate is the mean number waiting.",
     "database",
 )
 CONNECTIONS = gauge("pgbouncer_database_connections", "Backends of a database.", "database")
-MOST = gauge("pgbouncer_database_max_connections", "Most backends of a database.", "database")
+MOST = gauge(
+    "pgbouncer_database_max_connections", "Most backends that a database may have.", "database"
+)
 PAUSED = gauge("pgbouncer_database_paused", "1 while requests are held back (PAUSE).", "database")
-DISABLED = gauge("pgbouncer_database_disabled", "1 while nobody is let in (DISABLE).", "database")
-SETTING = gauge("pgbouncer_setting", "A setting that PgBouncer runs with.", "name")
+DISABLED = gauge(
+    "pgbouncer_database_disabled", "1 while new clients are refused (DISABLE).", "database"
+)
+SETTING = gauge("pgbouncer_setting", "A setting in force in PgBouncer.", "name")
 
 POOL_CLIENTS = {"cl_active": "active", "cl_waiting": "waiting"}
 POOL_SERVERS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -21,99 +21,151 @@ UNANSWERED = (
     psycopg2.errors.UndefinedTable,
     psycopg2.errors.InvalidSchemaName,
 )
-"""where a role or a server is another's"""
+"""from a server, or for a role, that is not ours"""
 
 BACKENDS = gauge("postgresql_backends", "Sessions by role and state.", "role", "state")
 WAITING = gauge(
-    "postgresql_waiting_backends", "Sessions whose statement waits, by what it waits for.", "type"
+    "postgresql_waiting_backends", "Sessions whose statement is waiting, by what for.", "type"
 )
 IDLE = gauge(
     "postgresql_idle_in_transaction_seconds",
-    "How long a session has been idle in a transaction, the longest.",
+    "Longest time that a session has been idle in a transaction.",
 )
 OLDEST = gauge("postgresql_oldest_transaction_seconds", "Age of the oldest transaction.")
-OLDEST_PROCESS = gauge("postgresql_oldest_transaction_process", "Its process; 0 without one.")
-WAITERS = gauge("postgresql_lock_waiters", "Sessions that wait for a lock.")
+OLDEST_PROCESS = gauge(
+    "postgresql_oldest_transaction_process",
+    "Process of the oldest transaction; 0 if there is none.",
+)
+WAITERS = gauge("postgresql_lock_waiters", "Sessions waiting for a lock.")
 LONGEST = gauge(
-    "postgresql_lock_wait_seconds", "How long a statement that waits for a lock runs, the longest."
+    "postgresql_lock_wait_seconds", "Age of the oldest statement that is waiting for a lock."
 )
 BLOCKER = gauge(
     "postgresql_blocker_process",
-    "Process that most of them wait for, and that waits for none; 0 without one.",
+    "Process that blocks most sessions and is not blocked itself; 0 if there is none.",
 )
-BLOCKED = gauge("postgresql_blocker_waiters", "How many wait for it.")
-BLOCKS = gauge("postgresql_blocker_transaction_seconds", "Age of its transaction.")
-TABLE_LIVE = gauge("postgresql_table_live_rows", "Rows of a table.", "schema", "table")
-TABLE_DEAD = gauge(
-    "postgresql_table_dead_rows", "Dead rows of a table: the ten with most.", "schema", "table"
+BLOCKED = gauge("postgresql_blocker_waiters", "Sessions blocked by the process that blocks most.")
+BLOCKS = gauge(
+    "postgresql_blocker_transaction_seconds",
+    "Age of the transaction of the process that blocks most sessions.",
 )
-TABLE_SIZE = gauge(
-    "postgresql_table_size_bytes",
-    "Size of a table when it was last vacuumed or analyzed, without indexes.",
+TABLE_LIVE = gauge(
+    "postgresql_table_live_rows",
+    "Live rows of a table, for the ten tables with most dead rows.",
     "schema",
     "table",
 )
-LAG_BYTES = gauge("postgresql_replication_lag_bytes", "WAL not replayed yet.", "name", "state")
-LAG_SECONDS = gauge("postgresql_replication_lag_seconds", "The same as a time.", "name", "state")
-SLOT_ACTIVE = gauge("postgresql_slot_active", "1 while somebody reads from a slot.", "name")
-SLOT_BYTES = gauge("postgresql_slot_kept_bytes", "WAL that a slot keeps.", "name")
+TABLE_DEAD = gauge(
+    "postgresql_table_dead_rows",
+    "Dead rows of a table, for the ten tables with most.",
+    "schema",
+    "table",
+)
+TABLE_SIZE = gauge(
+    "postgresql_table_size_bytes",
+    "Size of a table without its indexes, as of its last vacuum or analyze.",
+    "schema",
+    "table",
+)
+LAG_BYTES = gauge(
+    "postgresql_replication_lag_bytes", "WAL that a standby has not replayed yet.", "name", "state"
+)
+LAG_SECONDS = gauge(
+    "postgresql_replication_lag_seconds",
+    "How far a standby lags behind, as a time.",
+    "name",
+    "state",
+)
+SLOT_ACTIVE = gauge("postgresql_slot_active", "1 while a replication slot is in use.", "name")
+SLOT_BYTES = gauge("postgresql_slot_kept_bytes", "WAL retained for a replication slot.", "name")
 
 COLUMNS: dict[str, dict[str, Metric]] = {
     "server": {
-        "max_connections": gauge("postgresql_max_connections", "As it runs."),
-        "started": gauge("postgresql_start_timestamp_seconds", "When it started."),
+        "max_connections": gauge("postgresql_max_connections", "max_connections in force."),
+        "started": gauge("postgresql_start_timestamp_seconds", "When PostgreSQL started."),
         "standby": gauge("postgresql_standby", "1 on a standby."),
-        "behind": gauge("postgresql_standby_seconds", "Age of what a standby has replayed."),
-        "xid_age": gauge("postgresql_xid_age", "Transactions since the oldest frozen row."),
+        "behind": gauge(
+            "postgresql_standby_seconds", "Age of the last transaction that a standby has replayed."
+        ),
+        "xid_age": gauge(
+            "postgresql_xid_age", "Age of the oldest unfrozen transaction ID, in transactions."
+        ),
         "checksum_failures": counter(
-            "postgresql_checksum_failures", "Pages read with a wrong checksum."
+            "postgresql_checksum_failures", "Pages whose checksum was wrong when they were read."
         ),
     },
     "files": {"wal": gauge("postgresql_wal_size_bytes", "Size of pg_wal.")},
     "database": {
         "numbackends": gauge("postgresql_database_connections", "Sessions of the database."),
-        "xact_commit": counter("postgresql_commits", "Transactions that were committed."),
-        "xact_rollback": counter("postgresql_rollbacks", "Transactions that were rolled back."),
-        "blks_read": counter("postgresql_blocks_read", "Blocks that came from the system."),
-        "blks_hit": counter("postgresql_blocks_hit", "Blocks that shared_buffers had."),
-        "temp_files": counter("postgresql_temporary_files", "Files of sorts and hashes."),
-        "temp_bytes": counter("postgresql_temporary_bytes", "Their size."),
-        "deadlocks": counter("postgresql_deadlocks", "Deadlocks."),
-        "conflicts": counter("postgresql_conflicts", "Statements that recovery ended."),
-        "read_seconds": counter("postgresql_read_seconds", "Time in which blocks were read."),
-        "write_seconds": counter("postgresql_write_seconds", "Time in which they were written."),
-        "sessions_abandoned": counter("postgresql_abandoned_sessions", "Lost clients."),
-        "sessions_fatal": counter("postgresql_fatal_sessions", "Ended by fatal errors."),
-        "sessions_killed": counter("postgresql_killed_sessions", "Ended by an administrator."),
+        "xact_commit": counter("postgresql_commits", "Transactions committed."),
+        "xact_rollback": counter("postgresql_rollbacks", "Transactions rolled back."),
+        "blks_read": counter("postgresql_blocks_read", "Blocks read from the operating system."),
+        "blks_hit": counter("postgresql_blocks_hit", "Blocks found in shared_buffers."),
+        "temp_files": counter(
+            "postgresql_temporary_files", "Temporary files, which sorts and hashes spill to."
+        ),
+        "temp_bytes": counter("postgresql_temporary_bytes", "Bytes written to temporary files."),
+        "deadlocks": counter("postgresql_deadlocks", "Deadlocks detected."),
+        "conflicts": counter(
+            "postgresql_conflicts", "Statements cancelled by recovery on a standby."
+        ),
+        "read_seconds": counter("postgresql_read_seconds", "Time spent reading blocks."),
+        "write_seconds": counter("postgresql_write_seconds", "Time spent writing blocks."),
+        "sessions_abandoned": counter(
+            "postgresql_abandoned_sessions", "Sessions ended because the client was lost."
+        ),
+        "sessions_fatal": counter("postgresql_fatal_sessions", "Sessions ended by a fatal error."),
+        "sessions_killed": counter(
+            "postgresql_killed_sessions", "Sessions terminated by an administrator."
+        ),
         "size": gauge("postgresql_database_size_bytes", "Size of the database."),
     },
     "wal": {
-        "wal_records": counter("postgresql_wal_records", "Records of WAL."),
-        "wal_bytes": counter("postgresql_wal_bytes", "Bytes of WAL."),
-        "wal_buffers_full": counter("postgresql_wal_buffers_full", "Writes for want of a buffer."),
+        "wal_records": counter("postgresql_wal_records", "WAL records written."),
+        "wal_bytes": counter("postgresql_wal_bytes", "Bytes of WAL written."),
+        "wal_buffers_full": counter(
+            "postgresql_wal_buffers_full",
+            "Times that WAL was written because its buffers were full.",
+        ),
     },
     "archiver": {
-        "wanted": gauge("postgresql_archiving", "1 where WAL is archived."),
-        "archived_count": counter("postgresql_archived_segments", "Segments archived."),
-        "failed_count": counter("postgresql_archive_failures", "Attempts that failed."),
-        "last_archived": gauge("postgresql_archived_timestamp_seconds", "The last success."),
-        "last_failed": gauge("postgresql_archive_failed_timestamp_seconds", "The last failure."),
+        "wanted": gauge("postgresql_archiving", "1 if WAL is archived."),
+        "archived_count": counter("postgresql_archived_segments", "WAL segments archived."),
+        "failed_count": counter(
+            "postgresql_archive_failures", "Failed attempts to archive a WAL segment."
+        ),
+        "last_archived": gauge(
+            "postgresql_archived_timestamp_seconds", "When a WAL segment was last archived."
+        ),
+        "last_failed": gauge(
+            "postgresql_archive_failed_timestamp_seconds",
+            "When archiving a WAL segment last failed.",
+        ),
     },
     "checkpoints": {
-        "timed": counter("postgresql_checkpoints_timed", "Checkpoints whose time had come."),
-        "requested": counter("postgresql_checkpoints_requested", "Those that WAL asked for."),
-        "write_seconds": counter("postgresql_checkpoint_write_seconds", "Time of writing."),
-        "sync_seconds": counter("postgresql_checkpoint_sync_seconds", "Time of synchronising."),
-        "buffers": counter("postgresql_checkpoint_buffers", "Buffers written."),
+        "timed": counter(
+            "postgresql_checkpoints_timed", "Checkpoints that were due (checkpoint_timeout)."
+        ),
+        "requested": counter(
+            "postgresql_checkpoints_requested",
+            "Checkpoints requested, by the amount of WAL or by hand.",
+        ),
+        "write_seconds": counter(
+            "postgresql_checkpoint_write_seconds", "Time that checkpoints spent writing."
+        ),
+        "sync_seconds": counter(
+            "postgresql_checkpoint_sync_seconds", "Time that checkpoints spent synchronising files."
+        ),
+        "buffers": counter("postgresql_checkpoint_buffers", "Buffers written by checkpoints."),
     },
 }
-"""metrics of the questions that are answered by one row, by its columns"""
-LIVE = gauge("postgresql_live_rows", "Rows of all tables.")
+"""metrics of the questions whose answer is a single row, by column"""
+LIVE = gauge("postgresql_live_rows", "Live rows of all tables.")
 DEAD = gauge("postgresql_dead_rows", "Dead rows of all tables.")
 
 
 class Reader:
-    """Keeps its connection: it is planned for, and works where all others are taken."""
+    """Keeps its connection, which the plan counts: it still works when all others are taken."""
 
     def __init__(self) -> None:
         self._connection: Any = None
@@ -121,9 +173,9 @@ class Reader:
     def read(
         self, plan: Plan, more: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, console.Rows]:
-        """The answers by question, and to `more` of them, without those that the role may not
-        ask or that the server does not know, as at a server of others. Connects once more where
-        the server has started anew since. Raises psycopg2.Error."""
+        """The answers by question, `more` included. Questions that the role may not ask, or that an
+        external server does not know, are left out. Reconnects once if the server has restarted
+        since. Raises psycopg2.Error."""
         kept = self._connection is not None
         try:
             return self._ask(plan, more)
@@ -136,7 +188,7 @@ class Reader:
         return self._ask(plan, more)
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(psycopg2.Error):
@@ -152,6 +204,15 @@ class Reader:
             with suppress(*UNANSWERED):
                 answers[name] = console.rows(self._connection, text)
         return answers
+
+
+def asked_once(plan: Plan, text: str) -> console.Rows | None:
+    """The rows of a query, over a connection of its own; None if PostgreSQL does not answer."""
+    try:
+        with closing(postgres.connect(plan, plan.roles.monitor, options=LIMITS)) as connection:
+            return console.rows(connection, text)
+    except psycopg2.Error:
+        return None
 
 
 def collect(answers: Mapping[str, console.Rows]) -> Iterator[Sample]:

@@ -25,22 +25,22 @@ class Reading:
         return reading
 
     def filled(self, older: Reading) -> Reading:
-        """The same, with what only the older one has."""
+        """The same, completed by metrics that only the older one has."""
         reading = Reading((), self.time)
         reading._found = older._found | self._found
         return reading
 
     def has(self, metric: Metric) -> bool:
-        """Whether anybody said it."""
+        """Whether any source reported it."""
         return metric in self._found
 
     def value(self, metric: Metric, *labels: str) -> float | None:
-        """That of a sample; None where nobody said it."""
+        """The value of a sample; None if no source reported it."""
         value = self._found.get(metric, {}).get(labels)
         return None if isinstance(value, Counts) else value
 
     def counts(self, metric: Metric) -> Counts | None:
-        """That of a histogram."""
+        """The counts of a histogram."""
         counts = self._found.get(metric, {}).get(())
         return counts if isinstance(counts, Counts) else None
 
@@ -54,7 +54,7 @@ class Reading:
         return sum(values) if values else None
 
     def labels(self, metric: Metric) -> list[tuple[str, ...]]:
-        """Those that it was said with."""
+        """The label values of its samples."""
         return list(self._found.get(metric, {}))
 
     def largest(self, metric: Metric) -> float | None:
@@ -69,7 +69,7 @@ def _has(metric: Metric, labels: tuple[str, ...], wanted: dict[str, str]) -> boo
 
 
 class Between:
-    """Two readings, the earlier one first. What fell began anew, and nothing is known of it."""
+    """Two readings, the earlier one first. A counter that fell was reset: its rise is unknown."""
 
     def __init__(self, before: Reading, now: Reading) -> None:
         self.before, self.now = before, now
@@ -81,17 +81,17 @@ class Between:
         return None if before is None or now is None or now < before else now - before
 
     def rate(self, metric: Metric, **wanted: str) -> float | None:
-        """The same, a second."""
+        """How much a counter rose per second."""
         rise = self.rise(metric, **wanted)
         return None if rise is None else rise / self.seconds
 
     def sum_rate(self, metric: Metric) -> float | None:
-        """By how much a histogram's sum rose, a second."""
+        """How much a histogram's sum rose per second."""
         new = self.new(metric)
         return None if new is None else new.sum / self.seconds
 
     def new(self, metric: Metric) -> Counts | None:
-        """What a histogram counted meanwhile."""
+        """What a histogram counted between the two readings."""
         before, now = self.before.counts(metric), self.now.counts(metric)
         if before is None or now is None:
             return None
@@ -101,14 +101,14 @@ class Between:
         return Counts(now.bounds, counts, now.sum - before.sum)
 
     def quantile(self, metric: Metric, share: float) -> float | None:
-        """Of what a histogram counted meanwhile, as Prometheus' histogram_quantile; None where it
-        counted nothing."""
+        """A quantile of what a histogram counted between the two, as Prometheus' histogram_quantile
+        computes it; None if that is nothing."""
         new = self.new(metric)
         return quantile(new, share) if new else None
 
 
 def quantile(histogram: Counts, share: float) -> float | None:
-    """Between the bounds of a bucket it is a line; above the last bound it is that bound."""
+    """Linear within a bucket; above the last bound it is that bound."""
     left = share * sum(histogram.counts)
     if not left:
         return None

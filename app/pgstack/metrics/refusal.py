@@ -1,4 +1,4 @@
-"""Whether the planner takes what is advised: where the inputs are those of this checkout."""
+"""Whether the planner accepts what is advised, for stacks whose inputs are this checkout's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pgstack.planning.sizing.scale import MB
 
 
 def refusal(advised: Advised) -> str:
-    """What it says against all of it together; empty where that is sound here."""
+    """The planner's objection to all of the advice taken together; empty if there is none."""
     changed: dict[str, Any] = {
         field(advice.input): _number(advice.to) for advice in advised.advice if advice.input
     }

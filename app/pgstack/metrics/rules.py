@@ -23,28 +23,28 @@ CLIENT_SHARE = 0.9
 IDLE_TIMES = 2
 VERIFY_DAYS = 2
 DISK_SHARE = 0.15
-"""of a disk that is to stay free, as DiskFills has it: the rule itself needs the node exporter"""
+"""of a disk that should stay free, as in DiskFills: the rule itself needs the node exporter"""
 XIDS_PAGE, XIDS_TICKET = 1e9, 5e8
 LOOKED_BACK: tuple[Metric, ...] = (
     apache.BUSY,
     *(postgres.COLUMNS["archiver"][name] for name in ("last_failed", "last_archived")),
     postgres.COLUMNS["server"]["xid_age"],
 )
-"""metrics of which the last value counts that was known within LOOKED_BACK_SECONDS: a server that
-once does not answer in time ends no wait"""
+"""metrics whose last value within LOOKED_BACK_SECONDS still counts: a server that misses one scrape
+does not start an alert's wait again"""
 LOOKED_BACK_SECONDS = 5 * MINUTE
 KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED, *LOOKED_BACK)
-"""metrics whose past is looked at"""
+"""metrics whose past is needed"""
 GRAVER = {
     "CertificateEndsSoon": "CertificateEnds",
     "TransactionIdsAge": "TransactionIdsRunOut",
 }
-"""rules that another takes the place of, which has their section of the runbook too"""
+"""rules that another one replaces, with which they share a section of the runbook"""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule judges by: now, and what rose until then."""
+    """What a rule judges by: the present, and how counters rose until then."""
 
     now: Reading
     within: Callable[[float, Metric], Between | None]
@@ -52,7 +52,7 @@ class Seen:
 
 
 Judged = tuple[float, float] | None
-"""a value, and the threshold that it is not to pass; None where it is not known"""
+"""a value and the threshold that it must not exceed; None if either is unknown"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Rule:
     name: str
     severity: Literal["page", "ticket"]
     seconds: float
-    """for which it has to hold"""
+    """for which its condition has to hold"""
     text: str
     """of the value"""
     panel: int
@@ -70,7 +70,7 @@ class Rule:
     judge: Callable[[Seen], Judged]
 
     def value(self, seen: Seen) -> float | None:
-        """The value where it is too much."""
+        """The value, if it exceeds the threshold."""
         judged = self.judge(seen)
         return judged[0] if judged and judged[0] > judged[1] else None
 
@@ -97,7 +97,7 @@ def _errors(seen: Seen) -> Judged:
 
 
 def queued(seen: Seen) -> float | None:
-    """How long one request in twenty of the last minute waited for a thread, in seconds."""
+    """95th percentile of the last minute's waits for a thread, in seconds."""
     between = seen.within(RATES_WITHIN, web.QUEUE)
     return between.quantile(web.QUEUE, 0.95) if between else None
 
@@ -296,4 +296,4 @@ RULES = (
         _over(pooler.CLIENTS, CLIENT_SHARE, planned.CLIENTS),
     ),
 )
-"""causes before what follows from them: the first one that holds is what the verdict says"""
+"""causes before consequences: the verdict is the first one that holds"""

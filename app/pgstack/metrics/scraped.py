@@ -1,4 +1,4 @@
-"""What the exporter said, as the samples that it was made of."""
+"""Reads a scrape of the exporter back into samples."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pgstack.metrics.reading import Reading
 
 
 def reading(text: str, now: float | None = None) -> Reading:
-    """Of a scrape that was made now. Raises ProbeError for what no exporter of this version
-    says."""
+    """The reading of a scrape. Raises ProbeError for text that no exporter of this version
+    writes."""
     try:
         return Reading(samples(text), time.time() if now is None else now)
     except (ValueError, LookupError) as error:
@@ -26,7 +26,7 @@ def reading(text: str, now: float | None = None) -> Reading:
 
 
 def samples(text: str) -> Iterator[Sample]:
-    """Those of metrics that are known here."""
+    """Samples of the metrics that are known here."""
     known = {metric.name.removesuffix("_total"): metric for metric in exporter.declared()}
     for family in text_string_to_metric_families(text):
         metric = known.get(family.name)
@@ -43,7 +43,7 @@ def _is_a_number(sample: Any) -> bool:
 
 
 def _histogram(metric: Metric, parts: list[Any]) -> Sample:
-    """Buckets count what is smaller too."""
+    """A scrape's buckets include all smaller ones."""
     buckets = [(part.labels["le"], part.value) for part in parts if part.name.endswith("_bucket")]
     total = next((part.value for part in parts if part.name.endswith("_sum")), 0.0)
     counts = [later - before for before, later in pairwise([0.0, *(count for _, count in buckets)])]

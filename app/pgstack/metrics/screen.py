@@ -1,4 +1,4 @@
-"""What `make status` shows, from what was found: on every target the same lines, and the same JSON.
+"""What `make status` shows: the same lines, and the same JSON, on every target.
 
 Plain Python: the tool for Compose runs without the project's packages.
 """
@@ -15,9 +15,9 @@ NAME = 10
 RUNBOOKS = "docs/alerts.md"
 HALTED = "stopped by a signal: process "
 LONG_SECONDS = 1
-"""from which on the oldest transaction is worth a line"""
+"""age from which the oldest transaction is worth a line"""
 ALERTS = 4
-"""lines of alerts: the rest is counted"""
+"""lines of alerts: the rest is only counted"""
 LOCKS = "LocksBlock"
 QUIET = "Nothing to do."
 OF_SERVER = {
@@ -25,7 +25,7 @@ OF_SERVER = {
     "PostgreSQLDown": ("postgres",),
     "PgBouncerDown": ("pgbouncer",),
 }
-"""alerts that say of a server, by its names, what was asked of itself, and with more patience"""
+"""alerts about a server that was also asked directly, and more patiently; by the server's names"""
 START = "`make up` starts what is down."
 Report = dict[str, Any]
 
@@ -66,7 +66,7 @@ def report(
 
 
 def _verdict(given: Report, start: str) -> tuple[str, str]:
-    """What is wrong, causes before what follows from them, and the next step."""
+    """What is wrong, causes before consequences, and the next step."""
     down = [server for server in given["servers"] if not server["works"]]
     dead = [
         server for server in down if not _is_running(server) or server["trouble"].startswith(HALTED)
@@ -120,8 +120,8 @@ def _act(alert: Mapping[str, Any], blocker: Mapping[str, Any] | None) -> str:
 
 
 def lines(given: Report, own: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
-    """The screen: servers first, and last what to do, for there the eye is. `own` are a name and a
-    text of each, in the words of a target that tells more of them."""
+    """The screen: servers first, and what to do last, where the eye is. `own` replaces the servers'
+    lines, as names and texts, on a target that says more about them."""
     servers = own or list(_servers(given))
     width = max(NAME, *(len(name) + 1 for name, _ in servers), 0)
     for name, text in servers:
@@ -186,7 +186,7 @@ def _happened(change: Mapping[str, Any]) -> str:
 
 
 def age(seconds: float) -> str:
-    """As a person says it."""
+    """A duration as a person says it."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

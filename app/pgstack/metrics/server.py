@@ -1,4 +1,4 @@
-"""Answers over a Unix socket, and where it is asked to on a port of the loopback address."""
+"""Answers on a Unix socket and, if the plan has one, on a port of the loopback address."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pgstack.metrics.page import Answer
 from pgstack.planning.metrics import Metrics
 
 CLIENT_SECONDS = 5
-"""that a client may take to say what it wants"""
+"""a client may take to send its request"""
 MODE = 0o660
 LOOPBACK = "127.0.0.1"
 NAMES = ("", "localhost", LOOPBACK)
-"""what a browser at the end of an SSH tunnel calls it. Under another name a page of somebody else
-would read it: that is refused"""
+"""what a browser at the end of an SSH tunnel calls it. Any other name is refused, so that no page
+of another site can read it"""
 
 REFUSED = f"Only root and accounts of the group {peers.WATCHERS} see more than /metrics here."
 
@@ -38,8 +38,8 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "exporter", ""
 
     def do_GET(self) -> None:
-        """What there is, or 404; 403 for who may not see it; 503 where a port leads to an exporter
-        that does not answer."""
+        """The page, or 404; 403 for an account that may not see it; 503 if the port leads to an
+        exporter that does not answer."""
         if not self._is_named():
             self.send_error(404)
             return
@@ -72,11 +72,11 @@ class Handler(BaseHTTPRequestHandler):
         return "-"
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - its name
-        """Nothing: a scrape every few seconds."""
+        """Log nothing: a scrape comes every few seconds."""
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """The exporter's."""
+    """On the exporter's socket."""
 
     daemon_threads = True
     others = None
@@ -90,7 +90,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 @contextmanager
 def beside(port: int, answer: Answering, others: Answering | None = None) -> Iterator[None]:
-    """Within it the port answers too; 0: none does. Raises OSError where another has it."""
+    """Within it the port answers too, unless it is 0. Raises OSError if the port is taken."""
     if not port:
         yield
         return
@@ -100,7 +100,7 @@ def beside(port: int, answer: Answering, others: Answering | None = None) -> Ite
 
 @contextmanager
 def served(given: socketserver.BaseServer) -> Iterator[None]:
-    """Within it the server answers, beside what else is done."""
+    """Within it the server answers, in a thread of its own."""
     with given as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -112,8 +112,8 @@ def served(given: socketserver.BaseServer) -> Iterator[None]:
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """The same on a port of this machine, for whoever may log in there. With `others` these are
-    answers for every account, and `answer` is for those who watch the machine."""
+    """The same on a loopback port, for whoever may log in to the machine. Given `others`, every
+    account gets those answers, and `answer` is for those who may read the machine's logs."""
 
     daemon_threads = True
 

@@ -1,4 +1,5 @@
-"""Who has a transaction open, and who blocks whom: one question, for the page and for status."""
+"""Which sessions have a transaction open, and which block others: one query, for the page and for
+status."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ _SESSIONS = """
            AND xact_start IS NOT NULL)
     SELECT *, waiters > 0 AS blocks FROM sessions
      ORDER BY CASE WHEN waits THEN 0 ELSE waiters END DESC, seconds DESC LIMIT 6"""
-# Of a text only its first two words: no value is one.
+# Only the first two words of a statement, which are never values.
 WITH_WORDS = _SESSIONS.format(
     said="coalesce(substring(query FROM '^[[:space:]]*([A-Za-z]+([[:space:]]+[A-Za-z_]+)?)'), '')"
     " AS words"
 )
-"""first whoever blocks most others and waits for nobody, then the oldest transaction"""
+"""first the session that blocks most others and is not blocked, then the oldest transaction"""
 WITH_STATEMENT = _SESSIONS.format(said="left(query, 1000) AS statement")
-"""the same, with what they run; values are in it"""
+"""the same, with the statements, values included"""

@@ -12,13 +12,13 @@ from pgstack.metrics.model import Sample, gauge
 
 DEADLINE_SECONDS = 2.0
 """of all sources; a scrape takes a moment more"""
-UP = gauge("up", "1 when a source answered in time.", "source")
-TOOK = gauge("scrape_seconds", "How long a source took.", "source")
+UP = gauge("up", "1 if a source answered in time.", "source")
+TOOK = gauge("scrape_seconds", "How long a source took to answer.", "source")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is asked, and makes samples of the answer."""
+    """A server that is asked, and how its answer becomes samples."""
 
     name: str
     read: Callable[[], Iterable[Sample]]
@@ -26,7 +26,7 @@ class Source:
 
 
 class Sources:
-    """Those of one exporter. One that does not answer is not asked again before it has."""
+    """The sources of one exporter. One that is still being waited for is not asked again."""
 
     def __init__(self, sources: Iterable[Source], tell: Callable[[str], None]) -> None:
         self._sources, self._tell = tuple(sources), tell
@@ -38,8 +38,8 @@ class Sources:
         self._ended = 0.0
 
     def collect(self, seconds: float = DEADLINE_SECONDS) -> list[Sample]:
-        """Samples of those that answer within so many seconds. Whoever comes while they are asked
-        for another is given the same."""
+        """Samples of the sources that answer within so many seconds. Callers that arrive while they
+        are being asked share the answer."""
         came = time.monotonic()
         with self._lock:
             if self._ended < came:
@@ -74,7 +74,7 @@ class Sources:
         yield from samples
 
     def _note(self, name: str, reason: str) -> None:
-        """Once when a source begins to fail, and once when it answers again."""
+        """Log once when a source begins to fail, and once when it answers again."""
         before = self._failed.get(name, "")
         if bool(reason) != bool(before):
             self._tell(f"{name}: {reason.splitlines()[0] if reason else 'answers again'}")

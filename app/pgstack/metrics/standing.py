@@ -8,16 +8,12 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from pgstack.errors import ProbeError
-from pgstack.live.probes import console
 from pgstack.live.probes import exporter as probe
-from pgstack.live.probes import postgres as connections
 from pgstack.metrics import (
     apache,
     exporter,
@@ -38,18 +34,18 @@ from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 
 APART_SECONDS = 1.0
-"""between two looks: what counters tell is their rise"""
+"""between two looks: counters only tell something by their rise"""
 SCRAPE_SECONDS = 3.0
 WAIT_SECONDS = 0.01
-"""for a thread: less is not told"""
+"""for a thread: shorter waits are not shown"""
 OF_MINUTES = ("ServerErrors", "RequestsQueue", "PoolWaits")
-"""alerts on rates: those of one second say little"""
+"""alerts on rates: the rates of a single second say little"""
 GB, MB = 1024**3, 1024**2
 SHOWN = 200
 """characters of a statement"""
 LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")
 NOT_THERE = ("apache", "site", "certificate")
-"""sources that only the exporter's own container reaches"""
+"""sources that only the exporter's own container can reach"""
 NOT_MEASURED = ("apache", "wsgi")
 """those that say nothing where there is no exporter"""
 Level = dict[str, Any]
@@ -57,7 +53,7 @@ Level = dict[str, Any]
 
 
 def figures(plan: Plan, path: Path) -> dict[str, Any]:
-    """Of the stack whose plan lies at `path`. The caller ends every wait for a database
+    """The figures of the stack whose plan is at `path`. The caller bounds every wait for a database
     (live.probes.bounded)."""
     look = _looks(plan, path)
     with ThreadPoolExecutor(1) as beside:
@@ -78,7 +74,7 @@ def figures(plan: Plan, path: Path) -> dict[str, Any]:
 
 
 def _looks(plan: Plan, path: Path) -> Iterator[Reading]:
-    """Through the exporter as long as it answers: its connection works where all others are
+    """Through the exporter as long as it answers: its connection works even when all others are
     taken."""
     with suppress(ProbeError):
         while plan.metrics:
@@ -158,8 +154,8 @@ def _disk(now: Reading) -> Iterator[Level]:
 
 
 def _alerts(plan: Plan, first: Reading, now: Reading) -> list[dict[str, Any]]:
-    """What is wrong now; whether it fires and since when, the exporter knows, which has seen the
-    minutes before. Without it a gauge counts at once, and the rise of a second for nothing yet."""
+    """What is wrong now. The exporter, which has seen the minutes before, knows whether an alert
+    fires and since when. Without it a gauge counts at once, and a rise within a second does not."""
     told, alerts = watched(plan), Alerts()
     alerts.see(first)
     shown_alerts = {
@@ -178,7 +174,7 @@ def _alert(rule: Rule, text: str, fires: bool, since: float | None = None) -> di
 
 
 def watched(plan: Plan) -> dict[str, dict[str, Any]] | None:
-    """Those of the rules known here: what it says of others, or in other words, is passed over."""
+    """The exporter's alerts by rules that are known here; anything else that it says is ignored."""
     own = {rule.name: rule for rule in RULES}
     with suppress(ProbeError, ValueError, LookupError, TypeError):
         if plan.metrics:
@@ -195,15 +191,12 @@ def watched(plan: Plan) -> dict[str, dict[str, Any]] | None:
 
 
 def _sessions(plan: Plan) -> dict[str, Any]:
-    """Who blocks most others, and the oldest transaction; nothing where PostgreSQL does not say."""
+    """The session that blocks most others, and the oldest transaction; nothing if PostgreSQL does
+    not answer."""
     if not exporter.asks_postgresql(plan):
         return {}
-    try:
-        with closing(
-            connections.connect(plan, plan.roles.monitor, options=postgres.LIMITS)
-        ) as asked:
-            rows = console.rows(asked, sessions.WITH_STATEMENT)
-    except psycopg2.Error:
+    rows = postgres.asked_once(plan, sessions.WITH_STATEMENT)
+    if rows is None:
         return {}
     backends = [
         {"process": row.pop("pid"), **row, "statement": shown(row["statement"])} for row in rows
@@ -215,7 +208,7 @@ def _sessions(plan: Plan) -> dict[str, Any]:
 
 
 def _counted(now: Reading) -> dict[str, Any]:
-    """The same, as far as the exporter has it: its connection was there before."""
+    """The same as far as the exporter knows it, whose connection was open before."""
     counted: dict[str, Any] = {}
     for what, process, seconds, waiters in (
         ("blocker", postgres.BLOCKER, postgres.BLOCKS, postgres.BLOCKED),
@@ -230,13 +223,13 @@ def _counted(now: Reading) -> dict[str, Any]:
 
 
 def shown(statement: str) -> str:
-    """Its beginning on one line, without what it compares with: that may be anybody's secret."""
+    """The beginning of a statement on one line, without its literals, which may be secrets."""
     text = " ".join(LITERAL.sub("'…'", statement).split())
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:SHOWN]
 
 
 def _changed(now: Reading) -> Iterator[dict[str, Any]]:
-    """When web processes loaded the code, the plan was written and servers began; the latest
+    """When web processes loaded their code, the plan was written and servers started; latest
     first."""
     started = postgres.COLUMNS["server"]["started"]
     uptime = now.value(apache.UPTIME)

@@ -1,5 +1,5 @@
-"""What the page asks PostgreSQL while somebody looks: which statements take most time, and who has
-had a transaction open for longest. No value of a statement leaves this module."""
+"""What the page asks PostgreSQL while it is being watched: which statements take most time, and
+which sessions have had a transaction open longest. No value of a statement leaves this module."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pgstack.metrics import sessions
 SHOWN = 240
 """characters of a statement"""
 
-# Commands that are not planned keep their values in this view, such as a password. They are left
-# out, and so is the exporter.
+# This view keeps the values of utility commands, such as a password: they are left out, and so is
+# the exporter.
 STATEMENTS = r"""
     SELECT left(query, 4000) AS text, calls, total_exec_time / 1000 AS seconds, rows,
            total_exec_time / nullif(sum(total_exec_time) OVER (), 0) AS share

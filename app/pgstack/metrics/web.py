@@ -10,29 +10,33 @@ from pgstack.serving import meter
 from pgstack.serving.measured import Process
 from pgstack.serving.meter import Histogram
 
-RUNNING = gauge("wsgi_processes", "Web processes.")
-STARTS = counter("wsgi_process_starts", "Web processes that were started.")
-BUSY = gauge("wsgi_busy_threads", "Request threads that have a request.")
+RUNNING = gauge("wsgi_processes", "Web processes running.")
+STARTS = counter("wsgi_process_starts", "Web processes started.")
+BUSY = gauge("wsgi_busy_threads", "Request threads that are handling a request.")
 HELD = counter(
     "wsgi_thread_seconds",
-    "Time that request threads were taken. Its rate is the mean number of busy ones.",
+    "Time that request threads were busy. Its rate is the mean number of busy ones.",
 )
-RESPONSES = counter("wsgi_responses", "Answers by class of status.", "class")
-LATE = counter("wsgi_late_requests", "Requests answered 504, for no thread was free in time.")
-QUEUE = histogram("wsgi_queue_seconds", "How long a request waited for a request thread.")
+RESPONSES = counter("wsgi_responses", "Responses, by class of status.", "class")
+LATE = counter("wsgi_late_requests", "Requests answered 504 because no thread was free in time.")
+QUEUE = histogram("wsgi_queue_seconds", "How long a request waited for a thread.")
 APPLICATION = histogram(
     "wsgi_application_seconds", "How long the application worked on a request, database included."
 )
 REQUEST = histogram(
     "wsgi_request_seconds", "How long a request took: its wait for a thread, and the application."
 )
-DATABASE = histogram("wsgi_database_seconds", "How much of it were waits for the database.")
-STATEMENTS = histogram("wsgi_statements", "Statements of a request.")
-MEMORY = gauge("wsgi_process_memory_bytes", "Memory of a web process, its own only.", "process")
-SINCE = gauge("wsgi_process_start_timestamp_seconds", "When it started.", "process")
+DATABASE = histogram(
+    "wsgi_database_seconds", "How much of a request was spent waiting for the database."
+)
+STATEMENTS = histogram("wsgi_statements", "SQL statements in a request.")
+MEMORY = gauge(
+    "wsgi_process_memory_bytes", "Memory of a web process that it shares with no other.", "process"
+)
+SINCE = gauge("wsgi_process_start_timestamp_seconds", "When a web process started.", "process")
 SILENT = gauge(
     "wsgi_process_silent_seconds",
-    "How long it has not been heard of: it is stopped, or a thread holds the interpreter's lock.",
+    "How long a web process has been silent: stopped, or a thread holds the interpreter lock.",
     "process",
 )
 HISTOGRAMS: dict[Metric, Histogram] = {

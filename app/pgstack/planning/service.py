@@ -19,6 +19,10 @@ def _nothing(_: Plan) -> frozenset[str]:
     return frozenset()
 
 
+def _none(_: Plan) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, eq=False)
 class Service:
     """One service."""
@@ -34,6 +38,16 @@ class Service:
     """template of the folder host → where a machine of the stack's own has it"""
     role: str = MACHINE
     """the role that writes `units`"""
+    lasting: tuple[str, ...] = ()
+    """those of `units` that are about a unit which runs all the time"""
+    packages: Callable[[Plan], tuple[str, ...]] = _none
+    """Debian's, which a machine of the stack's own needs for it"""
+    masked: Callable[[Plan], tuple[str, ...]] = _none
+    """units of those packages that never start: the stack has its own"""
+    optional: bool = False
+    """whether an input switches it on, and role server takes it away again"""
+    noted: tuple[str, ...] = ()
+    """where it keeps on a host what is of no use without it"""
     programs: tuple[str, ...] = ()
     """names of a server's program in the process table, one on each release of Debian"""
     configuration: str = ""

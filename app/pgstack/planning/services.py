@@ -7,8 +7,20 @@ pgstack.live.verify. Standard library only: the tools of Compose run under Debia
 from __future__ import annotations
 
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pgstack.planning.host_services import (
+    BACKUP,
+    ETCD,
+    FIREWALL,
+    FOLLOWER,
+    FRONT,
+    HOST,
+    OWN,
+    PATRONI,
+    UNITS,
+)
 from pgstack.planning.service import MACHINE, Service
 from pgstack.planning.work_names import KILL_SECONDS, PREFIX, SCHEDULED
 
@@ -20,6 +32,7 @@ DAEMON = "(wsgi:stack)"
 Apache"""
 PROMETHEUS, ALERTMANAGER = "prometheus", "prometheus-alertmanager"
 NODE_EXPORTER = "prometheus-node-exporter"
+WATCHERS = (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER)
 """programs, called as Debian's packages and units are"""
 
 
@@ -39,11 +52,6 @@ def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
     return frozenset(passwords | members | (set() if plan.pooler.peer_maps else {"ident.conf"}))
 
 
-def _not_for_backup(plan: Plan) -> frozenset[str]:
-    keeps_files = plan.backup and plan.backup.files
-    return frozenset(() if keeps_files else ("stack-files.service", "stack-files-drill.service"))
-
-
 def _not_for_metrics(plan: Plan) -> frozenset[str]:
     has_release = "apache" in plan.services  # whose command verify is
     verify = () if has_release else ("stack-verify.service", "stack-verify.timer")
@@ -55,9 +63,6 @@ def _not_in_cluster(plan: Plan) -> frozenset[str]:
     return frozenset({"postgresql.conf"} if plan.cluster else ())
 
 
-UNITS = "/etc/systemd/system"
-OWN = f"{UNITS}/{{prefix}}"
-"""begins the paths of the stack's own units"""
 POSTGRES = Service(
     "postgres",
     files=("pgstack.conf", "pg_hba.conf", "pg_ident.conf", "roles.sql"),
@@ -65,6 +70,7 @@ POSTGRES = Service(
         "postgresql.conf": f"{UNITS}/postgresql@{{postgresql}}-{{cluster}}.service.d/stack.conf"
     },
     without=_not_in_cluster,
+    lasting=("postgresql.conf",),
     programs=("postgres",),
     configuration="pgstack.conf",
     command=lambda plan, file: (
@@ -77,6 +83,9 @@ PGBOUNCER = Service(
     files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt", *PRIMARY),
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
+    lasting=("stack-pgbouncer.service",),
+    packages=lambda plan: ("pgbouncer", f"postgresql-client-{plan.versions.postgresql}"),
+    masked=lambda _: ("pgbouncer.service",),
     programs=("pgbouncer",),
     instances="pooler",
     configuration="pgbouncer.ini",
@@ -90,6 +99,8 @@ APACHE = Service(
         "stack-apache.service": f"{OWN}-apache@.service",
         "logrotate.conf": "/etc/logrotate.d/{prefix}",
     },
+    lasting=("stack-apache.service",),
+    packages=lambda _: ("apache2-bin", "libapache2-mod-wsgi-py3", "media-types", "openssl"),
     programs=("apache2",),
     instances="apache",
     configuration="apache2.conf",
@@ -100,6 +111,10 @@ VALKEY = Service(
     "valkey",
     files=("valkey.conf",),
     units={"stack-valkey.service": f"{OWN}-valkey.service"},
+    lasting=("stack-valkey.service",),
+    packages=lambda plan: (plan.versions.valkey,),
+    masked=lambda plan: (f"{plan.versions.valkey}.service",),
+    optional=True,
     # Each of these programs is a link to the one that looks at files.
     programs=("redis-check-rdb", "valkey-check-rdb", "valkey-server"),
     configuration="valkey.conf",
@@ -116,95 +131,23 @@ METRICS = Service(
         "stack-verify.timer": f"{OWN}-verify.timer",
     },
     without=_not_for_metrics,
+    lasting=("stack-metrics.service",),
+    optional=True,
+    noted=("/var/lib/{prefix}-facts",),
     stop_signal="TERM",
 )
 OBSERVABILITY = Service(
     "observability",
     files=("prometheus.yml", "alerts.yml", "alertmanager.yml"),
     plain=frozenset({"alerts.yml"}),
-    units={
-        f"{name}.conf": f"{UNITS}/{name}.service.d/stack.conf"
-        for name in (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER)
-    },
+    units={f"{name}.conf": f"{UNITS}/{name}.service.d/stack.conf" for name in WATCHERS},
     role="observability",
+    lasting=tuple(f"{name}.conf" for name in WATCHERS),
+    packages=lambda _: WATCHERS,
+    optional=True,
     stop_signal="TERM",
 )
 """Debian's own units, with drop-ins"""
-HOST = Service(
-    MACHINE,
-    units={
-        "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
-        "tmpfiles.conf": "/etc/tmpfiles.d/{prefix}.conf",
-        "stack-venv.service": f"{OWN}-venv@.service",
-        "stack-build.service": f"{OWN}-build@.service",
-        "stack-renewed.path": f"{OWN}-renewed.path",
-        "stack-renewed.service": f"{OWN}-renewed.service",
-        "stack-certificates.timer": f"{OWN}-certificates.timer",
-        "stack-certificates.service": f"{OWN}-certificates.service",
-        "stack-watch.timer": f"{OWN}-watch.timer",
-        "stack-watch.service": f"{OWN}-watch.service",
-        "stack-upgraded.path": f"{OWN}-upgraded.path",
-        "stack-upgraded.service": f"{OWN}-upgraded.service",
-        "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",
-        "needrestart.conf": "/etc/needrestart/conf.d/60-stack.conf",
-        "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
-        "logrotate.timer": f"{UNITS}/logrotate.timer.d/stack.conf",
-    },
-)
-ETCD = Service(
-    "etcd",
-    files=("etcd.yml",),
-    units={"stack-etcd.service": f"{OWN}-etcd.service"},
-    stop_signal="TERM",
-)
-PATRONI = Service(
-    "patroni",
-    files=("patroni.yml",),
-    units={"stack-patroni.service": f"{OWN}-patroni.service"},
-    stop_signal="TERM",
-)
-FOLLOWER = Service(
-    "follower",
-    units={"stack-follower.service": f"{OWN}-follower.service"},
-    stop_signal="TERM",
-)
-"""leads PgBouncer to the primary"""
-FRONT_CONF = "/etc/sites-front"
-"""of the Apache that answers for all sites of a host that has several"""
-FRONT = Service(
-    "front",
-    units={
-        "front.conf": f"{FRONT_CONF}/apache2.conf",
-        "front-site.conf": "{conf}/front/site.conf",
-        "sites-front.service": f"{UNITS}/sites-front@.service",
-        "front-logrotate.conf": "/etc/logrotate.d/sites-front",
-        "front-tmpfiles.conf": "/etc/tmpfiles.d/sites-front.conf",
-    },
-    role="front",
-)
-FIREWALL = Service(
-    "firewall",
-    units={
-        "nftables.conf": "{rules}",
-        "stack-firewall.service": f"{UNITS}/{{firewall}}",
-    },
-    role="firewall",
-)
-BACKUP = Service(
-    "backup",
-    units={
-        "pgbackrest.conf": "{backup}/pgbackrest.conf",
-        "stack-backup.service": f"{OWN}-backup@.service",
-        "stack-backup-full.timer": f"{OWN}-backup-full.timer",
-        "stack-backup-incr.timer": f"{OWN}-backup-incr.timer",
-        "stack-drill.service": f"{OWN}-drill.service",
-        "stack-drill.timer": f"{OWN}-drill.timer",
-        "stack-files.service": f"{OWN}-files.service",
-        "stack-files-drill.service": f"{OWN}-files-drill.service",
-    },
-    without=_not_for_backup,
-    role="backup",
-)
 SERVICES = (
     ETCD,
     POSTGRES,
@@ -230,6 +173,15 @@ def of(plan: Plan) -> list[Service]:
         *workers(plan),
         *schedule(plan),
     ]
+
+
+def optional_programs(plan: Plan) -> dict[str, str]:
+    """Program → package of the servers that inputs have switched on."""
+    return {
+        words[0]: service.packages(plan)[0]
+        for service in of(plan)
+        if service.optional and (words := service.words(plan))
+    }
 
 
 def workers(plan: Plan) -> list[Service]:
@@ -294,6 +246,23 @@ def postgres_unit(plan: Plan) -> str:
 def unit(plan: Plan, name: str) -> str:
     """One of the stack's own, as systemd knows it."""
     return f"{plan.names.prefix}-{name}"
+
+
+def unit_of(path: str) -> str:
+    """Name of the unit that a file is, or a drop-in of."""
+    place = PurePosixPath(path)
+    return place.parent.name.removesuffix(".d") if place.suffix == ".conf" else place.name
+
+
+def lasting_units(plan: Plan) -> list[str]:
+    """Units that run all the time on a host, in starting order, without the project's own. Of one
+    whose name ends in `@.service` instances take turns."""
+    return [
+        unit_of(place(plan, path))
+        for service in of(plan)
+        for template, path in service.units.items()
+        if template in service.lasting and template not in service.without(plan)
+    ]
 
 
 def worker_units(plan: Plan) -> dict[str, list[str]]:

@@ -289,9 +289,9 @@ def _require_packages(plan: Plan) -> None:
         )
     wants_openssl = plan.site.tls != "off" or plan.external
     openssl = {"/usr/bin/openssl": "openssl"} if wants_openssl else {}
-    cache = packages.valkey(plan.debian) if plan.valkey else {}
+    optional = services.optional_programs(plan)
     servers = packages.servers(plan.debian, postgresql=plan.external is None)
-    missing = packages.missing({**servers, **openssl, **cache})
+    missing = packages.missing({**servers, **openssl, **optional})
     missing += packages.not_installed([*plan.packages.web, *plan.packages.postgres])
     if missing:
         raise TargetError(packages.refusal(missing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pgstack.planning import layout, names, services
+from pgstack.planning import host_services, layout, names, services
 from pgstack.planning.apache import Apache, Firewall, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.cluster import Cluster
@@ -178,10 +178,10 @@ def _services(
         services.VALKEY: servers.valkey is not None,
         services.METRICS: servers.metrics is not None,
         services.OBSERVABILITY: servers.observability is not None,
-        services.HOST: basis.target.units,
-        services.FIREWALL: firewall.enabled,
-        services.BACKUP: servers.backup is not None,
-        services.FRONT: front,
+        host_services.HOST: basis.target.units,
+        host_services.FIREWALL: firewall.enabled,
+        host_services.BACKUP: servers.backup is not None,
+        host_services.FRONT: front,
     }
     asked = [service.name for service, there in optional.items() if there]
     wanted = {*basis.config.part.services, *asked}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pgstack.planning import layout, names, services, targets
+from pgstack.planning import layout, names, targets
 from pgstack.planning.apache import Firewall, Site
 from pgstack.planning.combinations import HTTPS
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
+from pgstack.planning.host_services import FRONT_CONF
 from pgstack.planning.places import Paths
 from pgstack.planning.sizing import sites
 from pgstack.planning.sizing.scale import size_text
@@ -28,7 +29,7 @@ def front(config: StackConfig) -> Site | None:
     if not sites.has_front(config):
         return None
     own = names.of(config.name).prefix
-    return site(config, f"{services.FRONT_CONF}/tls/{own}", sites.FRONT_PORTS)
+    return site(config, f"{FRONT_CONF}/tls/{own}", sites.FRONT_PORTS)
 
 
 def site(config: StackConfig, tls: str, instance_ports: dict[str, int]) -> Site:
@@ -72,7 +73,7 @@ def firewall(config: StackConfig, hardware: Hardware, paths: Paths) -> Firewall:
     return Firewall(
         enabled=targets.of(config.target).firewall and config.firewall == "on",
         unit=f"{'sites' if sites.has_front(config) else 'stack'}-firewall.service",
-        rules=f"{services.FRONT_CONF if sites.has_front(config) else paths.conf}/nftables.conf",
+        rules=f"{FRONT_CONF if sites.has_front(config) else paths.conf}/nftables.conf",
         ssh_ports=hardware.ssh_ports or (SSH_PORT,),
         site_ports=() if local or "apache" not in config.part.services else ports,
     )

@@ -68,21 +68,7 @@ class Local(Target):
     def accounts(self, location: Location, /) -> Accounts:
         """Accounts: one runs everything."""
         name = location.account or _account(location.checkout)
-        return Accounts(
-            web=name,
-            apache=name,
-            worker=name,
-            deploy=name,
-            build=name,
-            postgres=name,
-            pooler=name,
-            valkey=name,
-            follower=name,
-            metrics=name,
-            group=name,
-            secrets=name,
-            site="",
-        )
+        return Accounts(**dict.fromkeys(Accounts.model_fields, name) | {"site": ""})
 
 
 def _account(checkout: Path) -> str:

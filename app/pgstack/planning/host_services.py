@@ -1,0 +1,104 @@
+"""Services that only a machine of the stack's own has: its units, who guards it, its backups, and a
+cluster's.
+
+Standard library only, as pgstack.planning.services.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pgstack.planning.service import MACHINE, Service
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
+
+UNITS = "/etc/systemd/system"
+OWN = f"{UNITS}/{{prefix}}"
+"""begins the paths of the stack's own units"""
+
+
+def _not_for_backup(plan: Plan) -> frozenset[str]:
+    keeps_files = plan.backup and plan.backup.files
+    return frozenset(() if keeps_files else ("stack-files.service", "stack-files-drill.service"))
+
+
+HOST = Service(
+    MACHINE,
+    units={
+        "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
+        "tmpfiles.conf": "/etc/tmpfiles.d/{prefix}.conf",
+        "stack-venv.service": f"{OWN}-venv@.service",
+        "stack-build.service": f"{OWN}-build@.service",
+        "stack-renewed.path": f"{OWN}-renewed.path",
+        "stack-renewed.service": f"{OWN}-renewed.service",
+        "stack-certificates.timer": f"{OWN}-certificates.timer",
+        "stack-certificates.service": f"{OWN}-certificates.service",
+        "stack-watch.timer": f"{OWN}-watch.timer",
+        "stack-watch.service": f"{OWN}-watch.service",
+        "stack-upgraded.path": f"{OWN}-upgraded.path",
+        "stack-upgraded.service": f"{OWN}-upgraded.service",
+        "unattended-upgrades.conf": "/etc/apt/apt.conf.d/60stack-unattended-upgrades",
+        "needrestart.conf": "/etc/needrestart/conf.d/60-stack.conf",
+        "journald.conf": "/etc/systemd/journald.conf.d/60-stack.conf",
+        "logrotate.timer": f"{UNITS}/logrotate.timer.d/stack.conf",
+    },
+)
+ETCD = Service(
+    "etcd",
+    files=("etcd.yml",),
+    units={"stack-etcd.service": f"{OWN}-etcd.service"},
+    lasting=("stack-etcd.service",),
+    stop_signal="TERM",
+)
+PATRONI = Service(
+    "patroni",
+    files=("patroni.yml",),
+    units={"stack-patroni.service": f"{OWN}-patroni.service"},
+    lasting=("stack-patroni.service",),
+    stop_signal="TERM",
+)
+FOLLOWER = Service(
+    "follower",
+    units={"stack-follower.service": f"{OWN}-follower.service"},
+    lasting=("stack-follower.service",),
+    stop_signal="TERM",
+)
+"""leads PgBouncer to the primary"""
+FRONT_CONF = "/etc/sites-front"
+"""of the Apache that answers for all sites of a host that has several"""
+FRONT = Service(
+    "front",
+    units={
+        "front.conf": f"{FRONT_CONF}/apache2.conf",
+        "front-site.conf": "{conf}/front/site.conf",
+        "sites-front.service": f"{UNITS}/sites-front@.service",
+        "front-logrotate.conf": "/etc/logrotate.d/sites-front",
+        "front-tmpfiles.conf": "/etc/tmpfiles.d/sites-front.conf",
+    },
+    role="front",
+    lasting=("sites-front.service",),
+)
+FIREWALL = Service(
+    "firewall",
+    units={
+        "nftables.conf": "{rules}",
+        "stack-firewall.service": f"{UNITS}/{{firewall}}",
+    },
+    role="firewall",
+)
+BACKUP = Service(
+    "backup",
+    units={
+        "pgbackrest.conf": "{backup}/pgbackrest.conf",
+        "stack-backup.service": f"{OWN}-backup@.service",
+        "stack-backup-full.timer": f"{OWN}-backup-full.timer",
+        "stack-backup-incr.timer": f"{OWN}-backup-incr.timer",
+        "stack-drill.service": f"{OWN}-drill.service",
+        "stack-drill.timer": f"{OWN}-drill.timer",
+        "stack-files.service": f"{OWN}-files.service",
+        "stack-files-drill.service": f"{OWN}-files-drill.service",
+    },
+    without=_not_for_backup,
+    role="backup",
+)
