@@ -156,13 +156,13 @@ verify-compose: own-compose
 loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST)
 	@.venv/bin/python loadtest/run.py
 
-# What one local stack can show, the longest first; the other directories of tests/ need hosts, containers or a lab.
+# What one local stack can show, the longest first; the other directories of tests/ need other stacks, hosts, containers or a lab.
 QUICK = $(addprefix tests/,integration browser audit contract unit)
 
 test: install-dev ## the quick part, for before a commit: the code, and one local stack; says what it left out
 	@.venv/bin/python -m pytest -m "not slow" $(QUICK)
 
-test-all: install-dev ## all but what takes minutes each: hosts, containers, faults, the lab, other people's projects
+test-all: install-dev ## all but what takes minutes each: other stacks, hosts, containers, faults, the lab, other people's projects
 	@.venv/bin/python -m pytest -m "not slow"
 
 test-slow: install-dev ## the rest: drills, releases that fail, cuts between hosts, Django's own tests; about an hour

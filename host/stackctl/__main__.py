@@ -147,7 +147,10 @@ def main(plan: str) -> None:
             sys.exit(ANSWERS[asked.command](host, asked))
         if asked.command in ("pause", "resume"):
             # Without the lock: a restart of PostgreSQL by stackctl itself calls these.
-            postgres.pause(host) if asked.command == "pause" else postgres.resume(host, asked.after)
+            if asked.command == "pause":
+                postgres.pause(host)
+            else:
+                postgres.resume(host, asked.after, asked.hold)
         elif asked.command == "build":
             # With a lock of its own: others need not wait for packages to be fetched.
             with system.exclusive_lock(host.run, environments.LOCK):

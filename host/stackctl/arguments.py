@@ -59,6 +59,13 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
         metavar="PROCESS",
         help="number of the server's process that stops",
     )
+    resume.add_argument(
+        "--hold",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="time for a server on another host to be restarted",
+    )
     commands.add_parser(
         "switchover", help="have another member of the cluster lead, with requests held back"
     ).add_argument("--to", default="", metavar="MEMBER", help="unset: one that is up to date")

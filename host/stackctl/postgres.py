@@ -25,10 +25,14 @@ SETTLE_SECONDS = 5
 WAITS = "reloaded, and a setting waits for a restart"
 """said on a database host, where PgBouncer, which has to be paused first, is on others:
 restart.yml"""
-RESUME, LATER = "resume", "resume-later"
-"""names of the unit that resumes after a stop, and of the fallback that does so otherwise"""
+RESUME = "resume"
+"""name of the unit that resumes after a stop"""
 POLL_SECONDS = 0.003
 """while requests are held back"""
+ASK_SECONDS = 0.05
+"""the same where each look is a connection to another host"""
+HOLD_MARGIN_SECONDS = 1
+"""before requests would fail, they go on to whatever is there"""
 
 
 def unit(stack: Stack) -> str:
@@ -110,43 +114,48 @@ def pause(stack: Stack) -> None:
 
 def _arrange_resume(stack: Stack) -> None:
     """Start a unit of its own that resumes. Raises StackctlError."""
-    if not stack.apart:
-        name, options, more = RESUME, ["--no-block"], ["--after", str(_process(stack)[0])]
+    if stack.apart:
+        # Whoever restarts the server may not come back: requests go on before their time in the
+        # queue is over.
+        more = ["--hold", str(stack.pooler.query_wait_timeout - HOLD_MARGIN_SECONDS)]
     else:
-        # The host that paused may not come back: requests go on before their time in the queue is
-        # over.
-        seconds = stack.pooler.query_wait_timeout - 1
-        name, options, more = (
-            LATER,
-            [f"--on-active={seconds}", "--timer-property=AccuracySec=100ms"],
-            [],
-        )
+        more = ["--after", str(_process(stack)[0])]
     words = (
         "systemd-run",
         "--quiet",
         "--collect",
-        f"--unit={services.unit(stack, name)}",
+        f"--unit={services.unit(stack, RESUME)}",
         "--property=Restart=on-failure",
-        *options,
+        "--no-block",
     )
     system.require(*words, f"/usr/local/sbin/{stack.names.stackctl}", "resume", *more)
 
 
-def resume(stack: Stack, after: int = 0) -> None:
+def resume(stack: Stack, after: int = 0, hold: int = 0) -> None:
     """What follows its start, as soon as it takes connections, or has not come for START_SECONDS.
 
-    `after` is the number of a server's process that is about to stop.
+    `after` is the number of a server's process that is about to stop. A server on another host is
+    given `hold` seconds to stop answering and to answer again; without them, it has been restarted.
     """
-    if "postgres" not in stack.services:
-        system.run("systemctl", "stop", services.unit(stack, f"{LATER}.timer"))
-    system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
+    if hold:
+        _wait_for_restart(stack, hold)
+    else:
+        if stack.apart:
+            system.stop(services.unit(stack, f"{RESUME}.service"))
+        system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
     # While those that waited are answered, all workers of Apache are busy.
     time.sleep(SETTLE_SECONDS)
     apache.enable_keepalive(stack)
 
 
-def _ready(stack: Stack, after: int) -> bool:
+def _wait_for_restart(stack: Stack, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    if system.wait(lambda: not _ready(stack), seconds, ASK_SECONDS):
+        system.wait(lambda: _ready(stack), deadline - time.monotonic(), ASK_SECONDS)
+
+
+def _ready(stack: Stack, after: int = 0) -> bool:
     if "postgres" not in stack.services:
         words = (
             postgres_program(stack, "pg_isready"),
@@ -222,14 +231,7 @@ def resumes(stack: Stack) -> bool:
     """Whether somebody is there who lets go on what `pause` holds back."""
     if stack.cluster and system.active(services.unit(stack, "follower.service")):
         return True
-    return any(
-        system.busy(name)
-        for name in (
-            services.unit(stack, f"{RESUME}.service"),
-            services.unit(stack, f"{LATER}.timer"),
-            services.unit(stack, f"{LATER}.service"),
-        )
-    )
+    return system.busy(services.unit(stack, f"{RESUME}.service"))
 
 
 def _psql(stack: Stack, *what: str) -> list[str]:

@@ -23,6 +23,7 @@ from pgstack.metrics.page import Answer
 from pgstack.metrics.server import LoopbackServer, served
 from pgstack.planning.metrics import Metrics
 
+SCRAPE_SECONDS = 5
 LOOKS = [
     pytest.param({"viewport": {"width": 1280, "height": 800}}, id="wide"),
     pytest.param({"viewport": {"width": 375, "height": 740}, "has_touch": True}, id="phone"),
@@ -63,7 +64,7 @@ def prometheus(
 ) -> Iterator[tuple[Prometheus, int]]:
     """It has seen two scrapes."""
     place = tmp_path_factory.mktemp("prometheus")
-    with watching({"pgstack": Path(metrics.socket)}, place) as running:
+    with watching({"pgstack": Path(metrics.socket)}, place, SCRAPE_SECONDS) as running:
         port = int(running.url.rpartition(":")[2])
         deadline = time.monotonic() + 90
         while not has_scraped(port):

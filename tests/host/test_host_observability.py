@@ -4,14 +4,21 @@ receivers on the host itself, and nothing listens but on the loopback address.""
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import projects
 import pytest
 from attacks import as_account
+from changes import COMMANDS
 from deployed_host import deployed_host
 from docker_engine import docker
 from systemd_host import INPUTS, SystemdHost, changed
@@ -20,7 +27,7 @@ from fixtures import told
 from fixtures.receivers import Receivers, wait
 from fixtures.releases import CLUSTER, NEWEST_SUITE
 
-pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 HTTP, SMTP, FILE = 9990, 9991, "/var/log/told"
 SECRETS = {
@@ -38,6 +45,8 @@ FULL: dict[str, Any] = {
 PORTS = {9090, 9093, 9100}
 UNITS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")
 UNTIL_FIRES_SECONDS, UNTIL_ENDS_SECONDS = 120, 150
+SCRAPE_SECONDS, LOOKED_AT_SECONDS = 15, 150
+"""after the last change for as long as the longest wait of a page that one could raise, and more"""
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +120,51 @@ def test_all_that_is_asked_answers_and_the_rules_are_read(host: SystemdHost) -> 
     assert size
 
 
+EVERY_DAY: dict[str, tuple[str, ...]] = {
+    **COMMANDS,
+    "an upgrade in the night": (
+        *("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--reinstall", "--yes"),
+        *("apache2-bin", "libapache2-mod-wsgi-py3", "pgbouncer"),
+    ),
+    "a backup": ("systemctl", "start", "stack-backup@incr.service"),
+    "verify in the night": ("systemctl", "start", "stack-verify.service"),
+}
+
+
+def test_what_is_done_every_day_raises_no_alert(host: SystemdHost, tmp_path: Path) -> None:
+    """With visitors; asked for what has fired at any time since."""
+    release = {**FULL, **projects.inputs(projects.make(tmp_path / "two", "two"))}
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as visitors:
+        over = threading.Event()
+        failed = visitors.submit(visit, host, over)
+        try:
+            for playbook in ("deploy.yml", "rollback.yml"):
+                done = host.play(playbook, stack_inputs=release)
+                assert done.returncode == 0, done.stdout[-4000:]
+            for words in EVERY_DAY.values():
+                host.run(*words)
+                time.sleep(2 * SCRAPE_SECONDS)
+            time.sleep(LOOKED_AT_SECONDS)
+        finally:
+            over.set()
+    seconds = math.ceil(time.monotonic() - begun)
+    fired = f'count_over_time(ALERTS{{alertstate="firing",alertname!="Watchdog"}}[{seconds}s])'
+    assert asked(host, f"/api/v1/query?query={quote(fired)}")["result"] == []
+    assert failed.result() == []
+
+
+def visit(host: SystemdHost, over: threading.Event) -> list[str]:
+    """Ask for a page that reads the database three times a second; what failed."""
+    failed = []
+    while not over.wait(0.3):
+        try:
+            host.page("/db")
+        except OSError as error:
+            failed.append(str(error))
+    return failed
+
+
 def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost, receivers: Receivers) -> None:
     host.run("systemctl", "stop", CLUSTER)
     fired = wait(lambda: bool(receivers.seen("PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
@@ -178,6 +232,19 @@ def test_the_page_has_days_for_who_may_see_it(host: SystemdHost) -> None:
     assert not as_account(host, "app", f"python3 -c {shlex.quote(code)}")
 
 
+def test_a_question_that_would_take_all_memory_is_refused(host: SystemdHost) -> None:
+    """Any account may ask; there are five million values in this one."""
+    code = (
+        "import urllib.request as r, urllib.error as e\n"
+        "try: r.urlopen('http://127.0.0.1:9090/api/v1/query?query=count_over_time(up[15d:1s])')\n"
+        "except e.HTTPError as error: print(error.read().decode())"
+    )
+    answer = host.run("runuser", "-u", "nobody", "--", "python3", "-c", code).stdout
+    assert "too many samples" in answer
+    show = ("systemctl", "show", "--property=NRestarts", "--value", "prometheus")
+    assert host.run(*show).stdout.strip() == "0"
+
+
 def verified(host: SystemdHost) -> dict[str, Any]:
     """What verify says of them."""
     rows = json.loads(host.run("stack-manage", "stack_verify", "--json", check=False).stdout)
@@ -186,7 +253,7 @@ def verified(host: SystemdHost) -> dict[str, Any]:
 
 
 def test_verify_proves_that_they_watch_as_planned(host: SystemdHost) -> None:
-    assert verified(host)["found"] == (
+    assert verified(host)["detail"] == (
         "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 24 rules; keeps 15d, 1GB"
     )
     assert host.run("stackctl", "verify").returncode == 0
@@ -198,7 +265,7 @@ def test_verify_proves_that_they_watch_as_planned(host: SystemdHost) -> None:
     give(host, f"[Service]\nExecStart=\nExecStart={longer}\n", f"{drop_ins}/zz.conf")
     try:
         restart(host)
-        assert verified(host)["found"] == (
+        assert verified(host)["detail"] == (
             "Prometheus runs with storage.tsdb.retention.time=16d, planned 15d"
         )
     finally:

@@ -26,6 +26,7 @@ def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(
     query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
     host.run(*query, "CREATE TABLE kept AS SELECT 42 AS answer")
     key = said(host, "sha256sum", "/etc/stack-secrets/django_secret_key")
+    fail_in_the_middle(host, "stack-verify.service")
     gone = run(host, "uninstall.yml", "-e", "confirm=yes")
     for place in KEPT:
         assert place in gone.stdout.split("Say what was kept")[1]
@@ -37,6 +38,17 @@ def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(
     assert said(host, *query, "SELECT answer FROM kept") == "42"
     assert said(host, "sha256sum", "/etc/stack-secrets/django_secret_key") == key
     assert host.failed() == ""
+
+
+def fail_in_the_middle(host: SystemdHost, unit: str) -> None:
+    """Kill a unit at its work; one that is stopped there fails as well."""
+    words = (
+        f"systemctl start --no-block {unit}; "
+        f"until [ $(systemctl show -P MainPID {unit}) -gt 0 ]; do sleep 0.1; done; "
+        f"systemctl kill --signal=KILL {unit}; "
+        f"until systemctl is-failed --quiet {unit}; do sleep 0.1; done"
+    )
+    host.run("timeout", "60", "sh", "-c", words)
 
 
 def require_gone(host: SystemdHost) -> None:

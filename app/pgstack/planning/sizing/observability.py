@@ -24,6 +24,9 @@ READY = {PROMETHEUS: "/-/ready", ALERTMANAGER: "/-/ready", NODE_EXPORTER: "/"}
 MEMORY = {PROMETHEUS: 160 * MB, ALERTMANAGER: 64 * MB, NODE_EXPORTER: 32 * MB}
 """limits: with their programs on the disk they had 83, 41 and 24 MB, without 33, 20 and 9
 (docs/observability.md)"""
+MOST_SAMPLES, MOST_QUERIES = 500_000, 4
+"""at a time in memory, of each query, 16 bytes each: every account of the machine may ask, and a
+query that takes all of the memory would end what watches. Its own are 50 million, and 20 queries"""
 LOOPBACK = ("127.", "localhost:", "[::1]:")
 """how the address of a mail server on this machine begins, which needs no TLS"""
 
@@ -58,6 +61,8 @@ def _program(basis: Basis, name: str) -> Program:
             f"--storage.tsdb.path={STATE}/stack",
             f"--storage.tsdb.retention.time={HISTORY_DAYS}d",
             f"--storage.tsdb.retention.size={HISTORY_GB}GB",
+            f"--query.max-samples={MOST_SAMPLES}",
+            f"--query.max-concurrency={MOST_QUERIES}",
         ),
         ALERTMANAGER: (
             f"--config.file={files}/alertmanager.yml",
