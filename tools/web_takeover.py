@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from subprocess import CompletedProcess
 
 import compose_failure
 import containers
@@ -19,8 +20,8 @@ from pgstack.ops import drain
 
 START_SECONDS = 60
 """a large project imports for some seconds; on a busy machine for longer"""
-QUEUE_SECONDS = 1
-"""until who connected before the switch is accepted"""
+LEAVE_SECONDS = 1
+"""in which a connection arrives that was on its way when the other one was chosen"""
 APACHE = 1
 OLD, NEW = 0, 1
 """places of those that listen"""
@@ -68,7 +69,8 @@ def take_over(old: Container) -> None:
         raise
     _say_replaced(old)
     # Clients have been told since then; whom it accepted last needs a moment.
-    time.sleep(max(QUEUE_SECONDS, _grace() - (time.monotonic() - told)))
+    time.sleep(max(LEAVE_SECONDS, _grace() - (time.monotonic() - told)))
+    _wait_until_accepted(old)
     containers.end(old)
     _enable_keepalive(new)
     say(f"replaced  web, in {time.monotonic() - begun:.1f} s")
@@ -89,20 +91,31 @@ def no_keepalive(web: Container) -> Iterator[None]:
 
 def _choose(web: Container, place: int) -> None:
     """Give new connections to the one that listens at `place`. Raises ToolError."""
-    port = str(containers.plan().site.port)
-    # Nothing of it stays. What it is allowed is to read who listens in that container, and to
-    # borrow the socket; the image is the one without the project.
-    allowed = ("--cap-drop=ALL", "--cap-add=SYS_PTRACE", "--cap-add=DAC_READ_SEARCH", "--user=0")
-    done = containers.run(
-        *("run", "--rm", "--read-only", "--security-opt=no-new-privileges", *allowed),
-        *(f"--pid=container:{web.id}", f"--network=container:{web.id}", "--entrypoint=python"),
-        *(f"{web.named.removesuffix('-web')}-base", "-m", LISTENING, str(APACHE), port, str(place)),
-    )
+    done = _listening(web, "choose", place)
     if done.returncode:
         raise ToolError(
             "the kernel does not let it be chosen who is given new connections: "
             f"{containers.last_words(containers.output_of(done))}. It takes Linux 5.6."
         )
+
+
+def _wait_until_accepted(web: Container) -> None:
+    """Wait until nobody is in its queue: who is when it ends is not answered."""
+    _listening(web, "wait", containers.plan().apache.graceful_shutdown_timeout)
+
+
+def _listening(web: Container, command: str, value: int) -> CompletedProcess[bytes]:
+    """Run a command on the site's port within a web container."""
+    port = str(containers.plan().site.port)
+    # Nothing of it stays. What it is allowed is to read who listens in that container, and to
+    # borrow the socket; the image is the one without the project.
+    allowed = ("--cap-drop=ALL", "--cap-add=SYS_PTRACE", "--cap-add=DAC_READ_SEARCH", "--user=0")
+    base = f"{web.named.removesuffix('-web')}-base"
+    return containers.run(
+        *("run", "--rm", "--read-only", "--security-opt=no-new-privileges", *allowed),
+        *(f"--pid=container:{web.id}", f"--network=container:{web.id}", "--entrypoint=python"),
+        *(base, "-m", LISTENING, command, str(APACHE), port, str(value)),
+    )
 
 
 def _require_answers(web: Container) -> None:

@@ -152,8 +152,12 @@ def _start_aside(stack: Stack, instance: str) -> None:
 
 
 def _choose(stack: Stack, instance: str, place: int) -> None:
-    for port in filter(None, (stack.site.port, stack.site.redirect_port)):
+    for port in _ports(stack):
         listeners.choose(_process(stack, instance), port, place)
+
+
+def _ports(stack: Stack) -> list[int]:
+    return [port for port in (stack.site.port, stack.site.redirect_port) if port]
 
 
 def _process(stack: Stack, instance: str) -> int:
@@ -227,7 +231,8 @@ def enable_keepalive(stack: Stack) -> None:
 
 def _drain(stack: Stack, instance: str) -> None:
     """Close each connection after its answer, wait until idle clients have left or no client is
-    connected, and end the instance when all requests are answered."""
+    connected and nobody waits to be accepted, and end the instance when all requests are
+    answered."""
     mark = drain.mark(stack, instance)
     safe.write(mark, b"")
     others = processes.numbers(_process(stack, other_instance(instance)))
@@ -237,5 +242,9 @@ def _drain(stack: Stack, instance: str) -> None:
         drain.grace(stack) - LEAVE_SECONDS,
         LEAVE_SECONDS,
     )
+    for port in _ports(stack):
+        listeners.wait_until_accepted(
+            _process(stack, instance), port, stack.apache.graceful_shutdown_timeout
+        )
     system.stop(unit(stack, instance))
     safe.remove(mark)

@@ -32,6 +32,8 @@ UNKNOWN = "unknown"
 START_SECONDS = 20
 DRAIN_SECONDS = 6
 """its KeepAliveTimeout and one more (front.conf)"""
+ACCEPT_SECONDS = 60
+"""its GracefulShutdownTimeout (front.conf)"""
 
 
 def unit(instance: str) -> str:
@@ -190,5 +192,7 @@ def _drain(instance: str) -> None:
     """Ask its clients to come again, and end it when all requests are answered."""
     safe.write(_mark(instance), b"")
     time.sleep(DRAIN_SECONDS)
+    for port in _ports():
+        listeners.wait_until_accepted(system.main_process(unit(instance)), port, ACCEPT_SECONDS)
     system.stop(unit(instance))
     safe.remove(_mark(instance))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +13,12 @@ from pathlib import Path
 import pytest
 from compose_stack import ComposeStack, copy_checkout
 
-from fixtures import steady_load
+from fixtures import crowd, steady_load
 
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
 
+QUEUE, SLOW_SECONDS = 50, 3
+"""clients more than workers, and the time in which all of these are taken"""
 URLS = "app/config/urls.py"
 ADDED = """
 from django.http import HttpResponse
@@ -129,6 +134,24 @@ def reload_all(stack: ComposeStack) -> None:
 def test_reloads_lose_no_request(changed: ComposeStack) -> None:
     steady_load.under_load(changed.url, "localhost", lambda: reload_all(changed))
     assert changed.verifies()
+
+
+def test_who_waits_to_be_accepted_is_answered(stack: ComposeStack) -> None:
+    """When all workers of Apache are taken, connections wait in the queue of the one that ends."""
+    plan = json.loads(stack.execute("web", "cat", "/etc/stack/plan.json").stdout)
+    web = stack.container("web")
+
+    def reload() -> None:
+        time.sleep(SLOW_SECONDS)
+        done = make(stack.with_inputs({"STACK_THREADS": "3"}), "reload")
+        assert done.returncode == 0, done.stderr
+
+    with crowd.crowded(stack.port, plan["apache"]["max_request_workers"] + QUEUE):
+        answers, longest = crowd.visited(stack.port, reload)
+    assert stack.container("web") != web
+    assert longest > SLOW_SECONDS, "there was a queue"
+    assert Counter(answers) == {b"HTTP/1.1 200 OK": len(answers)}
+    assert make(stack, "reload").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from systemd_host import INPUTS, SystemdHost
 
 from fixtures import foreign
 from fixtures.releases import NEWEST_SUITE
-from fixtures.task_notes import require_each_task_once
+from fixtures.task_notes import keys, require_each_task_once
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -106,16 +106,8 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
         ("app", "app_background", 2),
     ):
         words = ("psql", "--host=/run/stack/pooler", "--port=6432", "--command=SELECT 1")
-        asked = host.run(
-            "runuser",
-            "-u",
-            account,
-            "--",
-            *words,
-            f"--dbname={database}",
-            "--username=app",
-            check=False,
-        )
+        who, to = ("runuser", "-u", account, "--"), (f"--dbname={database}", "--username=app")
+        asked = host.run(*who, *words, *to, check=False)
         assert asked.returncode == code, (account, database, asked.stderr)
     told = host.run("stackctl", "status").stdout
     assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
@@ -146,16 +138,12 @@ def change_all(host: SystemdHost, tmp_path: Path) -> None:
     assert host.run("sh", "-c", "ls /etc/systemd/system").stdout.count("stack-worker-") == 1
     host.run("stackctl", "rollback")
     require_each_task_once(notes(host), before)
-    before = at_work(host, 1)
-    host.run("stackctl", "restart", "workers")
-    require_each_task_once(notes(host), before)
-    before = at_work(host, 1)
-    host.run("stackctl", "restart", "postgres")
-    require_each_task_once(notes(host), before)
-    before = at_work(host, 1)
-    host.run("sh", "-c", foreign.rotation("host"))
-    require_each_task_once(notes(host), before)
-    before = at_work(host, 1)
+    for words in CHANGES:
+        before = at_work(host, 1)
+        host.run(*words)
+        require_each_task_once(notes(host), before)
+    old, before = before, at_work(host, 1)
+    assert keys(notes(host), before).isdisjoint(keys(notes(host), old))
     upgrade(host)
     while at_work(host, 1) & before:
         time.sleep(1)
@@ -164,6 +152,14 @@ def change_all(host: SystemdHost, tmp_path: Path) -> None:
     host.run("stackctl", "restart", "pgbouncer")
     host.run("stackctl", "restart", "apache")
     assert at_work(host, 1) == before
+
+
+CHANGES = (
+    ("stackctl", "restart", "workers"),
+    ("stackctl", "restart", "postgres"),
+    ("sh", "-c", foreign.rotation("host")),
+)
+"""commands that start workers again; the last one gives the site another secret key"""
 
 
 def upgrade(host: SystemdHost) -> None:

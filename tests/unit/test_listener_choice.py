@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,32 @@ def test_somebody_is_there_until_his_connection_has_ended() -> None:
             accepted.close()
             client.recv(1)
         assert not listening.visited(os.getpid(), set())
+
+
+def test_who_is_in_the_queue_is_waited_for_and_no_longer_than_told(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Of the listener of one process; what arrives at the other does not count."""
+    older, newer = pair
+    port = older.getsockname()[1]
+    listeners.choose(os.getpid(), port, 0)
+    assert listeners.wait_until_accepted(os.getpid(), port, 0)
+    connect(port)
+    assert not listeners.wait_until_accepted(os.getpid(), port, 0.2)
+    with ThreadPoolExecutor() as threads:
+        waits = threads.submit(listeners.wait_until_accepted, os.getpid(), port, 30)
+        assert taken(older) == MANY
+        assert waits.result()
+    listeners.choose(os.getpid(), port, 1)
+    connect(port)
+    assert listeners.wait_until_accepted(os.getpid(), port, 0)
+    assert taken(newer) == MANY
+
+
+def test_nobody_waits_where_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        assert listeners.wait_until_accepted(os.getpid(), bound.getsockname()[1], 0)
 
 
 def test_a_socket_that_is_there_is_listened_at_a_moment_later(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 Both instances of Apache listen with SO_REUSEPORT; the kernel would spread connections over them. A
 filter program of one instruction (SO_ATTACH_REUSEPORT_CBPF, socket(7)) names the one that gets them
 all: while it starts the new one gets none, and from the switch on the old one gets none, so that
-its queue is empty when it ends.
+its queue becomes empty. The kernel resets what is still in a queue when its listener ends.
 
-`python -m pgstack.ops.listening PROCESS PORT PLACE` chooses, where a container has to be entered
-for it.
+`python -m pgstack.ops.listening choose PROCESS PORT PLACE` and `wait PROCESS PORT SECONDS` are for
+where a container has to be entered for it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import os
 import socket
 import struct
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +30,10 @@ NOBODY = frozenset({psutil.CONN_LISTEN, psutil.CONN_TIME_WAIT, psutil.CONN_CLOSE
 """states in which nobody is on the other side who may ask"""
 RETURN_CONSTANT = 0x06
 """BPF_RET | BPF_K (linux/bpf_common.h)"""
+QUEUED_AT = 24
+"""place of tcpi_unacked in tcp_info (linux/tcp.h); a listener has there how many connections nobody
+has accepted yet"""
+POLL_SECONDS = 0.1
 
 
 def descriptor(process: int, port: int) -> int | None:
@@ -56,6 +62,32 @@ def choose(process: int, port: int, place: int) -> None:
         instruction = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
         program = struct.pack("HL", 1, ctypes.addressof(instruction))
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
+
+
+def wait_until_accepted(process: int, port: int, seconds: float) -> bool:
+    """Whether all connections at the listener of `process` on `port` were accepted in time.
+
+    Raises as `choose` does.
+    """
+    theirs = descriptor(process, port)
+    if theirs is None:
+        return True
+    deadline = time.monotonic() + seconds
+    with socket.socket(fileno=_borrow(process, theirs)) as listener:
+        while _queued(listener):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+    return True
+
+
+def _queued(listener: socket.socket) -> int:
+    """Connections that nobody has accepted yet."""
+    told = listener.getsockopt(
+        socket.IPPROTO_TCP, socket.TCP_INFO, QUEUED_AT + struct.calcsize("I")
+    )
+    (count,) = struct.unpack_from("I", told, QUEUED_AT)
+    return int(count)
 
 
 def visited(process: int, besides: set[int]) -> bool:
@@ -109,4 +141,8 @@ def _borrow(process: int, theirs: int) -> int:
 
 
 if __name__ == "__main__":
-    choose(*(int(word) for word in sys.argv[1:]))
+    commands: dict[str, Callable[[int, int, int], object]] = {
+        "choose": choose,
+        "wait": wait_until_accepted,
+    }
+    commands[sys.argv[1]](*(int(word) for word in sys.argv[2:]))
