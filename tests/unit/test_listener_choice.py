@@ -90,24 +90,17 @@ def test_somebody_is_there_until_his_connection_has_ended() -> None:
         assert not listening.visited(os.getpid(), set())
 
 
-def test_who_is_in_the_queue_is_waited_for_and_no_longer_than_told(
-    pair: tuple[socket.socket, socket.socket],
-) -> None:
-    """Of the listener of one process; what arrives at the other does not count."""
-    older, newer = pair
-    port = older.getsockname()[1]
-    listeners.choose(os.getpid(), port, 0)
-    assert listeners.wait_until_accepted(os.getpid(), port, 0)
-    connect(port)
-    assert not listeners.wait_until_accepted(os.getpid(), port, 0.2)
-    with ThreadPoolExecutor() as threads:
-        waits = threads.submit(listeners.wait_until_accepted, os.getpid(), port, 30)
-        assert taken(older) == MANY
-        assert waits.result()
-    listeners.choose(os.getpid(), port, 1)
-    connect(port)
-    assert listeners.wait_until_accepted(os.getpid(), port, 0)
-    assert taken(newer) == MANY
+def test_who_is_in_the_queue_is_waited_for_and_no_longer_than_told() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=MANY) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        assert listeners.wait_until_accepted(os.getpid(), port, 0)
+        connect(port)
+        assert not listeners.wait_until_accepted(os.getpid(), port, 0.2)
+        with ThreadPoolExecutor() as threads:
+            waits = threads.submit(listeners.wait_until_accepted, os.getpid(), port, 30)
+            assert taken(listener) == MANY
+            assert waits.result()
 
 
 def test_nobody_waits_where_nobody_listens() -> None:
