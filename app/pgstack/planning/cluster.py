@@ -51,6 +51,8 @@ class Cluster(Part):
     etcd_heartbeat: int
     """milliseconds, as the next"""
     etcd_election: int
+    most_lag: int
+    """bytes that a standby may be behind and still lead next (maximum_lag_on_failover)"""
     shared: dict[str, object]
     """what Patroni keeps in etcd: it is the same for all members"""
     follower: Follower

@@ -103,6 +103,7 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
         retry_timeout=RETRY_SECONDS,
         etcd_heartbeat=HEARTBEAT_MS,
         etcd_election=ELECTION_MS,
+        most_lag=LAG_BYTES,
         shared=_shared(database),
         follower=Follower(
             run=f"{basis.paths.run}/primary",
