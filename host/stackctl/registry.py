@@ -22,6 +22,7 @@ from . import (
     status,
     system,
     valkey,
+    watching,
     workers,
 )
 from .line import Line
@@ -78,6 +79,7 @@ def _only(name: str, unit: Callable[[Stack], str]) -> Callable[[Stack], list[str
 SERVERS = {
     "etcd": Server(etcd.apply),
     "postgres": Server(database.apply, line=status.of_postgres),
+    "silence": Server(watching.apply, part_of="patroni"),
     "follower": Server(following.apply),
     "pgbouncer": Server(pgbouncer.apply, line=status.of_pgbouncer, outdated=_pgbouncer),
     "valkey": Server(valkey.apply, line=status.of_valkey, outdated=_only("valkey", valkey.unit)),

@@ -29,7 +29,7 @@ from . import (
 )
 from .stack import INSTANCES, Stack
 
-CLUSTER = ("etcd", "follower")
+CLUSTER = ("etcd", "silence", "follower")
 """units of a cluster beside PostgreSQL's"""
 WARNING = "<4>"
 """before a line for the journal (sd-daemon(3))"""

@@ -163,6 +163,12 @@ PATRONI = Service(
     units={"stack-patroni.service": f"{OWN}-patroni.service"},
     stop_signal="TERM",
 )
+SILENCE = Service(
+    "silence",
+    units={"stack-silence.service": f"{OWN}-silence.service"},
+    stop_signal="TERM",
+)
+"""ends the lease of a leader whose host is lost"""
 FOLLOWER = Service(
     "follower",
     units={"stack-follower.service": f"{OWN}-follower.service"},
@@ -209,6 +215,7 @@ SERVICES = (
     ETCD,
     POSTGRES,
     PATRONI,
+    SILENCE,
     FOLLOWER,
     PGBOUNCER,
     VALKEY,
