@@ -24,6 +24,7 @@ SOURCES = {
     "backup": "Backup and certificate",
     "certificate": "Backup and certificate",
     "machine": "The machine",
+    "cluster": "A cluster",
     "drill": "A host alone",
     "verify": "A host alone",
     "release": "A host alone",

@@ -60,6 +60,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_stackctl_files": stackctl.stackctl_files,
     "stack_programs": stackctl.launchers,
     "stack_packages": stack_packages,
+    "stack_clocks": machine.clocks_apart,
     "stack_taken": machine.port_conflicts,
     "stack_neighbours": neighbours.reasons,
     "stack_unlike": machine.unlike,

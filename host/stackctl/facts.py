@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pgstack.planning.metrics import Fact, FactName, fact_file
 
-from . import backup, safe, system
+from . import backup, membership, safe, status, system
 from .manage import VERIFY
 from .safe import StackctlError
 from .stack import Stack
@@ -33,14 +33,26 @@ def find_out(stack: Stack) -> str:
 
 def verify(stack: Stack) -> int:
     """Compare what runs with the plan, and note how it went; returns stack_verify's status."""
-    if "apache" not in stack.services:
+    if "apache" not in stack.services and stack.cluster is None:
         raise StackctlError(f"a {stack.part} host has no release, whose command this is.")
     begun = time.time()
-    done = system.run(stack.names.manage, VERIFY)
-    print(done.stdout + done.stderr, end="", flush=True)
+    text, status = _release(stack) if "apache" in stack.services else _member(stack)
+    print(text, end="", flush=True)
     if stack.metrics:
-        _note(stack, "verify", begun, passed=not done.returncode)
-    return done.returncode
+        _note(stack, "verify", begun, passed=not status)
+    return status
+
+
+def _release(stack: Stack) -> tuple[str, int]:
+    done = system.run(stack.names.manage, VERIFY)
+    return done.stdout + done.stderr, done.returncode
+
+
+def _member(stack: Stack) -> tuple[str, int]:
+    """What a member is asked: it has no release, and knows its cluster and its own servers."""
+    lines = [status.of_postgres(stack), *membership.report(stack)]
+    text = "".join(f"{line.name:<10} {line.text}\n" for line in lines)
+    return text, 0 if all(line.good for line in lines) else 1
 
 
 def store(stack: Stack, file: Path, text: str, mode: int = 0o644) -> None:

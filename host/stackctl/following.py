@@ -1,5 +1,4 @@
-"""The unit of what follows the primary: it starts again when its code, its plan or its unit is
-another."""
+"""The unit of what follows the primary."""
 
 from __future__ import annotations
 
@@ -7,10 +6,9 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import safe, system
+from . import own_units, system
 from .safe import StackctlError
 from .stack import Stack
-from .system import UNITS
 
 START_SECONDS = 30
 
@@ -27,18 +25,8 @@ def apply(stack: Stack, again: bool = False) -> str:
     """
     if stack.cluster is None:
         raise StackctlError("there is no cluster to follow; nothing was done.")
-    wanted = {
-        "plan.json": safe.read(stack.conf / "plan.json"),
-        "unit": safe.read(UNITS / unit(stack)),
-        "program": safe.read(Path(stack.names.programs, "follower")),
-    }
-    directory = stack.live("follower")
-    if system.active(unit(stack)) and not again and wanted == safe.contents(directory):
+    if not own_units.bring(stack, "follower", "follower", again):
         return "unchanged"
-    system.fill(directory, wanted)
-    system.stop(unit(stack))
-    system.start(unit(stack))
-    system.require("systemctl", "enable", "--quiet", unit(stack))
     link = Path(stack.cluster.follower.run, "databases.ini")
     if not system.wait(link.is_symlink, START_SECONDS):
         raise StackctlError(

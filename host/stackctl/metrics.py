@@ -1,18 +1,14 @@
-"""The exporter: root's code in a unit of its own, which starts again when its code, its plan or its
-unit is another."""
+"""The exporter: root's code in a unit of its own."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import exporter
 from pgstack.planning import services
 
-from . import safe, system
+from . import own_units, system
 from .safe import StackctlError
 from .stack import Stack
-from .system import UNITS
 
 START_SECONDS = 10
 """until it answers: a second of it is Python, two are a source that does not answer"""
@@ -26,19 +22,8 @@ def unit(stack: Stack) -> str:
 def apply(stack: Stack, again: bool = False) -> str:
     """Bring what is wanted into force, or with `again` replace the process; returns what was
     done. Raises StackctlError when it does not answer."""
-    wanted = {
-        "plan.json": safe.read(stack.conf / "plan.json"),
-        "unit": safe.read(UNITS / unit(stack)),
-        "program": safe.read(Path(stack.names.programs, "exporter")),
-    }
-    directory = stack.live("metrics")
-    before = safe.contents(directory) if directory.is_dir() else {}
-    if system.active(unit(stack)) and not again and wanted == before:
+    if not own_units.bring(stack, "metrics", "exporter", again):
         return "unchanged"
-    system.fill(directory, wanted)
-    system.stop(unit(stack))
-    system.start(unit(stack))
-    system.require("systemctl", "enable", "--quiet", unit(stack))
     if not system.wait(lambda: not trouble(stack, START_SECONDS), START_SECONDS):
         raise StackctlError(
             f"the exporter does not answer: {trouble(stack, START_SECONDS)}; pages are served. "

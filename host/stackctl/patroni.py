@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pgstack.errors import ProbeError
+from pgstack.live.probes.members import COPIES
 from pgstack.live.probes.patroni import LOGIN, Answer, Api
 from pgstack.planning import layout, services
 from pgstack.planning.cluster import Cluster
@@ -20,8 +21,6 @@ SECRETS = "secrets.yml"
 """beside patroni.yml, for Patroni's account alone; Patroni reads both"""
 START_SECONDS = 120
 ANSWER_SECONDS = 5
-COPIES = "creating replica"
-"""Patroni's word for a member that copies the leader, for as long as that takes"""
 
 
 def unit(stack: Stack) -> str:

@@ -25,6 +25,7 @@ from . import (
     status,
     system,
     valkey,
+    watching,
     workers,
 )
 from .line import Line
@@ -83,6 +84,7 @@ def _unit(name: str, apply: Callable[..., str], trouble: Callable[[Stack, float]
 SERVERS = {
     "etcd": Server(etcd.apply),
     "postgres": Server(database.apply, line=status.of_postgres),
+    "silence": Server(watching.apply, part_of="patroni"),
     "follower": Server(following.apply),
     "pgbouncer": Server(pgbouncer.apply, line=status.of_pgbouncer, outdated=_pgbouncer),
     "valkey": _unit("valkey", valkey.apply, valkey.trouble),

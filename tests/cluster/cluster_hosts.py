@@ -131,6 +131,7 @@ def _write_inventory(members: Mapping[str, SystemdHost], web: SystemdHost) -> No
         **INPUTS,
         "members": {name: host.address() for name, host in members.items()},
         "web_addresses": [web.address()],
+        "failover": "silence",
     }
 
     def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import yaml
 from fixtures.alert_series import CASES, series, up
 from fixtures.prometheus import RULES, promtool, unknown_metrics
 from pgstack.metrics import rules as page_rules
+from pgstack.metrics.rule import Rule
 from pgstack.planning import layout
 
 PAGE = layout.CHECKOUT / "docs/alerts.md"
@@ -46,6 +47,15 @@ THRESHOLDS = {
         f"{page_rules.IDLE_TIMES} * pgstack_plan_idle_in_transaction_timeout_seconds"
     ],
     "ConnectionsRunOut": ["- pgstack_plan_postgresql_reserved_connections - 1)"],
+    "NoLeader": ["max without(member) (pgstack_cluster_member_leads) == 0"],
+    "PoolerAstray": [
+        "max without(member) (pgstack_cluster_pooler_led * pgstack_cluster_member_leads) == 0"
+    ],
+    "FailsafeMode": ["max without(member) (pgstack_cluster_member_failsafe) == 1"],
+    "MemberMissing": ["pgstack_cluster_member_serves == 0"],
+    "ReplicationLags": ["> on(instance, job) group_left() pgstack_plan_cluster_lag_bytes"],
+    "NoSynchronousStandby": ["max without(member) (pgstack_cluster_member_synchronous) == 0"],
+    "EtcdDown": ["== 0"],
     "PoolerClientsRunOut": [f"{page_rules.CLIENT_SHARE} * pgstack_plan_pooler_clients"],
 }
 """what a rule says of the numbers by which the page judges (pgstack.metrics.rules)"""
@@ -117,7 +127,7 @@ def test_one_silent_exporter_is_noticed_beside_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("own", page_rules.RULES, ids=lambda own: own.name)
-def test_the_page_judges_as_the_rule_does(own: page_rules.Rule) -> None:
+def test_the_page_judges_as_the_rule_does(own: Rule) -> None:
     """With the same numbers, for as long, and as urgently."""
     rule = next(rule for rule in rules() if rule["alert"] == own.name)
     assert rule["labels"]["severity"] == own.severity

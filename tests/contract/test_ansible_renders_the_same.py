@@ -64,7 +64,15 @@ PLANS = {
             "port": 443,
         },
     ),
-    "member": (13, {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.11"}),
+    "member": (
+        13,
+        {
+            **MEMBERS,
+            "database_host": "10.0.0.22",
+            "web_addresses": "10.0.0.11",
+            "failover": "silence",
+        },
+    ),
     "follower": (13, {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a"}),
     "project": (
         13,

@@ -28,7 +28,12 @@ PLANS = {
     "several": {"name": "shop", "sites": "shop, blog", "tls": "self-signed", "port": 443},
     "background": {"schedule": "clean=daily 04:00", "workers": "mail=manage.py run_huey"},
     "full": {"observability": "full"},
-    "member": {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.11"},
+    "member": {
+        **MEMBERS,
+        "database_host": "10.0.0.22",
+        "web_addresses": "10.0.0.11",
+        "failover": "silence",
+    },
     "follower": {**MEMBERS, "database_host": "10.0.0.21"},
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
@@ -68,7 +73,12 @@ def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: 
 
 @pytest.mark.parametrize(
     ("inputs", "name"),
-    [("member", "stack-etcd"), ("member", "stack-patroni"), ("follower", "stack-follower")],
+    [
+        ("member", "stack-etcd"),
+        ("member", "stack-patroni"),
+        ("member", "stack-silence"),
+        ("follower", "stack-follower"),
+    ],
 )
 def test_exposure_of_what_a_cluster_runs_is_small(tmp_path: Path, inputs: str, name: str) -> None:
     require_closed(tmp_path, unit_text(planned(inputs, 13), name), NETWORKED)

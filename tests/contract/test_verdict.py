@@ -24,7 +24,8 @@ from pgstack.metrics import exporter
 from pgstack.metrics.alerts import Alerts
 from pgstack.metrics.model import Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
-from pgstack.metrics.rules import DISK_SHARE, RULES, Rule
+from pgstack.metrics.rule import Rule
+from pgstack.metrics.rules import DISK_SHARE, RULES
 
 INTERVAL = 15
 GAPS = {"none": 0, "two scrapes": 2, "more than five minutes": 22}

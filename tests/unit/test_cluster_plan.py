@@ -181,3 +181,22 @@ def test_who_goes_past_the_pooler_asks_for_the_primary() -> None:
 
 def test_no_password_is_in_what_patroni_reads_from_the_plan() -> None:
     assert "password:" not in text(planned("db1"), "patroni.yml")
+
+
+def test_a_lost_host_is_replaced_before_requests_are_let_go_on() -> None:
+    inputs = {**INPUTS, "failover": "silence"}
+    assert "silence" in planned("db2", inputs=inputs).services
+    assert "silence" not in planned("web1", inputs=inputs).services
+    assert planned("db2").cluster.silence is None
+    rules = {rule.name: rule for rule in cluster_order.check(planned("web1", inputs=inputs))}
+    assert all(rule.holds for rule in rules.values())
+    assert rules["timeouts of a lost host in s"].arithmetic == (
+        "answer of a lost host 0.8 < silence for who follows 1.5 < etcd election 2 < "
+        "silence for members 3 < and their last look 4.6 < and another leads 7.6 < held back 9 < ttl 20"
+    )
+    assert rules["timeouts of a vote in s"].arithmetic == "two looks 4.2 < vote 5"
+
+
+def test_a_failover_without_a_cluster_is_refused() -> None:
+    with pytest.raises(InputError, match="STACK_FAILOVER=silence needs STACK_MEMBERS"):
+        inventory.plan({"hosts": ["shop.example"], "failover": "silence"}, SMALL)

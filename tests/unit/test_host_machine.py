@@ -212,3 +212,27 @@ def test_an_error_of_the_stack_is_one_of_ansibles() -> None:
     machine_ = {"cores": 2, "memory": 4 * 1024**3, "debian": 13, "open_files": 65536}
     with pytest.raises(AnsibleFilterError, match=r"^stack_inputs: STACK_PORT=99999"):
         refused({"port": 99999}, machine_)
+
+
+def clocks(late: float) -> dict[str, machine.Clock]:
+    """Of two hosts that were asked within two seconds, the second one's fast by so many."""
+    return {
+        "db1": {"asked": 100.0, "here": 101.0, "told": 102.0},
+        "db2": {"asked": 100.0, "here": 101.0 + late, "told": 102.0},
+    }
+
+
+@pytest.mark.parametrize("late", [0.0, 2.5, -2.5])
+def test_clocks_that_may_agree_are_taken_as_agreeing(late: float) -> None:
+    assert machine.clocks_apart(clocks(late), 1.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        (30.0, "The clock of db2 is 28 s or more ahead of that of db1."),
+        (-30.0, "The clock of db1 is 28 s or more ahead of that of db2."),
+    ],
+)
+def test_clocks_that_differ_for_certain_are_refused(late: float, said: str) -> None:
+    assert machine.clocks_apart(clocks(late), 1.0).startswith(said)

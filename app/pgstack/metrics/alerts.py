@@ -9,15 +9,13 @@ from typing import Any
 
 from pgstack.metrics.model import Metric
 from pgstack.metrics.reading import Between, Reading
+from pgstack.metrics.rule import GRAVER, Rule, Seen
 from pgstack.metrics.rules import (
     ERRORS_WITHIN,
-    GRAVER,
     KEPT,
     LOOKED_BACK,
     LOOKED_BACK_SECONDS,
     RULES,
-    Rule,
-    Seen,
     queued,
 )
 

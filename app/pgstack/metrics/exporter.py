@@ -11,6 +11,7 @@ from prometheus_client import core, exposition, registry
 from pgstack.metrics import (
     ages,
     apache,
+    cluster,
     facts,
     machine,
     model,
@@ -64,6 +65,10 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
         yield Source("wsgi", lambda: web.collect(measured.read(force.plan())))
         if (plan.front or plan.site).tls != "off":
             yield Source("certificate", lambda: ages.certificate(force.plan()))
+    if (part := plan.cluster) is not None:
+        yield Source("cluster", lambda: cluster.collect(part))
+        if part.member:
+            yield Source("etcd", lambda: cluster.etcd(part))
     if targets.of(plan.target).own_directory:
         yield Source("backup", lambda: ages.backup(force.plan()))
     if plan.metrics and plan.metrics.facts:

@@ -5,14 +5,10 @@ exporter has seen. Names, thresholds, times and severities are those of that fil
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
-from pgstack.metrics import ages, apache, facts, planned, pooler, postgres, web
+from pgstack.metrics import ages, apache, cluster_rules, facts, planned, pooler, postgres, web
 from pgstack.metrics.model import Metric
-from pgstack.metrics.reading import Between, Reading
-from pgstack.metrics.screen import RUNBOOKS
-from pgstack.metrics.sources import UP
+from pgstack.metrics.rule import Judged, Rule, Seen, down
 
 DAY = 86400.0
 MINUTE = 60.0
@@ -35,57 +31,6 @@ does not start an alert's wait again"""
 LOOKED_BACK_SECONDS = 5 * MINUTE
 KEPT: tuple[Metric, ...] = (web.RESPONSES, web.QUEUE, pooler.WAITED, *LOOKED_BACK)
 """metrics whose past is needed"""
-GRAVER = {
-    "CertificateEndsSoon": "CertificateEnds",
-    "TransactionIdsAge": "TransactionIdsRunOut",
-}
-"""rules that another one replaces, with which they share a section of the runbook"""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a rule judges by: the present, and how counters rose until then."""
-
-    now: Reading
-    within: Callable[[float, Metric], Between | None]
-    """the first and the last reading of so many seconds that have the metric"""
-
-
-Judged = tuple[float, float] | None
-"""a value and the threshold that it must not exceed; None if either is unknown"""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One alert."""
-
-    name: str
-    severity: Literal["page", "ticket"]
-    seconds: float
-    """for which its condition has to hold"""
-    text: str
-    """of the value"""
-    panel: int
-    """of the page, where to look"""
-    judge: Callable[[Seen], Judged]
-
-    def value(self, seen: Seen) -> float | None:
-        """The value, if it exceeds the threshold."""
-        judged = self.judge(seen)
-        return judged[0] if judged and judged[0] > judged[1] else None
-
-    @property
-    def runbook(self) -> str:
-        """File and section that say what to do."""
-        return f"{RUNBOOKS}#{GRAVER.get(self.name, self.name).lower()}"
-
-
-def _down(source: str) -> Callable[[Seen], Judged]:
-    def judge(seen: Seen) -> Judged:
-        up = seen.now.value(UP, source)
-        return None if up is None else (1 - up, 0)
-
-    return judge
 
 
 def _errors(seen: Seen) -> Judged:
@@ -181,8 +126,9 @@ def _late(
 
 
 RULES = (
-    Rule("PostgreSQLDown", "page", 30, "PostgreSQL does not answer.", 5, _down("postgresql")),
-    Rule("PgBouncerDown", "page", 60, "PgBouncer does not answer.", 4, _down("pgbouncer")),
+    *cluster_rules.RULES,
+    Rule("PostgreSQLDown", "page", 30, "PostgreSQL does not answer.", 5, down("postgresql")),
+    Rule("PgBouncerDown", "page", 60, "PgBouncer does not answer.", 4, down("pgbouncer")),
     Rule(
         "LocksBlock",
         "page",
@@ -224,7 +170,7 @@ RULES = (
         2,
         _errors,
     ),
-    Rule("SiteDown", "page", 60, "The site does not answer /readyz.", 2, _down("site")),
+    Rule("SiteDown", "page", 60, "The site does not answer /readyz.", 2, down("site")),
     Rule("ArchiveFails", "page", 300, "WAL is not archived.", 8, _archive),
     Rule(
         "ChecksumFails",

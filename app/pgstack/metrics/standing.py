@@ -28,7 +28,8 @@ from pgstack.metrics import (
 from pgstack.metrics.alerts import Alerts
 from pgstack.metrics.board import Board
 from pgstack.metrics.reading import Between, Reading
-from pgstack.metrics.rules import DISK_SHARE, RULES, WORKER_SHARE, Rule
+from pgstack.metrics.rule import Rule
+from pgstack.metrics.rules import DISK_SHARE, RULES, WORKER_SHARE
 from pgstack.metrics.sources import UP, Sources
 from pgstack.planning import targets
 from pgstack.planning.plan import Plan

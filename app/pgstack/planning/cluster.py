@@ -23,6 +23,34 @@ class Follower(Part):
     """seconds that requests are held back for at most, however long there is no primary"""
 
 
+class Silence(Part):
+    """What ends the lease of a leader whose host is lost, before its time is over."""
+
+    poll: float
+    """seconds between two looks at the leader's host"""
+    answer: float
+    """seconds that its Patroni has for an answer, after that its ports to accept or refuse a
+    connection, and etcd for its answer"""
+    after: float
+    """seconds without a sign of it after which a member says so"""
+    vote: int
+    """seconds for which what a member said counts"""
+    memory: int
+    """bytes that its program may have"""
+    race: int
+    """seconds from the end of the lease until another leads"""
+
+    @property
+    def look(self) -> float:
+        """Seconds of a look at a host that is lost."""
+        return 2 * self.answer
+
+    @property
+    def longest(self) -> float:
+        """Seconds from the loss of a host until another leads."""
+        return self.after + self.look + self.race
+
+
 class Cluster(Part):
     """Three database hosts of which one leads."""
 
@@ -51,9 +79,13 @@ class Cluster(Part):
     etcd_heartbeat: int
     """milliseconds, as the next"""
     etcd_election: int
+    most_lag: int
+    """bytes that a standby may be behind and still lead next (maximum_lag_on_failover)"""
     shared: dict[str, object]
     """what Patroni keeps in etcd: it is the same for all members"""
     follower: Follower
+    silence: Silence | None
+    """None: a lost leader leads until its lease ends"""
 
     @property
     def address(self) -> str:

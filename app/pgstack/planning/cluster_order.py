@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pgstack.planning.cluster import Cluster, Silence
 from pgstack.planning.inequalities import Invariant, ascending, at_most
 from pgstack.planning.plan import Plan
 
@@ -30,8 +31,28 @@ def check(plan: Plan) -> Iterator[Invariant]:
             "ttl": part.ttl,
         },
     )
+    if part.silence:
+        yield from _silence(part, part.silence)
     if not part.member:
         yield from _follower(plan)
+
+
+def _silence(part: Cluster, silence: Silence) -> Iterator[Invariant]:
+    """Requests are held back before another leads, and still wait when it does; etcd has elected
+    before anybody is to vote, and a vote counts until the other member has looked too."""
+    chain = {
+        "answer of a lost host": silence.answer,
+        "silence for who follows": part.follower.silence,
+        "etcd election": part.etcd_election / 1000,
+        "silence for members": silence.after,
+        "and their last look": silence.after + silence.look,
+        "and another leads": silence.longest,
+        "held back": part.follower.hold,
+        "ttl": part.ttl,
+    }
+    yield ascending("timeouts of a lost host in s", chain)
+    looks = {"two looks": 2 * (silence.poll + silence.look), "vote": silence.vote}
+    yield ascending("timeouts of a vote in s", looks)
 
 
 def _follower(plan: Plan) -> Iterator[Invariant]:

@@ -79,6 +79,11 @@ def _separate_hosts(inputs: Inputs) -> None:
 
 def _cluster(inputs: Inputs) -> None:
     if not inputs.members:
+        if inputs.failover != "lease":
+            raise ValueError(
+                f"STACK_FAILOVER={inputs.failover} needs STACK_MEMBERS: one database host has "
+                "nobody to take its place"
+            )
         return
     if not targets.of(inputs.target).elects or not inputs.database_host:
         raise ValueError("STACK_MEMBERS: a cluster is set up by Ansible only")

@@ -40,6 +40,7 @@ class StackConfig(Inputs):
             bool(self.web_addresses),
             external=self.database_url is not None,
             cluster=bool(self.members),
+            silence=self.failover == "silence",
         )
 
 

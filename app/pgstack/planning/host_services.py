@@ -58,6 +58,13 @@ PATRONI = Service(
     lasting=("stack-patroni.service",),
     stop_signal="TERM",
 )
+SILENCE = Service(
+    "silence",
+    units={"stack-silence.service": f"{OWN}-silence.service"},
+    lasting=("stack-silence.service",),
+    stop_signal="TERM",
+)
+"""ends the lease of a leader whose host is lost"""
 FOLLOWER = Service(
     "follower",
     units={"stack-follower.service": f"{OWN}-follower.service"},

@@ -97,6 +97,13 @@ class Inputs(ProjectInputs):
         on="host",
         unset="no cluster",
     )
+    failover: Literal["lease", "silence"] = declare(
+        "lease",
+        "when another member takes the place of a lost host: after the end of its lease, or once "
+        "both others have not reached it for some seconds (docs/cluster.md)",
+        "name",
+        on="host",
+    )
     database_url: ExternalDatabase | None = declare(
         None,
         "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",

@@ -19,6 +19,7 @@ from pgstack.planning.host_services import (
     HOST,
     OWN,
     PATRONI,
+    SILENCE,
     UNITS,
 )
 from pgstack.planning.service import MACHINE, Service
@@ -152,6 +153,7 @@ SERVICES = (
     ETCD,
     POSTGRES,
     PATRONI,
+    SILENCE,
     FOLLOWER,
     PGBOUNCER,
     VALKEY,

@@ -26,13 +26,12 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
 
     Raises psycopg2.OperationalError.
     """
-    usual = {"application_name": "probe"}
+    usual = {"host": plan.postgres.host, "application_name": "probe"}
     parameters: dict[str, Any] = {**usual, **plan.postgres.connection, **more}
     deadline = time.monotonic() + FULL_SECONDS
     while True:
         try:
             connection = psycopg2.connect(
-                host=plan.postgres.host,
                 port=plan.postgres.port,
                 user=role,
                 dbname=plan.postgres.database,

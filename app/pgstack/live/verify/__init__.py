@@ -18,6 +18,7 @@ from pgstack.live.verify import (
     access,
     apart,
     behaviour,
+    cluster,
     external,
     metrics,
     observability,
@@ -47,6 +48,10 @@ def _ours(plan: Plan) -> bool:
 
 def _others(plan: Plan) -> bool:
     return plan.external is not None
+
+
+def _elects(plan: Plan) -> bool:
+    return plan.cluster is not None
 
 
 def _has_valkey(plan: Plan) -> bool:
@@ -97,6 +102,10 @@ CHECKS = (
         observability.watches,
         lambda plan: plan.observability is not None,
     ),
+    # Where several hosts elect the one that takes writes.
+    Check("one member leads", cluster.elected, _elects),
+    Check("PgBouncer is led there", cluster.led, _elects),
+    Check("clocks agree", cluster.clocks, _elects),
     # Where PostgreSQL is on another host.
     Check("connections are encrypted", apart.encrypted, _far),
     Check("certificate is ours", apart.certified, lambda plan: _far(plan) and _ours(plan)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pgstack.errors import InputError
 from pgstack.planning import layout, names
-from pgstack.planning.cluster import Cluster, Follower
+from pgstack.planning.cluster import Cluster, Follower, Silence
 from pgstack.planning.databases import Pooler, Postgres
 from pgstack.planning.layout import version
 from pgstack.planning.sizing.basis import Basis, Reasons
@@ -45,8 +45,21 @@ LOST_HOST = {"tcp_keepidle": 2, "tcp_keepintvl": 1, "tcp_keepcnt": 3}
 CONNECT_SECONDS = 2
 """server_connect_timeout: to another host of the same network, and to one that is gone"""
 
-ETCD_BYTES, PATRONI_BYTES, FOLLOWER_BYTES = 128 * MB, 96 * MB, 64 * MB
-"""60, 47 and 46 MB resident after some drills, and as much again for what grows"""
+LOOK_SECONDS, SIGN_SECONDS = 0.5, 0.8
+"""of a member at the leader's host: a connection within a network takes a millisecond, and one
+retransmission of its first packet a second"""
+SILENT_SECONDS = 3.0
+"""two looks that saw nothing or more, and longer than etcd mostly takes to elect, which may have
+lost its own leader with that host"""
+VOTE_SECONDS = 5
+"""more than two looks; etcd grants no lease of less than 1.5 elections"""
+RACE_SECONDS = 3
+"""Patroni asks all candidates before it leads, the lost one for 2 s, and PostgreSQL is promoted
+within another"""
+
+ETCD_BYTES, PATRONI_BYTES, FOLLOWER_BYTES, SILENCE_BYTES = 128 * MB, 96 * MB, 64 * MB, 64 * MB
+"""60, 47 and 46 MB resident after some drills, and as much again for what grows; the last is the
+same program as the third"""
 
 SAME_EVERYWHERE = ("max_connections", "max_worker_processes")
 """settings that follow from the hardware and must not be less on a standby"""
@@ -103,6 +116,7 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
         retry_timeout=RETRY_SECONDS,
         etcd_heartbeat=HEARTBEAT_MS,
         etcd_election=ELECTION_MS,
+        most_lag=LAG_BYTES,
         shared=_shared(database),
         follower=Follower(
             run=f"{basis.paths.run}/primary",
@@ -112,19 +126,36 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
             ahead=AHEAD_SECONDS,
             hold=hold,
         ),
+        silence=_silence() if config.failover == "silence" else None,
     )
-    return planned, _reasons(pooler, hold)
+    return planned, _reasons(planned, pooler)
 
 
-def _reasons(pooler: Pooler, hold: int) -> Reasons:
-    wait = pooler.query_wait_timeout
+def _silence() -> Silence:
+    return Silence(
+        poll=LOOK_SECONDS,
+        answer=SIGN_SECONDS,
+        after=SILENT_SECONDS,
+        vote=VOTE_SECONDS,
+        memory=SILENCE_BYTES,
+        race=RACE_SECONDS,
+    )
+
+
+def _reasons(planned: Cluster, pooler: Pooler) -> Reasons:
+    wait, hold, silence = pooler.query_wait_timeout, planned.follower.hold, planned.silence
+    fits = f"a lost host, {TTL_SECONDS} s, does not, and requests fail fast after it"
+    if silence:
+        fits = (
+            f"so does a lost host, {silence.after:g} s silence + {silence.look:g} s of its last "
+            f"look + {silence.race} s race = {silence.longest:g} s"
+        )
     return {
         "cluster.ttl": f"{TTL_SECONDS} s, the least of Patroni 4; {LOOP_SECONDS} s loop_wait + "
         f"2 x {RETRY_SECONDS} s retry_timeout <= {TTL_SECONDS} s. A host that is lost leads until "
         "then",
         "cluster.follower.hold": f"{wait} s query_wait_timeout - {HOLD_MARGIN_SECONDS} s = {hold} "
-        f"s: a planned switchover fits; a lost host, {TTL_SECONDS} s, does not, and requests fail "
-        "fast after it",
+        f"s: a planned switchover fits; {fits}",
     }
 
 
@@ -161,7 +192,12 @@ def settings(max_wal_size: str) -> dict[str, str]:
 
 def bytes_of(services: tuple[str, ...]) -> int:
     """Memory of what a host runs for the cluster."""
-    sizes = {"etcd": ETCD_BYTES, "patroni": PATRONI_BYTES, "follower": FOLLOWER_BYTES}
+    sizes = {
+        "etcd": ETCD_BYTES,
+        "patroni": PATRONI_BYTES,
+        "follower": FOLLOWER_BYTES,
+        "silence": SILENCE_BYTES,
+    }
     return sum(size for name, size in sizes.items() if name in services)
 
 

@@ -27,10 +27,17 @@ DATABASE = HostPart("database", ("postgres",))
 MEMBER = HostPart("database", ("postgres", "etcd", "patroni"))
 FOLLOWER = HostPart("web", ("follower", "pgbouncer", "apache"))
 """those of a cluster"""
+OF_SILENCE = HostPart("database", (*MEMBER.services, "silence"))
+"""a member that watches whether the leader's host is lost"""
 
 
 def of(
-    database_host: str | None, has_web_addresses: bool, *, external: bool, cluster: bool
+    database_host: str | None,
+    has_web_addresses: bool,
+    *,
+    external: bool,
+    cluster: bool,
+    silence: bool,
 ) -> HostPart:
     """Only the database host is told where web hosts come from; an `external` database is on no
     host of the stack."""
@@ -39,5 +46,6 @@ def of(
     if database_host is None:
         return ALL
     if cluster:
-        return MEMBER if has_web_addresses else FOLLOWER
+        member = OF_SILENCE if silence else MEMBER
+        return member if has_web_addresses else FOLLOWER
     return DATABASE if has_web_addresses else WEB

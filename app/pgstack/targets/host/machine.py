@@ -27,6 +27,15 @@ class Found(TypedDict):
     locales: str
 
 
+class Clock(TypedDict):
+    """What a host's clock showed, and between which moments of the clock of who asked, in seconds
+    since 1970."""
+
+    asked: float
+    here: float
+    told: float
+
+
 class Account(TypedDict):
     """An account of the stack's."""
 
@@ -48,6 +57,25 @@ class Accounts(TypedDict):
     accounts: dict[str, str]
     logins: dict[str, list[str]]
     groups: dict[str, list[str]]
+
+
+def clocks_apart(clocks: dict[str, Clock], most: float) -> str:
+    """Which two hosts' clocks differ by more than `most` seconds for certain; empty when none
+    do. Nobody knows when in between a host looked at its clock."""
+    ahead, slow = (
+        max(clocks, key=lambda host: clocks[host]["here"] - clocks[host]["told"]),
+        min(clocks, key=lambda host: clocks[host]["here"] - clocks[host]["asked"]),
+    )
+    least = (clocks[ahead]["here"] - clocks[ahead]["told"]) - (
+        clocks[slow]["here"] - clocks[slow]["asked"]
+    )
+    if least <= most:
+        return ""
+    return (
+        f"The clock of {ahead} is {least:.0f} s or more ahead of that of {slow}. A planned "
+        "switchover is announced for a time, so clocks have to agree: have a time service set them "
+        "(systemd-timesyncd or chrony)."
+    )
 
 
 def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:

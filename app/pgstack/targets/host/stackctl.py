@@ -12,6 +12,8 @@ from pgstack.rendering import templates
 
 PAGE = "static/**/*"
 """what the exporter shows beside its code"""
+OF_CLUSTER = ("follower", "silence")
+"""programs of the services of this name"""
 
 
 def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def stackctl(stack: dict[str, Any]) -> dict[str, Any]:
         for kind, content in made.items()
     }
     own = {"names": plan.names.model_dump(), "plan": str(templates.plan_path(plan))}
-    beside = {"programs": ["exporter", *(["follower"] if "follower" in plan.services else [])]}
+    beside = {"programs": ["exporter", *(name for name in OF_CLUSTER if name in plan.services)]}
     return {**names, **own, **beside, "requirements": requirements, "texts": texts}
 
 
@@ -59,8 +61,8 @@ def stackctl_files(made: dict[str, Any], directory: str) -> list[dict[str, str]]
 
 
 def launchers(made: dict[str, Any], directory: str) -> list[dict[str, str]]:
-    """What starts stackctl, stack-manage, the exporter and the follower, and what mod_md calls, for
-    the module stack_files."""
+    """What starts stackctl, stack-manage, the exporter and a cluster's programs, and what mod_md
+    calls, for the module stack_files."""
     programs = layout.CHECKOUT / "host/bin"
     places = {kind: f"{directory}/{made[kind]}" for kind in ("venv", "code")}
     message = (programs / "acme-message").read_text()

@@ -1,0 +1,97 @@
+"""etcd's member of this host, by its JSON gateway: whoever asks shows a certificate of a member."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import urllib.request
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pgstack.errors import ProbeError
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a key has, and the lease that it goes with; no lease is empty."""
+
+    text: str
+    lease: str
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """How one member is asked. The files are the authority's certificate, and certificate and key
+    of who asks."""
+
+    address: str
+    port: int
+    seconds: float
+    authority: str
+    certificate: str
+    key: str
+
+    def value(self, key: str) -> Value | None:
+        """As most members agree that it is; None for a key that is not there. Raises
+        ProbeError."""
+        said = self._post("kv/range", {"key": _coded(key)})
+        return next((_value(row) for row in said.get("kvs", [])), None)
+
+    def values(self, prefix: str) -> dict[str, str]:
+        """Text of each key that begins so, without that beginning. Raises ProbeError."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        said = self._post("kv/range", {"key": _coded(prefix), "range_end": _coded(end)})
+        rows = said.get("kvs", [])
+        return {_text(row["key"]).removeprefix(prefix): _value(row).text for row in rows}
+
+    def put(self, key: str, text: str, seconds: int) -> None:
+        """Have it for so many seconds. Raises ProbeError."""
+        lease = self._post("lease/grant", {"TTL": seconds})["ID"]
+        self._post("kv/put", {"key": _coded(key), "value": _coded(text), "lease": lease})
+
+    def revoke(self, lease: str) -> None:
+        """End a lease, and all keys that go with it; nothing where it is over. Raises
+        ProbeError."""
+        self._post("lease/revoke", {"ID": lease})
+
+    def health(self) -> None:
+        """Raises ProbeError, with its words, unless it takes part in decisions."""
+        if self._ask("health").get("health") != "true":
+            raise ProbeError(f"etcd at {self.address}: it takes part in no decision")
+
+    @cached_property
+    def _way(self) -> urllib.request.OpenerDirector:
+        trust = ssl.create_default_context(cafile=self.authority)
+        trust.minimum_version = ssl.TLSVersion.TLSv1_3
+        trust.load_cert_chain(self.certificate, self.key)
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+        )
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._ask(f"v3/{path}", json.dumps(body).encode())
+
+    def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+        url = f"https://{self.address}:{self.port}/{path}"
+        try:
+            request = urllib.request.Request(url, body)
+            with self._way.open(request, timeout=self.seconds) as answer:
+                said = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ProbeError(f"etcd at {self.address}: {error}") from None
+        return said if isinstance(said, dict) else {}
+
+
+def _coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _text(coded: str) -> str:
+    return base64.b64decode(coded).decode()
+
+
+def _value(row: dict[str, str]) -> Value:
+    return Value(_text(row.get("value", "")), row.get("lease", ""))

@@ -1,0 +1,59 @@
+"""The members of a cluster, as each host of it sees them, and whom PgBouncer is led to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pgstack.live.probes import members
+from pgstack.metrics.model import Sample, gauge
+from pgstack.planning.cluster import Cluster
+
+ANSWER_SECONDS = 1.5
+SERVES = gauge(
+    "cluster_member_serves", "1 while a member leads, or streams from who leads.", "member"
+)
+LEADS = gauge("cluster_member_leads", "1 for the member that takes writes.", "member")
+SYNCHRONOUS = gauge(
+    "cluster_member_synchronous", "1 for one that has every acknowledged write.", "member"
+)
+TIMELINE = gauge("cluster_member_timeline", "Its timeline.", "member")
+LAG = gauge("cluster_member_lag_bytes", "WAL that a standby has not received yet.", "member")
+ETCD = gauge(
+    "cluster_member_etcd_timestamp_seconds", "When its Patroni last heard from etcd.", "member"
+)
+FAILSAFE = gauge("cluster_member_failsafe", "1 while it leads on without etcd.", "member")
+LED = gauge("cluster_pooler_led", "1 for the member that PgBouncer is led to.", "member")
+
+
+def collect(part: Cluster) -> Iterator[Sample]:
+    """Samples of all members, also of those that do not answer."""
+    there = members.ask(part)
+    for member in there:
+        yield from SERVES.of(member.serves, member.name)
+        yield from LEADS.of(member.leads, member.name)
+        yield from SYNCHRONOUS.of(member.synchronous, member.name)
+        yield from LAG.of(members.lag(there, member), member.name)
+        yield from FAILSAFE.of(member.failsafe, member.name)
+        if member.state:
+            yield from TIMELINE.of(member.timeline or None, member.name)
+            yield from ETCD.of(member.etcd_seen or None, member.name)
+    if not part.member:
+        led = followed(part)
+        for name in part.members:
+            yield from LED.of(name == led, name)
+
+
+def followed(part: Cluster) -> str:
+    """The member that PgBouncer is led to; empty before the first."""
+    with suppress(OSError):
+        return str(Path(part.follower.run, "led").readlink()).split()[0]
+    return ""
+
+
+def etcd(part: Cluster) -> list[Sample]:
+    """Whether this host's etcd listens. Raises OSError when it does not."""
+    socket.create_connection((part.address, part.client_port), ANSWER_SECONDS).close()
+    return []

@@ -1,0 +1,83 @@
+"""Rules of a cluster (pgstack.metrics.rules)."""
+
+from __future__ import annotations
+
+from pgstack.metrics import cluster, planned
+from pgstack.metrics.model import Metric
+from pgstack.metrics.rule import Judged, Rule, Seen, down
+
+PANEL = 5
+"""of the page: what is known of PostgreSQL"""
+
+
+def _none(seen: Seen, metric: Metric) -> Judged:
+    """Of what one member has to be."""
+    there = seen.now.total(metric)
+    return None if there is None else (1 - there, 0)
+
+
+def _no_leader(seen: Seen) -> Judged:
+    return _none(seen, cluster.LEADS)
+
+
+def _astray(seen: Seen) -> Judged:
+    if not seen.now.total(cluster.LEADS) or not seen.now.has(cluster.LED):
+        return None
+    there = sum(
+        (seen.now.value(cluster.LED, *labels) or 0) * (seen.now.value(cluster.LEADS, *labels) or 0)
+        for labels in seen.now.labels(cluster.LED)
+    )
+    return 1 - there, 0
+
+
+def _failsafe(seen: Seen) -> Judged:
+    most = seen.now.largest(cluster.FAILSAFE)
+    return None if most is None else (most, 0)
+
+
+def _missing(seen: Seen) -> Judged:
+    members, serving = seen.now.labels(cluster.SERVES), seen.now.total(cluster.SERVES)
+    return None if serving is None else (len(members) - serving, 0)
+
+
+def _lags(seen: Seen) -> Judged:
+    most, planned_ = seen.now.largest(cluster.LAG), seen.now.value(planned.LAG)
+    return None if most is None or planned_ is None else (most, planned_)
+
+
+def _unsynchronous(seen: Seen) -> Judged:
+    return _none(seen, cluster.SYNCHRONOUS) if seen.now.total(cluster.LEADS) else None
+
+
+RULES = (
+    Rule("NoLeader", "page", 30, "No member of the cluster leads.", PANEL, _no_leader),
+    Rule(
+        "PoolerAstray", "page", 60, "PgBouncer is led to a member that does not lead.", 4, _astray
+    ),
+    Rule("FailsafeMode", "page", 60, "The leader goes on without etcd.", PANEL, _failsafe),
+    Rule(
+        "MemberMissing",
+        "ticket",
+        300,
+        "Members that neither lead nor follow: {:.0f}.",
+        PANEL,
+        _missing,
+    ),
+    Rule(
+        "ReplicationLags",
+        "ticket",
+        300,
+        "A standby is {:.0f} bytes behind, too far to lead next.",
+        PANEL,
+        _lags,
+    ),
+    Rule(
+        "NoSynchronousStandby",
+        "ticket",
+        300,
+        "No standby is synchronous: what is acknowledged is on one host.",
+        PANEL,
+        _unsynchronous,
+    ),
+    Rule("EtcdDown", "ticket", 300, "etcd of this host does not answer.", PANEL, down("etcd")),
+)

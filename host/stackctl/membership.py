@@ -1,0 +1,57 @@
+"""What a host of a cluster knows of it: its members, its etcd, and whom PgBouncer is led to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes import members
+from pgstack.live.probes.etcd import Etcd
+from pgstack.metrics import cluster as seen
+from pgstack.planning import layout
+from pgstack.planning.cluster import Cluster
+
+from . import authority
+from .line import Line
+from .stack import Stack
+
+ANSWER_SECONDS = 2
+SEE = "docs/cluster.md says what each of these is and what to do."
+
+
+def elected(part: Cluster) -> Line:
+    """Who leads, who follows, and what is not as planned."""
+    there = members.ask(part)
+    wrong = [*members.faults(part, there)]
+    return Line("members", "; ".join(wrong) or members.told(there), not wrong, remedy=SEE)
+
+
+def led(part: Cluster) -> Line:
+    """Whom PgBouncer is led to, and whether he leads."""
+    name, first = seen.followed(part), members.leader(members.ask(part))
+    good = first is not None and first.name == name
+    text = f"PgBouncer is led to {name or 'nobody'}"
+    return Line("follower", text if good else f"{text}, which does not lead", good, remedy=SEE)
+
+
+def decides(part: Cluster) -> Line:
+    """Whether each member's etcd takes part in decisions."""
+    silent = [name for name, address in part.members.items() if not _decides(part, address)]
+    text = f"{', '.join(silent)}: no answer" if silent else f"{len(part.members)} members"
+    return Line("etcd", text, not silent, remedy=SEE)
+
+
+def _decides(part: Cluster, address: str) -> bool:
+    files = layout.AUTHORITY, *(str(authority.DIRECTORY / f"etcd.{end}") for end in ("pem", "key"))
+    try:
+        Etcd(address, part.client_port, ANSWER_SECONDS, *files).health()
+    except ProbeError:
+        return False
+    return True
+
+
+def report(stack: Stack) -> Iterator[Line]:
+    """Lines of this host; none without a cluster."""
+    if stack.cluster:
+        yield elected(stack.cluster)
+        yield decides(stack.cluster) if stack.cluster.member else led(stack.cluster)
