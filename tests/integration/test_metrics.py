@@ -29,7 +29,7 @@ from pgstack.planning.metrics import Metrics
 pytestmark = pytest.mark.integration
 SCRAPE_SECONDS = 3
 ABSENT = re.compile(
-    "plan_backup|drill_|verify_|release_|backup_|certificate_"
+    "cluster_|plan_backup|drill_|verify_|release_|backup_|certificate_"
     "|postgresql_(standby_|replication|slot|archive)"
 )
 """metrics of what this stack has not"""
