@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
@@ -172,13 +173,15 @@ def observe(
     rate: float | None = None,
     share: float = SHARE,
     usual: float = USUAL_SECONDS,
+    most: float = math.inf,
 ) -> Verdict:
-    """`watch` at `share` of what the site can take, or at `rate` requests/s. Raises TargetError."""
+    """`watch` at `share` of what the site can take, but no more than `most` requests/s; or at
+    `rate`. Raises TargetError."""
 
     async def both() -> Verdict:
         try:
             await site.prepare()
-            wanted = rate or share * await capacity(site, usual * 2 / 3)
+            wanted = rate or min(most, share * await capacity(site, usual * 2 / 3))
             return await watch(site, wanted, change, usual)
         finally:
             await site.close()
@@ -206,6 +209,7 @@ def main() -> int:
         asked.rate,
         asked.share,
         asked.usual,
+        asked.most,
     )
     print(json.dumps(asdict(verdict)) if asked.json else verdict)
     if statuses != [0]:
@@ -228,6 +232,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--share", type=float, default=SHARE, help="of what the site can take; unset: half of it"
+    )
+    parser.add_argument(
+        "--most", type=float, default=math.inf, help="requests/s that such a share does not exceed"
     )
     unset = f"seconds before the change; unset: {USUAL_SECONDS:g}"
     parser.add_argument("--usual", type=float, default=USUAL_SECONDS, help=unset)
