@@ -254,7 +254,7 @@ def verified(host: SystemdHost) -> dict[str, Any]:
 
 def test_verify_proves_that_they_watch_as_planned(host: SystemdHost) -> None:
     assert verified(host)["detail"] == (
-        "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 24 rules; keeps 15d, 1GB"
+        "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 31 rules; keeps 15d, 1GB"
     )
     assert host.run("stackctl", "verify").returncode == 0
     unit = host.run("systemctl", "cat", "prometheus").stdout
