@@ -20,8 +20,8 @@ import pytest
 from attacks import as_account
 from changes import COMMANDS
 from deployed_host import deployed_host
-from docker_engine import docker
 from systemd_host import INPUTS, SystemdHost, changed
+from watched_host import asked, give, listening, ruleset
 
 from fixtures import told
 from fixtures.receivers import Receivers, wait
@@ -68,31 +68,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
 @pytest.fixture(scope="module")
 def receivers(host: SystemdHost) -> Receivers:
     return Receivers(lambda: host.run("cat", FILE, check=False).stdout, "/people")
-
-
-def give(host: SystemdHost, text: str, path: str) -> None:
-    write = ("sh", "-c", f"umask 077; cat > {path}")
-    docker("exec", "-i", host.container, *write, text=text)
-
-
-def ruleset(host: SystemdHost) -> str:
-    """What the firewall lets in, without its counters."""
-    return re.sub(r"packets \d+ bytes \d+", "", host.run("nft", "list", "ruleset").stdout)
-
-
-def asked(host: SystemdHost, path: str) -> Any:
-    """What Prometheus answers on the host."""
-    code = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:9090{path}').read().decode())"
-    return json.loads(host.run("python3", "-c", code).stdout)["data"]
-
-
-def listening(host: SystemdHost) -> set[tuple[str, int]]:
-    """Addresses and ports of TCP, and of UDP, beside which nothing of the stack is."""
-    text = host.run(
-        "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6"
-    ).stdout
-    sockets = re.findall(r"^ *\d+: (\w+):(\w{4}) \w+:0000 (?:0A|07) ", text, re.MULTILINE)
-    return {(address, int(port, 16)) for address, port in sockets}
 
 
 def test_nothing_listens_but_on_the_loopback_address(host: SystemdHost) -> None:
