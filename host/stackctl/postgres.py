@@ -31,8 +31,6 @@ POLL_SECONDS = 0.003
 """while requests are held back"""
 ASK_SECONDS = 0.05
 """the same where each look is a connection to another host"""
-HOLD_MARGIN_SECONDS = 1
-"""before requests would fail, they go on to whatever is there"""
 
 
 def unit(stack: Stack) -> str:
@@ -117,7 +115,7 @@ def _arrange_resume(stack: Stack) -> None:
     if stack.apart:
         # Whoever restarts the server may not come back: requests go on before their time in the
         # queue is over.
-        more = ["--hold", str(stack.pooler.query_wait_timeout - HOLD_MARGIN_SECONDS)]
+        more = ["--hold", str(stack.pooler.hold)]
     else:
         more = ["--after", str(_process(stack)[0])]
     words = (

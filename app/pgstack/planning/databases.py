@@ -17,6 +17,10 @@ class Roles(Part):
     admin: str = "postgres"
 
 
+HOLD_MARGIN_SECONDS = 1
+"""before query_wait_timeout, which ends what waits"""
+
+
 class Identity(Part):
     """Peer authentication: operating system account `account` may log in as `role`."""
 
@@ -49,6 +53,11 @@ class Pooler(Part):
     """when requests have waited this long, a PAUSE was forgotten; the local guard ends it"""
     file_descriptors: int
     settings: dict[str, str]
+
+    @property
+    def hold(self) -> int:
+        """Seconds for which requests are held back at most, before those that wait would fail."""
+        return self.query_wait_timeout - HOLD_MARGIN_SECONDS
 
 
 class Postgres(Part):

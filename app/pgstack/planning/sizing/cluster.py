@@ -6,7 +6,7 @@ from __future__ import annotations
 from pgstack.errors import InputError
 from pgstack.planning import layout, names
 from pgstack.planning.cluster import Cluster, Follower, Silence
-from pgstack.planning.databases import Pooler, Postgres
+from pgstack.planning.databases import HOLD_MARGIN_SECONDS, Pooler, Postgres
 from pgstack.planning.layout import version
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB
@@ -37,9 +37,6 @@ SILENCE_SECONDS = 1.5
 AHEAD_SECONDS = 1.0
 """transactions end meanwhile, which take milliseconds; a switchover is planned further ahead than
 that"""
-HOLD_MARGIN_SECONDS = 1
-"""before query_wait_timeout, which ends what waits; later PgBouncer says at once that nobody
-leads"""
 LOST_HOST = {"tcp_keepidle": 2, "tcp_keepintvl": 1, "tcp_keepcnt": 3}
 """of PgBouncer's backends, in seconds: those of a host that is gone end after 5 s"""
 CONNECT_SECONDS = 2
@@ -100,7 +97,6 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
     own = names.of(config.name)
     known = {address: name for name, address in config.members.items()}
     member = known[str(config.database_host)] if "patroni" in config.part.services else ""
-    hold = pooler.query_wait_timeout - HOLD_MARGIN_SECONDS
     planned = Cluster(
         scope=own.site,
         members=config.members,
@@ -124,7 +120,7 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
             answer=ANSWER_SECONDS,
             silence=SILENCE_SECONDS,
             ahead=AHEAD_SECONDS,
-            hold=hold,
+            hold=pooler.hold,
         ),
         silence=_silence() if config.failover == "silence" else None,
     )

@@ -25,8 +25,8 @@ MEMORY = {PROMETHEUS: 160 * MB, ALERTMANAGER: 64 * MB, NODE_EXPORTER: 32 * MB}
 """limits: with their programs on the disk they had 83, 41 and 24 MB, without 33, 20 and 9
 (docs/observability.md)"""
 MOST_SAMPLES, MOST_QUERIES = 500_000, 4
-"""at a time in memory, of each query, 16 bytes each: every account of the machine may ask, and a
-query that takes all of the memory would end what watches. Its own are 50 million, and 20 queries"""
+"""most samples of a query in memory at a time, 16 bytes each, and most queries at a time; its
+defaults are 50 million and 20, far beyond its memory, and every account of the machine may ask"""
 LOOPBACK = ("127.", "localhost:", "[::1]:")
 """how the address of a mail server on this machine begins, which needs no TLS"""
 
