@@ -93,3 +93,27 @@ def test_a_standby_is_read_from_what_its_patroni_says() -> None:
         position=7,
         etcd_seen=11.0,
     )
+
+
+def test_a_miss_of_etcd_that_is_over_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = planned("web1").cluster
+    assert part is not None
+    missed = replace(SECOND, failsafe=True)
+    looks = iter([[FIRST, missed, THIRD], [FIRST, missed, THIRD], [FIRST, SECOND, THIRD]])
+    slept: list[float] = []
+    monkeypatch.setattr(members, "ask", lambda _: next(looks))
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert members.settled(part) == [FIRST, SECOND, THIRD]
+    assert slept == [members.PAUSE_SECONDS] * 2
+
+
+def test_a_fault_that_outlasts_a_lease_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = planned("web1").cluster
+    assert part is not None
+    clock = [0.0]
+    there = [FIRST, replace(SECOND, failsafe=True), THIRD]
+    monkeypatch.setattr(members, "ask", lambda _: there)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    assert members.settled(part) == there
+    assert clock[0] >= part.ttl + part.loop_wait

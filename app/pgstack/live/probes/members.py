@@ -14,6 +14,7 @@ from pgstack.planning.cluster import Cluster
 
 ANSWER_SECONDS = 1.0
 """so that one that is silent keeps nobody waiting who asks for two seconds"""
+PAUSE_SECONDS = 1.0
 STREAMS = "streaming"
 """Patroni's word for a standby that the leader sends what it writes, as the next"""
 COPIES = "creating replica"
@@ -55,6 +56,15 @@ def ask(part: Cluster) -> list[Member]:
     api = Api(part.leader_port, layout.AUTHORITY, ANSWER_SECONDS)
     with ThreadPoolExecutor(len(part.members)) as threads:
         return list(threads.map(lambda name: _member(api, name, part), part.members))
+
+
+def settled(part: Cluster) -> list[Member]:
+    """All, as soon as none has a fault, or as they are when a single miss of etcd would be over: a
+    Patroni that did not reach it once says so for as long as a lease lasts."""
+    deadline = time.monotonic() + part.ttl + part.loop_wait
+    while any(faults(part, there := ask(part))) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    return there
 
 
 def _member(api: Api, name: str, part: Cluster) -> Member:

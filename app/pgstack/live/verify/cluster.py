@@ -18,7 +18,7 @@ def elected(live: Live) -> Outcome:
     """One member leads, the others follow it closely, one of them synchronously, and all of them
     hear from etcd."""
     part = _part(live)
-    there = members.ask(part)
+    there = members.settled(part)
     return judge([*members.faults(part, there)], members.told(there), SEE)
 
 
