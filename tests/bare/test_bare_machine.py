@@ -29,6 +29,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle(tmp_path_factory.mktemp("project"))
 
 
+ONE_RELEASE = pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param(suite, marks=[] if suite == NEWEST_SUITE else pytest.mark.slow)
+        for suite in SUITES
+    ],
+    indirect=True,
+    scope="module",
+)
+"""for what has nothing to do with the release of Debian; `make test-slow` tries it on all"""
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def machine(request: pytest.FixtureRequest, project: Path) -> Iterator[BareMachine]:
     """A bare machine of each release, with the project cloned and an ordinary user."""
@@ -163,6 +175,7 @@ def test_second_start_installs_nothing(machine: BareMachine) -> None:
     assert "<h1" in machine.page(URL)
 
 
+@ONE_RELEASE
 @pytest.mark.usefixtures("note")
 def test_ordinary_user_has_a_stack_of_their_own(
     machine: BareMachine, own: subprocess.CompletedProcess[str]
@@ -174,6 +187,7 @@ def test_ordinary_user_has_a_stack_of_their_own(
     assert machine.run(f"stat -c %U {OWN}/.stack/data").stdout.strip() == USER
 
 
+@ONE_RELEASE
 @pytest.mark.usefixtures("own")
 def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: BareMachine) -> None:
     assert machine.make("down", OWN, what="root in a user's checkout: down").returncode == 0
@@ -184,6 +198,7 @@ def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: Bar
     assert machine.make("down", OWN, user=USER).returncode == 0
 
 
+@ONE_RELEASE
 @pytest.mark.usefixtures("up", "note")
 def test_checkout_in_the_home_of_root_is_refused_with_two_commands_that_work(
     machine: BareMachine,

@@ -124,6 +124,7 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
     assert (refused.returncode, "which is a database host" in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(apart: Apart) -> None:
     again = apart.web.play("site.yml")
     assert again.returncode == 0, again.stdout
@@ -265,6 +266,7 @@ def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(
         assert web.run("stack-manage", "stack_verify", check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart) -> None:
     ask = "runuser -u postgres -- psql -d app -Atc"
     before = script(apart.database, f"{ask} 'SELECT pg_current_xact_id()'").stdout.strip()

@@ -183,6 +183,7 @@ def test_a_restore_can_stop_at_one_transaction(host: SystemdHost, ledger: Ledger
     assert ledger.balanced()
 
 
+@pytest.mark.slow
 def test_a_time_that_an_earlier_restore_left_behind_is_reached_on_its_timeline(
     host: SystemdHost, ledger: Ledger
 ) -> None:
@@ -243,6 +244,7 @@ def test_a_drill_of_damaged_files_fails_and_everybody_sees_it(host: SystemdHost)
     assert host.run("stackctl", "backups").returncode == 0
 
 
+@pytest.mark.slow
 def test_files_that_are_there_stay_unless_a_snapshot_is_as_young_as_the_rows(
     host: SystemdHost, ledger: Ledger
 ) -> None:

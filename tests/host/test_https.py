@@ -283,6 +283,7 @@ def make_own(host: SystemdHost) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_files_new_code_and_their_renewal_lose_no_request(
     host: SystemdHost, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ PARTS = ("Apache", "mod_wsgi", "application", "pooler", "database")
 IN_BOTH = ("application", "pooler", "database")
 
 
+@pytest.mark.slow
 def test_parts_of_a_request_add_up_over_http_and_in_a_loop() -> None:
     text = output("studies/anatomy.py", "--rounds", "1")
     rows = {

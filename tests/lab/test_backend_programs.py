@@ -9,6 +9,7 @@ import pytest
 from fixtures.lab_program import output
 
 
+@pytest.mark.slow
 def test_cost_compares_three_ways_on_two_pages() -> None:
     text = output("studies/backend_cost.py", "--rounds", "1", statuses=(0, 1))
     rows = re.findall(r"│ (/\S+) +│ (\S[^│]+?) +│ ([\d,]+) / ([\d,]+) +│ (\d\.\d+)", text)
@@ -36,6 +37,7 @@ def test_spans_reach_the_collector_and_cost_python() -> None:
         assert float(rows["spans"].split("= ")[1]) > 1.1
 
 
+@pytest.mark.slow
 def test_a_restart_is_counted_for_both_backends() -> None:
     text = output("studies/pooler_restart.py", "--restarts", "2")
     cells = re.findall(r"│ (\D+?) +│ +([\d,]+) +│ +([\d,]+) +│", text)

@@ -251,6 +251,7 @@ def test_each_server_is_proven_by_its_access_log_and_the_pooler(servers: dict[st
             assert trial["logged"] == pytest.approx(trial["sent"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_change_of_the_stack_is_really_made(directory: Path) -> None:
     results = directory / "tuning"
     done = lab(
