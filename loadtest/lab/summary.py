@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
+
 from loadtest.lab import costs, histograms, intervals, scalability
 from loadtest.lab.histograms import Percentiles
 from loadtest.lab.intervals import Estimate
@@ -177,6 +179,16 @@ def open_loops(results: Results) -> dict[str, tuple[Offered, ...]]:
                 for rate in rates
             )
     return by_strategy
+
+
+def alone(results: Results, strategy: str) -> HdrHistogram | None:
+    """Response times of a single user, who waits for nobody; None where none was measured."""
+    seen = [
+        trial.latency
+        for trial in results.trials
+        if _of_ladder(trial) and (trial.label, trial.load.users, trial.void) == (strategy, 1, ())
+    ]
+    return histograms.merge(seen) if seen else None
 
 
 def labels(results: Results) -> tuple[str, ...]:

@@ -147,13 +147,16 @@ def test_the_tail_is_judged_at_seventy_percent_and_from_the_intended_time() -> N
             corrected=latency(2, spread * p99),
         )
 
+    # One user: 1/2100 s each time. At 70 % of 2100/s a queue of those takes 7.4 × as long or longer for 1 %.
+    alone = trial(REFERENCE, purpose="ladder", users=1, latency=latency(1 / 2.1, 0))
     name = "corrected p99"
-    met = judged(name, analyse(run(more=[loop(1470, 1), loop(2000, 9)])))
-    assert met.verdict == "met"
+    met = judged(name, analyse(run(more=[alone, loop(1470, 1.2), loop(2000, 9)])))
+    assert met.verdict == "missed"
     assert met.measured is not None
-    assert met.measured.value == pytest.approx(2.7, abs=0.1)
-    assert judged(name, analyse(run(more=[loop(1470, 2)]))).verdict == "missed"
-    assert judged(name, analyse(run(more=[loop(2000, 1)]))).reason == "not measured"
+    assert met.measured.value == pytest.approx(6.6 / (7.4 / 2.1), abs=0.1)
+    assert judged(name, analyse(run(more=[alone, loop(1470, 0.5)]))).verdict == "met"
+    assert judged(name, analyse(run(more=[alone, loop(2000, 1)]))).reason == "not measured"
+    assert judged(name, analyse(run(more=[loop(1470, 1)]))).reason == "not measured"
 
 
 def test_open_loops_of_one_rate_are_merged_and_void_ones_left_out() -> None:
