@@ -49,7 +49,8 @@ up-compose: own-compose
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@docker compose build
 	@/usr/bin/python3 -B tools/background_containers.py require
-	@docker compose up --wait || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
+	@{ docker compose up --detach && /usr/bin/python3 -B tools/compose_status.py --wait; } \
+	  || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
 	@/usr/bin/python3 -B tools/background_containers.py limit
 	@docker compose logs --no-log-prefix --tail=1 configure | sed 's/.*\[2K//'
 

@@ -1,4 +1,4 @@
-"""Why `docker compose up --wait` failed: the reason, the project's own line, and a file with all
+"""Why `make up` failed on Compose: the reason, the project's own line, and a file with all
 that was said."""
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """What runs of the Compose stack, whether it answers, how full it is and what to do: exit status 1
-when something is wrong. With --json for machines.
+when something is wrong. With --json for machines; with --wait nothing is printed as soon as all of
+it answers, and after a while what does not.
 
 The engine's own word is older than a server that has just been stopped, so each is asked its health
 check now.
@@ -8,6 +9,7 @@ check now.
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +23,9 @@ from pgstack.metrics import screen  # noqa: E402
 from pgstack.ops.terminal import shown  # noqa: E402
 
 ANSWER_SECONDS = 5
+START_SECONDS = 90
+"""after which the engine has called a server unhealthy that never answered (compose.yaml)"""
+PAUSE_SECONDS = 0.5
 ENGINE_SECONDS = 30
 POSTGRES = "postgres"
 CORRUPTED = (
@@ -39,6 +44,9 @@ STOPPED = ["sh", "-c", "grep -sl '^State:.T' /proc/[0-9]*/status"]
 OF_OTHERS = "NOT OURS"
 WELL = ("running", "RUNNING", "WAITING", OF_OTHERS)
 """states of what serves, or waits for its time"""
+
+Checks = dict[str, list[str]]
+"""the command that each server is asked with"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def containers() -> dict[str, str]:
     return {row["Service"]: row["State"] for row in rows}
 
 
-def health_checks() -> dict[str, list[str]]:
+def health_checks() -> Checks:
     """The command that each server is asked with, as compose.yaml says, in its order; of `forward`
     nothing runs while egress is open, and of `valkey` without STACK_VALKEY."""
     services = json.loads(compose("config", "--format", "json").stdout)["services"]
@@ -116,6 +124,13 @@ def ask(name: str, state: str, command: list[str]) -> Server:
             else ""
         )
     return Server(name, state, trouble)
+
+
+def ask_all(checks: Checks, states: dict[str, str], threads: ThreadPoolExecutor) -> list[Server]:
+    """Their answers, asked at the same time; `states` of their containers."""
+    return list(
+        threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), checks)
+    )
 
 
 def _complaint(*words: str) -> str:
@@ -171,9 +186,7 @@ def report() -> screen.Report:
     with ThreadPoolExecutor(len(checks) + 2) as threads:
         full = threads.submit(figures if states else dict)
         scheduled = threads.submit(_scheduled, states.get("background", "missing"))
-        servers = list(
-            threads.map(lambda name: ask(name, states.get(name, "missing"), checks[name]), checks)
-        )
+        servers = ask_all(checks, states, threads)
         if POSTGRES not in checks:
             servers.append(Server("database", OF_OTHERS, "", _place()))
         servers += scheduled.result()
@@ -181,8 +194,27 @@ def report() -> screen.Report:
         return screen.report({"target": "compose"}, rows, full.result())
 
 
+def wait() -> None:
+    """Until each server answers; the engine would look at some half a minute after their start.
+    Ends this program with what does not answer in time."""
+    checks, deadline = health_checks(), time.monotonic() + START_SECONDS
+    while True:
+        with ThreadPoolExecutor(len(checks)) as threads:
+            servers = ask_all(checks, containers(), threads)
+        waited = [server for server in servers if not server.works]
+        if not waited:
+            return
+        if time.monotonic() > deadline:
+            sys.exit("\n".join(shown(f"{it.name}: {it.state} {it.trouble}") for it in waited))
+        checks = {server.name: checks[server.name] for server in waited}
+        time.sleep(PAUSE_SECONDS)
+
+
 def main() -> None:
     """Print a line for each server, in starting order, and how full each part is."""
+    if "--wait" in sys.argv:
+        wait()
+        return
     status = report()
     for line in [json.dumps(status, indent=1)] if "--json" in sys.argv else screen.lines(status):
         print(shown(line))
