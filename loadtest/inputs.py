@@ -128,6 +128,26 @@ def refuse(environment: Mapping[str, str], names: Iterable[str], reason: str) ->
             raise InputError(f"{name}={environment[name]}: {reason}. Leave {name} out.")
 
 
+def refuse_other(name: str, value: str, had: str | None) -> None:
+    """Raise InputError where a run that goes on had another `value`."""
+    if value != had:
+        shown = f"{name}={had}" if had else f"no {name}"
+        raise InputError(
+            f"{name}={value}: the run that RESUME=1 goes on with has {shown}. Leave {name} out, or "
+            "RESUME for a new run."
+        )
+
+
+def refuse_alone(environment: Mapping[str, str], names: Iterable[str], reason: str) -> None:
+    """Raise InputError for the first of `names` that is set where neither PAGES nor LOG is."""
+    for name in names:
+        if environment.get(name):
+            raise InputError(
+                f"{name}: {reason}. Name pages with PAGES=pages.txt or LOG=access.log "
+                "(docs/what-would-i-gain.md)."
+            )
+
+
 def flag(environment: Mapping[str, str], name: str) -> bool:
     """Whether `name` says yes. Raises InputError when it says neither yes nor no."""
     value = environment.get(name, "").strip().lower()

@@ -68,7 +68,7 @@ def measure(
     would choose the outcome.
     """
     for slot in slots:
-        meter.begin(slot.label)
+        meter.begin(slot.shown)
         again = True
         while again:
             begin = time.monotonic()

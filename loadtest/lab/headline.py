@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis
-from loadtest.lab.costs import DIRECT
+from loadtest.lab.analysis import Analysis
+from loadtest.lab.costs import DIRECT, OUT_OF_THE_BOX
 from loadtest.lab.formats import span, times
 
 
@@ -11,7 +11,13 @@ def headline(analysis: Analysis) -> str:
     """The run in one sentence; why it claims nothing when its A/A pair failed."""
     if analysis.doubts:
         return f"Nothing is claimed: {'; '.join(analysis.doubts)}."
-    kinds = {"strategies": _strategies, "servers": _servers, "pages": _pages, "tuning": _tuning}
+    kinds = {
+        "strategies": _strategies,
+        "servers": _servers,
+        "pages": _pages,
+        "tuning": _tuning,
+        "project": _project,
+    }
     said = kinds.get(analysis.results.suite, _curves)
     return said(analysis) or _best(analysis) or "Nothing was measured."
 
@@ -26,6 +32,11 @@ def _strategies(analysis: Analysis) -> str:
         if reference and reference.backends and direct.backends:
             parts.append(f"with {reference.backends} instead of {direct.backends} backends")
     return ", ".join(parts)
+
+
+def _project(analysis: Analysis) -> str:
+    said = _strategies(analysis)
+    return f"On your pages: {said}" if said else ""
 
 
 def _servers(analysis: Analysis) -> str:
