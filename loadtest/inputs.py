@@ -15,6 +15,8 @@ from pgstack.errors import InputError, TargetError
 from pgstack.planning.plan import Plan
 
 PAGE, USERS, SECONDS = "/db", 16, 10
+OF_PROJECT = ("PAGES", "LOG", "DUMP", "LOGIN", "SESSION", "WRITES")
+"""what is said of a project's own pages"""
 LOOPBACK = (
     "127.0.0.1",
     "localhost",

@@ -36,7 +36,10 @@ PHASES = {
     "draining": "waiting for the last answers",
 }
 REASONS_SHOWN = 3
-FOREIGN = ("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE")
+FOREIGN = (
+    *("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE"),
+    *inputs.OF_PROJECT,
+)
 """inputs of the lab that mean nothing for one load on a running stack"""
 
 

@@ -24,14 +24,12 @@ ENVIRONMENTS = "environments"
 """beside the results: the virtual environment of the project, kept for the next run"""
 AGREEMENT = 0.1
 """by which the pooler's count may differ from what the trial run saw: caches run out meanwhile"""
-ONLY_HERE = ("DUMP", "SESSION", "LOGIN", "WRITES")
-"""inputs that say nothing without pages"""
 
 
 def require_pages(environment: Mapping[str, str], visits: Visits | None) -> None:
     """Raise InputError for inputs of a project's run without pages to ask it for."""
     if visits is None:
-        names = ("STACK_PROJECT", *ONLY_HERE)
+        names = ("STACK_PROJECT", *inputs.OF_PROJECT)
         inputs.refuse_alone(environment, names, "the lab does not know which pages to ask for")
     elif environment.get("SESSION") and environment.get("LOGIN"):
         raise InputError("SESSION and LOGIN: both say who asks. Give one of them.")

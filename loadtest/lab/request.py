@@ -27,7 +27,7 @@ INPUTS = (
     *("PAGES", "LOG", "DUMP", "LOGIN", "WRITES"),
 )
 """what decides over a run, but for SESSION, which is nobody's business later"""
-OF_PROJECT = ("PAGES", "LOG", "DUMP", "LOGIN", "WRITES")
+OF_PROJECT = tuple(name for name in inputs.OF_PROJECT if name in INPUTS)
 """those of them that are no fields of Request"""
 ALONE, ALONE_FULL = 5, visits.MOST
 """pages, the heaviest first, that are measured by themselves as well"""

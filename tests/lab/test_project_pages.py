@@ -40,7 +40,26 @@ def place() -> Iterator[Path]:
         yield directory
 
 
-def lab(place: Path, results: str, **inputs: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def shop() -> Iterator[Path]:
+    """A directory with a shop of django-oscar, as tests/foreign runs it."""
+    kept = CHECKOUT / ".cache/shop"
+    kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lab-", dir="/tmp") as name:
+        directory = Path(name)
+        shutil.copytree(CHECKOUT / "tests/sites/shop", directory / "shop")
+        shutil.copy(CHECKOUT / "tests/sites/requirements.txt", directory / "shop")
+        (directory / "run").mkdir()
+        (directory / "run/environments").symlink_to(kept)
+        for path in (directory, *directory.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        yield directory
+
+
+def lab(
+    place: Path, results: str, project: str = "notebook", **inputs: str
+) -> subprocess.CompletedProcess[str]:
     """`make loadtest` on the project with short trials."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("STACK_")
@@ -49,7 +68,7 @@ def lab(place: Path, results: str, **inputs: str) -> subprocess.CompletedProcess
         "RESULTS": str(place / results),
         "STACK_MEMORY": "1g",
         "COLUMNS": "100",
-        "STACK_PROJECT": str(place / "notebook"),
+        "STACK_PROJECT": str(place / project),
         "BLOCKS": "1",
         "SECONDS": "1",
         **inputs,
@@ -160,3 +179,28 @@ def test_what_cannot_be_measured_is_one_clear_error(
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert done.stderr.count("\n") < 3
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_shop_of_other_people_gains_and_says_under_what_it_does_not_run(shop: Path) -> None:
+    pages = shop / "pages.txt"
+    pages.write_text("/catalogue/ 5\n/catalogue/a-lamp_1/ 8\n/basket/\n")
+    done = lab(
+        shop,
+        "run",
+        "shop",
+        PAGES=str(pages),
+        STACK_COMMANDS="loaddata fixtures/lamp.json",
+        STRATEGIES="reconnect-tcp,persistent,sqlalchemy-pool,pgbouncer-statement",
+        WRITES="1",
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    run = record(shop / "run")
+    assert {trial["label"]: proofs(trial) for trial in run["trials"] if proofs(trial)} == {}
+    assert [page["address"] for page in run["pages"] if page["writes"]] == ["/catalogue/a-lamp_1/"]
+    assert all(page["queries"] > 2 for page in run["pages"])
+    assert run["unavailable"] == {
+        "pgbouncer-statement": "/catalogue/a-lamp_1/: the project answers 500"
+    }
+    rates = {trial["label"]: trial["requests"] / trial["seconds"] for trial in run["trials"]}
+    assert rates[TWIN] > rates["reconnect-tcp"]
