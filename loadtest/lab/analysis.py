@@ -8,7 +8,7 @@ from loadtest.lab import costs, gates, goals, page_rows, summary
 from loadtest.lab.costs import Connect
 from loadtest.lab.goals import Judged
 from loadtest.lab.intervals import Estimate
-from loadtest.lab.model import MIX, TWIN, Results
+from loadtest.lab.model import HERE, MIX, TWIN, Results
 from loadtest.lab.page_rows import PageRow
 from loadtest.lab.summary import Ladder, Offered, Row
 
@@ -80,4 +80,13 @@ def status(analysis: Analysis) -> int:
     missed = any(judged.verdict == "missed" for judged in analysis.goals)
     nothing = not analysis.results.trials or any(row.rate is None for row in analysis.rows)
     broken = any(all(step.rate is None for step in ladder.steps) for ladder in analysis.ladders)
-    return FAILED if missed or nothing or broken or (full and analysis.doubts) else OK
+    slower = not analysis.doubts and any(
+        row.label == HERE and is_slower(row.ratio) for row in analysis.rows
+    )
+    failed = missed or nothing or broken or slower or (full and analysis.doubts)
+    return FAILED if failed else OK
+
+
+def is_slower(ratio: Estimate | None) -> bool:
+    """Whether the whole interval of a ratio of rates says so."""
+    return bool(ratio and ratio.high is not None and ratio.high < 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from loadtest.lab.analysis import Analysis
+from loadtest.lab.analysis import Analysis, is_slower
 from loadtest.lab.costs import DIRECT, OUT_OF_THE_BOX
 from loadtest.lab.formats import span, times
+from loadtest.lab.model import HERE
 
 
 def headline(analysis: Analysis) -> str:
@@ -17,6 +18,7 @@ def headline(analysis: Analysis) -> str:
         "pages": _pages,
         "tuning": _tuning,
         "project": _project,
+        "against": _against,
     }
     said = kinds.get(analysis.results.suite, _curves)
     return said(analysis) or _best(analysis) or "Nothing was measured."
@@ -37,6 +39,15 @@ def _strategies(analysis: Analysis) -> str:
 def _project(analysis: Analysis) -> str:
     said = _strategies(analysis)
     return f"On your pages: {said}" if said else ""
+
+
+def _against(analysis: Analysis) -> str:
+    row = analysis.row(HERE)
+    if not row or not row.ratio:
+        return ""
+    said = f"This checkout answers {times(row.ratio.value)}{span(row.ratio)} of what "
+    verdict = {True: ": it is slower", False: ""}[is_slower(row.ratio)]
+    return f"{said}{analysis.results.reference} answers{verdict}"
 
 
 def _servers(analysis: Analysis) -> str:

@@ -16,6 +16,9 @@ VERSION: Final = 2
 TWIN = " (A/A)"
 """ends the label of the second of two identical strategies"""
 
+HERE = "this checkout"
+"""the label of the code that is here, beside that of AGAINST"""
+
 REFERENCE = "pgbouncer-transaction"
 """the strategy that the others are compared with, unless a run says otherwise"""
 
@@ -172,7 +175,9 @@ class Results(Record):
     """One run of the lab."""
 
     version: Literal[2] = VERSION
-    suite: Literal["strategies", "servers", "pages", "scaling", "tuning", "project", "host"]
+    suite: Literal[
+        "strategies", "servers", "pages", "scaling", "tuning", "project", "against", "host"
+    ]
     page: str
     project: str = ""
     """name of the directory of STACK_PROJECT; empty for the demo"""
@@ -237,4 +242,4 @@ class Results(Record):
     def gains(self) -> bool:
         """Whether a ratio says what a label gains over the reference; otherwise the reference over
         the label."""
-        return self.suite == "tuning"
+        return self.suite in ("tuning", "against")

@@ -103,11 +103,11 @@ def prepared(
         if brought:
             (directory / "venvs").symlink_to(brought.environments)
         with pinned(cores):
-            _local(directory, port, "up", brought)
+            local(directory, port, "up", brought)
             lab_stack = LabStack(
                 directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes())
             )
-            _local(directory, port, "down")
+            local(directory, port, "down")
         _open_tcp(lab_stack, cores)
         if on_mysql := next(
             (strategy for strategy in strategies if strategy.driver == "mysql"), None
@@ -122,7 +122,7 @@ def prepared(
 
 def _remove(directory: Path, port: int) -> None:
     if (directory / "conf/plan.json").exists():
-        _local(directory, port, "down", check=False)
+        local(directory, port, "down", check=False)
     shutil.rmtree(directory)
 
 
@@ -145,11 +145,17 @@ def manage(lab_stack: LabStack, strategy: Strategy, *arguments: str) -> None:
     _run(*command, environment={**os.environ, **environment(lab_stack, strategy)})
 
 
-def _local(
-    directory: Path, port: int, action: str, brought: Brought | None = None, check: bool = True
+def local(
+    directory: Path,
+    port: int,
+    action: str,
+    brought: Brought | None = None,
+    *,
+    check: bool = True,
+    checkout: Path = layout.CHECKOUT,
 ) -> None:
-    """`manage.py stack_local` for this directory with none of the caller's inputs but cores, memory
-    and what is said of the project; a dump is restored before the project's migrations."""
+    """`manage.py stack_local` of `checkout` for this directory, with the caller's inputs for cores,
+    memory and the project alone; a dump is restored before the project's migrations."""
     kept = {"STACK_CORES", *ADVISED, *(OF_PROJECT if brought else ())}
     inherited = {
         name: value
@@ -168,11 +174,13 @@ def _local(
         "STACK_SCHEDULE": "",
         **({} if brought else {"STACK_PROJECT": ""}),
     }
-    words = [str(layout.CHECKOUT / "app/manage.py"), "stack_local", action]
+    words = [str(checkout / "app/manage.py"), "stack_local", action]
     if brought and brought.dump:
         words = [restoring.__file__, str(brought.dump)]
+    own = checkout == layout.CHECKOUT
+    python = sys.executable if own else f"{checkout}/.venv/bin/python"
     try:
-        _run(sys.executable, *words, environment=inherited)
+        _run(python, *words, environment=inherited)
     except TargetError:
         if check:
             raise

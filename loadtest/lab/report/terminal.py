@@ -26,7 +26,8 @@ def show(analysis: Analysis, console: Console) -> None:
     wide = console.width >= WIDE
     if analysis.rows:
         console.print(_rates(analysis, wide=wide))
-        console.print(_cpu(analysis))
+        if any(row.cpu for row in analysis.rows):
+            console.print(_cpu(analysis))
     if analysis.pages:
         console.print(_pages(analysis))
     if analysis.ladders:

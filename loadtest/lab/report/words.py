@@ -27,6 +27,7 @@ NOUNS = {
     "scaling": "strategy",
     "tuning": "change",
     "project": "strategy",
+    "against": "checkout",
     "host": "host",
 }
 """suite → what one of its labels is"""
@@ -187,9 +188,9 @@ def validity(analysis: Analysis) -> list[str]:
             f" {max(slow):.2f} times in the worst: what other users of this processor took."
         )
     if results.made < results.intended:
-        resume = "" if results.suite == "host" else " RESUME=1 goes on."
+        more = "" if results.suite == "host" else f" {resume(results)} goes on."
         sentences.append(
-            f"The run was interrupted: {results.made} of {results.intended} trials.{resume}"
+            f"The run was interrupted: {results.made} of {results.intended} trials.{more}"
         )
     if results.covered < 1:
         sentences.append(
@@ -216,6 +217,12 @@ def validity(analysis: Analysis) -> list[str]:
             "The generator and the stack share cores: the rates are lower than the stack's own."
         )
     return sentences
+
+
+def resume(results: Results) -> str:
+    """Inputs that go on with an interrupted run."""
+    against = f" AGAINST={results.reference}" if results.suite == "against" else ""
+    return f"RESUME=1{against}"
 
 
 def _void(results: Results) -> str:
