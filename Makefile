@@ -154,7 +154,7 @@ verify-compose: own-compose
 	@docker compose run --rm --no-deps manage stack_verify
 	@docker compose run --rm --no-deps --user nobody:sockets manage stack_verify --stranger
 
-loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST)
+loadtest: install-dev ## every way to reach PostgreSQL side by side (FULL=1, STRATEGIES, PAGE, SUITE, HOST); PAGES or LOG: on your pages; AGAINST=v0.1
 	@.venv/bin/python loadtest/run.py
 
 # What one local stack can show, the longest first; the other directories of tests/ need other stacks, hosts, containers or a lab.

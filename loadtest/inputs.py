@@ -15,6 +15,8 @@ from pgstack.errors import InputError, TargetError
 from pgstack.planning.plan import Plan
 
 PAGE, USERS, SECONDS = "/db", 16, 10
+OF_PROJECT = ("PAGES", "LOG", "DUMP", "LOGIN", "SESSION", "WRITES")
+"""what is said of a project's own pages"""
 LOOPBACK = (
     "127.0.0.1",
     "localhost",
@@ -126,6 +128,26 @@ def refuse(environment: Mapping[str, str], names: Iterable[str], reason: str) ->
     for name in names:
         if environment.get(name):
             raise InputError(f"{name}={environment[name]}: {reason}. Leave {name} out.")
+
+
+def refuse_other(name: str, value: str, had: str | None) -> None:
+    """Raise InputError where a run that goes on had another `value`."""
+    if value != had:
+        shown = f"{name}={had}" if had else f"no {name}"
+        raise InputError(
+            f"{name}={value}: the run that RESUME=1 goes on with has {shown}. Leave {name} out, or "
+            "RESUME for a new run."
+        )
+
+
+def refuse_alone(environment: Mapping[str, str], names: Iterable[str], reason: str) -> None:
+    """Raise InputError for the first of `names` that is set where neither PAGES nor LOG is."""
+    for name in names:
+        if environment.get(name):
+            raise InputError(
+                f"{name}: {reason}. Name pages with PAGES=pages.txt or LOG=access.log "
+                "(docs/what-would-i-gain.md)."
+            )
 
 
 def flag(environment: Mapping[str, str], name: str) -> bool:

@@ -36,7 +36,10 @@ PHASES = {
     "draining": "waiting for the last answers",
 }
 REASONS_SHOWN = 3
-FOREIGN = ("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE")
+FOREIGN = (
+    *("STRATEGIES", "BLOCKS", "SEED", "FULL", "SHARED", "RESUME", "COMPARE"),
+    *inputs.OF_PROJECT,
+)
 """inputs of the lab that mean nothing for one load on a running stack"""
 
 
@@ -146,10 +149,15 @@ def main() -> int:
     if not os.environ.get("HOST") and os.environ.get("SUITE") == "running":
         return running(os.environ, console)
     # The lab's numeric libraries only where they are needed.
-    lab = importlib.import_module(
-        "loadtest.lab.host" if os.environ.get("HOST") else "loadtest.lab.suite"
-    )
+    lab = importlib.import_module(f"loadtest.lab.{_lab(os.environ)}")
     return int(lab.run(os.environ, console))
+
+
+def _lab(environment: Mapping[str, str]) -> str:
+    """Which module measures what is asked for."""
+    if environment.get("HOST"):
+        return "host"
+    return "against" if environment.get("AGAINST") else "suite"
 
 
 if __name__ == "__main__":

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadtest.lab import costs, gates, goals, summary
+from loadtest.lab import costs, gates, goals, page_rows, summary
 from loadtest.lab.costs import Connect
 from loadtest.lab.goals import Judged
 from loadtest.lab.intervals import Estimate
-from loadtest.lab.model import TWIN, Results
+from loadtest.lab.model import HERE, MIX, TWIN, Results
+from loadtest.lab.page_rows import PageRow
 from loadtest.lab.summary import Ladder, Offered, Row
 
 OK, FAILED = 0, 1
-OUT_OF_THE_BOX = "reconnect-tcp"
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Analysis:
     open_loops: dict[str, tuple[Offered, ...]]
     connects: tuple[Connect, ...]
     goals: tuple[Judged, ...]
+    pages: tuple[PageRow, ...] = ()
+    """those of a project that were measured by themselves"""
 
     @property
     def pair(self) -> Estimate | None:
@@ -41,9 +43,10 @@ class Analysis:
         return next((row for row in self.rows if row.label == label), None)
 
 
-def analyse(results: Results) -> Analysis:
+def analyse(whole: Results) -> Analysis:
     """All figures and verdicts of a run, however much of it there is. Raises InputError for a
     broken histogram."""
+    results = whole.on(MIX) if whole.pages else whole
     in_blocks = {trial.label for trial in results.trials if trial.purpose == "block"}
     rows = tuple(
         summary.row(results, label) for label in summary.labels(results) if label in in_blocks
@@ -58,7 +61,7 @@ def analyse(results: Results) -> Analysis:
     by_label = {row.label: row for row in rows}
     facts = goals.Facts(results, by_label, ladders, open_loops, doubts)
     return Analysis(
-        results,
+        whole,
         rows,
         twin,
         doubts,
@@ -66,6 +69,7 @@ def analyse(results: Results) -> Analysis:
         open_loops,
         costs.connecting(results, {row.label: row.cpu for row in rows}),
         goals.judge(facts) if results.suite == "strategies" else (),
+        page_rows.rows(whole),
     )
 
 
@@ -76,4 +80,13 @@ def status(analysis: Analysis) -> int:
     missed = any(judged.verdict == "missed" for judged in analysis.goals)
     nothing = not analysis.results.trials or any(row.rate is None for row in analysis.rows)
     broken = any(all(step.rate is None for step in ladder.steps) for ladder in analysis.ladders)
-    return FAILED if missed or nothing or broken or (full and analysis.doubts) else OK
+    slower = not analysis.doubts and any(
+        row.label == HERE and is_slower(row.ratio) for row in analysis.rows
+    )
+    failed = missed or nothing or broken or slower or (full and analysis.doubts)
+    return FAILED if failed else OK
+
+
+def is_slower(ratio: Estimate | None) -> bool:
+    """Whether the whole interval of a ratio of rates says so."""
+    return bool(ratio and ratio.high is not None and ratio.high < 1)

@@ -85,6 +85,8 @@ def _apache(
 ) -> Server:
     """The planned files but for `texts`, by name, which stand in the lab's own directory."""
     conf = Path(lab_stack.plan.paths.conf, "apache")
+    if lab_stack.plan.project:
+        texts = {**texts, "site.conf": _served(lab_stack, texts)}
     main = texts.get("apache2.conf") or _planned(lab_stack, "apache2.conf")
     for name, text in texts.items():
         if name != "apache2.conf":
@@ -97,6 +99,13 @@ def _apache(
         lambda: ready(lab_stack),
         environment=environment or {},
     )
+
+
+def _served(lab_stack: LabStack, texts: Mapping[str, str]) -> str:
+    """site.conf with the WSGI file that gives a project the settings of a strategy."""
+    site = texts.get("site.conf") or _planned(lab_stack, "site.conf")
+    planned = str(Path(lab_stack.plan.web.wsgi).parent)
+    return site.replace(planned, str(Path(__file__).parent))
 
 
 def log(lab_stack: LabStack) -> Path:

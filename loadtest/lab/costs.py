@@ -14,7 +14,8 @@ COMPONENTS = {"web": "web", "python": "Python", "pooler": "pooler", "database": 
 """in the order of a request's way, with the name that is shown"""
 DIRECT = "patched-signal"
 """persistent and straight to the database: a request without connecting"""
-RECONNECTING = ("reconnect-tcp", "reconnect-socket")
+OUT_OF_THE_BOX = "reconnect-tcp"
+RECONNECTING = (OUT_OF_THE_BOX, "reconnect-socket")
 US_PER_S, US_PER_MS = 1_000_000, 1000
 
 

@@ -68,7 +68,7 @@ def measure(
     would choose the outcome.
     """
     for slot in slots:
-        meter.begin(slot.label)
+        meter.begin(slot.shown)
         again = True
         while again:
             begin = time.monotonic()
@@ -106,7 +106,7 @@ def finish(journal: Journal, console: Console, old: Results | None, *, whole: bo
     console.print(f"report: {report(analysis, journal.directory)}", soft_wrap=True, highlight=False)
     if whole:
         return exit_status
-    again = "" if results.suite == "host" else " Go on with: make loadtest RESUME=1"
+    again = "" if results.suite == "host" else f" Go on with: make loadtest {words.resume(results)}"
     console.print(
         f"interrupted: {results.made} of {results.intended} trials are made.{again}",
         highlight=False,

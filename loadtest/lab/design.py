@@ -23,6 +23,13 @@ class Slot:
     share: float | None = None
     beside: str | None = None
     """the reference that takes turns with it; None: nothing does"""
+    page: str | None = None
+    """that both are asked for instead of the run's"""
+
+    @property
+    def shown(self) -> str:
+        """What a line of progress says."""
+        return f"{self.label} {self.page}" if self.page else self.label
 
     @property
     def name(self) -> str:
@@ -54,6 +61,23 @@ def blocks(
         Slot("block", block, label, users, beside=reference)
         for block in range(count)
         for label in _shuffled(labels, seed, block)
+    )
+
+
+def alone(
+    pages: Sequence[str],
+    names: Sequence[str],
+    count: int,
+    users: int,
+    seed: int,
+    reference: str = REFERENCE,
+) -> Design:
+    """Blocks in which each of `names` takes turns with the reference on each page by itself."""
+    points = [(page, name) for page in pages for name in names]
+    return tuple(
+        Slot("block", block, name, users, beside=reference, page=page)
+        for block in range(count)
+        for page, name in _shuffled(points, seed, block)
     )
 
 
@@ -95,9 +119,16 @@ def remaining(results: Results, design: Design) -> Design:
 
     A void trial counts as made: to repeat until it pleases would choose the outcome.
     """
-    made = {(t.purpose, t.block, t.label, t.load.users) for t in results.trials if not t.companion}
+    own = {slot.page for slot in design}
+    made = {
+        (t.purpose, t.block, t.label, t.load.users, t.load.page if t.load.page in own else None)
+        for t in results.trials
+        if not t.companion
+    }
     return tuple(
-        slot for slot in design if (slot.purpose, slot.block, slot.label, slot.users) not in made
+        slot
+        for slot in design
+        if (slot.purpose, slot.block, slot.label, slot.users, slot.page) not in made
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
@@ -30,27 +31,45 @@ once"""
 Mode = Literal["reconnects", "keeps"]
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What a request does: `transactions` of the pooler, None when that is not known, within
+    `agreement`; `connections` of a strategy that reconnects."""
+
+    transactions: float | None = 1
+    connections: float = 1
+    agreement: float = AGREEMENT
+
+
+ONE_EACH = Expected()
+
+
 def reasons(
     trial: Trial,
     mode: Mode | None = None,
-    transactions_per_request: float | None = 1,
+    expected: Expected = ONE_EACH,
     *,
     prepared: bool = False,
 ) -> tuple[str, ...]:
     """Why `trial` is void; empty when it counts.
 
     `mode` is what the strategy says of its connections to the database, None when it says nothing.
-    `transactions_per_request` is what the page does through the pooler, None when that is not
-    known. `prepared` says that a backend parses a statement once.
+    `prepared` says that a backend parses a statement once.
     """
     answers = (
         _failures(trial),
         _generator(trial),
         _machine(trial),
-        _mode(trial, mode),
+        _mode(trial, mode, expected.connections),
         _prepared(trial) if prepared else None,
-        _agrees(trial, "pooler counted", trial.transactions, transactions_per_request),
-        _agrees(trial, "access log has", trial.logged, 1),
+        _agrees(
+            trial,
+            "pooler counted",
+            trial.transactions,
+            expected.transactions,
+            expected.agreement,
+        ),
+        _agrees(trial, "access log has", trial.logged, 1, AGREEMENT),
     )
     return tuple(reason for reason in answers if reason)
 
@@ -97,7 +116,7 @@ def _stalled(rates: Sequence[float]) -> str | None:
     )
 
 
-def _mode(trial: Trial, mode: Mode | None) -> str | None:
+def _mode(trial: Trial, mode: Mode | None, connections: float) -> str | None:
     """Proof of mode: a connection for each request that was sent, or no more than were ever needed
     at once."""
     if mode is None or trial.sessions is None:
@@ -109,9 +128,11 @@ def _mode(trial: Trial, mode: Mode | None) -> str | None:
             if trial.sessions > kept
             else None
         )
-    if abs(trial.sessions - trial.sent) <= trial.sent * RECONNECTING:
+    wanted = trial.sent * connections
+    if abs(trial.sessions - wanted) <= wanted * RECONNECTING:
         return None
-    return f"{trial.sessions} connections for {trial.sent} requests: not one for each"
+    number = "one" if connections == 1 else f"{connections:g}"
+    return f"{trial.sessions} connections for {trial.sent} requests: not {number} for each"
 
 
 def _prepared(trial: Trial) -> str | None:
@@ -120,11 +141,13 @@ def _prepared(trial: Trial) -> str | None:
     return f"{trial.parses} statements parsed for {trial.sent} requests: not prepared"
 
 
-def _agrees(trial: Trial, who: str, count: int | None, per_request: float | None) -> str | None:
+def _agrees(
+    trial: Trial, who: str, count: int | None, per_request: float | None, agreement: float
+) -> str | None:
     if count is None or per_request is None or trial.failures or trial.unanswered:
         return None
     expected = trial.sent * per_request
-    if abs(count - expected) <= expected * AGREEMENT:
+    if abs(count - expected) <= expected * agreement:
         return None
     return f"{who} {count}, expected {expected:.0f} for {trial.sent} requests"
 

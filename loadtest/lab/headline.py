@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis
-from loadtest.lab.costs import DIRECT
+from loadtest.lab.analysis import Analysis, is_slower
+from loadtest.lab.costs import DIRECT, OUT_OF_THE_BOX
 from loadtest.lab.formats import span, times
+from loadtest.lab.model import HERE
 
 
 def headline(analysis: Analysis) -> str:
     """The run in one sentence; why it claims nothing when its A/A pair failed."""
     if analysis.doubts:
         return f"Nothing is claimed: {'; '.join(analysis.doubts)}."
-    kinds = {"strategies": _strategies, "servers": _servers, "pages": _pages, "tuning": _tuning}
+    kinds = {
+        "strategies": _strategies,
+        "servers": _servers,
+        "pages": _pages,
+        "tuning": _tuning,
+        "project": _project,
+        "against": _against,
+    }
     said = kinds.get(analysis.results.suite, _curves)
     return said(analysis) or _best(analysis) or "Nothing was measured."
 
@@ -26,6 +34,20 @@ def _strategies(analysis: Analysis) -> str:
         if reference and reference.backends and direct.backends:
             parts.append(f"with {reference.backends} instead of {direct.backends} backends")
     return ", ".join(parts)
+
+
+def _project(analysis: Analysis) -> str:
+    said = _strategies(analysis)
+    return f"On your pages: {said}" if said else ""
+
+
+def _against(analysis: Analysis) -> str:
+    row = analysis.row(HERE)
+    if not row or not row.ratio:
+        return ""
+    said = f"This checkout answers {times(row.ratio.value)}{span(row.ratio)} of what "
+    verdict = {True: ": it is slower", False: ""}[is_slower(row.ratio)]
+    return f"{said}{analysis.results.reference} answers{verdict}"
 
 
 def _servers(analysis: Analysis) -> str:

@@ -29,7 +29,10 @@ OPEN_SHARES = (0.3, 0.5, 0.7, 0.9)
 """of the best rate of the ladder, or of MAX_RATE where that is less"""
 WARM_SECONDS = (1.0, 3.0)
 INPUTS = ("HOST", "MAX_RATE", "PAGE", "USERS", "SECONDS")
-FOREIGN = ("SUITE", "STRATEGIES", "BLOCKS", "FULL", "SHARED", "RESUME", "COMPARE")
+FOREIGN = (
+    *("SUITE", "STRATEGIES", "BLOCKS", "FULL", "SHARED", "RESUME", "COMPARE"),
+    *inputs.OF_PROJECT,
+)
 
 
 def run(environment: Mapping[str, str], console: Console) -> int:

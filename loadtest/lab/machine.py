@@ -13,7 +13,7 @@ import psutil
 
 from loadtest.lab import yardstick
 from loadtest.lab.model import Machine
-from loadtest.lab.stack import PACKAGES
+from loadtest.lab.paths import PACKAGES
 from loadtest.lab.trial import Cores
 from pgstack.planning import services
 from pgstack.planning.plan import Plan

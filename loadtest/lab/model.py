@@ -16,6 +16,9 @@ VERSION: Final = 2
 TWIN = " (A/A)"
 """ends the label of the second of two identical strategies"""
 
+HERE = "this checkout"
+"""the label of the code that is here, beside that of AGAINST"""
+
 REFERENCE = "pgbouncer-transaction"
 """the strategy that the others are compared with, unless a run says otherwise"""
 
@@ -24,6 +27,8 @@ HTTP, IN_PROCESS, OTHER_PYTHON = (
     "in-process loop",
     "in-process loop, other Python",
 )
+MIX = "your pages"
+"""what a trial asks for that asks for all pages of a run, each as often as its weight says"""
 PGBENCH, STATIC, WRK = "pgbench", "static file", "wrk"
 """names in `Results.limits`; the last is another generator on the same URL"""
 
@@ -32,6 +37,24 @@ class Record(BaseModel):
     """A frozen record that refuses fields it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Page(Record):
+    """An address of the project that is measured, and what it was seen to do before anything was
+    measured. Figures are of one request with warm caches; None where nobody has looked yet."""
+
+    address: str
+    weight: float
+    """how often it is asked for, compared with the others"""
+    queries: float | None = None
+    database_ms: float | None = None
+    project_ms: float | None = None
+    """until the head of its answer, database included"""
+    connections: float | None = None
+    """that Django as it comes opens for it"""
+    transactions: float | None = None
+    """of the pooler; None where they differ from one request to the next"""
+    writes: bool = False
 
 
 class Load(Record):
@@ -152,8 +175,16 @@ class Results(Record):
     """One run of the lab."""
 
     version: Literal[2] = VERSION
-    suite: Literal["strategies", "servers", "pages", "scaling", "tuning", "host"]
+    suite: Literal[
+        "strategies", "servers", "pages", "scaling", "tuning", "project", "against", "host"
+    ]
     page: str
+    project: str = ""
+    """name of the directory of STACK_PROJECT; empty for the demo"""
+    pages: tuple[Page, ...] = ()
+    """that MIX is made of; empty where a run has one page"""
+    covered: float = 1.0
+    """share of the GETs of an access log that are for these pages"""
     seed: int
     blocks: int
     """rounds of the design, asked for; fewer are in `trials` when the run was interrupted"""
@@ -188,11 +219,27 @@ class Results(Record):
         """Slots of the design that have a trial; one that a slow machine voided may have
         several."""
         return len(
-            {(t.purpose, t.block, t.label, t.load.users) for t in self.trials if not t.companion}
+            {
+                (t.purpose, t.block, t.label, t.load.users, t.load.page)
+                for t in self.trials
+                if not t.companion
+            }
+        )
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """All that a project's run was asked to measure, with those that it left out."""
+        left_out = {name for name in self.unavailable if name.startswith("/")}
+        return frozenset({page.address for page in self.pages} | left_out)
+
+    def on(self, page: str) -> Results:
+        """The same run with the trials of one page only."""
+        return self.model_copy(
+            update={"trials": tuple(trial for trial in self.trials if trial.load.page == page)}
         )
 
     @property
     def gains(self) -> bool:
         """Whether a ratio says what a label gains over the reference; otherwise the reference over
         the label."""
-        return self.suite == "tuning"
+        return self.suite in ("tuning", "against")

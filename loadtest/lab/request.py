@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadtest import inputs
+from loadtest.lab import design, visits
+from loadtest.lab.costs import DIRECT, OUT_OF_THE_BOX
 from loadtest.lab.design import Design
 from loadtest.lab.model import REFERENCE, Results
 from loadtest.lab.suites import SUITES, Suite
+from loadtest.lab.visits import Visits
 from pgstack.errors import InputError
 
 LARGEST_SEED = 999_999_999
@@ -19,8 +22,15 @@ QUICK_SECONDS, FULL_SECONDS = 3, 8
 """that each label is measured in a trial; in the blocks the reference beside it as long again"""
 SHORT = {"reconnect": "reconnect-tcp", "pgbouncer": REFERENCE}
 """names for those who do not want to choose between variants"""
-INPUTS = ("SUITE", "STRATEGIES", "PAGE", "USERS", "BLOCKS", "SECONDS", "SEED", "FULL", "SHARED")
-"""what decides over a run; each is a field of Request"""
+INPUTS = (
+    *("SUITE", "STRATEGIES", "PAGE", "USERS", "BLOCKS", "SECONDS", "SEED", "FULL", "SHARED"),
+    *("PAGES", "LOG", "DUMP", "LOGIN", "WRITES"),
+)
+"""what decides over a run, but for SESSION, which is nobody's business later"""
+OF_PROJECT = tuple(name for name in inputs.OF_PROJECT if name in INPUTS)
+"""those of them that are no fields of Request"""
+ALONE, ALONE_FULL = 5, visits.MOST
+"""pages, the heaviest first, that are measured by themselves as well"""
 
 
 @dataclass(frozen=True)
@@ -37,17 +47,30 @@ class Request:
     seed: int
     full: bool
     shared: bool
+    visits: Visits | None = None
+    """of a project's pages"""
 
     def slots(self, unavailable: Mapping[str, str]) -> Design:
         """All trials, without those of `unavailable` labels."""
         names = tuple(name for name in self.strategies if name not in unavailable)
-        return SUITES[self.suite].slots(names, self.users, self.blocks, self.seed, self.full)
+        made = SUITES[self.suite].slots(names, self.users, self.blocks, self.seed, self.full)
+        return made + self._alone(names, unavailable) if self.visits else made
+
+    def _alone(self, names: tuple[str, ...], unavailable: Mapping[str, str]) -> Design:
+        """Each page by itself, against reconnecting; in a full run against a persistent connection
+        as well."""
+        most = ALONE_FULL if self.full else ALONE
+        pages = [p.address for p in self.visits.pages if p.address not in unavailable][:most]  # type: ignore[union-attr]
+        chosen = [name for name in (OUT_OF_THE_BOX, DIRECT) if name in names]
+        each = chosen if self.full else chosen[:1]
+        return design.alone(pages, each, self.blocks, self.users, self.seed)
 
 
 def request(environment: Mapping[str, str], seed: int) -> Request:
     """The run that `environment` asks for; `seed` where it names none. Raises InputError naming the
     variable."""
-    suite = _suite(environment)
+    chosen = visits.asked(environment)
+    suite = SUITES["project"] if chosen else _suite(environment)
     inputs.refuse(environment, suite.fixed, f"says nothing in SUITE={suite.name}")
     full = inputs.flag(environment, "FULL")
     load = inputs.load(environment)
@@ -62,6 +85,7 @@ def request(environment: Mapping[str, str], seed: int) -> Request:
         inputs.number(environment, "SEED", seed, 0, LARGEST_SEED),
         full,
         inputs.flag(environment, "SHARED"),
+        chosen,
     )
 
 
@@ -77,8 +101,16 @@ def resumed(environment: Mapping[str, str], earlier: Results) -> Request:
     something else."""
     named = {name: environment[name] for name in INPUTS if environment.get(name)}
     before, now = (request(earlier.asked | more, earlier.seed) for more in ({}, named))
+    if before.visits and earlier.pages and before.visits.addresses != earlier.addresses:
+        raise InputError(
+            f"{before.visits.source}: it names other pages than the run that RESUME=1 goes on with."
+            " Leave RESUME out for a new one."
+        )
     inputs.refuse(environment, SUITES[before.suite].fixed, f"says nothing in SUITE={before.suite}")
     for name, value in named.items():
+        if name in OF_PROJECT:
+            inputs.refuse_other(name, value, earlier.asked.get(name))
+            continue
         had = getattr(before, name.lower())
         if getattr(now, name.lower()) != had:
             shown = (

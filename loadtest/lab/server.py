@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pgstack.planning.plan import Plan
 
-Component = Literal["web", "python", "pooler", "database"]
+Component = Literal["web", "python", "pooler", "database", "cache"]
 Driver = Literal["psycopg2", "psycopg", "mysql"]
 
 
@@ -23,6 +23,8 @@ class LabStack:
 
     directory: Path
     plan: Plan
+    headers: tuple[str, ...] = ()
+    """of each request to it: a session's cookie"""
 
     @property
     def requests(self) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
 
 from loadtest.lab.server import LabStack, Server, Service
+from pgstack.errors import ProbeError
+from pgstack.live.probes import valkey as probe
 from pgstack.ops.postgres import psql
 from pgstack.planning import services as planned
 from pgstack.planning.plan import Plan
@@ -65,6 +68,16 @@ def _postgres(lab_stack: LabStack, **settings: str) -> Server:
         (*planned.POSTGRES.words(plan), *options),
         lambda: _selects(plan.paths.run_postgres, plan.postgres.port, plan),
         SIGINT,
+    )
+
+
+def valkey(lab_stack: LabStack) -> Server:
+    """Valkey as planned, for projects that have it."""
+    return Server(
+        "valkey",
+        "cache",
+        planned.VALKEY.words(lab_stack.plan),
+        lambda: _responds(lab_stack.plan),
     )
 
 
@@ -170,6 +183,12 @@ def _selects(directory: str, port: int, plan: Plan, user: str | None = None) -> 
     place = directory, port, plan.postgres.database
     command = psql(*place, "--command=SELECT 1", user=user or plan.roles.app)
     return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+
+
+def _responds(plan: Plan) -> bool:
+    with suppress(ProbeError):
+        return bool(plan.valkey and probe.info(plan.valkey).get("loading") == "0")
+    return False
 
 
 def _pings(socket: Path) -> bool:

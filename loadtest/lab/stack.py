@@ -11,12 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.lab import interrupts, services
+from loadtest.lab import interrupts, restoring, services
+from loadtest.lab.paths import PACKAGES
 from loadtest.lab.processes import Processes, pinned
 from loadtest.lab.server import LabStack, Strategy
-from pgstack.errors import TargetError
+from pgstack.errors import InputError, TargetError
 from pgstack.live import account
 from pgstack.metrics.advice import ADVISED
 from pgstack.ops import rendered
@@ -26,10 +28,25 @@ from pgstack.planning.plan import Plan
 from pgstack.ports import free_address, free_port
 from pgstack.rendering.file import File
 
-PACKAGES = layout.CHECKOUT / ".cache/lab"
-"""what the strategies need on top of the stack's own virtual environment; see
-requirements/lab.in"""
-
+OF_PROJECT = frozenset(
+    f"STACK_{name}"
+    for name in (
+        "PROJECT",
+        "SETTINGS",
+        "WSGI",
+        "REQUIREMENTS",
+        "COMMANDS",
+        "BUILD",
+        "ENVIRONMENT",
+        "DATA",
+        "VALKEY",
+        "LOCALE",
+        "EXTENSIONS",
+        "PACKAGES",
+        "PROCESS_MEMORY",
+    )
+)
+"""inputs that say what a project is and needs; workers and schedule would take time from pages"""
 # `seed` speaks PostgreSQL; these are the rows of the benchmark pages.
 MARIADB_ROWS = """
 from random import randint
@@ -41,17 +58,39 @@ Fortune.objects.bulk_create(Fortune(id=n, message=text) for n, text in enumerate
 """
 
 
-def become_account(results: Path) -> None:
+@dataclass(frozen=True)
+class Brought:
+    """A project of the user's. `environments` keeps its virtual environment for the next stack, and
+    `dump` is what fills the database; without one, its migrations and STACK_COMMANDS do."""
+
+    environments: Path
+    dump: Path | None = None
+
+
+def become_account(results: Path, brought: Brought | None = None) -> None:
     """From here on the process is the account that a stack runs as, and `results` is that
     account's.
 
-    Raises StackError when it cannot be, or cannot enter the checkout.
+    Raises StackError when it cannot be, or cannot enter the checkout or the project.
     """
-    account.enter(layout.accounts(state.inputs()).web, results, layout.CHECKOUT / "app")
+    inputs = state.inputs()
+    name = layout.accounts(inputs).web
+    code = layout.project_directory(inputs) if brought else layout.CHECKOUT / "app"
+    account.require(name, results, code)
+    if brought:
+        account.prepare(name, brought.environments)
+    account.enter(name, results, code)
+    if brought and brought.dump and not os.access(brought.dump, os.R_OK):
+        raise InputError(
+            f"DUMP={brought.dump}: the account {name} cannot read it. Let it with `chmod o+r`, in "
+            "a directory that everybody may enter, such as /srv."
+        )
 
 
 @contextmanager
-def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator[LabStack]:
+def prepared(
+    cores: tuple[int, ...], strategies: Iterable[Strategy], brought: Brought | None = None
+) -> Iterator[LabStack]:
     """A stack with data in a directory of its own, planned for `cores`, its servers down; removed
     afterwards."""
     port, directory = free_port(), None
@@ -61,12 +100,14 @@ def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator
                 tempfile.mkdtemp(prefix="load-", dir="/tmp")
             )  # a short path: sockets live below it
         directory.chmod(0o755)
+        if brought:
+            (directory / "venvs").symlink_to(brought.environments)
         with pinned(cores):
-            _local(directory, port, "up")
+            local(directory, port, "up", brought)
             lab_stack = LabStack(
                 directory, Plan.model_validate_json((directory / "conf/plan.json").read_bytes())
             )
-            _local(directory, port, "down")
+            local(directory, port, "down")
         _open_tcp(lab_stack, cores)
         if on_mysql := next(
             (strategy for strategy in strategies if strategy.driver == "mysql"), None
@@ -81,18 +122,20 @@ def prepared(cores: tuple[int, ...], strategies: Iterable[Strategy]) -> Iterator
 
 def _remove(directory: Path, port: int) -> None:
     if (directory / "conf/plan.json").exists():
-        _local(directory, port, "down", check=False)
+        local(directory, port, "down", check=False)
     shutil.rmtree(directory)
 
 
 def environment(lab_stack: LabStack, strategy: Strategy) -> dict[str, str]:
     """What a web process needs to run with `strategy`."""
+    # A project's own packages come before those of the lab: `settings` appends them.
+    path = [layout.CHECKOUT] if lab_stack.plan.project else [layout.CHECKOUT, PACKAGES]
     return {
         "STACK_PLAN": f"{lab_stack.plan.paths.conf}/plan.json",
         "DJANGO_SETTINGS_MODULE": "loadtest.lab.settings",
         "LAB_STRATEGY": strategy.name,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": f"{layout.CHECKOUT}{os.pathsep}{PACKAGES}",
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
     }
 
 
@@ -102,10 +145,18 @@ def manage(lab_stack: LabStack, strategy: Strategy, *arguments: str) -> None:
     _run(*command, environment={**os.environ, **environment(lab_stack, strategy)})
 
 
-def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
-    """`manage.py stack_local` for this directory with none of the caller's inputs but cores and
-    memory."""
-    kept = {"STACK_CORES", *ADVISED}
+def local(
+    directory: Path,
+    port: int,
+    action: str,
+    brought: Brought | None = None,
+    *,
+    check: bool = True,
+    checkout: Path = layout.CHECKOUT,
+) -> None:
+    """`manage.py stack_local` of `checkout` for this directory, with the caller's inputs for cores,
+    memory and the project alone; a dump is restored before the project's migrations."""
+    kept = {"STACK_CORES", *ADVISED, *(OF_PROJECT if brought else ())}
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -118,15 +169,18 @@ def _local(directory: Path, port: int, action: str, check: bool = True) -> None:
         "STACK_TLS": "off",
         "STACK_ADDRESS": "127.0.0.1",
         "STACK_HOSTS": "127.0.0.1",
+        # What .env says of these counts for the stack that runs here.
+        "STACK_WORKERS": "",
+        "STACK_SCHEDULE": "",
+        **({} if brought else {"STACK_PROJECT": ""}),
     }
+    words = [str(checkout / "app/manage.py"), "stack_local", action]
+    if brought and brought.dump:
+        words = [restoring.__file__, str(brought.dump)]
+    own = checkout == layout.CHECKOUT
+    python = sys.executable if own else f"{checkout}/.venv/bin/python"
     try:
-        _run(
-            sys.executable,
-            str(layout.CHECKOUT / "app/manage.py"),
-            "stack_local",
-            action,
-            environment=inherited,
-        )
+        _run(python, *words, environment=inherited)
     except TargetError:
         if check:
             raise

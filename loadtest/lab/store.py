@@ -63,13 +63,15 @@ def read(path: Path) -> Results:
         ) from None
 
 
-def latest(results: Path) -> Path:
-    """Directory of the last run below `results` that can be gone on with: not that of a host.
+def latest(results: Path, suite: str | None = None) -> Path:
+    """Directory of the last run below `results` that can be gone on with, not that of a host: of
+    `suite`, which AGAINST names for one; else of the lab's own stacks.
 
     Raises InputError when there is none.
     """
     for file in sorted(results.glob(f"*/{RECORDS}"), reverse=True):
-        if read(file).suite != "host":
+        here = read(file).suite
+        if here == suite or (suite is None and here not in ("host", "against")):
             return file.parent
     raise InputError("RESUME=1: no earlier run to go on with. Leave RESUME out.")
 

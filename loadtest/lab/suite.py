@@ -17,6 +17,7 @@ from loadtest.lab import (
     gates,
     limits,
     machine,
+    own,
     progress,
     stack,
     store,
@@ -29,6 +30,7 @@ from loadtest.lab.model import Load, Results, Trial
 from loadtest.lab.processes import pinned
 from loadtest.lab.request import LARGEST_SEED, Request, given, request, resumed
 from loadtest.lab.server import LabStack
+from loadtest.lab.stack import Brought
 from loadtest.lab.store import Journal
 from loadtest.lab.suites import SUITES, Suite
 from loadtest.lab.trial import Bench, Cores
@@ -45,9 +47,11 @@ def run(environment: Mapping[str, str], console: Console) -> int:
     """Measure, report, and return the exit status. Raises StackError, for bad input before anything
     is started."""
     journal, asked = _begin(environment)
+    told = {**journal.results.asked, **environment}
+    own.require_pages(told, asked.visits)
     old = _old(environment, journal.results)
-    cores, suite = machine.cores(asked.shared), SUITES[asked.suite]
-    stack.become_account(journal.directory)
+    cores = machine.cores(asked.shared)
+    stack.become_account(journal.directory, _brought(journal, asked, told))
     console.print(
         f"two stacks in turns on core {_text(cores.stack)}, load from core {_text(cores.generator)}"
     )
@@ -55,13 +59,9 @@ def run(environment: Mapping[str, str], console: Console) -> int:
     try:
         with ExitStack() as kept:
             with console.status("setting up"):
-                strategies = [suite.subject(name)[0] for name in asked.strategies]
-                first, second = (
-                    kept.enter_context(stack.prepared(cores.stack, strategies)) for _ in range(2)
-                )
-                _describe(journal, asked, first)
+                grounds = _grounds(kept, journal, asked, cores, told)
             with pinned(cores.generator):  # what looks at the stack takes none of its time
-                _measure(journal, asked, (first, second), cores, console)
+                _measure(journal, asked, grounds, cores, console)
         whole = True
     except KeyboardInterrupt:
         pass  # once; see `interrupts`
@@ -92,6 +92,7 @@ def _planned(asked: Request, given: dict[str, str]) -> Results:
     return Results(
         suite=suite.name,
         page=asked.page,
+        project=own.name() if asked.visits else "",
         seed=asked.seed,
         blocks=asked.blocks,
         users=asked.users,
@@ -118,21 +119,40 @@ def _old(environment: Mapping[str, str], planned: Results) -> Results | None:
     return old
 
 
-def _describe(journal: Journal, asked: Request, lab_stack: LabStack) -> None:
-    """Add what the stack says to the results of a new run; one that goes on has it."""
-    if journal.results.plan:
-        return
+def _grounds(
+    kept: ExitStack, journal: Journal, asked: Request, cores: Cores, told: Mapping[str, str]
+) -> tuple[LabStack, LabStack]:
+    """Two stacks, down, until `kept` ends. What the first says is added to the results of a new
+    run; one that goes on has it."""
     suite = SUITES[asked.suite]
-    missing = {
-        name: reason for name in asked.strategies if (reason := suite.missing(name, lab_stack.plan))
-    }
-    journal.keep(lab_stack.plan)
-    journal.update(
-        unavailable=missing,
-        intended=len(asked.slots(missing)),
-        versions=machine.versions(lab_stack.plan),
-        plan=machine.figures(lab_stack.plan),
-    )
+    strategies = [] if asked.visits else [suite.subject(name)[0] for name in asked.strategies]
+    brought = _brought(journal, asked, told)
+    first = kept.enter_context(stack.prepared(cores.stack, strategies, brought))
+    plan = first.plan
+    missing = {name: reason for name in asked.strategies if (reason := suite.missing(name, plan))}
+    more: dict[str, object] = {}
+    if asked.visits:
+        first = own.logged_in(told, first, cores)
+        seen = own.look(told, asked.visits, first, cores)
+        more = {"pages": seen.pages, "covered": asked.visits.share(seen.pages)}
+        if not journal.results.plan:
+            names = [name for name in asked.strategies if name not in missing]
+            missing |= own.unable(names, seen.pages, first, cores) | seen.left_out
+    if not journal.results.plan:
+        journal.keep(plan)
+        journal.update(
+            unavailable=missing,
+            intended=len(asked.slots(missing)),
+            versions=machine.versions(plan),
+            plan=machine.figures(plan),
+            **more,
+        )
+    second = kept.enter_context(stack.prepared(cores.stack, strategies, brought))
+    return first, own.logged_in(told, second, cores)
+
+
+def _brought(journal: Journal, asked: Request, told: Mapping[str, str]) -> Brought | None:
+    return own.brought(told, journal.directory.parent) if asked.visits else None
 
 
 def _measure(
@@ -158,16 +178,18 @@ def _measure(
         suite.subject,
         lambda label: suite.page(label, asked.page),
         asked.users,
+        results.pages,
     )
 
     def ask(slot: Slot, so_far: Results) -> Load:
         capacity = course.capacity(slot, so_far)
-        return course.load(slot, bench.page(slot.name), asked.seconds, capacity)
+        page = slot.page or bench.page(slot.name)
+        return course.load(slot, page, asked.seconds, capacity)
 
     def make(slot: Slot, load: Load, see: Callable[[Event], None]) -> tuple[Trial, ...]:
         usual = 1.0 if slot.beside else summary.slowness(journal.results, slot.name)
         trials = trial.run(bench, slot, load, asked.seed + slot.block, see, usual)
-        return tuple(_judged(suite, made) for made in trials)
+        return tuple(_judged(suite, made, results) for made in trials)
 
     with progress.shown(console, expected) as meter:
         course.measure(journal, slots, ask, make, meter, yardstick)
@@ -177,13 +199,15 @@ def _measure(
             meter.end("measured")
 
 
-def _judged(suite: Suite, made: Trial) -> Trial:
+def _judged(suite: Suite, made: Trial, results: Results) -> Trial:
     """A trial with the reasons why it is void."""
+    expected = (
+        own.expected(results, made.load.page)
+        if results.pages
+        else gates.Expected(transactions=suite.transactions(made.label, made.load.page))
+    )
     reasons = gates.reasons(
-        made,
-        suite.mode(made.label),
-        suite.transactions(made.label, made.load.page),
-        prepared=suite.prepared(made.label),
+        made, suite.mode(made.label), expected, prepared=suite.prepared(made.label)
     )
     return made.model_copy(update={"void": reasons})
 

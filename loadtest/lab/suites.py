@@ -10,10 +10,10 @@ from typing import Literal
 from loadtest.lab import design, gates, pages
 from loadtest.lab.changes import CHANGES
 from loadtest.lab.design import Design
-from loadtest.lab.model import REFERENCE, TWIN
+from loadtest.lab.model import MIX, REFERENCE, TWIN
 from loadtest.lab.pages import PAGES
 from loadtest.lab.server import Strategy
-from loadtest.lab.strategies import QUICK, STRATEGIES
+from loadtest.lab.strategies import QUICK, STRATEGIES, of_project
 from loadtest.lab.web import DAEMON, SERVERS, WebServer
 from pgstack.planning.plan import Plan
 
@@ -28,7 +28,7 @@ OPEN_USERS = 64
 """connections of an open loop: more than the web works on at a time, so that waiting happens in the
 server"""
 
-Name = Literal["strategies", "servers", "pages", "scaling", "tuning"]
+Name = Literal["strategies", "servers", "pages", "scaling", "tuning", "project"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Suite:
     def missing(self, label: str, plan: Plan) -> str | None:
         """Why `label` cannot run here, with the remedy; None when it can."""
         strategy, server = self.subject(label)
-        return strategy.missing(plan) or server.missing(plan)
+        return of_project.missing(strategy, plan) or strategy.missing(plan) or server.missing(plan)
 
     def mode(self, label: str) -> gates.Mode | None:
         """What the database must see of the connections of `label`; None where it says nothing."""
@@ -159,6 +159,16 @@ SUITES: dict[str, Suite] = {
             _page,
             blocks=False,
             fixed=("USERS", "COMPARE"),
+        ),
+        Suite(
+            "project",
+            _STRATEGIES,
+            REFERENCE,
+            _strategy,
+            QUICK,
+            tuple(STRATEGIES),
+            lambda label, page: MIX,
+            fixed=("PAGE", "SUITE", "COMPARE"),
         ),
         Suite(
             "tuning",

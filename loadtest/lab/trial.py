@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.lab import inward, site, stack, watch, web
+from loadtest.lab import inward, services, site, stack, watch, web
 from loadtest.lab.design import Slot
 from loadtest.lab.generator import Job, Progress, drive, drive_pair
-from loadtest.lab.model import Load, Trial
+from loadtest.lab.model import Load, Page, Trial
 from loadtest.lab.processes import Processes
 from loadtest.lab.server import LabStack, Strategy
 from loadtest.lab.yardstick import Yardstick
@@ -119,6 +119,8 @@ class Bench:
     """label → page that it is asked for"""
     users: int
     """that ask a reference"""
+    mix: tuple[Page, ...] = ()
+    """the pages of MIX"""
 
     def arms(self, slot: Slot, seed: int) -> tuple[Arm, ...]:
         """That of the slot's own label, and that of the reference beside it; which stack is whose
@@ -140,7 +142,8 @@ def running(arm: Arm, cores: Cores) -> Iterator[Processes]:
     """The servers of `arm`, all started now and stopped afterwards."""
     processes = Processes(cores.stack, Path(arm.lab_stack.plan.paths.log))
     try:
-        for service in arm.strategy.services:
+        beside = (services.valkey,) if arm.lab_stack.plan.valkey else ()
+        for service in (*beside, *arm.strategy.services):
             processes.start(service(arm.lab_stack))
         for service in arm.server.services:
             processes.start(service(arm.lab_stack), stack.environment(arm.lab_stack, arm.strategy))
@@ -181,8 +184,7 @@ def run(
                 observer.look(progress)
             on_progress(progress)
 
-        urls = [site.url(observer.arm.lab_stack) for observer in observers]
-        job = _job(bench, slot, load, seed, urls)
+        job = _job(bench, slot, load, seed, [observer.arm.lab_stack for observer in observers])
         outcomes = drive_pair(job, look) if slot.beside else (drive(job, look),)
         return tuple(
             Trial(
@@ -201,11 +203,14 @@ def run(
         )
 
 
-def _job(bench: Bench, slot: Slot, load: Load, seed: int, urls: list[str]) -> Job:
+def _job(bench: Bench, slot: Slot, load: Load, seed: int, stacks: list[LabStack]) -> Job:
     return Job(
-        url=urls[0],
-        against=urls[1] if slot.beside else None,
-        against_page=bench.page(slot.beside) if slot.beside else None,
+        url=site.url(stacks[0]),
+        headers=stacks[0].headers,
+        against=site.url(stacks[1]) if slot.beside else None,
+        against_headers=stacks[1].headers if slot.beside else (),
+        against_page=(slot.page or bench.page(slot.beside)) if slot.beside else None,
+        mix=bench.mix,
         against_users=bench.users,
         loads=(load,),
         seed=seed,

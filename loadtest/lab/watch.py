@@ -52,6 +52,10 @@ class Postgres:
         statement = "SELECT count(*) FROM pg_stat_activity WHERE usename IN (%s, %s)"
         return self._number(statement, self._plan.roles.app, LOGIN)
 
+    def next_transaction(self) -> int:
+        """The id that the next transaction gets which writes or locks a row; to ask takes none."""
+        return self._number("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
     def _number(self, statement: str, *values: str) -> int:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, values)

@@ -29,7 +29,7 @@ from rich.console import Console  # noqa: E402 - the path comes first
 from rich.table import Table  # noqa: E402
 
 from loadtest import program  # noqa: E402
-from loadtest.lab import apache, course, design, gates, intervals, machine, stack, trial  # noqa: E402
+from loadtest.lab import apache, course, design, gates, intervals, machine, paths, stack, trial  # noqa: E402
 from loadtest.lab.changes import CHANGES  # noqa: E402
 from loadtest.lab.model import TWIN, Load, Trial  # noqa: E402
 from loadtest.lab.processes import pinned  # noqa: E402
@@ -150,9 +150,9 @@ def require_spans(label: str, batches: int) -> None:
 
 def require_library() -> None:
     """Raise InputError where OpenTelemetry is not among the lab's packages."""
-    there = {each.name.lower() for each in metadata.distributions(path=[str(stack.PACKAGES)])}
+    there = {each.name.lower() for each in metadata.distributions(path=[str(paths.PACKAGES)])}
     if LIBRARY not in there:
-        raise InputError(f"{LIBRARY} is missing in {stack.PACKAGES}. `make install-dev` adds it.")
+        raise InputError(f"{LIBRARY} is missing in {paths.PACKAGES}. `make install-dev` adds it.")
 
 
 def report(costs: Costs) -> Table:

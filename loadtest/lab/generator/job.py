@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from loadtest.inputs import is_loopback
-from loadtest.lab.model import Load, Record
+from loadtest.lab.model import MIX, Load, Page, Record
 
 BUSY = 0.70
 """share of its core; above it the generator, not the stack, may be the limit"""
@@ -39,6 +39,12 @@ class Job(Record):
     """the page that it is asked for; None: that of the load"""
     against_users: int | None = None
     """by how many; None: as many as the load has"""
+    mix: tuple[Page, ...] = ()
+    """what a load asks for whose page is MIX"""
+    headers: tuple[str, ...] = ()
+    """of each request to `url`, besides HEADERS: a session's cookie"""
+    against_headers: tuple[str, ...] = ()
+    """the same for `against`"""
     host: str | None = Field(default=None, pattern=r"^[!-~]+$")
     """Host header where it is not that of `url`"""
     loads: tuple[Load, ...] = Field(min_length=1)
@@ -72,6 +78,8 @@ class Job(Record):
             )
         if self.named and self.max_rate is None:
             raise ValueError(f"{self.url}: a host that the user names needs max_rate")
+        if not self.mix and any(load.page == MIX for load in self.loads):
+            raise ValueError(f"{MIX}: a load of several pages needs them")
         for load in self.loads:
             if (load.kind == "open") != (load.rate is not None):
                 raise ValueError(
@@ -81,6 +89,10 @@ class Job(Record):
             if load.rate and self.max_rate and load.rate > self.max_rate:
                 raise ValueError(f"rate {load.rate}/s: more than max_rate {self.max_rate}/s")
         return self
+
+    def pages(self, load: Load) -> tuple[Page, ...]:
+        """What `load` asks for."""
+        return self.mix if load.page == MIX else (Page(address=load.page, weight=1),)
 
     def expected(self, load: Load) -> tuple[bytes, ...]:
         """What a whole body of the page contains."""

@@ -90,4 +90,6 @@ def _second(job: Job) -> Job:
     asked = {"page": job.against_page, "users": job.against_users}
     differing = {name: value for name, value in asked.items() if value is not None}
     loads = tuple(load.model_copy(update=differing) for load in job.loads)
-    return job.model_copy(update={"url": job.against, "loads": loads})
+    return job.model_copy(
+        update={"url": job.against, "loads": loads, "headers": job.against_headers}
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -52,3 +53,17 @@ class Pace:
         moment = max(now, self.next)
         self.next = moment + self.interval
         return moment - now
+
+
+def shares(weights: Sequence[float]) -> Iterator[int]:
+    """Places in `weights`, without end, each as often as its weight says and as evenly as can be.
+
+    Stride scheduling (Waldspurger and Weihl, 1995): a short run has the same shares as a long one,
+    which a draw would not have.
+    """
+    due = [(0.5 / weight, place) for place, weight in enumerate(weights)]
+    heapq.heapify(due)
+    while True:
+        moment, place = due[0]
+        heapq.heapreplace(due, (moment + 1 / weights[place], place))
+        yield place

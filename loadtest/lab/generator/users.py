@@ -6,6 +6,7 @@ import math
 import ssl
 from collections.abc import Iterator
 from functools import cache
+from itertools import repeat
 from time import perf_counter as clock
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from locust.exception import StopUser
 
 from loadtest.lab.generator.job import CONNECT_SECONDS, HEADERS, Job
 from loadtest.lab.generator.recorder import TIMED_OUT, Recorder
-from loadtest.lab.generator.schedule import Pace, arrivals
+from loadtest.lab.generator.schedule import Pace, arrivals, shares
 from loadtest.lab.model import Load
 
 BLOCK_BYTES = 65536
@@ -46,7 +47,8 @@ class Visitor(FastHttpUser):
     connection_timeout = CONNECT_SECONDS
     ssl_context_factory = staticmethod(any_certificate)
 
-    asking: ClassVar[bytes]
+    asking: ClassVar[Iterator[bytes]]
+    """the requests in the order in which all users send them"""
     parts: ClassVar[tuple[bytes, ...]]
     recorder: ClassVar[Recorder]
     pace: ClassVar[Pace]
@@ -66,7 +68,7 @@ class Visitor(FastHttpUser):
             return self._away(f"no connection: {error.strerror or error}")
         try:
             try:
-                connection.sendall(self.asking)
+                connection.sendall(next(self.asking))
             except BaseException:
                 self.pool.release_socket(connection)
                 raise
@@ -134,6 +136,19 @@ class OpenUser(Visitor):
         raise StopUser
 
 
+def _requests(job: Job, load: Load, host: str) -> Iterator[bytes]:
+    pages = job.pages(load)
+    texts = [
+        "\r\n".join(
+            (f"GET {page.address} HTTP/1.1", f"Host: {host}", *HEADERS, *job.headers, "", "")
+        ).encode()
+        for page in pages
+    ]
+    if len(texts) == 1:
+        return repeat(texts[0])
+    return (texts[place] for place in shares([page.weight for page in pages]))
+
+
 def user_class(job: Job, load: Load, recorder: Recorder, turn: Event) -> type[Visitor]:
     """The class of the users of `load`; the first arrival of an open loop is due from now on."""
     kind = ClosedUser if load.kind == "closed" else OpenUser
@@ -144,9 +159,7 @@ def user_class(job: Job, load: Load, recorder: Recorder, turn: Event) -> type[Vi
         "host": job.url,
         "turn": turn,
         "network_timeout": job.patience,
-        "asking": "\r\n".join(
-            (f"GET {load.page} HTTP/1.1", f"Host: {host}", *HEADERS, "", "")
-        ).encode(),
+        "asking": _requests(job, load, host),
         "parts": job.expected(load),
         "recorder": recorder,
         "pace": Pace(job.max_rate or math.inf),

@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from loadtest.lab import formats
-from loadtest.lab.analysis import OUT_OF_THE_BOX, Analysis
-from loadtest.lab.costs import COMPONENTS, DIRECT, Connect
+from loadtest.lab.analysis import Analysis
+from loadtest.lab.costs import COMPONENTS, DIRECT, OUT_OF_THE_BOX, Connect
 from loadtest.lab.headline import headline
 from loadtest.lab.report import bars, curves, svg, words
 from loadtest.lab.summary import Row
@@ -64,6 +64,7 @@ def _values(analysis: Analysis) -> dict[str, Any]:
         ],
         "connects": [_connect(cost) for cost in analysis.connects],
         "fits": _fits(analysis),
+        "pages": words.pages(analysis),
         "limits": words.limits(results),
         "validity": words.validity(analysis),
         "failures": words.failures(results),

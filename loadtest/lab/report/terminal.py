@@ -26,13 +26,26 @@ def show(analysis: Analysis, console: Console) -> None:
     wide = console.width >= WIDE
     if analysis.rows:
         console.print(_rates(analysis, wide=wide))
-        console.print(_cpu(analysis))
+        if any(row.cpu for row in analysis.rows):
+            console.print(_cpu(analysis))
+    if analysis.pages:
+        console.print(_pages(analysis))
     if analysis.ladders:
         console.print(_ladders(analysis, wide=wide))
     if analysis.open_loops:
         console.print(_open_loops(analysis))
     if analysis.results.limits:
         console.print(_limits(analysis))
+    _left_out(analysis, console)
+    for line in words.validity(analysis):
+        console.print(
+            f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False
+        )
+    _goals(analysis, console)
+    console.print(f"\n[bold]{escape(headline(analysis))}[/]", highlight=False)
+
+
+def _left_out(analysis: Analysis, console: Console) -> None:
     for name, reason in analysis.results.unavailable.items():
         console.print(f"[yellow]not here[/]  {escape(name)}: {escape(reason)}")
     for row in analysis.rows:
@@ -40,12 +53,6 @@ def show(analysis: Analysis, console: Console) -> None:
             console.print(f"[yellow]void[/]      {escape(row.label)}, {number} ×: {escape(reason)}")
     for line in words.failures(analysis.results):
         console.print(f"[yellow]failed[/]    {escape(line)}", highlight=False)
-    for line in words.validity(analysis):
-        console.print(
-            f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False
-        )
-    _goals(analysis, console)
-    console.print(f"\n[bold]{escape(headline(analysis))}[/]", highlight=False)
 
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
@@ -102,6 +109,15 @@ def _cpu(analysis: Analysis) -> Table:
         for cost in analysis.connects
     ]
     table.caption = escape("\n".join(lines)) or None
+    return table
+
+
+def _pages(analysis: Analysis) -> Table:
+    shown = words.pages(analysis)
+    table = _table("Each page by itself", "page", shown.headings[1:], wide=False)
+    table.caption = "gain: requests/s of this stack ÷ the strategy's, 95 % interval"
+    for cells in shown.cells:
+        table.add_row(*map(escape, cells))
     return table
 
 

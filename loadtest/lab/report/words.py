@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
 from loadtest.lab import summary
@@ -14,6 +15,7 @@ from loadtest.lab.gates import FULL_BLOCKS
 from loadtest.lab.goals import Judged
 from loadtest.lab.intervals import Estimate
 from loadtest.lab.model import HTTP, TWIN, Results, Trial
+from loadtest.lab.page_rows import PageRow
 from loadtest.lab.summary import Step
 
 NONE = "–"
@@ -24,6 +26,8 @@ NOUNS = {
     "pages": "page",
     "scaling": "strategy",
     "tuning": "change",
+    "project": "strategy",
+    "against": "checkout",
     "host": "host",
 }
 """suite → what one of its labels is"""
@@ -119,6 +123,43 @@ def measured(judged: Judged) -> str:
     return precise(estimate) if estimate and estimate.value < 2 else ratio(estimate)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A table as text."""
+
+    headings: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+
+def pages(analysis: Analysis) -> Shown:
+    """The pages of a project that were measured by themselves."""
+    against = tuple(dict.fromkeys(label for row in analysis.pages for label in row.gains))
+    headings = ("page", "of all", "queries", "DB ms", "connections", "r/s")
+    return Shown(
+        (*headings, *(f"gain over {label}" for label in against)),
+        tuple(_page(row, against) for row in analysis.pages),
+    )
+
+
+def _page(row: PageRow, against: Sequence[str]) -> tuple[str, ...]:
+    page = row.page
+    connections = f"{_plain(page.connections)} → {_plain(row.opened)}"
+    return (
+        f"{page.address}{' (writes)' if page.writes else ''}",
+        f"{row.share:.0%}",
+        _plain(page.queries),
+        milliseconds(page.database_ms),
+        connections,
+        rate(row.rate.value if row.rate else None),
+        *(ratio(row.gains.get(label)) for label in against),
+    )
+
+
+def _plain(value: float | None) -> str:
+    """A number without needless decimals."""
+    return NONE if value is None else f"{round(value, 2):g}"
+
+
 def limits(results: Results) -> list[tuple[str, str, str]]:
     """(way to ask, its requests/s, the page over HTTP ÷ it) for each limit."""
     return [
@@ -147,10 +188,21 @@ def validity(analysis: Analysis) -> list[str]:
             f" {max(slow):.2f} times in the worst: what other users of this processor took."
         )
     if results.made < results.intended:
-        resume = "" if results.suite == "host" else " RESUME=1 goes on."
+        more = "" if results.suite == "host" else f" {resume(results)} goes on."
         sentences.append(
-            f"The run was interrupted: {results.made} of {results.intended} trials.{resume}"
+            f"The run was interrupted: {results.made} of {results.intended} trials.{more}"
         )
+    if results.covered < 1:
+        sentences.append(
+            f"The pages are {results.covered:.0%} of the GETs for pages in {results.asked['LOG']}."
+        )
+    if writing := [page.address for page in results.pages if page.writes]:
+        sentences.append(f"These pages write into the database: {', '.join(writing)}.")
+    sentences += [
+        f"{row.page.address}, {number} void by itself: {reason}."
+        for row in analysis.pages
+        for reason, number in row.void.items()
+    ]
     if paced := results.asked.get("MAX_RATE"):
         sentences.append(
             f"All was paced to MAX_RATE={paced}: a rate near it is not the capacity of the host."
@@ -165,6 +217,12 @@ def validity(analysis: Analysis) -> list[str]:
             "The generator and the stack share cores: the rates are lower than the stack's own."
         )
     return sentences
+
+
+def resume(results: Results) -> str:
+    """Inputs that go on with an interrupted run."""
+    against = f" AGAINST={results.reference}" if results.suite == "against" else ""
+    return f"RESUME=1{against}"
 
 
 def _void(results: Results) -> str:
