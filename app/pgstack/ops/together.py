@@ -7,6 +7,7 @@ of the server has to be set up for it. Runs with a bare Python as well.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ DUMP = "database.dump"
 LABEL = "backup="
 """begins the tag that the two snapshots of a backup share"""
 OUTSIDE = f"--exclude={exchange.ASIDE}*"
+COMPLAINT = re.compile("(ERROR|FATAL|DETAIL|HINT|error): ")
+"""in a line of PostgreSQL's programs that says what is wrong"""
 TABLES = (
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -146,14 +149,25 @@ def bring_back(
         stack.exchange()
         repository.restore(backup.files, Path(stack.tree, exchange.STAGE))
         stack.exchange(backup.files.trees[0], _now())
-    except TargetError:
-        stack.sql(f'DROP DATABASE "{stack.database}"')
-        if aside:
-            stack.sql(f'ALTER DATABASE "{aside}" RENAME TO "{stack.database}"')
+    except TargetError as error:
+        _put_back(stack, aside, error)
         raise
     stack.make_database()
     stack.sql("ANALYZE", stack.database)
     say(f"restored  {backup.text}")
+
+
+def _put_back(stack: Stack, aside: str, reason: TargetError) -> None:
+    """The rows of before under their name. Raises TargetError with the `reason` of the failure
+    too."""
+    try:
+        # A session of what has failed may take its time to end.
+        stack.sql(f'DROP DATABASE IF EXISTS "{stack.database}" WITH (FORCE)')
+        if aside:
+            stack.sql(f'ALTER DATABASE "{aside}" RENAME TO "{stack.database}"')
+    except TargetError as error:
+        kept = f" The rows of before are in the database {aside}." if aside else ""
+        raise TargetError(f"{reason} Then: {error}{kept}") from None
 
 
 def _now() -> str:
@@ -163,6 +177,8 @@ def _now() -> str:
 def _run(words: Sequence[str], text: str = "") -> str:
     done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise TargetError(f"{lines[-1] if lines else words[0]}")
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [words[0]]
+        raise TargetError(
+            " ".join([line for line in lines if COMPLAINT.search(line)] or lines[-1:])
+        )
     return done.stdout
