@@ -143,6 +143,8 @@ def bring_back(
         stack.sql(f'ALTER DATABASE "{stack.database}" RENAME TO "{aside}"')
         stack.make_database()
         say(f"aside     the rows of before, in the database {aside}")
+    # What the roles' script has made is in the dump too.
+    stack.sql("DROP SCHEMA IF EXISTS stack CASCADE", stack.database)
     words = ("--exit-on-error", "--single-transaction", f"--dbname={stack.database}")
     try:
         repository.pour(backup.rows, f"/{DUMP}", stack.words("pg_restore", *words))
