@@ -64,6 +64,13 @@ class Stack:
         words = self.words("psql", *bare, f"--dbname={database}", what)
         return _run(words).strip()
 
+    def rename(self, old: str, new: str) -> None:
+        """Give a database another name, and end the sessions in it: the exporter has one. Raises
+        TargetError."""
+        others = f"FROM pg_stat_activity WHERE datname = '{old}'"
+        ended = f"SELECT pg_terminate_backend(pid, 5000) {others}"
+        self.sql(f'{ended}; ALTER DATABASE "{old}" RENAME TO "{new}"')
+
     def make_database(self) -> None:
         """Roles, rights and a database where there is none. Raises TargetError."""
         self._psql("postgres", f"--file={self.roles}")
@@ -140,13 +147,13 @@ def bring_back(
     aside = ""
     if stack.sql(TABLES, stack.database) != "0":
         aside = f"{stack.database}-before-{_now()}"
-        stack.sql(f'ALTER DATABASE "{stack.database}" RENAME TO "{aside}"')
-        stack.make_database()
+        stack.rename(stack.database, aside)
         say(f"aside     the rows of before, in the database {aside}")
-    # What the roles' script has made is in the dump too.
-    stack.sql("DROP SCHEMA IF EXISTS stack CASCADE", stack.database)
     words = ("--exit-on-error", "--single-transaction", f"--dbname={stack.database}")
     try:
+        stack.make_database()
+        # The script of roles has made it, and the dump makes it too.
+        stack.sql("DROP SCHEMA IF EXISTS stack CASCADE", stack.database)
         repository.pour(backup.rows, f"/{DUMP}", stack.words("pg_restore", *words))
         stack.exchange()
         repository.restore(backup.files, Path(stack.tree, exchange.STAGE))
@@ -166,7 +173,7 @@ def _put_back(stack: Stack, aside: str, reason: TargetError) -> None:
         # A session of what has failed may take its time to end.
         stack.sql(f'DROP DATABASE IF EXISTS "{stack.database}" WITH (FORCE)')
         if aside:
-            stack.sql(f'ALTER DATABASE "{aside}" RENAME TO "{stack.database}"')
+            stack.rename(aside, stack.database)
     except TargetError as error:
         kept = f" The rows of before are in the database {aside}." if aside else ""
         raise TargetError(f"{reason} Then: {error}{kept}") from None
