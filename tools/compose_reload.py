@@ -7,8 +7,9 @@ PgBouncer and another web take over. What does not come into force is taken back
 from __future__ import annotations
 
 import io
+import json
 import tarfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import background_containers
@@ -46,6 +47,8 @@ def reload() -> None:
         changed |= {POSTGRES, PGBOUNCER, VALKEY}
     if observability_restart.is_older():
         changed.add(observability_restart.SERVICE)
+    if not _has_variables(web):
+        changed.add("environment")
     if not changed:
         say("unchanged the running stack matches the inputs")
         return
@@ -109,6 +112,23 @@ def _require_same_exporter(observed: str) -> None:
             f"STACK_OBSERVABILITY={wanted}: {what} started and ended by `make up` only, and "
             "requests fail meanwhile"
         )
+
+
+def _has_variables(web: Container) -> bool:
+    """Whether the file of STACK_ENVIRONMENT is the one that web was given, unchanged since then.
+    Raises ToolError."""
+    project = containers.plan().project
+    if project is None or not project.environment:
+        return True
+    given = json.loads(containers.require("compose", "config", "--format=json"))
+    file = Path(given["secrets"]["environment"]["file"])
+    try:
+        now = file.stat()
+    except OSError as error:
+        raise ToolError(f"STACK_ENVIRONMENT={file}: {error.strerror}") from None
+    words = ("stat", "--dereference", "--format=%d %i", "/run/secrets/environment")
+    had = containers.output_of(containers.execute(web.id, *words)).split()
+    return had == [str(now.st_dev), str(now.st_ino)] and now.st_ctime <= containers.began(web)
 
 
 def _bring_into_force(web: Container, pooler: Container, changed: set[str]) -> None:

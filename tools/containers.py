@@ -132,8 +132,12 @@ def rendered(*words: str) -> bytes:
 def is_older(container: Container, *paths: str) -> bool:
     """Whether one of these rendered files was written since it began. Raises ToolError."""
     written = rendered("stat", "--format=%Y", *paths).split()
-    began = datetime.fromisoformat(f"{container.started[:19]}+00:00")  # without its nanoseconds
-    return max(map(int, written)) > began.timestamp()
+    return max(map(int, written)) > began(container)
+
+
+def began(container: Container) -> float:
+    """When it was started, in whole seconds since 1970."""
+    return datetime.fromisoformat(f"{container.started[:19]}+00:00").timestamp()
 
 
 class Fields(dict[str, Any]):

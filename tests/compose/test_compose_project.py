@@ -63,6 +63,24 @@ def test_it_writes_through_the_pooler_with_its_own_variables(served: ComposeStac
     )
 
 
+@pytest.mark.slow
+def test_changed_variables_come_into_force_by_a_reload(served: ComposeStack) -> None:
+    """Written into the file, or into another that takes its place."""
+    file = Path(served.inputs["STACK_ENVIRONMENT"])
+    before = file.read_text()
+    other = file.with_name("other")
+    reload = ("make", "reload", "TARGET=compose")
+    file.write_text("SHOP_GREETING=changed in place\n")
+    assert "reloaded" in served.run(*reload).stdout
+    assert json.loads(post(served, "/note?text=two"))["greeting"] == "changed in place"
+    assert "unchanged" in served.run(*reload).stdout
+    other.write_text(before)
+    other.replace(file)
+    assert "reloaded" in served.run(*reload).stdout
+    assert json.loads(post(served, "/note?text=three"))["greeting"] == GREETING
+    assert "unchanged" in served.run(*reload).stdout
+
+
 def test_pages_and_commands_have_homes_and_the_programs_of_the_environment(
     served: ComposeStack,
 ) -> None:

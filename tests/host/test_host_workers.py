@@ -100,13 +100,15 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
             assert words[3].endswith("/app_background")
     owners = host.run("sh", "-c", f"stat --format='%U %G %a' {MEDIA}/worker-*").stdout
     assert set(owners.splitlines()) == {"worker sockets 664"}
+    by_role = json.loads(host.run("cat", "/etc/stack/plan.json").stdout)["pooler"]["peer_maps"]
     for account, database, code in (
         ("worker", "app_background", 0),
         ("worker", "app", 2),
         ("app", "app_background", 2),
     ):
         words = ("psql", "--host=/run/stack/pooler", "--port=6432", "--command=SELECT 1")
-        who, to = ("runuser", "-u", account, "--"), (f"--dbname={database}", "--username=app")
+        login = "app" if by_role else account
+        who, to = ("runuser", "-u", account, "--"), (f"--dbname={database}", f"--username={login}")
         asked = host.run(*who, *words, *to, check=False)
         assert asked.returncode == code, (account, database, asked.stderr)
     told = host.run("stackctl", "status").stdout

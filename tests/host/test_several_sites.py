@@ -227,7 +227,7 @@ def test_one_is_restored_while_the_other_serves(host: SystemdHost) -> None:
 
 def test_a_site_that_does_not_fit_is_refused_before_anything_changes(host: SystemdHost) -> None:
     before = host.now()
-    third = {"sites": {**SITES, "wiki": 1}}
+    third = {"sites": {**SITES, "wiki": 2}}
     done = host.play("site.yml", stack_inputs=inputs("wiki", **third))
     assert done.returncode != 0
     assert "the host has 2048 MB" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -10,9 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from backup_store import BUCKET, backup_store
+from docker_engine import require_engine
 
 from fixtures import certificates
 from fixtures.local_stack import LocalStack
@@ -29,20 +33,66 @@ pytestmark = [
         not shutil.which("restic"), reason="restic is missing; apt-get install restic"
     ),
 ]
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Trusting(LocalStack):
+    """A stack on a machine that knows who signed the certificate of a bucket."""
+
+    authorities: str = AUTHORITIES
+
+    def command(self, *arguments: str) -> list[str]:
+        """The same, among mounts of its own."""
+        trust = f'mount --bind "$0" {AUTHORITIES} && exec "$@"'
+        own = ("unshare", "--mount", "sh", "-c", trust, self.authorities)
+        return [*own, *super().command(*arguments)]
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        place.chmod(0o755)
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
-        inputs = {"STACK_BACKUP": "local", "STACK_BACKUP_PATH": str(place / "backups")}
-        stack = LocalStack(place / "stack", free_port(), inputs)
-        try:
-            yield stack
-        finally:
-            stack.manage("stack_local", "delete")
+        Path(name).chmod(0o755)
+        monkeypatch.setenv("XDG_CONFIG_HOME", f"{name}/config")
+        yield Path(name)
+
+
+@pytest.fixture
+def directory(place: Path) -> LocalStack:
+    """A stack with its backups in a directory of this machine."""
+    inputs = {"STACK_BACKUP": "local", "STACK_BACKUP_PATH": str(place / "backups")}
+    return LocalStack(place / "stack", free_port(), inputs)
+
+
+@pytest.fixture
+def bucket(place: Path) -> Iterator[LocalStack]:
+    """One with its backups in a bucket."""
+    require_engine()
+    if os.geteuid():
+        pytest.skip("a bucket's certificate is trusted by a mount; run as root")
+    (place / "store").mkdir()
+    with backup_store(place / "store", network="bridge") as store:
+        trusted = place / "authorities.pem"
+        trusted.write_text(Path(AUTHORITIES).read_text() + store.certificate.read_text())
+        inputs = {
+            "STACK_BACKUP": "s3",
+            "STACK_BACKUP_HOST": store.address,
+            "STACK_BACKUP_BUCKET": BUCKET,
+            "STACK_BACKUP_PATH": "/shop",
+            "AWS_ACCESS_KEY_ID": "key-of-the-bucket",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-the-bucket",
+        }
+        yield Trusting(place / "stack", free_port(), inputs, str(trusted))
+        assert not [name for name in store.objects() if b"of the visitor" in store.object(name)]
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    stack: LocalStack = request.getfixturevalue(request.param)
+    try:
+        yield stack
+    finally:
+        stack.manage("stack_local", "delete")
 
 
 def told(stack: LocalStack) -> float:

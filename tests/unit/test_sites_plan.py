@@ -93,6 +93,8 @@ def test_one_site_that_has_a_name_answers_itself() -> None:
         ("wiki", {}, "STACK_SITES names shop, blog, and this site is wiki"),
         ("Shop", {}, "STACK_NAME=Shop"),
         ("shop", {"tls": "off"}, "STACK_TLS is files or self-signed"),
+        ("shop", {"tls": "acme", "acme_email": "a@b.example"}, "STACK_TLS is files or self-signed"),
+        ("shop", {"tls": "off", "proxy": "on"}, "and STACK_PROXY off"),
         ("shop", {"port": 8443}, "STACK_PORT=8443: several sites share port 443"),
         ("shop", {"database_host": "db"}, "STACK_NAME=shop needs the database on the same host"),
         (

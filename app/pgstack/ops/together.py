@@ -7,6 +7,7 @@ of the server has to be set up for it. Runs with a bare Python as well.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ DUMP = "database.dump"
 LABEL = "backup="
 """begins the tag that the two snapshots of a backup share"""
 OUTSIDE = f"--exclude={exchange.ASIDE}*"
+COMPLAINT = re.compile("(ERROR|FATAL|DETAIL|HINT|error): ")
+"""in a line of PostgreSQL's programs that says what is wrong"""
 TABLES = (
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -60,6 +63,13 @@ class Stack:
         # stack: allow H032 a socket of the administrator's, before any pooler runs
         words = self.words("psql", *bare, f"--dbname={database}", what)
         return _run(words).strip()
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a database another name, and end the sessions in it: the exporter has one. Raises
+        TargetError."""
+        others = f"FROM pg_stat_activity WHERE datname = '{old}'"
+        ended = f"SELECT pg_terminate_backend(pid, 5000) {others}"
+        self.sql(f'{ended}; ALTER DATABASE "{old}" RENAME TO "{new}"')
 
     def make_database(self) -> None:
         """Roles, rights and a database where there is none. Raises TargetError."""
@@ -137,23 +147,36 @@ def bring_back(
     aside = ""
     if stack.sql(TABLES, stack.database) != "0":
         aside = f"{stack.database}-before-{_now()}"
-        stack.sql(f'ALTER DATABASE "{stack.database}" RENAME TO "{aside}"')
-        stack.make_database()
+        stack.rename(stack.database, aside)
         say(f"aside     the rows of before, in the database {aside}")
     words = ("--exit-on-error", "--single-transaction", f"--dbname={stack.database}")
     try:
+        stack.make_database()
+        # The script of roles has made it, and the dump makes it too.
+        stack.sql("DROP SCHEMA IF EXISTS stack CASCADE", stack.database)
         repository.pour(backup.rows, f"/{DUMP}", stack.words("pg_restore", *words))
         stack.exchange()
         repository.restore(backup.files, Path(stack.tree, exchange.STAGE))
         stack.exchange(backup.files.trees[0], _now())
-    except TargetError:
-        stack.sql(f'DROP DATABASE "{stack.database}"')
-        if aside:
-            stack.sql(f'ALTER DATABASE "{aside}" RENAME TO "{stack.database}"')
+    except TargetError as error:
+        _put_back(stack, aside, error)
         raise
     stack.make_database()
     stack.sql("ANALYZE", stack.database)
     say(f"restored  {backup.text}")
+
+
+def _put_back(stack: Stack, aside: str, reason: TargetError) -> None:
+    """The rows of before under their name. Raises TargetError with the `reason` of the failure
+    too."""
+    try:
+        # A session of what has failed may take its time to end.
+        stack.sql(f'DROP DATABASE IF EXISTS "{stack.database}" WITH (FORCE)')
+        if aside:
+            stack.rename(aside, stack.database)
+    except TargetError as error:
+        kept = f" The rows of before are in the database {aside}." if aside else ""
+        raise TargetError(f"{reason} Then: {error}{kept}") from None
 
 
 def _now() -> str:
@@ -163,6 +186,8 @@ def _now() -> str:
 def _run(words: Sequence[str], text: str = "") -> str:
     done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise TargetError(f"{lines[-1] if lines else words[0]}")
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or [words[0]]
+        raise TargetError(
+            " ".join([line for line in lines if COMPLAINT.search(line)] or lines[-1:])
+        )
     return done.stdout

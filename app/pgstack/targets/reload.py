@@ -12,16 +12,18 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from pgstack.errors import StackError, TargetError
 from pgstack.external.server import Server
 from pgstack.live import account
-from pgstack.live.probes import bounded, local, pooler
+from pgstack.live.probes import bounded, local, pooler, supervisord
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live
 from pgstack.ops import drain, rendered
+from pgstack.planning import targets
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
 from pgstack.rendering.file import File
@@ -90,7 +92,23 @@ def _is_in_force(plan: Plan, wanted: list[File]) -> bool:
         not local.unfinished(plan).exists()
         and not files.difference(wanted)
         and supervision.started_with(plan) == files.fingerprint(wanted)
+        and _has_variables(plan)
     )
+
+
+def _has_variables(plan: Plan) -> bool:
+    """Whether all that reads the file of STACK_ENVIRONMENT began after its last change."""
+    file = targets.of(plan.target).environment_file(plan)
+    if file is None:
+        return True
+    changed = file.stat().st_ctime  # a file that is moved there keeps the time of its text
+    began = [process.create_time() for process in release.daemons(plan)]
+    began += [row["start"] for row in supervisord.rows(plan) or () if _is_worker_at_work(row)]
+    return min(began, default=0) > changed
+
+
+def _is_worker_at_work(row: dict[str, Any]) -> bool:
+    return supervision.is_worker(row["name"]) and row["statename"] == "RUNNING"
 
 
 def _change(run: Run, wanted: list[File]) -> None:

@@ -78,6 +78,33 @@ def test_new_code_is_released_and_code_that_raises_is_not(stack: LocalStack, pla
     assert requests.get(f"{stack.url}/new", timeout=10).text == "new"
 
 
+@pytest.mark.timeout(600)
+def test_changed_variables_come_into_force_by_a_release_or_a_reload(
+    stack: LocalStack, place: Path
+) -> None:
+    project = foreign.make(place / "variables", "DATABASE_URL or nothing")
+    file = project / "env"
+    given = {"STACK_PROJECT": str(project), "STACK_ENVIRONMENT": str(file)}
+
+    def greeting() -> str:
+        answer = requests.post(f"{stack.url}/note", params={"text": "x"}, timeout=10)
+        return str(answer.json()["greeting"])
+
+    file.write_text("SHOP_GREETING=first\n")
+    serve(stack, project, STACK_ENVIRONMENT=str(file))
+    for command in ("release", "reload"):
+        file.write_text(f"SHOP_GREETING=by {command}\n")
+        done = stack.manage("stack_local", command, **given)
+        assert (done.returncode, greeting()) == (0, f"by {command}"), done.stdout + done.stderr
+    again = stack.manage("stack_local", "reload", **given)
+    assert again.stdout.startswith("unchanged"), again.stdout
+    file.write_text("SHOP_GREETING\n")
+    refused = stack.manage("stack_local", "reload", **given)
+    assert (refused.returncode, greeting()) == (2, "by reload")
+    assert f"STACK_ENVIRONMENT={file}: " in refused.stderr
+    file.write_text("SHOP_GREETING=by reload\n")
+
+
 def test_commands_run_in_the_project_whatever_directory_they_are_called_from(
     stack: LocalStack,
 ) -> None:
