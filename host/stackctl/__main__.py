@@ -24,6 +24,7 @@ from . import (
     files,
     front,
     passwords,
+    patroni,
     postgres,
     release,
     restore,
@@ -123,8 +124,16 @@ def print_lines(lines: list[Line]) -> int:
     return 0 if all(line.good for line in lines) else 1
 
 
+def leads(host: stack.Stack, _: argparse.Namespace) -> int:
+    """Whether backups are this member's to make."""
+    return 0 if patroni.leads(host) else 1
+
+
+OF_ANYBODY = ("drill", "leads")
+"""commands that change nothing which is not of the account that gives them"""
 ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "drill": rehearse,
+    "leads": leads,
     "restore": bring_back,
     "backups": backups,
     "files": of_files,
@@ -139,7 +148,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
 def main(plan: str) -> None:
     """Run one command for the site that this is the plan of; 2 when it cannot."""
     asked = arguments.read(SERVERS)
-    if os.geteuid() and asked.command != "drill":
+    if os.geteuid() and asked.command not in OF_ANYBODY:
         sys.exit(f"{arguments.program()}: only root may change what runs. Use sudo.")
     try:
         host = stack.read(plan)

@@ -20,6 +20,7 @@ PLAIN = {
     "rotate": "make new passwords, or a new certificate of the site, for the next apply",
     "share": "make what all members of a cluster have in common, unless it is there",
     "pause": "hold requests back, before PostgreSQL stops",
+    "leads": "whether this member of a cluster takes writes; 1 when not",
 }
 """commands without arguments"""
 

@@ -152,6 +152,53 @@ def test_a_lost_host_of_the_leader_loses_no_write(cluster: Cluster) -> None:
     cluster.wait()
 
 
+def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    before = cluster.backups(leader)
+    assert before, "the first run makes one"
+    for host in cluster.members.values():
+        host.run("systemctl", "start", "stack-backup@incr.service")
+    assert [len(cluster.backups(name)) for name in MEMBERS] == [len(before) + 1] * len(MEMBERS)
+    for name, host in cluster.members.items():
+        told = host.run("stackctl", "backups").stdout
+        assert ("archive  " in told) == (name == leader), told
+        said = host.run("stackctl", "facts").stdout
+        assert ("backup passed" in said) == (name == leader), said
+    figures = [_figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
+    assert sorted(map(len, figures)) == [0, 0, 1]
+
+
+def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    for name, host in cluster.members.items():
+        done = host.run("stackctl", "drill", check=False)
+        assert (done.returncode == 0) == (name == leader), done.stderr
+    for host in cluster.members.values():
+        assert "drill      passed" in host.run("stackctl", "backups").stdout
+
+
+def test_who_leads_next_archives_and_backs_up_at_once(cluster: Cluster) -> None:
+    """What the one before had not archived is no hole that a restore falls into."""
+    kept = cluster.backups(cluster.leader())
+    _switchover(cluster)
+    cluster.wait()
+    leader = cluster.members[cluster.leader()]
+    assert "stack-backup@incr.service begins" in leader.run("stackctl", "facts").stdout
+    leader.run("systemctl", "start", "stack-backup@incr.service")
+    assert len(cluster.backups(cluster.leader())) > len(kept)
+    assert "begins" not in leader.run("stackctl", "facts").stdout
+    archived = "SELECT last_archived_wal FROM pg_stat_archiver WHERE last_failed_time IS NULL"
+    timeline = cluster.sql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+    assert cluster.sql(archived).startswith(timeline)
+
+
+def _figures(host: SystemdHost, name: str) -> list[str]:
+    """Lines of the exporter that begin so."""
+    ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
+    said = host.run("python3", "-c", ask % "http://127.0.0.1:8400/metrics").stdout
+    return [line for line in said.splitlines() if line.startswith(name)]
+
+
 def _switchover(cluster: Cluster) -> None:
     member = cluster.members[cluster.leader()]
     done = member.run("stackctl", "switchover")

@@ -47,9 +47,9 @@ class Etcd:
         rows = said.get("kvs", [])
         return {_text(row["key"]).removeprefix(prefix): _value(row).text for row in rows}
 
-    def put(self, key: str, text: str, seconds: int) -> None:
-        """Have it for so many seconds. Raises ProbeError."""
-        lease = self._post("lease/grant", {"TTL": seconds})["ID"]
+    def put(self, key: str, text: str, seconds: int = 0) -> None:
+        """Have it for so many seconds, or for good. Raises ProbeError."""
+        lease = self._post("lease/grant", {"TTL": seconds})["ID"] if seconds else 0
         self._post("kv/put", {"key": _coded(key), "value": _coded(text), "lease": lease})
 
     def revoke(self, lease: str) -> None:
