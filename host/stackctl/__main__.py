@@ -23,6 +23,7 @@ from . import (
     facts,
     files,
     front,
+    joining,
     passwords,
     patroni,
     postgres,
@@ -190,6 +191,7 @@ def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
 CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "rotate": rotate,
     "share": lambda host, _: f"share      {passwords.share(host)}",
+    "join": lambda host, _: f"etcd       {joining.join(host)}",
     "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
     "leave": lambda host, _: f"front      {front.leave(host)}",

@@ -192,6 +192,30 @@ def test_who_leads_next_archives_and_backs_up_at_once(cluster: Cluster) -> None:
     assert cluster.sql(archived).startswith(timeline)
 
 
+@pytest.mark.slow
+def test_an_empty_host_takes_the_place_of_a_lost_leader_and_no_write_is_lost(
+    cluster: Cluster,
+) -> None:
+    lost = cluster.leader()
+
+    def replaced() -> None:
+        _lose(cluster.members[lost])
+        cluster.replace(lost)
+        began = time.monotonic()
+        done = cluster.web.play("site.yml")
+        print(f"site.yml took {time.monotonic() - began:.0f} s")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        cluster.wait()
+
+    figures = drill(cluster, replaced, AFTER_SECONDS)
+    assert figures.lost == 0, figures
+    assert figures.silence < 15, figures
+    told = cluster.members[lost].run("stackctl", "verify").stdout
+    assert "etcd       3 members" in told
+    again = cluster.web.play("site.yml")
+    assert (again.returncode, changed(again)) == (0, 0), again.stdout[-4000:]
+
+
 def _figures(host: SystemdHost, name: str) -> list[str]:
     """Lines of the exporter that begin so."""
     ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"

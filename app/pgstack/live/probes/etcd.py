@@ -23,6 +23,17 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """A member of etcd: its number, the name that it goes by, where others reach it, and whether it
+    has ever been there."""
+
+    number: str
+    name: str
+    urls: tuple[str, ...]
+    started: bool
+
+
+@dataclass(frozen=True)
 class Etcd:
     """How one member is asked. The files are the authority's certificate, and certificate and key
     of who asks."""
@@ -56,6 +67,27 @@ class Etcd:
         """End a lease, and all keys that go with it; nothing where it is over. Raises
         ProbeError."""
         self._post("lease/revoke", {"ID": lease})
+
+    def peers(self) -> list[Peer]:
+        """All members, as most of them agree. Raises ProbeError."""
+        rows = self._post("cluster/member/list", {"linearizable": True})["members"]
+        return [
+            Peer(
+                row["ID"],
+                row.get("name", ""),
+                tuple(row.get("peerURLs", ())),
+                bool(row.get("clientURLs")),
+            )
+            for row in rows
+        ]
+
+    def remove_peer(self, number: str) -> None:
+        """Count on it no more. Raises ProbeError."""
+        self._post("cluster/member/remove", {"ID": number})
+
+    def add_peer(self, url: str) -> None:
+        """Expect another one, which others reach there. Raises ProbeError."""
+        self._post("cluster/member/add", {"peerURLs": [url]})
 
     def health(self) -> None:
         """Raises ProbeError, with its words, unless it takes part in decisions."""
