@@ -13,6 +13,7 @@ from pgstack.ops.terminal import shown
 
 from . import (
     advise,
+    alone,
     apache,
     arguments,
     backup,
@@ -191,6 +192,7 @@ def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
 CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "rotate": rotate,
     "share": lambda host, _: f"share      {passwords.share(host)}",
+    "copy": lambda host, _: f"postgres   {alone.copy(host)}",
     "join": lambda host, _: f"etcd       {joining.join(host)}",
     "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",

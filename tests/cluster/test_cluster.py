@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from cluster_hosts import MEMBERS, Cluster, cluster_hosts
 from docker_engine import docker
+from ledger import Ledger
 from systemd_host import SystemdHost, changed
 
 from drills import load
@@ -214,6 +215,26 @@ def test_an_empty_host_takes_the_place_of_a_lost_leader_and_no_write_is_lost(
     assert "etcd       3 members" in told
     again = cluster.web.play("site.yml")
     assert (again.returncode, changed(again)) == (0, 0), again.stdout[-4000:]
+
+
+@pytest.mark.slow
+def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
+    ledger = Ledger(cluster.web)
+    ledger.transfer("kept")
+    moment = cluster.sql("SELECT now()")
+    time.sleep(1)
+    ledger.transfer("undone")
+    began = time.monotonic()
+    done = cluster.web.play("restore.yml", backup_target=moment, confirm="yes")
+    print(f"restore.yml took {time.monotonic() - began:.0f} s")
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    cluster.wait()
+    assert ledger.has("kept", "undone") == [True, False]
+    assert ledger.balanced()
+    ledger.transfer("afterwards")
+    _switchover(cluster)
+    cluster.wait()
+    assert ledger.has("kept", "undone", "afterwards") == [True, False, True]
 
 
 def _figures(host: SystemdHost, name: str) -> list[str]:

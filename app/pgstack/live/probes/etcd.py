@@ -63,6 +63,10 @@ class Etcd:
         lease = self._post("lease/grant", {"TTL": seconds})["ID"] if seconds else 0
         self._post("kv/put", {"key": _coded(key), "value": _coded(text), "lease": lease})
 
+    def delete(self, key: str) -> None:
+        """Forget a key; nothing where it is not there. Raises ProbeError."""
+        self._post("kv/deleterange", {"key": _coded(key)})
+
     def revoke(self, lease: str) -> None:
         """End a lease, and all keys that go with it; nothing where it is over. Raises
         ProbeError."""
