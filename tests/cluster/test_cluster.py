@@ -237,6 +237,34 @@ def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
     assert ledger.has("kept", "undone", "afterwards") == [True, False, True]
 
 
+@pytest.mark.slow
+def test_new_passwords_and_certificates_lose_no_request(cluster: Cluster) -> None:
+    before = [_secrets(host) for host in cluster.members.values()]
+
+    def rotated() -> None:
+        done = cluster.web.play("rotate.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        cluster.wait()
+
+    figures = drill(cluster, rotated, AFTER_SECONDS)
+    assert (figures.failed, figures.lost) == (0, 0), figures
+    after = [_secrets(host) for host in cluster.members.values()]
+    assert len({known["passwords"] for known in after}) == 1, "all members have the same"
+    for old, new in zip(before, after, strict=True):
+        assert not old.items() & new.items()
+    _switchover(cluster)
+    cluster.wait()
+
+
+def _secrets(host: SystemdHost) -> dict[str, str]:
+    """What stands for a member's passwords and certificates."""
+    ask = "cd /etc/stack-database; cat {} | sha256sum"
+    names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
+    return {
+        name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()
+    }
+
+
 def _figures(host: SystemdHost, name: str) -> list[str]:
     """Lines of the exporter that begin so."""
     ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
