@@ -10,6 +10,7 @@ from .stack import Stack
 
 FOREIGN = "[028]"
 """pgBackRest's error when the repository holds another database's backups"""
+KINDS = ("full", "incr")
 USABLE = frozenset({0, 2})
 """valid backups, none yet"""
 NO_STANZA = frozenset({1, 3})
@@ -25,6 +26,8 @@ def apply(stack: Stack, again: bool = False) -> str:
     if not patroni.leads(stack):
         _require_reachable(stack)
         return "unchanged: the member that leads makes backups"
+    if not again and any(system.busy(backup.unit(stack, kind)) for kind in KINDS):
+        return "unchanged: a backup is being made, which has the repository for itself"
     done = _create(stack)
     backup.pgbackrest(stack, "check")
     if again or not backup.restorable_backups(stack):

@@ -157,6 +157,10 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
     leader = cluster.leader()
     before = cluster.backups(leader)
     assert before, "the first run makes one"
+    cluster.members[leader].run("systemctl", "start", "--no-block", "stack-backup@incr.service")
+    cluster.members[leader].run("stackctl", "apply", "backup")
+    cluster.members[leader].run("systemctl", "start", "stack-backup@incr.service")
+    before = cluster.backups(leader)
     for host in cluster.members.values():
         host.run("systemctl", "start", "stack-backup@incr.service")
     assert [len(cluster.backups(name)) for name in MEMBERS] == [len(before) + 1] * len(MEMBERS)
@@ -260,9 +264,7 @@ def _secrets(host: SystemdHost) -> dict[str, str]:
     """What stands for a member's passwords and certificates."""
     ask = "cd /etc/stack-database; cat {} | sha256sum"
     names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
-    return {
-        name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()
-    }
+    return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
 
 
 def _figures(host: SystemdHost, name: str) -> list[str]:
