@@ -13,6 +13,7 @@ from pgstack.ops.terminal import shown
 
 from . import (
     advise,
+    alone,
     apache,
     arguments,
     backup,
@@ -23,7 +24,9 @@ from . import (
     facts,
     files,
     front,
+    joining,
     passwords,
+    patroni,
     postgres,
     release,
     restore,
@@ -123,8 +126,16 @@ def print_lines(lines: list[Line]) -> int:
     return 0 if all(line.good for line in lines) else 1
 
 
+def leads(host: stack.Stack, _: argparse.Namespace) -> int:
+    """Whether backups are this member's to make."""
+    return 0 if patroni.leads(host) else 1
+
+
+OF_ANYBODY = ("drill", "leads")
+"""commands that change nothing which is not of the account that gives them"""
 ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "drill": rehearse,
+    "leads": leads,
     "restore": bring_back,
     "backups": backups,
     "files": of_files,
@@ -139,7 +150,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
 def main(plan: str) -> None:
     """Run one command for the site that this is the plan of; 2 when it cannot."""
     asked = arguments.read(SERVERS)
-    if os.geteuid() and asked.command != "drill":
+    if os.geteuid() and asked.command not in OF_ANYBODY:
         sys.exit(f"{arguments.program()}: only root may change what runs. Use sudo.")
     try:
         host = stack.read(plan)
@@ -181,6 +192,8 @@ def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
 CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "rotate": rotate,
     "share": lambda host, _: f"share      {passwords.share(host)}",
+    "copy": lambda host, _: f"postgres   {alone.copy(host)}",
+    "join": lambda host, _: f"etcd       {joining.join(host)}",
     "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
     "leave": lambda host, _: f"front      {front.leave(host)}",

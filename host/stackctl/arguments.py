@@ -19,7 +19,10 @@ PLAIN = {
     "upgraded": "replace processes that run what an upgrade of packages has replaced",
     "rotate": "make new passwords, or a new certificate of the site, for the next apply",
     "share": "make what all members of a cluster have in common, unless it is there",
+    "copy": "delete the database of this standby, and copy the leader's",
+    "join": "take the place of a member that a cluster has lost, where this host has none yet",
     "pause": "hold requests back, before PostgreSQL stops",
+    "leads": "whether this member of a cluster takes writes; 1 when not",
 }
 """commands without arguments"""
 

@@ -12,7 +12,7 @@ from typing import Any
 from pgstack.planning import services
 from pgstack.planning.databases import Backup
 
-from . import postgres, safe, system
+from . import patroni, postgres, rehearsed, system
 from .line import Line
 from .safe import StackctlError
 from .stack import Stack
@@ -31,6 +31,8 @@ ARCHIVE = """
       FROM pg_stat_archiver"""
 RUNNING = "running"
 """result of a drill that has not ended; its `ended` is when it began"""
+TIMELINE = 8
+"""first characters of a segment's name"""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -43,6 +45,8 @@ class Kept:
     kind: str
     ended: int
     size: int
+    timeline: str
+    """its number, as names of WAL begin"""
 
 
 def unit(stack: Stack, kind: str) -> str:
@@ -117,7 +121,13 @@ def parse(text: str) -> list[Kept]:
     if status["code"] not in (0, 2):  # 2: no valid backups
         raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
     usable = [
-        Kept(kept["label"], kept["type"], kept["timestamp"]["stop"], kept["info"]["size"])
+        Kept(
+            kept["label"],
+            kept["type"],
+            kept["timestamp"]["stop"],
+            kept["info"]["size"],
+            kept["archive"]["stop"][:TIMELINE],
+        )
         for kept in stanzas[0]["backup"]
         if not kept["error"]
     ]
@@ -136,10 +146,10 @@ def report(stack: Stack) -> list[Line]:
         if system.run("systemctl", "is-failed", name).returncode == 0:
             lines.append(Line("backup", f"{name} failed; see journalctl -u {name}", good=False))
     try:
-        lines.append(archive(postgres.ask(stack, ARCHIVE)))
+        lines += [archive(postgres.ask(stack, ARCHIVE))] if patroni.leads(stack) else []
     except StackctlError as error:
         lines.append(Line("archive", str(error), good=False))
-    lines.append(drill(read_drill(stack), now, part.drill_oldest, part.time_limit))
+    lines.append(drill(rehearsed.read(stack), now, part.drill_oldest, part.time_limit))
     return lines + [
         Line("aside", f"{path}: delete it once you no longer need it") for path in aside(stack)
     ]
@@ -189,20 +199,6 @@ def drill(state: dict[str, Any] | None, now: float, oldest: int, limit: int) -> 
     text += f", {state['tables']} tables"
     late = since > oldest
     return Line("drill", f"{text}: the next one is late" if late else text, not late)
-
-
-def drill_file(stack: Stack) -> Path:
-    """Where the last drill is recorded."""
-    return Path(require(stack).state, "drill.json")
-
-
-def read_drill(stack: Stack) -> dict[str, Any] | None:
-    """What the last drill found, None before the first."""
-    try:
-        state: dict[str, Any] = json.loads(safe.read(drill_file(stack)))
-    except (OSError, ValueError, safe.UnsafePath):
-        return None
-    return state
 
 
 def aside(stack: Stack) -> list[Path]:

@@ -18,7 +18,7 @@ from pgstack.ops.postgres import psql
 from pgstack.planning import services
 from pgstack.planning.services import postgres_program
 
-from . import backup, postgres, safe, system
+from . import backup, patroni, postgres, rehearsed, system
 from .safe import StackctlError
 from .stack import Stack
 
@@ -66,8 +66,13 @@ def start(stack: Stack) -> str:
     """Run it through its unit, as root; returns what it found. Raises StackctlError when it
     failed."""
     part = backup.require(stack)
+    if not patroni.leads(stack):
+        raise StackctlError(
+            "this member does not lead, and the drill commits something that has to come back; "
+            "nothing was done. Run it on the one that `stackctl status` says leads."
+        )
     done = system.run("systemctl", "start", unit(stack))
-    state = backup.read_drill(stack)
+    state = rehearsed.read(stack)
     if done.returncode or state is None or state["result"] != "passed":
         reason = state.get("error", "it still runs") if state else "it did not run"
         raise StackctlError(f"{reason}\nSee journalctl -u {unit(stack)}")
@@ -79,15 +84,15 @@ def run(stack: Stack) -> str:
     after it was written down."""
     begun = time.time()
     signal.signal(signal.SIGTERM, lambda *_: _cut_off())
-    _write(stack, {"result": backup.RUNNING, "ended": int(begun)})
+    rehearsed.write(stack, {"result": backup.RUNNING, "ended": int(begun)})
     try:
         restored = _rehearse(stack)
     except StackctlError as error:
-        _write(stack, {"result": "failed", "error": str(error), **_times(begun)})
+        rehearsed.write(stack, {"result": "failed", "error": str(error), **_times(begun)})
         raise
     finally:
         clear(stack)
-    _write(stack, {"result": "passed", **restored, **_times(begun)})
+    rehearsed.write(stack, {"result": "passed", **restored, **_times(begun)})
     return f"passed in {time.time() - begun:.1f} s: {json.dumps(restored)}"
 
 
@@ -104,9 +109,11 @@ def clear(stack: Stack) -> None:
 def sweep(stack: Stack) -> None:
     """Clean up after a drill, however it ended; a drill that was killed is reported."""
     clear(stack)
-    state = backup.read_drill(stack)
+    state = rehearsed.read(stack)
     if state and state["result"] == backup.RUNNING:
-        _write(stack, {"result": "failed", "error": "it was killed", **_times(state["ended"])})
+        rehearsed.write(
+            stack, {"result": "failed", "error": "it was killed", **_times(state["ended"])}
+        )
 
 
 def _cut_off() -> None:
@@ -119,12 +126,6 @@ def _times(begun: float) -> dict[str, Any]:
 
 def _scratch(stack: Stack) -> Path:
     return Path(backup.require(stack).state, "scratch")
-
-
-def _write(stack: Stack, state: dict[str, Any]) -> None:
-    account = stack.accounts.postgres
-    text = json.dumps(state, indent=2) + "\n"
-    safe.write(backup.drill_file(stack), text.encode(), 0o600, account, account)
 
 
 def _rehearse(stack: Stack) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from . import authority, safe, system
 from .stack import Stack
 from .system import UNITS
 
+NEW, EXISTING = b"initial-cluster-state: new", b"initial-cluster-state: existing"
+
 
 def unit(stack: Stack) -> str:
     """Name of its unit."""
@@ -30,3 +32,16 @@ def apply(stack: Stack, again: bool = False) -> str:
         system.run("systemctl", "stop", unit(stack))
     system.start(unit(stack))
     return "restarted" if running else "started"
+
+
+def join(stack: Stack) -> None:
+    """Start the etcd of a member that the others expect. Raises StackctlError.
+
+    What it needs to know for that is of no use afterwards, so what is in force is what is planned.
+    """
+    wanted = system.planned_files(stack.conf / "etcd", UNITS / unit(stack))
+    joins = wanted["etcd.yml"].replace(NEW, EXISTING)
+    system.fill(stack.live("etcd"), {**wanted, "etcd.yml": joins})
+    system.require("systemctl", "enable", "--quiet", unit(stack))
+    system.start(unit(stack))
+    system.fill(stack.live("etcd"), wanted)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from pgstack.planning.metrics import Fact, FactName, fact_file
+from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
 
-from . import backup, membership, safe, status, system
+from . import backup, membership, patroni, postgres, rehearsed, safe, status, system
 from .manage import VERIFY
 from .safe import StackctlError
 from .stack import Stack
+
+OF_REPOSITORY: tuple[FactName, ...] = ("backup", "drill")
+TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
 
 
 def find_out(stack: Stack) -> str:
@@ -22,13 +25,33 @@ def find_out(stack: Stack) -> str:
     repository cannot be read."""
     if stack.metrics is None or stack.backup is None:
         return "nothing to find out"
+    if not patroni.leads(stack):
+        return _leave_to_leader(stack.metrics)
     done = []
-    drill = backup.read_drill(stack)
+    drill = rehearsed.read(stack)
     if drill and drill["result"] != backup.RUNNING:
         done.append(_note(stack, "drill", float(drill["ended"]), drill["result"] == "passed"))
     if backups := backup.restorable_backups(stack):
         done.append(_note(stack, "backup", backups[-1].ended, passed=True))
+        done += _followed(stack, backups[-1])
     return ", ".join(done) or "nothing yet"
+
+
+def _leave_to_leader(part: Metrics) -> str:
+    """All members have the same repository: one of them tells how old it is."""
+    for name in OF_REPOSITORY:
+        fact_file(part, name).unlink(missing_ok=True)
+    return "the member that leads tells"
+
+
+def _followed(stack: Stack, last: backup.Kept) -> list[str]:
+    """A backup once another member leads: the one before may have been lost with WAL that it had
+    not archived, so nothing after that can be reached from an older backup."""
+    if stack.cluster is None or postgres.ask(stack, TIMELINE) == last.timeline:
+        return []
+    unit = backup.unit(stack, "incr")
+    system.require("systemctl", "start", "--no-block", unit)
+    return [f"{unit} begins: another member leads since the last one"]
 
 
 def verify(stack: Stack) -> int:

@@ -41,10 +41,15 @@ def decides(part: Cluster) -> Line:
     return Line("etcd", text, not silent, remedy=SEE)
 
 
-def _decides(part: Cluster, address: str) -> bool:
+def way(part: Cluster, address: str) -> Etcd:
+    """How root asks the etcd of a member."""
     files = layout.AUTHORITY, *(str(authority.DIRECTORY / f"etcd.{end}") for end in ("pem", "key"))
+    return Etcd(address, part.client_port, ANSWER_SECONDS, *files)
+
+
+def _decides(part: Cluster, address: str) -> bool:
     try:
-        Etcd(address, part.client_port, ANSWER_SECONDS, *files).health()
+        way(part, address).health()
     except ProbeError:
         return False
     return True

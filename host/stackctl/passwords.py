@@ -34,7 +34,7 @@ def ensure(stack: Stack) -> None:
 
 def names(stack: Stack) -> list[str]:
     """Of all files in which there is one."""
-    return [*_roles(stack), SITE_KEY, *([CLUSTER_KEY] if stack.cluster else [])]
+    return [*_roles(stack), SITE_KEY, *_of_cluster(stack)]
 
 
 def require(stack: Stack) -> None:
@@ -70,14 +70,9 @@ def known(stack: Stack) -> dict[str, str]:
 def renew(stack: Stack) -> str:
     """Make new ones, and ask for a new certificate; `apply` sets them when the web hosts have
     them."""
-    if stack.cluster:
-        raise StackctlError(
-            "passwords and certificates of a cluster are not rotated yet (docs/cluster.md); "
-            "nothing was changed. Each member makes its own certificate anew before it expires."
-        )
     ensure(stack)
-    for role in _roles(stack):
-        _write(_directory() / role)
+    for name in (*_roles(stack), *_of_cluster(stack)):
+        _write(_directory() / name)
     new = "a new authority, " if authority.renew() else ""
     return (
         f"{new}new passwords of {', '.join(_roles(stack))} and a new certificate wait for "
@@ -100,6 +95,10 @@ def apply(stack: Stack, psql: list[str]) -> bool:
     if statements:
         system.require(*psql, text="\n".join(statements), account=account)
     return bool(statements)
+
+
+def _of_cluster(stack: Stack) -> list[str]:
+    return [CLUSTER_KEY] if stack.cluster else []
 
 
 def _roles(stack: Stack) -> list[str]:

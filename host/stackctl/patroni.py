@@ -92,6 +92,18 @@ def role(stack: Stack) -> str:
     return "copied" if shown.body.get("state") == COPIES else ""
 
 
+def leads(stack: Stack) -> bool:
+    """Whether this host takes writes, so that what is done once in a cluster is done here: always
+    where there is no cluster."""
+    if stack.cluster is None:
+        return True
+    asked = Api(part(stack).leader_port, layout.AUTHORITY, ANSWER_SECONDS)
+    try:
+        return asked.get(part(stack).address, "primary").good
+    except ProbeError:
+        return False
+
+
 def share(stack: Stack) -> bool:
     """Have etcd hold what all members go by; whether it did not before. The leader's task."""
     here, wanted = part(stack).address, part(stack).shared

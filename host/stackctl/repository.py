@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
-from . import backup, files, system
+from . import backup, files, patroni, system
 from .safe import StackctlError
 from .stack import Stack
 
 FOREIGN = "[028]"
 """pgBackRest's error when the repository holds another database's backups"""
+KINDS = ("full", "incr")
+USABLE = frozenset({0, 2})
+"""valid backups, none yet"""
 NO_STANZA = frozenset({1, 3})
 """states of `pgbackrest info`: no such path, no data"""
 
@@ -20,6 +23,11 @@ def apply(stack: Stack, again: bool = False) -> str:
 
     Each time a segment of WAL is sent there, and looked for.
     """
+    if not patroni.leads(stack):
+        _require_reachable(stack)
+        return "unchanged: the member that leads makes backups"
+    if not again and any(system.busy(backup.unit(stack, kind)) for kind in KINDS):
+        return "unchanged: a backup is being made, which has the repository for itself"
     done = _create(stack)
     backup.pgbackrest(stack, "check")
     if again or not backup.restorable_backups(stack):
@@ -29,6 +37,14 @@ def apply(stack: Stack, again: bool = False) -> str:
         system.start(files.unit(stack))
         done.append("files kept")
     return ", ".join(done) or "unchanged"
+
+
+def _require_reachable(stack: Stack) -> None:
+    """Raise StackctlError unless this member could go on with it, once it leads."""
+    stanzas = json.loads(backup.pgbackrest(stack, "--output=json", "info"))
+    status = stanzas[0]["status"] if stanzas else {"code": min(NO_STANZA)}
+    if status["code"] not in NO_STANZA | USABLE:
+        raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
 
 
 def _create(stack: Stack) -> list[str]:

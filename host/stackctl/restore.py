@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import (
+    alone,
     apache,
     backup,
     files,
@@ -35,6 +36,8 @@ from .stack import INSTANCES, Stack
 
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
+START_SECONDS = 5
+"""for a server without a unit to write its process id"""
 LEFT_BEHIND = (
     "restore_command",
     "recovery_target_time",
@@ -77,6 +80,7 @@ def plan(
 
 def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: str = "") -> str:
     """Restore; returns what was done. Raises StackctlError, and says what the database is then."""
+    alone.require(stack)
     target, moment, options = plan(stack, text, label, timeline)
     if backup.require(stack).files:
         files.require(stack, snapshot)
@@ -173,7 +177,7 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
         _bring_back(stack, data, options)
         _recover(stack)
     except (StackctlError, KeyboardInterrupt) as error:
-        system.stop(postgres.unit(stack))
+        _stop(stack)
         if had:
             system.run("rm", "--recursive", "--force", str(data), account=stack.accounts.postgres)
             _as_postgres(stack, "mv", "--no-target-directory", str(aside), str(data))
@@ -198,16 +202,16 @@ def _as_postgres(stack: Stack, *command: str) -> None:
 def _recover(stack: Stack) -> None:
     """Start PostgreSQL and wait until it has replayed what it should. Raises StackctlError with
     what its log says."""
-    log = Path(
-        f"/var/log/postgresql/postgresql-{stack.versions.postgresql}-{stack.names.cluster}.log"
-    )
+    log = _log(stack)
     written = system.length(log)
     _say("Replaying WAL.")
-    system.run("systemctl", "start", postgres.unit(stack))
+    if stack.cluster:
+        alone.start(stack)
+    else:
+        system.run("systemctl", "start", postgres.unit(stack))
 
     def ended() -> bool:
-        # It ended, and was perhaps started again, which takes it no further.
-        if not system.active(postgres.unit(stack)) or system.restarted(postgres.unit(stack)):
+        if not _lives(stack):
             raise StackctlError(f"The target cannot be reached: {_fatal(log, written)}")
         with suppress(StackctlError):
             return postgres.ask(stack, "SELECT pg_is_in_recovery()") == "f"
@@ -215,6 +219,31 @@ def _recover(stack: Stack) -> None:
 
     if not system.wait(ended, backup.require(stack).time_limit, 0.5):
         raise StackctlError("The recovery takes too long.")
+
+
+def _log(stack: Stack) -> Path:
+    """Where PostgreSQL says why it ends."""
+    if stack.cluster:
+        return alone.log(stack)
+    return Path(
+        f"/var/log/postgresql/postgresql-{stack.versions.postgresql}-{stack.names.cluster}.log"
+    )
+
+
+def _lives(stack: Stack) -> bool:
+    """Whether the server that replays does. One that ended, and was perhaps started again, is taken
+    no further by that."""
+    if stack.cluster:
+        return system.wait(lambda: alone.runs(stack), START_SECONDS)
+    unit = postgres.unit(stack)
+    return system.active(unit) and not system.restarted(unit)
+
+
+def _stop(stack: Stack) -> None:
+    """Whoever has started it."""
+    system.stop(postgres.unit(stack))
+    if stack.cluster:
+        alone.stop(stack)
 
 
 def _fatal(log: Path, written: int) -> str:
@@ -236,8 +265,11 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> float:
         for name in LEFT_BEHIND:
             postgres.ask(stack, f"ALTER SYSTEM RESET {name}")
         # What is left of the recovery's settings goes with a restart.
-        system.require("systemctl", "restart", postgres.unit(stack))
-        postgres.apply(stack)
+        if stack.cluster:
+            alone.hand_over(stack)
+        else:
+            system.require("systemctl", "restart", postgres.unit(stack))
+            postgres.apply(stack)
         if (stack.root / "current").is_symlink():  # none yet on a new host
             release.manage(stack, apache.current(stack), *release.MIGRATE)
     except StackctlError as error:

@@ -4,6 +4,7 @@ unpacked beforehand."""
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backup_store import BUCKET, NAME, Store, backup_store
 from docker_engine import docker
 from host_image import image
 from systemd_host import INPUTS, SystemdHost, start, stop
@@ -26,7 +28,7 @@ MASKED = "etcd patroni pgbouncer apache2 postgresql"
 PACKAGES = (
     "postgresql-17 openssl etcd-server etcd-client patroni python3-etcd python3-idna pgbouncer "
     "postgresql-client-17 apache2-bin libapache2-mod-wsgi-py3 media-types python3-venv acl "
-    "ca-certificates logrotate procps sudo unattended-upgrades systemd-timesyncd nftables"
+    "ca-certificates logrotate procps sudo unattended-upgrades systemd-timesyncd nftables pgbackrest"
 )
 DOCKERFILE = f"""\
 FROM {{base}}
@@ -38,6 +40,7 @@ RUN apt-get update \\
     && apt-mark auto '.*' > /dev/null
 """
 """what takes time to unpack; the roles still ask for it, and no server of it starts"""
+TRUSTED = "/usr/local/share/ca-certificates/store.crt"
 JOIN_SECONDS = 180
 SOCKET = "/run/stack/postgres"
 
@@ -46,8 +49,9 @@ SOCKET = "/run/stack/postgres"
 class Cluster:
     """All hosts, as an inventory in the web host's directory has them."""
 
-    members: Mapping[str, SystemdHost]
+    members: dict[str, SystemdHost]
     web: SystemdHost
+    store: Store
 
     @cached_property
     def url(self) -> str:
@@ -83,6 +87,47 @@ class Cluster:
                 pytest.fail(f"no cluster of three after {JOIN_SECONDS} s: {states}")
             time.sleep(0.5)
 
+    def write_inventory(self) -> None:
+        """What Ansible is told of all hosts."""
+        inputs = {
+            **INPUTS,
+            "members": {name: host.address() for name, host in self.members.items()},
+            "web_addresses": [self.web.address()],
+            "failover": "silence",
+            "backup": "s3",
+            "backup_host": NAME,
+            "backup_bucket": BUCKET,
+            "backup_path": "/shop",
+        }
+        keys = {"backup_s3_key": "key", "backup_s3_secret": "secret"}
+
+        def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:
+            return {
+                "hosts": {
+                    name: {**host.variables(), **keys, "stack_inputs": inputs}
+                    for name, host in hosts.items()
+                }
+            }
+
+        groups = {"database": group(self.members), "web": group({WEB: self.web})}
+        inventory = json.dumps({"stack": {"children": groups}})
+        (self.web.directory / "inventory.json").write_text(inventory)
+
+    def backups(self, member: str) -> list[str]:
+        """Labels of the backups in the bucket, as a member reads it."""
+        words = ("runuser", "-u", "postgres", "--", "pgbackrest", "--output=json", "info")
+        (stanza,) = json.loads(self.members[member].run(*words).stdout)
+        return [str(kept["label"]) for kept in stanza["backup"]]
+
+    def replace(self, member: str) -> None:
+        """An empty host in the place of one that is gone for good; Ansible is told."""
+        place = self.members[member].directory
+        stop(place)
+        shutil.rmtree(place)
+        place.mkdir()
+        self.members[member] = _boot(place, self.store, _disk())
+        self.write_inventory()
+
     def followed(self) -> str:
         """The member that PgBouncer is led to."""
         return self.web.run("readlink", "/run/stack/primary/led").stdout.split()[0]
@@ -90,23 +135,26 @@ class Cluster:
 
 @contextmanager
 def cluster_hosts(directory: Path) -> Iterator[Cluster]:
-    """All just booted; removed at the end with their network."""
+    """All just booted, and a bucket beside them; removed at the end with their network."""
     network = f"pgstack-cluster-{uuid.uuid4().hex[:8]}"
-    disk = _disk()
     docker("network", "create", network)
     places = {name: directory / name for name in (*MEMBERS, WEB)}
+    for place in (*places.values(), directory / "store"):
+        place.mkdir()
     try:
-        with ThreadPoolExecutor() as threads:
+        with backup_store(directory / "store", network) as store, ThreadPoolExecutor() as threads:
+            disk = _disk()
             booted = dict(
                 zip(
                     places,
-                    threads.map(lambda name: _boot(places[name], network, disk), places),
+                    threads.map(lambda place: _boot(place, store, disk), places.values()),
                     strict=True,
                 )
             )
-        web = booted.pop(WEB)
-        _write_inventory(booted, web)
-        yield Cluster(booted, web)
+            web = booted.pop(WEB)
+            cluster = Cluster(booted, web, store)
+            cluster.write_inventory()
+            yield cluster
     finally:
         for place in places.values():
             stop(place)
@@ -120,26 +168,13 @@ def _disk() -> str:
     return name
 
 
-def _boot(place: Path, network: str, disk: str) -> SystemdHost:
-    place.mkdir()
-    options = (f"--network={network}", f"--hostname={place.name}", "--cpu-shares=64")
-    return start(NEWEST_SUITE, place, *options, disk=disk)
-
-
-def _write_inventory(members: Mapping[str, SystemdHost], web: SystemdHost) -> None:
-    inputs = {
-        **INPUTS,
-        "members": {name: host.address() for name, host in members.items()},
-        "web_addresses": [web.address()],
-        "failover": "silence",
-    }
-
-    def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:
-        return {
-            "hosts": {
-                name: {**host.variables(), "stack_inputs": inputs} for name, host in hosts.items()
-            }
-        }
-
-    groups = {"database": group(members), "web": group({WEB: web})}
-    (web.directory / "inventory.json").write_text(json.dumps({"stack": {"children": groups}}))
+def _boot(place: Path, store: Store, disk: str) -> SystemdHost:
+    options = (
+        f"--network={store.network}",
+        f"--hostname={place.name}",
+        "--cpu-shares=64",
+        f"--volume={store.certificate}:{TRUSTED}:ro",
+    )
+    host = start(NEWEST_SUITE, place, *options, disk=disk)
+    host.run("update-ca-certificates")
+    return host

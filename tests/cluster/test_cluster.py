@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from cluster_hosts import MEMBERS, Cluster, cluster_hosts
 from docker_engine import docker
+from ledger import Ledger
 from systemd_host import SystemdHost, changed
 
 from drills import load
@@ -150,6 +151,127 @@ def test_a_lost_host_of_the_leader_loses_no_write(cluster: Cluster) -> None:
     assert cluster.followed() != leader
     docker("start", cluster.members[leader].container)
     cluster.wait()
+
+
+def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    before = cluster.backups(leader)
+    assert before, "the first run makes one"
+    cluster.members[leader].run("systemctl", "start", "--no-block", "stack-backup@incr.service")
+    cluster.members[leader].run("stackctl", "apply", "backup")
+    cluster.members[leader].run("systemctl", "start", "stack-backup@incr.service")
+    before = cluster.backups(leader)
+    for host in cluster.members.values():
+        host.run("systemctl", "start", "stack-backup@incr.service")
+    assert [len(cluster.backups(name)) for name in MEMBERS] == [len(before) + 1] * len(MEMBERS)
+    for name, host in cluster.members.items():
+        told = host.run("stackctl", "backups").stdout
+        assert ("archive  " in told) == (name == leader), told
+        said = host.run("stackctl", "facts").stdout
+        assert ("backup passed" in said) == (name == leader), said
+    figures = [_figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
+    assert sorted(map(len, figures)) == [0, 0, 1]
+
+
+def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    for name, host in cluster.members.items():
+        done = host.run("stackctl", "drill", check=False)
+        assert (done.returncode == 0) == (name == leader), done.stderr
+    for host in cluster.members.values():
+        assert "drill      passed" in host.run("stackctl", "backups").stdout
+
+
+def test_who_leads_next_archives_and_backs_up_at_once(cluster: Cluster) -> None:
+    """What the one before had not archived is no hole that a restore falls into."""
+    kept = cluster.backups(cluster.leader())
+    _switchover(cluster)
+    cluster.wait()
+    leader = cluster.members[cluster.leader()]
+    assert "stack-backup@incr.service begins" in leader.run("stackctl", "facts").stdout
+    leader.run("systemctl", "start", "stack-backup@incr.service")
+    assert len(cluster.backups(cluster.leader())) > len(kept)
+    assert "begins" not in leader.run("stackctl", "facts").stdout
+    archived = "SELECT last_archived_wal FROM pg_stat_archiver WHERE last_failed_time IS NULL"
+    timeline = cluster.sql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+    assert cluster.sql(archived).startswith(timeline)
+
+
+@pytest.mark.slow
+def test_an_empty_host_takes_the_place_of_a_lost_leader_and_no_write_is_lost(
+    cluster: Cluster,
+) -> None:
+    lost = cluster.leader()
+
+    def replaced() -> None:
+        _lose(cluster.members[lost])
+        cluster.replace(lost)
+        began = time.monotonic()
+        done = cluster.web.play("site.yml")
+        print(f"site.yml took {time.monotonic() - began:.0f} s")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        cluster.wait()
+
+    figures = drill(cluster, replaced, AFTER_SECONDS)
+    assert figures.lost == 0, figures
+    assert figures.silence < 15, figures
+    told = cluster.members[lost].run("stackctl", "verify").stdout
+    assert "etcd       3 members" in told
+    again = cluster.web.play("site.yml")
+    assert (again.returncode, changed(again)) == (0, 0), again.stdout[-4000:]
+
+
+@pytest.mark.slow
+def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
+    ledger = Ledger(cluster.web)
+    ledger.transfer("kept")
+    moment = cluster.sql("SELECT now()")
+    time.sleep(1)
+    ledger.transfer("undone")
+    began = time.monotonic()
+    done = cluster.web.play("restore.yml", backup_target=moment, confirm="yes")
+    print(f"restore.yml took {time.monotonic() - began:.0f} s")
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    cluster.wait()
+    assert ledger.has("kept", "undone") == [True, False]
+    assert ledger.balanced()
+    ledger.transfer("afterwards")
+    _switchover(cluster)
+    cluster.wait()
+    assert ledger.has("kept", "undone", "afterwards") == [True, False, True]
+
+
+@pytest.mark.slow
+def test_new_passwords_and_certificates_lose_no_request(cluster: Cluster) -> None:
+    before = [_secrets(host) for host in cluster.members.values()]
+
+    def rotated() -> None:
+        done = cluster.web.play("rotate.yml")
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        cluster.wait()
+
+    figures = drill(cluster, rotated, AFTER_SECONDS)
+    assert (figures.failed, figures.lost) == (0, 0), figures
+    after = [_secrets(host) for host in cluster.members.values()]
+    assert len({known["passwords"] for known in after}) == 1, "all members have the same"
+    for old, new in zip(before, after, strict=True):
+        assert not old.items() & new.items()
+    _switchover(cluster)
+    cluster.wait()
+
+
+def _secrets(host: SystemdHost) -> dict[str, str]:
+    """What stands for a member's passwords and certificates."""
+    ask = "cd /etc/stack-database; cat {} | sha256sum"
+    names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
+    return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
+
+
+def _figures(host: SystemdHost, name: str) -> list[str]:
+    """Lines of the exporter that begin so."""
+    ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
+    said = host.run("python3", "-c", ask % "http://127.0.0.1:8400/metrics").stdout
+    return [line for line in said.splitlines() if line.startswith(name)]
 
 
 def _switchover(cluster: Cluster) -> None:

@@ -120,9 +120,9 @@ def backup_store(directory: Path, network: str = "") -> Iterator[Store]:
     if own:
         docker("network", "create", own)
     try:
-        named = (
-            (f"--network={own}", f"--network-alias={NAME}") if own else (f"--network={network}",)
-        )
+        named = [f"--network={own or network}"]
+        if network != "bridge":  # on the engine's own nobody has a name
+            named.append(f"--network-alias={NAME}")
         started = docker(
             "run",
             "--detach",

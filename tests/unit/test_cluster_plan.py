@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.host_plan import BUCKET, MEMBERS
 from pgstack.errors import InputError
 from pgstack.planning import cluster_order, invariants
 from pgstack.planning.plan import Plan
@@ -13,7 +14,6 @@ from pgstack.rendering import templates
 from pgstack.targets.host import inventory
 
 GB = 1024**3
-MEMBERS = {"db1": "10.0.0.21", "db2": "10.0.0.22", "db3": "10.0.0.23"}
 INPUTS: dict[str, Any] = {
     "members": MEMBERS,
     "web_addresses": ["10.0.0.11"],
@@ -109,9 +109,23 @@ def test_a_patroni_that_lost_writes_is_refused_with_the_reason() -> None:
         planned("db1", {**SMALL, "debian": 12})
 
 
-def test_backups_that_a_cluster_does_not_make_are_refused() -> None:
-    with pytest.raises(InputError, match="STACK_BACKUP=local: a cluster has no backups"):
+def test_backups_in_a_directory_of_one_member_are_refused() -> None:
+    with pytest.raises(InputError, match="STACK_BACKUP=local: a directory of one member is not"):
         planned("db1", inputs={**INPUTS, "backup": "local"})
+
+
+def test_all_members_archive_to_a_repository_that_all_reach_and_the_leader_makes_backups() -> None:
+    for member in MEMBERS:
+        plan = planned(member, inputs={**INPUTS, **BUCKET})
+        assert (
+            plan.postgres.settings["archive_command"] == "pgbackrest --stanza=stack archive-push %p"
+        )
+        condition = "ExecCondition=/usr/local/sbin/stackctl leads\n"
+        assert condition in text(plan, "stack-backup@.service")
+        assert condition in text(plan, "stack-drill.service")
+        assert "repo1-s3-bucket=shop\n" in text(plan, "pgbackrest.conf")
+    assert planned("web1", inputs={**INPUTS, **BUCKET}).backup is None
+    assert planned("db1").backup is None
 
 
 def test_timeouts_of_who_follows_are_a_chain() -> None:

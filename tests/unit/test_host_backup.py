@@ -17,8 +17,8 @@ NOON = 1_795_521_600
 """2026-11-24 12:00:00+00"""
 HOUR, DAY = 3600, 86400
 KEPT = [
-    Kept("20261122-030000F", "full", NOON - 2 * DAY, 100),
-    Kept("20261122-030000F_20261124-030000I", "incr", NOON, 90),
+    Kept("20261122-030000F", "full", NOON - 2 * DAY, 100, "00000001"),
+    Kept("20261122-030000F_20261124-030000I", "incr", NOON, 90, "00000001"),
 ]
 
 
@@ -114,13 +114,17 @@ def entry(label: str, stop: int, *, error: bool = False) -> dict[str, Any]:
         "type": "full",
         "timestamp": {"stop": stop},
         "info": {"size": 5},
+        "archive": {"stop": "000000020000000000000003"},
         "error": error,
     }
 
 
 def test_backups_are_read_oldest_first_and_damaged_ones_left_out() -> None:
     backups = backup.parse(info(0, entry("b", 2), entry("a", 1), entry("c", 3, error=True)))
-    assert [kept.label for kept in backups] == ["a", "b"]
+    assert [(kept.label, kept.timeline) for kept in backups] == [
+        ("a", "00000002"),
+        ("b", "00000002"),
+    ]
 
 
 def test_a_repository_without_backups_is_empty_and_one_that_cannot_be_read_is_refused() -> None:

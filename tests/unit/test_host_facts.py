@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.host_plan import host_plan
+from fixtures.host_plan import host_plan, member_plan
 from pgstack.metrics import facts as told
 from pgstack.metrics import peers
 from pgstack.metrics.page import Pages
 from pgstack.metrics.server import beside
 from pgstack.ports import free_port
-from stackctl import backup, facts, safe, system
+from stackctl import backup, facts, patroni, postgres, rehearsed, safe, system
 from stackctl.backup import Kept
 from stackctl.safe import StackctlError
 from stackctl.stack import Stack
@@ -41,9 +41,9 @@ def values(stack: Stack) -> dict[str, float]:
 
 
 def know(monkeypatch: pytest.MonkeyPatch, result: str, *ended: int) -> None:
-    kept = [Kept(f"{each}F", "full", each, 1) for each in ended]
+    kept = [Kept(f"{each}F", "full", each, 1, "00000002") for each in ended]
     monkeypatch.setattr(backup, "restorable_backups", lambda _: kept)
-    monkeypatch.setattr(backup, "read_drill", lambda _: {"result": result, "ended": 300})
+    monkeypatch.setattr(rehearsed, "read", lambda _: {"result": result, "ended": 300})
 
 
 def test_ages_of_backup_and_drill_are_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +66,36 @@ def test_a_drill_that_failed_is_told_and_one_that_runs_changes_nothing(
     know(monkeypatch, "running")
     facts.find_out(stack)
     assert values(stack)["pgstack_drill_passed"] == 0
+
+
+def member(stack: Stack) -> Stack:
+    """The same facts, told by a member of a cluster."""
+    return member_plan().model_copy(update={"metrics": stack.metrics})
+
+
+def test_only_the_member_that_leads_tells_of_the_repository_that_all_have(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "passed", 200)
+    monkeypatch.setattr(postgres, "ask", lambda *_: "00000002")
+    for leads, told_ in ((True, 3), (False, 0), (True, 3)):
+        monkeypatch.setattr(patroni, "leads", lambda _, leads=leads: leads)
+        facts.find_out(member(stack))
+        assert len(values(stack)) == told_
+
+
+@pytest.mark.parametrize(("timeline", "begins"), [("00000002", False), ("00000003", True)])
+def test_a_backup_follows_once_another_member_leads(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, timeline: str, begins: bool
+) -> None:
+    """Of what the one before had not archived nobody else may have a copy in the archive."""
+    know(monkeypatch, "passed", 200)
+    started: list[str] = []
+    monkeypatch.setattr(patroni, "leads", lambda _: True)
+    monkeypatch.setattr(postgres, "ask", lambda *_: timeline)
+    monkeypatch.setattr(system, "require", lambda *words, **_: started.extend(words[-1:]) or "")
+    facts.find_out(member(stack))
+    assert started == ["stack-backup@incr.service"] * begins
 
 
 def test_what_cannot_be_found_out_stays_as_it_was(

@@ -51,9 +51,13 @@ DATABASE = """
       FROM pg_stat_database WHERE datname = current_database()"""
 WAL = "SELECT wal_records, wal_bytes, wal_buffers_full FROM pg_stat_wal"
 ARCHIVER = """
-    SELECT current_setting('archive_mode') <> 'off' AS wanted, archived_count, failed_count,
+    SELECT current_setting('archive_mode') <> 'off' AND NOT pg_is_in_recovery() AS wanted,
+           archived_count, failed_count,
            extract(epoch FROM last_archived_time) AS last_archived,
-           extract(epoch FROM last_failed_time) AS last_failed FROM pg_stat_archiver"""
+           CASE WHEN NOT pg_is_in_recovery() THEN extract(epoch FROM last_failed_time) END
+               AS last_failed
+      FROM pg_stat_archiver"""
+"""a standby archives nothing, and what failed while it led is over"""
 CHECKPOINTS = """
     SELECT num_timed AS timed, num_requested AS requested, write_time / 1000 AS write_seconds,
            sync_time / 1000 AS sync_seconds, buffers_written AS buffers

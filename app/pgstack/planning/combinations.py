@@ -91,10 +91,11 @@ def _cluster(inputs: Inputs) -> None:
         raise ValueError(
             f"STACK_DATABASE_HOST={inputs.database_host} is no address in STACK_MEMBERS"
         )
-    if inputs.backup not in (None, "off"):
+    if inputs.backup == "local":
         raise ValueError(
-            f"STACK_BACKUP={inputs.backup}: a cluster has no backups of its own yet; leave it out, "
-            "and back up with the tools that you have (docs/cluster.md)"
+            "STACK_BACKUP=local: a directory of one member is not there once another leads, and "
+            "each of them may. Use s3 or sftp, which all members reach, or leave it out "
+            "(docs/cluster.md)"
         )
 
 

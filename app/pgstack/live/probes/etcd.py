@@ -23,6 +23,17 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """A member of etcd: its number, the name that it goes by, where others reach it, and whether it
+    has ever been there."""
+
+    number: str
+    name: str
+    urls: tuple[str, ...]
+    started: bool
+
+
+@dataclass(frozen=True)
 class Etcd:
     """How one member is asked. The files are the authority's certificate, and certificate and key
     of who asks."""
@@ -47,15 +58,40 @@ class Etcd:
         rows = said.get("kvs", [])
         return {_text(row["key"]).removeprefix(prefix): _value(row).text for row in rows}
 
-    def put(self, key: str, text: str, seconds: int) -> None:
-        """Have it for so many seconds. Raises ProbeError."""
-        lease = self._post("lease/grant", {"TTL": seconds})["ID"]
+    def put(self, key: str, text: str, seconds: int = 0) -> None:
+        """Have it for so many seconds, or for good. Raises ProbeError."""
+        lease = self._post("lease/grant", {"TTL": seconds})["ID"] if seconds else 0
         self._post("kv/put", {"key": _coded(key), "value": _coded(text), "lease": lease})
+
+    def delete(self, key: str) -> None:
+        """Forget a key; nothing where it is not there. Raises ProbeError."""
+        self._post("kv/deleterange", {"key": _coded(key)})
 
     def revoke(self, lease: str) -> None:
         """End a lease, and all keys that go with it; nothing where it is over. Raises
         ProbeError."""
         self._post("lease/revoke", {"ID": lease})
+
+    def peers(self) -> list[Peer]:
+        """All members, as most of them agree. Raises ProbeError."""
+        rows = self._post("cluster/member/list", {"linearizable": True})["members"]
+        return [
+            Peer(
+                row["ID"],
+                row.get("name", ""),
+                tuple(row.get("peerURLs", ())),
+                bool(row.get("clientURLs")),
+            )
+            for row in rows
+        ]
+
+    def remove_peer(self, number: str) -> None:
+        """Count on it no more. Raises ProbeError."""
+        self._post("cluster/member/remove", {"ID": number})
+
+    def add_peer(self, url: str) -> None:
+        """Expect another one, which others reach there. Raises ProbeError."""
+        self._post("cluster/member/add", {"peerURLs": [url]})
 
     def health(self) -> None:
         """Raises ProbeError, with its words, unless it takes part in decisions."""

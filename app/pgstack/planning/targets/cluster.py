@@ -13,5 +13,4 @@ class Cluster(Host):
 
     name: ClassVar[TargetName] = "cluster"
     backup: ClassVar[Literal["off", "local"]] = "off"
-    schedules_backups: ClassVar[bool] = False
     elects: ClassVar[bool] = True

@@ -1,0 +1,100 @@
+"""A host with no etcd of its own yet takes the place of a member that is lost: the others are told
+to forget that one and to expect this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pgstack.errors import ProbeError
+from pgstack.live.probes.etcd import Etcd, Peer
+
+from . import authority, etcd, patroni
+from .membership import way
+from .safe import StackctlError
+from .stack import Stack
+
+
+def join(stack: Stack) -> str:
+    """Join etcd of the other members; returns what was done. Raises StackctlError, and the others
+    are as they were, or expect this one."""
+    authority.apply(stack)
+    if _has_data(stack):
+        return "unchanged"
+    asked, listed = _others(stack)
+    own = next((peer for peer in listed if _url(stack) in peer.urls), None)
+    if own and own.name and not own.started:
+        return etcd.apply(stack)  # the first run of all, which did not come to its end
+    lost = whose_place(stack, listed)
+    _require_gone(stack, lost)
+    try:
+        for peer in lost:
+            asked.remove_peer(peer.number)
+        if own is None or own in lost:
+            asked.add_peer(_url(stack))
+    except ProbeError as error:
+        raise StackctlError(
+            f"{error}: this host cannot take the place of one that is lost."
+        ) from None
+    etcd.join(stack)
+    return f"joins, in the place of {', '.join(peer.name for peer in lost) or 'nobody'}"
+
+
+def _has_data(stack: Stack) -> bool:
+    return Path("/var/lib", f"{stack.names.prefix}-etcd", "member").is_dir()
+
+
+def _url(stack: Stack, address: str = "") -> str:
+    part = patroni.part(stack)
+    return f"https://{address or part.address}:{part.peer_port}"
+
+
+def _others(stack: Stack) -> tuple[Etcd, list[Peer]]:
+    """One that answers, and whom it knows. Raises StackctlError."""
+    part = patroni.part(stack)
+    for address in part.others.values():
+        with suppress(ProbeError):
+            return (asked := way(part, address)), asked.peers()
+    raise StackctlError(
+        f"no etcd of {' or '.join(part.others)} decides, so this host cannot join; nothing was "
+        "changed. Bring most of the members back first (docs/cluster.md)."
+    )
+
+
+def whose_place(stack: Stack, listed: list[Peer]) -> list[Peer]:
+    """Whom the others are to forget: one at most. Raises StackctlError for several."""
+    planned = {_url(stack, address) for address in patroni.part(stack).others.values()}
+    lost = [peer for peer in listed if peer.started and not planned & set(peer.urls)]
+    if len(lost) > 1:
+        raise StackctlError(
+            f"{' and '.join(peer.name for peer in lost)} would be replaced at once, and most of "
+            "the members have to stay; nothing was changed. Replace one after the other."
+        )
+    return lost
+
+
+def _require_gone(stack: Stack, lost: list[Peer]) -> None:
+    """Raise StackctlError for one that lives."""
+    for peer in lost:
+        if any(_lives(stack, address) for address in _elsewhere(stack, peer)):
+            raise StackctlError(
+                f"{peer.name} at {', '.join(peer.urls)} lives, and would be replaced; nothing was "
+                "changed. Shut that host down first."
+            )
+
+
+def _elsewhere(stack: Stack, peer: Peer) -> Iterator[str]:
+    """Its addresses, but for this host's."""
+    own = patroni.part(stack).address
+    for url in peer.urls:
+        address = url.removeprefix("https://").rpartition(":")[0]
+        if address != own:
+            yield address
+
+
+def _lives(stack: Stack, address: str) -> bool:
+    with suppress(ProbeError):
+        way(patroni.part(stack), address).health()
+        return True
+    return False
