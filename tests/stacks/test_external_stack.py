@@ -18,6 +18,7 @@ from pgstack.ports import free_port
 MORE = {
     "STACK_EXTENSIONS": "pg_trgm",
     "STACK_SCHEDULE": "look=every 5m manage.py check",
+    "STACK_WORKERS": f"tick=python {local_stack.CHECKOUT}/tests/fixtures/task_worker.py",
     # Pages wait for a sixth of it: on a busy machine a restart takes seconds.
     "STACK_REQUEST_TIMEOUT": "60",
 }
@@ -59,6 +60,7 @@ def test_verify_holds_and_says_what_nobody_can_prove(external_stack: LocalStack)
     assert "unproven of 127.0.0.1: its backups" in keeper["detail"]
     assert findings["connections are encrypted"]["holds"]
     assert findings["extensions are there"]["detail"].startswith("pg_trgm 1")
+    assert findings["workers run as planned"]["holds"]
     assert findings["workers have their own pool"]["holds"]
     assert findings["server grants what is needed"]["holds"]
 

@@ -64,7 +64,7 @@ class Stack:
         words = self.words("psql", *bare, f"--dbname={database}", what)
         return _run(words).strip()
 
-    def rename(self, old: str, new: str) -> None:
+    def rename_database(self, old: str, new: str) -> None:
         """Give a database another name, and end the sessions in it: the exporter has one. Raises
         TargetError."""
         others = f"FROM pg_stat_activity WHERE datname = '{old}'"
@@ -147,7 +147,7 @@ def bring_back(
     aside = ""
     if stack.sql(TABLES, stack.database) != "0":
         aside = f"{stack.database}-before-{_now()}"
-        stack.rename(stack.database, aside)
+        stack.rename_database(stack.database, aside)
         say(f"aside     the rows of before, in the database {aside}")
     words = ("--exit-on-error", "--single-transaction", f"--dbname={stack.database}")
     try:
@@ -173,7 +173,7 @@ def _put_back(stack: Stack, aside: str, reason: TargetError) -> None:
         # A session of what has failed may take its time to end.
         stack.sql(f'DROP DATABASE IF EXISTS "{stack.database}" WITH (FORCE)')
         if aside:
-            stack.rename(aside, stack.database)
+            stack.rename_database(aside, stack.database)
     except TargetError as error:
         kept = f" The rows of before are in the database {aside}." if aside else ""
         raise TargetError(f"{reason} Then: {error}{kept}") from None
