@@ -4,10 +4,8 @@ stack that its own commands start and stop."""
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,8 +93,7 @@ def exported(archive: bytes) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="checkout-", dir="/tmp"))
     try:
         path.chmod(0o755)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(path, filter="tar")
+        subprocess.run(["tar", "--extract"], input=archive, cwd=path, check=True)
         if (path / REQUIREMENTS).read_bytes() != (CHECKOUT / REQUIREMENTS).read_bytes():
             _install(path)
         else:

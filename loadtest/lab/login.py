@@ -35,7 +35,7 @@ def headers(environment: Mapping[str, str], lab_stack: LabStack) -> tuple[str, .
         return ()
     way, value = ways[0]
     plan = lab_stack.plan
-    variables = project.variables(plan)
+    variables = {**project.variables(plan), "DJANGO_SETTINGS_MODULE": plan.web.settings}
     done = subprocess.run(
         [project.python(plan), "-m", "loadtest.lab.login", way.lower(), value],
         cwd=plan.paths.app,
@@ -91,7 +91,6 @@ def main() -> None:
     """Print what the command line asks for."""
     import django
 
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pgstack.overlay.settings")
     django.setup()
     with ends_the_process():
         way, value = sys.argv[1:]

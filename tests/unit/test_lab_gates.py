@@ -90,9 +90,10 @@ def test_counts_are_those_of_the_whole_run_with_its_warm_up() -> None:
 
 
 def test_a_page_may_make_more_transactions_than_one() -> None:
-    assert gates.reasons(trial(rate=100, transactions=20_000), gates.Expected(transactions=20)) == ()
-    assert gates.reasons(trial(rate=100, transactions=1_000), transactions_per_request=20) != ()
-    assert gates.reasons(trial(rate=100, transactions=1_000), transactions_per_request=None) == ()
+    many, unknown = gates.Expected(transactions=20), gates.Expected(transactions=None)
+    assert gates.reasons(trial(rate=100, transactions=20_000), expected=many) == ()
+    assert gates.reasons(trial(rate=100, transactions=1_000), expected=many) != ()
+    assert gates.reasons(trial(rate=100, transactions=1_000), expected=unknown) == ()
 
 
 def pair(low: float | None, high: float | None) -> Estimate:
