@@ -67,6 +67,7 @@ def against(code: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 def test_a_slower_page_is_found_and_ends_the_run_with_1(clone: Path) -> None:
     view = clone / "app/demo/views/benchmark.py"
     fast = view.read_text()

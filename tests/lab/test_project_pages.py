@@ -140,6 +140,7 @@ def test_what_a_project_cannot_run_under_is_said(run: dict[str, Any]) -> None:
     assert "a page of the demo" in run["unavailable"]["no-query"]
 
 
+@pytest.mark.slow
 def test_of_a_log_what_cannot_be_asked_is_left_out_with_the_reason(place: Path) -> None:
     log = place / "access.log"
     shown = ["/notes"] * 6 + ["/visits"] * 2 + ["/mine", "/broken", "/gone", "/static/x.css"]
@@ -163,10 +164,19 @@ def test_of_a_log_what_cannot_be_asked_is_left_out_with_the_reason(place: Path) 
     ("pages", "inputs", "said"),
     [
         ("/notes\n/gone\n", {}, "/gone: the project answers 404. Name a page that it has"),
-        ("/visits\n", {}, "/visits: this GET writes into the database"),
-        ("/notes\n", {"LOGIN": "notes.lab:nobody"}, "LOGIN=notes.lab:nobody: AttributeError"),
-        ("/notes\n", {"SESSION": "x" * 32}, "SESSION: the project has no such session"),
         ("/notes\n", {"DUMP": "pages.txt"}, "it cannot be restored: "),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("/visits\n", {}, "/visits: this GET writes into the database"),
+                (
+                    "/notes\n",
+                    {"LOGIN": "notes.lab:nobody"},
+                    "LOGIN=notes.lab:nobody: AttributeError",
+                ),
+                ("/notes\n", {"SESSION": "x" * 32}, "SESSION: the project has no such session"),
+            )
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_one_clear_error(
