@@ -32,6 +32,7 @@ def command(dump: Path, plan: Plan) -> list[str]:
     if not is_custom:
         return psql(*where, "--single-transaction", f"--file={dump}", user=plan.roles.admin)
     return [
+        # stack: allow H033 past the pool, as the administrator
         postgres_program(plan, "pg_restore"),
         "--exit-on-error",
         "--single-transaction",
