@@ -2,12 +2,13 @@
 
     .venv/bin/python loadtest/two_stacks.py .stack/conf/plan.json /tmp/other/conf/plan.json
 
-asks them in turns for a page from USERS kept connections, a second each. Each block is with a new
-Apache and new web processes, for two stacks that are alike differ by some per cent as long as these
-live. Prints both rates of every block; then what a request took of the processors in each kind of
-process, and the ratio of the first stack to the second, with its 95 % interval, by requests/s and
-by requests per second of processor time. The second one is steadier on a machine whose processors
-are not always as fast, and leaves out what `wrk` takes.
+asks them for a page over USERS kept connections, in turns of a fifth of a second: where the
+processors are not always as fast, two rates of two neighbouring seconds differ by 10 %, and these
+by 1 %. Each block is with a new Apache and new web processes, for two stacks that are alike differ
+a little as long as these live. Prints both rates of every block; then what a request took of the
+processors in each kind of process, and the ratio of the first stack to the second, with its 95 %
+interval, by requests/s and by requests per second of processor time, which leaves out what `wrk`
+takes.
 
 A stack's exporter is scraped as often as Prometheus does. Exit status 1 when the lower bound of
 requests/s is below --at-least. It needs `wrk`.
@@ -16,8 +17,10 @@ requests/s is below --at-least. It needs `wrk`.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +30,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import psutil
 import requests
@@ -43,7 +47,10 @@ from pgstack.planning.metrics import Metrics  # noqa: E402
 from pgstack.planning.plan import Plan  # noqa: E402
 
 USERS = 16
-WARM_SECONDS = 2
+WARM_SECONDS = 3
+TURN_SECONDS = 0.2
+DRAIN_SECONDS = 0.02
+"""between turns: what is under way is answered"""
 RENEW_SECONDS = 60
 PAUSE_SECONDS = 0.1
 SCRAPE_SECONDS = 15
@@ -54,7 +61,7 @@ ANSWERED = re.compile(r"(\d+) requests in")
 class Block:
     """What was measured of a stack while its processes were the same."""
 
-    seconds: int = 0
+    seconds: float = 0.0
     answered: int = 0
     used: Counter[str] = field(default_factory=Counter)
     """kind of process → CPU microseconds"""
@@ -75,17 +82,11 @@ class Stack:
         supervisor.startProcess("apache")
         while not reached(self.address):
             time.sleep(PAUSE_SECONDS)
-        load(self.address, WARM_SECONDS)
-        self.blocks.append(Block())
+        with Load(self.address, WARM_SECONDS) as load:
+            load.turn(WARM_SECONDS)
 
-    def turn(self) -> None:
-        """Measure for a second."""
-        block, before = self.blocks[-1], self._used()
-        block.answered += load(self.address, 1)
-        block.seconds += 1
-        block.used += self._used() - before
-
-    def _used(self) -> Counter[str]:
+    def used(self) -> Counter[str]:
+        """CPU microseconds of its processes so far."""
         top = psutil.Process(int(Path(self.plan.paths.root, "run/supervisord.pid").read_text()))
         used: Counter[str] = Counter()
         for process in top.children(recursive=True):
@@ -121,15 +122,42 @@ def reached(address: str) -> bool:
     return False
 
 
-def load(address: str, seconds: int) -> int:
-    """How many were answered in that time. Raises TargetError when one was answered with
-    anything but 200."""
-    words = ["wrk", "--threads=1", f"--connections={USERS}", f"--duration={seconds}s", address]
-    told = subprocess.run(words, capture_output=True, text=True, check=False).stdout
-    answered = ANSWERED.findall(told)
-    if not answered or "Non-2xx" in told or "Socket errors" in told:
-        raise TargetError(f"{address}: {told.strip() or 'no answer'}")
-    return int(answered[0])
+class Load:
+    """Users of a page who are stopped between turns. They leave after so many seconds."""
+
+    def __init__(self, address: str, seconds: float) -> None:
+        self.address, self.over, self.active = address, time.monotonic() + seconds, 0.0
+        # A request of before a turn is not late: the users were stopped.
+        length = math.ceil(seconds)
+        words = f"wrk --threads=1 --connections={USERS} --timeout=1m --duration={length}s {address}"
+        self._users = subprocess.Popen(words.split(), stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        self._users.send_signal(signal.SIGSTOP)
+        return self
+
+    def turn(self, seconds: float) -> None:
+        """Let them ask for so long, and be answered."""
+        begun = time.monotonic()
+        self._users.send_signal(signal.SIGCONT)
+        time.sleep(seconds)
+        self._users.send_signal(signal.SIGSTOP)
+        self.active += time.monotonic() - begun
+        time.sleep(DRAIN_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        self._users.send_signal(signal.SIGCONT)
+        self._users.wait()
+
+    def answered(self) -> int:
+        """How many were, once all turns are over. Raises TargetError when one was answered with
+        anything but 200."""
+        assert self._users.stdout
+        told = self._users.stdout.read()
+        answered = ANSWERED.findall(told)
+        if not answered or "Non-2xx" in told or "Socket errors" in told:
+            raise TargetError(f"{self.address}: {told.strip() or 'no answer'}")
+        return int(answered[0])
 
 
 @contextmanager
@@ -159,14 +187,27 @@ def measure(stacks: tuple[Stack, Stack], blocks: int, seconds: int, at_least: fl
         for block in range(blocks):
             for stack in stacks:
                 stack.renew()
-            for turn in range(seconds):
-                for stack in stacks if (block + turn) % 2 else reversed(stacks):
-                    stack.turn()
+            take_turns(stacks, seconds)
             print(*(f"{stack.rates()[block]:,.0f}" for stack in stacks), flush=True)
     for stack in stacks:
         print(stack.costs())
     told("by processor time", stacks[0].thrift(), stacks[1].thrift())
     return int(told("requests/s", stacks[0].rates(), stacks[1].rates()) < at_least)
+
+
+def take_turns(stacks: tuple[Stack, Stack], seconds: int) -> None:
+    """Measure a block, so many seconds of each stack."""
+    rounds = round(seconds / TURN_SECONDS)
+    length = 2 * rounds * (TURN_SECONDS + DRAIN_SECONDS) + 1
+    before = [stack.used() for stack in stacks]
+    with Load(stacks[0].address, length) as first, Load(stacks[1].address, length) as second:
+        loads = (first, second)
+        for turn in range(rounds):
+            for load in loads if turn % 2 else reversed(loads):
+                load.turn(TURN_SECONDS)
+        time.sleep(max(0.0, second.over - time.monotonic()) + 1)
+    for stack, load, used in zip(stacks, loads, before, strict=True):
+        stack.blocks.append(Block(load.active, load.answered(), stack.used() - used))
 
 
 def told(name: str, first: intervals.Blocks, second: intervals.Blocks) -> float:
@@ -193,7 +234,7 @@ def main() -> int:
     parser.add_argument("second", type=Path, help="that of another")
     parser.add_argument("--page", default="/db")
     parser.add_argument("--blocks", type=int, default=10)
-    parser.add_argument("--seconds", type=int, default=4, help="of each stack in a block")
+    parser.add_argument("--seconds", type=int, default=10, help="of each stack in a block")
     parser.add_argument("--at-least", type=float, default=0.0, help="for the lower bound")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:

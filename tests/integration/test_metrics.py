@@ -25,6 +25,7 @@ from fixtures.local_stack import LocalStack, started
 from pgstack.live.probes import exporter
 from pgstack.metrics.exporter import declared as all_metrics
 from pgstack.planning.metrics import Metrics
+from pgstack.serving.watchdog import PAUSE_SECONDS
 
 pytestmark = pytest.mark.integration
 SCRAPE_SECONDS = 3
@@ -85,6 +86,7 @@ def test_requests_are_measured(stack: LocalStack) -> None:
     for _ in range(20):
         assert page(stack, "queries?n=7").status_code == 200
     page(stack, "no-such-page")
+    time.sleep(2 * PAUSE_SECONDS)
     after = scraped(stack)
 
     def rise(name: str, labels: str = "") -> float:
@@ -102,6 +104,18 @@ def test_requests_are_measured(stack: LocalStack) -> None:
     assert of(after, "pgbouncer_setting", 'name="default_pool_size"') == of(
         after, "plan_pool_size", 'database="app"'
     )
+
+
+def test_what_was_answered_just_before_the_processes_end_is_counted(stack: LocalStack) -> None:
+    answered = ("wsgi_responses_total", 'class="2xx"')
+    before, apache = scraped(stack), int((stack.directory / "run/apache/apache2.pid").read_text())
+    for _ in range(20):
+        assert page(stack, "plain").status_code == 200
+    os.kill(apache, signal.SIGTERM)
+    stack.wait_until(lambda: not psutil.pid_exists(apache))
+    after = scraped(stack)
+    stack.wait_until(lambda: of(scraped(stack), "wsgi_processes") == 2)
+    assert of(after, *answered) - of(before, *answered) >= 20
 
 
 def test_a_release_takes_nothing_away_from_what_was_counted(stack: LocalStack) -> None:

@@ -48,8 +48,8 @@ def count(samples: dict[str, Any], name: str) -> list[tuple[str, float]]:
 def test_a_request_is_measured_in_every_way(tmp_path: Path) -> None:
     own = meter.opened(tmp_path)
     CURRENT.seconds, CURRENT.statements = 0.002, 7
-    own.answered(ENVIRON, 0.004, 0.5, "200 OK")
-    own.answered({}, 3, 3, "500 Internal Server Error")
+    own.answered(meter.queued(ENVIRON), 0.004, 0.5, "200 OK")
+    own.answered(meter.queued({}), 3, 3, "500 Internal Server Error")
     own.gave_up(12)
     own.look(3)
     samples = read(tmp_path)
@@ -73,7 +73,7 @@ def test_what_was_counted_stays_when_processes_change(tmp_path: Path) -> None:
     """A successor goes on with the file of one that ended, and never with that of a living one."""
     script = (
         "import sys, time; from pathlib import Path; from pgstack.serving import meter; "
-        "own = meter.opened(Path(sys.argv[1])); own.answered({}, 1, 1, '200 OK'); "
+        "own = meter.opened(Path(sys.argv[1])); own.answered(0, 1, 1, '200 OK'); "
         "own.look(1); print('ready', flush=True); time.sleep(60)"
     )
     app = str(Path(meter.__file__).parents[2])
@@ -108,22 +108,33 @@ def test_what_was_counted_stays_when_processes_change(tmp_path: Path) -> None:
 
 
 def test_threads_lose_no_count(tmp_path: Path) -> None:
-    own = meter.opened(tmp_path)
+    """Two of them count meanwhile."""
+    own, over = meter.opened(tmp_path), threading.Event()
+
+    def count_on() -> None:
+        while not over.is_set():
+            own.count()
+
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         threads = [
             threading.Thread(
-                target=lambda: [own.answered(ENVIRON, 0.1, 0.1, "200 OK") for _ in range(2000)]
+                target=lambda: [own.answered(0, 0.1, 0.1, "200 OK") for _ in range(2000)]
             )
             for _ in range(4)
         ]
-        for thread in threads:
+        counting = [threading.Thread(target=count_on) for _ in range(2)]
+        for thread in (*threads, *counting):
             thread.start()
         for thread in threads:
             thread.join()
+        over.set()
+        for thread in counting:
+            thread.join()
     finally:
         sys.setswitchinterval(interval)
+    own.count()
     samples = read(tmp_path)
     assert samples["wsgi_responses_total{class=2xx}"] == 8000
     assert isinstance(samples["wsgi_queue_seconds"], Counts)
@@ -136,7 +147,8 @@ def test_another_layout_is_begun_anew(tmp_path: Path) -> None:
     with (tmp_path / "process-1").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         own = meter.opened(tmp_path)
-        own.answered(ENVIRON, 1, 1, "200 OK")
+        own.answered(0, 1, 1, "200 OK")
+        own.count()
         assert read(tmp_path)["wsgi_responses_total{class=2xx}"] == 1
 
 
@@ -158,7 +170,8 @@ def test_what_a_page_may_leave_there_is_passed_over(
     tmp_path: Path, made: Callable[[Path], object]
 ) -> None:
     own = meter.opened(tmp_path)
-    own.answered(ENVIRON, 1, 1, "200 OK")
+    own.answered(0, 1, 1, "200 OK")
+    own.count()
     made(tmp_path / "process-1")
     assert read(tmp_path)["wsgi_responses_total{class=2xx}"] == 1
 
@@ -190,7 +203,7 @@ class Recorder(Meter):
     def __init__(self) -> None:
         self.told: list[tuple[float, float, str]] = []
 
-    def answered(self, environ: dict[str, Any], worked: float, held: float, status: str) -> None:
+    def answered(self, queue: float, worked: float, held: float, status: str) -> None:
         self.told.append((worked, held, status))
 
     def look(self, busy: int) -> None:

@@ -8,6 +8,7 @@ it is mapped: where there is no room for it, nothing is measured, and no page fa
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import mmap
 import os
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,24 +77,45 @@ VERSION = 2
 """of this layout; a file of another is begun anew"""
 
 
+Answer = tuple[float, float, float, str, float, int]
+"""seconds in the queue, of the application, and of its thread; status; of the application's seconds
+those of the database, and statements"""
+
+
 class Meter:
     """Of one process."""
 
     def __init__(self, cells: Any) -> None:
         self.cells, self._lock = cells, threading.Lock()
+        self._answers: deque[Answer] = deque()
 
-    def answered(self, environ: dict[str, Any], worked: float, held: float, status: str) -> None:
-        """A request was: `worked` seconds of the application, while its thread was `held`."""
-        queue, answers = queued(environ), PLACES.get(status[:1], PLACES["5"])
-        cells, spent = self.cells, CURRENT
+    def answered(self, queue: float, worked: float, held: float, status: str) -> None:
+        """A request was, after `queue` seconds: `worked` seconds of the application, while its
+        thread was `held`.
+
+        It is counted later, many at a time: one by one, between pages, takes four times as long
+        (loadtest/studies/measuring.py).
+        """
+        spent = CURRENT
+        self._answers.append((queue, worked, held, status, spent.seconds, spent.statements))
+
+    def count(self) -> None:
+        """All that were answered until now."""
         with self._lock:
-            cells[answers] += 1
-            cells[HELD] += held
-            _observe(cells, QUEUE, queue)
-            _observe(cells, APPLICATION, worked)
-            _observe(cells, DATABASE, spent.seconds)
-            _observe(cells, STATEMENTS, spent.statements)
-            _observe(cells, REQUEST, queue + worked)
+            while self._answers:
+                self._count(*self._answers.popleft())
+
+    def _count(
+        self, queue: float, worked: float, held: float, status: str, waited: float, statements: int
+    ) -> None:
+        cells = self.cells
+        cells[PLACES.get(status[:1], PLACES["5"])] += 1
+        cells[HELD] += held
+        _observe(cells, QUEUE, queue)
+        _observe(cells, APPLICATION, worked)
+        _observe(cells, DATABASE, waited)
+        _observe(cells, STATEMENTS, statements)
+        _observe(cells, REQUEST, queue + worked)
 
     def gave_up(self, waited: float) -> None:
         """A request had waited too long for a thread."""
@@ -102,8 +125,9 @@ class Meter:
             _observe(self.cells, REQUEST, waited)
 
     def look(self, busy: int) -> None:
-        """Note the time, the process's memory and how many threads are `busy`; called a few times a
-        second."""
+        """Count, and note the time, the process's memory and how many threads are `busy`; called a
+        few times a second."""
+        self.count()
         self.cells[SEEN], self.cells[MEMORY], self.cells[BUSY] = time.time(), resident(), busy
 
 
@@ -125,11 +149,13 @@ def of(plan: Plan) -> Meter | None:
     if plan.metrics is None:
         return None
     try:
-        return opened(Path(plan.metrics.processes))
+        own = opened(Path(plan.metrics.processes))
     except OSError as error:
         reason = f"{plan.metrics.processes}: {error.strerror}. This process measures nothing."
         print(reason, file=sys.stderr, flush=True)
         return None
+    atexit.register(own.count)
+    return own
 
 
 def opened(directory: Path) -> Meter:

@@ -49,6 +49,7 @@ class Request:
         "_pieces",
         "begun",
         "environ",
+        "queue",
         "since",
         "status",
         "thread",
@@ -61,6 +62,7 @@ class Request:
         self.watch, self.environ, self.told, self.status = watch, environ, False, ""
         self.thread, self.worked = threading.get_ident(), 0.0
         self.begun = self.since = time.monotonic()
+        self.queue = queued(environ) if watch.measures else 0.0
         CURRENT.begin(environ.get(NUMBER, ""))
         watch.requests[self.thread] = self
 
@@ -101,16 +103,17 @@ class Request:
         """With what has been measured so far, in microseconds: the wait for a thread, the
         application, of it the database; and statements. It comes first, for of two such headers
         Apache notes the first."""
-        queue, worked, spent = queued(self.environ), time.monotonic() - self.begun, CURRENT
-        times = ",".join(f"{seconds * 1e6:.0f}" for seconds in (queue, worked, spent.seconds))
-        return [(MEASURED, f"{times},{spent.statements}"), *headers]
+        worked, spent = time.monotonic() - self.begun, CURRENT
+        queue, waited = int(self.queue * 1e6), int(spent.seconds * 1e6)
+        times = f"{queue},{int(worked * 1e6)},{waited},{spent.statements}"
+        return [(MEASURED, times), *headers]
 
     def end(self) -> None:
         """It is no longer worked on."""
         CURRENT.number = ""
         now, meter = self._rest(), self.watch.meter
         if self.watch.requests.pop(self.thread, None) is not None and meter is not None:
-            meter.answered(self.environ, self.worked, now - self.begun, self.status)
+            meter.answered(self.queue, self.worked, now - self.begun, self.status)
 
     def name(self) -> str:
         """Method, page, and the number that both of Apache's logs have. A query may hold what is
@@ -140,7 +143,7 @@ class Watch:
     ) -> None:
         """`tells` Apache how long each request took."""
         self.application, self.longest, self.memory = application, longest, memory
-        self.meter, self.tells = meter, tells
+        self.meter, self.tells, self.measures = meter, tells, tells or meter is not None
         self.requests: dict[int, Request] = {}
         self.ending = threading.Event()
         self.log = sys.stderr if isinstance(sys.stderr, ErrorLog) else None
@@ -216,6 +219,8 @@ class Watch:
             time.sleep(PAUSE_SECONDS)
         time.sleep(PAUSE_SECONDS)  # who was held in the queue is sent back
         self.tell()
+        if self.meter is not None:
+            self.meter.count()
         os._exit(1)
 
 
