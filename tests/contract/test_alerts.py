@@ -112,7 +112,7 @@ def test_the_page_says_what_raised_each_and_how_fast() -> None:
     page = PAGE.read_text()
     rows = re.findall(r"^\| .* \| (\w+) \| \d+ s \| \d+ s \|$", page, re.MULTILINE)
     unprovoked = re.findall(r"^\| .* \| (\w+) \| not provoked \| \|$", page, re.MULTILINE)
-    assert unprovoked == ["EtcdUnheard", "SeveralLead"]
+    assert unprovoked == ["SeveralLead"]
     assert {*rows, *unprovoked, "Watchdog"} == {rule["alert"] for rule in rules()}
 
 
