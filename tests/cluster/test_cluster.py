@@ -278,7 +278,7 @@ def test_a_member_and_a_web_host_that_were_uninstalled_are_taken_up_again(cluste
         assert place in gone.split("Say what was kept")[1]
     for host in (member, cluster.web):
         require_gone(host)
-        assert said(host, "find", OF_MEMBER[-1], "-not", "-user", "root", "-or", "-perm", "/077") == ""
+        assert said(host, "stat", "--format=%U %a", OF_MEMBER[-1]) == "root 700"
     assert cluster.uninstall(standby).count("changed=0 ") == 2
     done = cluster.web.play("site.yml")
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"

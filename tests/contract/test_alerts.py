@@ -55,7 +55,9 @@ THRESHOLDS = {
     "FailsafeMode": ["max without(member, instance) (pgstack_cluster_member_failsafe) == 1"],
     "MemberMissing": ["(pgstack_cluster_member_serves) == 0"],
     "ReplicationLags": ["group_left() max without(instance) (pgstack_plan_cluster_lag_bytes)"],
-    "NoSynchronousStandby": ["max without(member, instance) (pgstack_cluster_member_synchronous) == 0"],
+    "NoSynchronousStandby": [
+        "max without(member, instance) (pgstack_cluster_member_synchronous) == 0"
+    ],
     "EtcdUnheard": [
         "time() - max without(instance) (pgstack_cluster_member_etcd_timestamp_seconds) > ",
         "group_left() max without(instance) (pgstack_plan_cluster_lease_seconds)",
