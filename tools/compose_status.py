@@ -23,8 +23,6 @@ from pgstack.metrics import screen  # noqa: E402
 from pgstack.ops.terminal import shown  # noqa: E402
 
 ANSWER_SECONDS = 5
-START_SECONDS = 90
-"""after which the engine has called a server unhealthy that never answered (compose.yaml)"""
 PAUSE_SECONDS = 0.5
 ENGINE_SECONDS = 30
 POSTGRES = "postgres"
@@ -90,17 +88,31 @@ def containers() -> dict[str, str]:
     return {row["Service"]: row["State"] for row in rows}
 
 
-def health_checks() -> Checks:
-    """The command that each server is asked with, as compose.yaml says, in its order; of `forward`
+def configuration() -> dict[str, Any]:
+    """What compose.yaml says, with the inputs."""
+    said: dict[str, Any] = json.loads(compose("config", "--format", "json").stdout)
+    return said
+
+
+def health_checks(said: dict[str, Any]) -> Checks:
+    """The command that each server is asked with, in the order of compose.yaml; of `forward`
     nothing runs while egress is open, and of `valkey` without STACK_VALKEY."""
-    services = json.loads(compose("config", "--format", "json").stdout)["services"]
     checked = {
         name: service["healthcheck"]["test"][1:]
-        for name, service in services.items()
+        for name, service in said["services"].items()
         if "healthcheck" in service and service.get("scale", 1)
     }
     text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
     return dict(sorted(checked.items(), key=lambda item: text.index(f"\n  {item[0]}:\n")))
+
+
+def patience(said: dict[str, Any]) -> int:
+    """Seconds after which the engine calls a server unhealthy that has never answered."""
+    health = said["x-health"]
+    start, pause, limit = (
+        int(health[name].removesuffix("s")) for name in ("start_period", "interval", "timeout")
+    )
+    return start + int(health["retries"]) * (pause + limit)
 
 
 def ask(name: str, state: str, command: list[str]) -> Server:
@@ -182,7 +194,7 @@ def figures() -> dict[str, Any]:
 
 def report() -> screen.Report:
     """Everything, asked at the same time."""
-    states, checks = containers(), health_checks()
+    states, checks = containers(), health_checks(configuration())
     with ThreadPoolExecutor(len(checks) + 2) as threads:
         full = threads.submit(figures if states else dict)
         scheduled = threads.submit(_scheduled, states.get("background", "missing"))
@@ -197,7 +209,8 @@ def report() -> screen.Report:
 def wait() -> None:
     """Until each server answers; the engine would look at some half a minute after their start.
     Ends this program with what does not answer in time."""
-    checks, deadline = health_checks(), time.monotonic() + START_SECONDS
+    said = configuration()
+    checks, deadline = health_checks(said), time.monotonic() + patience(said)
     while True:
         with ThreadPoolExecutor(len(checks)) as threads:
             servers = ask_all(checks, containers(), threads)

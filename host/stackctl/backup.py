@@ -155,6 +155,18 @@ def report(stack: Stack) -> list[Line]:
     ]
 
 
+def proven(stack: Stack) -> list[Line]:
+    """What a member of a cluster is asked: the one that leads for the whole report, each other
+    whether it could go on with the repository, so that one fault has one report."""
+    if stack.backup is None or patroni.leads(stack):
+        return report(stack) if stack.backup else []
+    try:
+        kept = restorable_backups(stack)
+    except StackctlError as error:
+        return [Line("backup", str(error), good=False)]
+    return [Line("backup", f"{len(kept)} can be read; the member that leads tells how old")]
+
+
 def backups(kept: Sequence[Kept], now: float, oldest: int) -> Line:
     """The newest backup, which may not be older than `oldest` seconds."""
     if not kept:

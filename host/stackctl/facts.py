@@ -72,8 +72,9 @@ def _release(stack: Stack) -> tuple[str, int]:
 
 
 def _member(stack: Stack) -> tuple[str, int]:
-    """What a member is asked: it has no release, and knows its cluster and its own servers."""
-    lines = [status.of_postgres(stack), *membership.report(stack)]
+    """What a member is asked: it has no release, and knows its cluster, its own servers and the
+    backups."""
+    lines = [status.of_postgres(stack), *membership.report(stack), *backup.proven(stack)]
     text = "".join(f"{line.name:<10} {line.text}\n" for line in lines)
     return text, 0 if all(line.good for line in lines) else 1
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from docker_engine import docker
 from host_image import image
 from systemd_host import INPUTS, SystemdHost, start, stop
 
+from drills import load
 from fixtures.releases import NEWEST_SUITE
 
 MEMBERS, WEB = ("db1", "db2", "db3"), "web1"
@@ -42,6 +43,8 @@ RUN apt-get update \\
 """what takes time to unpack; the roles still ask for it, and no server of it starts"""
 TRUSTED = "/usr/local/share/ca-certificates/store.crt"
 JOIN_SECONDS = 180
+BEFORE_SECONDS = 3
+"""of load before a fault"""
 SOCKET = "/run/stack/postgres"
 
 
@@ -127,6 +130,36 @@ class Cluster:
         place.mkdir()
         self.members[member] = _boot(place, self.store, _disk())
         self.write_inventory()
+
+    def switchover(self) -> None:
+        """Have another member lead."""
+        done = self.members[self.leader()].run("stackctl", "switchover")
+        print(done.stdout)
+
+    def lose(self, member: str) -> None:
+        """As a loss of power does: nobody is told."""
+        host = self.members[member]
+        host.run("ip", "link", "set", "eth0", "down")
+        docker("kill", host.container)
+
+    def uninstall(self, member: str, *words: str) -> str:
+        """What the playbook says of this member and the web host; fails with it."""
+        limit = ("--limit", f"{member},{WEB}", "-e", "confirm=yes")
+        done = self.web.play("uninstall.yml", *limit, *words)
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        return done.stdout
+
+    def drill(self, fault: Callable[[], object], seconds: float) -> load.Figures:
+        """What users saw of a fault and of the seconds after it; every acknowledged write is looked
+        up."""
+        with load.users(self, host=INPUTS["hosts"][0]) as users:
+            time.sleep(BEFORE_SECONDS)
+            began = time.monotonic()
+            fault()
+            time.sleep(seconds)
+        figures = users.figures(began)
+        print(figures)
+        return figures
 
     def followed(self) -> str:
         """The member that PgBouncer is led to."""

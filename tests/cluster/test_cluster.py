@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from asking import exported, request, secrets
 from cluster_hosts import MEMBERS, Cluster, cluster_hosts
 from docker_engine import docker
+from hardening.asked import require_gone, said
 from ledger import Ledger
-from systemd_host import SystemdHost, changed
-
-from drills import load
+from systemd_host import changed
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
-BEFORE_SECONDS, AFTER_SECONDS = 3, 6
-"""of load around a fault"""
-SITE = "shop.example"
+AFTER_SECONDS = 6
+"""of load once a fault is over"""
 CUSTOMIZED = "/etc/python3*/sitecustomize.py"
 """what every Python of a host begins with"""
 LATE = "import time; now = time.time; time.time = lambda: now() + 30"
 AWAY_SECONDS = 12
 """until a lost host is replaced: one that answers sooner leads for as long as its lease"""
+OF_MEMBER = ("/var/lib/postgresql/17/main", "/var/lib/stack-etcd", "/etc/stack-database")
+"""what is kept of one that is uninstalled"""
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +35,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         booted.wait()
         yield booted
-
-
-def drill(cluster: Cluster, fault: Callable[[], object], seconds: float) -> load.Figures:
-    """What users saw of a fault and of the seconds after it; every acknowledged write is looked
-    up."""
-    with load.users(cluster, host=SITE) as users:
-        time.sleep(BEFORE_SECONDS)
-        began = time.monotonic()
-        fault()
-        time.sleep(seconds)
-    figures = users.figures(began)
-    print(figures)
-    return figures
 
 
 def test_a_page_is_served(cluster: Cluster) -> None:
@@ -102,8 +90,8 @@ def test_one_member_leads_and_another_has_every_acknowledged_write(cluster: Clus
 def test_etcd_and_patroni_refuse_who_has_no_certificate_or_password(cluster: Cluster) -> None:
     leader = cluster.members[cluster.leader()]
     place = f"https://{leader.address()}"
-    assert "certificate required" in _request(leader, f"{place}:2379/version")
-    assert "HTTP Error 401" in _request(leader, f"{place}:8008/restart", "{}")
+    assert "certificate required" in request(leader, f"{place}:2379/version")
+    assert "HTTP Error 401" in request(leader, f"{place}:8008/restart", "{}")
 
 
 def test_the_firewall_keeps_the_web_host_from_etcd(cluster: Cluster) -> None:
@@ -118,7 +106,7 @@ def test_the_firewall_keeps_the_web_host_from_etcd(cluster: Cluster) -> None:
 
 def test_a_planned_switchover_loses_no_request(cluster: Cluster) -> None:
     before = cluster.leader()
-    figures = drill(cluster, lambda: _switchover(cluster), AFTER_SECONDS)
+    figures = cluster.drill(cluster.switchover, AFTER_SECONDS)
     assert (figures.failed, figures.lost) == (0, 0), figures
     assert figures.silence < 8, figures
     assert cluster.leader() != before
@@ -138,7 +126,7 @@ def test_a_switchover_to_a_member_that_leads_is_refused(cluster: Cluster) -> Non
 def test_a_killed_postgresql_on_the_leader_loses_no_write(cluster: Cluster) -> None:
     leader = cluster.members[cluster.leader()]
     kill = "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"
-    figures = drill(cluster, lambda: leader.run("sh", "-c", kill), 15)
+    figures = cluster.drill(lambda: leader.run("sh", "-c", kill), 15)
     assert figures.lost == 0, figures
     assert figures.silence < 15, figures
     cluster.wait()
@@ -147,7 +135,7 @@ def test_a_killed_postgresql_on_the_leader_loses_no_write(cluster: Cluster) -> N
 def test_a_lost_host_of_the_leader_loses_no_write(cluster: Cluster) -> None:
     """The others end its lease, of 20 s."""
     leader = cluster.leader()
-    figures = drill(cluster, lambda: _lose(cluster.members[leader]), 18)
+    figures = cluster.drill(lambda: cluster.lose(leader), 18)
     assert figures.lost == 0, figures
     assert figures.silence < 15, figures
     assert cluster.followed() != leader
@@ -171,8 +159,24 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
         assert ("archive  " in told) == (name == leader), told
         said = host.run("stackctl", "facts").stdout
         assert ("backup passed" in said) == (name == leader), said
-    figures = [_figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
-    assert sorted(map(len, figures)) == [0, 0, 1]
+    told = [exported(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
+    assert sorted(map(len, told)) == [0, 0, 1]
+
+
+def test_each_member_looks_at_the_repository_when_it_is_verified(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    for name, host in cluster.members.items():
+        told = host.run("stackctl", "verify").stdout
+        assert ("archive  " in told) == (name == leader), told
+        assert ("the member that leads tells" in told) == (name != leader), told
+    standby = next(cluster.members[name] for name in MEMBERS if name != leader)
+    key = "/etc/pgbackrest/conf.d/passphrase.conf"
+    standby.run("mv", key, f"{key}.away")
+    try:
+        done = standby.run("stackctl", "verify", check=False)
+    finally:
+        standby.run("mv", f"{key}.away", key)
+    assert (done.returncode, "backup     " in done.stdout) == (1, True), done.stdout
 
 
 def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
@@ -187,7 +191,7 @@ def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
 def test_who_leads_next_archives_and_backs_up_at_once(cluster: Cluster) -> None:
     """What the one before had not archived is no hole that a restore falls into."""
     kept = cluster.backups(cluster.leader())
-    _switchover(cluster)
+    cluster.switchover()
     cluster.wait()
     leader = cluster.members[cluster.leader()]
     assert "stack-backup@incr.service begins" in leader.run("stackctl", "facts").stdout
@@ -204,7 +208,7 @@ def test_an_empty_host_takes_the_place_of_a_lost_leader(cluster: Cluster) -> Non
     lost = cluster.leader()
 
     def replaced() -> None:
-        _lose(cluster.members[lost])
+        cluster.lose(lost)
         time.sleep(AWAY_SECONDS)
         cluster.replace(lost)
         began = time.monotonic()
@@ -213,7 +217,7 @@ def test_an_empty_host_takes_the_place_of_a_lost_leader(cluster: Cluster) -> Non
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         cluster.wait()
 
-    figures = drill(cluster, replaced, AFTER_SECONDS)
+    figures = cluster.drill(replaced, AFTER_SECONDS)
     assert figures.lost == 0, figures
     assert figures.silence < 15, figures
     told = cluster.members[lost].run("stackctl", "verify").stdout
@@ -237,63 +241,59 @@ def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
     assert ledger.has("kept", "undone") == [True, False]
     assert ledger.balanced()
     ledger.transfer("afterwards")
-    _switchover(cluster)
+    cluster.switchover()
     cluster.wait()
     assert ledger.has("kept", "undone", "afterwards") == [True, False, True]
 
 
 @pytest.mark.slow
 def test_new_passwords_and_certificates_lose_no_request(cluster: Cluster) -> None:
-    before = [_secrets(host) for host in cluster.members.values()]
+    before = [secrets(host) for host in cluster.members.values()]
 
     def rotated() -> None:
         done = cluster.web.play("rotate.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         cluster.wait()
 
-    figures = drill(cluster, rotated, AFTER_SECONDS)
+    figures = cluster.drill(rotated, AFTER_SECONDS)
     assert (figures.failed, figures.lost) == (0, 0), figures
-    after = [_secrets(host) for host in cluster.members.values()]
+    after = [secrets(host) for host in cluster.members.values()]
     assert len({known["passwords"] for known in after}) == 1, "all members have the same"
     for old, new in zip(before, after, strict=True):
         assert not old.items() & new.items()
-    _switchover(cluster)
+    cluster.switchover()
     cluster.wait()
 
 
-def _secrets(host: SystemdHost) -> dict[str, str]:
-    """What stands for a member's passwords and certificates."""
-    ask = "cd /etc/stack-database; cat {} | sha256sum"
-    names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
-    return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
+@pytest.mark.slow
+def test_a_member_and_a_web_host_that_were_uninstalled_are_taken_up_again(cluster: Cluster) -> None:
+    """With their data; the other members serve on meanwhile."""
+    standby = next(name for name in MEMBERS if name != cluster.leader())
+    member = cluster.members[standby]
+    ledger = Ledger(cluster.web)
+    ledger.transfer("before")
+    known = secrets(member)
+    gone = cluster.uninstall(standby)
+    for place in OF_MEMBER:
+        assert place in gone.split("Say what was kept")[1]
+    for host in (member, cluster.web):
+        require_gone(host)
+        assert said(host, "stat", "--format=%U %a", OF_MEMBER[-1]) == "root 700"
+    assert cluster.uninstall(standby).count("changed=0 ") == 2
+    done = cluster.web.play("site.yml")
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    cluster.wait()
+    assert (secrets(member), ledger.has("before")) == (known, [True])
 
 
-def _figures(host: SystemdHost, name: str) -> list[str]:
-    """Lines of the exporter that begin so."""
-    ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
-    said = host.run("python3", "-c", ask % "http://127.0.0.1:8400/metrics").stdout
-    return [line for line in said.splitlines() if line.startswith(name)]
-
-
-def _switchover(cluster: Cluster) -> None:
-    member = cluster.members[cluster.leader()]
-    done = member.run("stackctl", "switchover")
-    print(done.stdout)
-
-
-def _lose(host: SystemdHost) -> None:
-    """As a loss of power does: nobody is told."""
-    host.run("ip", "link", "set", "eth0", "down")
-    docker("kill", host.container)
-
-
-def _request(host: SystemdHost, *words: str) -> str:
-    """What a program on the host is told that knows the authority and nothing else."""
-    ask = (
-        "import ssl, sys, urllib.request as r\n"
-        "trust = ssl.create_default_context(cafile='/etc/stack-database/authority.pem')\n"
-        "data = [text.encode() for text in sys.argv[2:]]\n"
-        "print(r.urlopen(r.Request(sys.argv[1], *data), timeout=5, context=trust).read())"
-    )
-    done = host.run("python3", "-c", ask, *words, check=False)
-    return done.stdout + done.stderr
+@pytest.mark.slow
+def test_data_of_a_member_are_deleted_when_that_is_said(cluster: Cluster) -> None:
+    standby = next(name for name in MEMBERS if name != cluster.leader())
+    member = cluster.members[standby]
+    assert "Data was not kept" in cluster.uninstall(standby, "-e", "data=delete")
+    for host in (member, cluster.web):
+        require_gone(host)
+        assert host.run("ls", "-d", *OF_MEMBER, check=False).stdout == ""
+    left = member.run("find", "/var/lib/postgresql", "/var/log/postgresql", "-type", "f")
+    assert left.stdout == ""
+    assert cluster.leader() in MEMBERS

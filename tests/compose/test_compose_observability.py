@@ -169,7 +169,7 @@ def verified(stack: ComposeStack) -> dict[str, Any]:
 def test_verify_proves_that_it_watches_as_planned(watched: ComposeStack) -> None:
     finding = verified(watched)
     assert finding["detail"] == (
-        "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 31 rules; keeps 15d, 1GB"
+        "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 33 rules; keeps 15d, 1GB"
     )
     assert finding["holds"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -50,6 +51,14 @@ def compose() -> dict[str, Any]:
 def read(path: str) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((CHECKOUT / path).read_text())
     return loaded
+
+
+def test_make_up_waits_as_long_as_the_engine_does(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute to start, then five checks, each after 5 s and of 6 s at most."""
+    monkeypatch.syspath_prepend(CHECKOUT / "tools")
+    assert importlib.import_module("compose_status").patience(compose) == 115
 
 
 def test_configure_is_given_every_input_that_means_something_there(compose: dict[str, Any]) -> None:

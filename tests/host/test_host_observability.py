@@ -21,11 +21,11 @@ from attacks import as_account
 from changes import COMMANDS
 from deployed_host import deployed_host
 from systemd_host import INPUTS, SystemdHost, changed
-from watched_host import asked, give, listening, ruleset
+from watched_host import asked, firing, give, listening, restart, ruleset, verified, visit
 
 from fixtures import told
 from fixtures.receivers import Receivers, wait
-from fixtures.releases import CLUSTER, NEWEST_SUITE
+from fixtures.releases import CLUSTER, NEWEST_POSTGRESQL, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -44,6 +44,11 @@ FULL: dict[str, Any] = {
 }
 PORTS = {9090, 9093, 9100}
 UNITS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")
+ENOUGH_MEMORY, TOO_MUCH_MEMORY = "400M", "length(repeat('x', 900000000))"
+"""for PostgreSQL as planned there; and what one session asks for"""
+LOG_OF_CLUSTER = f"/var/log/postgresql/postgresql-{NEWEST_POSTGRESQL}-main.log"
+FORGOTTEN_SECONDS = 700
+"""for which a kill counts, and more"""
 UNTIL_FIRES_SECONDS, UNTIL_ENDS_SECONDS = 120, 150
 SCRAPE_SECONDS, LOOKED_AT_SECONDS = 15, 150
 """after the last change for as long as the longest wait of a page that one could raise, and more"""
@@ -130,17 +135,6 @@ def test_what_is_done_every_day_raises_no_alert(host: SystemdHost, tmp_path: Pat
     assert failed.result() == []
 
 
-def visit(host: SystemdHost, over: threading.Event) -> list[str]:
-    """Ask for a page that reads the database three times a second; what failed."""
-    failed = []
-    while not over.wait(0.3):
-        try:
-            host.page("/db")
-        except OSError as error:
-            failed.append(str(error))
-    return failed
-
-
 def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost, receivers: Receivers) -> None:
     host.run("systemctl", "stop", CLUSTER)
     fired = wait(lambda: bool(receivers.seen("PostgreSQLDown")), UNTIL_FIRES_SECONDS, "alert")
@@ -149,6 +143,22 @@ def test_an_alert_and_its_end_reach_the_receivers(host: SystemdHost, receivers: 
     host.run("systemctl", "start", CLUSTER)
     ended = wait(lambda: "resolved" in receivers.seen("PostgreSQLDown"), UNTIL_ENDS_SECONDS, "end")
     print(f"PostgreSQLDown came after {fired:.0f} s, its end {ended:.0f} s")
+
+
+def test_a_session_that_is_killed_for_want_of_memory_is_told(host: SystemdHost) -> None:
+    """By the kernel, in the control group of PostgreSQL's unit; the host has more."""
+    set_limit = ("systemctl", "set-property", "--runtime", CLUSTER)
+    psql = ("runuser", "-u", "postgres", "--", "psql", "-Xqh", "/run/stack/postgres", "-dapp")
+    host.run(*set_limit, f"MemoryMax={ENOUGH_MEMORY}")
+    try:
+        done = host.run(*psql, f"-cSELECT {TOO_MUCH_MEMORY}", check=False)
+    finally:
+        host.run(*set_limit, "MemoryMax=infinity")
+    assert "server closed the connection unexpectedly" in done.stderr
+    assert "was terminated by signal 9" in host.run("cat", LOG_OF_CLUSTER).stdout
+    fired = wait(lambda: "ServerRestarts" in firing(host), UNTIL_FIRES_SECONDS, "alert")
+    ended = wait(lambda: "ServerRestarts" not in firing(host), FORGOTTEN_SECONDS, "end")
+    print(f"ServerRestarts fired after {fired:.0f} s, and ended {ended:.0f} s later")
 
 
 def test_the_watchdog_comes_again_and_again_to_its_own_receiver(receivers: Receivers) -> None:
@@ -222,16 +232,9 @@ def test_a_question_that_would_take_all_memory_is_refused(host: SystemdHost) -> 
     assert host.run(*show).stdout.strip() == "0"
 
 
-def verified(host: SystemdHost) -> dict[str, Any]:
-    """What verify says of them."""
-    rows = json.loads(host.run("stack-manage", "stack_verify", "--json", check=False).stdout)
-    (row,) = [row for row in rows if row["check"] == "Prometheus watches everything"]
-    return dict(row)
-
-
 def test_verify_proves_that_they_watch_as_planned(host: SystemdHost) -> None:
     assert verified(host)["detail"] == (
-        "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 31 rules; keeps 15d, 1GB"
+        "ports 9090, 9093, 9100 on the loopback address; 4 targets up; 33 rules; keeps 15d, 1GB"
     )
     assert host.run("stackctl", "verify").returncode == 0
     unit = host.run("systemctl", "cat", "prometheus").stdout
@@ -248,18 +251,6 @@ def test_verify_proves_that_they_watch_as_planned(host: SystemdHost) -> None:
     finally:
         host.run("rm", "-r", drop_ins)
         restart(host)
-
-
-def restart(host: SystemdHost) -> None:
-    """Prometheus, with the drop-ins that there are."""
-    host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "restart", "prometheus")
-
-    def ready() -> bool:
-        code = "import urllib.request as r; r.urlopen('http://127.0.0.1:9090/-/ready')"
-        return host.run("python3", "-c", code, check=False).returncode == 0
-
-    wait(ready, 60, "ready Prometheus")
 
 
 def test_they_go_when_they_are_not_wanted_any_more(host: SystemdHost) -> None:

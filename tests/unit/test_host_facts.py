@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from pgstack.metrics import peers
 from pgstack.metrics.page import Pages
 from pgstack.metrics.server import beside
 from pgstack.ports import free_port
-from stackctl import backup, facts, patroni, postgres, rehearsed, safe, system
+from stackctl import backup, facts, membership, patroni, postgres, rehearsed, safe, status, system
 from stackctl.backup import Kept
+from stackctl.line import Line
 from stackctl.safe import StackctlError
 from stackctl.stack import Stack
+
+DAY = 86400
 
 
 @pytest.fixture
@@ -121,6 +125,58 @@ def test_a_verify_is_told(
     monkeypatch.setattr(system, "run", lambda *_: done)
     assert facts.verify(stack) == code
     assert values(stack)["pgstack_verify_passed"] == passed
+
+
+@pytest.mark.parametrize(
+    ("leads", "code", "said"),
+    [
+        (True, 1, "1 kept, the oldest {} d old: the next one is late\n"),
+        (False, 0, "backup     1 can be read; the member that leads tells how old\n"),
+    ],
+)
+def test_the_member_that_leads_fails_its_verify_for_a_late_backup(
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    leads: bool,
+    code: int,
+    said: str,
+) -> None:
+    well_but_for_backups(monkeypatch, leads=leads)
+    ended = int(time.time()) - 3 * DAY
+    kept = [Kept("20261124-030000F", "full", ended, 1, "00000002")]
+    monkeypatch.setattr(backup, "restorable_backups", lambda _: kept)
+    assert facts.verify(member(stack)) == code
+    assert said.format(3) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_no_member_passes_its_verify_without_its_repository(
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    leads: bool,
+) -> None:
+    well_but_for_backups(monkeypatch, leads=leads)
+
+    def gone(_: Stack) -> list[Kept]:
+        raise StackctlError("no repository")
+
+    monkeypatch.setattr(backup, "restorable_backups", gone)
+    assert facts.verify(member(stack)) == 1
+    assert "backup     no repository\n" in capsys.readouterr().out
+
+
+def well_but_for_backups(monkeypatch: pytest.MonkeyPatch, *, leads: bool) -> None:
+    """A member whose servers and drill are well, and whose WAL arrives."""
+    monkeypatch.setattr(patroni, "leads", lambda _: leads)
+    monkeypatch.setattr(postgres, "ask", lambda *_: "5|f|0|0")
+    monkeypatch.setattr(system, "run", lambda *_: system.Done((), 1, "", ""))
+    monkeypatch.setattr(rehearsed, "read", lambda _: None)
+    monkeypatch.setattr(status, "of_postgres", lambda _: Line("postgres", "runs"))
+    monkeypatch.setattr(membership, "report", lambda _: [])
 
 
 def test_the_release_that_serves_is_told(stack: Stack, tmp_path: Path) -> None:

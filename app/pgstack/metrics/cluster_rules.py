@@ -20,6 +20,11 @@ def _no_leader(seen: Seen) -> Judged:
     return _none(seen, cluster.LEADS)
 
 
+def _several(seen: Seen) -> Judged:
+    leading = seen.now.total(cluster.LEADS)
+    return None if leading is None else (leading, 1)
+
+
 def _astray(seen: Seen) -> Judged:
     if not seen.now.total(cluster.LEADS) or not seen.now.has(cluster.LED):
         return None
@@ -45,12 +50,22 @@ def _lags(seen: Seen) -> Judged:
     return None if most is None or planned_ is None else (most, planned_)
 
 
+def _unheard(seen: Seen) -> Judged:
+    """Of the member that has not heard from etcd for longest, unless the leader says so of all."""
+    heard = [seen.now.value(cluster.ETCD, *labels) for labels in seen.now.labels(cluster.ETCD)]
+    known, lease = [moment for moment in heard if moment is not None], seen.now.value(planned.LEASE)
+    if not known or lease is None or seen.now.largest(cluster.FAILSAFE):
+        return None
+    return seen.now.time - min(known), lease
+
+
 def _unsynchronous(seen: Seen) -> Judged:
     return _none(seen, cluster.SYNCHRONOUS) if seen.now.total(cluster.LEADS) else None
 
 
 RULES = (
     Rule("NoLeader", "page", 30, "No member of the cluster leads.", PANEL, _no_leader),
+    Rule("SeveralLead", "page", 30, "{:.0f} members say that they lead.", PANEL, _several),
     Rule(
         "PoolerAstray", "page", 60, "PgBouncer is led to a member that does not lead.", 4, _astray
     ),
@@ -78,6 +93,14 @@ RULES = (
         "No standby is synchronous: what is acknowledged is on one host.",
         PANEL,
         _unsynchronous,
+    ),
+    Rule(
+        "EtcdUnheard",
+        "ticket",
+        300,
+        "A member has not heard from etcd for {:.0f} s.",
+        PANEL,
+        _unheard,
     ),
     Rule("EtcdDown", "ticket", 300, "etcd of this host does not answer.", PANEL, down("etcd")),
 )

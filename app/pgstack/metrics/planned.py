@@ -45,6 +45,9 @@ IDLE = gauge(
 BACKUP = gauge("plan_backup_oldest_seconds", "Age at which a backup is overdue.")
 DRILL = gauge("plan_drill_oldest_seconds", "Age at which a drill is overdue.")
 LAG = gauge("plan_cluster_lag_bytes", "WAL that a standby may lack and still lead next.")
+LEASE = gauge(
+    "plan_cluster_lease_seconds", "Time that a leader stays one without being heard of (ttl)."
+)
 MEMORY = gauge("plan_memory_bytes", "Memory planned, by what it is for.", "share")
 UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -70,6 +73,7 @@ def collect(plan: Plan, written: float) -> Iterator[Sample]:
         yield from DRILL.of(plan.backup.drill_oldest)
     if plan.cluster:
         yield from LAG.of(plan.cluster.most_lag)
+        yield from LEASE.of(plan.cluster.ttl)
     for share, size in plan.memory.model_dump().items():
         yield from MEMORY.of(size, share)
 

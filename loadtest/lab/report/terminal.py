@@ -38,11 +38,10 @@ def show(analysis: Analysis, console: Console) -> None:
         console.print(_limits(analysis))
     _left_out(analysis, console)
     for line in words.validity(analysis):
-        console.print(
-            f"[{'red' if line.startswith('Nothing') else 'dim'}]{escape(line)}[/]", highlight=False
-        )
+        console.print(f"[dim]{escape(line)}[/]", highlight=False)
     _goals(analysis, console)
-    console.print(f"\n[bold]{escape(headline(analysis))}[/]", highlight=False)
+    style = "bold red" if analysis.doubts else "bold"
+    console.print(f"\n[{style}]{escape(headline(analysis))}[/]", highlight=False)
 
 
 def _left_out(analysis: Analysis, console: Console) -> None:

@@ -6,7 +6,7 @@ import pytest
 from systemd_host import SystemdHost, changed
 
 from fixtures.releases import DATA, SETTINGS_OF_CLUSTER
-from hardening.asked import run, said
+from hardening.asked import require_gone, run, said
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -49,24 +49,6 @@ def fail_in_the_middle(host: SystemdHost, unit: str) -> None:
         f"until systemctl is-failed --quiet {unit}; do sleep 0.1; done"
     )
     host.run("timeout", "60", "sh", "-c", words)
-
-
-def require_gone(host: SystemdHost) -> None:
-    """Nothing of the stack runs, and neither configuration nor releases nor accounts are there."""
-    assert said(host, "systemctl", "list-units", "--plain", "--no-legend", "stack-*") == ""
-    assert "stack" not in said(host, "nft", "list", "tables")
-    assert host.run("pgrep", "-l", "postgres|pgbouncer|apache2", check=False).stdout == ""
-    left = host.run(
-        "find", "/etc", "/srv", "/usr/local", "/run", "-xdev", "-name", "*stack*"
-    ).stdout.splitlines()
-    assert set(left) <= {"/etc/stack-secrets", "/etc/stack-secrets.owners", "/etc/stack-tls"}
-    names = said(host, "getent", "passwd").splitlines()
-    assert [
-        line
-        for line in names
-        if line.split(":")[0] in ("app", "apache", "deploy", "build", "pooler")
-    ] == []
-    assert host.run("getent", "group", "sockets", "secrets", check=False).stdout == ""
 
 
 def test_uninstall_asks_first(host: SystemdHost) -> None:

@@ -1,0 +1,31 @@
+"""What tests ask the hosts of a cluster."""
+
+from __future__ import annotations
+
+from systemd_host import SystemdHost
+
+
+def secrets(host: SystemdHost) -> dict[str, str]:
+    """What stands for a member's passwords and certificates."""
+    ask = "cd /etc/stack-database; cat {} | sha256sum"
+    names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
+    return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
+
+
+def exported(host: SystemdHost, name: str) -> list[str]:
+    """Lines of the exporter that begin so."""
+    ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
+    said = host.run("python3", "-c", ask % "http://127.0.0.1:8400/metrics").stdout
+    return [line for line in said.splitlines() if line.startswith(name)]
+
+
+def request(host: SystemdHost, *words: str) -> str:
+    """What a program on the host is told that knows the authority and nothing else."""
+    ask = (
+        "import ssl, sys, urllib.request as r\n"
+        "trust = ssl.create_default_context(cafile='/etc/stack-database/authority.pem')\n"
+        "data = [text.encode() for text in sys.argv[2:]]\n"
+        "print(r.urlopen(r.Request(sys.argv[1], *data), timeout=5, context=trust).read())"
+    )
+    done = host.run("python3", "-c", ask, *words, check=False)
+    return done.stdout + done.stderr
