@@ -53,6 +53,7 @@ def test_a_page_is_served(cluster: Cluster) -> None:
     assert "Django" in cluster.web.page()
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
     done = cluster.web.play("site.yml")
     assert (done.returncode, changed(done)) == (0, 0), done.stdout[-4000:]

@@ -12,7 +12,7 @@ import pytest
 import systemd_host
 from host_image import CHECKOUT, image
 
-from fixtures.releases import SUITES
+from fixtures.releases import NEWEST_SUITE, SUITES
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(2100)]
 
@@ -22,7 +22,13 @@ SKIPPED = ("no tests found", "Missing playbook")
 """what Molecule says when a step does nothing, and calls that a success"""
 
 
-@pytest.mark.parametrize("scenario", SUITES[::-1])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(suite, marks=[] if suite == NEWEST_SUITE else pytest.mark.slow)
+        for suite in SUITES[::-1]
+    ],
+)
 def test_every_step_of_the_scenario_succeeds(scenario: str, tmp_path: Path) -> None:
     image(scenario)
     programs = Path(sys.executable).parent

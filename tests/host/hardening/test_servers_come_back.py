@@ -64,7 +64,7 @@ def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, se
     )
 
 
-@pytest.mark.parametrize("command", ["PAUSE", "PAUSE app"])
+@pytest.mark.parametrize("command", ["PAUSE", pytest.param("PAUSE app", marks=pytest.mark.slow)])
 def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost, command: str) -> None:
     with faults.unwatched(host):
         faults.pause(host, command)
