@@ -119,6 +119,15 @@ class Cluster:
         (stanza,) = json.loads(self.members[member].run(*words).stdout)
         return [str(kept["label"]) for kept in stanza["backup"]]
 
+    def secrets(self) -> list[dict[str, str]]:
+        """What stands for each member's passwords and certificates."""
+        ask = "cd /etc/stack-database; cat {} | sha256sum"
+        names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
+        return [
+            {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
+            for host in self.members.values()
+        ]
+
     def replace(self, member: str) -> None:
         """An empty host in the place of one that is gone for good; Ansible is told."""
         place = self.members[member].directory

@@ -174,6 +174,7 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
         assert ("backup passed" in said) == (name == leader), said
     figures = [_figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
     assert sorted(map(len, figures)) == [0, 0, 1]
+    assert cluster.store.readable() == [], "encrypted before it leaves the host"
 
 
 def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
@@ -245,7 +246,7 @@ def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
 
 @pytest.mark.slow
 def test_new_passwords_and_certificates_lose_no_request(cluster: Cluster) -> None:
-    before = [_secrets(host) for host in cluster.members.values()]
+    before = cluster.secrets()
 
     def rotated() -> None:
         done = cluster.web.play("rotate.yml")
@@ -254,19 +255,12 @@ def test_new_passwords_and_certificates_lose_no_request(cluster: Cluster) -> Non
 
     figures = drill(cluster, rotated, AFTER_SECONDS)
     assert (figures.failed, figures.lost) == (0, 0), figures
-    after = [_secrets(host) for host in cluster.members.values()]
+    after = cluster.secrets()
     assert len({known["passwords"] for known in after}) == 1, "all members have the same"
     for old, new in zip(before, after, strict=True):
         assert not old.items() & new.items()
     _switchover(cluster)
     cluster.wait()
-
-
-def _secrets(host: SystemdHost) -> dict[str, str]:
-    """What stands for a member's passwords and certificates."""
-    ask = "cd /etc/stack-database; cat {} | sha256sum"
-    names = {"passwords": "passwords/[ps]*", "server": "server.pem", "etcd": "etcd.pem"}
-    return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
 
 
 def _figures(host: SystemdHost, name: str) -> list[str]:
