@@ -153,6 +153,7 @@ def test_the_database_that_was_there_comes_back_when_recovery_fails(
     assert set_aside(host) == []
 
 
+@pytest.mark.slow
 def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(
     host: SystemdHost, ledger: Ledger
 ) -> None:
@@ -175,7 +176,6 @@ def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(
     ledger.transfer("time-4")
 
 
-@pytest.mark.slow
 def test_a_restore_can_stop_at_one_transaction(host: SystemdHost, ledger: Ledger) -> None:
     ledger.transfer("xid-1", "xid-2", "xid-3")
     xid = sql(host, "SELECT xmin FROM ledger_transfer WHERE key = 'xid-2'")
