@@ -124,6 +124,10 @@ def test_the_stack_as_planned_says_where_its_requests_were(everything: dict[str,
     assert json.loads(plan.read_text())["web"]["processes"] >= 1
 
 
+SLOW = pytest.mark.slow
+"""Two minutes of web servers; tests/unit/test_lab_resume.py goes on with runs too."""
+
+
 def second_trial(run: psutil.Process) -> dict[str, psutil.Process]:
     """Name → process, as soon as the servers and the generator of the next trial have been
     started."""
@@ -167,6 +171,7 @@ def interrupted(directory: Path) -> Interrupted:
     return Interrupted(directory / "interrupted")
 
 
+@SLOW
 def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
     interrupted: Interrupted,
 ) -> None:
@@ -185,12 +190,14 @@ def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
     assert len(list(interrupted.results.glob("*/report.html"))) == 1
 
 
+@SLOW
 def test_interrupted_run_leaves_no_server_and_no_directory(interrupted: Interrupted) -> None:
     assert [name for name, server in interrupted.servers.items() if server.is_running()] == []
     assert interrupted.directories
     assert not any(directory.exists() for directory in interrupted.directories)
 
 
+@SLOW
 def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(
     interrupted: Interrupted,
 ) -> None:
@@ -199,6 +206,7 @@ def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(
     assert "BLOCKS=2: the run that RESUME=1 goes on with has BLOCKS=1." in done.stderr
 
 
+@SLOW
 def test_result_of_another_page_is_refused_before_anything_is_measured(
     interrupted: Interrupted, tmp_path: Path
 ) -> None:
@@ -222,6 +230,7 @@ def servers(interrupted: Interrupted, directory: Path) -> dict[str, Any]:
     return record(interrupted.results)
 
 
+@SLOW
 def test_resumed_run_makes_what_is_left_and_every_server_once(
     servers: dict[str, Any], interrupted: Interrupted
 ) -> None:
@@ -247,6 +256,7 @@ def test_resumed_run_makes_what_is_left_and_every_server_once(
     assert "RESUME=1: nothing is left of the last run" in done.stderr
 
 
+@SLOW
 def test_each_server_is_proven_by_its_access_log_and_the_pooler(servers: dict[str, Any]) -> None:
     assert {trial["label"]: proofs(trial) for trial in servers["trials"] if proofs(trial)} == {}
     for trial in servers["trials"]:
