@@ -166,7 +166,7 @@ test: install-dev ## the quick part, for before a commit: the code, and one loca
 test-all: install-dev ## all but what takes minutes each: other stacks, hosts, containers, faults, the lab, other people's projects
 	@.venv/bin/python -m pytest -m "not slow"
 
-test-slow: install-dev ## the rest: drills, releases that fail, cuts between hosts, Django's own tests; about an hour
+test-slow: install-dev ## the rest: drills, releases that fail, hosts apart, the other Debian, Django's own tests; more than an hour
 	@.venv/bin/python -m pytest -m slow
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint

@@ -29,19 +29,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle(tmp_path_factory.mktemp("project"))
 
 
-ONE_RELEASE = pytest.mark.parametrize(
-    "machine",
-    [
-        pytest.param(suite, marks=[] if suite == NEWEST_SUITE else pytest.mark.slow)
-        for suite in SUITES
-    ],
-    indirect=True,
-    scope="module",
-)
-"""for what has nothing to do with the release of Debian; `make test-slow` tries it on all"""
+HERE = platform.freedesktop_os_release().get("VERSION_CODENAME")
+"""release of the machine that runs the tests: what it has done by then, `make up` among it, is not
+shown again on a bare one before `make test-slow`"""
+RELEASES = [
+    pytest.param(suite, marks=[pytest.mark.slow] if suite == HERE else []) for suite in SUITES
+]
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="module", params=RELEASES)
 def machine(request: pytest.FixtureRequest, project: Path) -> Iterator[BareMachine]:
     """A bare machine of each release, with the project cloned and an ordinary user."""
     with bare_machine(request.param, project) as bare:
@@ -76,7 +72,7 @@ def own(machine: BareMachine, up: object) -> subprocess.CompletedProcess[str]:
 def other_release(machine: BareMachine, up: object) -> str:
     """A developer's checkout, where the machine has other servers than the one that runs the
     tests."""
-    if machine.suite == platform.freedesktop_os_release().get("VERSION_CODENAME"):
+    if machine.suite == HERE:
         pytest.skip("the tests themselves run on the servers of that release")
     machine.make("down", HOME)  # the lab starts two stacks, and the machine is small
     checkout = f"/home/{USER}/tests"
@@ -175,7 +171,6 @@ def test_second_start_installs_nothing(machine: BareMachine) -> None:
     assert "<h1" in machine.page(URL)
 
 
-@ONE_RELEASE
 @pytest.mark.usefixtures("note")
 def test_ordinary_user_has_a_stack_of_their_own(
     machine: BareMachine, own: subprocess.CompletedProcess[str]
@@ -187,7 +182,6 @@ def test_ordinary_user_has_a_stack_of_their_own(
     assert machine.run(f"stat -c %U {OWN}/.stack/data").stdout.strip() == USER
 
 
-@ONE_RELEASE
 @pytest.mark.usefixtures("own")
 def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: BareMachine) -> None:
     assert machine.make("down", OWN, what="root in a user's checkout: down").returncode == 0
@@ -198,7 +192,6 @@ def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: Bar
     assert machine.make("down", OWN, user=USER).returncode == 0
 
 
-@ONE_RELEASE
 @pytest.mark.usefixtures("up", "note")
 def test_checkout_in_the_home_of_root_is_refused_with_two_commands_that_work(
     machine: BareMachine,

@@ -41,6 +41,7 @@ def test_a_page_is_served(cluster: Cluster) -> None:
     assert "Django" in cluster.web.page()
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
     done = cluster.web.play("site.yml")
     assert (done.returncode, changed(done)) == (0, 0), done.stdout[-4000:]
@@ -161,6 +162,7 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
         assert ("backup passed" in said) == (name == leader), said
     told = [exported(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
     assert sorted(map(len, told)) == [0, 0, 1]
+    assert cluster.store.readable() == [], "encrypted before it leaves the host"
 
 
 def test_each_member_looks_at_the_repository_when_it_is_verified(cluster: Cluster) -> None:

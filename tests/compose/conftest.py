@@ -1,4 +1,5 @@
-"""One stack for all tests of this directory; it is removed whatever happens."""
+"""One stack for all tests of this directory, which one worker of pytest runs; it is removed whatever
+happens."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from compose_stack import ComposeStack, require_engine
 from pgstack.ports import free_port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def compose_stack() -> Iterator[ComposeStack]:
     """The stack, built and up. No step comes before `docker compose up --build --wait`."""
     require_engine()

@@ -192,6 +192,7 @@ def test_file_that_is_missing_is_refused_by_name(
     assert not Path("/no").exists()
 
 
+@pytest.mark.slow
 def test_certificate_of_the_user_is_served_in_containers(
     self_signed: ComposeStack, pair: dict[str, str]
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from compose_stack import ComposeStack
 
-pytestmark = pytest.mark.compose
+pytestmark = [pytest.mark.compose, pytest.mark.slow]
 
 CLIENT = ("valkey-cli", "-e", "-s", "/run/stack/valkey/valkey.sock")
 ASK = """
@@ -64,7 +64,6 @@ def test_its_socket_is_for_the_group_alone(cached: ComposeStack, account: str, a
     assert answer in done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_tasks_outlive_a_reload_that_changes_it(cached: ComposeStack) -> None:
     cached.execute("valkey", *CLIENT, "RPUSH", "queue", "a task")
     done = cached.with_inputs({"STACK_VALKEY_MEMORY": "24m"}).run(

@@ -116,6 +116,7 @@ def test_verify_as_a_stranger_sees_a_server_that_trusts_everybody(stack: Compose
     )
 
 
+@pytest.mark.slow
 def test_verify_sees_session_pooling_in_containers(stack: ComposeStack) -> None:
     pooler_console(stack, "SET pool_mode = 'session'", "RECONNECT")
     try:
@@ -136,6 +137,7 @@ def test_verify_sees_ownership_of_the_web_role_in_containers(stack: ComposeStack
     assert "app is member of app_owner" in wrong["web role cannot DDL"]
 
 
+@pytest.mark.slow
 def test_verify_sees_a_thread_count_edited_by_hand_in_containers(stack: ComposeStack) -> None:
     with edited(stack, "apache/site.conf", "threads=4", "threads=3", "web"):
         wrong = red(stack)

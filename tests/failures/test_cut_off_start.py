@@ -93,7 +93,14 @@ def test_a_changed_start_that_is_killed_at_every_stage_loses_no_row(unused: Loca
     assert unused.manage("stack_verify", STACK_THREADS="6").returncode == 0
 
 
-@pytest.mark.parametrize("stage", ["initdb", "PostgreSQL starts", "migrating", "static files"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "PostgreSQL starts",
+        "static files",
+        *(pytest.param(stage, marks=pytest.mark.slow) for stage in ("initdb", "migrating")),
+    ],
+)
 def test_control_c_stops_what_was_started_and_the_next_start_goes_on(
     unused: LocalStack, stage: str
 ) -> None:

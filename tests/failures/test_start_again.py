@@ -26,7 +26,7 @@ def test_up_restarts_nothing_when_nothing_changed(stack: LocalStack) -> None:
     assert stack.servers() == before
 
 
-@pytest.mark.parametrize("rendered_before", [False, True])
+@pytest.mark.parametrize("rendered_before", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_up_brings_a_changed_input_into_force(stack: LocalStack, rendered_before: bool) -> None:
     before = stack.servers()
     try:

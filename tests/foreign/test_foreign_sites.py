@@ -121,6 +121,7 @@ def log_in(page: Page, name: str, field: str) -> None:
     page.wait_for_load_state()
 
 
+@pytest.mark.slow
 def test_wagtails_front_page_is_styled(wagtail: LocalStack, open_page: Any, troubles: Any) -> None:
     troubles.allowed += ELSEWHERE
     page = open_page(wagtail.url)
@@ -133,6 +134,7 @@ def test_wagtails_front_page_is_styled(wagtail: LocalStack, open_page: Any, trou
     )
 
 
+@pytest.mark.slow
 def test_wagtails_editor_publishes_what_a_visitor_sees(
     wagtail: LocalStack, open_page: Any, troubles: Any, tmp_path: Path
 ) -> None:
@@ -159,6 +161,7 @@ def test_wagtails_editor_publishes_what_a_visitor_sees(
     assert visitor.title() == "The stack's own home"
 
 
+@pytest.mark.slow
 def test_wagtails_preview_is_framed_by_its_own_site(
     wagtail: LocalStack, open_page: Any, troubles: Any
 ) -> None:
@@ -171,6 +174,7 @@ def test_wagtails_preview_is_framed_by_its_own_site(
     page.frame_locator("iframe[title='Preview']").last.locator("h1").wait_for()
 
 
+@pytest.mark.slow
 def test_wagtails_stack_is_as_planned(wagtail: LocalStack) -> None:
     assert_green(wagtail)
 

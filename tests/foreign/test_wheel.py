@@ -94,7 +94,13 @@ def test_the_wheel_holds_the_package_its_types_and_its_templates(wheel: Path) ->
     assert {name.split("/")[0] for name in names} == {"pgstack", "pgstack-0.1.0.dist-info"}
 
 
-@pytest.mark.parametrize("release", PYTHONS)
+@pytest.mark.parametrize(
+    "release",
+    [
+        pytest.param(release, marks=pytest.mark.slow if release == "3.12" else [])
+        for release in PYTHONS
+    ],
+)
 def test_a_project_with_the_wheel_reaches_the_stack(
     stack: LocalStack, place: Path, wheel: Path, release: str
 ) -> None:

@@ -67,6 +67,12 @@ class Store:
         """What it is."""
         return self._ask(f"/{BUCKET}/{name}")
 
+    def readable(self) -> list[str]:
+        """Names of what pgBackRest keeps in it that is not encrypted. Fails when it keeps nothing."""
+        rows = [name for name in self.objects() if not name.startswith("shop-files/")]
+        assert len(rows) > 5, rows
+        return [name for name in rows if self.object(name)[:8] != b"Salted__"]
+
     def make_bucket(self) -> None:
         """Make it, empty."""
         self._ask(f"/{BUCKET}", "PUT")

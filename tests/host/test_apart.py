@@ -18,7 +18,7 @@ from systemd_host import SystemdHost, changed
 
 from drills import load
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
 
 Done = TypeVar("Done")
 PASSWORDS = "/etc/stack-database/passwords"
@@ -124,7 +124,6 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
     assert (refused.returncode, "which is a database host" in refused.stderr) == (2, True)
 
 
-@pytest.mark.slow
 def test_a_second_run_changes_nothing(apart: Apart) -> None:
     again = apart.web.play("site.yml")
     assert again.returncode == 0, again.stdout
@@ -204,7 +203,6 @@ def test_secrets_are_where_they_belong_only(apart: Apart) -> None:
             }
 
 
-@pytest.mark.slow
 def test_rotation_loses_no_request(apart: Apart) -> None:
     before, certificate = (
         passwords(apart.database),
@@ -244,7 +242,6 @@ CUTS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CUTS)
 def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(
     apart: Apart, name: str
@@ -266,7 +263,6 @@ def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(
         assert web.run("stack-manage", "stack_verify", check=False).returncode == 0
 
 
-@pytest.mark.slow
 def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart) -> None:
     ask = "runuser -u postgres -- psql -d app -Atc"
     before = script(apart.database, f"{ask} 'SELECT pg_current_xact_id()'").stdout.strip()

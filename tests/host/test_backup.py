@@ -153,6 +153,7 @@ def test_the_database_that_was_there_comes_back_when_recovery_fails(
     assert set_aside(host) == []
 
 
+@pytest.mark.slow
 def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(
     host: SystemdHost, ledger: Ledger
 ) -> None:

@@ -263,12 +263,14 @@ def test_renewal_that_comes_while_the_one_before_comes_into_use_is_not_forgotten
     wait(lambda: takeovers(host) == count + 2 and idle(host), "second takeover")
 
 
+@pytest.mark.slow
 def test_pgbouncer_is_replaced_without_losing_a_request(host: SystemdHost) -> None:
     assert "took over" in under_load(
         host, lambda: host.run("stackctl", "restart", "pgbouncer", check=False)
     )
 
 
+@pytest.mark.slow
 def test_postgresql_restarts_without_losing_a_request(host: SystemdHost) -> None:
     under_load(host, lambda: host.run("systemctl", "restart", CLUSTER, check=False))
 

@@ -47,7 +47,14 @@ def deploy(
     return host.play(playbook, stack_inputs=inputs)
 
 
-@pytest.mark.parametrize("name", changes.COMMANDS)
+# Two restarts in a row take most of half a minute, and are each the one before them.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "two in a row" else [])
+        for name in changes.COMMANDS
+    ],
+)
 def test_no_request_is_lost(host: SystemdHost, name: str) -> None:
     done = host.under_load(lambda: host.run(*changes.COMMANDS[name], check=False))
     assert done.returncode == 0, done.stderr
@@ -222,6 +229,7 @@ def foreign_site(host: SystemdHost, tmp_path_factory: pytest.TempPathFactory) ->
     return host
 
 
+@pytest.mark.slow
 def test_a_project_that_knows_nothing_of_the_stack_is_deployed(foreign_site: SystemdHost) -> None:
     url, site = foreign_site.url, {"Host": foreign_site.name}
     answer = requests.post(f"{url}/note", params={"text": "one"}, headers=site, timeout=10).json()
@@ -238,6 +246,7 @@ def test_a_project_that_knows_nothing_of_the_stack_is_deployed(foreign_site: Sys
     assert style.status_code == 200
 
 
+@pytest.mark.slow
 def test_its_staff_sees_how_the_stack_fares_and_nobody_else(foreign_site: SystemdHost) -> None:
     def status(*, staff: bool) -> int:
         who = f'username="{"chief" if staff else "visitor"}", is_staff={staff}'

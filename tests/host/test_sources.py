@@ -81,17 +81,19 @@ def test_a_database_cannot_sort_otherwise_later(host: SystemdHost, shop: Path) -
     assert "Nothing was changed." in said
 
 
-def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
-    host: SystemdHost, shop: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def second(host: SystemdHost, shop: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the run printed that served v2 in the place of v1."""
     assert host.page(projects.MARK) == "one"
-    (tmp_path / "shop.pem").write_text("a key")
+    pem = tmp_path_factory.mktemp("secret") / "shop.pem"
+    pem.write_text("a key")
     attacks.plant_static(host, "demo")
-    done = deploy(
-        host,
-        git_inputs(shop, "v2", secret_files={"shop.pem": str(tmp_path / "shop.pem")}, **WANTED),
-    )
-    assert BUILT in done
+    wanted = git_inputs(shop, "v2", secret_files={pem.name: str(pem)}, **WANTED)
+    return deploy(host, wanted)
+
+
+def test_a_tag_is_served_with_all_that_it_wants(host: SystemdHost, second: str) -> None:
+    assert BUILT in second
     assert host.page(projects.MARK) == "two"
     assert host.run("ls", "-A", f"{attacks.OWNED}-static").stdout == "", (
         "root wrote where deploy had it write"
@@ -103,15 +105,13 @@ def test_a_tag_is_served_with_all_that_it_wants_and_gone_back_from(
         host.run("stat", "--format=%U %G %a", "/etc/stack-secrets/shop.pem").stdout
         == "root secrets 440\n"
     )
-    assert host.play("rollback.yml").returncode == 0
-    assert host.page(projects.MARK) == "one"
 
 
+@pytest.mark.usefixtures("second")
 def test_secrets_of_a_project_are_in_files_and_in_no_environment(
     host: SystemdHost, shop: Path
 ) -> None:
     """What changes is there at the next deploy, without losing a request."""
-    deploy(host, git_inputs(shop, "v2", **WANTED))
     require_secrets_in_files(host)
     changed_token = {**WANTED, "credentials": {"SHOP_TOKEN": "a new one"}}
     host.under_load(lambda: deploy(host, git_inputs(shop, "v2", **changed_token)))
@@ -181,11 +181,9 @@ BUILT_BY = {
 }
 
 
-def test_requirements_are_built_by_an_account_that_reaches_nothing(
-    host: SystemdHost, shop: Path
-) -> None:
+@pytest.mark.usefixtures("second")
+def test_requirements_are_built_by_an_account_that_reaches_nothing(host: SystemdHost) -> None:
     """What their setup.py finds, and as whom the release's code has run since: never as root."""
-    deploy(host, git_inputs(shop, "v2", **WANTED))
     assert attacks.results(host) == BUILT_BY
     host.run("stack-manage", "check")
     assert host.run("stack-manage", "stack_verify").returncode == 0
@@ -193,6 +191,12 @@ def test_requirements_are_built_by_an_account_that_reaches_nothing(
     others = ("(", "-not", "-user", "root", "-o", "-perm", "/6000", ")")
     assert host.run("find", "/srv/stack", *others).stdout == ""
     assert host.run("ls", "-A", "/var/lib/stack-build").stdout == ""
+
+
+@pytest.mark.usefixtures("second")
+def test_a_tag_is_gone_back_from(host: SystemdHost) -> None:
+    assert host.play("rollback.yml").returncode == 0
+    assert host.page(projects.MARK) == "one"
 
 
 BUILT = "TASK [app : Build it]"

@@ -22,44 +22,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fixtures.killing import halted
 from fixtures.local_stack import LocalStack, started
+from fixtures.scraping import SOURCES, of, part, scraped, up
 from pgstack.live.probes import exporter
 from pgstack.metrics.exporter import declared as all_metrics
-from pgstack.planning.metrics import Metrics
 from pgstack.serving.watchdog import PAUSE_SECONDS
 
 pytestmark = pytest.mark.integration
-SCRAPE_SECONDS = 3
 ABSENT = re.compile(
     "cluster_|plan_backup|drill_|verify_|release_|backup_|certificate_"
     "|postgresql_(standby_|replication|slot|archive)"
 )
 """metrics of what this stack has not"""
-SOURCES = {"plan", "machine", "postgresql", "pgbouncer", "apache", "site", "wsgi", "backup"}
 NAME = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
-
-
-def part(stack: LocalStack) -> Metrics:
-    run = stack.directory / "run"
-    return Metrics(
-        socket=f"{run}/metrics/metrics.sock", port=0, facts="", processes="", connections=1
-    )
-
-
-def scraped(stack: LocalStack) -> dict[str, float]:
-    """Value by name with labels, within the time that a scrape may take."""
-    begun = time.monotonic()
-    text = exporter.scrape(part(stack))
-    assert time.monotonic() - begun < SCRAPE_SECONDS
-    lines = (line for line in text.splitlines() if not line.startswith("#"))
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
-
-
-def up(samples: dict[str, float]) -> set[str]:
-    return {source for source in SOURCES if samples[f'pgstack_up{{source="{source}"}}'] == 1}
-
-
-def of(samples: dict[str, float], name: str, labels: str = "") -> float:
-    return samples[f"pgstack_{name}{{{labels}}}" if labels else f"pgstack_{name}"]
 
 
 def page(stack: LocalStack, path: str, **headers: str) -> requests.Response:
@@ -277,17 +251,6 @@ def test_verify_sees_whom_it_is_opened_to(stack: LocalStack) -> None:
         assert "is open to others" in " ".join(done.stdout.split())
     finally:
         directory.chmod(0o700)
-
-
-def test_a_reload_is_seen_at_the_next_scrape(stack: LocalStack) -> None:
-    try:
-        assert stack.manage("stack_local", "reload", STACK_POOL_SIZE="3").returncode == 0
-        samples = scraped(stack)
-        assert of(samples, "plan_pool_size", 'database="app"') == 3
-        assert of(samples, "pgbouncer_setting", 'name="default_pool_size"') == 3
-        assert up(samples) == SOURCES
-    finally:
-        assert stack.manage("stack_local", "reload").returncode == 0
 
 
 def test_the_certificate_that_visitors_see_is_told(tls_stack: LocalStack) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from fixtures import pooler_console, steady_load
 from fixtures.local_stack import CHECKOUT, LocalStack
+from fixtures.scraping import SOURCES, of, scraped, up
 
 SPOILT = """
 import runpy, sys
@@ -70,6 +71,10 @@ def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
             "9",
             "transaction",
         )  # 9 in the pool, 2 in reserve, 6 direct, the exporter's, 3 of superusers
+        samples = scraped(stack)
+        assert up(samples) == SOURCES, "the exporter sees it at its next scrape"
+        assert of(samples, "plan_pool_size", 'database="app"') == 9
+        assert of(samples, "pgbouncer_setting", 'name="default_pool_size"') == 9
         after = stack.servers()
         assert {name for name in after if after[name] != before[name]} == {"postgres"}
         assert not daemons & {process.pid for process in stack.daemons()}

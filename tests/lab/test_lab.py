@@ -61,14 +61,20 @@ def directory() -> Iterator[Path]:
         yield Path(directory)
 
 
-@pytest.fixture(scope="module")
-def everything(directory: Path) -> dict[str, Any]:
+REFERENCE = "pgbouncer-transaction"
+FEW = ("reconnect-socket", "psycopg-pool", "pgpool", "reconnect-mysql")
+"""of each module of loadtest/lab/strategies one"""
+
+
+@pytest.fixture(scope="module", params=["few", pytest.param("all", marks=pytest.mark.slow)])
+def everything(request: pytest.FixtureRequest, directory: Path) -> dict[str, Any]:
     """One short trial of each strategy."""
-    results = directory / "everything"
-    done = lab(results, STRATEGIES="all", BLOCKS="1", SECONDS="1")
+    results = directory / request.param
+    asked = "all" if request.param == "all" else ",".join(FEW)
+    done = lab(results, STRATEGIES=asked, BLOCKS="1", SECONDS="1")
     assert done.returncode in (0, 1), done.stdout + done.stderr
     assert "report:" in done.stdout
-    return record(results)
+    return {**record(results), "asked": asked, "place": results}
 
 
 def proofs(trial: dict[str, Any]) -> list[str]:
@@ -81,7 +87,8 @@ def test_each_strategy_runs_or_says_why_not(everything: dict[str, Any]) -> None:
     from loadtest.lab.strategies import STRATEGIES
 
     labels = {trial["label"] for trial in everything["trials"]}
-    assert labels | set(everything["unavailable"]) == {*STRATEGIES, "pgbouncer-transaction" + TWIN}
+    asked = STRATEGIES if everything["asked"] == "all" else {*FEW, REFERENCE}
+    assert labels | set(everything["unavailable"]) == {*asked, REFERENCE + TWIN}
     assert all(
         "apt-get install" in reason or "1.21" in reason
         for reason in everything["unavailable"].values()
@@ -104,9 +111,7 @@ def test_reconnecting_makes_a_session_for_each_request_and_pooling_none(
     )
 
 
-def test_the_stack_as_planned_says_where_its_requests_were(
-    everything: dict[str, Any], directory: Path
-) -> None:
+def test_the_stack_as_planned_says_where_its_requests_were(everything: dict[str, Any]) -> None:
     by_label = {trial["label"]: trial for trial in everything["trials"]}
     own, other = by_label["pgbouncer-transaction"], by_label["reconnect-socket"]
     at_once = sum(own["inward"][name] for name in ("queue", "python", "pool_wait", "sql"))
@@ -115,8 +120,12 @@ def test_the_stack_as_planned_says_where_its_requests_were(
     assert own["inward"]["memory"] > 20e6
     assert any("FROM" in row["text"] for row in own["inward"]["statements"])
     assert other["inward"] is None
-    (plan,) = (directory / "everything").glob("*/plan.json")
+    (plan,) = everything["place"].glob("*/plan.json")
     assert json.loads(plan.read_text())["web"]["processes"] >= 1
+
+
+SLOW = pytest.mark.slow
+"""Two minutes of web servers; tests/unit/test_lab_resume.py goes on with runs too."""
 
 
 def second_trial(run: psutil.Process) -> dict[str, psutil.Process]:
@@ -162,6 +171,7 @@ def interrupted(directory: Path) -> Interrupted:
     return Interrupted(directory / "interrupted")
 
 
+@SLOW
 def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
     interrupted: Interrupted,
 ) -> None:
@@ -180,12 +190,14 @@ def test_interrupted_run_keeps_and_shows_its_trial_and_says_how_to_go_on(
     assert len(list(interrupted.results.glob("*/report.html"))) == 1
 
 
+@SLOW
 def test_interrupted_run_leaves_no_server_and_no_directory(interrupted: Interrupted) -> None:
     assert [name for name, server in interrupted.servers.items() if server.is_running()] == []
     assert interrupted.directories
     assert not any(directory.exists() for directory in interrupted.directories)
 
 
+@SLOW
 def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(
     interrupted: Interrupted,
 ) -> None:
@@ -194,6 +206,7 @@ def test_other_input_than_that_of_the_interrupted_run_is_refused_by_name(
     assert "BLOCKS=2: the run that RESUME=1 goes on with has BLOCKS=1." in done.stderr
 
 
+@SLOW
 def test_result_of_another_page_is_refused_before_anything_is_measured(
     interrupted: Interrupted, tmp_path: Path
 ) -> None:
@@ -217,6 +230,7 @@ def servers(interrupted: Interrupted, directory: Path) -> dict[str, Any]:
     return record(interrupted.results)
 
 
+@SLOW
 def test_resumed_run_makes_what_is_left_and_every_server_once(
     servers: dict[str, Any], interrupted: Interrupted
 ) -> None:
@@ -242,6 +256,7 @@ def test_resumed_run_makes_what_is_left_and_every_server_once(
     assert "RESUME=1: nothing is left of the last run" in done.stderr
 
 
+@SLOW
 def test_each_server_is_proven_by_its_access_log_and_the_pooler(servers: dict[str, Any]) -> None:
     assert {trial["label"]: proofs(trial) for trial in servers["trials"] if proofs(trial)} == {}
     for trial in servers["trials"]:

@@ -138,6 +138,7 @@ def test_bad_input_ends_with_two_and_its_name(stack: LocalStack) -> None:
         assert name in err
 
 
+@pytest.mark.slow
 def test_host_that_the_user_names_gets_a_ladder_and_open_loops_below_the_maximum_rate(
     stack: LocalStack, tmp_path: Path
 ) -> None:

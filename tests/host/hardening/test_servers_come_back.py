@@ -50,7 +50,13 @@ def test_a_tablespace_lies_where_a_drop_in_says(host: SystemdHost) -> None:
     host.run("sh", "-c", f"rm -r {drop_in} /srv/elsewhere; systemctl daemon-reload")
 
 
-@pytest.mark.parametrize("server", faults.UNITS)
+@pytest.mark.parametrize(
+    "server",
+    [
+        "pgbouncer",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "apache")),
+    ],
+)
 def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, server: str) -> None:
     with faults.unwatched(host):
         faults.halt(host, server)
@@ -64,7 +70,7 @@ def test_a_server_that_is_stopped_is_told_and_brought_back(host: SystemdHost, se
     )
 
 
-@pytest.mark.parametrize("command", ["PAUSE", "PAUSE app"])
+@pytest.mark.parametrize("command", ["PAUSE", pytest.param("PAUSE app", marks=pytest.mark.slow)])
 def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost, command: str) -> None:
     with faults.unwatched(host):
         faults.pause(host, command)
@@ -75,6 +81,7 @@ def test_requests_that_are_held_back_and_left_go_on(host: SystemdHost, command: 
     assert host.page("/db")
 
 
+@pytest.mark.slow
 def test_a_server_that_systemd_has_given_up_is_tried_again(host: SystemdHost) -> None:
     with faults.unwatched(host), faults.unusable(host):
         host.run("kill", "-KILL", faults.main(host, "pgbouncer"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from systemd_host import SystemdHost, changed
 
-from fixtures.releases import DATA, SETTINGS_OF_CLUSTER
+from fixtures.releases import DATA, NEWEST_POSTGRESQL, SETTINGS_OF_CLUSTER
 from hardening.asked import require_gone, run, said
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
@@ -20,23 +22,43 @@ KEPT = (
 )
 
 
-def test_an_uninstalled_host_keeps_its_data_and_site_yml_takes_it_up_again(
-    host: SystemdHost,
-) -> None:
-    query = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
-    host.run(*query, "CREATE TABLE kept AS SELECT 42 AS answer")
-    key = said(host, "sha256sum", "/etc/stack-secrets/django_secret_key")
+QUERY = ("runuser", "-u", "postgres", "--", "psql", "-h", "/run/stack/postgres", "-Atc")
+CONTROL = (f"/usr/lib/postgresql/{NEWEST_POSTGRESQL}/bin/pg_controldata", DATA)
+
+
+def key(host: SystemdHost) -> str:
+    """What stands for Django's secret key."""
+    return said(host, "sha256sum", "/etc/stack-secrets/django_secret_key")
+
+
+@pytest.fixture(scope="module")
+def kept(host: SystemdHost) -> tuple[str, str]:
+    """A host from which the stack was taken; its key before, and what Ansible said."""
+    host.run(*QUERY, "CREATE TABLE kept AS SELECT 42 AS answer")
+    before = key(host)
     fail_in_the_middle(host, "stack-verify.service")
-    gone = run(host, "uninstall.yml", "-e", "confirm=yes")
+    return before, run(host, "uninstall.yml", "-e", "confirm=yes").stdout
+
+
+def test_an_uninstalled_host_keeps_its_data(host: SystemdHost, kept: tuple[str, str]) -> None:
+    before, told = kept
     for place in KEPT:
-        assert place in gone.stdout.split("Say what was kept")[1]
+        assert place in told.split("Say what was kept")[1]
     require_gone(host)
+    assert key(host) == before
     assert said(host, "stat", "--format=%U %a", "/etc/stack-secrets") == "root 700"
+    state = re.search("^Database cluster state: +(.*)$", said(host, *CONTROL), re.MULTILINE)
+    assert state is not None
+    assert state[1] == "shut down", "it can be taken up again"
     assert changed(run(host, "uninstall.yml", "-e", "confirm=yes")) == 0
+
+
+@pytest.mark.slow
+def test_site_yml_takes_it_up_again(host: SystemdHost, kept: tuple[str, str]) -> None:
     run(host, "site.yml")
     assert "<h1" in host.page()
-    assert said(host, *query, "SELECT answer FROM kept") == "42"
-    assert said(host, "sha256sum", "/etc/stack-secrets/django_secret_key") == key
+    assert said(host, *QUERY, "SELECT answer FROM kept") == "42"
+    assert key(host) == kept[0]
     assert host.failed() == ""
 
 

@@ -6,7 +6,7 @@ More inputs: tests/unit/test_host_inputs.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,6 +88,15 @@ STATES = {
 }
 
 
+ANOTHER = {"too-much", "other-release", "old-debian", "port-of-a-trial-held", "data-alone"}
+"""what is found by the code that finds the one before it"""
+
+
+def cases(named: Iterable[str]) -> list[Any]:
+    """One of a kind first; `make test-slow` tries all."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in ANOTHER else []) for name in named]
+
+
 @contextmanager
 def state(host: SystemdHost, make: str, undo: str) -> Iterator[None]:
     """The host in a state that is refused."""
@@ -111,13 +120,13 @@ def require_refusal(host: SystemdHost, words: tuple[str, ...], **variables: Any)
     assert host.changed_since(since) == []
 
 
-@pytest.mark.parametrize("case", INPUTS)
+@pytest.mark.parametrize("case", cases(INPUTS))
 def test_an_input_that_cannot_be_is_refused(virgin: SystemdHost, case: str) -> None:
     inputs, words = INPUTS[case]
     require_refusal(virgin, words, stack_inputs=SITE | inputs)
 
 
-@pytest.mark.parametrize("case", STATES)
+@pytest.mark.parametrize("case", cases(STATES))
 def test_a_host_that_does_not_fit_is_refused(virgin: SystemdHost, case: str) -> None:
     make, undo, words = STATES[case]
     with state(virgin, make, undo):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from systemd_host import INPUTS, SystemdHost
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900), pytest.mark.slow]
 
 
 def test_new_settings_of_apache_and_pgbouncer_lose_no_request(site: SystemdHost) -> None:
