@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.releases import CLUSTER
 
 COMMANDS = {
@@ -16,6 +18,11 @@ COMMANDS = {
         f"systemctl restart {CLUSTER}; systemctl restart {CLUSTER}",
     ),
 }
+CASES = [
+    pytest.param(name, marks=pytest.mark.slow if name == "two in a row" else [])
+    for name in COMMANDS
+]
+"""names of these; two restarts in a row are each the one before them"""
 
 TYPOS = {
     "pgbouncer": (

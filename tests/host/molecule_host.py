@@ -2,8 +2,7 @@
 
     python tests/host/molecule_host.py start DIRECTORY trixie
 
-keeps in DIRECTORY how it is reached (`inventory.json`, a key). The same with `reboot` and `stop`;
-while it is down in between, its disk is kept for other tests.
+keeps in DIRECTORY how it is reached (`inventory.json`, a key). The same with `reboot` and `stop`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "app")]
-import deployed_host  # noqa: E402 - the path comes first
-import systemd_host  # noqa: E402
+import systemd_host  # noqa: E402 - the path comes first
 
 
 def main() -> int:
@@ -39,9 +37,7 @@ def main() -> int:
 def act(action: str, directory: Path, suite: str) -> None:
     """Do what is asked for. Raises pytest's outcomes, with what is missing or went wrong."""
     if action == "reboot":
-        host = systemd_host.running(directory)
-        deployed_host.keep(host)
-        host.reboot()
+        systemd_host.running(directory).reboot()
         return
     systemd_host.stop(directory)
     shutil.rmtree(directory, ignore_errors=True)

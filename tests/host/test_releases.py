@@ -47,27 +47,13 @@ def deploy(
     return host.play(playbook, stack_inputs=inputs)
 
 
-# Two restarts in a row take most of half a minute, and are each the one before them.
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name == "two in a row" else [])
-        for name in changes.COMMANDS
-    ],
-)
+@pytest.mark.parametrize("name", changes.CASES)
 def test_no_request_is_lost(host: SystemdHost, name: str) -> None:
     done = host.under_load(lambda: host.run(*changes.COMMANDS[name], check=False))
     assert done.returncode == 0, done.stderr
 
 
-# One of them shows before each merge that the way back loses nothing; each takes most of a minute.
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == "answers with errors" else pytest.mark.slow)
-        for name in projects.BROKEN
-    ],
-)
+@pytest.mark.parametrize("name", projects.BROKEN_CASES)
 def test_release_that_does_not_work_never_serves(
     host: SystemdHost, tmp_path: Path, name: str
 ) -> None:
