@@ -1,5 +1,5 @@
 """A host with the site on it, whose first run is made once for all modules that begin where it
-ends."""
+ends: by Molecule, or by the first of them that asks."""
 
 from __future__ import annotations
 
@@ -55,6 +55,30 @@ def deployed_host(suite: str, directory: Path, *options: str) -> Iterator[System
 
 def site_image(suite: str) -> str:
     """Disk of a host with the site of this tree, of this day's packages."""
+    name = _name(suite)
+    if _is_missing(name):
+        with tempfile.TemporaryDirectory() as place, systemd_host(suite, Path(place)) as host:
+            done = host.play("site.yml")
+            assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+            keep(host)
+    return name
+
+
+def keep(host: SystemdHost) -> None:
+    """Shut down a host that is as site.yml has left it, and keep its disk for `deployed_host`."""
+    docker("stop", "--time=60", host.container)
+    name = _name(host.suite)
+    if _is_missing(name):
+        old = (f"--filter=label={LABEL}", "--filter=until=24h")
+        docker("image", "prune", "--all", "--force", *old)
+        docker("commit", f"--change=LABEL {LABEL}=", host.container, name)
+
+
+def _is_missing(name: str) -> bool:
+    return docker("image", "inspect", name, check=False).returncode != 0
+
+
+def _name(suite: str) -> str:
     state = hashlib.sha256(
         f"{time.strftime('%F')} {suite} {image(suite)} {json.dumps(INPUTS)}".encode()
     )
@@ -63,14 +87,4 @@ def site_image(suite: str) -> str:
             state.update(
                 f"{path.relative_to(CHECKOUT)} {path.stat().st_mode} ".encode() + path.read_bytes()
             )
-    name = f"pgstack-site:{suite}-{state.hexdigest()[:16]}"
-    if docker("image", "inspect", name, check=False).returncode:
-        docker(
-            "image", "prune", "--all", "--force", f"--filter=label={LABEL}", "--filter=until=24h"
-        )
-        with tempfile.TemporaryDirectory() as place, systemd_host(suite, Path(place)) as host:
-            done = host.play("site.yml")
-            assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-            docker("stop", "--time=60", host.container)
-            docker("commit", f"--change=LABEL {LABEL}=", host.container, name)
-    return name
+    return f"pgstack-site:{suite}-{state.hexdigest()[:16]}"

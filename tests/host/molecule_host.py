@@ -2,7 +2,8 @@
 
     python tests/host/molecule_host.py start DIRECTORY trixie
 
-keeps in DIRECTORY how it is reached (`inventory.json`, a key). The same with `reboot` and `stop`.
+keeps in DIRECTORY how it is reached (`inventory.json`, a key). The same with `reboot` and `stop`;
+while it is down in between, its disk is kept for other tests.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "app")]
-import systemd_host  # noqa: E402 - the path comes first
+import deployed_host  # noqa: E402 - the path comes first
+import systemd_host  # noqa: E402
 
 
 def main() -> int:
@@ -37,7 +39,9 @@ def main() -> int:
 def act(action: str, directory: Path, suite: str) -> None:
     """Do what is asked for. Raises pytest's outcomes, with what is missing or went wrong."""
     if action == "reboot":
-        systemd_host.running(directory).reboot()
+        host = systemd_host.running(directory)
+        deployed_host.keep(host)
+        host.reboot()
         return
     systemd_host.stop(directory)
     shutil.rmtree(directory, ignore_errors=True)
