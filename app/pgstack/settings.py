@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.hazards.databases import ENGINE
-from pgstack.planning import layout
+from pgstack.planning import lanes, layout
 from pgstack.planning.account_names import account_name
 from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.input_names import BUILDING
@@ -45,7 +45,7 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows
         # the server.
         "OPTIONS": {
-            "application_name": f"{APPLICATION}{worker}" if worker else "web",
+            "application_name": f"{APPLICATION}{worker}" if worker else _web_name(plan),
             "connect_timeout": plan.pooler.query_wait_timeout,
         },
     }
@@ -59,6 +59,11 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
     return {"default": pooled, "direct": direct}
+
+
+def _web_name(plan: Plan) -> str:
+    lane = lanes.own(plan.lanes)
+    return f"{lanes.APPLICATION}{lane.name}" if lane else "web"
 
 
 def database_host(planned: str) -> str:

@@ -65,9 +65,9 @@ def counter(name: str, meaning: str, *labels: str) -> Metric:
     return _declare(Metric(f"{PREFIX}{name}_total", "counter", meaning, labels))
 
 
-def histogram(name: str, meaning: str) -> Metric:
+def histogram(name: str, meaning: str, *labels: str) -> Metric:
     """Declare a distribution of values over buckets."""
-    return _declare(Metric(PREFIX + name, "histogram", meaning))
+    return _declare(Metric(PREFIX + name, "histogram", meaning, labels))
 
 
 def _declare(metric: Metric) -> Metric:
@@ -94,9 +94,11 @@ def families(samples: Iterable[Sample]) -> Iterator[core.Metric]:
 def _family(metric: Metric, samples: Sequence[Sample]) -> core.Metric:
     family = FAMILIES[metric.kind](metric.name, metric.meaning, labels=metric.labels)
     for sample in samples:
-        value = sample.value
+        value, labels = sample.value, sample.labels
+        if labels and not labels[-1]:
+            labels = labels[:-1]  # to Prometheus, an empty label is none
         if isinstance(value, Counts):
-            family.add_metric(sample.labels, value.buckets(), value.sum)
+            family.add_metric(labels, value.buckets(), value.sum)
         else:
-            family.add_metric(sample.labels, value)
+            family.add_metric(labels, value)
     return family  # type: ignore[no-any-return]

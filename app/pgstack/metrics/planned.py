@@ -18,8 +18,10 @@ INFO = gauge(
     "mod_wsgi",
 )
 WRITTEN = gauge("plan_written_timestamp_seconds", "When the plan in force was written.")
-PROCESSES = gauge("plan_processes", "Web processes planned.")
-THREADS = gauge("plan_threads", "Request threads of all web processes: requests handled at a time.")
+PROCESSES = gauge("plan_processes", "Web processes planned.", "lane")
+THREADS = gauge(
+    "plan_threads", "Request threads of all web processes: requests handled at a time.", "lane"
+)
 PROCESS_MEMORY = gauge("plan_process_memory_bytes", "Memory planned for one web process.")
 QUEUE = gauge("plan_queue_timeout_seconds", "Longest wait for a free request thread.")
 REQUEST = gauge("plan_request_timeout_seconds", "Longest time that a request may take.")
@@ -76,8 +78,9 @@ def collect(plan: Plan, written: float) -> Iterator[Sample]:
 
 def _web(plan: Plan) -> Iterator[Sample]:
     web = plan.web
-    yield from PROCESSES.of(web.processes)
-    yield from THREADS.of(web.requests)
+    for name, part in (("", web), *((lane.name, lane) for lane in plan.lanes)):
+        yield from PROCESSES.of(part.processes, name)
+        yield from THREADS.of(part.requests, name)
     yield from PROCESS_MEMORY.of(web.memory_per_process)
     yield from QUEUE.of(web.queue_timeout)
     yield from REQUEST.of(web.request_timeout)
@@ -90,6 +93,8 @@ def _pooler(plan: Plan) -> Iterator[Sample]:
     yield from WAIT.of(pooler.query_wait_timeout)
     yield from POOL.of(pooler.default_pool_size, plan.postgres.database)
     yield from RESERVE.of(pooler.reserve_pool_size, plan.postgres.database)
+    for lane in plan.lanes:
+        yield from POOL.of(lane.pool_size, lane.database)
     if tasks:
         yield from POOL.of(tasks.pool_size, tasks.database)
         yield from RESERVE.of(tasks.reserve_pool_size, tasks.database)

@@ -94,6 +94,12 @@ class Live:
         self._require_answers("PgBouncer")
         return web.survey(self.plan)
 
+    @cached_property
+    def lanes(self) -> dict[str, web.Survey]:
+        """The same of each lane, by name."""
+        self._require_answers("PgBouncer")
+        return {lane.name: web.survey(self.plan, lane) for lane in self.plan.lanes}
+
 
 def ask(client: Any, statement: str) -> Any:
     """The first value of one statement."""
