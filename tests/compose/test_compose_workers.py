@@ -18,7 +18,8 @@ from fixtures.task_notes import require_each_task_once
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TASKS = "python task_worker.py"
-TWO = {"STACK_WORKERS": f"tick:2={TASKS}"}
+TWO = {"STACK_WORKERS": f"tick:2={TASKS}", "STACK_LANES": "reads=/db:1x4:pool 2"}
+"""with a lane, which has half of the load of other tests here"""
 MEDIA = "/var/lib/stack-media"
 LOG_IN = """
 import psycopg2, sys
@@ -87,6 +88,14 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: Com
     }.items():
         assert working.execute(service, "python", "-c", LOG_IN).stdout == lines
     assert working.verifies()
+
+
+def test_a_lane_has_processes_and_a_pool_of_its_own(working: ComposeStack) -> None:
+    assert working.get("/db")[0] == 200
+    words = ("run", "--rm", "--no-deps", "--no-TTY", "manage", "stack_verify")
+    told = " ".join(working.compose(*words).stdout.split())
+    assert "+ 1 x 4 of reads = " in told
+    assert "reads: 4 connections, 2 backends" in told
 
 
 def test_they_have_the_memory_that_is_planned_and_no_more(working: ComposeStack) -> None:

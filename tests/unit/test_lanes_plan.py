@@ -36,7 +36,8 @@ def test_without_lanes_nothing_is_planned_for_them() -> None:
     stack = planned("")
     assert (stack.lanes, stack.memory.lanes, stack.requests) == ((), 0, 8)
     rendered = text(stack, "site.conf") + text(stack, "pgbouncer.ini") + text(stack, "hba.conf")
-    assert "lane" not in rendered
+    assert "app_lane" not in rendered
+    assert "WSGIProcessGroup" not in rendered
     assert "process-group=stack application-group=%{GLOBAL}" in rendered
 
 
@@ -116,7 +117,7 @@ def test_slashes_at_the_beginning_count_as_one() -> None:
 
 def test_more_than_there_is_memory_for_is_refused_with_the_sum() -> None:
     with pytest.raises(
-        UnsoundPlan, match=r"\+ 8448 lanes \+ .* > 4096 memory.*or ask for less in STACK_LANES"
+        UnsoundPlan, match=r"\+ 8448 lanes \+ .* > 4096 = memory\. .*or ask for less in STACK_LANES"
     ):
         planned("slow=/slow:64x64")
 
