@@ -138,7 +138,8 @@ for pid in {*filter(str.isdigit, os.listdir("/proc"))} - {str(os.getpid())}:
 
 
 def change_all(stack: ComposeStack) -> None:
-    """A release, one that fails, a reload that cannot be, one with other workers, and back."""
+    """A release, one that fails, a reload that cannot be, one with other workers and no lane, and
+    back."""
     before = at_work(stack)
     urls = stack.checkout / "app/config/urls.py"
     text = urls.read_text()
@@ -159,7 +160,7 @@ def change_all(stack: ComposeStack) -> None:
         "reload: STACK_WORKERS: x: there is no program nowhere in the",
     )
     assert at_work(stack) == before
-    done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}"}), "reload")
+    done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}", "STACK_LANES": ""}), "reload")
     assert done.returncode == 0, done.stderr
     require_each_task_once(notes(stack), before)
     at_work(stack, 1)
