@@ -77,7 +77,10 @@ def _strays(live: Live, lane: Lane) -> list[str]:
 def routed(live: Live) -> Outcome:
     """However a path is written, who answers is the lane of what Django makes of it."""
     plan = live.plan
-    tried, wrong = 0, []
+    tried, wrong = (
+        0,
+        [f"{name}: {lane.errors[0]}" for name, lane in live.lanes.items() if lane.errors],
+    )
     for lane in plan.lanes:
         for prefix in lane.prefixes:
             asked = prefix.strip("/")

@@ -15,6 +15,9 @@ from pgstack.live.probes import pooler, postgres, web
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 
+LATE = ("timed out", "status 504")
+"""in the errors of a request that no thread took in time"""
+
 
 class ServerUnreachable(ProbeError):
     """A server gave no answer."""
@@ -96,9 +99,14 @@ class Live:
 
     @cached_property
     def lanes(self) -> dict[str, web.Survey]:
-        """The same of each lane, by name."""
+        """The same of each lane, by name. Raises CheckSkipped where one is full: that is what it is
+        for."""
         self._require_answers("PgBouncer")
-        return {lane.name: web.survey(self.plan, lane) for lane in self.plan.lanes}
+        surveys = {lane.name: web.survey(self.plan, lane) for lane in self.plan.lanes}
+        for name, survey in surveys.items():
+            if any(late in error for error in survey.errors for late in LATE):
+                raise CheckSkipped(f"the threads of lane {name} are all taken: {survey.errors[0]}")
+        return surveys
 
 
 def ask(client: Any, statement: str) -> Any:
