@@ -107,7 +107,7 @@ def djangos(client: Any) -> bool:
 def test_a_lane_that_the_pooler_forgot_works_with_the_pool_of_all_others(shared: Pooled) -> None:
     client = shared.client(NAME="app_lane_gone", OTHERWISE="app")
     assert ask(client, "SELECT current_database()") == "app"
-    with pytest.raises(OperationalError, match="login rejected|no such database"):
+    with pytest.raises(OperationalError, match=r"login rejected|no such database"):
         ask(shared.client(NAME="app_lane_gone"), "SELECT 1")
-    with pytest.raises(OperationalError, match="login rejected|no such database"):
+    with pytest.raises(OperationalError, match=r"login rejected|no such database"):
         ask(shared.client(NAME="app_lane_gone", OTHERWISE="app_gone"), "SELECT 1")
