@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgstack.metrics.model import Sample, gauge
+from pgstack.planning.apache import Web
+from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
 
 INFO = gauge(
@@ -78,7 +80,9 @@ def collect(plan: Plan, written: float) -> Iterator[Sample]:
 
 def _web(plan: Plan) -> Iterator[Sample]:
     web = plan.web
-    for name, part in (("", web), *((lane.name, lane) for lane in plan.lanes)):
+    groups: list[tuple[str, Web | Lane]] = [("", web)]
+    groups += [(lane.name, lane) for lane in plan.lanes]
+    for name, part in groups:
         yield from PROCESSES.of(part.processes, name)
         yield from THREADS.of(part.requests, name)
     yield from PROCESS_MEMORY.of(web.memory_per_process)

@@ -29,7 +29,7 @@ def daemons(live: Live) -> Outcome:
     in each lane."""
     plan = live.plan
     wrong, shapes, seen = [], [], set[int]()
-    groups = [("", plan.web, live.web)]
+    groups: list[tuple[str, Web | Lane, web.Survey]] = [("", plan.web, live.web)]
     groups += [(lane.name, lane, live.lanes[lane.name]) for lane in plan.lanes]
     for name, group, survey in groups:
         of = f" of {name}" if name else ""

@@ -12,6 +12,7 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import pooler, postgres, web
+from pgstack.live.probes.web import Survey
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 
@@ -98,7 +99,7 @@ class Live:
         return web.survey(self.plan)
 
     @cached_property
-    def lanes(self) -> dict[str, web.Survey]:
+    def lanes(self) -> dict[str, Survey]:
         """The same of each lane, by name. Raises CheckSkipped where one is full: that is what it is
         for."""
         self._require_answers("PgBouncer")
