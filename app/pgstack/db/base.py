@@ -81,8 +81,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             try:
                 made = super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
-                otherwise = self.settings_dict.get(OTHERWISE, conn_params["dbname"])
-                if UNKNOWN.search(str(error)) and conn_params["dbname"] != otherwise:
+                otherwise = self.settings_dict.get(OTHERWISE)
+                if otherwise not in (None, conn_params.get("dbname")) and UNKNOWN.search(
+                    str(error)
+                ):
                     conn_params = {**conn_params, "dbname": otherwise}
                     continue
                 if COMING_BACK.search(str(error)) is None or not self.may_wait(pause):

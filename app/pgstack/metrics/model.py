@@ -10,6 +10,8 @@ from typing import Any, Literal
 from prometheus_client import core
 
 PREFIX = "pgstack_"
+LANE = "lane"
+"""last label of what web processes measure; what is in no lane is written without it"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _family(metric: Metric, samples: Sequence[Sample]) -> core.Metric:
     family = FAMILIES[metric.kind](metric.name, metric.meaning, labels=metric.labels)
     for sample in samples:
         value, labels = sample.value, sample.labels
-        if labels and not labels[-1]:
+        if metric.labels[-1:] == (LANE,) and not labels[-1]:
             labels = labels[:-1]  # to Prometheus, an empty label is none
         if isinstance(value, Counts):
             family.add_metric(labels, value.buckets(), value.sum)

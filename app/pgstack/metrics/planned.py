@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgstack.metrics.model import Sample, gauge
+from pgstack.metrics.model import LANE, Sample, gauge
 from pgstack.planning.apache import Web
 from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
@@ -20,9 +20,9 @@ INFO = gauge(
     "mod_wsgi",
 )
 WRITTEN = gauge("plan_written_timestamp_seconds", "When the plan in force was written.")
-PROCESSES = gauge("plan_processes", "Web processes planned.", "lane")
+PROCESSES = gauge("plan_processes", "Web processes planned.", LANE)
 THREADS = gauge(
-    "plan_threads", "Request threads of all web processes: requests handled at a time.", "lane"
+    "plan_threads", "Request threads of all web processes: requests handled at a time.", LANE
 )
 PROCESS_MEMORY = gauge("plan_process_memory_bytes", "Memory planned for one web process.")
 QUEUE = gauge("plan_queue_timeout_seconds", "Longest wait for a free request thread.")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pgstack.errors import ProbeError
 from pgstack.metrics import exporter
-from pgstack.metrics.model import Counts, Metric, Sample
+from pgstack.metrics.model import LANE, Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
 
 
@@ -42,8 +42,9 @@ def _is_a_number(sample: Any) -> bool:
 
 
 def _labels(metric: Metric, sample: Any) -> tuple[str, ...]:
-    """In the metric's order; an empty one is not written."""
-    return tuple(sample.labels.get(name, "") for name in metric.labels)
+    """In the metric's order; what is in no lane has no such label."""
+    given = {LANE: "", **sample.labels}
+    return tuple(given[name] for name in metric.labels)
 
 
 def _histograms(metric: Metric, parts: list[Any]) -> Iterator[Sample]:

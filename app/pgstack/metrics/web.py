@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from pgstack.metrics.model import Counts, Metric, Sample, counter, gauge, histogram
+from pgstack.metrics.model import LANE, Counts, Metric, Sample, counter, gauge, histogram
 from pgstack.serving import meter
 from pgstack.serving.measured import Process
 from pgstack.serving.meter import Histogram
 
-LANE = "lane"
-"""label of all of them; without it, what is not in a lane (docs/lanes.md)"""
 RUNNING = gauge("wsgi_processes", "Web processes running.", LANE)
 STARTS = counter("wsgi_process_starts", "Web processes started.", LANE)
 BUSY = gauge("wsgi_busy_threads", "Request threads that are handling a request.", LANE)
