@@ -18,7 +18,7 @@ from fixtures.task_notes import require_each_task_once
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TASKS = "python task_worker.py"
-TWO = {"STACK_WORKERS": f"tick:2={TASKS}", "STACK_LANES": "reads=/db:1x4:pool 2"}
+TWO = {"STACK_WORKERS": f"tick:2:69m={TASKS}", "STACK_LANES": "reads=/db:1x4:pool 2"}
 """with a lane, which has half of the load of other tests here"""
 MEDIA = "/var/lib/stack-media"
 LOG_IN = """

@@ -118,7 +118,7 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
         asked = host.run(*who, *words, *to, check=False)
         assert asked.returncode == code, (account, database, asked.stderr)
     told = host.run("stackctl", "status").stdout
-    assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
+    assert re.findall(r"worker +(.*)", told) == ["tick@1 runs", "tick@2 runs"]
     verified = host.run("stack-manage", "stack_verify").stdout
     assert " 0 fail, " in verified
     assert "workers run as planned" in verified
