@@ -3,11 +3,12 @@ without.
 
     .venv/bin/python loadtest/studies/lanes.py http://127.0.0.1:8000 http://127.0.0.1:8001
 
-asks two running stacks, the first with STACK_LANES='slow=/slow:1x8:pool 8', the second without, for
-/db at half of what the first can take, in turns of some seconds: nobody asks for /slow, and 16
-clients do, each for five seconds in SQL and again once it is answered. Prints the 99th percentile
-of each turn, and the median of the ratios of turns that follow each other. Exit status 1 when that
-of the stack with the lane is above BOUND, or a request failed there.
+asks two running stacks, the first with STACK_LANES='slow=/slow:1x8:pool 8', the second without and
+with as many threads (STACK_THREADS=8 STACK_POOL_SIZE=13), for /db at half of what the first can
+take, in turns of some seconds: nobody asks for /slow, and 16 clients do, each for five seconds in
+SQL and again once it is answered. Prints the 99th percentile of each turn, and the median of the
+ratios of turns that follow each other. Exit status 1 when that of the stack with the lane is above
+BOUND, or a request failed there.
 """
 
 from __future__ import annotations
