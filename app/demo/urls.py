@@ -14,6 +14,7 @@ urlpatterns = [
     path("fortunes", benchmark.fortunes, name="fortunes"),
     path("cached", benchmark.cached, name="cached"),
     path("updates", benchmark.updates, name="updates"),
+    path("slow", benchmark.slow, name="slow"),
     path("ledger/", ledger_page.ledger_page, name="ledger"),
     path("ledger/transfers", ledger_api.transfers, name="transfers"),
     path("ledger/transfers/<str:key>", ledger_api.transfer, name="transfer"),

@@ -12,10 +12,10 @@ from pgstack import staff_page, views
 from pgstack.live.probes import web
 
 Answer = Callable[[HttpRequest], HttpResponse]
+PROBE = f"/{web.PATH}"
 PAGES: dict[str, Answer] = {
     "/healthz": views.healthz,
     "/readyz": views.readyz,
-    f"/{web.PATH}": views.probe,
     **{staff_page.PAGE + name: partial(staff_page.page, name=name) for name in staff_page.NAMES},
 }
 
@@ -31,6 +31,8 @@ class Operations:
         """An unsigned probe is the project's to answer, like every address that it does not
         have."""
         page = PAGES.get(request.path_info)
+        if page is None and request.path_info.endswith(PROBE):
+            page = views.probe  # each lane has one below its prefix
         if page is None:
             return self.get_response(request)
         try:

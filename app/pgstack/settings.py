@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pgstack.hazards.databases import ENGINE
-from pgstack.planning import layout
+from pgstack.planning import lanes, layout
 from pgstack.planning.account_names import account_name
 from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.input_names import BUILDING
+from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
 from pgstack.planning.valkey import CACHE
@@ -27,6 +28,7 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
     """
     plan = current_plan()
     worker = os.environ.get(VARIABLE) if plan.background else None
+    lane = None if worker else lanes.own(plan.lanes)
     common = {
         "ENGINE": engine,
         "NAME": plan.postgres.database,
@@ -44,8 +46,10 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         "PATIENCE_SECONDS": _patience(plan, worker),
         # A login may wait for a backend as long as a query: PgBouncer cannot greet before it knows
         # the server.
+        # While inputs without this lane come into force, PgBouncer is the first to forget it.
+        **({"OTHERWISE": plan.postgres.database} if lane else {}),
         "OPTIONS": {
-            "application_name": f"{APPLICATION}{worker}" if worker else "web",
+            "application_name": _name(worker, lane),
             "connect_timeout": plan.pooler.query_wait_timeout,
         },
     }
@@ -59,6 +63,13 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
     return {"default": pooled, "direct": direct}
+
+
+def _name(worker: str | None, lane: Lane | None) -> str:
+    """What its connections say of themselves."""
+    if worker:
+        return f"{APPLICATION}{worker}"
+    return f"{lanes.APPLICATION}{lane.name}" if lane else "web"
 
 
 def database_host(planned: str) -> str:

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from pgstack.live.probes import web
+from pgstack.planning import lanes
 
 STARTED = time.time()
 """seconds since 1970: when this process imported the views"""
@@ -53,7 +54,16 @@ def probe(request: HttpRequest) -> HttpResponse:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]
     time.sleep(min(float(signed), web.MAX_HOLD_SECONDS))
-    answer = web.Answer(os.getpid(), threading.get_native_id(), backend, STARTED, *_shape())
+    answer = web.Answer(
+        os.getpid(),
+        threading.get_native_id(),
+        backend,
+        STARTED,
+        *_shape(),
+        group=lanes.own_group(),
+        database=str(connection.settings_dict["NAME"]),
+        path=request.path_info,
+    )
     return JsonResponse(asdict(answer))
 
 

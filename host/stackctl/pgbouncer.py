@@ -137,7 +137,8 @@ def _is_left(stack: Stack, instance: str) -> bool:
     except StackctlError:
         return True  # it has ended
     clients = [row for row in rows if row["database"] != console.CONSOLE]
-    if any(row["database"] != stack.postgres.database or row["link"] for row in clients):
+    pages = {stack.postgres.database, *(lane.database for lane in stack.lanes)}
+    if any(row["database"] not in pages or row["link"] for row in clients):
         return False
     return not clients or not apache.visited(stack)
 

@@ -18,7 +18,8 @@ from fixtures.task_notes import require_each_task_once
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TASKS = "python task_worker.py"
-TWO = {"STACK_WORKERS": f"tick:2={TASKS}"}
+TWO = {"STACK_WORKERS": f"tick:2:69m={TASKS}", "STACK_LANES": "reads=/db:1x4:pool 2"}
+"""with a lane, which has half of the load of other tests here"""
 MEDIA = "/var/lib/stack-media"
 LOG_IN = """
 import psycopg2, sys
@@ -89,6 +90,14 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: Com
     assert working.verifies()
 
 
+def test_a_lane_has_processes_and_a_pool_of_its_own(working: ComposeStack) -> None:
+    assert working.get("/db")[0] == 200
+    words = ("run", "--rm", "--no-deps", "--no-TTY", "manage", "stack_verify")
+    told = " ".join(working.compose(*words).stdout.split())
+    assert "+ 1 x 4 of reads = " in told
+    assert "reads: 4 connections, 2 backends" in told
+
+
 def test_they_have_the_memory_that_is_planned_and_no_more(working: ComposeStack) -> None:
     now = at_work(working)
     plan = json.loads(working.execute("web", "cat", "/etc/stack/plan.json").stdout)
@@ -129,7 +138,8 @@ for pid in {*filter(str.isdigit, os.listdir("/proc"))} - {str(os.getpid())}:
 
 
 def change_all(stack: ComposeStack) -> None:
-    """A release, one that fails, a reload that cannot be, one with other workers, and back."""
+    """A release, one that fails, a reload that cannot be, one with other workers and no lane, and
+    back."""
     before = at_work(stack)
     urls = stack.checkout / "app/config/urls.py"
     text = urls.read_text()
@@ -150,7 +160,7 @@ def change_all(stack: ComposeStack) -> None:
         "reload: STACK_WORKERS: x: there is no program nowhere in the",
     )
     assert at_work(stack) == before
-    done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}"}), "reload")
+    done = make(stack.with_inputs({"STACK_WORKERS": f"tock={TASKS}", "STACK_LANES": ""}), "reload")
     assert done.returncode == 0, done.stderr
     require_each_task_once(notes(stack), before)
     at_work(stack, 1)

@@ -23,7 +23,7 @@ THRESHOLDS = {
     "PostgreSQLDown": ["== 0"],
     "PgBouncerDown": ["== 0"],
     "ServerErrors": [
-        f"[{page_rules.ERRORS_WITHIN / 60:g}m]) > {page_rules.ERRORS} ",
+        f"[{page_rules.ERRORS_WITHIN / 60:g}m])) > {page_rules.ERRORS} ",
         f"> ignoring(class) {page_rules.ERROR_SHARE} *",
     ],
     "RequestsQueue": [

@@ -55,6 +55,7 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
     "background": (NEWEST, {"valkey": "on", "workers": "mail:2:300m:INT=manage.py run_huey"}),
+    "lanes": (NEWEST, {"lanes": "reports=/reports/,/export/:1x4:pool 2; slow=/slow"}),
     "full": (
         NEWEST,
         {

@@ -77,7 +77,7 @@ def samples(series: dict[str, str], place: int) -> Iterator[Sample]:
         counts = [b - a for a, b in zip([0, *buckets.values()], buckets.values(), strict=False)]
         bounds = tuple(map(float, buckets))[:-1]
         metric = known()["pgstack_wsgi_queue_seconds"]
-        yield Sample(metric, (), Counts(bounds, tuple(counts), 0))
+        yield Sample(metric, ("",), Counts(bounds, tuple(counts), 0))
 
 
 def seen(series: dict[str, str], seconds: int) -> list[Reading]:

@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 TASKS = "python task_worker.py"
 TWO = f"tick:2={TASKS}"
+LANES = "reads=/db:1x4:pool 2"
+"""half of the load of the tests here"""
 MEDIA = "/var/lib/stack-media"
 
 
@@ -46,10 +48,14 @@ def make(directory: Path, version: str) -> Path:
 
 
 def deploy(
-    host: SystemdHost, project: Path, workers: str = TWO, playbook: str = "deploy.yml"
+    host: SystemdHost,
+    project: Path,
+    workers: str = TWO,
+    playbook: str = "deploy.yml",
+    lanes: str = LANES,
 ) -> subprocess.CompletedProcess[str]:
     named: dict[str, Any] = {**projects.inputs(project), "data": ["SHOP_DATA"]}
-    inputs = {**INPUTS, **named, "workers": workers, "schedule": SCHEDULE}
+    inputs = {**INPUTS, **named, "workers": workers, "schedule": SCHEDULE, "lanes": lanes}
     return host.play(playbook, stack_inputs=inputs)
 
 
@@ -112,11 +118,13 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
         asked = host.run(*who, *words, *to, check=False)
         assert asked.returncode == code, (account, database, asked.stderr)
     told = host.run("stackctl", "status").stdout
-    assert re.findall(r"worker     (.*)", told) == ["tick@1 runs", "tick@2 runs"]
+    assert re.findall(r"worker +(.*)", told) == ["tick@1 runs", "tick@2 runs"]
     verified = host.run("stack-manage", "stack_verify").stdout
     assert " 0 fail, " in verified
     assert "workers run as planned" in verified
     assert "workers have their own" in verified
+    assert "+ 1 x 4 of reads = " in " ".join(verified.split())
+    assert "reads: 4 connections, 2 backends" in " ".join(verified.split())
 
 
 def test_no_change_loses_a_request_or_a_task(host: SystemdHost, tmp_path: Path) -> None:
@@ -125,14 +133,15 @@ def test_no_change_loses_a_request_or_a_task(host: SystemdHost, tmp_path: Path) 
 
 
 def change_all(host: SystemdHost, tmp_path: Path) -> None:
-    """A release, one with another worker, and back; and what is replaced without a release."""
+    """A release, one with another worker and without the lane, and back; and what is replaced
+    without a release."""
     before = at_work(host)
     done = deploy(host, make(tmp_path / "two", "two"))
     assert done.returncode == 0, done.stdout[-3000:]
     assert host.page(projects.MARK) == "two"
     require_each_task_once(notes(host), before)
     before = at_work(host)
-    done = deploy(host, make(tmp_path / "three", "three"), f"tock={TASKS}", "site.yml")
+    done = deploy(host, make(tmp_path / "three", "three"), f"tock={TASKS}", "site.yml", "")
     assert done.returncode == 0, done.stdout[-3000:]
     require_each_task_once(notes(host), before)
     before = at_work(host, 1)
@@ -218,7 +227,7 @@ def test_one_that_does_not_stay_is_told_and_pages_are_served(host: SystemdHost) 
     assert "tick@1: it ended at once" in done.stderr
     assert "there is a file named crash" in done.stderr
     assert told.returncode == 1
-    assert "worker     tick@1 ends, and is started again each time: " in told.stdout
+    assert re.search("worker +tick@1 ends, and is started again each time: ", told.stdout)
     assert page == served
     assert verified.returncode == 1
     at_work(host)

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import (
     DatabaseError,
     IntegrityError,
+    OperationalError,
     ProgrammingError,
     connection,
     connections,
@@ -101,3 +102,12 @@ def test_what_the_role_may_not_do_is_refused_with_the_remedy(shared: Pooled) -> 
 def djangos(client: Any) -> bool:
     """The answer of Django's own backend, by a round trip."""
     return bool(DatabaseWrapper.is_usable(client))
+
+
+def test_a_lane_that_the_pooler_forgot_works_with_the_pool_of_all_others(shared: Pooled) -> None:
+    client = shared.client(NAME="app_lane_gone", OTHERWISE="app")
+    assert ask(client, "SELECT current_database()") == "app"
+    with pytest.raises(OperationalError, match=r"login rejected|no such database"):
+        ask(shared.client(NAME="app_lane_gone"), "SELECT 1")
+    with pytest.raises(OperationalError, match=r"login rejected|no such database"):
+        ask(shared.client(NAME="app_lane_gone", OTHERWISE="app_gone"), "SELECT 1")

@@ -141,6 +141,8 @@ def test_answers_carry_the_headers_that_the_rules_ask_for(
         ("/queries?n=3", 200),
         ("/fortunes", 200),
         ("/updates?n=3", 200),
+        ("/slow?seconds=0.1", 200),
+        ("/slow?seconds=nan", 200),
         ("/ledger/", 200),
         ("/ledger", 301),
         ("/ledger/accounts", 200),

@@ -27,7 +27,7 @@ class World:
 
     def limit(self, share: int = 100 * MB) -> MemoryLimit:
         web = SimpleNamespace(memory_per_process=share, request_timeout=30, wsgi=str(self.file))
-        plan: Any = SimpleNamespace(web=web)
+        plan: Any = SimpleNamespace(web=web, lanes=())
         return MemoryLimit(plan)
 
     def after(self, seconds: float, *limits: MemoryLimit) -> None:

@@ -176,13 +176,26 @@ def test_what_a_page_may_leave_there_is_passed_over(
     assert read(tmp_path)["wsgi_responses_total{class=2xx}"] == 1
 
 
+def test_each_lane_has_files_and_samples_of_its_own(tmp_path: Path) -> None:
+    for group in ("process", "lane-slow", "lane-slow-2"):
+        meter.opened(tmp_path, group).answered(ENVIRON, 0.004, 0.5, "200 OK")
+    meter.opened(tmp_path, "lane-slow").answered({}, 3, 3, "500 Internal Server Error")
+    samples = read(tmp_path)
+    assert samples["wsgi_processes"] == 1
+    assert samples["wsgi_processes{lane=slow}"] == 2
+    assert samples["wsgi_processes{lane=slow-2}"] == 1
+    assert samples["wsgi_responses_total{class=2xx}"] == 1
+    assert samples["wsgi_responses_total{class=5xx,lane=slow}"] == 1
+    assert count(samples, "wsgi_application_seconds{lane=slow}") == [("0.005", 1), ("5", 1)]
+
+
 def test_a_full_disk_or_no_directory_ends_no_process(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    plan: Any = SimpleNamespace(metrics=SimpleNamespace(processes=str(tmp_path / "none")))
+    plan: Any = SimpleNamespace(metrics=SimpleNamespace(processes=str(tmp_path / "none")), lanes=())
     assert meter.of(plan) is None
     assert "No such file or directory. This process measures nothing." in capsys.readouterr().err
     descriptors = Path("/proc/self/fd")

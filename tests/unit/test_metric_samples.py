@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fixtures.metric_rows import SCOREBOARD, console, values
 from fixtures.sized import sized
-from pgstack.metrics import apache, exporter, planned, pooler, postgres, queries
-from pgstack.metrics.model import Sample
+from pgstack.metrics import apache, exporter, planned, pooler, postgres, queries, scraped, web
+from pgstack.metrics.model import Counts, Sample
 from pgstack.metrics.sources import Source, Sources
 
 NEWER = {
@@ -267,3 +268,19 @@ def test_the_text_is_prometheus_own() -> None:
     assert families["pgstack_apache_busy_workers"].documentation == (
         "Apache's workers that are serving a connection."
     )
+
+
+def test_what_is_in_no_lane_has_no_label_and_all_is_read_back() -> None:
+    given = [
+        *web.BUSY.of(2, ""),
+        *web.BUSY.of(3, "slow"),
+        Sample(web.QUEUE, ("",), Counts((1.0,), (4, 1), 2.5)),
+        Sample(web.QUEUE, ("slow",), Counts((1.0,), (0, 2), 9.0)),
+    ]
+    text = generate_latest(exporter.Collector(given)).decode()
+    assert "pgstack_wsgi_busy_threads 2.0\n" in text
+    assert 'pgstack_wsgi_busy_threads{lane="slow"} 3.0\n' in text
+    now = scraped.reading(text)
+    assert (now.value(web.BUSY, ""), now.total(web.BUSY)) == (2, 5)
+    assert now.counts(web.QUEUE, lane="slow") == Counts((1.0,), (0, 2), 9.0)
+    assert now.counts(web.QUEUE) == Counts((1.0,), (4, 3), 11.5)

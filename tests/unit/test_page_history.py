@@ -12,20 +12,21 @@ from fixtures.sized import sized
 from pgstack.metrics import lines, machine, planned, pooler, postgres, web
 from pgstack.metrics.board import Board
 from pgstack.metrics.history import History
-from pgstack.metrics.model import Counts, Metric, Sample
+from pgstack.metrics.model import LANE, Counts, Metric, Sample
 from pgstack.metrics.reading import Between, Reading, quantile
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 def single(metric: Metric, value: float, *labels: str) -> Sample:
-    return Sample(metric, labels, value)
+    lane = ("",) if metric.labels[-1:] == (LANE,) else ()
+    return Sample(metric, labels + lane, value)
 
 
 def times(metric: Metric, total: float, **buckets: int) -> Sample:
     """A histogram; buckets by their place, as `b4=10`."""
     counts = [float(buckets.get(f"b{place}", 0)) for place in range(len(SECONDS) + 1)]
-    return Sample(metric, (), Counts(SECONDS, tuple(counts), total))
+    return Sample(metric, ("",), Counts(SECONDS, tuple(counts), total))
 
 
 def samples(asked: int, queue: float, application: float, database: float) -> list[Sample]:

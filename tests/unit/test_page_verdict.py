@@ -6,7 +6,7 @@ import pytest
 
 from pgstack.metrics import ages, apache, facts, planned, pooler, postgres, rules, web
 from pgstack.metrics.alerts import Alert, Alerts, verdict
-from pgstack.metrics.model import Counts, Metric, Sample
+from pgstack.metrics.model import LANE, Counts, Metric, Sample
 from pgstack.metrics.reading import Reading
 from pgstack.metrics.sources import UP
 
@@ -16,7 +16,8 @@ DAY = 86400
 
 
 def single(metric: Metric, value: float, *labels: str) -> Sample:
-    return Sample(metric, labels, value)
+    lane = ("",) if metric.labels[-1:] == (LANE,) else ()
+    return Sample(metric, labels + lane, value)
 
 
 PLAN = [
@@ -124,7 +125,7 @@ def test_what_has_ended_begins_anew() -> None:
 
 
 def queue(short: int, long: int) -> Sample:
-    return Sample(web.QUEUE, (), Counts(SECONDS, (float(short), 0.0, float(long), 0.0), 0.0))
+    return Sample(web.QUEUE, ("",), Counts(SECONDS, (float(short), 0.0, float(long), 0.0), 0.0))
 
 
 def test_a_queue_is_judged_by_the_slowest_in_twenty_of_a_minute() -> None:

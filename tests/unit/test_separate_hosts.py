@@ -173,3 +173,20 @@ def test_work_beside_pages_is_the_first_web_hosts() -> None:
     plans = [planned(host, inputs, inputs) for host in ("web1", "web2")]
     assert [len(plan.workers) for plan in plans] == [1, 0]
     assert [len(plan.schedule) for plan in plans] == [1, 0]
+
+
+def test_each_web_host_has_all_lanes_and_the_database_counts_them() -> None:
+    inputs = {**INPUTS, "lanes": ["reports=/reports/,/export/:1x4:pool 2", "slow=/slow"]}
+    database, *webs = (planned(host, inputs, inputs) for host in ("db.example", "web1", "web2"))
+    for web in webs:
+        assert [(lane.name, lane.pool_size) for lane in web.lanes] == [("reports", 2), ("slow", 4)]
+        assert web.postgres.max_connections == database.postgres.max_connections
+    # two web hosts, on each an instance of PgBouncer and one that takes over
+    without = planned("db.example").postgres.max_connections
+    assert database.postgres.max_connections == without + 2 * 2 * (2 + 4)
+    assert (database.memory.lanes, webs[0].memory.lanes) == (0, 2 * 72 * 1024**2)
+
+
+def test_lanes_that_only_one_of_two_inputs_has_are_refused() -> None:
+    with pytest.raises(InputError, match=r"20 of lane slow"):
+        planned("web1", {**INPUTS, "lanes": "slow=/slow:1x20:pool 20"}, INPUTS)

@@ -184,9 +184,12 @@ def test_the_listener_is_found_among_the_descriptors(listener: socket.socket) ->
 
 
 def threads(
-    directory: Path, free: Callable[[], bool], taken: Callable[[], int] = lambda: 1
+    directory: Path,
+    free: Callable[[], bool],
+    taken: Callable[[], int] = lambda: 1,
+    place: int = 0,
 ) -> RequestThreads:
-    return RequestThreads(str(directory), free, taken, seconds=0.05)
+    return RequestThreads(str(directory), free, taken, seconds=0.05, place=place)
 
 
 def until_busy(threads: RequestThreads) -> bool:
@@ -206,6 +209,13 @@ def test_all_are_busy_only_when_no_process_has_a_free_thread(tmp_path: Path) -> 
     assert until_busy(here)
     free["there"] = True
     there.busy()
+    assert not here.busy()
+
+
+def test_free_threads_of_other_lanes_do_not_count(tmp_path: Path) -> None:
+    here, lane = threads(tmp_path, lambda: True), threads(tmp_path, lambda: False, place=1)
+    here.busy()
+    assert until_busy(lane)
     assert not here.busy()
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from random import randint, sample
 
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from demo.models import WORLD_ROWS, Fortune, World
 
 MAX_QUERIES = 500
+MAX_SECONDS = 5.0
 EXTRA_FORTUNE = "Additional fortune added at request time."
 
 
@@ -65,6 +66,18 @@ def updates(request: HttpRequest) -> JsonResponse:
         list(locks.values_list("pk"))
         World.objects.bulk_update(worlds, ["random_number"])
     return JsonResponse([_as_json(world) for world in worlds], safe=False)
+
+
+def slow(request: HttpRequest) -> JsonResponse:
+    """A query that takes `seconds`, up to 5: it keeps a thread and a backend, and no core."""
+    try:
+        asked = float(request.GET.get("seconds") or 1)
+    except ValueError:
+        asked = 1.0
+    seconds = min(max(0.0, asked), MAX_SECONDS)  # 0 for NaN
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [seconds])
+    return JsonResponse({"seconds": seconds})
 
 
 def _random_world() -> World:

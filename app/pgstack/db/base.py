@@ -29,11 +29,13 @@ from django.db.backends.postgresql import base
 
 from pgstack.db import aliases, cursors, guard, repeat, threads
 from pgstack.db.creation import DatabaseCreation
-from pgstack.db.liveness import COMING_BACK, Outage, hung_up, pauses
+from pgstack.db.liveness import COMING_BACK, UNKNOWN, Outage, hung_up, pauses
 
 PATIENCE = "PATIENCE_SECONDS"
 """key of an alias in DATABASES: how long from the beginning of an outage connecting is tried again,
 and a statement that may be; 0, the default, is once"""
+OTHERWISE = "OTHERWISE"
+"""key of an alias: the database to connect to where the pooler does not know NAME any more"""
 REPEAT = "REPEAT"
 """key of an alias: False never sends a statement twice"""
 FRESH_SECONDS = 0.002
@@ -79,6 +81,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             try:
                 made = super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
+                otherwise = self.settings_dict.get(OTHERWISE)
+                if otherwise not in (None, conn_params.get("dbname")) and UNKNOWN.search(
+                    str(error)
+                ):
+                    conn_params = {**conn_params, "dbname": otherwise}
+                    continue
                 if COMING_BACK.search(str(error)) is None or not self.may_wait(pause):
                     raise
             else:

@@ -30,7 +30,7 @@ def plan(value: Plan) -> None:
     for name, reason in value.arithmetic.items():
         part, _, field = name.partition(".")
         owner = getattr(value, part)
-        figure = getattr(owner, field, None)
+        figure = getattr(owner, field, None) if field else owner
         table.add_row(name, str(figure if figure is not None else owner.settings[field]), reason)
     sound = Table("holds", "rule", "arithmetic")
     for rule in invariants.check(value):

@@ -30,6 +30,11 @@ REQUEST_SHARE, REQUEST_TIMES = 0.5, 2
 """of the request timeout that the 99th percentile may reach; the new timeout is so many times that
 percentile"""
 MOST_THREADS = 64
+OF_LANES = (
+    "STACK_LANES is set, and the figures here are of all lanes together",
+    "size processes, threads and pools by what docs/lanes.md names for each lane",
+)
+"""reason and gain of the one remark that stands for advice on processes, threads and pools"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,15 @@ class Advice:
 
 
 def advise(figures: Measured, plan: Plan) -> list[Advice]:
-    """What to change; nothing where all is well."""
+    """What to change; nothing where all is well. With lanes, nothing of processes, threads and
+    pools: what was measured is of all of them together."""
+    if plan.lanes:
+        return [
+            Advice("", "", "", *OF_LANES),
+            *_memory(figures, plan),
+            *_workers(figures, plan),
+            *_timeout(figures, plan),
+        ]
     threads = list(_threads(figures, plan))
     most = int(threads[0].to) * plan.web.processes if threads else plan.web.requests
     return [

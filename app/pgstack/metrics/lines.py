@@ -59,7 +59,7 @@ EXPRESSIONS = {
     "pool_wait": f"clamp_max({_WAITED}, scalar({_ASKED}))",
     "sql": f"clamp_min({_ASKED} - {_WAITED}, 0)",
     "workers": _most(apache.BUSY),
-    "threads": _most(web.BUSY),
+    "threads": f"sum(max_over_time({web.BUSY.name}[{WINDOW}]))",
     "pool": f"{_SERVERS} >= {_LENT} or {_LENT} or {_SERVERS}",
     "active": _sessions_of("active"),
     "idle_in_transaction": _sessions_of("idle in transaction.*"),
@@ -96,7 +96,7 @@ LIMITS: dict[str, Metric] = {
 
 def limits(now: Reading) -> dict[str, float | None]:
     """The limits that are drawn beside the lines. All pools share one: the sum of their sizes."""
-    planned_limits = {name: now.value(metric) for name, metric in LIMITS.items()}
+    planned_limits = {name: now.total(metric) for name, metric in LIMITS.items()}
     return {
         **planned_limits,
         "pool": now.total(planned.POOL),
@@ -142,7 +142,7 @@ def _full(between: Between) -> dict[str, float | None]:
         lent = min(lent, most + (now.total(planned.RESERVE) or 0.0))
     return {
         "workers": now.value(apache.BUSY),
-        "threads": now.value(web.BUSY),
+        "threads": now.total(web.BUSY),
         # Short loans fall between two scrapes. Long ones are only counted once they end.
         "pool": _largest((now.total(pooler.SERVERS, state="active"), lent)),
         "active": _sessions(now, "active"),

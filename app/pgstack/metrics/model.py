@@ -10,6 +10,8 @@ from typing import Any, Literal
 from prometheus_client import core
 
 PREFIX = "pgstack_"
+LANE = "lane"
+"""last label of what web processes measure; what is in no lane is written without it"""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def counter(name: str, meaning: str, *labels: str) -> Metric:
     return _declare(Metric(f"{PREFIX}{name}_total", "counter", meaning, labels))
 
 
-def histogram(name: str, meaning: str) -> Metric:
+def histogram(name: str, meaning: str, *labels: str) -> Metric:
     """Declare a distribution of values over buckets."""
-    return _declare(Metric(PREFIX + name, "histogram", meaning))
+    return _declare(Metric(PREFIX + name, "histogram", meaning, labels))
 
 
 def _declare(metric: Metric) -> Metric:
@@ -94,9 +96,11 @@ def families(samples: Iterable[Sample]) -> Iterator[core.Metric]:
 def _family(metric: Metric, samples: Sequence[Sample]) -> core.Metric:
     family = FAMILIES[metric.kind](metric.name, metric.meaning, labels=metric.labels)
     for sample in samples:
-        value = sample.value
+        value, labels = sample.value, sample.labels
+        if metric.labels[-1:] == (LANE,) and not labels[-1]:
+            labels = labels[:-1]  # to Prometheus, an empty label is none
         if isinstance(value, Counts):
-            family.add_metric(sample.labels, value.buckets(), value.sum)
+            family.add_metric(labels, value.buckets(), value.sum)
         else:
-            family.add_metric(sample.labels, value)
+            family.add_metric(labels, value)
     return family  # type: ignore[no-any-return]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgstack.metrics.model import Sample, gauge
+from pgstack.metrics.model import LANE, Sample, gauge
+from pgstack.planning.apache import Web
+from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
 
 INFO = gauge(
@@ -18,8 +20,10 @@ INFO = gauge(
     "mod_wsgi",
 )
 WRITTEN = gauge("plan_written_timestamp_seconds", "When the plan in force was written.")
-PROCESSES = gauge("plan_processes", "Web processes planned.")
-THREADS = gauge("plan_threads", "Request threads of all web processes: requests handled at a time.")
+PROCESSES = gauge("plan_processes", "Web processes planned.", LANE)
+THREADS = gauge(
+    "plan_threads", "Request threads of all web processes: requests handled at a time.", LANE
+)
 PROCESS_MEMORY = gauge("plan_process_memory_bytes", "Memory planned for one web process.")
 QUEUE = gauge("plan_queue_timeout_seconds", "Longest wait for a free request thread.")
 REQUEST = gauge("plan_request_timeout_seconds", "Longest time that a request may take.")
@@ -80,8 +84,11 @@ def collect(plan: Plan, written: float) -> Iterator[Sample]:
 
 def _web(plan: Plan) -> Iterator[Sample]:
     web = plan.web
-    yield from PROCESSES.of(web.processes)
-    yield from THREADS.of(web.requests)
+    groups: list[tuple[str, Web | Lane]] = [("", web)]
+    groups += [(lane.name, lane) for lane in plan.lanes]
+    for name, part in groups:
+        yield from PROCESSES.of(part.processes, name)
+        yield from THREADS.of(part.requests, name)
     yield from PROCESS_MEMORY.of(web.memory_per_process)
     yield from QUEUE.of(web.queue_timeout)
     yield from REQUEST.of(web.request_timeout)
@@ -94,6 +101,8 @@ def _pooler(plan: Plan) -> Iterator[Sample]:
     yield from WAIT.of(pooler.query_wait_timeout)
     yield from POOL.of(pooler.default_pool_size, plan.postgres.database)
     yield from RESERVE.of(pooler.reserve_pool_size, plan.postgres.database)
+    for lane in plan.lanes:
+        yield from POOL.of(lane.pool_size, lane.database)
     if tasks:
         yield from POOL.of(tasks.pool_size, tasks.database)
         yield from RESERVE.of(tasks.reserve_pool_size, tasks.database)

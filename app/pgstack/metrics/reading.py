@@ -39,10 +39,17 @@ class Reading:
         value = self._found.get(metric, {}).get(labels)
         return None if isinstance(value, Counts) else value
 
-    def counts(self, metric: Metric) -> Counts | None:
-        """The counts of a histogram."""
-        counts = self._found.get(metric, {}).get(())
-        return counts if isinstance(counts, Counts) else None
+    def counts(self, metric: Metric, **wanted: str) -> Counts | None:
+        """The counts of a histogram: the sum of its samples with these labels."""
+        parts = [
+            value
+            for labels, value in self._found.get(metric, {}).items()
+            if isinstance(value, Counts) and _has(metric, labels, wanted)
+        ]
+        if not parts:
+            return None
+        counts = zip(*(part.counts for part in parts), strict=True)
+        return Counts(parts[0].bounds, tuple(map(sum, counts)), sum(part.sum for part in parts))
 
     def total(self, metric: Metric, **wanted: str) -> float | None:
         """Sum of its samples with these labels."""
@@ -90,9 +97,9 @@ class Between:
         new = self.new(metric)
         return None if new is None else new.sum / self.seconds
 
-    def new(self, metric: Metric) -> Counts | None:
+    def new(self, metric: Metric, **wanted: str) -> Counts | None:
         """What a histogram counted between the two readings."""
-        before, now = self.before.counts(metric), self.now.counts(metric)
+        before, now = self.before.counts(metric, **wanted), self.now.counts(metric, **wanted)
         if before is None or now is None:
             return None
         counts = tuple(b - a for a, b in zip(before.counts, now.counts, strict=True))
@@ -100,10 +107,10 @@ class Between:
             return None
         return Counts(now.bounds, counts, now.sum - before.sum)
 
-    def quantile(self, metric: Metric, share: float) -> float | None:
+    def quantile(self, metric: Metric, share: float, **wanted: str) -> float | None:
         """A quantile of what a histogram counted between the two, as Prometheus' histogram_quantile
         computes it; None if that is nothing."""
-        new = self.new(metric)
+        new = self.new(metric, **wanted)
         return quantile(new, share) if new else None
 
 

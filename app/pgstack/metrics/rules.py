@@ -54,7 +54,7 @@ def _queue(seen: Seen) -> Judged:
 
 def _pool_waits(seen: Seen) -> Judged:
     between = seen.within(RATES_WITHIN, pooler.WAITED)
-    threads = seen.now.value(planned.THREADS)
+    threads = seen.now.total(planned.THREADS)
     waited, pool = between and between.rise(pooler.WAITED), seen.now.largest(planned.POOL)
     known = waited is not None and threads is not None and pool is not None
     return (waited / RATES_WITHIN, (threads - pool) / 2) if known else None  # type: ignore[operator]

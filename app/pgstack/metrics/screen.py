@@ -123,7 +123,8 @@ def lines(given: Report, own: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
     """The screen: servers first, and what to do last, where the eye is. `own` replaces the servers'
     lines, as names and texts, on a target that says more about them."""
     servers = own or list(_servers(given))
-    width = max(NAME, *(len(name) + 1 for name, _ in servers), 0)
+    names = [*(name for name, _ in servers), *(level["name"] for level in given["full"])]
+    width = max(NAME, *(len(name) + 1 for name in names), 0)
     for name, text in servers:
         yield f"{name:<{width}}{text}"
     for name, text in (*_figures(given), *_alerts(given)):

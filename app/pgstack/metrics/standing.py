@@ -98,18 +98,13 @@ def _level(name: str, used: float | None, of: float | None, full: bool, text: st
 
 def _full(plan: Plan, between: Between) -> Iterator[Level]:
     now = between.now
-    if (busy := now.value(web.BUSY)) is not None:
-        threads = plan.web.requests
-        waits = between.quantile(web.QUEUE, 0.95)
-        said = (
-            f"; one in twenty waits {waits:.2f} s for one"
-            if waits and waits >= WAIT_SECONDS
-            else ""
-        )
-        yield _level(
-            "threads", busy, threads, busy >= threads, f"{busy:.0f} of {threads} busy{said}"
-        )
-    yield from _pool(plan, now)
+    yield from _threads(between, "threads", plan.web.requests, "")
+    pooler_ = plan.pooler
+    sizes = pooler_.default_pool_size, pooler_.reserve_pool_size
+    yield from _pool(now, "pool", plan.postgres.database, *sizes)
+    for lane in plan.lanes:
+        yield from _threads(between, f"threads {lane.name}", lane.requests, lane.name)
+        yield from _pool(now, f"pool {lane.name}", lane.database, lane.pool_size, 0)
     if (busy := now.value(apache.BUSY)) is not None:
         most = plan.apache.max_request_workers
         yield _level(
@@ -124,14 +119,22 @@ def _full(plan: Plan, between: Between) -> Iterator[Level]:
     yield from _disk(now)
 
 
-def _pool(plan: Plan, now: Reading) -> Iterator[Level]:
-    database = plan.postgres.database
+def _threads(between: Between, name: str, threads: int, lane: str) -> Iterator[Level]:
+    busy = between.now.value(web.BUSY, lane)
+    if busy is None:
+        return
+    waits = between.quantile(web.QUEUE, 0.95, lane=lane)
+    said = f"; one in twenty waits {waits:.2f} s for one" if (waits or 0) >= WAIT_SECONDS else ""
+    yield _level(name, busy, threads, busy >= threads, f"{busy:.0f} of {threads} busy{said}")
+
+
+def _pool(now: Reading, name: str, database: str, size: int, reserve: int) -> Iterator[Level]:
     lent = now.total(pooler.SERVERS, database=database, state="active")
     waiting = now.total(pooler.CLIENTS, database=database, state="waiting") or 0
     if lent is not None:
-        size, more = plan.pooler.default_pool_size, plan.pooler.reserve_pool_size
-        text = f"{lent:.0f} of {size} backends lent, {more} in reserve; {waiting:.0f} wait"
-        yield _level("pool", lent, size, lent >= size and waiting > 0, text)
+        more = f", {reserve} in reserve" if reserve else ""
+        text = f"{lent:.0f} of {size} backends lent{more}; {waiting:.0f} wait"
+        yield _level(name, lent, size, lent >= size and waiting > 0, text)
 
 
 def _memory(now: Reading) -> Iterator[Level]:

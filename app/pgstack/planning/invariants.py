@@ -22,7 +22,7 @@ THREADS_DIVISOR = 2
 """part of the threads that there may be that Apache's workers may take: the rest is for as many
 workers of HTTP/2 at most, web processes, PostgreSQL's backends and whatever else runs there"""
 
-OPTIONAL = ("workers", "valkey", "metrics", "cluster")
+OPTIONAL = ("lanes", "workers", "valkey", "metrics", "cluster")
 """shares of memory that are told only where there is something"""
 
 MB = 1024**2
@@ -55,24 +55,35 @@ def _clients(plan: Plan) -> Iterator[Invariant]:
     web, apache, pooler, tasks = plan.web, plan.apache, plan.pooler, plan.background
     yield at_most(
         "clients of the pooler",
-        web.requests * web.hosts + (tasks.clients if tasks else 0) + COMMAND_CLIENTS_MIN,
-        f"{web.processes} processes x {web.threads} threads x {web.hosts} web hosts + "
+        plan.requests * web.hosts + (tasks.clients if tasks else 0) + COMMAND_CLIENTS_MIN,
+        f"{_threads_text(plan)} x {web.hosts} web hosts + "
         + (f"{tasks.clients} of workers + " if tasks else "")
         + f"{COMMAND_CLIENTS_MIN} for commands",
         pooler.max_client_conn,
         "max_client_conn",
-        "Lower STACK_PROCESSES or STACK_THREADS.",
+        f"Lower STACK_PROCESSES or STACK_THREADS{_or_lanes(plan)}.",
     )
     slow = apache.slow_clients * apache.server_limit
     yield at_most(
         "workers of Apache",
-        web.requests + slow,
-        f"{web.requests} requests at a time + {apache.slow_clients} slow clients x "
+        plan.requests + slow,
+        f"{plan.requests} requests at a time + {apache.slow_clients} slow clients x "
         f"{apache.server_limit} children",
         apache.max_request_workers,
         "MaxRequestWorkers",
         "Lower STACK_PROCESSES or STACK_THREADS.",
     )
+
+
+def _threads_text(plan: Plan) -> str:
+    main = f"{plan.web.processes} processes x {plan.web.threads} threads"
+    lanes = [f"{lane.processes} x {lane.threads} of lane {lane.name}" for lane in plan.lanes]
+    return f"({' + '.join([main, *lanes])})" if lanes else main
+
+
+def _or_lanes(plan: Plan) -> str:
+    """The end of a remedy."""
+    return ", or ask for less in STACK_LANES" if plan.lanes else ""
 
 
 def _granted(plan: Plan) -> Iterator[Invariant]:
@@ -88,7 +99,7 @@ def _granted(plan: Plan) -> Iterator[Invariant]:
             f"{pooled} through PgBouncer{past}",
             fit.granted,
             fit.arithmetic,
-            "Lower STACK_POOL_SIZE, or have the limit raised.",
+            f"Lower STACK_POOL_SIZE{_or_lanes(plan)}, or have the limit raised.",
         )
 
 
@@ -129,20 +140,21 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
         - held
         - elected
     )
-    backends = f"{pooler.max_db_connections}"
-    if tasks:
-        backends = f"({backends} + {tasks.max_db_connections} of workers)"
+    backends = [f"{pooler.max_db_connections}"]
+    backends += [f"{lane.pool_size} of lane {lane.name}" for lane in plan.lanes]
+    backends += [f"{tasks.max_db_connections} of workers"] if tasks else []
+    each = f"({' + '.join(backends)})" if len(backends) > 1 else backends[0]
     yield at_most(
         "backends of PostgreSQL",
         plan.pooled_connections,
-        f"{backends} max_db_connections x {pooler.instances} instances of PgBouncer",
+        f"{each} max_db_connections x {pooler.instances} instances of PgBouncer",
         free,
         f"{postgres.max_connections} max_connections - {postgres.superuser_reserved_connections} "
         f"superuser "
         f"- {postgres.direct_connections} direct"
         + (f" - {held} of the exporter" if held else "")
         + (f" - {elected} of Patroni" if elected else ""),
-        "Lower STACK_POOL_SIZE.",
+        f"Lower STACK_POOL_SIZE{_or_lanes(plan)}.",
     )
 
 
@@ -163,6 +175,7 @@ def _memory(plan: Plan) -> Iterator[Invariant]:
         plan.memory.total // MB,
         "memory",
         "Raise STACK_MEMORY, or lower STACK_PROCESSES or STACK_POOL_SIZE"
+        + _or_lanes(plan)
         + (", or ask for fewer workers or entries of the schedule" if plan.background else "")
         + (", or lower STACK_VALKEY_MEMORY." if plan.valkey else "."),
     )
@@ -172,12 +185,11 @@ def _descriptors(plan: Plan) -> Iterator[Invariant]:
     if plan.open_files is not None:
         text, lower = "hard limit of open files", "Raise it (ulimit -Hn), or lower STACK_THREADS."
         pooler, apache = plan.pooler, plan.apache
-        tasks = plan.background.max_db_connections if plan.background else 0
         yield at_most(
             "file descriptors of the pooler",
             pooler.file_descriptors,
-            f"{pooler.max_client_conn} clients + {pooler.max_db_connections + tasks} backends "
-            "+ spare",
+            f"{pooler.max_client_conn} clients + "
+            f"{pooler.max_db_connections + plan.other_backends} backends + spare",
             plan.open_files,
             text,
             lower,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pgstack.errors import InputError
-from pgstack.planning import extensions, names, targets
+from pgstack.planning import extensions, lanes, names, targets
 from pgstack.planning.account_names import account_name
 from pgstack.planning.apache import Project
 from pgstack.planning.background import VARIABLE
@@ -199,10 +199,11 @@ def pooler_logins(who: Accounts, roles: Roles, versions: Versions) -> tuple[str,
 
 def own_database(plan: Plan) -> str:
     """The database at PgBouncer that this process works with: that of the workers in one of
-    them."""
+    them, that of a lane in one of its web processes."""
     if plan.background and VARIABLE in os.environ:
         return plan.background.database
-    return plan.postgres.database
+    lane = lanes.own(plan.lanes)
+    return lane.database if lane else plan.postgres.database
 
 
 def own_login(plan: Plan, login: str) -> str:

@@ -8,6 +8,7 @@ from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.cluster import Cluster
 from pgstack.planning.databases import Backup, External, Pooler, Postgres, Roles
+from pgstack.planning.lanes import Lane
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
 from pgstack.planning.part import Part
@@ -23,6 +24,8 @@ class Memory(Part):
     total: int
     system: int
     web: int
+    lanes: int
+    """web processes of lanes"""
     apache: int
     pooler: int
     postgres: int
@@ -80,6 +83,8 @@ class Plan(Part):
     """None: the demo"""
     packages: Packages
     web: Web
+    lanes: tuple[Lane, ...]
+    """pages with processes and a pool of their own; `web` has all others"""
     apache: Apache
     pooler: Pooler
     postgres: Postgres
@@ -108,8 +113,18 @@ class Plan(Part):
     @property
     def pooled_connections(self) -> int:
         """Backends that all PgBouncers together may open."""
+        return (self.pooler.max_db_connections + self.other_backends) * self.pooler.instances
+
+    @property
+    def other_backends(self) -> int:
+        """Backends that one PgBouncer may open beside those of the pages' pool."""
         tasks = self.background.max_db_connections if self.background else 0
-        return (self.pooler.max_db_connections + tasks) * self.pooler.instances
+        return tasks + sum(lane.pool_size for lane in self.lanes)
+
+    @property
+    def requests(self) -> int:
+        """Requests that one web host works on at a time, in all lanes."""
+        return self.web.requests + sum(lane.requests for lane in self.lanes)
 
     @property
     def commands(self) -> tuple[Worker | Entry, ...]:

@@ -18,6 +18,7 @@ from pgstack.planning.input_types import (
     Packages,
     declare,
 )
+from pgstack.planning.lane_input import Lanes
 from pgstack.planning.machine_inputs import MachineInputs
 from pgstack.planning.schedule_input import Schedule
 from pgstack.planning.worker_input import Workers
@@ -71,6 +72,11 @@ class ProjectInputs(MachineInputs):
         (),
         "commands that run beside pages, with a pool of their own (docs/workers.md)",
         "NAME=COMMAND, ;-separated",
+    )
+    lanes: Lanes = declare(
+        (),
+        "pages with web processes and a pool of their own (docs/lanes.md)",
+        "NAME=PREFIXES, ;-separated",
     )
     valkey: Literal["on", "off"] = declare(
         "off",

@@ -17,30 +17,34 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgstack.planning import lanes
 from pgstack.planning.plan import Plan
 from pgstack.serving import meter
 
 NUMBERS = struct.Struct(f"{meter.SIZE // meter.BYTES}d")
-FILE = re.compile(r"process-(\d{1,4})")
+FILE = re.compile(rf"(?:{meter.MAIN}|{lanes.PREFIX}([a-z0-9-]{{1,20}}))-(\d{{1,4}})")
 
 
 @dataclass(frozen=True)
 class Process:
-    """A file: its number, whether a living process has it, and its numbers."""
+    """A file: its number, whether a living process has it, its numbers, and the lane of its
+    processes; empty for that of all other pages."""
 
     number: str
     lives: bool
     cells: Sequence[float]
+    lane: str = ""
 
 
 def read(plan: Plan) -> list[Process]:
     """All files there are. Raises OSError where there is no directory of them."""
     directory = Path(plan.metrics.processes if plan.metrics else "")
     names = filter(None, (FILE.fullmatch(path.name) for path in sorted(directory.iterdir())))
-    return [process for name in names if (process := _process(directory / name[0], name[1]))]
+    read = (_process(directory / name[0], name[2], name[1] or "") for name in names)
+    return [process for process in read if process]
 
 
-def _process(path: Path, number: str) -> Process | None:
+def _process(path: Path, number: str, lane: str) -> Process | None:
     with suppress(OSError, ValueError, struct.error):
         # A pipe would wait for somebody to write, and a link might lead anywhere.
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -49,7 +53,7 @@ def _process(path: Path, number: str) -> Process | None:
                 return None
             cells = NUMBERS.unpack(os.pread(file, NUMBERS.size, 0))
             if cells[meter.LAYOUT] == meter.VERSION and all(map(_is_sane, cells)):
-                return Process(number, _is_locked(file), cells)
+                return Process(number, _is_locked(file), cells, lane)
         finally:
             os.close(file)
     return None

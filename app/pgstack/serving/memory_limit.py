@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from pgstack.planning import lanes
 from pgstack.planning.plan import Plan
 
 LOOK_SECONDS = 1.0
@@ -38,7 +39,7 @@ class MemoryLimit:
     """Of this process, which has loaded its project."""
 
     def __init__(self, plan: Plan) -> None:
-        self.share = plan.web.memory_per_process
+        self.share = (lanes.own(plan.lanes) or plan.web).memory_per_process
         self.most = COLD_ROOM * max(self.share, resident())
         self._warm = time.monotonic() + WARM_SECONDS
         self.pause, self.lock_file = plan.web.request_timeout, plan.web.wsgi

@@ -21,13 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgstack.planning import lanes
 from pgstack.planning.plan import Plan
 from pgstack.serving.current import CURRENT
 from pgstack.serving.memory_limit import resident
 
 MOST_FILES = 1024
 """twice the processes that an input may ask for: old and new ones live side by side"""
-NAME = "process-{}"
+NAME = "{}-{}"
+"""of a file: `process`, or the process group of a lane, and a number"""
+MAIN = "process"
 BYTES = 8
 """of a number: a C double, whole up to 2**53"""
 QUEUED, BEGUN = "mod_wsgi.queue_start", "mod_wsgi.daemon_start"
@@ -149,7 +152,8 @@ def of(plan: Plan) -> Meter | None:
     if plan.metrics is None:
         return None
     try:
-        own = opened(Path(plan.metrics.processes))
+        lane = lanes.own(plan.lanes)
+        own = opened(Path(plan.metrics.processes), lane.group if lane else MAIN)
     except OSError as error:
         reason = f"{plan.metrics.processes}: {error.strerror}. This process measures nothing."
         print(reason, file=sys.stderr, flush=True)
@@ -158,11 +162,11 @@ def of(plan: Plan) -> Meter | None:
     return own
 
 
-def opened(directory: Path) -> Meter:
-    """On the first file that no living process has. Raises OSError."""
+def opened(directory: Path, group: str = MAIN) -> Meter:
+    """On the group's first file that no living process has. Raises OSError."""
     for number in range(MOST_FILES):
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(directory / NAME.format(number), flags, 0o640)
+        file = os.open(directory / NAME.format(group, number), flags, 0o640)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return Meter(_mapped(file))  # the descriptor stays open, and with it the lock

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from pgstack.planning import lanes
 from pgstack.planning.plan import Plan
 from pgstack.serving import siblings
 from pgstack.serving.meter import Meter
@@ -50,6 +51,8 @@ REJECTIONS_PER_PROCESS = 2
 """that Apache takes for one request; after one more it would take the answer's head for its text
 (mod_wsgi 5.0.2)"""
 LENGTH = struct.Struct("N")
+LOCK = struct.Struct("hhqqi4x")
+"""a struct flock: type, whence, start, length, process"""
 TIMEOUT, REJECTED = b"Status: 200 Timeout\r\n\r\n", b"Status: 200 Rejected\r\n\r\n"
 PAGE = (
     b"<!DOCTYPE html><html lang='en'><title>Took too long</title>"
@@ -71,15 +74,17 @@ class WaitLimit:
         self.application, self.longest, self.taken = application, plan.web.queue_timeout, 0
         self.gave_up = meter.gave_up if meter else _nothing
         if listener := find_listener(f"{plan.paths.run_apache}/wsgi."):
-            busy_seconds = self.longest / BUSY_DIVISOR
+            lane = lanes.own(plan.lanes)
+            group = lane or plan.web
             threads = RequestThreads(
                 plan.paths.conf,
-                lambda: working() < plan.web.threads,
+                lambda: working() < group.threads,
                 lambda: self.taken,
-                busy_seconds,
+                self.longest / BUSY_DIVISOR,
+                plan.lanes.index(lane) + 1 if lane else 0,
             )
             queue = Queue(
-                listener, self.longest, threads, REJECTIONS_PER_PROCESS * plan.web.processes, ending
+                listener, self.longest, threads, REJECTIONS_PER_PROCESS * group.processes, ending
             )
             queue.gave_up = self.gave_up
             threading.Thread(target=queue.watch, name="queue", daemon=True).start()
@@ -101,7 +106,7 @@ class WaitLimit:
 
 
 class RequestThreads:
-    """Whether all threads of all web processes are taken, and stay so.
+    """Whether all threads of all web processes of this lane are taken, and stay so.
 
     A process in which a thread is free, or was a moment ago, holds a lock that it shares with
     others; with none of them nobody does. One that cannot look, for it is stopped or the
@@ -109,9 +114,15 @@ class RequestThreads:
     """
 
     def __init__(
-        self, directory: str, free: Callable[[], bool], taken: Callable[[], int], seconds: float
+        self,
+        directory: str,
+        free: Callable[[], bool],
+        taken: Callable[[], int],
+        seconds: float,
+        place: int = 0,
     ) -> None:
-        self.free, self._taken, self._seconds = free, taken, seconds
+        """The lock is at a `place` of `directory`, another one for each lane."""
+        self.free, self._taken, self._seconds, self._place = free, taken, seconds, place
         self._lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
         self._held, self._last, self._since = False, -1, time.monotonic()
 
@@ -121,21 +132,19 @@ class RequestThreads:
         if self.free() or taken != self._last:
             self._last, self._since = taken, now
         if now - self._since < self._seconds:
-            self._held = self._held or self._try(fcntl.LOCK_SH)
+            if not self._held:
+                self._ask(fcntl.F_OFD_SETLK, fcntl.F_RDLCK)
+            self._held = True
             return False
         self._held = False
-        nobody_else = self._try(fcntl.LOCK_EX)
-        self._try(fcntl.LOCK_UN)
-        return nobody_else
+        self._ask(fcntl.F_OFD_SETLK, fcntl.F_UNLCK)
+        return self._ask(fcntl.F_OFD_GETLK, fcntl.F_WRLCK) == fcntl.F_UNLCK
 
-    def _try(self, kind: int) -> bool:
-        """Another process has it alone for a moment only, while it asks."""
-        for _ in range(3):
-            with suppress(OSError):
-                fcntl.flock(self._lock, kind | fcntl.LOCK_NB)
-                return True
-            time.sleep(0.002)
-        return False
+    def _ask(self, command: int, kind: int) -> int:
+        """Kind of the lock that the kernel answers with (fcntl_locking(2)): for F_OFD_GETLK, of
+        another process's that is in the way."""
+        asked = LOCK.pack(kind, os.SEEK_SET, self._place, 1, 0)
+        return int(LOCK.unpack(fcntl.fcntl(self._lock, command, asked))[0])
 
 
 class Queue:

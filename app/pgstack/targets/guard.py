@@ -71,6 +71,7 @@ class Guard:
             return
         with suppress(ProbeError), bounded.waits():
             names = {self.plan.postgres.database}
+            names |= {lane.database for lane in self.plan.lanes}
             names |= {self.plan.background.database} if self.plan.background else set()
             rows = [row for row in pooler.show("POOLS", self.plan) if row["database"] in names]
             waited = max((row["maxwait"] + row["maxwait_us"] / 1e6 for row in rows), default=0)

@@ -8,6 +8,7 @@ requests wait for it.
 
 from __future__ import annotations
 
+import re
 import signal
 
 import psutil
@@ -83,9 +84,15 @@ def _settled(plan: Plan, known: set[int], old: psutil.Process) -> bool:
     if not new or old.is_running():
         return False
     try:
-        return all(process.num_threads() > plan.web.threads for process in new)
+        return all(process.num_threads() > _threads(plan, process) for process in new)
     except psutil.NoSuchProcess:
         return False
+
+
+def _threads(plan: Plan, process: psutil.Process) -> int:
+    """Request threads of a web process: behind DAEMON, its title has the number of its lane."""
+    number = re.match(r"\d+", _title(process).removeprefix(DAEMON))
+    return plan.lanes[int(number[0]) - 1].threads if number else plan.web.threads
 
 
 def _title(process: psutil.Process) -> str:

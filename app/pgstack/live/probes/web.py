@@ -21,6 +21,7 @@ from django.core.signing import TimestampSigner
 
 from pgstack import settings
 from pgstack.errors import ProbeError
+from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
 
 HEADER = "X-Stack-Probe"
@@ -145,8 +146,8 @@ def certificate(plan: Plan) -> bytes:
 @dataclass(frozen=True)
 class Answer:
     """What one request thread says of itself: process, thread, the backend it just used, seconds
-    since 1970 when the process began, and the processes and threads that mod_wsgi was told to run.
-    """
+    since 1970 when the process began, the processes and threads that mod_wsgi was told to run; its
+    process group, its database at PgBouncer, and the path as Django sees it."""
 
     process: int
     thread: int
@@ -154,6 +155,9 @@ class Answer:
     started: float
     processes: int | None
     threads: int | None
+    group: str
+    database: str
+    path: str
 
 
 @dataclass
@@ -176,43 +180,51 @@ def signer() -> TimestampSigner:
     return TimestampSigner(key=settings.secret_key(), salt=SALT)
 
 
-def probe(plan: Plan, hold: float = 0) -> Answer:
-    """What one request thread says of itself after `hold` seconds. Raises ProbeError."""
+def probe(plan: Plan, hold: float = 0, path: str = PATH) -> Answer:
+    """What one request thread says of itself after `hold` seconds. `path` says which lane is asked:
+    it ends with PATH. Raises ProbeError."""
     signed = {HEADER: signer().sign(str(hold))}
     try:
-        return Answer(**json.loads(ask(plan, PATH, ANSWER_SECONDS, signed)))
+        return Answer(**json.loads(ask(plan, path, ANSWER_SECONDS, signed)))
     except (ValueError, TypeError) as error:
-        raise ProbeError(f"/{PATH}: {error}") from error
+        raise ProbeError(f"/{path}: {error}") from error
 
 
-def burst(plan: Plan, count: int, hold: float = 0) -> Survey:
-    """`count` requests, as many at a time as the plan has request threads."""
+def below(prefix: str) -> str:
+    """Path of the probe that the lane of a prefix answers."""
+    return f"{prefix.strip('/')}/{PATH}"
+
+
+def burst(plan: Plan, count: int, hold: float = 0, lane: Lane | None = None) -> Survey:
+    """`count` requests to a lane, or to all other pages, as many at a time as it has request
+    threads."""
+    path = below(lane.prefixes[0]) if lane else PATH
 
     def probed(_: int) -> Answer | str:
         try:
-            return probe(plan, hold)
+            return probe(plan, hold, path)
         except ProbeError as error:
             return str(error)
 
     result = Survey()
-    with ThreadPoolExecutor(plan.web.requests) as threads:
+    with ThreadPoolExecutor((lane or plan.web).requests) as threads:
         for answer in threads.map(probed, range(count)):
             (result.errors if isinstance(answer, str) else result.answers).append(answer)  # type: ignore[arg-type]
     return result
 
 
-def survey(plan: Plan) -> Survey:
-    """An answer of every request thread.
+def survey(plan: Plan, lane: Lane | None = None) -> Survey:
+    """An answer of every request thread of a lane, or of those of all other pages.
 
     As many requests at a time as there should be threads, each held for a moment, must land on
     different threads. Other traffic may take some, so it is tried again with longer holds: the
     threads are kept for the sum of HOLDS_SECONDS at most. Ends at the first round with an error.
     """
-    result = Survey()
+    result, wanted = Survey(), (lane or plan.web).requests
     for hold in HOLDS_SECONDS:
-        latest = burst(plan, plan.web.requests, hold)
+        latest = burst(plan, wanted, hold, lane)
         result.answers += latest.answers
         result.errors += latest.errors
-        if result.errors or sum(map(len, result.threads().values())) >= plan.web.requests:
+        if result.errors or sum(map(len, result.threads().values())) >= wanted:
             break
     return result

@@ -10,6 +10,8 @@ from pgstack.live.probes import local, postgres, web
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ServerUnreachable, ask
 from pgstack.planning import invariants, targets
+from pgstack.planning.apache import Web
+from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import DAEMON
 
@@ -23,24 +25,38 @@ SERVER_ERROR = 500
 
 
 def daemons(live: Live) -> Outcome:
-    """The request threads that answer, and the process table where it can be seen, equal the
-    plan."""
-    plan, seen = live.plan, live.web.threads()
-    shape = f"{plan.web.processes} x {plan.web.threads}"
-    told = {f"{answer.processes} x {answer.threads}" for answer in live.web.answers}
-    counts = sorted(len(threads) for threads in seen.values())
-    wrong = [_failures(live.web.errors, plan.web.requests)] if live.web.errors else []
-    if counts != [plan.web.threads] * plan.web.processes:
-        wrong.append(f"threads that answered, by process: {counts}; planned {shape}")
-    if told - {shape}:
-        wrong.append(f"mod_wsgi runs {', '.join(sorted(told))}; planned {shape}")
+    """The request threads that answer, and the process table where it can be seen, equal the plan,
+    in each lane."""
+    plan = live.plan
+    wrong, shapes, seen = [], [], set[int]()
+    groups: list[tuple[str, Web | Lane, web.Survey]] = [("", plan.web, live.web)]
+    groups += [(lane.name, lane, live.lanes[lane.name]) for lane in plan.lanes]
+    for name, group, survey in groups:
+        of = f" of {name}" if name else ""
+        wrong += [f"{text}{of}" for text in _unlike(group, survey)]
+        shapes.append(f"{group.processes} x {group.threads}{of}")
+        seen |= set(survey.threads())
     table = _process_table(plan)
-    if table is not None and table != set(seen):
+    if table is not None and table != seen:
         wrong.append(
             f"processes in the process table: {sorted(table)}; that answered: {sorted(seen)}"
         )
-    detail = f"{shape} = {plan.web.requests} threads answered"
+    shape = " + ".join(shapes)
+    detail = f"{shape} = {plan.requests} threads answered"
     return judge(wrong, detail, f"The plan has {shape}. Render and restart Apache: `make down up`.")
+
+
+def _unlike(group: Web | Lane, survey: web.Survey) -> list[str]:
+    """How the threads that answered differ from those planned for a process group."""
+    shape = f"{group.processes} x {group.threads}"
+    told = {f"{answer.processes} x {answer.threads}" for answer in survey.answers}
+    counts = sorted(len(threads) for threads in survey.threads().values())
+    wrong = [_failures(survey.errors, group.requests)] if survey.errors else []
+    if counts != [group.threads] * group.processes:
+        wrong.append(f"threads that answered, by process: {counts}; planned {shape}")
+    if told - {shape}:
+        wrong.append(f"mod_wsgi runs {', '.join(sorted(told))}; planned {shape}")
+    return wrong
 
 
 def _process_table(plan: Plan) -> set[int] | None:
@@ -159,7 +175,9 @@ def shared_backends(live: Live) -> Outcome:
     One more client than there may be backends, where the pooler has that many clients to spare.
     """
     pooler, web_ = live.plan.pooler, live.plan.web
-    spare = pooler.max_client_conn - web_.requests * web_.hosts - invariants.COMMAND_CLIENTS_MIN
+    spare = (
+        pooler.max_client_conn - live.plan.requests * web_.hosts - invariants.COMMAND_CLIENTS_MIN
+    )
     count = min(pooler.max_db_connections + 1, spare)
     remedy = "Set pool_mode = transaction: render and start again, `make down up`."
     try:

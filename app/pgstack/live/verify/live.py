@@ -12,8 +12,12 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import pooler, postgres, web
+from pgstack.live.probes.web import Survey
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
+
+LATE = ("timed out", "status 504")
+"""in the errors of a request that no thread took in time"""
 
 
 class ServerUnreachable(ProbeError):
@@ -93,6 +97,17 @@ class Live:
         silent."""
         self._require_answers("PgBouncer")
         return web.survey(self.plan)
+
+    @cached_property
+    def lanes(self) -> dict[str, Survey]:
+        """The same of each lane, by name. Raises CheckSkipped where one is full: that is what it is
+        for."""
+        self._require_answers("PgBouncer")
+        surveys = {lane.name: web.survey(self.plan, lane) for lane in self.plan.lanes}
+        for name, survey in surveys.items():
+            if any(late in error for error in survey.errors for late in LATE):
+                raise CheckSkipped(f"the threads of lane {name} are all taken: {survey.errors[0]}")
+        return surveys
 
 
 def ask(client: Any, statement: str) -> Any:

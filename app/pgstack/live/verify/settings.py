@@ -163,6 +163,8 @@ def pooler_settings(live: Live) -> Outcome:
     planned = {**live.plan.pooler.settings, "listen_addr": ""}
     wrong = _differences(console.different(planned, live.config))
     wrong += _differences(_database_line(live, live.plan.postgres.database))
+    for lane in live.plan.lanes:
+        wrong += _differences(_database_line(live, lane.database, lane.sizes))
     if tasks := live.plan.background:
         wrong += _differences(_database_line(live, tasks.database, tasks.sizes))
     return judge(wrong, f"{len(planned)} settings equal the plan", REMEDY)

@@ -12,6 +12,7 @@ from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
+from pgstack.planning.lanes import Lane
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
 from pgstack.planning.places import Share
@@ -19,6 +20,7 @@ from pgstack.planning.plan import Memory, Plan
 from pgstack.planning.sizing import (
     backup,
     cluster,
+    lanes,
     metrics,
     observability,
     pooler,
@@ -45,6 +47,7 @@ class Servers:
     """What is sized, and how its numbers came about."""
 
     web: Web
+    lanes: tuple[Lane, ...]
     apache: Apache
     workers: tuple[Worker, ...]
     schedule: tuple[Entry, ...]
@@ -85,6 +88,7 @@ def assemble(
         project=layout.project(config),
         packages=layout.packages(config, debian),
         web=servers.web,
+        lanes=servers.lanes,
         apache=servers.apache,
         pooler=servers.pooler,
         postgres=servers.postgres,
@@ -134,18 +138,20 @@ def _basis(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -
 
 def _servers(basis: Basis) -> Servers:
     daemons, of_daemons = web.web(basis)
-    apache, of_apache = web.apache(basis, daemons)
+    own, of_lanes = lanes.lanes(basis, daemons)
+    apache, of_apache = web.apache(basis, daemons, own)
     programs, entries = workers.workers(basis), workers.schedule(basis)
     background, of_background = workers.background(basis, programs, entries)
-    pool, of_pool = pooler.pooler(basis, daemons, background)
+    pool, of_pool = pooler.pooler(basis, daemons, own, background)
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
-    database, of_database = postgres.postgres(basis, pool, background)
+    database, of_database = postgres.postgres(basis, pool, own, background)
     members, of_members = cluster.cluster(basis, pool, database)
     backups, of_backups = backup.backup(basis, database)
     exporter, of_exporter = metrics.metrics(basis)
     prometheus, of_prometheus = observability.observability(basis)
     return Servers(
         web=daemons,
+        lanes=own,
         apache=apache,
         workers=programs,
         schedule=entries,
@@ -158,6 +164,7 @@ def _servers(basis: Basis) -> Servers:
         metrics=exporter,
         observability=prometheus,
         arithmetic=of_daemons
+        | of_lanes
         | of_apache
         | of_pool
         | of_background
@@ -191,15 +198,19 @@ def _services(
 def _memory(basis: Basis, servers: Servers) -> Memory:
     """The shares of what this host runs, in bytes; 0 for what runs on another."""
     memory, takes_over = basis.scale.memory, bool(basis.target.instance_ports)
+    requests = servers.web.requests + sum(lane.requests for lane in servers.lanes)
     sizes = {
         "apache": {
             "web": web.web_bytes(servers.web),
-            "apache": web.apache_bytes(servers.web.requests, memory, takes_over=takes_over),
+            "lanes": lanes.lanes_bytes(servers.lanes),
+            "apache": web.apache_bytes(requests, memory, takes_over=takes_over),
             "workers": workers.workers_bytes(servers.workers, servers.schedule),
             "valkey": valkey.valkey_bytes(servers.valkey),
         },
         "pgbouncer": {"pooler": pooler.pooler_bytes(servers.pooler)},
-        "postgres": postgres.postgres_bytes(basis, servers.pooler, servers.background),
+        "postgres": postgres.postgres_bytes(
+            basis, servers.pooler, servers.lanes, servers.background
+        ),
     }
     return Memory(
         total=memory,

@@ -8,6 +8,7 @@ from pgstack.planning import layout
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
 from pgstack.planning.databases import Pooler
+from pgstack.planning.lanes import Lane
 from pgstack.planning.sizing import cluster, metrics, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
@@ -21,6 +22,8 @@ BACKENDS_PER_CORE, SPINDLES = 2, 1
 free"""
 RESERVE_DIVISOR, RESERVE_MIN = 4, 2
 """reserve_pool_size as a part of the pool: enough for a burst, too few for a stampede"""
+RESERVE_RENAMED = (1, 24)
+"""version in which a database's line has another word for its reserve"""
 WARM_BACKENDS = 4
 """min_pool_size: the threads of one process find a backend open also after an idle night"""
 TAKING_OVER = 1
@@ -68,14 +71,23 @@ def pool_size(basis: Basis) -> int:
     return basis.config.pool_size or BACKENDS_PER_CORE * basis.scale.cores + SPINDLES
 
 
-def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Pooler, Reasons]:
+def reserve_word(basis: Basis) -> str:
+    """What PgBouncer calls the reserve in the line of a database."""
+    renamed = layout.version(basis.versions.pgbouncer) >= RESERVE_RENAMED
+    return "reserve_pool_size" if renamed else "reserve_pool"
+
+
+def pooler(
+    basis: Basis, web: Web, lanes: tuple[Lane, ...], background: Background | None
+) -> tuple[Pooler, Reasons]:
     """Every thread of both generations gets a client connection; few of them need a backend at the
     same time."""
     pool = pool_size(basis)
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
-    slots = web.requests * web.hosts + (background.clients if background else 0)
+    threads = web.requests + sum(lane.requests for lane in lanes)
+    slots = threads * web.hosts + (background.clients if background else 0)
     clients = GENERATIONS * slots + COMMAND_CLIENTS + THREAD_CLIENTS
-    backends = pool + reserve + (background.max_db_connections if background else 0)
+    backends = pool + reserve + other_backends(lanes, background)
     timeout = web.request_timeout
     query = timeouts.TASK_QUERY if background else timeouts.QUERY
     numbers = {
@@ -98,9 +110,19 @@ def pooler(basis: Basis, web: Web, background: Background | None) -> tuple[Poole
     )
     reasons = _reasons(basis, web, pool, reserve)
     reasons["pooler.query_timeout"] = timeouts.text(timeout, query)
+    for lane in lanes:
+        reasons["pooler.max_client_conn"] += (
+            f" + {GENERATIONS} x {lane.requests} of lane {lane.name} x {web.hosts} hosts"
+        )
     if background:
         reasons["pooler.max_client_conn"] += f" + {GENERATIONS} x {background.clients} of workers"
     return planned, reasons
+
+
+def other_backends(lanes: tuple[Lane, ...], background: Background | None) -> int:
+    """Backends that one PgBouncer may open beside those of the pages' pool."""
+    tasks = background.max_db_connections if background else 0
+    return tasks + sum(lane.pool_size for lane in lanes)
 
 
 def _identities(basis: Basis, *, tasks: bool) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import External, Identity, Pooler, Postgres
-from pgstack.planning.sizing import backup, cluster, metrics, postgres_memory, rights, timeouts
+from pgstack.planning.lanes import Lane
+from pgstack.planning.sizing import (
+    backup,
+    cluster,
+    metrics,
+    pooler,
+    postgres_memory,
+    rights,
+    timeouts,
+)
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.postgres_memory import WorkerProcesses
 from pgstack.planning.sizing.postgres_settings import FIXED, KEEPALIVE, connection
@@ -24,11 +33,11 @@ SUPERUSER_RESERVED = 3
 
 
 def postgres(
-    basis: Basis, pooler: Pooler, background: Background | None
+    basis: Basis, pool: Pooler, lanes: tuple[Lane, ...], background: Background | None
 ) -> tuple[Postgres, Reasons]:
     """PostgreSQL as planned, for the backends that PgBouncer may open."""
     config, who = basis.config, (basis.accounts, basis.roles)
-    connections = _connections(basis, pooler, background)
+    connections = _connections(basis, pool, pooler.other_backends(lanes, background))
     workers = postgres_memory.worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
     given = config.database_url
@@ -81,9 +90,11 @@ def external(basis: Basis) -> External | None:
     return External(login=given.user, authority=given.sslrootcert, grants=basis.hardware.database)
 
 
-def postgres_bytes(basis: Basis, pooler: Pooler, background: Background | None) -> dict[str, int]:
+def postgres_bytes(
+    basis: Basis, pool: Pooler, lanes: tuple[Lane, ...], background: Background | None
+) -> dict[str, int]:
     """Shares of memory, in bytes, by what they are for."""
-    connections = _connections(basis, pooler, background)
+    connections = _connections(basis, pool, pooler.other_backends(lanes, background))
     parts = postgres_memory.shares(
         basis.scale.memory, connections, postgres_memory.worker_processes(basis.scale.cores)
     )
@@ -95,9 +106,8 @@ def _elsewhere(config: StackConfig) -> bool:
     return "postgres" not in config.part.services
 
 
-def _connections(basis: Basis, pooler: Pooler, background: Background | None) -> int:
-    tasks = background.max_db_connections if background else 0
-    pooled = (pooler.max_db_connections + tasks) * pooler.instances
+def _connections(basis: Basis, pool: Pooler, others: int) -> int:
+    pooled = (pool.max_db_connections + others) * pool.instances
     past = basis.config.direct_connections + _held(basis) + _elected(basis)
     return pooled + past + SUPERUSER_RESERVED
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pgstack.planning import layout
 from pgstack.planning.apache import Apache, Web
 from pgstack.planning.invariants import THREADS_DIVISOR
+from pgstack.planning.lanes import Lane
 from pgstack.planning.sizing import timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
@@ -70,13 +71,14 @@ KEEP_ALIVE_SECONDS = 5
 
 
 def web(basis: Basis) -> tuple[Web, Reasons]:
-    """One process per core: a process saturates one core (the GIL)."""
+    """One process per core: a process saturates one core (the GIL). Lanes are not in it."""
     config, scale = basis.config, basis.scale
     processes = config.processes or max(MIN_PROCESSES, scale.cores)
     threads = config.threads or max(THREADS, -(-MIN_REQUESTS // processes))
     timeout = config.request_timeout
     settings, wsgi, python_path = layout.entry(config, basis.paths)
-    workers = _workers(processes * threads, scale.memory, _room(basis))
+    of_lanes = sum(lane.processes * lane.threads for lane in config.lanes)
+    workers = _workers(processes * threads + of_lanes, scale.memory, _room(basis))
     reasons = {
         "web.processes": f"STACK_PROCESSES={processes}"
         if config.processes
@@ -100,12 +102,17 @@ def web(basis: Basis) -> tuple[Web, Reasons]:
         graceful_timeout=seconds(timeout, timeouts.DRAIN),
         shutdown_timeout=seconds(timeout, timeouts.SHUTDOWN),
         listen_backlog=CONNECTIONS_PER_WORKER * workers.children * workers.per_child,
-        memory_per_process=config.process_memory or PROCESS_BYTES + threads * THREAD_BYTES,
+        memory_per_process=process_bytes(basis, threads),
         settings=settings,
         wsgi=wsgi,
         python_path=python_path,
     )
     return planned, reasons
+
+
+def process_bytes(basis: Basis, threads: int) -> int:
+    """Bytes of a web process with so many threads."""
+    return basis.config.process_memory or PROCESS_BYTES + threads * THREAD_BYTES
 
 
 @dataclass(frozen=True)
@@ -163,9 +170,10 @@ def _workers(requests: int, memory: int, room: int | None) -> Workers:
     return Workers(working, max(waiting, MIN_CHILDREN - working))
 
 
-def apache(basis: Basis, part: Web) -> tuple[Apache, Reasons]:
+def apache(basis: Basis, part: Web, lanes: tuple[Lane, ...]) -> tuple[Apache, Reasons]:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    workers = _workers(part.requests, basis.scale.memory, _room(basis))
+    requests = part.requests + sum(lane.requests for lane in lanes)
+    workers = _workers(requests, basis.scale.memory, _room(basis))
     children, threads = workers.children, workers.per_child
     total = children * threads
     planned = Apache(
@@ -191,7 +199,7 @@ def apache(basis: Basis, part: Web) -> tuple[Apache, Reasons]:
         mime_types="/etc/mime.types",
     )
     return planned, {
-        "apache.max_request_workers": f"{WORKERS_PER_REQUEST} x {part.requests} requests at a "
+        "apache.max_request_workers": f"{WORKERS_PER_REQUEST} x {requests} requests at a "
         f"time, and as many for slow clients as 1/{CROWD_DIVISOR} of memory holds and open files "
         f"and threads allow, up to {CROWD_STEPS * STEP_WORKERS}; in {children} children of "
         f"{threads} threads",

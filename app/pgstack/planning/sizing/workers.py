@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from pgstack.planning import layout
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.schedule_input import ScheduleInput
 from pgstack.planning.sizing import pooler, timeouts
@@ -17,7 +16,6 @@ from pgstack.planning.worker_input import WorkerInput
 DATABASE = "app_background"
 RESERVE_DIVISOR, RESERVE_MIN = 4, 1
 """reserve of the pool: for commands beside workers that hold all of it"""
-RESERVE_RENAMED = (1, 24)
 LIMIT_SECONDS = 3600
 """that a run of an entry may take when nothing else was said: reports and clean-ups of large tables
 take minutes, and what hangs is seen within the day"""
@@ -81,7 +79,11 @@ def background(
     clients = sum(worker.processes * worker.threads for worker in workers) + len(entries)
     pool = min(clients, pooler.pool_size(basis))
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
-    sizes = {"pool_size": pool, _reserve(basis): reserve, "max_db_connections": pool + reserve}
+    sizes = {
+        "pool_size": pool,
+        pooler.reserve_word(basis): reserve,
+        "max_db_connections": pool + reserve,
+    }
     planned = Background(
         database=DATABASE,
         clients=clients,
@@ -107,12 +109,6 @@ def background(
         "background.statement_timeout": timeouts.text(timeout, timeouts.TASK_STATEMENT),
         "memory.workers": " + ".join(parts),
     }
-
-
-def _reserve(basis: Basis) -> str:
-    """What PgBouncer calls it in the line of a database."""
-    renamed = layout.version(basis.versions.pgbouncer) >= RESERVE_RENAMED
-    return "reserve_pool_size" if renamed else "reserve_pool"
 
 
 def workers_bytes(workers: tuple[Worker, ...], entries: tuple[Entry, ...]) -> int:

@@ -15,7 +15,9 @@ from pgstack.planning.plan import Plan
 
 Inputs = dict[str, Any]
 OF_COMMANDS = ("workers", "schedule")
-"""inputs whose parts are commands, in which there may be commas"""
+"""inputs whose parts are commands"""
+WITH_COMMAS = (*OF_COMMANDS, "lanes")
+"""inputs in whose parts there may be commas"""
 
 
 def names_of(inputs: Inputs) -> dict[str, str]:
@@ -147,7 +149,7 @@ def _planned(
     inputs: dict[str, Any], machine: dict[str, Any], database: Grants | None = None
 ) -> Plan:
     texts = {
-        environment_name(name): _text(value, ";" if name in OF_COMMANDS else ",")
+        environment_name(name): _text(value, ";" if name in WITH_COMMAS else ",")
         for name, value in inputs.items()
         if name != "project"
     }
