@@ -53,8 +53,7 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         **common,
         "HOST": database_host(plan.postgres.host),
         "PORT": str(plan.postgres.port),
-        # A worker listens; the schema is not its own to change.
-        "USER": plan.roles.app if worker else plan.roles.owner,
+        "USER": _direct_role(plan, worker),
         "CONN_MAX_AGE": 0,
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
@@ -69,6 +68,13 @@ def database_host(planned: str) -> str:
 def building() -> bool:
     """Whether this process is a command of STACK_BUILD."""
     return BUILDING in os.environ
+
+
+def _direct_role(plan: Plan, worker: str | None) -> str:
+    """Role of `direct`: a worker listens, and the schema is not its own to change."""
+    if not worker:
+        return plan.roles.owner
+    return plan.roles.app if plan.apart else plan.roles.worker
 
 
 def _patience(plan: Plan, worker: str | None) -> int:

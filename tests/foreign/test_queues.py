@@ -33,6 +33,10 @@ WORKERS = {
 PAUSE_SECONDS = 0.15
 """between two tasks of a kind: a worker of each has twice as much time"""
 DONE_SECONDS = 60
+HEAR = "hear=manage.py hear"
+"""listens over the alias `direct` by itself; what is sent while it is away is lost"""
+SOON_SECONDS = 2
+"""a task that takes 0.2 s is done, on a busy machine; procrastinate's worker polls every 5 s"""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def queues() -> Iterator[LocalStack]:
             "STACK_DATA": "QUEUE_DIR",
             "STACK_MEMORY": "3g",
             "STACK_VALKEY": "on",
-            "STACK_WORKERS": "; ".join(WORKERS.values()),
+            "STACK_WORKERS": "; ".join([*WORKERS.values(), HEAR]),
         }
         with started(**inputs) as running:
             yield running
@@ -132,6 +136,35 @@ def test_connections_are_returned_after_tasks(queues: LocalStack) -> None:
     queues.wait_until(lambda: not held())
 
 
+def seconds_until_done(stack: LocalStack, kind: str, number: int) -> float:
+    """From the answer of the page that enqueues until the task has left its row."""
+    answer = requests.get(f"{stack.url}/enqueue/{kind}/{number}", timeout=30)
+    assert answer.status_code == 200
+    begun = time.monotonic()
+    row = f"SELECT count(*) FROM jobs_ran WHERE kind = '{kind}' AND number = {number}"
+    stack.wait_until(lambda: stack.sql(row) == "1")
+    return time.monotonic() - begun
+
+
+def listening(stack: LocalStack) -> list[str]:
+    """Sessions of workers past PgBouncer, whose backends all work as another role."""
+    asked = "SELECT application_name FROM pg_stat_activity WHERE usename = 'app_worker'"
+    return stack.sql(asked).split()
+
+
+def require_heard_at_once(stack: LocalStack, first: int) -> None:
+    """An idle worker begins a job when it comes, not when it looks for one the next time."""
+    for kind in ("procrastinate", "hear"):
+        times = [seconds_until_done(stack, kind, first + number) for number in range(8)]
+        print(kind, [f"{taken:.2f}" for taken in times])
+        assert max(times) < SOON_SECONDS, times
+
+
+def test_an_idle_worker_that_listens_begins_at_once(queues: LocalStack) -> None:
+    queues.wait_until(lambda: listening(queues) == ["direct"] * 2)
+    require_heard_at_once(queues, 40_000)
+
+
 def test_no_task_is_lost_or_run_twice_over_a_release(queues: LocalStack) -> None:
     load = Load(queues, 10_000)
     with load.running():
@@ -153,3 +186,5 @@ def test_workers_survive_a_server_that_was_killed(queues: LocalStack, server: st
         time.sleep(2)
     load.wait()
     assert load.failed == []
+    queues.wait_until(lambda: listening(queues) == ["direct"] * 2)
+    require_heard_at_once(queues, 50_000 if server == "pgbouncer" else 60_000)
