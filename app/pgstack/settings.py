@@ -16,6 +16,10 @@ from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
 from pgstack.planning.valkey import CACHE
 
+NO_SESSION = (
+    "a worker has no session past PgBouncer where PostgreSQL is on another host (docs/workers.md). "
+    "Use `default`: pg_advisory_xact_lock instead of a session's lock, polling instead of LISTEN."
+)
 NO_DATABASE = "/no-database-for-STACK_BUILD"
 """a directory of sockets that is not there; errors name it"""
 
@@ -53,10 +57,13 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         **common,
         "HOST": database_host(plan.postgres.host),
         "PORT": str(plan.postgres.port),
-        "USER": _direct_role(plan, worker),
+        # A worker listens; the schema is not its own to change.
+        "USER": plan.roles.worker if worker else plan.roles.owner,
         "CONN_MAX_AGE": 0,
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
+    if worker and plan.apart:
+        direct["REFUSED"] = NO_SESSION
     return {"default": pooled, "direct": direct}
 
 
@@ -68,13 +75,6 @@ def database_host(planned: str) -> str:
 def building() -> bool:
     """Whether this process is a command of STACK_BUILD."""
     return BUILDING in os.environ
-
-
-def _direct_role(plan: Plan, worker: str | None) -> str:
-    """Role of `direct`: a worker listens, and the schema is not its own to change."""
-    if not worker:
-        return plan.roles.owner
-    return plan.roles.app if plan.apart else plan.roles.worker
 
 
 def _patience(plan: Plan, worker: str | None) -> int:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from fixtures.releases import DEBIANS
 from pgstack import settings
+from pgstack.db import base
 from pgstack.errors import UnsoundPlan
 from pgstack.overlay import environment
 from pgstack.overlay.work import command
@@ -150,6 +152,21 @@ def test_settings_of_a_worker_lead_to_its_pool(monkeypatch: pytest.MonkeyPatch) 
     assert task["default"]["OPTIONS"]["application_name"] == "worker mail"
     assert (page["direct"]["USER"], task["direct"]["USER"]) == ("app_owner", "app_worker")
     assert environment.database_url(stack).endswith("/app_background")
+
+
+def test_a_worker_is_told_that_a_database_elsewhere_gives_it_no_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stack = planned().model_copy(update={"apart": True})
+    monkeypatch.setattr(settings, "current_plan", lambda: stack)
+    monkeypatch.setenv("STACK_WORKER", "mail")
+    session = base.DatabaseWrapper(
+        {"TIME_ZONE": None, **settings.databases()["direct"]}, alias="direct"
+    )
+    with pytest.raises(ImproperlyConfigured, match="`direct`: a worker has no session past"):
+        session.get_new_connection({})
+    monkeypatch.delenv("STACK_WORKER")
+    assert "REFUSED" not in settings.databases()["direct"]
 
 
 def test_a_command_begins_in_the_projects_environment(monkeypatch: pytest.MonkeyPatch) -> None:
