@@ -117,7 +117,7 @@ def test_sessions_past_the_pooler_leave_pages_their_backends(working: LocalStack
     finally:
         for session in sessions:
             session.kill()
-    told = {session.communicate()[1].strip().rpartition(": ")[2] for session in sessions}
+    told = {session.communicate()[1].strip().rpartition(":  ")[2] for session in sessions}
     assert told == {"", 'too many connections for role "app_worker"'}
 
 
