@@ -50,7 +50,7 @@ def queues() -> Iterator[LocalStack]:
         inputs = {
             "STACK_PROJECT": str(project),
             "STACK_DATA": "QUEUE_DIR",
-            "STACK_MEMORY": "3g",
+            "STACK_MEMORY": "6g",
             "STACK_VALKEY": "on",
             "STACK_WORKERS": "; ".join([*WORKERS.values(), HEAR]),
         }
