@@ -57,7 +57,7 @@ def _of_worker(usual: Callable[[], Any]) -> Any:
 
     connector = usual()
     if isinstance(connector, PsycopgConnector):
-        listener = PsycopgConnector(kwargs=connector_params("direct"), min_size=0)
+        listener = PsycopgConnector(kwargs=connector_params("direct"), min_size=0, max_size=1)
         connector.listen_notify = partial(_listen, listener)
     return connector
 
