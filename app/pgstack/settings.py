@@ -17,6 +17,10 @@ from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
 from pgstack.planning.valkey import CACHE
 
+NO_SESSION = (
+    "a worker has no session past PgBouncer where PostgreSQL is on another host (docs/workers.md). "
+    "Use `default`: pg_advisory_xact_lock instead of a session's lock, polling instead of LISTEN."
+)
 NO_DATABASE = "/no-database-for-STACK_BUILD"
 """a directory of sockets that is not there; errors name it"""
 
@@ -58,10 +62,12 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         "HOST": database_host(plan.postgres.host),
         "PORT": str(plan.postgres.port),
         # A worker listens; the schema is not its own to change.
-        "USER": plan.roles.app if worker else plan.roles.owner,
+        "USER": plan.roles.worker if worker else plan.roles.owner,
         "CONN_MAX_AGE": 0,
         "OPTIONS": {"application_name": "direct", **plan.postgres.connection},
     }
+    if worker and plan.apart:
+        direct["REFUSED"] = NO_SESSION
     return {"default": pooled, "direct": direct}
 
 

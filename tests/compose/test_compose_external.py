@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from compose_stack import ComposeStack, require_engine
+from compose_stack import CHECKOUT, ComposeStack, copy_checkout, require_engine
 
 from fixtures import certificates
 from fixtures.steady_load import under_load
@@ -25,6 +26,7 @@ NAME = "db.example"
 PASSWORD = f"{Path(__file__).stem}-word"
 DEPLOY = 5004
 START_SECONDS = 60
+MEDIA = "/var/lib/stack-media"
 START = """\
 set -eu
 program=$(echo /usr/lib/postgresql/*/bin)
@@ -59,6 +61,8 @@ class Given:
             "STACK_DATABASE_URL": f"postgresql://dba@{NAME}/site",
             "STACK_DATABASE_PASSWORD_FILE": str(file),
             "STACK_DATABASE_AUTHORITY": str(self.directory / "server.pem"),
+            "STACK_WORKERS": "tick=python task_worker.py",
+            "STACK_SCHEDULE": "look=every 1m manage.py showmigrations",
         }
 
     def psql(self, script: str) -> str:
@@ -100,8 +104,12 @@ def answers(given: Given) -> bool:
 def given() -> Iterator[tuple[ComposeStack, Given]]:
     """A stack's images and network, and the server in it."""
     require_engine()
-    stack = ComposeStack(project=f"pgstack-external-{os.getpid()}", port=free_port())
     directory = Path(tempfile.mkdtemp(prefix="external-", dir="/tmp"))
+    checkout = directory / "checkout"
+    copy_checkout(checkout)
+    shutil.copy(CHECKOUT / "tests/fixtures/task_worker.py", checkout / "app")
+    name = f"pgstack-external-{os.getpid()}"
+    stack = ComposeStack(project=name, port=free_port(), checkout=checkout)
     try:
         stack.compose("build", "configure", "postgres", "pgbouncer")
         stack.compose("build", "web")
@@ -162,6 +170,47 @@ def test_only_who_logs_in_there_is_given_what_it_takes(
     assert "Permission denied" in read.stderr
     listed = running.compose("exec", "-T", "pgbouncer", "ls", "-l", f"{place}/userlist.txt").stdout
     assert listed.startswith("-r--r----- 1 deploy pooler")
+
+
+def test_workers_and_the_schedule_run_on_a_pool_of_their_own(
+    running: ComposeStack, given: tuple[ComposeStack, Given]
+) -> None:
+    """Over PgBouncer, which has the password; they have none."""
+    noted = running.execute("background", "sh", "-c", f"cat {MEDIA}/worker-*").stdout
+    assert "begins app_background 5min " in noted
+    assert "\ndone 1\n" in noted
+    verified = running.run("make", "-s", "verify", "TARGET=compose").stdout
+    for said in ("1 x tick run", "workers have their own pool", "commands are scheduled"):
+        assert said in verified
+    asked = "SELECT DISTINCT usename, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)"
+    told = given[1].psql(f"{asked} WHERE usename IN ('app', 'app_worker', 'app_owner')")
+    assert told == "app|t"
+    deadline = time.monotonic() + 90
+    while not re.search("schedule-look +WAITING  ended with 0", status(running)):
+        assert time.monotonic() < deadline, status(running)
+        time.sleep(1)
+
+
+def status(stack: ComposeStack) -> str:
+    return stack.run("make", "-s", "status", "TARGET=compose", check=False).stdout
+
+
+def test_no_password_is_within_reach_of_workers(running: ComposeStack) -> None:
+    words = ("ls", "/etc/stack-database", "/run/secrets/database_password")
+    read = running.compose("exec", "-T", "background", *words, check=False)
+    assert read.stderr.count("No such file or directory") == 2
+    done = running.compose("exec", "-T", "background", "python", "-c", PAST, check=False)
+    assert "a worker has no session past PgBouncer" in done.stderr
+
+
+PAST = """
+import os
+os.environ["STACK_WORKER"] = "tick"
+import django
+django.setup()
+from django.db import connections
+connections["direct"].ensure_connection()
+"""
 
 
 def test_a_reload_loses_no_request(running: ComposeStack) -> None:

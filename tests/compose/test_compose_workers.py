@@ -23,12 +23,17 @@ TWO = {"STACK_WORKERS": f"tick:2:69m={TASKS}", "STACK_LANES": "reads=/db:1x4:poo
 MEDIA = "/var/lib/stack-media"
 LOG_IN = """
 import psycopg2, sys
-for database in ("app", "app_background"):
+pooler, postgres = ("/run/stack/pooler/current", 6432), ("/run/stack/postgres", 5432)
+for (host, port), role, database in (
+    (pooler, "app", "app"),
+    (pooler, "app", "app_background"),
+    *((postgres, role, "app") for role in ("app", "app_owner", "app_worker", "postgres")),
+):
     try:
-        psycopg2.connect(host="/run/stack/pooler/current", port=6432, user="app", dbname=database)
-        print(database, "in")
+        psycopg2.connect(host=host, port=port, user=role, dbname=database)
+        print(port, role, database, "in")
     except psycopg2.Error as error:
-        print(database, "refused")
+        print(port, role, database, "refused")
 """
 
 
@@ -82,11 +87,13 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(working: Com
     assert first[1:3] == second[1:3] == ["app_background", "5min"]
     assert first[3].endswith("/app_background")
     assert working.execute("background", "id", "-un").stdout.strip() == "worker"
-    for service, lines in {
-        "web": "app in\napp_background refused\n",
-        "background": "app refused\napp_background in\n",
+    for service, logins in {
+        "web": {"6432 app app"},
+        "background": {"6432 app app_background", "5432 app_worker app"},
     }.items():
-        assert working.execute(service, "python", "-c", LOG_IN).stdout == lines
+        lines = working.execute(service, "python", "-c", LOG_IN).stdout.splitlines()
+        assert len(lines) == 6
+        assert {line.removesuffix(" in") for line in lines if line.endswith(" in")} == logins
     assert working.verifies()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import statistics
 import tempfile
 import threading
 import time
@@ -33,6 +34,16 @@ WORKERS = {
 PAUSE_SECONDS = 0.15
 """between two tasks of a kind: a worker of each has twice as much time"""
 DONE_SECONDS = 60
+HEAR = "hear=manage.py hear"
+"""listens over the alias `direct` by itself; what is sent while it is away is lost"""
+SOON_SECONDS = 1
+"""from a job's coming to its start, in the middle of several: procrastinate polls every 5 s"""
+STARTED = """
+SELECT extract(epoch FROM max(at) FILTER (WHERE type = 'started') - min(at))
+  FROM procrastinate_events JOIN procrastinate_jobs AS job ON job.id = job_id
+ WHERE (args ->> 'number')::int >= {first} AND (args ->> 'number')::int < {first} + {count}
+ GROUP BY job_id"""
+"""seconds from when a job was deferred to when it began, by procrastinate's own notes"""
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +57,9 @@ def queues() -> Iterator[LocalStack]:
         inputs = {
             "STACK_PROJECT": str(project),
             "STACK_DATA": "QUEUE_DIR",
-            "STACK_MEMORY": "3g",
+            "STACK_MEMORY": "6g",
             "STACK_VALKEY": "on",
-            "STACK_WORKERS": "; ".join(WORKERS.values()),
+            "STACK_WORKERS": "; ".join([*WORKERS.values(), HEAR]),
         }
         with started(**inputs) as running:
             yield running
@@ -132,6 +143,36 @@ def test_connections_are_returned_after_tasks(queues: LocalStack) -> None:
     queues.wait_until(lambda: not held())
 
 
+def run_one(stack: LocalStack, kind: str, number: int) -> None:
+    """Enqueue a task of a worker that is idle, and wait until it is done."""
+    answer = requests.get(f"{stack.url}/enqueue/{kind}/{number}", timeout=30)
+    assert answer.status_code == 200
+    row = f"SELECT count(*) FROM jobs_ran WHERE kind = '{kind}' AND number = {number}"
+    stack.wait_until(lambda: stack.sql(row) == "1")
+
+
+def listening(stack: LocalStack) -> list[str]:
+    """Sessions of workers past PgBouncer, whose backends all work as another role."""
+    asked = "SELECT application_name FROM pg_stat_activity WHERE usename = 'app_worker'"
+    return stack.sql(asked).split()
+
+
+def require_heard_at_once(stack: LocalStack, first: int) -> None:
+    """An idle worker begins a job when it comes, not when it looks for one the next time."""
+    run_one(stack, "hear", first)
+    for number in range(8):
+        run_one(stack, "procrastinate", first + number)
+    times = sorted(map(float, stack.sql(STARTED.format(first=first, count=8)).split()))
+    print([f"{taken:.3f}" for taken in times])
+    assert len(times) == 8
+    assert statistics.median(times) < SOON_SECONDS, times
+
+
+def test_an_idle_worker_that_listens_begins_at_once(queues: LocalStack) -> None:
+    queues.wait_until(lambda: listening(queues) == ["direct"] * 2)
+    require_heard_at_once(queues, 40_000)
+
+
 def test_no_task_is_lost_or_run_twice_over_a_release(queues: LocalStack) -> None:
     load = Load(queues, 10_000)
     with load.running():
@@ -153,3 +194,5 @@ def test_workers_survive_a_server_that_was_killed(queues: LocalStack, server: st
         time.sleep(2)
     load.wait()
     assert load.failed == []
+    queues.wait_until(lambda: listening(queues) == ["direct"] * 2)
+    require_heard_at_once(queues, 50_000 if server == "pgbouncer" else 60_000)

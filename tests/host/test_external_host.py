@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import projects
 import pytest
 from apart_hosts import systemd_hosts
 from docker_engine import docker
+from host_image import CHECKOUT
 from systemd_host import INPUTS, SystemdHost, changed
 
 from fixtures.external_server import PASSWORD, Server, server_at
@@ -24,6 +26,8 @@ pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 FILE, AUTHORITY = "/root/site-password", "/etc/ssl/of-others.pem"
 ROLES = "app app_owner app_monitor"
+WORK = {"workers": "tick=python task_worker.py", "schedule": "who=monthly 2 00:00 python who.py"}
+MEDIA = "/var/lib/stack-media"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class External:
     def play(self, playbook: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
         """A playbook, with these inputs too."""
         own = {**INPUTS, "database_url": self.server.place, "database_password_file": FILE}
-        own |= {"database_authority": AUTHORITY, **projects.inputs(self.project), **inputs}
+        own |= {"database_authority": AUTHORITY, **projects.inputs(self.project), **WORK, **inputs}
         given = {name: value for name, value in own.items() if value is not None}
         hosts = {"web1": self.first, "web2": self.second}
         members = {
@@ -75,6 +79,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
                 give(host, FILE, PASSWORD, "0600")
                 give(host, AUTHORITY, (server.directory / "server.pem").read_text(), "0644")
             project = projects.make(directory / "project", "one")
+            shutil.copy(CHECKOUT / "tests/fixtures/task_worker.py", project)
             yield External(hosts[0], hosts[1], server, project)
     finally:
         docker("network", "rm", network, check=False)
@@ -129,6 +134,29 @@ def test_each_host_proves_what_it_can(external: External) -> None:
         assert "unproven of" in told
         assert "server shows its certificate" in told
         assert host.run("stackctl", "status").returncode == 0
+
+
+def test_the_first_host_works_beside_pages_on_a_pool_of_its_own(external: External) -> None:
+    """A worker and a run of the schedule, over a PgBouncer that has the password; they have none."""
+    host = external.first
+    noted = host.run("sh", "-c", f"cat {MEDIA}/worker-*").stdout
+    assert "begins app_background 5min " in noted
+    assert "\ndone 1\n" in noted
+    host.run("systemctl", "start", "stack-schedule-who.service")
+    told = host.run("journalctl", "--unit=stack-schedule-who.service", "--output=cat").stdout
+    assert "app_background 5min worker " in told
+    verified = host.run("stack-manage", "stack_verify").stdout
+    for said in ("1 x tick run", "workers have their own pool", "commands are scheduled"):
+        assert said in verified
+    asked = "SELECT DISTINCT usename, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)"
+    assert external.server.run(f"{asked} WHERE usename = 'app'").strip() == "app|t"
+    place = f"host={external.server.address} port={external.server.port} dbname=site"
+    for role in ROLES.split():
+        words = ("psql", "--no-password", f"{place} user={role}", "--command=SELECT 1")
+        refused = host.run("runuser", "-u", "worker", "--", *words, check=False)
+        assert "no password supplied" in refused.stderr, role
+    units = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "stack-worker-*")
+    assert external.second.run(*units).stdout == ""
 
 
 def test_a_second_run_changes_nothing(external: External) -> None:

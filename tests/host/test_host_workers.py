@@ -117,11 +117,16 @@ def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: System
         who, to = ("runuser", "-u", account, "--"), (f"--dbname={database}", f"--username={login}")
         asked = host.run(*who, *words, *to, check=False)
         assert asked.returncode == code, (account, database, asked.stderr)
+    for role, code in (("app_worker", 0), ("app", 2), ("app_owner", 2), ("postgres", 2)):
+        words = ("psql", "--host=/run/stack/postgres", "--command=SELECT 1", "--dbname=app")
+        asked = host.run("runuser", "-u", "worker", "--", *words, f"--username={role}", check=False)
+        assert asked.returncode == code, (role, asked.stderr)
     told = host.run("stackctl", "status").stdout
     assert re.findall(r"worker +(.*)", told) == ["tick@1 runs", "tick@2 runs"]
     verified = host.run("stack-manage", "stack_verify").stdout
     assert " 0 fail, " in verified
     assert "workers run as planned" in verified
+    assert "sessions of workers are few" in verified
     assert "workers have their own" in verified
     assert "+ 1 x 4 of reads = " in " ".join(verified.split())
     assert "reads: 4 connections, 2 backends" in " ".join(verified.split())

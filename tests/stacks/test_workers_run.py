@@ -3,6 +3,7 @@ told."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from fixtures import pooler_console, steady_load
-from fixtures.local_stack import CHECKOUT, LocalStack
+from fixtures.local_stack import CHECKOUT, LocalStack, owner
 
 TASKS = f"python {CHECKOUT}/tests/fixtures/task_worker.py"
 TWO = f"tick:2:69m={TASKS}"
@@ -96,6 +97,28 @@ def test_they_run_on_a_pool_of_their_own(working: LocalStack) -> None:
     done = working.manage("stack_verify")
     assert done.returncode == 0, done.stdout
     assert "2 x tick run" in done.stdout
+
+
+def test_sessions_past_the_pooler_leave_pages_their_backends(working: LocalStack) -> None:
+    """A worker that opens as many as it can gets those that are planned."""
+    plan = json.loads((working.directory / "conf/plan.json").read_text())["postgres"]
+    words = ["psql", "-XqAt", "-h", plan["host"], "-U", "app_worker", "-d", "app"]
+    command = owner(working.directory, [*words, "-c", "SELECT pg_sleep(600)"])
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_worker'"
+    sessions = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd="/")
+        for _ in range(plan["max_connections"])
+    ]
+    try:
+        refused = plan["max_connections"] - plan["direct_connections"]
+        working.wait_until(lambda: sum(s.poll() is not None for s in sessions) == refused)
+        assert working.sql(asked) == str(plan["direct_connections"]) == "8"
+        assert working.answers()
+    finally:
+        for session in sessions:
+            session.kill()
+    told = {session.communicate()[1].strip().rpartition(":  ")[2] for session in sessions}
+    assert told == {"", 'too many connections for role "app_worker"'}
 
 
 def test_verify_sees_one_that_is_not_as_planned(working: LocalStack) -> None:

@@ -117,10 +117,6 @@ IN_CONTAINERS = {"STACK_TARGET": "compose", "STACK_DATABASE_AUTHORITY": "/etc/au
             "STACK_DATABASE_AUTHORITY in containers",
         ),
         (IN_CONTAINERS | {"STACK_EGRESS": "closed"}, "needs STACK_EGRESS unset"),
-        (
-            IN_CONTAINERS | {"STACK_WORKERS": "a=manage.py b"},
-            "has no STACK_WORKERS in containers or on hosts",
-        ),
     ],
 )
 def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], reason: str) -> None:
@@ -134,7 +130,6 @@ def test_a_database_of_others_is_refused_in_one_line(changed: dict[str, str], re
     ("inputs", "reason"),
     [
         ({"STACK_DATABASE_HOST": "db.example"}, "name two databases"),
-        ({"STACK_WORKERS": "a=manage.py b"}, "has no STACK_WORKERS in containers or on hosts"),
         ({"STACK_NAME": "shop"}, "needs the database on the same host"),
     ],
 )

@@ -156,6 +156,26 @@ def host_plan(**given: Any) -> Plan:
     return Plan.model_validate(inventory.plan_external(inputs, machine, asked))
 
 
+@pytest.mark.parametrize("target", ["local", "compose", "host"])
+def test_workers_have_their_pool_there_and_no_password(target: str) -> None:
+    """Their backends are counted within what is granted, and no session past PgBouncer is."""
+    work = {"workers": "mail:2=manage.py run_huey", "schedule": "look=daily 04:00 manage.py check"}
+    wide, place = SMALL.model_copy(update={"max_connections": 30}), {"target": target}
+    plan = planned(wide, database_authority="/etc/authority.pem", **work, **place)
+    assert plan.background is not None
+    assert plan.postgres.direct_connections == 6
+    assert plan.pooled_connections + plan.postgres.direct_connections <= 25
+    ini = next(file.text for file in templates.files(plan) if file.path.name == "pgbouncer.ini")
+    assert "app_background = host=db.example.org port=5433 dbname=site user=app " in ini
+    if target != "local":
+        assert "worker" not in {login.account for login in plan.postgres.passwords}
+
+
+def test_what_workers_want_too_much_is_refused_with_the_arithmetic() -> None:
+    with pytest.raises(UnsoundPlan, match=r"past it = .* > 20 = 25 max_connections"):
+        planned(pool_size="9", workers="mail:9=manage.py run_huey")
+
+
 def test_a_host_has_what_runs_beside_such_a_server() -> None:
     plan = host_plan()
     assert (plan.part, "postgres" in plan.services) == ("web", False)

@@ -141,6 +141,14 @@ def test_postgresql_lets_the_web_hosts_in_over_tls_and_nobody_else() -> None:
     assert "PASSWORD" not in text(database, "roles.sql"), "stackctl sets them"
 
 
+def test_a_worker_has_no_session_at_a_database_elsewhere() -> None:
+    inputs = {**INPUTS, "workers": "mail:2=manage.py run_huey"}
+    web, database = (planned(host, inputs, inputs) for host in ("web1", "db.example"))
+    assert (web.postgres.direct_connections, database.postgres.direct_connections) == (6, 6)
+    assert "worker" not in {login.account for login in web.postgres.passwords}
+    assert "app_worker" not in text(database, "roles.sql") + text(database, "pg_hba.conf")
+
+
 def test_an_address_is_the_only_one_that_postgresql_listens_on() -> None:
     settings = planned("db.example", {**INPUTS, "database_host": "10.0.0.5"}).postgres.settings
     assert settings["listen_addresses"] == "10.0.0.5"

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from fixtures.releases import DEBIANS
 from pgstack import settings
+from pgstack.db import base
 from pgstack.errors import UnsoundPlan
 from pgstack.overlay import environment
 from pgstack.overlay.work import command
@@ -65,7 +67,7 @@ def test_the_pool_is_their_own_and_counted() -> None:
     assert tasks is not None
     assert (tasks.clients, tasks.pool_size, tasks.reserve_pool_size) == (5, 5, 1)
     assert stack.pooler.default_pool_size == before.pooler.default_pool_size
-    assert stack.postgres.max_connections == before.postgres.max_connections + 6
+    assert stack.postgres.max_connections == before.postgres.max_connections + 6 + 3
     assert stack.pooler.max_client_conn == before.pooler.max_client_conn + 2 * 5
     assert stack.pooler.file_descriptors == before.pooler.file_descriptors + 2 * 5 + 6
     assert stack.memory.workers == (300 + 2 * 200) * MB
@@ -94,6 +96,27 @@ def test_accounts_of_pages_and_of_workers_reach_a_pool_each(debian: int) -> None
     )
     assert ("app" in pages, "worker" in pages) == (True, False)
     assert ("app" in tasks, "worker" in tasks) == (False, True)
+
+
+def test_sessions_past_the_pooler_are_counted_and_bounded() -> None:
+    """One of each process; no page loses a backend to them."""
+    stack, before = planned(), planned("")
+    assert (before.postgres.direct_connections, stack.postgres.direct_connections) == (6, 6 + 3)
+    reason = stack.arithmetic["postgres.max_connections"]
+    assert " + 6 direct + 3 of workers that listen + " in reason
+    roles = text(stack, "roles.sql")
+    assert "ALTER ROLE app_worker CONNECTION LIMIT 9;\nGRANT app TO app_worker;" in roles
+    assert "ALTER ROLE app_worker SET statement_timeout = '300s';" in roles
+    assert "app_worker" not in text(before, "roles.sql") + text(before, "pg_hba.conf")
+
+
+def test_a_worker_gets_in_at_postgresql_as_its_own_role_alone() -> None:
+    stack = planned(target="compose")
+    lines = text(stack, "pg_ident.conf").splitlines()
+    assert [line for line in lines if line.startswith("stack worker ")] == [
+        "stack worker app_worker"
+    ]
+    assert [line for line in lines if line.endswith(" app_worker")] == ["stack worker app_worker"]
 
 
 def test_a_task_may_take_longer_than_a_page() -> None:
@@ -127,8 +150,23 @@ def test_settings_of_a_worker_lead_to_its_pool(monkeypatch: pytest.MonkeyPatch) 
     task = settings.databases()
     assert (task["default"]["NAME"], task["default"]["PATIENCE_SECONDS"]) == ("app_background", 25)
     assert task["default"]["OPTIONS"]["application_name"] == "worker mail"
-    assert (page["direct"]["USER"], task["direct"]["USER"]) == ("app_owner", "app")
+    assert (page["direct"]["USER"], task["direct"]["USER"]) == ("app_owner", "app_worker")
     assert environment.database_url(stack).endswith("/app_background")
+
+
+def test_a_worker_is_told_that_a_database_elsewhere_gives_it_no_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stack = planned().model_copy(update={"apart": True})
+    monkeypatch.setattr(settings, "current_plan", lambda: stack)
+    monkeypatch.setenv("STACK_WORKER", "mail")
+    session = base.DatabaseWrapper(
+        {"TIME_ZONE": None, **settings.databases()["direct"]}, alias="direct"
+    )
+    with pytest.raises(ImproperlyConfigured, match="`direct`: a worker has no session past"):
+        session.get_new_connection({})
+    monkeypatch.delenv("STACK_WORKER")
+    assert "REFUSED" not in settings.databases()["direct"]
 
 
 def test_a_command_begins_in_the_projects_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ DIRECT = "direct"
 POOLED_KEY = "POOLED"
 """key of an alias: whether it goes through a transaction pooler; all but `direct` do when it is not
 set"""
+REFUSED_KEY = "REFUSED"
+"""key of an alias: why this process cannot use it"""
 WHERE = ("HOST", "PORT", "USER", "PASSWORD")
 """keys of an alias that say where it leads, and as whom"""
 

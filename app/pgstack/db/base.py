@@ -24,6 +24,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 from django.db.backends.postgresql import base
 
@@ -76,6 +77,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection of the driver; tried again while the other side is being restarted."""
+        if reason := self.settings_dict.get(aliases.REFUSED_KEY):
+            raise ImproperlyConfigured(f"`{self.alias}`: {reason}")
         for pause in pauses():
             self.place, self.lost_transaction = self._leads_to(), False
             try:

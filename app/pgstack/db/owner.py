@@ -31,8 +31,8 @@ def as_owner() -> Iterator[Any]:
 
 
 def leads_elsewhere() -> bool:
-    """Whether `default` goes through the pooler, and `direct` another way, with no transaction
-    open.
+    """Whether `default` goes through the pooler, and `direct` another way that is open to this
+    process, with no transaction open.
 
     In tests `default` goes where `direct` does, and in a transaction a command belongs to it.
     """
@@ -40,6 +40,8 @@ def leads_elsewhere() -> bool:
         return False
     pooled, direct = connections[aliases.POOLED], connections.settings[aliases.DIRECT]
     own = pooled.settings_dict
+    if direct.get(aliases.REFUSED_KEY):
+        return False
     same = all(own[name] == direct[name] for name in aliases.WHERE)
     return aliases.is_pooled(aliases.POOLED, own) and not same and not pooled.in_atomic_block
 

@@ -15,7 +15,7 @@ from typing import Any
 import django
 
 from pgstack.errors import InputError
-from pgstack.overlay import applications, caches, databases, files, logs, security
+from pgstack.overlay import applications, caches, databases, files, listening, logs, security
 from pgstack.overlay.note import Note
 
 DJANGO = (5, 2)
@@ -25,6 +25,7 @@ PARTS: tuple[Callable[[Settings], tuple[Settings, list[Note]]], ...] = (
     databases.overlay,
     caches.overlay,
     applications.overlay,
+    listening.overlay,
     files.overlay,
     security.overlay,
     logs.overlay,

@@ -18,7 +18,7 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     # The first app that has a command wins: `migrate` must be this one.
     apps = apps if "pgstack" in apps else ["pgstack", *apps]
     # collectstatic is its command.
-    apps += [] if _has(apps, "django.contrib.staticfiles") else ["django.contrib.staticfiles"]
+    apps += [] if has(apps, "django.contrib.staticfiles") else ["django.contrib.staticfiles"]
     middleware = list(own.get("MIDDLEWARE") or [])
     middleware = [SECURITY, *middleware] if SECURITY not in middleware else middleware
     middleware += [FRAMES] if FRAMES not in middleware else []
@@ -27,7 +27,7 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     return {"INSTALLED_APPS": apps, "MIDDLEWARE": middleware}, _asgi(own)
 
 
-def _has(apps: list[str], name: str) -> bool:
+def has(apps: list[str], name: str) -> bool:
     """Whether an app is there, by its name or by its configuration's."""
     return any(app == name or app.startswith(f"{name}.") for app in apps)
 

@@ -12,6 +12,9 @@ class Roles(Part):
     """Roles in PostgreSQL."""
 
     app: str = "app"
+    worker: str = "app_worker"
+    """of sessions that workers have past PgBouncer: the rights of `app`, and a limit of their
+    number"""
     owner: str = "app_owner"
     monitor: str = "app_monitor"
     admin: str = "postgres"
@@ -86,6 +89,7 @@ class Postgres(Part):
     max_connections: int
     superuser_reserved_connections: int
     direct_connections: int
+    """past PgBouncer, those of workers among them"""
     settings: dict[str, str]
     app_settings: dict[str, str]
     """of the web processes: set on their role (ALTER ROLE … SET), and by the pooler on each

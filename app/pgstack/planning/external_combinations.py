@@ -29,11 +29,6 @@ def require(inputs: Inputs) -> None:
 
 
 def _refuse_what_it_lacks(inputs: Inputs, url: str) -> None:
-    if inputs.workers and not targets.of(inputs.target).own_directory:
-        raise ValueError(
-            f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
-            "PgBouncer, and would need the password of pages"
-        )
     if inputs.backup not in (None, "off"):
         raise ValueError(
             f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: the "

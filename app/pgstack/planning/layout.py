@@ -161,13 +161,13 @@ def postgres_identities(
     who: Accounts, roles: Roles, *, workers: bool = False, metrics: bool = False
 ) -> tuple[Identity, ...]:
     """Who may log in at PostgreSQL as whom. The web's account reaches rows only through the
-    pooler; workers may listen; the exporter looks."""
+    pooler; workers may listen, as a role with a limit; the exporter looks."""
     pairs = [
         (who.postgres, roles.admin),
         (who.deploy, roles.owner),
         (who.deploy, roles.monitor),
         (who.pooler, roles.app),
-        *([(who.worker, roles.app)] if workers else []),
+        *([(who.worker, roles.worker)] if workers else []),
         *([(who.metrics, roles.monitor)] if metrics else []),
     ]
     return _identities(pairs)
@@ -180,13 +180,13 @@ def apart_identities(who: Accounts, roles: Roles, *, metrics: bool = False) -> t
     return _identities(pairs)
 
 
-def passwords(who: Accounts, roles: Roles, *, workers: bool = False) -> tuple[Identity, ...]:
-    """Which account beside a PgBouncer has the password of which role; workers may listen."""
+def passwords(who: Accounts, roles: Roles) -> tuple[Identity, ...]:
+    """Which account beside a PgBouncer has the password of which role. Workers have none: what
+    they would need is that of pages."""
     pairs = [
         (who.pooler, roles.app),
         (who.deploy, roles.owner),
         (who.deploy, roles.monitor),
-        *([(who.worker, roles.app)] if workers else []),
     ]
     return _identities(pairs)
 

@@ -24,7 +24,9 @@ def known(plan: Plan) -> dict[str, str]:
 def files(plan: Plan, passwords: dict[str, str]) -> list[File]:
     """All of them, with these passwords. Raises InputError."""
     place, app = plan.paths.database, plan.roles.app
-    logins = [identity.role for identity in (*plan.pooler.identities, *plan.pooler.task_identities)]
+    pooler = plan.pooler
+    let_in = (*pooler.identities, *pooler.task_identities, *pooler.console_identities)
+    logins = [identity.role for identity in let_in]
     users = {app: passwords[app], **{name: "" for name in logins if name != app}}
     server = f"{_escaped(plan.postgres.host)}:{plan.postgres.port}:{plan.postgres.database}"
     contents = {

@@ -63,6 +63,10 @@ def _sees_processes(plan: Plan) -> bool:
     return targets.of(plan.target).sees_processes
 
 
+def _has_sessions(plan: Plan) -> bool:
+    return plan.background is not None and not plan.apart
+
+
 @dataclass(frozen=True)
 class Check:
     """What is proven, how, and for which plans."""
@@ -96,6 +100,7 @@ CHECKS = (
     Check("logins are planned", access.own_logins),
     Check("workers run as planned", workers.running, lambda plan: bool(plan.workers)),
     Check("commands are scheduled", schedule.followed, lambda plan: bool(plan.schedule)),
+    Check("sessions of workers are few", access.worker_role, _has_sessions),
     Check("workers have their own pool", workers.pooled, lambda plan: bool(plan.background)),
     Check("Valkey runs the plan", valkey.settings, _has_valkey),
     Check("Valkey obeys no client", valkey.closed, _has_valkey),

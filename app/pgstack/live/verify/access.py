@@ -46,7 +46,7 @@ RIGHTS = """
                WHERE has_function_privilege(%(role)s, name, 'EXECUTE') AND NOT EXISTS (
                      SELECT FROM pg_proc, aclexplode(proacl) AS granted
                       WHERE pg_proc.oid = name::regprocedure AND grantor = %(owner)s::regrole
-                        AND grantee = %(role)s::regrole)
+                        AND grantee IN (%(role)s::regrole, %(app)s::regrole))
     UNION ALL SELECT 'has an attribute beyond LOGIN' FROM pg_roles WHERE oid = %(role)s::regrole
                  AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)"""
 
@@ -63,19 +63,36 @@ PROBE_TABLE = "CREATE TABLE stack_verify_probe ()"
 def web_role(live: Live) -> Outcome:
     """The role of the web owns nothing, has no right to create, and is refused when it tries."""
     plan, role = live.plan, live.plan.roles.app
-    asked = {
-        "role": role,
-        "owner": plan.roles.owner,
-        "functions": list(plan.postgres.closed_functions),
-        "temporary": EVERYBODY,
-    }
-    rights = [row[0] for row in postgres.query(live.monitor, RIGHTS, asked)]
-    allowed = {EVERYBODY} if plan.external else set()
-    wrong = [f"{role} {right}" for right in rights if right not in allowed]
+    wrong = _rights(live, role, {EVERYBODY} if plan.external else set())
     if not wrong and _creates_tables(live):
         wrong = [f"{role} created a table"]
     remedy = f"Take it back: REASSIGN OWNED BY {role}, REVOKE."
     return judge(wrong, f"{role} owns nothing, CREATE TABLE is refused", remedy)
+
+
+def worker_role(live: Live) -> Outcome:
+    """The role of workers past PgBouncer has the rights of pages, no more, and the planned limit
+    of sessions."""
+    role, limit = live.plan.roles.worker, live.plan.postgres.direct_connections
+    wrong = _rights(live, role, {f"is member of {live.plan.roles.app}"})
+    asked = "SELECT rolconnlimit FROM pg_roles WHERE oid = %s::regrole"
+    (granted,) = postgres.query(live.monitor, asked, (role,))[0]
+    wrong += [f"{role} may have {granted} sessions, planned {limit}"] if granted != limit else []
+    remedy = f"Apply roles.sql again: `make down up`. If {role} owns anything: REASSIGN OWNED."
+    return judge(wrong, f"{role}: {limit} sessions, and what pages may do", remedy)
+
+
+def _rights(live: Live, role: str, allowed: set[str]) -> list[str]:
+    """What `role` may do, owns or is beyond its part and `allowed`."""
+    asked = {
+        "role": role,
+        "app": live.plan.roles.app,
+        "owner": live.plan.roles.owner,
+        "functions": list(live.plan.postgres.closed_functions),
+        "temporary": EVERYBODY,
+    }
+    rights = [row[0] for row in postgres.query(live.monitor, RIGHTS, asked)]
+    return [f"{role} {right}" for right in rights if right not in allowed]
 
 
 def _creates_tables(live: Live) -> bool:

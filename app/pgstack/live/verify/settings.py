@@ -139,11 +139,14 @@ def extensions(live: Live) -> Outcome:
 
 
 def role_settings(live: Live) -> Outcome:
-    """What is set on the roles of the web and of deploys equals the plan, and nothing else is: they
-    may change it."""
-    part, roles = live.plan.postgres, live.plan.roles
+    """What is set on the roles of the web, of deploys and of workers equals the plan, and nothing
+    else is: they may change it."""
+    part, roles, tasks = live.plan.postgres, live.plan.roles, live.plan.background
+    of_roles = {roles.app: part.app_settings, roles.owner: part.owner_settings}
+    if tasks and not live.plan.apart:
+        of_roles[roles.worker] = tasks.settings
     wrong = []
-    for role, planned in ((roles.app, part.app_settings), (roles.owner, part.owner_settings)):
+    for role, planned in of_roles.items():
         actual: dict[str, str] = {}
         for place, pair in postgres.query(live.monitor, OF_A_ROLE, (role,)):
             name, value = str(pair).split("=", 1)
@@ -152,7 +155,7 @@ def role_settings(live: Live) -> Outcome:
             else:
                 actual[name.lower()] = value
         wrong += [f"{role}: {text}" for text in _differences(postgres.different(planned, actual))]
-    count = len(part.app_settings) + len(part.owner_settings)
+    count = sum(map(len, of_roles.values()))
     return judge(
         wrong, f"{count} settings equal the plan", "Apply roles.sql again: `make down up`."
     )

@@ -25,6 +25,7 @@ from pgstack.planning.sizing.postgres_memory import WorkerProcesses
 from pgstack.planning.sizing.postgres_settings import FIXED, KEEPALIVE, connection
 from pgstack.planning.sizing.scale import MB
 from pgstack.planning.sizing.timeouts import seconds
+from pgstack.planning.sizing.workers import listeners
 
 PORT = 5432
 
@@ -52,11 +53,11 @@ def postgres(
             *who, workers=background is not None, metrics=metrics.observed(basis)
         ),
         web_addresses=config.web_addresses or (),
-        passwords=layout.passwords(*who, workers=background is not None) if apart else (),
+        passwords=layout.passwords(*who) if apart else (),
         connection=connection(basis.paths, elects=bool(config.members)) if far else {},
         max_connections=connections,
         superuser_reserved_connections=SUPERUSER_RESERVED,
-        direct_connections=config.direct_connections,
+        direct_connections=_direct(basis),
         settings={} if given else _own_settings(connections, workers, basis),
         app_settings=timeouts.of_backends(timeouts.PAGE, timeout, basis.postgresql),
         owner_settings={"timezone": "UTC", "lock_timeout": f"{seconds(timeout, timeouts.LOCK)}s"},
@@ -108,8 +109,13 @@ def _elsewhere(config: StackConfig) -> bool:
 
 def _connections(basis: Basis, pool: Pooler, others: int) -> int:
     pooled = (pool.max_db_connections + others) * pool.instances
-    past = basis.config.direct_connections + _held(basis) + _elected(basis)
+    past = _direct(basis) + _held(basis) + _elected(basis)
     return pooled + past + SUPERUSER_RESERVED
+
+
+def _direct(basis: Basis) -> int:
+    """Connections past PgBouncer."""
+    return basis.config.direct_connections + listeners(basis)
 
 
 def _held(basis: Basis) -> int:
@@ -132,11 +138,13 @@ def _apart_identities(basis: Basis) -> tuple[Identity, ...]:
 def _reasons(basis: Basis, connections: int, workers: WorkerProcesses) -> Reasons:
     """How the sizes come about."""
     config, held, elected = basis.config, _held(basis), _elected(basis)
-    pooled = connections - config.direct_connections - SUPERUSER_RESERVED - held - elected
+    listening = listeners(basis)
+    pooled = connections - _direct(basis) - SUPERUSER_RESERVED - held - elected
     statement = timeouts.text(config.request_timeout, timeouts.STATEMENT)
     needed = {
         "postgres.max_connections": f"{pooled} through the pooler + {config.direct_connections} "
         f"direct + "
+        + (f"{listening} of workers that listen + " if listening else "")
         + (f"{held} of the exporter + " if held else "")
         + (f"{elected} of Patroni + " if elected else "")
         + f"{SUPERUSER_RESERVED} "

@@ -46,6 +46,14 @@ def _worker(asked: WorkerInput, basis: Basis) -> Worker:
     )
 
 
+def listeners(basis: Basis) -> int:
+    """Sessions that workers may keep at PostgreSQL, past PgBouncer: one of each process, for
+    LISTEN. None where PostgreSQL is on another host, whose passwords they do not have."""
+    if basis.config.part.apart:
+        return 0
+    return sum(asked.processes for asked in basis.config.workers)
+
+
 def schedule(basis: Basis) -> tuple[Entry, ...]:
     """What was asked for to run at set times."""
     return tuple(_entry(asked, basis) for asked in basis.config.schedule)

@@ -51,6 +51,11 @@ def with_dramatiq(number):
     run("dramatiq", number)
 
 
+def hear(number):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify('hear', %s)", [str(number)])
+
+
 ENQUEUE = {
     "celery": with_celery.delay,
     "huey": with_huey,
@@ -58,4 +63,5 @@ ENQUEUE = {
     "procrastinate": lambda number: with_procrastinate.defer(number=number),
     "rq": with_rq.delay,
     "dramatiq": with_dramatiq.send,
+    "hear": hear,
 }
