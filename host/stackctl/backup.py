@@ -136,8 +136,10 @@ def parse(text: str) -> list[Kept]:
 
 def report(stack: Stack) -> list[Line]:
     """Age of the last backup, of the archive and of the last drill, and what an earlier restore has
-    left."""
-    part, now = require(stack), time.time()
+    left. Nothing where the database is not this host's."""
+    part, now = stack.backup, time.time()
+    if part is None:
+        return []
     try:
         lines = [backups(restorable_backups(stack), now, part.oldest)]
     except StackctlError as error:

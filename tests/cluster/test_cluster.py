@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from cluster_hosts import MEMBERS, Cluster, cluster_hosts
+from cluster_hosts import MEMBERS, WEB, Cluster, cluster_hosts, request
 from docker_engine import docker
+from figures import figures
 from ledger import Ledger
 from systemd_host import SystemdHost, changed
 
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 BEFORE_SECONDS, AFTER_SECONDS = 3, 6
 """of load around a fault"""
 SITE = "shop.example"
+PHOTO = "/var/lib/stack-media/public/photo"
 CUSTOMIZED = "/etc/python3*/sitecustomize.py"
 """what every Python of a host begins with"""
 LATE = "import time; now = time.time; time.time = lambda: now() + 30"
@@ -102,8 +104,8 @@ def test_one_member_leads_and_another_has_every_acknowledged_write(cluster: Clus
 def test_etcd_and_patroni_refuse_who_has_no_certificate_or_password(cluster: Cluster) -> None:
     leader = cluster.members[cluster.leader()]
     place = f"https://{leader.address()}"
-    assert "certificate required" in _request(leader, f"{place}:2379/version")
-    assert "HTTP Error 401" in _request(leader, f"{place}:8008/restart", "{}")
+    assert "certificate required" in request(leader, f"{place}:2379/version")
+    assert "HTTP Error 401" in request(leader, f"{place}:8008/restart", "{}")
 
 
 def test_the_firewall_keeps_the_web_host_from_etcd(cluster: Cluster) -> None:
@@ -116,7 +118,7 @@ def test_the_firewall_keeps_the_web_host_from_etcd(cluster: Cluster) -> None:
     assert reached == {5432: True, 8008: True, 2379: False, 2380: False}
 
 
-def test_a_planned_switchover_loses_no_request(cluster: Cluster) -> None:
+def test_a_planned_switchover_loses_norequest(cluster: Cluster) -> None:
     before = cluster.leader()
     figures = drill(cluster, lambda: _switchover(cluster), AFTER_SECONDS)
     assert (figures.failed, figures.lost) == (0, 0), figures
@@ -171,8 +173,19 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
         assert ("archive  " in told) == (name == leader), told
         said = host.run("stackctl", "facts").stdout
         assert ("backup passed" in said) == (name == leader), said
-    figures = [_figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
-    assert sorted(map(len, figures)) == [0, 0, 1]
+    ages = [figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
+    assert sorted(map(len, ages)) == [0, 0, 1]
+
+
+def test_the_web_host_keeps_its_files_beside_the_rows_of_all(cluster: Cluster) -> None:
+    upload = f"echo of a visitor > {PHOTO}"
+    cluster.web.run("runuser", "-u", "app", "--", "sh", "-c", upload)
+    cluster.web.run("stackctl", "files", "save")
+    assert "1 files of" in cluster.web.run("stackctl", "files", "drill").stdout
+    kept = [name for name in cluster.store.objects() if f"-files-{WEB}/data/" in name]
+    assert kept
+    assert not any(b"of a visitor" in cluster.store.object(name) for name in kept)
+    assert cluster.web.run("stackctl", "backups").returncode == 0
 
 
 def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
@@ -229,12 +242,16 @@ def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
     moment = cluster.sql("SELECT now()")
     time.sleep(1)
     ledger.transfer("undone")
+    cluster.web.run("sh", "-c", f"echo kept > {PHOTO}")
+    cluster.web.run("stackctl", "files", "save")
+    cluster.web.run("sh", "-c", f"echo undone > {PHOTO}")
     began = time.monotonic()
     done = cluster.web.play("restore.yml", backup_target=moment, confirm="yes")
     print(f"restore.yml took {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     cluster.wait()
     assert ledger.has("kept", "undone") == [True, False]
+    assert cluster.web.run("cat", PHOTO).stdout == "kept\n"
     assert ledger.balanced()
     ledger.transfer("afterwards")
     _switchover(cluster)
@@ -243,7 +260,7 @@ def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
-def test_new_passwords_and_certificates_lose_no_request(cluster: Cluster) -> None:
+def test_new_passwords_and_certificates_lose_norequest(cluster: Cluster) -> None:
     before = [_secrets(host) for host in cluster.members.values()]
 
     def rotated() -> None:
@@ -268,13 +285,6 @@ def _secrets(host: SystemdHost) -> dict[str, str]:
     return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
 
 
-def _figures(host: SystemdHost, name: str) -> list[str]:
-    """Lines of the exporter that begin so."""
-    ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
-    said = host.run("python3", "-c", ask % "http://127.0.0.1:8400/metrics").stdout
-    return [line for line in said.splitlines() if line.startswith(name)]
-
-
 def _switchover(cluster: Cluster) -> None:
     member = cluster.members[cluster.leader()]
     done = member.run("stackctl", "switchover")
@@ -285,15 +295,3 @@ def _lose(host: SystemdHost) -> None:
     """As a loss of power does: nobody is told."""
     host.run("ip", "link", "set", "eth0", "down")
     docker("kill", host.container)
-
-
-def _request(host: SystemdHost, *words: str) -> str:
-    """What a program on the host is told that knows the authority and nothing else."""
-    ask = (
-        "import ssl, sys, urllib.request as r\n"
-        "trust = ssl.create_default_context(cafile='/etc/stack-database/authority.pem')\n"
-        "data = [text.encode() for text in sys.argv[2:]]\n"
-        "print(r.urlopen(r.Request(sys.argv[1], *data), timeout=5, context=trust).read())"
-    )
-    done = host.run("python3", "-c", ask, *words, check=False)
-    return done.stdout + done.stderr
