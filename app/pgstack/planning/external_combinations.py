@@ -34,11 +34,6 @@ def _refuse_what_it_lacks(inputs: Inputs, url: str) -> None:
             f"{url} has no STACK_WORKERS in containers or on hosts: a worker listens past "
             "PgBouncer, and would need the password of pages"
         )
-    if inputs.backup not in (None, "off") and not targets.of(inputs.target).schedules_backups:
-        raise ValueError(
-            f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: the "
-            f"administrator of the one in {url} keeps its backups"
-        )
     if "locale" in inputs.model_fields_set:
         raise ValueError(
             f"STACK_LOCALE needs the stack's own PostgreSQL: the database of {url} is "
