@@ -55,7 +55,11 @@ def unit(stack: Stack, kind: str) -> str:
 
 
 def require(stack: Stack) -> Backup:
-    """The plan's part. Raises StackctlError where there are no backups."""
+    """The plan's part. Raises StackctlError where there are no backups of a database."""
+    if stack.backup is None and stack.file_backup:
+        raise StackctlError(
+            "The database is not on this host, which keeps files alone. See `stackctl files list`."
+        )
     if stack.backup is None:
         raise StackctlError(
             "This host keeps no backups (backup: off). Set stack_inputs and run the playbook "
