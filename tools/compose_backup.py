@@ -64,7 +64,7 @@ def restore(name: str, overwrite: bool) -> None:
     _build()
     with _repository(wanted, RESTORE, make=False) as kept:
         _require_room(overwrite)
-        chosen = together.choose(kept, name)
+        chosen = together.choose(kept, name, with_rows=True)
         containers.require("compose", "down")
         containers.require("compose", "up", "--detach", "--wait", "postgres")
         together.bring_back(_stack(), kept, chosen, say)

@@ -23,6 +23,7 @@ from . import (
     external,
     facts,
     files,
+    files_back,
     front,
     joining,
     passwords,
@@ -57,8 +58,8 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
     with system.exclusive_lock(host.run):
         if asked.check:
             *_, options = restore.plan(host, asked.target, asked.set, asked.timeline)
-            if backup.require(host).files:
-                files.require(host, asked.files)
+            if host.file_backup:
+                files_back.require(host, asked.files)
             print(f"restore    can be, with {' '.join(options)}")
         else:
             done = restore.run(host, asked.target, asked.set, asked.timeline, asked.files)
@@ -77,7 +78,7 @@ def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
             print(f"files      {files.snapshot_text(snapshot)}")
     elif asked.action == "restore":
         with system.exclusive_lock(host.run):
-            print(f"restore    {restore.files_alone(host, asked.snapshot)}")
+            print(f"restore    {_files_back(host, asked)}")
     elif (unit := steps[asked.action][0]) == os.environ.get("RUN_BY"):
         print(f"files      {steps[asked.action][1](host)}")
     else:
@@ -86,8 +87,18 @@ def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
     return 0
 
 
+def _files_back(host: stack.Stack, asked: argparse.Namespace) -> str:
+    words = (asked.snapshot, asked.moment)
+    if asked.check:
+        files_back.plan(host, *words)
+        return "can be"
+    return files_back.run(host, *words)
+
+
 def backups(host: stack.Stack, _: argparse.Namespace) -> int:
     """How the backups are: 1 when something is not well."""
+    if host.file_backup is None:
+        backup.require(host)
     return print_lines(backup.report(host) + files.report(host))
 
 

@@ -150,3 +150,12 @@ def _of_backups(commands: Any) -> None:
     kept.add_argument(
         "snapshot", nargs="?", default="", help="that restore brings back; unset: the newest"
     )
+    kept.add_argument(
+        "--moment",
+        default="",
+        help="which the database is as of: restore brings back the first snapshot that is not "
+        "older, and changes nothing where none is and files are there",
+    )
+    kept.add_argument(
+        "--check", action="store_true", help="only say whether restore can; changes nothing"
+    )

@@ -55,7 +55,11 @@ def unit(stack: Stack, kind: str) -> str:
 
 
 def require(stack: Stack) -> Backup:
-    """The plan's part. Raises StackctlError where there are no backups."""
+    """The plan's part. Raises StackctlError where there are no backups of a database."""
+    if stack.backup is None and stack.file_backup:
+        raise StackctlError(
+            "The database is not on this host, which keeps files alone. See `stackctl files list`."
+        )
     if stack.backup is None:
         raise StackctlError(
             "This host keeps no backups (backup: off). Set stack_inputs and run the playbook "
@@ -136,8 +140,10 @@ def parse(text: str) -> list[Kept]:
 
 def report(stack: Stack) -> list[Line]:
     """Age of the last backup, of the archive and of the last drill, and what an earlier restore has
-    left."""
-    part, now = require(stack), time.time()
+    left. Nothing where the database is not this host's."""
+    part, now = stack.backup, time.time()
+    if part is None:
+        return []
     try:
         lines = [backups(restorable_backups(stack), now, part.oldest)]
     except StackctlError as error:

@@ -7,11 +7,13 @@ What cannot be found out stays as it was known last, so its age tells.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
 
-from . import backup, membership, patroni, postgres, rehearsed, safe, status, system
+from . import backup, files, membership, patroni, postgres, rehearsed, safe, status, system
 from .manage import VERIFY
 from .safe import StackctlError
 from .stack import Stack
@@ -21,20 +23,34 @@ TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
 
 
 def find_out(stack: Stack) -> str:
-    """Look at backups and the last drill; returns what there is. Raises StackctlError when the
-    repository cannot be read."""
-    if stack.metrics is None or stack.backup is None:
+    """Look at backups and the last drills; returns what there is. Raises StackctlError when the
+    repository of the database cannot be read."""
+    if stack.metrics is None or not (stack.backup or stack.file_backup):
         return "nothing to find out"
-    if not patroni.leads(stack):
+    if stack.backup and not patroni.leads(stack):
         return _leave_to_leader(stack.metrics)
     done = []
-    drill = rehearsed.read(stack)
-    if drill and drill["result"] != backup.RUNNING:
-        done.append(_note(stack, "drill", float(drill["ended"]), drill["result"] == "passed"))
-    if backups := backup.restorable_backups(stack):
-        done.append(_note(stack, "backup", backups[-1].ended, passed=True))
+    drills = [drill for drill in _drills(stack) if drill and drill["result"] != backup.RUNNING]
+    if drills:
+        oldest = min(float(drill["ended"]) for drill in drills)
+        passed = all(drill["result"] == "passed" for drill in drills)
+        done.append(_note(stack, "drill", oldest, passed))
+    backups = backup.restorable_backups(stack) if stack.backup else []
+    saved = files.last_saved(stack) if stack.file_backup else None
+    ended = [float(moment) for moment in (*(each.ended for each in backups[-1:]), saved) if moment]
+    if ended and (backups or stack.backup is None):
+        done.append(_note(stack, "backup", min(ended), passed=True))
+    if backups:
         done += _followed(stack, backups[-1])
     return ", ".join(done) or "nothing yet"
+
+
+def _drills(stack: Stack) -> Iterator[dict[str, Any] | None]:
+    """The last of the database, and the last of files."""
+    if stack.backup:
+        yield rehearsed.read(stack)
+    if stack.file_backup:
+        yield files.last_drill(stack)
 
 
 def _leave_to_leader(part: Metrics) -> str:

@@ -55,10 +55,10 @@ def choose(target: Target, kept: Sequence[Kept], now: float, label: str = "") ->
     if not kept:
         raise StackctlError("There is no backup. See `stackctl backups`.")
     if target.moment is not None and target.moment > now:
-        raise StackctlError(f"{target.value} is in the future: it is {_text(now)}.")
+        raise StackctlError(f"{target.value} is in the future: it is {moment_text(now)}.")
     fitting = [backup for backup in kept if target.moment is None or backup.ended <= target.moment]
     if not fitting:
-        oldest = f"{kept[0].label}, at {_text(kept[0].ended)}"
+        oldest = f"{kept[0].label}, at {moment_text(kept[0].ended)}"
         raise StackctlError(f"{target.value} is before the end of the oldest backup, {oldest}.")
     if not label:
         return fitting[-1]
@@ -81,5 +81,6 @@ def options(target: Target, begin: Kept, timeline: str = "") -> list[str]:
     return [*words, f"--target-timeline={timeline}"] if timeline else words
 
 
-def _text(moment: float) -> str:
+def moment_text(moment: float) -> str:
+    """`2026-11-24 03:00:12+00`, of seconds since 1970."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}+00"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pgstack.planning import services
+from pgstack.planning.service import MACHINE
 
 from . import (
     apache,
@@ -92,7 +93,7 @@ SERVERS = {
     "front": Server(front.apply, part_of="apache", line=status.of_front, outdated=_front),
     "workers": Server(workers.apply, part_of="apache", outdated=workers.outdated),
     "schedule": Server(schedule.apply, part_of="apache"),
-    "backup": Server(repository.apply, part_of="postgres"),
+    "backup": Server(repository.apply, part_of=MACHINE),
     "metrics": _unit("metrics", metrics.apply, metrics.trouble),
     "observability": Server(observability.apply, line=status.of_observability),
 }

@@ -1,4 +1,4 @@
-"""The repository of the backups: made, tried, and given a first backup."""
+"""The repositories of the backups: made, tried, and given a first backup."""
 
 from __future__ import annotations
 
@@ -18,25 +18,30 @@ NO_STANZA = frozenset({1, 3})
 
 
 def apply(stack: Stack, again: bool = False) -> str:
-    """Make a repository with a backup in it, or with `again` one more; returns what was done.
-    Raises StackctlError.
-
-    Each time a segment of WAL is sent there, and looked for.
-    """
-    if not patroni.leads(stack):
+    """Make repositories with a backup in each, or with `again` one more; returns what was done.
+    Raises StackctlError."""
+    if stack.file_backup is None:
+        backup.require(stack)
+    if stack.backup and not patroni.leads(stack):
         _require_reachable(stack)
         return "unchanged: the member that leads makes backups"
     if not again and any(system.busy(backup.unit(stack, kind)) for kind in KINDS):
         return "unchanged: a backup is being made, which has the repository for itself"
+    done = _of_rows(stack, again) if stack.backup else []
+    if stack.file_backup and (again or files.last_saved(stack) is None):
+        system.start(files.unit(stack))
+        done.append("files kept")
+    return ", ".join(done) or "unchanged"
+
+
+def _of_rows(stack: Stack, again: bool) -> list[str]:
+    """What was done for the database. Each time a segment of WAL is sent there, and looked for."""
     done = _create(stack)
     backup.pgbackrest(stack, "check")
     if again or not backup.restorable_backups(stack):
         system.start(backup.unit(stack, "full"))
         done.append("full backup made")
-    if backup.require(stack).files and (again or not files.were_saved(stack)):
-        system.start(files.unit(stack))
-        done.append("files kept")
-    return ", ".join(done) or "unchanged"
+    return done
 
 
 def _require_reachable(stack: Stack) -> None:

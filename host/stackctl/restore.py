@@ -7,12 +7,12 @@ When the target cannot be reached, the data directory that was there comes back.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from . import (
     apache,
     backup,
     files,
+    files_back,
     postgres,
     recovery,
     release,
@@ -30,9 +31,10 @@ from . import (
     workers,
 )
 from .drill import unit as drill_unit
+from .files_back import say, site_down
 from .recovery import Target
 from .safe import StackctlError
-from .stack import INSTANCES, Stack
+from .stack import Stack
 
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
@@ -82,8 +84,8 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
     """Restore; returns what was done. Raises StackctlError, and says what the database is then."""
     alone.require(stack)
     target, moment, options = plan(stack, text, label, timeline)
-    if backup.require(stack).files:
-        files.require(stack, snapshot)
+    if stack.file_backup:
+        files_back.require(stack, snapshot)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
     for name in (
         drill_unit(stack),
@@ -94,11 +96,12 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
         system.stop(name)
     if system.active(postgres.unit(stack)):
         _finish_archive(stack, target)
-    with schedule.stopped(stack), workers.stopped(stack), _site_down(stack):
+    with schedule.stopped(stack), workers.stopped(stack), site_down(stack):
         aside = _exchange(stack, options)
         reached = _settle(stack, aside, moment)
-        _say(f"The database is as of {_text(reached)}.")
-        if backup.require(stack).files:
+        # Rounded up: whoever looks for files by it finds none that are older than a row.
+        say(f"The database is as of {recovery.moment_text(math.ceil(reached))}.")
+        if stack.file_backup:
             _bring_files(stack, reached, snapshot)
     system.run("systemctl", "start", "--no-block", backup.unit(stack, "incr"))
     kept = (
@@ -106,40 +109,12 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
         if aside
         else ""
     )
-    return f"{text}: reached at {_now()}.{kept}"
-
-
-def files_alone(stack: Stack, snapshot: str) -> str:
-    """Put files in the place of those that are there, and leave the database as it is; returns what
-    was done. Raises StackctlError."""
-    files.require(stack, snapshot)
-    chosen = snapshot or next((each.name for each in files.listed(stack)[-1:]), "")
-    if not chosen:
-        raise StackctlError("there is no snapshot of files yet. `stackctl files save` makes one.")
-    for name in files.units(stack):
-        system.stop(name)
-    with schedule.stopped(stack), workers.stopped(stack), _site_down(stack):
-        return files.bring_back(stack, 0, chosen)
-
-
-@contextmanager
-def _site_down(stack: Stack) -> Iterator[None]:
-    """Apache does not run within it, and afterwards as it did."""
-    serving = [name for name in INSTANCES if system.active(apache.unit(stack, name))]
-    _say("The site is down from here on.")
-    try:
-        for name in serving:
-            system.stop(apache.unit(stack, name))
-        yield
-    finally:
-        for name in serving:
-            apache.start(stack, name)
-        _say("Apache runs again." if serving else "Apache did not run.")
+    return f"{text}: reached at {recovery.moment_text(time.time())}.{kept}"
 
 
 def _bring_files(stack: Stack, reached: float, snapshot: str) -> None:
     try:
-        _say(f"The site has {files.bring_back(stack, reached, snapshot)}.")
+        say(f"The site has {files_back.bring_back(stack, reached, snapshot)}.")
     except StackctlError as error:
         raise StackctlError(
             f"The database is restored, and {error}\nOnce that is fixed: `stackctl files restore`."
@@ -172,7 +147,7 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
     had = data.is_dir() and any(data.iterdir())
     if had:
         _as_postgres(stack, "mv", "--no-target-directory", str(data), str(aside))
-        _say(f"The database that was there is kept in {aside}.")
+        say(f"The database that was there is kept in {aside}.")
     try:
         _bring_back(stack, data, options)
         _recover(stack)
@@ -189,7 +164,7 @@ def _exchange(stack: Stack, options: list[str]) -> Path | None:
 
 def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
     _as_postgres(stack, "install", "--directory", "--mode=0700", str(data))
-    _say(f"Copying the backup: {' '.join(options)}")
+    say(f"Copying the backup: {' '.join(options)}")
     backup.pgbackrest(stack, *options, "restore")
 
 
@@ -204,7 +179,7 @@ def _recover(stack: Stack) -> None:
     what its log says."""
     log = _log(stack)
     written = system.length(log)
-    _say("Replaying WAL.")
+    say("Replaying WAL.")
     if stack.cluster:
         alone.start(stack)
     else:
@@ -277,15 +252,3 @@ def _settle(stack: Stack, aside: Path | None, moment: float) -> float:
             f"The database is restored, and this failed after it: {error}"
         ) from None
     return reached
-
-
-def _say(text: str) -> None:
-    print(f"{_now()}  {text}", flush=True)
-
-
-def _now() -> str:
-    return _text(time.time())
-
-
-def _text(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}+00"

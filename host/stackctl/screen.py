@@ -32,7 +32,7 @@ def told(stack: Stack, as_json: bool) -> tuple[list[str], bool]:
         with lesser.asked(who.metrics, who.group, look, FIGURES_SECONDS) as answer:
             servers, figures = registry.report(stack), _figures(answer)
     rest = [*membership.report(stack), *workers.report(stack), *schedule.report(stack)]
-    kept = backup.report(stack) + files.report(stack) if stack.backup and servers[0].good else []
+    kept = backup.report(stack) + files.report(stack) if servers[0].good else []
     released = status.release(stack)
     whole = screen.report(_place(stack), [line.row() for line in servers + rest], figures)
     if as_json:

@@ -12,13 +12,6 @@ def secrets(host: SystemdHost) -> dict[str, str]:
     return {name: host.run("sh", "-c", ask.format(files)).stdout for name, files in names.items()}
 
 
-def exported(host: SystemdHost, name: str) -> list[str]:
-    """Lines of the exporter that begin so."""
-    ask = "from urllib.request import urlopen as ask; print(ask(%r).read().decode())"
-    said = host.run("python3", "-c", ask % "http://127.0.0.1:8400/metrics").stdout
-    return [line for line in said.splitlines() if line.startswith(name)]
-
-
 def request(host: SystemdHost, *words: str) -> str:
     """What a program on the host is told that knows the authority and nothing else."""
     ask = (

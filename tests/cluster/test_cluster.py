@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from asking import exported, request, secrets
-from cluster_hosts import MEMBERS, Cluster, cluster_hosts
+from asking import request, secrets
+from cluster_hosts import MEMBERS, WEB, Cluster, cluster_hosts
 from docker_engine import docker
+from figures import figures
 from hardening.asked import require_gone, said
 from ledger import Ledger
 from systemd_host import changed
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
 AFTER_SECONDS = 6
 """of load once a fault is over"""
+PHOTO = "/var/lib/stack-media/public/photo"
 CUSTOMIZED = "/etc/python3*/sitecustomize.py"
 """what every Python of a host begins with"""
 LATE = "import time; now = time.time; time.time = lambda: now() + 30"
@@ -160,8 +162,8 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
         assert ("archive  " in told) == (name == leader), told
         said = host.run("stackctl", "facts").stdout
         assert ("backup passed" in said) == (name == leader), said
-    told = [exported(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
-    assert sorted(map(len, told)) == [0, 0, 1]
+    ages = [figures(host, "pgstack_backup_timestamp") for host in cluster.members.values()]
+    assert sorted(map(len, ages)) == [0, 0, 1]
     assert cluster.store.readable() == [], "encrypted before it leaves the host"
 
 
@@ -179,6 +181,17 @@ def test_each_member_looks_at_the_repository_when_it_is_verified(cluster: Cluste
     finally:
         standby.run("mv", f"{key}.away", key)
     assert (done.returncode, "backup     " in done.stdout) == (1, True), done.stdout
+
+
+def test_the_web_host_keeps_its_files_beside_the_rows_of_all(cluster: Cluster) -> None:
+    upload = f"echo of a visitor > {PHOTO}"
+    cluster.web.run("runuser", "-u", "app", "--", "sh", "-c", upload)
+    cluster.web.run("stackctl", "files", "save")
+    assert "1 files of" in cluster.web.run("stackctl", "files", "drill").stdout
+    kept = [name for name in cluster.store.objects() if f"-files-{WEB}/data/" in name]
+    assert kept
+    assert not any(b"of a visitor" in cluster.store.object(name) for name in kept)
+    assert cluster.web.run("stackctl", "backups").returncode == 0
 
 
 def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
@@ -235,12 +248,16 @@ def test_the_whole_cluster_goes_back_to_a_moment(cluster: Cluster) -> None:
     moment = cluster.sql("SELECT now()")
     time.sleep(1)
     ledger.transfer("undone")
+    cluster.web.run("sh", "-c", f"echo kept > {PHOTO}")
+    cluster.web.run("stackctl", "files", "save")
+    cluster.web.run("sh", "-c", f"echo undone > {PHOTO}")
     began = time.monotonic()
     done = cluster.web.play("restore.yml", backup_target=moment, confirm="yes")
     print(f"restore.yml took {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     cluster.wait()
     assert ledger.has("kept", "undone") == [True, False]
+    assert cluster.web.run("cat", PHOTO).stdout == "kept\n"
     assert ledger.balanced()
     ledger.transfer("afterwards")
     cluster.switchover()

@@ -85,7 +85,7 @@ def test_a_target_comes_from_its_name(name: str) -> None:
         ),
         (
             {"target": "host", "database_host": "db.example"},
-            ("pgbouncer", "apache", "metrics", "host", "firewall"),
+            ("pgbouncer", "apache", "metrics", "host", "firewall", "backup"),
         ),
         (
             {"target": "host", "database_host": "db.example", "web_addresses": "10.0.0.0/8"},

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from docker_engine import docker
 from host_image import image
@@ -18,6 +20,9 @@ from systemd_host import INPUTS, SystemdHost, start, stop
 from fixtures import places
 from fixtures.releases import NEWEST_SUITE
 
+PASSWORDS = "/etc/stack-database/passwords"
+MEDIA = "/var/lib/stack-media"
+Done = TypeVar("Done")
 DATABASE_NAME = "db.example"
 """under which the web host finds the other"""
 
@@ -114,3 +119,77 @@ def apart_hosts(directory: Path, suite: str = NEWEST_SUITE) -> Iterator[Apart]:
             yield Apart(web, second, database, network, inputs)
     finally:
         docker("network", "rm", network, check=False)
+
+
+def script(host: SystemdHost, text: str) -> subprocess.CompletedProcess[str]:
+    return host.run("sh", "-c", text, check=False)
+
+
+def passwords(host: SystemdHost) -> list[str]:
+    return script(host, f"cat {PASSWORDS}/app*").stdout.split()
+
+
+def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """A login at PostgreSQL from a web host, as the account that deploys."""
+    words = {
+        "host": DATABASE_NAME,
+        "user": role,
+        "dbname": "app",
+        "sslmode": "verify-full",
+        "connect_timeout": "3",
+        "sslrootcert": "/etc/stack-database/authority.pem",
+        "passfile": "/etc/stack-database/pgpass",
+        "sslcert": "/nonexistent",
+        **more,
+    }
+    text = " ".join(f"{name}={value}" for name, value in words.items())
+    return web.run(
+        "runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False
+    )
+
+
+def under_load(apart: Apart, playbook: str) -> str:
+    """Run a playbook under a steady load on one web host and with a visitor on the other. What it
+    printed.
+
+    Fails when a request or a write was lost.
+    """
+    done = apart.web.under_load(lambda: visited(apart.second, lambda: apart.web.play(playbook)))
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def visited(host: SystemdHost, change: Callable[[], Done]) -> Done:
+    """Make a change while somebody asks for a page that reads the database ten times a second.
+    Fails when one fails."""
+    over, failed, seen = threading.Event(), [], []
+
+    def visit() -> None:
+        while not over.wait(0.1):
+            try:
+                seen.append(host.page("/db"))
+            except OSError as error:
+                failed.append(str(error))
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        done = change()
+    finally:
+        over.set()
+        visitor.join()
+    print(f"visitor: {len(failed)} of {len(failed) + len(seen)} failed")
+    assert (failed, len(seen) > 20) == ([], True)
+    return done
+
+
+def upload(host: SystemdHost, name: str) -> None:
+    """A file that the site has written, with its name in it."""
+    host.run("runuser", "-u", "app", "--", "sh", "-c", f"echo {name} > {MEDIA}/public/{name}")
+
+
+def listing(host: SystemdHost) -> list[str]:
+    """All that is in the site's files, with owner, mode and where links lead."""
+    return sorted(
+        host.run("find", MEDIA, "-printf", "%P %u %g %m %l\\n").stdout.splitlines(),
+    )

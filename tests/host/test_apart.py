@@ -6,23 +6,31 @@ from __future__ import annotations
 import math
 import socket
 import struct
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
-from apart_hosts import DATABASE_NAME, Apart, apart_hosts
-from systemd_host import SystemdHost, changed
+from apart_hosts import (
+    MEDIA,
+    PASSWORDS,
+    Apart,
+    apart_hosts,
+    listing,
+    login,
+    passwords,
+    script,
+    under_load,
+    upload,
+)
+from figures import figures
+from systemd_host import changed
 
 from drills import load
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
 
-Done = TypeVar("Done")
-PASSWORDS = "/etc/stack-database/passwords"
 CUT_SECONDS, BACK_SECONDS, ON_ITS_OWN_SECONDS = 20, 10, 4
+REPOSITORY, PASSPHRASE = "/var/lib/pgbackrest-files", "/etc/pgbackrest/conf.d/passphrase.conf"
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
@@ -33,68 +41,6 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
         done = booted.web.play("site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield booted
-
-
-def script(host: SystemdHost, text: str) -> subprocess.CompletedProcess[str]:
-    return host.run("sh", "-c", text, check=False)
-
-
-def passwords(host: SystemdHost) -> list[str]:
-    return script(host, f"cat {PASSWORDS}/app*").stdout.split()
-
-
-def login(web: SystemdHost, role: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """A login at PostgreSQL from a web host, as the account that deploys."""
-    words = {
-        "host": DATABASE_NAME,
-        "user": role,
-        "dbname": "app",
-        "sslmode": "verify-full",
-        "connect_timeout": "3",
-        "sslrootcert": "/etc/stack-database/authority.pem",
-        "passfile": "/etc/stack-database/pgpass",
-        "sslcert": "/nonexistent",
-        **more,
-    }
-    text = " ".join(f"{name}={value}" for name, value in words.items())
-    return web.run(
-        "runuser", "-u", "deploy", "--", "psql", text, "-Atc", "SELECT current_user", check=False
-    )
-
-
-def under_load(apart: Apart, playbook: str) -> str:
-    """Run a playbook under a steady load on one web host and with a visitor on the other. What it
-    printed.
-
-    Fails when a request or a write was lost.
-    """
-    done = apart.web.under_load(lambda: visited(apart.second, lambda: apart.web.play(playbook)))
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
-
-
-def visited(host: SystemdHost, change: Callable[[], Done]) -> Done:
-    """Make a change while somebody asks for a page that reads the database ten times a second.
-    Fails when one fails."""
-    over, failed, seen = threading.Event(), [], []
-
-    def visit() -> None:
-        while not over.wait(0.1):
-            try:
-                seen.append(host.page("/db"))
-            except OSError as error:
-                failed.append(str(error))
-
-    visitor = threading.Thread(target=visit)
-    visitor.start()
-    try:
-        done = change()
-    finally:
-        over.set()
-        visitor.join()
-    print(f"visitor: {len(failed)} of {len(failed) + len(seen)} failed")
-    assert (failed, len(seen) > 20) == ([], True)
-    return done
 
 
 def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
@@ -113,6 +59,7 @@ def test_the_page_arrives_and_each_host_runs_its_part(apart: Apart) -> None:
     )
     assert len(ours) > 30
     assert ours == other, "all sign with one secret key"
+    assert "files      none to keep yet" in apart.web.run("stackctl", "backups").stdout
     assert apart.database.run("stackctl", "status").stdout.split()[:5] == [
         "postgres",
         "runs",
@@ -263,18 +210,88 @@ def test_a_cut_between_the_hosts_loses_no_write_and_is_over_when_it_ends(
         assert web.run("stack-manage", "stack_verify", check=False).returncode == 0
 
 
-def test_a_restore_stops_the_web_host_and_brings_the_database_back(apart: Apart) -> None:
+def test_each_web_host_keeps_its_files_under_its_own_name(apart: Apart) -> None:
+    """With a passphrase of its own, for root alone; the database host keeps none."""
+    hosts = {"web1": apart.web, "web2": apart.second}
+    for name, host in hosts.items():
+        upload(host, f"{name}.txt")
+    done = apart.web.play("backup.yml")
+    assert (done.returncode, "(incr)" in done.stdout) == (0, True), done.stdout[-4000:]
+    for name, host in hosts.items():
+        kept = f"{REPOSITORY}-{name}"
+        assert "config" in host.run("ls", kept).stdout
+        assert "drill passed" in host.run("stackctl", "files", "drill").stdout
+        for command in ("backups", "status"):
+            told = host.run("stackctl", command).stdout
+            assert ("1 kept" in told, "1 files of" in told) == (True, True), told
+        for account in ("app", "worker", "deploy", "apache", "pooler", "metrics", "nobody"):
+            read = ["runuser", "-u", account, "--", "find", kept, PASSPHRASE, "-readable"]
+            assert host.run(*read, check=False).stdout == "", account
+        timers = host.run("systemctl", "list-timers", "--plain", "--no-legend").stdout
+        assert ("stack-files.timer" in timers, "stack-files-drill.timer" in timers) == (True, True)
+    assert (
+        len({host.run("cat", PASSPHRASE).stdout for host in (*hosts.values(), apart.database)}) == 3
+    )
+    refused = apart.database.run("stackctl", "files", "save", check=False)
+    assert (refused.returncode, "its web hosts have them" in refused.stderr) == (2, True)
+
+
+def test_the_exporter_of_a_web_host_tells_how_old_its_backup_is(apart: Apart) -> None:
+    assert "backup passed" in apart.second.run("stackctl", "facts").stdout
+    (made,) = figures(apart.second, "pgstack_backup_timestamp_seconds")
+    assert 0 < float(apart.second.now()) - made < 600
+    assert figures(apart.second, "pgstack_plan_backup_oldest_seconds") == [30 * 3600]
+    assert figures(apart.second, "pgstack_drill_passed") == [1]
+
+
+def test_files_come_back_where_pages_have_put_a_link_in_their_place(apart: Apart) -> None:
+    """Root writes the tree anew, and nothing through what the site's account left there."""
+    before, etc = (
+        listing(apart.web),
+        apart.web.run("ls", "-l", "--time-style=full-iso", "/etc").stdout,
+    )
+    swap = f"cd {MEDIA} && rm -r public && ln -s /etc public && ln -s /etc/shadow private/web1.txt"
+    apart.web.run("runuser", "-u", "app", "--", "sh", "-c", swap)
+    done = apart.web.run("stackctl", "files", "restore").stdout
+    assert "what was there before is in" in done
+    assert ("<h1" in apart.web.page(), listing(apart.web)) == (True, before)
+    assert apart.web.run("ls", "-l", "--time-style=full-iso", "/etc").stdout == etc
+    apart.web.run("sh", "-c", f"rm -r {MEDIA}.before-*")
+
+
+def test_files_that_cannot_be_kept_are_told_by_their_host(apart: Apart) -> None:
+    config = f"{REPOSITORY}-web2/config"
+    apart.second.run("mv", config, "/root/config")
+    try:
+        assert apart.second.run("stackctl", "files", "save", check=False).returncode == 2
+        told = apart.second.run("stackctl", "backups", check=False)
+        assert (told.returncode, "stack-files.service failed" in told.stdout) == (1, True)
+    finally:
+        apart.second.run("mv", "/root/config", config)
+    apart.second.run("stackctl", "files", "save")
+    assert apart.second.run("stackctl", "backups").returncode == 0
+
+
+@pytest.mark.slow
+def test_a_restore_stops_the_web_hosts_and_brings_rows_and_files_back(apart: Apart) -> None:
     ask = "runuser -u postgres -- psql -d app -Atc"
     before = script(apart.database, f"{ask} 'SELECT pg_current_xact_id()'").stdout.strip()
+    time.sleep(1.5)  # a second is told in full
+    for web in (apart.web, apart.second):
+        upload(web, "kept.txt")
+        web.run("stackctl", "files", "save")
+        web.run("rm", f"{MEDIA}/public/kept.txt")
+        upload(web, "later.txt")
     script(apart.database, f"{ask} 'TRUNCATE world'")
     refused = apart.web.play("restore.yml", backup_target="xid:999999999", confirm="yes")
-    assert (refused.returncode, "has not happened yet" in refused.stdout) == (2, True), (
-        refused.stdout
-    )
-    for web in (apart.web, apart.second):
-        assert "<h1" in web.page(), "no web host was stopped for good"
+    assert (refused.returncode, "has not happened yet" in refused.stdout) == (2, True)
+    assert all("<h1" in web.page() for web in (apart.web, apart.second)), "none was stopped"
     done = apart.web.play("restore.yml", backup_target=f"xid:{before}", confirm="yes")
     assert done.returncode == 0, done.stdout[-4000:]
     assert int(script(apart.database, f"{ask} 'SELECT count(*) FROM world'").stdout) > 0
-    assert "<h1" in apart.web.page()
-    assert "<h1" in apart.second.page()
+    assert "The database is as of" in done.stdout
+    assert done.stdout.count("restore    files of") == 2, "the moment of both is told"
+    for web in (apart.web, apart.second):
+        assert "<h1" in web.page()
+        there = web.run("ls", f"{MEDIA}/public").stdout.split()
+        assert ("kept.txt" in there, "later.txt" in there) == (True, False)

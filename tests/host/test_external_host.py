@@ -192,9 +192,31 @@ def test_its_keeper_ends_all_connections_and_no_request_is_lost(external: Extern
     assert external.first.under_load(external.server.end_connections) > 0
 
 
-@pytest.mark.parametrize("playbook", ["restart.yml", "backup.yml", "restore.yml"])
-def test_what_is_its_keepers_is_refused(external: External, playbook: str) -> None:
-    done = external.play(playbook)
+def test_files_are_kept_and_come_back_and_rows_are_its_keepers(external: External) -> None:
+    """Each host has its own; the database is as it was, and that is said."""
+    photo, rows = "/var/lib/stack-media/public/photo", "SELECT count(*) FROM django_migrations"
+    hosts = (external.first, external.second)
+    for host in hosts:
+        host.run("runuser", "-u", "app", "--", "sh", "-c", f"echo of {host.container} > {photo}")
+    kept = external.played("backup.yml")
+    assert "The database is in none of them" in kept.stdout
+    before = external.server.run(rows)
+    for host in hosts:
+        host.run("sh", "-c", f"echo spoilt > {photo}")
+    refused = external.first.play("restore.yml", backup_target="xid:7", confirm="yes")
+    assert (refused.returncode, "files know no transactions" in refused.stdout) == (2, True)
+    assert external.first.page()
+    done = external.first.play("restore.yml", backup_target="latest", confirm="yes")
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "The database is as it was" in done.stdout
+    for host in hosts:
+        assert host.run("cat", photo).stdout == f"of {host.container}\n"
+        assert host.page()
+    assert external.server.run(rows) == before
+
+
+def test_a_restart_of_what_is_its_keepers_is_refused(external: External) -> None:
+    done = external.play("restart.yml")
     assert done.returncode == 2, done.stdout[-3000:]
     assert "administrator of that PostgreSQL restarts it" in " ".join(done.stdout.split())
     assert external.first.page()

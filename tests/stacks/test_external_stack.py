@@ -106,14 +106,6 @@ def test_no_password_is_in_plan_files_environment_or_command_line(
     assert {oct(path.stat().st_mode & 0o777) for path in secrets} == {"0o400"}
 
 
-def test_what_is_for_a_server_of_ones_own_is_refused(external_stack: LocalStack) -> None:
-    for command in ("backup", "restore"):
-        told = external_stack.manage("stack_local", command)
-        assert told.returncode == 2
-        assert f"{command}: the PostgreSQL at 127.0.0.1" in told.stderr
-        assert len(told.stderr.strip().splitlines()) == 1
-
-
 def test_a_second_start_changes_nothing(
     external_stack: LocalStack, external_server: Server
 ) -> None:

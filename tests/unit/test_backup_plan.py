@@ -11,6 +11,7 @@ from pgstack.planning import config, sizing
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.input_names import environment_name
 from pgstack.planning.plan import Plan
+from pgstack.rendering import templates
 
 GB = 1024**3
 
@@ -41,10 +42,20 @@ def test_a_host_keeps_backups_unless_told_otherwise() -> None:
     assert part.settings["repo1-retention-full"] == "2"
 
 
+def test_files_are_kept_beside_the_rows_and_follow_them() -> None:
+    planned = plan()
+    files = planned.file_backup
+    assert files is not None
+    assert (files.repository, files.days) == ("/var/lib/pgbackrest-files", 21)
+    units = {file.path.name for file in templates.files(planned)}
+    assert {"stack-files.service", "stack-files-drill.service"} <= units
+    assert not {"stack-files.timer", "stack-files-drill.timer"} & units
+
+
 @pytest.mark.parametrize("target", ["local", "compose"])
 def test_other_targets_keep_none(target: str) -> None:
     planned = plan(target)
-    assert planned.backup is None
+    assert (planned.backup, planned.file_backup) == (None, None)
     assert "archive_mode" not in planned.postgres.settings
 
 

@@ -124,8 +124,17 @@ def test_all_members_archive_to_a_repository_that_all_reach_and_the_leader_makes
         assert condition in text(plan, "stack-backup@.service")
         assert condition in text(plan, "stack-drill.service")
         assert "repo1-s3-bucket=shop\n" in text(plan, "pgbackrest.conf")
-    assert planned("web1", inputs={**INPUTS, **BUCKET}).backup is None
     assert planned("db1").backup is None
+
+
+def test_web_hosts_of_a_cluster_keep_their_files_where_the_members_keep_rows() -> None:
+    web = planned("web1", inputs={**INPUTS, **BUCKET})
+    assert web.backup is None
+    assert web.file_backup is not None
+    assert web.file_backup.repository.endswith("/shop/var/lib/pgbackrest-files-web1")
+    assert "OnCalendar=*-*-* 03:00:00 UTC\n" in text(web, "stack-files.timer")
+    assert planned("db1", inputs={**INPUTS, **BUCKET}).file_backup is None
+    assert planned("web1").file_backup is None
 
 
 def test_timeouts_of_who_follows_are_a_chain() -> None:

@@ -111,7 +111,6 @@ IN_CONTAINERS = {"STACK_TARGET": "compose", "STACK_DATABASE_AUTHORITY": "/etc/au
         ({"STACK_DATABASE_URL": ""}, "STACK_DATABASE_PASSWORD_FILE needs STACK_DATABASE_URL"),
         ({"STACK_DATABASE_PASSWORD_FILE": ""}, "needs STACK_DATABASE_PASSWORD_FILE"),
         ({"STACK_LOCALE": "icu:de-DE"}, "sorts as it was made"),
-        ({"STACK_BACKUP": "local", "STACK_BACKUP_PATH": "/srv/kept"}, "keeps its backups"),
         (
             IN_CONTAINERS | {"STACK_DATABASE_AUTHORITY": ""},
             "STACK_DATABASE_AUTHORITY in containers",

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from fixtures.host_plan import host_plan
 from stackctl import backup, drill, recovery, timelines
 from stackctl.backup import Kept
 from stackctl.recovery import Target
 from stackctl.safe import StackctlError
+from stackctl.stack import Stack
 
 NOON = 1_795_521_600
 """2026-11-24 12:00:00+00"""
@@ -139,6 +141,21 @@ def test_a_repository_without_backups_is_empty_and_one_that_cannot_be_read_is_re
 def test_a_backup_is_late_when_the_next_one_did_not_come(age: int, good: bool) -> None:
     line = backup.backups(KEPT, NOON + age, 30 * HOUR)
     assert (line.good, "late" in line.text) == (good, not good)
+
+
+@pytest.mark.parametrize(
+    ("without", "reason"),
+    [
+        (("backup",), "The database is not on this host, which keeps files alone"),
+        (("backup", "file_backup"), "This host keeps no backups"),
+    ],
+)
+def test_a_host_without_a_database_says_what_it_keeps(
+    without: tuple[str, ...], reason: str
+) -> None:
+    stack: Stack = host_plan().model_copy(update=dict.fromkeys(without))
+    with pytest.raises(StackctlError, match=reason):
+        backup.require(stack)
 
 
 def test_no_backup_at_all_is_not_well() -> None:

@@ -19,7 +19,18 @@ from pgstack.metrics import peers
 from pgstack.metrics.page import Pages
 from pgstack.metrics.server import beside
 from pgstack.ports import free_port
-from stackctl import backup, facts, membership, patroni, postgres, rehearsed, safe, status, system
+from stackctl import (
+    backup,
+    facts,
+    files,
+    membership,
+    patroni,
+    postgres,
+    rehearsed,
+    safe,
+    status,
+    system,
+)
 from stackctl.backup import Kept
 from stackctl.line import Line
 from stackctl.safe import StackctlError
@@ -59,6 +70,42 @@ def test_ages_of_backup_and_drill_are_told(stack: Stack, monkeypatch: pytest.Mon
         "pgstack_drill_timestamp_seconds": 300,
         "pgstack_drill_passed": 1,
     }
+
+
+def of_files(monkeypatch: pytest.MonkeyPatch, saved: int | None, result: str, ended: int) -> None:
+    monkeypatch.setattr(files, "last_saved", lambda _: saved)
+    monkeypatch.setattr(files, "last_drill", lambda _: {"result": result, "ended": ended})
+
+
+def test_what_is_older_of_rows_and_files_tells(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "passed", 100, 200)
+    of_files(monkeypatch, 150, "failed", 250)
+    facts.find_out(stack)
+    assert values(stack) == {
+        "pgstack_backup_timestamp_seconds": 150,
+        "pgstack_drill_timestamp_seconds": 250,
+        "pgstack_drill_passed": 0,
+    }
+
+
+@pytest.mark.parametrize(("saved", "told"), [(150, 150), (None, None)])
+def test_a_web_host_tells_of_its_files(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, saved: int | None, told: int | None
+) -> None:
+    of_files(monkeypatch, saved, "passed", 250)
+    facts.find_out(stack.model_copy(update={"backup": None}))
+    assert values(stack).get("pgstack_backup_timestamp_seconds") == told
+
+
+def test_files_alone_are_no_backup_of_a_database(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "passed")
+    of_files(monkeypatch, 150, "passed", 250)
+    facts.find_out(stack)
+    assert "pgstack_backup_timestamp_seconds" not in values(stack)
 
 
 def test_a_drill_that_failed_is_told_and_one_that_runs_changes_nothing(

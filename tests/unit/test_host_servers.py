@@ -52,7 +52,7 @@ def test_what_has_a_program_is_told_of_and_replaced_after_an_upgrade() -> None:
                 "metrics",
             ],
         ),
-        (APART, ["pgbouncer", "apache", "front", "workers", "schedule", "metrics"]),
+        (APART, ["pgbouncer", "apache", "front", "workers", "schedule", "backup", "metrics"]),
         ({**APART, "STACK_WEB_ADDRESSES": "192.0.2.7"}, ["postgres", "backup", "metrics"]),
     ],
 )

@@ -50,6 +50,23 @@ def test_groups_say_what_a_host_runs() -> None:
     assert planned("web1").web.hosts == 2
 
 
+def test_each_web_host_keeps_its_files_at_its_time_and_the_database_host_its_rows() -> None:
+    web, database = planned("web2"), planned("db.example")
+    assert (web.backup, database.file_backup) == (None, None)
+    assert database.backup is not None
+    assert web.file_backup is not None
+    assert web.file_backup.repository == "/var/lib/pgbackrest-files-web2"
+    units = {file.path.name for file in templates.files(web)}
+    assert {"stack-files.service", "stack-files.timer", "stack-files-drill.timer"} <= units
+    assert not {"pgbackrest.conf", "stack-drill.timer", "stack-backup@.service"} & units
+    assert "OnCalendar=Mon *-*-* 04:00:00 UTC\n" in text(web, "stack-files-drill.timer")
+
+
+def test_a_name_that_no_path_may_have_is_made_plain() -> None:
+    inputs = inventory.of_host(INPUTS, "fd00::1", {"database": ["db.example"], "web": ["fd00::1"]})
+    assert inputs["backup_name"] == "fd00--1"
+
+
 def test_a_host_without_such_groups_runs_everything() -> None:
     assert inventory.of_host({"port": 80}, "shop", {"stack": ["shop"]}) == {"port": 80}
 

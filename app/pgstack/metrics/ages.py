@@ -16,7 +16,7 @@ from pgstack.rendering import tls
 ANSWER_SECONDS = 1.5
 BACKUP = gauge(
     "backup_timestamp_seconds",
-    "Point in time of the rows in the last backup, on the local target or a host.",
+    "Point in time of the last backup: of its rows, or of its files where those are older.",
 )
 CERTIFICATE = gauge(
     "certificate_expiry_timestamp_seconds", "When the certificate that Apache presents expires."

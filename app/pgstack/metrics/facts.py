@@ -12,8 +12,10 @@ from pgstack.metrics.model import Sample, gauge
 from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
 from pgstack.planning.plan import Plan
 
-DRILL = gauge("drill_timestamp_seconds", "When the last drill of a host ended.")
-DRILL_PASSED = gauge("drill_passed", "1 if the last drill restored everything.")
+DRILL = gauge(
+    "drill_timestamp_seconds", "When the last drills of a host ended, of rows and files: the older."
+)
+DRILL_PASSED = gauge("drill_passed", "1 if the last drills restored everything.")
 VERIFY = gauge("verify_timestamp_seconds", "When a host was last compared with its plan.")
 VERIFY_PASSED = gauge("verify_passed", "1 if the last comparison found the host as planned.")
 RELEASE = gauge(

@@ -72,9 +72,9 @@ def collect(plan: Plan, written: float) -> Iterator[Sample]:
     yield from _web(plan)
     yield from _pooler(plan)
     yield from _postgres(plan)
-    if plan.backup:
-        yield from BACKUP.of(plan.backup.oldest)
-        yield from DRILL.of(plan.backup.drill_oldest)
+    if kept := plan.backup or plan.file_backup:
+        yield from BACKUP.of(kept.oldest)
+        yield from DRILL.of(kept.drill_oldest)
     if plan.cluster:
         yield from LAG.of(plan.cluster.most_lag)
         yield from LEASE.of(plan.cluster.ttl)

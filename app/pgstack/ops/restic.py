@@ -24,6 +24,8 @@ GONE = "no such file or directory"
 UNTRUSTED = re.compile(r"x509: .*|http: server gave HTTP response to HTTPS client")
 """what it says of a server that cannot prove who it is; newer ones try again for a quarter of an
 hour"""
+CLOSED = "wrong password"
+"""what it says of a repository that its passphrase does not open"""
 REMEDY = (
     "Have a certificate there that is good for this name, and have this machine know who signed "
     "it: put the authority's file into /usr/local/share/ca-certificates, and run "
@@ -124,6 +126,11 @@ class Repository:
         asked = self._done("cat", "config")
         if asked.returncode == 0:
             return False
+        if CLOSED in asked.stderr:
+            raise TargetError(
+                f"restic: {self.place}: what is there was made with another passphrase. Put that "
+                "one in the place of this one (docs/backups.md#the-passphrase)."
+            )
         made = self._done("init")
         if made.returncode:
             there = "already" in made.stderr

@@ -23,6 +23,7 @@ DUMP = "database.dump"
 LABEL = "backup="
 """begins the tag that the two snapshots of a backup share"""
 OUTSIDE = f"--exclude={exchange.ASIDE}*"
+NO_ROWS = "the database is in no backup of the stack: its administrator keeps and restores it"
 COMPLAINT = re.compile("(ERROR|FATAL|DETAIL|HINT|error): ")
 """in a line of PostgreSQL's programs that says what is wrong"""
 TABLES = (
@@ -34,12 +35,13 @@ TABLES = (
 class Stack:
     """What is kept, and how programs are called beside it."""
 
-    database: str
-    admin: str
-    sockets: str
-    roles: str
-    """path of the script of roles, where PostgreSQL's programs are called"""
     tree: str
+    database: str = ""
+    """empty where its administrator keeps it: files alone are kept and brought back"""
+    admin: str = ""
+    sockets: str = ""
+    roles: str = ""
+    """path of the script of roles, where PostgreSQL's programs are called"""
     programs: tuple[str, ...] = ()
     """what a command line of PostgreSQL's begins with"""
     directory: str = ""
@@ -82,17 +84,23 @@ class Stack:
 
 @dataclass(frozen=True)
 class Kept:
-    """A backup: rows as of one moment, files as of a later one."""
+    """A backup: rows as of one moment, None where they are not the stack's to keep, and files as
+    of a later one."""
 
     name: str
-    rows: Snapshot
+    rows: Snapshot | None
     files: Snapshot
+
+    @property
+    def moment(self) -> float:
+        """What it is of, in seconds since 1970."""
+        return (self.rows or self.files).moment
 
     @property
     def text(self) -> str:
         """`20261124T030012Z: rows as of …, files as of …`."""
-        rows, files = moment_text(self.rows), moment_text(self.files)
-        return f"{self.name}: rows as of {rows}, files as of {files}"
+        rows = f"rows as of {moment_text(self.rows)}" if self.rows else "no rows"
+        return f"{self.name}: {rows}, files as of {moment_text(self.files)}"
 
 
 def moment_text(snapshot: Snapshot) -> str:
@@ -104,15 +112,18 @@ def save(stack: Stack, repository: Repository) -> Kept:
     """Keep both, rows first: each has its file in what is read after it. Raises TargetError."""
     name = _now()
     tag = f"{LABEL}{name}"
-    dump = stack.words("pg_dump", "--format=custom", "--compress=0", f"--dbname={stack.database}")
-    rows = repository.save_output(dump, DUMP, tag)
+    rows = _save_rows(stack, repository, tag) if stack.database else None
     options = (OUTSIDE, *stack.reading)
     return Kept(name, rows, repository.save([Path(stack.tree)], tag, options=options))
 
 
+def _save_rows(stack: Stack, repository: Repository, tag: str) -> Snapshot:
+    dump = stack.words("pg_dump", "--format=custom", "--compress=0", f"--dbname={stack.database}")
+    return repository.save_output(dump, DUMP, tag)
+
+
 def listed(repository: Repository) -> list[Kept]:
-    """Whole backups, oldest first: those that were cut off have one half only. Raises
-    TargetError."""
+    """Whole backups, oldest first: those that were cut off have rows only. Raises TargetError."""
     halves: dict[str, dict[bool, Snapshot]] = {}
     for snapshot in repository.snapshots():
         for tag in snapshot.tags:
@@ -120,17 +131,19 @@ def listed(repository: Repository) -> list[Kept]:
                 is_dump = snapshot.trees == (f"/{DUMP}",)
                 halves.setdefault(tag.removeprefix(LABEL), {})[is_dump] = snapshot
     return [
-        Kept(name, both[True], both[False])
-        for name, both in halves.items()
-        if both.keys() == {True, False}
+        Kept(name, both.get(True), both[False]) for name, both in halves.items() if False in both
     ]
 
 
-def choose(repository: Repository, name: str) -> Kept:
-    """The backup of this name, the newest without one. Raises TargetError."""
-    backups = listed(repository)
+def choose(repository: Repository, name: str, *, with_rows: bool) -> Kept:
+    """The backup of this name, the newest without one; of a stack that keeps its rows, one that has
+    them. Raises TargetError."""
+    backups = [each for each in listed(repository) if each.rows or not with_rows]
     if not backups:
-        raise TargetError(f"{repository.place} holds no backup yet. `make backup` makes one.")
+        of_rows = " of a database" if with_rows else ""
+        raise TargetError(
+            f"{repository.place} holds no backup{of_rows} yet. `make backup` makes one."
+        )
     chosen = next((each for each in reversed(backups) if name in ("", each.name)), None)
     if chosen is None:
         names = ", ".join(each.name for each in backups[-5:])
@@ -141,8 +154,13 @@ def choose(repository: Repository, name: str) -> Kept:
 def bring_back(
     stack: Stack, repository: Repository, backup: Kept, say: Callable[[str], None]
 ) -> None:
-    """Rows and files in the place of those that are there, which are kept aside. PostgreSQL runs,
-    and nobody works with it. Raises TargetError with the rows of before in place."""
+    """Rows and files in the place of those that are there, which are kept aside; files alone where
+    the database is its administrator's. The stack's own PostgreSQL runs, and nobody works with it.
+    Raises TargetError with the rows of before in place."""
+    if not stack.database or backup.rows is None:
+        _bring_files(stack, repository, backup)
+        say(f"restored  {backup.name}: files as of {moment_text(backup.files)}; {NO_ROWS}")
+        return
     stack.make_database()
     aside = ""
     if stack.sql(TABLES, stack.database) != "0":
@@ -155,15 +173,19 @@ def bring_back(
         # The script of roles has made it, and the dump makes it too.
         stack.sql("DROP SCHEMA IF EXISTS stack CASCADE", stack.database)
         repository.pour(backup.rows, f"/{DUMP}", stack.words("pg_restore", *words))
-        stack.exchange()
-        repository.restore(backup.files, Path(stack.tree, exchange.STAGE))
-        stack.exchange(backup.files.trees[0], _now())
+        _bring_files(stack, repository, backup)
     except TargetError as error:
         _put_back(stack, aside, error)
         raise
     stack.make_database()
     stack.sql("ANALYZE", stack.database)
     say(f"restored  {backup.text}")
+
+
+def _bring_files(stack: Stack, repository: Repository, backup: Kept) -> None:
+    stack.exchange()
+    repository.restore(backup.files, Path(stack.tree, exchange.STAGE))
+    stack.exchange(backup.files.trees[0], _now())
 
 
 def _put_back(stack: Stack, aside: str, reason: TargetError) -> None:

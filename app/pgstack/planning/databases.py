@@ -113,11 +113,37 @@ class External(Part):
     """None: it was not asked yet"""
 
 
-class Backup(Part):
-    """pgBackRest on a host, and restic for files. `settings` are the lines of pgBackRest's
-    configuration; keys and passphrase are elsewhere."""
+class Kept(Part):
+    """What backups have in common; keys and passphrases are elsewhere."""
 
     kind: Literal["local", "sftp", "s3"]
+    drill: str
+    """when a restore is rehearsed, as systemd.time(7) writes it"""
+    time_limit: int
+    """seconds that a backup or a drill may take"""
+    oldest: int
+    """seconds after which a backup that has not been followed by another is late; likewise a
+    drill after `drill_oldest`"""
+    drill_oldest: int
+
+
+class FileBackup(Kept):
+    """restic for uploads and STACK_DATA, on a host that has them."""
+
+    repository: str
+    """as restic names it"""
+    options: tuple[str, ...]
+    state: str
+    """directory of what is known of it: the last snapshots, the last drill"""
+    days: int
+    """for which a snapshot is kept"""
+    daily: str
+    """when one is made where no backup of the database has it follow"""
+
+
+class Backup(Kept):
+    """pgBackRest on a host that has PostgreSQL. `settings` are the lines of its configuration."""
+
     stanza: str
     command: str
     """how pgBackRest is called for it"""
@@ -126,21 +152,6 @@ class Backup(Part):
     state: str
     """directory of the drill: its report, and the scratch instance while it runs"""
     full: str
-    """when a full backup is made, as systemd.time(7) writes it; likewise the next two"""
+    """when a full backup is made; likewise an incremental one"""
     incremental: str
-    drill: str
-    time_limit: int
-    """seconds that a backup or a drill may take"""
-    oldest: int
-    """seconds after which a backup or a drill that has not been followed by another is late; see
-    `drill_oldest`"""
-    drill_oldest: int
-    files: str
-    """restic's name of the repository of uploads and STACK_DATA; empty where they are on other
-    hosts"""
-    files_options: tuple[str, ...]
-    files_state: str
-    """directory of what is known of them: the last drill"""
-    files_days: int
-    """for which a snapshot of them is kept"""
     settings: dict[str, str]

@@ -29,11 +29,6 @@ def require(inputs: Inputs) -> None:
 
 
 def _refuse_what_it_lacks(inputs: Inputs, url: str) -> None:
-    if inputs.backup not in (None, "off"):
-        raise ValueError(
-            f"STACK_BACKUP={inputs.backup} needs the stack's own PostgreSQL: the "
-            f"administrator of the one in {url} keeps its backups"
-        )
     if "locale" in inputs.model_fields_set:
         raise ValueError(
             f"STACK_LOCALE needs the stack's own PostgreSQL: the database of {url} is "

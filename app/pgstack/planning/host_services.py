@@ -17,10 +17,25 @@ UNITS = "/etc/systemd/system"
 OWN = f"{UNITS}/{{prefix}}"
 """begins the paths of the stack's own units"""
 
+OF_ROWS = (
+    "pgbackrest.conf",
+    "stack-backup.service",
+    "stack-backup-full.timer",
+    "stack-backup-incr.timer",
+    "stack-drill.service",
+    "stack-drill.timer",
+)
+OF_FILES = ("stack-files.service", "stack-files-drill.service")
+TIMERS_OF_FILES = ("stack-files.timer", "stack-files-drill.timer")
+"""templates of backups"""
+
 
 def _not_for_backup(plan: Plan) -> frozenset[str]:
-    keeps_files = plan.backup and plan.backup.files
-    return frozenset(() if keeps_files else ("stack-files.service", "stack-files-drill.service"))
+    rows = () if plan.backup else OF_ROWS
+    files = () if plan.file_backup else OF_FILES
+    # Beside a database they follow what is done with it.
+    timers = TIMERS_OF_FILES if plan.backup or not plan.file_backup else ()
+    return frozenset((*rows, *files, *timers))
 
 
 HOST = Service(
@@ -104,7 +119,9 @@ BACKUP = Service(
         "stack-drill.service": f"{OWN}-drill.service",
         "stack-drill.timer": f"{OWN}-drill.timer",
         "stack-files.service": f"{OWN}-files.service",
+        "stack-files.timer": f"{OWN}-files.timer",
         "stack-files-drill.service": f"{OWN}-files-drill.service",
+        "stack-files-drill.timer": f"{OWN}-files-drill.timer",
     },
     without=_not_for_backup,
     role="backup",

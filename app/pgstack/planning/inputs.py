@@ -146,6 +146,14 @@ class Inputs(ProjectInputs):
         "path",
         on="local compose host",
     )
+    backup_name: str | None = declare(
+        None,
+        "name of a separate web host in the place where its files are kept",
+        "name",
+        on="host",
+        unset="the inventory's",
+        pattern=r"^[A-Za-z0-9._-]+$",
+    )
     backup_host: str | None = declare(
         None,
         "sftp: account@host of the other host; s3: host of the endpoint",

@@ -101,7 +101,7 @@ class Paths(Part):
     database: str
     """what is needed to log in at a PostgreSQL on another machine: passwords, its authority"""
     backup: str
-    """what pgBackRest reads, and the keys of its repository"""
+    """keys and passphrase of what backups are kept in, and what pgBackRest reads"""
     code: str
     """the directory `app` of this checkout"""
     app: str

@@ -7,7 +7,7 @@ from typing import Literal
 from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.cluster import Cluster
-from pgstack.planning.databases import Backup, External, Pooler, Postgres, Roles
+from pgstack.planning.databases import Backup, External, FileBackup, Pooler, Postgres, Roles
 from pgstack.planning.lanes import Lane
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
@@ -93,6 +93,7 @@ class Plan(Part):
     external: External | None
     """None: PostgreSQL is the stack's own"""
     backup: Backup | None
+    file_backup: FileBackup | None
     """None: there are none"""
     workers: tuple[Worker, ...]
     """the project's commands that run beside pages"""

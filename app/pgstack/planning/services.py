@@ -56,7 +56,8 @@ def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
 def _not_for_metrics(plan: Plan) -> frozenset[str]:
     has_release = "apache" in plan.services  # whose command verify is
     verify = () if has_release else ("stack-verify.service", "stack-verify.timer")
-    facts = () if plan.backup else ("stack-facts.service", "stack-facts.timer")
+    kept = plan.backup or plan.file_backup
+    facts = () if kept else ("stack-facts.service", "stack-facts.timer")
     return frozenset(verify + facts)
 
 

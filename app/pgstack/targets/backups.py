@@ -17,10 +17,11 @@ from pgstack.ops.destination import NONE, Destination
 from pgstack.ops.restic import Repository
 from pgstack.planning import layout, packages, state
 from pgstack.planning.config import StackConfig
+from pgstack.planning.input_names import EXTERNAL
 from pgstack.planning.layout import stack_directory
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import postgres_program
-from pgstack.targets import external, supervision
+from pgstack.targets import supervision
 from pgstack.targets.run import Say
 
 
@@ -36,6 +37,16 @@ def destination(config: StackConfig) -> Destination:
         config.backup_bucket or "",
         config.backup_region,
     )
+
+
+def in_containers(config: StackConfig) -> Destination:
+    """The same for Compose. Raises InputError beside an external PostgreSQL, too."""
+    if url := config.database_url:
+        raise InputError(
+            f"{EXTERNAL}: the PostgreSQL at {url.text} is not the stack's: its administrator "
+            "backs it up and restores it, and containers keep no files without rows."
+        )
+    return destination(config)
 
 
 def repository(config: StackConfig, say: Say, make: bool) -> Repository:
@@ -73,12 +84,14 @@ def make_place(config: StackConfig, owner: Path) -> None:
 
 def save(plan: Plan, kept: Repository, say: Say) -> None:
     """Back up what runs. Raises TargetError."""
-    instead = "a backup needs its database"
-    supervision.require_running(plan, "backup", instead)
+    if plan.external is None:
+        supervision.require_running(plan, "backup", "a backup needs its database")
     kept.make()
     backup = together.save(_stack(plan), kept)
-    Path(layout.backed_up(plan)).write_text(str(backup.rows.moment))
+    Path(layout.backed_up(plan)).write_text(str(backup.moment))
     say(f"kept      {backup.text}, in {kept.place}")
+    if plan.external:
+        say(f"not kept  {together.NO_ROWS}")
 
 
 def require_room(config: StackConfig, overwrite: bool) -> None:
@@ -96,13 +109,13 @@ def require_room(config: StackConfig, overwrite: bool) -> None:
 def chosen(config: StackConfig, name: str, say: Say) -> Callable[[Plan], None]:
     """What brings a backup back once PostgreSQL runs. Raises StackError."""
     kept = repository(config, say, make=False)
-    backup = together.choose(kept, name)
+    backup = together.choose(kept, name, with_rows=config.database_url is None)
     return lambda plan: together.bring_back(_stack(plan), kept, backup, say)
 
 
 def _stack(plan: Plan) -> together.Stack:
     return together.Stack(
-        database=plan.postgres.database,
+        database="" if plan.external else plan.postgres.database,
         admin=plan.roles.admin,
         sockets=plan.paths.run_postgres,
         roles=f"{plan.paths.conf}/postgres/roles.sql",
@@ -114,5 +127,4 @@ def _stack(plan: Plan) -> together.Stack:
 
 if __name__ == "__main__":
     with ends_the_process():
-        external.require_own("backup")
-        print(json.dumps(destination(state.inputs()).plain()))
+        print(json.dumps(in_containers(state.inputs()).plain()))

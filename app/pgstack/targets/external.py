@@ -7,7 +7,7 @@ from contextlib import closing
 
 import psycopg2
 
-from pgstack.errors import InputError, ProbeError, TargetError
+from pgstack.errors import ProbeError, TargetError
 from pgstack.external import roles
 from pgstack.external.server import Server
 from pgstack.live.probes import postgres
@@ -39,15 +39,6 @@ def prepare(plan: Plan, server: Server | None, say: Say) -> list[File]:
     made = "made" if roles.ensure(plan, server, words) else "in place"
     say(f"database  {server.place.text}, PostgreSQL {server.granted.version}, roles {made}")
     return wanted
-
-
-def require_own(command: str) -> None:
-    """Raise InputError where PostgreSQL is external: `command` is for the stack's own."""
-    if url := state.inputs().database_url:
-        raise InputError(
-            f"{command}: the PostgreSQL at {url.text} is not the stack's ({EXTERNAL}). Its "
-            "administrator keeps its backups and restores them."
-        )
 
 
 def require_same(plan: Plan) -> None:

@@ -41,16 +41,19 @@ from pgstack.targets import status as standing
 from pgstack.targets.run import Run, Say
 
 
-def up(say: Say, restore: Callable[[Plan], None] | None = None) -> str:
+def up(
+    say: Say, restore: Callable[[Plan], None] | None = None, server: Server | None = None
+) -> str:
     """Start everything that does not run yet and return the page's address.
 
     What cannot work is refused before anything is made or stopped. A start that fails later stops
     the servers that it started and can be repeated: it goes on with what is there.
-    `restore` is done while PostgreSQL runs and nobody works with it.
+    `restore` is done while PostgreSQL runs and nobody works with it; an external `server` is asked
+    unless it was.
 
     Raises StackError when a package is missing, the port is taken or a server does not start.
     """
-    server = survey.ask(state.inputs())
+    server = server or survey.ask(state.inputs())
     plan = survey.fresh_plan(server)
     _require_packages(plan)
     tls.provided(plan)  # read again below with the rights of the account
@@ -161,8 +164,8 @@ def reload(say: Say) -> None:
 
 
 def backup(say: Say) -> None:
-    """Keep the rows and the files of what runs, encrypted. Raises StackError."""
-    external.require_own("backup")
+    """Keep the rows and the files of what runs, encrypted; of an external database files alone.
+    Raises StackError."""
     inputs = state.inputs()
     kept = backups.repository(inputs, say, make=True)  # the passphrase is the caller's
     root = layout.stack_directory(inputs)
@@ -176,13 +179,13 @@ def restore(say: Say, name: str, overwrite: bool) -> str:
 
     Raises StackError, also where a database or files are there and `overwrite` is not said.
     """
-    external.require_own("restore")
     inputs = state.inputs()
     bring_back = backups.chosen(inputs, name, say)
     backups.require_room(inputs, overwrite)
+    server = survey.ask(inputs)  # whose password the stack's account may not read
     if directory.is_stack(layout.stack_directory(inputs)) and down():
         say("stopped")
-    return up(say, bring_back)
+    return up(say, bring_back, server)
 
 
 def down() -> bool:

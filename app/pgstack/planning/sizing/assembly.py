@@ -10,7 +10,7 @@ from pgstack.planning.apache import Apache, Firewall, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
-from pgstack.planning.databases import Backup, Pooler, Postgres, Roles
+from pgstack.planning.databases import Backup, FileBackup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.lanes import Lane
 from pgstack.planning.metrics import Metrics
@@ -57,6 +57,7 @@ class Servers:
     postgres: Postgres
     cluster: Cluster | None
     backup: Backup | None
+    file_backup: FileBackup | None
     metrics: Metrics | None
     observability: Observability | None
     arithmetic: Reasons
@@ -95,6 +96,7 @@ def assemble(
         cluster=servers.cluster,
         external=postgres.external(basis),
         backup=servers.backup,
+        file_backup=servers.file_backup,
         workers=servers.workers,
         schedule=servers.schedule,
         background=servers.background,
@@ -147,6 +149,7 @@ def _servers(basis: Basis) -> Servers:
     database, of_database = postgres.postgres(basis, pool, own, background)
     members, of_members = cluster.cluster(basis, pool, database)
     backups, of_backups = backup.backup(basis, database)
+    file_backups, of_files = backup.file_backup(basis)
     exporter, of_exporter = metrics.metrics(basis)
     prometheus, of_prometheus = observability.observability(basis)
     return Servers(
@@ -161,6 +164,7 @@ def _servers(basis: Basis) -> Servers:
         postgres=database,
         cluster=members,
         backup=backups,
+        file_backup=file_backups,
         metrics=exporter,
         observability=prometheus,
         arithmetic=of_daemons
@@ -172,6 +176,7 @@ def _servers(basis: Basis) -> Servers:
         | of_database
         | of_members
         | of_backups
+        | of_files
         | of_exporter
         | of_prometheus,
     )
@@ -187,7 +192,7 @@ def _services(
         services.OBSERVABILITY: servers.observability is not None,
         host_services.HOST: basis.target.units,
         host_services.FIREWALL: firewall.enabled,
-        host_services.BACKUP: servers.backup is not None,
+        host_services.BACKUP: bool(servers.backup or servers.file_backup),
         host_services.FRONT: front,
     }
     asked = [service.name for service, there in optional.items() if there]

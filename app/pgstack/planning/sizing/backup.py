@@ -6,7 +6,7 @@ from __future__ import annotations
 from pgstack.errors import InputError
 from pgstack.planning import backup_place, names, targets
 from pgstack.planning.config import StackConfig
-from pgstack.planning.databases import Backup, Postgres
+from pgstack.planning.databases import Backup, FileBackup, Postgres
 from pgstack.planning.layout import version
 from pgstack.planning.places import Paths
 from pgstack.planning.sizing.basis import Basis, Reasons
@@ -35,9 +35,9 @@ SFTP_VERSION = (2, 46)
 """pgBackRest that knows SFTP"""
 
 
-def kind(config: StackConfig) -> str:
-    """`off`, or where the backups are kept that are made on a schedule."""
-    if "postgres" not in config.part.services:
+def _kind(config: StackConfig, server: str) -> str:
+    """`off`, or where the backups are kept that a host with this server makes on a schedule."""
+    if server not in config.part.services:
         return "off"
     target = targets.of(config.target)
     return (config.backup or target.backup) if target.schedules_backups else "off"
@@ -45,7 +45,7 @@ def kind(config: StackConfig) -> str:
 
 def archiving(config: StackConfig, paths: Paths) -> dict[str, str]:
     """Settings of PostgreSQL; none without backups."""
-    if kind(config) == "off":
+    if _kind(config, "postgres") == "off":
         return {}
     command = f"{_command(config, paths)} archive-push %p"
     return {
@@ -66,7 +66,7 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
     """pgBackRest as planned, None without backups. Raises InputError where the release cannot do
     what is wanted."""
     config, pgbackrest = basis.config, basis.versions.pgbackrest
-    where = kind(config)
+    where = _kind(config, "postgres")
     if where == "off":
         return None, {}
     if where == "sftp" and version(pgbackrest) < SFTP_VERSION:
@@ -84,24 +84,50 @@ def backup(basis: Basis, database: Postgres) -> tuple[Backup | None, Reasons]:
             "command": _command(config, basis.paths),
             "path": place,
             "state": f"/var/lib/{own.prefix}-backup",
+            "full": f"{FULL_DAY} {_daily(config)}",
+            "incremental": f"{INCREMENTAL_DAYS} {_daily(config)}",
             **_times(config),
-            **_files(basis, where, place),
             "settings": _settings(basis, where, place, database.port),
         }
     )
     return planned, {
         "backup.process-max": f"cores / {PROCESS_DIVISOR}, 1 to {MAX_PROCESSES}",
-        "backup.files_days": f"{WEEK_DAYS} * (full backups kept + the one that is being made)",
     }
 
 
+def file_backup(basis: Basis) -> tuple[FileBackup | None, Reasons]:
+    """restic as planned for uploads and STACK_DATA, None without backups. Each moment that the
+    database can be brought back to has a snapshot."""
+    config = basis.config
+    where = _kind(config, "apache")
+    if where == "off":
+        return None, {}
+    repository, options = _files(basis, where)
+    planned = FileBackup.model_validate(
+        {
+            "kind": where,
+            "repository": repository,
+            "options": options,
+            "state": f"/var/lib/{names.of(config.name).prefix}-files",
+            "days": WEEK_DAYS * (config.backup_keep + 1),
+            "daily": _daily(config),
+            **_times(config),
+        }
+    )
+    return planned, {
+        "file_backup.days": f"{WEEK_DAYS} * (full backups kept + the one that is being made)"
+    }
+
+
+def _daily(config: StackConfig) -> str:
+    return f"*-*-* {config.backup_time}:00 UTC"
+
+
 def _times(config: StackConfig) -> dict[str, object]:
-    """When backups and drills are made, and after how many seconds one is late."""
+    """When drills are made, and after how many seconds a backup or one of them is late."""
     hour, minute = map(int, config.backup_time.split(":"))
     drill = f"{(hour + DRILL_HOURS) % 24:02}:{minute:02}"
     return {
-        "full": f"{FULL_DAY} *-*-* {config.backup_time}:00 UTC",
-        "incremental": f"{INCREMENTAL_DAYS} *-*-* {config.backup_time}:00 UTC",
         "drill": f"{DRILL_DAY} *-*-* {drill}:00 UTC",
         "time_limit": TIME_LIMIT,
         "oldest": DAY + TIME_LIMIT,
@@ -148,28 +174,18 @@ def _role(basis: Basis) -> dict[str, str]:
     return {} if who == role else {"pg1-user": role, **spool}
 
 
-def _files(basis: Basis, where: str, place: str) -> dict[str, object]:
-    """restic's repository, at the same destination; each moment that the database can be brought
-    back to has a snapshot."""
-    config, own = basis.config, names.of(basis.config.name)
-    days = WEEK_DAYS * (config.backup_keep + 1)
-    common = {
-        "files_days": days,
-        "files_state": f"/var/lib/{own.prefix}-files",
-        "files_options": (),
-    }
-    path = f"{place}{BESIDE}{'' if config.name == names.STACK else f'-{config.name}'}"
-    if "apache" not in config.part.services:
-        return {**common, "files": ""}
+def _files(basis: Basis, where: str) -> tuple[str, tuple[str, ...]]:
+    """restic's repository, at the same destination, and options. Separate web hosts have one each:
+    none can read another's, and none waits for another to have it to itself."""
+    config = basis.config
+    own = config.backup_name or ("" if config.name == names.STACK else config.name)
+    path = f"{_place(config)}{BESIDE}{f'-{own}' if own else ''}"
     if where == "local":
-        return {**common, "files": path}
+        return path, ()
     account, host, port = _elsewhere(config)
     if where == "s3":
         endpoint = f"{host}:{port}" if port else host
-        repository, options = backup_place.bucket(
-            endpoint, config.backup_bucket or "", config.backup_region, path
-        )
-        return {**common, "files": repository, "files_options": options}
+        return backup_place.bucket(endpoint, config.backup_bucket or "", config.backup_region, path)
     keys = basis.paths.backup
     # Nothing of root's own configuration of ssh counts, and no other key.
     words = (
@@ -177,11 +193,7 @@ def _files(basis: Basis, where: str, place: str) -> dict[str, object]:
         f"-o UserKnownHostsFile={keys}/{KNOWN_HOSTS} -i {keys}/{KEY} -p {port or SSH_PORT} "
         f"{account}@{host} -s sftp"
     )
-    return {
-        **common,
-        "files": f"sftp:{account}@{host}:{path}",
-        "files_options": (f"sftp.command={words}",),
-    }
+    return f"sftp:{account}@{host}:{path}", (f"sftp.command={words}",)
 
 
 def _elsewhere(config: StackConfig) -> tuple[str, str, str]:

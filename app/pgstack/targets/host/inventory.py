@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,11 @@ def _beside_external(inputs: Inputs, host: str, databases: list[str], webs: list
 
 
 def _of_web(inputs: Inputs, host: str, webs: list[str], *others: str) -> Inputs:
-    """Without `others`. Work beside pages is done on the first web host, not on each of them."""
+    """Without `others`. Work beside pages is done on the first web host, not on each of them; its
+    files are kept under its own name."""
     away = {*others, *(OF_COMMANDS if host != webs[0] else ())}
-    return {name: value for name, value in inputs.items() if name not in away}
+    own = {"backup_name": re.sub(r"[^A-Za-z0-9._-]", "-", host), **inputs}
+    return {name: value for name, value in own.items() if name not in away}
 
 
 def plan(
