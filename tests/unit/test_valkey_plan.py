@@ -127,7 +127,8 @@ def test_the_addresses_are_handed_over(tmp_path: Path) -> None:
 def test_of_hosts_apart_the_web_has_it() -> None:
     apart = {"target": "host", "database_host": "db.example"}
     web, database = planned(**apart), planned(**apart, web_addresses="10.0.0.11")
-    assert web.services == ("pgbouncer", "valkey", "apache", "metrics", "host", "firewall")
+    others = ("metrics", "host", "firewall", "backup")
+    assert web.services == ("pgbouncer", "valkey", "apache", *others)
     assert (database.valkey, database.memory.valkey) == (None, 0)
     assert "valkey" not in database.services
 
