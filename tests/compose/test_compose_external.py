@@ -205,7 +205,7 @@ def test_no_password_is_within_reach_of_workers(running: ComposeStack) -> None:
 
 PAST = """
 import os
-os.environ["STACK_WORKER"] = "tick"
+os.environ |= {"STACK_WORKER": "tick", "DJANGO_SETTINGS_MODULE": "config.settings"}
 import django
 django.setup()
 from django.db import connections
