@@ -74,6 +74,7 @@ PLANS = {
         },
     ),
     "follower": (13, {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a"}),
+    "web": (13, {"target": "host", "database_host": "10.0.0.21"}),
     "project": (
         13,
         {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
@@ -182,7 +183,7 @@ def test_every_template_of_the_tree_is_rendered() -> None:
     }
     plain = {"observability/alerts.yml"}  # no template
     rendered = sources["debian13"] | sources["full"] | sources["several"]
-    rendered |= sources["member"] | sources["follower"]
+    rendered |= sources["member"] | sources["follower"] | sources["web"]
     assert rendered | INCLUDED == tree | plain
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {

@@ -178,8 +178,12 @@ def test_what_a_page_may_leave_there_is_passed_over(
 
 def test_each_lane_has_files_and_samples_of_its_own(tmp_path: Path) -> None:
     for group in ("process", "lane-slow", "lane-slow-2"):
-        meter.opened(tmp_path, group).answered(ENVIRON, 0.004, 0.5, "200 OK")
-    meter.opened(tmp_path, "lane-slow").answered({}, 3, 3, "500 Internal Server Error")
+        own = meter.opened(tmp_path, group)
+        own.answered(0, 0.004, 0.5, "200 OK")
+        own.count()
+    own = meter.opened(tmp_path, "lane-slow")
+    own.answered(0, 3, 3, "500 Internal Server Error")
+    own.count()
     samples = read(tmp_path)
     assert samples["wsgi_processes"] == 1
     assert samples["wsgi_processes{lane=slow}"] == 2
