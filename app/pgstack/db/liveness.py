@@ -21,8 +21,8 @@ COMING_BACK = re.compile(
     re.IGNORECASE,
 )
 """messages of a server that is being restarted, or of a pooler whose server is"""
-UNKNOWN = re.compile("login rejected|no such database")
-"""messages of a pooler that has no such database"""
+UNKNOWN = re.compile("login rejected|no authentication method is found|no such database")
+"""messages of a pooler that has no such database, by its release"""
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
