@@ -69,6 +69,7 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
 
 def of_files(host: stack.Stack, asked: argparse.Namespace) -> int:
     """What is done with files alone: `save` and `drill` by their units, which come here again."""
+    files.planned(host)
     steps = {
         "save": (files.unit(host), files.save),
         "drill": (files.drill_unit(host), files.rehearse),
