@@ -153,7 +153,7 @@ def test_a_reload_brings_changed_inputs_into_force(external_stack: LocalStack) -
     """Under load, without a request lost; and one that does not fit changes nothing."""
     refused = external_stack.manage("stack_local", "reload", STACK_POOL_SIZE="60")
     assert refused.returncode == 2
-    assert "connections that the server grants: 77 through PgBouncer + 7 past it" in refused.stderr
+    assert "connections that the server grants: 78 through PgBouncer + 7 past it" in refused.stderr
     own = {"STACK_DATABASE_URL": "", "STACK_DATABASE_PASSWORD_FILE": ""}
     other = external_stack.manage("stack_local", "reload", **own)
     assert other.returncode == 2

@@ -200,7 +200,7 @@ def _require_refused(stack: LocalStack, command: str, workers: str, reason: str)
 @SLOW
 def test_a_reload_starts_those_that_are_wanted(working: LocalStack) -> None:
     before = at_work(working)
-    wanted = f"tick={TASKS}; tock:2:INT:5s={TASKS}"
+    wanted = f"tick:80m={TASKS}; tock:2:INT:5s:80m={TASKS}"
     try:
         done = working.manage("stack_local", "reload", STACK_WORKERS=wanted)
         assert done.returncode == 0, done.stderr
