@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pgstack.live.probes import members
 from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
 
 from . import backup, files, membership, patroni, postgres, rehearsed, safe, status, system
@@ -90,7 +91,8 @@ def _release(stack: Stack) -> tuple[str, int]:
 def _member(stack: Stack) -> tuple[str, int]:
     """What a member is asked: it has no release, and knows its cluster, its own servers and the
     backups."""
-    lines = [status.of_postgres(stack), *membership.report(stack), *backup.proven(stack)]
+    elected = membership.report(stack, members.settled)
+    lines = [status.of_postgres(stack), *elected, *backup.proven(stack)]
     text = "".join(f"{line.name:<10} {line.text}\n" for line in lines)
     return text, 0 if all(line.good for line in lines) else 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import members
@@ -16,12 +16,13 @@ from .line import Line
 from .stack import Stack
 
 ANSWER_SECONDS = 2
+Ask = Callable[[Cluster], Sequence[members.Member]]
 SEE = "docs/cluster.md says what each of these is and what to do."
 
 
-def elected(part: Cluster) -> Line:
+def elected(part: Cluster, ask: Ask) -> Line:
     """Who leads, who follows, and what is not as planned."""
-    there = members.ask(part)
+    there = ask(part)
     wrong = [*members.faults(part, there)]
     return Line("members", "; ".join(wrong) or members.told(there), not wrong, remedy=SEE)
 
@@ -55,8 +56,8 @@ def _decides(part: Cluster, address: str) -> bool:
     return True
 
 
-def report(stack: Stack) -> Iterator[Line]:
+def report(stack: Stack, ask: Ask = members.ask) -> Iterator[Line]:
     """Lines of this host; none without a cluster."""
     if stack.cluster:
-        yield elected(stack.cluster)
+        yield elected(stack.cluster, ask)
         yield decides(stack.cluster) if stack.cluster.member else led(stack.cluster)

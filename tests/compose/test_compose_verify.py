@@ -92,7 +92,7 @@ def test_verify_as_a_stranger_who_reaches_the_sockets_is_refused_by_the_servers(
     code, findings = verify(stack, "--stranger", user="nobody:sockets")
     assert (
         findings["strangers are refused"]["detail"]
-        == "nobody: 8 refused by a server, 8 without a listener"
+        == "nobody: 10 refused by a server, 10 without a listener"
     )
     assert list(findings) == ["strangers are refused"]
     assert code == 0

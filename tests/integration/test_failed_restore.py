@@ -55,7 +55,14 @@ def trial(stack: LocalStack) -> Iterator[together.Stack]:
     """A database beside the one that is served."""
     programs = tuple(owner(stack.directory, []))
     sockets = str(stack.directory / "run/postgres")
-    made = together.Stack(NAME, "postgres", sockets, "/dev/null", str(stack.directory), programs)
+    made = together.Stack(
+        tree=str(stack.directory),
+        database=NAME,
+        admin="postgres",
+        sockets=sockets,
+        roles="/dev/null",
+        programs=programs,
+    )
     made.sql(f"CREATE DATABASE {NAME}")
     yield made
     made.sql(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")

@@ -223,7 +223,7 @@ def well_but_for_backups(monkeypatch: pytest.MonkeyPatch, *, leads: bool) -> Non
     monkeypatch.setattr(system, "run", lambda *_: system.Done((), 1, "", ""))
     monkeypatch.setattr(rehearsed, "read", lambda _: None)
     monkeypatch.setattr(status, "of_postgres", lambda _: Line("postgres", "runs"))
-    monkeypatch.setattr(membership, "report", lambda _: [])
+    monkeypatch.setattr(membership, "report", lambda *_: [])
 
 
 def test_the_release_that_serves_is_told(stack: Stack, tmp_path: Path) -> None:
