@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.host_plan import host_plan, member_plan
+from pgstack.live.probes import members
 from pgstack.metrics import facts as told
 from pgstack.metrics import peers
 from pgstack.metrics.page import Pages
@@ -223,7 +224,11 @@ def well_but_for_backups(monkeypatch: pytest.MonkeyPatch, *, leads: bool) -> Non
     monkeypatch.setattr(system, "run", lambda *_: system.Done((), 1, "", ""))
     monkeypatch.setattr(rehearsed, "read", lambda _: None)
     monkeypatch.setattr(status, "of_postgres", lambda _: Line("postgres", "runs"))
-    monkeypatch.setattr(membership, "report", lambda *_: [])
+
+    def report(_: Stack, ask: object) -> list[Line]:
+        return [Line("members", "as they are once they have settled", ask is members.settled)]
+
+    monkeypatch.setattr(membership, "report", report)
 
 
 def test_the_release_that_serves_is_told(stack: Stack, tmp_path: Path) -> None:
