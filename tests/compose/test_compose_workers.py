@@ -165,7 +165,7 @@ def change_all(stack: ComposeStack) -> None:
     assert done.returncode == 0, done.stderr
     require_each_task_once(notes(stack), before)
     before = at_work(stack)
-    wrong = make(stack.with_inputs({"STACK_WORKERS": "x=nowhere"}), "reload")
+    wrong = make(stack.with_inputs({"STACK_WORKERS": "x:60m=nowhere"}), "reload")
     assert (wrong.returncode, wrong.stderr.splitlines()[0][:60]) == (
         2,
         "reload: STACK_WORKERS: x: there is no program nowhere in the",
