@@ -164,8 +164,10 @@ def report(stack: Stack) -> list[Line]:
 def proven(stack: Stack) -> list[Line]:
     """What a member of a cluster is asked: the one that leads for the whole report, each other
     whether it could go on with the repository, so that one fault has one report."""
-    if stack.backup is None or patroni.leads(stack):
-        return report(stack) if stack.backup else []
+    if stack.backup is None:
+        return []
+    if patroni.leads(stack):
+        return report(stack)
     try:
         kept = restorable_backups(stack)
     except StackctlError as error:

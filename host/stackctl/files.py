@@ -102,14 +102,14 @@ def save(stack: Stack) -> str:
 def last_saved(stack: Stack) -> int | None:
     """When all that there was had last been kept where it is to be, in seconds since 1970."""
     saved = _noted(stack, "saved")
-    here = saved and saved["place"] == planned(stack).repository
-    return int(saved["ended"]) if here else None
+    if saved is None or saved["place"] != planned(stack).repository:
+        return None
+    return int(saved["ended"])
 
 
 def last_drill(stack: Stack) -> dict[str, Any] | None:
     """What the last drill found, None before the first."""
-    state: dict[str, Any] | None = _noted(stack, "drill")
-    return state
+    return _noted(stack, "drill")
 
 
 def rehearse(stack: Stack) -> str:
@@ -195,7 +195,9 @@ def _note(stack: Stack, name: str, state: object) -> None:
     safe.write(Path(planned(stack).state, f"{name}.json"), text.encode(), 0o600)
 
 
-def _noted(stack: Stack, name: str) -> Any:
+def _noted(stack: Stack, name: str) -> dict[str, Any] | None:
+    """What was written down last; an older release's form of it counts for nothing."""
     with suppress(OSError, ValueError, safe.UnsafePath):
-        return json.loads(safe.read(Path(planned(stack).state, f"{name}.json")))
+        state = json.loads(safe.read(Path(planned(stack).state, f"{name}.json")))
+        return state if isinstance(state, dict) else None
     return None

@@ -12,17 +12,14 @@ a request failed beside it.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
@@ -30,8 +27,8 @@ sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 import psycopg2  # noqa: E402 - the path comes first
 
 from loadtest import program  # noqa: E402
-from loadtest.steady import SHARE, capacity, percentile  # noqa: E402
-from loadtest.steady_site import Site  # noqa: E402
+from loadtest.studies import turns  # noqa: E402
+from loadtest.studies.turns import Turn  # noqa: E402
 from pgstack.errors import InputError  # noqa: E402
 from pgstack.live import account  # noqa: E402
 from pgstack.planning import layout  # noqa: E402
@@ -43,37 +40,8 @@ PAGE = "/db"
 WAITING = 4
 """transactions more than there are backends"""
 SETTLE_SECONDS = 0.5
-CAPACITY_SECONDS = 4
 TURNS = ("alone", "own pool held", "pages' pool held")
 LONGEST_HOLD_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What pages noticed."""
-
-    p99: float
-    """of the time from when a request was due, in ms"""
-    failed: int
-
-    def __str__(self) -> str:
-        return f"{self.p99:.1f}" + (f" ({self.failed} failed)" if self.failed else "")
-
-
-async def ask(site: Site, rate: float, seconds: float) -> Turn:
-    """One turn."""
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as requests:
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            await asyncio.sleep(max(0, due - time.monotonic()))
-            requests.create_task(site.send(due))
-    await site.close()
-    turn = Turn(
-        1000 * percentile(site.answers, 0.99), sum(bool(answer.reason) for answer in site.answers)
-    )
-    site.answers.clear()
-    return turn
 
 
 @contextmanager
@@ -112,24 +80,17 @@ def _client(plan: Plan, database: str) -> closing[Any]:
     )
 
 
-async def _capacity(site: Site) -> float:
-    rate = await capacity(site, CAPACITY_SECONDS)
-    await site.close()
-    return rate
-
-
 def measure(plan: Plan, tasks: Background, url: str, rounds: int, seconds: float) -> int:
     """Print a line for each round; the exit status."""
-    site = Site(url, urlsplit(url).netloc, PAGE)
-    rate = SHARE * asyncio.run(_capacity(site))
+    rate = turns.usual_rate(url, PAGE)
     count = max(tasks.max_db_connections, plan.pooler.max_db_connections) + WAITING
     print(f"{PAGE} at {rate:.0f}/s; {count} transactions at a time; p99 in ms")
     by_turn: dict[str, list[Turn]] = {turn: [] for turn in TURNS}
     for _ in range(rounds):
         for turn, database in zip(TURNS, ("", tasks.database, plan.postgres.database), strict=True):
             with busy_tasks(plan, database, count if database else 0):
-                by_turn[turn].append(asyncio.run(ask(site, rate, seconds)))
-        print("; ".join(f"{turn} {turns[-1]}" for turn, turns in by_turn.items()), flush=True)
+                by_turn[turn].append(turns.take(url, PAGE, rate, seconds))
+        print("; ".join(f"{turn} {taken[-1]}" for turn, taken in by_turn.items()), flush=True)
     ratios = {
         turn: statistics.median(
             there.p99 / without.p99

@@ -14,7 +14,6 @@ BOUND, or a request failed there.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
 import sys
 import threading
@@ -22,7 +21,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,8 +29,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from loadtest import program  # noqa: E402 - the path comes first
-from loadtest.steady import SHARE, capacity, percentile  # noqa: E402
-from loadtest.steady_site import Site  # noqa: E402
+from loadtest.studies import turns  # noqa: E402
+from loadtest.studies.turns import Turn  # noqa: E402
 
 BOUND = 1.5
 PAGE, SLOW = "/db", "/slow?seconds=5"
@@ -41,33 +39,6 @@ SETTLE_SECONDS = 1.0
 """in which every client has asked once"""
 END_SECONDS = 40.0
 """longest wait for the last answers of /slow"""
-CAPACITY_SECONDS = 4
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What the visitors of fast pages noticed."""
-
-    p99: float
-    """of the time from when a request was due, in ms"""
-    failed: int
-
-    def __str__(self) -> str:
-        return f"{self.p99:.1f}" + (f" ({self.failed} failed)" if self.failed else "")
-
-
-async def ask(url: str, rate: float, seconds: float) -> Turn:
-    """One turn."""
-    site = Site(url, urlsplit(url).netloc, PAGE)
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as requests:
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            await asyncio.sleep(max(0, due - time.monotonic()))
-            requests.create_task(site.send(due))
-    await site.close()
-    failed = sum(bool(answer.reason) for answer in site.answers)
-    return Turn(1000 * percentile(site.answers, 0.99), failed)
 
 
 @contextmanager
@@ -102,38 +73,31 @@ def slow_visitors(url: str, count: int, statuses: Counter[int]) -> Iterator[None
 def measure(urls: dict[str, str], rounds: int, seconds: float) -> int:
     """Print a line for each round; the exit status."""
     first = next(iter(urls.values()))
-    rate = SHARE * asyncio.run(_capacity(first))
+    rate = turns.usual_rate(first, PAGE)
     print(f"{PAGE} at {rate:.0f}/s; {CLIENTS} clients of {SLOW}; p99 in ms")
-    turns: dict[tuple[str, int], list[Turn]] = {}
+    taken: dict[tuple[str, int], list[Turn]] = {}
     statuses = {name: Counter[int]() for name in urls}
     for _ in range(rounds):
         for name, url in urls.items():
             for count in (0, CLIENTS):
                 with slow_visitors(url, count, statuses[name]):
-                    turn = asyncio.run(ask(url, rate, seconds))
-                turns.setdefault((name, count), []).append(turn)
-        print("; ".join(f"{name}, {n} slow: {turns[name, n][-1]}" for name, n in turns), flush=True)
+                    turn = turns.take(url, PAGE, rate, seconds)
+                taken.setdefault((name, count), []).append(turn)
+        print("; ".join(f"{name}, {n} slow: {taken[name, n][-1]}" for name, n in taken), flush=True)
     ratios = {
         name: statistics.median(
             held.p99 / free.p99
-            for held, free in zip(turns[name, CLIENTS], turns[name, 0], strict=True)
+            for held, free in zip(taken[name, CLIENTS], taken[name, 0], strict=True)
         )
         for name in urls
     }
     for name, ratio in ratios.items():
-        failed = sum(turn.failed for turn in turns[name, CLIENTS])
+        failed = sum(turn.failed for turn in taken[name, CLIENTS])
         slow = ", ".join(f"{status}: {count}" for status, count in sorted(statuses[name].items()))
         print(f"{name}: x {ratio:.2f}, {failed} of {PAGE} failed; {SLOW} by status {slow}")
     kept = next(iter(urls))
-    failed = sum(turn.failed for n in (0, CLIENTS) for turn in turns[kept, n])
+    failed = sum(turn.failed for n in (0, CLIENTS) for turn in taken[kept, n])
     return int(ratios[kept] > BOUND or failed > 0)
-
-
-async def _capacity(url: str) -> float:
-    site = Site(url, urlsplit(url).netloc, PAGE)
-    rate = await capacity(site, CAPACITY_SECONDS)
-    await site.close()
-    return rate
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,7 +25,7 @@ def up(unused: LocalStack) -> Iterator[LocalStack]:
     everything = unused.processes()
     yield unused
     for process in everything:
-        if process.is_running():
+        with suppress(psutil.NoSuchProcess):
             process.kill()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pytest
 import requests
 
 from fixtures import pooler_console
-from fixtures.killing import halt, killed, stopped
+from fixtures.killing import halt, killed, resume, stopped
 from fixtures.local_stack import LocalStack
 
 BOUND_SECONDS = 30
@@ -29,8 +28,7 @@ def running(stack: LocalStack) -> Iterator[LocalStack]:
     """The stack, up before and after the test."""
     stack.wait_until(stack.answers)
     yield stack
-    for process in stack.processes():
-        process.send_signal(signal.SIGCONT)
+    resume(stack.processes())
     stack.wait_until(stack.answers)
 
 

@@ -113,7 +113,7 @@ class External(Part):
     """None: it was not asked yet"""
 
 
-class Kept(Part):
+class AnyBackup(Part):
     """What backups have in common; keys and passphrases are elsewhere."""
 
     kind: Literal["local", "sftp", "s3"]
@@ -127,7 +127,7 @@ class Kept(Part):
     drill_oldest: int
 
 
-class FileBackup(Kept):
+class FileBackup(AnyBackup):
     """restic for uploads and STACK_DATA, on a host that has them."""
 
     repository: str
@@ -141,7 +141,7 @@ class FileBackup(Kept):
     """when one is made where no backup of the database has it follow"""
 
 
-class Backup(Kept):
+class Backup(AnyBackup):
     """pgBackRest on a host that has PostgreSQL. `settings` are the lines of its configuration."""
 
     stanza: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from pgstack.planning.apache import Web
+from pgstack.planning.background import Background
 from pgstack.planning.part import Part
 
 MAIN = "stack"
@@ -58,6 +60,17 @@ class Lane(Part):
         """Regular expression of the paths that are its own, as Apache has them: mod_wsgi leaves one
         of several slashes at the beginning, which `/%2Freports/` has too."""
         return f"^/+({'|'.join(map(_pattern, self.prefixes))})"
+
+
+def all_requests(web: Web, lanes: Iterable[Lane]) -> int:
+    """Requests that one web host works on at a time."""
+    return web.requests + sum(lane.requests for lane in lanes)
+
+
+def backends_beside(lanes: Iterable[Lane], background: Background | None) -> int:
+    """Backends that one PgBouncer may open beside those of the pages' pool."""
+    tasks = background.max_db_connections if background else 0
+    return tasks + sum(lane.pool_size for lane in lanes)
 
 
 def group_of(lanes: Iterable[Lane], path: str) -> str:

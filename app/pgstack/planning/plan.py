@@ -8,7 +8,7 @@ from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
 from pgstack.planning.cluster import Cluster
 from pgstack.planning.databases import Backup, External, FileBackup, Pooler, Postgres, Roles
-from pgstack.planning.lanes import Lane
+from pgstack.planning.lanes import Lane, all_requests, backends_beside
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
 from pgstack.planning.part import Part
@@ -119,13 +119,12 @@ class Plan(Part):
     @property
     def other_backends(self) -> int:
         """Backends that one PgBouncer may open beside those of the pages' pool."""
-        tasks = self.background.max_db_connections if self.background else 0
-        return tasks + sum(lane.pool_size for lane in self.lanes)
+        return backends_beside(self.lanes, self.background)
 
     @property
     def requests(self) -> int:
         """Requests that one web host works on at a time, in all lanes."""
-        return self.web.requests + sum(lane.requests for lane in self.lanes)
+        return all_requests(self.web, self.lanes)
 
     @property
     def commands(self) -> tuple[Worker | Entry, ...]:

@@ -12,7 +12,7 @@ from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, FileBackup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.lanes import Lane
+from pgstack.planning.lanes import Lane, all_requests
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
 from pgstack.planning.places import Share
@@ -203,7 +203,7 @@ def _services(
 def _memory(basis: Basis, servers: Servers) -> Memory:
     """The shares of what this host runs, in bytes; 0 for what runs on another."""
     memory, takes_over = basis.scale.memory, bool(basis.target.instance_ports)
-    requests = servers.web.requests + sum(lane.requests for lane in servers.lanes)
+    requests = all_requests(servers.web, servers.lanes)
     sizes = {
         "apache": {
             "web": web.web_bytes(servers.web),

@@ -8,7 +8,7 @@ from pgstack.planning import layout
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
 from pgstack.planning.databases import Pooler
-from pgstack.planning.lanes import Lane
+from pgstack.planning.lanes import Lane, all_requests, backends_beside
 from pgstack.planning.sizing import cluster, metrics, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
@@ -84,10 +84,10 @@ def pooler(
     same time."""
     pool = pool_size(basis)
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
-    threads = web.requests + sum(lane.requests for lane in lanes)
+    threads = all_requests(web, lanes)
     slots = threads * web.hosts + (background.clients if background else 0)
     clients = GENERATIONS * slots + COMMAND_CLIENTS + THREAD_CLIENTS
-    backends = pool + reserve + other_backends(lanes, background)
+    backends = pool + reserve + backends_beside(lanes, background)
     timeout = web.request_timeout
     query = timeouts.TASK_QUERY if background else timeouts.QUERY
     numbers = {
@@ -117,12 +117,6 @@ def pooler(
     if background:
         reasons["pooler.max_client_conn"] += f" + {GENERATIONS} x {background.clients} of workers"
     return planned, reasons
-
-
-def other_backends(lanes: tuple[Lane, ...], background: Background | None) -> int:
-    """Backends that one PgBouncer may open beside those of the pages' pool."""
-    tasks = background.max_db_connections if background else 0
-    return tasks + sum(lane.pool_size for lane in lanes)
 
 
 def _identities(basis: Basis, *, tasks: bool) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import External, Identity, Pooler, Postgres
-from pgstack.planning.lanes import Lane
+from pgstack.planning.lanes import Lane, backends_beside
 from pgstack.planning.sizing import (
     backup,
     cluster,
     metrics,
-    pooler,
     postgres_memory,
     rights,
     timeouts,
@@ -38,7 +37,7 @@ def postgres(
 ) -> tuple[Postgres, Reasons]:
     """PostgreSQL as planned, for the backends that PgBouncer may open."""
     config, who = basis.config, (basis.accounts, basis.roles)
-    connections = _connections(basis, pool, pooler.other_backends(lanes, background))
+    connections = _connections(basis, pool, backends_beside(lanes, background))
     workers = postgres_memory.worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
     given = config.database_url
@@ -95,7 +94,7 @@ def postgres_bytes(
     basis: Basis, pool: Pooler, lanes: tuple[Lane, ...], background: Background | None
 ) -> dict[str, int]:
     """Shares of memory, in bytes, by what they are for."""
-    connections = _connections(basis, pool, pooler.other_backends(lanes, background))
+    connections = _connections(basis, pool, backends_beside(lanes, background))
     parts = postgres_memory.shares(
         basis.scale.memory, connections, postgres_memory.worker_processes(basis.scale.cores)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pgstack.planning import layout
 from pgstack.planning.apache import Apache, Web
 from pgstack.planning.invariants import THREADS_DIVISOR
-from pgstack.planning.lanes import Lane
+from pgstack.planning.lanes import Lane, all_requests
 from pgstack.planning.sizing import timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
@@ -172,7 +172,7 @@ def _workers(requests: int, memory: int, room: int | None) -> Workers:
 
 def apache(basis: Basis, part: Web, lanes: tuple[Lane, ...]) -> tuple[Apache, Reasons]:
     """No upper limit: a worker costs little, and the memory of the children is part of the plan."""
-    requests = part.requests + sum(lane.requests for lane in lanes)
+    requests = all_requests(part, lanes)
     workers = _workers(requests, basis.scale.memory, _room(basis))
     children, threads = workers.children, workers.per_child
     total = children * threads
