@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import containers
@@ -24,12 +25,13 @@ from pgstack.ops.destination import Destination
 from pgstack.ops.restic import Repository
 from pgstack.planning.services import postgres_program
 
+POSTGRES = "postgres"
 BACKUP, RESTORE = "backup", "restore"
 """services: the one may not write files, the other may give them to others"""
 PROFILE = "--profile=backup"
 MEDIA = "/var/lib/stack-media"
 HOLDS = {
-    "postgres": ("/var/lib/postgresql", "-name", "PG_VERSION"),
+    POSTGRES: ("/var/lib/postgresql", "-name", "PG_VERSION"),
     RESTORE: (MEDIA, "-type", "f"),
 }
 """how each volume is asked whether there is anything to lose"""
@@ -52,22 +54,27 @@ def backup() -> None:
         _make_directory(Path(wanted.path))
     with _repository(wanted, BACKUP, make=True) as kept:
         kept.make()
-        say(
-            f"kept      {together.save(stack, kept).text}, in {_with_host_path(wanted, kept.place)}"
-        )
+        say(together.kept_text(together.save(stack, kept), _with_host_path(wanted, kept.place)))
 
 
 def restore(name: str, overwrite: bool) -> None:
-    """Start PostgreSQL with the rows of a backup and put its files in place; what was there before
-    is kept. `up` starts the rest. Raises ToolError, StackError."""
+    """Start PostgreSQL with the rows of a backup and put its files in place, or the files alone
+    where PostgreSQL is somebody else's; what was there before is kept. `up` starts the rest. Raises
+    ToolError, StackError."""
     wanted = _destination()
     _build()
     with _repository(wanted, RESTORE, make=False) as kept:
         _require_room(overwrite)
-        chosen = together.choose(kept, name, with_rows=True)
+        chosen = together.choose(kept, name, with_rows=not _is_external())
         containers.require("compose", "down")
-        containers.require("compose", "up", "--detach", "--wait", "postgres")
+        if not _is_external():
+            containers.require("compose", "up", "--detach", "--wait", POSTGRES)
         together.bring_back(_stack(), kept, chosen, say)
+
+
+def _is_external() -> bool:
+    """Whether PostgreSQL is somebody else's, as compose.yaml asks."""
+    return bool(os.environ.get("STACK_DATABASE_URL"))
 
 
 def _destination() -> Destination:
@@ -95,7 +102,8 @@ def _require_room(overwrite: bool) -> None:
     if overwrite:
         return
     # Compose makes the volumes before any container runs, so that they are there tells nothing.
-    if any(_finds(service, *words) for service, words in HOLDS.items()):
+    own = {service for service in HOLDS if service != POSTGRES or not _is_external()}
+    if any(_finds(service, *HOLDS[service]) for service in own):
         raise ToolError(
             "the volumes of the stack hold a database or files. `make restore OVERWRITE=yes` puts "
             "the backup in their place, and keeps what is there aside; nothing was changed."
@@ -159,24 +167,29 @@ def _with_host_path(wanted: Destination, text: str) -> str:
 
 
 def _stack() -> together.Stack:
-    """Raises ToolError where PostgreSQL does not run."""
-    postgres = containers.only_container("postgres").id
+    """Raises ToolError where the stack's PostgreSQL does not run."""
+    run = ("run", "--rm", "--no-deps", "--no-TTY", RESTORE, "python3")
+    # A page may put a link in the place of a directory while it is read.
+    files = together.Stack(
+        tree=MEDIA,
+        python=("docker", "compose", PROFILE, *run),
+        reading=("--one-file-system",),
+    )
+    if _is_external():
+        return files
+    postgres = containers.only_container(POSTGRES).id
     done = containers.execute(postgres, "cat", f"{containers.CONF}/plan.json")
     if done.returncode:
         raise ToolError(f"{containers.CONF}: {containers.last_words(containers.output_of(done))}")
     plan = containers.read_plan(done.stdout)
-    run = ("run", "--rm", "--no-deps", "--no-TTY", RESTORE, "python3")
-    return together.Stack(
+    return replace(
+        files,
         database=plan.postgres.database,
         admin=plan.roles.admin,
         sockets=plan.paths.run_postgres,
         roles=f"{containers.CONF}/postgres/roles.sql",
-        tree=MEDIA,
         programs=("docker", "exec", "--interactive", postgres),
         directory=postgres_program(plan, ""),
-        python=("docker", "compose", PROFILE, *run),
-        # A page may put a link in the place of a directory while it is read.
-        reading=("--one-file-system",),
     )
 
 

@@ -223,3 +223,26 @@ def test_a_reload_loses_no_request(running: ComposeStack) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert own.verifies()
+
+
+def test_files_alone_are_kept_and_come_back(running: ComposeStack, tmp_path: Path) -> None:
+    photo = f"{MEDIA}/photo"
+    place = {"STACK_BACKUP": "local", "STACK_BACKUP_PATH": str(tmp_path / "backups")}
+    own = running.with_inputs({**place, "XDG_CONFIG_HOME": str(tmp_path / "config")})
+    own.execute("web", "sh", "-c", f"echo of the visitor > {photo}")
+    kept = make(own, "backup")
+    assert kept.returncode == 0, kept.stderr
+    assert ": no rows, files as of " in kept.stdout
+    assert "not kept  the database is in no backup of the stack" in kept.stdout
+    refused = make(own, "restore")
+    assert (refused.returncode, "OVERWRITE=yes" in refused.stderr) == (2, True)
+    assert own.get("/readyz")[0] == 200
+    own.execute("web", "sh", "-c", f"echo spoilt > {photo}")
+    back = make(own, "restore", "OVERWRITE=yes")
+    assert back.returncode == 0, back.stderr
+    assert own.execute("web", "cat", photo).stdout == "of the visitor\n"
+    assert own.get("/db")[0] == 200
+
+
+def make(stack: ComposeStack, *words: str) -> subprocess.CompletedProcess[str]:
+    return stack.run("make", "--silent", "TARGET=compose", *words, check=False)

@@ -16,7 +16,6 @@ from pgstack.planning.grants import UNLIMITED, Grants
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
-from pgstack.targets import backups
 from pgstack.targets.host import inventory
 
 GB = 1024**3
@@ -40,14 +39,6 @@ def config(**inputs: str) -> StackConfig:
 def planned(granted: Grants | None = SMALL, cores: int = 2, **inputs: str) -> Plan:
     machine = Hardware(cores, 4 * cores * GB, 12, 65536, database=granted)
     return sizing.plan(config(**inputs), machine)
-
-
-def test_the_local_target_keeps_files_without_rows_and_containers_refuse() -> None:
-    kept = {"backup": "local", "backup_path": "/srv/kept"}
-    assert backups.destination(config(**kept)).path == "/srv/kept"
-    inside = config(**kept, target="compose", database_authority="/etc/authority.pem")
-    with pytest.raises(InputError, match="containers keep no files without rows"):
-        backups.in_containers(inside)
 
 
 def test_nothing_of_postgresql_is_planned_or_rendered() -> None:

@@ -103,6 +103,12 @@ class Kept:
         return f"{self.name}: {rows}, files as of {moment_text(self.files)}"
 
 
+def kept_text(backup: Kept, place: str) -> str:
+    """What is said of a backup that was made: where it is, and what is not in it."""
+    text = f"kept      {backup.text}, in {place}"
+    return text if backup.rows else f"{text}\nnot kept  {NO_ROWS}"
+
+
 def moment_text(snapshot: Snapshot) -> str:
     """When a snapshot was made: `2026-11-24 03:00:12+00`."""
     return f"{datetime.fromtimestamp(snapshot.moment, UTC):%Y-%m-%d %H:%M:%S}+00"

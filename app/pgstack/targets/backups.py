@@ -17,7 +17,6 @@ from pgstack.ops.destination import NONE, Destination
 from pgstack.ops.restic import Repository
 from pgstack.planning import layout, packages, state
 from pgstack.planning.config import StackConfig
-from pgstack.planning.input_names import EXTERNAL
 from pgstack.planning.layout import stack_directory
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import postgres_program
@@ -37,16 +36,6 @@ def destination(config: StackConfig) -> Destination:
         config.backup_bucket or "",
         config.backup_region,
     )
-
-
-def in_containers(config: StackConfig) -> Destination:
-    """The same for Compose. Raises InputError beside an external PostgreSQL, too."""
-    if url := config.database_url:
-        raise InputError(
-            f"{EXTERNAL}: the PostgreSQL at {url.text} is not the stack's: its administrator "
-            "backs it up and restores it, and containers keep no files without rows."
-        )
-    return destination(config)
 
 
 def repository(config: StackConfig, say: Say, make: bool) -> Repository:
@@ -89,9 +78,7 @@ def save(plan: Plan, kept: Repository, say: Say) -> None:
     kept.make()
     backup = together.save(_stack(plan), kept)
     Path(layout.backed_up(plan)).write_text(str(backup.moment))
-    say(f"kept      {backup.text}, in {kept.place}")
-    if plan.external:
-        say(f"not kept  {together.NO_ROWS}")
+    say(together.kept_text(backup, kept.place))
 
 
 def require_room(config: StackConfig, overwrite: bool) -> None:
@@ -127,4 +114,4 @@ def _stack(plan: Plan) -> together.Stack:
 
 if __name__ == "__main__":
     with ends_the_process():
-        print(json.dumps(in_containers(state.inputs()).plain()))
+        print(json.dumps(destination(state.inputs()).plain()))
