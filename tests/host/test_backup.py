@@ -4,6 +4,7 @@ silently broken."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -228,21 +229,50 @@ def test_files_are_kept_with_the_database_for_root_alone(host: SystemdHost) -> N
     assert host.run("grep", "-rl", "photo", FILES, check=False).stdout == "", "it is encrypted"
 
 
-def test_a_drill_of_damaged_files_fails_and_everybody_sees_it(host: SystemdHost) -> None:
+@contextmanager
+def damaged(host: SystemdHost) -> Iterator[None]:
+    """Within it what is kept of files can be listed, and not read."""
     show = ["find", f"{FILES}/data", "-type", "f", "-size", "+0"]
     packs = host.run(*show).stdout.split()
     host.run("cp", "-a", f"{FILES}/data", "/root/good-files")
     try:
         for pack in packs:
             host.run("dd", "if=/dev/zero", f"of={pack}", "bs=1", "count=32", "conv=notrunc")
+        yield
+    finally:
+        host.run("cp", "-aT", "/root/good-files", f"{FILES}/data")
+        host.run("rm", "-r", "/root/good-files")
+
+
+def test_a_drill_of_damaged_files_fails_and_everybody_sees_it(host: SystemdHost) -> None:
+    with damaged(host):
         assert host.run("stackctl", "files", "drill", check=False).returncode == 2
         told = host.run("stackctl", "backups", check=False)
         assert (told.returncode, "files      drill failed" in told.stdout) == (1, True), told.stdout
-    finally:
-        host.run("cp", "-aT", "/root/good-files", f"{FILES}/data")
     host.run("stackctl", "drill")  # its unit has the other in tow
     assert "files      drill passed" in host.run("stackctl", "files", "drill").stdout
     assert host.run("stackctl", "backups").returncode == 0
+
+
+@pytest.mark.slow
+def test_files_that_cannot_be_read_leave_those_that_are_there_beside_the_rows(
+    host: SystemdHost, ledger: Ledger
+) -> None:
+    host.run("stackctl", "files", "save")
+    target, before = now(), listing(host)
+    ledger.transfer("after-the-files")
+    host.run("stackctl", "files", "save")
+    store(host, "public/newest.txt", "0644")
+    with damaged(host):
+        done = host.run("stackctl", "restore", target, check=False)
+    assert done.returncode == 2
+    assert "The database is restored, and the files stay as they are: " in done.stderr
+    assert "Apache runs again." in done.stdout
+    assert ledger.has("after-the-files") == [False]
+    assert "newest.txt" in "".join(listing(host))
+    host.run("stackctl", "files", "restore")
+    assert listing(host) == before
+    assert host.failed() == ""
 
 
 @pytest.mark.slow
