@@ -17,6 +17,7 @@ import pytest
 from deployed_host import deployed_host
 from host_image import CHECKOUT
 from systemd_host import INPUTS, SystemdHost
+from work import MEDIA, at_work, notes, units
 
 from fixtures import foreign
 from fixtures.releases import NEWEST_SUITE
@@ -28,7 +29,6 @@ TASKS = "python task_worker.py"
 TWO = f"tick:2={TASKS}"
 LANES = "reads=/db:1x4:pool 2"
 """half of the load of the tests here"""
-MEDIA = "/var/lib/stack-media"
 
 
 @pytest.fixture(scope="module")
@@ -60,40 +60,6 @@ def deploy(
 
 
 SCHEDULE = "long=monthly 1 00:00 sleep 600"
-
-
-def notes(host: SystemdHost) -> dict[str, list[str]]:
-    """What each process has noted so far."""
-    told: dict[str, list[str]] = {}
-    for line in host.run(
-        "sh", "-c", f"cd {MEDIA} && grep -sH '' worker-* || true"
-    ).stdout.splitlines():
-        name, _, text = line.partition(":")
-        told.setdefault(name, []).append(text)
-    return told
-
-
-def units(host: SystemdHost) -> list[str]:
-    words = ("--plain", "--no-legend", "--state=active", "stack-worker-*")
-    told = host.run("systemctl", "list-units", *words).stdout
-    return sorted(line.split()[0] for line in told.splitlines())
-
-
-def at_work(host: SystemdHost, processes: int = 2) -> set[str]:
-    """Names of the notes of those that work now, each of which has begun a task."""
-    deadline = time.monotonic() + 60
-    while True:
-        shown = host.run("systemctl", "show", "--property=InvocationID", "--value", *units(host))
-        own = tuple(shown.stdout.split())
-        names = {
-            name
-            for name, lines in notes(host).items()
-            if own and name.endswith(own) and "begun 1" in lines
-        }
-        if len(names) == processes:
-            return names
-        assert time.monotonic() < deadline, (names, own)
-        time.sleep(0.3)
 
 
 def test_they_run_as_an_account_of_their_own_on_a_pool_of_their_own(host: SystemdHost) -> None:
