@@ -10,6 +10,7 @@ one directory, so that one link leads to all of them.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from contextlib import closing, suppress
 from functools import partial
@@ -28,6 +29,7 @@ from .system import UNITS
 
 ASK_SECONDS = 10
 POLL_SECONDS = 0.5
+SOCKET = re.compile(r"\.s\.PGSQL\.(\d{4,5})")
 
 
 def unit(stack: Stack, instance: str) -> str:
@@ -155,11 +157,10 @@ def _keep_ports(stack: Stack, instance: str) -> None:
     """Where the one that serves has more processes, lead their clients to the first: web processes
     are bound to a port until they are replaced."""
     planned = {process.port for process in stack.pooler.processes}
-    own, served = stack.run / f"pooler-{instance}", Path(stack.paths.run_pooler)
-    for path in served.glob(".s.PGSQL.*[0-9]"):
-        if int(path.suffix.removeprefix(".")) not in planned:
-            words = ("ln", "-sfT", f".s.PGSQL.{stack.pooler.port}", str(own / path.name))
-            system.run(*words, account=stack.accounts.pooler)
+    first, own = f".s.PGSQL.{stack.pooler.port}", stack.run / f"pooler-{instance}"
+    for port in set(_ports(Path(stack.paths.run_pooler))) - planned:
+        words = ("ln", "-sfT", first, str(own / f".s.PGSQL.{port}"))
+        system.run(*words, account=stack.accounts.pooler)
 
 
 def _lead_to(stack: Stack, instance: str) -> None:
@@ -179,7 +180,7 @@ def _is_left(stack: Stack, instance: str) -> bool:
     """Whether no request can use it any more: it has no clients, or only idle threads of the web,
     which look where the link leads before their next request."""
     rows: console.Rows = []
-    for port in _ports(stack, instance):
+    for port in _ports(stack.run / f"pooler-{instance}"):
         with suppress(StackctlError):  # it has ended
             rows += _console(stack, instance, port, "SHOW CLIENTS")
     clients = [row for row in rows if row["database"] != console.CONSOLE]
@@ -189,10 +190,10 @@ def _is_left(stack: Stack, instance: str) -> bool:
     return not clients or not apache.visited(stack)
 
 
-def _ports(stack: Stack, instance: str) -> list[int]:
-    """Of its sockets, also those that the plan has no more."""
-    paths = (stack.run / f"pooler-{instance}").glob(".s.PGSQL.*[0-9]")
-    return sorted(int(path.suffix.removeprefix(".")) for path in paths)
+def _ports(directory: Path) -> list[int]:
+    """Of the sockets in a directory, also those that the plan has no more."""
+    named = (SOCKET.fullmatch(path.name) for path in directory.glob(".s.PGSQL.*"))
+    return sorted(int(match[1]) for match in named if match)
 
 
 def _try(stack: Stack, instance: str) -> None:
