@@ -42,7 +42,7 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
         **common,
         "NAME": layout.own_database(plan),
         "HOST": database_host(plan.paths.run_pooler),
-        "PORT": str(plan.pooler.port),
+        "PORT": str(layout.own_port(plan)),
         "USER": layout.own_login(plan, plan.pooler.web_login),
         # A cursor on the server would be left behind on a backend that the next transaction does
         # not get.

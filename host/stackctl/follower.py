@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import psycopg2
@@ -128,11 +129,11 @@ class Follower:
 
     def _command(self, words: str, seconds: float = COMMAND_SECONDS) -> None:
         """Have each PgBouncer do it that runs."""
-        for instance in INSTANCES:
+        login = self.stack.accounts.follower
+        for instance, process in product(INSTANCES, self.stack.pooler.processes):
             sockets = str(Path(self.stack.paths.run, f"pooler-{instance}"))
-            login = self.stack.accounts.follower
             with suppress(psycopg2.Error), bounded.waits(COMMAND_SECONDS):
-                connection = console.connect(sockets, self.stack.pooler.port, login)
+                connection = console.connect(sockets, process.port, login)
                 with closing(connection), bounded.waits(seconds):
                     console.rows(connection, words)
 

@@ -57,7 +57,8 @@ def _gone(unit: str) -> list[str]:
 
 def _pgbouncer(stack: Stack) -> list[str]:
     instance = pgbouncer.serving(stack)
-    return _gone(pgbouncer.unit(stack, instance)) if instance else []
+    units = pgbouncer.units(stack, instance) if instance else []
+    return [path for unit in units for path in _gone(unit)]
 
 
 def _apache(stack: Stack) -> list[str]:

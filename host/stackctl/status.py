@@ -40,7 +40,10 @@ def of_pgbouncer(stack: Stack) -> Line:
     if instance is None:
         return _down("pgbouncer", pgbouncer.unit(stack, "a"), stack.names.stackctl)
     wrong = pgbouncer.trouble(stack, Path(stack.paths.run_pooler), ANSWER_SECONDS)
-    return _line("pgbouncer", f"instance {instance}", pgbouncer.unit(stack, instance), wrong)
+    units = pgbouncer.units(stack, instance)
+    runs = f"instance {instance}" + (f", {len(units)} processes" if len(units) > 1 else "")
+    unit = next(filter(system.stopped, units), units[0])
+    return _line("pgbouncer", runs, unit, wrong)
 
 
 def of_unit(stack: Stack, name: str, trouble: Callable[[Stack, float], str]) -> Line:

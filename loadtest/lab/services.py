@@ -96,7 +96,7 @@ def pgbouncer(mode: str, **settings: str) -> Service:
             update={"pooler": plan.pooler.model_copy(update={"settings": lines})}
         )
         template = templates.environment().get_template("pgbouncer/pgbouncer.ini.j2")
-        text = template.render(stack=changed)
+        text = template.render(stack=changed, own=None)
         path = lab_stack.write("pgbouncer.ini", text)
         return Server(
             "pgbouncer",

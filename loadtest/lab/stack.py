@@ -172,6 +172,8 @@ def local(
         # What .env says of these counts for the stack that runs here.
         "STACK_WORKERS": "",
         "STACK_SCHEDULE": "",
+        # Ways to connect are compared with one pooler each.
+        "STACK_POOLERS": "1",
         **({} if brought else {"STACK_PROJECT": ""}),
     }
     words = [str(checkout / "app/manage.py"), "stack_local", action]

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from pgstack.live.probes import console
+from pgstack.live.probes.together import together
 from pgstack.metrics.model import Sample, counter, gauge
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
@@ -90,10 +91,16 @@ Row = Mapping[str, Any]
 
 
 def read(plan: Plan) -> dict[str, console.Rows]:
-    """What the console shows. A new connection each time: one that is kept would keep an instance
-    of PgBouncer that another has taken over from. Raises psycopg2.Error."""
+    """What the consoles of all PgBouncers show together. A new connection each time: one that is
+    kept would keep an instance of PgBouncer that another has taken over from. Raises
+    psycopg2.Error."""
+    answers = [_read(plan, process.port) for process in plan.pooler.processes]
+    return {what: together(what, [answer[what] for answer in answers]) for what in ASKED}
+
+
+def _read(plan: Plan, port: int) -> dict[str, console.Rows]:
     login = layout.own_login(plan, plan.pooler.monitor_login)
-    with closing(console.connect(plan.paths.run_pooler, plan.pooler.port, login)) as asked:
+    with closing(console.connect(plan.paths.run_pooler, port, login)) as asked:
         return {what: console.rows(asked, f"SHOW {what}") for what in ASKED}
 
 

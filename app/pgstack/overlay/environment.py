@@ -110,7 +110,7 @@ def database_url(plan: Plan) -> str:
     """Address of the alias `default`, as dj-database-url, django-environ and libpq read it."""
     user = layout.own_login(plan, plan.pooler.web_login)
     host = quote(stack.database_host(plan.paths.run_pooler), safe="")
-    return f"postgres://{user}@{host}:{plan.pooler.port}/{layout.own_database(plan)}"
+    return f"postgres://{user}@{host}:{layout.own_port(plan)}/{layout.own_database(plan)}"
 
 
 def _file(plan: Plan) -> dict[str, str]:

@@ -99,6 +99,15 @@ def _cluster(inputs: Inputs) -> None:
         )
 
 
+def _poolers(inputs: Inputs) -> None:
+    if (inputs.poolers or 1) > 1 and not targets.of(inputs.target).several_poolers:
+        raise ValueError(
+            f"STACK_POOLERS={inputs.poolers}: the target {inputs.target} has one PgBouncer; "
+            "several need the target local or a host without a cluster. Leave it out "
+            "(docs/scale.md)"
+        )
+
+
 def _proxy(inputs: Inputs) -> None:
     if inputs.proxy == "on" and inputs.tls != "off":
         raise ValueError(
@@ -254,6 +263,7 @@ RULES = (
     _several,
     _egress,
     _separate_hosts,
+    _poolers,
     _proxy,
     external_combinations.require,
     _valkey,

@@ -31,8 +31,25 @@ class Identity(Part):
     role: str
 
 
+class PoolerProcess(Part):
+    """One PgBouncer of a host. All of them make their sockets in one directory, and differ by
+    port."""
+
+    number: int
+    """from 1"""
+    port: int
+    settings: dict[str, str]
+    """lines of its pgbouncer.ini, and what SHOW CONFIG must answer"""
+
+    @property
+    def name(self) -> str:
+        """What its program, unit and log are called."""
+        return "pgbouncer" if self.number == 1 else f"pgbouncer-{self.number}"
+
+
 class Pooler(Part):
-    """PgBouncer. `settings` are the lines of pgbouncer.ini, and what SHOW CONFIG must answer."""
+    """PgBouncer: what all of a host have together. `port` and `settings` are those of the first,
+    whose backends workers, lanes and commands use too."""
 
     port: int
     web_login: str
@@ -56,6 +73,13 @@ class Pooler(Part):
     """when requests have waited this long, a PAUSE was forgotten; the local guard ends it"""
     file_descriptors: int
     settings: dict[str, str]
+    further: tuple[PoolerProcess, ...]
+    """beside the first, each for a part of the web processes"""
+
+    @property
+    def processes(self) -> tuple[PoolerProcess, ...]:
+        """All of a host, the first one first."""
+        return PoolerProcess(number=1, port=self.port, settings=self.settings), *self.further
 
     @property
     def hold(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pgstack.errors import InputError
-from pgstack.planning import extensions, lanes, names, targets
+from pgstack.planning import extensions, lanes, names, slots, targets
 from pgstack.planning.account_names import account_name
 from pgstack.planning.apache import Project
 from pgstack.planning.background import VARIABLE
@@ -204,6 +204,16 @@ def own_database(plan: Plan) -> str:
         return plan.background.database
     lane = lanes.own(plan.lanes)
     return lane.database if lane else plan.postgres.database
+
+
+def own_port(plan: Plan) -> int:
+    """Port of the PgBouncer that this process works with: web processes are spread over all of
+    them, whatever else there is uses the first."""
+    processes = plan.pooler.processes
+    if len(processes) == 1 or lanes.own_group() != lanes.MAIN:
+        return plan.pooler.port
+    places = f"{plan.paths.cache}/{plan.accounts.web}/web-processes"
+    return processes[slots.own(places, len(processes))].port
 
 
 def own_login(plan: Plan, login: str) -> str:

@@ -56,6 +56,9 @@ class MachineInputs(BaseModel):
     pool_size: int | None = declare(
         None, "PgBouncer's backends per pool", "connections", unset="planned", ge=1, le=2000
     )
+    poolers: int | None = declare(
+        None, "PgBouncers of a web host (docs/scale.md)", "processes", unset="planned", ge=1, le=64
+    )
     direct_connections: int = declare(
         6, "connections past the pooler: migrate, probes, backups", "connections", ge=2, le=500
     )

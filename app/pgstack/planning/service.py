@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pgstack.planning.background import Entry, Worker
+    from pgstack.planning.databases import PoolerProcess
     from pgstack.planning.plan import Plan
 
 MACHINE = "host"
@@ -29,7 +30,10 @@ class Service:
 
     name: str
     files: tuple[str, ...] = ()
-    """templates of the folder `name`, which go to a folder of this name below `paths.conf`"""
+    """templates of the folder of its `kind`, which go to a folder of this name below
+    `paths.conf`"""
+    source: str = ""
+    """the template of its one file, where that is another service's too"""
     plain: frozenset[str] = frozenset()
     """those of `files` that are not templates: the same text for every plan"""
     without: Callable[[Plan], frozenset[str]] = _nothing
@@ -63,11 +67,18 @@ class Service:
     that run, where two take turns"""
     names: tuple[str, ...] = ()
     """of its processes, where the project says how many there are"""
-    own: Worker | Entry | None = None
+    like: str = ""
+    """name of the service that this is one more process of"""
+    own: Worker | Entry | PoolerProcess | None = None
     """what its templates see beside the plan, where there is one service for each of many"""
+
+    @property
+    def kind(self) -> str:
+        """Folder of its templates and of its files, and role that writes them."""
+        return self.like or self.name
 
     def words(self, plan: Plan, configuration: Path | None = None) -> tuple[str, ...]:
         """How its server is started in the foreground, with another configuration where one is
         given; nothing where it has none."""
-        path = configuration or Path(plan.paths.conf, self.name, self.configuration)
+        path = configuration or Path(plan.paths.conf, self.kind, self.configuration)
         return tuple(self.command(plan, str(path)).split()) if self.command else ()

@@ -6,6 +6,8 @@ pgstack.live.verify. Standard library only: the tools of Compose run under Debia
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -172,10 +174,44 @@ SERVICES = (
 def of(plan: Plan) -> list[Service]:
     """The services that `plan` has."""
     return [
-        *(service for service in SERVICES if service.name in plan.services),
+        *(
+            process
+            for service in SERVICES
+            if service.name in plan.services
+            for process in (poolers(plan) if service is PGBOUNCER else (service,))
+        ),
         *workers(plan),
         *schedule(plan),
     ]
+
+
+def poolers(plan: Plan) -> list[Service]:
+    """A service for each PgBouncer of a host: beside the first, which has the files that all of
+    them read, each has a configuration of its own."""
+    return [PGBOUNCER] + [
+        replace(
+            PGBOUNCER,
+            name=process.name,
+            like=PGBOUNCER.name,
+            files=(f"{process.name}.ini",),
+            source=PGBOUNCER.configuration,
+            configuration=f"{process.name}.ini",
+            units={"stack-pgbouncer.service": f"{OWN}-{process.name}@.service"},
+            own=process,
+        )
+        for process in plan.pooler.further
+    ]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Those of `names` that are servers, in starting order, whatever plan had them."""
+    order = {service.name: place for place, service in enumerate(SERVICES)}
+    further = f"{PGBOUNCER.name}-"
+    kinds = {name: PGBOUNCER.name if name.startswith(further) else name for name in names}
+    return sorted(
+        (name for name, kind in kinds.items() if kind in order),
+        key=lambda name: (order[kinds[name]], len(name), name),
+    )
 
 
 def optional_programs(plan: Plan) -> dict[str, str]:

@@ -33,14 +33,17 @@ def templates(plan: Plan) -> list[Template]:
 
 
 def _files(service: Service, plan: Plan) -> list[Template]:
-    name, folder, unwanted = (
-        service.name,
-        Path(plan.paths.conf, service.name),
+    kind, folder, unwanted = (
+        service.kind,
+        Path(plan.paths.conf, service.kind),
         service.without(plan),
     )
     return [
         Template(
-            name, f"{name}/{file}{'' if file in service.plain else '.j2'}", folder / file, service
+            kind,
+            f"{kind}/{service.source or file}{'' if file in service.plain else '.j2'}",
+            folder / file,
+            service,
         )
         for file in service.files
         if file not in unwanted

@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pgstack.errors import ProbeError, TargetError
@@ -19,6 +21,7 @@ from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live, ask
 from pgstack.ops import listening, postgres, rendered
 from pgstack.planning import services, state
+from pgstack.planning.databases import PoolerProcess
 from pgstack.planning.plan import Plan
 from pgstack.rendering import passwords, templates
 from pgstack.rendering.file import File
@@ -70,38 +73,48 @@ def _postgres(candidate: Plan, plan: Plan) -> str:
 
 
 def _pooler(candidate: Plan, _: Plan) -> str:
-    """What PgBouncer has against its files when it starts with them, and a client with how it then
-    serves."""
-    log = Path(candidate.paths.log, "pgbouncer.log")
-    # It ends with this process, whatever ends this one.
-    words = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        *services.servers(candidate)["pgbouncer"][0].split(),
-    ]
+    """What a PgBouncer has against its files when it starts with them, and a client with how all of
+    them then serve."""
+    poolers = candidate.pooler.processes
+    with ExitStack() as running:
+        started = [running.enter_context(_running(candidate, each)) for each in poolers]
+        complaint = _clients(candidate, started)
+    logs = [_log(candidate, each).read_text(errors="replace") for each in poolers]
+    said = [words for log in logs for words in COMPLAINT.findall(log)]
+    return "; ".join(said[:2]) or complaint
+
+
+def _log(candidate: Plan, each: PoolerProcess) -> Path:
+    return Path(candidate.paths.log, f"{each.name}.log")
+
+
+@contextmanager
+def _running(candidate: Plan, each: PoolerProcess) -> Iterator[subprocess.Popen[bytes]]:
+    """It ends with this process, whatever ends this one."""
+    words = ["setpriv", "--pdeathsig", "KILL", *services.servers(candidate)[each.name][0].split()]
     with (
-        log.open("w") as output,
+        _log(candidate, each).open("w") as output,
         subprocess.Popen(words, stdout=output, stderr=output, cwd="/") as process,
     ):
         try:
-            complaint = _client(candidate, process)
+            yield process
         finally:
             process.kill()
-    return "; ".join(COMPLAINT.findall(log.read_text(errors="replace"))[:2]) or complaint
 
 
-def _client(candidate: Plan, process: subprocess.Popen[bytes]) -> str:
-    socket = Path(candidate.paths.run_pooler, f".s.PGSQL.{candidate.pooler.port}")
+def _clients(candidate: Plan, started: list[subprocess.Popen[bytes]]) -> str:
     deadline = time.monotonic() + ANSWER_SECONDS
-    while not listening.at(socket) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    for each, process in zip(candidate.pooler.processes, started, strict=True):
+        socket = Path(candidate.paths.run_pooler, f".s.PGSQL.{each.port}")
+        while not listening.at(socket) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
     live = Live(candidate)
     try:
         with bounded.waits(ANSWER_SECONDS):
             outcome = settings.pooler_settings(live)
-            with live.clients(1) as (client,):
-                ask(client, "SELECT 1")
+            for each in candidate.pooler.processes:
+                with live.clients(1, port=each.port) as (client,):
+                    ask(client, "SELECT 1")
     except ProbeError as error:
         return str(error)
     return "" if outcome.holds else outcome.detail

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import psutil
 import psycopg2
@@ -53,7 +54,7 @@ def servers(plan: Plan) -> list[Server]:
     states = _settled(plan) or supervision.unsupervised(plan)
     asked: dict[str, Callable[[Plan], None]] = {
         "postgres": _postgres,
-        "pgbouncer": _pgbouncer,
+        **{each.name: partial(_pgbouncer, port=each.port) for each in plan.pooler.processes},
         "valkey": _valkey,
         "apache": _apache,
         "metrics": _metrics,
@@ -130,15 +131,15 @@ def _postgres(plan: Plan) -> None:
         )
 
 
-def _pgbouncer(plan: Plan) -> None:
-    """A query comes back through it. Raises ProbeError or psycopg2.Error."""
+def _pgbouncer(plan: Plan, port: int) -> None:
+    """A query comes back through the one with this port. Raises ProbeError."""
     login = layout.own_login(plan, plan.pooler.web_login)
     try:
         with (
             closing(
                 psycopg2.connect(
                     host=plan.paths.run_pooler,
-                    port=plan.pooler.port,
+                    port=port,
                     user=login,
                     dbname=plan.postgres.database,
                     application_name="probe",

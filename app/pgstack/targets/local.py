@@ -116,7 +116,8 @@ def _start(run: Run, fingerprint: str, restore: Callable[[Plan], None] | None) -
             database.start(run)
         if restore:
             restore(plan)
-        supervision.start(plan, "pgbouncer")
+        for pooler in services.poolers(plan):
+            supervision.start(plan, pooler.name)
         valkey.start(plan)
         prepare.collect_static(run)
         prepare.migrate(run)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from pgstack.errors import ProbeError, TargetError
 from pgstack.live.probes import pooler
@@ -61,12 +61,8 @@ def _pause(plan: Plan) -> None:
 def resume(plan: Plan) -> bool:
     """Let held-back requests go on, all of them or those of the database; False when none were held
     back."""
-    resumed = False
-    for command in drain.resumes(plan):
-        with suppress(ProbeError):  # it was not paused
-            pooler.command(plan, command)
-            resumed = True
-    return resumed
+    answers = [pooler.refusals(plan, command) for command in drain.resumes(plan)]
+    return any(None in refusals for refusals in answers)  # one that was not paused refuses
 
 
 def enable_keepalive(plan: Plan) -> None:

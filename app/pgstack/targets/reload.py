@@ -23,7 +23,7 @@ from pgstack.live.probes import bounded, local, pooler, supervisord
 from pgstack.live.verify import settings
 from pgstack.live.verify.live import Live
 from pgstack.ops import drain, rendered
-from pgstack.planning import targets
+from pgstack.planning import services, targets
 from pgstack.planning.plan import Plan
 from pgstack.rendering import files, templates, tls
 from pgstack.rendering.file import File
@@ -79,6 +79,7 @@ def reload(plan: Plan, server: Server | None, say: Say) -> None:
                 return
             _require_same_apache(plan, wanted)
             valkey.require_same(plan)
+            _require_same_poolers(plan)
             supervision.allow_files(plan)
             candidate.require(plan)
             who = "PgBouncer accepts" if plan.external else "PostgreSQL and PgBouncer accept"
@@ -147,6 +148,20 @@ def _require_same_apache(plan: Plan, wanted: list[File]) -> None:
                 f"restarts the stack, and "
                 "requests fail meanwhile. Nothing was changed."
             )
+
+
+def _require_same_poolers(plan: Plan) -> None:
+    """Raise TargetError where a reload would have to start or end one: web processes are bound to
+    those that run."""
+    known = {each.name for each in services.SERVICES}
+    running = services.in_order(supervisord.states(plan) or {})
+    there = [name for name in running if name == "pgbouncer" or name not in known]
+    if len(there) != len(plan.pooler.processes):
+        raise TargetError(
+            f"reload: {len(plan.pooler.processes)} PgBouncers are planned, and {len(there)} run. "
+            "They are started and ended by `make up` only, which restarts the stack. Nothing was "
+            "changed."
+        )
 
 
 def _bring_into_force(run: Run, wanted: list[File]) -> None:

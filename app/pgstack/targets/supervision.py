@@ -117,7 +117,11 @@ def allow_files(plan: Plan) -> None:
     """
     wanted = open_files(plan)
     for process in map(
-        psutil.Process, [supervisord.call(plan).getPID(), *process_ids(plan, "pgbouncer")]
+        psutil.Process,
+        [
+            supervisord.call(plan).getPID(),
+            *(pid for each in plan.pooler.processes for pid in process_ids(plan, each.name)),
+        ],
     ):
         soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
         if 0 <= soft < wanted:
@@ -229,7 +233,7 @@ def stop(plan: Plan) -> bool:
     stop_scheduler(plan)
     stop_workers(plan)
     # Those that run, which another plan may have started.
-    for name in (each.name for each in reversed(services.SERVICES) if each.name in states):
+    for name in reversed(services.in_order(states)):
         try:
             supervisord.call(plan, 2 * STOP_SECONDS).stopProcess(name)
         except xmlrpc.client.Fault as fault:

@@ -78,7 +78,10 @@ def attempt_all(plan: Plan, passwords: bool = True) -> list[Login]:
     )
     doors = [
         *_doors_of_postgres(plan),
-        Door("PgBouncer", "socket", plan.paths.run_pooler, plan.pooler.port),
+        *(
+            Door("PgBouncer", "socket", plan.paths.run_pooler, process.port)
+            for process in plan.pooler.processes
+        ),
         *([] if plan.external else [Door("PostgreSQL", TCP, LOOPBACK, plan.postgres.port)]),
         Door("PgBouncer", TCP, LOOPBACK, plan.pooler.port),
     ]

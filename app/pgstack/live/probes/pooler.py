@@ -1,7 +1,10 @@
-"""PgBouncer's console: questions as the monitoring login, commands as PgBouncer's own account."""
+"""PgBouncer's console: questions as the monitoring login, commands as PgBouncer's own account.
+
+Where there are several PgBouncers, all are asked, and all do what is commanded."""
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import dataclass, fields
 
@@ -9,6 +12,7 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import bounded, console
+from pgstack.live.probes.together import together
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.planning.state import current_plan
@@ -32,30 +36,61 @@ class Pool:
 
 
 def show(what: str, plan: Plan | None = None) -> console.Rows:
-    """Rows of `SHOW what`, at the PgBouncer of `plan` or of the plan in force.
+    """Rows of `SHOW what`, of all PgBouncers together, of `plan` or of the plan in force.
 
-    Raises ProbeError when the console does not answer.
+    Raises ProbeError when a console does not answer.
     """
     plan = plan or current_plan()
-    return _ask(plan, layout.own_login(plan, plan.pooler.monitor_login), f"SHOW {what}")
+    return together(what, [shown(what, plan, port) for port in ports(plan)])
+
+
+def shown(what: str, plan: Plan, port: int) -> console.Rows:
+    """The same of the PgBouncer that has this port."""
+    return _ask(plan, port, layout.own_login(plan, plan.pooler.monitor_login), f"SHOW {what}")
+
+
+def ports(plan: Plan) -> list[int]:
+    """The port of each PgBouncer, that of the first one first."""
+    return [process.port for process in plan.pooler.processes]
 
 
 def command(plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS) -> None:
-    """Run the command `what` on the console, as the account that PgBouncer runs as.
+    """Run the command `what` on each console, as the account that PgBouncer runs as.
 
-    Raises ProbeError when it refuses, or has not done it within `seconds`.
+    Each is told, whatever the others say. Raises ProbeError when one refuses, or when not all have
+    done it within `seconds`.
     """
-    with bounded.waits(seconds):
-        _ask(plan, console.CONSOLE, what)
+    for refusal in filter(None, refusals(plan, what, seconds)):
+        raise refusal
 
 
-def _ask(plan: Plan, login: str, words: str) -> console.Rows:
+def refusals(
+    plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS
+) -> list[ProbeError | None]:
+    """What each PgBouncer has against the same command; None of one that has done it."""
+    deadline = time.monotonic() + seconds
+    return [
+        _refusal(plan, port, what, max(0.0, deadline - time.monotonic())) for port in ports(plan)
+    ]
+
+
+def _refusal(plan: Plan, port: int, what: str, seconds: float) -> ProbeError | None:
     try:
-        with closing(console.connect(plan.paths.run_pooler, plan.pooler.port, login)) as asked:
+        with bounded.waits(seconds):
+            _ask(plan, port, console.CONSOLE, what)
+    except ProbeError as error:
+        return error
+    return None
+
+
+def _ask(plan: Plan, port: int, login: str, words: str) -> console.Rows:
+    several = f" at port {port}" if len(plan.pooler.processes) > 1 else ""
+    try:
+        with closing(console.connect(plan.paths.run_pooler, port, login)) as asked:
             return console.rows(asked, words)
     except psycopg2.Error as error:
         raise ProbeError(
-            f"PgBouncer's console: {str(error).strip()}. Is the stack up? `make status`."
+            f"PgBouncer's console{several}: {str(error).strip()}. Is the stack up? `make status`."
         ) from error
 
 

@@ -126,7 +126,7 @@ def listeners(live: Live) -> Outcome:
     """
     plan, ports = live.plan, set(_listening(live.plan))
     others = (
-        ports & {plan.postgres.port, plan.pooler.port}
+        ports & {plan.postgres.port, *(process.port for process in plan.pooler.processes)}
         if targets.of(plan.target).shared
         else ports - {plan.site.port, *plan.site.instance_ports.values()}
     )

@@ -22,6 +22,8 @@ LOOKS = 3
 """at the backends before one counts as unexplained"""
 
 SERVER_ERROR = 500
+WEB = "web"
+"""what connections of web processes say of themselves (pgstack.settings)"""
 
 
 def daemons(live: Live) -> Outcome:
@@ -78,6 +80,7 @@ def through_pooler(live: Live) -> Outcome:
     The count alone proves little: requests of others raise it as well.
     """
     wrong, rise = _count_transactions(live)
+    wrong += _idle_poolers(live)
     if beside := _beside_pooler(live):
         wrong.append(f"{len(beside)} threads use backends that are not PgBouncer's")
     remedy = (
@@ -88,6 +91,21 @@ def through_pooler(live: Live) -> Outcome:
     return judge(
         wrong, f"{REQUESTS} requests, {rise} transactions, all on PgBouncer's backends", remedy
     )
+
+
+def _idle_poolers(live: Live) -> list[str]:
+    """Of several PgBouncers those that no web process uses, as many as there are."""
+    plan = live.plan
+    if not plan.pooler.further or live.web.errors:
+        return []
+    users = {
+        process.name: sum(
+            row["database"] == plan.postgres.database and row.get("application_name") == WEB
+            for row in live.shown("CLIENTS", process.port)
+        )
+        for process in plan.pooler.processes
+    }
+    return [f"no web process uses {name}" for name, count in users.items() if not count]
 
 
 def _count_transactions(live: Live) -> tuple[list[str], int]:
@@ -172,13 +190,14 @@ def shared_backends(live: Live) -> Outcome:
     """Clients that are connected at the same time share backends, which session pooling never
     allows.
 
-    One more client than there may be backends, where the pooler has that many clients to spare.
+    One more client than the first PgBouncer may have backends, where it has that many clients to
+    spare.
     """
     pooler, web_ = live.plan.pooler, live.plan.web
     spare = (
         pooler.max_client_conn - live.plan.requests * web_.hosts - invariants.COMMAND_CLIENTS_MIN
     )
-    count = min(pooler.max_db_connections + 1, spare)
+    count = min(int(pooler.settings["max_db_connections"]) + 1, spare)
     remedy = "Set pool_mode = transaction: render and start again, `make down up`."
     try:
         with live.clients(count) as clients:

@@ -43,29 +43,37 @@ class Live:
             return postgres.connect(self.plan, self.plan.roles.monitor)
 
     def show(self, what: str) -> list[dict[str, Any]]:
-        """Rows of PgBouncer's `SHOW what`. Raises ServerUnreachable the first time that nothing
-        comes, then CheckSkipped."""
+        """Rows of PgBouncer's `SHOW what`, of all there are together. Raises ServerUnreachable the
+        first time that nothing comes, then CheckSkipped."""
         with self._remembered("PgBouncer"):
             return pooler.show(what, self.plan)
 
+    def shown(self, what: str, port: int) -> list[dict[str, Any]]:
+        """The same of one PgBouncer."""
+        with self._remembered("PgBouncer"):
+            return pooler.shown(what, self.plan, port)
+
     @contextlib.contextmanager
-    def clients(self, count: int, database: str | None = None) -> Iterator[list[Any]]:
+    def clients(
+        self, count: int, database: str | None = None, port: int | None = None
+    ) -> Iterator[list[Any]]:
         """Connections through the pooler with the web's login, each statement its own transaction;
-        to the pages' pool, or that of another `database`.
+        to the pages' pool, or that of another `database`, at the first PgBouncer or that of another
+        `port`.
 
         Raises ServerUnreachable, also when a statement inside gets no answer, and CheckSkipped
         after that.
         """
         with self._remembered("PgBouncer"), contextlib.ExitStack() as open_:
             yield [
-                open_.enter_context(contextlib.closing(self._connect(database)))
+                open_.enter_context(contextlib.closing(self._connect(database, port)))
                 for _ in range(count)
             ]
 
-    def _connect(self, database: str | None) -> Any:
+    def _connect(self, database: str | None, port: int | None) -> Any:
         client = psycopg2.connect(
             host=self.plan.paths.run_pooler,
-            port=self.plan.pooler.port,
+            port=port or self.plan.pooler.port,
             user=layout.own_login(self.plan, self.plan.pooler.web_login),
             dbname=database or self.plan.postgres.database,
             application_name="probe",

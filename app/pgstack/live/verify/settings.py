@@ -65,15 +65,15 @@ def _in_force(plan: Plan) -> dict[str, list[Path]]:
     conf, run = Path(plan.paths.conf), Path(plan.paths.run)
     servers = [service for service in services.of(plan) if service.programs]
     if not targets.of(plan.target).keeps_copies:
-        return {service.name: [conf / service.name] for service in servers}
+        return {service.kind: [conf / service.kind] for service in servers}
     live = conf / "live"
     return {
-        service.name: [
-            live / f"{service.name}-{path.name[-1]}"
+        service.kind: [
+            live / f"{service.kind}-{path.name[-1]}"
             for path in sorted(run.glob(f"{service.instances}-[ab]"))
         ]
         if service.instances
-        else [live / service.name]
+        else [live / service.kind]
         for service in servers
     }
 
@@ -162,19 +162,27 @@ def role_settings(live: Live) -> Outcome:
 
 
 def pooler_settings(live: Live) -> Outcome:
-    """SHOW CONFIG equals the plan, and so does the line of the database, which may overrule it."""
-    planned = {**live.plan.pooler.settings, "listen_addr": ""}
-    wrong = _differences(console.different(planned, live.config))
-    wrong += _differences(_database_line(live, live.plan.postgres.database))
+    """SHOW CONFIG of each PgBouncer equals the plan, and so does the line of the database, which
+    may overrule it."""
+    wrong, count = [], 0
+    for process in live.plan.pooler.processes:
+        planned = {**process.settings, "listen_addr": ""}
+        config = {row["key"]: str(row["value"] or "") for row in live.shown("CONFIG", process.port)}
+        differences = console.different(planned, config)
+        differences |= _database_line(live, process.port, live.plan.postgres.database)
+        several = f"{process.name}: " if live.plan.pooler.further else ""
+        wrong += [f"{several}{text}" for text in _differences(differences)]
+        count += len(planned)
+    first = live.plan.pooler.port
     for lane in live.plan.lanes:
-        wrong += _differences(_database_line(live, lane.database, lane.sizes))
+        wrong += _differences(_database_line(live, first, lane.database, lane.sizes))
     if tasks := live.plan.background:
-        wrong += _differences(_database_line(live, tasks.database, tasks.sizes))
-    return judge(wrong, f"{len(planned)} settings equal the plan", REMEDY)
+        wrong += _differences(_database_line(live, first, tasks.database, tasks.sizes))
+    return judge(wrong, f"{count} settings equal the plan", REMEDY)
 
 
 def _database_line(
-    live: Live, name: str, sizes: Mapping[str, str] = MappingProxyType({})
+    live: Live, port: int, name: str, sizes: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, tuple[str, str]]:
     plan = live.plan
     primary = "SELECT host(inet_server_addr())"
@@ -187,7 +195,7 @@ def _database_line(
         "disabled": "0",
         **{SHOWN_AS.get(setting, setting): size for setting, size in sizes.items()},
     }
-    rows = {row["name"]: row for row in live.show("DATABASES")}
+    rows = {row["name"]: row for row in live.shown("DATABASES", port)}
     row = rows.get(name, {})
     planned["pool_mode"] = plan.pooler.settings["pool_mode"]
     shown = {each: str(row.get(each, "missing")) for each in planned}

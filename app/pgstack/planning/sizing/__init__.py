@@ -19,7 +19,7 @@ from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.hardware import Hardware
 from pgstack.planning.plan import Plan
-from pgstack.planning.sizing import cluster, sites, web
+from pgstack.planning.sizing import cluster, pooler_split, sites, web
 from pgstack.planning.sizing.assembly import assemble
 from pgstack.planning.sizing.scale import MB, MEMORY_STEP, Scale
 
@@ -53,9 +53,10 @@ def plan(config: StackConfig, hardware: Hardware) -> Plan:
         )
         + 1
     )
-    if sound == cores:
-        return sized(cores)
-    return sized(sound, f"With {sound + 1}, {_excess(config, sized(sound + 1))}")
+    limit = "" if sound == cores else f"With {sound + 1}, {_excess(config, sized(sound + 1))}"
+    planned = sized(sound, limit)
+    pooler_split.require(config.poolers, planned)
+    return planned
 
 
 def plan_web_host(web: Plan, database: Plan) -> Plan:

@@ -7,9 +7,9 @@ from typing import Any
 from pgstack.planning import layout
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
-from pgstack.planning.databases import Pooler
+from pgstack.planning.databases import Pooler, PoolerProcess
 from pgstack.planning.lanes import Lane, all_requests, backends_beside
-from pgstack.planning.sizing import cluster, metrics, timeouts
+from pgstack.planning.sizing import cluster, metrics, pooler_split, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
 from pgstack.planning.sizing.timeouts import seconds
@@ -98,17 +98,19 @@ def pooler(
         "query_timeout": seconds(timeout, query),
         "query_wait_timeout": seconds(timeout, timeouts.WAIT),
     }
+    parts, because = pooler_split.count(basis, web, pool)
+    first, *further = _processes(basis, numbers, timeout, parts)
     planned = Pooler(
-        port=PORT,
+        port=first.port,
         instances=web.hosts * (1 + TAKING_OVER if basis.target.instance_ports else 1),
         **_identities(basis, tasks=background is not None),
         file_descriptors=clients + backends + SPARE_DESCRIPTORS,
         pause_timeout=seconds(timeout, timeouts.FORGOTTEN),
-        settings=_settings(basis, numbers, seconds(timeout, timeouts.RESERVE))
-        | ({} if "postgres" in basis.config.part.services else _apart(basis, timeout)),
+        settings=first.settings,
+        further=tuple(further),
         **numbers,
     )
-    reasons = _reasons(basis, web, pool, reserve)
+    reasons = _reasons(basis, web, pool, reserve) | because
     reasons["pooler.query_timeout"] = timeouts.text(timeout, query)
     for lane in lanes:
         reasons["pooler.max_client_conn"] += (
@@ -117,6 +119,22 @@ def pooler(
     if background:
         reasons["pooler.max_client_conn"] += f" + {GENERATIONS} x {background.clients} of workers"
     return planned, reasons
+
+
+def _processes(
+    basis: Basis, numbers: dict[str, int], timeout: int, parts: int
+) -> list[PoolerProcess]:
+    """The PgBouncers of a host, each with its part of the `numbers`."""
+    apart = {} if "postgres" in basis.config.part.services else _apart(basis, timeout)
+    reserve = seconds(timeout, timeouts.RESERVE)
+    return [
+        PoolerProcess(
+            number=place + 1,
+            port=PORT + place,
+            settings=_settings(basis, PORT + place, share, reserve) | apart,
+        )
+        for place, share in enumerate(pooler_split.shares(numbers, parts))
+    ]
 
 
 def _identities(basis: Basis, *, tasks: bool) -> dict[str, Any]:
@@ -149,8 +167,8 @@ def _reasons(basis: Basis, web: Web, pool: int, reserve: int) -> Reasons:
 
 
 def pooler_bytes(part: Pooler) -> int:
-    """Bytes of PgBouncer with all clients connected."""
-    return BASE_BYTES + part.max_client_conn * CLIENT_BYTES
+    """Bytes of all PgBouncers of a host with all clients connected."""
+    return len(part.processes) * BASE_BYTES + part.max_client_conn * CLIENT_BYTES
 
 
 def _stats_users(basis: Basis) -> str:
@@ -163,13 +181,15 @@ def _stats_users(basis: Basis) -> str:
     return ",".join(dict.fromkeys((*logins, *exporter)))
 
 
-def _settings(basis: Basis, numbers: dict[str, int], reserve_seconds: int) -> dict[str, str]:
+def _settings(
+    basis: Basis, port: int, numbers: dict[str, int], reserve_seconds: int
+) -> dict[str, str]:
     """Lines of pgbouncer.ini. No listen_addr: PgBouncer never listens on TCP."""
     conf = f"{basis.paths.conf}/pgbouncer"
     settings: dict[str, object] = {
         "unix_socket_dir": basis.paths.run_pooler_own,
         "unix_socket_mode": "0770",
-        "listen_port": PORT,
+        "listen_port": port,
         "auth_type": "hba",
         "auth_file": f"{conf}/userlist.txt",
         "auth_hba_file": f"{conf}/hba.conf",

@@ -22,6 +22,7 @@ class Local(Target):
     name = "local"
     apaches = 2
     """that of another checkout is the second"""
+    several_poolers: ClassVar[bool] = True
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True
