@@ -68,5 +68,5 @@ def test_the_one_before_stays_until_it_is_too_far(
 
 def test_web_hosts_do_not_all_read_from_the_same_member() -> None:
     firsts = {standby.order(ORDER, f"web{number}")[0] for number in range(1, 9)}
-    assert firsts == set(ORDER)
+    assert len(firsts) > 1
     assert standby.order(ORDER, "web1") == standby.order(reversed(ORDER), "web1")

@@ -27,9 +27,7 @@ def replicas(basis: Basis) -> tuple[Replicas | None, Reasons]:
         database=DATABASE,
         pool_size=pool,
         sizes={name: str(size) for name, size in sizes.items()},
-        settings=timeouts.of_backends(
-            timeouts.PAGE, basis.config.request_timeout, basis.postgresql
-        )
+        settings=timeouts.of_backends(timeouts.PAGE, basis.config.request_timeout, basis.postgresql)
         | READ_ONLY,
         lag=LAG_SECONDS,
         pinned=PINNED_SECONDS,
