@@ -150,8 +150,8 @@ def test_a_write_on_it_is_refused_before_it_is_sent(things: Any) -> None:
 
 def test_what_a_function_writes_the_server_refuses_with_the_remedy(things: Any) -> None:
     reads = connections["replica"]
-    with pytest.raises(InternalError) as refused, transaction.atomic(using="replica"):
-        ask(reads, "SET TRANSACTION READ ONLY")
+    ask(reads, "BEGIN READ ONLY")
+    with pytest.raises(InternalError) as refused:
         ask(reads, "SELECT setval('thing_id_seq', 1000)")
     assert "`replica` takes no writes" in "".join(refused.value.__notes__)
 

@@ -28,9 +28,9 @@ class ReplicaRouter:
         ours = _place(hints) == REPLICA and self._is_ours("db_for_write", model, hints)
         return POOLED if ours else None
 
-    def allow_relation(self, one: Any, other: Any, **_: Any) -> bool | None:
+    def allow_relation(self, here: Any, there: Any, **_: Any) -> bool | None:
         """Both aliases have the same rows."""
-        places = {one._state.db, other._state.db}  # noqa: SLF001 - Django's documented API
+        places = {here._state.db, there._state.db}  # noqa: SLF001 - Django's documented API
         return True if places == {POOLED, REPLICA} else None
 
     def allow_migrate(self, alias: str, app_label: str, **_: Any) -> bool | None:

@@ -170,11 +170,18 @@ def pooler_settings(live: Live) -> Outcome:
         wrong += _differences(_database_line(live, lane.database, lane.sizes))
     if tasks := live.plan.background:
         wrong += _differences(_database_line(live, tasks.database, tasks.sizes))
+    if reads := live.plan.replicas:
+        anywhere = live.plan.cluster is not None  # `replicas.led` says where
+        wrong += _differences(_database_line(live, reads.database, reads.sizes, anywhere=anywhere))
     return judge(wrong, f"{len(planned)} settings equal the plan", REMEDY)
 
 
 def _database_line(
-    live: Live, name: str, sizes: Mapping[str, str] = MappingProxyType({})
+    live: Live,
+    name: str,
+    sizes: Mapping[str, str] = MappingProxyType({}),
+    *,
+    anywhere: bool = False,
 ) -> dict[str, tuple[str, str]]:
     plan = live.plan
     primary = "SELECT host(inet_server_addr())"
@@ -189,6 +196,8 @@ def _database_line(
     }
     rows = {row["name"]: row for row in live.show("DATABASES")}
     row = rows.get(name, {})
+    if anywhere:
+        del planned["host"]
     planned["pool_mode"] = plan.pooler.settings["pool_mode"]
     shown = {each: str(row.get(each, "missing")) for each in planned}
     if row.get("pool_mode", "") is None:  # not overruled
