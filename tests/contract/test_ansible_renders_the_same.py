@@ -73,7 +73,10 @@ PLANS = {
             "failover": "silence",
         },
     ),
-    "follower": (13, {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a", "replicas": "read"}),
+    "follower": (
+        13,
+        {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a", "replicas": "read"},
+    ),
     "web": (13, {"target": "host", "database_host": "10.0.0.21"}),
     "project": (
         13,

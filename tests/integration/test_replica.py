@@ -186,6 +186,23 @@ def test_a_function_that_writes_can_say_so(things: Any) -> None:
     assert PINNED in answer(view).cookies
 
 
+@pytest.mark.parametrize(
+    ("statement", "writes"),
+    [
+        ("SELECT 1", False),
+        ("\n WITH a AS (SELECT 1) SELECT * FROM a", False),
+        ("WITH a AS (INSERT INTO thing (name) VALUES ('a') RETURNING id) SELECT * FROM a", True),
+        ("update thing SET name = 'a'", True),
+        ("CALL work()", True),
+        (b"SELECT 1", True),
+    ],
+)
+def test_what_may_be_a_write_counts_as_one(statement: Any, writes: bool) -> None:
+    with replica.of_request(pinned=False) as reads:
+        replica.look_at(statement)
+    assert reads.wrote is writes
+
+
 def test_sessions_are_never_marked_around(things: Any) -> None:
     with on_replica():
         assert replica.wanted("shop", "shop.order")

@@ -26,8 +26,10 @@ known as it is"""
 SHOWN = 80
 """characters of a statement in a message"""
 _READS = re.compile(
-    r"\s*(SELECT|SHOW|SET|SAVEPOINT|RELEASE|ROLLBACK|DECLARE|FETCH|CLOSE|EXPLAIN)\b", re.IGNORECASE
+    r"\s*(SELECT|WITH|SHOW|SET|SAVEPOINT|RELEASE|ROLLBACK|DECLARE|FETCH|CLOSE|EXPLAIN)\b",
+    re.IGNORECASE,
 )
+_MODIFIES = re.compile(r"\s*WITH\b.*\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
 _WRITES = re.compile(
     r"\s*(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT)\b",
     re.IGNORECASE,
@@ -120,7 +122,7 @@ def _listed() -> set[str]:
 
 def look_at(sql: Any) -> None:
     """Note what may be a write, before it is sent on `default`."""
-    if not isinstance(sql, str) or _READS.match(sql) is None:
+    if not isinstance(sql, str) or _READS.match(sql) is None or _MODIFIES.match(sql):
         note_write()
 
 
