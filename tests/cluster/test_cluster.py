@@ -93,7 +93,7 @@ def test_reads_go_to_a_standby_and_writes_never(cluster: Cluster) -> None:
     refused = shell(cluster, code.format("reads.update(message='no')"))
     assert "`replica` takes no writes, on a standby and on the primary alike" in refused
     refused = shell(
-        cluster, code.format("cursor.execute('SELECT nextval(%s)', ['fortune_id_seq'])")
+        cluster, code.format("cursor.execute('SELECT nextval(%s)', ['ledger_transfer_id_seq'])")
     )
     assert "cannot execute nextval() in a read-only transaction" in refused
     assert "ok    reads lead to a standby" in cluster.web.run("stack-manage", "stack_verify").stdout

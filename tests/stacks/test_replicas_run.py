@@ -69,7 +69,7 @@ def test_what_is_marked_is_read_there_until_a_visitor_has_written(
     [
         ("reads.update(message='no')", "NotSupportedError: `replica` takes no writes"),
         (
-            "connections['replica'].cursor().execute('SELECT nextval(%s)', ['fortune_id_seq'])",
+            "connections['replica'].cursor().execute('SELECT nextval(%s)', ['ledger_transfer_id_seq'])",
             "cannot execute nextval() in a read-only transaction",
         ),
     ],
