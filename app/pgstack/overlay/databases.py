@@ -56,6 +56,12 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     tenants = engine in TENANTS or TENANTS_APP in own.get("INSTALLED_APPS", ())
     taken = _engine_instead(own.get(BELOW, "") if tenants else engine, own)
     planned = stack.databases(TENANT_ENGINE if tenants else taken)
+    if tenants and "replica" in planned:
+        name = targets.of(current_plan().target).input("replicas")
+        raise InputError(
+            f"{name}=read: django-tenants chooses the tenant of `default` alone, and `replica` would "
+            "answer for another. Leave it out."
+        )
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
     planned["default"]["OPTIONS"] |= {
