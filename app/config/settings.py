@@ -32,6 +32,7 @@ INSTALLED_APPS = [
 # An answer that one of them makes passes only through those above it.
 MIDDLEWARE = [
     "demo.middleware.EveryAnswer",  # content security policy, Content-Length
+    "pgstack.middleware.ReplicaReads",  # who has just written reads that; not there without replica
     "django.middleware.clickjacking.XFrameOptionsMiddleware",  # frame-ancestors, for older browsers
     # nosniff, referrer policy; HSTS and redirect with TLS
     "django.middleware.security.SecurityMiddleware",
@@ -49,9 +50,11 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database -------------------------------------------------------------------------
 
-# `default` goes through PgBouncer, `direct` straight to PostgreSQL. No ATOMIC_REQUESTS:
-# it would add two round trips and hold a server connection for the whole view.
+# `default` goes through PgBouncer, `direct` straight to PostgreSQL, `replica` to a standby where
+# that is planned. No ATOMIC_REQUESTS: it would add two round trips and hold a server connection for
+# the whole view.
 DATABASES = stack.databases()
+DATABASE_ROUTERS = stack.database_routers()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Exactly "UTC", as the server reports it: any other name makes Django send SET TIME ZONE

@@ -14,6 +14,8 @@ from pgstack.planning.background import APPLICATION, VARIABLE
 from pgstack.planning.input_names import BUILDING
 from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
+from pgstack.planning.replicas import APPLICATION as APPLICATION_OF_READS
+from pgstack.planning.replicas import Replicas
 from pgstack.planning.state import current_plan
 from pgstack.planning.valkey import CACHE
 
@@ -21,12 +23,14 @@ NO_SESSION = (
     "a worker has no session past PgBouncer where PostgreSQL is on another host (docs/workers.md). "
     "Use `default`: pg_advisory_xact_lock instead of a session's lock, polling instead of LISTEN."
 )
+ROUTER = "pgstack.db.router.ReplicaRouter"
 NO_DATABASE = "/no-database-for-STACK_BUILD"
 """a directory of sockets that is not there; errors name it"""
 
 
 def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
-    """`default` through PgBouncer, `direct` straight to PostgreSQL.
+    """`default` through PgBouncer, `direct` straight to PostgreSQL, and `replica` where it is
+    planned.
 
     `engine` is "pgstack.db.postgis" for GeoDjango.
     """
@@ -68,7 +72,29 @@ def databases(engine: str = ENGINE) -> dict[str, dict[str, Any]]:
     }
     if worker and plan.apart:
         direct["REFUSED"] = NO_SESSION
-    return {"default": pooled, "direct": direct}
+    if plan.replicas is None:
+        return {"default": pooled, "direct": direct}
+    replica = _replica(pooled, plan, plan.replicas)
+    return {"default": {**pooled, "NOTES_WRITES": True}, "direct": direct, "replica": replica}
+
+
+def _replica(pooled: dict[str, Any], plan: Plan, part: Replicas) -> dict[str, Any]:
+    """`default`, at the database of PgBouncer's that leads to a standby."""
+    return {
+        **pooled,
+        "NAME": part.database,
+        "PORT": str(plan.pooler.port),
+        "OTHERWISE": plan.postgres.database,
+        "READ_ONLY": True,
+        "PINNED_SECONDS": part.pinned,
+        "TEST": {"MIRROR": "default"},
+        "OPTIONS": {**pooled["OPTIONS"], "application_name": APPLICATION_OF_READS},
+    }
+
+
+def database_routers() -> list[str]:
+    """What sends marked reads to `replica`, where that is planned; before the project's own."""
+    return [ROUTER] if current_plan().replicas else []
 
 
 def _name(worker: str | None, lane: Lane | None) -> str:

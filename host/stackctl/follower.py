@@ -1,6 +1,6 @@
-"""What leads PgBouncer to the primary of a cluster: it asks all members, holds requests back while
-none leads or a switchover is near, and changes one link, to one of the files that Ansible wrote for
-each member.
+"""What leads PgBouncer to the primary of a cluster, and reads to a standby: it asks all members,
+holds requests back while none leads or a switchover is near, and changes a link for each, to one of
+the files that Ansible wrote for each member.
 
 It runs all the time, as an account of its own (stack-follower.service).
 """
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -21,9 +22,9 @@ from pathlib import Path
 import psycopg2
 
 from pgstack.errors import ProbeError
-from pgstack.live.probes import bounded, console
+from pgstack.live.probes import bounded, console, members
 from pgstack.live.probes.patroni import Answer, Api
-from pgstack.ops import drain
+from pgstack.ops import drain, standby
 from pgstack.ops.primary import Hold, Led, choose, held
 from pgstack.planning import layout
 from pgstack.planning.cluster import Cluster
@@ -35,9 +36,10 @@ from .stack import INSTANCES, Stack
 
 LINK, LED = "databases.ini", "led"
 """what PgBouncer reads; a link to nothing, whose text is who leads on which timeline"""
-COMMAND_SECONDS = 2
-"""for PgBouncer's console; a PAUSE is not waited for: it holds from its first moment"""
+READ_LINK, READ = "replicas.ini", "read"
+"""the same for reads: the text is who is read from"""
 PAUSE_SECONDS = 0.1
+"""for a PAUSE, which is not waited for: it holds from its first moment"""
 
 
 class Follower:
@@ -49,18 +51,26 @@ class Follower:
         self.run = Path(part.follower.run)
         self.led = self._remembered()
         self.hold = Hold(time.monotonic())  # one that was killed may have left a PAUSE
-        self.heard, self.planned = 0.0, ""
+        self.heard, self.planned, self.unheard = 0.0, "", False
+        most = stack.replicas.lag if stack.replicas else 0.0
+        self.lags, self.read = standby.Lags(most), self._text(READ)
+        self.order = standby.order(part.members, socket.gethostname())
         self.threads = ThreadPoolExecutor(len(part.members))
 
     def look(self) -> None:
         """Ask all members, and do what follows from their answers."""
-        led = choose(dict(self._claims()), self.led)
+        asked = time.monotonic()
+        answers = dict(zip(self.part.members, self._answers(), strict=True))
+        led = choose(dict(self._claims(answers)), self.led)
         near = led is not None and self._switchover_is_near(led)
         longest = self.part.follower.hold
         before, now = self.hold, time.monotonic()
         self.hold = held(before, wanted=led is None or near, now=now, longest=longest)
-        if led and led != self.led:
-            self._follow(led)
+        if led:
+            moved = led != self.led and self._follow(led)
+            moved |= self.stack.replicas is not None and self._read(led, answers, asked)
+            if moved or self.unheard:
+                self.unheard = not self._command("RELOAD")
         if led and self.hold.since is None:
             if before.since is not None:
                 self.resume(f"{led.member} leads, {now - before.since:.1f} s later")
@@ -75,10 +85,12 @@ class Follower:
         for words in drain.resumes(self.stack):
             self._command(words)
 
-    def _claims(self) -> Iterator[tuple[str, int]]:
+    def _answers(self) -> Iterator[Answer | None]:
+        return self.threads.map(self._primary, self.part.members.values())
+
+    def _claims(self, answers: Mapping[str, Answer | None]) -> Iterator[tuple[str, int]]:
         """Members that say that they lead, with their timelines."""
-        answers = self.threads.map(self._primary, self.part.members.values())
-        for member, answer in zip(self.part.members, answers, strict=True):
+        for member, answer in answers.items():
             if answer and answer.good:
                 if self.led and member == self.led.member:
                     self.heard = time.monotonic()
@@ -110,32 +122,76 @@ class Follower:
         print(f"requests wait: {why}", flush=True)
         self._command("PAUSE", PAUSE_SECONDS)
 
-    def _follow(self, led: Led) -> None:
-        """Lead PgBouncer there. What it has open to another host ends with its transaction."""
-        number = [*self.part.members].index(led.member) + 1
+    def _follow(self, led: Led) -> bool:
+        """Lead PgBouncer there, once it is told. What it has open to another host ends with its
+        transaction."""
         safe.link(self.run / LED, f"{led.member} {led.timeline}")
-        safe.link(self.run / LINK, f"{self.stack.paths.conf}/pgbouncer/primary-{number}.ini")
+        safe.link(self.run / LINK, self._file("primary", led.member))
         print(f"{led.member} leads, timeline {led.timeline}", flush=True)
         self.led, self.heard, self.planned = led, time.monotonic(), ""
-        self._command("RELOAD")
+        self.lags.forget()
+        return True
+
+    def _read(self, led: Led, answers: Mapping[str, Answer | None], asked: float) -> bool:
+        """Lead reads to a standby that is near the primary, else there; whether that is another
+        member than before. While nobody leads, reads stay where they are."""
+        for member, answer in answers.items():
+            if answer is not None:
+                self._note(member, answer, asked, leads=member == led.member)
+        behind = self.lags.behind(time.monotonic())
+        wanted = standby.choose(behind, self.read, self.order, self.lags.most) or led.member
+        if wanted == self.read:
+            return False
+        role = "leads" if wanted == led.member else f"is {behind[wanted]:.1f} s behind"
+        print(f"reads lead to {wanted}, which {role}", flush=True)
+        safe.link(self.run / READ, wanted)
+        safe.link(self.run / READ_LINK, self._file("replica", wanted))
+        self.read = wanted
+        return True
+
+    def _note(self, member: str, answer: Answer, asked: float, *, leads: bool) -> None:
+        """How far a member has written, or replayed."""
+        wal = answer.body.get("xlog") or {}
+        if leads and answer.good and "location" in wal:
+            self.lags.wrote(int(wal["location"]), asked)
+        follows = not leads and answer.body.get("replication_state") == members.STREAMS
+        self.lags.replayed(member, wal.get("replayed_location") if follows else None, asked)
+
+    def _file(self, kind: str, member: str) -> str:
+        """What PgBouncer reads to be led to a member."""
+        number = [*self.part.members].index(member) + 1
+        return f"{self.stack.paths.conf}/pgbouncer/{kind}-{number}.ini"
+
+    def _text(self, name: str) -> str:
+        """What a link says, from before this was started again; empty without one."""
+        with suppress(OSError):
+            return str((self.run / name).readlink())
+        return ""
 
     def _remembered(self) -> Led | None:
-        """Who led when this was started again."""
-        with suppress(OSError, ValueError):
-            member, timeline = str((self.run / LED).readlink()).split()
+        """Who led then."""
+        with suppress(ValueError):
+            member, timeline = self._text(LED).split()
             if member in self.part.members:
                 return Led(member, int(timeline))
         return None
 
-    def _command(self, words: str, seconds: float = COMMAND_SECONDS) -> None:
-        """Have each PgBouncer do it that runs."""
-        login = self.stack.accounts.follower
+    def _command(self, words: str, seconds: float | None = None) -> bool:
+        """Have each PgBouncer do it that runs; False when one of them has not said that it has."""
+        longest, login = self.part.follower.command, self.stack.accounts.follower
+        said = True
         for instance, process in product(INSTANCES, self.stack.pooler.processes):
             sockets = str(Path(self.stack.paths.run, f"pooler-{instance}"))
-            with suppress(psycopg2.Error), bounded.waits(COMMAND_SECONDS):
-                connection = console.connect(sockets, process.port, login)
-                with closing(connection), bounded.waits(seconds):
+            try:
+                with bounded.waits(longest):
+                    connection = console.connect(sockets, process.port, login)
+                with closing(connection), bounded.waits(seconds or longest):
                     console.rows(connection, words)
+            except bounded.NoAnswer:
+                said = False
+            except psycopg2.Error:  # it does not run, or has nothing to do
+                continue
+        return said
 
 
 def main(plan: str) -> None:

@@ -27,8 +27,9 @@ def apply(stack: Stack, again: bool = False) -> str:
         raise StackctlError("there is no cluster to follow; nothing was done.")
     if not own_units.bring(stack, "follower", "follower", again):
         return "unchanged"
-    link = Path(stack.cluster.follower.run, "databases.ini")
-    if not system.wait(link.is_symlink, START_SECONDS):
+    names = ["databases.ini", *(["replicas.ini"] if stack.replicas else [])]
+    links = [Path(stack.cluster.follower.run, name) for name in names]
+    if not system.wait(lambda: all(link.is_symlink() for link in links), START_SECONDS):
         raise StackctlError(
             "no member of the cluster leads that this host can ask: "
             f"{', '.join(stack.cluster.members)}. See journalctl -u {unit(stack)}."

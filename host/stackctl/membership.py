@@ -31,7 +31,8 @@ def led(part: Cluster) -> Line:
     """Whom PgBouncer is led to, and whether he leads."""
     name, first = seen.followed(part), members.leader(members.ask(part))
     good = first is not None and first.name == name
-    text = f"PgBouncer is led to {name or 'nobody'}"
+    read = seen.read_from(part)
+    text = f"PgBouncer is led to {name or 'nobody'}" + (f", reads to {read}" if read else "")
     return Line("follower", text if good else f"{text}, which does not lead", good, remedy=SEE)
 
 

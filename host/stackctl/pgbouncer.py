@@ -184,8 +184,7 @@ def _is_left(stack: Stack, instance: str) -> bool:
         with suppress(StackctlError):  # it has ended
             rows += _console(stack, instance, port, "SHOW CLIENTS")
     clients = [row for row in rows if row["database"] != console.CONSOLE]
-    pages = {stack.postgres.database, *(lane.database for lane in stack.lanes)}
-    if any(row["database"] not in pages or row["link"] for row in clients):
+    if any(row["database"] not in stack.page_databases or row["link"] for row in clients):
         return False
     return not clients or not apache.visited(stack)
 

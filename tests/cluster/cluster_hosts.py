@@ -97,6 +97,7 @@ class Cluster:
             "members": {name: host.address() for name, host in self.members.items()},
             "web_addresses": [self.web.address()],
             "failover": "silence",
+            "replicas": "read",
             "backup": "s3",
             "backup_host": NAME,
             "backup_bucket": BUCKET,
@@ -164,6 +165,19 @@ class Cluster:
     def followed(self) -> str:
         """The member that PgBouncer is led to."""
         return self.web.run("readlink", "/run/stack/primary/led").stdout.split()[0]
+
+    def read_from(self) -> str:
+        """The member that reads are led to."""
+        return self.web.run("readlink", "/run/stack/primary/read").stdout.strip()
+
+    def wait_for_reads(self, wanted: Callable[[str], bool], seconds: float = 60) -> float:
+        """Seconds until they are led to a member that is wanted."""
+        began = time.monotonic()
+        while not wanted(there := self.read_from()):
+            waited = time.monotonic() - began
+            assert waited < seconds, f"reads lead to {there} after {waited:.1f} s"
+            time.sleep(0.1)
+        return time.monotonic() - began
 
 
 @contextmanager

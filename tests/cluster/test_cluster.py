@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from asking import request, secrets
-from cluster_hosts import MEMBERS, WEB, Cluster, cluster_hosts
+from cluster_hosts import MEMBERS, WEB, Cluster
 from docker_engine import docker
 from figures import figures
 from hardening.asked import require_gone, said
@@ -27,16 +26,6 @@ AWAY_SECONDS = 12
 """until a lost host is replaced: one that answers sooner leads for as long as its lease"""
 OF_MEMBER = ("/var/lib/postgresql/17/main", "/var/lib/stack-etcd", "/etc/stack-database")
 """what is kept of one that is uninstalled"""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """All four, set up by one run."""
-    with cluster_hosts(tmp_path_factory.mktemp("cluster")) as booted:
-        done = booted.web.play("site.yml")
-        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-        booted.wait()
-        yield booted
 
 
 def test_a_page_is_served(cluster: Cluster) -> None:
@@ -70,7 +59,7 @@ def test_every_host_says_who_leads_and_who_is_missing(cluster: Cluster) -> None:
     assert "etcd       3 members" in said
     shown = json.loads(cluster.web.run("stackctl", "status", "--json").stdout)
     told = {server["name"]: server["told"] for server in shown["servers"]}
-    assert told["follower"] == f"PgBouncer is led to {leader}"
+    assert told["follower"] == f"PgBouncer is led to {leader}, reads to {cluster.read_from()}"
     assert (shown["alerts"], shown["unknown"]) == ([], [])
     away = next(name for name in MEMBERS if name != leader)
     docker("pause", cluster.members[away].container)
@@ -88,6 +77,32 @@ def test_one_member_leads_and_another_has_every_acknowledged_write(cluster: Clus
     assert cluster.sql("SHOW synchronous_standby_names") != ""
     replicating = "SELECT count(*) FILTER (WHERE ssl), count(*) FROM pg_stat_replication"
     assert cluster.sql(f"{replicating} JOIN pg_stat_ssl USING (pid)") == "2|2"
+
+
+def test_reads_go_to_a_standby_and_writes_never(cluster: Cluster) -> None:
+    cluster.wait_for_reads(lambda there: there != cluster.followed())
+    code = (
+        "from django.db import connections; from demo.models import Fortune;"
+        " reads = Fortune.objects.using('replica'); print(reads.count() > 1);"
+        " cursor = connections['replica'].cursor();"
+        " cursor.execute('SELECT pg_is_in_recovery(), host(inet_server_addr())');"
+        " print(*cursor.fetchone()); {}"
+    )
+    place = cluster.members[cluster.read_from()].address()
+    assert shell(cluster, code.format("")) == f"True\nTrue {place}\n"
+    refused = shell(cluster, code.format("reads.update(message='no')"))
+    assert "`replica` takes no writes, on a standby and on the primary alike" in refused
+    refused = shell(
+        cluster, code.format("cursor.execute('SELECT nextval(%s)', ['ledger_transfer_id_seq'])")
+    )
+    assert "cannot execute nextval() in a read-only transaction" in refused
+    assert "ok    reads lead to a standby" in cluster.web.run("stack-manage", "stack_verify").stdout
+
+
+def shell(cluster: Cluster, code: str) -> str:
+    """What Django's shell says."""
+    done = cluster.web.run("stack-manage", "shell", "--command", code, check=False)
+    return done.stdout + done.stderr
 
 
 def test_etcd_and_patroni_refuse_who_has_no_certificate_or_password(cluster: Cluster) -> None:

@@ -73,7 +73,10 @@ PLANS = {
             "failover": "silence",
         },
     ),
-    "follower": (13, {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a"}),
+    "follower": (
+        13,
+        {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a", "replicas": "read"},
+    ),
     "web": (13, {"target": "host", "database_host": "10.0.0.21"}),
     "project": (
         13,
@@ -81,7 +84,7 @@ PLANS = {
     ),
 }
 INCLUDED = {
-    "pgbouncer/databases.j2",
+    *(f"pgbouncer/{name}.j2" for name in ("databases", "entry", "reads")),
     "host/background.j2",
     "host/building.j2",
     "host/observability.j2",
@@ -188,8 +191,9 @@ def test_every_template_of_the_tree_is_rendered() -> None:
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {
         "pgbouncer/ident.conf.j2",
-        "pgbouncer/databases.j2",
+        *(f"pgbouncer/{name}.j2" for name in ("databases", "entry", "reads")),
         *(f"pgbouncer/primary-{number}.ini.j2" for number in (1, 2, 3)),
+        *(f"pgbouncer/replica-{number}.ini.j2" for number in (1, 2, 3)),
         "etcd/etcd.yml.j2",
         "patroni/patroni.yml.j2",
         "valkey/valkey.conf.j2",

@@ -197,6 +197,24 @@ def test_a_project_with_django_tenants_gets_its_engine(
     assert (engines, original) == ({"pgstack.db.tenants"}, below)
 
 
+def test_an_alias_of_reads_comes_with_its_router_and_its_middleware(tmp_path: Path) -> None:
+    project = foreign.make(tmp_path)
+    databases, routers, middleware = settings(
+        project, "DATABASES", "DATABASE_ROUTERS", "MIDDLEWARE", replicas="read"
+    )
+    assert "ATOMIC_REQUESTS" not in databases["replica"]
+    assert routers == ["pgstack.db.router.ReplicaRouter", "notes.routers.OnlyDefault"]
+    assert middleware[:2] == ["pgstack.middleware.Operations", "pgstack.middleware.ReplicaReads"]
+
+
+def test_an_alias_of_reads_is_refused_with_django_tenants(tmp_path: Path) -> None:
+    done = foreign.told(foreign.make(tmp_path, more=TENANTS), replicas="read")
+    assert done.returncode == 2
+    assert (
+        "STACK_REPLICAS=read: django-tenants chooses the tenant of `default` alone" in done.stderr
+    )
+
+
 def test_a_geodjango_project_without_postgis_is_told_the_input(tmp_path: Path) -> None:
     assert refusal(foreign.make(tmp_path, more=POSTGIS)) == (
         "DATABASES['default']['ENGINE']=django.contrib.gis.db.backends.postgis: the database has "

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from demo.models import WORLD_ROWS, Fortune, World
+from pgstack.db.replica import reads_replica
 
 MAX_QUERIES = 500
 MAX_SECONDS = 5.0
@@ -36,6 +37,7 @@ def queries(request: HttpRequest) -> JsonResponse:
     return JsonResponse([_as_json(_random_world()) for _ in range(_count(request))], safe=False)
 
 
+@reads_replica
 def fortunes(request: HttpRequest) -> HttpResponse:
     """Fortunes: all rows and one made here, sorted by text, escaped, as HTML."""
     rows = [*Fortune.objects.all(), Fortune(id=0, message=EXTRA_FORTUNE)]

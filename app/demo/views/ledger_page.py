@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from demo import ledger
 from demo.ledger_input import MAX_AMOUNT, MAX_ID, BadInput, make_order, parse_key
 from demo.models import Account, Transfer
+from pgstack.db.replica import reads_replica
 
 LATEST = 10
 """Transfers shown."""
@@ -52,6 +53,7 @@ class TransferForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reads_replica
 def ledger_page(request: HttpRequest) -> HttpResponse:
     """Show the ledger, or make a transfer and come back with its receipt."""
     accounts = list(Account.objects.order_by("pk"))

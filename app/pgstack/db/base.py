@@ -25,10 +25,10 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error
+from django.db import Error, connections
 from django.db.backends.postgresql import base
 
-from pgstack.db import aliases, cursors, guard, repeat, threads
+from pgstack.db import aliases, cursors, guard, repeat, replica, threads
 from pgstack.db.creation import DatabaseCreation
 from pgstack.db.liveness import COMING_BACK, UNKNOWN, Outage, hung_up, pauses
 
@@ -74,6 +74,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.pooled = aliases.is_pooled(alias, settings_dict)
         guarded = self.pooled and settings_dict.get(guard.KEY) != "off"
         self.guard = guard.Guard(alias, settings_dict.get(guard.KEY)) if guarded else None
+        self.read_only = bool(settings_dict.get(aliases.READ_ONLY_KEY))
+        self.notes_writes = bool(settings_dict.get(aliases.NOTES_WRITES_KEY))
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection of the driver; tried again while the other side is being restarted."""
@@ -197,7 +199,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 setattr(self, name, value)
 
     def look_at(self, sql: Any) -> None:
-        """Show a statement to the guard before it is sent."""
+        """Show a statement to the guard before it is sent, and to what keeps reads and writes
+        apart."""
+        if self.read_only:
+            replica.refuse_write(self.alias, sql)
+        elif self.notes_writes:
+            replica.look_at(sql)
         if self.guard is not None:
             self.guard.look_at(sql, self.connection, in_transaction=self._in_own_transaction())
 
@@ -222,6 +229,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursors.DebugCursor(cursor, self)
 
     def _cursor(self, name: str | None = None) -> Any:
+        if self.settings_dict.get(aliases.MIRRORS_KEY):
+            default = connections[aliases.POOLED]
+            default.ensure_connection()
+            return self._prepare_cursor(default.create_cursor(name))  # type: ignore[attr-defined]
         if not self._is_fresh() and self.is_untouched() and hung_up(self.connection):
             self.replace()
         return super()._cursor(name)  # type: ignore[misc]

@@ -24,6 +24,7 @@ class Alias(Protocol):
 
     connection: Any
     pooled: bool
+    read_only: bool
     lost_transaction: bool
 
     def look_at(self, sql: Any) -> None:
@@ -72,7 +73,7 @@ class _Watched:
             except Error as error:
                 self.db.lost_transaction = not untouched
                 if self.db.pooled:
-                    explain(error)
+                    explain(error, read_only=self.db.read_only)
                 # A named cursor is a portal on the connection that is gone.
                 if (
                     not untouched

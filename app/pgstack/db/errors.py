@@ -13,6 +13,12 @@ REMEDY = (
     "docs/your-project.md, "
     '"What the web may do in the database".'
 )
+READ_ONLY = "25006"
+"""SQLSTATE of a write in a transaction that only reads"""
+READS = (
+    "`replica` takes no writes, on a standby and on the primary alike. Write on `default`: "
+    "docs/replicas.md."
+)
 
 
 def sqlstate(error: Exception) -> str | None:
@@ -22,7 +28,10 @@ def sqlstate(error: Exception) -> str | None:
     return code
 
 
-def explain(error: Exception) -> None:
-    """Add the remedy to what is shown of an error that a privilege would have kept away."""
+def explain(error: Exception, *, read_only: bool = False) -> None:
+    """Add the remedy to what is shown of an error that a privilege would have kept away, or another
+    alias than one that is `read_only`."""
     if sqlstate(error) == NOT_ALLOWED:
         error.add_note(REMEDY)
+    if read_only and sqlstate(error) == READ_ONLY:
+        error.add_note(READS)

@@ -55,15 +55,29 @@ class OwnersCommand(BaseCommand):
     """
 
     needs_owner = False
+    only_reads = False
+    """whether it makes sense on an alias that takes no writes and has no tables of its own"""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Django's, on a connection as the owner."""
+        if not self.only_reads:
+            refuse_read_only(options["database"])
         wanted = self.needs_owner or getattr(self, "_called_from_command_line", False)
         if not wanted or options["database"] != aliases.POOLED or not leads_elsewhere():
             return super().execute(*args, **options)
         with as_owner() as connection:
             _require(connection)
             return super().execute(*args, **options)
+
+
+def refuse_read_only(alias: str) -> None:
+    """Raise CommandError for an alias that a command can do nothing with."""
+    if connections.settings.get(alias, {}).get(aliases.READ_ONLY_KEY):
+        raise CommandError(
+            f"--database={alias}: it takes no writes and has the tables of `{aliases.POOLED}`. "
+            f"Name that one, or leave --database out: docs/replicas.md.",
+            returncode=CANNOT,
+        )
 
 
 def _require(connection: Any) -> None:

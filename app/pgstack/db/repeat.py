@@ -11,10 +11,11 @@ import re
 PLAN_CHANGED = "cached plan must not change result type"
 DID_NOT_RUN = re.compile(
     "server login has been failing|pgbouncer cannot connect|the database system is starting up|"
-    f"the database system is shutting down|{PLAN_CHANGED}"
+    f"the database system is shutting down|{PLAN_CHANGED}|due to conflict with recovery"
 )
-"""answers that say that nothing of the statement ran: the pooler found no backend for it
-(PostgreSQL's two are answers to a login), or PostgreSQL refused its plan before executing it"""
+"""answers that say that nothing of the statement lasts: the pooler found no backend for it
+(PostgreSQL's two are answers to a login), PostgreSQL refused its plan before executing it, or it
+was in the way of what a standby replays, where nothing writes"""
 
 _KINDS = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|SAVEPOINT|LOCK|SET|SHOW|VALUES)\b", re.IGNORECASE

@@ -21,11 +21,15 @@ SYNCHRONOUS = gauge(
 )
 TIMELINE = gauge("cluster_member_timeline", "Its timeline.", "member")
 LAG = gauge("cluster_member_lag_bytes", "WAL that a standby has not received yet.", "member")
+REPLAY = gauge(
+    "cluster_member_replay_lag_bytes", "WAL that a standby has not replayed yet.", "member"
+)
 ETCD = gauge(
     "cluster_member_etcd_timestamp_seconds", "When its Patroni last heard from etcd.", "member"
 )
 FAILSAFE = gauge("cluster_member_failsafe", "1 while it leads on without etcd.", "member")
 LED = gauge("cluster_pooler_led", "1 for the member that PgBouncer is led to.", "member")
+READ = gauge("cluster_reads_led", "1 for the member that the alias `replica` leads to.", "member")
 
 
 def collect(part: Cluster) -> Iterator[Sample]:
@@ -36,6 +40,7 @@ def collect(part: Cluster) -> Iterator[Sample]:
         yield from LEADS.of(member.leads, member.name)
         yield from SYNCHRONOUS.of(member.synchronous, member.name)
         yield from LAG.of(members.lag(there, member), member.name)
+        yield from REPLAY.of(members.lag(there, member, replayed=True), member.name)
         yield from FAILSAFE.of(member.failsafe, member.name)
         if member.state:
             yield from TIMELINE.of(member.timeline or None, member.name)
@@ -44,12 +49,23 @@ def collect(part: Cluster) -> Iterator[Sample]:
         led = followed(part)
         for name in part.members:
             yield from LED.of(name == led, name)
+            if read := read_from(part):
+                yield from READ.of(name == read, name)
 
 
 def followed(part: Cluster) -> str:
     """The member that PgBouncer is led to; empty before the first."""
+    return _text(part, "led")
+
+
+def read_from(part: Cluster) -> str:
+    """The member that reads are led to; empty before the first, and without `replica`."""
+    return _text(part, "read")
+
+
+def _text(part: Cluster, link: str) -> str:
     with suppress(OSError):
-        return str(Path(part.follower.run, "led").readlink()).split()[0]
+        return str(Path(part.follower.run, link).readlink()).split()[0]
     return ""
 
 

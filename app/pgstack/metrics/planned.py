@@ -103,6 +103,8 @@ def _pooler(plan: Plan) -> Iterator[Sample]:
     yield from RESERVE.of(pooler.reserve_pool_size, plan.postgres.database)
     for lane in plan.lanes:
         yield from POOL.of(lane.pool_size, lane.database)
+    if plan.replicas:
+        yield from POOL.of(plan.replicas.pool_size, plan.replicas.database)
     if tasks:
         yield from POOL.of(tasks.pool_size, tasks.database)
         yield from RESERVE.of(tasks.reserve_pool_size, tasks.database)

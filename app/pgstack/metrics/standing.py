@@ -105,6 +105,8 @@ def _full(plan: Plan, between: Between) -> Iterator[Level]:
     for lane in plan.lanes:
         yield from _threads(between, f"threads {lane.name}", lane.requests, lane.name)
         yield from _pool(now, f"pool {lane.name}", lane.database, lane.pool_size, 0)
+    if reads := plan.replicas:
+        yield from _pool(now, "pool replica", reads.database, reads.pool_size, 0)
     if (busy := now.value(apache.BUSY)) is not None:
         most = plan.apache.max_request_workers
         yield _level(

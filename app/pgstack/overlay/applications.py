@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pgstack.overlay.note import Note
+from pgstack.planning.state import current_plan
 
 OPERATIONS = "pgstack.middleware.Operations"
+READS = "pgstack.middleware.ReplicaReads"
 SECURITY = "django.middleware.security.SecurityMiddleware"
 FRAMES = "django.middleware.clickjacking.XFrameOptionsMiddleware"
 
@@ -23,7 +25,11 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     middleware = [SECURITY, *middleware] if SECURITY not in middleware else middleware
     middleware += [FRAMES] if FRAMES not in middleware else []
     # The first of all: no login and no redirect stands before the health pages.
-    middleware = [OPERATIONS, *(name for name in middleware if name != OPERATIONS)]
+    own_middleware = [OPERATIONS, *([READS] if current_plan().replicas else [])]
+    middleware = [
+        *own_middleware,
+        *(name for name in middleware if name not in own_middleware),
+    ]
     return {"INSTALLED_APPS": apps, "MIDDLEWARE": middleware}, _asgi(own)
 
 

@@ -27,6 +27,7 @@ SQLITE = {"django.db.backends.sqlite3", "django.contrib.gis.db.backends.spatiali
 OTHERS = {"", "django.db.backends.dummy", "django.db.backends.sqlite3"}
 """engines whose place PostgreSQL can take; models of any other may need what only it has"""
 KEPT = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "TEST", "TIME_ZONE")
+KEPT_BY_READS = ("CONN_HEALTH_CHECKS", "TIME_ZONE")
 KEPT_OPTIONS = ("isolation_level", "server_side_binding", "cursor_factory")
 LOST_OPTIONS = {
     "pool": "PgBouncer pools.",
@@ -40,8 +41,8 @@ LOST_OPTIONS = {
 
 
 def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """DATABASES: the plan's two aliases, all others as they are. Raises InputError for another
-    engine's `default`."""
+    """DATABASES: the plan's aliases, all others as they are, and the router of `replica`. Raises
+    InputError for another engine's `default`."""
     aliases: dict[str, dict[str, Any]] = own.get("DATABASES") or {}
     default = aliases.get("default") or {}
     engine = default.get("ENGINE", "")
@@ -55,12 +56,22 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     tenants = engine in TENANTS or TENANTS_APP in own.get("INSTALLED_APPS", ())
     taken = _engine_instead(own.get(BELOW, "") if tenants else engine, own)
     planned = stack.databases(TENANT_ENGINE if tenants else taken)
+    if tenants and "replica" in planned:
+        name = targets.of(current_plan().target).input("replicas")
+        raise InputError(
+            f"{name}=read: django-tenants chooses the tenant of `default` alone, and `replica` would "
+            "answer for another. Leave it out."
+        )
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
     planned["default"]["OPTIONS"] |= {
         name: options[name] for name in KEPT_OPTIONS if name in options
     }
+    if replica := planned.get("replica"):
+        replica |= {name: default[name] for name in KEPT_BY_READS if name in default}
     settings = {"DATABASES": {**aliases, **planned}, **({BELOW: taken} if tenants else {})}
+    if routers := stack.database_routers():
+        settings["DATABASE_ROUTERS"] = [*routers, *own.get("DATABASE_ROUTERS", ())]
     return settings, [
         *_engine(engine, default),
         *_options(options),
@@ -116,7 +127,7 @@ def _others(aliases: dict[str, dict[str, Any]]) -> list[Note]:
             "the stack neither runs nor verifies this database.",
         )
         for name in aliases
-        if name not in ("default", "direct")
+        if name not in stack.databases()
     ]
     if aliases.get("direct", {}).get("ENGINE", ENGINE) not in ENGINES:
         notes.append(
@@ -126,4 +137,7 @@ def _others(aliases: dict[str, dict[str, Any]]) -> list[Note]:
                 "Give yours another name.",
             )
         )
+    if "replica" in aliases and "replica" in stack.databases():
+        reason = "replaced: STACK_REPLICAS=read makes this alias."
+        notes.append(Note("DATABASES['replica']", reason, "Give yours another name."))
     return notes

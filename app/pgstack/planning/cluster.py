@@ -19,6 +19,8 @@ class Follower(Part):
     one that says that it does not lead counts no more at once"""
     ahead: float
     """seconds before a planned switchover from which requests are held back"""
+    command: float
+    """seconds that PgBouncer's console has for a command"""
     hold: int
     """seconds that requests are held back for at most, however long there is no primary"""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pgstack.planning.cluster import Cluster, Silence
 from pgstack.planning.inequalities import Invariant, ascending, at_most
 from pgstack.planning.plan import Plan
+from pgstack.planning.replicas import Replicas
 
 
 def check(plan: Plan) -> Iterator[Invariant]:
@@ -35,6 +36,8 @@ def check(plan: Plan) -> Iterator[Invariant]:
         yield from _silence(part, part.silence)
     if not part.member:
         yield from _follower(plan)
+    if plan.replicas:
+        yield _reads(part, plan.replicas)
 
 
 def _silence(part: Cluster, silence: Silence) -> Iterator[Invariant]:
@@ -53,6 +56,21 @@ def _silence(part: Cluster, silence: Silence) -> Iterator[Invariant]:
     yield ascending("timeouts of a lost host in s", chain)
     looks = {"two looks": 2 * (silence.poll + silence.look), "vote": silence.vote}
     yield ascending("timeouts of a vote in s", looks)
+
+
+def _reads(part: Cluster, replicas: Replicas) -> Invariant:
+    """A visitor who has written reads from the primary until reads lead nowhere that lacks it: the
+    follower asks for the lag, then for a switchover, and has each PgBouncer do it."""
+    follower = part.follower
+    look = follower.poll + 2 * follower.answer
+    moved = replicas.lag + look + 2 * follower.command
+    chain = {
+        "look at standbys": look,
+        "their lag": replicas.lag,
+        "and reads lead elsewhere": moved,
+        "a visitor who wrote": replicas.pinned,
+    }
+    return ascending("timeouts of reads from standbys in s", chain)
 
 
 def _follower(plan: Plan) -> Iterator[Invariant]:

@@ -53,12 +53,16 @@ def require(plan: Plan) -> None:
 
 def _clients(plan: Plan) -> Iterator[Invariant]:
     web, apache, pooler, tasks = plan.web, plan.apache, plan.pooler, plan.background
+    slots = plan.requests * web.hosts + (tasks.clients if tasks else 0)
+    aliases = 2 if plan.replicas else 1
     yield at_most(
         "clients of the pooler",
-        plan.requests * web.hosts + (tasks.clients if tasks else 0) + COMMAND_CLIENTS_MIN,
-        f"{_threads_text(plan)} x {web.hosts} web hosts + "
-        + (f"{tasks.clients} of workers + " if tasks else "")
-        + f"{COMMAND_CLIENTS_MIN} for commands",
+        slots * aliases + COMMAND_CLIENTS_MIN,
+        (f"{aliases} aliases x (" if plan.replicas else "")
+        + f"{_threads_text(plan)} x {web.hosts} web hosts"
+        + (f" + {tasks.clients} of workers" if tasks else "")
+        + (")" if plan.replicas else "")
+        + f" + {COMMAND_CLIENTS_MIN} for commands",
         pooler.max_client_conn,
         "max_client_conn",
         f"Lower STACK_PROCESSES or STACK_THREADS{_or_lanes(plan)}.",
@@ -142,6 +146,7 @@ def _backends(plan: Plan) -> Iterator[Invariant]:
     )
     backends = [f"{pooler.max_db_connections}"]
     backends += [f"{lane.pool_size} of lane {lane.name}" for lane in plan.lanes]
+    backends += [f"{plan.replicas.pool_size} of reads"] if plan.replicas else []
     backends += [f"{tasks.max_db_connections} of workers"] if tasks else []
     each = f"({' + '.join(backends)})" if len(backends) > 1 else backends[0]
     yield at_most(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
 from pgstack.planning.part import Part
+from pgstack.planning.replicas import Replicas
 
 MAIN = "stack"
 """process group of all other pages"""
@@ -67,10 +68,14 @@ def all_requests(web: Web, lanes: Iterable[Lane]) -> int:
     return web.requests + sum(lane.requests for lane in lanes)
 
 
-def backends_beside(lanes: Iterable[Lane], background: Background | None) -> int:
-    """Backends that one PgBouncer may open beside those of the pages' pool."""
+def backends_beside(
+    lanes: Iterable[Lane], background: Background | None, replicas: Replicas | None
+) -> int:
+    """Backends that one PgBouncer may open beside those of the pages' pool. Those of `replica` may
+    all be at the primary: they are there when no standby qualifies."""
     tasks = background.max_db_connections if background else 0
-    return tasks + sum(lane.pool_size for lane in lanes)
+    reads = replicas.pool_size if replicas else 0
+    return tasks + reads + sum(lane.pool_size for lane in lanes)
 
 
 def group_of(lanes: Iterable[Lane], path: str) -> str:

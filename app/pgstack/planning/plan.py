@@ -13,6 +13,7 @@ from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
 from pgstack.planning.part import Part
 from pgstack.planning.places import Accounts, Names, Packages, Paths, Share, Versions
+from pgstack.planning.replicas import Replicas
 from pgstack.planning.valkey import Valkey
 
 TargetName = Literal["local", "compose", "host", "cluster"]
@@ -85,6 +86,8 @@ class Plan(Part):
     web: Web
     lanes: tuple[Lane, ...]
     """pages with processes and a pool of their own; `web` has all others"""
+    replicas: Replicas | None
+    """None: there is no alias `replica`"""
     apache: Apache
     pooler: Pooler
     postgres: Postgres
@@ -119,7 +122,13 @@ class Plan(Part):
     @property
     def other_backends(self) -> int:
         """Backends that one PgBouncer may open beside those of the pages' pool."""
-        return backends_beside(self.lanes, self.background)
+        return backends_beside(self.lanes, self.background, self.replicas)
+
+    @property
+    def page_databases(self) -> tuple[str, ...]:
+        """Databases at PgBouncer that pages work with."""
+        reads = (self.replicas.database,) if self.replicas else ()
+        return (self.postgres.database, *(lane.database for lane in self.lanes), *reads)
 
     @property
     def requests(self) -> int:

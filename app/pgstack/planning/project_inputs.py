@@ -78,6 +78,12 @@ class ProjectInputs(MachineInputs):
         "pages with web processes and a pool of their own (docs/lanes.md)",
         "NAME=PREFIXES, ;-separated",
     )
+    replicas: Literal["off", "read"] = declare(
+        "off",
+        "whether there is an alias `replica`, which reads from the standbys of a cluster "
+        "(docs/replicas.md)",
+        "name",
+    )
     valkey: Literal["on", "off"] = declare(
         "off",
         "whether Valkey (Debian 12: Redis) runs as cache and broker (docs/cache.md)",

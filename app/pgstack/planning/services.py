@@ -41,6 +41,8 @@ WATCHERS = (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER)
 
 PRIMARY = ("primary-1.ini", "primary-2.ini", "primary-3.ini")
 """what PgBouncer reads while a member of the cluster is the primary, in their order"""
+READS = ("replica-1.ini", "replica-2.ini", "replica-3.ini")
+"""and while the alias `replica` leads to one"""
 
 
 def postgres_program(plan: Plan, name: str) -> str:
@@ -51,8 +53,10 @@ def postgres_program(plan: Plan, name: str) -> str:
 def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
     # Where hosts are apart, userlist.txt holds a password and is not rendered.
     passwords = {"userlist.txt"} if plan.apart else set()
-    members = set() if plan.cluster else set(PRIMARY)
-    return frozenset(passwords | members | (set() if plan.pooler.peer_maps else {"ident.conf"}))
+    members = set() if plan.cluster else {*PRIMARY, *READS}
+    reads = set() if plan.replicas else {*READS}
+    maps = set() if plan.pooler.peer_maps else {"ident.conf"}
+    return frozenset(passwords | members | reads | maps)
 
 
 def _not_for_metrics(plan: Plan) -> frozenset[str]:
@@ -84,7 +88,7 @@ POSTGRES = Service(
 )
 PGBOUNCER = Service(
     "pgbouncer",
-    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt", *PRIMARY),
+    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt", *PRIMARY, *READS),
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
     lasting=("stack-pgbouncer.service",),

@@ -70,8 +70,7 @@ class Guard:
         if drain.mark(self.plan).exists():
             return
         with suppress(ProbeError), bounded.waits():
-            names = {self.plan.postgres.database}
-            names |= {lane.database for lane in self.plan.lanes}
+            names = {*self.plan.page_databases}
             names |= {self.plan.background.database} if self.plan.background else set()
             rows = [row for row in pooler.show("POOLS", self.plan) if row["database"] in names]
             waited = max((row["maxwait"] + row["maxwait_us"] / 1e6 for row in rows), default=0)

@@ -35,6 +35,8 @@ class Member:
     timeline: int = 0
     position: int = 0
     """bytes of WAL that it has written, or received"""
+    replayed: int = 0
+    """bytes of it that a standby has replayed, and so can be read there"""
     etcd_seen: float = 0
     """when its Patroni last heard from etcd, in seconds since 1970"""
     failsafe: bool = False
@@ -86,6 +88,7 @@ def _read(name: str, answer: Answer) -> Member:
         synchronous=bool(said.get("sync_standby") or said.get("quorum_standby")),
         timeline=int(said.get("timeline") or 0),
         position=int(wal.get("location") or wal.get("received_location") or 0),
+        replayed=int(wal.get("replayed_location") or 0),
         etcd_seen=float(said.get("dcs_last_seen") or 0),
         failsafe=bool(said.get("failsafe_mode_is_active")),
     )
@@ -97,13 +100,13 @@ def leader(members: Sequence[Member]) -> Member | None:
     return leading[0] if len(leading) == 1 else None
 
 
-def lag(members: Sequence[Member], member: Member) -> int | None:
-    """Bytes of WAL that the leader has and a standby has not received; None where that is not
-    known."""
+def lag(members: Sequence[Member], member: Member, *, replayed: bool = False) -> int | None:
+    """Bytes of WAL that the leader has and a standby has not received, or `replayed`; None where
+    that is not known."""
     first = leader(members)
     if first is None or not member.state or member.leads:
         return None
-    return max(0, first.position - member.position)
+    return max(0, first.position - (member.replayed if replayed else member.position))
 
 
 def told(members: Sequence[Member]) -> str:

@@ -26,7 +26,9 @@ def led(live: Live) -> Outcome:
     """PgBouncer is led to the member that leads."""
     part = _part(live)
     first = members.leader(members.ask(part))
-    hosts = {str(row["host"]) for row in live.show("DATABASES") if row["host"]}
+    reads = live.plan.replicas.database if live.plan.replicas else ""
+    rows = [row for row in live.show("DATABASES") if row["host"] and row["name"] != reads]
+    hosts = {str(row["host"]) for row in rows}
     known = {address: name for name, address in part.members.items()}
     poolers = " and ".join(known.get(host, host) for host in sorted(hosts))
     wanted = first.name if first else "a member that leads"

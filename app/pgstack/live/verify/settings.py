@@ -178,11 +178,20 @@ def pooler_settings(live: Live) -> Outcome:
         wrong += _differences(_database_line(live, first, lane.database, lane.sizes))
     if tasks := live.plan.background:
         wrong += _differences(_database_line(live, first, tasks.database, tasks.sizes))
+    if reads := live.plan.replicas:
+        anywhere = live.plan.cluster is not None  # `replicas.led` says where
+        line = _database_line(live, first, reads.database, reads.sizes, anywhere=anywhere)
+        wrong += _differences(line)
     return judge(wrong, f"{count} settings equal the plan", REMEDY)
 
 
 def _database_line(
-    live: Live, port: int, name: str, sizes: Mapping[str, str] = MappingProxyType({})
+    live: Live,
+    port: int,
+    name: str,
+    sizes: Mapping[str, str] = MappingProxyType({}),
+    *,
+    anywhere: bool = False,
 ) -> dict[str, tuple[str, str]]:
     plan = live.plan
     primary = "SELECT host(inet_server_addr())"
@@ -197,6 +206,8 @@ def _database_line(
     }
     rows = {row["name"]: row for row in live.shown("DATABASES", port)}
     row = rows.get(name, {})
+    if anywhere:
+        del planned["host"]
     planned["pool_mode"] = plan.pooler.settings["pool_mode"]
     shown = {each: str(row.get(each, "missing")) for each in planned}
     if row.get("pool_mode", "") is None:  # not overruled

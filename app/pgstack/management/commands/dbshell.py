@@ -9,4 +9,4 @@ from pgstack.db.owner import OwnersCommand
 
 
 class Command(OwnersCommand, dbshell.Command):
-    """Django's."""
+    only_reads = True

@@ -24,7 +24,7 @@ from pgstack.checks import planned
 from pgstack.commands import CANNOT
 from pgstack.db.aliases import DIRECT
 from pgstack.db.guard import unguarded
-from pgstack.db.owner import as_owner
+from pgstack.db.owner import as_owner, refuse_read_only
 from pgstack.live.probes import pooler
 
 LOCK_TIMEOUT = "due to lock timeout"
@@ -88,6 +88,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         named = options.pop("database")
+        refuse_read_only(named)
         try:
             alias = DEFAULT_DB_ALIAS if named == DIRECT else named
             with (

@@ -12,11 +12,12 @@ from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, FileBackup, Pooler, Postgres, Roles
 from pgstack.planning.hardware import Hardware
-from pgstack.planning.lanes import Lane, all_requests
+from pgstack.planning.lanes import Lane, all_requests, backends_beside
 from pgstack.planning.metrics import Metrics
 from pgstack.planning.observability import Observability
 from pgstack.planning.places import Share
 from pgstack.planning.plan import Memory, Plan
+from pgstack.planning.replicas import Replicas
 from pgstack.planning.sizing import (
     backup,
     cluster,
@@ -25,6 +26,7 @@ from pgstack.planning.sizing import (
     observability,
     pooler,
     postgres,
+    replicas,
     site,
     sites,
     valkey,
@@ -48,6 +50,7 @@ class Servers:
 
     web: Web
     lanes: tuple[Lane, ...]
+    replicas: Replicas | None
     apache: Apache
     workers: tuple[Worker, ...]
     schedule: tuple[Entry, ...]
@@ -90,6 +93,7 @@ def assemble(
         packages=layout.packages(config, debian),
         web=servers.web,
         lanes=servers.lanes,
+        replicas=servers.replicas,
         apache=servers.apache,
         pooler=servers.pooler,
         postgres=servers.postgres,
@@ -144,9 +148,11 @@ def _servers(basis: Basis) -> Servers:
     apache, of_apache = web.apache(basis, daemons, own)
     programs, entries = workers.workers(basis), workers.schedule(basis)
     background, of_background = workers.background(basis, programs, entries)
-    pool, of_pool = pooler.pooler(basis, daemons, own, background)
+    reads, of_reads = replicas.replicas(basis)
+    pool, of_pool = pooler.pooler(basis, daemons, own, background, reads)
+    others = backends_beside(own, background, reads)
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
-    database, of_database = postgres.postgres(basis, pool, own, background)
+    database, of_database = postgres.postgres(basis, pool, others, background)
     members, of_members = cluster.cluster(basis, pool, database)
     backups, of_backups = backup.backup(basis, database)
     file_backups, of_files = backup.file_backup(basis)
@@ -155,6 +161,7 @@ def _servers(basis: Basis) -> Servers:
     return Servers(
         web=daemons,
         lanes=own,
+        replicas=reads,
         apache=apache,
         workers=programs,
         schedule=entries,
@@ -170,6 +177,7 @@ def _servers(basis: Basis) -> Servers:
         arithmetic=of_daemons
         | of_lanes
         | of_apache
+        | of_reads
         | of_pool
         | of_background
         | of_cache
@@ -204,6 +212,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
     """The shares of what this host runs, in bytes; 0 for what runs on another."""
     memory, takes_over = basis.scale.memory, bool(basis.target.instance_ports)
     requests = all_requests(servers.web, servers.lanes)
+    others = backends_beside(servers.lanes, servers.background, servers.replicas)
     sizes = {
         "apache": {
             "web": web.web_bytes(servers.web),
@@ -213,9 +222,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
             "valkey": valkey.valkey_bytes(servers.valkey),
         },
         "pgbouncer": {"pooler": pooler.pooler_bytes(servers.pooler)},
-        "postgres": postgres.postgres_bytes(
-            basis, servers.pooler, servers.lanes, servers.background
-        ),
+        "postgres": postgres.postgres_bytes(basis, servers.pooler, others),
     }
     return Memory(
         total=memory,

@@ -37,6 +37,8 @@ SILENCE_SECONDS = 1.5
 AHEAD_SECONDS = 1.0
 """transactions end meanwhile, which take milliseconds; a switchover is planned further ahead than
 that"""
+COMMAND_SECONDS = 2
+"""for PgBouncer's console, which answers in milliseconds"""
 LOST_HOST = {"tcp_keepidle": 2, "tcp_keepintvl": 1, "tcp_keepcnt": 3}
 """of PgBouncer's backends, in seconds: those of a host that is gone end after 5 s"""
 CONNECT_SECONDS = 2
@@ -120,6 +122,7 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
             answer=ANSWER_SECONDS,
             silence=SILENCE_SECONDS,
             ahead=AHEAD_SECONDS,
+            command=COMMAND_SECONDS,
             hold=pooler.hold,
         ),
         silence=_silence() if config.failover == "silence" else None,

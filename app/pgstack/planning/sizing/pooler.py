@@ -9,6 +9,7 @@ from pgstack.planning.apache import Web
 from pgstack.planning.background import Background
 from pgstack.planning.databases import Pooler, PoolerProcess
 from pgstack.planning.lanes import Lane, all_requests, backends_beside
+from pgstack.planning.replicas import Replicas
 from pgstack.planning.sizing import cluster, metrics, pooler_split, timeouts
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import KB, MB
@@ -78,16 +79,21 @@ def reserve_word(basis: Basis) -> str:
 
 
 def pooler(
-    basis: Basis, web: Web, lanes: tuple[Lane, ...], background: Background | None
+    basis: Basis,
+    web: Web,
+    lanes: tuple[Lane, ...],
+    background: Background | None,
+    replicas: Replicas | None,
 ) -> tuple[Pooler, Reasons]:
-    """Every thread of both generations gets a client connection; few of them need a backend at the
-    same time."""
+    """Every thread of both generations gets a client connection for each of its aliases; few of
+    them need a backend at the same time."""
     pool = pool_size(basis)
     reserve = max(RESERVE_MIN, pool // RESERVE_DIVISOR)
     threads = all_requests(web, lanes)
     slots = threads * web.hosts + (background.clients if background else 0)
-    clients = GENERATIONS * slots + COMMAND_CLIENTS + THREAD_CLIENTS
-    backends = pool + reserve + backends_beside(lanes, background)
+    aliases = 2 if replicas else 1
+    clients = GENERATIONS * aliases * slots + COMMAND_CLIENTS + THREAD_CLIENTS
+    backends = pool + reserve + backends_beside(lanes, background, replicas)
     timeout = web.request_timeout
     query = timeouts.TASK_QUERY if background else timeouts.QUERY
     numbers = {
@@ -118,6 +124,10 @@ def pooler(
         )
     if background:
         reasons["pooler.max_client_conn"] += f" + {GENERATIONS} x {background.clients} of workers"
+    if replicas:
+        reasons["pooler.max_client_conn"] += (
+            f" + {GENERATIONS} x {slots} that read from the alias `replica`"
+        )
     return planned, reasons
 
 

@@ -10,12 +10,12 @@ from pgstack.planning import layout, locales
 from pgstack.planning.background import Background
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import External, Identity, Pooler, Postgres
-from pgstack.planning.lanes import Lane, backends_beside
 from pgstack.planning.sizing import (
     backup,
     cluster,
     metrics,
     postgres_memory,
+    replicas,
     rights,
     timeouts,
 )
@@ -33,11 +33,12 @@ SUPERUSER_RESERVED = 3
 
 
 def postgres(
-    basis: Basis, pool: Pooler, lanes: tuple[Lane, ...], background: Background | None
+    basis: Basis, pool: Pooler, others: int, background: Background | None
 ) -> tuple[Postgres, Reasons]:
-    """PostgreSQL as planned, for the backends that PgBouncer may open."""
+    """PostgreSQL as planned, for the backends that PgBouncer may open: those of the pages' pool,
+    and `others`."""
     config, who = basis.config, (basis.accounts, basis.roles)
-    connections = _connections(basis, pool, backends_beside(lanes, background))
+    connections = _connections(basis, pool, others)
     workers = postgres_memory.worker_processes(basis.scale.cores)
     timeout, apart, far = config.request_timeout, config.part.apart, _elsewhere(config)
     given = config.database_url
@@ -90,11 +91,9 @@ def external(basis: Basis) -> External | None:
     return External(login=given.user, authority=given.sslrootcert, grants=basis.hardware.database)
 
 
-def postgres_bytes(
-    basis: Basis, pool: Pooler, lanes: tuple[Lane, ...], background: Background | None
-) -> dict[str, int]:
+def postgres_bytes(basis: Basis, pool: Pooler, others: int) -> dict[str, int]:
     """Shares of memory, in bytes, by what they are for."""
-    connections = _connections(basis, pool, backends_beside(lanes, background))
+    connections = _connections(basis, pool, others)
     parts = postgres_memory.shares(
         basis.scale.memory, connections, postgres_memory.worker_processes(basis.scale.cores)
     )
@@ -164,7 +163,11 @@ def _own_settings(connections: int, workers: WorkerProcesses, basis: Basis) -> d
         | backup.archiving(config, basis.paths)
         | _named(basis)
         | (_apart(config) if config.part.apart else {})
-        | (cluster.settings(sized["max_wal_size"]) if config.members else {})
+        | (
+            cluster.settings(sized["max_wal_size"]) | replicas.standby_settings(basis)
+            if config.members
+            else {}
+        )
     )
 
 
