@@ -25,6 +25,7 @@ SOURCES = {
     "certificate": "Backup and certificate",
     "machine": "The machine",
     "cluster": "A cluster",
+    "balancer": "Balancers",
     "drill": "A host alone",
     "verify": "A host alone",
     "release": "A host alone",

@@ -18,6 +18,7 @@ from . import (
     arguments,
     backup,
     build,
+    drained,
     drill,
     environments,
     external,
@@ -197,6 +198,8 @@ def main(plan: str) -> None:
 
 def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
     """Make what is secret anew."""
+    if "haproxy" in host.services:
+        return "rotate     nothing: a balancer has neither passwords nor certificates"
     renew = apache.renew if "apache" in host.services else passwords.renew
     return f"rotate     {renew(host)}"
 
@@ -209,6 +212,8 @@ CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
     "leave": lambda host, _: f"front      {front.leave(host)}",
+    "drain": lambda host, asked: f"haproxy    {drained.drain(host, asked.name)}",
+    "undrain": lambda host, asked: f"haproxy    {drained.put_back(host, asked.name, asked.same)}",
 }
 """commands that name no server"""
 
@@ -221,6 +226,8 @@ def change(host: stack.Stack, asked: argparse.Namespace) -> str:
     server = SERVERS[wanted]
     if not server.may_be_on(host, wanted):
         raise safe.StackctlError(f"{wanted} is not on this host, which is a {host.part} host.")
+    if asked.command == "release" and asked.check:
+        return f"release    {'changes' if release.changes(host, asked.name) else 'unchanged'}"
     if asked.command == "release":
         return f"release    {release.switch(host, asked.name)}"
     if asked.command == "rollback":

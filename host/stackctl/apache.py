@@ -75,6 +75,14 @@ def apply(stack: Stack, release: Path | None = None, again: bool = False) -> str
     return f"instance {new} took over from {old} in {time.monotonic() - begun:.1f} s"
 
 
+def is_in_force(stack: Stack, release: Path) -> bool:
+    """Whether this release is served with what is wanted."""
+    wanted = system.planned_files(stack.conf / "apache", UNITS / unit(stack, ""))
+    wanted["environment"] = environment(stack)
+    serves = serving(stack)
+    return serves is not None and (wanted, release) == _in_force(stack, serves)
+
+
 def serving(stack: Stack) -> str | None:
     """The instance that serves; while one takes over, the one that was enabled last."""
     running = [name for name in INSTANCES if system.active(unit(stack, name))]

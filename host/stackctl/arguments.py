@@ -107,12 +107,29 @@ def _of_releases(commands: Any) -> None:
     make.add_argument(
         "--after", default="[]", metavar="JSON", help="the same, for each time after its migration"
     )
-    commands.add_parser("release", help="prepare a release and serve it").add_argument("name")
+    serve = commands.add_parser("release", help="prepare a release and serve it")
+    serve.add_argument("name")
+    serve.add_argument(
+        "--check", action="store_true", help="only say whether it changes what is served"
+    )
+    _of_balancers(commands)
     roles = commands.add_parser(
         "database", help="have roles at an external PostgreSQL, and passwords here"
     )
     roles.add_argument(
         "--password-file", type=Path, required=True, help="of the login in database_url"
+    )
+
+
+def _of_balancers(commands: Any) -> None:
+    out = commands.add_parser(
+        "drain", help="lead new connections past a web host; on itself, end each with its answer"
+    )
+    back = commands.add_parser("undrain", help="take it in again, and wait until it is ready")
+    for parser in (out, back):
+        parser.add_argument("name", nargs="?", default="", help="of the web host, on a balancer")
+    back.add_argument(
+        "--same", action="store_true", help="all web hosts serve the same again (balancer)"
     )
 
 

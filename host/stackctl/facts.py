@@ -14,7 +14,19 @@ from typing import Any
 from pgstack.live.probes import members
 from pgstack.planning.metrics import Fact, FactName, Metrics, fact_file
 
-from . import backup, files, membership, patroni, postgres, rehearsed, safe, status, system
+from . import (
+    backup,
+    files,
+    haproxy,
+    membership,
+    patroni,
+    postgres,
+    registry,
+    rehearsed,
+    safe,
+    status,
+    system,
+)
 from .manage import VERIFY
 from .safe import StackctlError
 from .stack import Stack
@@ -73,10 +85,10 @@ def _followed(stack: Stack, last: backup.Kept) -> list[str]:
 
 def verify(stack: Stack) -> int:
     """Compare what runs with the plan, and note how it went; returns stack_verify's status."""
-    if "apache" not in stack.services and stack.cluster is None:
+    if not {"apache", "haproxy"} & {*stack.services} and stack.cluster is None:
         raise StackctlError(f"a {stack.part} host has no release, whose command this is.")
     begun = time.time()
-    text, status = _release(stack) if "apache" in stack.services else _member(stack)
+    text, status = _release(stack) if "apache" in stack.services else _servers(stack)
     print(text, end="", flush=True)
     if stack.metrics:
         _note(stack, "verify", begun, passed=not status)
@@ -88,11 +100,14 @@ def _release(stack: Stack) -> tuple[str, int]:
     return done.stdout + done.stderr, done.returncode
 
 
-def _member(stack: Stack) -> tuple[str, int]:
-    """What a member is asked: it has no release, and knows its cluster, its own servers and the
-    backups."""
-    elected = membership.report(stack, members.settled)
-    lines = [status.of_postgres(stack), *elected, *backup.proven(stack)]
+def _servers(stack: Stack) -> tuple[str, int]:
+    """What a host without a release is asked. A member knows its cluster, its own servers and the
+    backups; a balancer its own servers and the web hosts behind it."""
+    if "haproxy" in stack.services:
+        lines = [*registry.report(stack), *haproxy.report(stack)]
+    else:
+        elected = membership.report(stack, members.settled)
+        lines = [status.of_postgres(stack), *elected, *backup.proven(stack)]
     text = "".join(f"{line.name:<10} {line.text}\n" for line in lines)
     return text, 0 if all(line.good for line in lines) else 1
 

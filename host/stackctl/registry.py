@@ -17,6 +17,8 @@ from . import (
     etcd,
     following,
     front,
+    haproxy,
+    keepalived,
     metrics,
     observability,
     pgbouncer,
@@ -92,6 +94,8 @@ SERVERS = {
     "valkey": _unit("valkey", valkey.apply, valkey.trouble),
     "apache": Server(apache.apply, line=status.of_apache, outdated=_apache),
     "front": Server(front.apply, part_of="apache", line=status.of_front, outdated=_front),
+    "haproxy": _unit("haproxy", haproxy.apply, haproxy.trouble),
+    "keepalived": Server(keepalived.apply, line=keepalived.line, outdated=keepalived.outdated),
     "workers": Server(workers.apply, part_of="apache", outdated=workers.outdated),
     "schedule": Server(schedule.apply, part_of="apache"),
     "backup": Server(repository.apply, part_of=MACHINE),
@@ -105,10 +109,11 @@ def report(stack: Stack) -> list[Line]:
 
     All are asked at once, so none waits for another.
     """
+    elsewhere = "postgres" if "pgbouncer" in stack.services else ""
     asked = [
         server.line
         for name, server in SERVERS.items()
-        if server.line and (name in stack.services or name == "postgres")
+        if server.line and (name in stack.services or name == elsewhere)
     ]
     with ThreadPoolExecutor(len(asked)) as threads:
         return list(threads.map(lambda ask: ask(stack), asked))

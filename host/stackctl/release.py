@@ -46,6 +46,12 @@ def switch(stack: Stack, name: str) -> str:
     return f"{name} serves: {done}"
 
 
+def changes(stack: Stack, name: str) -> bool:
+    """Whether `switch` has anything to do for those who are served."""
+    release = stack.root / "releases" / name
+    return not (_serves(stack, release) and apache.is_in_force(stack, release))
+
+
 def complete(stack: Stack, name: str, after: list[list[str]]) -> None:
     """Mark a release that was built as one that may serve, with the project's own commands after
     the migration."""

@@ -9,7 +9,7 @@ from typing import Any
 from pgstack.live.probes import bounded
 from pgstack.metrics import screen, standing
 
-from . import backup, files, lesser, membership, registry, schedule, status, workers
+from . import backup, files, haproxy, lesser, membership, registry, schedule, status, workers
 from .safe import StackctlError
 from .stack import Stack
 
@@ -31,7 +31,12 @@ def told(stack: Stack, as_json: bool) -> tuple[list[str], bool]:
         who = stack.accounts
         with lesser.asked(who.metrics, who.group, look, FIGURES_SECONDS) as answer:
             servers, figures = registry.report(stack), _figures(answer)
-    rest = [*membership.report(stack), *workers.report(stack), *schedule.report(stack)]
+    rest = [
+        *membership.report(stack),
+        *haproxy.report(stack),
+        *workers.report(stack),
+        *schedule.report(stack),
+    ]
     kept = backup.report(stack) + files.report(stack) if servers[0].good else []
     released = status.release(stack)
     whole = screen.report(_place(stack), [line.row() for line in servers + rest], figures)

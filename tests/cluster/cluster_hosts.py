@@ -25,11 +25,12 @@ from drills import load
 from fixtures.releases import NEWEST_SUITE
 
 MEMBERS, WEB = ("db1", "db2", "db3"), "web1"
-MASKED = "etcd patroni pgbouncer apache2 postgresql"
+MASKED = "etcd patroni pgbouncer apache2 postgresql haproxy keepalived"
 PACKAGES = (
     "postgresql-17 openssl etcd-server etcd-client patroni python3-etcd python3-idna pgbouncer "
     "postgresql-client-17 apache2-bin libapache2-mod-wsgi-py3 media-types python3-venv acl "
-    "ca-certificates logrotate procps sudo unattended-upgrades systemd-timesyncd nftables pgbackrest"
+    "ca-certificates logrotate procps sudo unattended-upgrades systemd-timesyncd nftables pgbackrest "
+    "haproxy keepalived"
 )
 DOCKERFILE = f"""\
 FROM {{base}}
@@ -129,7 +130,7 @@ class Cluster:
         stop(place)
         shutil.rmtree(place)
         place.mkdir()
-        self.members[member] = _boot(place, self.store, _disk())
+        self.members[member] = _boot(place, self.store, unpacked())
         self.write_inventory()
 
     def switchover(self) -> None:
@@ -153,14 +154,7 @@ class Cluster:
     def drill(self, fault: Callable[[], object], seconds: float) -> load.Figures:
         """What users saw of a fault and of the seconds after it; every acknowledged write is looked
         up."""
-        with load.users(self, host=INPUTS["hosts"][0]) as users:
-            time.sleep(BEFORE_SECONDS)
-            began = time.monotonic()
-            fault()
-            time.sleep(seconds)
-        figures = users.figures(began)
-        print(figures)
-        return figures
+        return drill(self, fault, seconds)
 
     def followed(self) -> str:
         """The member that PgBouncer is led to."""
@@ -180,6 +174,19 @@ class Cluster:
         return time.monotonic() - began
 
 
+def drill(site: load.Site, fault: Callable[[], object], seconds: float) -> load.Figures:
+    """What users of this site saw of a fault and of the seconds after it; every acknowledged write
+    is looked up."""
+    with load.users(site, host=INPUTS["hosts"][0]) as users:
+        time.sleep(BEFORE_SECONDS)
+        began = time.monotonic()
+        fault()
+        time.sleep(seconds)
+    figures = users.figures(began)
+    print(figures)
+    return figures
+
+
 @contextmanager
 def cluster_hosts(directory: Path) -> Iterator[Cluster]:
     """All just booted, and a bucket beside them; removed at the end with their network."""
@@ -190,7 +197,7 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
         place.mkdir()
     try:
         with backup_store(directory / "store", network) as store, ThreadPoolExecutor() as threads:
-            disk = _disk()
+            disk = unpacked()
             booted = dict(
                 zip(
                     places,
@@ -208,7 +215,8 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
         docker("network", "rm", network, check=False)
 
 
-def _disk() -> str:
+def unpacked() -> str:
+    """Name of the image in which all packages are."""
     name = f"pgstack-cluster:{NEWEST_SUITE}"
     text = DOCKERFILE.format(base=image(NEWEST_SUITE))
     docker("build", "--quiet", "--tag", name, "-", text=text)

@@ -78,6 +78,17 @@ PLANS = {
         {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a", "replicas": "read"},
     ),
     "web": (13, {"target": "host", "database_host": "10.0.0.21"}),
+    "balancer": (
+        13,
+        {
+            "target": "host",
+            "address": "*",
+            "balancers": "lb1:10.0.0.31, lb2:10.0.0.32",
+            "balancer_address": "10.0.0.30",
+            "balancer": "lb1",
+            "web_servers": "web1:10.0.0.11",
+        },
+    ),
     "project": (
         13,
         {"target": "host", "tls": "self-signed", "project": "shop", "settings": "shop.settings"},
@@ -184,9 +195,10 @@ def test_every_template_of_the_tree_is_rendered() -> None:
     sources = {
         name: {template.source for template in manifest.templates(plan(name))} for name in PLANS
     }
-    plain = {"observability/alerts.yml"}  # no template
+    plain = {"observability/alerts.yml", "haproxy/releases.acl"}  # no templates
     rendered = sources["debian13"] | sources["full"] | sources["several"]
     rendered |= sources["member"] | sources["follower"] | sources["web"]
+    rendered |= sources["balancer"]
     assert rendered | INCLUDED == tree | plain
     units = {path for path in tree if path.startswith("host/")}
     assert tree - sources["debian12"] == {
@@ -196,6 +208,8 @@ def test_every_template_of_the_tree_is_rendered() -> None:
         *(f"pgbouncer/replica-{number}.ini.j2" for number in (1, 2, 3)),
         "etcd/etcd.yml.j2",
         "patroni/patroni.yml.j2",
+        "haproxy/haproxy.cfg.j2",
+        "keepalived/keepalived.conf.j2",
         "valkey/valkey.conf.j2",
         "apache/access_log.j2",
         "observability/alertmanager.yml.j2",

@@ -35,6 +35,13 @@ MEMBERS = {
     "web_hosts": 2,
     "members": "db1:10.0.0.21, db2:10.0.0.22, db3:10.0.0.23",
 }
+BALANCED = {
+    "address": "*",
+    "port": 443,
+    "tls": "self-signed",
+    "balancers": "lb1:10.0.0.31, lb2:10.0.0.32",
+    "balancer_address": "10.0.0.30",
+}
 HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "all": (NEWEST, {}),
     **{suite: (debian, {}) for suite, debian in OLDER.items()},
@@ -42,6 +49,11 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "database": (NEWEST, {**APART, "web_addresses": "10.0.0.0/8"}),
     "member": (NEWEST, {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.0/24"}),
     "follower": (NEWEST, {**MEMBERS, "database_host": "10.0.0.21"}),
+    "balancer": (
+        NEWEST,
+        {**BALANCED, "balancer": "lb1", "web_servers": "web1:10.0.0.11, web2:10.0.0.12"},
+    ),
+    "balanced": (NEWEST, {**MEMBERS, **BALANCED, "database_host": "10.0.0.21"}),
     "tls": (NEWEST, {"tls": "acme", "port": 443, "acme_email": "a@shop.example", "address": "*"}),
     "plain": (NEWEST, {"firewall": "off", "backup": "off"}),
     "sites": (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.exposure import CACHE, MOST, NETWORKED, WATCHING
+from fixtures.exposure import ADDRESSES, CACHE, MOST, NETWORKED, WATCHING
 from fixtures.releases import DEBIANS
 from pgstack.planning import sizing
 from pgstack.planning.config import StackConfig
@@ -35,6 +35,13 @@ PLANS = {
         "failover": "silence",
     },
     "follower": {**MEMBERS, "database_host": "10.0.0.21"},
+    "balancer": {
+        "address": "*",
+        "balancers": "lb1:10.0.0.31, lb2:10.0.0.32",
+        "balancer_address": "10.0.0.30",
+        "balancer": "lb1",
+        "web_servers": "web1:10.0.0.11",
+    },
     "database host": {"database_host": "db.example", "web_addresses": "10.0.0.11"},
 }
 ANY = "[Service]\nExecStart=/bin/true\n"
@@ -78,10 +85,15 @@ def test_exposure_of_a_database_with_a_network_is_small(tmp_path: Path, inputs: 
         ("member", "stack-patroni"),
         ("member", "stack-silence"),
         ("follower", "stack-follower"),
+        ("balancer", "stack-haproxy"),
     ],
 )
 def test_exposure_of_what_a_cluster_runs_is_small(tmp_path: Path, inputs: str, name: str) -> None:
     require_closed(tmp_path, unit_text(planned(inputs, 13), name), NETWORKED)
+
+
+def test_exposure_of_what_changes_addresses_is_small(tmp_path: Path) -> None:
+    require_closed(tmp_path, unit_text(planned("balancer", 13), "stack-keepalived"), ADDRESSES)
 
 
 @pytest.mark.parametrize("debian", DEBIANS)

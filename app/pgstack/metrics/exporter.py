@@ -11,6 +11,7 @@ from prometheus_client import core, exposition, registry
 from pgstack.metrics import (
     ages,
     apache,
+    balancer,
     cluster,
     facts,
     machine,
@@ -69,6 +70,8 @@ def sources(force: InForce, board: Board) -> Iterator[Source]:
         yield Source("cluster", lambda: cluster.collect(part))
         if part.member:
             yield Source("etcd", lambda: cluster.etcd(part))
+    if (balancing := plan.balancing) is not None and balancing.member:
+        yield Source("haproxy", lambda: balancer.collect(balancing))
     if targets.of(plan.target).own_directory:
         yield Source("backup", lambda: ages.backup(force.plan()))
     if plan.metrics and plan.metrics.facts:

@@ -61,7 +61,11 @@ class Firewall(Part):
     rules: str
     """path of their file"""
     site_ports: tuple[int, ...]
-    """open to everybody; none when Apache listens on the loopback address only"""
+    """open to `site_sources`; none when Apache listens on the loopback address only"""
+    site_sources: tuple[str, ...]
+    """addresses that alone may come to the site; none: everybody may"""
+    vrrp: str
+    """address of the other balancer, which says that it lives; empty where there is none"""
 
 
 class Web(Part):

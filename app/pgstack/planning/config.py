@@ -41,6 +41,7 @@ class StackConfig(Inputs):
             external=self.database_url is not None,
             cluster=bool(self.members),
             silence=self.failover == "silence",
+            balancer=self.balancer is not None,
         )
 
 

@@ -30,6 +30,14 @@ TIMERS_OF_FILES = ("stack-files.timer", "stack-files-drill.timer")
 """templates of backups"""
 
 
+OF_CERTIFICATES = ("stack-certificates.timer", "stack-certificates.service")
+
+
+def _not_for_host(plan: Plan) -> frozenset[str]:
+    # A balancer has no certificate.
+    return frozenset(OF_CERTIFICATES if "haproxy" in plan.services else ())
+
+
 def _not_for_backup(plan: Plan) -> frozenset[str]:
     rows = () if plan.backup else OF_ROWS
     files = () if plan.file_backup else OF_FILES
@@ -40,6 +48,7 @@ def _not_for_backup(plan: Plan) -> frozenset[str]:
 
 HOST = Service(
     MACHINE,
+    without=_not_for_host,
     units={
         "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
         "tmpfiles.conf": "/etc/tmpfiles.d/{prefix}.conf",
@@ -87,6 +96,26 @@ FOLLOWER = Service(
     stop_signal="TERM",
 )
 """leads PgBouncer to the primary"""
+HAPROXY = Service(
+    "haproxy",
+    files=("haproxy.cfg", "releases.acl"),
+    plain=frozenset({"releases.acl"}),
+    units={"stack-haproxy.service": f"{OWN}-haproxy.service"},
+    lasting=("stack-haproxy.service",),
+    packages=lambda _: ("haproxy",),
+    masked=lambda _: ("haproxy.service",),
+    stop_signal="USR1",  # it hands on what is open
+)
+KEEPALIVED = Service(
+    "keepalived",
+    files=("keepalived.conf",),
+    units={"stack-keepalived.service": f"{OWN}-keepalived.service"},
+    lasting=("stack-keepalived.service",),
+    packages=lambda _: ("keepalived",),
+    masked=lambda _: ("keepalived.service",),
+    stop_signal="TERM",  # it says so to the other
+)
+"""keeps the address that visitors come to at whichever balancer lives"""
 FRONT_CONF = "/etc/sites-front"
 """of the Apache that answers for all sites of a host that has several"""
 FRONT = Service(

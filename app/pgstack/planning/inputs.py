@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pgstack.planning.balancers_input import Balancers, OneAddress, Servers
 from pgstack.planning.database_url import ExternalDatabase
 from pgstack.planning.input_types import LOGIN, MAIL, Address, Bytes, Hosts, Networks, declare
 from pgstack.planning.members_input import Members
@@ -103,6 +104,29 @@ class Inputs(ProjectInputs):
         "both others have not reached it for some seconds (docs/cluster.md)",
         "name",
         on="host",
+    )
+    balancers: Balancers = declare(
+        {},
+        "addresses of the two hosts in front of the web hosts (docs/cluster.md)",
+        "NAME:ADDRESS, comma-separated",
+        on="host",
+        unset="none",
+    )
+    balancer_address: OneAddress | None = declare(
+        None,
+        "address that visitors come to, of whichever balancer lives; in the network of both",
+        "address",
+        on="host",
+    )
+    balancer: str | None = declare(
+        None, "name of this balancer", "name", on="host", unset="the inventory's"
+    )
+    web_servers: Servers = declare(
+        {},
+        "addresses of the web hosts; on a balancer",
+        "NAME:ADDRESS, comma-separated",
+        on="host",
+        unset="web_addresses, in the inventory's order",
     )
     database_url: ExternalDatabase | None = declare(
         None,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgstack.errors import UnsoundPlan
-from pgstack.planning import cluster_order, timeout_order
+from pgstack.planning import balancer_order, cluster_order, timeout_order
 from pgstack.planning.grants import fits
 from pgstack.planning.inequalities import Invariant, at_most
 from pgstack.planning.plan import Plan
@@ -22,7 +22,7 @@ THREADS_DIVISOR = 2
 """part of the threads that there may be that Apache's workers may take: the rest is for as many
 workers of HTTP/2 at most, web processes, PostgreSQL's backends and whatever else runs there"""
 
-OPTIONAL = ("lanes", "workers", "valkey", "metrics", "cluster")
+OPTIONAL = ("lanes", "workers", "valkey", "metrics", "cluster", "balancing")
 """shares of memory that are told only where there is something"""
 
 MB = 1024**2
@@ -39,6 +39,7 @@ def check(plan: Plan) -> list[Invariant]:
         *_threads(plan),
         *timeout_order.check(timeout_order.planned(plan)),
         *cluster_order.check(plan),
+        *balancer_order.check(plan),
         *_sockets(plan),
     ]
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pgstack.planning.apache import Apache, Firewall, Project, Site, Web
 from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.balancing import Balancing
 from pgstack.planning.cluster import Cluster
 from pgstack.planning.databases import Backup, External, FileBackup, Pooler, Postgres, Roles
 from pgstack.planning.lanes import Lane, all_requests, backends_beside
@@ -46,6 +47,8 @@ class Memory(Part):
     """the exporter"""
     cluster: int
     """etcd and Patroni"""
+    balancing: int
+    """HAProxy and keepalived"""
     observability: int
     """Prometheus, Alertmanager and the node exporter"""
 
@@ -58,8 +61,9 @@ class Plan(Part):
     """One stack. Templates see it as `stack`; everything that runs reads it from plan.json."""
 
     target: TargetName
-    part: Literal["all", "web", "database"]
-    """what this host runs: everything, Apache with PgBouncer, or PostgreSQL"""
+    part: Literal["all", "web", "database", "balancer"]
+    """what this host runs: everything, Apache with PgBouncer, PostgreSQL, or what is in front of
+    web hosts"""
     apart: bool
     """whether the web and PostgreSQL are on hosts of their own"""
     services: tuple[str, ...]
@@ -93,6 +97,8 @@ class Plan(Part):
     postgres: Postgres
     cluster: Cluster | None
     """None: PostgreSQL is on one machine"""
+    balancing: Balancing | None
+    """None: visitors come to this host itself"""
     external: External | None
     """None: PostgreSQL is the stack's own"""
     backup: Backup | None

@@ -8,6 +8,7 @@ from typing import Any
 from pgstack.planning import host_services, layout, names, services
 from pgstack.planning.apache import Apache, Firewall, Web
 from pgstack.planning.background import Background, Entry, Worker
+from pgstack.planning.balancing import Balancing
 from pgstack.planning.cluster import Cluster
 from pgstack.planning.config import StackConfig
 from pgstack.planning.databases import Backup, FileBackup, Pooler, Postgres, Roles
@@ -20,6 +21,7 @@ from pgstack.planning.plan import Memory, Plan
 from pgstack.planning.replicas import Replicas
 from pgstack.planning.sizing import (
     backup,
+    balancing,
     cluster,
     lanes,
     metrics,
@@ -59,6 +61,7 @@ class Servers:
     valkey: Valkey | None
     postgres: Postgres
     cluster: Cluster | None
+    balancing: Balancing | None
     backup: Backup | None
     file_backup: FileBackup | None
     metrics: Metrics | None
@@ -98,6 +101,7 @@ def assemble(
         pooler=servers.pooler,
         postgres=servers.postgres,
         cluster=servers.cluster,
+        balancing=servers.balancing,
         external=postgres.external(basis),
         backup=servers.backup,
         file_backup=servers.file_backup,
@@ -154,6 +158,7 @@ def _servers(basis: Basis) -> Servers:
     cache, of_cache = valkey.valkey(basis, pool, daemons.patience)
     database, of_database = postgres.postgres(basis, pool, others, background)
     members, of_members = cluster.cluster(basis, pool, database)
+    balancers, of_balancers = balancing.balancing(basis)
     backups, of_backups = backup.backup(basis, database)
     file_backups, of_files = backup.file_backup(basis)
     exporter, of_exporter = metrics.metrics(basis)
@@ -170,6 +175,7 @@ def _servers(basis: Basis) -> Servers:
         valkey=cache,
         postgres=database,
         cluster=members,
+        balancing=balancers,
         backup=backups,
         file_backup=file_backups,
         metrics=exporter,
@@ -183,6 +189,7 @@ def _servers(basis: Basis) -> Servers:
         | of_cache
         | of_database
         | of_members
+        | of_balancers
         | of_backups
         | of_files
         | of_exporter
@@ -229,6 +236,7 @@ def _memory(basis: Basis, servers: Servers) -> Memory:
         system=SYSTEM_BYTES + memory // SYSTEM_DIVISOR,
         metrics=metrics.metrics_bytes(servers.metrics),
         cluster=cluster.bytes_of(basis.config.part.services),
+        balancing=balancing.balancing_bytes(servers.balancing),
         observability=observability.observability_bytes(servers.observability),
         **{
             name: size if service in basis.config.part.services else 0

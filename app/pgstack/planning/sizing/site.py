@@ -66,6 +66,11 @@ def _redirects(config: StackConfig) -> bool:
     return targets.of(config.target).redirects and config.tls != "off" and config.port == HTTPS
 
 
+def _serves(config: StackConfig) -> bool:
+    """Whether visitors come to this host, or balancers for them."""
+    return bool({"apache", "haproxy"} & {*config.part.services})
+
+
 def firewall(config: StackConfig, hardware: Hardware, paths: Paths) -> Firewall:
     """The host's packet filter: the ports that it lets in."""
     local = config.address.startswith("127.") or config.address == "[::1]"
@@ -75,5 +80,11 @@ def firewall(config: StackConfig, hardware: Hardware, paths: Paths) -> Firewall:
         unit=f"{'sites' if sites.has_front(config) else 'stack'}-firewall.service",
         rules=f"{FRONT_CONF if sites.has_front(config) else paths.conf}/nftables.conf",
         ssh_ports=hardware.ssh_ports or (SSH_PORT,),
-        site_ports=() if local or "apache" not in config.part.services else ports,
+        site_ports=ports if not local and _serves(config) else (),
+        site_sources=tuple(config.balancers.values()) if config.balancer is None else (),
+        vrrp=next(
+            (place for name, place in config.balancers.items() if name != config.balancer), ""
+        )
+        if config.balancer
+        else "",
     )

@@ -10,7 +10,7 @@ from typing import Literal
 class HostPart:
     """The servers of one host."""
 
-    name: Literal["all", "web", "database"]
+    name: Literal["all", "web", "database", "balancer"]
     services: tuple[str, ...]
 
     @property
@@ -22,6 +22,7 @@ class HostPart:
 ALL = HostPart("all", ("postgres", "pgbouncer", "apache"))
 WEB = HostPart("web", ("pgbouncer", "apache"))
 DATABASE = HostPart("database", ("postgres",))
+BALANCER = HostPart("balancer", ("haproxy", "keepalived"))
 
 
 MEMBER = HostPart("database", ("postgres", "etcd", "patroni"))
@@ -38,9 +39,12 @@ def of(
     external: bool,
     cluster: bool,
     silence: bool,
+    balancer: bool,
 ) -> HostPart:
     """Only the database host is told where web hosts come from; an `external` database is on no
     host of the stack."""
+    if balancer:
+        return BALANCER
     if external:
         return WEB
     if database_host is None:

@@ -13,6 +13,7 @@ from pgstack.planning.grants import Grants
 from pgstack.planning.input_names import environment_name
 from pgstack.planning.members_input import COUNT
 from pgstack.planning.plan import Plan
+from pgstack.targets.host import balancers
 
 Inputs = dict[str, Any]
 OF_COMMANDS = ("workers", "schedule")
@@ -31,8 +32,13 @@ def names_of(inputs: Inputs) -> dict[str, str]:
 
 
 def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
-    """`inputs` with what the groups `database` and `web` say of `host`. Raises
+    """`inputs` with what the groups `database`, `web` and `balancer` say of `host`. Raises
     InputError."""
+    if balancers.asked(inputs, groups):
+        balancers.require(inputs, host, groups)
+        if host in groups[balancers.GROUP]:
+            return balancers.of_balancer(inputs, host, groups)
+        inputs = balancers.of_other(inputs, host, groups)
     databases, webs = groups.get("database", []), groups.get("web", [])
     if not databases and not webs:
         return inputs

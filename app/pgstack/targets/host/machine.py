@@ -79,10 +79,10 @@ def clocks_apart(clocks: dict[str, Clock], most: float) -> str:
 
 
 def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str]:
-    """Who holds a port that Apache or the exporter needs; they themselves do not count (listeners:
-    see host/survey.py)."""
+    """Who holds a port that Apache, HAProxy or the exporter needs; they themselves do not count
+    (listeners: see host/survey.py)."""
     plan = Plan.model_validate(stack)
-    site, own = plan.site, services.unit(plan, "apache@")
+    site, own = plan.site, (services.unit(plan, "apache@"), services.unit(plan, "haproxy."))
     public = site.address.strip("[]")
     wanted = {(public, site.port)} | (
         {(public, site.redirect_port)} if site.redirect_port else set()
@@ -103,7 +103,9 @@ def port_conflicts(stack: dict[str, Any], listeners: list[Listener]) -> list[str
         for listener in listeners
         if (listener["address"], listener["unit"].removesuffix(".service"))
         not in {("127.0.0.1", name) for name in watching}
-        and not listener["unit"].startswith((own, exporter, *((FRONT_UNIT,) if plan.front else ())))
+        and not listener["unit"].startswith(
+            (*own, exporter, *((FRONT_UNIT,) if plan.front else ()))
+        )
         and any(
             listener["port"] == port and _collide(listener["address"], address)
             for address, port in wanted

@@ -1,0 +1,153 @@
+"""Two balancers, two web hosts behind them and their database, on a network of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import projects
+from cluster_hosts import SOCKET, drill, unpacked
+from docker_engine import docker
+from systemd_host import INPUTS, SystemdHost, changed, start, stop
+
+from drills import load
+from fixtures.releases import NEWEST_SUITE
+
+BALANCERS, WEBS, DATABASE = ("lb1", "lb2"), ("web1", "web2"), "db1"
+NAME = INPUTS["hosts"][0]
+ADDRESS_PLACE = -6
+"""of the address that visitors come to, among those of the network: the engine gives the first ones
+to hosts"""
+ANSWER_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """All hosts, as an inventory in the first web host's directory has them."""
+
+    hosts: dict[str, SystemdHost]
+    network: str
+
+    @cached_property
+    def gateway(self) -> str:
+        """Address of a visitor: the machine that runs the containers."""
+        return self._network("Gateway")
+
+    @cached_property
+    def address(self) -> str:
+        """That visitors come to."""
+        return str(ipaddress.ip_network(self._network("Subnet"))[ADDRESS_PLACE])
+
+    def _network(self, key: str) -> str:
+        form = f"--format={{{{(index .IPAM.Config 0).{key}}}}}"
+        return docker("network", "inspect", form, self.network).stdout.strip()
+
+    @property
+    def url(self) -> str:
+        """Of the site."""
+        return f"http://{self.address}"
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What the inventory says of all hosts."""
+        places = {name: host.address() for name, host in self.hosts.items()}
+        return {
+            **INPUTS,
+            "database_host": places[DATABASE],
+            "web_addresses": [places[name] for name in WEBS],
+            "balancers": {name: places[name] for name in BALANCERS},
+            "balancer_address": self.address,
+            "backup": "off",
+        }
+
+    def write_inventory(self) -> None:
+        """What Ansible is told of all hosts."""
+
+        def group(*names: str) -> dict[str, Any]:
+            told = {"stack_inputs": self.inputs}
+            return {"hosts": {name: {**self.hosts[name].variables(), **told} for name in names}}
+
+        groups = {
+            "database": group(DATABASE),
+            "web": group(*WEBS),
+            "balancer": group(*BALANCERS),
+        }
+        inventory = json.dumps({"stack": {"children": groups}})
+        (self.hosts[WEBS[0]].directory / "inventory.json").write_text(inventory)
+
+    def play(self, playbook: str, project: Path | None = None, **inputs: Any) -> tuple[int, str]:
+        """Status of a run and what it printed, with a project and inputs of its own."""
+        own = projects.inputs(project) if project else {}
+        given = {**self.inputs, **own, **inputs}
+        done = self.hosts[WEBS[0]].play(playbook, stack_inputs=given)
+        return done.returncode, f"{done.stdout}\n{done.stderr}\nchanged: {changed(done)}"
+
+    def sql(self, statement: str) -> str:
+        """What the administrator is answered on the database host."""
+        words = ("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-h", SOCKET, "-d", "app")
+        return self.hosts[DATABASE].run(*words, "-c", statement).stdout.strip()
+
+    def page(self, path: str = "/") -> str:
+        """Of the site, by a connection of its own."""
+        request = urllib.request.Request(self.url + path, headers={"Host": NAME})
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+            return str(answer.read().decode())
+
+    def holder(self) -> str:
+        """The balancer that has the address."""
+        held = [name for name in BALANCERS if self.has_address(name)]
+        assert len(held) == 1, held
+        return held[0]
+
+    def has_address(self, name: str) -> bool:
+        """Whether this balancer has it."""
+        return f"{self.address}/" in self.hosts[name].run("ip", "-o", "-4", "addr").stdout
+
+    def drill(self, fault: Callable[[], object], seconds: float) -> load.Figures:
+        """What users saw of a fault and of the seconds after it."""
+        return drill(self, fault, seconds)
+
+    def lose(self, name: str) -> None:
+        """As a loss of power does: nobody is told."""
+        self.hosts[name].run("ip", "link", "set", "eth0", "down")
+        docker("kill", self.hosts[name].container)
+
+    def bring_back(self, name: str) -> None:
+        """Boot it again."""
+        docker("start", self.hosts[name].container)
+        self.hosts[name].wait()
+
+
+@contextmanager
+def balanced_hosts(directory: Path) -> Iterator[Balanced]:
+    """All just booted; removed at the end with their network."""
+    network = f"pgstack-balanced-{uuid.uuid4().hex[:8]}"
+    docker("network", "create", network)
+    places = {name: directory / name for name in (DATABASE, *WEBS, *BALANCERS)}
+    for place in places.values():
+        place.mkdir()
+    disk = unpacked()
+
+    def boot(place: Path) -> SystemdHost:
+        options = (f"--network={network}", f"--hostname={place.name}", "--cpu-shares=64")
+        return start(NEWEST_SUITE, place, *options, disk=disk)
+
+    try:
+        with ThreadPoolExecutor() as threads:
+            booted = threads.map(boot, places.values())
+        balanced = Balanced(dict(zip(places, booted, strict=True)), network)
+        balanced.write_inventory()
+        yield balanced
+    finally:
+        for place in places.values():
+            stop(place)
+        docker("network", "rm", network, check=False)
