@@ -72,10 +72,27 @@ class Cluster:
 
     def leader(self) -> str:
         """The member that takes writes. Fails when there is none, or more than one."""
-        roles = {name: self.ask(name, "SELECT pg_is_in_recovery()") for name in self.members}
-        leading = [name for name, answer in roles.items() if answer == "f"]
-        assert len(leading) == 1, roles
+        leading = self.leading()
+        assert len(leading) == 1, leading
         return leading[0]
+
+    def leading(self) -> list[str]:
+        """Members whose PostgreSQL is no standby: during a fault an old one may still be there."""
+        asked = "SELECT pg_is_in_recovery()"
+        return [name for name in self.members if self.ask(name, asked) == "f"]
+
+    def standbys(self) -> list[str]:
+        """The one that has every acknowledged write, then the other."""
+        asked = "SELECT application_name FROM pg_stat_replication ORDER BY sync_state DESC"
+        return self.sql(asked).split()
+
+    def hosts(self, *names: str) -> list[SystemdHost]:
+        """Members of these names."""
+        return [self.members[name] for name in names]
+
+    def others(self, member: str) -> list[SystemdHost]:
+        """All members but this one."""
+        return self.hosts(*(name for name in self.members if name != member))
 
     def wait(self) -> None:
         """Until the two others stream from the leader, one of them synchronously, and PgBouncer
@@ -84,11 +101,16 @@ class Cluster:
         deadline = time.monotonic() + JOIN_SECONDS
         while True:
             states = [self.ask(name, asked) for name in self.members]
-            if "async sync" in states and self.followed() == self.leader():
+            if "async sync" in states and self.leading() == [self.followed()]:
                 return
             if time.monotonic() > deadline:
                 pytest.fail(f"no cluster of three after {JOIN_SECONDS} s: {states}")
             time.sleep(0.5)
+
+    def limit(self) -> None:
+        """Have all hosts end by themselves later than they would have."""
+        for host in (*self.members.values(), self.web):
+            host.limit()
 
     def write_inventory(self) -> None:
         """What Ansible is told of all hosts."""
@@ -163,7 +185,8 @@ class Cluster:
 
     def followed(self) -> str:
         """The member that PgBouncer is led to."""
-        return self.web.run("readlink", "/run/stack/primary/led").stdout.split()[0]
+        led = self.web.run("readlink", "/run/stack/primary/led", check=False).stdout
+        return led.partition(" ")[0]
 
 
 @contextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from asking import request, secrets
-from cluster_hosts import MEMBERS, WEB, Cluster, cluster_hosts
+from cluster_hosts import MEMBERS, WEB, Cluster
 from docker_engine import docker
 from figures import figures
 from hardening.asked import require_gone, said
@@ -27,16 +26,6 @@ AWAY_SECONDS = 12
 """until a lost host is replaced: one that answers sooner leads for as long as its lease"""
 OF_MEMBER = ("/var/lib/postgresql/17/main", "/var/lib/stack-etcd", "/etc/stack-database")
 """what is kept of one that is uninstalled"""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """All four, set up by one run."""
-    with cluster_hosts(tmp_path_factory.mktemp("cluster")) as booted:
-        done = booted.web.play("site.yml")
-        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-        booted.wait()
-        yield booted
 
 
 def test_a_page_is_served(cluster: Cluster) -> None:

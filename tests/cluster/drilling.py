@@ -1,0 +1,109 @@
+"""A fault under load: users of the site, writers at every member, and what came of both."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import requests
+from cluster_faults import Fault
+from cluster_hosts import BEFORE_SECONDS, Cluster
+from history import Write, conflicts, forks, lost
+from systemd_host import INPUTS
+from writers import BY_DIRECT, writing
+
+from drills import load
+
+RECENT = 20
+"""writes of which one is read again"""
+HISTORIES = 'cd /var/lib/postgresql/17/main/pg_wal && for file in *.history; do echo "@@$file"; cat "$file"; done'
+
+
+@dataclass
+class Readers(load.Load):
+    """Users who read what was acknowledged a moment ago, instead of a page."""
+
+    stale: list[str] = field(default_factory=list)
+    """keys of writes that a later read did not have"""
+
+    def _read(self, session: requests.Session) -> None:
+        known = self.acknowledged[-RECENT:]
+        if not known:
+            super()._read(session)
+            return
+        key = random.choice(known)
+        place = f"{self.stack.url}/ledger/transfers/{key}"
+        status = self._count(lambda: session.get(place, timeout=load.PATIENCE_SECONDS), {200, 404})
+        if status == 404:
+            self.stale.append(key)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of a drill."""
+
+    users: load.Figures
+    whole: float
+    """seconds after the fault until the cluster was as planned"""
+    writes: int
+    """acknowledged by members, of which so many to Django's `direct`"""
+    direct: int
+    lost: list[Write]
+    conflicts: list[str]
+    forks: list[str]
+    stale: list[str]
+    balanced: bool
+
+    def require_sound(self) -> None:
+        """Fail where a write was lost or taken twice, or a read was stale."""
+        assert self.users.lost == 0, self
+        wrong = self.lost, self.conflicts, self.forks, self.stale
+        assert wrong == ([], [], [], []), self
+        assert self.balanced, self
+
+
+def nothing(_: Cluster) -> None:
+    """Happens after most faults."""
+
+
+def drilled(
+    cluster: Cluster, fault: Fault, after: float, then: Callable[[Cluster], None] = nothing
+) -> Seen:
+    """Have a fault happen under load; `then` happens once the cluster is whole, and the load goes
+    on for so many seconds."""
+    readers = Readers(cluster, INPUTS["hosts"][0])
+    with writing(cluster) as writers, load.meanwhile(readers):
+        time.sleep(BEFORE_SECONDS)
+        began = time.monotonic()
+        with fault.happens(cluster):
+            time.sleep(fault.seconds)
+        over = time.monotonic()
+        cluster.wait()
+        whole = time.monotonic() - over
+        then(cluster)
+        time.sleep(after)
+    writes = writers.acknowledged()
+    seen = Seen(
+        users=readers.figures(began),
+        whole=whole,
+        writes=len(writes),
+        direct=sum(write.writer.startswith(BY_DIRECT) for write in writes),
+        lost=lost(writes, writers.stored()),
+        conflicts=[*conflicts(writes)],
+        forks=forks({name: histories(cluster, name) for name in cluster.members}),
+        stale=readers.stale,
+        balanced=requests.get(
+            f"{cluster.url}/ledger/audit", headers={"Host": INPUTS["hosts"][0]}, timeout=60
+        ).json()["balanced"],
+    )
+    print(f"{fault.name}: {seen}", flush=True)
+    return seen
+
+
+def histories(cluster: Cluster, member: str) -> dict[str, str]:
+    """Text of each timeline's history on a member, by the name of its file."""
+    text = cluster.members[member].run("sh", "-c", HISTORIES, check=False).stdout
+    parts = (part.partition("\n") for part in text.split("@@") if part)
+    return {name: body for name, _, body in parts}
