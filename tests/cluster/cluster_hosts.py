@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -129,7 +130,7 @@ class Cluster:
         def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:
             return {
                 "hosts": {
-                    name: {**host.variables(), **keys, "stack_inputs": inputs}
+                    name: {**host.variables(), **_way(host), **keys, "stack_inputs": inputs}
                     for name, host in hosts.items()
                 }
             }
@@ -152,6 +153,26 @@ class Cluster:
         place.mkdir()
         self.members[member] = _boot(place, self.store, _disk())
         self.write_inventory()
+
+    @contextmanager
+    def rebooting(self) -> Iterator[None]:
+        """Meanwhile a host that shuts down boots again: its container has ended then."""
+        over = threading.Event()
+        hosts = [*self.members.values(), self.web]
+
+        def boot() -> None:
+            while not over.wait(0.5):
+                for host in hosts:
+                    docker("start", host.container, check=False)
+
+        thread = threading.Thread(target=boot, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.limit()
 
     def switchover(self) -> None:
         """Have another member lead."""
@@ -215,6 +236,11 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
         for place in places.values():
             stop(place)
         docker("network", "rm", network, check=False)
+
+
+def _way(host: SystemdHost) -> dict[str, Any]:
+    """How Ansible reaches it: a published port is another one after a reboot."""
+    return {"ansible_host": host.address(), "ansible_port": 22}
 
 
 def _disk() -> str:

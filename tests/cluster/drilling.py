@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -71,14 +72,28 @@ def nothing(_: Cluster) -> None:
 def drilled(
     cluster: Cluster, fault: Fault, after: float, then: Callable[[Cluster], None] = nothing
 ) -> Seen:
-    """Have a fault happen under load; `then` happens once the cluster is whole, and the load goes
-    on for so many seconds."""
+    """Have a fault happen under load; `then` happens once the cluster is whole."""
+
+    def happens() -> None:
+        with fault.happens(cluster):
+            time.sleep(fault.seconds)
+
+    return drilled_by(cluster, fault.name, happens, after, then)
+
+
+def drilled_by(
+    cluster: Cluster,
+    name: str,
+    happens: Callable[[], None],
+    after: float = 3,
+    then: Callable[[Cluster], None] = nothing,
+) -> Seen:
+    """The same of what `happens`; the load goes on for so many seconds after all."""
     readers = Readers(cluster, INPUTS["hosts"][0])
     with writing(cluster) as writers, load.meanwhile(readers):
         time.sleep(BEFORE_SECONDS)
         began = time.monotonic()
-        with fault.happens(cluster):
-            time.sleep(fault.seconds)
+        happens()
         over = time.monotonic()
         cluster.wait()
         whole = time.monotonic() - over
@@ -92,14 +107,21 @@ def drilled(
         direct=sum(write.writer.startswith(BY_DIRECT) for write in writes),
         lost=lost(writes, writers.stored()),
         conflicts=[*conflicts(writes)],
-        forks=forks({name: histories(cluster, name) for name in cluster.members}),
+        forks=forks({member: histories(cluster, member) for member in cluster.members}),
         stale=readers.stale,
-        balanced=requests.get(
-            f"{cluster.url}/ledger/audit", headers={"Host": INPUTS["hosts"][0]}, timeout=60
-        ).json()["balanced"],
+        balanced=_balanced(cluster),
     )
-    print(f"{fault.name}: {seen}", flush=True)
+    print(f"{name}, load {os.getloadavg()[0]:.0f}: {seen}", flush=True)
     return seen
+
+
+def _balanced(cluster: Cluster) -> bool:
+    """Whether the books of the ledger add up."""
+    host = {"Host": INPUTS["hosts"][0]}
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(f"{cluster.url}/ledger/audit", headers=host, timeout=60)
+        return bool(answer.json()["balanced"])
 
 
 def histories(cluster: Cluster, member: str) -> dict[str, str]:
