@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import requests
 from cluster_faults import Fault
 from cluster_hosts import BEFORE_SECONDS, Cluster
-from history import Write, conflicts, forks, lost
+from history import Write, conflicts, forks, longest_gap, lost
 from systemd_host import INPUTS
 from writers import BY_DIRECT, writing
 
@@ -51,6 +51,8 @@ class Seen:
     writes: int
     """acknowledged by members, of which so many to Django's `direct`"""
     direct: int
+    direct_silence: float
+    """seconds: the longest that `direct` wrote nothing"""
     lost: list[Write]
     conflicts: list[str]
     forks: list[str]
@@ -99,12 +101,15 @@ def drilled_by(
         whole = time.monotonic() - over
         then(cluster)
         time.sleep(after)
+        ended = time.monotonic()
     writes = writers.acknowledged()
+    by_direct = [write for write in writes if write.writer.startswith(BY_DIRECT)]
     seen = Seen(
         users=readers.figures(began),
         whole=whole,
         writes=len(writes),
-        direct=sum(write.writer.startswith(BY_DIRECT) for write in writes),
+        direct=len(by_direct),
+        direct_silence=longest_gap([began, *(write.ended for write in by_direct), ended]),
         lost=lost(writes, writers.stored()),
         conflicts=[*conflicts(writes)],
         forks=forks({member: histories(cluster, member) for member in cluster.members}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Write:
 def lost(writes: Sequence[Write], stored: Collection[tuple[str, int]]) -> list[Write]:
     """Acknowledged, not stored. One that came with a warning counts too: programs read none."""
     return [write for write in writes if (write.writer, write.number) not in stored]
+
+
+def longest_gap(moments: Collection[float]) -> float:
+    """The most seconds between two of them."""
+    return max(later - earlier for earlier, later in pairwise(sorted(moments)))
 
 
 def conflicts(writes: Sequence[Write]) -> Iterator[str]:

@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).with_name("writer.py").read_text()
 ADMIN = 'write({!r}, lambda: psycopg2.connect("host=/run/stack/postgres dbname=app user=postgres"))'
 DIRECT = """
 from django.db import connections
-asked = {{**connections["direct"].get_connection_params(), "connect_timeout": 2}}
+asked = connections["direct"].get_connection_params()
 del asked["cursor_factory"]
 write({!r}, lambda: psycopg2.connect(**asked))
 """
