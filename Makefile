@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose
+.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow drill lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -168,6 +168,13 @@ test-all: install-dev ## all but what takes minutes each: other stacks, hosts, c
 
 test-slow: install-dev ## the rest: drills, releases that fail, hosts apart, the other Debian, Django's own tests; more than an hour
 	@.venv/bin/python -m pytest -m slow
+
+drill: install-dev ## faults on the local target, and the page of what they do; CLUSTER=1: by chance on a cluster (MINUTES=60)
+ifdef CLUSTER
+	@DRILL_MINUTES='$(or $(MINUTES),60)' .venv/bin/python -m pytest -n0 -s tests/cluster/test_soak.py
+else
+	@GOLDEN=write .venv/bin/python -m pytest -n0 tests/drills
+endif
 
 lint: install-dev ## ruff, mypy, import-linter, yamllint, ansible-lint, shellcheck, hadolint, djlint
 	@.venv/bin/ruff check .

@@ -8,13 +8,16 @@ import json
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 DIRECTORY = "/var/lib"
 """where etcd's data go"""
+WATCHDOG = "/dev/watchdog"
 WRITES, BYTES = 100, 2300
 """as many, and as large, as etcd's manual tries a disk with"""
 
@@ -26,8 +29,22 @@ def suitable(asked: float, address: str) -> dict[str, Any]:
         "asked": asked,
         "here": time.time(),
         "resolves": _resolves(address),
-        **({"has_address": _has(address), "syncs": _syncs()} if address else {}),
+        **(
+            {"has_address": _has(address), "syncs": _syncs(), "watchdog": _watchdog()}
+            if address
+            else {}
+        ),
     }
+
+
+def _watchdog() -> bool:
+    """Whether there is one, or the kernel can have one of its own."""
+    asked = ["modprobe", "--dry-run", "--quiet", "softdog"]
+    try:
+        can = subprocess.run(asked, check=False).returncode == 0
+    except FileNotFoundError:
+        can = False
+    return Path(WATCHDOG).exists() or can
 
 
 def _has(address: str) -> bool:

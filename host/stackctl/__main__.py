@@ -26,6 +26,7 @@ from . import (
     files,
     files_back,
     front,
+    healthy,
     joining,
     passwords,
     patroni,
@@ -132,6 +133,11 @@ def verified(host: stack.Stack, _: argparse.Namespace) -> int:
         return facts.verify(host)
 
 
+def as_planned(host: stack.Stack, asked: argparse.Namespace) -> int:
+    """Whether this host and its cluster are healthy, or become so in time."""
+    return print_lines(healthy.settled(host, asked.within))
+
+
 def print_lines(lines: list[Line]) -> int:
     """Print them; 1 when one is not good."""
     for line in lines:
@@ -152,6 +158,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "restore": bring_back,
     "backups": backups,
     "files": of_files,
+    "healthy": as_planned,
     "status": serving,
     "advise": advises,
     "trace": traced,

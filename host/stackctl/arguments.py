@@ -72,6 +72,11 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     commands.add_parser(
         "switchover", help="have another member of the cluster lead, with requests held back"
     ).add_argument("--to", default="", metavar="MEMBER", help="unset: one that is up to date")
+    commands.add_parser(
+        "healthy", help="whether this host's servers and its cluster are as planned; 1 when not"
+    ).add_argument(
+        "--within", type=float, default=0, metavar="SECONDS", help="wait for it so long at most"
+    )
     _of_backups(commands)
     return parser.parse_args()
 

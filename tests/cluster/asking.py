@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 from systemd_host import SystemdHost
 
 
@@ -22,3 +25,17 @@ def request(host: SystemdHost, *words: str) -> str:
     )
     done = host.run("python3", "-c", ask, *words, check=False)
     return done.stdout + done.stderr
+
+
+def etcd_leader(members: Mapping[str, SystemdHost]) -> str:
+    """The member whose etcd leads the others."""
+    ask = (
+        "cd /etc/stack-database; etcdctl --cacert=authority.pem --cert=etcd.pem --key=etcd.key "
+        "--endpoints=https://{}:2379 endpoint status --write-out=json"
+    )
+    for name, host in members.items():
+        done = host.run("sh", "-c", ask.format(host.address()))
+        (said,) = json.loads(done.stdout)
+        if said["Status"]["leader"] == said["Status"]["header"]["member_id"]:
+            return name
+    raise AssertionError("etcd has no leader")

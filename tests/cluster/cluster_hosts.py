@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -73,10 +74,27 @@ class Cluster:
 
     def leader(self) -> str:
         """The member that takes writes. Fails when there is none, or more than one."""
-        roles = {name: self.ask(name, "SELECT pg_is_in_recovery()") for name in self.members}
-        leading = [name for name, answer in roles.items() if answer == "f"]
-        assert len(leading) == 1, roles
+        leading = self.leading()
+        assert len(leading) == 1, leading
         return leading[0]
+
+    def leading(self) -> list[str]:
+        """Members whose PostgreSQL is no standby: during a fault an old one may still be there."""
+        asked = "SELECT pg_is_in_recovery()"
+        return [name for name in self.members if self.ask(name, asked) == "f"]
+
+    def standbys(self) -> list[str]:
+        """The one that has every acknowledged write, then the other."""
+        asked = "SELECT application_name FROM pg_stat_replication ORDER BY sync_state DESC"
+        return self.sql(asked).split()
+
+    def hosts(self, *names: str) -> list[SystemdHost]:
+        """Members of these names."""
+        return [self.members[name] for name in names]
+
+    def others(self, member: str) -> list[SystemdHost]:
+        """All members but this one."""
+        return self.hosts(*(name for name in self.members if name != member))
 
     def wait(self) -> None:
         """Until the two others stream from the leader, one of them synchronously, and PgBouncer
@@ -85,11 +103,16 @@ class Cluster:
         deadline = time.monotonic() + JOIN_SECONDS
         while True:
             states = [self.ask(name, asked) for name in self.members]
-            if "async sync" in states and self.followed() == self.leader():
+            if "async sync" in states and self.leading() == [self.followed()]:
                 return
             if time.monotonic() > deadline:
                 pytest.fail(f"no cluster of three after {JOIN_SECONDS} s: {states}")
             time.sleep(0.5)
+
+    def limit(self) -> None:
+        """Have all hosts end by themselves later than they would have."""
+        for host in (*self.members.values(), self.web):
+            host.limit()
 
     def write_inventory(self) -> None:
         """What Ansible is told of all hosts."""
@@ -109,7 +132,7 @@ class Cluster:
         def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:
             return {
                 "hosts": {
-                    name: {**host.variables(), **keys, "stack_inputs": inputs}
+                    name: {**host.variables(), **_way(host), **keys, "stack_inputs": inputs}
                     for name, host in hosts.items()
                 }
             }
@@ -132,6 +155,26 @@ class Cluster:
         place.mkdir()
         self.members[member] = _boot(place, self.store, unpacked())
         self.write_inventory()
+
+    @contextmanager
+    def rebooting(self) -> Iterator[None]:
+        """Meanwhile a host that shuts down boots again: its container has ended then."""
+        over = threading.Event()
+        hosts = [*self.members.values(), self.web]
+
+        def boot() -> None:
+            while not over.wait(0.5):
+                for host in hosts:
+                    docker("start", host.container, check=False)
+
+        thread = threading.Thread(target=boot, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.limit()
 
     def switchover(self) -> None:
         """Have another member lead."""
@@ -158,7 +201,8 @@ class Cluster:
 
     def followed(self) -> str:
         """The member that PgBouncer is led to."""
-        return self.web.run("readlink", "/run/stack/primary/led").stdout.split()[0]
+        led = self.web.run("readlink", "/run/stack/primary/led", check=False).stdout
+        return led.partition(" ")[0]
 
     def read_from(self) -> str:
         """The member that reads are led to."""
@@ -213,6 +257,11 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
         for place in places.values():
             stop(place)
         docker("network", "rm", network, check=False)
+
+
+def _way(host: SystemdHost) -> dict[str, Any]:
+    """How Ansible reaches it: a published port is another one after a reboot."""
+    return {"ansible_host": host.address(), "ansible_port": 22}
 
 
 def unpacked() -> str:

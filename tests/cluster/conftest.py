@@ -1,4 +1,4 @@
-"""A cluster for each file of tests."""
+"""A cluster of three database hosts and a web host, set up by one run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from cluster_hosts import Cluster, cluster_hosts
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """All four, set up by one run."""
+    """All four."""
     with cluster_hosts(tmp_path_factory.mktemp("cluster")) as booted:
         done = booted.web.play("site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"

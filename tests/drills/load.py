@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import requests
 
@@ -77,11 +77,12 @@ class Load:
                 if count % 4 == number % 4:
                     self._write(session, f"{self.name}-{number}-{count}", number)
                 else:
-                    self._count(
-                        lambda: session.get(f"{self.stack.url}/db", timeout=PATIENCE_SECONDS), {200}
-                    )
+                    self._read(session)
                 count += 1
                 self.over.wait(PAUSE_SECONDS)
+
+    def _read(self, session: requests.Session) -> None:
+        self._count(lambda: session.get(f"{self.stack.url}/db", timeout=PATIENCE_SECONDS), {200})
 
     def _write(self, session: requests.Session, key: str, number: int) -> None:
         order = json.dumps({"source": 1 + number % 8, "target": 1 + (number + 1) % 8, "amount": 1})
@@ -129,12 +130,21 @@ class Load:
         )
 
 
+Users = TypeVar("Users", bound=Load)
+
+
 @contextmanager
 def users(
     stack: Site, count: int = USERS, requests_: int | None = None, host: str = ""
 ) -> Iterator[Load]:
     """So many users meanwhile, or until each has made `requests_` requests."""
-    load = Load(stack, host)
+    with meanwhile(Load(stack, host), count, requests_) as load:
+        yield load
+
+
+@contextmanager
+def meanwhile(load: Users, count: int = USERS, requests_: int | None = None) -> Iterator[Users]:
+    """The same, of such users."""
     threads = [
         threading.Thread(target=load.user, args=(number, requests_), daemon=True)
         for number in range(count)

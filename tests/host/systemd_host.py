@@ -37,6 +37,8 @@ MOUNTED = frozenset({"/run", "/tmp"})
 """other file systems, which are empty after a boot"""
 LIFETIME_SECONDS = 2400
 """The container ends by itself after this time, also when the tests were killed."""
+LIFETIME = "test-lifetime"
+"""unit of that end"""
 BOOT_SECONDS = 60
 RUN = (
     "--cap-add=SYS_ADMIN",
@@ -172,10 +174,10 @@ class SystemdHost:
             time.sleep(0.3)
 
     def limit(self) -> None:
-        """End by itself after a time, until the next boot."""
-        self.run(
-            "systemd-run", "--quiet", f"--on-active={LIFETIME_SECONDS}", "systemctl", "poweroff"
-        )
+        """End by itself after a time from now, until the next boot."""
+        self.run("systemctl", "stop", f"{LIFETIME}.timer", check=False)
+        later = (f"--unit={LIFETIME}", f"--on-active={LIFETIME_SECONDS}")
+        self.run("systemd-run", "--quiet", *later, "systemctl", "poweroff")
 
     def failed(self) -> str:
         """Units that failed."""

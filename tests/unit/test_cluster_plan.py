@@ -220,6 +220,20 @@ def test_a_lost_host_is_replaced_before_requests_are_let_go_on() -> None:
     assert rules["timeouts of a vote in s"].arithmetic == "two looks 4.2 < vote 5"
 
 
+def test_a_watchdog_is_all_that_patroni_may_open() -> None:
+    plan = planned("db1", inputs={**INPUTS, "watchdog": "required"})
+    assert 'mode: "required"' in text(plan, "patroni.yml")
+    unit = text(plan, "stack-patroni.service")
+    assert "PrivateDevices" not in unit
+    assert "DevicePolicy=closed\nDeviceAllow=/dev/watchdog rw\n" in unit
+    assert "PrivateDevices=yes" in text(planned("db1"), "stack-patroni.service")
+
+
+def test_a_watchdog_without_a_cluster_is_refused() -> None:
+    with pytest.raises(InputError, match="STACK_WATCHDOG=required needs STACK_MEMBERS"):
+        inventory.plan({"hosts": ["shop.example"], "watchdog": "required"}, SMALL)
+
+
 def test_a_failover_without_a_cluster_is_refused() -> None:
     with pytest.raises(InputError, match="STACK_FAILOVER=silence needs STACK_MEMBERS"):
         inventory.plan({"hosts": ["shop.example"], "failover": "silence"}, SMALL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pgstack.planning.part import Part
 
 
@@ -85,6 +87,8 @@ class Cluster(Part):
     """bytes that a standby may be behind and still lead next (maximum_lag_on_failover)"""
     shared: dict[str, object]
     """what Patroni keeps in etcd: it is the same for all members"""
+    watchdog: Literal["off", "automatic", "required"]
+    """whether the kernel resets a leader's host whose Patroni hangs"""
     follower: Follower
     silence: Silence | None
     """None: a lost leader leads until its lease ends"""

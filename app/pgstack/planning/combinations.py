@@ -86,6 +86,11 @@ def _cluster(inputs: Inputs) -> None:
                 f"STACK_FAILOVER={inputs.failover} needs STACK_MEMBERS: one database host has "
                 "nobody to take its place"
             )
+        if inputs.watchdog != "off":
+            raise ValueError(
+                f"STACK_WATCHDOG={inputs.watchdog} needs STACK_MEMBERS: it is Patroni's, which one "
+                "database host does not have"
+            )
         return
     if not targets.of(inputs.target).elects or not inputs.database_host:
         raise ValueError("STACK_MEMBERS: a cluster is set up by Ansible only")

@@ -128,6 +128,13 @@ class Inputs(ProjectInputs):
         on="host",
         unset="web_addresses, in the inventory's order",
     )
+    watchdog: Literal["off", "automatic", "required"] = declare(
+        "off",
+        "whether the kernel resets the leader's host when its Patroni hangs: where there is a "
+        "watchdog, or no member leads without one (docs/cluster.md)",
+        "name",
+        on="host",
+    )
     database_url: ExternalDatabase | None = declare(
         None,
         "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",

@@ -116,6 +116,7 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
         etcd_election=ELECTION_MS,
         most_lag=LAG_BYTES,
         shared=_shared(database),
+        watchdog=config.watchdog,
         follower=Follower(
             run=f"{basis.paths.run}/primary",
             poll=POLL_SECONDS,
