@@ -26,6 +26,7 @@ from . import (
     files_back,
     front,
     joining,
+    major,
     passwords,
     patroni,
     postgres,
@@ -155,6 +156,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "advise": advises,
     "trace": traced,
     "verify": verified,
+    "upgrade": major.answer,
 }
 """commands with a status of their own"""
 

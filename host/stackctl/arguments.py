@@ -72,6 +72,7 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     commands.add_parser(
         "switchover", help="have another member of the cluster lead, with requests held back"
     ).add_argument("--to", default="", metavar="MEMBER", help="unset: one that is up to date")
+    _of_upgrade(commands)
     _of_backups(commands)
     return parser.parse_args()
 
@@ -114,6 +115,20 @@ def _of_releases(commands: Any) -> None:
     roles.add_argument(
         "--password-file", type=Path, required=True, help="of the login in database_url"
     )
+
+
+def _of_upgrade(commands: Any) -> None:
+    upgrade = commands.add_parser(
+        "upgrade", help="have the major version of PostgreSQL serve that upgrade.yml has prepared"
+    )
+    instead = upgrade.add_mutually_exclusive_group()
+    for name, text in (
+        ("rehearse", "do it with a copy: what would stop it, and how long requests would wait"),
+        ("back", "have the old version serve again, without what was written since"),
+        ("finish", "give the old version up, and delete its data"),
+        ("settle", argparse.SUPPRESS),
+    ):
+        instead.add_argument(f"--{name}", action="store_true", help=text)
 
 
 def _of_backups(commands: Any) -> None:

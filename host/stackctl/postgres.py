@@ -54,7 +54,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     _parse(stack)
     system.fill(live, wanted)
     if not running:
-        _start(stack, "start")
+        start(stack)
         roles(stack)
         return "started"
     wrong = ask(stack, lines.WRONG)
@@ -73,7 +73,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     if "apache" not in stack.services and not asked:
         return WAITS
     with workers.stopped(stack):
-        _start(stack, "restart")
+        start(stack, "restart")
     return "restarted"
 
 
@@ -85,7 +85,7 @@ def pause(stack: Stack) -> None:
     started before requests wait; without it none are held back, and StackctlError is raised. A
     server that has died by itself is restarted at once: there is nothing to hold back for.
     """
-    if "postgres" in stack.services and not _lives(stack):
+    if upgrade_mark(stack).exists() or ("postgres" in stack.services and not _lives(stack)):
         return
     if "apache" in stack.services:
         if pgbouncer.serving(stack) is None:
@@ -108,6 +108,12 @@ def pause(stack: Stack) -> None:
         )
     if "apache" in stack.services:
         pgbouncer.pause(stack)
+
+
+def upgrade_mark(stack: Stack) -> Path:
+    """Is there while one major version gives way to another: that holds requests back itself, and
+    longer than a restart would."""
+    return stack.conf / "upgrade" / "hold"
 
 
 def _arrange_resume(stack: Stack) -> None:
@@ -194,7 +200,8 @@ def _parse(stack: Stack) -> None:
         )
 
 
-def _start(stack: Stack, verb: str) -> None:
+def start(stack: Stack, verb: str = "start") -> None:
+    """Start it, and wait until it answers. Raises StackctlError."""
     system.run("systemctl", verb, unit(stack))
     words, account = _psql(stack, "--command=SELECT 1"), stack.accounts.postgres
     if not system.wait(lambda: system.run(*words, account=account).returncode == 0, START_SECONDS):
