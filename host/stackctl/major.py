@@ -109,10 +109,11 @@ def _timed(steps: Steps, name: str) -> Iterator[None]:
 def rehearse(old: Stack) -> str:
     """Make the new version of a copy, and compare; returns how long requests would be held back.
     Raises StackctlError with what would stop it. Nothing of the server that runs is changed."""
-    new = major_files.plan_of(old, major_files.staged(old))
+    files = major_files.staged(old)
+    new = major_files.plan_of(old, files)
     notes = major_checks.require(old, new)
     major_copy.clear(old, new)
-    scratch.make_place(old, new)
+    scratch.make_place(old, new, major_files.settings(new, files))
     steps: Steps = {}
     began = time.monotonic()
     before = major_copy.collations(old, old.paths.run_postgres)
@@ -182,7 +183,7 @@ def upgrade(old: Stack) -> str:
     _require_rehearsal(old, new)
     major_copy.clear(old, new)
     major_copy.discard(new)
-    scratch.make_place(old, new)
+    scratch.make_place(old, new, major_files.settings(new, files))
     major_files.keep(old, files)
     before = major_copy.collations(old, old.paths.run_postgres)
     major_copy.create(new)
@@ -197,7 +198,7 @@ def upgrade(old: Stack) -> str:
             with _timed(steps, "pg_upgrade"):
                 major_copy.convert(server, scratch.Scratch(new, Path(new.paths.data)), left())
             with _timed(steps, "start"):
-                major_switch.start(new, files)
+                major_switch.start(new, files, left)
             with _timed(steps, "complete"):
                 rebuilt = major_copy.complete(new, new.paths.run_postgres, before, left())
             asked = opened.enter_context(major_checks.frozen(new, new.paths.run_postgres))
@@ -244,7 +245,7 @@ def back(stack: Stack) -> str:
     new, _, old, files = _both(stack)
     since = recovery.moment_text(scratch.load(stack, major_files.SERVED))
     with major_switch.held(new) as left:
-        major_switch.start(old, files)
+        major_switch.start(old, files, left)
         major_switch.give_way(new, old, files)
     data = Path(new.paths.data)
     aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")

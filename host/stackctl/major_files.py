@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pgstack.planning.services import POSTGRES
+
 from . import postgres, safe, scratch, system
 from .safe import StackctlError
 from .stack import Stack
@@ -39,6 +41,12 @@ def plan_of(stack: Stack, files: Files) -> Stack:
     path = str(stack.conf / "plan.json")
     text = next(file["content"] for file in files if file["dest"] == path)
     return Stack.model_validate(json.loads(text))
+
+
+def settings(stack: Stack, files: Files) -> bytes:
+    """Those of the server that is among them."""
+    path = str(stack.conf / "postgres" / POSTGRES.configuration)
+    return next(str(file["content"]) for file in files if file["dest"] == path).encode()
 
 
 def keep(stack: Stack, new: Files) -> None:

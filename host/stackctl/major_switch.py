@@ -74,11 +74,15 @@ def held(here: Stack) -> Iterator[Held]:
     apache.enable_keepalive(here)
 
 
-def start(there: Stack, files: Files) -> None:
-    """The other server, with its own settings; what roles.sql says of it holds. Raises
-    StackctlError."""
+def start(there: Stack, files: Files, left: Held) -> None:
+    """The other server, with its own settings. Raises StackctlError when it does not answer while
+    requests can wait."""
     major_files.put_servers(there, files)
-    postgres.start(there)
+    unit, began = postgres.unit(there), time.time()
+    if system.run("systemctl", "start", unit).returncode or not system.wait(
+        lambda: postgres.answers(there), left(), postgres.ASK_SECONDS
+    ):
+        raise StackctlError(f"{unit} does not answer: {system.complaint(unit, began)}")
 
 
 def give_way(here: Stack, there: Stack, files: Files) -> None:

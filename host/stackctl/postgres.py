@@ -51,7 +51,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         if roles(stack):
             return "passwords set"
         return WAITS if "apache" not in stack.services and _waits(stack) else "unchanged"
-    _parse(stack)
+    parse(stack, stack.paths.conf)
     system.fill(live, wanted)
     if not running:
         start(stack)
@@ -190,9 +190,10 @@ def _waits(stack: Stack) -> bool:
     return ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
 
 
-def _parse(stack: Stack) -> None:
-    """Let the server's own parser read every setting. Raises StackctlError with the line."""
-    done = system.run(*server.parse(stack, stack.paths.conf), account=stack.accounts.postgres)
+def parse(stack: Stack, conf: str) -> None:
+    """Let the server's own parser read every setting below `conf`. Raises StackctlError with the
+    line."""
+    done = system.run(*server.parse(stack, conf), account=stack.accounts.postgres)
     if done.returncode:
         text = server.complaint(done.stderr)
         raise StackctlError(
@@ -203,12 +204,17 @@ def _parse(stack: Stack) -> None:
 def start(stack: Stack, verb: str = "start") -> None:
     """Start it, and wait until it answers. Raises StackctlError."""
     system.run("systemctl", verb, unit(stack))
-    words, account = _psql(stack, "--command=SELECT 1"), stack.accounts.postgres
-    if not system.wait(lambda: system.run(*words, account=account).returncode == 0, START_SECONDS):
+    if not system.wait(lambda: answers(stack), START_SECONDS):
         raise StackctlError(
             f"PostgreSQL does not answer {START_SECONDS} s after its start. See "
             f"/var/log/postgresql."
         )
+
+
+def answers(stack: Stack) -> bool:
+    """Whether it answers the administrator."""
+    words = _psql(stack, "--command=SELECT 1")
+    return system.run(*words, account=stack.accounts.postgres).returncode == 0
 
 
 def roles(stack: Stack) -> bool:

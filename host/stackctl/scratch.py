@@ -14,7 +14,7 @@ import psycopg2
 
 from pgstack.live.probes import bounded
 from pgstack.ops import major
-from pgstack.planning.services import postgres_program
+from pgstack.planning.services import POSTGRES, postgres_program
 
 from . import postgres, safe, system
 from .safe import StackctlError
@@ -91,8 +91,9 @@ def delete(stack: Stack, path: Path) -> None:
     system.run("rm", "--recursive", "--force", str(path), account=stack.accounts.postgres)
 
 
-def make_place(old: Stack, new: Stack) -> None:
-    """Settings of scratch servers of both versions."""
+def make_place(old: Stack, new: Stack, planned: bytes) -> None:
+    """Settings of scratch servers of both versions. Raises StackctlError where the new one does not
+    take the planned ones."""
     account, where = old.accounts.postgres, place(old)
     delete(old, where)
     system.require("install", "--directory", "--mode=0700", str(where), account=account)
@@ -105,6 +106,9 @@ def make_place(old: Stack, new: Stack) -> None:
     }
     for name, content in files.items():
         safe.write(where / name, content.encode(), 0o600, account, account)
+    safe.make_directory(where / "postgres", 0o700, account, account)
+    safe.write(where / "postgres" / POSTGRES.configuration, planned, 0o600, account, account)
+    postgres.parse(new, str(where))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.host_plan import host_plan
+from fixtures.host_plan import planned
 from pgstack.errors import InputError
 from pgstack.ops import major
 from pgstack.ops.major import Rehearsal
@@ -28,7 +28,9 @@ def test_the_hold_is_the_sum_of_its_steps() -> None:
     )
 
 
-def test_a_hold_that_requests_cannot_wait_for_is_refused_with_the_request_timeout_it_needs() -> None:
+def test_a_hold_that_requests_cannot_wait_for_is_refused_with_the_request_timeout_it_needs() -> (
+    None
+):
     assert REHEARSAL.refusal(9) == ""
     refused = REHEARSAL.refusal(6)
     assert "7.0 s: stop 1.0" in refused
@@ -38,7 +40,7 @@ def test_a_hold_that_requests_cannot_wait_for_is_refused_with_the_request_timeou
 
 @pytest.mark.parametrize(("hold", "timeout"), [(7.0, 24), (12.0, 39)])
 def test_the_request_timeout_that_is_named_is_enough(hold: float, timeout: int) -> None:
-    plan = host_plan(debian=13, request_timeout=timeout)
+    plan = planned(request_timeout=timeout)
     assert plan.pooler.hold >= hold
 
 
@@ -102,7 +104,8 @@ def test_pg_upgrade_links_and_reads_scratch_settings_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("debian", "wanted", "version"), [(13, None, 17), (13, "15", 15), (13, "17", 17), (12, None, 15)]
+    ("debian", "wanted", "version"),
+    [(13, None, 17), (13, "15", 15), (13, "17", 17), (12, None, 15)],
 )
 def test_the_plan_has_the_major_version_that_is_named(
     debian: int, wanted: str | None, version: int
@@ -118,7 +121,7 @@ def test_a_major_version_that_debian_does_not_have_yet_is_refused() -> None:
 
 
 def test_an_unknown_major_version_is_refused() -> None:
-    with pytest.raises(InputError, match="STACK_POSTGRESQL.*expected 15 or 17"):
+    with pytest.raises(InputError, match=r"STACK_POSTGRESQL.*expected 15 or 17"):
         config.load({"STACK_POSTGRESQL": "16"}, target="host")
 
 
@@ -145,7 +148,7 @@ def test_backups_of_the_version_before_are_none_to_restore() -> None:
 
 
 def _files(version: int) -> list[dict[str, Any]]:
-    plan = host_plan(debian=13, postgresql=version)
+    plan = planned(postgresql=version)
     return [{"dest": "/etc/stack/plan.json", "content": plan.model_dump_json(), "mode": "0644"}]
 
 
@@ -158,7 +161,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("both")
 @pytest.mark.parametrize(("in_force", "other"), [(15, 17), (17, 15)])
 def test_the_plan_says_which_version_is_in_force(in_force: int, other: int) -> None:
-    stack = major_files.plan_of(host_plan(debian=13), _files(in_force))
+    stack = major_files.plan_of(planned(), _files(in_force))
     known = major_files.sides(stack)
     assert known is not None
     assert [side.versions.postgresql for side in (known[0], known[2])] == [in_force, other]
@@ -166,9 +169,9 @@ def test_the_plan_says_which_version_is_in_force(in_force: int, other: int) -> N
 
 def test_no_other_version_is_known_without_an_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(major_files.scratch, "load", lambda *_: None)
-    assert major_files.sides(host_plan(debian=13)) is None
+    assert major_files.sides(planned()) is None
     with pytest.raises(StackctlError, match=r"upgrade\.yml"):
-        major_files.staged(host_plan(debian=13))
+        major_files.staged(planned())
 
 
 def test_time_that_is_over_ends_the_hold() -> None:
@@ -178,6 +181,6 @@ def test_time_that_is_over_ends_the_hold() -> None:
 
 
 def test_the_version_of_before_is_where_it_was() -> None:
-    stack = host_plan(debian=13, postgresql=15)
+    stack = planned(postgresql=15)
     assert major_files.mark(stack) == Path("/var/lib/postgresql/15-main.stack")
     assert major_files.cluster(stack) == Path("/etc/postgresql/15/main")
