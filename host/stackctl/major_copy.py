@@ -148,7 +148,9 @@ def complete(new: Stack, sockets: str, before: Collations, seconds: float) -> li
             limits = ("SET search_path = ''", f"SET statement_timeout = '{seconds * 1000:.0f}ms'")
             scratch.execute(connection, *limits, *_said(connection, major.UPDATES))
             after = scratch.rows(connection, major.COLLATIONS)
-            wrong = major.to_rebuild(before[name], after, scratch.rows(connection, major.SORTED))
+            wrong = major.to_rebuild(
+                before.get(name, []), after, scratch.rows(connection, major.SORTED)
+            )
             scratch.execute(connection, *(f"REINDEX INDEX {index}" for index in wrong))
             scratch.execute(connection, *_said(connection, major.REFRESH), *major.FEW_STATISTICS)
             rebuilt += [f"{name}: {index}" for index in wrong]

@@ -65,7 +65,9 @@ def held(here: Stack) -> Iterator[Held]:
                 "a transaction does not end, so requests cannot be held back; nothing was changed. "
                 f"`{here.names.stackctl} status` shows who is at work."
             )
+        print(f"paused: {left.longest - left():.2f} s", flush=True)
         system.run("systemctl", "stop", postgres.unit(here))
+        print(f"stopped: {left.longest - left():.2f} s", flush=True)
         yield left
         pgbouncer.resume(here)
         left.end()

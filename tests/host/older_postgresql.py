@@ -32,7 +32,7 @@ CREATE INDEX customer_name ON customer (name);
 CREATE INDEX customer_title ON customer (title);
 CREATE INDEX customer_words ON customer USING gin (name gin_trgm_ops);
 INSERT INTO customer (mail, name, title, tags)
-    SELECT 'M' || n, chr(192 + n % 60) || n, chr(192 + n % 60), 'a=>' || n FROM generate_series(1, 20000) AS n;
+    SELECT 'M' || n, chr(192 + n % 60) || n, chr(192 + n % 60), hstore('a', n::text) FROM generate_series(1, 20000) AS n;
 CREATE SEQUENCE ticket INCREMENT 5 START 100; SELECT nextval('ticket') FROM generate_series(1, 7);
 CREATE MATERIALIZED VIEW busy AS SELECT count(*) AS many FROM customer;
 CREATE TABLE event (at date, what text) PARTITION BY RANGE (at);
