@@ -25,7 +25,6 @@ from . import (
     major_copy,
     major_files,
     major_switch,
-    postgres,
     recovery,
     safe,
     scratch,
@@ -268,7 +267,7 @@ def finish(stack: Stack) -> str:
     scratch.delete(old, Path(old.paths.data))
     safe.remove(major_files.cluster(old))
     safe.remove(major_files.mark(old))
-    safe.remove(system.UNITS / f"{postgres.unit(old)}.d")
+    safe.remove(major_files.drop_in(old).parent)
     for name in (major_files.SERVED, major_files.OLD, major_files.NEW, REHEARSED):
         safe.remove(stack.conf / "upgrade" / name)
     system.require("systemctl", "daemon-reload")

@@ -97,6 +97,7 @@ def discard(new: Stack) -> None:
     scratch.delete(new, Path(new.paths.data))
     safe.remove(major_files.cluster(new))
     safe.remove(major_files.mark(new))
+    safe.remove(major_files.drop_in(new).parent)
 
 
 def convert(server: Scratch, fresh: Scratch, seconds: float) -> None:

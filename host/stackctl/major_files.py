@@ -52,9 +52,8 @@ def settings(stack: Stack, files: Files) -> bytes:
 def keep(stack: Stack, new: Files) -> None:
     """Note what they replace. What is not there now is left where it is by a way back: a drop-in of
     a unit that does not run."""
-    drop_in = f"{system.UNITS}/{postgres.unit(stack)}.d/stack.conf"
     files = []
-    for file in [*new, {"dest": drop_in, "mode": "0644"}]:
+    for file in [*new, {"dest": str(drop_in(stack)), "mode": "0644"}]:
         path = Path(file["dest"])
         if path.exists():
             files.append({**file, "content": safe.read(path).decode()})
@@ -77,13 +76,12 @@ def sides(stack: Stack) -> Sides | None:
 def put_servers(stack: Stack, files: Files) -> None:
     """What the server of this plan reads (its unit binds that directory), and its unit."""
     directory = stack.conf / "postgres"
-    unit = f"{postgres.unit(stack)}.d"
     wanted: dict[str, bytes] = {}
     for file in files:
         path, content = Path(file["dest"]), file["content"].encode()
         if path.parent == directory:
             wanted[path.name] = content
-        if path.parent.name == unit:
+        if path == drop_in(stack):
             safe.make_directory(path.parent)
             safe.write(path, content)
             wanted["unit"] = content
@@ -123,6 +121,11 @@ def mark(stack: Stack) -> Path:
     """What says that the stack has made it (role postgresql)."""
     name = f"{stack.versions.postgresql}-{stack.names.cluster}.stack"
     return Path(stack.paths.home_postgres, name)
+
+
+def drop_in(stack: Stack) -> Path:
+    """What the stack adds to the unit of its cluster."""
+    return system.UNITS / f"{postgres.unit(stack)}.d" / "stack.conf"
 
 
 def is_free(new: Stack) -> bool:

@@ -135,7 +135,7 @@ def settle(stack: Stack) -> str:
 
 
 def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
-    system.run("systemctl", "stop", postgres.unit(there))
+    system.stop(postgres.unit(there))
     major_files.at_boot(there, MANUAL)
     major_files.put_servers(here, files)
     major_files.commit(here, files)

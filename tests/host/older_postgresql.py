@@ -12,7 +12,7 @@ from fixtures.releases import NEWEST, NEWEST_POSTGRESQL, RELEASES
 
 OLDER = RELEASES[NEWEST - 1]
 OLD, NEW = OLDER.postgresql, NEWEST_POSTGRESQL
-OLD_INPUTS: dict[str, Any] = {**INPUTS, "postgresql": OLD, "request_timeout": 60}
+OLD_INPUTS: dict[str, Any] = {**INPUTS, "postgresql": OLD, "request_timeout": 120}
 NEW_INPUTS: dict[str, Any] = {**OLD_INPUTS, "postgresql": NEW}
 PACKAGES = f"""
 cd /etc/apt
