@@ -87,6 +87,7 @@ def survey() -> dict[str, Any]:
             account.pw_name: [account.pw_dir, account.pw_shell] for account in pwd.getpwall()
         },
         "clusters": _clusters(),
+        "postgresql": _postgresql(),
         "locales": [words[0] for words in _words_of_lines("locale", "-a")],
         "sorts": _sorts(),
         "listeners": listeners,
@@ -182,6 +183,15 @@ def _clusters() -> list[dict[str, Any]]:
     ]
     versions = {path.parent.name for path in places if _is_filled(path)}
     return [{"version": name, "ours": _mark(name).exists()} for name in sorted(versions)]
+
+
+def _postgresql() -> int:
+    """Major version that is in force: 0 before the first run, and where PostgreSQL is elsewhere."""
+    with suppress(OSError, ValueError, KeyError):
+        plan = json.loads(PLAN.read_text())
+        if "postgres" in plan["services"]:
+            return int(plan["versions"]["postgresql"])
+    return max((int(row["version"]) for row in _clusters() if row["ours"]), default=0)
 
 
 def _sorts() -> str:

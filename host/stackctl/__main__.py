@@ -28,6 +28,7 @@ from . import (
     front,
     healthy,
     joining,
+    major,
     passwords,
     patroni,
     postgres,
@@ -163,6 +164,7 @@ ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
     "advise": advises,
     "trace": traced,
     "verify": verified,
+    "upgrade": major.answer,
 }
 """commands with a status of their own"""
 

@@ -77,6 +77,7 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     ).add_argument(
         "--within", type=float, default=0, metavar="SECONDS", help="wait for it so long at most"
     )
+    _of_upgrade(commands)
     _of_backups(commands)
     return parser.parse_args()
 
@@ -136,6 +137,20 @@ def _of_balancers(commands: Any) -> None:
     back.add_argument(
         "--same", action="store_true", help="all web hosts serve the same again (balancer)"
     )
+
+
+def _of_upgrade(commands: Any) -> None:
+    upgrade = commands.add_parser(
+        "upgrade", help="have the major version of PostgreSQL serve that upgrade.yml has prepared"
+    )
+    instead = upgrade.add_mutually_exclusive_group()
+    for name, text in (
+        ("rehearse", "do it with a copy: what would stop it, and how long requests would wait"),
+        ("back", "have the old version serve again, without what was written since"),
+        ("finish", "give the old version up, and delete its data"),
+        ("settle", argparse.SUPPRESS),
+    ):
+        instead.add_argument(f"--{name}", action="store_true", help=text)
 
 
 def _of_backups(commands: Any) -> None:

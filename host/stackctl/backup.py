@@ -124,6 +124,8 @@ def parse(text: str) -> list[Kept]:
     status = stanzas[0]["status"] if stanzas else {"code": 1, "message": "no stanza"}
     if status["code"] not in (0, 2):  # 2: no valid backups
         raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
+    # After a major upgrade the others are of a version that this host no longer runs.
+    current = max((database["id"] for database in stanzas[0]["db"]), default=0) if stanzas else 0
     usable = [
         Kept(
             kept["label"],
@@ -133,7 +135,7 @@ def parse(text: str) -> list[Kept]:
             kept["archive"]["stop"][:TIMELINE],
         )
         for kept in stanzas[0]["backup"]
-        if not kept["error"]
+        if not kept["error"] and kept["database"]["id"] == current
     ]
     return sorted(usable, key=lambda kept: kept.ended)
 

@@ -91,14 +91,19 @@ def serving(stack: Stack) -> str | None:
     return instance if instance in INSTANCES and system.active(unit(stack, instance)) else None
 
 
-def pause(stack: Stack) -> None:
-    """Hold every request back before its next transaction, once the running ones have ended.
+def pause(stack: Stack) -> bool:
+    """Hold every request back before its next transaction, once the running ones have ended;
+    whether those of the instance that serves are held.
 
     Gives up after half the time that a request may wait for a backend, and lets them go on.
     """
+    held = set()
     for instance in INSTANCES:
-        if not _all_do(stack, instance, "PAUSE", drain.patience(stack)):
+        if _all_do(stack, instance, "PAUSE", drain.patience(stack)):
+            held.add(instance)
+        else:
             _resume(stack, instance)
+    return serving(stack) in held
 
 
 def resume(stack: Stack) -> bool:

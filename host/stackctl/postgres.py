@@ -51,10 +51,10 @@ def apply(stack: Stack, again: bool = False) -> str:
         if roles(stack):
             return "passwords set"
         return WAITS if "apache" not in stack.services and _waits(stack) else "unchanged"
-    _parse(stack)
+    parse(stack, stack.paths.conf)
     system.fill(live, wanted)
     if not running:
-        _start(stack, "start")
+        start(stack)
         roles(stack)
         return "started"
     wrong = ask(stack, lines.WRONG)
@@ -73,7 +73,7 @@ def apply(stack: Stack, again: bool = False) -> str:
     if "apache" not in stack.services and not asked:
         return WAITS
     with workers.stopped(stack):
-        _start(stack, "restart")
+        start(stack, "restart")
     return "restarted"
 
 
@@ -85,7 +85,7 @@ def pause(stack: Stack) -> None:
     started before requests wait; without it none are held back, and StackctlError is raised. A
     server that has died by itself is restarted at once: there is nothing to hold back for.
     """
-    if "postgres" in stack.services and not _lives(stack):
+    if upgrade_mark(stack).exists() or ("postgres" in stack.services and not _lives(stack)):
         return
     if "apache" in stack.services:
         if pgbouncer.serving(stack) is None:
@@ -108,6 +108,12 @@ def pause(stack: Stack) -> None:
         )
     if "apache" in stack.services:
         pgbouncer.pause(stack)
+
+
+def upgrade_mark(stack: Stack) -> Path:
+    """Is there while one major version gives way to another: that holds requests back itself, and
+    longer than a restart would."""
+    return stack.conf / "upgrade" / "hold"
 
 
 def _arrange_resume(stack: Stack) -> None:
@@ -184,9 +190,10 @@ def _waits(stack: Stack) -> bool:
     return ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
 
 
-def _parse(stack: Stack) -> None:
-    """Let the server's own parser read every setting. Raises StackctlError with the line."""
-    done = system.run(*server.parse(stack, stack.paths.conf), account=stack.accounts.postgres)
+def parse(stack: Stack, conf: str) -> None:
+    """Let the server's own parser read every setting below `conf`. Raises StackctlError with the
+    line."""
+    done = system.run(*server.parse(stack, conf), account=stack.accounts.postgres)
     if done.returncode:
         text = server.complaint(done.stderr)
         raise StackctlError(
@@ -194,14 +201,20 @@ def _parse(stack: Stack) -> None:
         )
 
 
-def _start(stack: Stack, verb: str) -> None:
+def start(stack: Stack, verb: str = "start") -> None:
+    """Start it, and wait until it answers. Raises StackctlError."""
     system.run("systemctl", verb, unit(stack))
-    words, account = _psql(stack, "--command=SELECT 1"), stack.accounts.postgres
-    if not system.wait(lambda: system.run(*words, account=account).returncode == 0, START_SECONDS):
+    if not system.wait(lambda: answers(stack), START_SECONDS):
         raise StackctlError(
             f"PostgreSQL does not answer {START_SECONDS} s after its start. See "
             f"/var/log/postgresql."
         )
+
+
+def answers(stack: Stack) -> bool:
+    """Whether it answers the administrator."""
+    words = _psql(stack, "--command=SELECT 1")
+    return system.run(*words, account=stack.accounts.postgres).returncode == 0
 
 
 def roles(stack: Stack) -> bool:

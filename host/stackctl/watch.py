@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import apache, pgbouncer, postgres, safe, status, system, workers
+from . import apache, major_switch, pgbouncer, postgres, safe, status, system, workers
 from .stack import INSTANCES, Stack
 
 TEMPLATE = "@.service"
@@ -31,6 +31,8 @@ def look(stack: Stack) -> str:
             done = [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
+            if postgres.upgrade_mark(stack).exists():
+                done.append(major_switch.settle(stack))
             if "apache" in stack.services:
                 done += [line for line in (*_resume(stack), workers.resume(stack)) if line]
     except safe.StackctlError as error:

@@ -134,6 +134,14 @@ def parse_release(text: object) -> object:
     return text
 
 
+def parse_major(text: object) -> object:
+    """Major version of PostgreSQL that one of the Debian releases brings, such as `15`."""
+    majors = [str(release.postgresql) for release in RELEASES.values()]
+    if str(text) not in majors:
+        raise ValueError(f"expected {' or '.join(majors)}")
+    return text
+
+
 Address = Annotated[str, BeforeValidator(parse_address)]
 Bytes = Annotated[int, BeforeValidator(parse_size)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
@@ -141,6 +149,7 @@ Networks = Annotated[tuple[str, ...], BeforeValidator(parse_networks)]
 Commands = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_commands)]
 Builds = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(parse_build)]
 Release = Annotated[int, BeforeValidator(parse_release)]
+Major = Annotated[int, BeforeValidator(parse_major)]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_names)]
 Packages = Annotated[tuple[str, ...], BeforeValidator(packages.parse)]
 Extensions = Annotated[tuple[str, ...], BeforeValidator(extensions.parse)]

@@ -60,6 +60,20 @@ VERSIONS = {
 """What each Debian release brings."""
 
 
+def versions(config: StackConfig, debian: int) -> Versions:
+    """What this release brings, with the PostgreSQL that the inputs name. Raises InputError for one
+    that it cannot have."""
+    own, wanted = VERSIONS[debian], config.postgresql
+    if wanted is None or wanted == own.postgresql:
+        return own
+    if wanted > own.postgresql:
+        raise InputError(
+            f"STACK_POSTGRESQL={wanted}: Debian {debian} has PostgreSQL {own.postgresql} and no "
+            "later one. Upgrade Debian first (docs/upgrades.md), or leave it out."
+        )
+    return own.model_copy(update={"postgresql": wanted})
+
+
 def version(text: str) -> tuple[int, ...]:
     """`(1, 24)` of `1.24`, for comparisons."""
     return tuple(int(part) for part in text.split("."))
@@ -127,7 +141,7 @@ def project(config: StackConfig) -> Project | None:
 
 def packages(config: StackConfig, debian: int) -> Packages:
     """What the inputs ask Debian for. Raises InputError where this release does not have it."""
-    major, wanted = RELEASES[debian].postgresql, config.extensions
+    major, wanted = versions(config, debian).postgresql, config.extensions
     try:
         of_server = extensions.server_packages(wanted, debian, major)
     except ValueError as error:

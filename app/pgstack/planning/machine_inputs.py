@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from pgstack.planning import names
-from pgstack.planning.input_types import Bytes, Release, declare
+from pgstack.planning.input_types import Bytes, Major, Release, declare
 from pgstack.planning.packages import known
 from pgstack.planning.plan import TargetName
 from pgstack.planning.site_input import Sites
@@ -36,6 +36,13 @@ class MachineInputs(BaseModel):
     dir: Path = declare(Path(".stack"), "directory of the local target", "path", on="local")
     debian: Release | None = declare(
         None, f"Debian release, {known('or')}", "release", on="local host", unset="this machine's"
+    )
+    postgresql: Major | None = declare(
+        None,
+        "major version of PostgreSQL, where Debian was upgraded before it (docs/upgrades.md)",
+        "version",
+        on="host",
+        unset="the Debian release's",
     )
     cores: int | None = declare(
         None, "cores the stack may use", "cores", unset="detected", ge=1, le=1024

@@ -134,7 +134,7 @@ def _machine(basis: Basis, debian: int) -> dict[str, Any]:
 
 
 def _basis(config: StackConfig, hardware: Hardware, debian: int, scale: Scale) -> Basis:
-    versions = layout.VERSIONS[debian]
+    versions = layout.versions(config, debian)
     return Basis(
         config=config,
         hardware=hardware,

@@ -1,0 +1,245 @@
+"""A major upgrade of PostgreSQL: what is asked before, with and after pg_upgrade, how long requests
+are held back for it, and what is compared. Who runs the programs is each target's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+SPARE_BYTES = 1024**3
+"""left on the disk beside the copy: the database that serves needs it"""
+STOP_SECONDS = 1.0
+"""for the server that serves to end, which no rehearsal does; 0.2 s is usual, after a checkpoint"""
+QUEUE_SHARE = 3
+"""part of the longest request that one may wait (pgstack.planning.sizing.timeouts: 2 of 6)"""
+SEQUENCE_AHEAD = 33
+"""numbers of a sequence that are written to WAL ahead of their use, so that a standby skips them"""
+OF_STANDBY = (
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+)
+"""settings that a standby may not have smaller than its primary"""
+SETTINGS = """\
+listen_addresses = ''
+unix_socket_directories = '{place}'
+port = {port}
+hba_file = '{place}/pg_hba.conf'
+ident_file = '{place}/pg_ident.conf'
+archive_mode = off
+shared_buffers = 64MB
+max_wal_size = 1GB
+autovacuum = off
+jit = off
+log_min_messages = warning
+"""
+HBA = "local all all peer map=upgrade\n"
+LIMITS = f"SELECT name, setting FROM pg_settings WHERE name IN {OF_STANDBY}"  # noqa: S608 - no input
+FACTS = """
+    SELECT (SELECT sum(pg_database_size(oid))::bigint FROM pg_database),
+           (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'm', 'p') AND relnamespace
+               NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace))"""
+"""bytes of all databases, and tables of this one"""
+CANNOT = """
+    SELECT 'the tablespace ' || spcname || ' lies outside of the data directory' FROM pg_tablespace
+     WHERE spcname NOT IN ('pg_default', 'pg_global')
+    UNION ALL
+    SELECT 'the replication slot ' || slot_name || ' would be gone: drop it first'
+      FROM pg_replication_slots WHERE NOT temporary
+    UNION ALL
+    SELECT 'the prepared transaction ' || quote_literal(gid) || ' waits: commit it or roll it back'
+      FROM pg_prepared_xacts"""
+"""what a whole cluster must not have"""
+UNLOGGED = """
+    SELECT format('%I.%I is unlogged, and the copy would not have its rows: '
+                  'ALTER TABLE … SET LOGGED', relnamespace::regnamespace, relname)
+      FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'm', 'S')"""
+PAST_POOLER = """
+    SELECT usename || coalesce(' (' || nullif(application_name, '') || ')', ''), count(*)
+      FROM pg_stat_activity
+     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND usename <> '{app}'
+     GROUP BY 1 ORDER BY 1"""
+ALTERED = """
+    SELECT DISTINCT name FROM pg_file_settings WHERE sourcefile LIKE '%/postgresql.auto.conf'"""
+"""settings of ALTER SYSTEM, which pg_upgrade leaves behind"""
+DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
+EXTENSIONS = "SELECT extname FROM pg_extension"
+UPDATES = """
+    SELECT format('ALTER EXTENSION %I UPDATE', name) FROM pg_available_extensions
+     WHERE installed_version IS NOT NULL AND installed_version <> default_version"""
+COLLATIONS = """
+    SELECT 'default', coalesce(datcollversion, ''),
+           coalesce(pg_database_collation_actual_version(oid), '')
+      FROM pg_database WHERE datname = current_database()
+    UNION ALL
+    SELECT format('%I.%I', collnamespace::regnamespace, collname), coalesce(collversion, ''),
+           coalesce(pg_collation_actual_version(oid), '')
+      FROM pg_collation WHERE oid <> 100"""
+"""name, version that its indexes were built with, version of the library. pg_upgrade makes those of
+pg_catalog anew, so the new server does not see that they differ."""
+SORTED = """
+    SELECT DISTINCT x.indexrelid::regclass::text,
+           CASE c.oid WHEN 100 THEN 'default'
+                      ELSE format('%I.%I', c.collnamespace::regnamespace, c.collname) END
+      FROM pg_index AS x
+      JOIN pg_class AS i ON i.oid = x.indexrelid AND i.relkind = 'i'
+     CROSS JOIN LATERAL unnest(x.indcollation) AS used (oid)
+      JOIN pg_collation AS c ON c.oid = used.oid
+     WHERE i.relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)"""
+"""indexes, named in full where the search path is empty, and the collations that they sort by"""
+REFRESH = """
+    SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) FROM pg_database
+     WHERE datname = current_database()
+       AND datcollversion <> pg_database_collation_actual_version(oid)
+    UNION ALL
+    SELECT format('ALTER COLLATION %I.%I REFRESH VERSION', collnamespace::regnamespace, collname)
+      FROM pg_collation WHERE oid <> 100 AND collversion <> pg_collation_actual_version(oid)"""
+FEW_STATISTICS = (
+    "SET default_statistics_target = 1",
+    "SET vacuum_cost_delay = 0",
+    "ANALYZE",
+)
+"""the first stage of vacuumdb --analyze-in-stages: no page plans without any"""
+TABLES = """
+    SELECT format('%I.%I', c.relnamespace::regnamespace, c.relname) FROM pg_class AS c
+     WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND c.relispopulated
+       AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+       AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+                          AND d.objid = c.oid AND d.deptype = 'e')
+    UNION ALL SELECT 'pg_catalog.pg_largeobject' ORDER BY 1"""
+"""tables, materialized views, large objects; what is of an extension may change with it"""
+DIGEST = """
+    SELECT count(*) || ' rows, ' ||
+           coalesce(sum(('x' || left(md5((t.*)::text), 15))::bit(60)::bigint), 0) FROM ONLY {} AS t"""
+"""in no order: the sum of a part of each row's MD5"""
+SEQUENCES = """
+    SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
+           increment_by * cache_size FROM pg_sequences"""
+
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What one of a copy took, in seconds by step, and how large the database was."""
+
+    moment: float
+    """in seconds since 1970"""
+    old: int
+    new: int
+    steps: dict[str, float]
+    bytes: int
+    tables: int
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which requests would be held back."""
+        return sum(self.steps.values()) + STOP_SECONDS
+
+    def arithmetic(self) -> str:
+        """`7.1 s: stop 1.0 + promote 0.4 + …`."""
+        parts = {"stop": STOP_SECONDS, **self.steps}
+        text = " + ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
+        return f"{self.hold:.1f} s: {text} ({self.tables} tables, {self.bytes // 1024**2} MB)"
+
+    def refusal(self, longest: float) -> str:
+        """Why requests cannot wait for it, of which each may wait `longest` seconds; empty when
+        they can."""
+        if self.hold <= longest:
+            return ""
+        needed = math.ceil((self.hold + 1) * QUEUE_SHARE)
+        return (
+            f"requests would be held back for {self.arithmetic()}, and they fail after "
+            f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade, "
+            "or have fewer tables: its time grows with them and not with their rows. An upgrade by "
+            "logical replication is not there."
+        )
+
+
+def settings(place: str, port: int, limits: Mapping[str, str]) -> str:
+    """Configuration of the scratch servers, old and new, whose socket is in `place`."""
+    lines = [f"{name} = {value}" for name, value in limits.items()]
+    return SETTINGS.format(place=place, port=port) + "\n".join(lines) + "\n"
+
+
+def pg_upgrade(
+    programs: tuple[str, str],
+    data: tuple[str, str],
+    configurations: tuple[str, str],
+    place: str,
+    user: str,
+    jobs: int,
+) -> list[str]:
+    """Its command line: the new cluster has the old one's files, by links. Each pair is old, new;
+    `place` is where it may write and where its sockets are."""
+    options = [f"-c config_file={path}" for path in configurations]
+    return [
+        "env",
+        f"--chdir={place}",
+        str(PurePosixPath(programs[1], "pg_upgrade")),
+        f"--old-bindir={programs[0]}",
+        f"--new-bindir={programs[1]}",
+        f"--old-datadir={data[0]}",
+        f"--new-datadir={data[1]}",
+        f"--old-options={options[0]}",
+        f"--new-options={options[1]}",
+        f"--socketdir={place}",
+        f"--username={user}",
+        f"--jobs={jobs}",
+        "--link",
+    ]
+
+
+def complaint(said: str) -> str:
+    """What pg_upgrade has against it: from the line that says so to its end."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    bad = ("fatal", "failure", "error")
+    first = next(
+        (at for at, line in enumerate(lines) if any(word in line.lower() for word in bad)),
+        max(len(lines) - 3, 0),
+    )
+    return " ".join(lines[first : first + 12])
+
+
+def to_rebuild(before: Sequence[Row], after: Sequence[Row], indexes: Sequence[Row]) -> list[str]:
+    """Indexes that were sorted by another version of a collation than the new server sorts by; the
+    first two are rows of COLLATIONS, old and new, the last those of SORTED."""
+    built = {name: recorded for name, recorded, _ in before}
+    other = {
+        name for name, _, actual in after if built.get(name) and actual and built[name] != actual
+    }
+    return sorted({index for index, collation in indexes if collation in other})
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What the new server has otherwise than the old one, of their tables' digests."""
+    return [
+        f"{name}: {old.get(name, 'not there')} before, {new.get(name, 'not there')} after"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def behind(old: Mapping[str, tuple[int, int]], new: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Sequences that would give a number again, or skip more than a standby does; each with its
+    last number and its step."""
+    wrong = []
+    for name, (last, step) in sorted(old.items()):
+        now = new[name][0] if name in new else None
+        if now is None or not 0 <= (now - last) * (1 if step > 0 else -1) <= SEQUENCE_AHEAD * abs(
+            step
+        ):
+            wrong.append(f"{name}: {last} before, {'not there' if now is None else now} after")
+    return wrong
+
+
+def missing_files(extensions: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Extensions that the new version has no files of; `files` are the names of its control
+    files."""
+    return sorted({name for name in extensions if f"{name}.control" not in files})

@@ -1,0 +1,295 @@
+"""A major upgrade of PostgreSQL: rehearsed, done with requests held back, taken back, finished.
+
+It runs in a unit of its own, whose end, however it comes, is followed by `settle`: that brings back
+whatever version the plan in force names. So nothing is left half-way by a stackctl that is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pgstack.ops import major
+from pgstack.ops.major import Rehearsal
+from pgstack.planning import services
+from pgstack.planning.services import postgres_program
+
+from . import (
+    major_checks,
+    major_copy,
+    major_files,
+    major_switch,
+    recovery,
+    safe,
+    scratch,
+    system,
+)
+from .safe import StackctlError
+from .stack import Stack
+
+FRESH_SECONDS = 24 * 3600
+"""that a rehearsal is good for"""
+REHEARSED = "rehearsed.json"
+END_SECONDS = 180
+"""for what it has started to end, and for `settle` after it"""
+Steps = dict[str, float]
+
+
+def unit(stack: Stack) -> str:
+    """Name of the unit that it runs in."""
+    return services.unit(stack, "upgrade.service")
+
+
+def answer(stack: Stack, asked: argparse.Namespace) -> int:
+    """What was asked for: in its unit, or by starting that."""
+    if asked.settle:
+        with system.exclusive_lock(stack.run):
+            print(major_switch.settle(stack))
+    elif os.environ.get("RUN_BY") == unit(stack):
+        _work(stack, asked)
+    else:
+        words = [f"--{name}" for name in ("rehearse", "back", "finish") if getattr(asked, name)]
+        print(_start(stack, words))
+    return 0
+
+
+def _start(stack: Stack, words: list[str]) -> str:
+    """Run it in its unit, which goes on when this is cut off; returns what it said. Raises
+    StackctlError."""
+    program, name = f"/usr/local/sbin/{stack.names.stackctl}", unit(stack)
+    if system.busy(name):
+        raise StackctlError(f"{name} is at work: journalctl -fu {name}")
+    safe.remove(_said(stack))
+    began = time.time()
+    done = system.run(
+        *("systemd-run", "--quiet", "--wait", "--collect", f"--unit={name}"),
+        *(f"--setenv=RUN_BY={name}", f"--property=TimeoutStopSec={END_SECONDS}"),
+        "--property=KillSignal=SIGINT",  # a fast shutdown, to PostgreSQL
+        *(f"--property=ExecStopPost={program} upgrade --settle", program, "upgrade", *words),
+    )
+    try:
+        text = safe.read(_said(stack)).decode()
+    except FileNotFoundError:
+        text = ""
+    if done.returncode:
+        raise StackctlError(text or system.complaint(name, began))
+    return text
+
+
+def _said(stack: Stack) -> Path:
+    return stack.run / "upgrade.said"
+
+
+def _work(stack: Stack, asked: argparse.Namespace) -> None:
+    chosen = [step for name, step in STEPS.items() if getattr(asked, name)]
+    with system.exclusive_lock(stack.run):
+        try:
+            text = (chosen or [upgrade])[0](stack)
+        except StackctlError as error:
+            safe.write(_said(stack), str(error).encode())
+            raise
+    safe.write(_said(stack), text.encode())
+
+
+@contextmanager
+def _timed(steps: Steps, name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    steps[name] = time.monotonic() - began
+    print(f"{name}: {steps[name]:.2f} s", flush=True)
+
+
+def rehearse(old: Stack) -> str:
+    """Make the new version of a copy, and compare; returns how long requests would be held back.
+    Raises StackctlError with what would stop it. Nothing of the server that runs is changed."""
+    files = major_files.staged(old)
+    new = major_files.plan_of(old, files)
+    notes = major_checks.require(old, new)
+    major_copy.clear(old, new)
+    scratch.make_place(old, new, major_files.settings(new, files))
+    steps: Steps = {}
+    began = time.monotonic()
+    before = major_copy.collations(old, old.paths.run_postgres)
+    server, fresh = major_copy.make(old), major_copy.rehearsed(new)
+    major_copy.initdb(new, fresh.data)
+    notes.append(f"copied in {time.monotonic() - began:.0f} s, with requests served")
+    sockets, longest = str(scratch.place(old)), float(scratch.STATEMENT_SECONDS)
+    with _timed(steps, "promote"):
+        server.promote()
+    with major_checks.frozen(old, sockets) as connections:
+        content = major_checks.content(connections)
+    with _timed(steps, "end"):
+        server.stop()
+    with _timed(steps, "pg_upgrade"):
+        major_copy.convert(server, fresh, longest)
+    with _timed(steps, "start"):
+        fresh.start()
+    with _timed(steps, "complete"):
+        rebuilt = major_copy.complete(new, sockets, before, longest)
+    with major_checks.frozen(new, sockets) as connections:
+        notes.append(major_checks.compare(content, major_checks.content(connections)))
+    major_checks.amcheck(new, sockets)
+    notes += [f"sorted anew: {index}" for index in rebuilt]
+    return _rehearsed(old, new, steps, [*notes, "pg_amcheck has nothing against it"])
+
+
+def _rehearsed(old: Stack, new: Stack, steps: Steps, notes: list[str]) -> str:
+    """Keep how long it took; returns it. Raises StackctlError where requests cannot wait."""
+    with scratch.connected(old, old.paths.run_postgres, old.postgres.database) as connection:
+        ((size, tables),) = scratch.rows(connection, major.FACTS)
+    versions = old.versions.postgresql, new.versions.postgresql
+    result = Rehearsal(time.time(), *versions, steps, int(size), int(tables))
+    if refusal := result.refusal(old.pooler.hold):
+        raise StackctlError(f"{refusal} Nothing was changed.")
+    scratch.dump(old, REHEARSED, asdict(result))
+    lines = [
+        f"PostgreSQL {versions[0]} can become {versions[1]}",
+        f"requests would be held back for {result.arithmetic()}",
+        f"they can wait for {old.pooler.hold} s",
+        *notes,
+    ]
+    return "\n".join(f"rehearsal  {line}" for line in lines)
+
+
+def _require_rehearsal(old: Stack, new: Stack) -> None:
+    known = scratch.load(old, REHEARSED)
+    versions = [old.versions.postgresql, new.versions.postgresql]
+    if (
+        known is None
+        or [known["old"], known["new"]] != versions
+        or time.time() - known["moment"] > FRESH_SECONDS
+    ):
+        raise StackctlError(
+            f"no rehearsal from {versions[0]} to {versions[1]} in the last day; nothing was "
+            f"changed. Run {old.names.stackctl} upgrade --rehearse first."
+        )
+    if refusal := Rehearsal(**known).refusal(old.pooler.hold):
+        raise StackctlError(f"{refusal} Nothing was changed.")
+
+
+def upgrade(old: Stack) -> str:
+    """Have the new version serve; returns what was done. Raises StackctlError, and the old one
+    serves (`settle`), unless it says otherwise."""
+    files = major_files.staged(old)
+    new = major_files.plan_of(old, files)
+    major_checks.require(old, new)
+    _require_rehearsal(old, new)
+    major_copy.clear(old, new)
+    major_copy.discard(new)
+    scratch.make_place(old, new, major_files.settings(new, files))
+    major_files.keep(old, files)
+    before = major_copy.collations(old, old.paths.run_postgres)
+    major_copy.create(new)
+    server = major_copy.make(old)
+    steps: Steps = {}
+    with ExitStack() as opened:
+        with major_switch.held(old) as left:
+            with _timed(steps, "copy has all"):
+                major_copy.catch_up(old)
+                server.promote()
+                server.stop()
+            with _timed(steps, "pg_upgrade"):
+                major_copy.convert(server, scratch.Scratch(new, Path(new.paths.data)), left())
+            with _timed(steps, "start"):
+                major_switch.start(new, files, left)
+            with _timed(steps, "complete"):
+                rebuilt = major_copy.complete(new, new.paths.run_postgres, before, left())
+            asked = opened.enter_context(major_checks.frozen(new, new.paths.run_postgres))
+            left()
+            major_switch.give_way(old, new, files)
+        lines = [f"PostgreSQL {new.versions.postgresql} serves; {left.text()}"]
+        lines += [f"sorted anew: {index}" for index in rebuilt]
+        lines += _afterwards(old, new, asked)
+    lines += [
+        f"the old data stays in {old.paths.data} until {new.names.stackctl} upgrade --finish",
+        f"{new.names.stackctl} upgrade --back has it serve, without what is written from now on",
+    ]
+    return "\n".join(f"upgrade    {line}" for line in lines)
+
+
+def _afterwards(old: Stack, new: Stack, asked: major_checks.Connections) -> list[str]:
+    """What requests need not wait for. Raises StackctlError with what is wrong, while the new
+    version serves."""
+    try:
+        lines = major_switch.follow(new)
+        program = postgres_program(new, "vacuumdb")
+        where = (f"--host={new.paths.run_postgres}", f"--port={new.postgres.port}")
+        words = (program, *where, f"--username={new.roles.admin}", "--all", "--analyze-in-stages")
+        system.require(*words, account=new.accounts.postgres)
+        before = scratch.Scratch(old, Path(old.paths.data))
+        before.start("-c default_transaction_read_only=on")
+        with major_checks.frozen(old, str(scratch.place(old))) as connections:
+            content = major_checks.content(connections)
+        before.stop()
+        lines.append(major_checks.compare(content, major_checks.content(asked)))
+        major_checks.amcheck(new, new.paths.run_postgres)
+    except StackctlError as error:
+        raise StackctlError(
+            f"PostgreSQL {new.versions.postgresql} serves, and this is wrong: {error}\n"
+            f"{new.names.stackctl} upgrade --back has the old one serve, without what was written "
+            "since."
+        ) from None
+    return [*lines, "pg_amcheck has nothing against it"]
+
+
+def back(stack: Stack) -> str:
+    """Have the old version serve, as it was when it gave way; returns what was done. Raises
+    StackctlError."""
+    new, _, old, files = _both(stack)
+    since = recovery.moment_text(scratch.load(stack, major_files.SERVED))
+    with major_switch.held(new) as left:
+        major_switch.start(old, files, left)
+        major_switch.give_way(new, old, files)
+    data = Path(new.paths.data)
+    aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    words = ("mv", "--no-target-directory", str(data), str(aside))
+    system.require(*words, account=new.accounts.postgres)
+    safe.remove(major_files.cluster(new))
+    safe.remove(stack.conf / "upgrade" / major_files.SERVED)
+    lines = [
+        f"PostgreSQL {old.versions.postgresql} serves as of {since}; {left.text()}",
+        f"what was written since is in {aside}, for PostgreSQL {new.versions.postgresql}",
+        *major_switch.follow(old),
+        f"set stack_inputs.postgresql: {old.versions.postgresql}, and run the playbook site.yml",
+    ]
+    return "\n".join(f"upgrade    {line}" for line in lines)
+
+
+def finish(stack: Stack) -> str:
+    """Give the old version up; returns what was done. Raises StackctlError."""
+    new, _, old, _ = _both(stack)
+    scratch.delete(old, Path(old.paths.data))
+    safe.remove(major_files.cluster(old))
+    safe.remove(major_files.mark(old))
+    safe.remove(major_files.drop_in(old).parent)
+    for name in (major_files.SERVED, major_files.OLD, major_files.NEW, REHEARSED):
+        safe.remove(stack.conf / "upgrade" / name)
+    system.require("systemctl", "daemon-reload")
+    version = old.versions.postgresql
+    return (
+        f"upgrade    the data of PostgreSQL {version} is deleted, and {new.versions.postgresql} "
+        f"stays. Its packages are no longer used: apt-get purge postgresql-{version}"
+    )
+
+
+def _both(stack: Stack) -> major_files.Sides:
+    """The new version, which serves, and the old one, which is still there. Raises StackctlError
+    otherwise."""
+    known = major_files.sides(stack)
+    if known is None or scratch.load(stack, major_files.SERVED) is None:
+        raise StackctlError(
+            f"PostgreSQL {stack.versions.postgresql} serves, and no older one is kept from an "
+            "upgrade; nothing was changed."
+        )
+    if not Path(known[2].paths.data, "PG_VERSION").exists():
+        raise StackctlError(f"{known[2].paths.data} is not there; nothing was changed.")
+    return known
+
+
+STEPS: dict[str, Callable[[Stack], str]] = {"rehearse": rehearse, "back": back, "finish": finish}

@@ -1,0 +1,163 @@
+"""A copy of the database that serves: it follows as a standby, and is what pg_upgrade makes the new
+version's of. The old one is only stopped, so it can be started again at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pgstack.ops import major
+from pgstack.planning.services import postgres_program
+
+from . import major_files, safe, scratch, system
+from .safe import StackctlError
+from .scratch import Scratch
+from .stack import Stack
+
+CATCH_UP_SECONDS = 10
+POLL_SECONDS = 0.02
+Collations = dict[str, list[scratch.Row]]
+"""rows of major.COLLATIONS by database"""
+
+
+def copy(old: Stack) -> Scratch:
+    """Where the copy is: on the same file system, for links."""
+    data = Path(old.paths.data)
+    return Scratch(old, data.with_name(f"{data.name}.upgrade"))
+
+
+def rehearsed(new: Stack) -> Scratch:
+    """What becomes of the copy in a rehearsal."""
+    data = Path(new.paths.data)
+    return Scratch(new, data.with_name(f"{data.name}.rehearsal"))
+
+
+def clear(old: Stack, new: Stack) -> None:
+    """Stop and delete whatever is left of scratch servers."""
+    for server in (copy(old), rehearsed(new)):
+        server.remove()
+    scratch.delete(old, scratch.place(old))
+
+
+def make(old: Stack) -> Scratch:
+    """Copy the server that runs, and have the copy follow it. Raises StackctlError."""
+    server = copy(old)
+    words = (
+        *("nice", "--adjustment=10", postgres_program(old, "pg_basebackup")),
+        *("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-password"),
+        *(f"--pgdata={server.data}", f"--host={old.paths.run_postgres}"),
+        *(f"--port={old.postgres.port}", f"--username={old.roles.admin}"),
+    )
+    system.require(*words, account=old.accounts.postgres)
+    server.start()
+    return server
+
+
+def catch_up(old: Stack) -> None:
+    """Wait until the copy has all that the old server has written, which is stopped. Raises
+    StackctlError."""
+    state, end = scratch.control_data(old, Path(old.paths.data))
+    if state != scratch.STOPPED:
+        raise StackctlError(f"PostgreSQL {old.versions.postgresql} has not ended well: {state}.")
+    query = f"SELECT pg_last_wal_replay_lsn() > '{end}'::pg_lsn"
+    with scratch.connected(old, str(scratch.place(old)), "postgres") as connection:
+        if not system.wait(
+            lambda: scratch.rows(connection, query) == [(True,)], CATCH_UP_SECONDS, POLL_SECONDS
+        ):
+            raise StackctlError(f"the copy has not arrived at {end} in {CATCH_UP_SECONDS} s.")
+
+
+def initdb(new: Stack, data: Path) -> None:
+    """An empty cluster of the new version, for a rehearsal. Raises StackctlError."""
+    words = (
+        *(postgres_program(new, "initdb"), f"--pgdata={data}", f"--username={new.roles.admin}"),
+        *("--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=peer"),
+    )
+    system.require(*words, account=new.accounts.postgres)
+
+
+def create(new: Stack) -> None:
+    """An empty cluster of the new version as Debian has it, which reads the plan's settings once it
+    is started. Raises StackctlError."""
+    account, place = new.accounts.postgres, major_files.cluster(new)
+    safe.write(major_files.mark(new), b"Made by stackctl upgrade.\n")
+    system.require(
+        *("pg_createcluster", "--start-conf=manual", f"--user={account}"),
+        f"--datadir={new.paths.data}",
+        *(str(new.versions.postgresql), new.names.cluster, "--", f"--username={new.roles.admin}"),
+    )
+    link = (f"{new.paths.conf}/postgres/pgstack.conf", f"{place}/conf.d/pgstack.conf")
+    system.require("ln", "--symbolic", "--force", *link, account=account)
+
+
+def discard(new: Stack) -> None:
+    """Delete a cluster of the new version. Raises StackctlError for one that has served."""
+    if not major_files.is_free(new):
+        raise StackctlError(f"{new.paths.data} is not of an upgrade that was cut off.")
+    scratch.delete(new, Path(new.paths.data))
+    safe.remove(major_files.cluster(new))
+    safe.remove(major_files.mark(new))
+    safe.remove(major_files.drop_in(new).parent)
+
+
+def convert(server: Scratch, fresh: Scratch, seconds: float) -> None:
+    """Make the copy, which is stopped, the new version's. Raises StackctlError with what pg_upgrade
+    says."""
+    sides = (server, fresh)
+    old, new = (str(PurePosixPath(postgres_program(side.stack, "x")).parent) for side in sides)
+    place = scratch.place(server.stack)
+    words = major.pg_upgrade(
+        (old, new),
+        (str(server.data), str(fresh.data)),
+        (str(server.configuration), str(fresh.configuration)),
+        str(place),
+        server.stack.roles.admin,
+        max(2, server.stack.cores),
+    )
+    done = system.run(*words, account=server.stack.accounts.postgres, timeout=seconds)
+    if done.returncode:
+        said = major.complaint(f"{done.stdout}\n{done.stderr}")
+        raise StackctlError(f"pg_upgrade: {said} {_details(fresh)}".rstrip())
+
+
+def _details(fresh: Scratch) -> str:
+    """First lines of the lists that it has left."""
+    words = ("-name", "*.txt", "-size", "+0", "-exec", "head", "--lines=4", "{}", ";")
+    place = f"{fresh.data}/pg_upgrade_output.d"
+    done = system.run("find", place, *words, account=fresh.stack.accounts.postgres)
+    return " ".join(done.stdout.split())
+
+
+def collations(stack: Stack, sockets: str) -> Collations:
+    """How each database sorts."""
+    known = {}
+    for name in scratch.databases(stack, sockets):
+        with scratch.connected(stack, sockets, name) as connection:
+            known[name] = scratch.rows(connection, major.COLLATIONS)
+    return known
+
+
+def complete(new: Stack, sockets: str, before: Collations, seconds: float) -> list[str]:
+    """What pg_upgrade leaves to be done before pages may ask: extensions, indexes that another
+    version of a collation has sorted, a few statistics. Returns what was rebuilt. Raises
+    StackctlError when a statement takes longer than so many seconds."""
+    names, rebuilt = scratch.databases(new, sockets), []
+    if gone := sorted(set(before) - set(names)):
+        raise StackctlError(f"databases that the new version does not have: {' '.join(gone)}")
+    for name in names:
+        with scratch.connected(new, sockets, name) as connection:
+            limits = ("SET search_path = ''", f"SET statement_timeout = '{seconds * 1000:.0f}ms'")
+            scratch.execute(connection, *limits, *_said(connection, major.UPDATES))
+            after = scratch.rows(connection, major.COLLATIONS)
+            wrong = major.to_rebuild(
+                before.get(name, []), after, scratch.rows(connection, major.SORTED)
+            )
+            scratch.execute(connection, *(f"REINDEX INDEX {index}" for index in wrong))
+            scratch.execute(connection, *_said(connection, major.REFRESH), *major.FEW_STATISTICS)
+            rebuilt += [f"{name}: {index}" for index in wrong]
+    return rebuilt
+
+
+def _said(connection: Any, query: str) -> list[str]:
+    """Statements that a query answers with."""
+    return [str(row[0]) for row in scratch.rows(connection, query)]

@@ -1,0 +1,173 @@
+"""A PostgreSQL beside the one that serves, on a socket of its own: the copy that a major upgrade is
+made of, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from pgstack.live.probes import bounded
+from pgstack.ops import major
+from pgstack.planning.services import POSTGRES, postgres_program
+
+from . import postgres, safe, system
+from .safe import StackctlError
+from .stack import Stack
+
+START_SECONDS = 60
+STATEMENT_SECONDS = 3600
+"""bounds what reads all of a database"""
+LATEST = "Latest checkpoint location:"
+STATE = "Database cluster state:"
+STOPPED = "shut down"
+Row = tuple[Any, ...]
+
+
+def place(stack: Stack) -> Path:
+    """Where scratch servers have their sockets and settings, and pg_upgrade writes."""
+    return Path(stack.paths.home_postgres, "upgrade")
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """One with the programs of the version that `stack` plans."""
+
+    stack: Stack
+    data: Path
+
+    @property
+    def configuration(self) -> Path:
+        """File of its settings."""
+        return place(self.stack) / f"{self.stack.versions.postgresql}.conf"
+
+    @property
+    def log(self) -> Path:
+        """What it writes."""
+        return place(self.stack) / f"{self.stack.versions.postgresql}.log"
+
+    def start(self, options: str = "") -> None:
+        """Start it. Raises StackctlError with what its log says."""
+        written = system.length(self.log)
+        words = f"--options=-c config_file={self.configuration} {options}"
+        wait = f"--timeout={START_SECONDS}"
+        if self.control(words, f"--log={self.log}", "--wait", wait, "start").returncode:
+            said = [line for line in system.since(self.log, written) if "FATAL" in line]
+            raise StackctlError(
+                f"PostgreSQL {self.stack.versions.postgresql} does not start with the copy: "
+                f"{said[0] if said else f'see {self.log}'}"
+            )
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        self.control("--mode=fast", "--wait", "stop")
+
+    def promote(self) -> None:
+        """Let a standby take writes. Raises StackctlError."""
+        done = self.control("--wait", "promote")
+        if done.returncode:
+            raise StackctlError(f"the copy is not promoted: {system.last_words(done)}")
+
+    def control(self, *words: str) -> system.Done:
+        """Of pg_ctl."""
+        program = postgres_program(self.stack, "pg_ctl")
+        account = self.stack.accounts.postgres
+        return system.run(program, f"--pgdata={self.data}", *words, account=account)
+
+    def remove(self) -> None:
+        """Stop it, and delete its data."""
+        if (self.data / "postmaster.pid").exists():
+            self.control("--mode=immediate", "--wait", "stop")
+        delete(self.stack, self.data)
+
+
+def delete(stack: Stack, path: Path) -> None:
+    """A directory of PostgreSQL's account, which may have put links there: with its rights."""
+    system.run("rm", "--recursive", "--force", str(path), account=stack.accounts.postgres)
+
+
+def make_place(old: Stack, new: Stack, planned: bytes) -> None:
+    """Settings of scratch servers of both versions. Raises StackctlError where the new one does not
+    take the planned ones."""
+    account, where = old.accounts.postgres, place(old)
+    delete(old, where)
+    system.require("install", "--directory", "--mode=0700", str(where), account=account)
+    rows = (line.split("|") for line in postgres.ask(old, major.LIMITS).splitlines())
+    text = major.settings(str(where), old.postgres.port, dict(rows))
+    files = {
+        "pg_hba.conf": major.HBA,
+        "pg_ident.conf": f"upgrade {account} {old.roles.admin}\n",
+        **{Scratch(side, where).configuration.name: text for side in (old, new)},
+    }
+    for name, content in files.items():
+        safe.write(where / name, content.encode(), 0o600, account, account)
+    safe.make_directory(where / "postgres", 0o700, account, account)
+    safe.write(where / "postgres" / POSTGRES.configuration, planned, 0o600, account, account)
+    postgres.parse(new, str(where))
+
+
+@contextmanager
+def connected(stack: Stack, sockets: str, database: str) -> Iterator[Any]:
+    """A connection of psycopg2's as the administrator; each statement commits. Raises
+    StackctlError for an error of the server."""
+    try:
+        with bounded.waits(STATEMENT_SECONDS):
+            with system.identity(stack.accounts.postgres):
+                connection = psycopg2.connect(
+                    host=sockets, port=stack.postgres.port, user=stack.roles.admin, dbname=database
+                )
+            with closing(connection):
+                connection.autocommit = True
+                yield connection
+    except psycopg2.Error as error:
+        raise StackctlError(f"{database}: {str(error).strip()}") from None
+
+
+def rows(connection: Any, query: str) -> list[Row]:
+    """What it answers."""
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def execute(connection: Any, *statements: str) -> None:
+    """Each of them, with no answer."""
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def databases(stack: Stack, sockets: str) -> list[str]:
+    """Those that can be connected to."""
+    with connected(stack, sockets, "postgres") as connection:
+        return [name for (name,) in rows(connection, major.DATABASES)]
+
+
+def control_data(stack: Stack, data: Path) -> tuple[str, str]:
+    """State of a cluster that does not run, and where its last checkpoint is."""
+    words = postgres_program(stack, "pg_controldata"), str(data)
+    lines = system.require("env", "LC_ALL=C", *words, account=stack.accounts.postgres).splitlines()
+    values = [
+        next(line.partition(":")[2].strip() for line in lines if line.startswith(name))
+        for name in (STATE, LATEST)
+    ]
+    return values[0], values[1]
+
+
+def dump(stack: Stack, name: str, content: object) -> None:
+    """A file beside the plan that root alone writes."""
+    safe.make_directory(stack.conf / "upgrade", 0o700)
+    safe.write(stack.conf / "upgrade" / name, json.dumps(content, indent=1).encode(), 0o600)
+
+
+def load(stack: Stack, name: str) -> Any:
+    """What `dump`, or the playbook, has left there; None without it."""
+    try:
+        return json.loads(safe.read(stack.conf / "upgrade" / name))
+    except FileNotFoundError:
+        return None

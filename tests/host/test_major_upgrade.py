@@ -1,0 +1,222 @@
+"""PostgreSQL's next major version under load: rehearsed, refused, cut off, done, taken back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from host_database import sql, started
+from older_postgresql import (
+    NEW,
+    NEW_INPUTS,
+    OLD,
+    OLD_INPUTS,
+    facts,
+    left_behind,
+    make_older,
+    version,
+)
+from systemd_host import SystemdHost, systemd_host
+
+from fixtures.releases import NEWEST_SUITE
+
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
+Done = subprocess.CompletedProcess[str]
+UNIT = "stack-upgrade.service"
+WAIT_SECONDS = 60
+PROGRAM = f"/usr/lib/postgresql/{NEW}/bin/pg_upgrade"
+MOMENTS = {
+    "while the copy is made": f"test -e /var/lib/postgresql/{OLD}/main.upgrade/PG_VERSION",
+    "while pg_upgrade runs": "pgrep -x pg_upgrade",
+    "once the new version runs": f"systemctl is-active postgresql@{NEW}-main",
+}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A host with the older PostgreSQL, which has been rehearsed."""
+    with systemd_host(NEWEST_SUITE, tmp_path_factory.mktemp("upgrade")) as booted:
+        make_older(booted)
+        done = upgrade(booted, rehearse="yes")
+        assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+        booted.run("sh", "-c", f"cat > /root/said <<'E'\n{done.stdout}\nE")
+        yield booted
+
+
+def upgrade(host: SystemdHost, **variables: str) -> Done:
+    return host.play("upgrade.yml", stack_inputs=NEW_INPUTS, **variables)
+
+
+def require_the_old_one(host: SystemdHost, before: str) -> None:
+    """It serves with all of its rows, and nothing is left of a try."""
+    assert (version(host), facts(host)) == (OLD, before)
+    assert left_behind(host) == ""
+    assert host.run("stackctl", "status", check=False).returncode == 0
+    assert host.failed() == ""
+
+
+def test_the_plan_for_another_version_is_refused_by_site_yml(host: SystemdHost) -> None:
+    before = started(host)
+    done = host.play("site.yml", stack_inputs=NEW_INPUTS)
+    assert done.returncode == 2
+    assert f"the database of this host is PostgreSQL {OLD}'s" in " ".join(done.stdout.split())
+    assert started(host) == before
+
+
+def test_a_rehearsal_says_how_long_requests_would_wait_and_changes_nothing(
+    host: SystemdHost,
+) -> None:
+    said = host.run("cat", "/root/said").stdout
+    assert re.search(r"requests would be held back for \d+\.\d s: stop 1\.0 \+ promote", said)
+    assert "sorted anew: app: public.customer_name" in said
+    assert "sorted anew: app: public.customer_title" in said
+    assert "customer_words" in said
+    assert "pg_amcheck has nothing against it" in said
+    assert re.search(r"\d+ tables with the same rows, \d+ sequences go on", said)
+    assert version(host) == OLD
+    assert left_behind(host) == ""
+
+
+@pytest.mark.parametrize(
+    ("make", "undo", "words"),
+    [
+        ("CREATE UNLOGGED TABLE fast ()", "DROP TABLE fast", "public.fast is unlogged"),
+        (
+            "SELECT pg_create_physical_replication_slot('left')",
+            "SELECT pg_drop_replication_slot('left')",
+            "the replication slot left would be gone",
+        ),
+        (
+            "CREATE EXTENSION ip4r",
+            "DROP EXTENSION ip4r",
+            f"app: the extension ip4r has no files for PostgreSQL {NEW}",
+        ),
+    ],
+)
+def test_what_would_stop_it_is_named_with_its_remedy(
+    host: SystemdHost, make: str, undo: str, words: str
+) -> None:
+    host.run("apt-get", "install", "-qqy", f"postgresql-{OLD}-ip4r")
+    sql(host, make)
+    try:
+        done = host.run("stackctl", "upgrade", "--rehearse", check=False)
+        assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    finally:
+        sql(host, undo)
+    assert left_behind(host) == ""
+
+
+def cut_off(host: SystemdHost, condition: str) -> None:
+    """Kill it as soon as the condition holds."""
+    with subprocess.Popen(
+        ["docker", "exec", host.container, "stackctl", "upgrade"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        kill = f"until {condition}; do sleep 0.05; done; systemctl kill --signal=KILL {UNIT}"
+        host.run("timeout", str(WAIT_SECONDS), "sh", "-c", f"({kill}) > /dev/null")
+        _, complained = running.communicate(timeout=WAIT_SECONDS)
+    assert running.returncode == 2, complained
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_leaves_the_old_one_serving(host: SystemdHost, moment: str) -> None:
+    before = facts(host)
+    host.under_load(lambda: cut_off(host, MOMENTS[moment]))
+    require_the_old_one(host, before)
+
+
+def refused(host: SystemdHost) -> Done:
+    return host.run("stackctl", "upgrade", check=False)
+
+
+SPOILED = f"""
+mv {PROGRAM} {PROGRAM}.own
+printf '#!/bin/sh\\necho some check fatal; exit 1' > {PROGRAM}
+chmod 755 {PROGRAM}"""
+STAGED = "/etc/stack/upgrade/new.json"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "words"),
+    [
+        (SPOILED, f"mv {PROGRAM}.own {PROGRAM}", "pg_upgrade: some check fatal"),
+        (
+            f"cp {STAGED} /root; sed -i s/User=postgres/User=absent/ {STAGED}",
+            f"cp /root/new.json {STAGED}",
+            f"postgresql@{NEW}-main",
+        ),
+        (
+            f"cp {STAGED} /root; sed -i s/wal_compression/wal_compresion/ {STAGED}",
+            f"cp /root/new.json {STAGED}",
+            "wal_compresion",
+        ),
+    ],
+    ids=["pg_upgrade fails", "the new one does not start", "a setting is unknown"],
+)
+def test_a_step_that_fails_leaves_the_old_one_serving(
+    host: SystemdHost, spoil: str, mend: str, words: str
+) -> None:
+    before = facts(host)
+    host.run("sh", "-c", spoil)
+    try:
+        done = host.under_load(lambda: refused(host))
+    finally:
+        host.run("sh", "-c", mend)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    require_the_old_one(host, before)
+
+
+def loaded(host: SystemdHost, change: Callable[[], Done]) -> Done:
+    done = host.under_load(change)
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    print(*re.findall(r"requests were held back for \S+ s of \d+", done.stdout))
+    return done
+
+
+def require_backups(host: SystemdHost) -> None:
+    """A full one of the version that serves, which can be restored."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while host.run("systemctl", "is-active", "stack-backup@full", check=False).returncode == 0 or (
+        "activating" in host.run("systemctl", "is-active", "stack-backup@full", check=False).stdout
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    host.run("stackctl", "drill")
+    told = host.run("stackctl", "backups", check=False)
+    assert told.returncode == 0, told.stdout
+
+
+def test_it_loses_no_request_and_the_way_back_neither(host: SystemdHost) -> None:
+    before, ticket = facts(host), int(sql(host, "SELECT last_value FROM ticket"))
+    done = loaded(host, lambda: upgrade(host))
+    assert "pg_amcheck has nothing against it" in done.stdout
+    assert (version(host), facts(host)) == (NEW, before)
+    assert int(sql(host, "SELECT nextval('ticket')")) > ticket
+    updated = (
+        "SELECT count(*) FROM pg_available_extensions WHERE installed_version <> default_version"
+    )
+    assert sql(host, updated) == "0"
+    assert sql(host, "SELECT count(*) FROM pg_stats WHERE tablename = 'customer'") != "0"
+    require_backups(host)
+
+    sql(host, "INSERT INTO customer (mail) VALUES ('later')")
+    loaded(host, lambda: host.run("stackctl", "upgrade", "--back", check=False))
+    assert (version(host), facts(host)) == (OLD, before)
+    done = host.play("site.yml", stack_inputs=OLD_INPUTS)
+    assert done.returncode == 0, done.stdout[-4000:]
+    require_backups(host)
+
+    loaded(host, lambda: upgrade(host))
+    assert (version(host), facts(host)) == (NEW, before)
+    host.run("stackctl", "upgrade", "--finish")
+    assert host.run("stackctl", "upgrade", "--back", check=False).returncode == 2
+    assert host.run("test", "-e", f"/var/lib/postgresql/{OLD}/main", check=False).returncode == 1
+    host.reboot()
+    host.run("timeout", "60", "sh", "-c", "until stackctl status; do sleep 0.3; done")
+    assert (version(host), facts(host)) == (NEW, before)
+    assert host.run("stackctl", "verify", check=False).returncode == 0
