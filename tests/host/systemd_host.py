@@ -188,7 +188,7 @@ class SystemdHost:
     def releases(self) -> str:
         """Which release serves, and the one before it."""
         status = self.run("stackctl", "status", check=False).stdout
-        (line,) = re.findall("^release .*", status, re.MULTILINE)
+        (line,) = re.findall("^release +(.*)", status, re.MULTILINE)
         return str(line)
 
     def now(self) -> str:

@@ -115,7 +115,8 @@ TABLES = """
 """tables, materialized views, large objects; what is of an extension may change with it"""
 DIGEST = """
     SELECT count(*) || ' rows, ' ||
-           coalesce(sum(('x' || left(md5((t.*)::text), 15))::bit(60)::bigint), 0) FROM ONLY {} AS t"""
+           coalesce(sum(('x' || left(md5((t.*)::text), 15))::bit(60)::bigint), 0)
+      FROM ONLY {} AS t"""
 """in no order: the sum of a part of each row's MD5"""
 SEQUENCES = """
     SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
