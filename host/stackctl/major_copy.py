@@ -76,11 +76,13 @@ def initdb(new: Stack, data: Path) -> None:
     system.require(*words, account=new.accounts.postgres)
 
 
-def create(new: Stack) -> None:
+def create(new: Stack) -> Scratch:
     """An empty cluster of the new version as Debian has it, which reads the plan's settings once it
     is started. Raises StackctlError."""
     account, place = new.accounts.postgres, major_files.cluster(new)
     safe.write(major_files.mark(new), b"Made by stackctl upgrade.\n")
+    home = str(Path(new.paths.data).parent)  # pg_createcluster would leave it to root
+    system.require("install", "--directory", home, account=account)
     system.require(
         *("pg_createcluster", "--start-conf=manual", f"--user={account}"),
         f"--datadir={new.paths.data}",
@@ -88,6 +90,7 @@ def create(new: Stack) -> None:
     )
     link = (f"{new.paths.conf}/postgres/pgstack.conf", f"{place}/conf.d/pgstack.conf")
     system.require("ln", "--symbolic", "--force", *link, account=account)
+    return Scratch(new, Path(new.paths.data))
 
 
 def discard(new: Stack) -> None:
