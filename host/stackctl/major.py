@@ -123,7 +123,7 @@ def rehearse(old: Stack) -> str:
     notes.append(f"copied in {time.monotonic() - began:.0f} s, with requests served")
     sockets, longest = str(scratch.place(old)), float(scratch.STATEMENT_SECONDS)
     with _timed(steps, "promote"):
-        server.promote()
+        major_copy.promote(old, new, server)
     with major_checks.frozen(old, sockets) as connections:
         content = major_checks.content(connections)
     with _timed(steps, "end"):
@@ -195,7 +195,7 @@ def upgrade(old: Stack) -> str:
         with major_switch.held(old) as left:
             with _timed(steps, "copy has all"):
                 major_copy.catch_up(old)
-                server.promote()
+                major_copy.promote(old, new, server)
                 server.stop()
             with _timed(steps, "pg_upgrade"):
                 major_copy.convert(server, fresh, left())

@@ -67,6 +67,21 @@ def catch_up(old: Stack) -> None:
             raise StackctlError(f"the copy has not arrived at {end} in {CATCH_UP_SECONDS} s.")
 
 
+def promote(old: Stack, new: Stack, server: Scratch) -> None:
+    """Let the copy take writes, and have its functions that the new version does not have, or with
+    other arguments, as PostgreSQL has them: pg_upgrade would fail to carry their rights over.
+    roles.sql closes the new version's. Raises StackctlError."""
+    server.promote()
+    gone = set(old.postgres.closed_functions) - set(new.postgres.closed_functions)
+    with scratch.connected(old, str(scratch.place(old)), old.postgres.database) as connection:
+        for name in sorted(gone):
+            scratch.execute(
+                connection,
+                f"REVOKE ALL ON FUNCTION {name} FROM {old.roles.owner} CASCADE",
+                f"GRANT EXECUTE ON FUNCTION {name} TO PUBLIC",
+            )
+
+
 def initdb(new: Stack, data: Path) -> None:
     """An empty cluster of the new version, for a rehearsal. Raises StackctlError."""
     words = (
