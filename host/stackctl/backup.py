@@ -125,7 +125,9 @@ def parse(text: str) -> list[Kept]:
     if status["code"] not in (0, 2):  # 2: no valid backups
         raise StackctlError(f"The repository of the backups cannot be used: {status['message']}.")
     # After a major upgrade the others are of a version that this host no longer runs.
-    current = max((database["id"] for database in stanzas[0]["db"]), default=0) if stanzas else 0
+    current = (
+        max((database["id"] for database in stanzas[0].get("db", [])), default=0) if stanzas else 0
+    )
     usable = [
         Kept(
             kept["label"],

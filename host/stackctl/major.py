@@ -112,16 +112,18 @@ def rehearse(old: Stack) -> str:
     new = major_files.plan_of(old, files)
     notes = major_checks.require(old, new)
     major_copy.clear(old, new)
-    scratch.make_place(old, new, major_files.settings(new, files))
+    scratch.make_place(old, new)
     steps: Steps = {}
     began = time.monotonic()
     before = major_copy.collations(old, old.paths.run_postgres)
-    server, fresh = major_copy.make(old), major_copy.rehearsed(new)
+    fresh = major_copy.rehearsed(new)
     major_copy.initdb(new, fresh.data)
+    fresh.require_settings(major_files.settings(new, files))
+    server = major_copy.make(old)
     notes.append(f"copied in {time.monotonic() - began:.0f} s, with requests served")
     sockets, longest = str(scratch.place(old)), float(scratch.STATEMENT_SECONDS)
     with _timed(steps, "promote"):
-        server.promote()
+        major_copy.promote(old, new, server)
     with major_checks.frozen(old, sockets) as connections:
         content = major_checks.content(connections)
     with _timed(steps, "end"):
@@ -182,20 +184,21 @@ def upgrade(old: Stack) -> str:
     _require_rehearsal(old, new)
     major_copy.clear(old, new)
     major_copy.discard(new)
-    scratch.make_place(old, new, major_files.settings(new, files))
+    scratch.make_place(old, new)
     major_files.keep(old, files)
     before = major_copy.collations(old, old.paths.run_postgres)
-    major_copy.create(new)
+    fresh = major_copy.create(new)
+    fresh.require_settings(major_files.settings(new, files))
     server = major_copy.make(old)
     steps: Steps = {}
     with ExitStack() as opened:
         with major_switch.held(old) as left:
             with _timed(steps, "copy has all"):
                 major_copy.catch_up(old)
-                server.promote()
+                major_copy.promote(old, new, server)
                 server.stop()
             with _timed(steps, "pg_upgrade"):
-                major_copy.convert(server, scratch.Scratch(new, Path(new.paths.data)), left())
+                major_copy.convert(server, fresh, left())
             with _timed(steps, "start"):
                 major_switch.start(new, files, left)
             with _timed(steps, "complete"):

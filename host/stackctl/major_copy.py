@@ -67,6 +67,21 @@ def catch_up(old: Stack) -> None:
             raise StackctlError(f"the copy has not arrived at {end} in {CATCH_UP_SECONDS} s.")
 
 
+def promote(old: Stack, new: Stack, server: Scratch) -> None:
+    """Let the copy take writes, and have its functions that the new version does not have, or with
+    other arguments, as PostgreSQL has them: pg_upgrade would fail to carry their rights over.
+    roles.sql closes the new version's. Raises StackctlError."""
+    server.promote()
+    gone = set(old.postgres.closed_functions) - set(new.postgres.closed_functions)
+    with scratch.connected(old, str(scratch.place(old)), old.postgres.database) as connection:
+        for name in sorted(gone):
+            scratch.execute(
+                connection,
+                f"REVOKE ALL ON FUNCTION {name} FROM {old.roles.owner} CASCADE",
+                f"GRANT EXECUTE ON FUNCTION {name} TO PUBLIC",
+            )
+
+
 def initdb(new: Stack, data: Path) -> None:
     """An empty cluster of the new version, for a rehearsal. Raises StackctlError."""
     words = (
@@ -76,11 +91,13 @@ def initdb(new: Stack, data: Path) -> None:
     system.require(*words, account=new.accounts.postgres)
 
 
-def create(new: Stack) -> None:
+def create(new: Stack) -> Scratch:
     """An empty cluster of the new version as Debian has it, which reads the plan's settings once it
     is started. Raises StackctlError."""
     account, place = new.accounts.postgres, major_files.cluster(new)
     safe.write(major_files.mark(new), b"Made by stackctl upgrade.\n")
+    home = str(Path(new.paths.data).parent)  # pg_createcluster would leave it to root
+    system.require("install", "--directory", home, account=account)
     system.require(
         *("pg_createcluster", "--start-conf=manual", f"--user={account}"),
         f"--datadir={new.paths.data}",
@@ -88,6 +105,7 @@ def create(new: Stack) -> None:
     )
     link = (f"{new.paths.conf}/postgres/pgstack.conf", f"{place}/conf.d/pgstack.conf")
     system.require("ln", "--symbolic", "--force", *link, account=account)
+    return Scratch(new, Path(new.paths.data))
 
 
 def discard(new: Stack) -> None:

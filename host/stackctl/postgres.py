@@ -51,7 +51,7 @@ def apply(stack: Stack, again: bool = False) -> str:
         if roles(stack):
             return "passwords set"
         return WAITS if "apache" not in stack.services and _waits(stack) else "unchanged"
-    parse(stack, stack.paths.conf)
+    _parse(stack)
     system.fill(live, wanted)
     if not running:
         start(stack)
@@ -190,10 +190,9 @@ def _waits(stack: Stack) -> bool:
     return ask(stack, "SELECT count(*) FROM pg_settings WHERE pending_restart") != "0"
 
 
-def parse(stack: Stack, conf: str) -> None:
-    """Let the server's own parser read every setting below `conf`. Raises StackctlError with the
-    line."""
-    done = system.run(*server.parse(stack, conf), account=stack.accounts.postgres)
+def _parse(stack: Stack) -> None:
+    """Let the server's own parser read every setting. Raises StackctlError with the line."""
+    done = system.run(*server.parse(stack, stack.paths.conf), account=stack.accounts.postgres)
     if done.returncode:
         text = server.complaint(done.stderr)
         raise StackctlError(

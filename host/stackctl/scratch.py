@@ -14,7 +14,8 @@ import psycopg2
 
 from pgstack.live.probes import bounded
 from pgstack.ops import major
-from pgstack.planning.services import POSTGRES, postgres_program
+from pgstack.ops import postgres as server
+from pgstack.planning.services import postgres_program
 
 from . import postgres, safe, system
 from .safe import StackctlError
@@ -63,6 +64,26 @@ class Scratch:
                 f"{said[0] if said else f'see {self.log}'}"
             )
 
+    def require_settings(self, planned: bytes) -> None:
+        """Raise StackctlError unless it takes the settings that it will serve with."""
+        path, account = place(self.stack) / "planned.conf", self.stack.accounts.postgres
+        safe.write(path, planned, 0o600, account, account)
+        program = postgres_program(self.stack, "postgres")
+        words = (
+            program,
+            "-D",
+            str(self.data),
+            "-c",
+            f"config_file={path}",
+            "-C",
+            "max_connections",
+        )
+        done = system.run(*words, account=account)
+        if done.returncode:
+            said = server.complaint(done.stderr)
+            version = self.stack.versions.postgresql
+            raise StackctlError(f"PostgreSQL {version} refuses its settings: {said}")
+
     def stop(self) -> None:
         """Stop it, if it runs."""
         self.control("--mode=fast", "--wait", "stop")
@@ -91,9 +112,8 @@ def delete(stack: Stack, path: Path) -> None:
     system.run("rm", "--recursive", "--force", str(path), account=stack.accounts.postgres)
 
 
-def make_place(old: Stack, new: Stack, planned: bytes) -> None:
-    """Settings of scratch servers of both versions. Raises StackctlError where the new one does not
-    take the planned ones."""
+def make_place(old: Stack, new: Stack) -> None:
+    """Settings of scratch servers of both versions."""
     account, where = old.accounts.postgres, place(old)
     delete(old, where)
     system.require("install", "--directory", "--mode=0700", str(where), account=account)
@@ -106,9 +126,6 @@ def make_place(old: Stack, new: Stack, planned: bytes) -> None:
     }
     for name, content in files.items():
         safe.write(where / name, content.encode(), 0o600, account, account)
-    safe.make_directory(where / "postgres", 0o700, account, account)
-    safe.write(where / "postgres" / POSTGRES.configuration, planned, 0o600, account, account)
-    postgres.parse(new, str(where))
 
 
 @contextmanager

@@ -107,7 +107,9 @@ def test_a_time_that_a_restore_left_behind_names_its_timeline() -> None:
 
 
 def info(code: int, *backups: dict[str, Any]) -> str:
-    return json.dumps([{"status": {"code": code, "message": "said"}, "backup": list(backups)}])
+    return json.dumps(
+        [{"status": {"code": code, "message": "said"}, "db": [{"id": 1}], "backup": list(backups)}]
+    )
 
 
 def entry(label: str, stop: int, *, error: bool = False) -> dict[str, Any]:
@@ -118,6 +120,7 @@ def entry(label: str, stop: int, *, error: bool = False) -> dict[str, Any]:
         "info": {"size": 5},
         "archive": {"stop": "000000020000000000000003"},
         "error": error,
+        "database": {"id": 1},
     }
 
 

@@ -21,24 +21,24 @@ REHEARSAL = Rehearsal(1000.0, 15, 17, STEPS, 270 * 1024**2, 200)
 
 
 def test_the_hold_is_the_sum_of_its_steps() -> None:
-    assert REHEARSAL.hold == pytest.approx(7.0)
+    assert REHEARSAL.hold == pytest.approx(10.0)
     assert REHEARSAL.arithmetic() == (
-        "7.0 s: stop 1.0 + promote 0.4 + end 0.3 + pg_upgrade 4.1 + start 0.5 + complete 0.7 "
-        "(200 tables, 270 MB)"
+        "10.0 s: stop 1.0 + promote 0.4 + end 0.3 + pg_upgrade 4.1 + start 0.5 + complete 0.7 "
+        "+ switch 3.0 (200 tables, 270 MB)"
     )
 
 
 def test_a_hold_that_requests_cannot_wait_for_is_refused_with_the_request_timeout_it_needs() -> (
     None
 ):
-    assert REHEARSAL.refusal(9) == ""
-    refused = REHEARSAL.refusal(6)
-    assert "7.0 s: stop 1.0" in refused
-    assert "fail after 6 s" in refused
-    assert "request_timeout to 24" in refused
+    assert REHEARSAL.refusal(10.1) == ""
+    refused = REHEARSAL.refusal(9)
+    assert "10.0 s: stop 1.0" in refused
+    assert "fail after 9 s" in refused
+    assert "request_timeout to 33" in refused
 
 
-@pytest.mark.parametrize(("hold", "timeout"), [(7.0, 24), (12.0, 39)])
+@pytest.mark.parametrize(("hold", "timeout"), [(10.0, 33), (12.0, 39)])
 def test_the_request_timeout_that_is_named_is_enough(hold: float, timeout: int) -> None:
     plan = planned(request_timeout=timeout)
     assert plan.pooler.hold >= hold
