@@ -45,7 +45,7 @@ class Row:
 
     cores: int
     poolers: int
-    one: Result
+    single: Result
     planned: Result
     p99: float
     """milliseconds at SHARE of capacity"""
@@ -88,8 +88,8 @@ def table(rows: list[Row]) -> Table:
             f"{each.planned.pooler:.0%}",
             each.planned.bottleneck,
             f"{each.p99:.1f} ms",
-            f"{each.one.rate:,.0f}",
-            f"{each.one.cores:.0%}",
+            f"{each.single.rate:,.0f}",
+            f"{each.single.cores:.0%}",
         )
     return shown
 

@@ -17,7 +17,7 @@ from fixtures import pooler_console, steady_load
 from fixtures.local_stack import LocalStack
 from fixtures.scraping import of, scraped
 
-TWO = {"STACK_POOLERS": "2", "STACK_REQUEST_TIMEOUT": "6"}
+TWO = {"STACK_POOLERS": "2"}
 PORTS = (6432, 6433)
 CLIENTS, SECONDS = 8, 4.0
 THREADS = 4

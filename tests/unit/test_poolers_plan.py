@@ -61,14 +61,14 @@ def test_parts_add_up_to_what_one_would_have(
     target: str, cores: int, poolers: int, pool: int
 ) -> None:
     inputs = {"target": target, "pool_size": pool, "processes": max(cores, poolers)}
-    one = planned(cores, 512, poolers=1, **inputs)
+    single = planned(cores, 512, poolers=1, **inputs)
     several = planned(cores, 512, poolers=poolers, **inputs)
     assert len(several.pooler.processes) == poolers
     for name in pooler_split.SPLIT:
-        assert sum(part(several, name)) == int(one.pooler.settings[name])
+        assert sum(part(several, name)) == int(single.pooler.settings[name])
         assert max(part(several, name)) - min(part(several, name)) <= 2
-    assert several.pooled_connections == one.pooled_connections
-    assert several.postgres.max_connections == one.postgres.max_connections
+    assert several.pooled_connections == single.pooled_connections
+    assert several.postgres.max_connections == single.postgres.max_connections
     for each in several.pooler.processes:
         sizes = {name: int(each.settings[name]) for name in pooler_split.SPLIT}
         assert sizes["max_db_connections"] == (
@@ -116,6 +116,15 @@ def test_compose_has_one_and_says_so() -> None:
     stack = planned(32, 128, target="compose")
     assert stack.pooler.further == ()
     assert stack.arithmetic["pooler.further"].startswith("one, where 3 are wanted: compose has one")
+
+
+def test_a_host_has_several_where_they_are_asked_for() -> None:
+    stack = planned(32, 128, target="host")
+    assert stack.pooler.further == ()
+    assert stack.arithmetic["pooler.further"] == (
+        "one, where 3 are wanted: STACK_POOLERS=3 gives them (docs/scale.md)"
+    )
+    assert len(planned(32, 128, target="host", poolers=3).pooler.processes) == 3
 
 
 def rendered(stack: Plan) -> dict[str, str]:

@@ -4,7 +4,7 @@ Where there are several PgBouncers, all are asked, and all do what is commanded.
 
 from __future__ import annotations
 
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, fields
 
@@ -67,20 +67,19 @@ def command(plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS) -> Non
 def refusals(
     plan: Plan, what: str, seconds: float = bounded.WAIT_SECONDS
 ) -> list[ProbeError | None]:
-    """What each PgBouncer has against the same command; None of one that has done it."""
-    deadline = time.monotonic() + seconds
-    return [
-        _refusal(plan, port, what, max(0.0, deadline - time.monotonic())) for port in ports(plan)
-    ]
+    """What each PgBouncer has against the same command, given to all at once; None of one that has
+    done it."""
 
-
-def _refusal(plan: Plan, port: int, what: str, seconds: float) -> ProbeError | None:
-    try:
-        with bounded.waits(seconds):
+    def refusal(port: int) -> ProbeError | None:
+        try:
             _ask(plan, port, console.CONSOLE, what)
-    except ProbeError as error:
-        return error
-    return None
+        except ProbeError as error:
+            return error
+        return None
+
+    told = ports(plan)
+    with bounded.waits(seconds), ThreadPoolExecutor(len(told)) as threads:
+        return list(threads.map(refusal, told))
 
 
 def _ask(plan: Plan, port: int, login: str, words: str) -> console.Rows:

@@ -10,8 +10,7 @@ from pgstack.planning.sizing.basis import Basis, Reasons
 
 POOLER_US, PYTHON_US = 29, 531
 """CPU of a request with one query, in PgBouncer and in a web process: 28 to 31 and 531 to 579 µs
-(docs/results.md). A request with 20 queries takes about as much of a pooler for each µs of Python
-(docs/scale.md)."""
+(docs/results.md)"""
 LOAD_PERCENT = 60
 """part of its core that a PgBouncer may need with all web processes at work: beyond it what waits
 for a single thread grows faster than the load"""
@@ -31,9 +30,11 @@ def count(basis: Basis, web: Web, pool: int) -> tuple[int, Reasons]:
     are web processes and backends for each."""
     asked, name = basis.config.poolers, "pooler.further"
     wanted = asked or needed(web.processes)
-    if wanted > 1 and not basis.target.several_poolers:
-        text = f"one, where {wanted} are wanted: {basis.target.name} has one PgBouncer"
-        return 1, {name: f"{text} (docs/scale.md)"}
+    if wanted > 1 and not asked and basis.target.several_poolers != "planned":
+        no = f"{basis.target.name} has one PgBouncer (docs/scale.md)"
+        allowed = basis.target.several_poolers == "asked"
+        hint = f"STACK_POOLERS={wanted} gives them (docs/scale.md)" if allowed else no
+        return 1, {name: f"one, where {wanted} are wanted: {hint}"}
     most = max(1, min(wanted, web.processes, pool // LEAST_POOL))
     if asked:
         return most, {name: f"STACK_POOLERS={asked}"}
