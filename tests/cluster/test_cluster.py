@@ -96,7 +96,7 @@ def test_reads_go_to_a_standby_and_writes_never(cluster: Cluster) -> None:
         cluster, code.format("cursor.execute('SELECT nextval(%s)', ['ledger_transfer_id_seq'])")
     )
     assert "cannot execute nextval() in a read-only transaction" in refused
-    assert "ok    reads lead to a standby" in cluster.web.run("stack-manage", "stack_verify").stdout
+    assert "ok   reads lead to a standby" in cluster.web.run("stack-manage", "stack_verify").stdout
 
 
 def shell(cluster: Cluster, code: str) -> str:

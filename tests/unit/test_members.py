@@ -91,6 +91,7 @@ def test_a_standby_is_read_from_what_its_patroni_says() -> None:
         synchronous=True,
         timeline=3,
         position=7,
+        replayed=5,
         etcd_seen=11.0,
     )
 
