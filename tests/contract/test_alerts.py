@@ -63,6 +63,7 @@ THRESHOLDS = {
         "group_left() max without(instance) (pgstack_plan_cluster_lease_seconds)",
     ],
     "EtcdDown": ["== 0"],
+    "WebHostDown": ["(pgstack_balancer_server_ready + pgstack_balancer_server_drained) == 0"],
     "PoolerClientsRunOut": [f"{page_rules.CLIENT_SHARE} * pgstack_plan_pooler_clients"],
 }
 """what a rule says of the numbers by which the page judges (pgstack.metrics.rules)"""
@@ -75,6 +76,7 @@ TOLD_BY_ALL = [
     "NoSynchronousStandby",
     "EtcdUnheard",
     "ReplicationLags",
+    "WebHostDown",
     "RequestsQueue",
 ]
 """what each host of a cluster says of all of it; requests are counted together"""
@@ -84,6 +86,7 @@ DENIED_BY_OTHERS = [
     "NoSynchronousStandby",
     "EtcdUnheard",
     "ReplicationLags",
+    "WebHostDown",
 ]
 """what a host that is cut off says of all others"""
 

@@ -86,6 +86,14 @@ def test_the_address_is_one_balancers_at_a_time() -> None:
     assert "ip saddr 10.0.0.31 ip protocol 112 accept" in text(planned("lb2"), "nftables.conf")
 
 
+def test_connections_are_as_many_as_memory_and_open_files_allow() -> None:
+    mine = inventory.of_host(INPUTS, "lb1", GROUPS)
+    limited = Plan.model_validate(inventory.plan(mine, {**MACHINE, "open_files": 20000}))
+    plan = planned("lb1")
+    assert "maxconn 13107\n" in text(plan, "haproxy.cfg")  # 2 GB / 4 / 40 kB
+    assert "maxconn 9950\n" in text(limited, "haproxy.cfg")  # (20,000 - 100) / 2
+
+
 def test_a_balancer_is_told_nothing_of_the_database() -> None:
     told = inventory.of_host({**INPUTS, "alert_mail": "ops@shop.example"}, "lb1", GROUPS)
     assert told["web_servers"] == WEBS
@@ -173,7 +181,7 @@ def test_haproxy_may_hold_the_sites_port() -> None:
 STAT = """\
 # pxname,svname,qcur,scur,status,check_status,
 ready,web1,0,3,UP,L7OK,
-ready,web2,0,0,DRAIN,L7OK,
+ready,web2,0,0,DRAIN,* L7OK,
 ready,web3,0,,DOWN 1/2,L4TOUT,
 """
 
@@ -182,7 +190,7 @@ def test_the_states_of_web_hosts_are_read(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(haproxy, "ask", lambda *_: STAT)
     first, second, third = haproxy.servers("/run/x", 1)
     assert (first.ready, first.drained, first.sessions) == (True, False, 3)
-    assert (second.ready, second.drained) == (False, True)
+    assert (second.ready, second.drained, second.seen) == (False, True, "L7OK")
     assert (third.ready, third.drained, third.seen) == (False, False, "L4TOUT")
     monkeypatch.setattr(haproxy, "ask", lambda *_: "Permission denied\nx\n")
     with pytest.raises(ProbeError, match="not understood"):

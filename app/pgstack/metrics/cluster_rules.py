@@ -1,8 +1,8 @@
-"""Rules of a cluster (pgstack.metrics.rules)."""
+"""Rules of a cluster, and of balancers (pgstack.metrics.rules)."""
 
 from __future__ import annotations
 
-from pgstack.metrics import cluster, planned
+from pgstack.metrics import balancer, cluster, planned
 from pgstack.metrics.model import Metric
 from pgstack.metrics.rule import Judged, Rule, Seen, down
 
@@ -63,6 +63,15 @@ def _unsynchronous(seen: Seen) -> Judged:
     return _none(seen, cluster.SYNCHRONOUS) if seen.now.total(cluster.LEADS) else None
 
 
+def _web_hosts(seen: Seen) -> Judged:
+    """How many get no connections although nobody has drained them."""
+    ready = [seen.now.value(balancer.READY, *each) for each in seen.now.labels(balancer.READY)]
+    if not ready:
+        return None
+    away = seen.now.total(balancer.READY) or 0, seen.now.total(balancer.DRAINED) or 0
+    return len(ready) - sum(away), 0
+
+
 RULES = (
     Rule("NoLeader", "page", 30, "No member of the cluster leads.", PANEL, _no_leader),
     Rule("SeveralLead", "page", 30, "{:.0f} members say that they lead.", PANEL, _several),
@@ -103,4 +112,5 @@ RULES = (
         _unheard,
     ),
     Rule("EtcdDown", "ticket", 300, "etcd of this host does not answer.", PANEL, down("etcd")),
+    Rule("WebHostDown", "ticket", 120, "Web hosts that are not ready: {:.0f}.", 2, _web_hosts),
 )

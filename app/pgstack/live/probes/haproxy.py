@@ -17,6 +17,8 @@ READY, ALIVE = "ready", "alive"
 connection"""
 LIMIT = 1024**2
 """bytes of an answer"""
+LOOKING = "* "
+"""before what the last look has brought, while the next one is on its way"""
 GOOD, AWAY = "UP", ("DRAIN", "MAINT")
 """begin the state of a server that gets connections, and of one that somebody keeps from that"""
 
@@ -64,7 +66,12 @@ def servers(path: str, seconds: float, group: str = READY) -> list[Server]:
     text = ask(path, f"show stat {group} 4 -1", seconds).removeprefix("# ")
     try:
         return [
-            Server(row["svname"], row["status"], int(row["scur"] or 0), row["check_status"] or "")
+            Server(
+                row["svname"],
+                row["status"],
+                int(row["scur"] or 0),
+                row["check_status"].removeprefix(LOOKING),
+            )
             for row in csv.DictReader(io.StringIO(text))
         ]
     except (KeyError, ValueError) as error:

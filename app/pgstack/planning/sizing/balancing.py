@@ -30,6 +30,8 @@ FIRST_BYTES = 64 * MB
 """HAProxy without connections and keepalived, twice while one HAProxy takes over from another"""
 MEMORY_DIVISOR, MOST_CONNECTIONS = 4, 16384
 """part of memory that connections may take; a balancer of 4 GB has the most"""
+FILES, SPARE_FILES = 2, 100
+"""open files of a connection, and those for looks and logs; HAProxy does not start without them"""
 LAST_ROUTER = 255
 """of VRRP"""
 
@@ -49,7 +51,7 @@ def balancing(basis: Basis) -> tuple[Balancing | None, Reasons]:
         servers=config.web_servers,
         run=f"{basis.paths.run}/haproxy",
         router=int(ipaddress.IPv4Address(address)) % 256 or LAST_ROUTER,
-        connections=_connections(basis.scale.memory),
+        connections=_connections(basis.scale.memory, basis.hardware.open_files),
         connect=CONNECT_SECONDS,
         inter=INTER_SECONDS,
         fall=FALL,
@@ -65,12 +67,13 @@ def balancing(basis: Basis) -> tuple[Balancing | None, Reasons]:
         "balancing.idle": f"{timeouts.text(timeout, timeouts.CLIENT)} + {IDLE_MARGIN_SECONDS} s: "
         "Apache closes a connection first",
         "balancing.connections": f"1/{MEMORY_DIVISOR} of memory / {CONNECTION_BYTES // KB} kB, up "
-        f"to {MOST_CONNECTIONS}",
+        f"to {MOST_CONNECTIONS}, and to what open files allow",
     }
 
 
-def _connections(memory: int) -> int:
-    return min(MOST_CONNECTIONS, memory // MEMORY_DIVISOR // CONNECTION_BYTES)
+def _connections(memory: int, open_files: int | None) -> int:
+    files = [] if open_files is None else [(open_files - SPARE_FILES) // FILES]
+    return min(MOST_CONNECTIONS, memory // MEMORY_DIVISOR // CONNECTION_BYTES, *files)
 
 
 def balancing_bytes(part: Balancing | None) -> int:
