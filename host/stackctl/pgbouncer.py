@@ -216,11 +216,12 @@ def _try(stack: Stack, instance: str) -> None:
 def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
     """What keeps a query from being answered as the web sends it to each process, within so many
     seconds; empty when it is."""
-    wrong = {each: _trouble(stack, sockets, each.port, seconds) for each in stack.pooler.processes}
-    several = len(wrong) > 1
-    return "; ".join(
-        f"{each.name}: {text}" if several else text for each, text in wrong.items() if text
-    )
+    several = bool(stack.pooler.further)
+    wrong = []
+    for process in stack.pooler.processes:
+        if text := _trouble(stack, sockets, process.port, seconds):
+            wrong.append(f"{process.name}: {text}" if several else text)
+    return "; ".join(wrong)
 
 
 def _trouble(stack: Stack, sockets: Path, port: int, seconds: float) -> str:

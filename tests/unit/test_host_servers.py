@@ -28,11 +28,12 @@ def test_each_service_of_a_plan_can_be_brought_into_force() -> None:
 def test_what_has_a_program_is_told_of_and_replaced_after_an_upgrade() -> None:
     programs = {service.name for service in SERVICES if service.programs}
     assert {name for name, server in SERVERS.items() if server.line} == programs | {
-        *("front", "metrics", "observability")
+        *("front", "metrics", "observability", "haproxy", "keepalived")
     }
     # PostgreSQL's package restarts it, and so do Prometheus' packages.
     assert {name for name, server in SERVERS.items() if server.outdated} == (
-        programs - {services.POSTGRES.name} | {"front", "metrics", "workers"}
+        programs - {services.POSTGRES.name}
+        | {"front", "metrics", "workers", "haproxy", "keepalived"}
     )
 
 
