@@ -59,8 +59,8 @@ LOST_PRIMARY = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-"""in seconds, the last in milliseconds: a client past the pooler goes to the next host after 5 s, and
-hears after 20 s that the one it waits for is gone (default: two minutes, and two hours)"""
+"""in seconds, the last in milliseconds: a client past the pooler goes to the next host after 5 s,
+and hears after 20 s that the one it waits for is gone (default: two minutes, and two hours)"""
 
 
 def connection(paths: Paths, *, elects: bool = False) -> dict[str, str]:
