@@ -217,11 +217,11 @@ def trouble(stack: Stack, sockets: Path, seconds: float) -> str:
     """What keeps a query from being answered as the web sends it to each process, within so many
     seconds; empty when it is."""
     several = bool(stack.pooler.further)
-    wrong = []
-    for process in stack.pooler.processes:
-        if text := _trouble(stack, sockets, process.port, seconds):
-            wrong.append(f"{process.name}: {text}" if several else text)
-    return "; ".join(wrong)
+    return "; ".join(
+        f"{process.name}: {text}" if several else text
+        for process in stack.pooler.processes
+        if (text := _trouble(stack, sockets, process.port, seconds))
+    )
 
 
 def _trouble(stack: Stack, sockets: Path, port: int, seconds: float) -> str:

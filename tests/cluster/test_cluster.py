@@ -7,8 +7,10 @@ import time
 
 import pytest
 from asking import request, secrets
+from cluster_faults import FAULTS
 from cluster_hosts import MEMBERS, WEB, Cluster
 from docker_engine import docker
+from drilling import drilled
 from figures import figures
 from hardening.asked import require_gone, said
 from ledger import Ledger
@@ -159,6 +161,13 @@ def test_a_lost_host_of_the_leader_loses_no_write(cluster: Cluster) -> None:
     assert cluster.followed() != leader
     docker("start", cluster.members[leader].container)
     cluster.wait()
+
+
+def test_a_leader_that_is_cut_off_takes_no_write_beside_its_successor(cluster: Cluster) -> None:
+    cut = next(fault for fault in FAULTS if fault.name == "cut-off-from-members")
+    seen = drilled(cluster, cut, after=3)
+    seen.require_sound()
+    assert seen.users.silence < cut.silence, seen
 
 
 def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from drilling import Seen, drilled_by
 from processes import ETCD
 from systemd_host import changed
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 SINCE = ("systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value")
 
 
@@ -27,7 +27,6 @@ def test_a_cluster_that_is_not_whole_is_refused(cluster: Cluster) -> None:
     cluster.wait()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", [{}, {"reboot": "no"}], ids=["reboot", "restart"])
 def test_members_take_turns_without_a_failed_request(
     cluster: Cluster, words: dict[str, str]

@@ -71,6 +71,8 @@ class Writers:
             except subprocess.TimeoutExpired:
                 process.kill()
             thread.join(END_SECONDS)
+            assert process.stdout is not None
+            process.stdout.close()
 
     def acknowledged(self) -> list[Write]:
         """What members promised; a whole line each."""

@@ -202,6 +202,15 @@ def test_who_goes_past_the_pooler_asks_for_the_primary() -> None:
     assert web.postgres.connection["sslmode"] == "verify-full"
 
 
+def test_who_goes_past_the_pooler_waits_for_no_host_that_is_lost() -> None:
+    asked = planned("web1").postgres.connection
+    assert (asked["connect_timeout"], asked["tcp_user_timeout"]) == ("5", "20000")
+    idle, interval, count = (
+        int(asked[f"keepalives_{name}"]) for name in ("idle", "interval", "count")
+    )
+    assert idle + interval * count == 20
+
+
 def test_no_password_is_in_what_patroni_reads_from_the_plan() -> None:
     assert "password:" not in text(planned("db1"), "patroni.yml")
 

@@ -27,7 +27,8 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
     Raises psycopg2.OperationalError.
     """
     usual = {"host": plan.postgres.host, "application_name": "probe"}
-    parameters: dict[str, Any] = {**usual, **plan.postgres.connection, **more}
+    bounded = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    parameters: dict[str, Any] = {**usual, **plan.postgres.connection, **bounded, **more}
     deadline = time.monotonic() + FULL_SECONDS
     while True:
         try:
@@ -35,7 +36,6 @@ def connect(plan: Plan, role: str, **more: str) -> Any:
                 port=plan.postgres.port,
                 user=role,
                 dbname=plan.postgres.database,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
                 **parameters,
             )
         except psycopg2.OperationalError as error:

@@ -52,18 +52,28 @@ KEEPALIVE = {
 """in seconds: the backends of a web host that was lost are free after a minute and a half (default:
 two hours)"""
 
+LOST_PRIMARY = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""in seconds, the last in milliseconds: a client past the pooler goes to the next host after 5 s,
+and hears after 20 s that the one it waits for is gone (default: two minutes, and two hours)"""
+
 
 def connection(paths: Paths, *, elects: bool = False) -> dict[str, str]:
     """For clients that go past the pooler to a PostgreSQL on another machine.
 
     They show no certificate: libpq would look for one in the home of the account that started them,
-    and fail where it may not read that. Of several hosts they want the
-    primary.
+    and fail where it may not read that. Of several hosts they want the primary, and wait for none
+    that is lost.
     """
     return {
         "sslmode": "verify-full",
         "sslrootcert": f"{paths.database}/authority.pem",
         "passfile": f"{paths.database}/pgpass",
         "sslcert": f"{paths.database}/none",
-        **({"target_session_attrs": "read-write"} if elects else {}),
+        **({"target_session_attrs": "read-write", **LOST_PRIMARY} if elects else {}),
     }
