@@ -59,8 +59,8 @@ def overlay(own: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     if tenants and "replica" in planned:
         name = targets.of(current_plan().target).input("replicas")
         raise InputError(
-            f"{name}=read: django-tenants chooses the tenant of `default` alone, and `replica` would "
-            "answer for another. Leave it out."
+            f"{name}=read: django-tenants chooses the tenant of `default` alone, and `replica` "
+            "would answer for another. Leave it out."
         )
     planned["default"] |= {name: default[name] for name in KEPT if name in default}
     options = default.get("OPTIONS") or {}
