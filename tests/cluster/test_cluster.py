@@ -103,7 +103,8 @@ def test_reads_go_to_a_standby_and_writes_never(cluster: Cluster) -> None:
 
 def shell(cluster: Cluster, code: str) -> str:
     """What Django's shell says."""
-    done = cluster.web.run("stack-manage", "shell", "--command", code, check=False)
+    words = ("shell", "--verbosity=0", "--command", code)
+    done = cluster.web.run("stack-manage", *words, check=False)
     return done.stdout + done.stderr
 
 
