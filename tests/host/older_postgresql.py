@@ -74,4 +74,4 @@ def facts(host: SystemdHost) -> str:
 def left_behind(host: SystemdHost) -> str:
     """Scratch servers, their data, and marks."""
     find = "ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.* /etc/stack/upgrade/hold"
-    return host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af main.upgrade || true").stdout
+    return host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af [m]ain.upgrade || true").stdout
