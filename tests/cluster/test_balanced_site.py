@@ -12,7 +12,7 @@ import projects
 import pytest
 from balanced_hosts import BALANCERS, NAME, WEBS, Balanced, balanced_hosts
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 GAP_SECONDS = 3
 AFTER_SECONDS = 6

@@ -109,6 +109,7 @@ def test_one_that_is_killed_is_no_concern_of_the_others_processes(two: LocalStac
     assert clients(two, PORTS[1])
 
 
+@pytest.mark.slow
 def test_a_larger_pool_comes_into_force_in_both_while_postgresql_restarts(two: LocalStack) -> None:
     try:
         done = steady_load.under_load(
