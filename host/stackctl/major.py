@@ -124,8 +124,8 @@ def rehearse(old: Stack) -> str:
     sockets, longest = str(scratch.place(old)), float(scratch.STATEMENT_SECONDS)
     with _timed(steps, "promote"):
         major_copy.promote(old, new, server)
-    with major_checks.frozen(old, sockets) as connections:
-        content = major_checks.content(connections)
+    with major_checks.frozen(old, sockets) as seen:
+        content = major_checks.content(seen)
     with _timed(steps, "end"):
         server.stop()
     with _timed(steps, "pg_upgrade"):
@@ -134,8 +134,8 @@ def rehearse(old: Stack) -> str:
         fresh.start()
     with _timed(steps, "complete"):
         rebuilt = major_copy.complete(new, sockets, before, longest)
-    with major_checks.frozen(new, sockets) as connections:
-        notes.append(major_checks.compare(content, major_checks.content(connections)))
+    with major_checks.frozen(new, sockets) as seen:
+        notes.append(major_checks.compare(content, major_checks.content(seen)))
     major_checks.amcheck(new, sockets)
     notes += [f"sorted anew: {index}" for index in rebuilt]
     return _rehearsed(old, new, steps, [*notes, "pg_amcheck has nothing against it"])
@@ -216,7 +216,7 @@ def upgrade(old: Stack) -> str:
     return "\n".join(f"upgrade    {line}" for line in lines)
 
 
-def _afterwards(old: Stack, new: Stack, asked: major_checks.Connections) -> list[str]:
+def _afterwards(old: Stack, new: Stack, asked: major_checks.Frozen) -> list[str]:
     """What requests need not wait for. Raises StackctlError with what is wrong, while the new
     version serves."""
     try:
@@ -227,8 +227,8 @@ def _afterwards(old: Stack, new: Stack, asked: major_checks.Connections) -> list
         system.require(*words, account=new.accounts.postgres)
         before = scratch.Scratch(old, Path(old.paths.data))
         before.start("-c default_transaction_read_only=on")
-        with major_checks.frozen(old, str(scratch.place(old))) as connections:
-            content = major_checks.content(connections)
+        with major_checks.frozen(old, str(scratch.place(old))) as seen:
+            content = major_checks.content(seen)
         before.stop()
         lines.append(major_checks.compare(content, major_checks.content(asked)))
         major_checks.amcheck(new, new.paths.run_postgres)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,8 @@ from .safe import StackctlError
 from .stack import Stack
 
 CONTROL_FILES = "/usr/share/postgresql/{}/extension"
-Connections = dict[str, Any]
-"""of psycopg2, by database"""
-Content = tuple[dict[str, str], dict[str, tuple[int, int]]]
+Sequences = dict[str, tuple[int, int]]
+Content = tuple[dict[str, str], Sequences]
 """rows and a digest of each table, last number and step of each sequence"""
 
 
@@ -87,30 +87,38 @@ def _notes(old: Stack) -> list[str]:
     return notes
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """Connections of psycopg2, by database, that see rows as they were at one moment, whatever is
+    written later; and the sequences of then, which no transaction keeps."""
+
+    connections: dict[str, Any]
+    sequences: Sequences
+
+
 @contextmanager
-def frozen(stack: Stack, sockets: str) -> Iterator[Connections]:
-    """Connections that see each database as it is now, whatever is written later."""
+def frozen(stack: Stack, sockets: str) -> Iterator[Frozen]:
+    """All that there is now."""
     with ExitStack() as opened:
-        connections = {}
+        seen = Frozen({}, {})
         for name in scratch.databases(stack, sockets):
             connection = opened.enter_context(scratch.connected(stack, sockets, name))
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             scratch.execute(connection, "SET search_path = ''", begin, "SELECT 1")
-            connections[name] = connection
-        yield connections
+            seen.connections[name] = connection
+            for sequence, last, step in scratch.rows(connection, major.SEQUENCES):
+                seen.sequences[f"{name}: {sequence}"] = int(last), int(step)
+        yield seen
 
 
-def content(connections: Connections) -> Content:
-    """What there is, as these connections see it."""
+def content(seen: Frozen) -> Content:
+    """What there was at that moment."""
     tables: dict[str, str] = {}
-    sequences: dict[str, tuple[int, int]] = {}
-    for name, connection in connections.items():
+    for name, connection in seen.connections.items():
         for (table,) in scratch.rows(connection, major.TABLES):
             ((said,),) = scratch.rows(connection, major.DIGEST.format(table))
             tables[f"{name}: {table}"] = said
-        for sequence, last, step in scratch.rows(connection, major.SEQUENCES):
-            sequences[f"{name}: {sequence}"] = int(last), int(step)
-    return tables, sequences
+    return tables, seen.sequences
 
 
 def compare(old: Content, new: Content) -> str:

@@ -146,7 +146,7 @@ STAGED = "/etc/stack/upgrade/new.json"
     [
         (SPOILED, f"mv {PROGRAM}.own {PROGRAM}", "pg_upgrade: some check fatal"),
         (
-            f"cp {STAGED} /root; sed -i s/User=postgres/User=absent/ {STAGED}",
+            f"cp {STAGED} /root; sed -i \"s#directories = '/run#directories = '/away#\" {STAGED}",
             f"cp /root/new.json {STAGED}",
             f"postgresql@{NEW}-main",
         ),
