@@ -29,7 +29,7 @@ from pgstack.serving.watchdog import PAUSE_SECONDS
 
 pytestmark = pytest.mark.integration
 ABSENT = re.compile(
-    "cluster_|plan_backup|drill_|verify_|release_|backup_|certificate_"
+    "cluster_|balancer_|plan_backup|drill_|verify_|release_|backup_|certificate_"
     "|postgresql_(standby_|replication|slot|archive)"
 )
 """metrics of what this stack has not"""
