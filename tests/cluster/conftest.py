@@ -8,7 +8,7 @@ import pytest
 from cluster_hosts import Cluster, cluster_hosts
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """All four."""
     with cluster_hosts(tmp_path_factory.mktemp("cluster")) as booted:
