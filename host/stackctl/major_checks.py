@@ -104,6 +104,7 @@ def frozen(stack: Stack, sockets: str) -> Iterator[Frozen]:
         for name in scratch.databases(stack, sockets):
             connection = opened.enter_context(scratch.connected(stack, sockets, name))
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            # stack: allow H007 a session of its own, past the pooler
             scratch.execute(connection, "SET search_path = ''", begin, "SELECT 1")
             seen.connections[name] = connection
             for sequence, last, step in scratch.rows(connection, major.SEQUENCES):

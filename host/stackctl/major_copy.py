@@ -164,6 +164,7 @@ def complete(new: Stack, sockets: str, before: Collations, seconds: float) -> li
         raise StackctlError(f"databases that the new version does not have: {' '.join(gone)}")
     for name in names:
         with scratch.connected(new, sockets, name) as connection:
+            # stack: allow H007 a session of its own, past the pooler
             limits = ("SET search_path = ''", f"SET statement_timeout = '{seconds * 1000:.0f}ms'")
             scratch.execute(connection, *limits, *_said(connection, major.UPDATES))
             after = scratch.rows(connection, major.COLLATIONS)

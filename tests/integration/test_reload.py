@@ -150,7 +150,7 @@ def test_a_mistake_is_met_before_it_is_there(
         (
             "pg_hba.conf",
             "local all all nonsense",
-            'pg_hba.conf line 5: invalid authentication method "nonsense"',
+            'pg_hba.conf line 7: invalid authentication method "nonsense"',
         ),
         (
             "pgstack.conf",
