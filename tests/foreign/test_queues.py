@@ -33,6 +33,8 @@ WORKERS = {
 }
 PAUSE_SECONDS = 0.15
 """between two tasks of a kind: a worker of each has twice as much time"""
+MOST = 10_000
+"""tasks of a kind in one load: the numbers of the next one begin there"""
 IDLE_SECONDS = 60
 """in which no task ends: what has not run is lost"""
 HEAR = "hear=manage.py hear"
@@ -106,9 +108,8 @@ class Load:
         }
 
     def ran(self) -> Counter[tuple[str, int]]:
-        rows = self.stack.sql(
-            f"SELECT kind || ' ' || number FROM jobs_ran WHERE number >= {self.first}"
-        )
+        mine = f"number >= {self.first} AND number < {self.first + MOST}"
+        rows = self.stack.sql(f"SELECT kind || ' ' || number FROM jobs_ran WHERE {mine}")
         pairs = (row.split() for row in rows.splitlines())
         return Counter((kind, int(number)) for kind, number in pairs)
 
