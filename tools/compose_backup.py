@@ -18,6 +18,7 @@ from pathlib import Path
 
 import containers
 import debian
+import install
 from debian import ToolError, say
 from pgstack.errors import StackError
 from pgstack.ops import passphrase, together
@@ -73,8 +74,8 @@ def restore(name: str, overwrite: bool) -> None:
 
 
 def _is_external() -> bool:
-    """Whether PostgreSQL is somebody else's, as compose.yaml asks."""
-    return bool(os.environ.get("STACK_DATABASE_URL"))
+    """Whether PostgreSQL is somebody else's: compose.yaml reads the same, `.env` included."""
+    return bool(install.given().get("STACK_DATABASE_URL"))
 
 
 def _destination() -> Destination:

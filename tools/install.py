@@ -48,7 +48,7 @@ def nothing_starts() -> Iterator[None]:
             path.unlink()
 
 
-def _inputs() -> dict[str, str]:
+def given() -> dict[str, str]:
     """Those of `.env` in the checkout and of the environment, which wins."""
     path = ROOT / ".env"
     of_file = environment_file.parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -63,7 +63,7 @@ def install_packages(what: str) -> None:
         raise ToolError(
             f"this is not Debian {known}; the local target runs their packages. Use TARGET=compose."
         )
-    inputs = _inputs()
+    inputs = given()
     own = what == "dev" or "STACK_DATABASE_URL" not in inputs
     servers = packages.servers(int(release), postgresql=own)
     needed = {**servers, **packages.environment(int(release))}

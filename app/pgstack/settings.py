@@ -101,7 +101,7 @@ def _name(worker: str | None, lane: Lane | None) -> str:
     """What its connections say of themselves."""
     if worker:
         return f"{APPLICATION}{worker}"
-    return f"{lanes.APPLICATION}{lane.name}" if lane else "web"
+    return f"{lanes.APPLICATION}{lane.name}" if lane else lanes.PAGES
 
 
 def database_host(planned: str) -> str:

@@ -147,7 +147,7 @@ def _rehearsed(old: Stack, new: Stack, steps: Steps, notes: list[str]) -> str:
         ((size, tables),) = scratch.rows(connection, major.FACTS)
     versions = old.versions.postgresql, new.versions.postgresql
     result = Rehearsal(time.time(), *versions, steps, int(size), int(tables))
-    if refusal := result.refusal(old.pooler.hold):
+    if refusal := result.refusal(old):
         raise StackctlError(f"{refusal} Nothing was changed.")
     scratch.dump(old, REHEARSED, asdict(result))
     lines = [
@@ -171,7 +171,7 @@ def _require_rehearsal(old: Stack, new: Stack) -> None:
             f"no rehearsal from {versions[0]} to {versions[1]} in the last day; nothing was "
             f"changed. Run {old.names.stackctl} upgrade --rehearse first."
         )
-    if refusal := Rehearsal(**known).refusal(old.pooler.hold):
+    if refusal := Rehearsal(**known).refusal(old):
         raise StackctlError(f"{refusal} Nothing was changed.")
 
 

@@ -14,6 +14,7 @@ from fixtures.third_worker import Scheduling
         ("tests/host/hardening/test_uninstall.py::test_a", "tests/host/hardening"),
         ("tests/compose/test_running.py::test_a", "tests/compose"),
         ("tests/compose/test_compose_tls.py::test_a[b/c]", "tests/compose"),
+        ("tests/cluster/test_rolling.py::test_a", "tests/cluster"),
     ],
 )
 def test_modules_that_share_what_they_start_are_run_together(test: str, together: str) -> None:

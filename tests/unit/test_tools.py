@@ -230,3 +230,28 @@ def test_pid_file_of_another_process_does_not_stop_the_engine(
     monkeypatch.setattr(engine, "PROC", tmp_path)
     engine._drop_stale_pid_file()
     assert (tmp_path / "docker.pid").exists() is kept
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "external"),
+    [
+        ("STACK_DATABASE_URL=postgresql://dba@db.example/site\n", None, True),
+        ("", "postgresql://dba@db.example/site", True),
+        ("", None, False),
+    ],
+)
+def test_a_backup_of_containers_knows_whose_postgresql_it_is(
+    file: str,
+    variable: str | None,
+    external: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By what compose.yaml reads: `.env` in the checkout, and the environment."""
+    monkeypatch.syspath_prepend(TOOLS)
+    monkeypatch.setattr(importlib.import_module("install"), "ROOT", tmp_path)
+    (tmp_path / ".env").write_text(file)
+    monkeypatch.delenv("STACK_DATABASE_URL", raising=False)
+    if variable:
+        monkeypatch.setenv("STACK_DATABASE_URL", variable)
+    assert importlib.import_module("compose_backup")._is_external() is external

@@ -7,7 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pgstack.planning.plan import Plan
 
 SPARE_BYTES = 1024**3
 """left on the disk beside the copy: the database that serves needs it"""
@@ -16,8 +19,6 @@ STOP_SECONDS = 1.0
 SWITCH_SECONDS = 3.0
 """for Debian's start of the new version and for the plan to change, beyond the start of a scratch
 server: 3.1 s on a busy machine with 2 cores"""
-QUEUE_SHARE = 3
-"""part of the longest request that one may wait (pgstack.planning.sizing.timeouts: 2 of 6)"""
 SEQUENCE_AHEAD = 33
 """numbers of a sequence that are written to WAL ahead of their use, so that a standby skips them"""
 OF_STANDBY = (
@@ -152,12 +153,12 @@ class Rehearsal:
         text = " + ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
         return f"{self.hold:.1f} s: {text} ({self.tables} tables, {self.bytes // 1024**2} MB)"
 
-    def refusal(self, longest: float) -> str:
-        """Why requests cannot wait for it, of which each may wait `longest` seconds; empty when
-        they can."""
+    def refusal(self, plan: Plan) -> str:
+        """Why requests cannot wait for it as planned; empty when they can."""
+        longest, wait = plan.pooler.hold, plan.pooler.query_wait_timeout
         if self.hold <= longest:
             return ""
-        needed = math.ceil((self.hold + 1) * QUEUE_SHARE)
+        needed = math.ceil((self.hold + wait - longest) * plan.web.request_timeout / wait)
         return (
             f"requests would be held back for {self.arithmetic()}, and they fail after "
             f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade, "

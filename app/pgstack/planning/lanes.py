@@ -14,8 +14,10 @@ MAIN = "stack"
 """process group of all other pages"""
 PREFIX = "lane-"
 """before the name of a lane where mod_wsgi has its process group"""
+PAGES = "web"
+"""how connections of all other pages tell theirs (application_name)"""
 APPLICATION = "lane "
-"""before the name of a lane where its connections tell theirs (application_name)"""
+"""before the name of a lane in that of its connections"""
 
 
 def covers(prefix: str, path: str) -> bool:

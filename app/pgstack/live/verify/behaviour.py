@@ -9,7 +9,7 @@ import psutil
 from pgstack.live.probes import local, postgres, web
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ServerUnreachable, ask
-from pgstack.planning import invariants, targets
+from pgstack.planning import invariants, lanes, targets
 from pgstack.planning.apache import Web
 from pgstack.planning.lanes import Lane
 from pgstack.planning.plan import Plan
@@ -22,8 +22,6 @@ LOOKS = 3
 """at the backends before one counts as unexplained"""
 
 SERVER_ERROR = 500
-WEB = "web"
-"""what connections of web processes say of themselves (pgstack.settings)"""
 
 
 def daemons(live: Live) -> Outcome:
@@ -100,7 +98,7 @@ def _idle_poolers(live: Live) -> list[str]:
         return []
     users = {
         process.name: sum(
-            row["database"] == plan.postgres.database and row.get("application_name") == WEB
+            row["database"] == plan.postgres.database and row.get("application_name") == lanes.PAGES
             for row in live.shown("CLIENTS", process.port)
         )
         for process in plan.pooler.processes

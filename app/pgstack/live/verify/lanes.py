@@ -45,7 +45,7 @@ def pooled(live: Live) -> Outcome:
     by_database = Counter[str]()
     for row in live.show("CLIENTS"):
         name, database = str(row.get("application_name") or ""), str(row["database"])
-        own = owners.get(name, plan.postgres.database if name == "web" else database)
+        own = owners.get(name, plan.postgres.database if name == lanes.PAGES else database)
         by_database[database] += name in owners
         wrong += [f"{name} is at {database}, planned {own}"] if database != own else []
     detail = ", ".join(
