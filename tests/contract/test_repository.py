@@ -74,6 +74,15 @@ def test_every_directory_of_tests_is_run() -> None:
     assert sorted(told) == sorted(directories)
 
 
+def test_the_wheel_takes_every_directory_of_templates() -> None:
+    """What the wheel then holds is looked at by tests/foreign, which builds one."""
+    tools = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]
+    wheel = tools["hatch"]["build"]["targets"]["wheel"]
+    rendered = {path.parent.name for path in CHECKOUT.glob("*/*.j2")}
+    assert {path.split("/")[0] for path in wheel["include"]} - {"app"} == rendered
+    assert set(wheel["sources"]) - {"app/pgstack"} == rendered
+
+
 def test_a_constant_has_one_value() -> None:
     """Two of a name in one module: whoever reads the first is given the second."""
     twice = [
