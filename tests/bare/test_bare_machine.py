@@ -172,6 +172,7 @@ def test_second_start_installs_nothing(machine: BareMachine) -> None:
 
 
 @pytest.mark.usefixtures("note")
+@pytest.mark.slow
 def test_ordinary_user_has_a_stack_of_their_own(
     machine: BareMachine, own: subprocess.CompletedProcess[str]
 ) -> None:
@@ -183,6 +184,7 @@ def test_ordinary_user_has_a_stack_of_their_own(
 
 
 @pytest.mark.usefixtures("own")
+@pytest.mark.slow
 def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: BareMachine) -> None:
     assert machine.make("down", OWN, what="root in a user's checkout: down").returncode == 0
     assert machine.run(f"rm -r {OWN}/.stack").returncode == 0
@@ -193,6 +195,7 @@ def test_root_in_the_checkout_of_a_user_runs_the_stack_as_that_user(machine: Bar
 
 
 @pytest.mark.usefixtures("up", "note")
+@pytest.mark.slow
 def test_checkout_in_the_home_of_root_is_refused_with_two_commands_that_work(
     machine: BareMachine,
 ) -> None:

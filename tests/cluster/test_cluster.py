@@ -193,6 +193,7 @@ def test_the_leader_alone_backs_up_what_all_members_can_read(cluster: Cluster) -
     assert cluster.store.readable() == [], "encrypted before it leaves the host"
 
 
+@pytest.mark.slow
 def test_each_member_looks_at_the_repository_when_it_is_verified(cluster: Cluster) -> None:
     leader = cluster.leader()
     for name, host in cluster.members.items():
@@ -209,6 +210,7 @@ def test_each_member_looks_at_the_repository_when_it_is_verified(cluster: Cluste
     assert (done.returncode, "backup     " in done.stdout) == (1, True), done.stdout
 
 
+@pytest.mark.slow
 def test_the_web_host_keeps_its_files_beside_the_rows_of_all(cluster: Cluster) -> None:
     upload = f"echo of a visitor > {PHOTO}"
     cluster.web.run("runuser", "-u", "app", "--", "sh", "-c", upload)
@@ -220,6 +222,7 @@ def test_the_web_host_keeps_its_files_beside_the_rows_of_all(cluster: Cluster) -
     assert cluster.web.run("stackctl", "backups").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
     leader = cluster.leader()
     for name, host in cluster.members.items():
@@ -229,6 +232,7 @@ def test_a_drill_is_the_leaders_and_known_to_all(cluster: Cluster) -> None:
         assert "drill      passed" in host.run("stackctl", "backups").stdout
 
 
+@pytest.mark.slow
 def test_who_leads_next_archives_and_backs_up_at_once(cluster: Cluster) -> None:
     """What the one before had not archived is no hole that a restore falls into."""
     kept = cluster.backups(cluster.leader())

@@ -79,7 +79,14 @@ def is_whole(stack: LocalStack, victim: psutil.Process) -> bool:
     )
 
 
-@pytest.mark.parametrize("victim", [postmaster, pgbouncer, apache, daemon])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        postmaster,
+        pgbouncer,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (apache, daemon)),
+    ],
+)
 def test_server_that_is_killed_comes_back_and_leaves_nothing(
     running: LocalStack, victim: Callable[[LocalStack], psutil.Process]
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_first_start_that_is_killed_at_every_stage_is_finished_by_the_next(
     assert unused.manage("stack_verify").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_changed_start_that_is_killed_at_every_stage_loses_no_row(unused: LocalStack) -> None:
     assert unused.manage("stack_local", "up", STACK_THREADS="2").returncode == 0
     unused.sql("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS number")
@@ -127,6 +128,7 @@ def test_two_starts_at_once_make_one_stack(unused: LocalStack) -> None:
     assert unused.manage("stack_verify").returncode == 0
 
 
+@pytest.mark.slow
 def test_up_repairs_what_a_cut_off_start_may_leave(unused: LocalStack) -> None:
     root = unused.directory
     assert unused.manage("stack_local", "up").returncode == 0

@@ -106,6 +106,7 @@ def test_a_disk_that_fills_up_later_keeps_the_database(small: LocalStack) -> Non
 
 
 @pytest.mark.parametrize("small", ["160m"], indirect=True)
+@pytest.mark.slow
 def test_a_disk_that_is_full_for_static_files_gets_whole_ones_later(small: LocalStack) -> None:
     assert small.manage("stack_local", "up").returncode == 0
     whole = files(small.directory / "static")

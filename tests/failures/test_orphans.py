@@ -59,6 +59,7 @@ def test_a_deleted_stack_is_named_and_stopped_and_nothing_else_is(up: LocalStack
     assert "no stack was started here" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_start_stops_what_ran_on_in_a_directory_that_was_moved_away(up: LocalStack) -> None:
     old = up.servers()
     elsewhere = up.directory.with_name(f"{up.directory.name}-moved")

@@ -26,12 +26,16 @@ LARGE = {
 time to unpack"""
 SHARED = "/etc/systemd/system/shared-mounts.service"
 """makes mounts as they are on a machine: an engine makes them private, and systemd's of credentials go unseen then"""
+IDLE = "debug fstab getty gpt-auto hibernate-resume rc-local run ssh system-update tpm2"
+"""generators of units that no container has: a third of each time that systemd reads its units"""
 DOCKERFILE = f"""\
 FROM debian:{{suite}}-slim
 RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/no-sync
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {PACKAGES} {{large}}
 RUN printf '%s\\n' '[Unit]' DefaultDependencies=no Before=sysinit.target '[Service]' Type=oneshot RemainAfterExit=yes \\
     'ExecStart=/bin/mount --make-rshared /' '[Install]' WantedBy=sysinit.target > {SHARED} && systemctl enable {SHARED}
+RUN mkdir /etc/systemd/system-generators && cd /lib/systemd/system-generators && for each in {IDLE}; do \
+    [ ! -e systemd-$each-generator ] || ln -s /dev/null /etc/systemd/system-generators/systemd-$each-generator; done
 """
 
 

@@ -177,6 +177,7 @@ def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(
     ledger.transfer("time-4")
 
 
+@pytest.mark.slow
 def test_a_restore_can_stop_at_one_transaction(host: SystemdHost, ledger: Ledger) -> None:
     ledger.transfer("xid-1", "xid-2", "xid-3")
     xid = sql(host, "SELECT xmin FROM ledger_transfer WHERE key = 'xid-2'")
@@ -244,6 +245,7 @@ def damaged(host: SystemdHost) -> Iterator[None]:
         host.run("rm", "-r", "/root/good-files")
 
 
+@pytest.mark.slow
 def test_a_drill_of_damaged_files_fails_and_everybody_sees_it(host: SystemdHost) -> None:
     with damaged(host):
         assert host.run("stackctl", "files", "drill", check=False).returncode == 2

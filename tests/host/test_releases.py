@@ -169,6 +169,7 @@ def environment(host: SystemdHost, release: str) -> str:
     return host.run("readlink", f"/srv/stack/{release}/venv").stdout.strip()
 
 
+@pytest.mark.slow
 def test_releases_that_require_the_same_share_an_environment(
     host: SystemdHost, tmp_path: Path
 ) -> None:
@@ -185,6 +186,7 @@ def test_releases_that_require_the_same_share_an_environment(
     assert host.page(projects.MARK) == "one"
 
 
+@pytest.mark.slow
 def test_an_environment_whose_build_was_cut_off_is_made_anew(host: SystemdHost) -> None:
     """Killed with its stackctl, and found by the next release that requires the same."""
     host.run("cp", "-a", "/srv/stack/current/.", "/srv/stack/releases/trial")

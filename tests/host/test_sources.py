@@ -108,6 +108,7 @@ def test_a_tag_is_served_with_all_that_it_wants(host: SystemdHost, second: str) 
 
 
 @pytest.mark.usefixtures("second")
+@pytest.mark.slow
 def test_secrets_of_a_project_are_in_files_and_in_no_environment(
     host: SystemdHost, shop: Path
 ) -> None:
@@ -203,9 +204,8 @@ BUILT = "TASK [app : Build it]"
 """in what a run prints that builds a release"""
 
 
-@pytest.mark.parametrize(
-    ("version", "mark"), [("next", "two"), pytest.param("v1", "one", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "mark"), [("next", "two"), ("v1", "one")])
 def test_the_same_code_is_the_same_release_by_a_branch_or_a_commit(
     host: SystemdHost, shop: Path, version: str, mark: str
 ) -> None:
@@ -278,6 +278,7 @@ def test_a_source_that_cannot_be_had_is_refused_and_nothing_changes(
     assert host.page(projects.MARK) == serving
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_never_serves(host: SystemdHost, shop: Path) -> None:
     serving = host.page(projects.MARK)
     done = host.play("deploy.yml", stack_inputs=git_inputs(shop, "v2", build=building.FAILS))

@@ -260,6 +260,7 @@ def test_the_certificate_that_visitors_see_is_told(tls_stack: LocalStack) -> Non
     assert all(value == 1 for name, value in samples.items() if name.startswith("pgstack_up"))
 
 
+@pytest.mark.slow
 def test_nothing_is_measured_where_nobody_wants_it() -> None:
     with started(STACK_OBSERVABILITY="off") as quiet:
         assert page(quiet, "db").status_code == 200

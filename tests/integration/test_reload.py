@@ -57,6 +57,7 @@ def settings(stack: LocalStack) -> tuple[str, str, str]:
     return stack.sql("SHOW max_connections"), shown["default_pool_size"], shown["pool_mode"]
 
 
+@pytest.mark.slow
 def test_a_larger_pool_comes_into_force_under_load(stack: LocalStack) -> None:
     before, daemons = stack.servers(), {process.pid for process in stack.daemons()}
     try:

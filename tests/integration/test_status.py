@@ -110,6 +110,7 @@ def test_a_forgotten_pause_is_told_and_ended_before_a_request_fails(
     )
 
 
+@pytest.mark.slow
 def test_requests_that_a_killed_reload_held_back_go_on(running: LocalStack) -> None:
     lock_file = running.directory / "data/postmaster.pid"
     first = lock_file.read_text().splitlines()[0]
@@ -158,6 +159,7 @@ def test_requests_that_a_killed_reload_held_back_go_on(running: LocalStack) -> N
     assert status(running)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_release_that_was_killed_between_two_web_processes_is_told(running: LocalStack) -> None:
     old = {process.pid for process in running.daemons()}
     killed(
@@ -245,6 +247,7 @@ def is_guard(process: psutil.Process) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_servers_of_a_killed_supervisor_stay_dead_and_everybody_says_so(
     running: LocalStack,
 ) -> None:

@@ -82,6 +82,7 @@ def asked_under_load(
     return took, done
 
 
+@pytest.mark.slow
 def test_too_little_is_refused_in_one_sentence(stack: LocalStack) -> None:
     assert stack.manage("stack_local", "reload", STACK_POOL_SIZE="6").returncode == 0
     try:

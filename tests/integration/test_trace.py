@@ -140,6 +140,7 @@ def a_request(chance: random.Random) -> bytes:
     return line + b"\r\n" + head + b"\r\nConnection: close\r\n\r\n"
 
 
+@pytest.mark.slow
 def test_the_combined_format_is_there_on_request(unused: LocalStack) -> None:
     done = unused.manage("stack_local", "up", STACK_ACCESS_LOG="combined")
     assert done.returncode == 0, done.stderr

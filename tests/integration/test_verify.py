@@ -51,6 +51,7 @@ def test_verify_sees_session_pooling(stack: LocalStack) -> None:
     assert "clients at a time do not get a transaction each" in red["clients share backends"]
 
 
+@pytest.mark.slow
 def test_verify_sees_session_pooling_of_the_database_alone(stack: LocalStack) -> None:
     path = stack.directory / "conf/pgbouncer/pgbouncer.ini"
     planned = path.read_text()
@@ -179,6 +180,7 @@ def test_verify_sees_servers_that_trust_whoever_reaches_their_sockets(stack: Loc
     )
 
 
+@pytest.mark.slow
 def test_verify_sees_a_way_in_over_tcp(stack: LocalStack) -> None:
     rule = ("postgres/pg_hba.conf", r"\Z", "host all app 127.0.0.1/32 trust\n", "postgres")
     edit = (

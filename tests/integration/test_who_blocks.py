@@ -58,6 +58,7 @@ def test_who_blocks_is_told_before_what_follows_from_it(stack: LocalStack) -> No
     assert len(said.splitlines()) <= 24
 
 
+@pytest.mark.slow
 def test_one_screen_without_an_exporter_too(unused: LocalStack) -> None:
     done = unused.manage("stack_local", "up", STACK_OBSERVABILITY="off")
     assert done.returncode == 0, done.stdout + done.stderr

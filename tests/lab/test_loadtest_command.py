@@ -108,6 +108,7 @@ def test_half_as_many_users_as_apache_has_workers_lose_no_kept_connection(
     assert users > 32, "a child of 32 would be full"
 
 
+@pytest.mark.slow
 def test_load_on_a_page_that_fails_in_between_ends_with_one(stack: LocalStack) -> None:
     terminal, inner = pty.openpty()
     process = loadtest(stack.directory, stack.port, stdout=inner, SECONDS="5", TERM="xterm")

@@ -94,7 +94,7 @@ def run(place: Path) -> dict[str, Any]:
         PAGES=str(pages),
         DUMP=str(place / "notebook/notes.sql"),
         LOGIN="notes.lab:reader",
-        STRATEGIES="reconnect-tcp,pgbouncer-statement,psycopg-pool,no-query,reconnect-mysql",
+        STRATEGIES="reconnect-tcp,psycopg-pool,no-query,reconnect-mysql",
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
     assert "Each page by itself" in done.stdout

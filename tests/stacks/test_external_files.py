@@ -25,6 +25,7 @@ def external_stack(external_server: Server) -> Iterator[LocalStack]:
         yield running
 
 
+@pytest.mark.slow
 def test_files_are_kept_and_come_back_without_rows(
     external_stack: LocalStack, external_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from pgstack.planning.site_input import Sites
 class MachineInputs(BaseModel):
     """Target, names and sizes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     target: TargetName = declare("local", "where the stack runs", "name", on="local compose")
     name: str = declare(

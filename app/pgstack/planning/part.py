@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Part(BaseModel):
-    """A frozen part of a plan that refuses fields it does not know."""
+    """A frozen part of a plan that refuses fields it does not know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Each process reads few of the parts: a validator is built when it is first used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

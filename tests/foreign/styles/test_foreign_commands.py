@@ -79,6 +79,7 @@ def test_new_code_is_released_and_code_that_raises_is_not(stack: LocalStack, pla
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_changed_variables_come_into_force_by_a_release_or_a_reload(
     stack: LocalStack, place: Path
 ) -> None:

@@ -20,6 +20,7 @@ from styles.serving import serve
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.slow
 def test_a_new_secret_key_logs_nobody_out_until_the_old_one_goes(
     stack: LocalStack, place: Path
 ) -> None:

@@ -21,6 +21,7 @@ REPLACED_SECONDS = 120
 request timeout"""
 
 
+@pytest.mark.slow
 def test_a_dry_run_on_a_running_host_finds_nothing_to_do(host: SystemdHost) -> None:
     assert changed(run(host, "site.yml", "--check", "--diff")) == 0
 
@@ -189,6 +190,7 @@ def test_roots_stackctl_imports_what_root_alone_may_write(host: SystemdHost) -> 
         host.run("rm", "-r", root_imports.TRAPS)
 
 
+@pytest.mark.slow
 def test_a_package_index_that_does_not_answer_leaves_stackctl_as_it_is(host: SystemdHost) -> None:
     (mark,) = said(host, "sh", "-c", "ls /usr/local/lib/stack/venv-*/complete").split()
     host.run("rm", mark)  # as if the requirements were others

@@ -81,6 +81,7 @@ def test_uninstall_asks_first(host: SystemdHost) -> None:
     assert host.changed_since(since) == []
 
 
+@pytest.mark.slow
 def test_data_is_deleted_when_that_is_said(host: SystemdHost) -> None:
     gone = run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")
     assert "Data was not kept" in gone.stdout
