@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow drill lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose
+.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow drill lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose kubernetes
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -203,6 +203,9 @@ base-image: bootstrap ## make the images' Debian without an image registry
 clean: ## stop the local stack and delete its directory, data included
 	@test ! -x .venv/bin/python || $(MANAGE) stack_local delete
 	@rm -rf .venv
+
+kubernetes: install ## print manifests for Kubernetes, an example (docs/kubernetes.md): make -s kubernetes > stack.yaml
+	@$(MANAGE) stack_kubernetes
 
 packages: bootstrap ## install what the local target runs from Debian (root); no service is started
 	@/usr/bin/python3 -B tools/install.py packages

@@ -5,7 +5,7 @@ STACK_PROJECT."""
 import os
 import sys
 
-PLAN_ANEW = {"stack_local", "stack_plan", "stack_render"}
+PLAN_ANEW = {"stack_kubernetes", "stack_local", "stack_plan", "stack_render"}
 """Commands that plan from the inputs: the project's settings, which read the plan on disk, could
 keep them from it."""
 
