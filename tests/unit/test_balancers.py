@@ -117,6 +117,9 @@ def test_requests_that_are_held_back_are_waited_for_longer() -> None:
     assert rules["timeouts of a lost web host in s"].arithmetic == (
         "look 0.5 < connection 1 < lost web host 2.5 < gap 3"
     )
+    assert rules["timeouts of a look that a lost web host owes in s"].arithmetic == (
+        "lost web host 2.5 < lost while it owes an answer 5 < answer to a look 12"
+    )
     assert rules["timeouts of a lost balancer in s"].arithmetic == (
         "advertisement 0.5 < lost balancer 1.80469 < gap 3"
     )
