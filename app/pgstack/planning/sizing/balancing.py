@@ -19,8 +19,8 @@ CHECK_MARGIN_SECONDS = 2
 """a page that waits for a backend is answered when query_wait_timeout ends: a host whose requests
 are held back, as while another member begins to lead, is not lost"""
 PROBE_SECONDS, PROBES = 1, 3
-"""a connection to a lost host that owes an answer ends in 4 s, and two packets that are lost one after
-the other end none"""
+"""a connection to a lost host that owes an answer ends in 4 s, and two lost packets in a row end
+none"""
 IDLE_MARGIN_SECONDS = 10
 """Apache closes a connection first, and says so"""
 ADVERT_SECONDS = 0.5
