@@ -33,8 +33,8 @@ class Balancing(Part):
     check: int
     """that a web host has for the answer to a look"""
     probe: int
-    """without a byte, after which the kernel of a web host that owes an answer is asked whether it
-    lives, and between two such questions; `probes` without an answer end the connection"""
+    """without a byte, after which the kernel of a web host is asked whether it lives, and between two
+    such questions; `probes` without an answer end the connection"""
     probes: int
     idle: int
     """without a byte, after which a connection is closed that Apache has left open"""
@@ -64,10 +64,15 @@ class Balancing(Part):
         return self.inter + self.fall * (self.inter + min(self.connect, self.inter))
 
     @property
+    def silent(self) -> int:
+        """Seconds after which a connection ends whose web host's kernel is silent."""
+        return self.probe * (1 + self.probes)
+
+    @property
     def lost_answering(self) -> float:
-        """The same of one that is gone while it owes the answer to a look."""
-        answer = self.probe * (1 + self.probes)
-        return answer + (self.fall - 1) * (self.inter + min(self.connect, self.inter))
+        """Seconds until a web host that is gone while it owes the answer to a look gets no
+        connection any more."""
+        return self.silent + (self.fall - 1) * (self.inter + min(self.connect, self.inter))
 
     @property
     def lost_balancer(self) -> float:
