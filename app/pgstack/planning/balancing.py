@@ -33,8 +33,8 @@ class Balancing(Part):
     check: int
     """that a web host has for the answer to a look"""
     probe: int
-    """without a byte, after which the kernel of a web host is asked whether it lives, and between two
-    such questions; `probes` without an answer end the connection"""
+    """without a byte, after which the kernel of a web host is asked whether it lives, and between
+    two such questions; `probes` without an answer end the connection"""
     probes: int
     idle: int
     """without a byte, after which a connection is closed that Apache has left open"""
