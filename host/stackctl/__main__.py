@@ -221,7 +221,7 @@ CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
     "leave": lambda host, _: f"front      {front.leave(host)}",
-    "drain": lambda host, asked: f"haproxy    {drained.drain(host, asked.name)}",
+    "drain": lambda host, asked: f"haproxy    {drained.drain(host, asked.name, asked.same)}",
     "undrain": lambda host, asked: f"haproxy    {drained.put_back(host, asked.name, asked.same)}",
 }
 """commands that name no server"""

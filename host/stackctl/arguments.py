@@ -134,9 +134,11 @@ def _of_balancers(commands: Any) -> None:
     back = commands.add_parser("undrain", help="take it in again, and wait until it is ready")
     for parser in (out, back):
         parser.add_argument("name", nargs="?", default="", help="of the web host, on a balancer")
-    back.add_argument(
-        "--same", action="store_true", help="all web hosts serve the same again (balancer)"
-    )
+    for parser, text in (
+        (out, "it will serve the same release (balancer)"),
+        (back, "all web hosts serve the same again (balancer)"),
+    ):
+        parser.add_argument("--same", action="store_true", help=text)
 
 
 def _of_upgrade(commands: Any) -> None:

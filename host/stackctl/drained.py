@@ -1,4 +1,5 @@
-"""A web host is taken out of the balancers before its release, and put back once it is ready."""
+"""A web host is taken out of the balancers before its release or its restart, and put back once it
+is ready."""
 
 from __future__ import annotations
 
@@ -15,22 +16,25 @@ DIFFER = "differ"
 """word in the list by which HAProxy keeps a visitor on one web host"""
 
 
-def drain(stack: Stack, name: str) -> str:
+def drain(stack: Stack, name: str, same: bool) -> str:
     """On a balancer: no new connection goes to this web host. On the web host itself: each
-    connection ends with its answer. Returns what was done.
+    connection ends with its answer, which is waited for. Returns what was done.
 
-    Until all web hosts serve the same, a visitor stays on the one that he came to.
+    Unless it will serve the `same` release, a visitor stays on the web host that he came to until
+    all do.
     """
     if stack.balancing is None:
         raise StackctlError("there are no balancers in front of this host; nothing was done.")
     if not stack.balancing.member:
         apache.disable_keepalive(stack)
+        system.wait(lambda: not apache.visited(stack), stack.web.request_timeout)
         return "each connection ends with its answer"
     number = _number(stack, name)
     if not any(server.ready for server in _servers(stack) if server.name != name):
         return f"{name} keeps its connections: no other web host is ready"
-    _tell(stack, f"clear acl {_list(stack)}")
-    _tell(stack, f"add acl {_list(stack)} {DIFFER}")
+    if not same:
+        _tell(stack, f"clear acl {_list(stack)}")
+        _tell(stack, f"add acl {_list(stack)} {DIFFER}")
     _set(stack, name, "drain")
     _tell(stack, f"clear table {probe.READY} data.server_id eq {number}")
     return f"{name} gets no new connection"

@@ -87,14 +87,14 @@ def _process(stack: Stack) -> str:
 
 
 def command(stack: Stack, words: str) -> str:
-    """The answer to a command, asked as HAProxy's own account. Raises ProbeError."""
-    with system.identity(ACCOUNT):
+    """The answer to a command, asked where HAProxy's own account may ask. Raises ProbeError."""
+    with system.file_access(ACCOUNT):
         return haproxy.ask(str(Path(part(stack).run, haproxy.ADMIN)), words, ANSWER_SECONDS)
 
 
 def servers(stack: Stack, group: str = haproxy.READY) -> list[haproxy.Server]:
     """The web hosts, as this balancer sees them. Raises ProbeError."""
-    with system.identity(ACCOUNT):
+    with system.file_access(ACCOUNT):
         path = str(Path(part(stack).run, haproxy.ADMIN))
         return haproxy.servers(path, ANSWER_SECONDS, group)
 

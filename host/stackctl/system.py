@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import signal
@@ -159,6 +160,20 @@ def identity(account: str) -> Iterator[None]:
         yield
     finally:
         os.seteuid(user)
+
+
+@contextmanager
+def file_access(account: str) -> Iterator[None]:
+    """Within it this thread, and no other, opens files and connects to sockets as that account may
+    (setfsuid(2)). Raises StackctlError where it cannot."""
+    library, user = ctypes.CDLL(None), pwd.getpwnam(account).pw_uid
+    before = library.setfsuid(user)
+    try:
+        if library.setfsuid(user) != user:
+            raise StackctlError(f"only root may open files as {account}.")
+        yield
+    finally:
+        library.setfsuid(before)
 
 
 def complaint(unit: str, since: float) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import ipaddress
 import json
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import projects
-from cluster_hosts import SOCKET, drill, unpacked
+from cluster_hosts import SOCKET, drill, unpacked, way
 from docker_engine import docker
 from systemd_host import INPUTS, SystemdHost, changed, start, stop
 
@@ -28,6 +31,15 @@ ADDRESS_PLACE = -6
 """of the address that visitors come to, among those of the network: the engine gives the first ones
 to hosts"""
 ANSWER_SECONDS = 10
+NOTICED_SECONDS = 30
+PAST_PROXIES = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+STATES = """\
+import socket
+haproxy = socket.socket(socket.AF_UNIX)
+haproxy.connect("/run/stack/haproxy/admin.sock")
+haproxy.sendall(b"show stat ready 4 -1\\n")
+print(haproxy.makefile().read().removeprefix("# "))
+"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,8 @@ class Balanced:
 
         def group(*names: str) -> dict[str, Any]:
             told = {"stack_inputs": self.inputs}
-            return {"hosts": {name: {**self.hosts[name].variables(), **told} for name in names}}
+            reached = {name: {**host.variables(), **way(host)} for name, host in self.hosts.items()}
+            return {"hosts": {name: {**reached[name], **told} for name in names}}
 
         groups = {
             "database": group(DATABASE),
@@ -99,8 +112,20 @@ class Balanced:
     def page(self, path: str = "/") -> str:
         """Of the site, by a connection of its own."""
         request = urllib.request.Request(self.url + path, headers={"Host": NAME})
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+        with PAST_PROXIES.open(request, timeout=ANSWER_SECONDS) as answer:
             return str(answer.read().decode())
+
+    def seen(self, balancer: str) -> dict[str, str]:
+        """The state of each web host, in the words of this balancer's HAProxy."""
+        text = self.hosts[balancer].run("/usr/bin/python3", "-I", "-c", STATES).stdout
+        return {row["svname"]: row["status"] for row in csv.DictReader(io.StringIO(text))}
+
+    def noticed(self, name: str) -> float:
+        """Seconds from now until no balancer that lives has this web host any more."""
+        began = time.monotonic()
+        while any(self.seen(balancer)[name].startswith("UP") for balancer in BALANCERS):
+            assert time.monotonic() - began < NOTICED_SECONDS
+        return time.monotonic() - began
 
     def holder(self) -> str:
         """The balancer that has the address."""
@@ -125,6 +150,7 @@ class Balanced:
         """Boot it again."""
         docker("start", self.hosts[name].container)
         self.hosts[name].wait()
+        self.hosts[name].limit()
 
 
 @contextmanager

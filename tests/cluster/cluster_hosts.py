@@ -132,7 +132,7 @@ class Cluster:
         def group(hosts: Mapping[str, SystemdHost]) -> dict[str, Any]:
             return {
                 "hosts": {
-                    name: {**host.variables(), **_way(host), **keys, "stack_inputs": inputs}
+                    name: {**host.variables(), **way(host), **keys, "stack_inputs": inputs}
                     for name, host in hosts.items()
                 }
             }
@@ -158,23 +158,9 @@ class Cluster:
 
     @contextmanager
     def rebooting(self) -> Iterator[None]:
-        """Meanwhile a host that shuts down boots again: its container has ended then."""
-        over = threading.Event()
-        hosts = [*self.members.values(), self.web]
-
-        def boot() -> None:
-            while not over.wait(0.5):
-                for host in hosts:
-                    docker("start", host.container, check=False)
-
-        thread = threading.Thread(target=boot, daemon=True)
-        thread.start()
-        try:
+        """Meanwhile a host that shuts down boots again."""
+        with rebooting(*self.members.values(), self.web):
             yield
-        finally:
-            over.set()
-            thread.join()
-            self.limit()
 
     def switchover(self) -> None:
         """Have another member lead."""
@@ -232,6 +218,28 @@ def drill(site: load.Site, fault: Callable[[], object], seconds: float) -> load.
 
 
 @contextmanager
+def rebooting(*hosts: SystemdHost) -> Iterator[None]:
+    """Meanwhile a host that shuts down boots again: its container has ended then. All of them end by
+    themselves later than they would have."""
+    over = threading.Event()
+
+    def boot() -> None:
+        while not over.wait(0.5):
+            for host in hosts:
+                docker("start", host.container, check=False)
+
+    thread = threading.Thread(target=boot, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        for host in hosts:
+            host.limit()
+
+
+@contextmanager
 def cluster_hosts(directory: Path) -> Iterator[Cluster]:
     """All just booted, and a bucket beside them; removed at the end with their network."""
     network = f"pgstack-cluster-{uuid.uuid4().hex[:8]}"
@@ -259,7 +267,7 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
         docker("network", "rm", network, check=False)
 
 
-def _way(host: SystemdHost) -> dict[str, Any]:
+def way(host: SystemdHost) -> dict[str, Any]:
     """How Ansible reaches it: a published port is another one after a reboot."""
     return {"ansible_host": host.address(), "ansible_port": 22}
 

@@ -1,16 +1,24 @@
-"""Two balancers in front of two web hosts: set up by one run, then released, and hit."""
+"""Two balancers in front of two web hosts: set up by one run, then released, rebooted and hit."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import projects
 import pytest
 from balanced_hosts import BALANCERS, NAME, WEBS, Balanced, balanced_hosts
+from cluster_hosts import rebooting
+from network import both, lost
+from newcomers import Newcomers, newcomers
+
+from drills import load
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -18,7 +26,12 @@ GAP_SECONDS = 3
 AFTER_SECONDS = 6
 """of load once a fault is over"""
 LOG = "/var/log/stack/apache-access.log"
-BACK_SECONDS = 60
+BACK_SECONDS = 120
+IN_FLIGHT = 8
+"""requests that a lost host may have owed: each user has one at most"""
+OWED_SECONDS = 6
+"""until a host that owes an answer counts as lost"""
+SINCE = ("systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +56,56 @@ def wait_until_ready(site: Balanced) -> None:
     while any(set(states(site, name).values()) != {"ready"} for name in BALANCERS):
         assert time.monotonic() < deadline, [states(site, name) for name in BALANCERS]
         time.sleep(1)
+
+
+def visited(
+    site: Balanced, fault: Callable[[], object], seconds: float = AFTER_SECONDS
+) -> tuple[load.Figures, Newcomers]:
+    """What users and newcomers saw of it and of the seconds after it."""
+    with newcomers(lambda: site.page("/db")) as came:
+        figures = site.drill(fault, seconds)
+    return figures, came
+
+
+def require_nothing_lost(seen: tuple[load.Figures, Newcomers]) -> None:
+    """Nobody noticed anything."""
+    figures, came = seen
+    assert (figures.failed, figures.lost) == (0, 0), figures
+    assert came.failures == [], came
+
+
+def require_in_flight(seen: tuple[load.Figures, Newcomers]) -> None:
+    """Only requests were lost that were on their way, no acknowledged write, and no time."""
+    figures, came = seen
+    assert figures.lost == 0, figures
+    assert figures.failed <= IN_FLIGHT, figures
+    assert len(came.failures) <= IN_FLIGHT, came
+    assert came.gap < GAP_SECONDS, came
+
+
+@contextmanager
+def drained_meanwhile(site: Balanced) -> Iterator[set[str]]:
+    """Web hosts that the balancer with the address was told to lead visitors past."""
+    drained, over = set[str](), threading.Event()
+    holder = site.holder()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            states = site.seen(holder)
+            drained.update(name for name, state in states.items() if state.startswith("DRAIN"))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield drained
+    finally:
+        over.set()
+        thread.join()
+
+
+def booted(site: Balanced) -> dict[str, str]:
+    """When each host was."""
+    return {name: host.run(*SINCE).stdout for name, host in site.hosts.items()}
 
 
 def seen_at(site: Balanced) -> dict[str, int]:
@@ -90,8 +153,6 @@ def test_nobody_but_a_balancer_says_who_the_visitor_is(site: Balanced) -> None:
 
 def forged(site: Balanced, host: str) -> str:
     """The first line of the answer to somebody who says that he hands on a visitor."""
-    import socket
-
     header = f"PROXY TCP4 203.0.113.9 {host} 4711 80\r\n"
     with socket.create_connection((host, 80), 3) as client:
         client.sendall(f"{header}GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
@@ -112,52 +173,106 @@ def test_a_release_on_one_web_host_after_the_other_loses_no_request(
         status, said = site.play("deploy.yml", project)
         assert status == 0, said[-6000:]
 
-    figures = site.drill(release, AFTER_SECONDS)
-    assert (figures.failed, figures.lost) == (0, 0), figures
+    with drained_meanwhile(site) as drained:
+        seen = visited(site, release)
+    require_nothing_lost(seen)
+    assert drained == {*WEBS}
     assert {site.page(projects.MARK) for _ in range(6)} == {"one"}
-    assert [states(site, name) for name in BALANCERS] == [dict.fromkeys(WEBS, "ready")] * 2
+    wait_until_ready(site)
 
 
 def test_a_release_that_fails_on_the_first_stops_there(site: Balanced, tmp_path: Path) -> None:
     broken = projects.make(tmp_path / "two", "two")
     projects.raise_at_import(broken)
-    said = []
-    figures = site.drill(lambda: said.append(site.play("deploy.yml", broken)), AFTER_SECONDS)
+    before, said = [site.hosts[name].releases() for name in WEBS], []
+    with drained_meanwhile(site) as drained:
+        seen = visited(site, lambda: said.append(site.play("deploy.yml", broken)))
     ((status, text),) = said
     assert status == 2
     assert "no such luck" in text
-    assert "web2 gets no new connection" not in text
-    assert (figures.failed, figures.lost) == (0, 0), figures
+    require_nothing_lost(seen)
+    assert drained == {"web1"}
+    assert [site.hosts[name].releases() for name in WEBS] == before
     assert {site.page(projects.MARK) for _ in range(6)} == {"one"}
-    assert [states(site, name) for name in BALANCERS] == [dict.fromkeys(WEBS, "ready")] * 2
+    wait_until_ready(site)
+    for name in BALANCERS:  # both serve the same, which no run has told them
+        site.hosts[name].run("stackctl", "undrain", "web1", "--same")
+
+
+def test_web_hosts_are_rebooted_with_visitors_on_the_other(site: Balanced) -> None:
+    before = booted(site)
+
+    def roll() -> None:
+        began = time.monotonic()
+        with rebooting(*site.hosts.values()):
+            status, said = site.play("rolling.yml")
+        print(f"rolling.yml took {time.monotonic() - began:.0f} s")
+        assert status == 0, said[-6000:]
+
+    with drained_meanwhile(site) as drained:
+        seen = visited(site, roll)
+    require_nothing_lost(seen)
+    assert drained == {*WEBS}
+    after = booted(site)
+    assert {name for name in after if after[name] != before[name]} == {*WEBS}
+    wait_until_ready(site)
+
+
+def test_the_only_web_host_that_is_ready_is_not_rebooted(site: Balanced) -> None:
+    before, away = booted(site), site.hosts["web2"]
+    away.run("systemctl", "stop", "stack-apache@*.service")
+    site.noticed("web2")
+    try:
+        done = site.hosts["web1"].play("rolling.yml", "--limit=web1")
+    finally:
+        away.run("stackctl", "apply", "apache")
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2, said[-4000:]
+    assert "web1 was not restarted" in said
+    assert "no other web host is ready" in said
+    assert booted(site) == before
+    wait_until_ready(site)
 
 
 def test_a_lost_web_host_costs_what_is_in_flight(site: Balanced) -> None:
-    figures = site.drill(lambda: site.lose("web1"), AFTER_SECONDS)
-    assert figures.lost == 0, figures
-    assert figures.silence < GAP_SECONDS, figures
-    assert figures.failed <= 8, figures
+    def lose() -> None:
+        site.lose("web1")
+        print(f"noticed after {site.noticed('web1'):.1f} s")
+
+    seen = visited(site, lose)
+    require_in_flight(seen)
+    assert seen[0].silence < GAP_SECONDS, seen
     assert states(site, site.holder())["web1"] == "not ready"
     site.bring_back("web1")
     wait_until_ready(site)
 
 
-def test_a_lost_balancer_costs_what_is_in_flight(site: Balanced) -> None:
-    lost = site.holder()
-    figures = site.drill(lambda: site.lose(lost), AFTER_SECONDS)
-    assert figures.lost == 0, figures
-    assert figures.silence < GAP_SECONDS, figures
-    assert figures.failed <= 8, figures
-    site.bring_back(lost)
+def test_a_web_host_that_owes_an_answer_is_noticed_when_it_is_lost(site: Balanced) -> None:
+    """A look may be answered late, as while requests are held back."""
+    web = site.hosts["web1"]
+    web.run("stackctl", "pause")
+    time.sleep(1.5)
+    with lost(both([web], [site.hosts[name] for name in BALANCERS])):
+        seconds = site.noticed("web1")
+    print(f"noticed after {seconds:.1f} s")
+    assert seconds < OWED_SECONDS
+    web.run("stackctl", "resume")
     wait_until_ready(site)
-    assert site.holder() != lost, "who has the address keeps it"
+
+
+def test_a_lost_balancer_costs_what_is_in_flight(site: Balanced) -> None:
+    holder = site.holder()
+    require_in_flight(visited(site, lambda: site.lose(holder)))
+    site.bring_back(holder)
+    wait_until_ready(site)
+    assert site.holder() != holder, "who has the address keeps it"
 
 
 def test_an_haproxy_that_ends_takes_the_address_along(site: Balanced) -> None:
     before = site.holder()
     kill = "kill -9 $(systemctl show --property=MainPID --value stack-haproxy)"
-    figures = site.drill(lambda: site.hosts[before].run("sh", "-c", kill), AFTER_SECONDS)
+    figures, came = visited(site, lambda: site.hosts[before].run("sh", "-c", kill))
     assert figures.lost == 0, figures
-    assert figures.silence < GAP_SECONDS, figures
+    assert came.gap < GAP_SECONDS, came
     assert site.holder() != before
     wait_until_ready(site)

@@ -54,10 +54,10 @@ def test_the_group_says_what_a_balancer_runs() -> None:
 def test_each_web_host_is_looked_at_and_told_who_the_visitor_is() -> None:
     shown = text(planned("lb1"), "haproxy.cfg")
     for number, (name, address) in enumerate(WEBS.items(), 1):
-        line = f"    server {name} {address}:443 id {number} check"
+        line = f"    server {name} {address}:443 id {number} tcp-ut 4s check"
         assert f"{line} check-ssl verify none\n" in shown
         assert f"{line}\n" in shown
-        assert f"    server {name} {address}:80 id {number} track alive/{name}\n" in shown
+        assert f"    server {name} {address}:80 id {number} tcp-ut 4s track alive/{name}\n" in shown
     assert "send-proxy-v2 check-send-proxy" in shown
     plain = text(planned("lb1", tls="off", port=80), "haproxy.cfg")
     assert "check-ssl" not in plain
@@ -116,6 +116,9 @@ def test_requests_that_are_held_back_are_waited_for_longer() -> None:
     )
     assert rules["timeouts of a lost web host in s"].arithmetic == (
         "look 0.5 < connection 1 < lost web host 2.5 < gap 3"
+    )
+    assert rules["timeouts of a look that a lost web host owes in s"].arithmetic == (
+        "lost web host 2.5 < lost while it owes an answer 5 < answer to a look 12"
     )
     assert rules["timeouts of a lost balancer in s"].arithmetic == (
         "advertisement 0.5 < lost balancer 1.80469 < gap 3"

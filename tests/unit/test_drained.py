@@ -54,10 +54,22 @@ def test_a_web_host_gets_no_new_connection_and_visitors_stay_on_one(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = balancer(monkeypatch, web1="UP", web2="UP")
-    assert drained.drain(stack, "web2") == "web2 gets no new connection"
+    assert drained.drain(stack, "web2", same=False) == "web2 gets no new connection"
     assert there.told == [
         f"clear acl {LIST}",
         f"add acl {LIST} differ",
+        "set server ready/web2 state drain",
+        "set server alive/web2 state drain",
+        "clear table ready data.server_id eq 2",
+    ]
+
+
+def test_one_that_will_serve_the_same_again_keeps_nobody_on_one_web_host(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = balancer(monkeypatch, web1="UP", web2="UP")
+    drained.drain(stack, "web2", same=True)
+    assert there.told == [
         "set server ready/web2 state drain",
         "set server alive/web2 state drain",
         "clear table ready data.server_id eq 2",
@@ -68,7 +80,7 @@ def test_the_only_web_host_that_is_ready_keeps_its_connections(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = balancer(monkeypatch, web1="UP", web2="DOWN")
-    assert "no other web host is ready" in drained.drain(stack, "web1")
+    assert "no other web host is ready" in drained.drain(stack, "web1", same=False)
     assert there.told == []
 
 
@@ -89,11 +101,11 @@ def test_one_that_is_not_ready_and_one_that_is_unknown_are_errors(
     with pytest.raises(StackctlError, match=r"web2 is not ready after 60 s.*L4CON"):
         drained.put_back(stack, "web2", same=True)
     with pytest.raises(StackctlError, match=r"web9: no web host .* web1, web2"):
-        drained.drain(stack, "web9")
+        drained.drain(stack, "web9", same=False)
 
 
 def test_what_haproxy_refuses_is_an_error(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     balancer(monkeypatch, web1="UP", web2="UP")
     monkeypatch.setattr(haproxy, "command", lambda *_: "No such server.")
     with pytest.raises(StackctlError, match="No such server"):
-        drained.drain(stack, "web2")
+        drained.drain(stack, "web2", same=False)

@@ -29,6 +29,15 @@ def check(plan: Plan) -> Iterator[Invariant]:
         "timeouts of a lost balancer in s",
         {"advertisement": part.advert, "lost balancer": part.lost_balancer, "gap": GAP_SECONDS},
     )
+    # A look that a lost host does not answer is not waited for as one that is held back.
+    yield ascending(
+        "timeouts of a look that a lost web host owes in s",
+        {
+            "lost web host": part.lost_server,
+            "lost while it owes an answer": part.lost_answering,
+            "answer to a look": part.check,
+        },
+    )
     # Requests that are held back are answered before their host counts as lost, and Apache before
     # the balancer ends a connection.
     yield ascending(

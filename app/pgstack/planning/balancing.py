@@ -32,6 +32,10 @@ class Balancing(Part):
     rise: int
     check: int
     """that a web host has for the answer to a look"""
+    probe: int
+    """without a byte, after which the kernel of a web host is asked whether it lives, and between
+    two such questions; `probes` without an answer end the connection"""
+    probes: int
     idle: int
     """without a byte, after which a connection is closed that Apache has left open"""
     advert: float
@@ -58,6 +62,17 @@ class Balancing(Part):
     def lost_server(self) -> float:
         """Seconds until a web host that is gone gets no connection any more."""
         return self.inter + self.fall * (self.inter + min(self.connect, self.inter))
+
+    @property
+    def silent(self) -> int:
+        """Seconds after which a connection ends whose web host's kernel is silent."""
+        return self.probe * (1 + self.probes)
+
+    @property
+    def lost_answering(self) -> float:
+        """Seconds until a web host that is gone while it owes the answer to a look gets no
+        connection any more."""
+        return self.silent + (self.fall - 1) * (self.inter + min(self.connect, self.inter))
 
     @property
     def lost_balancer(self) -> float:

@@ -18,6 +18,9 @@ FALL, RISE = 2, 2
 CHECK_MARGIN_SECONDS = 2
 """a page that waits for a backend is answered when query_wait_timeout ends: a host whose requests
 are held back, as while another member begins to lead, is not lost"""
+PROBE_SECONDS, PROBES = 1, 3
+"""a connection to a lost host that owes an answer ends in 4 s, and two lost packets in a row end
+none"""
 IDLE_MARGIN_SECONDS = 10
 """Apache closes a connection first, and says so"""
 ADVERT_SECONDS = 0.5
@@ -57,6 +60,8 @@ def balancing(basis: Basis) -> tuple[Balancing | None, Reasons]:
         fall=FALL,
         rise=RISE,
         check=wait + CHECK_MARGIN_SECONDS,
+        probe=PROBE_SECONDS,
+        probes=PROBES,
         idle=seconds(timeout, timeouts.CLIENT) + IDLE_MARGIN_SECONDS,
         advert=ADVERT_SECONDS,
         stick=STICK_SECONDS,
