@@ -111,12 +111,14 @@ FEW_STATISTICS = (
 """the first stage of vacuumdb --analyze-in-stages: no page plans without any"""
 TABLES = """
     SELECT format('%I.%I', c.relnamespace::regnamespace, c.relname) FROM pg_class AS c
-     WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND c.relispopulated
+     WHERE c.relkind IN ({}) AND c.relpersistence = 'p' AND c.relispopulated
        AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
                           AND d.objid = c.oid AND d.deptype = 'e')
     UNION ALL SELECT 'pg_catalog.pg_largeobject' ORDER BY 1"""
-"""tables, materialized views, large objects; what is of an extension may change with it"""
+"""of these kinds, and large objects; what is of an extension may change with it"""
+COPIED, DUMPED = "'r', 'm'", "'r'"
+"""kinds whose rows stay the same: a dump has a materialized view filled anew"""
 DIGEST = """
     SELECT count(*) || ' rows, ' ||
            coalesce(sum(('x' || left(md5((t.*)::text), 15))::bit(60)::bigint), 0)
