@@ -127,7 +127,7 @@ def upgrade(*, rehearse: bool) -> None:
     with _container() as name:
         cluster = Cluster(wanted, REHEARSAL if rehearse else CLUSTER, name)
         old, new = _sides(cluster)
-        version = moved.version(old)
+        version = old.version()
         _require_possible(cluster, version, moved.size(old))
         for database in moved.left_behind(old):
             say(f"not moved the database {database}")

@@ -32,8 +32,16 @@ def stack(tmp_path: Path) -> Iterator[ComposeStack]:
     """One whose images are of the older Debian, with data of all kinds."""
     require_engine()
     debian_image(OLDER.suite)
-    copy_checkout(tmp_path)
-    made = ComposeStack(f"pgstack-upgrade-{os.getpid()}", free_port(), checkout=tmp_path)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    copy_checkout(checkout)
+    inputs = {
+        "STACK_BACKUP": "local",
+        "STACK_BACKUP_PATH": str(tmp_path / "backups"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+    }
+    project = f"pgstack-upgrade-{os.getpid()}"
+    made = ComposeStack(project, free_port(), inputs, checkout=checkout)
     base(made, OLDER.suite)
     try:
         made.up("--build")
@@ -93,6 +101,7 @@ def cut_off(stack: ComposeStack) -> None:
 
 def test_the_next_version_has_all_rows_and_the_one_of_before_is_kept(stack: ComposeStack) -> None:
     rows = stack.sql(FACTS)
+    assert make(stack, "backup").returncode == 0
     base(stack, NEWEST_SUITE)
     refused = make(stack, "up")
     assert refused.returncode == 2
@@ -134,3 +143,7 @@ def test_the_next_version_has_all_rows_and_the_one_of_before_is_kept(stack: Comp
     assert make(stack, "upgrade", "FINISH=yes").returncode == 0
     assert stack.execute("postgres", "test", "-e", f"{VOLUME}/{OLD}", check=False).returncode == 1
     assert make(stack, "upgrade", "FINISH=yes").returncode == 2
+
+    assert make(stack, "restore", "OVERWRITE=yes").returncode == 0
+    require(stack, NEW, rows)
+    assert stack.verifies()

@@ -20,11 +20,6 @@ OTHERS = """
      WHERE NOT datistemplate AND datname NOT IN ('postgres', '{}') ORDER BY 1"""
 
 
-def version(stack: Stack) -> int:
-    """Major version of a server that runs. Raises TargetError."""
-    return int(stack.sql("SHOW server_version_num")) // 10000
-
-
 def size(stack: Stack) -> int:
     """Bytes of the database. Raises TargetError."""
     return int(stack.sql("SELECT pg_database_size(current_database())", stack.database))

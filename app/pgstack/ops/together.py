@@ -22,6 +22,8 @@ from pgstack.ops.restic import Repository, Snapshot
 DUMP = "database.dump"
 LABEL = "backup="
 """begins the tag that the two snapshots of a backup share"""
+VERSION = "postgresql="
+"""begins the tag with the major version that the rows are of"""
 OUTSIDE = f"--exclude={exchange.ASIDE}*"
 NO_ROWS = "the database is in no backup of the stack: its administrator keeps and restores it"
 COMPLAINT = re.compile("(ERROR|FATAL|DETAIL|HINT|error): ")
@@ -77,13 +79,20 @@ class Stack:
         """Roles, rights and a database where there is none. Raises TargetError."""
         self._psql("postgres", f"--file={self.roles}")
 
-    def load(self, pour: Callable[[list[str]], None]) -> None:
-        """The rows of a dump, which `pour` gives to a program, in a database that has none. Raises
-        TargetError."""
+    def version(self) -> int:
+        """PostgreSQL's major version. Raises TargetError."""
+        return int(self.sql("SHOW server_version_num")) // 10000
+
+    def load(self, pour: Callable[[list[str]], None], version: int) -> None:
+        """The rows of a dump of this version, which `pour` gives to a program, in a database that
+        has none. Raises TargetError."""
         self.make_database()
         # The script of roles has made it, and the dump makes it too.
         self.sql("DROP SCHEMA IF EXISTS stack CASCADE", self.database)
-        words = ("--exit-on-error", "--single-transaction", f"--dbname={self.database}")
+        words = ["--exit-on-error", "--single-transaction", f"--dbname={self.database}"]
+        if version != self.version():
+            # Rights on PostgreSQL's own functions, which may have other arguments by now.
+            words.append("--exclude-schema=pg_catalog")
         pour(self.words("pg_restore", *words))
 
     def complete(self) -> None:
@@ -109,6 +118,12 @@ class Kept:
     def moment(self) -> float:
         """What it is of, in seconds since 1970."""
         return (self.rows or self.files).moment
+
+    @property
+    def version(self) -> int:
+        """PostgreSQL's of the rows; 0 where it is not known."""
+        tags = self.rows.tags if self.rows else ()
+        return next((int(tag.removeprefix(VERSION)) for tag in tags if tag.startswith(VERSION)), 0)
 
     @property
     def text(self) -> str:
@@ -138,7 +153,7 @@ def save(stack: Stack, repository: Repository) -> Kept:
 
 
 def _save_rows(stack: Stack, repository: Repository, tag: str) -> Snapshot:
-    return repository.save_output(_dump(stack), DUMP, tag)
+    return repository.save_output(_dump(stack), DUMP, tag, f"{VERSION}{stack.version()}")
 
 
 def _dump(stack: Stack) -> list[str]:
@@ -148,7 +163,7 @@ def _dump(stack: Stack) -> list[str]:
 def move(old: Stack, new: Stack) -> None:
     """The rows of a database in a fresh one of another server, which is not of an earlier version.
     Raises TargetError."""
-    new.load(lambda words: piping.pipe(_dump(old), words))
+    new.load(lambda words: piping.pipe(_dump(old), words), old.version())
     new.complete()
 
 
@@ -197,9 +212,9 @@ def bring_back(
         aside = f"{stack.database}-before-{_now()}"
         stack.rename_database(stack.database, aside)
         say(f"aside     the rows of before, in the database {aside}")
-    rows = backup.rows
+    rows, version = backup.rows, backup.version or stack.version()
     try:
-        stack.load(lambda words: repository.pour(rows, f"/{DUMP}", words))
+        stack.load(lambda words: repository.pour(rows, f"/{DUMP}", words), version)
         _bring_files(stack, repository, backup)
     except TargetError as error:
         _put_back(stack, aside, error)
