@@ -27,6 +27,7 @@ POSTGRES = "postgres"
 VOLUME = "/var/lib/postgresql"
 PROGRAMS = "/usr/lib/postgresql"
 PLACE = "/tmp"  # noqa: S108 - the container's own memory
+UNFINISHED = "upgrading"
 CLUSTER, REHEARSAL = "main", "rehearsal"
 CLIENTS = ("forward", "web", "background", "metrics", "pgbouncer")
 """services that end before the rows are taken"""
@@ -62,7 +63,7 @@ class Cluster:
     @property
     def unfinished(self) -> str:
         """A file that is there until it has all rows; the image's entry point looks for it."""
-        return f"{VOLUME}/{self.wanted.version}/upgrading"
+        return f"{VOLUME}/{self.wanted.version}/{UNFINISHED}"
 
     def run(self, *words: str) -> str:
         """What a program there prints. Raises ToolError."""
@@ -104,20 +105,27 @@ class Cluster:
 
 
 def require() -> None:
-    """Raise ToolError where `make up` would put a server of another version in the place of the one
-    that runs: that would not find its data."""
-    for server in containers.running(POSTGRES):
-        if server.image == containers.image_id(server.named):
-            return
-        done = containers.once(POSTGRES, PROGRAMS, options=("--entrypoint=ls",))
-        new = done.stdout.decode().split()
-        old = containers.execute(server.id, "ls", PROGRAMS).stdout.decode().split()
-        if new and old and old != new:
-            raise ToolError(
-                f"PostgreSQL {old[0]} runs, and the image that was built has {new[0]}, which "
-                "cannot read its data. Nothing was replaced. `make upgrade REHEARSE=yes` says what "
-                "an upgrade takes (docs/upgrades.md)."
-            )
+    """Raise ToolError where `make up` would start a server that has not the rows: those in the
+    volume are another version's, or it was not given all of them."""
+    servers = containers.running(POSTGRES)
+    same = [server.image == containers.image_id(server.named) for server in servers]
+    if _is_external() or (same and all(same)):
+        return
+    look = f"ls {PROGRAMS}; cd {VOLUME} && ls -d */{CLUSTER}/PG_VERSION */{UNFINISHED}"
+    done = containers.once(POSTGRES, "-c", look, options=("--entrypoint=sh",))
+    new, *there = done.stdout.decode().split() or [""]
+    versions = sorted({path.partition("/")[0] for path in there})
+    if f"{new}/{UNFINISHED}" in there:
+        raise ToolError(
+            f"the upgrade to PostgreSQL {new} was cut off, and has not all rows. Nothing was "
+            "started: run `make upgrade` again, with the server of before running."
+        )
+    if versions and new not in versions:
+        raise ToolError(
+            f"the rows are PostgreSQL {' and '.join(versions)}'s, and the image that was built has "
+            f"{new}, which cannot read them. Nothing was replaced. With the server of before "
+            "running, `make upgrade REHEARSE=yes` says what an upgrade takes (docs/upgrades.md)."
+        )
 
 
 def upgrade(*, rehearse: bool) -> None:
@@ -150,9 +158,13 @@ def upgrade(*, rehearse: bool) -> None:
     )
 
 
+def _is_external() -> bool:
+    return bool(install.given().get("STACK_DATABASE_URL"))
+
+
 def _wanted() -> Wanted:
     """Raises ToolError in the planner's words, and where PostgreSQL is somebody else's."""
-    if install.given().get("STACK_DATABASE_URL"):
+    if _is_external():
         raise ToolError("STACK_DATABASE_URL: this PostgreSQL is its administrator's to upgrade.")
     done = containers.once("configure", "python", "-m", "pgstack.targets.next_version")
     if done.returncode:
@@ -275,8 +287,10 @@ def finish() -> None:
 def work() -> None:
     """Do what the command line names."""
     os.chdir(containers.CHECKOUT)
+    if sys.argv[1] == "require":
+        require()
+        return
     steps: dict[str, Callable[[], None]] = {
-        "require": require,
         "rehearse": lambda: upgrade(rehearse=True),
         "upgrade": lambda: upgrade(rehearse=False),
         "finish": finish,
