@@ -74,6 +74,7 @@ def facts(host: SystemdHost) -> str:
 
 
 def left_behind(host: SystemdHost) -> str:
-    """Scratch servers, their data, and marks."""
+    """Scratch servers, their data, slots, and marks."""
     find = "ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.* /etc/stack/upgrade/hold"
-    return host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af [m]ain.upgrade || true").stdout
+    there = host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af [m]ain.upgrade || true").stdout
+    return there + sql(host, "SELECT slot_name FROM pg_replication_slots")
