@@ -53,10 +53,14 @@ def stack(tmp_path: Path) -> Iterator[ComposeStack]:
 
 
 def base(stack: ComposeStack, suite: str) -> None:
-    """Have the images made of this Debian, as code of another time does."""
+    """Have the images made of this Debian, as code of another time does. The newest's minimal
+    Python has more modules."""
+    python = "python3-minimal" if suite == NEWEST_SUITE else "python3-minimal python3"
     for name in BASES:
         path = stack.checkout / name
         path.write_text(re.sub(r"debian:\w+-slim", f"debian:{suite}-slim", path.read_text()))
+    for path in stack.checkout.glob("*/Dockerfile"):
+        path.write_text(re.sub("python3-minimal( python3)?", python, path.read_text()))
 
 
 def make(stack: ComposeStack, *words: str) -> subprocess.CompletedProcess[str]:
