@@ -69,7 +69,10 @@ def base(stack: ComposeStack, suite: str) -> None:
 
 def make(stack: ComposeStack, *words: str) -> subprocess.CompletedProcess[str]:
     done = stack.run("make", "--silent", "TARGET=compose", *words, check=False)
-    print(words, done.returncode, done.stdout[-1500:], done.stderr[-1500:])
+    told = re.findall(
+        r"^(?:rehearsal|not moved|compared|upgraded|restored) .*", done.stdout, re.MULTILINE
+    )
+    print(words, done.returncode, *told, done.stderr[-1500:], sep="\n")
     return done
 
 
