@@ -253,8 +253,7 @@ def back(stack: Stack) -> str:
         major_switch.give_way(new, old, files)
     data = Path(new.paths.data)
     aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    words = ("mv", "--no-target-directory", str(data), str(aside))
-    system.require(*words, account=new.accounts.postgres)
+    system.require("mv", "-T", str(data), str(aside), account=new.accounts.postgres)
     safe.remove(major_files.cluster(new))
     safe.remove(stack.conf / "upgrade" / major_files.SERVED)
     lines = [
