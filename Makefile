@@ -2,7 +2,7 @@
 MANAGE = .venv/bin/python app/manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: backup backup-local backup-compose restore restore-local restore-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow drill lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose kubernetes
+.PHONY: backup backup-local backup-compose restore restore-local restore-compose upgrade upgrade-local upgrade-compose help derive plan up down status verify verify-local verify-compose loadtest test test-all test-slow drill lint docs engine base-image packages clean bootstrap install install-dev release release-local release-compose rollback rollback-local rollback-compose reload reload-local reload-compose up-local up-compose down-local down-compose status-local status-compose trace trace-local trace-compose advise advise-local advise-compose page page-local page-compose own-compose kubernetes
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,10 +22,10 @@ endif
 endif
 ifneq ($(TARGET),)
 $(if $(filter-out local compose,$(TARGET)),$(error TARGET=$(TARGET): there are local and compose))
-up down release rollback reload backup restore status verify trace advise page: %: %-$(TARGET)
+up down release rollback reload backup restore upgrade status verify trace advise page: %: %-$(TARGET)
 else
 up: bootstrap
-up down release rollback reload backup restore status verify trace advise page:
+up down release rollback reload backup restore upgrade status verify trace advise page:
 	+@/usr/bin/python3 -B tools/target.py $@
 endif
 
@@ -48,6 +48,7 @@ up-compose: own-compose
 	@docker compose build configure
 	@docker compose run --rm --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
 	@docker compose build
+	@/usr/bin/python3 -B tools/compose_upgrade.py require
 	@/usr/bin/python3 -B tools/background_containers.py require
 	@{ docker compose up --detach && /usr/bin/python3 -B tools/compose_status.py --wait; } \
 	  || { /usr/bin/python3 -B tools/compose_failure.py; exit 1; }
@@ -109,6 +110,22 @@ restore-compose: own-compose
 	@docker compose build
 	@/usr/bin/python3 -B tools/compose_backup.py restore '$(BACKUP)' '$(OVERWRITE)'
 	@$(MAKE) --no-print-directory up-compose
+
+upgrade: ## the next major version of PostgreSQL (compose; REHEARSE=yes says how long, FINISH=yes gives the old one up)
+
+upgrade-local:
+	@echo "upgrade: the local target has the PostgreSQL of its machine. Take its rows along with make backup and make restore (docs/upgrades.md)." >&2; exit 2
+
+upgrade-compose: own-compose
+ifdef FINISH
+	@/usr/bin/python3 -B tools/compose_upgrade.py finish
+else
+	@docker compose build configure
+	@docker compose run --rm --no-deps --no-TTY $(INPUTS) configure python manage.py stack_plan > /dev/null
+	@docker compose build
+	@/usr/bin/python3 -B tools/compose_upgrade.py $(if $(REHEARSE),rehearse,upgrade)
+	@$(if $(REHEARSE),:,$(MAKE) --no-print-directory up-compose)
+endif
 
 status: ## one screen: what runs, what is full, who blocks, what to do; fails when something is wrong
 

@@ -50,11 +50,28 @@ def lock(volume: Path) -> None:
     os.set_inheritable(handle, True)
 
 
+def require_rows(data: Path, version: str) -> None:
+    """Refuse what would serve an empty database beside the rows of another version, or some of
+    them."""
+    if (data.parent / "upgrading").exists():
+        raise StartError(
+            f"the upgrade to PostgreSQL {version} was cut off, and has not all rows. Start the "
+            "stack with the code of before, whose data is as it was, and run `make upgrade` again."
+        )
+    others = sorted(path.parts[-3] for path in data.parents[1].glob(f"*/{CLUSTER}/PG_VERSION"))
+    if others and version not in others:
+        raise StartError(
+            f"the volume holds the data of PostgreSQL {' and '.join(others)}, which {version} "
+            "cannot read; nothing was changed. Start the stack with the code of before (`make "
+            "up`), and run `make upgrade` with this one (docs/upgrades.md)."
+        )
+
+
 def create_cluster(volume: Path, version: str, data: Path, drop_in: Path) -> None:
     """Create the cluster when there is none, and clear away what a creation that was cut off
     left."""
     configuration = Path(os.environ["PG_CLUSTER_CONF_ROOT"], version, CLUSTER)
-    unfinished = volume / "creating"
+    unfinished = volume / f"creating-{version}"
     if unfinished.exists():
         _run("rm", "--recursive", "--force", str(data), str(configuration))
     elif configuration.exists():
@@ -114,6 +131,7 @@ def main() -> None:
     data = Path(str(plan["paths"]["data"]))
     volume = data.parents[1]
     lock(volume)
+    require_rows(data, version)
     create_cluster(volume, version, data, rendered / "pgstack.conf")
     apply_roles(version, str(plan["postgres"]["port"]), rendered / "roles.sql")
     command = _server(version)

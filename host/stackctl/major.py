@@ -113,6 +113,7 @@ def rehearse(old: Stack) -> str:
     notes = major_checks.require(old, new)
     major_copy.clear(old, new)
     scratch.make_place(old, new)
+    safe.remove(old.conf / "upgrade" / REHEARSED)
     steps: Steps = {}
     began = time.monotonic()
     before = major_copy.collations(old, old.paths.run_postgres)
@@ -185,7 +186,7 @@ def upgrade(old: Stack) -> str:
     major_copy.clear(old, new)
     major_copy.discard(new)
     scratch.make_place(old, new)
-    major_files.keep(old, files)
+    major_files.keep(old, files, major_files.OLD)
     before = major_copy.collations(old, old.paths.run_postgres)
     fresh = major_copy.create(new)
     fresh.require_settings(major_files.settings(new, files))
@@ -244,15 +245,15 @@ def _afterwards(old: Stack, new: Stack, asked: major_checks.Frozen) -> list[str]
 def back(stack: Stack) -> str:
     """Have the old version serve, as it was when it gave way; returns what was done. Raises
     StackctlError."""
-    new, _, old, files = _both(stack)
+    new, current, old, files = _both(stack)
+    major_files.keep(new, current, major_files.NEW)
     since = recovery.moment_text(scratch.load(stack, major_files.SERVED))
     with major_switch.held(new) as left:
         major_switch.start(old, files, left)
         major_switch.give_way(new, old, files)
     data = Path(new.paths.data)
     aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    words = ("mv", "--no-target-directory", str(data), str(aside))
-    system.require(*words, account=new.accounts.postgres)
+    system.require("mv", "-T", str(data), str(aside), account=new.accounts.postgres)
     safe.remove(major_files.cluster(new))
     safe.remove(stack.conf / "upgrade" / major_files.SERVED)
     lines = [

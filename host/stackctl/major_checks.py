@@ -116,7 +116,7 @@ def content(seen: Frozen) -> Content:
     """What there was at that moment."""
     tables: dict[str, str] = {}
     for name, connection in seen.connections.items():
-        for (table,) in scratch.rows(connection, major.TABLES):
+        for (table,) in scratch.rows(connection, major.TABLES.format(major.COPIED)):
             ((said,),) = scratch.rows(connection, major.DIGEST.format(table))
             tables[f"{name}: {table}"] = said
     return tables, seen.sequences

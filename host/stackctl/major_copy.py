@@ -9,12 +9,14 @@ from typing import Any
 from pgstack.ops import major
 from pgstack.planning.services import postgres_program
 
-from . import major_files, safe, scratch, system
+from . import major_files, postgres, safe, scratch, system
 from .safe import StackctlError
 from .scratch import Scratch
 from .stack import Stack
 
 CATCH_UP_SECONDS = 10
+FOLLOW_SECONDS = 30
+"""for the copy to connect, which it tries every 5 s"""
 POLL_SECONDS = 0.02
 Collations = dict[str, list[scratch.Row]]
 """rows of major.COLLATIONS by database"""
@@ -37,6 +39,9 @@ def clear(old: Stack, new: Stack) -> None:
     for server in (copy(old), rehearsed(new)):
         server.remove()
     scratch.delete(old, scratch.place(old))
+    if postgres.answers(old):
+        system.wait(lambda: postgres.ask(old, major.SLOT_STATE) != "t", FOLLOW_SECONDS)
+        postgres.ask(old, major.DROP_SLOT)
 
 
 def make(old: Stack) -> Scratch:
@@ -45,11 +50,15 @@ def make(old: Stack) -> Scratch:
     words = (
         *("nice", "--adjustment=10", postgres_program(old, "pg_basebackup")),
         *("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-password"),
+        *("--create-slot", f"--slot={major.SLOT}"),
         *(f"--pgdata={server.data}", f"--host={old.paths.run_postgres}"),
         *(f"--port={old.postgres.port}", f"--username={old.roles.admin}"),
     )
     system.require(*words, account=old.accounts.postgres)
     server.start()
+    if not system.wait(lambda: postgres.ask(old, major.SLOT_STATE) == "t", FOLLOW_SECONDS):
+        said = system.since(server.log, 0)[-1:]
+        raise StackctlError(f"the copy does not follow: {' '.join(said) or f'see {server.log}'}")
     return server
 
 

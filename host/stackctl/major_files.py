@@ -49,19 +49,22 @@ def settings(stack: Stack, files: Files) -> bytes:
     return next(str(file["content"]) for file in files if file["dest"] == path).encode()
 
 
-def keep(stack: Stack, new: Files) -> None:
-    """Note what they replace. What is not there now is left where it is by a way back: a drop-in of
-    a unit that does not run."""
-    files = []
-    for file in [*new, {"dest": str(drop_in(stack)), "mode": "0644"}]:
-        path = Path(file["dest"])
-        if path.exists():
-            files.append({**file, "content": safe.read(path).decode()})
-    scratch.dump(stack, OLD, files)
+def keep(stack: Stack, files: Files, name: str) -> None:
+    """Note what is in force, at the places of these files and for the unit of its cluster. What is
+    not there is left where it is by the other version: a drop-in of a unit that does not run."""
+    wanted = {file["dest"]: file for file in files}
+    own = str(drop_in(stack))
+    wanted.setdefault(own, {"dest": own, "mode": "0644"})
+    known = [
+        {**file, "content": safe.read(Path(path)).decode()}
+        for path, file in wanted.items()
+        if Path(path).exists()
+    ]
+    scratch.dump(stack, name, known)
 
 
 def sides(stack: Stack) -> Sides | None:
-    """Both versions; None where there is one alone."""
+    """Both versions, of which the one in force is as it is now; None where there is one alone."""
     known = [scratch.load(stack, name) for name in (OLD, NEW)]
     if not all(known):
         return None
@@ -70,7 +73,7 @@ def sides(stack: Stack) -> Sides | None:
     if mine not in ([True, False], [False, True]):
         return None
     here = mine.index(True)
-    return plans[here], known[here], plans[1 - here], known[1 - here]
+    return stack, known[here], plans[1 - here], known[1 - here]
 
 
 def put_servers(stack: Stack, files: Files) -> None:

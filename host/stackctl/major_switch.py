@@ -77,13 +77,15 @@ def held(here: Stack) -> Iterator[Held]:
 
 
 def start(there: Stack, files: Files, left: Held) -> None:
-    """The other server, with its own settings. Raises StackctlError when it does not answer while
-    requests can wait."""
+    """The other server, with its own settings. Raises StackctlError when it ends, or does not
+    answer while requests can wait."""
     major_files.put_servers(there, files)
     unit, began = postgres.unit(there), time.time()
-    if system.run("systemctl", "start", unit).returncode or not system.wait(
-        lambda: postgres.answers(there), left(), postgres.ASK_SECONDS
-    ):
+    system.run("systemctl", "start", unit)
+    system.wait(
+        lambda: postgres.answers(there) or not system.active(unit), left(), postgres.ASK_SECONDS
+    )
+    if not postgres.answers(there):
         raise StackctlError(f"{unit} does not answer: {system.complaint(unit, began)}")
 
 

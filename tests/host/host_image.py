@@ -39,9 +39,8 @@ RUN mkdir /etc/systemd/system-generators && cd /lib/systemd/system-generators &&
 """
 
 
-def image(suite: str) -> str:
-    """Image of a host with nothing but systemd, SSH and Python."""
-    require_engine()
+def debian_image(suite: str) -> None:
+    """Have the engine know this Debian."""
     if docker("image", "inspect", f"debian:{suite}-slim", check=False).returncode:
         tool = f"/usr/bin/python3 tools/base_image.py {suite}"
         if os.geteuid():
@@ -50,6 +49,12 @@ def image(suite: str) -> str:
             tool.split(), cwd=CHECKOUT, capture_output=True, text=True, check=False
         )
         assert made.returncode == 0, made.stderr
+
+
+def image(suite: str) -> str:
+    """Image of a host with nothing but systemd, SSH and Python."""
+    require_engine()
+    debian_image(suite)
     name = f"pgstack-host:{suite}"
     docker(
         "build",

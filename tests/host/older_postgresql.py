@@ -41,6 +41,13 @@ SELECT lo_from_bytea(424242, decode(repeat('ab', 5000), 'hex'));
 """
 
 
+FACTS = (
+    "SELECT (SELECT count(*) FROM customer), (SELECT many FROM busy), "
+    "(SELECT count(*) FROM event), (SELECT md5(lo_get(424242))), "
+    "(SELECT count(*) FROM customer WHERE tags ? 'a' AND mail LIKE 'm1%')"
+)
+
+
 def make_older(host: SystemdHost) -> None:
     """Have the older PostgreSQL serve the site, with data."""
     host.run("sh", "-ec", PACKAGES)
@@ -63,15 +70,11 @@ def version(host: SystemdHost) -> int:
 
 def facts(host: SystemdHost) -> str:
     """What must be the same in either version."""
-    return sql(
-        host,
-        "SELECT (SELECT count(*) FROM customer), (SELECT many FROM busy), "
-        "(SELECT count(*) FROM event), (SELECT md5(lo_get(424242))), "
-        "(SELECT count(*) FROM customer WHERE tags ? 'a' AND mail LIKE 'm1%')",
-    )
+    return sql(host, FACTS)
 
 
 def left_behind(host: SystemdHost) -> str:
-    """Scratch servers, their data, and marks."""
+    """Scratch servers, their data, slots, and marks."""
     find = "ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.* /etc/stack/upgrade/hold"
-    return host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af [m]ain.upgrade || true").stdout
+    there = host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af [m]ain.upgrade || true").stdout
+    return there + sql(host, "SELECT slot_name FROM pg_replication_slots")

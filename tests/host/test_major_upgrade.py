@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -27,6 +28,8 @@ pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 Done = subprocess.CompletedProcess[str]
 UNIT = "stack-upgrade.service"
 WAIT_SECONDS = 60
+BACKUP_SECONDS = 240
+"""for a full backup, which requests come before"""
 PROGRAM = f"/usr/lib/postgresql/{NEW}/bin/pg_upgrade"
 MOMENTS = {
     "while the copy is made": f"test -e /var/lib/postgresql/{OLD}/main.upgrade/PG_VERSION",
@@ -171,8 +174,8 @@ def test_a_step_that_fails_leaves_the_old_one_serving(
     require_the_old_one(host, before)
 
 
-def loaded(host: SystemdHost, change: Callable[[], Done]) -> Done:
-    done = host.under_load(change)
+def loaded(host: SystemdHost, change: Callable[[], Done], page: str = "") -> Done:
+    done = host.under_load(change, page=page)
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
     print(*re.findall(r"requests were held back for \S+ s of \d+", done.stdout))
     return done
@@ -180,10 +183,9 @@ def loaded(host: SystemdHost, change: Callable[[], Done]) -> Done:
 
 def require_backups(host: SystemdHost) -> None:
     """A full one of the version that serves, which can be restored."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while host.run("systemctl", "is-active", "stack-backup@full", check=False).returncode == 0 or (
-        "activating" in host.run("systemctl", "is-active", "stack-backup@full", check=False).stdout
-    ):
+    deadline = time.monotonic() + BACKUP_SECONDS
+    state = ("systemctl", "is-active", "stack-backup@full")
+    while host.run(*state, check=False).stdout.strip() in ("active", "activating"):
         assert time.monotonic() < deadline
         time.sleep(1)
     host.run("stackctl", "drill")
@@ -191,7 +193,23 @@ def require_backups(host: SystemdHost) -> None:
     assert told.returncode == 0, told.stdout
 
 
+def test_a_hold_that_requests_cannot_wait_for_is_refused_with_its_sum(host: SystemdHost) -> None:
+    before, file = started(host), "/etc/stack/upgrade/rehearsed.json"
+    known = json.loads(host.run("cat", file).stdout)
+    seconds = {name: f"{value:.1f}" for name, value in known["steps"].items()}
+    host.run("cp", file, "/root")
+    host.run("sed", "-i", 's/"pg_upgrade": [0-9.]*/"pg_upgrade": 4711.0/', file)
+    done = refused(host)
+    host.run("cp", "/root/rehearsed.json", file)
+    assert done.returncode == 2
+    steps = {"stop": "1.0", **seconds, "pg_upgrade": "4711.0", "switch": "3.0"}
+    assert " + ".join(f"{name} {value}" for name, value in steps.items()) in done.stderr
+    assert "and they fail after 39 s. Raise stack_inputs.request_timeout to" in done.stderr
+    assert started(host) == before
+
+
 def test_it_loses_no_request_and_the_way_back_neither(host: SystemdHost) -> None:
+    host.limit()
     before, ticket = facts(host), int(sql(host, "SELECT last_value FROM ticket"))
     done = loaded(host, lambda: upgrade(host))
     assert "pg_amcheck has nothing against it" in done.stdout
@@ -205,7 +223,8 @@ def test_it_loses_no_request_and_the_way_back_neither(host: SystemdHost) -> None
     require_backups(host)
 
     sql(host, "INSERT INTO customer (mail) VALUES ('later')")
-    loaded(host, lambda: host.run("stackctl", "upgrade", "--back", check=False))
+    # What is written to the new one meanwhile is lost with it, so nothing is.
+    loaded(host, lambda: host.run("stackctl", "upgrade", "--back", check=False), page="/db")
     assert (version(host), facts(host)) == (OLD, before)
     done = host.play("site.yml", stack_inputs=OLD_INPUTS)
     assert done.returncode == 0, done.stdout[-4000:]

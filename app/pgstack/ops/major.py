@@ -19,6 +19,12 @@ STOP_SECONDS = 1.0
 SWITCH_SECONDS = 3.0
 """for Debian's start of the new version and for the plan to change, beyond the start of a scratch
 server: 3.1 s on a busy machine with 2 cores"""
+SLOT = "stack_upgrade"
+"""keeps what the copy has not yet: at its end a server removes WAL that is archived"""
+SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'"  # noqa: S608
+DROP_SLOT = f"""
+    SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+     WHERE slot_name = '{SLOT}'"""  # noqa: S608 - no input
 SEQUENCE_AHEAD = 33
 """numbers of a sequence that are written to WAL ahead of their use, so that a standby skips them"""
 OF_STANDBY = (
@@ -49,15 +55,15 @@ FACTS = """
            (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'm', 'p') AND relnamespace
                NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace))"""
 """bytes of all databases, and tables of this one"""
-CANNOT = """
+CANNOT = f"""
     SELECT 'the tablespace ' || spcname || ' lies outside of the data directory' FROM pg_tablespace
      WHERE spcname NOT IN ('pg_default', 'pg_global')
     UNION ALL
     SELECT 'the replication slot ' || slot_name || ' would be gone: drop it first'
-      FROM pg_replication_slots WHERE NOT temporary
+      FROM pg_replication_slots WHERE NOT temporary AND slot_name <> '{SLOT}'
     UNION ALL
     SELECT 'the prepared transaction ' || quote_literal(gid) || ' waits: commit it or roll it back'
-      FROM pg_prepared_xacts"""
+      FROM pg_prepared_xacts"""  # noqa: S608 - no input
 """what a whole cluster must not have"""
 UNLOGGED = """
     SELECT format('%I.%I is unlogged, and the copy would not have its rows: '
@@ -111,12 +117,14 @@ FEW_STATISTICS = (
 """the first stage of vacuumdb --analyze-in-stages: no page plans without any"""
 TABLES = """
     SELECT format('%I.%I', c.relnamespace::regnamespace, c.relname) FROM pg_class AS c
-     WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND c.relispopulated
+     WHERE c.relkind IN ({}) AND c.relpersistence = 'p' AND c.relispopulated
        AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
                           AND d.objid = c.oid AND d.deptype = 'e')
     UNION ALL SELECT 'pg_catalog.pg_largeobject' ORDER BY 1"""
-"""tables, materialized views, large objects; what is of an extension may change with it"""
+"""of these kinds, and large objects; what is of an extension may change with it"""
+COPIED, DUMPED = "'r', 'm'", "'r'"
+"""kinds whose rows stay the same: a dump has a materialized view filled anew"""
 DIGEST = """
     SELECT count(*) || ' rows, ' ||
            coalesce(sum(('x' || left(md5((t.*)::text), 15))::bit(60)::bigint), 0)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pgstack.errors import TargetError
+from pgstack.ops.piping import pipe, reason
 
 HOST = "stack"
 """that all snapshots are filed under, for a host that takes another's place has another name"""
@@ -174,7 +175,7 @@ class Repository:
         options = [f"--host={HOST}", "--stdin", f"--stdin-filename={name}"]
         kept = self.words("backup", *options, *(f"--tag={tag}" for tag in tags))
         try:
-            self._pipe(words, kept)
+            pipe(words, kept, self.environment())
         except TargetError:
             for each in self.snapshots():
                 if each.name not in known:
@@ -184,31 +185,7 @@ class Repository:
 
     def pour(self, snapshot: Snapshot, path: str, words: Sequence[str]) -> None:
         """Pipe a file of a snapshot into a program. Raises TargetError."""
-        self._pipe(self.words("dump", snapshot.name, path), words)
-
-    def _pipe(self, first: Sequence[str], second: Sequence[str]) -> None:
-        """Raises TargetError with what the one said that failed, the second before the first: that
-        may only have lost its reader."""
-        with tempfile.TemporaryFile() as complaint, tempfile.TemporaryFile() as answer:
-            with subprocess.Popen(
-                first,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=complaint,
-            ) as source:
-                done = subprocess.run(
-                    second,
-                    env=self.environment(),
-                    stdin=source.stdout,
-                    stdout=subprocess.DEVNULL,
-                    stderr=answer,
-                    check=False,
-                )
-            for said, code in ((answer, done.returncode), (complaint, source.returncode)):
-                said.seek(0)
-                if code:
-                    raise TargetError(reason(said.read().decode(errors="replace")))
+        pipe(self.words("dump", snapshot.name, path), words, self.environment())
 
     def forget(self, days: int) -> None:
         """Delete snapshots older than so many days before the newest. Raises TargetError."""
@@ -237,14 +214,6 @@ class Repository:
         if process.returncode or broken:
             raise TargetError(f"restic dump: {complaint or broken}")
         return count, size
-
-
-def reason(said: str) -> str:
-    """The line of its complaints that says what is wrong."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return next(
-        (line for line in lines if "Fatal:" in line or "error:" in line), "".join(lines[:1])
-    )
 
 
 def holds_files(tree: Path) -> bool:

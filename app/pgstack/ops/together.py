@@ -16,12 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgstack.errors import TargetError
-from pgstack.ops import exchange
+from pgstack.ops import exchange, piping
 from pgstack.ops.restic import Repository, Snapshot
 
 DUMP = "database.dump"
 LABEL = "backup="
 """begins the tag that the two snapshots of a backup share"""
+VERSION = "postgresql="
+"""begins the tag with the major version that the rows are of"""
 OUTSIDE = f"--exclude={exchange.ASIDE}*"
 NO_ROWS = "the database is in no backup of the stack: its administrator keeps and restores it"
 COMPLAINT = re.compile("(ERROR|FATAL|DETAIL|HINT|error): ")
@@ -77,6 +79,27 @@ class Stack:
         """Roles, rights and a database where there is none. Raises TargetError."""
         self._psql("postgres", f"--file={self.roles}")
 
+    def version(self) -> int:
+        """PostgreSQL's major version. Raises TargetError."""
+        return int(self.sql("SHOW server_version_num")) // 10000
+
+    def load(self, pour: Callable[[list[str]], None], version: int) -> None:
+        """The rows of a dump of this version, which `pour` gives to a program, in a database that
+        has none. Raises TargetError."""
+        self.make_database()
+        # The script of roles has made it, and the dump makes it too.
+        self.sql("DROP SCHEMA IF EXISTS stack CASCADE", self.database)
+        words = ["--exit-on-error", "--single-transaction", f"--dbname={self.database}"]
+        if version != self.version():
+            # Rights on PostgreSQL's own functions, which may have other arguments by now.
+            words.append("--exclude-schema=pg_catalog")
+        pour(self.words("pg_restore", *words))
+
+    def complete(self) -> None:
+        """Rights and statistics, once the rows are there. Raises TargetError."""
+        self.make_database()
+        self.sql("ANALYZE", self.database)
+
     def exchange(self, *arguments: str) -> None:
         """Run the program of `exchange`. Raises TargetError."""
         _run([*self.python, "-", self.tree, *arguments], Path(exchange.__file__).read_text())
@@ -95,6 +118,12 @@ class Kept:
     def moment(self) -> float:
         """What it is of, in seconds since 1970."""
         return (self.rows or self.files).moment
+
+    @property
+    def version(self) -> int:
+        """PostgreSQL's of the rows; 0 where it is not known."""
+        tags = self.rows.tags if self.rows else ()
+        return next((int(tag.removeprefix(VERSION)) for tag in tags if tag.startswith(VERSION)), 0)
 
     @property
     def text(self) -> str:
@@ -124,8 +153,18 @@ def save(stack: Stack, repository: Repository) -> Kept:
 
 
 def _save_rows(stack: Stack, repository: Repository, tag: str) -> Snapshot:
-    dump = stack.words("pg_dump", "--format=custom", "--compress=0", f"--dbname={stack.database}")
-    return repository.save_output(dump, DUMP, tag)
+    return repository.save_output(_dump(stack), DUMP, tag, f"{VERSION}{stack.version()}")
+
+
+def _dump(stack: Stack) -> list[str]:
+    return stack.words("pg_dump", "--format=custom", "--compress=0", f"--dbname={stack.database}")
+
+
+def move(old: Stack, new: Stack) -> None:
+    """The rows of a database in a fresh one of another server, which is not of an earlier version.
+    Raises TargetError."""
+    new.load(lambda words: piping.pipe(_dump(old), words), old.version())
+    new.complete()
 
 
 def listed(repository: Repository) -> list[Kept]:
@@ -173,18 +212,14 @@ def bring_back(
         aside = f"{stack.database}-before-{_now()}"
         stack.rename_database(stack.database, aside)
         say(f"aside     the rows of before, in the database {aside}")
-    words = ("--exit-on-error", "--single-transaction", f"--dbname={stack.database}")
+    rows, version = backup.rows, backup.version or stack.version()
     try:
-        stack.make_database()
-        # The script of roles has made it, and the dump makes it too.
-        stack.sql("DROP SCHEMA IF EXISTS stack CASCADE", stack.database)
-        repository.pour(backup.rows, f"/{DUMP}", stack.words("pg_restore", *words))
+        stack.load(lambda words: repository.pour(rows, f"/{DUMP}", words), version)
         _bring_files(stack, repository, backup)
     except TargetError as error:
         _put_back(stack, aside, error)
         raise
-    stack.make_database()
-    stack.sql("ANALYZE", stack.database)
+    stack.complete()
     say(f"restored  {backup.text}")
 
 

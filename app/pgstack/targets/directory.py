@@ -88,8 +88,8 @@ def _require_database(plan: Plan) -> None:
     if version != str(wanted):
         raise TargetError(
             f"{data}: a database of PostgreSQL {version}, and the plan runs {wanted}. "
-            f"Convert it with pg_upgrade, or set STACK_DIR to another directory; nothing in it was "
-            f"touched."
+            f"Set STACK_DIR to another directory, where `make restore` brings back a backup that "
+            f"was made with {version} (docs/upgrades.md). Nothing was touched."
         )
 
 
