@@ -95,7 +95,7 @@ def leader_deaf_to_web(cluster: Cluster) -> Iterator[None]:
 
 @fault("leader cut off from the standby that has every acknowledged write", 14, 20)
 def cut_off_from_synchronous(cluster: Cluster) -> Iterator[None]:
-    standby = cluster.standbys()[-1]
+    standby = cluster.standbys()[0]
     with lost(both(cluster.hosts(cluster.leader()), cluster.hosts(standby))):
         yield
 
@@ -163,7 +163,7 @@ def host_lost(cluster: Cluster) -> Iterator[None]:
 
 @fault("host of the synchronous standby lost", 14, 15)
 def synchronous_lost(cluster: Cluster) -> Iterator[None]:
-    standby = cluster.standbys()[-1]
+    standby = cluster.standbys()[0]
     cluster.lose(standby)
     try:
         yield

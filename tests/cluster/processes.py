@@ -14,6 +14,8 @@ from docker_engine import docker
 from systemd_host import SystemdHost
 
 ETCD, PATRONI = "stack-etcd.service", "stack-patroni.service"
+WATCH = "stack-watch.timer"
+"""has go on what a signal has stopped"""
 KILL = "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"
 ATTACH_SECONDS = 5
 
@@ -34,13 +36,13 @@ def stopped(hosts: Collection[SystemdHost], unit: str) -> Iterator[None]:
 def halted(host: SystemdHost, unit: str) -> Iterator[None]:
     """A signal stops the first process of a unit; what would have it go on is told not to."""
     first = ("systemctl", "kill", "--kill-whom=main")
-    host.run("systemctl", "stop", "stack-watch.timer")
+    host.run("systemctl", "stop", WATCH)
     host.run(*first, "--signal=SIGSTOP", unit)
     try:
         yield
     finally:
         host.run(*first, "--signal=SIGCONT", unit)
-        host.run("systemctl", "start", "stack-watch.timer")
+        host.run("systemctl", "start", WATCH)
 
 
 def kill_postgres(host: SystemdHost) -> None:
