@@ -54,7 +54,7 @@ def cut_off_from_members(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-@fault("leader cut off from everybody", 14, 20)
+@fault("leader cut off from everybody", 30, 20)
 def cut_off_from_all(cluster: Cluster) -> Iterator[None]:
     leader = cluster.leader()
     with lost(both(cluster.hosts(leader), [*cluster.others(leader), cluster.web])):
