@@ -9,7 +9,7 @@ from pgstack.errors import ProbeError
 from pgstack.live.probes import members
 from pgstack.planning.services import postgres_program
 
-from . import backup, membership, patroni, postgres, system
+from . import backup, membership, patroni, postgres, system, unfit
 from .safe import StackctlError
 from .stack import Stack
 
@@ -66,6 +66,7 @@ def hand_over(stack: Stack) -> None:
             membership.way(part, part.address).delete(f"/service/{part.scope}/{name}")
     except ProbeError as error:
         raise StackctlError(f"{error}: Patroni would wait for the database of before.") from None
+    unfit.forget(stack)
     system.require("systemctl", "start", patroni.unit(stack))
     if not system.wait(lambda: patroni.leads(stack), LEADS_SECONDS, 0.5):
         raise StackctlError(
@@ -89,7 +90,7 @@ def copy(stack: Stack) -> str:
     system.require(
         "find", stack.paths.data, "-mindepth", "1", "-delete", account=stack.accounts.postgres
     )
-    patroni.bring(stack, "start")
+    patroni.bring(stack, unfit.forget(stack))
     return f"copies {leader}"
 
 

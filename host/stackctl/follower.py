@@ -154,7 +154,8 @@ class Follower:
         wal = answer.body.get("xlog") or {}
         if leads and answer.good and "location" in wal:
             self.lags.wrote(int(wal["location"]), asked)
-        follows = not leads and answer.body.get("replication_state") == members.STREAMS
+        streams = answer.body.get("replication_state") == members.STREAMS
+        follows = streams and not leads and not members.unfit(answer.body)
         self.lags.replayed(member, wal.get("replayed_location") if follows else None, asked)
 
     def _file(self, kind: str, member: str) -> str:

@@ -19,6 +19,8 @@ from .system import UNITS
 
 SECRETS = "secrets.yml"
 """beside patroni.yml, for Patroni's account alone; Patroni reads both"""
+UNFIT = authority.DIRECTORY / "unfit"
+"""is there while this member must not lead: beside the data, also where the stack is taken away"""
 START_SECONDS = 120
 ANSWER_SECONDS = 5
 
@@ -142,7 +144,8 @@ def _within(wanted: Any, there: Any) -> bool:
 def _secrets(stack: Stack) -> dict[str, Any]:
     """What patroni.yml does not say; JSON is YAML."""
     known, cluster = passwords.known(stack), part(stack)
-    return {
+    tags = {"tags": {"nofailover": True}} if UNFIT.exists() else {}
+    return tags | {
         "restapi": {
             "authentication": {"username": LOGIN, "password": passwords.kept(passwords.CLUSTER_KEY)}
         },

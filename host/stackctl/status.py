@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from pgstack.ops import postgres as server
 from pgstack.planning import services
 
 from . import apache, front, observability, pgbouncer, postgres, system
@@ -31,7 +34,11 @@ def of_postgres(stack: Stack) -> Line:
     unit = postgres.unit(stack)
     if not system.active(unit):
         return _down("postgres", unit, stack.names.stackctl)
-    return _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
+    line = _line("postgres", "runs", unit, postgres.trouble(stack, ANSWER_SECONDS))
+    with suppress(FileNotFoundError):  # before a member has copied the leader
+        if full := server.full(stack.paths.data):
+            return replace(line, text=f"{line.text}; {full}", good=False)
+    return line
 
 
 def of_pgbouncer(stack: Stack) -> Line:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgstack.errors import ProbeError
+from pgstack.live.probes.members import unfit
 
 from . import patroni
 from .safe import StackctlError
@@ -61,19 +62,21 @@ def _candidate(members: list[dict[str, Any]], leader: str, to: str) -> str:
     ready: dict[str, str] = {
         row["name"]: row["role"]
         for row in members
-        if row["role"] in STANDBYS and row.get("state") in ("streaming", "running")
+        if row["role"] in STANDBYS
+        and row.get("state") in ("streaming", "running")
+        and not unfit(row)
     }
     if to == leader:
         raise StackctlError(f"--to {to}: it leads already; nothing was done.")
     if to and to not in ready:
         raise StackctlError(
-            f"--to {to}: no standby that is up to date; nothing was done. There are: "
+            f"--to {to}: no standby that is up to date and may lead; nothing was done. There are: "
             f"{', '.join(ready) or 'none'}."
         )
     if to:
         return to
     if not ready:
-        raise StackctlError("no standby is up to date, so none can lead; nothing was done.")
+        raise StackctlError("no standby is up to date and may lead, so none can; nothing was done.")
     return min(ready, key=lambda name: STANDBYS.index(ready[name]))
 
 

@@ -2,7 +2,8 @@
 (stack-watch.timer).
 
 A unit that ended is started again by systemd, up to its start limit. After that, for a process that
-was stopped, and for requests that somebody held back and left, there is this.
+was stopped, and for requests that somebody held back and left, there is this. It also keeps a
+member of a cluster from leading whose disk is not to be trusted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import apache, major_switch, pgbouncer, postgres, safe, status, system, workers
+from . import apache, major_switch, pgbouncer, postgres, safe, status, system, unfit, workers
 from .stack import INSTANCES, Stack
 
 TEMPLATE = "@.service"
@@ -35,6 +36,7 @@ def look(stack: Stack) -> str:
                 done.append(major_switch.settle(stack))
             if "apache" in stack.services:
                 done += [line for line in (*_resume(stack), workers.resume(stack)) if line]
+            done += [line for line in [unfit.note(stack)] if line]
     except safe.StackctlError as error:
         return str(error)
     return "\n".join(f"{WARNING}{line}" for line in done)

@@ -10,7 +10,7 @@ from asking import etcd_leader
 from cluster_hosts import Cluster
 from docker_engine import docker
 from network import both, late, lost, one_way
-from processes import ETCD, PATRONI, halted, kill_postgres, slow_disk, stopped
+from processes import ETCD, PATRONI, halted, kill_postgres, killed, slow_disk
 
 HELD_SECONDS = 9
 """that requests wait; longer without a leader, and some fail"""
@@ -54,7 +54,7 @@ def cut_off_from_members(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-@fault("leader cut off from everybody", 14, 20)
+@fault("leader cut off from everybody", 30, 20)
 def cut_off_from_all(cluster: Cluster) -> Iterator[None]:
     leader = cluster.leader()
     with lost(both(cluster.hosts(leader), [*cluster.others(leader), cluster.web])):
@@ -95,7 +95,7 @@ def leader_deaf_to_web(cluster: Cluster) -> Iterator[None]:
 
 @fault("leader cut off from the standby that has every acknowledged write", 14, 20)
 def cut_off_from_synchronous(cluster: Cluster) -> Iterator[None]:
-    standby = cluster.standbys()[-1]
+    standby = cluster.standbys()[0]
     with lost(both(cluster.hosts(cluster.leader()), cluster.hosts(standby))):
         yield
 
@@ -115,21 +115,21 @@ def packets_lost(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-@fault("etcd's own leader stopped", 15, 5, harmless=True)
-def etcd_leader_stopped(cluster: Cluster) -> Iterator[None]:
-    with stopped(cluster.hosts(etcd_leader(cluster.members)), ETCD):
+@fault("etcd's own leader killed, and not started again", 15, 5, harmless=True)
+def etcd_leader_gone(cluster: Cluster) -> Iterator[None]:
+    with killed(cluster.hosts(etcd_leader(cluster.members)), ETCD):
         yield
 
 
-@fault("etcd stopped on two members", 25, 5, harmless=True)
-def etcd_majority_stopped(cluster: Cluster) -> Iterator[None]:
-    with stopped(cluster.others(cluster.standbys()[0]), ETCD):
+@fault("etcd killed on two members, and not started again", 25, 5, harmless=True)
+def etcd_majority_gone(cluster: Cluster) -> Iterator[None]:
+    with killed(cluster.others(cluster.standbys()[0]), ETCD):
         yield
 
 
-@fault("etcd stopped on all members", 25, 5, harmless=True)
-def etcd_stopped(cluster: Cluster) -> Iterator[None]:
-    with stopped([*cluster.members.values()], ETCD):
+@fault("etcd killed on all members, and not started again", 25, 5, harmless=True)
+def etcd_gone(cluster: Cluster) -> Iterator[None]:
+    with killed([*cluster.members.values()], ETCD):
         yield
 
 
@@ -163,7 +163,7 @@ def host_lost(cluster: Cluster) -> Iterator[None]:
 
 @fault("host of the synchronous standby lost", 14, 15)
 def synchronous_lost(cluster: Cluster) -> Iterator[None]:
-    standby = cluster.standbys()[-1]
+    standby = cluster.standbys()[0]
     cluster.lose(standby)
     try:
         yield

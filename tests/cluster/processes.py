@@ -14,6 +14,8 @@ from docker_engine import docker
 from systemd_host import SystemdHost
 
 ETCD, PATRONI = "stack-etcd.service", "stack-patroni.service"
+WATCH = "stack-watch.timer"
+"""has go on what a signal has stopped"""
 KILL = "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"
 ATTACH_SECONDS = 5
 
@@ -31,16 +33,29 @@ def stopped(hosts: Collection[SystemdHost], unit: str) -> Iterator[None]:
 
 
 @contextmanager
+def killed(hosts: Collection[SystemdHost], unit: str) -> Iterator[None]:
+    """The same without a word: an etcd that is asked to end goes on deciding where no majority lets
+    it hand over, until systemd kills it after 90 s."""
+    with stopped(hosts, unit):
+        for host in hosts:
+            host.run("systemctl", "kill", "--signal=SIGKILL", unit, check=False)
+        for host in hosts:
+            host.run("systemctl", "stop", unit)
+            host.run("systemctl", "reset-failed", unit, check=False)  # else stack-watch starts it
+        yield
+
+
+@contextmanager
 def halted(host: SystemdHost, unit: str) -> Iterator[None]:
     """A signal stops the first process of a unit; what would have it go on is told not to."""
     first = ("systemctl", "kill", "--kill-whom=main")
-    host.run("systemctl", "stop", "stack-watch.timer")
+    host.run("systemctl", "stop", WATCH)
     host.run(*first, "--signal=SIGSTOP", unit)
     try:
         yield
     finally:
         host.run(*first, "--signal=SIGCONT", unit)
-        host.run("systemctl", "start", "stack-watch.timer")
+        host.run("systemctl", "start", WATCH)
 
 
 def kill_postgres(host: SystemdHost) -> None:

@@ -11,6 +11,7 @@ import pytest
 import requests
 from cluster_hosts import MEMBERS, Cluster
 from docker_engine import docker
+from processes import WATCH
 from reading import readers
 from systemd_host import INPUTS
 
@@ -39,9 +40,11 @@ def settled(cluster: Cluster) -> Iterator[None]:
 
 
 def replays(cluster: Cluster, member: str, signal: str) -> None:
-    """Stop or continue what replays. Patroni ends a pg_wal_replay_pause() at its next look."""
-    words = f"pkill -{signal} -f '^postgres: .*startup' || true"
-    cluster.members[member].run("sh", "-c", words)
+    """Stop or continue what replays, and what would have it go on. Patroni ends a
+    pg_wal_replay_pause() at its next look."""
+    host = cluster.members[member]
+    host.run("systemctl", "stop" if signal == "STOP" else "start", WATCH)
+    host.run("sh", "-c", f"pkill -{signal} -f '^postgres: .*startup' || true")
 
 
 @contextmanager

@@ -51,6 +51,10 @@ def test_a_cluster_as_planned_has_no_fault() -> None:
             replace(THIRD, etcd_seen=NOW - 3600),
             "db3 has not heard from etcd for 3600 s",
         ),
+        (
+            replace(THIRD, unfit=True),
+            "db3 follows, may not lead: its disk gave back a wrong page",
+        ),
     ],
 )
 def test_a_fault_of_one_member_is_named(third: Member, said: str) -> None:
@@ -83,6 +87,7 @@ def test_a_standby_is_read_from_what_its_patroni_says() -> None:
         "timeline": 3,
         "replication_state": "streaming",
         "dcs_last_seen": 11,
+        "tags": {"nofailover": True},
     }
     assert members._read("db2", Answer(503, said)) == Member(
         "db2",
@@ -93,6 +98,7 @@ def test_a_standby_is_read_from_what_its_patroni_says() -> None:
         position=7,
         replayed=5,
         etcd_seen=11.0,
+        unfit=True,
     )
 
 

@@ -4,6 +4,7 @@ of Compose use them, too."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 LOCK_FILE = "postmaster.pid"
 """in the data directory; it is not there while no server runs, and empty at first"""
 READY_LINE = 7
+WAL_SEGMENT_BYTES = 16 * 1024**2
+"""what PostgreSQL needs in one piece before it can go on writing; without it it ends"""
 
 
 def parse(plan: Plan, conf: str) -> list[str]:
@@ -54,3 +57,15 @@ def started(lock_file: str) -> tuple[int, bool]:
     if len(lines) <= READY_LINE:
         return 0, False
     return int(lines[0]), lines[READY_LINE].strip() == "ready"
+
+
+def full(data: str) -> str:
+    """Why a server with this data directory is about to end; empty while its WAL has room. Raises
+    OSError where the directory is not there."""
+    free = shutil.disk_usage(f"{data}/pg_wal").free
+    if free >= WAL_SEGMENT_BYTES:
+        return ""
+    return (
+        f"{free // 1024} kB are free for its WAL; it ends when it needs "
+        f"{WAL_SEGMENT_BYTES >> 20} MB"
+    )

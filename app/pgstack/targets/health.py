@@ -6,7 +6,6 @@ Every question has a timeout: a stopped server is reported within seconds, too.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import psycopg2
 
 from pgstack.errors import ProbeError, StackError
 from pgstack.live.probes import exporter, local, postgres, supervisord, valkey, web
+from pgstack.ops import postgres as server
 from pgstack.planning import layout
 from pgstack.planning.plan import Plan
 from pgstack.targets import external, supervision, workers
@@ -27,8 +27,6 @@ from pgstack.targets.schedule import status as schedule
 PAGE_SECONDS = 5
 OF_OTHERS = "NOT OURS"
 """in the place of a state: an external PostgreSQL"""
-WAL_SEGMENT_BYTES = 16 * 1024**2
-"""what PostgreSQL needs in one piece before it can go on writing; without it it ends"""
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,8 @@ def _postgres(plan: Plan) -> None:
     with closing(postgres.connect(plan, plan.roles.monitor)) as connection:
         if corrupted := postgres.corrupted(connection):
             raise ProbeError(f"{corrupted}. {postgres.CORRUPTED}")
-    if (free := shutil.disk_usage(f"{plan.paths.data}/pg_wal").free) < WAL_SEGMENT_BYTES:
-        raise ProbeError(
-            f"{free // 1024} kB are free for its WAL; it ends when it needs "
-            f"{WAL_SEGMENT_BYTES >> 20} MB"
-        )
+    if full := server.full(plan.paths.data):
+        raise ProbeError(full)
 
 
 def _pgbouncer(plan: Plan, port: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes.patroni import NOBODY, Answer, Api
@@ -41,6 +42,8 @@ class Member:
     """when its Patroni last heard from etcd, in seconds since 1970"""
     failsafe: bool = False
     """whether it leads on without etcd, since all members agree"""
+    unfit: bool = False
+    """whether it may not lead, since its disk gave back a wrong page"""
 
     @property
     def copied(self) -> bool:
@@ -91,7 +94,13 @@ def _read(name: str, answer: Answer) -> Member:
         replayed=int(wal.get("replayed_location") or 0),
         etcd_seen=float(said.get("dcs_last_seen") or 0),
         failsafe=bool(said.get("failsafe_mode_is_active")),
+        unfit=unfit(said),
     )
+
+
+def unfit(said: Mapping[str, Any]) -> bool:
+    """Whether a member may not lead, from what a Patroni says of it."""
+    return bool((said.get("tags") or {}).get("nofailover"))
 
 
 def leader(members: Sequence[Member]) -> Member | None:
@@ -125,7 +134,8 @@ def _role(members: Sequence[Member], member: Member) -> str:
     if not member.streams:
         return f"does not follow: PostgreSQL is {member.state}"
     far = f", {behind // MB} MB behind" if behind >= MB else ""
-    return f"follows{', synchronous' if member.synchronous else ''}{far}"
+    unfit = ", may not lead: its disk gave back a wrong page" if member.unfit else ""
+    return f"follows{', synchronous' if member.synchronous else ''}{far}{unfit}"
 
 
 def faults(part: Cluster, members: Sequence[Member]) -> Iterator[str]:
@@ -137,7 +147,7 @@ def faults(part: Cluster, members: Sequence[Member]) -> Iterator[str]:
     for member in members:
         if member.copied:
             continue
-        if not member.serves:
+        if not member.serves or (member.unfit and not member.leads):
             yield f"{member.name} {_role(members, member)}"
         elif first and member.timeline != first.timeline:
             yield f"{member.name} is on timeline {member.timeline}, not {first.timeline}"
