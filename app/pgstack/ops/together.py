@@ -28,6 +28,8 @@ OUTSIDE = f"--exclude={exchange.ASIDE}*"
 NO_ROWS = "the database is in no backup of the stack: its administrator keeps and restores it"
 COMPLAINT = re.compile("(ERROR|FATAL|DETAIL|HINT|error): ")
 """in a line of PostgreSQL's programs that says what is wrong"""
+RENAMES = 3
+"""tries, of which PostgreSQL waits 5 s in each for sessions to end"""
 TABLES = (
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -69,11 +71,17 @@ class Stack:
         return _run(words).strip()
 
     def rename_database(self, old: str, new: str) -> None:
-        """Give a database another name, and end the sessions in it: the exporter has one. Raises
-        TargetError."""
+        """Give a database another name, and end the sessions in it: the exporter has one, and may
+        be back before the name is changed. Raises TargetError."""
         others = f"FROM pg_stat_activity WHERE datname = '{old}'"
         ended = f"SELECT pg_terminate_backend(pid, 5000) {others}"
-        self.sql(f'{ended}; ALTER DATABASE "{old}" RENAME TO "{new}"')
+        for left in reversed(range(RENAMES)):
+            try:
+                self.sql(f'{ended}; ALTER DATABASE "{old}" RENAME TO "{new}"')
+                return
+            except TargetError:
+                if not left:
+                    raise
 
     def make_database(self) -> None:
         """Roles, rights and a database where there is none. Raises TargetError."""
