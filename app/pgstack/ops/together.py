@@ -78,10 +78,11 @@ class Stack:
         for left in reversed(range(RENAMES)):
             try:
                 self.sql(f'{ended}; ALTER DATABASE "{old}" RENAME TO "{new}"')
-                return
             except TargetError:
                 if not left:
                     raise
+            else:
+                return
 
     def make_database(self) -> None:
         """Roles, rights and a database where there is none. Raises TargetError."""
