@@ -42,8 +42,8 @@ def test_corrected_latency_sees_a_stall_that_the_naive_one_does_not() -> None:
         outcome = run(server, load)
     assert (outcome.failures, outcome.unanswered) == (0, 0)
     assert outcome.requests == pytest.approx(2000, rel=0.1)
-    assert percentile(outcome.latency, 99) < 50
     assert percentile(outcome.corrected, 99) >= 500
+    assert percentile(outcome.latency, 99) < percentile(outcome.corrected, 99) / 4
     assert total(outcome.latency) == total(outcome.corrected) == outcome.requests
 
 
