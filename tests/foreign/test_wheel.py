@@ -97,7 +97,7 @@ def test_the_wheel_holds_the_package_its_types_and_its_templates(wheel: Path) ->
 @pytest.mark.parametrize(
     "release",
     [
-        pytest.param(release, marks=pytest.mark.slow if release != "3.13" else [])
+        pytest.param(release, marks=pytest.mark.slow if release != "3.11" else [])
         for release in PYTHONS
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from clients import answers
 from systemd_host import SystemdHost
 
+from fixtures.receivers import wait
 from pgstack.metrics import exporter
 
 pytestmark = pytest.mark.host
@@ -102,11 +103,12 @@ def asked(host: SystemdHost, words: str) -> str:
 
 def test_every_source_answers(site: SystemdHost) -> None:
     site.page("/db")
+    # What a request took is written once it has ended, and a scrape's answer is kept for a moment.
+    wait(lambda: number(scraped(site), "pgstack_wsgi_statements_sum") >= 1, 10, "request")
     text = scraped(site)
     assert dict(UP.findall(text)) == dict.fromkeys(
         ("plan", "machine", "postgresql", "pgbouncer", "apache", "site", "wsgi", "facts"), "1.0"
     )
-    assert number(text, "pgstack_wsgi_statements_sum") >= 1
     assert number(text, "pgstack_wsgi_processes") == number(text, "pgstack_plan_processes")
     assert number(text, "pgstack_postgresql_max_connections") == (
         number(text, "pgstack_plan_postgresql_connections")
