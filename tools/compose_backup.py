@@ -66,16 +66,11 @@ def restore(name: str, overwrite: bool) -> None:
     _build()
     with _repository(wanted, RESTORE, make=False) as kept:
         _require_room(overwrite)
-        chosen = together.choose(kept, name, with_rows=not _is_external())
+        chosen = together.choose(kept, name, with_rows=not install.is_external())
         containers.require("compose", "down")
-        if not _is_external():
+        if not install.is_external():
             containers.require("compose", "up", "--detach", "--wait", POSTGRES)
         together.bring_back(_stack(), kept, chosen, say)
-
-
-def _is_external() -> bool:
-    """Whether PostgreSQL is somebody else's: compose.yaml reads the same, `.env` included."""
-    return bool(install.given().get("STACK_DATABASE_URL"))
 
 
 def _destination() -> Destination:
@@ -103,7 +98,7 @@ def _require_room(overwrite: bool) -> None:
     if overwrite:
         return
     # Compose makes the volumes before any container runs, so that they are there tells nothing.
-    own = {service for service in HOLDS if service != POSTGRES or not _is_external()}
+    own = {service for service in HOLDS if service != POSTGRES or not install.is_external()}
     if any(_finds(service, *HOLDS[service]) for service in own):
         raise ToolError(
             "the volumes of the stack hold a database or files. `make restore OVERWRITE=yes` puts "
@@ -176,7 +171,7 @@ def _stack() -> together.Stack:
         python=("docker", "compose", PROFILE, *run),
         reading=("--one-file-system",),
     )
-    if _is_external():
+    if install.is_external():
         return files
     postgres = containers.only_container(POSTGRES).id
     done = containers.execute(postgres, "cat", f"{containers.CONF}/plan.json")

@@ -36,7 +36,7 @@ def require() -> None:
     volume are another version's, or it was not given all of them."""
     servers = containers.running(POSTGRES)
     same = [server.image == containers.image_id(server.named) for server in servers]
-    if _is_external() or (same and all(same)):
+    if install.is_external() or (same and all(same)):
         return
     look = f"ls {PROGRAMS}; cd {VOLUME} && ls -d */{CLUSTER}/PG_VERSION */{UNFINISHED}"
     done = containers.once(POSTGRES, "-c", look, options=("--entrypoint=sh",))
@@ -85,13 +85,9 @@ def upgrade(*, rehearse: bool) -> None:
     )
 
 
-def _is_external() -> bool:
-    return bool(install.given().get("STACK_DATABASE_URL"))
-
-
 def _wanted() -> Wanted:
     """Raises ToolError in the planner's words, and where PostgreSQL is somebody else's."""
-    if _is_external():
+    if install.is_external():
         raise ToolError("STACK_DATABASE_URL: this PostgreSQL is its administrator's to upgrade.")
     done = containers.once("configure", "python", "-m", "pgstack.targets.next_version")
     if done.returncode:

@@ -55,6 +55,11 @@ def given() -> dict[str, str]:
     return {**of_file, **{name: value for name, value in os.environ.items() if value}}
 
 
+def is_external() -> bool:
+    """Whether PostgreSQL is somebody else's: compose.yaml reads the same, `.env` included."""
+    return bool(given().get("STACK_DATABASE_URL"))
+
+
 def install_packages(what: str) -> None:
     """Install what is missing, or say how."""
     release = debian.version()

@@ -254,4 +254,4 @@ def test_a_backup_of_containers_knows_whose_postgresql_it_is(
     monkeypatch.delenv("STACK_DATABASE_URL", raising=False)
     if variable:
         monkeypatch.setenv("STACK_DATABASE_URL", variable)
-    assert importlib.import_module("compose_backup")._is_external() is external
+    assert importlib.import_module("install").is_external() is external
