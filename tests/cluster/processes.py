@@ -35,7 +35,7 @@ def stopped(hosts: Collection[SystemdHost], unit: str) -> Iterator[None]:
 @contextmanager
 def killed(hosts: Collection[SystemdHost], unit: str) -> Iterator[None]:
     """The same without a word: an etcd that is asked to end goes on deciding where no majority lets
-    it hand over, until systemd kills it after 90 s."""
+    it hand over, until systemd kills it."""
     with stopped(hosts, unit):
         for host in hosts:
             host.run("systemctl", "kill", "--signal=SIGKILL", unit, check=False)

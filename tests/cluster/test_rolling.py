@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import newer_packages as newer
 import pytest
 from cluster_hosts import Cluster
 from drilling import Seen, drilled_by
@@ -11,6 +12,7 @@ from processes import ETCD
 from systemd_host import changed
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
+NEWER = ("postgresql-17", "patroni", "etcd-server")
 SINCE = ("systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value")
 
 
@@ -27,10 +29,15 @@ def test_a_cluster_that_is_not_whole_is_refused(cluster: Cluster) -> None:
     cluster.wait()
 
 
-@pytest.mark.parametrize("words", [{}, {"reboot": "no"}], ids=["reboot", "restart"])
+@pytest.mark.parametrize(
+    "words", [{"reboot": "no"}, {"upgrade": "yes"}], ids=["restart", "upgrade and reboot"]
+)
 def test_members_take_turns_without_a_failed_request(
     cluster: Cluster, words: dict[str, str]
 ) -> None:
+    if "upgrade" in words:
+        for host in cluster.members.values():
+            newer.publish(host, NEWER)
     before = {name: host.run(*SINCE).stdout for name, host in cluster.members.items()}
     led = cluster.leader()
 
@@ -47,5 +54,7 @@ def test_members_take_turns_without_a_failed_request(
     assert seen.users.silence < 8, seen
     after = {name: host.run(*SINCE).stdout for name, host in cluster.members.items()}
     rebooted = [name for name in after if after[name] != before[name]]
-    assert rebooted == ([] if words else [*cluster.members])
+    assert rebooted == ([*cluster.members] if "upgrade" in words else [])
+    for host in cluster.members.values():
+        assert newer.installed(host, NEWER) == ("upgrade" in words)
     assert cluster.leader() != led

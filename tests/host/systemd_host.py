@@ -35,7 +35,7 @@ READY = "/run/ready"
 """a file on the host, as old as the moment when it was ready for a first run"""
 MOUNTED = frozenset({"/run", "/tmp"})
 """other file systems, which are empty after a boot"""
-LIFETIME_SECONDS = 2400
+LIFETIME_SECONDS = 2400 + round(60 * float(os.environ.get("DRILL_MINUTES", "0")))
 """The container ends by itself after this time, also when the tests were killed."""
 LIFETIME = "test-lifetime"
 """unit of that end"""
