@@ -27,6 +27,8 @@ AFTER_SECONDS = 6
 """of load once a fault is over"""
 LOG = "/var/log/stack/apache-access.log"
 BACK_SECONDS = 120
+CUTS = 4
+CUT_SECONDS = 12
 IN_FLIGHT = 8
 """requests that a lost host may have owed: each user has one at most"""
 OWED_SECONDS = 6
@@ -244,6 +246,21 @@ def test_a_lost_web_host_costs_what_is_in_flight(site: Balanced) -> None:
     assert seen[0].silence < GAP_SECONDS, seen
     assert states(site, site.holder())["web1"] == "not ready"
     site.bring_back("web1")
+    wait_until_ready(site)
+
+
+@pytest.mark.parametrize("turn", range(CUTS))
+def test_a_web_host_that_is_cut_off_costs_what_is_in_flight(site: Balanced, turn: int) -> None:
+    """Nobody is told, and what it sends is lost as well."""
+
+    def cut() -> None:
+        balancers = [site.hosts[name] for name in BALANCERS]
+        with lost(both([site.hosts[WEBS[turn % 2]]], balancers)):
+            time.sleep(CUT_SECONDS)
+
+    seen = visited(site, cut)
+    require_in_flight(seen)
+    assert seen[0].silence < GAP_SECONDS, seen
     wait_until_ready(site)
 
 
