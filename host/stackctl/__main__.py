@@ -26,8 +26,11 @@ from . import (
     files,
     files_back,
     front,
+    handover,
+    haproxy,
     healthy,
     joining,
+    keepalived,
     major,
     passwords,
     patroni,
@@ -147,8 +150,17 @@ def print_lines(lines: list[Line]) -> int:
 
 
 def leads(host: stack.Stack, _: argparse.Namespace) -> int:
-    """Whether backups are this member's to make."""
-    return 0 if patroni.leads(host) else 1
+    """Whether what is done once is this host's to do: of balancers, that of who has the address."""
+    balancer = host.balancing is not None and host.balancing.member
+    there = keepalived.has_address(haproxy.part(host)) if balancer else patroni.leads(host)
+    return 0 if there else 1
+
+
+def lead_over(host: stack.Stack, asked: argparse.Namespace) -> str:
+    """Have another member lead, or the other balancer have the address."""
+    if "haproxy" in host.services:
+        return f"keepalived {handover.run(host)}"
+    return f"postgres   {switchover.run(host, asked.to)}"
 
 
 OF_ANYBODY = ("drill", "leads")
@@ -213,15 +225,22 @@ def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
     return f"rotate     {renew(host)}"
 
 
+def drain(host: stack.Stack, asked: argparse.Namespace) -> str:
+    """Lead visitors past a web host; on itself, have each connection end."""
+    if host.balancing is not None and not host.balancing.member:
+        return drained.leave(host, asked.within)
+    return drained.drain(host, asked.name, asked.same)
+
+
 CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "rotate": rotate,
     "share": lambda host, _: f"share      {passwords.share(host)}",
     "copy": lambda host, _: f"postgres   {alone.copy(host)}",
     "join": lambda host, _: f"etcd       {joining.join(host)}",
-    "switchover": lambda host, asked: f"postgres   {switchover.run(host, asked.to)}",
+    "switchover": lead_over,
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
     "leave": lambda host, _: f"front      {front.leave(host)}",
-    "drain": lambda host, asked: f"haproxy    {drained.drain(host, asked.name, asked.same)}",
+    "drain": lambda host, asked: f"haproxy    {drain(host, asked)}",
     "undrain": lambda host, asked: f"haproxy    {drained.put_back(host, asked.name, asked.same)}",
 }
 """commands that name no server"""

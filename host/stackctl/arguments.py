@@ -22,7 +22,7 @@ PLAIN = {
     "copy": "delete the database of this standby, and copy the leader's",
     "join": "take the place of a member that a cluster has lost, where this host has none yet",
     "pause": "hold requests back, before PostgreSQL stops",
-    "leads": "whether this member of a cluster takes writes; 1 when not",
+    "leads": "whether this member takes writes, or this balancer has the address; 1 when not",
 }
 """commands without arguments"""
 
@@ -70,7 +70,7 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
         help="time for a server on another host to be restarted",
     )
     commands.add_parser(
-        "switchover", help="have another member of the cluster lead, with requests held back"
+        "switchover", help="have another member lead, or the other balancer have the address"
     ).add_argument("--to", default="", metavar="MEMBER", help="unset: one that is up to date")
     commands.add_parser(
         "healthy", help="whether this host's servers and its cluster are as planned; 1 when not"
@@ -134,6 +134,12 @@ def _of_balancers(commands: Any) -> None:
     back = commands.add_parser("undrain", help="take it in again, and wait until it is ready")
     for parser in (out, back):
         parser.add_argument("name", nargs="?", default="", help="of the web host, on a balancer")
+    out.add_argument(
+        "--within",
+        type=float,
+        metavar="SECONDS",
+        help="wait so long at most until nobody is connected (web host)",
+    )
     for parser, text in (
         (out, "it will serve the same release (balancer)"),
         (back, "all web hosts serve the same again (balancer)"),

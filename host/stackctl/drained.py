@@ -17,18 +17,13 @@ DIFFER = "differ"
 
 
 def drain(stack: Stack, name: str, same: bool) -> str:
-    """On a balancer: no new connection goes to this web host. On the web host itself: each
-    connection ends with its answer, which is waited for. Returns what was done.
+    """On a balancer: no new connection goes to this web host. Returns what was done.
 
     Unless it will serve the `same` release, a visitor stays on the web host that he came to until
     all do.
     """
     if stack.balancing is None:
         raise StackctlError("there are no balancers in front of this host; nothing was done.")
-    if not stack.balancing.member:
-        apache.disable_keepalive(stack)
-        system.wait(lambda: not apache.visited(stack), stack.web.request_timeout)
-        return "each connection ends with its answer"
     number = _number(stack, name)
     if not any(server.ready for server in _servers(stack) if server.name != name):
         return f"{name} keeps its connections: no other web host is ready"
@@ -38,6 +33,15 @@ def drain(stack: Stack, name: str, same: bool) -> str:
     _set(stack, name, "drain")
     _tell(stack, f"clear table {probe.READY} data.server_id eq {number}")
     return f"{name} gets no new connection"
+
+
+def leave(stack: Stack, within: float | None) -> str:
+    """On the web host itself: each connection ends with its answer. Waits so many seconds at most
+    until nobody is connected, or as long as a request may take. Returns what was done."""
+    apache.disable_keepalive(stack)
+    longest = stack.web.request_timeout if within is None else within
+    system.wait(lambda: not apache.visited(stack), longest)
+    return "each connection ends with its answer"
 
 
 def put_back(stack: Stack, name: str, same: bool) -> str:

@@ -12,9 +12,9 @@ from pgstack.errors import ProbeError
 
 ADMIN, STATE = "admin.sock", "state.sock"
 """of who may change something, and of who may look"""
-READY, ALIVE = "ready", "alive"
-"""groups of the same web hosts: those that answer a page with a query, and those that accept a
-connection"""
+READY, ALIVE, PLAIN = "ready", "alive", "plain"
+"""groups of the same web hosts: those that answer a page with a query, those that accept a
+connection, and those of the port that leads to HTTPS"""
 LIMIT = 1024**2
 """bytes of an answer"""
 LOOKING = "* "
