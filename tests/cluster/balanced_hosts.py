@@ -116,14 +116,15 @@ class Balanced:
             return str(answer.read().decode())
 
     def seen(self, balancer: str) -> dict[str, str]:
-        """The state of each web host, in the words of this balancer's HAProxy."""
-        text = self.hosts[balancer].run("/usr/bin/python3", "-I", "-c", STATES).stdout
+        """The state of each web host, in the words of this balancer's HAProxy; of none where it does
+        not answer."""
+        text = self.hosts[balancer].run("/usr/bin/python3", "-I", "-c", STATES, check=False).stdout
         return {row["svname"]: row["status"] for row in csv.DictReader(io.StringIO(text))}
 
     def noticed(self, name: str) -> float:
         """Seconds from now until no balancer that lives has this web host any more."""
         began = time.monotonic()
-        while any(self.seen(balancer)[name].startswith("UP") for balancer in BALANCERS):
+        while any(self.seen(balancer).get(name, "").startswith("UP") for balancer in BALANCERS):
             assert time.monotonic() - began < NOTICED_SECONDS
         return time.monotonic() - began
 

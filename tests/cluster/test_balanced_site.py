@@ -87,14 +87,14 @@ def require_in_flight(seen: tuple[load.Figures, Newcomers]) -> None:
 
 @contextmanager
 def drained_meanwhile(site: Balanced) -> Iterator[set[str]]:
-    """Web hosts that the balancer with the address was told to lead visitors past."""
+    """Web hosts that a balancer was told to lead visitors past."""
     drained, over = set[str](), threading.Event()
-    holder = site.holder()
 
     def look() -> None:
         while not over.wait(0.5):
-            states = site.seen(holder)
-            drained.update(name for name, state in states.items() if state.startswith("DRAIN"))
+            for balancer in BALANCERS:
+                states = site.seen(balancer)
+                drained.update(name for name, state in states.items() if state.startswith("DRAIN"))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
