@@ -39,8 +39,8 @@ def run(container: str, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _words(container: str) -> list[str] | None:
-    """Those that begin a command there; None where the engine has to be asked, for it is stopped,
-    paused or not root's to enter."""
+    """Those that begin a command there; None where the engine has to be asked, for the container is
+    stopped or paused, or its root is not this one."""
     if os.geteuid():
         return None
     try:
@@ -49,10 +49,11 @@ def _words(container: str) -> list[str] | None:
             _process.cache_clear()
             process = _process(container)
         groups = _groups(process, container)
+        users = {Path(f"/proc/{each}/ns/user").readlink() for each in (process, "self")}
     except FileNotFoundError:
         _process.cache_clear()
         return None
-    if not groups or any(map(_is_frozen, groups)):
+    if not groups or len(users) > 1 or any(map(_is_frozen, groups)):
         return None
     (bounds,) = (
         int(line.split()[1], 16)
