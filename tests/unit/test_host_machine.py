@@ -19,12 +19,7 @@ from pgstack.planning.sizing import plan
 from pgstack.targets.host import files, machine, servers
 
 TLS = {"tls": "self-signed", "port": 443, "hosts": ("shop.example",)}
-SFTP = {
-    "backup": "sftp",
-    "backup_host": "far.example",
-    "backup_path": "/shop",
-    "backup_user": "shop",
-}
+SFTP = {"backup": "sftp", "backup_host": "backups@store.example", "backup_path": "/srv/shop"}
 DATABASE = {"database_host": "db.example", "web_addresses": "10.0.0.0/8"}
 
 
