@@ -2,6 +2,7 @@
 """Django's command line, for the project that the stack serves: the demo, or that of
 STACK_PROJECT."""
 
+import gc
 import os
 import sys
 
@@ -30,6 +31,10 @@ def main() -> None:
     """Run one management command; as root, as the account that owns the local stack."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
+        from pgstack.wsgi import GC_THRESHOLD
+
+        gc.set_threshold(GC_THRESHOLD)  # most of what is made from here on stays: it is loaded
+
         from django.conf import settings
         from django.core.management import execute_from_command_line
 

@@ -55,6 +55,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_plan_external": inventory.plan_external,
     "stack_files": files.of_plan,
     "stack_server": servers.of_plan,
+    "stack_needed": servers.needed,
     "stack_unplanned": servers.unplanned,
     "stack_stackctl": stackctl.stackctl,
     "stack_stackctl_files": stackctl.stackctl_files,

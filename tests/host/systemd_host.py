@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import docker_engine
+import entering
 import pytest
 from docker_engine import docker
 from host_image import CHECKOUT, image
@@ -80,7 +81,10 @@ class SystemdHost:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command on the host, past SSH."""
-        return docker("exec", self.container, *command, check=check)
+        done = entering.run(self.container, *command)
+        if check and done.returncode:
+            pytest.fail(f"{self.container[:12]} {' '.join(command[:3])}: {done.stderr.strip()}")
+        return done
 
     def play(
         self, playbook: str, *arguments: str, **variables: Any

@@ -148,9 +148,13 @@ def test_plain_http_leads_to_https(host: SystemdHost) -> None:
     assert (answer.status, answer.getheader("Location")) == (301, f"https://{NAME}/ledger/?a=1")
 
 
-def test_stack_is_what_was_planned_and_a_second_run_changes_nothing(host: SystemdHost) -> None:
+def test_stack_is_what_was_planned(host: SystemdHost) -> None:
     verified = host.run("stack-manage", "stack_verify", check=False)
     assert verified.returncode == 0, verified.stdout
+
+
+@pytest.mark.slow
+def test_a_second_run_changes_nothing(host: SystemdHost) -> None:
     again = host.play("site.yml", stack_inputs=ACME)
     assert again.returncode == 0, again.stdout
     assert changed(again) == 0, again.stdout
@@ -244,6 +248,7 @@ def test_renewal_comes_into_use_without_losing_a_request(
     assert host.failed() == ""
 
 
+@pytest.mark.slow
 def test_renewal_that_comes_while_the_one_before_comes_into_use_is_not_forgotten(
     host: SystemdHost,
 ) -> None:

@@ -106,7 +106,7 @@ def test_login_rule_that_nobody_understands_is_refused_with_its_line(host: Syste
     assert done.returncode == 2
     assert "pg_hba.conf line 7" in done.stderr
     assert host.run("stackctl", "apply", "postgres").stdout.split() == ["postgres", "unchanged"]
-    assert host.play("verify.yml").returncode == 0
+    assert host.run("stackctl", "verify").returncode == 0
     assert host.page(projects.MARK)
 
 

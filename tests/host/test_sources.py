@@ -253,7 +253,13 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+ANOTHER = "version"
+"""refused by the task that refuses an address"""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=[pytest.mark.slow] * (name == ANOTHER)) for name in REFUSED]
+)
 def test_a_source_that_cannot_be_had_is_refused_and_nothing_changes(
     host: SystemdHost, shop: Path, tmp_path: Path, case: str
 ) -> None:

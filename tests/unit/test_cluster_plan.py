@@ -11,7 +11,7 @@ from pgstack.errors import InputError
 from pgstack.planning import cluster_order, invariants
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
-from pgstack.targets.host import inventory
+from pgstack.targets.host import inventory, servers
 
 GB = 1024**3
 INPUTS: dict[str, Any] = {
@@ -67,6 +67,13 @@ def test_connections_are_for_all_poolers_that_take_over_and_for_patroni() -> Non
     assert plan.arithmetic["postgres.max_connections"] == (
         "28 through the pooler + 6 direct + 1 of the exporter + 3 of Patroni + 3 superuser"
     )
+
+
+def test_a_member_has_its_packages_and_neither_etcd_nor_patroni_starts_by_itself() -> None:
+    member = servers.needed(planned("db1").model_dump(mode="json"))
+    assert {"etcd-server", "etcd-client", "patroni", "postgresql-17"} <= {*member["packages"]}
+    assert {"pgbouncer", "apache2-bin"}.isdisjoint(member["packages"])
+    assert member["masked"] == ["etcd.service", "patroni.service"]
 
 
 def test_members_of_different_size_agree_on_what_must_be_the_same() -> None:

@@ -19,6 +19,7 @@ from pgstack.planning.sizing import plan
 from pgstack.targets.host import files, machine, servers
 
 TLS = {"tls": "self-signed", "port": 443, "hosts": ("shop.example",)}
+SFTP = {"backup": "sftp", "backup_host": "backups@store.example", "backup_path": "/srv/shop"}
 DATABASE = {"database_host": "db.example", "web_addresses": "10.0.0.0/8"}
 
 
@@ -125,10 +126,47 @@ def test_a_role_gets_its_own_files(inputs: dict[str, Any], role: str, names: set
     assert {Path(str(file["dest"])).name for file in own} == names
 
 
+def test_a_host_installs_at_once_what_its_services_need() -> None:
+    """But for packages whose own units start, with drop-ins that have to be there before."""
+    wanted = {"valkey": "on", "observability": "full", "packages": ["hello"], "backup": "off"}
+    assert servers.needed(stack(**wanted, extensions=["vector"])) == {
+        "packages": [
+            "acl",
+            "apache2-bin",
+            "ca-certificates",
+            "hello",
+            "libapache2-mod-wsgi-py3",
+            "logrotate",
+            "media-types",
+            "nftables",
+            "openssl",
+            "pgbouncer",
+            "postgresql-17",
+            "postgresql-17-pgvector",
+            "postgresql-client-17",
+            "procps",
+            "python3-venv",
+            "sudo",
+            "unattended-upgrades",
+            "valkey-server",
+        ],
+        "masked": ["pgbouncer.service", "valkey-server.service"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("inputs", "names"),
+    [({}, {"pgbackrest", "restic"}), (SFTP, {"pgbackrest", "restic", "openssh-client"})],
+)
+def test_backups_have_their_programs(inputs: dict[str, Any], names: set[str]) -> None:
+    without = servers.needed(stack(backup="off"))["packages"]
+    assert {*servers.needed(stack(**inputs))["packages"]} - {*without} == names
+
+
 def test_a_host_is_told_what_a_service_needs() -> None:
     full = stack(valkey="on", observability="full")
     valkey = servers.of_plan(full, "valkey")
-    assert (valkey["packages"], valkey["masked"]) == (["valkey-server"], ["valkey-server.service"])
+    assert valkey["packages"] == ["valkey-server"]
     assert [file["dest"] for file in valkey["files"]] == [
         "/etc/stack/valkey",
         "/etc/stack/valkey/valkey.conf",

@@ -3,14 +3,18 @@ process's settings the stack's."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+from pgstack.wsgi import GC_THRESHOLD
 
 
 def main() -> None:
     """Run the one that the command line names."""
+    gc.set_threshold(GC_THRESHOLD)  # most of what is made from here on stays: it is loaded
+    from django.core.management import execute_from_command_line
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pgstack.overlay.settings")
     execute_from_command_line(sys.argv)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pgstack.planning import packages
 from pgstack.planning.service import MACHINE, Service
 
 if TYPE_CHECKING:
@@ -46,9 +47,25 @@ def _not_for_backup(plan: Plan) -> frozenset[str]:
     return frozenset((*rows, *files, *timers))
 
 
+def _of_backup(plan: Plan) -> tuple[str, ...]:
+    kept = plan.backup or plan.file_backup
+    rows = ("pgbackrest",) if plan.backup else ()
+    files = ("restic",) if plan.file_backup else ()
+    return (*rows, *files, *(("openssh-client",) if kept and kept.kind == "sftp" else ()))
+
+
 HOST = Service(
     MACHINE,
     without=_not_for_host,
+    packages=lambda plan: (
+        *packages.environment(plan.debian).values(),
+        "acl",
+        "ca-certificates",
+        "logrotate",
+        "procps",
+        "sudo",
+        "unattended-upgrades",
+    ),
     units={
         "sysctl.conf": "/etc/sysctl.d/60-stack.conf",
         "tmpfiles.conf": "/etc/tmpfiles.d/{prefix}.conf",
@@ -73,6 +90,8 @@ ETCD = Service(
     files=("etcd.yml",),
     units={"stack-etcd.service": f"{OWN}-etcd.service"},
     lasting=("stack-etcd.service",),
+    packages=lambda _: ("etcd-server", "etcd-client", "openssl"),
+    masked=lambda _: ("etcd.service",),
     stop_signal="TERM",
 )
 PATRONI = Service(
@@ -80,6 +99,8 @@ PATRONI = Service(
     files=("patroni.yml",),
     units={"stack-patroni.service": f"{OWN}-patroni.service"},
     lasting=("stack-patroni.service",),
+    packages=lambda _: ("patroni", "python3-etcd", "python3-idna"),
+    masked=lambda _: ("patroni.service",),
     stop_signal="TERM",
 )
 SILENCE = Service(
@@ -137,6 +158,7 @@ FIREWALL = Service(
         "stack-firewall.service": f"{UNITS}/{{firewall}}",
     },
     role="firewall",
+    packages=lambda plan: ("nftables",) if plan.firewall.enabled else (),
 )
 BACKUP = Service(
     "backup",
@@ -154,4 +176,5 @@ BACKUP = Service(
     },
     without=_not_for_backup,
     role="backup",
+    packages=_of_backup,
 )

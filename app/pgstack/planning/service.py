@@ -46,6 +46,8 @@ class Service:
     """those of `units` that are about a unit which runs all the time"""
     packages: Callable[[Plan], tuple[str, ...]] = _none
     """Debian's, which a machine of the stack's own needs for it"""
+    packages_last: bool = False
+    """whether they come after its units: Debian's own are started, with drop-ins"""
     masked: Callable[[Plan], tuple[str, ...]] = _none
     """units of those packages that never start: the stack has its own"""
     optional: bool = False

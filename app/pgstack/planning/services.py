@@ -81,6 +81,11 @@ POSTGRES = Service(
     },
     without=_not_in_cluster,
     lasting=("postgresql.conf",),
+    packages=lambda plan: (
+        f"postgresql-{plan.versions.postgresql}",
+        "openssl",
+        *plan.packages.postgres,
+    ),
     programs=("postgres",),
     configuration="pgstack.conf",
     command=lambda plan, file: (
@@ -110,7 +115,13 @@ APACHE = Service(
         "logrotate.conf": "/etc/logrotate.d/{prefix}",
     },
     lasting=("stack-apache.service",),
-    packages=lambda _: ("apache2-bin", "libapache2-mod-wsgi-py3", "media-types", "openssl"),
+    packages=lambda plan: (
+        "apache2-bin",
+        "libapache2-mod-wsgi-py3",
+        "media-types",
+        "openssl",
+        *plan.packages.web,
+    ),
     programs=("apache2",),
     instances="apache",
     configuration="apache2.conf",
@@ -154,6 +165,7 @@ OBSERVABILITY = Service(
     role="observability",
     lasting=tuple(f"{name}.conf" for name in WATCHERS),
     packages=lambda _: WATCHERS,
+    packages_last=True,
     optional=True,
     stop_signal="TERM",
 )

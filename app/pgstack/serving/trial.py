@@ -8,6 +8,7 @@ It is what a release has to pass before a web process loads it. Nothing is sent 
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
 import traceback
@@ -20,6 +21,7 @@ from django.core.signals import got_request_exception
 from pgstack.planning import layout, targets
 from pgstack.planning.state import current_plan
 from pgstack.serving import confine
+from pgstack.wsgi import GC_THRESHOLD
 
 SERVER_ERROR = 500
 
@@ -70,6 +72,7 @@ def main() -> None:
     file, host, *paths = sys.argv[1:] or _of_the_plan()
     if targets.of((plan := current_plan()).target).confines:
         confine.confine([*confine.EVERYWHERE, *layout.written_by_pages(plan.paths)])
+    gc.set_threshold(GC_THRESHOLD)
     app = application(file)
     got_request_exception.connect(_print)
     for path in paths:
