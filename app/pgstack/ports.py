@@ -31,7 +31,7 @@ def free_address(port: int) -> str:
     Raises TargetError when none is found.
     """
     for _ in range(100):
-        address = ".".join(map(str, (127, *random.choices(range(1, 255), k=3))))
+        address = ".".join(map(str, (127, *random.sample(range(1, 255), k=3))))
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):

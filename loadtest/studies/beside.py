@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtest import inputs
 from loadtest.lab import course, design, gates, machine, progress, store
 from loadtest.lab.design import Design, Slot
 from loadtest.lab.generator import Job, drive_pair
 from loadtest.lab.generator import Progress as Event
-from loadtest.lab.model import IN_PROCESS, PGBENCH, REFERENCE, TWIN, Load, Record, Results, Trial
+from loadtest.lab.model import IN_PROCESS, PGBENCH, REFERENCE, TWIN, Load, Results, Trial
 from loadtest.lab.processes import pinned
+from loadtest.lab.request import LARGEST_SEED, request
 from loadtest.lab.store import Journal
 from loadtest.lab.suite import PATIENCE
 from loadtest.lab.trial import WARM_SECONDS, WARM_TIMES, Cores
@@ -24,13 +27,19 @@ from loadtest.studies import beside_table
 from loadtest.studies.beside_table import Pair, Way
 from loadtest.studies.containers import PROJECT, Container
 from loadtest.studies.sides import Order, Serving, Side, suite_of
-from pgstack.errors import InputError
 from pgstack.ops import rendered
 from pgstack.planning.packages import NEWEST, RELEASES
 from pgstack.rendering.file import File
 
 OLDEST = min(RELEASES)
-STRATEGIES = ("reconnect-tcp", "patched-signal", "no-query", "psycopg-pool", REFERENCE)
+INPUTS = ("STRATEGIES", "PAGE", "USERS", "BLOCKS", "SECONDS", "SEED")
+FOREIGN = ("SUITE", "FULL", "SHARED", "COMPARE", "AGAINST", "HOST", *inputs.OF_PROJECT)
+DEFAULTS = {
+    "STRATEGIES": "reconnect-tcp,patched-signal,no-query,psycopg-pool",
+    "BLOCKS": "10",
+    "SECONDS": "4",
+}
+"""beside the reference, which always takes part"""
 PREPARED, UNPREPARED = "pgbouncer-prepared", "psycopg3"
 """on the newest release, beside each other: what prepared statements bring"""
 LIMITS = (IN_PROCESS, PGBENCH)
@@ -40,17 +49,6 @@ TABLE = "table.md"
 SERVED = (".venv/bin/python", f"{PROJECT}/loadtest/studies/served.py")
 Sides = Mapping[tuple[int, int], Side]
 """two of each release, so that it can take turns with itself"""
-
-
-class Asked(Record):
-    """One run."""
-
-    page: str
-    strategies: tuple[str, ...]
-    blocks: int
-    seconds: int
-    users: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -160,34 +158,39 @@ def slots(results: Results) -> Design:
     return design.pairs(points, results.blocks, results.users, results.seed)
 
 
-def journal(asked: Asked, root: Path, *, resume: bool) -> Journal:
-    """Of a new run, or of the last one. Raises InputError for bad input."""
-    if resume:
-        directory = store.latest(root, "releases")
-        return Journal(store.read(directory), directory)
-    known = suite_of(REFERENCE).labels
-    for name in asked.strategies:
-        if name not in known:
-            raise InputError(
-                f"--strategies={name}: no such strategy. There are {', '.join(known)}."
-            )
-    return Journal(_planned(asked), course.new(root))
+def journal(environment: Mapping[str, str], root: Path) -> Journal:
+    """Of the run that `environment` asks for: a new one, or the last one. Raises InputError naming
+    the variable."""
+    inputs.refuse(environment, FOREIGN, "says nothing for releases in turns")
+    if not inputs.flag(environment, "RESUME"):
+        named = {name: environment[name] for name in INPUTS if environment.get(name)}
+        return Journal(_planned(DEFAULTS | named), course.new(root))
+    directory = store.latest(root, "releases")
+    earlier = store.read(directory)
+    for name in INPUTS:
+        if environment.get(name):
+            inputs.refuse_other(name, environment[name], earlier.asked.get(name))
+    return Journal(earlier, directory)
 
 
-def _planned(asked: Asked) -> Results:
+def _planned(named: Mapping[str, str]) -> Results:
     """A run before its first trial."""
-    meanings = suite_of(REFERENCE).labels
+    asked = request(named, secrets.randbelow(LARGEST_SEED))
     return Results(
         suite="releases",
-        asked={},
+        page=asked.page,
+        seed=asked.seed,
+        blocks=asked.blocks,
+        users=asked.users,
+        seconds=asked.seconds,
+        asked={**named, "SEED": str(asked.seed)},
         intended=0,
         started=course.now(),
         machine=machine.machine(machine.cores(shared=False)),
         versions={},
         plan={},
         unavailable={},
-        **asked.model_dump(exclude={"strategies"}),
-        strategies={name: meanings[name] for name in asked.strategies},
+        strategies={name: suite_of(name).labels[name] for name in asked.strategies},
     )
 
 

@@ -1,15 +1,16 @@
 """The lab on another release of Debian, and two releases in turns.
 
     .venv/bin/python loadtest/studies/releases.py in 13 make loadtest FULL=1
-    .venv/bin/python loadtest/studies/releases.py beside --blocks 10 --seconds 4
+    BLOCKS=10 SECONDS=4 .venv/bin/python loadtest/studies/releases.py beside
     .venv/bin/python loadtest/studies/releases.py remove
 
 `in` runs a command of this checkout in a container of that release, which has the lab's packages,
 all processors, and the code that is here; what it measured is then in
 `loadtest/results/debian-13`. `beside` has two stacks in each of the containers of the oldest and
 the newest release: the same strategy on both takes turns of half a second, so that each part of the
-newer release has its ratio with an interval. `--resume` goes on with an interrupted run. The
-containers stay, stopped, so that the next time is quick; `remove` takes them away.
+newer release has its ratio with an interval. It reads PAGE, USERS, STRATEGIES, BLOCKS, SECONDS,
+SEED and RESUME as `make loadtest` does. The containers stay, stopped, so that the next time is
+quick; `remove` takes them away.
 
 Exit status 2: an input is wrong, or a container cannot be had.
 """
@@ -17,7 +18,6 @@ Exit status 2: an input is wrong, or a container cannot be had.
 from __future__ import annotations
 
 import argparse
-import secrets
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -31,9 +31,7 @@ from rich.console import Console  # noqa: E402 - the path comes first
 
 from loadtest import program  # noqa: E402
 from loadtest.lab import course  # noqa: E402
-from loadtest.lab.request import LARGEST_SEED  # noqa: E402
 from loadtest.studies import beside, containers  # noqa: E402
-from loadtest.studies.beside import Asked  # noqa: E402
 from pgstack.errors import InputError  # noqa: E402
 from pgstack.planning.packages import NEWEST, RELEASES  # noqa: E402
 
@@ -55,12 +53,11 @@ def within(text: str, words: list[str]) -> int:
     return status
 
 
-def in_turns(asked: Asked, resume: bool) -> int:
-    """The two releases beside each other."""
-    journal = beside.journal(asked, course.root(environ), resume=resume)
-    console = Console()
+def in_turns() -> int:
+    """The oldest and the newest release beside each other."""
+    journal, console = beside.journal(environ, course.root(environ)), Console()
     with ExitStack() as kept:
-        for debian in (min(RELEASES), NEWEST):
+        for debian in (beside.OLDEST, NEWEST):
             container = containers.of(str(debian))
             with console.status(f"preparing Debian {debian}"):
                 kept.callback(container.stop)
@@ -68,38 +65,26 @@ def in_turns(asked: Asked, resume: bool) -> int:
         return beside.run(journal, console)
 
 
-def parsed() -> argparse.Namespace:
-    """The command line."""
+def remove() -> int:
+    """The containers, with what is in them."""
+    for debian in RELEASES:
+        containers.of(str(debian)).remove()
+    return 0
+
+
+def main() -> int:
+    """Do what the command line says."""
     parser = argparse.ArgumentParser(description="the lab on other releases of Debian")
     commands = parser.add_subparsers(dest="what", required=True)
     alone = commands.add_parser("in", help="a command of the lab in a container of one release")
     alone.add_argument("release")
     alone.add_argument("words", nargs=argparse.REMAINDER)
-    pair = commands.add_parser("beside", help="the oldest and the newest release in turns")
-    pair.add_argument("--blocks", type=int, default=10)
-    pair.add_argument("--seconds", type=int, default=4, help="of each release in a trial")
-    pair.add_argument("--users", type=int, default=16)
-    pair.add_argument("--page", default="/db")
-    pair.add_argument("--seed", type=int, default=secrets.randbelow(LARGEST_SEED))
-    pair.add_argument("--strategies", default=",".join(beside.STRATEGIES))
-    pair.add_argument("--resume", action="store_true", help="go on with the last run")
+    commands.add_parser("beside", help="the oldest and the newest release in turns")
     commands.add_parser("remove", help="the containers, with what is in them")
-    return parser.parse_args()
-
-
-def main() -> int:
-    """Do what the command line says."""
-    asked = parsed()
+    asked = parser.parse_args()
     if asked.what == "in":
         return within(asked.release, asked.words)
-    if asked.what == "beside":
-        names = tuple(name.strip() for name in asked.strategies.split(","))
-        numbers = {name: getattr(asked, name) for name in ("blocks", "seconds", "users", "seed")}
-        return in_turns(Asked(page=asked.page, strategies=names, **numbers), asked.resume)
-    containers.require_engine()
-    for debian in RELEASES:
-        containers.of(str(debian)).remove()
-    return 0
+    return in_turns() if asked.what == "beside" else remove()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from loadtest.lab import store
 from loadtest.lab.model import TWIN, Results, Trial
 from loadtest.studies import beside, beside_table, containers
-from loadtest.studies.beside import Asked, journal, pairs, slots
+from loadtest.studies.beside import journal, pairs, slots
 from loadtest.studies.beside_table import Way
 from loadtest.studies.sides import Answer, Order, Side
 
@@ -21,7 +22,6 @@ from pgstack.ports import free_address
 
 OURS = "pgbouncer-transaction"
 NEW, OLD = f"{OURS}, Debian 13", f"{OURS}, Debian 12"
-ASKED = Asked(page="/db", strategies=(OURS,), blocks=3, seconds=1, users=16, seed=1)
 
 
 def measured() -> Results:
@@ -64,9 +64,8 @@ def test_what_one_release_cannot_run_takes_no_turns() -> None:
 
 
 def test_a_block_has_each_pair_once_on_the_page_of_its_strategy() -> None:
-    planned = journal(
-        ASKED.model_copy(update={"strategies": ("no-query", OURS)}), Path("/nowhere"), resume=False
-    ).results
+    planned = journal({"STRATEGIES": "no-query", "BLOCKS": "3"}, Path("/nowhere")).results
+    assert planned.blocks == 3
     first = [slot for slot in slots(planned) if slot.block == 0]
     assert {(slot.label, slot.beside, slot.page) for slot in first} == {
         ("no-query, Debian 13", "no-query, Debian 12", "/plain"),
@@ -99,13 +98,32 @@ def test_what_is_void_and_how_calm_the_machine_was_are_said() -> None:
     assert rows[-1].endswith("1.10 times as long as at its best, 1.20 times at worst.")
 
 
-def test_a_strategy_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    wrong = ASKED.model_copy(update={"strategies": ("reconect",)})
-    with pytest.raises(InputError, match=r"--strategies=reconect: no such strategy. There are re"):
-        journal(wrong, tmp_path, resume=False)
-    with pytest.raises(InputError, match="no earlier run to go on with"):
-        journal(ASKED, tmp_path, resume=True)
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"STRATEGIES": "reconect"}, "STRATEGIES: reconect: no such strategy"),
+        ({"BLOCKS": "0"}, "BLOCKS=0: not a whole number from 1 to 1000"),
+        ({"FULL": "1"}, "FULL=1: says nothing for releases in turns. Leave FULL out"),
+        ({"PAGES": "pages.txt"}, "PAGES=pages.txt: says nothing"),
+        ({"RESUME": "1"}, "no earlier run to go on with"),
+    ],
+)
+def test_a_wrong_input_is_refused_before_anything_starts(
+    asked: dict[str, str], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=says):
+        journal(asked, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
+    begun = measured().model_copy(update={"asked": {"BLOCKS": "3", "SEED": "1"}})
+    store.write(begun, tmp_path / "2026-11-30T060000Z")
+    assert journal({"RESUME": "1", "BLOCKS": "3"}, tmp_path).results == begun
+    with pytest.raises(InputError, match="BLOCKS=5: the run that RESUME=1 goes on with has BLOC"):
+        journal({"RESUME": "1", "BLOCKS": "5"}, tmp_path)
+    with pytest.raises(InputError, match="no earlier run"):
+        store.latest(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["11", "trixie", ""])
