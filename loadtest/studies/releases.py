@@ -45,8 +45,10 @@ def within(text: str, words: list[str]) -> int:
     try:
         container.prepare()
         command = container.command(*words, environment={"RESULTS": containers.RESULTS})
-        status = subprocess.run(command, check=False).returncode
-        container.fetch_results(place)
+        try:
+            status = subprocess.run(command, check=False).returncode
+        finally:
+            container.fetch_results(place)
     finally:
         container.stop()
     print(f"results: {place}")
