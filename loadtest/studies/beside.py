@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest import inputs
-from loadtest.lab import course, design, gates, machine, progress, store
+from loadtest.lab import course, design, gates, interrupts, machine, progress, store
 from loadtest.lab.design import Design, Slot
 from loadtest.lab.generator import Job, drive_pair
 from loadtest.lab.generator import Progress as Event
@@ -205,12 +205,15 @@ def run(kept: Journal, console: Console) -> int:
         whole = True
     except KeyboardInterrupt:
         pass  # once; see `interrupts`
+    if not kept.results.trials:
+        console.print("interrupted before the first trial was made")
+        return interrupts.STATUS
     lines = beside_table.lines(kept.results, _pairs(kept.results), LIMIT_PAIRS)
     table = "\n".join(lines) + "\n"
     rendered.write([File(kept.directory / TABLE, table)])
     console.print(table, markup=False, highlight=False, soft_wrap=True)
     console.print(f"results: {kept.directory}", soft_wrap=True, highlight=False)
-    return 0 if whole else 130
+    return 0 if whole else interrupts.STATUS
 
 
 @contextmanager
