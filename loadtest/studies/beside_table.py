@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtest.lab import intervals
+from loadtest.lab import gates, intervals
 from loadtest.lab.costs import COMPONENTS, per_request
 from loadtest.lab.intervals import Blocks, Estimate
 from loadtest.lab.model import TWIN, Results, Trial
@@ -56,6 +56,11 @@ def lines(results: Results, pairs: Sequence[Pair], limits: Sequence[Pair]) -> It
                 yield _row(f"{_title(pair)}: {name}", figures, results.seed, ",.0f")
         yield _row(f"{_title(pair)}: sum", _figures(trials, _cpu), results.seed, ",.0f")
     yield ""
+    twins = [trials for (first, _), trials in rows if first.name.endswith(TWIN)]
+    for trials in twins:
+        pair_ratio = intervals.ratio(*_figures(trials, intervals.rate), results.seed)
+        for doubt in gates.pair(pair_ratio, results.blocks):
+            yield f"Nothing is claimed: {doubt}."
     void = Counter(f"{trial.label}: {reason}" for trial in results.trials for reason in trial.void)
     yield f"{len(results.trials)} trials, {sum(map(bool, (t.void for t in results.trials)))} void."
     yield from (f"- {number} × {reason}" for reason, number in void.most_common())

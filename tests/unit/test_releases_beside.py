@@ -94,6 +94,8 @@ def test_each_kind_of_process_has_its_ratio() -> None:
 def test_what_is_void_and_how_calm_the_machine_was_are_said() -> None:
     rows = table()
     assert "12 trials, 1 void." in rows
+    doubt = "the A/A pair gives 1.010 [1.010, 1.010], which does not contain 1"
+    assert f"Nothing is claimed: {doubt}." in rows
     assert f"- 1 × {OLD}: it was not kept" in rows
     assert rows[-1].endswith("1.10 times as long as at its best, 1.20 times at worst.")
 
