@@ -26,19 +26,17 @@ def free_port() -> int:
 
 
 def free_address(port: int) -> str:
-    """A loopback address on which `port` is free: something else may have it on 127.0.0.1.
+    """A loopback address on which `port` is free, drawn so that the next caller gets another one.
 
-    Raises TargetError when it is taken on all of them.
+    Raises TargetError when none is found.
     """
-    for last in range(1, 255):
-        address = f"127.0.0.{last}"
+    for _ in range(100):
+        address = ".".join(map(str, (127, *random.sample(range(1, 255), k=3))))
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with suppress(OSError):
                 probe.bind((address, port))
-            except OSError:
-                continue
-            return address
+                return address
     raise TargetError(
         f"port {port} is taken on every loopback address. Stop one that listens there."
     )

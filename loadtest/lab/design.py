@@ -81,6 +81,15 @@ def alone(
     )
 
 
+def pairs(points: Sequence[tuple[str, str, str]], count: int, users: int, seed: int) -> Design:
+    """Blocks in which the first of each point takes turns with the second, on the third, a page."""
+    return tuple(
+        Slot("block", block, label, users, beside=beside, page=page)
+        for block in range(count)
+        for label, beside, page in _shuffled(points, seed, block)
+    )
+
+
 def ladder(
     names: Sequence[str],
     steps: Sequence[int],

@@ -52,7 +52,7 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
         HTTP: lambda: _driven(first.lab_stack, cores, page, users),
         IN_PROCESS: lambda: in_daemons(second, cores, page),
         OTHER_PYTHON: lambda: _in_other_python(first, cores, page),
-        PGBENCH: lambda: _pgbench(first.lab_stack, cores, users),
+        PGBENCH: lambda: pgbench(first.lab_stack, cores, users),
         STATIC: lambda: _driven(first.lab_stack, cores, _file(first.lab_stack), users),
     }
     if shutil.which("wrk"):
@@ -60,9 +60,7 @@ def measure(bench: Bench, label: str, asked: Request, rounds: int) -> dict[str, 
     measured: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as kept:
         kept.enter_context(running(first, cores))
-        kept.enter_context(
-            running(replace(second, server=replace(second.server, services=())), cores)
-        )
+        kept.enter_context(running(second.behind(), cores))
         for number in range(rounds):
             for name, way in list(ways.items())[:: -1 if number % 2 else 1]:
                 measured[name].append(way())
@@ -129,7 +127,8 @@ def _in_other_python(arm: Arm, cores: Cores, page: str) -> float:
             process.kill()
 
 
-def _pgbench(lab_stack: LabStack, cores: Cores, users: int) -> float:
+def pgbench(lab_stack: LabStack, cores: Cores, users: int) -> float:
+    """Transactions/s of the query of /db, through the pooler."""
     plan = lab_stack.plan
     script = lab_stack.write("select.sql", SELECT)
     command = [

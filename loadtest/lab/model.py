@@ -176,7 +176,15 @@ class Results(Record):
 
     version: Literal[2] = VERSION
     suite: Literal[
-        "strategies", "servers", "pages", "scaling", "tuning", "project", "against", "host"
+        "strategies",
+        "servers",
+        "pages",
+        "scaling",
+        "tuning",
+        "project",
+        "against",
+        "releases",
+        "host",
     ]
     page: str
     project: str = ""

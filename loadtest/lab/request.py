@@ -49,6 +49,8 @@ class Request:
     shared: bool
     visits: Visits | None = None
     """of a project's pages"""
+    named: bool = False
+    """whether the strategies were named one by one"""
 
     def slots(self, unavailable: Mapping[str, str]) -> Design:
         """All trials, without those of `unavailable` labels."""
@@ -57,12 +59,12 @@ class Request:
         return made + self._alone(names, unavailable) if self.visits else made
 
     def _alone(self, names: tuple[str, ...], unavailable: Mapping[str, str]) -> Design:
-        """Each page by itself, against reconnecting; in a full run against a persistent connection
-        as well."""
+        """Each page by itself, against reconnecting; in a full run, and where it was named, against
+        a persistent connection as well."""
         most = ALONE_FULL if self.full else ALONE
         pages = [p.address for p in self.visits.pages if p.address not in unavailable][:most]  # type: ignore[union-attr]
         chosen = [name for name in (OUT_OF_THE_BOX, DIRECT) if name in names]
-        each = chosen if self.full else chosen[:1]
+        each = chosen if self.full or self.named else chosen[:1]
         return design.alone(pages, each, self.blocks, self.users, self.seed)
 
 
@@ -86,6 +88,7 @@ def request(environment: Mapping[str, str], seed: int) -> Request:
         full,
         inputs.flag(environment, "SHARED"),
         chosen,
+        bool(environment.get("STRATEGIES")),
     )
 
 

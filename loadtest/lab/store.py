@@ -16,6 +16,8 @@ from pgstack.planning.plan import Plan
 from pgstack.rendering.file import File
 
 RECORDS, PLAN, TABLE, PAGE = "results.json", "plan.json", "results.csv", "report.html"
+OTHERS = ("host", "against", "releases")
+"""suites of runs that do not measure the lab's own stacks alone"""
 
 
 class Journal:
@@ -65,13 +67,13 @@ def read(path: Path) -> Results:
 
 def latest(results: Path, suite: str | None = None) -> Path:
     """Directory of the last run below `results` that can be gone on with, not that of a host: of
-    `suite`, which AGAINST names for one; else of the lab's own stacks.
+    `suite`, one of OTHERS; else of the lab's own stacks.
 
     Raises InputError when there is none.
     """
     for file in sorted(results.glob(f"*/{RECORDS}"), reverse=True):
         here = read(file).suite
-        if here == suite or (suite is None and here not in ("host", "against")):
+        if here == suite or (suite is None and here not in OTHERS):
             return file.parent
     raise InputError("RESUME=1: no earlier run to go on with. Leave RESUME out.")
 

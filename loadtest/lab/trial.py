@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Arm:
     lab_stack: LabStack
     strategy: Strategy
     server: web.WebServer
+
+    def behind(self) -> Arm:
+        """The same without its web server."""
+        return replace(self, server=replace(self.server, services=()))
 
 
 class Observer:
@@ -153,7 +157,8 @@ def running(arm: Arm, cores: Cores) -> Iterator[Processes]:
 
 
 @contextlib.contextmanager
-def _observed(arm: Arm, cores: Cores) -> Iterator[Observer]:
+def observed(arm: Arm, cores: Cores) -> Iterator[Observer]:
+    """The same, and who watches them."""
     with (
         running(arm, cores) as processes,
         contextlib.closing(database(arm.lab_stack, arm.strategy)) as seen,
@@ -174,7 +179,7 @@ def run(
         bench.yardstick.wait(usual)
     with contextlib.ExitStack() as kept:
         observers = [
-            kept.enter_context(_observed(arm, bench.cores)) for arm in bench.arms(slot, seed)
+            kept.enter_context(observed(arm, bench.cores)) for arm in bench.arms(slot, seed)
         ]
         machine = kept.enter_context(bench.yardstick.watching())
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -79,7 +78,7 @@ def over_http(arm: Arm, cores: Cores) -> Anatomy:
 def in_a_loop(arm: Arm, cores: Cores) -> Anatomy:
     """The same requests without HTTP. Raises TargetError."""
     directory = timing_of(arm)
-    with running(replace(arm, server=replace(arm.server, services=())), cores) as processes:
+    with running(arm.behind(), cores) as processes:
         before = processes.cpu_seconds()
         limits.in_daemons(arm, cores, PAGE)
         requests, seconds = timing.totals(directory)

@@ -71,7 +71,11 @@ def test_pages_make_a_run_of_the_project_with_the_pages_by_themselves(pages: str
         ("pgbouncer-transaction" + TWIN, None): 3,
         ("reconnect-tcp", "/list"): 3,
         ("reconnect-tcp", "/about"): 3,
+        ("patched-signal", "/list"): 3,
+        ("patched-signal", "/about"): 3,
     }
+    unnamed = request({"PAGES": pages}, seed=1).slots({})
+    assert {slot.label for slot in unnamed if slot.page} == {"reconnect-tcp"}
     full = request({"PAGES": pages, "FULL": "1"}, seed=1).slots({"/about": "404"})
     assert {slot.label for slot in full if slot.page} == {"reconnect-tcp", "patched-signal"}
     assert {slot.page for slot in full} == {None, "/list"}
