@@ -164,6 +164,8 @@ def test_one_host_has_no_inequality_of_a_cluster() -> None:
 def test_postgresql_lets_members_replicate_with_a_password_over_tls() -> None:
     assert text(planned("db2"), "pg_hba.conf").splitlines()[1:] == [
         "local all postgres peer map=stack",
+        "# For the copy that a major upgrade is made of.",
+        "local replication postgres peer map=stack",
         "local app app_monitor peer map=stack",
         "local replication stack_replication peer map=stack",
         *(
