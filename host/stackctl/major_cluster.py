@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pgstack.errors import ProbeError
@@ -48,11 +47,8 @@ BUSY = """
      WHERE backend_type = 'client backend' AND usename = '{app}' AND state <> 'idle'"""
 
 
-@dataclass
 class Taken(Held):
     """Requests wait, since this member has the leader's lock and does not lead."""
-
-    lock: Value
 
     def __init__(self, longest: float, lock: Value) -> None:
         super().__init__(longest)

@@ -174,9 +174,10 @@ class Rehearsal:
         if self.hold <= longest:
             return ""
         needed = math.ceil((self.hold + wait - longest) * plan.web.request_timeout / wait)
+        most = f", of {3 * plan.cluster.ttl} that a cluster takes" if plan.cluster else ""
         return (
             f"requests would be held back for {self.arithmetic()}, and they fail after "
-            f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade, "
+            f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade{most}, "
             "or have fewer tables: its time grows with them and not with their rows. An upgrade by "
             "logical replication is not there."
         )
