@@ -15,6 +15,7 @@ from pgstack.errors import ProbeError
 from pgstack.live.probes.etcd import Value
 
 from . import (
+    backup,
     epoch,
     major_checks,
     major_copy,
@@ -77,6 +78,8 @@ def held(here: Stack) -> Iterator[Taken]:
     """Within it requests wait, and the server of this plan is stopped. An error leaves it so: the
     unit ends then, and `settle` follows."""
     part = patroni.part(here)
+    if here.backup:  # a server does not end before it has tried to
+        backup.finish_archive(here)
     safe.write(upgrade_mark(here), b"")
     postgres.ask(here, "CHECKPOINT")
     _end_patroni(here)
@@ -154,13 +157,24 @@ def lead(there: Stack, files: Files) -> None:
 
 def _released(here: Stack, there: Stack, lease: str, left: Held) -> None:
     epoch.end_lock(patroni.part(there), lease)
-    if not system.wait(lambda: patroni.leads(there), LEADS_SECONDS, POLL_SECONDS):
+    if not system.wait(lambda: _writes(there), LEADS_SECONDS, POLL_SECONDS):
         raise StackctlError(
             f"this member does not lead with PostgreSQL {there.versions.postgresql}, which is in "
             f"force. See journalctl -u {patroni.unit(there)}."
         )
     left.end()
     major_files.note_served(there, here)
+    _set_up(there)
+
+
+def _writes(stack: Stack) -> bool:
+    """Whether this member takes writes: Patroni says that it leads a moment earlier."""
+    with suppress(StackctlError):
+        return postgres.ask(stack, "SELECT NOT pg_is_in_recovery()") == "t"
+    return False
+
+
+def _set_up(there: Stack) -> None:
     postgres.roles(there)
     patroni.share(there)
 
@@ -212,6 +226,9 @@ def settle(stack: Stack) -> str:
     if upgrade_mark(stack).exists():
         patroni.fill(stack)
         system.start(patroni.unit(stack))
+        if now and system.wait(lambda: _writes(stack), LEADS_SECONDS, POLL_SECONDS):
+            _set_up(stack)
+            major_switch.follow(stack)
         safe.remove(upgrade_mark(stack))
         done = f"PostgreSQL {stack.versions.postgresql} is in force: an upgrade was cut off"
     major_switch.tidy(stack)
