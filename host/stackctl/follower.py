@@ -38,6 +38,8 @@ LINK, LED = "databases.ini", "led"
 """what PgBouncer reads; a link to nothing, whose text is who leads, its timeline and epoch"""
 READ_LINK, READ = "replicas.ini", "read"
 """the same for reads: the text is who is read from"""
+STANDS_BY = "replica"
+"""Patroni's word for a server that takes no writes"""
 PAUSE_SECONDS = 0.1
 """for a PAUSE, which is not waited for: it holds from its first moment"""
 
@@ -89,9 +91,9 @@ class Follower:
         return self.threads.map(self._primary, self.part.members.values())
 
     def _claims(self, answers: Mapping[str, Answer | None]) -> Iterator[Led]:
-        """Members that say that they lead."""
+        """Members that lead: one that has the lock, and is yet to be promoted, takes no writes."""
         for member, answer in answers.items():
-            if answer and answer.good:
+            if answer and answer.good and answer.body.get("role") != STANDS_BY:
                 if self.led and member == self.led.member:
                     self.heard = time.monotonic()
                 tags = answer.body.get("tags") or {}
