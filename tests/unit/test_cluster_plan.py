@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.host_plan import BUCKET, MEMBERS
 from pgstack.errors import InputError
+from pgstack.ops.major import Rehearsal
 from pgstack.planning import cluster_order, invariants
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
@@ -248,3 +249,16 @@ def test_a_watchdog_without_a_cluster_is_refused() -> None:
 def test_a_failover_without_a_cluster_is_refused() -> None:
     with pytest.raises(InputError, match="STACK_FAILOVER=silence needs STACK_MEMBERS"):
         inventory.plan({"hosts": ["shop.example"], "failover": "silence"}, SMALL)
+
+
+def test_patroni_leaves_the_slot_of_an_upgrade_alone() -> None:
+    cluster = planned("db2").cluster
+    assert cluster is not None
+    assert cluster.shared["ignore_slots"] == [{"name": "stack_upgrade", "type": "physical"}]
+
+
+def test_a_hold_is_refused_with_the_longest_request_timeout_that_a_cluster_takes() -> None:
+    took = Rehearsal(0.0, 15, 17, {"pg_upgrade": 20.0}, 1, 1, stop=3.0, switch=6.0)
+    refused = took.refusal(planned("db2"))
+    assert "29.0 s: stop 3.0 + pg_upgrade 20.0 + switch 6.0" in refused
+    assert "of 60 that a cluster takes" in refused
