@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from pgstack.errors import ProbeError
 from pgstack.live.probes.etcd import Etcd, Value
 from pgstack.planning.cluster import Cluster
 
@@ -75,15 +74,6 @@ def change(part: Cluster, lock: Value, before: str, wanted: Epoch) -> str:
 def end_lock(part: Cluster, lease: str) -> None:
     """Let a member lead. Raises ProbeError."""
     _etcd(part).revoke(lease)
-
-
-def number(part: Cluster, known: int) -> int:
-    """That of the epoch in force; `known` where etcd does not say."""
-    try:
-        now = current(part)
-    except ProbeError:
-        return known
-    return now.number if now else 0
 
 
 def _etcd(part: Cluster) -> Etcd:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -141,20 +142,22 @@ def _within(wanted: Any, there: Any) -> bool:
     return bool(wanted == there)
 
 
-def _epoch_so_far(stack: Stack) -> int:
-    """As it was when these were written last."""
-    try:
+def _epoch(stack: Stack) -> int:
+    """That of the cluster; where etcd does not say, as it was when these were written last."""
+    with suppress(ProbeError):
+        now = epoch.current(part(stack))
+        return now.number if now else 0
+    with suppress(FileNotFoundError, ValueError):
         said = json.loads(safe.read(stack.live("patroni") / SECRETS))
-    except (FileNotFoundError, ValueError):
-        return 0
-    return int(said.get("tags", {}).get(EPOCH, 0))
+        return int(said.get("tags", {}).get(EPOCH, 0))
+    return 0
 
 
 def _secrets(stack: Stack) -> dict[str, Any]:
     """What patroni.yml does not say; JSON is YAML."""
     known, cluster = passwords.known(stack), part(stack)
     tags: dict[str, int] = {"nofailover": True} if UNFIT.exists() else {}
-    if number := epoch.number(cluster, _epoch_so_far(stack)):
+    if number := _epoch(stack):
         tags[EPOCH] = number
     return ({"tags": tags} if tags else {}) | {
         "restapi": {
