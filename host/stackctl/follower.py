@@ -23,7 +23,7 @@ import psycopg2
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes import bounded, console, members
-from pgstack.live.probes.patroni import Answer, Api
+from pgstack.live.probes.patroni import EPOCH, Answer, Api
 from pgstack.ops import drain, standby
 from pgstack.ops.primary import Hold, Led, choose, held
 from pgstack.planning import layout
@@ -35,9 +35,11 @@ from .safe import StackctlError
 from .stack import INSTANCES, Stack
 
 LINK, LED = "databases.ini", "led"
-"""what PgBouncer reads; a link to nothing, whose text is who leads on which timeline"""
+"""what PgBouncer reads; a link to nothing, whose text is who leads, its timeline and epoch"""
 READ_LINK, READ = "replicas.ini", "read"
 """the same for reads: the text is who is read from"""
+STANDS_BY = "replica"
+"""Patroni's word for a server that takes no writes"""
 PAUSE_SECONDS = 0.1
 """for a PAUSE, which is not waited for: it holds from its first moment"""
 
@@ -61,7 +63,7 @@ class Follower:
         """Ask all members, and do what follows from their answers."""
         asked = time.monotonic()
         answers = dict(zip(self.part.members, self._answers(), strict=True))
-        led = choose(dict(self._claims(answers)), self.led)
+        led = choose([*self._claims(answers)], self.led)
         near = led is not None and self._switchover_is_near(led)
         longest = self.part.follower.hold
         before, now = self.hold, time.monotonic()
@@ -88,15 +90,16 @@ class Follower:
     def _answers(self) -> Iterator[Answer | None]:
         return self.threads.map(self._primary, self.part.members.values())
 
-    def _claims(self, answers: Mapping[str, Answer | None]) -> Iterator[tuple[str, int]]:
-        """Members that say that they lead, with their timelines."""
+    def _claims(self, answers: Mapping[str, Answer | None]) -> Iterator[Led]:
+        """Members that lead: one that has the lock, and is yet to be promoted, takes no writes."""
         for member, answer in answers.items():
-            if answer and answer.good:
+            if answer and answer.good and answer.body.get("role") != STANDS_BY:
                 if self.led and member == self.led.member:
                     self.heard = time.monotonic()
-                yield member, int(answer.body.get("timeline") or 0)
+                tags = answer.body.get("tags") or {}
+                yield Led(member, int(answer.body.get("timeline") or 0), int(tags.get(EPOCH) or 0))
             elif answer is None and self.led and member == self.led.member and self._is_patient():
-                yield member, self.led.timeline
+                yield self.led
 
     def _is_patient(self) -> bool:
         """Whether the primary has been silent for so short a time that it counts as one."""
@@ -125,7 +128,7 @@ class Follower:
     def _follow(self, led: Led) -> bool:
         """Lead PgBouncer there, once it is told. What it has open to another host ends with its
         transaction."""
-        safe.link(self.run / LED, f"{led.member} {led.timeline}")
+        safe.link(self.run / LED, f"{led.member} {led.timeline} {led.epoch}")
         safe.link(self.run / LINK, self._file("primary", led.member))
         print(f"{led.member} leads, timeline {led.timeline}", flush=True)
         self.led, self.heard, self.planned = led, time.monotonic(), ""
@@ -171,10 +174,10 @@ class Follower:
 
     def _remembered(self) -> Led | None:
         """Who led then."""
-        with suppress(ValueError):
-            member, timeline = self._text(LED).split()
+        with suppress(ValueError, TypeError):
+            member, *numbers = self._text(LED).split()
             if member in self.part.members:
-                return Led(member, int(timeline))
+                return Led(member, *(int(number) for number in numbers))
         return None
 
     def _command(self, words: str, seconds: float | None = None) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 from pgstack.ops import major
 from pgstack.ops.major import Rehearsal
@@ -22,6 +22,7 @@ from pgstack.planning.services import postgres_program
 
 from . import (
     major_checks,
+    major_cluster,
     major_copy,
     major_files,
     major_switch,
@@ -31,6 +32,7 @@ from . import (
     system,
 )
 from .safe import StackctlError
+from .scratch import Steps, timed
 from .stack import Stack
 
 FRESH_SECONDS = 24 * 3600
@@ -38,7 +40,6 @@ FRESH_SECONDS = 24 * 3600
 REHEARSED = "rehearsed.json"
 END_SECONDS = 180
 """for what it has started to end, and for `settle` after it"""
-Steps = dict[str, float]
 
 
 def unit(stack: Stack) -> str:
@@ -50,7 +51,7 @@ def answer(stack: Stack, asked: argparse.Namespace) -> int:
     """What was asked for: in its unit, or by starting that."""
     if asked.settle:
         with system.exclusive_lock(stack.run):
-            print(major_switch.settle(stack))
+            print(settle(stack))
     elif os.environ.get("RUN_BY") == unit(stack):
         _work(stack, asked)
     else:
@@ -97,12 +98,15 @@ def _work(stack: Stack, asked: argparse.Namespace) -> None:
     safe.write(_said(stack), text.encode())
 
 
-@contextmanager
-def _timed(steps: Steps, name: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    steps[name] = time.monotonic() - began
-    print(f"{name}: {steps[name]:.2f} s", flush=True)
+def _way(stack: Stack) -> ModuleType:
+    """How versions give way to each other: on a host, or in a cluster."""
+    return major_cluster if stack.cluster else major_switch
+
+
+def settle(stack: Stack) -> str:
+    """Whatever was cut off: the version in force serves; returns what was done. To be called with
+    the lock."""
+    return str(_way(stack).settle(stack))
 
 
 def rehearse(old: Stack) -> str:
@@ -110,7 +114,7 @@ def rehearse(old: Stack) -> str:
     Raises StackctlError with what would stop it. Nothing of the server that runs is changed."""
     files = major_files.staged(old)
     new = major_files.plan_of(old, files)
-    notes = major_checks.require(old, new)
+    notes = major_checks.require(old, new, _way(old).require(old))
     major_copy.clear(old, new)
     scratch.make_place(old, new)
     safe.remove(old.conf / "upgrade" / REHEARSED)
@@ -123,17 +127,17 @@ def rehearse(old: Stack) -> str:
     server = major_copy.make(old)
     notes.append(f"copied in {time.monotonic() - began:.0f} s, with requests served")
     sockets, longest = str(scratch.place(old)), float(scratch.STATEMENT_SECONDS)
-    with _timed(steps, "promote"):
+    with timed(steps, "promote"):
         major_copy.promote(old, new, server)
     with major_checks.frozen(old, sockets) as seen:
         content = major_checks.content(seen)
-    with _timed(steps, "end"):
+    with timed(steps, "end"):
         server.stop()
-    with _timed(steps, "pg_upgrade"):
+    with timed(steps, "pg_upgrade"):
         major_copy.convert(server, fresh, longest)
-    with _timed(steps, "start"):
+    with timed(steps, "start"):
         fresh.start()
-    with _timed(steps, "complete"):
+    with timed(steps, "complete"):
         rebuilt = major_copy.complete(new, sockets, before, longest)
     with major_checks.frozen(new, sockets) as seen:
         notes.append(major_checks.compare(content, major_checks.content(seen)))
@@ -147,7 +151,9 @@ def _rehearsed(old: Stack, new: Stack, steps: Steps, notes: list[str]) -> str:
     with scratch.connected(old, old.paths.run_postgres, old.postgres.database) as connection:
         ((size, tables),) = scratch.rows(connection, major.FACTS)
     versions = old.versions.postgresql, new.versions.postgresql
-    result = Rehearsal(time.time(), *versions, steps, int(size), int(tables))
+    way = _way(old)
+    bounds = way.STOP_SECONDS, way.SWITCH_SECONDS
+    result = Rehearsal(time.time(), *versions, steps, int(size), int(tables), *bounds)
     if refusal := result.refusal(old):
         raise StackctlError(f"{refusal} Nothing was changed.")
     scratch.dump(old, REHEARSED, asdict(result))
@@ -181,7 +187,7 @@ def upgrade(old: Stack) -> str:
     serves (`settle`), unless it says otherwise."""
     files = major_files.staged(old)
     new = major_files.plan_of(old, files)
-    major_checks.require(old, new)
+    major_checks.require(old, new, _way(old).require(old))
     _require_rehearsal(old, new)
     major_copy.clear(old, new)
     major_copy.discard(new)
@@ -193,20 +199,15 @@ def upgrade(old: Stack) -> str:
     server = major_copy.make(old)
     steps: Steps = {}
     with ExitStack() as opened:
-        with major_switch.held(old) as left:
-            with _timed(steps, "copy has all"):
+        with _way(old).held(old) as left:
+            with timed(steps, "copy has all"):
                 major_copy.catch_up(old)
                 major_copy.promote(old, new, server)
                 server.stop()
-            with _timed(steps, "pg_upgrade"):
+            with timed(steps, "pg_upgrade"):
                 major_copy.convert(server, fresh, left())
-            with _timed(steps, "start"):
-                major_switch.start(new, files, left)
-            with _timed(steps, "complete"):
-                rebuilt = major_copy.complete(new, new.paths.run_postgres, before, left())
-            asked = opened.enter_context(major_checks.frozen(new, new.paths.run_postgres))
-            left()
-            major_switch.give_way(old, new, files)
+            sides = (old, new, files)
+            rebuilt, asked = _way(old).take_over(sides, fresh, before, left, opened)
         lines = [f"PostgreSQL {new.versions.postgresql} serves; {left.text()}"]
         lines += [f"sorted anew: {index}" for index in rebuilt]
         lines += _afterwards(old, new, asked)
@@ -246,14 +247,12 @@ def back(stack: Stack) -> str:
     """Have the old version serve, as it was when it gave way; returns what was done. Raises
     StackctlError."""
     new, current, old, files = _both(stack)
+    _way(new).require_all(old)
     major_files.keep(new, current, major_files.NEW)
     since = recovery.moment_text(scratch.load(stack, major_files.SERVED))
-    with major_switch.held(new) as left:
-        major_switch.start(old, files, left)
-        major_switch.give_way(new, old, files)
-    data = Path(new.paths.data)
-    aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    system.require("mv", "-T", str(data), str(aside), account=new.accounts.postgres)
+    with _way(new).held(new) as left:
+        _way(new).bring_back(new, old, files, left)
+    aside = major_copy.set_aside(new)
     safe.remove(major_files.cluster(new))
     safe.remove(stack.conf / "upgrade" / major_files.SERVED)
     lines = [
@@ -268,10 +267,7 @@ def back(stack: Stack) -> str:
 def finish(stack: Stack) -> str:
     """Give the old version up; returns what was done. Raises StackctlError."""
     new, _, old, _ = _both(stack)
-    scratch.delete(old, Path(old.paths.data))
-    safe.remove(major_files.cluster(old))
-    safe.remove(major_files.mark(old))
-    safe.remove(major_files.drop_in(old).parent)
+    major_copy.forget(old)
     for name in (major_files.SERVED, major_files.OLD, major_files.NEW, REHEARSED):
         safe.remove(stack.conf / "upgrade" / name)
     system.require("systemctl", "daemon-reload")

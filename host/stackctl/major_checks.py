@@ -22,14 +22,12 @@ Content = tuple[dict[str, str], Sequences]
 """rows and a digest of each table, last number and step of each sequence"""
 
 
-def require(old: Stack, new: Stack) -> list[str]:
-    """Raise StackctlError with all that would stop it; returns what is worth knowing."""
+def require(old: Stack, new: Stack, against: Iterator[str]) -> list[str]:
+    """Raise StackctlError with all that would stop it, or what already stands `against` it; returns
+    what is worth knowing."""
     versions = old.versions.postgresql, new.versions.postgresql
-    if old.cluster or old.apart or "postgres" not in old.services:
-        raise StackctlError(
-            "this is for a single host with PostgreSQL of its own; nothing was changed. Hosts "
-            "apart and clusters are not upgraded by it (docs/upgrades.md)."
-        )
+    if there := [*against]:
+        raise StackctlError(f"{'; '.join(there)}. Nothing was changed.")
     if versions[0] >= versions[1]:
         raise StackctlError(
             f"PostgreSQL {versions[0]} is in force, and {versions[1]} is wanted: no later one. "
@@ -64,9 +62,10 @@ def _of_host(old: Stack, new: Stack) -> Iterator[str]:
 
 def _of_rows(old: Stack, new: Stack) -> Iterator[str]:
     sockets = old.paths.run_postgres
+    slots = major.OF_CLUSTER if old.cluster else major.OF_ALL
     place = Path(CONTROL_FILES.format(new.versions.postgresql))
     files = [path.name for path in place.glob("*.control")]
-    yield from postgres.ask(old, major.CANNOT).splitlines()
+    yield from postgres.ask(old, major.CANNOT.format(slots=slots)).splitlines()
     for name in scratch.databases(old, sockets):
         with scratch.connected(old, sockets, name) as connection:
             yield from (f"{name}: {row[0]}" for row in scratch.rows(connection, major.UNLOGGED))

@@ -3,11 +3,13 @@ version's of. The old one is only stopped, so it can be started again at any mom
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pgstack.ops import major
-from pgstack.planning.services import postgres_program
+from pgstack.ops import postgres as server_of
+from pgstack.planning.services import UPGRADE_SLOT, postgres_program
 
 from . import major_files, postgres, safe, scratch, system
 from .safe import StackctlError
@@ -50,7 +52,7 @@ def make(old: Stack) -> Scratch:
     words = (
         *("nice", "--adjustment=10", postgres_program(old, "pg_basebackup")),
         *("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-password"),
-        *("--create-slot", f"--slot={major.SLOT}"),
+        *("--create-slot", f"--slot={UPGRADE_SLOT}"),
         *(f"--pgdata={server.data}", f"--host={old.paths.run_postgres}"),
         *(f"--port={old.postgres.port}", f"--username={old.roles.admin}"),
     )
@@ -100,13 +102,33 @@ def initdb(new: Stack, data: Path) -> None:
     system.require(*words, account=new.accounts.postgres)
 
 
-def create(new: Stack) -> Scratch:
-    """An empty cluster of the new version as Debian has it, which reads the plan's settings once it
-    is started. Raises StackctlError."""
-    account, place = new.accounts.postgres, major_files.cluster(new)
+def make_home(new: Stack) -> None:
+    """The directory of its data, unless it is there."""
+    data = Path(new.paths.data)
     safe.write(major_files.mark(new), b"Made by stackctl upgrade.\n")
-    home = str(Path(new.paths.data).parent)  # pg_createcluster would leave it to root
-    system.require("install", "--directory", home, account=account)
+    for path, mode in ((data.parent, "0755"), (data, "0700")):
+        words = ("install", "--directory", f"--mode={mode}", str(path))
+        system.require(*words, account=new.accounts.postgres)
+
+
+def set_aside(stack: Stack) -> Path | None:
+    """Keep its data under another name; returns that, None where there are none."""
+    data = Path(stack.paths.data)
+    if not (data / "PG_VERSION").exists():
+        return None
+    aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    system.require("mv", "-T", str(data), str(aside), account=stack.accounts.postgres)
+    return aside
+
+
+def create(new: Stack) -> Scratch:
+    """An empty cluster of the new version, which reads the plan's settings once it is started: as
+    Debian has it, or of a cluster's member, as Patroni has it. Raises StackctlError."""
+    account, place = new.accounts.postgres, major_files.cluster(new)
+    make_home(new)
+    if new.cluster:
+        initdb(new, Path(new.paths.data))
+        return Scratch(new, Path(new.paths.data))
     system.require(
         *("pg_createcluster", "--start-conf=manual", f"--user={account}"),
         f"--datadir={new.paths.data}",
@@ -121,10 +143,25 @@ def discard(new: Stack) -> None:
     """Delete a cluster of the new version. Raises StackctlError for one that has served."""
     if not major_files.is_free(new):
         raise StackctlError(f"{new.paths.data} is not of an upgrade that was cut off.")
-    scratch.delete(new, Path(new.paths.data))
-    safe.remove(major_files.cluster(new))
-    safe.remove(major_files.mark(new))
-    safe.remove(major_files.drop_in(new).parent)
+    forget(new)
+
+
+def forget(stack: Stack) -> None:
+    """Delete its data, and what is around them."""
+    scratch.delete(stack, Path(stack.paths.data))
+    safe.remove(major_files.cluster(stack))
+    safe.remove(major_files.mark(stack))
+    if not stack.cluster:  # of Patroni's unit, which is for all versions
+        safe.remove(major_files.drop_in(stack).parent)
+
+
+def roles(new: Stack, files: major_files.Files) -> None:
+    """Roles and rights of the new version, on a scratch server."""
+    text, account = major_files.content(new, files, "roles.sql"), new.accounts.postgres
+    script = scratch.place(new) / "roles.sql"
+    safe.write(script, text, 0o600, account, account)
+    words = (str(scratch.place(new)), new.postgres.port, "postgres", f"--file={script}")
+    system.require(*server_of.psql(*words, user=new.roles.admin), account=account)
 
 
 def convert(server: Scratch, fresh: Scratch, seconds: float) -> None:

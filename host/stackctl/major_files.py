@@ -8,6 +8,7 @@ in force, and `settle` brings that one back.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ AUTO, MANUAL = b"auto\n", b"manual\n"
 Files = list[dict[str, Any]]
 Sides = tuple[Stack, Files, Stack, Files]
 """plan and files of the version in force, then of the other"""
+Change = tuple[Stack, Stack, Files]
+"""from a plan to another, whose files these are"""
 
 
 def staged(stack: Stack) -> Files:
@@ -45,8 +48,20 @@ def plan_of(stack: Stack, files: Files) -> Stack:
 
 def settings(stack: Stack, files: Files) -> bytes:
     """Those of the server that is among them."""
-    path = str(stack.conf / "postgres" / POSTGRES.configuration)
+    return content(stack, files, POSTGRES.configuration)
+
+
+def content(stack: Stack, files: Files, name: str) -> bytes:
+    """One of PostgreSQL's files that is among them."""
+    path = str(stack.conf / "postgres" / name)
     return next(str(file["content"]) for file in files if file["dest"] == path).encode()
+
+
+def note_served(now: Stack, before: Stack) -> None:
+    """When the newer one began to serve: from then on its data is nobody's to delete."""
+    newer = now.versions.postgresql > before.versions.postgresql
+    if newer and scratch.load(now, SERVED) is None:
+        scratch.dump(now, SERVED, time.time())
 
 
 def keep(stack: Stack, files: Files, name: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from pgstack.ops import major as major_ops
 
 from . import (
     apache,
     backup,
+    major_checks,
     major_copy,
     major_files,
     pgbouncer,
@@ -18,10 +21,13 @@ from . import (
     system,
     workers,
 )
-from .major_files import AUTO, MANUAL, Files
+from .major_files import AUTO, MANUAL, Change, Files
 from .postgres import upgrade_mark
 from .safe import StackctlError
+from .scratch import Scratch
 from .stack import Stack
+
+STOP_SECONDS, SWITCH_SECONDS = major_ops.STOP_SECONDS, major_ops.SWITCH_SECONDS
 
 
 class Held:
@@ -76,6 +82,42 @@ def held(here: Stack) -> Iterator[Held]:
     apache.enable_keepalive(here)
 
 
+def require(stack: Stack) -> Iterator[str]:
+    """What stands against it on this host."""
+    if stack.apart or "postgres" not in stack.services:
+        yield (
+            "this is for a single host with PostgreSQL of its own, and for a cluster. Hosts apart "
+            "are not upgraded by it (docs/upgrades.md)"
+        )
+
+
+def take_over(
+    sides: Change, _: Scratch, before: major_copy.Collations, left: Held, opened: ExitStack
+) -> tuple[list[str], major_checks.Frozen]:
+    """Have the new version serve; returns indexes that were rebuilt, and what there was before
+    anybody wrote."""
+    old, new, files = sides
+    steps: scratch.Steps = {}
+    with scratch.timed(steps, "start"):
+        start(new, files, left)
+    with scratch.timed(steps, "complete"):
+        rebuilt = major_copy.complete(new, new.paths.run_postgres, before, left())
+    asked = opened.enter_context(major_checks.frozen(new, new.paths.run_postgres))
+    left()
+    give_way(old, new, files)
+    return rebuilt, asked
+
+
+def bring_back(new: Stack, old: Stack, files: Files, left: Held) -> None:
+    """Have the old version serve again."""
+    start(old, files, left)
+    give_way(new, old, files)
+
+
+def require_all(_: Stack) -> None:
+    """This host has all that the old version has acknowledged."""
+
+
 def start(there: Stack, files: Files, left: Held) -> None:
     """The other server, with its own settings. Raises StackctlError when it ends, or does not
     answer while requests can wait."""
@@ -94,16 +136,9 @@ def give_way(here: Stack, there: Stack, files: Files) -> None:
     boot, and stack-watch.timer starts the one that is in force."""
     major_files.at_boot(here, MANUAL)
     major_files.commit(there, files)
-    _note(there, here)
+    major_files.note_served(there, here)
     major_files.at_boot(there, AUTO)
     postgres.roles(there)
-
-
-def _note(here: Stack, there: Stack) -> None:
-    """When the newer one began to serve: from then on its data is nobody's to delete."""
-    newer = here.versions.postgresql > there.versions.postgresql
-    if newer and scratch.load(here, major_files.SERVED) is None:
-        scratch.dump(here, major_files.SERVED, time.time())
 
 
 def follow(now: Stack) -> list[str]:
@@ -125,15 +160,21 @@ def settle(stack: Stack) -> str:
     done = ""
     if known and upgrade_mark(stack).exists():
         done = _bring_back(*known)
-    if known:
+    tidy(stack)
+    return done or "nothing was left half-way"
+
+
+def tidy(stack: Stack) -> None:
+    """No scratch server is left, nor a new version that has not served."""
+    if known := major_files.sides(stack):
         here, _, there, _ = known
+        major_files.note_served(here, there)
         old, new = sorted((here, there), key=lambda side: side.versions.postgresql)
         major_copy.clear(old, new)
         if here is old and scratch.load(stack, major_files.SERVED) is None:
             major_copy.discard(new)
     elif files := scratch.load(stack, major_files.NEW):
         major_copy.clear(stack, major_files.plan_of(stack, files))
-    return done or "nothing was left half-way"
 
 
 def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
@@ -141,7 +182,7 @@ def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
     major_files.at_boot(there, MANUAL)
     major_files.put_servers(here, files)
     major_files.commit(here, files)
-    _note(here, there)
+    major_files.note_served(here, there)
     major_files.at_boot(here, AUTO)
     try:
         postgres.start(here)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes.members import COPIES
-from pgstack.live.probes.patroni import LOGIN, Answer, Api
+from pgstack.live.probes.patroni import EPOCH, LOGIN, Answer, Api
 from pgstack.planning import layout, services
 from pgstack.planning.cluster import Cluster
 
-from . import authority, passwords, safe, system
+from . import authority, epoch, passwords, safe, system
 from .safe import StackctlError
 from .stack import Stack
 from .system import UNITS
@@ -141,11 +142,24 @@ def _within(wanted: Any, there: Any) -> bool:
     return bool(wanted == there)
 
 
+def _epoch(stack: Stack) -> int:
+    """That of the cluster; where etcd does not say, as it was when these were written last."""
+    with suppress(ProbeError):
+        now = epoch.current(part(stack))
+        return now.number if now else 0
+    with suppress(FileNotFoundError, ValueError):
+        said = json.loads(safe.read(stack.live("patroni") / SECRETS))
+        return int(said.get("tags", {}).get(EPOCH, 0))
+    return 0
+
+
 def _secrets(stack: Stack) -> dict[str, Any]:
     """What patroni.yml does not say; JSON is YAML."""
     known, cluster = passwords.known(stack), part(stack)
-    tags = {"tags": {"nofailover": True}} if UNFIT.exists() else {}
-    return tags | {
+    tags: dict[str, int] = {"nofailover": True} if UNFIT.exists() else {}
+    if number := _epoch(stack):
+        tags[EPOCH] = number
+    return ({"tags": tags} if tags else {}) | {
         "restapi": {
             "authentication": {"username": LOGIN, "password": passwords.kept(passwords.CLUSTER_KEY)}
         },

@@ -4,6 +4,7 @@ made of, and what became of it."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ STATEMENT_SECONDS = 3600
 LATEST = "Latest checkpoint location:"
 STATE = "Database cluster state:"
 STOPPED = "shut down"
+SYSTEM = "Database system identifier:"
 Row = tuple[Any, ...]
+Steps = dict[str, float]
+"""seconds of each"""
 
 
 def place(stack: Stack) -> Path:
@@ -167,13 +171,31 @@ def databases(stack: Stack, sockets: str) -> list[str]:
 
 def control_data(stack: Stack, data: Path) -> tuple[str, str]:
     """State of a cluster that does not run, and where its last checkpoint is."""
+    state, latest = _control_data(stack, data, STATE, LATEST)
+    return state, latest
+
+
+def system_identifier(stack: Stack, data: Path) -> str:
+    """Which database it is: standbys have that of their primary."""
+    return _control_data(stack, data, SYSTEM)[0]
+
+
+def _control_data(stack: Stack, data: Path, *names: str) -> list[str]:
     words = postgres_program(stack, "pg_controldata"), str(data)
     lines = system.require("env", "LC_ALL=C", *words, account=stack.accounts.postgres).splitlines()
-    values = [
+    return [
         next(line.partition(":")[2].strip() for line in lines if line.startswith(name))
-        for name in (STATE, LATEST)
+        for name in names
     ]
-    return values[0], values[1]
+
+
+@contextmanager
+def timed(steps: Steps, name: str) -> Iterator[None]:
+    """Note how long a step takes, and say so."""
+    began = time.monotonic()
+    yield
+    steps[name] = time.monotonic() - began
+    print(f"{name}: {steps[name]:.2f} s", flush=True)
 
 
 def dump(stack: Stack, name: str, content: object) -> None:

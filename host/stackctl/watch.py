@@ -15,7 +15,18 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import apache, major_switch, pgbouncer, postgres, safe, status, system, unfit, workers
+from . import (
+    apache,
+    major,
+    major_cluster,
+    pgbouncer,
+    postgres,
+    safe,
+    status,
+    system,
+    unfit,
+    workers,
+)
 from .stack import INSTANCES, Stack
 
 TEMPLATE = "@.service"
@@ -32,8 +43,8 @@ def look(stack: Stack) -> str:
             done = [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
-            if postgres.upgrade_mark(stack).exists():
-                done.append(major_switch.settle(stack))
+            if postgres.upgrade_mark(stack).exists() or major_cluster.lags(stack):
+                done.append(major.settle(stack))
             if "apache" in stack.services:
                 done += [line for line in (*_resume(stack), workers.resume(stack)) if line]
             done += [line for line in [unfit.note(stack)] if line]

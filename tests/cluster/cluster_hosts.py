@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ class Cluster:
     members: dict[str, SystemdHost]
     web: SystemdHost
     store: Store
+    more: dict[str, Any] = field(default_factory=dict)
+    """inputs of this cluster alone"""
 
     @cached_property
     def url(self) -> str:
@@ -126,6 +128,7 @@ class Cluster:
             "backup_host": NAME,
             "backup_bucket": BUCKET,
             "backup_path": "/shop",
+            **self.more,
         }
         keys = {"backup_s3_key": "key", "backup_s3_secret": "secret"}
 
@@ -240,8 +243,9 @@ def rebooting(*hosts: SystemdHost) -> Iterator[None]:
 
 
 @contextmanager
-def cluster_hosts(directory: Path) -> Iterator[Cluster]:
-    """All just booted, and a bucket beside them; removed at the end with their network."""
+def cluster_hosts(directory: Path, disk: str = "", **more: Any) -> Iterator[Cluster]:
+    """All just booted, of the image `disk` or that with all packages, and a bucket beside them;
+    removed at the end with their network. `more` are further inputs."""
     network = f"pgstack-cluster-{uuid.uuid4().hex[:8]}"
     docker("network", "create", network)
     places = {name: directory / name for name in (*MEMBERS, WEB)}
@@ -249,7 +253,7 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
         place.mkdir()
     try:
         with backup_store(directory / "store", network) as store, ThreadPoolExecutor() as threads:
-            disk = unpacked()
+            disk = disk or unpacked()
             booted = dict(
                 zip(
                     places,
@@ -258,7 +262,7 @@ def cluster_hosts(directory: Path) -> Iterator[Cluster]:
                 )
             )
             web = booted.pop(WEB)
-            cluster = Cluster(booted, web, store)
+            cluster = Cluster(booted, web, store, more)
             cluster.write_inventory()
             yield cluster
     finally:

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.host_plan import BUCKET, MEMBERS
 from pgstack.errors import InputError
+from pgstack.ops.major import Rehearsal
 from pgstack.planning import cluster_order, invariants
 from pgstack.planning.plan import Plan
 from pgstack.rendering import templates
@@ -171,6 +172,8 @@ def test_one_host_has_no_inequality_of_a_cluster() -> None:
 def test_postgresql_lets_members_replicate_with_a_password_over_tls() -> None:
     assert text(planned("db2"), "pg_hba.conf").splitlines()[1:] == [
         "local all postgres peer map=stack",
+        "# For the copy that a major upgrade is made of.",
+        "local replication postgres peer map=stack",
         "local app app_monitor peer map=stack",
         "local replication stack_replication peer map=stack",
         *(
@@ -253,3 +256,16 @@ def test_a_watchdog_without_a_cluster_is_refused() -> None:
 def test_a_failover_without_a_cluster_is_refused() -> None:
     with pytest.raises(InputError, match="STACK_FAILOVER=silence needs STACK_MEMBERS"):
         inventory.plan({"hosts": ["shop.example"], "failover": "silence"}, SMALL)
+
+
+def test_patroni_leaves_the_slot_of_an_upgrade_alone() -> None:
+    cluster = planned("db2").cluster
+    assert cluster is not None
+    assert cluster.shared["ignore_slots"] == [{"name": "stack_upgrade", "type": "physical"}]
+
+
+def test_a_hold_is_refused_with_the_longest_request_timeout_that_a_cluster_takes() -> None:
+    took = Rehearsal(0.0, 15, 17, {"pg_upgrade": 20.0}, 1, 1, stop=3.0, switch=6.0)
+    refused = took.refusal(planned("db2"))
+    assert "29.0 s: stop 3.0 + pg_upgrade 20.0 + switch 6.0" in refused
+    assert "of 60 that a cluster takes" in refused

@@ -8,6 +8,10 @@ import pytest
 from pgstack.ops.primary import Hold, Led, choose, held
 
 
+def claimed(timelines: dict[str, int]) -> list[Led]:
+    return [Led(member, timeline) for member, timeline in timelines.items()]
+
+
 @pytest.mark.parametrize(
     ("claims", "before", "chosen"),
     [
@@ -21,7 +25,15 @@ from pgstack.ops.primary import Hold, Led, choose, held
 def test_the_member_with_the_highest_timeline_is_the_primary(
     claims: dict[str, int], before: Led | None, chosen: Led | None
 ) -> None:
-    assert choose(claims, before) == chosen
+    assert choose(claimed(claims), before) == chosen
+
+
+def test_a_later_epoch_has_timelines_of_its_own_and_an_earlier_one_never_counts() -> None:
+    upgraded = Led("db1", 1, epoch=1)
+    assert choose([Led("db2", 7), upgraded], Led("db2", 7)) == upgraded
+    assert choose([Led("db2", 8)], upgraded) is None
+    assert choose([Led("db2", 1, epoch=1)], upgraded) is None
+    assert choose([Led("db2", 7, epoch=2)], Led("db1", 9, epoch=1)) == Led("db2", 7, epoch=2)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +48,7 @@ def test_the_member_with_the_highest_timeline_is_the_primary(
 def test_no_member_is_trusted_whose_claim_may_be_an_old_one(
     claims: dict[str, int], before: Led
 ) -> None:
-    assert choose(claims, before) is None
+    assert choose(claimed(claims), before) is None
 
 
 def test_requests_are_held_from_the_first_look_on_and_not_for_longer_than_they_wait() -> None:

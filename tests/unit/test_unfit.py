@@ -65,9 +65,13 @@ def test_patroni_is_told_that_it_may_not_lead(
     roles = [patroni.part(STACK).replication_role, patroni.part(STACK).rewind_role]
     monkeypatch.setattr(patroni.passwords, "known", lambda _: dict.fromkeys(roles, "secret"))
     monkeypatch.setattr(patroni.passwords, "kept", lambda _: "secret")
+    monkeypatch.setattr(patroni.epoch, "current", lambda _: None)
     assert "tags" not in patroni._secrets(STACK)
     patroni.UNFIT.touch()
     assert patroni._secrets(STACK)["tags"] == {"nofailover": True}
+    upgraded = patroni.epoch.Epoch(1, 17, "73", "0/3000028", 0.0)
+    monkeypatch.setattr(patroni.epoch, "current", lambda _: upgraded)
+    assert patroni._secrets(STACK)["tags"] == {"nofailover": True, "epoch": 1}
 
 
 def test_a_switchover_takes_another_one() -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pgstack.planning.services import UPGRADE_SLOT
+
 if TYPE_CHECKING:
     from pgstack.planning.plan import Plan
 
@@ -19,12 +21,11 @@ STOP_SECONDS = 1.0
 SWITCH_SECONDS = 3.0
 """for Debian's start of the new version and for the plan to change, beyond the start of a scratch
 server: 3.1 s on a busy machine with 2 cores"""
-SLOT = "stack_upgrade"
-"""keeps what the copy has not yet: at its end a server removes WAL that is archived"""
-SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'"  # noqa: S608
+SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{UPGRADE_SLOT}'"  # noqa: S608
+"""The slot keeps what the copy has not yet: at its end a server removes WAL that is archived."""
 DROP_SLOT = f"""
     SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-     WHERE slot_name = '{SLOT}'"""  # noqa: S608 - no input
+     WHERE slot_name = '{UPGRADE_SLOT}'"""  # noqa: S608 - no input
 SEQUENCE_AHEAD = 33
 """numbers of a sequence that are written to WAL ahead of their use, so that a standby skips them"""
 OF_STANDBY = (
@@ -60,11 +61,14 @@ CANNOT = f"""
      WHERE spcname NOT IN ('pg_default', 'pg_global')
     UNION ALL
     SELECT 'the replication slot ' || slot_name || ' would be gone: drop it first'
-      FROM pg_replication_slots WHERE NOT temporary AND slot_name <> '{SLOT}'
+      FROM pg_replication_slots
+     WHERE NOT temporary AND slot_name <> '{UPGRADE_SLOT}' AND slot_type IN ({{slots}})
     UNION ALL
     SELECT 'the prepared transaction ' || quote_literal(gid) || ' waits: commit it or roll it back'
       FROM pg_prepared_xacts"""  # noqa: S608 - no input
-"""what a whole cluster must not have"""
+"""what a whole cluster must not have; of slots these types"""
+OF_ALL, OF_CLUSTER = "'physical', 'logical'", "'logical'"
+"""types of slots that would be gone; Patroni makes its own, physical ones, anew"""
 UNLOGGED = """
     SELECT format('%I.%I is unlogged, and the copy would not have its rows: '
                   'ALTER TABLE … SET LOGGED', relnamespace::regnamespace, relname)
@@ -73,6 +77,7 @@ PAST_POOLER = """
     SELECT usename || coalesce(' (' || nullif(application_name, '') || ')', ''), count(*)
       FROM pg_stat_activity
      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND usename <> '{app}'
+       AND application_name NOT LIKE 'Patroni %'
      GROUP BY 1 ORDER BY 1"""
 ALTERED = """
     SELECT DISTINCT name FROM pg_file_settings WHERE sourcefile LIKE '%/postgresql.auto.conf'"""
@@ -149,15 +154,17 @@ class Rehearsal:
     steps: dict[str, float]
     bytes: int
     tables: int
+    stop: float = STOP_SECONDS
+    switch: float = SWITCH_SECONDS
 
     @property
     def hold(self) -> float:
         """Seconds for which requests would be held back."""
-        return sum(self.steps.values()) + STOP_SECONDS + SWITCH_SECONDS
+        return sum(self.steps.values()) + self.stop + self.switch
 
     def arithmetic(self) -> str:
         """`10.1 s: stop 1.0 + promote 0.4 + …`."""
-        parts = {"stop": STOP_SECONDS, **self.steps, "switch": SWITCH_SECONDS}
+        parts = {"stop": self.stop, **self.steps, "switch": self.switch}
         text = " + ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
         return f"{self.hold:.1f} s: {text} ({self.tables} tables, {self.bytes // 1024**2} MB)"
 
@@ -167,9 +174,10 @@ class Rehearsal:
         if self.hold <= longest:
             return ""
         needed = math.ceil((self.hold + wait - longest) * plan.web.request_timeout / wait)
+        most = f", of {3 * plan.cluster.ttl} that a cluster takes" if plan.cluster else ""
         return (
             f"requests would be held back for {self.arithmetic()}, and they fail after "
-            f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade, "
+            f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade{most}, "
             "or have fewer tables: its time grows with them and not with their rows. An upgrade by "
             "logical replication is not there."
         )

@@ -47,6 +47,10 @@ READS = ("replica-1.ini", "replica-2.ini", "replica-3.ini")
 """and while the alias `replica` leads to one"""
 
 
+UPGRADE_SLOT = "stack_upgrade"
+"""replication slot of the copy that a major upgrade is made of"""
+
+
 def postgres_program(plan: Plan, name: str) -> str:
     """Path of one of PostgreSQL's programs."""
     return f"/usr/lib/postgresql/{plan.versions.postgresql}/bin/{name}"

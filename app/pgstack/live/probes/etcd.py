@@ -7,6 +7,7 @@ import http.client
 import json
 import ssl
 import urllib.request
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ class Value:
     """What a key has, and the lease that it goes with; no lease is empty."""
 
     text: str
-    lease: str
+    lease: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,41 @@ class Etcd:
 
     def put(self, key: str, text: str, seconds: int = 0) -> None:
         """Have it for so many seconds, or for good. Raises ProbeError."""
-        lease = self._post("lease/grant", {"TTL": seconds})["ID"] if seconds else 0
+        lease = self.grant(seconds) if seconds else "0"
         self._post("kv/put", {"key": _coded(key), "value": _coded(text), "lease": lease})
 
     def delete(self, key: str) -> None:
         """Forget a key; nothing where it is not there. Raises ProbeError."""
         self._post("kv/deleterange", {"key": _coded(key)})
+
+    def grant(self, seconds: int) -> str:
+        """A lease of so many seconds. Raises ProbeError."""
+        return str(self._post("lease/grant", {"TTL": seconds})["ID"])
+
+    def keep(self, lease: str) -> None:
+        """Have a lease last for all of its time once more. Raises ProbeError, also where it is
+        over."""
+        said = self._post("lease/keepalive", {"ID": lease}).get("result", {})
+        if int(said.get("TTL", 0)) <= 0:
+            raise ProbeError(f"etcd at {self.address}: the lease {lease} is over")
+
+    def exchange(
+        self, expected: Mapping[str, Value], wanted: Mapping[str, Value], gone: Iterable[str]
+    ) -> bool:
+        """Have all keys that are `wanted`, and none that are to be `gone`, in one step, if those
+        that are `expected` are just so; whether it was done. Raises ProbeError."""
+        compare: list[dict[str, str]] = []
+        for key, value in expected.items():
+            compare.append({"key": _coded(key), "target": "VALUE", "value": _coded(value.text)})
+            compare.append({"key": _coded(key), "target": "LEASE", "lease": value.lease or "0"})
+        puts = [
+            {"key": _coded(key), "value": _coded(value.text), "lease": value.lease or "0"}
+            for key, value in wanted.items()
+        ]
+        steps = [{"requestPut": put} for put in puts]
+        steps += [{"requestDeleteRange": {"key": _coded(key)}} for key in gone]
+        said = self._post("kv/txn", {"compare": compare, "success": steps})
+        return bool(said.get("succeeded"))
 
     def revoke(self, lease: str) -> None:
         """End a lease, and all keys that go with it; nothing where it is over. Raises

@@ -17,6 +17,8 @@ from pgstack.errors import ProbeError
 
 LOGIN = "stack"
 """of those who may ask for changes"""
+EPOCH = "epoch"
+"""tag of a member: which of the databases it has that major upgrades have made"""
 
 
 NOBODY = 0

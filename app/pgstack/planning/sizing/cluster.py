@@ -8,6 +8,7 @@ from pgstack.planning import layout, names
 from pgstack.planning.cluster import Cluster, Follower, Silence
 from pgstack.planning.databases import HOLD_MARGIN_SECONDS, Pooler, Postgres
 from pgstack.planning.layout import version
+from pgstack.planning.services import UPGRADE_SLOT
 from pgstack.planning.sizing.basis import Basis, Reasons
 from pgstack.planning.sizing.scale import MB
 
@@ -171,6 +172,8 @@ def _shared(database: Postgres) -> dict[str, object]:
         "failsafe_mode": True,
         "primary_start_timeout": 0,
         "primary_stop_timeout": STOP_SECONDS,
+        # Patroni drops all slots that it does not know.
+        "ignore_slots": [{"name": UPGRADE_SLOT, "type": "physical"}],
         "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": same},
     }
 

@@ -1,0 +1,170 @@
+"""PostgreSQL's next major version on a cluster under load: rehearsed, cut off, done, taken back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from cluster_hosts import SOCKET, Cluster, cluster_hosts, unpacked
+from docker_engine import docker
+from older_postgresql import DATA, FACTS, NEW, OLD, PACKAGES
+from systemd_host import INPUTS
+
+from drills import load
+
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(2400)]
+Done = subprocess.CompletedProcess[str]
+UNIT, PATRONI = "stack-upgrade.service", "stack-patroni.service"
+WAIT_SECONDS = 90
+DOCKERFILE = """\
+FROM {base}
+COPY older.sh /root/
+RUN sh -e /root/older.sh && apt-get install -y --no-install-recommends postgresql-{old} && apt-mark auto '.*' > /dev/null
+"""
+MOMENTS = {
+    "while the copy is made": f"test -e /var/lib/postgresql/{OLD}/main.upgrade/PG_VERSION",
+    "while pg_upgrade runs": "pgrep -x pg_upgrade",
+}
+
+
+def older(directory: Path) -> str:
+    """Image of a host that has the packages of the version before too."""
+    name, place = "pgstack-cluster-older", directory / "image"
+    place.mkdir()
+    (place / "older.sh").write_text(PACKAGES)
+    (place / "Dockerfile").write_text(DOCKERFILE.format(base=unpacked(), old=OLD))
+    docker("build", "--quiet", "--tag", name, str(place))
+    return name
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of the older PostgreSQL, with data of all kinds, that has been rehearsed."""
+    directory = tmp_path_factory.mktemp("older")
+    inputs = {"postgresql": OLD, "request_timeout": 60}
+    with cluster_hosts(directory, older(directory), **inputs) as booted:
+        require(booted.web.play("site.yml"))
+        booted.wait()
+        words = ["runuser", "-u", "postgres", "--", "psql", f"--host={SOCKET}", "-qAt"]
+        leader = booted.members[booted.leader()]
+        leader.run(*words, "--set=ON_ERROR_STOP=1", f"--command={DATA}", "app")
+        # With the small share of the other drills a busy machine has no pg_upgrade in 19 s.
+        docker("update", "--cpu-shares=1024", *(host.container for host in booted.members.values()))
+        booted.more["postgresql"] = NEW
+        booted.write_inventory()
+        yield booted
+
+
+class Reading(load.Load):
+    """Users who write nothing."""
+
+    def _write(self, session: requests.Session, key: str, number: int) -> None:
+        self._read(session)
+
+
+def require(done: Done) -> Done:
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    return done
+
+
+def versions(cluster: Cluster) -> list[int]:
+    """Of each member."""
+    asked = "SHOW server_version_num"
+    return [int(cluster.ask(name, asked) or 0) // 10000 for name in cluster.members]
+
+
+def require_all(cluster: Cluster, version: int, facts: str) -> None:
+    """All members have this version with all rows, and nothing is left of a try."""
+    cluster.wait()
+    assert versions(cluster) == [version] * 3
+    for name, host in cluster.members.items():
+        assert cluster.ask(name, FACTS) == facts
+        there = "ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.upgrade /etc/stack/upgrade/hold"
+        assert host.run("sh", "-c", f"{there} 2> /dev/null", check=False).stdout == ""
+        assert host.failed() == ""
+
+
+def drilled(cluster: Cluster, change: Callable[[], object]) -> load.Figures:
+    figures = cluster.drill(change, 5)
+    assert (figures.failed, figures.lost) == (0, 0), figures
+    return figures
+
+
+def cut_off(cluster: Cluster, condition: str) -> None:
+    """Kill the upgrade as soon as the condition holds."""
+    host = cluster.members[cluster.leader()]
+    with subprocess.Popen(
+        ["docker", "exec", host.container, "stackctl", "upgrade"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        kill = f"until {condition}; do sleep 0.05; done; systemctl kill --signal=KILL {UNIT}"
+        host.run("timeout", str(WAIT_SECONDS), "sh", "-c", f"({kill}) > /dev/null")
+        _, complained = running.communicate(timeout=WAIT_SECONDS)
+    assert running.returncode == 2, complained
+
+
+def test_a_rehearsal_says_how_long_requests_would_wait_and_changes_nothing(
+    cluster: Cluster,
+) -> None:
+    facts = cluster.sql(FACTS)
+    said = require(cluster.web.play("upgrade.yml", rehearse="yes")).stdout
+    print(*re.findall(r"requests would be held back for [^\"]*", said))
+    assert "sorted anew: app: public.customer_name" in said
+    assert "pg_amcheck has nothing against it" in said
+    require_all(cluster, OLD, facts)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_leaves_the_old_one_serving(cluster: Cluster, moment: str) -> None:
+    facts = cluster.sql(FACTS)
+    drilled(cluster, lambda: (cut_off(cluster, MOMENTS[moment]), cluster.wait()))
+    require_all(cluster, OLD, facts)
+
+
+def test_it_loses_no_request_and_the_way_back_neither(cluster: Cluster) -> None:
+    """The others follow by stack-watch.timer."""
+    facts = cluster.sql(FACTS)
+    cluster.limit()
+    drilled(cluster, lambda: print(_held(require(cluster.web.play("upgrade.yml")))))
+    require_all(cluster, NEW, facts)
+    leader = cluster.members[cluster.leader()]
+    # What is written to the new one meanwhile is lost with it, so nothing is.
+    reading = Reading(cluster, INPUTS["hosts"][0])
+    with load.meanwhile(reading):
+        print(_held(leader.run("stackctl", "upgrade", "--back")))
+    assert reading.failures == []
+    deadline = time.monotonic() + WAIT_SECONDS
+    while versions(cluster) != [OLD] * 3:
+        assert time.monotonic() < deadline, versions(cluster)
+        time.sleep(1)
+    require_all(cluster, OLD, facts)
+
+
+def test_a_member_that_is_lost_meanwhile_learns_of_it_by_itself(cluster: Cluster) -> None:
+    facts, leader = cluster.sql(FACTS), cluster.members[cluster.leader()]
+    away = cluster.standbys()[0]
+
+    def upgraded() -> None:
+        words = ["docker", "exec", leader.container, "stackctl", "upgrade"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+            leader.run(
+                "timeout", "90", "sh", "-c", "until pgrep -x pg_upgrade; do sleep 0.05; done"
+            )
+            cluster.lose(away)
+            print(running.communicate(timeout=300)[0])
+        assert running.returncode == 0
+
+    drilled(cluster, upgraded)
+    docker("start", cluster.members[away].container)
+    require_all(cluster, NEW, facts)
+
+
+def _held(done: Done) -> str:
+    return " ".join(re.findall(r"requests were held back for \S+ s of \d+", done.stdout))
