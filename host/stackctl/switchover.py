@@ -18,6 +18,8 @@ AHEAD_SECONDS = 3
 """longer than what follows the primary needs to see it and to hold requests back"""
 LEADS_SECONDS = 30
 POLL_SECONDS = 0.1
+GIVEN_UP_SECONDS = 4
+"""after the planned time, until Patroni has found that the candidate is not ready"""
 STANDBYS = ("sync_standby", "quorum_standby", "replica")
 """Patroni's words, the best first"""
 
@@ -26,12 +28,13 @@ def run(stack: Stack, to: str) -> str:
     """Have the member `to` lead, or with no name the one that has every acknowledged write; returns
     what was done. Raises StackctlError, and the leader leads on."""
     try:
-        return _run(stack, to)
+        return _run(stack, to) or _run(stack, to, last=True)
     except ProbeError as error:
         raise StackctlError(f"{error}. Look with `{stack.names.stackctl} status`.") from None
 
 
-def _run(stack: Stack, to: str) -> str:
+def _run(stack: Stack, to: str, last: bool = False) -> str:
+    """Empty where Patroni has not done it, which is an error with `last`."""
     api, cluster = patroni.api(stack), patroni.part(stack)
     members = api.get(cluster.address, "cluster").body.get("members", [])
     leader = next((row["name"] for row in members if row["role"] == "leader"), "")
@@ -46,7 +49,15 @@ def _run(stack: Stack, to: str) -> str:
     )
     began = time.monotonic()
     while not _leads(stack, candidate):
-        if time.monotonic() - began > AHEAD_SECONDS + LEADS_SECONDS:
+        waited = time.monotonic() - began - AHEAD_SECONDS
+        if waited > GIVEN_UP_SECONDS and _given_up(stack, leader):
+            if not last:
+                return ""
+            raise StackctlError(
+                f"{leader} leads on: Patroni found {candidate} not ready at the planned time, "
+                f"twice. See on {leader} journalctl -u {patroni.unit(stack)}."
+            )
+        if waited > LEADS_SECONDS:
             raise StackctlError(
                 f"{candidate} does not lead {LEADS_SECONDS} s after the time that was planned. "
                 "Requests go on by themselves; see on both hosts "
@@ -55,6 +66,15 @@ def _run(stack: Stack, to: str) -> str:
         time.sleep(POLL_SECONDS)
     seconds = time.monotonic() - began - AHEAD_SECONDS
     return f"{candidate} leads after {leader}, {seconds:.1f} s after the planned time"
+
+
+def _given_up(stack: Stack, leader: str) -> bool:
+    """Whether the member that led has forgotten the wish and leads on."""
+    try:
+        seen = patroni.api(stack).get(patroni.part(stack).address, "cluster").body
+    except ProbeError:
+        return False
+    return "scheduled_switchover" not in seen and _leads(stack, leader)
 
 
 def _candidate(members: list[dict[str, Any]], leader: str, to: str) -> str:

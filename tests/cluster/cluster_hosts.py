@@ -167,8 +167,20 @@ class Cluster:
 
     def switchover(self) -> None:
         """Have another member lead."""
-        done = self.members[self.leader()].run("stackctl", "switchover")
-        print(done.stdout)
+        done = self.members[self.leader()].run("stackctl", "switchover", check=False)
+        print(done.stdout, done.stderr)
+        if done.returncode:
+            for name, host in self.members.items():
+                words = (
+                    "journalctl",
+                    "--unit=stack-patroni",
+                    "--since=-90s",
+                    "--no-pager",
+                    "-o",
+                    "cat",
+                )
+                print(f"{name}:\n{host.run(*words).stdout}")
+        assert done.returncode == 0, done.stderr
 
     def lose(self, member: str) -> None:
         """As a loss of power does: nobody is told."""
