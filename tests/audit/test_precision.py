@@ -68,6 +68,7 @@ def verdicts() -> dict[Place, str]:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_precision_and_recall_reach_the_goal(
     packages: Path, capsys: pytest.CaptureFixture[str]

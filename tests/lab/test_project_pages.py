@@ -163,11 +163,11 @@ def test_of_a_log_what_cannot_be_asked_is_left_out_with_the_reason(place: Path) 
 @pytest.mark.parametrize(
     ("pages", "inputs", "said"),
     [
-        ("/notes\n/gone\n", {}, "/gone: the project answers 404. Name a page that it has"),
         ("/notes\n", {"DUMP": "pages.txt"}, "it cannot be restored: "),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                ("/notes\n/gone\n", {}, "/gone: the project answers 404. Name a page that it has"),
                 ("/visits\n", {}, "/visits: this GET writes into the database"),
                 (
                     "/notes\n",

@@ -93,6 +93,7 @@ def scraped(stack: LocalStack) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
+@pytest.mark.slow
 def test_a_release_replaces_its_processes_too(laned: LocalStack) -> None:
     before = {process.pid for process in laned.daemons()}
     done = laned.manage("stack_local", "release", **LANES)

@@ -116,7 +116,7 @@ BACKEND = {
 }
 
 
-@pytest.mark.parametrize("step", BACKEND)
+@pytest.mark.parametrize("step", ["metadata", pytest.param("wheel", marks=pytest.mark.slow)])
 def test_a_package_that_would_not_build_is_named_with_what_its_build_said(
     tmp_path: Path, step: str
 ) -> None:

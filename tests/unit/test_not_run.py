@@ -56,7 +56,7 @@ def summary(checkout: Path, *words: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if "not run" in line]
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", ["-n0", pytest.param("-n2", marks=pytest.mark.slow)])
 def test_slow_tests_are_counted_by_directory(checkout: Path, workers: str) -> None:
     assert summary(checkout, workers, "-m", "not slow") == [
         "4 slow tests were not run (make test-slow): tests/hosts 2, tests/unit 2"
