@@ -78,8 +78,7 @@ def held(here: Stack) -> Iterator[Held]:
         pgbouncer.resume(here)
         left.end()
         safe.remove(upgrade_mark(here))
-    time.sleep(postgres.SETTLE_SECONDS)
-    apache.enable_keepalive(here)
+    postgres.settle(here, left.seconds)
 
 
 def require(stack: Stack) -> Iterator[str]:
@@ -189,6 +188,6 @@ def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
     finally:
         safe.remove(upgrade_mark(here))
         pgbouncer.resume(here)
-        apache.enable_keepalive(here)
         workers.resume(here)
+        postgres.settle(here, here.pooler.hold)
     return f"PostgreSQL {here.versions.postgresql} serves: an upgrade was cut off"

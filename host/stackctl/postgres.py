@@ -141,6 +141,7 @@ def resume(stack: Stack, after: int = 0, hold: int = 0) -> None:
     `after` is the number of a server's process that is about to stop. A server on another host is
     given `hold` seconds to stop answering and to answer again; without them, it has been restarted.
     """
+    began = time.monotonic()
     if hold:
         _wait_for_restart(stack, hold)
     else:
@@ -148,8 +149,14 @@ def resume(stack: Stack, after: int = 0, hold: int = 0) -> None:
             system.stop(services.unit(stack, f"{RESUME}.service"))
         system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
-    # While those that waited are answered, all workers of Apache are busy.
-    time.sleep(SETTLE_SECONDS)
+    settle(stack, time.monotonic() - began)
+
+
+def settle(stack: Stack, waited: float) -> None:
+    """Let clients keep their connections open again once those that waited for so many seconds are
+    answered: until then all workers of Apache are busy. At half of what the host can carry that
+    takes as long as they waited."""
+    time.sleep(max(SETTLE_SECONDS, 2 * min(waited, stack.pooler.hold)))
     apache.enable_keepalive(stack)
 
 
