@@ -177,6 +177,7 @@ def tidy(stack: Stack) -> None:
 
 
 def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
+    held_since = upgrade_mark(here).stat().st_mtime
     system.stop(postgres.unit(there))
     major_files.at_boot(there, MANUAL)
     major_files.put_servers(here, files)
@@ -189,5 +190,5 @@ def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
         safe.remove(upgrade_mark(here))
         pgbouncer.resume(here)
         workers.resume(here)
-        postgres.settle(here, here.pooler.hold)
+        postgres.settle(here, time.time() - held_since)
     return f"PostgreSQL {here.versions.postgresql} serves: an upgrade was cut off"

@@ -12,15 +12,14 @@ import pytest
 import requests
 from cluster_hosts import SOCKET, Cluster, cluster_hosts, unpacked
 from docker_engine import docker
-from older_postgresql import DATA, FACTS, NEW, OLD, PACKAGES
+from older_postgresql import DATA, FACTS, NEW, OLD, PACKAGES, WAIT_SECONDS, cut_off
 from systemd_host import INPUTS
 
 from drills import load
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(2400)]
 Done = subprocess.CompletedProcess[str]
-UNIT, PATRONI = "stack-upgrade.service", "stack-patroni.service"
-WAIT_SECONDS = 90
+PATRONI = "stack-patroni.service"
 DOCKERFILE = """\
 FROM {base}
 COPY older.sh /root/
@@ -95,21 +94,6 @@ def drilled(cluster: Cluster, change: Callable[[], object]) -> load.Figures:
     return figures
 
 
-def cut_off(cluster: Cluster, condition: str) -> None:
-    """Kill the upgrade as soon as the condition holds."""
-    host = cluster.members[cluster.leader()]
-    with subprocess.Popen(
-        ["docker", "exec", host.container, "stackctl", "upgrade"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        kill = f"until {condition}; do sleep 0.05; done; systemctl kill --signal=KILL {UNIT}"
-        host.run("timeout", str(WAIT_SECONDS), "sh", "-c", f"({kill}) > /dev/null")
-        _, complained = running.communicate(timeout=WAIT_SECONDS)
-    assert running.returncode == 2, complained
-
-
 def test_a_rehearsal_says_how_long_requests_would_wait_and_changes_nothing(
     cluster: Cluster,
 ) -> None:
@@ -124,7 +108,8 @@ def test_a_rehearsal_says_how_long_requests_would_wait_and_changes_nothing(
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_any_moment_it_leaves_the_old_one_serving(cluster: Cluster, moment: str) -> None:
     facts = cluster.sql(FACTS)
-    drilled(cluster, lambda: (cut_off(cluster, MOMENTS[moment]), cluster.wait()))
+    leader = cluster.members[cluster.leader()]
+    drilled(cluster, lambda: (cut_off(leader, MOMENTS[moment]), cluster.wait()))
     require_all(cluster, OLD, facts)
 
 

@@ -3,6 +3,7 @@ kinds in it."""
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 from host_database import sql
@@ -47,6 +48,9 @@ FACTS = (
     "(SELECT count(*) FROM customer WHERE tags ? 'a' AND mail LIKE 'm1%')"
 )
 
+UNIT = "stack-upgrade.service"
+WAIT_SECONDS = 90
+
 
 def make_older(host: SystemdHost) -> None:
     """Have the older PostgreSQL serve the site, with data."""
@@ -78,3 +82,17 @@ def left_behind(host: SystemdHost) -> str:
     find = "ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.* /etc/stack/upgrade/hold"
     there = host.run("sh", "-c", f"{find} 2> /dev/null; pgrep -af [m]ain.upgrade || true").stdout
     return there + sql(host, "SELECT slot_name FROM pg_replication_slots")
+
+
+def cut_off(host: SystemdHost, condition: str) -> None:
+    """Kill the upgrade as soon as the condition holds."""
+    with subprocess.Popen(
+        ["docker", "exec", host.container, "stackctl", "upgrade"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        kill = f"until {condition}; do sleep 0.05; done; systemctl kill --signal=KILL {UNIT}"
+        host.run("timeout", str(WAIT_SECONDS), "sh", "-c", f"({kill}) > /dev/null")
+        _, complained = running.communicate(timeout=WAIT_SECONDS)
+    assert running.returncode == 2, complained

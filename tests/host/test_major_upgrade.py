@@ -15,6 +15,7 @@ from older_postgresql import (
     NEW_INPUTS,
     OLD,
     OLD_INPUTS,
+    cut_off,
     facts,
     left_behind,
     make_older,
@@ -26,8 +27,6 @@ from fixtures.releases import NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 Done = subprocess.CompletedProcess[str]
-UNIT = "stack-upgrade.service"
-WAIT_SECONDS = 60
 BACKUP_SECONDS = 240
 """for a full backup, which requests come before"""
 PROGRAM = f"/usr/lib/postgresql/{NEW}/bin/pg_upgrade"
@@ -110,20 +109,6 @@ def test_what_would_stop_it_is_named_with_its_remedy(
     finally:
         sql(host, undo)
     assert left_behind(host) == ""
-
-
-def cut_off(host: SystemdHost, condition: str) -> None:
-    """Kill it as soon as the condition holds."""
-    with subprocess.Popen(
-        ["docker", "exec", host.container, "stackctl", "upgrade"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        kill = f"until {condition}; do sleep 0.05; done; systemctl kill --signal=KILL {UNIT}"
-        host.run("timeout", str(WAIT_SECONDS), "sh", "-c", f"({kill}) > /dev/null")
-        _, complained = running.communicate(timeout=WAIT_SECONDS)
-    assert running.returncode == 2, complained
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

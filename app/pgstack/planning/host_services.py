@@ -132,7 +132,7 @@ KEEPALIVED = Service(
     files=("keepalived.conf",),
     units={"stack-keepalived.service": f"{OWN}-keepalived.service"},
     lasting=("stack-keepalived.service",),
-    packages=lambda _: ("keepalived",),
+    packages=lambda _: ("keepalived", "nftables"),  # that holds newcomers back in a handover
     masked=lambda _: ("keepalived.service",),
     stop_signal="TERM",  # it says so to the other
 )
