@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
+import time
 
 from loadtest.lab import timing
 from loadtest.lab.change import (
@@ -25,7 +27,24 @@ from loadtest.lab.web import SERVERS
 
 REQUEST_LOG = r"( *CustomLog .*\n)+"
 NO_SYMLINKS = r'<Directory "/">\n    AllowOverride None\n    Options None'
+ALIAS = r"(?<=ServerAlias 127\.0\.0\.1\n)"
+NO_SUBREQUESTS = """    RewriteEngine On
+    RewriteCond %{IS_SUBREQ} =true
+    RewriteRule ^ - [F]
+"""
 SYMLINKS = '<Directory "/">\n    AllowOverride None\n    Options FollowSymLinks'
+
+
+def collect_each_second() -> None:
+    """Python's collector looks at all objects that requests have made, once a second."""
+
+    def collect() -> None:
+        while True:
+            time.sleep(1)
+            gc.collect()
+
+    threading.Thread(target=collect, daemon=True).start()
+
 
 WEB = (
     *(
@@ -66,6 +85,26 @@ WEB = (
         "follow-symlinks",
         "Apache does not look for links on the way to wsgi.py",
         (("hardening.conf", NO_SYMLINKS, SYMLINKS),),
+    ),
+    Change(
+        "no-path-translated",
+        "Apache does not look up where the path would lead on disk",
+        (("site.conf", ALIAS, NO_SUBREQUESTS),),
+    ),
+    Change(
+        "no-drain-mark",
+        "Apache does not look whether it is to close connections",
+        (("apache2.conf", r"SetEnvIfExpr \"-f .*\n", "\n"),),
+    ),
+    Change(
+        "no-redirects",
+        "Apache does not look whether a file is one that is not served",
+        (("site.conf", r"( *RedirectMatch .*\n)+", "\n"),),
+    ),
+    Change(
+        "no-headers",
+        "no headers of every answer",
+        (("hardening.conf", r"\n *Header .*", "\n"),),
     ),
     Change("no-access-log", "no access log", (("site.conf", REQUEST_LOG, "\n"),), logged=False),
     Change(
@@ -122,6 +161,11 @@ PYTHON = (
         patch=after_preload(lambda: gc.set_threshold(10_000)),
     ),
     Change("gc-off", "no collector at all", patch=after_preload(gc.disable)),
+    Change(
+        "gc-each-second",
+        "it looks at all objects once a second",
+        patch=after_preload(collect_each_second),
+    ),
     Change(
         "switch-50ms",
         "threads take turns each 50 ms instead of 5",
@@ -201,6 +245,7 @@ DATABASE = (
         "neither pg_stat_statements nor auto_explain",
         postgres={"shared_preload_libraries": ""},
     ),
+    Change("no-autovacuum", "no autovacuum", postgres={"autovacuum": "off"}),
     Change("async-commit", "synchronous_commit off", postgres={"synchronous_commit": "off"}),
 )
 CHANGES = {

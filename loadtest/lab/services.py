@@ -136,7 +136,9 @@ def _pgpool_settings(plan: Plan, sockets: Path, children: int) -> dict[str, obje
         "backend_weight0": 1,
         "listen_addresses": "''",
         "port": PORT_PGPOOL,
+        # Pgpool-II 4.3 knows the first, 4.6 the second; neither minds the other.
         "socket_dir": f"'{sockets}'",
+        "unix_socket_directories": f"'{sockets}'",
         "pcp_listen_addresses": "''",
         "pcp_socket_dir": f"'{sockets}'",
         "logdir": f"'{sockets}'",

@@ -63,7 +63,7 @@ def test_a_line_that_is_no_longer_planned_is_refused_and_not_passed_over(
     path = Path(lab_stack.plan.paths.conf, "apache/mpm.conf")
     path.chmod(0o644)
     path.write_text(path.read_text().replace("KeepAlive On", "KeepAlive Off"))
-    with pytest.raises(ValueError, match="'KeepAlive On' is 0 times in the planned file, not once"):
+    with pytest.raises(ValueError, match="'KeepAlive On' is not in the planned file"):
         apache(lab_stack, "no-keep-alive")
 
 
