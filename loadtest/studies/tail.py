@@ -5,11 +5,12 @@ without what may hold them up.
     .venv/bin/python loadtest/studies/tail.py --rounds 4 --page '/updates?n=20'
 
 It makes a stack of its own, as `make loadtest` does. In each round it measures what the stack can
-take, and then each way takes its turn for about 20 s: a single user, who waits for nobody, and
-requests that arrive at random. Times are in ms from when a request was due; `queue` is the 99th
-percentile of a mere queue with the service times of that single user (loadtest/lab/queueing.py).
-Figures are medians of the rounds. The last column compares p99 with that of the stack as planned
-in the same round: lowest, median and highest.
+take, and then each way takes its turn with requests that arrive at random. So does a mere queue:
+a loop on the stack's core, without a stack, that takes one arrival after the other and adds
+numbers for as long as the stack needs for a request. What its visitors wait is the queue's own and
+the machine's, with whatever others do on it. Times are in ms from when a request was due. Figures
+are medians of the rounds; the last column compares p99 with that of the mere queue in the same
+round: lowest, median and highest.
 
 Exit status 2: a stack cannot be made here.
 """
@@ -17,10 +18,12 @@ Exit status 2: a stack cannot be made here.
 from __future__ import annotations
 
 import argparse
+import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +32,15 @@ from statistics import median
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
-from rich.console import Console  # noqa: E402 - the path comes first
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped] # noqa: E402 - the path first
+from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from loadtest import program  # noqa: E402
-from loadtest.lab import course, histograms, limits, machine, queueing, site, stack  # noqa: E402
+from loadtest.lab import course, histograms, limits, machine, site, stack  # noqa: E402
 from loadtest.lab.change import Change  # noqa: E402
 from loadtest.lab.changes import CHANGES  # noqa: E402
-from loadtest.lab.generator import Job, Outcome, drive, drive_all  # noqa: E402
+from loadtest.lab.generator import Job, drive  # noqa: E402
 from loadtest.lab.model import Load  # noqa: E402
 from loadtest.lab.processes import pinned  # noqa: E402
 from loadtest.lab.server import LabStack  # noqa: E402
@@ -44,7 +48,10 @@ from loadtest.lab.trial import Arm, Cores, running  # noqa: E402
 from pgstack.ops.postgres import psql  # noqa: E402
 
 USERS, CONNECTIONS, SHARE = 16, 64, 0.7
-CAPACITY_SECONDS, ALONE_SECONDS, SECONDS = 4.0, 4.0, 10.0
+CAPACITY_SECONDS, SECONDS = 3.0, 8.0
+US = 1e6
+SAMPLES = 1000
+"""of the work that a mere queue does, to know how long it takes now"""
 PERIOD_SECONDS = 1.0
 """between two checkpoints, or whatever else is asked for each second"""
 
@@ -56,9 +63,7 @@ class Turn:
     p50: float
     p99: float
     p999: float
-    queue: float
-    """99th percentile of a mere queue"""
-    failed: int
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Way:
     statement: str = ""
 
 
-PLANNED = "as planned"
+MERE, PLANNED = "a mere queue", "as planned"
 WAYS = {
     PLANNED: Way(),
     "as planned, again": Way(),
@@ -106,6 +111,36 @@ def each_second(lab_stack: LabStack, cores: Cores, statement: str) -> Iterator[N
             asking.join()
 
 
+def mere_queue(cores: Cores, rate: float, seed: int) -> Turn:
+    """What visitors of a loop notice that needs SHARE of a core for `rate` requests/s."""
+    chance, times = random.Random(seed), histograms.empty()
+    with pinned(cores.stack):
+        each = SHARE / rate / _seconds_of_addition()
+        began = time.perf_counter()
+        due = chance.expovariate(rate)
+        while due < SECONDS:
+            if (left := began + due - time.perf_counter()) > 0:
+                time.sleep(left)
+            _add(round(each))
+            histograms.record(times, (time.perf_counter() - began - due) * US)
+            due += chance.expovariate(rate)
+    return _turn(times, 0)
+
+
+def _seconds_of_addition() -> float:
+    begin = time.perf_counter()
+    for _ in range(SAMPLES):
+        _add(1000)
+    return (time.perf_counter() - begin) / SAMPLES / 1000
+
+
+def _add(numbers: int) -> int:
+    total = 0
+    for number in range(numbers):
+        total += number
+    return total
+
+
 def capacity(arm: Arm, cores: Cores, page: str) -> float:
     """Requests/s of users who ask again at once. Raises TargetError."""
     load = Load(kind="closed", page=page, users=USERS, seconds=CAPACITY_SECONDS)
@@ -114,31 +149,25 @@ def capacity(arm: Arm, cores: Cores, page: str) -> float:
     return outcome.requests / outcome.seconds
 
 
-def turn(arm: Arm, cores: Cores, page: str, most: float, statement: str, seed: int) -> Turn:
-    """What visitors notice at SHARE of `most` requests/s. Raises TargetError."""
-    rate = round(SHARE * most, 1)
-    single = Load(kind="closed", page=page, users=1, seconds=ALONE_SECONDS)
-    many = Load(kind="open", page=page, users=CONNECTIONS, rate=rate, seconds=SECONDS)
+def turn(arm: Arm, cores: Cores, load: Load, statement: str, seed: int) -> Turn:
+    """What visitors notice. Raises TargetError."""
     with running(arm, cores), each_second(arm.lab_stack, cores, statement):
-        alone, visited = drive_all(_job(arm, cores, single, many, seed=seed), lambda _: None)
-    return seen(alone, visited, most, len(cores.stack))
+        outcome = drive(_job(arm, cores, load, seed=seed), lambda _: None)
+    times = histograms.decode(outcome.corrected or outcome.latency)
+    return _turn(times, outcome.failures + outcome.unanswered)
 
 
-def seen(alone: Outcome, visited: Outcome, most: float, servers: int) -> Turn:
-    """What a single user and visitors saw, of a stack that can take `most` requests/s."""
-    times = histograms.percentiles(histograms.decode(visited.corrected or visited.latency))
-    assert times is not None
-    assert visited.load.rate is not None
-    service, fixed = queueing.service(histograms.decode(alone.latency), most, servers)
-    own = queueing.percentile(99, visited.load.rate, servers, service, fixed)
-    return Turn(times.p50, times.p99, times.p999, own, visited.failures + visited.unanswered)
+def _turn(times: HdrHistogram, failed: int) -> Turn:
+    seen = histograms.percentiles(times)
+    assert seen is not None
+    return Turn(seen.p50, seen.p99, seen.p999, failed)
 
 
-def _job(arm: Arm, cores: Cores, *loads: Load, seed: int = 0) -> Job:
+def _job(arm: Arm, cores: Cores, load: Load, seed: int = 0) -> Job:
     shortest, longest = limits.WARM_SECONDS
     return Job(
         url=site.url(arm.lab_stack),
-        loads=loads,
+        loads=(load,),
         cores=cores.generator,
         warm_min=shortest,
         warm_max=longest,
@@ -148,30 +177,20 @@ def _job(arm: Arm, cores: Cores, *loads: Load, seed: int = 0) -> Job:
 
 def report(page: str, taken: Mapping[str, Sequence[Turn]]) -> Table:
     """A row for each way."""
-    rounds = len(taken[PLANNED])
-    table = Table("", title=f"{page} at {SHARE:.0%} of capacity, {rounds} rounds; ms")
-    columns: dict[str, Callable[[Turn], float]] = {
-        "p50": lambda turn: turn.p50,
-        "p99": lambda turn: turn.p99,
-        "p99.9": lambda turn: turn.p999,
-        "queue": lambda turn: turn.queue,
-    }
-    for name in (*columns, "p99 ÷ queue", "failed", "p99 ÷ as planned"):
+    mere = taken[MERE]
+    table = Table("", title=f"{page} at {SHARE:.0%} of capacity, {len(mere)} rounds; ms")
+    for name in ("p50", "p99", "p99.9", "failed", "p99 ÷ that of a mere queue"):
         table.add_column(name, justify="right")
     for way, turns in taken.items():
-        figures = [f"{median(map(column, turns)):.1f}" for column in columns.values()]
-        ratios = [
-            turn.p99 / planned.p99 for turn, planned in zip(turns, taken[PLANNED], strict=True)
-        ]
-        table.add_row(
-            way,
-            *figures,
-            f"{median(turn.p99 / turn.queue for turn in turns):.2f}",
-            str(sum(turn.failed for turn in turns)),
-            "–"
-            if way == PLANNED
-            else f"{min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f}",
+        p50, p99, p999 = (
+            median(column)
+            for column in zip(*((turn.p50, turn.p99, turn.p999) for turn in turns), strict=True)
         )
+        ratios = [turn.p99 / own.p99 for turn, own in zip(turns, mere, strict=True)]
+        shown = f"{min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f}"
+        failed = str(sum(turn.failed for turn in turns))
+        figures = [f"{figure:.1f}" for figure in (p50, p99, p999)]
+        table.add_row(way, *figures, failed, "–" if way == MERE else shown)
     return table
 
 
@@ -179,14 +198,20 @@ def measure(page: str, rounds: int) -> dict[str, list[Turn]]:
     """Each way's turns, round by round. Raises StackError."""
     stack.become_account(course.RESULTS)
     cores = machine.cores(shared=False)
-    taken: dict[str, list[Turn]] = {way: [] for way in WAYS}
+    taken: dict[str, list[Turn]] = {way: [] for way in (MERE, *WAYS)}
     with stack.prepared(cores.stack, []) as lab_stack, pinned(cores.generator):
         for number in range(rounds):
             planned = WAYS[PLANNED].change
             most = capacity(Arm(lab_stack, planned.strategy, planned.server), cores, page)
-            for name, way in list(WAYS.items())[:: -1 if number % 2 else 1]:
-                arm = Arm(lab_stack, way.change.strategy, way.change.server)
-                taken[name].append(turn(arm, cores, page, most, way.statement, number))
+            rate = round(SHARE * most, 1)
+            load = Load(kind="open", page=page, users=CONNECTIONS, rate=rate, seconds=SECONDS)
+            for name in list(taken)[:: -1 if number % 2 else 1]:
+                if name == MERE:
+                    taken[name].append(mere_queue(cores, rate, number))
+                    continue
+                change, statement = WAYS[name].change, WAYS[name].statement
+                arm = Arm(lab_stack, change.strategy, change.server)
+                taken[name].append(turn(arm, cores, load, statement, number))
     return taken
 
 
