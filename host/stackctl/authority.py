@@ -59,8 +59,9 @@ def ensure() -> None:
 def _readers(stack: Stack) -> dict[Path, str]:
     """Which certificates there are, without the ending, and the group that reads the key of each:
     that of etcd is another account's."""
+    postgres = {DIRECTORY / "server": stack.accounts.postgres}
     etcd = {DIRECTORY / "etcd": "etcd"} if stack.cluster else {}
-    return {DIRECTORY / "server": stack.accounts.postgres, **etcd}
+    return {**(postgres if "postgres" in stack.services else {}), **etcd}
 
 
 def _certify(stack: Stack, place: Path) -> None:

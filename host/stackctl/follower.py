@@ -56,13 +56,13 @@ class Follower:
         self.heard, self.planned, self.unheard = 0.0, "", False
         most = stack.replicas.lag if stack.replicas else 0.0
         self.lags, self.read = standby.Lags(most), self._text(READ)
-        self.order = standby.order(part.members, socket.gethostname())
-        self.threads = ThreadPoolExecutor(len(part.members))
+        self.order = standby.order(part.databases, socket.gethostname())
+        self.threads = ThreadPoolExecutor(len(part.databases))
 
     def look(self) -> None:
         """Ask all members, and do what follows from their answers."""
         asked = time.monotonic()
-        answers = dict(zip(self.part.members, self._answers(), strict=True))
+        answers = dict(zip(self.part.databases, self._answers(), strict=True))
         led = choose([*self._claims(answers)], self.led)
         near = led is not None and self._switchover_is_near(led)
         longest = self.part.follower.hold
@@ -88,7 +88,7 @@ class Follower:
             self._command(words)
 
     def _answers(self) -> Iterator[Answer | None]:
-        return self.threads.map(self._primary, self.part.members.values())
+        return self.threads.map(self._primary, self.part.databases.values())
 
     def _claims(self, answers: Mapping[str, Answer | None]) -> Iterator[Led]:
         """Members that lead: one that has the lock, and is yet to be promoted, takes no writes."""
@@ -163,7 +163,7 @@ class Follower:
 
     def _file(self, kind: str, member: str) -> str:
         """What PgBouncer reads to be led to a member."""
-        number = [*self.part.members].index(member) + 1
+        number = [*self.part.databases].index(member) + 1
         return f"{self.stack.paths.conf}/pgbouncer/{kind}-{number}.ini"
 
     def _text(self, name: str) -> str:
@@ -176,7 +176,7 @@ class Follower:
         """Who led then."""
         with suppress(ValueError, TypeError):
             member, *numbers = self._text(LED).split()
-            if member in self.part.members:
+            if member in self.part.databases:
                 return Led(member, *(int(number) for number in numbers))
         return None
 

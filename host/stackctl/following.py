@@ -32,6 +32,6 @@ def apply(stack: Stack, again: bool = False) -> str:
     if not system.wait(lambda: all(link.is_symlink() for link in links), START_SECONDS):
         raise StackctlError(
             "no member of the cluster leads that this host can ask: "
-            f"{', '.join(stack.cluster.members)}. See journalctl -u {unit(stack)}."
+            f"{', '.join(stack.cluster.databases)}. See journalctl -u {unit(stack)}."
         )
     return "runs"

@@ -10,7 +10,7 @@ from pathlib import Path
 from pgstack.errors import ProbeError
 from pgstack.live.probes.etcd import Etcd, Peer
 
-from . import authority, etcd, patroni
+from . import authority, etcd, membership
 from .membership import way
 from .safe import StackctlError
 from .stack import Stack
@@ -46,13 +46,13 @@ def _has_data(stack: Stack) -> bool:
 
 
 def _url(stack: Stack, address: str = "") -> str:
-    part = patroni.part(stack)
+    part = membership.part(stack)
     return f"https://{address or part.address}:{part.peer_port}"
 
 
 def _others(stack: Stack) -> tuple[Etcd, list[Peer]]:
     """One that answers, and whom it knows. Raises StackctlError."""
-    part = patroni.part(stack)
+    part = membership.part(stack)
     for address in part.others.values():
         with suppress(ProbeError):
             return (asked := way(part, address)), asked.peers()
@@ -64,7 +64,7 @@ def _others(stack: Stack) -> tuple[Etcd, list[Peer]]:
 
 def whose_place(stack: Stack, listed: list[Peer]) -> list[Peer]:
     """Whom the others are to forget: one at most. Raises StackctlError for several."""
-    planned = {_url(stack, address) for address in patroni.part(stack).others.values()}
+    planned = {_url(stack, address) for address in membership.part(stack).others.values()}
     lost = [peer for peer in listed if peer.started and not planned & set(peer.urls)]
     if len(lost) > 1:
         raise StackctlError(
@@ -86,7 +86,7 @@ def _require_gone(stack: Stack, lost: list[Peer]) -> None:
 
 def _elsewhere(stack: Stack, peer: Peer) -> Iterator[str]:
     """Its addresses, but for this host's."""
-    own = patroni.part(stack).address
+    own = membership.part(stack).address
     for url in peer.urls:
         address = url.removeprefix("https://").rpartition(":")[0]
         if address != own:
@@ -95,6 +95,6 @@ def _elsewhere(stack: Stack, peer: Peer) -> Iterator[str]:
 
 def _lives(stack: Stack, address: str) -> bool:
     with suppress(ProbeError):
-        way(patroni.part(stack), address).health()
+        way(membership.part(stack), address).health()
         return True
     return False

@@ -13,11 +13,19 @@ from pgstack.planning.cluster import Cluster
 
 from . import authority
 from .line import Line
+from .safe import StackctlError
 from .stack import Stack
 
 ANSWER_SECONDS = 2
 Ask = Callable[[Cluster], Sequence[members.Member]]
 SEE = "docs/cluster.md says what each of these is and what to do."
+
+
+def part(stack: Stack) -> Cluster:
+    """The cluster of this member. Raises StackctlError on any other host."""
+    if stack.cluster is None or not stack.cluster.member:
+        raise StackctlError("this host is no member of a cluster, so there is nothing to do here.")
+    return stack.cluster
 
 
 def elected(part: Cluster, ask: Ask) -> Line:

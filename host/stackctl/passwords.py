@@ -69,7 +69,10 @@ def known(stack: Stack) -> dict[str, str]:
 
 def renew(stack: Stack) -> str:
     """Make new ones, and ask for a new certificate; `apply` sets them when the web hosts have
-    them."""
+    them. A witness has none."""
+    if stack.cluster and stack.cluster.member == stack.cluster.witness:
+        authority.renew()
+        return "a new certificate waits for `stackctl apply etcd`"
     ensure(stack)
     for name in (*_roles(stack), *_of_cluster(stack)):
         _write(_directory() / name)

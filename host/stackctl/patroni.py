@@ -13,7 +13,7 @@ from pgstack.live.probes.patroni import EPOCH, LOGIN, Answer, Api
 from pgstack.planning import layout, services
 from pgstack.planning.cluster import Cluster
 
-from . import authority, epoch, passwords, safe, system
+from . import authority, epoch, membership, passwords, safe, system
 from .safe import StackctlError
 from .stack import Stack
 from .system import UNITS
@@ -32,16 +32,20 @@ def unit(stack: Stack) -> str:
 
 
 def part(stack: Stack) -> Cluster:
-    """The cluster of this member. Raises StackctlError on any other host."""
-    if stack.cluster is None or not stack.cluster.member:
-        raise StackctlError("this host is no member of a cluster, so there is nothing to do here.")
-    return stack.cluster
+    """The cluster of this member. Raises StackctlError on any other host, and on a witness."""
+    cluster = membership.part(stack)
+    if cluster.member == cluster.witness:
+        raise StackctlError(
+            "this host is the cluster's witness and has no database, so there is nothing to do "
+            f"here. Run it on {' or '.join(cluster.databases)}."
+        )
+    return cluster
 
 
 def api(stack: Stack) -> Api:
     """How members are asked from this one."""
-    password = passwords.kept(passwords.CLUSTER_KEY)
-    return Api(part(stack).leader_port, layout.AUTHORITY, ANSWER_SECONDS, password)
+    port, password = part(stack).leader_port, passwords.kept(passwords.CLUSTER_KEY)
+    return Api(port, layout.AUTHORITY, ANSWER_SECONDS, password)
 
 
 def fill(stack: Stack) -> str:
@@ -100,6 +104,8 @@ def leads(stack: Stack) -> bool:
     where there is no cluster."""
     if stack.cluster is None:
         return True
+    if "patroni" not in stack.services:
+        return False
     asked = Api(part(stack).leader_port, layout.AUTHORITY, ANSWER_SECONDS)
     try:
         return asked.get(part(stack).address, "primary").good

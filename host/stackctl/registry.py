@@ -88,7 +88,7 @@ def _unit(name: str, apply: Callable[..., str], trouble: Callable[[Stack, float]
 SERVERS = {
     "etcd": Server(etcd.apply),
     "postgres": Server(database.apply, line=status.of_postgres),
-    "silence": Server(watching.apply, part_of="patroni"),
+    "silence": Server(watching.apply, part_of="etcd"),
     "follower": Server(following.apply),
     "pgbouncer": Server(pgbouncer.apply, line=status.of_pgbouncer, outdated=_pgbouncer),
     "valkey": _unit("valkey", valkey.apply, valkey.trouble),
@@ -109,7 +109,7 @@ def report(stack: Stack) -> list[Line]:
 
     All are asked at once, so none waits for another.
     """
-    elsewhere = "postgres" if "pgbouncer" in stack.services else ""
+    elsewhere = "" if "haproxy" in stack.services else "postgres"
     asked = [
         server.line
         for name, server in SERVERS.items()

@@ -30,7 +30,8 @@ def release(stack: Stack) -> list[Line]:
 def of_postgres(stack: Stack) -> Line:
     """PostgreSQL, or where it is."""
     if "postgres" not in stack.services:
-        return Line("postgres", f"on {stack.postgres.host}")
+        here = "; this host is the witness, with etcd alone" if "etcd" in stack.services else ""
+        return Line("postgres", f"on {stack.postgres.host}{here}")
     unit = postgres.unit(stack)
     if not system.active(unit):
         return _down("postgres", unit, stack.names.stackctl)

@@ -13,7 +13,7 @@ def note(stack: Stack) -> str:
     """Have a standby that has read such a page never lead; returns what was done, empty for
     nothing. A leader leads on, since no other may have what it has; people are told. Raises
     StackctlError."""
-    if stack.cluster is None or not stack.cluster.member or patroni.UNFIT.exists():
+    if "patroni" not in stack.services or patroni.UNFIT.exists():
         return ""
     if patroni.role(stack) != "standby" or (pages := postgres.ask(stack, WRONG)) == "0":
         return ""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from backup_store import BUCKET, NAME, Store, backup_store
@@ -59,6 +59,8 @@ class Cluster:
     store: Store
     more: dict[str, Any] = field(default_factory=dict)
     """inputs of this cluster alone"""
+    whole: ClassVar[str] = "async sync"
+    """how standbys of one that is whole replicate"""
 
     @cached_property
     def url(self) -> str:
@@ -99,22 +101,26 @@ class Cluster:
         return self.hosts(*(name for name in self.members if name != member))
 
     def wait(self) -> None:
-        """Until the two others stream from the leader, one of them synchronously, and PgBouncer
-        leads there."""
+        """Until the others stream from the leader, one of them synchronously, and PgBouncer leads
+        there."""
         asked = "SELECT string_agg(sync_state, ' ' ORDER BY sync_state) FROM pg_stat_replication"
         deadline = time.monotonic() + JOIN_SECONDS
         while True:
             states = [self.ask(name, asked) for name in self.members]
-            if "async sync" in states and self.leading() == [self.followed()]:
+            if self.whole in states and self.leading() == [self.followed()]:
                 return
             if time.monotonic() > deadline:
-                pytest.fail(f"no cluster of three after {JOIN_SECONDS} s: {states}")
+                pytest.fail(f"no whole cluster after {JOIN_SECONDS} s: {states}")
             time.sleep(0.5)
 
     def limit(self) -> None:
         """Have all hosts end by themselves later than they would have."""
         for host in (*self.members.values(), self.web):
             host.limit()
+
+    def groups(self) -> dict[str, Mapping[str, SystemdHost]]:
+        """The inventory's."""
+        return {"database": self.members, "web": {WEB: self.web}}
 
     def write_inventory(self) -> None:
         """What Ansible is told of all hosts."""
@@ -140,7 +146,7 @@ class Cluster:
                 }
             }
 
-        groups = {"database": group(self.members), "web": group({WEB: self.web})}
+        groups = {name: group(hosts) for name, hosts in self.groups().items()}
         inventory = json.dumps({"stack": {"children": groups}})
         (self.web.directory / "inventory.json").write_text(inventory)
 
@@ -255,7 +261,9 @@ def rebooting(*hosts: SystemdHost) -> Iterator[None]:
 
 
 @contextmanager
-def cluster_hosts(directory: Path, disk: str = "", **more: Any) -> Iterator[Cluster]:
+def cluster_hosts(
+    directory: Path, disk: str = "", kind: type[Cluster] = Cluster, **more: Any
+) -> Iterator[Cluster]:
     """All just booted, of the image `disk` or that with all packages, and a bucket beside them;
     removed at the end with their network. `more` are further inputs."""
     network = f"pgstack-cluster-{uuid.uuid4().hex[:8]}"
@@ -274,7 +282,7 @@ def cluster_hosts(directory: Path, disk: str = "", **more: Any) -> Iterator[Clus
                 )
             )
             web = booted.pop(WEB)
-            cluster = Cluster(booted, web, store, more)
+            cluster = kind(booted, web, store, more)
             cluster.write_inventory()
             yield cluster
     finally:

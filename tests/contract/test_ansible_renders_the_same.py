@@ -73,6 +73,7 @@ PLANS = {
             "failover": "silence",
         },
     ),
+    "witness": (13, {**MEMBERS, "database_host": "10.0.0.23", "witness": "db3"}),
     "follower": (
         13,
         {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a", "replicas": "read"},

@@ -48,6 +48,7 @@ HOSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "web": (NEWEST, APART),
     "database": (NEWEST, {**APART, "web_addresses": "10.0.0.0/8"}),
     "member": (NEWEST, {**MEMBERS, "database_host": "10.0.0.22", "web_addresses": "10.0.0.0/24"}),
+    "witness": (NEWEST, {**MEMBERS, "database_host": "10.0.0.23", "witness": "db3"}),
     "follower": (NEWEST, {**MEMBERS, "database_host": "10.0.0.21"}),
     "balancer": (
         NEWEST,

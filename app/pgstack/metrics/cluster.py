@@ -47,7 +47,7 @@ def collect(part: Cluster) -> Iterator[Sample]:
             yield from ETCD.of(member.etcd_seen or None, member.name)
     if not part.member:
         led = followed(part)
-        for name in part.members:
+        for name in part.databases:
             yield from LED.of(name == led, name)
             if read := read_from(part):
                 yield from READ.of(name == read, name)
@@ -70,6 +70,9 @@ def _text(part: Cluster, link: str) -> str:
 
 
 def etcd(part: Cluster) -> list[Sample]:
-    """Whether this host's etcd listens. Raises OSError when it does not."""
-    socket.create_connection((part.address, part.client_port), ANSWER_SECONDS).close()
+    """Whether this host's etcd listens, and that of the witness, of which nobody else would tell
+    when its host is lost. Raises OSError when one does not."""
+    for name in {part.member, part.witness} & {*part.members}:
+        place = part.members[name], part.client_port
+        socket.create_connection(place, ANSWER_SECONDS).close()
     return []

@@ -111,6 +111,13 @@ RULES = (
         PANEL,
         _unheard,
     ),
-    Rule("EtcdDown", "ticket", 300, "etcd of this host does not answer.", PANEL, down("etcd")),
+    Rule(
+        "EtcdDown",
+        "ticket",
+        300,
+        "etcd of this host, or of the witness, does not answer.",
+        PANEL,
+        down("etcd"),
+    ),
     Rule("WebHostDown", "ticket", 120, "Web hosts that are not ready: {:.0f}.", 2, _web_hosts),
 )

@@ -56,14 +56,16 @@ class Silence(Part):
 
 
 class Cluster(Part):
-    """Three database hosts of which one leads."""
+    """Three hosts with etcd. All of them, or all but a witness, have a database; one leads."""
 
     scope: str
     """its name in etcd"""
     members: dict[str, str]
-    """address of each database host by its name"""
+    """address of each host with etcd by its name"""
+    databases: dict[str, str]
+    """those of them that have the database: all but the witness"""
     member: str
-    """which of them this host is; empty on a web host"""
+    """which of `members` this host is; empty on a web host"""
     leader_port: int
     """of Patroni's REST API"""
     client_port: int
@@ -97,6 +99,11 @@ class Cluster(Part):
     def address(self) -> str:
         """Of this host."""
         return self.members[self.member]
+
+    @property
+    def witness(self) -> str:
+        """The member that has no database; empty where each has."""
+        return next((name for name in self.members if name not in self.databases), "")
 
     @property
     def others(self) -> dict[str, str]:

@@ -89,9 +89,18 @@ def _cluster(inputs: Inputs) -> None:
                 f"STACK_WATCHDOG={inputs.watchdog} needs STACK_MEMBERS: it is Patroni's, which one "
                 "database host does not have"
             )
+        if inputs.witness:
+            raise ValueError(
+                f"STACK_WITNESS={inputs.witness} needs STACK_MEMBERS: it is one of a cluster's"
+            )
         return
     if not targets.of(inputs.target).elects or not inputs.database_host:
         raise ValueError("STACK_MEMBERS: a cluster is set up by Ansible only")
+    if inputs.witness and inputs.witness not in inputs.members:
+        raise ValueError(
+            f"STACK_WITNESS={inputs.witness} is no name in STACK_MEMBERS. Name the one of "
+            f"{', '.join(inputs.members)} that has no database"
+        )
     if inputs.web_addresses and inputs.database_host not in inputs.members.values():
         raise ValueError(
             f"STACK_DATABASE_HOST={inputs.database_host} is no address in STACK_MEMBERS"

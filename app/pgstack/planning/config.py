@@ -33,16 +33,23 @@ class StackConfig(Inputs):
         return url.model_copy(update={"sslrootcert": str(authority)}) if url and authority else url
 
     @property
+    def databases(self) -> dict[str, str]:
+        """Address of each member of a cluster that has the database, by its name."""
+        return {name: place for name, place in self.members.items() if name != self.witness}
+
+    @property
     def part(self) -> HostPart:
         """What this host runs of the stack."""
-        return host_parts.of(
+        part = host_parts.of(
             self.database_host,
             bool(self.web_addresses),
             external=self.database_url is not None,
             cluster=bool(self.members),
-            silence=self.failover == "silence",
+            witness=self.witness is not None
+            and self.members.get(self.witness) == self.database_host,
             balancer=self.balancer is not None,
         )
+        return host_parts.watching(part) if self.failover == "silence" else part
 
 
 def load(environ: Mapping[str, str], **overrides: Any) -> StackConfig:

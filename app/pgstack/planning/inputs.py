@@ -93,10 +93,17 @@ class Inputs(ProjectInputs):
     )
     members: Members = declare(
         {},
-        "addresses of the three database hosts of a cluster (docs/cluster.md)",
+        "addresses of the three members of a cluster (docs/cluster.md)",
         "NAME:ADDRESS, comma-separated",
         on="host",
         unset="no cluster",
+    )
+    witness: str | None = declare(
+        None,
+        "name of the member that has etcd and no database",
+        "name",
+        on="host",
+        unset="the inventory's",
     )
     failover: Literal["lease", "silence"] = declare(
         "lease",

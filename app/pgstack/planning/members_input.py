@@ -1,4 +1,4 @@
-"""STACK_MEMBERS: `NAME:ADDRESS, …`, the database hosts of a cluster."""
+"""STACK_MEMBERS: `NAME:ADDRESS, …`, the database hosts of a cluster, and its witness."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def parse_members(text: object) -> object:
         if len(members) != COUNT or there != COUNT:
             raise ValueError(
                 f"{there} database hosts; a cluster has {COUNT}: it goes on while most of them "
-                "agree, so that one may be lost. Name three, or use one database host "
-                "(docs/apart.md)"
+                "agree, so that one may be lost. Name three, of which one may be a witness, or use "
+                "one database host (docs/apart.md)"
             )
     return members
 

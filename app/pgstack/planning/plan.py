@@ -61,9 +61,9 @@ class Plan(Part):
     """One stack. Templates see it as `stack`; everything that runs reads it from plan.json."""
 
     target: TargetName
-    part: Literal["all", "web", "database", "balancer"]
-    """what this host runs: everything, Apache with PgBouncer, PostgreSQL, or what is in front of
-    web hosts"""
+    part: Literal["all", "web", "database", "witness", "balancer"]
+    """what this host runs: everything, Apache with PgBouncer, PostgreSQL, etcd alone, or what is in
+    front of web hosts"""
     apart: bool
     """whether the web and PostgreSQL are on hosts of their own"""
     services: tuple[str, ...]

@@ -59,7 +59,8 @@ def postgres_program(plan: Plan, name: str) -> str:
 def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
     # Where hosts are apart, userlist.txt holds a password and is not rendered.
     passwords = {"userlist.txt"} if plan.apart else set()
-    members = set() if plan.cluster else {*PRIMARY, *READS}
+    count = len(plan.cluster.databases) if plan.cluster else 0
+    members = {*PRIMARY[count:], *READS[count:]}
     reads = set() if plan.replicas else {*READS}
     maps = set() if plan.pooler.peer_maps else {"ident.conf"}
     return frozenset(passwords | members | reads | maps)

@@ -23,7 +23,7 @@ def seconds_left(plan: Plan) -> float:
     postgres = plan.postgres
     if plan.cluster is None:
         return _left(postgres, postgres.host, postgres.server_name)
-    return min(_left(postgres, place, place) for place in plan.cluster.members.values())
+    return min(_left(postgres, place, place) for place in plan.cluster.databases.values())
 
 
 def _left(postgres: Postgres, place: str, name: str) -> float:

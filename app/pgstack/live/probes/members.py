@@ -59,8 +59,8 @@ class Member:
 def ask(part: Cluster) -> list[Member]:
     """All, asked at the same time."""
     api = Api(part.leader_port, layout.AUTHORITY, ANSWER_SECONDS)
-    with ThreadPoolExecutor(len(part.members)) as threads:
-        return list(threads.map(lambda name: _member(api, name, part), part.members))
+    with ThreadPoolExecutor(len(part.databases)) as threads:
+        return list(threads.map(lambda name: _member(api, name, part), part.databases))
 
 
 def settled(part: Cluster) -> list[Member]:

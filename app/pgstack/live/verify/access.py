@@ -134,7 +134,7 @@ def listeners(live: Live) -> Outcome:
     if plan.external is None:
         asked = postgres.settings(live.monitor, ["listen_addresses"])["listen_addresses"]
         own = plan.postgres.settings.get("listen_addresses")
-        planned = plan.cluster.members.values() if plan.cluster else (own,)
+        planned = plan.cluster.databases.values() if plan.cluster else (own,)
         runs = f"PostgreSQL runs with listen_addresses = {asked!r}"
         wrong += [runs] if asked not in planned else []
     told = live.config["listen_addr"]
@@ -182,7 +182,7 @@ def login_rules(live: Live) -> Outcome:
     over TLS with a password, the planned networks."""
     rules = postgres.query(live.monitor, RULES)
     allowed = {("local", "peer", "", ""), ("local", "reject", "", "")}
-    members = live.plan.cluster.members.values() if live.plan.cluster else ()
+    members = live.plan.cluster.databases.values() if live.plan.cluster else ()
     for network in map(ipaddress.ip_network, (*live.plan.postgres.web_addresses, *members)):
         allowed.add(
             ("hostssl", "scram-sha-256", str(network.network_address), str(network.netmask))

@@ -29,7 +29,7 @@ def led(live: Live) -> Outcome:
     reads = live.plan.replicas.database if live.plan.replicas else ""
     rows = [row for row in live.show("DATABASES") if row["host"] and row["name"] != reads]
     hosts = {str(row["host"]) for row in rows}
-    known = {address: name for name, address in part.members.items()}
+    known = {address: name for name, address in part.databases.items()}
     poolers = " and ".join(known.get(host, host) for host in sorted(hosts))
     wanted = first.name if first else "a member that leads"
     wrong = (
@@ -45,7 +45,7 @@ def clocks(live: Live) -> Outcome:
     """Clocks of the members agree with this host's: a planned switchover is announced for a
     time."""
     part = _part(live)
-    off = {name: _off(live, address) for name, address in part.members.items()}
+    off = {name: _off(live, address) for name, address in part.databases.items()}
     most = part.follower.ahead / 2
     wrong = [
         f"the clock of {name} differs by {seconds:.1f} s from this host's"

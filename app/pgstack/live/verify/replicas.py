@@ -24,7 +24,7 @@ def led(live: Live) -> Outcome:
     with live.clients(1, part.database) as (client,), client.cursor() as cursor:
         cursor.execute(ASKED)
         stands_by, only_reads, address = cursor.fetchone()
-    known = {place: name for name, place in plan.cluster.members.items()} if plan.cluster else {}
+    known = {place: name for name, place in plan.cluster.databases.items()} if plan.cluster else {}
     wrong = [] if only_reads else [f"{part.database} at PgBouncer takes writes"]
     if plan.cluster and not stands_by:
         wrong += [f"reads lead to the primary: no standby is within {part.lag:g} s of it"]

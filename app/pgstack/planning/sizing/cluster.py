@@ -99,10 +99,11 @@ def cluster(basis: Basis, pooler: Pooler, database: Postgres) -> tuple[Cluster |
         return None, {}
     own = names.of(config.name)
     known = {address: name for name, address in config.members.items()}
-    member = known[str(config.database_host)] if "patroni" in config.part.services else ""
+    member = known[str(config.database_host)] if "etcd" in config.part.services else ""
     planned = Cluster(
         scope=own.site,
         members=config.members,
+        databases=config.databases,
         member=member,
         leader_port=REST_PORT,
         client_port=CLIENT_PORT,

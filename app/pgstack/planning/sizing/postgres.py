@@ -77,7 +77,7 @@ def _place(basis: Basis) -> dict[str, Any]:
             "port": given.port,
             "database": given.database,
         }
-    where = ",".join(config.members.values()) or str(config.database_host)
+    where = ",".join(config.databases.values()) or str(config.database_host)
     far = where if _elsewhere(config) else basis.paths.run_postgres
     own = {"host": far, "server_name": config.database_host or ""}
     return {**own, "port": PORT, "database": "app"}

@@ -1,4 +1,4 @@
-"""Hosts that Ansible sets up, of which three have PostgreSQL and elect the one that leads."""
+"""Hosts that Ansible sets up, of which three elect the one whose PostgreSQL leads."""
 
 from __future__ import annotations
 

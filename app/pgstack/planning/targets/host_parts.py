@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -10,7 +10,7 @@ from typing import Literal
 class HostPart:
     """The servers of one host."""
 
-    name: Literal["all", "web", "database", "balancer"]
+    name: Literal["all", "web", "database", "witness", "balancer"]
     services: tuple[str, ...]
 
     @property
@@ -26,10 +26,9 @@ BALANCER = HostPart("balancer", ("haproxy", "keepalived"))
 
 
 MEMBER = HostPart("database", ("postgres", "etcd", "patroni"))
+WITNESS = HostPart("witness", ("etcd",))
 FOLLOWER = HostPart("web", ("follower", "pgbouncer", "apache"))
 """those of a cluster"""
-OF_SILENCE = HostPart("database", (*MEMBER.services, "silence"))
-"""a member that watches whether the leader's host is lost"""
 
 
 def of(
@@ -38,7 +37,7 @@ def of(
     *,
     external: bool,
     cluster: bool,
-    silence: bool,
+    witness: bool,
     balancer: bool,
 ) -> HostPart:
     """Only the database host is told where web hosts come from; an `external` database is on no
@@ -50,6 +49,14 @@ def of(
     if database_host is None:
         return ALL
     if cluster:
-        member = OF_SILENCE if silence else MEMBER
-        return member if has_web_addresses else FOLLOWER
+        if not (witness or has_web_addresses):
+            return FOLLOWER
+        return WITNESS if witness else MEMBER
     return DATABASE if has_web_addresses else WEB
+
+
+def watching(part: HostPart) -> HostPart:
+    """With what watches whether the leader's host is lost, where it is a member of a cluster."""
+    if "etcd" not in part.services:
+        return part
+    return replace(part, services=(*part.services, "silence"))

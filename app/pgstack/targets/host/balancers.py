@@ -42,6 +42,7 @@ def asked(inputs: Inputs, groups: Groups) -> bool:
 def require(inputs: Inputs, host: str, groups: Groups) -> None:
     """Raise InputError unless group and addresses fit together, and each host is something else."""
     balancers, webs = groups.get(GROUP, []), groups.get("web", [])
+    members = groups.get("database", []) + groups.get("witness", [])
     places = inputs.get("balancers") or {}
     if list(places) != balancers or len(balancers) != COUNT:
         raise InputError(
@@ -51,7 +52,7 @@ def require(inputs: Inputs, host: str, groups: Groups) -> None:
         )
     if not webs:
         raise InputError("inventory: balancers need hosts in the group web, which has none.")
-    if host in balancers and host in {*webs, *groups.get("database", [])}:
+    if host in balancers and host in {*webs, *members}:
         raise InputError(
             f"inventory: {host}: a balancer is a host of its own: its port is the site's, which a "
             "web host needs for Apache. Take it out of one of the groups."

@@ -20,6 +20,8 @@ OF_COMMANDS = ("workers", "schedule")
 """inputs whose parts are commands"""
 WITH_COMMAS = (*OF_COMMANDS, "lanes")
 """inputs in whose parts there may be commas"""
+OF_DATABASES = ("web_addresses", "watchdog")
+"""inputs that mean nothing on a witness"""
 
 
 def names_of(inputs: Inputs) -> dict[str, str]:
@@ -32,20 +34,21 @@ def names_of(inputs: Inputs) -> dict[str, str]:
 
 
 def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
-    """`inputs` with what the groups `database`, `web` and `balancer` say of `host`. Raises
-    InputError."""
+    """`inputs` with what the groups `database`, `witness`, `web` and `balancer` say of `host`.
+    Raises InputError."""
     if balancers.asked(inputs, groups):
         balancers.require(inputs, host, groups)
         if host in groups[balancers.GROUP]:
             return balancers.of_balancer(inputs, host, groups)
         inputs = balancers.of_other(inputs, host, groups)
     databases, webs = groups.get("database", []), groups.get("web", [])
-    if not databases and not webs:
+    witnesses = groups.get("witness", [])
+    if not databases and not webs and not witnesses:
         return inputs
     if inputs.get("database_url"):
-        return _beside_external(inputs, host, databases, webs)
-    if inputs.get("members") or len(databases) > 1:
-        return _of_cluster(inputs, host, databases, webs)
+        return _beside_external(inputs, host, databases + witnesses, webs)
+    if inputs.get("members") or len(databases) > 1 or witnesses:
+        return _of_cluster(inputs, host, groups)
     if (
         len(databases) != 1
         or not webs
@@ -63,29 +66,38 @@ def of_host(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
     return with_hosts if host in databases else _of_web(with_hosts, host, webs, "web_addresses")
 
 
-def _of_cluster(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> Inputs:
+def _of_cluster(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inputs:
     """Those of a member, or of a web host beside them. Raises InputError."""
-    members = inputs.get("members") or {}
-    if list(members) != databases or len(databases) != COUNT:
+    databases, witnesses, webs = (groups.get(name, []) for name in ("database", "witness", "web"))
+    members, hosts = inputs.get("members") or {}, databases + witnesses
+    if list(members) != hosts or len(hosts) != COUNT or len(witnesses) > 1:
         raise InputError(
             "inventory: with one database host there is one in the group database; "
-            f"a cluster has {COUNT} hosts in the group database, and stack_inputs.members has the "
-            "address of each in their order. "
-            f"database has {_listed(databases)}, members has {_listed(members)}."
+            f"a cluster has {COUNT} hosts in the group database, or {COUNT - 1} there and one in "
+            "the group witness, and stack_inputs.members has the address of each in their order, "
+            f"the witness last. database has {_listed(databases)}, witness has "
+            f"{_listed(witnesses)}, members has {_listed(members)}."
         )
-    _require_parts(inputs, host, databases, webs)
-    address = members.get(host, members[databases[0]])
-    with_hosts = {**inputs, "database_host": address, "web_hosts": len(webs)}
-    return with_hosts if host in databases else _of_web(with_hosts, host, webs, "web_addresses")
+    _require_parts(inputs, host, hosts, webs)
+    with_hosts = {
+        **inputs,
+        "database_host": members.get(host, members[databases[0]]),
+        "web_hosts": len(webs),
+        "witness": "".join(witnesses),
+    }
+    if host in webs:
+        return _of_web(with_hosts, host, webs, "web_addresses")
+    away = OF_DATABASES if host in witnesses else ()
+    return {name: value for name, value in with_hosts.items() if name not in away}
 
 
-def _require_parts(inputs: Inputs, host: str, databases: list[str], webs: list[str]) -> None:
+def _require_parts(inputs: Inputs, host: str, members: list[str], webs: list[str]) -> None:
     """Raise InputError unless the host is in one of the groups, and web hosts come from
     somewhere."""
-    if not webs or (host in webs) == (host in databases):
+    if not webs or (host in webs) == (host in members):
         raise InputError(
-            f"inventory: {host}: each host is either in the group database or in the group web. "
-            f"database has {_listed(databases)}, web has {_listed(webs)}."
+            f"inventory: {host}: each host is either in the group database (or witness) or in the "
+            f"group web. The former have {_listed(members)}, web has {_listed(webs)}."
         )
     if not inputs.get("web_addresses"):
         raise InputError("stack_inputs.web_addresses: missing. Name where the web hosts come from.")
