@@ -121,11 +121,11 @@ def test_nothing_is_asked_of_a_patroni_that_a_witness_does_not_have() -> None:
 
 
 def test_an_empty_witness_takes_the_place_of_the_one_before() -> None:
-    one, two, lost = (
+    first, second, lost = (
         Peer(str(number), name, (f"https://{place}:2380",), started=True)
         for number, (name, place) in enumerate(MEMBERS.items())
     )
-    assert joining.whose_place(stack(WITNESS), [one, two, lost]) == [lost]
+    assert joining.whose_place(stack(WITNESS), [first, second, lost]) == [lost]
 
 
 @pytest.mark.parametrize(
