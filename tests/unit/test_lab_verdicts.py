@@ -200,7 +200,7 @@ def test_limits_and_the_other_generator_are_judged_by_what_was_measured_beside_t
     analysed = analyse(run(limits=rounds(page=2100, loop=2900, wrk=2180)))
     assert judged("without HTTP", analysed).verdict == "met"
     assert judged("wrk", analysed).verdict == "met"
-    analysed = analyse(run(limits=rounds(page=2100, loop=3100, wrk=2300)))
+    analysed = analyse(run(limits=rounds(page=2100, loop=3500, wrk=2300)))
     assert judged("without HTTP", analysed).verdict == "missed"
     assert judged("wrk", analysed).verdict == "missed"
     few = {name: figures[:1] for name, figures in rounds(page=2100, loop=2900, wrk=2180).items()}

@@ -172,6 +172,11 @@ def test_any_other_inventory_with_a_witness_is_refused(
     assert f"witness has {', '.join(witnesses)}" in str(refusal.value)
 
 
+def test_an_input_that_names_another_witness_than_the_inventory_is_refused() -> None:
+    with pytest.raises(InputError, match=r"witness=db2: .* group witness has db3\. Leave"):
+        inventory.of_host({**INPUTS, "witness": "db2"}, "db1", GROUPS)
+
+
 def test_a_witness_that_serves_pages_too_is_refused() -> None:
     groups = {**GROUPS, "web": ["web1", WITNESS]}
     with pytest.raises(InputError, match="db3: each host is either in the group database"):

@@ -79,6 +79,11 @@ def _of_cluster(inputs: Inputs, host: str, groups: dict[str, list[str]]) -> Inpu
             f"{_listed(witnesses)}, members has {_listed(members)}."
         )
     _require_parts(inputs, host, hosts, webs)
+    if (named := inputs.get("witness")) and named not in witnesses:
+        raise InputError(
+            f"stack_inputs.witness={named}: the inventory says which host it is, and its group "
+            f"witness has {_listed(witnesses)}. Leave the input out."
+        )
     with_hosts = {
         **inputs,
         "database_host": members.get(host, members[databases[0]]),
