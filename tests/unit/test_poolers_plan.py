@@ -118,13 +118,10 @@ def test_compose_has_one_and_says_so() -> None:
     assert stack.arithmetic["pooler.further"].startswith("one, where 3 are wanted: compose has one")
 
 
-def test_a_host_has_several_where_they_are_asked_for() -> None:
-    stack = planned(32, 128, target="host")
-    assert stack.pooler.further == ()
-    assert stack.arithmetic["pooler.further"] == (
-        "one, where 3 are wanted: STACK_POOLERS=3 gives them (docs/scale.md)"
-    )
-    assert len(planned(32, 128, target="host", poolers=3).pooler.processes) == 3
+def test_a_host_has_as_many_as_its_processes_need() -> None:
+    assert len(planned(32, 128, target="host").pooler.processes) == 3
+    assert len(planned(4, 16, target="host").pooler.processes) == 1
+    assert len(planned(32, 128, target="host", poolers=2).pooler.processes) == 2
 
 
 def rendered(stack: Plan) -> dict[str, str]:

@@ -30,11 +30,9 @@ def count(basis: Basis, web: Web, pool: int) -> tuple[int, Reasons]:
     are web processes and backends for each."""
     asked, name = basis.config.poolers, "pooler.further"
     wanted = asked or needed(web.processes)
-    if wanted > 1 and not asked and basis.target.several_poolers != "planned":
+    if wanted > 1 and not basis.target.several_poolers:
         no = f"{basis.target.name} has one PgBouncer (docs/scale.md)"
-        allowed = basis.target.several_poolers == "asked"
-        hint = f"STACK_POOLERS={wanted} gives them (docs/scale.md)" if allowed else no
-        return 1, {name: f"one, where {wanted} are wanted: {hint}"}
+        return 1, {name: f"one, where {wanted} are wanted: {no}"}
     most = max(1, min(wanted, web.processes, pool // LEAST_POOL))
     if asked:
         return most, {name: f"STACK_POOLERS={asked}"}

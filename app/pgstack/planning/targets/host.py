@@ -25,7 +25,7 @@ class Host(Target):
     firewall: ClassVar[bool] = True
     runs_prometheus: ClassVar[bool] = True
     redirects: ClassVar[bool] = True
-    several_poolers: ClassVar[Literal["no", "asked", "planned"]] = "asked"
+    several_poolers: ClassVar[bool] = True
     instance_ports: ClassVar[Mapping[str, int]] = {"a": 8441, "b": 8442}
     keeps_copies: ClassVar[bool] = True
     apaches = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pgstack.errors import InputError
 from pgstack.planning.account_names import account_name
@@ -22,7 +22,7 @@ class Local(Target):
     name = "local"
     apaches = 2
     """that of another checkout is the second"""
-    several_poolers: ClassVar[Literal["no", "asked", "planned"]] = "planned"
+    several_poolers: ClassVar[bool] = True
     sees_processes: ClassVar[bool] = True
     confines: ClassVar[bool] = True
     own_directory: ClassVar[bool] = True

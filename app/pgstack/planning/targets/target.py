@@ -66,9 +66,8 @@ class Target(ABC):
     """Apaches that share the threads there are"""
     shared: ClassVar[bool] = False
     """whether others listen on TCP where it runs"""
-    several_poolers: ClassVar[Literal["no", "asked", "planned"]] = "no"
-    """whether several PgBouncers share the pool of a host: where they are asked for, or where the
-    plan needs them too"""
+    several_poolers: ClassVar[bool] = False
+    """whether several PgBouncers may share the pool of a host"""
     sees_processes: ClassVar[bool] = False
     """whether the stack's processes can be told from others"""
     confines: ClassVar[bool] = False
