@@ -43,7 +43,7 @@ class OneDatabase(Cluster):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneDatabase]:
     """A database host and two web hosts, of which one has the users."""
-    with apart_hosts(tmp_path_factory.mktemp("alone") / "hosts") as apart:
+    with apart_hosts(tmp_path_factory.mktemp("alone")) as apart:
         done = apart.web.play("site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         yield OneDatabase({"db1": apart.database}, apart.web, NO_STORE)
