@@ -27,12 +27,12 @@ from loadtest.lab.web import SERVERS
 
 REQUEST_LOG = r"( *CustomLog .*\n)+"
 NO_SYMLINKS = r'<Directory "/">\n    AllowOverride None\n    Options None'
+SYMLINKS = '<Directory "/">\n    AllowOverride None\n    Options FollowSymLinks'
 ALIAS = r"(?<=ServerAlias 127\.0\.0\.1\n)"
 NO_SUBREQUESTS = """    RewriteEngine On
     RewriteCond %{IS_SUBREQ} =true
     RewriteRule ^ - [F]
 """
-SYMLINKS = '<Directory "/">\n    AllowOverride None\n    Options FollowSymLinks'
 
 
 def collect_each_second() -> None:

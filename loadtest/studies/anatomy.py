@@ -133,12 +133,7 @@ def measure(rounds: int) -> dict[str, list[Anatomy]]:
 def main() -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description="where the CPU time of a request goes")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="how often each way is measured, in turns (default 3)"
-    )
-    rounds = parser.parse_args().rounds
-    if rounds < 1:
-        parser.error(f"--rounds {rounds}: nothing would be measured. Name 1 or more.")
+    rounds = program.rounds(parser, 3).rounds
     Console().print(report(measure(rounds)))
     return 0
 

@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from rich.console import Console  # noqa: E402 - the path comes first
-from rich.table import Table  # noqa: E402
+from rich.table import Column, Table  # noqa: E402
 
 from loadtest import program  # noqa: E402
 from loadtest.lab import apache, course, limits, machine, site, stack  # noqa: E402
@@ -102,7 +102,9 @@ def cost(lab_stack: LabStack, edits: Iterable[Edit], cores: Cores, *, around: bo
 def report(measured: Mapping[str, Sequence[Cost]]) -> Table:
     """A row for each way; differences are to the planned configuration of the same round."""
     planned = [sum(cost.values()) for cost in measured[WITH]]
-    table = Table("CPU-µs per request", title=f"a page that does nothing, {USERS} users")
+    table = Table(
+        Column("CPU-µs per request", no_wrap=True), title=f"a page that does nothing, {USERS} users"
+    )
     for column in (*COMPONENTS.values(), "takes", "lowest round", "highest"):
         table.add_column(column, justify="right")
     for way, costs in measured.items():
@@ -132,12 +134,7 @@ def measure(rounds: int) -> dict[str, list[Cost]]:
 def main() -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description="what parts of Apache's configuration cost")
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="how often each is measured, in turns (default 5)"
-    )
-    rounds = parser.parse_args().rounds
-    if rounds < 1:
-        parser.error(f"--rounds {rounds}: nothing would be measured. Name 1 or more.")
+    rounds = program.rounds(parser, 5).rounds
     Console().print(report(measure(rounds)))
     return 0
 

@@ -34,7 +34,7 @@ sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped] # noqa: E402 - the path first
 from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.table import Column, Table  # noqa: E402
 
 from loadtest import program  # noqa: E402
 from loadtest.lab import course, histograms, limits, machine, site, stack  # noqa: E402
@@ -178,7 +178,9 @@ def _job(arm: Arm, cores: Cores, load: Load, seed: int = 0) -> Job:
 def report(page: str, taken: Mapping[str, Sequence[Turn]]) -> Table:
     """A row for each way."""
     mere = taken[MERE]
-    table = Table("", title=f"{page} at {SHARE:.0%} of capacity, {len(mere)} rounds; ms")
+    table = Table(
+        Column("", no_wrap=True), title=f"{page} at {SHARE:.0%} of capacity, {len(mere)} rounds; ms"
+    )
     for name in ("p50", "p99", "p99.9", "failed", "p99 ÷ that of a mere queue"):
         table.add_column(name, justify="right")
     for way, turns in taken.items():
@@ -218,11 +220,8 @@ def measure(page: str, rounds: int) -> dict[str, list[Turn]]:
 def main() -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description="what makes the slowest answers slow")
-    parser.add_argument("--rounds", type=int, default=4, help="how often each way takes its turn")
     parser.add_argument("--page", default="/db", help="of the demo (default /db)")
-    asked = parser.parse_args()
-    if asked.rounds < 1:
-        parser.error(f"--rounds {asked.rounds}: nothing would be measured. Name 1 or more.")
+    asked = program.rounds(parser, 4)
     Console().print(report(asked.page, measure(asked.page, asked.rounds)))
     return 0
 
