@@ -143,6 +143,16 @@ def test_maximum_rate_holds_back_a_closed_loop() -> None:
     assert 0 < outcome.requests <= 101
 
 
+@pytest.mark.parametrize(("rate", "kept"), [(0.4, False), (10, True)])
+def test_connection_is_kept_while_no_server_closes_it(rate: float, kept: bool) -> None:
+    """One that has been idle for as long as a server waits is closed when it is used again."""
+    with serving() as server:
+        outcome = drive(job(server, closed(users=1, seconds=5), max_rate=rate), lambda at: None)
+        assert outcome.failures == 0
+        assert (server.connections == 1) == kept
+        assert kept or server.connections == server.count > 1
+
+
 def test_progress_goes_through_the_phases_and_counts() -> None:
     seen: list[Progress] = []
     with serving() as server:
