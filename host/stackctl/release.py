@@ -74,6 +74,12 @@ def back(stack: Stack) -> str:
         raise StackctlError("There is no release to go back to.") from None
     if not (release / COMPLETE).is_file():
         raise StackctlError(f"{release}: it is no longer there.")
+    python = f"python{stack.versions.python}"
+    if not (release / "venv/lib" / python).is_dir():
+        raise StackctlError(
+            f"{release}: it was built for another version than {python}, before an upgrade of "
+            "Debian; nothing was changed. Check its code out, and run the playbook deploy.yml."
+        )
     _offer_static(stack, release)
     done = workers.around(stack, release, partial(_serve, stack, release))
     return f"{release.name} serves again: {done}"

@@ -39,3 +39,31 @@ def etcd_leader(members: Mapping[str, SystemdHost]) -> str:
         if said["Status"]["leader"] == said["Status"]["header"]["member_id"]:
             return name
     raise AssertionError("etcd has no leader")
+
+
+def etcd_refusals(host: SystemdHost, seconds: float) -> str:
+    """What a member's etcd says to who asks it without a pause, other than answers."""
+    ask = (
+        "import http.client, ssl, sys, threading, time\n"
+        "trust = ssl.create_default_context(cafile='/etc/stack-database/authority.pem')\n"
+        "trust.load_cert_chain(*('/etc/stack-database/etcd.' + end for end in ('pem', 'key')))\n"
+        "said, over = set(), time.monotonic() + float(sys.argv[2])\n"
+        "def ask():\n"
+        "    etcd = http.client.HTTPSConnection(sys.argv[1], 2379, context=trust, timeout=5)\n"
+        "    while time.monotonic() < over:\n"
+        "        try:\n"
+        "            etcd.request('POST', '/v3/kv/range', '{\"key\": \"eA==\"}')\n"
+        "            answer = etcd.getresponse()\n"
+        "            body = answer.read()\n"
+        "        except (OSError, http.client.HTTPException):\n"
+        "            etcd.close()\n"
+        "            time.sleep(0.01)\n"
+        "            continue\n"
+        "        if answer.status != 200:\n"
+        "            said.add(body.decode())\n"
+        "threads = [threading.Thread(target=ask) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "print(*said, sep='\\n', end='')\n"
+    )
+    return host.run("python3", "-c", ask, host.address(), str(seconds)).stdout

@@ -4,12 +4,14 @@ writes, no read is stale."""
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from asking import etcd_refusals
 from cluster_faults import FAULTS, Fault
 from cluster_hosts import Cluster
 from drilling import drilled
-from processes import kill_postgres
+from processes import ETCD, kill_postgres, stopped
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 AFTER_SECONDS = 3
@@ -42,3 +44,14 @@ def test_a_healed_partition_leaves_one_history(cluster: Cluster, turn: int) -> N
     cluster.limit()
     cut = BY_NAME[HEALED[turn % len(HEALED)]]
     drilled(cluster, cut, AFTER_SECONDS, killed).require_sound()
+
+
+def test_an_etcd_that_ends_answers_no_request_with_an_error(cluster: Cluster) -> None:
+    """Patroni would take that for a lost lead, also where the others of etcd are there."""
+    host = cluster.members[cluster.leader()]
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(etcd_refusals, host, 6)
+        time.sleep(2)
+        with stopped([host], ETCD):
+            assert asked.result() == ""
+    cluster.wait()

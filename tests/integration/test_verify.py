@@ -101,6 +101,23 @@ def test_verify_sees_a_web_role_with_too_many_rights(
     assert detail in red["web role cannot DDL"]
 
 
+def test_verify_sees_an_index_that_another_library_has_sorted(stack: LocalStack) -> None:
+    """As after an upgrade of Debian."""
+    known = "UPDATE pg_collation SET collversion = {} WHERE collname = 'sv-x-icu'"
+    actual = "pg_collation_actual_version(oid)"
+    index = 'CREATE INDEX world_sorted ON world ((id::text) COLLATE "sv-x-icu")'
+    psql(stack, 5432, "postgres", "app", index, known.format("'1.0'"))
+    try:
+        code, red = findings(stack)
+        psql(stack, 5432, "postgres", "app", known.format(actual))
+        assert findings(stack) == (0, {})
+    finally:
+        psql(stack, 5432, "postgres", "app", "DROP INDEX world_sorted", known.format(actual))
+    assert code == 1
+    assert list(red) == ["database sorts as planned"]
+    assert "world_sorted is in the order of sv-x-icu 1.0, and the library is" in str(red)
+
+
 def test_verify_sees_postgresql_on_tcp(stack: LocalStack) -> None:
     edit = (
         "postgres/pgstack.conf",

@@ -22,6 +22,7 @@ PLANNED = {
     "unsound": ({"memory": "100m"}, ("memory", "STACK_MEMORY=", "is enough")),
 }
 HIDDEN = "not-to-be-shown"
+PYTHON = "3.11"
 GIT = f"https://shop:{HIDDEN}@git.example/shop.git"
 SHOP = {"source": GIT, "directory": "shop", "requirements": "requirements.txt"}
 NAMED = {
@@ -94,7 +95,7 @@ def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
 ) -> None:
     project, place = shop
     with pytest.raises(InputError) as error:
-        release.of_project({**project, "requirements": "requirements.txt"}, str(place))
+        release.of_project({**project, "requirements": "requirements.txt"}, str(place), PYTHON)
     require_words(
         error,
         (
@@ -105,7 +106,7 @@ def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
         ),
     )
     with pytest.raises(InputError) as error:
-        release.of_project(project, str(place / "none"))
+        release.of_project(project, str(place / "none"), PYTHON)
     require_words(
         error, ("directory: shop: no directory of https://git.example/shop.git", "manage.py")
     )
@@ -114,11 +115,12 @@ def test_a_release_without_what_was_named_is_refused_and_no_password_is_shown(
 def test_a_release_is_named_by_what_is_in_it(shop: tuple[dict[str, Any], Path]) -> None:
     project, place = shop
     (place / "requirements.txt").touch()
-    first = release.of_project(project, str(place))
-    assert release.of_project(project, str(place)) == first
+    first = release.of_project(project, str(place), PYTHON)
+    assert release.of_project(project, str(place), PYTHON) == first
     assert sorted(first["theirs"]) == ["manage.py", "requirements.txt"]
+    assert release.of_project(project, str(place), "3.13")["id"] != first["id"]
     (place / "manage.py").write_text("pass\n")
-    assert release.of_project(project, str(place))["id"] != first["id"]
+    assert release.of_project(project, str(place), PYTHON)["id"] != first["id"]
 
 
 def test_releases_share_an_environment_that_only_their_requirements_decide(
@@ -134,7 +136,7 @@ def test_releases_share_an_environment_that_only_their_requirements_decide(
 
 
 def environment(project: dict[str, Any], place: Path, **more: Any) -> str:
-    return str(release.of_project({**project, **more}, str(place))["environment"])
+    return str(release.of_project({**project, **more}, str(place), PYTHON)["environment"])
 
 
 def test_a_release_has_its_own_environment_where_more_decides_it(

@@ -123,10 +123,21 @@ def postgres_settings(live: Live) -> Outcome:
 
 
 def sorting(live: Live) -> Outcome:
-    """The database sorts as planned, which only the one that is made again can change."""
+    """The database sorts as planned, which only the one that is made again can change, and its
+    indexes are in that order."""
     wanted, (existing,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
-    reason = locales.refusal(wanted, existing, ())
-    return judge([reason] if reason else [], f"by {existing}", "Say it in the inputs.")
+    if reason := locales.refusal(wanted, existing, ()):
+        return judge([reason], "", "Say it in the inputs.")
+    wrong = [
+        f"{index} is in the order of {collation} {recorded}, and the library is {actual}: queries "
+        "may miss rows, and duplicates get in"
+        for index, collation, recorded, actual in postgres.query(
+            live.monitor, postgres.SORTED_OTHERWISE
+        )
+    ]
+    return judge(
+        wrong, f"by {existing}", "Build each anew, then note it: docs/upgrades.md#sort-order"
+    )
 
 
 def extensions(live: Live) -> Outcome:

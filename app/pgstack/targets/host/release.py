@@ -35,9 +35,9 @@ UNWANTED = frozenset(
 """names that are left out wherever they are"""
 
 
-def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
-    """A release of the checkout and of the project below `source`: its name, by what is in it, and
-    the files of both.
+def of_project(project: dict[str, Any], source: str, python: str) -> dict[str, Any]:
+    """A release of the checkout and of the project below `source`, for a host with this version of
+    Python: its name, by what is in it, and the files of both.
 
     `environment` says what decides its virtual environment, if that may be one that releases share.
     Raises InputError when the project has not what it is said to have.
@@ -51,7 +51,8 @@ def of_project(project: dict[str, Any], source: str) -> dict[str, Any]:
         )
     theirs = _files(Path(source), (".",)) if source else []
     named = _requirements(project, source, theirs) if source else ""
-    content = hashlib.sha256(repr((named, project["commands"], project["build"])).encode())
+    said = named, project["commands"], project["build"], python
+    content = hashlib.sha256(repr(said).encode())
     for root, names in ((layout.CHECKOUT, ours), (Path(source), theirs)):
         for name in names:
             path = root / name
