@@ -176,17 +176,14 @@ class Cluster:
         done = self.members[self.leader()].run("stackctl", "switchover", check=False)
         print(done.stdout, done.stderr)
         if done.returncode:
-            for name, host in self.members.items():
-                words = (
-                    "journalctl",
-                    "--unit=stack-patroni",
-                    "--since=-90s",
-                    "--no-pager",
-                    "-o",
-                    "cat",
-                )
-                print(f"{name}:\n{host.run(*words).stdout}")
+            self.show_elections(90)
         assert done.returncode == 0, done.stderr
+
+    def show_elections(self, seconds: float) -> None:
+        """Print what each member's Patroni has said in the last so many seconds."""
+        words = ("journalctl", "--unit=stack-patroni", "--no-pager", "-o", "cat")
+        for name, host in self.members.items():
+            print(f"{name}:\n{host.run(*words, f'--since=-{seconds:.0f}s').stdout}")
 
     def lose(self, member: str) -> None:
         """As a loss of power does: nobody is told."""

@@ -117,6 +117,9 @@ def drilled_by(
         balanced=_balanced(cluster),
     )
     print(f"{name}, load {os.getloadavg()[0]:.0f}: {seen}", flush=True)
+    if seen.forks:
+        cluster.show_elections(time.monotonic() - began)
+        print({member: histories(cluster, member) for member in cluster.members}, flush=True)
     return seen
 
 
