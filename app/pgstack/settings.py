@@ -83,7 +83,6 @@ def _replica(pooled: dict[str, Any], plan: Plan, part: Replicas) -> dict[str, An
     return {
         **pooled,
         "NAME": part.database,
-        "PORT": str(plan.pooler.port),
         "OTHERWISE": plan.postgres.database,
         "READ_ONLY": True,
         "PINNED_SECONDS": part.pinned,

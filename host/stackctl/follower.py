@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from itertools import product
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -34,18 +35,21 @@ from . import stack as planned
 from .safe import StackctlError
 from .stack import INSTANCES, Stack
 
-LINK, LED = "databases.ini", "led"
-"""what PgBouncer reads; a link to nothing, whose text is who leads, its timeline and epoch"""
-READ_LINK, READ = "replicas.ini", "read"
-"""the same for reads: the text is who is read from"""
+LED, READ = "led", "read"
+"""links to nothing, whose text is who leads, its timeline and epoch; and who is read from"""
+LINKS = {"primary": "databases.ini", "further": "further.ini", "replica": "replicas.ini"}
+"""what PgBouncer reads, by the kind of file that it leads to; the second is for those beside the
+first"""
 STANDS_BY = "replica"
 """Patroni's word for a server that takes no writes"""
 PAUSE_SECONDS = 0.1
 """for a PAUSE, which is not waited for: it holds from its first moment"""
+AT_ONCE = 16
+"""members that are asked, or PgBouncers that are commanded; more wait for their turn"""
 
 
 class Follower:
-    """One cluster's, beside one PgBouncer and the one that may take over from it."""
+    """One cluster's, beside the PgBouncers of a host and those that may take over from them."""
 
     def __init__(self, stack: Stack, part: Cluster) -> None:
         self.stack, self.part = stack, part
@@ -57,7 +61,9 @@ class Follower:
         most = stack.replicas.lag if stack.replicas else 0.0
         self.lags, self.read = standby.Lags(most), self._text(READ)
         self.order = standby.order(part.databases, socket.gethostname())
-        self.threads = ThreadPoolExecutor(len(part.databases))
+        self.threads = ThreadPoolExecutor(AT_ONCE)
+        if self.led:  # another plan may have other files
+            self._lead(self.led.member, "primary", "further")
 
     def look(self) -> None:
         """Ask all members, and do what follows from their answers."""
@@ -129,7 +135,7 @@ class Follower:
         """Lead PgBouncer there, once it is told. What it has open to another host ends with its
         transaction."""
         safe.link(self.run / LED, f"{led.member} {led.timeline} {led.epoch}")
-        safe.link(self.run / LINK, self._file("primary", led.member))
+        self._lead(led.member, "primary", "further")
         print(f"{led.member} leads, timeline {led.timeline}", flush=True)
         self.led, self.heard, self.planned = led, time.monotonic(), ""
         self.lags.forget()
@@ -148,7 +154,7 @@ class Follower:
         role = "leads" if wanted == led.member else f"is {behind[wanted]:.1f} s behind"
         print(f"reads lead to {wanted}, which {role}", flush=True)
         safe.link(self.run / READ, wanted)
-        safe.link(self.run / READ_LINK, self._file("replica", wanted))
+        self._lead(wanted, "replica")
         self.read = wanted
         return True
 
@@ -161,10 +167,12 @@ class Follower:
         follows = streams and not leads and not members.unfit(answer.body)
         self.lags.replayed(member, wal.get("replayed_location") if follows else None, asked)
 
-    def _file(self, kind: str, member: str) -> str:
-        """What PgBouncer reads to be led to a member."""
+    def _lead(self, member: str, *kinds: str) -> None:
+        """Have links lead to what PgBouncer reads to be led to a member, once it is told."""
         number = [*self.part.databases].index(member) + 1
-        return f"{self.stack.paths.conf}/pgbouncer/{kind}-{number}.ini"
+        for kind in kinds:
+            file = f"{self.stack.paths.conf}/pgbouncer/{kind}-{number}.ini"
+            safe.link(self.run / LINKS[kind], file)
 
     def _text(self, name: str) -> str:
         """What a link says, from before this was started again; empty without one."""
@@ -181,21 +189,38 @@ class Follower:
         return None
 
     def _command(self, words: str, seconds: float | None = None) -> bool:
-        """Have each PgBouncer do it that runs; False when one of them has not said that it has."""
-        longest, login = self.part.follower.command, self.stack.accounts.follower
-        said = True
-        for instance, process in product(INSTANCES, self.stack.pooler.processes):
-            sockets = str(Path(self.stack.paths.run, f"pooler-{instance}"))
-            try:
-                with bounded.waits(longest):
-                    connection = console.connect(sockets, process.port, login)
-                with closing(connection), bounded.waits(seconds or longest):
-                    console.rows(connection, words)
-            except bounded.NoAnswer:
-                said = False
-            except psycopg2.Error:  # it does not run, or has nothing to do
-                continue
-        return said
+        """Have each PgBouncer do it that runs, all at once; False when one of them has not said
+        that it has. While another number takes over, some are none of the plan's."""
+        longest = self.part.follower.command
+        places = [self.stack.run / f"pooler-{instance}" for instance in INSTANCES]
+        sockets = [(str(place), port) for place in places for port in console.ports(place)]
+        with bounded.waits(longest):
+            consoles = [*self.threads.map(self._console, sockets)]
+        with bounded.waits(seconds or longest):
+            return all([*self.threads.map(partial(_has_done, words), consoles)])
+
+    def _console(self, place: tuple[str, int]) -> Any:
+        """A connection to one; None where it does not run, False where it says nothing."""
+        try:
+            return console.connect(*place, self.stack.accounts.follower)
+        except bounded.NoAnswer:
+            return False
+        except psycopg2.Error:
+            return None
+
+
+def _has_done(words: str, asked: Any) -> bool:
+    """Whether it has said so; one that does not run has nothing to do."""
+    if not asked:
+        return asked is None
+    try:
+        with closing(asked):
+            console.rows(asked, words)
+    except bounded.NoAnswer:
+        return False
+    except psycopg2.Error:  # nor has one that has done it
+        pass
+    return True
 
 
 def main(plan: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pgstack.planning import services
 
-from . import own_units, system
+from . import follower, own_units, system
 from .safe import StackctlError
 from .stack import Stack
 
@@ -27,8 +27,8 @@ def apply(stack: Stack, again: bool = False) -> str:
         raise StackctlError("there is no cluster to follow; nothing was done.")
     if not own_units.bring(stack, "follower", "follower", again):
         return "unchanged"
-    names = ["databases.ini", *(["replicas.ini"] if stack.replicas else [])]
-    links = [Path(stack.cluster.follower.run, name) for name in names]
+    kinds = ["primary", "further", *(["replica"] if stack.replicas else [])]
+    links = [Path(stack.cluster.follower.run, follower.LINKS[kind]) for kind in kinds]
     if not system.wait(lambda: all(link.is_symlink() for link in links), START_SECONDS):
         raise StackctlError(
             "no member of the cluster leads that this host can ask: "

@@ -10,7 +10,6 @@ one directory, so that one link leads to all of them.
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from contextlib import closing, suppress
 from functools import partial
@@ -29,7 +28,6 @@ from .system import UNITS
 
 ASK_SECONDS = 10
 POLL_SECONDS = 0.5
-SOCKET = re.compile(r"\.s\.PGSQL\.(\d{4,5})")
 
 
 def unit(stack: Stack, instance: str) -> str:
@@ -163,7 +161,7 @@ def _keep_ports(stack: Stack, instance: str) -> None:
     are bound to a port until they are replaced."""
     planned = {process.port for process in stack.pooler.processes}
     first, own = f".s.PGSQL.{stack.pooler.port}", stack.run / f"pooler-{instance}"
-    for port in set(_ports(Path(stack.paths.run_pooler))) - planned:
+    for port in set(console.ports(Path(stack.paths.run_pooler))) - planned:
         words = ("ln", "-sfT", first, str(own / f".s.PGSQL.{port}"))
         system.run(*words, account=stack.accounts.pooler)
 
@@ -185,19 +183,13 @@ def _is_left(stack: Stack, instance: str) -> bool:
     """Whether no request can use it any more: it has no clients, or only idle threads of the web,
     which look where the link leads before their next request."""
     rows: console.Rows = []
-    for port in _ports(stack.run / f"pooler-{instance}"):
+    for port in console.ports(stack.run / f"pooler-{instance}"):
         with suppress(StackctlError):  # it has ended
             rows += _console(stack, instance, port, "SHOW CLIENTS")
     clients = [row for row in rows if row["database"] != console.CONSOLE]
     if any(row["database"] not in stack.page_databases or row["link"] for row in clients):
         return False
     return not clients or not apache.visited(stack)
-
-
-def _ports(directory: Path) -> list[int]:
-    """Of the sockets in a directory, also those that the plan has no more."""
-    named = (SOCKET.fullmatch(path.name) for path in directory.glob(".s.PGSQL.*"))
-    return sorted(int(match[1]) for match in named if match)
 
 
 def _try(stack: Stack, instance: str) -> None:

@@ -1,4 +1,4 @@
-"""A cluster of three database hosts and a web host, set up by one run."""
+"""A cluster of three database hosts and a web host with two PgBouncers, set up by one run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cluster_hosts import Cluster, cluster_hosts
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """All four."""
-    with cluster_hosts(tmp_path_factory.mktemp("cluster")) as booted:
+    with cluster_hosts(tmp_path_factory.mktemp("cluster"), poolers=2) as booted:
         done = booted.web.play("site.yml")
         assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
         booted.wait()

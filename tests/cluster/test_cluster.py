@@ -1,4 +1,5 @@
-"""A cluster of three database hosts and a web host: set up by one run, then hit."""
+"""A cluster of three database hosts and a web host with two PgBouncers: set up by one run, then
+hit."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from figures import figures
 from hardening.asked import require_gone, said
 from ledger import Ledger
 from network import both, lost
+from pooler_units import led_to
 from systemd_host import changed
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
@@ -131,6 +133,7 @@ def test_a_planned_switchover_loses_no_request(cluster: Cluster) -> None:
     assert figures.silence < 8, figures
     assert cluster.leader() != before
     cluster.wait()
+    assert led_to(cluster.web) == [cluster.members[cluster.leader()].address()] * 2
 
 
 def test_a_switchover_to_a_member_that_leads_is_refused(cluster: Cluster) -> None:

@@ -76,7 +76,13 @@ PLANS = {
     "witness": (13, {**MEMBERS, "database_host": "10.0.0.23", "witness": "db3"}),
     "follower": (
         13,
-        {**MEMBERS, "database_host": "10.0.0.21", "workers": "mail=a", "replicas": "read"},
+        {
+            **MEMBERS,
+            "database_host": "10.0.0.21",
+            "workers": "mail=a",
+            "replicas": "read",
+            "poolers": 2,
+        },
     ),
     "web": (13, {"target": "host", "database_host": "10.0.0.21"}),
     "balancer": (
@@ -207,6 +213,7 @@ def test_every_template_of_the_tree_is_rendered() -> None:
         "pgbouncer/ident.conf.j2",
         *(f"pgbouncer/{name}.j2" for name in ("databases", "entry", "reads")),
         *(f"pgbouncer/primary-{number}.ini.j2" for number in (1, 2, 3)),
+        *(f"pgbouncer/further-{number}.ini.j2" for number in (1, 2, 3)),
         *(f"pgbouncer/replica-{number}.ini.j2" for number in (1, 2, 3)),
         "etcd/etcd.yml.j2",
         "patroni/patroni.yml.j2",

@@ -10,14 +10,12 @@ import faults
 import pytest
 from deployed_host import deployed_host
 from hardening.asked import wait
+from pooler_units import PORTS, clients, main, units
 from systemd_host import INPUTS, SystemdHost
 
 from fixtures.releases import CLUSTER, NEWEST_SUITE
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
-
-PORTS = ("6432", "6433")
-THREADS = 4
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +29,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
 
 def site(host: SystemdHost, poolers: int) -> subprocess.CompletedProcess[str]:
     return host.play("site.yml", stack_inputs={**INPUTS, "poolers": poolers})
-
-
-def units(host: SystemdHost) -> list[str]:
-    words = ("--plain", "--no-legend", "--state=active", "stack-pgbouncer*")
-    told = host.run("systemctl", "list-units", *words).stdout
-    return sorted(line.split()[0] for line in told.splitlines())
-
-
-def main(host: SystemdHost, unit: str) -> str:
-    return host.run("systemctl", "show", "--property=MainPID", "--value", unit).stdout.strip()
-
-
-def clients(host: SystemdHost, port: str) -> set[str]:
-    """Connections of web processes at one PgBouncer, with the time each was made."""
-    psql = ("psql", "-XqAt", "-h", "/run/stack/pooler", "-p", port, "-U", "pgbouncer", "pgbouncer")
-    rows = host.run("runuser", "-u", "pooler", "--", *psql, "-c", "SHOW CLIENTS").stdout
-    return {
-        "|".join((*line.split("|")[8:9], line.split("|")[13]))
-        for line in rows.splitlines()
-        if "|app|" in line
-    }
 
 
 def test_both_serve_and_verify_is_green(host: SystemdHost) -> None:

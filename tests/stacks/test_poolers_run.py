@@ -17,7 +17,7 @@ from fixtures import pooler_console, steady_load
 from fixtures.local_stack import LocalStack
 from fixtures.scraping import of, scraped
 
-TWO = {"STACK_POOLERS": "2"}
+TWO = {"STACK_POOLERS": "2", "STACK_REPLICAS": "read"}
 PORTS = (6432, 6433)
 CLIENTS, SECONDS = 8, 4.0
 THREADS = 4
@@ -38,13 +38,13 @@ def get(stack: LocalStack, path: str) -> int:
         return session.get(f"{stack.url}{path}", timeout=30).status_code
 
 
-def answers(stack: LocalStack, change: Callable[[], object]) -> list[int]:
+def answers(stack: LocalStack, change: Callable[[], object], page: str = "/db") -> list[int]:
     """What clients are answered while something changes under them."""
     end, told = threading.Event(), []
 
     def client(_: int) -> None:
         while not end.is_set():
-            told.append(get(stack, "/db"))
+            told.append(get(stack, page))
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         running = clients.map(client, range(CLIENTS))
@@ -58,11 +58,11 @@ def answers(stack: LocalStack, change: Callable[[], object]) -> list[int]:
     return told
 
 
-def transactions(stack: LocalStack) -> list[int]:
+def transactions(stack: LocalStack, database: str = "app") -> list[int]:
     """Of pages, at each PgBouncer."""
     shown = [pooler_console.ask(stack, "SHOW STATS", port) for port in PORTS]
     return [
-        sum(int(row["total_xact_count"]) for row in rows if row["database"] == "app")
+        sum(int(row["total_xact_count"]) for row in rows if row["database"] == database)
         for rows in shown
     ]
 
@@ -100,6 +100,13 @@ def test_both_take_requests_and_verify_is_green(two: LocalStack) -> None:
     assert of(scraped(two), "plan_pool_size", 'database="app"') == 5
 
 
+def test_each_has_the_reads_of_its_own_processes(two: LocalStack) -> None:
+    before = transactions(two, "app_replica")
+    assert set(answers(two, lambda: None, "/fortunes")) == {200}
+    rise = [a - b for a, b in zip(transactions(two, "app_replica"), before, strict=True)]
+    assert min(rise) > 0
+
+
 def test_one_that_is_killed_is_no_concern_of_the_others_processes(two: LocalStack) -> None:
     old, first = process(two, "pgbouncer-2"), clients(two, PORTS[0])
     told = answers(two, lambda: os.kill(old, signal.SIGKILL))
@@ -120,7 +127,7 @@ def test_a_larger_pool_comes_into_force_in_both_while_postgresql_restarts(two: L
         assert done.returncode == 0, done.stderr
         assert "restarted PostgreSQL" in done.stdout
         assert pools(two) == [5, 4]
-        assert two.sql("SHOW max_connections") == "21"
+        assert two.sql("SHOW max_connections") == "30"
     finally:
         assert two.manage("stack_local", "reload", **TWO).returncode == 0
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.host_plan import MEMBERS
 from pgstack import settings
 from pgstack.errors import InputError, UnsoundPlan
 from pgstack.planning import config, invariants, lanes, layout, services, slots
@@ -20,6 +21,14 @@ from pgstack.planning.sizing import plan, pooler_split
 from pgstack.rendering import templates
 
 GB = 1024**3
+CLUSTER = {
+    "target": "cluster",
+    "members": ", ".join(f"{name}:{address}" for name, address in MEMBERS.items()),
+    "database_host": MEMBERS["db1"],
+    "web_hosts": 2,
+    "debian": 13,
+}
+"""of a web host"""
 
 
 def planned(cores: int = 2, gigabytes: int = 4, debian: int = 12, **inputs: Any) -> Plan:
@@ -118,6 +127,22 @@ def test_compose_has_one_and_says_so() -> None:
     assert stack.arithmetic["pooler.further"].startswith("one, where 3 are wanted: compose has one")
 
 
+@pytest.mark.parametrize(
+    "inputs", [CLUSTER, {"target": "host", "database_host": "db.example", "web_hosts": 2}]
+)
+def test_web_hosts_apart_have_as_many_and_the_database_host_grants_no_more(
+    inputs: dict[str, Any],
+) -> None:
+    several, single = (planned(32, 128, **inputs, poolers=number) for number in (None, 1))
+    assert part(several, "default_pool_size") == [22, 22, 21]
+    assert len(single.pooler.processes) == 1
+    assert several.pooler.instances == 4
+    assert several.pooled_connections == single.pooled_connections == 4 * (65 + 16)
+    database = inputs | {"web_addresses": "10.0.0.0/24"}
+    granted = [planned(32, 128, **database, poolers=number) for number in (None, 1)]
+    assert len({each.postgres.max_connections for each in granted}) == 1
+
+
 def test_a_host_has_as_many_as_its_processes_need() -> None:
     assert len(planned(32, 128, target="host").pooler.processes) == 3
     assert len(planned(4, 16, target="host").pooler.processes) == 1
@@ -139,7 +164,7 @@ def test_the_first_has_the_pools_of_lanes_and_workers() -> None:
     first, second = files["pgbouncer/pgbouncer.ini"], files["pgbouncer/pgbouncer-2.ini"]
     assert "\napp_lane_slow = " in first
     assert "\napp_lane_slow = " not in second
-    assert "app_tasks" not in second
+    assert "app_background" not in second
     assert "\napp = " in second
     assert "listen_port = 6432\n" in first
     assert "listen_port = 6433\n" in second
@@ -148,6 +173,31 @@ def test_the_first_has_the_pools_of_lanes_and_workers() -> None:
 def test_with_one_nothing_is_rendered_that_was_not() -> None:
     assert rendered(planned(poolers=1)) == rendered(planned())
     assert set(rendered(planned())) == {"pgbouncer/pgbouncer.ini"}
+
+
+def test_in_a_cluster_all_are_led_and_the_first_has_the_pools_of_lanes_and_workers() -> None:
+    inputs = {"lanes": "slow=/slow", "workers": "mail=a", "replicas": "read"}
+    stack = planned(poolers=2, **CLUSTER, **inputs)
+    assert [part(stack, name) for name in pooler_split.SPLIT] == [[3, 2], [1, 1], [4, 3]]
+    files = rendered(stack)
+    first, second = files["pgbouncer/pgbouncer.ini"], files["pgbouncer/pgbouncer-2.ini"]
+    assert "%include /run/stack/primary/databases.ini\n" in first
+    assert "%include /run/stack/primary/further.ini\n" in second
+    assert all("%include /run/stack/primary/replicas.ini\n" in each for each in (first, second))
+    texts = {file.path.name: file.text for file in templates.files(stack)}
+    for number, address in enumerate(MEMBERS.values(), 1):
+        of_first, of_others = texts[f"primary-{number}.ini"], texts[f"further-{number}.ini"]
+        assert f"\napp = host={address} " in of_first
+        assert f"\napp = host={address} " in of_others
+        assert "\napp_lane_slow = " in of_first
+        assert "\napp_background = " in of_first
+        assert ("app_lane" in of_others, "app_background" in of_others) == (False, False)
+    assert "until [ -e /run/stack/primary/further.ini ]" in texts["stack-pgbouncer-2@.service"]
+    assert "Before=stack-pgbouncer-2@a.service" in texts["stack-follower.service"]
+
+
+def test_a_cluster_with_one_has_no_file_for_further_ones() -> None:
+    assert "further-1.ini" not in {file.path.name for file in templates.files(planned(**CLUSTER))}
 
 
 def test_each_is_a_server_of_its_own() -> None:

@@ -82,7 +82,7 @@ def test_on_one_host_it_leads_to_the_primary_and_takes_no_writes() -> None:
     assert own.startswith("app = host=")
     assert reads.startswith("app_replica = host=")
     assert (READ_ONLY in own, READ_ONLY in reads) == (False, True)
-    assert "pool_size=5 reserve_pool_size=0 max_db_connections=5" in reads
+    assert "user=app reserve_pool_size=0 timezone=" in reads
 
 
 def test_in_a_cluster_a_file_leads_to_each_member() -> None:
@@ -90,7 +90,7 @@ def test_in_a_cluster_a_file_leads_to_each_member() -> None:
     assert "%include /run/stack/primary/replicas.ini" in text(web, "pgbouncer.ini")
     for number, address in enumerate(MEMBERS.values(), 1):
         reads = text(web, f"replica-{number}.ini")
-        assert f"\napp_replica = host={address} port=5432 dbname=app user=app pool_size=5" in reads
+        assert f"\napp_replica = host={address} port=5432 dbname=app user=app reserve" in reads
         assert READ_ONLY in reads
         assert "app_replica" not in text(web, f"primary-{number}.ini")
 
@@ -130,7 +130,7 @@ def test_the_alias_is_there_for_django(monkeypatch: pytest.MonkeyPatch) -> None:
     aliases = settings.databases()
     replica = aliases["replica"]
     assert (replica["NAME"], replica["OTHERWISE"]) == ("app_replica", "app")
-    assert replica["HOST"] == aliases["default"]["HOST"]
+    assert [replica[name] == aliases["default"][name] for name in ("HOST", "PORT")] == [True, True]
     assert replica["OPTIONS"]["application_name"] == "replica"
     assert replica["TEST"] == {"MIRROR": "default"}
     assert settings.database_routers() == ["pgstack.db.router.ReplicaRouter"]
@@ -142,6 +142,15 @@ def test_the_alias_is_there_for_django(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_misspelt_word_is_refused() -> None:
     with pytest.raises(InputError, match="STACK_REPLICAS"):
         config.load({"STACK_REPLICAS": "on"})
+
+
+def test_each_of_several_poolers_has_a_part_of_it() -> None:
+    """Its pool is no larger than that of pages, whose parts add up."""
+    stack = planned(poolers=2)
+    assert [each.settings["default_pool_size"] for each in stack.pooler.processes] == ["3", "2"]
+    assert stack.postgres.max_connections == planned().postgres.max_connections
+    for name in ("pgbouncer.ini", "pgbouncer-2.ini"):
+        assert "\napp_replica = host=" in text(stack, name)
 
 
 def test_lanes_share_it() -> None:

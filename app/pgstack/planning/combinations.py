@@ -117,8 +117,7 @@ def _poolers(inputs: Inputs) -> None:
     if (inputs.poolers or 1) > 1 and not targets.of(inputs.target).several_poolers:
         raise ValueError(
             f"STACK_POOLERS={inputs.poolers}: the target {inputs.target} has one PgBouncer; "
-            "several need the target local or a host without a cluster. Leave it out "
-            "(docs/scale.md)"
+            "several need the target local, or hosts. Leave it out (docs/scale.md)"
         )
 
 

@@ -14,6 +14,7 @@ class Replicas(Part):
 
     database: str
     pool_size: int
+    """of all PgBouncers of a host; each has as much of it as of the pages' (default_pool_size)"""
     sizes: dict[str, str]
     """of its pool, in words of its line in pgbouncer.ini"""
     settings: dict[str, str]

@@ -43,6 +43,8 @@ WATCHERS = (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER)
 
 PRIMARY = ("primary-1.ini", "primary-2.ini", "primary-3.ini")
 """what PgBouncer reads while a member of the cluster is the primary, in their order"""
+FURTHER = ("further-1.ini", "further-2.ini", "further-3.ini")
+"""the same for those beside the first, which have no pools of lanes and workers"""
 READS = ("replica-1.ini", "replica-2.ini", "replica-3.ini")
 """and while the alias `replica` leads to one"""
 
@@ -60,10 +62,11 @@ def _not_for_pgbouncer(plan: Plan) -> frozenset[str]:
     # Where hosts are apart, userlist.txt holds a password and is not rendered.
     passwords = {"userlist.txt"} if plan.apart else set()
     count = len(plan.cluster.databases) if plan.cluster else 0
-    members = {*PRIMARY[count:], *READS[count:]}
+    members = {*PRIMARY[count:], *FURTHER[count:], *READS[count:]}
+    further = set() if plan.pooler.further else {*FURTHER}
     reads = set() if plan.replicas else {*READS}
     maps = set() if plan.pooler.peer_maps else {"ident.conf"}
-    return frozenset(passwords | members | reads | maps)
+    return frozenset(passwords | members | further | reads | maps)
 
 
 def _not_for_metrics(plan: Plan) -> frozenset[str]:
@@ -100,7 +103,7 @@ POSTGRES = Service(
 )
 PGBOUNCER = Service(
     "pgbouncer",
-    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt", *PRIMARY, *READS),
+    files=("pgbouncer.ini", "hba.conf", "ident.conf", "userlist.txt", *PRIMARY, *FURTHER, *READS),
     without=_not_for_pgbouncer,
     units={"stack-pgbouncer.service": f"{OWN}-pgbouncer@.service"},
     lasting=("stack-pgbouncer.service",),

@@ -3,8 +3,10 @@ compared with those that were planned. Without a plan: root asks with it on a ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -13,7 +15,14 @@ CONSOLE = "pgbouncer"
 """the console's name as a database, and the login of PgBouncer's own account, which may command"""
 CONNECT_TIMEOUT_SECONDS = 2
 """libpq takes less than 2 as 2"""
+SOCKET = re.compile(r"\.s\.PGSQL\.(\d{4,5})")
 Rows = list[dict[str, Any]]
+
+
+def ports(directory: Path) -> list[int]:
+    """Of the sockets in a directory, also those that the plan has no more."""
+    named = (SOCKET.fullmatch(path.name) for path in directory.glob(".s.PGSQL.*"))
+    return sorted(int(match[1]) for match in named if match)
 
 
 def connect(directory: str, port: int, login: str) -> Any:

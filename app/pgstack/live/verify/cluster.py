@@ -23,11 +23,12 @@ def elected(live: Live) -> Outcome:
 
 
 def led(live: Live) -> Outcome:
-    """PgBouncer is led to the member that leads."""
+    """Each PgBouncer is led to the member that leads."""
     part = _part(live)
     first = members.leader(members.ask(part))
     reads = live.plan.replicas.database if live.plan.replicas else ""
-    rows = [row for row in live.show("DATABASES") if row["host"] and row["name"] != reads]
+    told = [live.shown("DATABASES", process.port) for process in live.plan.pooler.processes]
+    rows = [row for rows in told for row in rows if row["host"] and row["name"] != reads]
     hosts = {str(row["host"]) for row in rows}
     known = {address: name for name, address in part.databases.items()}
     poolers = " and ".join(known.get(host, host) for host in sorted(hosts))

@@ -181,6 +181,12 @@ def pooler_settings(live: Live) -> Outcome:
         config = {row["key"]: str(row["value"] or "") for row in live.shown("CONFIG", process.port)}
         differences = console.different(planned, config)
         differences |= _database_line(live, process.port, live.plan.postgres.database)
+        if reads := live.plan.replicas:
+            sizes = {"pool_size": process.settings["default_pool_size"], **reads.sizes}
+            anywhere = live.plan.cluster is not None  # `replicas.led` says where
+            differences |= _database_line(
+                live, process.port, reads.database, sizes, anywhere=anywhere
+            )
         several = f"{process.name}: " if live.plan.pooler.further else ""
         wrong += [f"{several}{text}" for text in _differences(differences)]
         count += len(planned)
@@ -189,10 +195,6 @@ def pooler_settings(live: Live) -> Outcome:
         wrong += _differences(_database_line(live, first, lane.database, lane.sizes))
     if tasks := live.plan.background:
         wrong += _differences(_database_line(live, first, tasks.database, tasks.sizes))
-    if reads := live.plan.replicas:
-        anywhere = live.plan.cluster is not None  # `replicas.led` says where
-        line = _database_line(live, first, reads.database, reads.sizes, anywhere=anywhere)
-        wrong += _differences(line)
     return judge(wrong, f"{count} settings equal the plan", REMEDY)
 
 

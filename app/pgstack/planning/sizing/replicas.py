@@ -22,11 +22,10 @@ def replicas(basis: Basis) -> tuple[Replicas | None, Reasons]:
     if basis.config.replicas != "read":
         return None, {}
     pool = pooler.pool_size(basis)
-    sizes = {"pool_size": pool, pooler.reserve_word(basis): 0, "max_db_connections": pool}
     planned = Replicas(
         database=DATABASE,
         pool_size=pool,
-        sizes={name: str(size) for name, size in sizes.items()},
+        sizes={pooler.reserve_word(basis): "0"},
         settings=timeouts.of_backends(timeouts.PAGE, basis.config.request_timeout, basis.postgresql)
         | READ_ONLY,
         lag=LAG_SECONDS,

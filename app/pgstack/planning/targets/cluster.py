@@ -14,4 +14,3 @@ class Cluster(Host):
     name: ClassVar[TargetName] = "cluster"
     backup: ClassVar[Literal["off", "local"]] = "off"
     elects: ClassVar[bool] = True
-    several_poolers: ClassVar[bool] = False
