@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -163,5 +163,6 @@ def _give(root: Path, moves: tuple[dict[int, int], dict[int, int]]) -> None:
 
 
 def say(words: str) -> None:
-    """Tell what is being done, and when."""
-    print(f"{recovery.moment_text(time.time())}  {words}", flush=True)
+    """Tell what is being done, and when, as long as somebody is there: his connection may end."""
+    with suppress(OSError):
+        print(f"{recovery.moment_text(time.time())}  {words}", flush=True)

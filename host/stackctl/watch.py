@@ -21,6 +21,7 @@ from . import (
     major_cluster,
     pgbouncer,
     postgres,
+    restore,
     safe,
     status,
     system,
@@ -40,7 +41,8 @@ def look(stack: Stack) -> str:
     stays so."""
     try:
         with system.exclusive_lock(stack.run, seconds=0):
-            done = [
+            done = [line for line in [restore.settle(stack)] if line]
+            done += [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
             if postgres.upgrade_mark(stack).exists() or major_cluster.lags(stack):
