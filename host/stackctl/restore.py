@@ -36,7 +36,7 @@ from .drill import unit as drill_unit
 from .files_back import say, site_down
 from .recovery import Target
 from .safe import StackctlError
-from .stack import INSTANCES, Stack
+from .stack import Stack
 from .under_way import Mark
 
 SPARE_BYTES = 1024**3
@@ -134,12 +134,8 @@ def settle(stack: Stack) -> str:
         done = "The database is the restored one. `stackctl files restore` brings files back."
     else:
         done = f"{under_way.put_back(stack, mark)} Run it again."
-    if "apache" in stack.services:
-        for name in INSTANCES:
-            if system.enabled(apache.unit(stack, name)):
-                apache.start(stack, name)
-        schedule.resume(stack)
-        workers.resume(stack)
+    files_back.serve_again(stack)
+    workers.resume(stack)
     return f"a restore was cut off. {done}"
 
 

@@ -17,6 +17,7 @@ from pgstack.planning import services
 
 from . import (
     apache,
+    files_back,
     major,
     major_cluster,
     pgbouncer,
@@ -48,7 +49,8 @@ def look(stack: Stack) -> str:
             if postgres.upgrade_mark(stack).exists() or major_cluster.lags(stack):
                 done.append(major.settle(stack))
             if "apache" in stack.services:
-                done += [line for line in (*_resume(stack), workers.resume(stack)) if line]
+                back = (*_resume(stack), workers.resume(stack), files_back.serve_again(stack))
+                done += [line for line in back if line]
             done += [line for line in [unfit.note(stack)] if line]
     except safe.StackctlError as error:
         return str(error)

@@ -54,7 +54,7 @@ def left_behind(host: SystemdHost) -> str:
 def wait_for_page(host: SystemdHost) -> float:
     """Seconds until the site answers, and nothing is under way."""
     began = time.monotonic()
-    done = f"until stackctl status && ! test -e {MARK}; do sleep 0.5; done"
+    done = f"until stackctl status && ! test -e {MARK} -o -e /run/stack/site-stopped; do sleep 0.5; done"
     host.run("timeout", str(BACK_SECONDS), "sh", "-c", f"({done}) > /dev/null 2>&1")
     host.page()
     return time.monotonic() - began
@@ -120,15 +120,18 @@ def test_what_fails_midway_leaves_the_database_of_before_and_says_what_to_do(
     require_before(host, key)
 
 
-def cut_off(host: SystemdHost, condition: str, signal: str) -> Done:
+def cut_off(
+    host: SystemdHost, condition: str, signal: str, words: str = "restore latest"
+) -> Done:
     """Send stackctl a signal as soon as the condition holds."""
     with subprocess.Popen(
-        ["docker", "exec", host.container, "stackctl", "restore", "latest"],
+        ["docker", "exec", host.container, "stackctl", *words.split()],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        kill = f"until {condition}; do sleep 0.005; done; kill -{signal} $(pgrep -of '[s]tackctl restore')"
+        first = f"$(pgrep -of '[s]tackctl {words}')"
+        kill = f"until {condition}; do sleep 0.005; done; kill -{signal} {first}"
         host.run("timeout", "60", "sh", "-c", f"({kill}) > /dev/null 2>&1")
         said, complained = running.communicate(timeout=BACK_SECONDS)
     return subprocess.CompletedProcess((), running.returncode, said, complained)
@@ -146,6 +149,14 @@ def test_killed_at_any_moment_the_site_is_back_by_itself(host: SystemdHost, mome
     if "replayed" in moment:  # it may have been, by the time that somebody looks
         host.run("sh", "-c", f"rm -rf {DATA}.before-*")
     require_before(host, key)
+
+
+def test_files_that_were_to_be_restored_leave_the_site_served(host: SystemdHost) -> None:
+    host.run("runuser", "-u", "app", "--", "touch", "/var/lib/stack-media/public/photo")
+    host.run("stackctl", "files", "save")
+    cut_off(host, "test -e /run/stack/site-stopped", "KILL", "files restore")
+    wait_for_page(host)
+    assert left_behind(host) == ""
 
 
 def test_one_that_is_told_to_end_puts_back_what_was_there(host: SystemdHost) -> None:
