@@ -214,8 +214,8 @@ def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
         backup.pgbackrest(stack, *options, "restore")
     except StackctlError as error:
         raise StackctlError(
-            f"The backup cannot be copied: {error}\nOnce that is mended, run it again; `--set` takes "
-            "another backup."
+            f"The backup cannot be copied: {error}\nOnce that is mended, run it again; `--set` "
+            "takes another backup."
         ) from None
 
 

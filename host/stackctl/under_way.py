@@ -144,7 +144,7 @@ def _exchange(stack: Stack, mark: Mark) -> None:
 def _files(place: Path) -> set[str]:
     """Names of all that is below; nothing where it is not there."""
     return {
-        os.path.relpath(os.path.join(folder, name), place)
+        os.path.relpath(Path(folder, name), place)
         for folder, folders, files in os.walk(place)
         for name in (*folders, *files)
     }

@@ -160,7 +160,9 @@ def test_a_restore_that_fails_leaves_all_as_they_were(witnessed: Cluster) -> Non
     assert "Give another one. The database is as it was before, and runs." in said
     require_healthy(witnessed)
     assert ledger.has("before-a-failure") == [True]
-    left = witnessed.members[leader].run("sh", "-c", "ls -d /var/lib/postgresql/*/main.before-*", check=False)
+    left = witnessed.members[leader].run(
+        "sh", "-c", "ls -d /var/lib/postgresql/*/main.before-*", check=False
+    )
     assert left.stdout == ""
 
 

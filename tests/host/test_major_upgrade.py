@@ -39,8 +39,7 @@ SPOILT = {
     "a few bytes of the backup": (
         f"cp -p {BUNDLE} /root/good; dd if=/dev/zero of={BUNDLE} bs=1 seek=60000 count=64 conv=notrunc",
         f"cp -p /root/good {BUNDLE}",
-        r"The backup \d{8}-\d{6}F cannot be restored[^\n]* ERROR: [^\n]*\n.*"
-        r"Make another one \(systemctl start stack-backup@full\.service\), and run it again",
+        r"\d{8}-\d{6}F cannot be restored[^\n]* ERROR: [^\n]*\n.* \(systemctl start stack-backup@full.service\), and run it",
     ),
     "a segment of WAL": (
         f"{WRITE}; sleep 3; {SEGMENTS} | tail -1 | cut -d' ' -f2 > /root/newest; mv $(cat /root/newest) /root/good",

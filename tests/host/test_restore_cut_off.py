@@ -79,6 +79,7 @@ def require_before(host: SystemdHost, key: str) -> None:
 
 
 LIMITED = "/usr/local/bin/pgbackrest"
+PROGRAM = """'#!/bin/sh' 'case $* in *restore) trap "" XFSZ; ulimit -f 500;; esac' 'exec /usr/bin/pgbackrest "$@"'"""
 SPOILT = {
     "a backup that is damaged": (
         f"cp -p {BUNDLE} /root/good; dd if=/dev/zero of={BUNDLE} bs=1 seek=60000 count=64 conv=notrunc",
@@ -91,8 +92,7 @@ SPOILT = {
     ),
     "a disk that takes no more": (
         # By a limit for each file: a write that fails, as on a full disk.
-        f"printf '%s\\n' '#!/bin/sh' 'case $* in *restore) trap \"\" XFSZ; ulimit -f 500;; esac'"
-        f" 'exec /usr/bin/pgbackrest \"$@\"' > {LIMITED}; chmod 755 {LIMITED}",
+        f"printf '%s\\n' {PROGRAM} > {LIMITED}; chmod 755 {LIMITED}",
         f"rm {LIMITED}",
     ),
 }
@@ -120,9 +120,7 @@ def test_what_fails_midway_leaves_the_database_of_before_and_says_what_to_do(
     require_before(host, key)
 
 
-def cut_off(
-    host: SystemdHost, condition: str, signal: str, words: str = "restore latest"
-) -> Done:
+def cut_off(host: SystemdHost, condition: str, signal: str, words: str = "restore latest") -> Done:
     """Send stackctl a signal as soon as the condition holds."""
     with subprocess.Popen(
         ["docker", "exec", host.container, "stackctl", *words.split()],

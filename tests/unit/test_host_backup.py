@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fixtures.host_plan import host_plan
-from stackctl import backup, drill, recovery, timelines
+from stackctl import backup, recovery, timelines
 from stackctl.backup import Kept
 from stackctl.recovery import Target
 from stackctl.safe import StackctlError

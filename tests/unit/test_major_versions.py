@@ -196,6 +196,8 @@ def test_repositories_that_cannot_be_read_stop_a_rehearsal(monkeypatch: pytest.M
         raise StackctlError("ERROR: [103]: unable to find a valid repository")
 
     monkeypatch.setattr(backup, "restorable_backups", unreadable)
-    said = r"valid repository\nA rehearsal works on a copy of the last backup; nothing was changed\."
+    said = (
+        r"valid repository\nA rehearsal works on a copy of the last backup; nothing was changed\."
+    )
     with pytest.raises(StackctlError, match=said):
         major_backup.make(planned())

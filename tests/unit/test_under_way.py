@@ -130,7 +130,11 @@ COPY = "pgbackrest --stanza=stack --set=20261122-030000F --type=default restore"
     [
         ("postgres", COPY, True),
         ("postgres", "pgbackrest --process=1 --stanza=stack restore:local", True),
-        ("postgres", f"{COPY.removesuffix('restore')} --pg1-path=/var/lib/x/scratch restore", False),
+        (
+            "postgres",
+            f"{COPY.removesuffix('restore')} --pg1-path=/var/lib/x/scratch restore",
+            False,
+        ),
         ("postgres", COPY.replace("=stack", "=shop"), False),
         ("postgres", "pgbackrest --stanza=stack archive-push pg_wal/0", False),
         ("postgres", "postgres -D restore", False),
