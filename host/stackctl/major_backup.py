@@ -14,8 +14,8 @@ from .scratch import Scratch
 from .stack import Stack
 
 POLL_SECONDS = 0.2
-LEAVE_ARCHIVE = ("ALTER SYSTEM RESET restore_command", "SELECT pg_reload_conf()")
-"""The promotion is timed for an upgrade, whose copy asks no archive for other timelines."""
+OF_RECOVERY = ("restore_command", "recovery_target_lsn")
+"""settings that pgBackRest writes"""
 
 
 def make(old: Stack) -> tuple[Scratch, str]:
@@ -48,7 +48,7 @@ def _last(old: Stack) -> Kept | None:
 
 
 def _restored(old: Stack, last: Kept) -> Scratch:
-    """All that was committed until now, as a standby that goes no further."""
+    """All that was committed until now, as a standby."""
     server, seconds = major_copy.copy(old), backup.require(old).time_limit
     backup.require_space(shutil.disk_usage(server.data.parent).free, last.size)
     end = postgres.ask(old, "SELECT pg_current_wal_insert_lsn()")
@@ -57,6 +57,7 @@ def _restored(old: Stack, last: Kept) -> Scratch:
         backup.restore_beside(old, last, server.data, "--type=lsn", f"--target={end}")
         server.start(seconds=seconds)
         _replay(server, end, seconds)
+        _stand_by(server)
     except StackctlError as error:
         raise StackctlError(
             f"The backup {last.label} cannot be restored, and a rehearsal works on a copy of it: "
@@ -81,5 +82,15 @@ def _replay(server: Scratch, end: str, seconds: float) -> None:
 
     if not system.wait(arrived, seconds, POLL_SECONDS):
         raise StackctlError(f"it has not arrived at {end} in {seconds} s.")
-    with scratch.connected(server.stack, sockets, "postgres") as connection:
-        scratch.execute(connection, *LEAVE_ARCHIVE)
+
+
+def _stand_by(server: Scratch) -> None:
+    """Have it be what an upgrade's copy is: that asks no archive when it is promoted, and does not
+    wait in a pause of its recovery for up to a second."""
+    stack = server.stack
+    with scratch.connected(stack, str(scratch.place(stack)), "postgres") as connection:
+        scratch.execute(connection, *(f"ALTER SYSTEM RESET {name}" for name in OF_RECOVERY))
+    server.stop()
+    signals = (str(server.data / f"{kind}.signal") for kind in ("recovery", "standby"))
+    system.require("mv", "-T", *signals, account=stack.accounts.postgres)
+    server.start()
