@@ -43,6 +43,7 @@ from . import (
     switchover,
     system,
     trace,
+    under_way,
     upgrades,
     watch,
 )
@@ -68,6 +69,8 @@ def bring_back(host: stack.Stack, asked: argparse.Namespace) -> int:
                 files_back.require(host, asked.files)
             print(f"restore    can be, with {' '.join(options)}")
         else:
+            if left := restore.settle(host):
+                print(f"restore    {left}", flush=True)
             done = restore.run(host, asked.target, asked.set, asked.timeline, asked.files)
             print(f"restore    {done}")
     return 0
@@ -225,6 +228,13 @@ def rotate(host: stack.Stack, _: argparse.Namespace) -> str:
     return f"rotate     {renew(host)}"
 
 
+def copy(host: stack.Stack, _: argparse.Namespace) -> str:
+    """Have this standby copy the leader, whatever a restore had under way here."""
+    done = alone.copy(host)
+    under_way.end(host)
+    return f"postgres   {done}"
+
+
 def drain(host: stack.Stack, asked: argparse.Namespace) -> str:
     """Lead visitors past a web host; on itself, have each connection end."""
     if host.balancing is not None and not host.balancing.member:
@@ -235,7 +245,7 @@ def drain(host: stack.Stack, asked: argparse.Namespace) -> str:
 CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "rotate": rotate,
     "share": lambda host, _: f"share      {passwords.share(host)}",
-    "copy": lambda host, _: f"postgres   {alone.copy(host)}",
+    "copy": copy,
     "join": lambda host, _: f"etcd       {joining.join(host)}",
     "switchover": lead_over,
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",

@@ -34,6 +34,9 @@ RUNNING = "running"
 TIMELINE = 8
 """first characters of a segment's name"""
 MINUTE, HOUR, DAY = 60, 3600, 86400
+SPARE_BYTES = 1024**3
+"""left on the disk beside a copy and its WAL: the database that serves needs it"""
+CALM = ("nice", "--adjustment=10")
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,10 @@ def require(stack: Stack) -> Backup:
     return stack.backup
 
 
-def pgbackrest(stack: Stack, *words: str) -> str:
+def pgbackrest(stack: Stack, *words: str, before: Sequence[str] = ()) -> str:
     """What pgBackRest printed, as PostgreSQL's account. Raises StackctlError with the line that
     says what is wrong."""
-    program = require(stack).command.split()
+    program = (*before, *require(stack).command.split())
     done = system.run(*program, *words, account=stack.accounts.postgres)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
@@ -85,6 +88,32 @@ def restorable_backups(stack: Stack) -> list[Kept]:
     """The backups that can be restored, oldest first. Raises StackctlError when the repository
     cannot be read."""
     return parse(pgbackrest(stack, "--output=json", "info"))
+
+
+def require_space(free: int, size: int) -> None:
+    """Raise StackctlError unless `size` bytes fit into `free` ones with some to spare."""
+    if free < size + SPARE_BYTES:
+        raise StackctlError(
+            f"{free // 1024**2} MB are free; a restore of {size // 1024**2} MB and its WAL need "
+            f"{(size + SPARE_BYTES) // 1024**2} MB. Attach a larger disk."
+        )
+
+
+def restore_beside(stack: Stack, kept: Kept, data: Path, *target: str) -> None:
+    """Bring a backup back beside the database that serves; `target` is where its recovery ends, in
+    pgBackRest's words. What is started there archives nothing. Raises StackctlError."""
+    made = ("install", "--directory", "--mode=0700", str(data))
+    system.require(*made, account=stack.accounts.postgres)
+    pgbackrest(
+        stack,
+        f"--pg1-path={data}",
+        f"--tablespace-map-all={data}/tablespaces",
+        "--archive-mode=off",
+        *target,
+        f"--set={kept.label}",
+        "restore",
+        before=CALM,
+    )
 
 
 def holds(stack: Stack, identifier: str) -> bool:

@@ -22,8 +22,6 @@ from . import backup, patroni, postgres, rehearsed, system
 from .safe import StackctlError
 from .stack import Stack
 
-SPARE_BYTES = 1024**3
-"""left on the disk beside the scratch instance and its WAL: the database that serves needs it"""
 START_SECONDS = 5
 """for the scratch instance to write its process id"""
 SETTINGS = """\
@@ -135,18 +133,9 @@ def _rehearse(stack: Stack) -> dict[str, Any]:
     backups = backup.restorable_backups(stack)
     if not backups:
         raise StackctlError("there is no backup")
-    require_space(shutil.disk_usage(backup.require(stack).state).free, backups[-1].size)
     scratch = _scratch(stack)
-    scratch.mkdir(mode=0o700)
-    backup.pgbackrest(
-        stack,
-        f"--pg1-path={scratch}",
-        f"--tablespace-map-all={scratch}/tablespaces",
-        "--archive-mode=off",
-        "--type=default",
-        f"--set={backups[-1].label}",
-        "restore",
-    )
+    backup.require_space(shutil.disk_usage(scratch.parent).free, backups[-1].size)
+    backup.restore_beside(stack, backups[-1], scratch, "--type=default")
     _boot(stack, scratch)
     recovered, tables, text = _read(stack)
     if recovered < since:
@@ -170,15 +159,6 @@ def _mark(stack: Stack) -> float:
     now = float(postgres.ask(stack, "SELECT extract(epoch FROM clock_timestamp())"))
     backup.finish_archive(stack)
     return now
-
-
-def require_space(free: int, size: int) -> None:
-    """Raise StackctlError unless `size` bytes fit into `free` ones with some to spare."""
-    if free < size + SPARE_BYTES:
-        raise StackctlError(
-            f"{free // 1024**2} MB are free; a restore of {size // 1024**2} MB and its WAL need "
-            f"{(size + SPARE_BYTES) // 1024**2} MB. Attach a larger disk."
-        )
 
 
 def _boot(stack: Stack, scratch: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,17 +54,41 @@ def run(stack: Stack, snapshot: str, moment: str = "") -> str:
 
 @contextmanager
 def site_down(stack: Stack) -> Iterator[None]:
-    """Apache does not run within it, and afterwards as it did."""
+    """Apache does not run within it, and afterwards as it did. A mark remains if the command is
+    killed meanwhile."""
     serving = [name for name in INSTANCES if system.active(apache.unit(stack, name))]
     say("The site is down from here on.")
     try:
+        if serving:
+            safe.write(_mark(stack), " ".join(serving).encode())
         for name in serving:
             system.stop(apache.unit(stack, name))
         yield
     finally:
-        for name in serving:
-            apache.start(stack, name)
+        _serve(stack, serving)
         say("Apache runs again." if serving else "Apache did not run.")
+
+
+def serve_again(stack: Stack) -> str:
+    """Start Apache where a stackctl has stopped it that was killed meanwhile, and what is
+    scheduled; returns what was done. To be called with the lock."""
+    try:
+        serving = safe.read(_mark(stack)).decode().split()
+    except FileNotFoundError:
+        return ""
+    _serve(stack, serving)
+    schedule.resume(stack)
+    return "the site was stopped for a change that was cut off, and is served again"
+
+
+def _serve(stack: Stack, serving: Sequence[str]) -> None:
+    for name in serving:
+        apache.start(stack, name)
+    safe.remove(_mark(stack))
+
+
+def _mark(stack: Stack) -> Path:
+    return stack.run / "site-stopped"
 
 
 def choose(snapshots: Sequence[Snapshot], reached: float, there: bool) -> Snapshot | None:
@@ -163,5 +187,6 @@ def _give(root: Path, moves: tuple[dict[int, int], dict[int, int]]) -> None:
 
 
 def say(words: str) -> None:
-    """Tell what is being done, and when."""
-    print(f"{recovery.moment_text(time.time())}  {words}", flush=True)
+    """Tell what is being done, and when, as long as somebody is there: his connection may end."""
+    with suppress(OSError):
+        print(f"{recovery.moment_text(time.time())}  {words}", flush=True)

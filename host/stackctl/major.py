@@ -21,6 +21,7 @@ from pgstack.planning import services
 from pgstack.planning.services import postgres_program
 
 from . import (
+    major_backup,
     major_checks,
     major_cluster,
     major_copy,
@@ -119,13 +120,12 @@ def rehearse(old: Stack) -> str:
     scratch.make_place(old, new)
     safe.remove(old.conf / "upgrade" / REHEARSED)
     steps: Steps = {}
-    began = time.monotonic()
     before = major_copy.collations(old, old.paths.run_postgres)
     fresh = major_copy.rehearsed(new)
     major_copy.initdb(new, fresh.data)
     fresh.require_settings(major_files.settings(new, files))
-    server = major_copy.make(old)
-    notes.append(f"copied in {time.monotonic() - began:.0f} s, with requests served")
+    server, whence = major_backup.make(old)
+    notes.append(whence)
     sockets, longest = str(scratch.place(old)), float(scratch.STATEMENT_SECONDS)
     with timed(steps, "promote"):
         major_copy.promote(old, new, server)

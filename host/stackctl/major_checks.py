@@ -12,7 +12,7 @@ from typing import Any
 from pgstack.ops import major
 from pgstack.planning.services import postgres_program
 
-from . import backup, drill, major_files, postgres, repository, scratch, system
+from . import backup, major_files, postgres, repository, scratch, system
 from .safe import StackctlError
 from .stack import Stack
 
@@ -55,7 +55,7 @@ def _of_host(old: Stack, new: Stack) -> Iterator[str]:
         )
     size = int(postgres.ask(old, major.FACTS).split("|")[0])
     try:
-        drill.require_space(shutil.disk_usage(old.paths.home_postgres).free, size)
+        backup.require_space(shutil.disk_usage(old.paths.home_postgres).free, size)
     except StackctlError as error:
         yield str(error)
 

@@ -2,17 +2,16 @@
 is kept aside, and WAL is replayed.
 
 Apache is stopped meanwhile, so that no request sees or changes a database that is being restored.
-When the target cannot be reached, the data directory that was there comes back.
+When it fails, or is cut off before the target is reached, the data directory that was there comes
+back; one that is cut off later is completed.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import signal
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +21,15 @@ from . import (
     backup,
     files,
     files_back,
+    patroni,
     postgres,
     recovery,
     release,
+    replay,
     schedule,
     system,
     timelines,
+    under_way,
     workers,
 )
 from .drill import unit as drill_unit
@@ -35,11 +37,10 @@ from .files_back import say, site_down
 from .recovery import Target
 from .safe import StackctlError
 from .stack import Stack
+from .under_way import Mark
 
 SPARE_BYTES = 1024**3
 """for WAL that is replayed"""
-START_SECONDS = 5
-"""for a server without a unit to write its process id"""
 LEFT_BEHIND = (
     "restore_command",
     "recovery_target_time",
@@ -72,6 +73,11 @@ def plan(
             f"{(begin.size + SPARE_BYTES) // 1024**2} MB are "
             "needed: the old data directory is kept. Free some, or attach a larger disk."
         )
+    if data.is_mount():
+        raise StackctlError(
+            f"{data} is a file system of its own, which cannot be kept aside. Restore by hand with "
+            "pgbackrest."
+        )
     if data.is_dir() and any((data / "pg_tblspc").glob("*")):
         raise StackctlError(
             f"{data}/pg_tblspc: tablespaces elsewhere cannot be kept aside. Restore by hand with "
@@ -87,6 +93,7 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
     if stack.file_backup:
         files_back.require(stack, snapshot)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the connection of who typed it may end
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in (
         drill_unit(stack),
         backup.unit(stack, "full"),
@@ -97,12 +104,9 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
     if system.active(postgres.unit(stack)):
         _finish_archive(stack, target)
     with schedule.stopped(stack), workers.stopped(stack), site_down(stack):
-        aside = _exchange(stack, options)
-        reached = _settle(stack, aside, moment)
-        # Rounded up: whoever looks for files by it finds none that are older than a row.
-        say(f"The database is as of {recovery.moment_text(math.ceil(reached))}.")
-        if stack.file_backup:
-            _bring_files(stack, reached, snapshot)
+        aside = _exchange(stack, options, moment)
+        _complete(stack, aside, moment, snapshot)
+    under_way.end(stack)
     system.run("systemctl", "start", "--no-block", backup.unit(stack, "incr"))
     kept = (
         f" What was there before is in {aside}; delete it once you no longer need it."
@@ -110,6 +114,50 @@ def run(stack: Stack, text: str, label: str = "", timeline: str = "", snapshot: 
         else ""
     )
     return f"{text}: reached at {recovery.moment_text(time.time())}.{kept}"
+
+
+def settle(stack: Stack) -> str:
+    """What a restore has left that was cut off: the database of before, or the restored one where
+    its recovery has ended. The site runs again; returns what was done, empty for nothing. To be
+    called with the lock. Raises StackctlError."""
+    mark = under_way.read(stack)
+    if mark is None:
+        return ""
+    if stack.cluster and patroni.leads(stack):
+        under_way.end(stack)
+        return "a restore was cut off once this member led with what was restored."
+    under_way.stop(stack)
+    if under_way.recovered(stack, mark) and not _led_elsewhere(stack):
+        replay.recover(stack)
+        _settle(stack, mark.aside, mark.moment)
+        under_way.end(stack)
+        done = "The database is the restored one. `stackctl files restore` brings files back."
+    else:
+        done = f"{under_way.put_back(stack, mark)} Run it again."
+    files_back.serve_again(stack)
+    workers.resume(stack)
+    return f"a restore was cut off. {done}"
+
+
+def _led_elsewhere(stack: Stack) -> bool:
+    try:
+        alone.require(stack)
+    except StackctlError:
+        return True
+    return False
+
+
+def _complete(stack: Stack, aside: Path | None, moment: float, snapshot: str) -> None:
+    """What follows the recovery. Raises StackctlError; the database stays restored."""
+    try:
+        reached = _settle(stack, aside, moment)
+        # Rounded up: whoever looks for files by it finds none that are older than a row.
+        say(f"The database is as of {recovery.moment_text(math.ceil(reached))}.")
+        if stack.file_backup:
+            _bring_files(stack, reached, snapshot)
+    except StackctlError:
+        under_way.end(stack)
+        raise
 
 
 def _bring_files(stack: Stack, reached: float, snapshot: str) -> None:
@@ -138,93 +186,37 @@ def _finish_archive(stack: Stack, target: Target) -> None:
         raise StackctlError(f"{error} Stop PostgreSQL first to restore without it.") from None
 
 
-def _exchange(stack: Stack, options: list[str]) -> Path | None:
+def _exchange(stack: Stack, options: list[str], moment: float) -> Path | None:
     """Put the restored database into the place of the old one; returns where that is. Raises
     StackctlError, with it back."""
     data = Path(stack.paths.data)
     system.stop(postgres.unit(stack))
-    aside = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     had = data.is_dir() and any(data.iterdir())
-    if had:
-        _as_postgres(stack, "mv", "--no-target-directory", str(data), str(aside))
-        say(f"The database that was there is kept in {aside}.")
+    named = data.with_name(f"{data.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    mark = Mark(named if had else None, moment)
     try:
+        mark = under_way.set_aside(stack, mark)
+        if mark.aside:
+            say(f"The database that was there is kept in {mark.aside}.")
         _bring_back(stack, data, options)
-        _recover(stack)
-    except (StackctlError, KeyboardInterrupt) as error:
-        _stop(stack)
-        if had:
-            system.run("rm", "--recursive", "--force", str(data), account=stack.accounts.postgres)
-            _as_postgres(stack, "mv", "--no-target-directory", str(aside), str(data))
-            system.run("systemctl", "start", postgres.unit(stack))
-        back = "The database is as it was before, and runs." if had else "There is no database."
-        raise StackctlError(f"{error}\n{back}") from None
-    return aside if had else None
+        alone.require(stack)
+        replay.recover(stack)
+    except (StackctlError, KeyboardInterrupt, OSError) as error:
+        reason = str(error) or "It was stopped."
+        raise StackctlError(f"{reason}\n{under_way.put_back(stack, mark)}") from None
+    return mark.aside
 
 
 def _bring_back(stack: Stack, data: Path, options: list[str]) -> None:
-    _as_postgres(stack, "install", "--directory", "--mode=0700", str(data))
+    under_way.as_postgres(stack, "install", "--directory", "--mode=0700", str(data))
     say(f"Copying the backup: {' '.join(options)}")
-    backup.pgbackrest(stack, *options, "restore")
-
-
-def _as_postgres(stack: Stack, *command: str) -> None:
-    """What changes PostgreSQL's own directory, where it may have put links: with its rights and not
-    root's."""
-    system.require(*command, account=stack.accounts.postgres)
-
-
-def _recover(stack: Stack) -> None:
-    """Start PostgreSQL and wait until it has replayed what it should. Raises StackctlError with
-    what its log says."""
-    log = _log(stack)
-    written = system.length(log)
-    say("Replaying WAL.")
-    if stack.cluster:
-        alone.start(stack)
-    else:
-        system.run("systemctl", "start", postgres.unit(stack))
-
-    def ended() -> bool:
-        if not _lives(stack):
-            raise StackctlError(f"The target cannot be reached: {_fatal(log, written)}")
-        with suppress(StackctlError):
-            return postgres.ask(stack, "SELECT pg_is_in_recovery()") == "f"
-        return False
-
-    if not system.wait(ended, backup.require(stack).time_limit, 0.5):
-        raise StackctlError("The recovery takes too long.")
-
-
-def _log(stack: Stack) -> Path:
-    """Where PostgreSQL says why it ends."""
-    if stack.cluster:
-        return alone.log(stack)
-    return Path(
-        f"/var/log/postgresql/postgresql-{stack.versions.postgresql}-{stack.names.cluster}.log"
-    )
-
-
-def _lives(stack: Stack) -> bool:
-    """Whether the server that replays does. One that ended, and was perhaps started again, is taken
-    no further by that."""
-    if stack.cluster:
-        return system.wait(lambda: alone.runs(stack), START_SECONDS)
-    unit = postgres.unit(stack)
-    return system.active(unit) and not system.restarted(unit)
-
-
-def _stop(stack: Stack) -> None:
-    """Whoever has started it."""
-    system.stop(postgres.unit(stack))
-    if stack.cluster:
-        alone.stop(stack)
-
-
-def _fatal(log: Path, written: int) -> str:
-    lines = system.since(log, written)
-    # Of the server itself: what a client was refused with has its name and database there.
-    return next((line for line in lines if re.search(r"\] (FATAL|PANIC): ", line)), f"see {log}")
+    try:
+        backup.pgbackrest(stack, *options, "restore")
+    except StackctlError as error:
+        raise StackctlError(
+            f"The backup cannot be copied: {error}\nOnce that is mended, run it again; `--set` "
+            "takes another backup."
+        ) from None
 
 
 def _settle(stack: Stack, aside: Path | None, moment: float) -> float:

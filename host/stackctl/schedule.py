@@ -69,8 +69,17 @@ def stopped(stack: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in waiting:
-            system.run("systemctl", "start", _timer(stack, name))
+        _wait_again(stack, waiting)
+
+
+def resume(stack: Stack) -> None:
+    """Have all wait again, after a change that was cut off."""
+    _wait_again(stack, _installed_entries(stack))
+
+
+def _wait_again(stack: Stack, names: list[str]) -> None:
+    for name in names:
+        system.run("systemctl", "start", _timer(stack, name))
 
 
 def report(stack: Stack) -> list[Line]:

@@ -56,17 +56,21 @@ class Scratch:
         """What it writes."""
         return place(self.stack) / f"{self.stack.versions.postgresql}.log"
 
-    def start(self, options: str = "") -> None:
+    def start(self, options: str = "", seconds: float = START_SECONDS) -> None:
         """Start it. Raises StackctlError with what its log says."""
         written = system.length(self.log)
         words = f"--options=-c config_file={self.configuration} {options}"
-        wait = f"--timeout={START_SECONDS}"
+        wait = f"--timeout={seconds:.0f}"
         if self.control(words, f"--log={self.log}", "--wait", wait, "start").returncode:
-            said = [line for line in system.since(self.log, written) if "FATAL" in line]
+            version = self.stack.versions.postgresql
             raise StackctlError(
-                f"PostgreSQL {self.stack.versions.postgresql} does not start with the copy: "
-                f"{said[0] if said else f'see {self.log}'}"
+                f"PostgreSQL {version} does not start with the copy: {self.fatal(written)}"
             )
+
+    def fatal(self, written: int = 0) -> str:
+        """Why it ended, as its log says after so many bytes."""
+        said = [line for line in system.since(self.log, written) if "FATAL" in line]
+        return said[0] if said else f"see {self.log}"
 
     def require_settings(self, planned: bytes) -> None:
         """Raise StackctlError unless it takes the settings that it will serve with."""

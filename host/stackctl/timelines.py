@@ -42,9 +42,13 @@ def check(moment: float | None, left: list[Left]) -> None:
             )
 
 
+def directory(stack: Stack) -> Path:
+    """Where root alone may write what is known of restores."""
+    return Path("/var/lib", services.unit(stack, "restore"))
+
+
 def _file(stack: Stack) -> Path:
-    """Where root alone may write."""
-    return Path("/var/lib", services.unit(stack, "restore"), "timelines.json")
+    return directory(stack) / "timelines.json"
 
 
 def read(stack: Stack) -> list[Left]:

@@ -17,10 +17,12 @@ from pgstack.planning import services
 
 from . import (
     apache,
+    files_back,
     major,
     major_cluster,
     pgbouncer,
     postgres,
+    restore,
     safe,
     status,
     system,
@@ -40,13 +42,15 @@ def look(stack: Stack) -> str:
     stays so."""
     try:
         with system.exclusive_lock(stack.run, seconds=0):
-            done = [
+            done = [line for line in [restore.settle(stack)] if line]
+            done += [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
             if postgres.upgrade_mark(stack).exists() or major_cluster.lags(stack):
                 done.append(major.settle(stack))
             if "apache" in stack.services:
-                done += [line for line in (*_resume(stack), workers.resume(stack)) if line]
+                back = (*_resume(stack), workers.resume(stack), files_back.serve_again(stack))
+                done += [line for line in back if line]
             done += [line for line in [unfit.note(stack)] if line]
     except safe.StackctlError as error:
         return str(error)

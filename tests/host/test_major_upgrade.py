@@ -29,6 +29,45 @@ pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 Done = subprocess.CompletedProcess[str]
 BACKUP_SECONDS = 240
 """for a full backup, which requests come before"""
+REPOSITORY = "/var/lib/pgbackrest"
+ROWS = 60000
+"""of a kilobyte: more than the database has otherwise"""
+BUNDLE = f"$(find {REPOSITORY}/backup/stack/*F/bundle -type f | sort | tail -1)"
+WRITE = "runuser -u postgres -- psql -qAth /run/stack/postgres -c 'SELECT pg_current_xact_id()' -c 'SELECT pg_switch_wal()'"
+SEGMENTS = f"find {REPOSITORY}/archive -name '0*-*' -printf '%T@ %p\\n' | sort -n"
+SPOILT = {
+    "a few bytes of the backup": (
+        f"cp -p {BUNDLE} /root/good; dd if=/dev/zero of={BUNDLE} bs=1 seek=60000 count=64 conv=notrunc",
+        f"cp -p /root/good {BUNDLE}",
+        r"\d{8}-\d{6}F cannot be restored[^\n]* ERROR: [^\n]*\n.* \(systemctl start stack-backup@full.service\), and run it",
+    ),
+    "a segment of WAL": (
+        f"{WRITE}; sleep 3; {SEGMENTS} | tail -1 | cut -d' ' -f2 > /root/newest; mv $(cat /root/newest) /root/good",
+        "mv /root/good $(cat /root/newest)",
+        "recovery ended before configured recovery target was reached",
+    ),
+    "the repository": (
+        f"mv {REPOSITORY}/backup /root/good",
+        f"mv /root/good {REPOSITORY}/backup",
+        "Once `stackctl backups` can read them, run it again",
+    ),
+}
+"""what is done to it, how that is undone, and what is said of it"""
+EMPTY = f"mv {REPOSITORY} /root/good; install -d -m 750 -o postgres -g postgres {REPOSITORY}"
+PLAN = "/etc/stack/plan.json"
+WITHOUT = {
+    "backup: off": (
+        f"""cp -p {PLAN} /root; sed -zi 's/"backup": {{[^{{}}]*{{[^{{}}]*}}[^{{}}]*}}/"backup": null/' {PLAN}""",
+        f"cp -p /root/plan.json {PLAN}",
+    ),
+    "none yet": (
+        f"{EMPTY}; runuser -u postgres -- pgbackrest --stanza=stack stanza-create",
+        # What was archived meanwhile is missing.
+        f"rm -r {REPOSITORY}; mv /root/good {REPOSITORY}; systemctl start stack-backup@full",
+    ),
+}
+"""how it comes to be, and how that is undone"""
+SIZE = "SELECT sum(pg_database_size(oid))::bigint FROM pg_database"
 PROGRAM = f"/usr/lib/postgresql/{NEW}/bin/pg_upgrade"
 MOMENTS = {
     "while the copy is made": f"test -e /var/lib/postgresql/{OLD}/main.upgrade/PG_VERSION",
@@ -78,7 +117,74 @@ def test_a_rehearsal_says_how_long_requests_would_wait_and_changes_nothing(
     assert "customer_words" in said
     assert "pg_amcheck has nothing against it" in said
     assert re.search(r"\d+ tables with the same rows, \d+ sequences go on", said)
+    assert re.search(r"copied from the backup \d{8}-\d{6}F and its archive in \d+ s", said)
     assert version(host) == OLD
+    assert left_behind(host) == ""
+
+
+def rehearse(host: SystemdHost) -> Done:
+    return host.run("stackctl", "upgrade", "--rehearse", check=False)
+
+
+def read_bytes(host: SystemdHost) -> int:
+    """By the server that serves, and all of its processes that have ended."""
+    process = host.run("head", "-1", f"/var/lib/postgresql/{OLD}/main/postmaster.pid").stdout
+    text = host.run("cat", f"/proc/{process.strip()}/io").stdout
+    return int(re.findall(r"rchar: (\d+)", text)[0])
+
+
+def timelines(host: SystemdHost) -> set[str]:
+    """Of the WAL in the repository."""
+    words = ("find", f"{REPOSITORY}/archive", "-name", "0*", "-printf", "%f\\n")
+    return {name[:8] for name in host.run(*words).stdout.split()}
+
+
+def test_a_rehearsal_reads_the_backup_and_not_the_server_that_serves(host: SystemdHost) -> None:
+    """What was written after the backup comes from the archive."""
+    rows = f"SELECT repeat('x', 900) FROM generate_series(1, {ROWS})"
+    sql(host, f"CREATE TABLE later WITH (autovacuum_enabled = off) AS {rows}")
+    size, before, known = int(sql(host, SIZE)), read_bytes(host), timelines(host)
+    done = rehearse(host)
+    read = read_bytes(host) - before
+    print(f"{read // 1024**2} MB of {size // 1024**2} were read", done.stdout)
+    assert (done.returncode, "copied from the backup " in done.stdout) == (0, True), done.stderr
+    assert read < size / 2
+    assert timelines(host) == known, "the copy, which was promoted, archives nothing"
+    sql(host, "DROP TABLE later")
+    assert left_behind(host) == ""
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_backup_that_cannot_be_restored_is_refused_with_the_remedy(
+    host: SystemdHost, spoilt: str
+) -> None:
+    spoil, mend, words = SPOILT[spoilt]
+    before = started(host), facts(host)
+    host.run("sh", "-ec", spoil)
+    try:
+        done = rehearse(host)
+    finally:
+        host.run("sh", "-ec", mend)
+    print(done.stderr)
+    assert (done.returncode, bool(re.search(words, done.stderr))) == (2, True), done.stderr
+    assert "othing was changed" in done.stderr
+    assert (started(host), facts(host)) == before
+    assert left_behind(host) == ""
+
+
+@pytest.mark.parametrize("without", WITHOUT)
+def test_without_a_backup_the_server_that_serves_is_copied(host: SystemdHost, without: str) -> None:
+    take, put_back = WITHOUT[without]
+    host.run("sh", "-ec", take)
+    size, before = int(sql(host, SIZE)), read_bytes(host)
+    try:
+        done = rehearse(host)
+    finally:
+        host.run("sh", "-ec", put_back)
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"copied from the server that serves in \d+ s: there is no ", done.stdout)
+    assert read_bytes(host) - before > size / 2, "the way of measuring works"
     assert left_behind(host) == ""
 
 

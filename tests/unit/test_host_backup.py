@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fixtures.host_plan import host_plan
-from stackctl import backup, drill, recovery, timelines
+from stackctl import backup, recovery, timelines
 from stackctl.backup import Kept
 from stackctl.recovery import Target
 from stackctl.safe import StackctlError
@@ -210,9 +210,9 @@ def test_a_drill_must_have_passed_of_late(
 
 def test_a_drill_leaves_the_database_its_space() -> None:
     gigabyte = 1024**3
-    drill.require_space(3 * gigabyte, 2 * gigabyte)
+    backup.require_space(3 * gigabyte, 2 * gigabyte)
     with pytest.raises(StackctlError, match="3071 MB are free"):
-        drill.require_space(3 * gigabyte - 1, 2 * gigabyte)
+        backup.require_space(3 * gigabyte - 1, 2 * gigabyte)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pgstack.errors import InputError
 from pgstack.ops import major
 from pgstack.ops.major import Rehearsal
 from pgstack.planning import config, layout
-from stackctl import backup, major_files, major_switch
+from stackctl import backup, major_backup, major_files, major_switch
 from stackctl.safe import StackctlError
 
 STEPS = {"promote": 0.4, "end": 0.3, "pg_upgrade": 4.1, "start": 0.5, "complete": 0.7}
@@ -179,3 +179,25 @@ def test_the_version_of_before_is_where_it_was() -> None:
     stack = planned(postgresql=15)
     assert major_files.mark(stack) == Path("/var/lib/postgresql/15-main.stack")
     assert major_files.cluster(stack) == Path("/etc/postgresql/15/main")
+
+
+def test_a_rehearsal_says_what_its_copy_was_made_of() -> None:
+    kept = backup.Kept("20261122-030000F", "full", 1000, 90, "00000001")
+    assert major_backup.told(kept, 12.3) == (
+        "copied from the backup 20261122-030000F and its archive in 12 s"
+    )
+    assert major_backup.told(None, 12.3) == (
+        "copied from the server that serves in 12 s: there is no backup"
+    )
+
+
+def test_repositories_that_cannot_be_read_stop_a_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(_: Any) -> Any:
+        raise StackctlError("ERROR: [103]: unable to find a valid repository")
+
+    monkeypatch.setattr(backup, "restorable_backups", unreadable)
+    said = (
+        r"valid repository\nA rehearsal works on a copy of the last backup; nothing was changed\."
+    )
+    with pytest.raises(StackctlError, match=said):
+        major_backup.make(planned())
