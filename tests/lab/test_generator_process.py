@@ -150,7 +150,7 @@ def test_connection_is_kept_while_no_server_closes_it(rate: float, kept: bool) -
         outcome = drive(job(server, closed(users=1, seconds=5), max_rate=rate), lambda at: None)
         assert outcome.failures == 0
         assert (server.connections == 1) == kept
-        assert kept or server.connections == server.count > 1
+        assert kept or server.connections >= server.count > 1
 
 
 def test_progress_goes_through_the_phases_and_counts() -> None:
