@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pgstack.live.probes.collations import COLLATIONS, SORTED, out_of_order
 from pgstack.ops import major
 from pgstack.ops import postgres as server_of
 from pgstack.planning.services import UPGRADE_SLOT, postgres_program
@@ -21,7 +22,7 @@ FOLLOW_SECONDS = 30
 """for the copy to connect, which it tries every 5 s"""
 POLL_SECONDS = 0.02
 Collations = dict[str, list[scratch.Row]]
-"""rows of major.COLLATIONS by database"""
+"""rows of COLLATIONS by database"""
 
 
 def copy(old: Stack) -> Scratch:
@@ -197,7 +198,7 @@ def collations(stack: Stack, sockets: str) -> Collations:
     known = {}
     for name in scratch.databases(stack, sockets):
         with scratch.connected(stack, sockets, name) as connection:
-            known[name] = scratch.rows(connection, major.COLLATIONS)
+            known[name] = scratch.rows(connection, COLLATIONS)
     return known
 
 
@@ -213,10 +214,9 @@ def complete(new: Stack, sockets: str, before: Collations, seconds: float) -> li
             # stack: allow H007 a session of its own, past the pooler
             limits = ("SET search_path = ''", f"SET statement_timeout = '{seconds * 1000:.0f}ms'")
             scratch.execute(connection, *limits, *_said(connection, major.UPDATES))
-            after = scratch.rows(connection, major.COLLATIONS)
-            wrong = major.to_rebuild(
-                before.get(name, []), after, scratch.rows(connection, major.SORTED)
-            )
+            after = scratch.rows(connection, COLLATIONS)
+            sorts = scratch.rows(connection, SORTED)
+            wrong = [index for index, _ in out_of_order(before.get(name, []), after, sorts)]
             scratch.execute(connection, *(f"REINDEX INDEX {index}" for index in wrong))
             scratch.execute(connection, *_said(connection, major.REFRESH), *major.FEW_STATISTICS)
             rebuilt += [f"{name}: {index}" for index in wrong]

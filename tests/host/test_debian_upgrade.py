@@ -58,7 +58,7 @@ def test_debian_comes_first_and_postgresql_follows(host: SystemdHost) -> None:
     assert NEWEST_SUITE in host.run("cat", "/etc/os-release").stdout
     refused = host.play("site.yml", stack_inputs=OLD_INPUTS)
     assert refused.returncode == 2
-    assert "town_pkey is in the order of sv_SE.utf8" in " ".join(refused.stdout.split())
+    assert "town_pkey is in the order of another version of" in " ".join(refused.stdout.split())
     assert host.page("/db")
     sql(host, "REINDEX INDEX CONCURRENTLY town_pkey")
     sql(host, 'ALTER COLLATION "sv_SE.utf8" REFRESH VERSION')

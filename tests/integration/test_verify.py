@@ -115,7 +115,7 @@ def test_verify_sees_an_index_that_another_library_has_sorted(stack: LocalStack)
         psql(stack, 5432, "postgres", "app", "DROP INDEX world_sorted", known.format(actual))
     assert code == 1
     assert list(red) == ["database sorts as planned"]
-    assert "world_sorted is in the order of sv-x-icu 1.0, and the library is" in str(red)
+    assert "world_sorted is in the order of another version of" in str(red)
 
 
 def test_verify_sees_postgresql_on_tcp(stack: LocalStack) -> None:

@@ -13,11 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from loadtest.lab import histograms
 from loadtest.lab.generator import Job, Outcome, Progress, drive, drive_all, drive_pair
+from loadtest.lab.generator.job import KEPT_SECONDS
 from loadtest.lab.model import Load
 from pydantic import ValidationError
 
 from fixtures.counting_server import CountingServer, Stall, http, serving
 from fixtures.generator_jobs import closed, job
+from pgstack.planning.sizing.web import KEEP_ALIVE_SECONDS
 
 
 def run(server: CountingServer, *loads: Load) -> Outcome:
@@ -141,6 +143,10 @@ def test_maximum_rate_holds_back_a_closed_loop() -> None:
     with serving() as server:
         outcome = drive(job(server, closed(users=16, seconds=2), max_rate=50), lambda at: None)
     assert 0 < outcome.requests <= 101
+
+
+def test_a_user_leaves_a_connection_before_the_stack_closes_it() -> None:
+    assert KEPT_SECONDS < KEEP_ALIVE_SECONDS / 2
 
 
 @pytest.mark.parametrize(("rate", "kept"), [(0.4, False), (10, True)])

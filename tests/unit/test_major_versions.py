@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.host_plan import planned
 from pgstack.errors import InputError
+from pgstack.live.probes import collations
 from pgstack.ops import major
 from pgstack.ops.major import Rehearsal
 from pgstack.planning import config, layout
@@ -50,13 +51,15 @@ def test_an_index_is_rebuilt_when_the_library_sorts_by_another_version(
     before = [("default", "", ""), (name, "153.120", "153.120")]
     after = [("default", "", ""), (name, actual, actual)]
     indexes = [("public.by_name", name), ("public.by_key", "default")]
-    assert major.to_rebuild(before, after, indexes) == rebuilt
+    assert [index for index, _ in collations.out_of_order(before, after, indexes)] == rebuilt
 
 
 def test_an_index_of_the_default_collation_is_rebuilt_after_an_upgrade_of_debian() -> None:
     before = [("default", "2.36", "2.41")]
     after = [("default", "2.36", "2.41")]
-    assert major.to_rebuild(before, after, [("public.i", "default")]) == ["public.i"]
+    assert collations.out_of_order(before, after, [("public.i", "default")]) == [
+        ("public.i", "default")
+    ]
 
 
 def test_tables_that_differ_are_named_with_both_sides() -> None:

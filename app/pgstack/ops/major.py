@@ -87,26 +87,6 @@ EXTENSIONS = "SELECT extname FROM pg_extension"
 UPDATES = """
     SELECT format('ALTER EXTENSION %I UPDATE', name) FROM pg_available_extensions
      WHERE installed_version IS NOT NULL AND installed_version <> default_version"""
-COLLATIONS = """
-    SELECT 'default', coalesce(datcollversion, ''),
-           coalesce(pg_database_collation_actual_version(oid), '')
-      FROM pg_database WHERE datname = current_database()
-    UNION ALL
-    SELECT format('%I.%I', collnamespace::regnamespace, collname), coalesce(collversion, ''),
-           coalesce(pg_collation_actual_version(oid), '')
-      FROM pg_collation WHERE oid <> 100"""
-"""name, version that its indexes were built with, version of the library. pg_upgrade makes those of
-pg_catalog anew, so the new server does not see that they differ."""
-SORTED = """
-    SELECT DISTINCT x.indexrelid::regclass::text,
-           CASE c.oid WHEN 100 THEN 'default'
-                      ELSE format('%I.%I', c.collnamespace::regnamespace, c.collname) END
-      FROM pg_index AS x
-      JOIN pg_class AS i ON i.oid = x.indexrelid AND i.relkind = 'i'
-     CROSS JOIN LATERAL unnest(x.indcollation) AS used (oid)
-      JOIN pg_collation AS c ON c.oid = used.oid
-     WHERE i.relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)"""
-"""indexes, named in full where the search path is empty, and the collations that they sort by"""
 REFRESH = """
     SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) FROM pg_database
      WHERE datname = current_database()
@@ -226,16 +206,6 @@ def complaint(said: str) -> str:
         max(len(lines) - 3, 0),
     )
     return " ".join(lines[first : first + 12])
-
-
-def to_rebuild(before: Sequence[Row], after: Sequence[Row], indexes: Sequence[Row]) -> list[str]:
-    """Indexes that were sorted by another version of a collation than the new server sorts by; the
-    first two are rows of COLLATIONS, old and new, the last those of SORTED."""
-    built = {name: recorded for name, recorded, _ in before}
-    other = {
-        name for name, _, actual in after if built.get(name) and actual and built[name] != actual
-    }
-    return sorted({index for index, collation in indexes if collation in other})
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -15,6 +15,9 @@ BUSY = 0.70
 HEADERS = ("User-Agent: loadtest", "Accept: */*")
 """of each request, besides its host"""
 CONNECT_SECONDS = 5.0
+KEPT_SECONDS = 2.0
+"""that a connection may rest and is used again: what is sent at the moment at which a server closes
+it is never answered (RFC 9112, 9.3.1)"""
 
 _WORLD = ('"id"', '"randomNumber"')
 PARTS = {

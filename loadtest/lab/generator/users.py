@@ -16,16 +16,13 @@ from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTP
 from locust import FastHttpUser, task
 from locust.exception import StopUser
 
-from loadtest.lab.generator.job import CONNECT_SECONDS, HEADERS, Job
+from loadtest.lab.generator.job import CONNECT_SECONDS, HEADERS, KEPT_SECONDS, Job
 from loadtest.lab.generator.recorder import TIMED_OUT, Recorder
 from loadtest.lab.generator.schedule import Pace, arrivals, shares
 from loadtest.lab.model import Load
 
 BLOCK_BYTES = 65536
 """read at once; a page of the demo comes in one piece"""
-KEPT_SECONDS = 2.0
-"""that a connection is used again after: a server closes it after five, and what is sent at that
-moment is never answered (RFC 9112, 9.3.1)"""
 PAUSE_SECONDS = 0.1
 """after an answer that never came: a server that is away is not asked in a busy loop"""
 

@@ -83,8 +83,10 @@ def test_uninstall_asks_first(host: SystemdHost) -> None:
 
 @pytest.mark.slow
 def test_data_is_deleted_when_that_is_said(host: SystemdHost) -> None:
+    aside = f"{DATA}.before-20261201T000000Z"  # as a restore leaves it
+    host.run("install", "--directory", "--owner=postgres", aside)
     gone = run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")
     assert "Data was not kept" in gone.stdout
     require_gone(host)
-    assert host.run("ls", "-d", *KEPT, check=False).stdout == ""
+    assert host.run("ls", "-d", aside, *KEPT, check=False).stdout == ""
     assert changed(run(host, "uninstall.yml", "-e", "confirm=yes", "-e", "data=delete")) == 0

@@ -80,19 +80,6 @@ SORTS = """
                 ELSE datcollate END FROM pg_database AS d WHERE datname = current_database()"""
 """how the database sorts, as STACK_LOCALE says it; the column's name depends on the version"""
 
-SORTED_OTHERWISE = """
-    SELECT DISTINCT x.indexrelid::regclass::text, c.collname, v.recorded, v.actual
-      FROM pg_index AS x CROSS JOIN LATERAL unnest(x.indcollation) AS used (oid)
-      JOIN pg_collation AS c ON c.oid = used.oid
-      JOIN pg_database AS d ON d.datname = current_database()
-     CROSS JOIN LATERAL (
-           SELECT d.datcollversion, pg_database_collation_actual_version(d.oid) WHERE c.oid = 100
-           UNION ALL
-           SELECT c.collversion, pg_collation_actual_version(c.oid) WHERE c.oid <> 100
-           ) AS v (recorded, actual)
-     WHERE v.recorded <> v.actual ORDER BY 1"""
-"""indexes that another version of a library has sorted, the collation, and both versions"""
-
 
 def locale(plan: Plan) -> str:
     """How the database sorts; empty where nobody answers, as before it is made."""

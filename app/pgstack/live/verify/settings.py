@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from pgstack.live.probes import console, postgres
+from pgstack.live.probes import collations, console, postgres
 from pgstack.live.verify.finding import Outcome, judge
 from pgstack.live.verify.live import Live, ask
 from pgstack.planning import invariants, locales, services, targets, timeout_order
@@ -128,12 +128,12 @@ def sorting(live: Live) -> Outcome:
     wanted, (existing,) = live.plan.postgres.locale, postgres.query(live.monitor, postgres.SORTS)[0]
     if reason := locales.refusal(wanted, existing, ()):
         return judge([reason], "", "Say it in the inputs.")
+    rows = postgres.query(live.monitor, collations.COLLATIONS)
+    indexes = postgres.query(live.monitor, collations.SORTED)
     wrong = [
-        f"{index} is in the order of {collation} {recorded}, and the library is {actual}: queries "
+        f"{index} is in the order of another version of {collation} than the library's: queries "
         "may miss rows, and duplicates get in"
-        for index, collation, recorded, actual in postgres.query(
-            live.monitor, postgres.SORTED_OTHERWISE
-        )
+        for index, collation in collations.out_of_order(rows, rows, indexes)
     ]
     return judge(
         wrong, f"by {existing}", "Build each anew, then note it: docs/upgrades.md#sort-order"
