@@ -4,8 +4,10 @@ answer."""
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from compose_stack import ComposeStack
@@ -32,6 +34,27 @@ def console(stack: ComposeStack, command: str) -> None:
         "--dbname=pgbouncer",
     )
     stack.execute("pgbouncer", "psql", "--no-psqlrc", "--quiet", *place, f"--command={command}")
+
+
+@contextmanager
+def visited(stack: ComposeStack, path: str, least: int) -> Iterator[None]:
+    """A block that begins once so many answers came, and all along which one asks for more."""
+    ends, answers = threading.Event(), list[int]()
+
+    def visit() -> None:
+        while not ends.is_set():
+            answers.append(stack.get(path)[0])
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        while len(answers) < least:
+            time.sleep(0.1)
+        yield
+    finally:
+        ends.set()
+        visitor.join()
+    assert set(answers) == {200}
 
 
 def test_a_stack_that_answers_has_status_0(stack: ComposeStack) -> None:
@@ -100,10 +123,9 @@ def test_advice_is_given_and_kept_for_a_check(stack: ComposeStack) -> None:
     early = advise(CHECK="1")
     assert early.returncode == 2, early.stdout
     assert "no advice was given yet" in early.stderr
-    for _ in range(400):
-        assert stack.get("/db")[0] == 200
-    done = advise(LAST="30")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("measured  ")
-    checked = advise(CHECK="1", LAST="30")
+    with visited(stack, "/db", 400):
+        done = advise(LAST="30")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("measured  ")
+        checked = advise(CHECK="1", LAST="30")
     assert checked.stdout.startswith("before    "), checked.stderr
