@@ -6,15 +6,14 @@ without.
 asks two running stacks, the first with STACK_LANES='slow=/slow:1x8:pool 8', the second without and
 with as many threads (STACK_THREADS=8 STACK_POOL_SIZE=13), for /db at half of what the first can
 take, in turns of some seconds: nobody asks for /slow, and 16 clients do, each for five seconds in
-SQL and again once it is answered. Prints the 99th percentile of each turn, and the median of the
-ratios of turns that follow each other. Exit status 1 when that of the stack with the lane is above
-BOUND, or a request failed there.
+SQL and again once it is answered. Prints the 99th percentile of each turn, and the ratio of turns
+that follow each other, with its interval of 95 %. Exit status 1 when that of the stack with the
+lane is above BOUND, or a request failed there.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import threading
 import time
@@ -29,8 +28,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "app")]
 
 from loadtest import program  # noqa: E402 - the path comes first
+from loadtest.lab import intervals  # noqa: E402
 from loadtest.studies import turns  # noqa: E402
 from loadtest.studies.turns import Turn  # noqa: E402
+from pgstack.errors import InputError  # noqa: E402 - the path comes first
 
 BOUND = 1.5
 PAGE, SLOW = "/db", "/slow?seconds=5"
@@ -84,20 +85,30 @@ def measure(urls: dict[str, str], rounds: int, seconds: float) -> int:
                     turn = turns.take(url, PAGE, rate, seconds)
                 taken.setdefault((name, count), []).append(turn)
         print("; ".join(f"{name}, {n} slow: {taken[name, n][-1]}" for name, n in taken), flush=True)
-    ratios = {
-        name: statistics.median(
-            held.p99 / free.p99
-            for held, free in zip(taken[name, CLIENTS], taken[name, 0], strict=True)
-        )
-        for name in urls
-    }
-    for name, ratio in ratios.items():
-        failed = sum(turn.failed for turn in taken[name, CLIENTS])
+    ratios: dict[str, float] = {}
+    for name in urls:
+        held, free = taken[name, CLIENTS], taken[name, 0]
+        ratios[name] = told(name, _p99(held), _p99(free))
+        failed = sum(turn.failed for turn in held)
         slow = ", ".join(f"{status}: {count}" for status, count in sorted(statuses[name].items()))
-        print(f"{name}: x {ratio:.2f}, {failed} of {PAGE} failed; {SLOW} by status {slow}")
+        print(f"{name}: {failed} of {PAGE} failed; {SLOW} by status {slow}")
     kept = next(iter(urls))
     failed = sum(turn.failed for n in (0, CLIENTS) for turn in taken[kept, n])
     return int(ratios[kept] > BOUND or failed > 0)
+
+
+def told(name: str, held: intervals.Blocks, free: intervals.Blocks) -> float:
+    """Print how many times the second the first is; that ratio. Raises InputError without any."""
+    ratio = intervals.ratio(held, free, seed=1)
+    if ratio is None:
+        raise InputError(f"no round of {name} has answers.")
+    bounds = "" if ratio.low is None else f" [{ratio.low:.2f}, {ratio.high:.2f}]"
+    print(f"{name}: x {ratio.value:.2f}{bounds}, {ratio.blocks} rounds")
+    return ratio.value
+
+
+def _p99(taken: list[Turn]) -> intervals.Blocks:
+    return {number: turn.p99 for number, turn in enumerate(taken)}
 
 
 def main() -> int:
