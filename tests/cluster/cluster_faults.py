@@ -10,7 +10,7 @@ from asking import etcd_leader
 from cluster_hosts import Cluster
 from docker_engine import docker
 from network import both, late, lost, one_way
-from processes import ETCD, PATRONI, halted, kill_postgres, killed, slow_disk
+from processes import ETCD, PATRONI, few_writes, halted, kill_postgres, killed, slow_disk
 
 HELD_SECONDS = 9
 """that requests wait; longer without a leader, and some fail"""
@@ -136,6 +136,24 @@ def etcd_gone(cluster: Cluster) -> Iterator[None]:
 @fault("each write of etcd's on all members takes 0.5 s longer", 20, 5, harmless=True)
 def etcd_slow(cluster: Cluster) -> Iterator[None]:
     with slow_disk([*cluster.members.values()], 0.5):
+        yield
+
+
+@fault("the leader's disk takes ten writes a second, for all that is on it", 20, 20)
+def leader_slow(cluster: Cluster) -> Iterator[None]:
+    with few_writes(cluster.hosts(cluster.leader()), 10):
+        yield
+
+
+@fault("the disk of the synchronous standby takes ten writes a second", 20, 20)
+def synchronous_slow(cluster: Cluster) -> Iterator[None]:
+    with few_writes(cluster.hosts(cluster.standbys()[0]), 10):
+        yield
+
+
+@fault("the disks of all members take ten writes a second each", 20, 20)
+def all_slow(cluster: Cluster) -> Iterator[None]:
+    with few_writes([*cluster.members.values()], 10):
         yield
 
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from docker_engine import docker
@@ -18,6 +19,7 @@ WATCH = "stack-watch.timer"
 """has go on what a signal has stopped"""
 KILL = "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"
 ATTACH_SECONDS = 5
+GROUP, WRITES = Path("/sys/fs/cgroup/blkio/docker"), "blkio.throttle.write_iops_device"
 
 
 @contextmanager
@@ -88,3 +90,22 @@ def _slow(host: SystemdHost, seconds: float) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait(ATTACH_SECONDS)
+
+
+@contextmanager
+def few_writes(hosts: Collection[SystemdHost], per_second: int) -> Iterator[None]:
+    """The disk of each takes so many writes a second, of all its processes together."""
+    if os.geteuid() or not GROUP.exists():
+        pytest.skip("only root, with control groups of version 1, can slow down a host's disk")
+    disk = Path(docker("info", "--format={{.DockerRootDir}}").stdout.strip()).stat().st_dev
+    limits = [
+        GROUP / docker("inspect", "--format={{.Id}}", host.container).stdout.strip() / WRITES
+        for host in hosts
+    ]
+    try:
+        for limit in limits:
+            limit.write_text(f"{os.major(disk)}:{os.minor(disk)} {per_second}")
+        yield
+    finally:
+        for limit in limits:
+            limit.write_text(f"{os.major(disk)}:{os.minor(disk)} 0")
