@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgstack.errors import ProbeError
+from pgstack.live.probes import members as probes
 from pgstack.live.probes.members import unfit
 
 from . import patroni
@@ -18,6 +19,7 @@ AHEAD_SECONDS = 3
 """longer than what follows the primary needs to see it and to hold requests back"""
 LEADS_SECONDS = 30
 POLL_SECONDS = 0.1
+FORGETS_POLL_SECONDS = 1.0
 GIVEN_UP_SECONDS = 4
 """after the planned time, until Patroni has found that the candidate is not ready"""
 STANDBYS = ("sync_standby", "quorum_standby", "replica")
@@ -28,9 +30,25 @@ def run(stack: Stack, to: str) -> str:
     """Have the member `to` lead, or with no name the one that has every acknowledged write; returns
     what was done. Raises StackctlError, and the leader leads on."""
     try:
+        _require_etcd(stack)
         return _run(stack, to) or _run(stack, to, last=True)
     except ProbeError as error:
         raise StackctlError(f"{error}. Look with `{stack.names.stackctl} status`.") from None
+
+
+def _require_etcd(stack: Stack) -> None:
+    """Wait until nobody leads by the others' word instead of etcd's. For as long as a lease lasts
+    afterwards Patroni of a standby takes no other for its leader, also where that one has handed
+    over. Raises StackctlError."""
+    part = patroni.part(stack)
+    deadline = time.monotonic() + part.ttl + part.loop_wait
+    while without := [member.name for member in probes.ask(part) if member.failsafe]:
+        if time.monotonic() > deadline:
+            raise StackctlError(
+                f"etcd did not answer less than {part.ttl} s ago (failsafe mode of "
+                f"{', '.join(without)}), and for so long nobody else is elected; nothing was done."
+            )
+        time.sleep(FORGETS_POLL_SECONDS)
 
 
 def _run(stack: Stack, to: str, last: bool = False) -> str:

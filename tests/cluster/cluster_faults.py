@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,7 @@ from docker_engine import docker
 from network import both, late, lost, one_way
 from processes import ETCD, PATRONI, few_writes, halted, kill_postgres, killed, slow_disk
 
-HELD_SECONDS = 9
-"""that requests wait; longer without a leader, and some fail"""
+NO_ETCD_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -193,3 +193,19 @@ def synchronous_lost(cluster: Cluster) -> Iterator[None]:
 def switchover(cluster: Cluster) -> Iterator[None]:
     cluster.switchover()
     yield
+
+
+@fault("planned switchover as soon as two etcds that were killed are back", 2, 8, harmless=True)
+def switchover_after_etcd(cluster: Cluster) -> Iterator[None]:
+    with killed(cluster.others(cluster.standbys()[0]), ETCD):
+        time.sleep(NO_ETCD_SECONDS)
+    cluster.switchover()
+    yield
+
+
+@fault("host of the leader lost as soon as two etcds that were killed are back", 30, 40)
+def host_lost_after_etcd(cluster: Cluster) -> Iterator[None]:
+    with killed(cluster.others(cluster.standbys()[0]), ETCD):
+        time.sleep(NO_ETCD_SECONDS)
+    with contextmanager(host_lost)(cluster):
+        yield

@@ -113,6 +113,10 @@ class Cluster:
                 pytest.fail(f"no whole cluster after {JOIN_SECONDS} s: {states}")
             time.sleep(0.5)
 
+    def require_healthy(self) -> None:
+        """Fails unless it is as whoever works on it wants it, two minutes from now at most."""
+        self.members[self.leader()].run("stackctl", "healthy", "--within", "120")
+
     def limit(self) -> None:
         """Have all hosts end by themselves later than they would have."""
         for host in (*self.members.values(), self.web):

@@ -67,6 +67,14 @@ class Seen:
         assert self.balanced, self
 
 
+def require(fault: Fault, seen: Seen) -> None:
+    """Fail where more came of a fault than may."""
+    seen.require_sound()
+    assert seen.users.silence < fault.silence, seen
+    if fault.harmless:
+        assert seen.users.failed == 0, seen
+
+
 def nothing(_: Cluster) -> None:
     """Happens after most faults."""
 

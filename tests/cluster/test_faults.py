@@ -10,7 +10,7 @@ import pytest
 from asking import etcd_refusals
 from cluster_faults import FAULTS, Fault
 from cluster_hosts import Cluster
-from drilling import drilled
+from drilling import drilled, require
 from processes import ETCD, kill_postgres, stopped
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -24,11 +24,7 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_loses_nothing(cluster: Cluster, fault: Fault) -> None:
-    seen = drilled(cluster, fault, AFTER_SECONDS)
-    seen.require_sound()
-    assert seen.users.silence < fault.silence, seen
-    if fault.harmless:
-        assert seen.users.failed == 0, seen
+    require(fault, drilled(cluster, fault, AFTER_SECONDS))
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))

@@ -9,7 +9,7 @@ import time
 import pytest
 from cluster_faults import FAULTS
 from cluster_hosts import Cluster
-from drilling import Seen, drilled
+from drilling import Seen, drilled, require
 
 MINUTES = float(os.environ.get("DRILL_MINUTES", "5"))
 SEED = os.environ.get("DRILL_SEED", str(random.randrange(10**6)))
@@ -22,9 +22,17 @@ def test_faults_by_chance_lose_nothing(cluster: Cluster) -> None:
     print(f"DRILL_SEED={SEED} repeats the order of the faults")
     deadline = time.monotonic() + 60 * MINUTES
     drills: list[Seen] = []
+    wrong: list[str] = []
     while time.monotonic() < deadline:
         cluster.limit()
-        drills.append(drilled(cluster, chance.choice(FAULTS), AFTER_SECONDS))
+        cluster.require_healthy()
+        fault, began = chance.choice(FAULTS), time.monotonic()
+        drills.append(drilled(cluster, fault, AFTER_SECONDS))
+        try:
+            require(fault, drills[-1])
+        except AssertionError as error:
+            wrong.append(f"{fault.name}: {error}")
+            cluster.show_elections(time.monotonic() - began)
     users = [seen.users for seen in drills]
     print(
         f"{len(drills)} faults: {sum(seen.failed for seen in users)} of "
@@ -33,5 +41,4 @@ def test_faults_by_chance_lose_nothing(cluster: Cluster) -> None:
         f"acknowledged transfers {sum(seen.lost for seen in users)} lost, of "
         f"{sum(seen.writes for seen in drills)} other writes {sum(len(seen.lost) for seen in drills)}"
     )
-    for seen in drills:
-        seen.require_sound()
+    assert not wrong, "\n".join(wrong)

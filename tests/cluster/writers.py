@@ -15,7 +15,10 @@ from cluster_hosts import Cluster
 from history import Write
 
 PROGRAM = Path(__file__).with_name("writer.py").read_text()
-ADMIN = 'write({!r}, lambda: psycopg2.connect("host=/run/stack/postgres dbname=app user=postgres"))'
+ADMIN = """
+asked = "host=/run/stack/postgres dbname=app user=postgres options='-c log_min_messages=fatal'"
+write({!r}, lambda: psycopg2.connect(asked))
+"""
 DIRECT = """
 from django.db import connections
 asked = connections["direct"].get_connection_params()
