@@ -36,7 +36,7 @@ def etcd_leader(members: Mapping[str, SystemdHost]) -> str:
     for name, host in members.items():
         done = host.run("sh", "-c", ask.format(host.address()))
         (said,) = json.loads(done.stdout)
-        if said["Status"]["leader"] == said["Status"]["header"]["member_id"]:
+        if said["Status"].get("leader") == said["Status"]["header"]["member_id"]:
             return name
     raise AssertionError("etcd has no leader")
 
