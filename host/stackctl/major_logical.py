@@ -88,7 +88,7 @@ def rehearse(old: Stack) -> str:
     following = _follow(old, new, files, fresh)
     sockets = str(scratch.place(new))
     with timed(steps, "last rows"):
-        _await(old, old.paths.run_postgres, new, PATIENT, all_=True)
+        _await(old, old.paths.run_postgres, new, PATIENT, rest=True)
     with timed(steps, "sequences"):
         _sequences(old, old.paths.run_postgres, new)
     with timed(steps, "end of the new"):
@@ -172,20 +172,22 @@ def _drain(old: Stack, new: Stack, following: Following, left: major_switch.Held
     """Have the new version get the rest from the old one, which nobody else can write to, and end
     both. Raises StackctlError."""
     steps: Steps = {}
-    last, sockets = Scratch(old, Path(old.paths.data)), str(scratch.place(old))
+    last, sockets = Scratch(old, Path(old.paths.data)), str(scratch.place(old) / "last")
+    words = ("install", "--directory", "--mode=0700", sockets)
+    system.require(*words, account=old.accounts.postgres)
     with timed(steps, "start of the old, closed to others"):
-        last.start(seconds=left())
+        last.start(f"-c unix_socket_directories={sockets}", left())
     if _schema(old, sockets) != following.schema:
         raise StackctlError(
             "tables, functions, rights or roles were changed since the copy was made, which is not "
             "replicated; the version of before serves. Run it again, without a release meanwhile."
         )
-    with _connected(new, sockets) as connection, timed(steps, "last rows"):
+    with _connected(new, str(scratch.place(new))) as connection, timed(steps, "last rows"):
         scratch.execute(connection, logical.lead(_to(old, sockets)))
-        _await(old, sockets, new, left(), all_=True)
+        _await(old, sockets, new, left(), rest=True)
     with timed(steps, "sequences"):
         _sequences(old, sockets, new)
-    with _connected(new, sockets) as connection, timed(steps, "end of both"):
+    with _connected(new, str(scratch.place(new))) as connection, timed(steps, "end of both"):
         scratch.execute(connection, *logical.UNSUBSCRIBE)
     following.server.stop()
     last.stop()
@@ -205,22 +207,22 @@ def _sequences(old: Stack, sockets: str, new: Stack) -> None:
         scratch.execute(connection, *statements)
 
 
-def _await(old: Stack, sockets: str, new: Stack, seconds: float, *, all_: bool = False) -> None:
-    """Wait until the new version has nearly all that the old one writes, or all that it has written
-    until now. Raises StackctlError."""
+def _await(old: Stack, sockets: str, new: Stack, seconds: float, *, rest: bool = False) -> None:
+    """Wait until the new version has nearly all that the old one writes, or the `rest` that it has
+    written until now. Raises StackctlError."""
     place = str(scratch.place(new))
     with _connected(old, sockets) as connection, _connected(new, place) as following:
 
         def there() -> bool:
             ((errors,),) = scratch.rows(following, logical.ERRORS)
-            if errors:
+            if errors and not rest:  # else of a connection to the server that has just ended
                 raise StackctlError(
                     f"PostgreSQL {new.versions.postgresql} cannot take what is written: {_log(new)}"
                 )
             return _number(connection, behind) <= most
 
         ((now,),) = scratch.rows(connection, logical.NOW)
-        behind, most = (logical.behind(now), 0) if all_ else (logical.BEHIND, NEAR_BYTES)
+        behind, most = (logical.behind(now), 0) if rest else (logical.BEHIND, NEAR_BYTES)
         if not system.wait(there, seconds, POLL_SECONDS):
             raise StackctlError(
                 f"PostgreSQL {new.versions.postgresql} has not followed in {seconds:.0f} s: "
