@@ -157,6 +157,7 @@ def _follow(old: Stack, new: Stack, files: major_files.Files, fresh: Scratch) ->
     major_copy.convert(server, fresh, PATIENT)
     fresh.start(AT_ONCE)
     rebuilt = major_copy.complete(new, sockets, before, PATIENT)
+    _require_schema(old, old.paths.run_postgres, schema)
     with _connected(new, sockets) as connection:
         to = _to(old, old.paths.run_postgres)
         scratch.execute(connection, logical.UNPUBLISH, *logical.subscribe(to, point))
@@ -177,11 +178,7 @@ def _drain(old: Stack, new: Stack, following: Following, left: major_switch.Held
     system.require(*words, account=old.accounts.postgres)
     with timed(steps, "start of the old, closed to others"):
         last.start(f"-c unix_socket_directories={sockets}", left())
-    if _schema(old, sockets) != following.schema:
-        raise StackctlError(
-            "tables, functions, rights or roles were changed since the copy was made, which is not "
-            "replicated; the version of before serves. Run it again, without a release meanwhile."
-        )
+    _require_schema(old, sockets, following.schema)
     with _connected(new, str(scratch.place(new))) as connection, timed(steps, "last rows"):
         scratch.execute(connection, logical.lead(_to(old, sockets)))
         _await(old, sockets, new, left(), rest=True)
@@ -197,6 +194,15 @@ def _schema(stack: Stack, sockets: str) -> str:
     with _connected(stack, sockets) as connection:
         ((digest,),) = scratch.rows(connection, logical.SCHEMA)
     return str(digest)
+
+
+def _require_schema(stack: Stack, sockets: str, before: str) -> None:
+    """Raise StackctlError unless it is the same as before."""
+    if _schema(stack, sockets) != before:
+        raise StackctlError(
+            "tables, functions, rights or roles were changed since the copy was made, which is not "
+            "replicated; the version of before serves. Run it again, without a release meanwhile."
+        )
 
 
 def _sequences(old: Stack, sockets: str, new: Stack) -> None:
