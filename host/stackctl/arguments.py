@@ -159,6 +159,11 @@ def _of_upgrade(commands: Any) -> None:
         ("settle", argparse.SUPPRESS),
     ):
         instead.add_argument(f"--{name}", action="store_true", help=text)
+    upgrade.add_argument(
+        "--logical",
+        action="store_true",
+        help="by logical replication: requests wait no longer with many tables",
+    )
 
 
 def _of_backups(commands: Any) -> None:

@@ -11,14 +11,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
-from pgstack.ops import major
-from pgstack.ops.major import Rehearsal
 from pgstack.planning import services
-from pgstack.planning.services import postgres_program
 
 from . import (
     major_backup,
@@ -26,6 +22,8 @@ from . import (
     major_cluster,
     major_copy,
     major_files,
+    major_logical,
+    major_rehearsal,
     major_switch,
     recovery,
     safe,
@@ -36,9 +34,6 @@ from .safe import StackctlError
 from .scratch import Steps, timed
 from .stack import Stack
 
-FRESH_SECONDS = 24 * 3600
-"""that a rehearsal is good for"""
-REHEARSED = "rehearsed.json"
 END_SECONDS = 180
 """for what it has started to end, and for `settle` after it"""
 
@@ -50,13 +45,15 @@ def unit(stack: Stack) -> str:
 
 def answer(stack: Stack, asked: argparse.Namespace) -> int:
     """What was asked for: in its unit, or by starting that."""
+    if asked.logical and (asked.back or asked.finish):
+        raise StackctlError("--logical says how to upgrade: not for --back and --finish.")
     if asked.settle:
         with system.exclusive_lock(stack.run):
             print(settle(stack))
     elif os.environ.get("RUN_BY") == unit(stack):
         _work(stack, asked)
     else:
-        words = [f"--{name}" for name in ("rehearse", "back", "finish") if getattr(asked, name)]
+        words = [f"--{name}" for name in (*STEPS, "logical") if getattr(asked, name)]
         print(_start(stack, words))
     return 0
 
@@ -89,10 +86,12 @@ def _said(stack: Stack) -> Path:
 
 
 def _work(stack: Stack, asked: argparse.Namespace) -> None:
-    chosen = [step for name, step in STEPS.items() if getattr(asked, name)]
+    steps = LOGICAL_STEPS if asked.logical else STEPS
+    chosen = [step for name, step in steps.items() if getattr(asked, name)]
+    otherwise = major_logical.upgrade if asked.logical else upgrade
     with system.exclusive_lock(stack.run):
         try:
-            text = (chosen or [upgrade])[0](stack)
+            text = (chosen or [otherwise])[0](stack)
         except StackctlError as error:
             safe.write(_said(stack), str(error).encode())
             raise
@@ -118,7 +117,7 @@ def rehearse(old: Stack) -> str:
     notes = major_checks.require(old, new, _way(old).require(old))
     major_copy.clear(old, new)
     scratch.make_place(old, new)
-    safe.remove(old.conf / "upgrade" / REHEARSED)
+    safe.remove(old.conf / "upgrade" / major_rehearsal.REHEARSED)
     steps: Steps = {}
     before = major_copy.collations(old, old.paths.run_postgres)
     fresh = major_copy.rehearsed(new)
@@ -143,43 +142,9 @@ def rehearse(old: Stack) -> str:
         notes.append(major_checks.compare(content, major_checks.content(seen)))
     major_checks.amcheck(new, sockets)
     notes += [f"sorted anew: {index}" for index in rebuilt]
-    return _rehearsed(old, new, steps, [*notes, "pg_amcheck has nothing against it"])
-
-
-def _rehearsed(old: Stack, new: Stack, steps: Steps, notes: list[str]) -> str:
-    """Keep how long it took; returns it. Raises StackctlError where requests cannot wait."""
-    with scratch.connected(old, old.paths.run_postgres, old.postgres.database) as connection:
-        ((size, tables),) = scratch.rows(connection, major.FACTS)
-    versions = old.versions.postgresql, new.versions.postgresql
-    way = _way(old)
-    bounds = way.STOP_SECONDS, way.SWITCH_SECONDS
-    result = Rehearsal(time.time(), *versions, steps, int(size), int(tables), *bounds)
-    if refusal := result.refusal(old):
-        raise StackctlError(f"{refusal} Nothing was changed.")
-    scratch.dump(old, REHEARSED, asdict(result))
-    lines = [
-        f"PostgreSQL {versions[0]} can become {versions[1]}",
-        f"requests would be held back for {result.arithmetic()}",
-        f"they can wait for {old.pooler.hold} s",
-        *notes,
-    ]
-    return "\n".join(f"rehearsal  {line}" for line in lines)
-
-
-def _require_rehearsal(old: Stack, new: Stack) -> None:
-    known = scratch.load(old, REHEARSED)
-    versions = [old.versions.postgresql, new.versions.postgresql]
-    if (
-        known is None
-        or [known["old"], known["new"]] != versions
-        or time.time() - known["moment"] > FRESH_SECONDS
-    ):
-        raise StackctlError(
-            f"no rehearsal from {versions[0]} to {versions[1]} in the last day; nothing was "
-            f"changed. Run {old.names.stackctl} upgrade --rehearse first."
-        )
-    if refusal := Rehearsal(**known).refusal(old):
-        raise StackctlError(f"{refusal} Nothing was changed.")
+    bounds = _way(old).STOP_SECONDS, _way(old).SWITCH_SECONDS
+    notes.append("pg_amcheck has nothing against it")
+    return major_rehearsal.keep(old, new, steps, notes, bounds, major_rehearsal.REHEARSED)
 
 
 def upgrade(old: Stack) -> str:
@@ -188,9 +153,9 @@ def upgrade(old: Stack) -> str:
     files = major_files.staged(old)
     new = major_files.plan_of(old, files)
     major_checks.require(old, new, _way(old).require(old))
-    _require_rehearsal(old, new)
-    major_copy.clear(old, new)
+    major_rehearsal.require(old, new, major_rehearsal.REHEARSED)
     major_copy.discard(new)
+    major_copy.clear(old, new)
     scratch.make_place(old, new)
     major_files.keep(old, files, major_files.OLD)
     before = major_copy.collations(old, old.paths.run_postgres)
@@ -210,37 +175,8 @@ def upgrade(old: Stack) -> str:
             rebuilt, asked = _way(old).take_over(sides, fresh, before, left, opened)
         lines = [f"PostgreSQL {new.versions.postgresql} serves; {left.text()}"]
         lines += [f"sorted anew: {index}" for index in rebuilt]
-        lines += _afterwards(old, new, asked)
-    lines += [
-        f"the old data stays in {old.paths.data} until {new.names.stackctl} upgrade --finish",
-        f"{new.names.stackctl} upgrade --back has it serve, without what is written from now on",
-    ]
-    return "\n".join(f"upgrade    {line}" for line in lines)
-
-
-def _afterwards(old: Stack, new: Stack, asked: major_checks.Frozen) -> list[str]:
-    """What requests need not wait for. Raises StackctlError with what is wrong, while the new
-    version serves."""
-    try:
-        lines = major_switch.follow(new)
-        program = postgres_program(new, "vacuumdb")
-        where = (f"--host={new.paths.run_postgres}", f"--port={new.postgres.port}")
-        words = (program, *where, f"--username={new.roles.admin}", "--all", "--analyze-in-stages")
-        system.require(*words, account=new.accounts.postgres)
-        before = scratch.Scratch(old, Path(old.paths.data))
-        before.start("-c default_transaction_read_only=on")
-        with major_checks.frozen(old, str(scratch.place(old))) as seen:
-            content = major_checks.content(seen)
-        before.stop()
-        lines.append(major_checks.compare(content, major_checks.content(asked)))
-        major_checks.amcheck(new, new.paths.run_postgres)
-    except StackctlError as error:
-        raise StackctlError(
-            f"PostgreSQL {new.versions.postgresql} serves, and this is wrong: {error}\n"
-            f"{new.names.stackctl} upgrade --back has the old one serve, without what was written "
-            "since."
-        ) from None
-    return [*lines, "pg_amcheck has nothing against it"]
+        lines += major_switch.afterwards(old, new, asked)
+    return major_switch.told(old, new, lines)
 
 
 def back(stack: Stack) -> str:
@@ -268,8 +204,9 @@ def finish(stack: Stack) -> str:
     """Give the old version up; returns what was done. Raises StackctlError."""
     new, _, old, _ = _both(stack)
     major_copy.forget(old)
-    for name in (major_files.SERVED, major_files.OLD, major_files.NEW, REHEARSED):
+    for name in (major_files.SERVED, major_files.OLD, major_files.NEW):
         safe.remove(stack.conf / "upgrade" / name)
+    major_rehearsal.forget(stack)
     system.require("systemctl", "daemon-reload")
     version = old.versions.postgresql
     return (
@@ -293,3 +230,4 @@ def _both(stack: Stack) -> major_files.Sides:
 
 
 STEPS: dict[str, Callable[[Stack], str]] = {"rehearse": rehearse, "back": back, "finish": finish}
+LOGICAL_STEPS: dict[str, Callable[[Stack], str]] = {"rehearse": major_logical.rehearse}

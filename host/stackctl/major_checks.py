@@ -111,11 +111,11 @@ def frozen(stack: Stack, sockets: str) -> Iterator[Frozen]:
         yield seen
 
 
-def content(seen: Frozen) -> Content:
-    """What there was at that moment."""
+def content(seen: Frozen, kinds: str = major.COPIED) -> Content:
+    """What there was at that moment, of tables of these kinds."""
     tables: dict[str, str] = {}
     for name, connection in seen.connections.items():
-        for (table,) in scratch.rows(connection, major.TABLES.format(major.COPIED)):
+        for (table,) in scratch.rows(connection, major.TABLES.format(kinds)):
             ((said,),) = scratch.rows(connection, major.DIGEST.format(table))
             tables[f"{name}: {table}"] = said
     return tables, seen.sequences

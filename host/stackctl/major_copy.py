@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pgstack.live.probes.collations import COLLATIONS, SORTED, out_of_order
-from pgstack.ops import major
+from pgstack.ops import logical, major
 from pgstack.ops import postgres as server_of
 from pgstack.planning.services import UPGRADE_SLOT, postgres_program
 
@@ -43,12 +43,24 @@ def clear(old: Stack, new: Stack) -> None:
         server.remove()
     scratch.delete(old, scratch.place(old))
     if postgres.answers(old):
-        system.wait(lambda: postgres.ask(old, major.SLOT_STATE) != "t", FOLLOW_SECONDS)
+        system.wait(lambda: postgres.ask(old, major.IN_USE) == "0", FOLLOW_SECONDS)
         postgres.ask(old, major.DROP_SLOT)
+        with scratch.connected(old, old.paths.run_postgres, old.postgres.database) as connection:
+            scratch.execute(connection, logical.UNPUBLISH)
 
 
 def make(old: Stack) -> Scratch:
     """Copy the server that runs, and have the copy follow it. Raises StackctlError."""
+    server = take(old)
+    server.start()
+    if not system.wait(lambda: postgres.ask(old, major.SLOT_STATE) == "t", FOLLOW_SECONDS):
+        said = system.since(server.log, 0)[-1:]
+        raise StackctlError(f"the copy does not follow: {' '.join(said) or f'see {server.log}'}")
+    return server
+
+
+def take(old: Stack) -> Scratch:
+    """Copy the server that runs; started, the copy would follow it. Raises StackctlError."""
     server = copy(old)
     words = (
         *("nice", "--adjustment=10", postgres_program(old, "pg_basebackup")),
@@ -58,10 +70,6 @@ def make(old: Stack) -> Scratch:
         *(f"--port={old.postgres.port}", f"--username={old.roles.admin}"),
     )
     system.require(*words, account=old.accounts.postgres)
-    server.start()
-    if not system.wait(lambda: postgres.ask(old, major.SLOT_STATE) == "t", FOLLOW_SECONDS):
-        said = system.since(server.log, 0)[-1:]
-        raise StackctlError(f"the copy does not follow: {' '.join(said) or f'see {server.log}'}")
     return server
 
 
@@ -80,10 +88,15 @@ def catch_up(old: Stack) -> None:
 
 
 def promote(old: Stack, new: Stack, server: Scratch) -> None:
-    """Let the copy take writes, and have its functions that the new version does not have, or with
-    other arguments, as PostgreSQL has them: pg_upgrade would fail to carry their rights over.
-    roles.sql closes the new version's. Raises StackctlError."""
+    """Let the copy take writes, and make it fit for pg_upgrade. Raises StackctlError."""
     server.promote()
+    open_functions(old, new)
+
+
+def open_functions(old: Stack, new: Stack) -> None:
+    """Have the copy's functions that the new version does not have, or with other arguments, as
+    PostgreSQL has them: pg_upgrade would fail to carry their rights over. roles.sql closes the new
+    version's. Raises StackctlError."""
     gone = set(old.postgres.closed_functions) - set(new.postgres.closed_functions)
     with scratch.connected(old, str(scratch.place(old)), old.postgres.database) as connection:
         for name in sorted(gone):
@@ -144,6 +157,7 @@ def discard(new: Stack) -> None:
     """Delete a cluster of the new version. Raises StackctlError for one that has served."""
     if not major_files.is_free(new):
         raise StackctlError(f"{new.paths.data} is not of an upgrade that was cut off.")
+    Scratch(new, Path(new.paths.data)).remove()
     forget(new)
 
 

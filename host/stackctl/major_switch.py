@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from pgstack.ops import major as major_ops
+from pgstack.planning.services import postgres_program
 
 from . import (
     apache,
@@ -152,6 +154,42 @@ def follow(now: Stack) -> list[str]:
     ]
 
 
+def afterwards(
+    old: Stack, new: Stack, asked: major_checks.Frozen, kinds: str = major_ops.COPIED
+) -> list[str]:
+    """What requests need not wait for; rows of these kinds of tables are compared. Raises
+    StackctlError with what is wrong, while the new version serves."""
+    try:
+        lines = follow(new)
+        program = postgres_program(new, "vacuumdb")
+        where = (f"--host={new.paths.run_postgres}", f"--port={new.postgres.port}")
+        words = (program, *where, f"--username={new.roles.admin}", "--all", "--analyze-in-stages")
+        system.require(*words, account=new.accounts.postgres)
+        before = Scratch(old, Path(old.paths.data))
+        before.start("-c default_transaction_read_only=on")
+        with major_checks.frozen(old, str(scratch.place(old))) as seen:
+            content = major_checks.content(seen, kinds)
+        before.stop()
+        lines.append(major_checks.compare(content, major_checks.content(asked, kinds)))
+        major_checks.amcheck(new, new.paths.run_postgres)
+    except StackctlError as error:
+        raise StackctlError(
+            f"PostgreSQL {new.versions.postgresql} serves, and this is wrong: {error}\n"
+            f"{new.names.stackctl} upgrade --back has the old one serve, without what was written "
+            "since."
+        ) from None
+    return [*lines, "pg_amcheck has nothing against it"]
+
+
+def told(old: Stack, new: Stack, lines: list[str]) -> str:
+    """What was done, and what can be done next."""
+    lines += [
+        f"the old data stays in {old.paths.data} until {new.names.stackctl} upgrade --finish",
+        f"{new.names.stackctl} upgrade --back has it serve, without what is written from now on",
+    ]
+    return "\n".join(f"upgrade    {line}" for line in lines)
+
+
 def settle(stack: Stack) -> str:
     """Whatever was cut off: the version in force serves, requests go on, and no scratch server is
     left; returns what was done. To be called with the lock."""
@@ -169,9 +207,9 @@ def tidy(stack: Stack) -> None:
         here, _, there, _ = known
         major_files.note_served(here, there)
         old, new = sorted((here, there), key=lambda side: side.versions.postgresql)
-        major_copy.clear(old, new)
         if here is old and scratch.load(stack, major_files.SERVED) is None:
-            major_copy.discard(new)
+            major_copy.discard(new)  # first, for it may ask the old one for rows
+        major_copy.clear(old, new)
     elif files := scratch.load(stack, major_files.NEW):
         major_copy.clear(stack, major_files.plan_of(stack, files))
 
@@ -180,6 +218,7 @@ def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
     held_since = upgrade_mark(here).stat().st_mtime
     system.stop(postgres.unit(there))
     major_files.at_boot(there, MANUAL)
+    Scratch(here, Path(here.paths.data)).stop()
     major_files.put_servers(here, files)
     major_files.commit(here, files)
     major_files.note_served(here, there)

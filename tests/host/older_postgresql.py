@@ -84,10 +84,10 @@ def left_behind(host: SystemdHost) -> str:
     return there + sql(host, "SELECT slot_name FROM pg_replication_slots")
 
 
-def cut_off(host: SystemdHost, condition: str) -> None:
+def cut_off(host: SystemdHost, condition: str, *words: str) -> None:
     """Kill the upgrade as soon as the condition holds."""
     with subprocess.Popen(
-        ["docker", "exec", host.container, "stackctl", "upgrade"],
+        ["docker", "exec", host.container, "stackctl", "upgrade", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

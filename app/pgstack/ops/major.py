@@ -25,7 +25,10 @@ SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{UPGRA
 """The slot keeps what the copy has not yet: at its end a server removes WAL that is archived."""
 DROP_SLOT = f"""
     SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-     WHERE slot_name = '{UPGRADE_SLOT}'"""  # noqa: S608 - no input
+     WHERE slot_name LIKE '{UPGRADE_SLOT}%'"""  # noqa: S608 - no input
+IN_USE = f"""
+    SELECT count(*) FROM pg_replication_slots
+     WHERE slot_name LIKE '{UPGRADE_SLOT}%' AND active"""  # noqa: S608 - no input
 SEQUENCE_AHEAD = 33
 """numbers of a sequence that are written to WAL ahead of their use, so that a standby skips them"""
 OF_STANDBY = (
@@ -43,6 +46,7 @@ port = {port}
 hba_file = '{place}/pg_hba.conf'
 ident_file = '{place}/pg_ident.conf'
 archive_mode = off
+wal_level = logical
 shared_buffers = 64MB
 max_wal_size = 1GB
 autovacuum = off
@@ -62,7 +66,7 @@ CANNOT = f"""
     UNION ALL
     SELECT 'the replication slot ' || slot_name || ' would be gone: drop it first'
       FROM pg_replication_slots
-     WHERE NOT temporary AND slot_name <> '{UPGRADE_SLOT}' AND slot_type IN ({{slots}})
+     WHERE NOT temporary AND slot_name NOT LIKE '{UPGRADE_SLOT}%' AND slot_type IN ({{slots}})
     UNION ALL
     SELECT 'the prepared transaction ' || quote_literal(gid) || ' waits: commit it or roll it back'
       FROM pg_prepared_xacts"""  # noqa: S608 - no input
@@ -158,8 +162,8 @@ class Rehearsal:
         return (
             f"requests would be held back for {self.arithmetic()}, and they fail after "
             f"{longest:g} s. Raise stack_inputs.request_timeout to {needed} for the upgrade{most}, "
-            "or have fewer tables: its time grows with them and not with their rows. An upgrade by "
-            "logical replication is not there."
+            "or have fewer tables: its time grows with them and not with their rows. On a single "
+            "host it does not with --logical (docs/upgrades.md)."
         )
 
 

@@ -105,6 +105,11 @@ def _cluster(inputs: Inputs) -> None:
         raise ValueError(
             f"STACK_DATABASE_HOST={inputs.database_host} is no address in STACK_MEMBERS"
         )
+    if inputs.wal_level != "replica":
+        raise ValueError(
+            f"STACK_WAL_LEVEL={inputs.wal_level}: a cluster is not upgraded by logical replication "
+            "(docs/upgrades.md)"
+        )
     if inputs.backup == "local":
         raise ValueError(
             "STACK_BACKUP=local: a directory of one member is not there once another leads, and "

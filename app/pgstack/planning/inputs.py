@@ -142,6 +142,13 @@ class Inputs(ProjectInputs):
         "name",
         on="host",
     )
+    wal_level: Literal["replica", "logical"] = declare(
+        "replica",
+        "what PostgreSQL writes to its WAL: `logical` is for an upgrade by logical replication "
+        "(docs/upgrades.md)",
+        "name",
+        on="host",
+    )
     database_url: ExternalDatabase | None = declare(
         None,
         "a PostgreSQL that is somebody else's (docs/external-postgresql.md)",

@@ -202,6 +202,7 @@ def _settings(connections: int, workers: WorkerProcesses, basis: Basis) -> dict[
         "max_parallel_workers_per_gather": workers.gather,
         "autovacuum_max_workers": workers.autovacuum,
         **FIXED,
+        **({"wal_level": "logical"} if basis.config.wal_level == "logical" else {}),
     }
     return {name: str(value) for name, value in settings.items()}
 

@@ -1,0 +1,141 @@
+"""Statements of a major upgrade by logical replication: what the old server publishes, what the
+new one subscribes to, and what stands against it. Sources: PostgreSQL's manual, chapter Logical
+Replication (restrictions), and pg_createsubscriber of 17 (the point that a copy is recovered to).
+"""
+
+from __future__ import annotations
+
+from pgstack.planning.services import UPGRADE_SLOT
+
+NAME = UPGRADE_SLOT
+"""of the publication and the subscription"""
+SLOT = f"{UPGRADE_SLOT}_rows"
+"""what the new server has not yet"""
+PUBLISH = (f"CREATE PUBLICATION {NAME} FOR ALL TABLES",)
+UNPUBLISH = f"DROP PUBLICATION IF EXISTS {NAME}"
+CREATE_SLOT = f"SELECT lsn FROM pg_create_logical_replication_slot('{SLOT}', 'pgoutput')"  # noqa: S608 - no input
+"""answers with the point from which on whole transactions are sent: all that have ended before it
+are in a copy that was recovered to there, and none that ends later"""
+BEYOND = "SELECT pg_logical_emit_message(true, 'stack', '')"
+"""A record after that point: without one a recovery to it waits for the next that somebody
+writes."""
+RECOVERED = "SELECT NOT pg_is_in_recovery()"
+BEHIND = f"""
+    SELECT pg_current_wal_flush_lsn() - confirmed_flush_lsn FROM pg_replication_slots
+     WHERE slot_name = '{SLOT}'"""  # noqa: S608 - no input
+"""bytes of WAL that the new server has not confirmed"""
+NOW = "SELECT pg_current_wal_flush_lsn()"
+ENABLE = f"ALTER SUBSCRIPTION {NAME} ENABLE"
+UNSUBSCRIBE = (
+    f"ALTER SUBSCRIPTION {NAME} DISABLE",
+    f"ALTER SUBSCRIPTION {NAME} SET (slot_name = NONE)",
+    f"DROP SUBSCRIPTION {NAME}",
+)
+"""leaves the slot, which is on the other server"""
+ERRORS = f"SELECT apply_error_count FROM pg_stat_subscription_stats WHERE subname = '{NAME}'"  # noqa: S608 - no input
+SEQUENCES = """
+    SELECT format('SELECT setval(%L, %s)', format('%I.%I', schemaname, sequencename), last_value)
+      FROM pg_sequences WHERE last_value IS NOT NULL"""
+VIEWS = """
+    SELECT format('REFRESH MATERIALIZED VIEW %s', oid::regclass) FROM pg_class
+     WHERE relkind = 'm' AND relispopulated ORDER BY oid"""
+"""later ones may read earlier ones"""
+OWN_TABLES = """
+    SELECT count(*) FROM pg_class AS c
+     WHERE relkind = 'r' AND relpersistence <> 't'
+       AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+       AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+                          AND d.objid = c.oid AND d.deptype = 'e')"""
+AGAINST = f"""
+    SELECT 'wal_level is ' || setting || ': set stack_inputs.wal_level to logical, and run the '
+           'playbook site.yml'
+      FROM pg_settings WHERE name = 'wal_level' AND setting <> 'logical'
+    UNION ALL
+    SELECT format('%I.%I has no primary key, so its changes could not be named: '
+                  'ALTER TABLE %1$I.%2$I REPLICA IDENTITY FULL',
+                  relnamespace::regnamespace, relname)
+      FROM pg_class AS c
+     WHERE relkind = 'r' AND relpersistence = 'p'
+       AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+       AND NOT (relreplident IN ('f', 'i') OR relreplident = 'd' AND EXISTS (
+           SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indimmediate))
+    UNION ALL
+    SELECT count(*) || ' large objects, which are not replicated: keep them as files or in a '
+           'column, or upgrade without --logical'
+      FROM pg_largeobject_metadata HAVING count(*) > 0
+    UNION ALL
+    SELECT format('the publication %I is there: drop it first, or upgrade without --logical',
+                  pubname) FROM pg_publication WHERE pubname <> '{NAME}'
+    UNION ALL
+    SELECT format('the subscription %I is there: drop it first', subname) FROM pg_subscription
+    UNION ALL
+    SELECT 'no two replication slots are free: raise max_replication_slots'
+      FROM pg_replication_slots HAVING count(*) > current_setting('max_replication_slots')::int - 2
+    UNION ALL
+    SELECT 'no two processes for replication are free: raise max_wal_senders'
+      FROM pg_stat_replication HAVING count(*) > current_setting('max_wal_senders')::int - 2
+"""  # noqa: S608 - no input
+"""asked in the database that is replicated"""
+SCHEMA = """
+    SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
+        SELECT 'class ' || oid || ' ' || xmin FROM pg_class
+         WHERE relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I')
+           AND relnamespace <> 'pg_toast'::regnamespace
+        UNION ALL SELECT 'column ' || attrelid || ' ' || attnum || ' ' || a.xmin
+          FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid
+         WHERE relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0
+        UNION ALL SELECT 'default ' || d.oid || ' ' || d.xmin
+          FROM pg_attrdef AS d JOIN pg_class AS c ON c.oid = adrelid WHERE relpersistence <> 't'
+        UNION ALL SELECT 'constraint ' || k.oid || ' ' || k.xmin
+          FROM pg_constraint AS k LEFT JOIN pg_class AS c ON c.oid = conrelid
+         WHERE relpersistence IS DISTINCT FROM 't'
+        UNION ALL SELECT 'function ' || oid || ' ' || xmin FROM pg_proc
+        UNION ALL SELECT 'trigger ' || t.oid || ' ' || t.xmin
+          FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid WHERE relpersistence <> 't'
+        UNION ALL SELECT 'rule ' || r.oid || ' ' || r.xmin FROM pg_rewrite AS r
+        UNION ALL SELECT 'policy ' || oid || ' ' || xmin FROM pg_policy
+        UNION ALL SELECT 'enum ' || oid || ' ' || xmin FROM pg_enum
+        UNION ALL SELECT 'extension ' || oid || ' ' || xmin FROM pg_extension
+        UNION ALL SELECT 'namespace ' || oid || ' ' || xmin FROM pg_namespace
+         WHERE nspname NOT LIKE 'pg\\_temp%' AND nspname NOT LIKE 'pg\\_toast\\_temp%'
+        UNION ALL SELECT 'role ' || oid || ' ' || xmin FROM pg_authid
+    ) AS known (line)"""
+"""what has changed once a table, a right or a role was made, changed or dropped: the transaction
+that wrote each line of the catalog. VACUUM and ANALYZE write none."""
+
+
+def behind(point: str) -> str:
+    """Bytes of WAL until this point that the new server has not confirmed."""
+    return (
+        f"SELECT '{point}'::pg_lsn - confirmed_flush_lsn FROM pg_replication_slots "  # noqa: S608
+        f"WHERE slot_name = '{SLOT}'"
+    )
+
+
+def recovery(point: str) -> str:
+    """Options of a standby that ends its recovery at this point, before what is sent from there."""
+    settings = {"lsn": point, "inclusive": "off", "action": "promote"}
+    return " ".join(f"-c recovery_target_{name}={value}" for name, value in settings.items())
+
+
+def connection(sockets: str, port: int, user: str, database: str) -> str:
+    """What the subscription connects by: on this host, past the pooler."""
+    return f"host={sockets} port={port} user={user} dbname={database}"
+
+
+def subscribe(to: str, point: str) -> tuple[str, ...]:
+    """Statements for the new server, which has all rows until `point`."""
+    create = (
+        f"CREATE SUBSCRIPTION {NAME} CONNECTION '{to}' PUBLICATION {NAME} WITH "
+        f"(create_slot = false, slot_name = '{SLOT}', copy_data = false, enabled = false)"
+    )
+    begin = (
+        f"SELECT pg_replication_origin_advance('pg_' || oid, '{point}') "  # noqa: S608 - no input
+        f"FROM pg_subscription WHERE subname = '{NAME}'"
+    )
+    return create, begin, ENABLE
+
+
+def lead(to: str) -> str:
+    """Have the subscription connect elsewhere."""
+    return f"ALTER SUBSCRIPTION {NAME} CONNECTION '{to}'"

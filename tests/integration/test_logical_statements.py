@@ -1,0 +1,73 @@
+"""What an upgrade by logical replication asks the old server."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.local_stack import LocalStack
+from pgstack.ops import logical
+
+CHANGES = {
+    "table": ("CREATE TABLE late (a int PRIMARY KEY)", "DROP TABLE late"),
+    "column": ("ALTER TABLE world ADD late int", "ALTER TABLE world DROP late"),
+    "index": ("CREATE INDEX late ON world (id)", "DROP INDEX late"),
+    "default": (
+        "ALTER TABLE world ALTER randomnumber SET DEFAULT 1",
+        "ALTER TABLE world ALTER randomnumber DROP DEFAULT",
+    ),
+    "constraint": (
+        "ALTER TABLE world ADD CONSTRAINT late CHECK (id > 0)",
+        "ALTER TABLE world DROP CONSTRAINT late",
+    ),
+    "function": (
+        "CREATE FUNCTION late() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DROP FUNCTION late()",
+    ),
+    "view": ("CREATE VIEW late AS SELECT 1 AS a", "DROP VIEW late"),
+    "right": ("GRANT SELECT ON world TO PUBLIC", "REVOKE SELECT ON world FROM PUBLIC"),
+    "role": ("CREATE ROLE late", "DROP ROLE late"),
+}
+NO_CHANGES = {
+    "rows": "UPDATE world SET randomnumber = randomnumber WHERE id < 100",
+    "a temporary table": "CREATE TEMPORARY TABLE late (a int PRIMARY KEY)",
+    "statistics": "ANALYZE",
+    "VACUUM": "VACUUM world",
+    "numbers of a sequence": "SELECT nextval(pg_get_serial_sequence('world', 'id'))",
+    "a publication": f"{logical.PUBLISH[0]}; {logical.UNPUBLISH}",
+}
+
+
+def ask(stack: LocalStack, statement: str) -> str:
+    with stack.psql(statement) as session:
+        return session.communicate(timeout=60)[0].strip()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_the_schema_is_seen(stack: LocalStack, change: str) -> None:
+    make, undo = CHANGES[change]
+    before = ask(stack, logical.SCHEMA)
+    ask(stack, make)
+    try:
+        assert ask(stack, logical.SCHEMA) != before
+    finally:
+        ask(stack, undo)
+
+
+@pytest.mark.parametrize("change", NO_CHANGES)
+def test_what_is_no_change_of_the_schema_is_none(stack: LocalStack, change: str) -> None:
+    before = ask(stack, logical.SCHEMA)
+    for statement in NO_CHANGES[change].split("; "):
+        ask(stack, statement)
+    assert ask(stack, logical.SCHEMA) == before
+
+
+def test_what_cannot_be_replicated_is_named_with_its_remedy(stack: LocalStack) -> None:
+    assert "playbook site.yml" in ask(stack, logical.AGAINST)
+    ask(stack, "CREATE TABLE late (a int); SELECT lo_create(4711)")
+    try:
+        said = ask(stack, logical.AGAINST)
+    finally:
+        ask(stack, "DROP TABLE late; SELECT lo_unlink(4711)")
+    assert "public.late has no primary key" in said
+    assert "ALTER TABLE public.late REPLICA IDENTITY FULL" in said
+    assert "1 large objects" in said
