@@ -45,8 +45,11 @@ def clear(old: Stack, new: Stack) -> None:
     if postgres.answers(old):
         system.wait(lambda: postgres.ask(old, major.IN_USE) == "0", FOLLOW_SECONDS)
         postgres.ask(old, major.DROP_SLOT)
-        with scratch.connected(old, old.paths.run_postgres, old.postgres.database) as connection:
-            scratch.execute(connection, logical.UNPUBLISH)
+        if not old.cluster:  # whose standbys take no writes
+            with scratch.connected(
+                old, old.paths.run_postgres, old.postgres.database
+            ) as connection:
+                scratch.execute(connection, logical.UNPUBLISH)
 
 
 def make(old: Stack) -> Scratch:

@@ -207,9 +207,11 @@ def tidy(stack: Stack) -> None:
         here, _, there, _ = known
         major_files.note_served(here, there)
         old, new = sorted((here, there), key=lambda side: side.versions.postgresql)
-        if here is old and scratch.load(stack, major_files.SERVED) is None:
-            major_copy.discard(new)  # first, for it may ask the old one for rows
-        major_copy.clear(old, new)
+        try:
+            if here is old and scratch.load(stack, major_files.SERVED) is None:
+                major_copy.discard(new)  # first, for it may ask the old one for rows
+        finally:
+            major_copy.clear(old, new)
     elif files := scratch.load(stack, major_files.NEW):
         major_copy.clear(stack, major_files.plan_of(stack, files))
 
