@@ -220,7 +220,8 @@ def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
     held_since = upgrade_mark(here).stat().st_mtime
     system.stop(postgres.unit(there))
     major_files.at_boot(there, MANUAL)
-    Scratch(here, Path(here.paths.data)).stop()
+    if not system.active(postgres.unit(here)):
+        Scratch(here, Path(here.paths.data)).stop()  # on a socket of its own, if at all
     major_files.put_servers(here, files)
     major_files.commit(here, files)
     major_files.note_served(here, there)
