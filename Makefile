@@ -111,10 +111,12 @@ restore-compose: own-compose
 	@/usr/bin/python3 -B tools/compose_backup.py restore '$(BACKUP)' '$(OVERWRITE)'
 	@$(MAKE) --no-print-directory up-compose
 
-upgrade: ## the next major version of PostgreSQL (compose; REHEARSE=yes says how long, FINISH=yes gives the old one up)
+upgrade: ## the next major version of PostgreSQL (REHEARSE=yes says how long, FINISH=yes gives the old one up)
 
-upgrade-local:
-	@echo "upgrade: the local target has the PostgreSQL of its machine. Take its rows along with make backup and make restore (docs/upgrades.md)." >&2; exit 2
+upgrade-local: bootstrap
+	@/usr/bin/python3 -B tools/install.py run
+	@$(MANAGE) stack_local upgrade $(if $(REHEARSE),--rehearse) $(if $(FINISH),--finish)
+	@$(if $(REHEARSE)$(FINISH),:,$(MAKE) --no-print-directory up-local)
 
 upgrade-compose: own-compose
 ifdef FINISH

@@ -32,6 +32,12 @@ def files(plan: Plan) -> list[File]:
     return [*rendered(plan, manifest.templates(plan)), plan_file(plan)]
 
 
+def text(plan: Plan, name: str) -> str:
+    """Content of one of the files below the plan's directory of them; empty where it has none."""
+    path = Path(plan.paths.conf, name)
+    return next((file.text for file in files(plan) if file.path == path), "")
+
+
 def rendered(plan: Plan, chosen: Iterable[Template]) -> list[File]:
     """The files of these templates. Raises RenderError."""
     jinja = environment()

@@ -48,11 +48,12 @@ def initialise(run: Run) -> None:
             replacing.remove(parent, replacing.fresh_name(data.name))
             return
         with replacing.replacing(parent, data.name) as fresh:
-            failure.require(plan, _initdb(run, data.with_name(fresh)), "initdb")
+            failure.require(plan, make_cluster(run, data.with_name(fresh)), "initdb")
     run.say("initdb    data checksums on")
 
 
-def _initdb(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
+def make_cluster(run: Run, directory: Path) -> subprocess.CompletedProcess[str]:
+    """initdb of the plan's version into a new directory."""
     words = [
         postgres_program(run.plan, "initdb"),
         f"--pgdata={directory}",

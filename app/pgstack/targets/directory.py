@@ -15,10 +15,14 @@ from pgstack.errors import TargetError
 from pgstack.ops import lock
 from pgstack.planning.plan import Plan
 
+BEFORE, UPGRADED = "data.before", ".data.upgraded"
+"""data of an older PostgreSQL, kept after an upgrade, and of a newer one that is being made"""
 NAMES = (
     "cache",
     "data",
     ".data.new",
+    BEFORE,
+    UPGRADED,
     "database",
     "log",
     "media",
@@ -73,6 +77,10 @@ def require(plan: Plan) -> None:
 
 def _require_database(plan: Plan) -> None:
     data, wanted = Path(plan.paths.data), plan.versions.postgresql
+    if not os.path.lexists(data) and data.with_name(BEFORE).exists():
+        raise TargetError(
+            f"{data.with_name(BEFORE)} is of an upgrade that was cut off. Run `make upgrade` again."
+        )
     try:
         version = (
             (data / "PG_VERSION").read_text().strip() if os.path.lexists(data) else str(wanted)
@@ -88,8 +96,7 @@ def _require_database(plan: Plan) -> None:
     if version != str(wanted):
         raise TargetError(
             f"{data}: a database of PostgreSQL {version}, and the plan runs {wanted}. "
-            f"Set STACK_DIR to another directory, where `make restore` brings back a backup that "
-            f"was made with {version} (docs/upgrades.md). Nothing was touched."
+            "`make upgrade` takes its rows along (docs/upgrades.md). Nothing was touched."
         )
 
 

@@ -27,6 +27,7 @@ from pgstack.targets import (
     external,
     failure,
     listener,
+    major,
     pause,
     prepare,
     project,
@@ -187,6 +188,22 @@ def restore(say: Say, name: str, overwrite: bool) -> str:
     if directory.is_stack(layout.stack_directory(inputs)) and down():
         say("stopped")
     return up(say, bring_back, server)
+
+
+def upgrade(say: Say, *, rehearse: bool, finish: bool) -> None:
+    """Take the rows of an older PostgreSQL along into the machine's, while nothing runs; or give
+    the old data up. Raises StackError."""
+    plan = survey.fresh_plan(survey.ask(state.inputs()))
+    _require_packages(plan)
+    root = Path(plan.paths.root)
+    if plan.external:
+        raise InputError("STACK_DATABASE_URL: this PostgreSQL is its administrator's to upgrade.")
+    if not directory.is_stack(root):
+        raise TargetError(f"STACK_DIR={root}: no stack was started there, so there are no rows.")
+    account.enter(plan.accounts.web, root, Path(plan.paths.app))
+    with directory.locked(root) as lock:
+        run = Run(plan, say, lock)
+        major.finish(run) if finish else major.upgrade(run, rehearse=rehearse)
 
 
 def down() -> bool:

@@ -4,7 +4,6 @@ that the inputs give with the images of now, as JSON. Nothing is written."""
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from pgstack.errors import ends_the_process
 from pgstack.external import survey
@@ -17,8 +16,6 @@ def told() -> dict[str, object]:
     """PostgreSQL's version, programs, database and administrator, and the script of its roles.
     Raises StackError."""
     plan = survey.fresh_plan(survey.ask(state.inputs()))
-    script = Path(plan.paths.conf, "postgres", "roles.sql")
-    texts = {file.path: file.text for file in templates.files(plan)}
     return {
         "version": plan.versions.postgresql,
         "directory": postgres_program(plan, ""),
@@ -27,7 +24,7 @@ def told() -> dict[str, object]:
         "port": plan.postgres.port,
         "sockets": plan.paths.run_postgres,
         "conf": plan.paths.conf,
-        "roles": texts.get(script, ""),
+        "roles": templates.text(plan, "postgres/roles.sql"),
     }
 
 

@@ -1,4 +1,5 @@
-"""`manage.py stack_local up|down|status|release|reload|backup|restore|delete`: the local target."""
+"""`manage.py stack_local up|down|status|release|reload|backup|restore|upgrade|delete`: the local
+target."""
 
 from __future__ import annotations
 
@@ -17,8 +18,13 @@ class Command(StackCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "action",
-            choices=["up", "down", "status", "release", "reload", "backup", "restore", "delete"],
+            choices=[
+                *("up", "down", "status", "release", "reload"),
+                *("backup", "restore", "upgrade", "delete"),
+            ],
         )
+        parser.add_argument("--rehearse", action="store_true", help="upgrade says how long")
+        parser.add_argument("--finish", action="store_true", help="upgrade gives the old data up")
         parser.add_argument("--backup", default="", help="that restore brings back; the newest")
         parser.add_argument(
             "--overwrite", default="", help="yes: restore replaces what is there, and keeps it"
@@ -39,6 +45,9 @@ class Command(StackCommand):
             overwrite = options["overwrite"] == "yes"
             address = local.restore(self.stdout.write, options["backup"], overwrite)
             self.stdout.write(f"ready     {address}")
+        elif action == "upgrade":
+            only = {name: bool(options[name]) for name in ("rehearse", "finish")}
+            local.upgrade(self.stdout.write, **only)
         elif action == "delete":
             local.delete(self.stdout.write)
         else:
