@@ -1,6 +1,6 @@
-"""`make upgrade` of the local target: the rows of an older PostgreSQL, which an upgrade of Debian has
-left behind, go by a dump into the machine's. Nothing of the stack runs meanwhile, and the old data
-stays until it is given up."""
+"""`make upgrade` of the local target: the rows of an older PostgreSQL, which an upgrade of Debian
+has left behind, go by a dump into the machine's. Nothing of the stack runs meanwhile, and the old
+data stays until it is given up."""
 
 from __future__ import annotations
 
