@@ -15,11 +15,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pgstack.errors import TargetError
+from pgstack.live.probes import supervisord
 from pgstack.ops import major, moved, together
 from pgstack.planning.plan import Plan
 from pgstack.planning.services import postgres_program
 from pgstack.rendering import templates
-from pgstack.targets import database, failure, supervision
+from pgstack.targets import database, failure
 from pgstack.targets.directory import BEFORE, UPGRADED
 from pgstack.targets.run import Run
 
@@ -90,7 +91,7 @@ def _require(plan: Plan, data: Path, before: Path) -> int:
             f"package postgresql-{old} of the Debian before, or bring back a backup with `make "
             "restore` (docs/upgrades.md). Nothing was changed."
         )
-    if supervision.process_ids(plan, "postgres")[0]:
+    if supervisord.states(plan) is not None:
         raise TargetError("the stack runs: `make down` first. Nothing was changed.")
     needed = _bytes(data) + major.SPARE_BYTES
     if (free := shutil.disk_usage(data).free) < needed:
