@@ -17,6 +17,7 @@ from writers import BY_DIRECT, writing
 
 from drills import load
 
+REWIND_SECONDS = 20
 RECENT = 20
 """writes of which one is read again"""
 HISTORIES = 'cd /var/lib/postgresql/17/main/pg_wal && for file in *.history; do echo "@@$file"; cat "$file"; done'
@@ -120,7 +121,7 @@ def drilled_by(
         direct_silence=longest_gap([began, *(write.ended for write in by_direct), ended]),
         lost=lost(writes, writers.stored()),
         conflicts=[*conflicts(writes)],
-        forks=forks({member: histories(cluster, member) for member in cluster.members}),
+        forks=_forks(cluster),
         stale=readers.stale,
         balanced=_balanced(cluster),
     )
@@ -138,6 +139,16 @@ def _balanced(cluster: Cluster) -> bool:
         session.trust_env = False
         answer = session.get(f"{cluster.url}/ledger/audit", headers=host, timeout=60)
         return bool(answer.json()["balanced"])
+
+
+def _forks(cluster: Cluster) -> list[str]:
+    """Timelines whose history stays different. While pg_rewind copies them some are empty."""
+    deadline = time.monotonic() + REWIND_SECONDS
+    while True:
+        there = forks({member: histories(cluster, member) for member in cluster.members})
+        if not there or time.monotonic() > deadline:
+            return there
+        time.sleep(1)
 
 
 def histories(cluster: Cluster, member: str) -> dict[str, str]:
