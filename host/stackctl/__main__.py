@@ -12,6 +12,7 @@ from pgstack.errors import ProbeError
 from pgstack.ops.terminal import shown
 
 from . import (
+    abandoned,
     advise,
     alone,
     apache,
@@ -166,9 +167,10 @@ def lead_over(host: stack.Stack, asked: argparse.Namespace) -> str:
     return f"postgres   {switchover.run(host, asked.to)}"
 
 
-OF_ANYBODY = ("drill", "leads")
+OF_ANYBODY = ("abandoned", "drill", "leads")
 """commands that change nothing which is not of the account that gives them"""
 ANSWERS: dict[str, Callable[[stack.Stack, argparse.Namespace], int]] = {
+    "abandoned": abandoned.answer,
     "drill": rehearse,
     "leads": leads,
     "restore": bring_back,

@@ -51,6 +51,10 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     _of_advice(commands)
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
+    commands.add_parser(
+        "abandoned",
+        help="whether a segment of WAL is of a timeline that was left before its end; 1 when not",
+    ).add_argument("file")
     commands.add_parser("trace", help="what all logs have of one request").add_argument(
         "number", help="`id` in the access log, in brackets in the error log"
     )

@@ -44,6 +44,7 @@ RUN apt-get update \\
 """
 """what takes time to unpack; the roles still ask for it, and no server of it starts"""
 TRUSTED = "/usr/local/share/ca-certificates/store.crt"
+ARCHIVED_SECONDS = 120
 JOIN_SECONDS = 180
 BEFORE_SECONDS = 3
 """of load before a fault"""
@@ -116,6 +117,15 @@ class Cluster:
     def require_healthy(self) -> None:
         """Fails unless it is as whoever works on it wants it, two minutes from now at most."""
         self.members[self.leader()].run("stackctl", "healthy", "--within", "120")
+
+    def require_archived(self) -> None:
+        """Fails unless the leader's WAL of now is in the repository within a minute or two."""
+        name = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        deadline = time.monotonic() + ARCHIVED_SECONDS
+        asked = "SELECT last_archived_wal, last_failed_wal, last_failed_time FROM pg_stat_archiver"
+        while not (there := self.sql(asked)).partition("|")[0] >= name:
+            assert time.monotonic() < deadline, f"{name} is not archived: {there}"
+            time.sleep(1)
 
     def limit(self) -> None:
         """Have all hosts end by themselves later than they would have."""

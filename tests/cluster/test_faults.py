@@ -42,6 +42,26 @@ def test_a_healed_partition_leaves_one_history(cluster: Cluster, turn: int) -> N
     drilled(cluster, cut, AFTER_SECONDS, killed).require_sound()
 
 
+LEFT = """
+cd /var/lib/postgresql/17/main/pg_wal
+cp "$(ls | grep -Ex '[0-9A-F]{24}' | head -1)" $0
+pgbackrest --stanza=stack archive-push $PWD/$0
+printf x | dd of=$0 bs=1 seek=16777000 conv=notrunc
+touch archive_status/$0.ready"""
+"""a segment that was archived by a leader which had been cut off, and that has another end here"""
+SEGMENT = "0000000100000000000000FA"
+
+
+def test_a_segment_of_a_timeline_that_was_left_holds_up_no_other(cluster: Cluster) -> None:
+    cluster.switchover()
+    cluster.wait()
+    leader = cluster.members[cluster.leader()]
+    leader.run("runuser", "-u", "postgres", "--", "sh", "-ec", LEFT, SEGMENT)
+    cluster.require_archived()
+    said = leader.run("journalctl", "--unit=stack-patroni", "--no-pager", "-o", "cat").stdout
+    assert f"{SEGMENT}: its timeline was left before its end" in said
+
+
 def test_an_etcd_that_ends_answers_no_request_with_an_error(cluster: Cluster) -> None:
     """Patroni would take that for a lost lead, also where the others of etcd are there."""
     host = cluster.members[cluster.leader()]
@@ -51,3 +71,7 @@ def test_an_etcd_that_ends_answers_no_request_with_an_error(cluster: Cluster) ->
         with stopped([host], ETCD):
             assert asked.result() == ""
     cluster.wait()
+
+
+def test_all_wal_is_in_the_repository_after_that(cluster: Cluster) -> None:
+    cluster.require_archived()

@@ -41,4 +41,5 @@ def test_faults_by_chance_lose_nothing(cluster: Cluster) -> None:
         f"acknowledged transfers {sum(seen.lost for seen in users)} lost, of "
         f"{sum(seen.writes for seen in drills)} other writes {sum(len(seen.lost) for seen in drills)}"
     )
+    cluster.require_archived()
     assert not wrong, "\n".join(wrong)

@@ -62,7 +62,10 @@ def test_other_targets_keep_none(target: str) -> None:
 def test_postgres_archives_only_where_backups_are_kept() -> None:
     planned = plan().postgres.settings
     assert planned["archive_mode"] == "on"
-    assert planned["archive_command"] == "pgbackrest --stanza=stack archive-push %p"
+    assert planned["archive_command"] == (
+        "pgbackrest --stanza=stack archive-push %p || "
+        "{ test $? = 45 && /usr/local/sbin/stackctl abandoned %p; }"
+    )
     assert planned["archive_timeout"] == "60s"
     assert "archive_mode" not in plan(backup="off").postgres.settings
 

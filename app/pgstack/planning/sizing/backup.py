@@ -15,6 +15,8 @@ from pgstack.planning.sizing.scale import clamp
 BESIDE = "-files"
 """what follows the repository's path in that of the files': another account's, for pgBackRest runs
 as PostgreSQL's and files are read by root"""
+DUPLICATE = 45
+"""status of pgBackRest where it has the segment with another content (ArchiveDuplicateError)"""
 ARCHIVE_SECONDS = 60
 """archive_timeout: what was committed longer ago is in the archive; an hour of nearly empty
 segments has some 100 kB"""
@@ -47,10 +49,12 @@ def archiving(config: StackConfig, paths: Paths) -> dict[str, str]:
     """Settings of PostgreSQL; none without backups."""
     if _kind(config, "postgres") == "off":
         return {}
-    command = f"{_command(config, paths)} archive-push %p"
+    push = f"{_command(config, paths)} archive-push %p"
+    stackctl = f"/usr/local/sbin/{names.of(config.name).stackctl}"
+    otherwise = f"test $? = {DUPLICATE} && {stackctl} abandoned %p"
     return {
         "archive_mode": "on",
-        "archive_command": command,
+        "archive_command": f"{push} || {{ {otherwise}; }}",
         "archive_timeout": f"{ARCHIVE_SECONDS}s",
     }
 
