@@ -22,6 +22,7 @@ REPLACES = re.compile(r"""\bos\.(replace|rename|renames)\(|\.rename\(|\.new["']"
 TAKES_A_NAME = {
     "app/pgstack/ops/exchange.py",  # whole directories; what was there stays, aside
     "app/pgstack/ops/replacing.py",
+    "app/pgstack/targets/major.py",  # whole directories, of which the older stays, aside
     "host/stackctl/files_back.py",  # a tree that was restored, in the place of one that was set aside
     "host/stackctl/release.py",  # takes what an account collected out of its reach, to no name
 }
