@@ -22,6 +22,7 @@ PLAIN = {
     "copy": "delete the database of this standby, and copy the leader's",
     "join": "take the place of a member that a cluster has lost, where this host has none yet",
     "pause": "hold requests back, before PostgreSQL stops",
+    "resign": "have another member's etcd lead, before this one ends",
     "leads": "whether this member takes writes, or this balancer has the address; 1 when not",
 }
 """commands without arguments"""

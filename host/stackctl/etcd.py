@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pgstack.planning import services
+import argparse
 
-from . import authority, safe, system
+from pgstack.errors import ProbeError
+from pgstack.live.probes.etcd import Etcd, Peer
+from pgstack.planning import services
+from pgstack.planning.cluster import Cluster
+
+from . import authority, membership, safe, system
 from .stack import Stack
 from .system import UNITS
 
@@ -32,6 +37,34 @@ def apply(stack: Stack, again: bool = False) -> str:
         system.run("systemctl", "stop", unit(stack))
     system.start(unit(stack))
     return "restarted" if running else "started"
+
+
+def resign(stack: Stack, _: argparse.Namespace) -> int:
+    """Have another member's etcd lead, where this one does: its end costs no election then, which
+    takes some seconds."""
+    part = membership.part(stack)
+    own = membership.way(part, part.members[part.member])
+    try:
+        number = own.leads()
+        others = [peer for peer in own.peers() if peer.number != number] if number else []
+    except ProbeError as error:
+        print(f"etcd       {error}")
+        return 0
+    for peer in others:
+        if peer.name in part.members and _takes(part, own, peer):
+            print(f"etcd       {peer.name} leads")
+            break
+    return 0
+
+
+def _takes(part: Cluster, own: Etcd, peer: Peer) -> bool:
+    """Whether it has the lead now."""
+    try:
+        membership.way(part, part.members[peer.name]).health()
+        own.hand_over(peer.number)
+    except ProbeError:
+        return False
+    return True
 
 
 def join(stack: Stack) -> None:

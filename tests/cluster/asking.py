@@ -42,9 +42,10 @@ def etcd_leader(members: Mapping[str, SystemdHost]) -> str:
 
 
 def etcd_refusals(host: SystemdHost, seconds: float) -> str:
-    """What a member's etcd says to who asks it without a pause, other than answers."""
+    """What a member's etcd says to who asks it without a pause, other than answers, and that it is
+    not available, upon which Patroni asks another one."""
     ask = (
-        "import http.client, ssl, sys, threading, time\n"
+        "import http.client, json, ssl, sys, threading, time\n"
         "trust = ssl.create_default_context(cafile='/etc/stack-database/authority.pem')\n"
         "trust.load_cert_chain(*('/etc/stack-database/etcd.' + end for end in ('pem', 'key')))\n"
         "said, over = set(), time.monotonic() + float(sys.argv[2])\n"
@@ -59,7 +60,7 @@ def etcd_refusals(host: SystemdHost, seconds: float) -> str:
         "            etcd.close()\n"
         "            time.sleep(0.01)\n"
         "            continue\n"
-        "        if answer.status != 200:\n"
+        "        if answer.status != 200 and json.loads(body).get('code') != 14:\n"
         "            said.add(body.decode())\n"
         "threads = [threading.Thread(target=ask) for _ in range(8)]\n"
         "[thread.start() for thread in threads]\n"

@@ -123,6 +123,16 @@ class Etcd:
         """Expect another one, which others reach there. Raises ProbeError."""
         self._post("cluster/member/add", {"peerURLs": [url]})
 
+    def leads(self) -> str:
+        """Number of this member where it leads the others; else empty. Raises ProbeError."""
+        said = self._post("maintenance/status", {})
+        own = str(said.get("header", {}).get("member_id", ""))
+        return own if own and said.get("leader") == own else ""
+
+    def hand_over(self, number: str) -> None:
+        """Have another member lead the others instead of this one. Raises ProbeError."""
+        self._post("maintenance/transfer-leadership", {"targetID": number})
+
     def health(self) -> None:
         """Raises ProbeError, with its words, unless it takes part in decisions."""
         if self._ask("health").get("health") != "true":
