@@ -3,11 +3,12 @@ writes, no read is stale."""
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asking import etcd_refusals
+from asking import etcd_leader, etcd_refusals
 from cluster_faults import FAULTS, Fault
 from cluster_hosts import Cluster
 from drilling import drilled, require
@@ -63,13 +64,16 @@ def test_a_segment_of_a_timeline_that_was_left_holds_up_no_other(cluster: Cluste
 
 
 def test_an_etcd_that_ends_answers_no_request_with_an_error(cluster: Cluster) -> None:
-    """Patroni would take that for a lost lead, also where the others of etcd are there."""
-    host = cluster.members[cluster.leader()]
+    """Patroni would take that for a lost lead, also where the others of etcd are there. Another one
+    leads by then."""
+    host = cluster.members[etcd_leader(cluster.members)]
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(etcd_refusals, host, 6)
         time.sleep(2)
         with stopped([host], ETCD):
             assert asked.result() == ""
+    said = host.run("journalctl", "--unit", ETCD, "--no-pager", "-o", "cat").stdout
+    assert re.search(r"^etcd +db\d leads$", said, re.MULTILINE)
     cluster.wait()
 
 
