@@ -251,6 +251,7 @@ CHANGES: dict[str, Callable[[stack.Stack, argparse.Namespace], str]] = {
     "share": lambda host, _: f"share      {passwords.share(host)}",
     "copy": copy,
     "join": lambda host, _: f"etcd       {joining.join(host)}",
+    "outlive": lambda host, asked: f"etcd       {joining.outlive(host, asked.lost)}",
     "switchover": lead_over,
     "database": lambda host, asked: f"database   {external.ensure(host, asked.password_file)}",
     "leave": lambda host, _: f"front      {front.leave(host)}",

@@ -53,6 +53,9 @@ def read(servers: Iterable[str]) -> argparse.Namespace:
     for name, text in PLAIN.items():
         commands.add_parser(name, help=text)
     commands.add_parser(
+        "outlive", help="have etcd of this member decide alone: all others are lost for good"
+    ).add_argument("lost", nargs="+", metavar="MEMBER")
+    commands.add_parser(
         "abandoned",
         help="whether a segment of WAL is of a timeline that was left before its end; 1 when not",
     ).add_argument("file")

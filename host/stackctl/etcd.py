@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes.etcd import Etcd, Peer
@@ -13,6 +14,7 @@ from . import authority, membership, safe, system
 from .stack import Stack
 from .system import UNITS
 
+ALONE = b"\nforce-new-cluster: true\n"
 NEW, EXISTING = b"initial-cluster-state: new", b"initial-cluster-state: existing"
 
 
@@ -68,13 +70,21 @@ def _takes(part: Cluster, own: Etcd, peer: Peer) -> bool:
 
 
 def join(stack: Stack) -> None:
-    """Start the etcd of a member that the others expect. Raises StackctlError.
+    """Start the etcd of a member that the others expect. Raises StackctlError."""
+    _start_once(stack, lambda text: text.replace(NEW, EXISTING))
 
-    What it needs to know for that is of no use afterwards, so what is in force is what is planned.
-    """
+
+def begin_anew(stack: Stack) -> None:
+    """Start it as the only member, with what it knows. Raises StackctlError."""
+    system.stop(unit(stack))
+    _start_once(stack, lambda text: text + ALONE)
+
+
+def _start_once(stack: Stack, changed: Callable[[bytes], bytes]) -> None:
+    """Start it with another configuration, which is of no use afterwards: what is in force is what
+    is planned."""
     wanted = system.planned_files(stack.conf / "etcd", UNITS / unit(stack))
-    joins = wanted["etcd.yml"].replace(NEW, EXISTING)
-    system.fill(stack.live("etcd"), {**wanted, "etcd.yml": joins})
+    system.fill(stack.live("etcd"), {**wanted, "etcd.yml": changed(wanted["etcd.yml"])})
     system.require("systemctl", "enable", "--quiet", unit(stack))
     system.start(unit(stack))
     system.fill(stack.live("etcd"), wanted)

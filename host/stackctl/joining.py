@@ -3,17 +3,21 @@ to forget that one and to expect this one."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes.etcd import Etcd, Peer
+from pgstack.planning.cluster import Cluster
 
 from . import authority, etcd, membership
 from .membership import way
 from .safe import StackctlError
 from .stack import Stack
+
+REACH_SECONDS = 2
 
 
 def join(stack: Stack) -> str:
@@ -39,6 +43,35 @@ def join(stack: Stack) -> str:
         ) from None
     etcd.join(stack)
     return f"joins, in the place of {', '.join(peer.name for peer in lost) or 'nobody'}"
+
+
+def outlive(stack: Stack, lost: list[str]) -> str:
+    """Have this member's etcd decide alone, with what it knows, where all others are lost for good;
+    returns what was done. Raises StackctlError, and nothing was changed, while one of them lives."""
+    part = membership.part(stack)
+    if sorted(lost) != sorted(part.others):
+        raise StackctlError(
+            f"name all others that are lost: {' '.join(part.others)}. With one of them nothing is to "
+            "be done: two decide. Nothing was changed."
+        )
+    for name, address in part.others.items():
+        if _is_reached(part, address):
+            raise StackctlError(
+                f"{name} at {address} lives: with it most of the members are there. Nothing was "
+                "changed."
+            )
+    if _lives(stack, part.address):
+        raise StackctlError("etcd of this host decides already; nothing was changed.")
+    etcd.begin_anew(stack)
+    return f"decides alone, without {' and '.join(lost)}. Never switch these on again"
+
+
+def _is_reached(part: Cluster, address: str) -> bool:
+    """Whether anything listens there that a member has."""
+    for port in (part.peer_port, part.client_port, part.leader_port):
+        with suppress(OSError), socket.create_connection((address, port), REACH_SECONDS):
+            return True
+    return False
 
 
 def _has_data(stack: Stack) -> bool:

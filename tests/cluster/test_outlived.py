@@ -1,0 +1,46 @@
+"""Two of three members are lost for good: the last one goes on alone, and empty hosts join it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from cluster_hosts import Cluster
+from ledger import Ledger
+
+pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
+LEADS_SECONDS = 60
+
+
+def test_the_last_member_goes_on_alone_and_empty_hosts_join_it(cluster: Cluster) -> None:
+    cluster.limit()
+    ledger, leader = Ledger(cluster.web), cluster.leader()
+    last = cluster.members[leader]
+    others = [name for name in cluster.members if name != leader]
+    ledger.transfer("before-a-loss")
+    refused = last.run("stackctl", "outlive", *others, check=False)
+    assert (refused.returncode, " lives: with it most" in refused.stderr) == (2, True)
+    refused = last.run("stackctl", "outlive", others[0], check=False)
+    assert (refused.returncode, "name all others that are lost" in refused.stderr) == (2, True)
+
+    for name in others:
+        cluster.lose(name)
+    deadline = time.monotonic() + LEADS_SECONDS
+    while cluster.leading():
+        assert time.monotonic() < deadline, "without a majority nobody leads"
+        time.sleep(1)
+    print(last.run("stackctl", "outlive", *others).stdout)
+    while cluster.leading() != [leader]:
+        assert time.monotonic() < deadline + LEADS_SECONDS, last.run("stackctl", "status").stdout
+        time.sleep(1)
+    ledger.transfer("alone")
+    assert ledger.has("before-a-loss", "alone") == [True, True]
+
+    for name in others:
+        cluster.replace(name)
+    done = cluster.web.play("site.yml")
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    cluster.wait()
+    cluster.require_healthy()
+    assert ledger.has("before-a-loss", "alone") == [True, True]
+    assert ledger.balanced()
