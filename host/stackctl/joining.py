@@ -47,12 +47,12 @@ def join(stack: Stack) -> str:
 
 def outlive(stack: Stack, lost: list[str]) -> str:
     """Have this member's etcd decide alone, with what it knows, where all others are lost for good;
-    returns what was done. Raises StackctlError, and nothing was changed, while one of them lives."""
+    returns what was done. Raises StackctlError while one of them lives, and nothing was changed."""
     part = membership.part(stack)
     if sorted(lost) != sorted(part.others):
         raise StackctlError(
-            f"name all others that are lost: {' '.join(part.others)}. With one of them nothing is to "
-            "be done: two decide. Nothing was changed."
+            f"name all others that are lost: {' '.join(part.others)}. With one of them nothing is "
+            "to be done: two decide. Nothing was changed."
         )
     for name, address in part.others.items():
         if _is_reached(part, address):
