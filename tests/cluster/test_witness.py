@@ -203,7 +203,7 @@ def test_a_standby_that_is_lost_during_a_restore_follows_later(witnessed: Cluste
     moment = witnessed.sql("SELECT now()")
     time.sleep(1)
     ledger.transfer("undone-without-a-standby")
-    witnessed.members[leader].run("sh", "-c", "rm -r /var/lib/postgresql/*/main.before-*")
+    witnessed.members[leader].run("sh", "-c", "rm -rf /var/lib/postgresql/*/main.before-*")
     copies = "until ls -d /var/lib/postgresql/*/main.before-* && pgrep -x pgbackrest; do sleep 0.05; done"
 
     def lose() -> None:
