@@ -170,13 +170,14 @@ class Cluster:
         (stanza,) = json.loads(self.members[member].run(*words).stdout)
         return [str(kept["label"]) for kept in stanza["backup"]]
 
-    def replace(self, member: str) -> None:
-        """An empty host in the place of one that is gone for good; Ansible is told."""
-        place = self.members[member].directory
-        stop(place)
-        shutil.rmtree(place)
-        place.mkdir()
-        self.members[member] = _boot(place, self.store, unpacked())
+    def replace(self, *members: str) -> None:
+        """Empty hosts in the place of those that are gone for good; Ansible is told."""
+        for member in members:
+            place = self.members[member].directory
+            stop(place)
+            shutil.rmtree(place)
+            place.mkdir()
+            self.members[member] = _boot(place, self.store, unpacked())
         self.write_inventory()
 
     @contextmanager

@@ -36,8 +36,7 @@ def test_the_last_member_goes_on_alone_and_empty_hosts_join_it(cluster: Cluster)
     ledger.transfer("alone")
     assert ledger.has("before-a-loss", "alone") == [True, True]
 
-    for name in others:
-        cluster.replace(name)
+    cluster.replace(*others)
     done = cluster.web.play("site.yml")
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     cluster.wait()
