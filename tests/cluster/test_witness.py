@@ -197,6 +197,7 @@ def test_all_go_back_to_a_moment(witnessed: Cluster) -> None:
 
 
 def test_a_standby_that_is_lost_during_a_restore_follows_later(witnessed: Cluster) -> None:
+    witnessed.limit()
     ledger, leader = Ledger(witnessed.web), witnessed.leader()
     (standby,) = (name for name in MEMBERS[:2] if name != leader)
     ledger.transfer("kept-without-a-standby")
