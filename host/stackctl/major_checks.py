@@ -103,8 +103,7 @@ def frozen(stack: Stack, sockets: str) -> Iterator[Frozen]:
         for name in scratch.databases(stack, sockets):
             connection = opened.enter_context(scratch.connected(stack, sockets, name))
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            # stack: allow H007 a session of its own, past the pooler
-            scratch.execute(connection, "SET search_path = ''", begin, "SELECT 1")
+            scratch.execute(connection, begin, "SELECT 1")
             seen.connections[name] = connection
             for sequence, last, step in scratch.rows(connection, major.SEQUENCES):
                 seen.sequences[f"{name}: {sequence}"] = int(last), int(step)
@@ -135,7 +134,7 @@ def amcheck(stack: Stack, sockets: str) -> None:
     database = stack.postgres.database
     with scratch.connected(stack, sockets, database) as connection:
         had = ("amcheck",) in scratch.rows(connection, major.EXTENSIONS)
-        scratch.execute(connection, "CREATE EXTENSION IF NOT EXISTS amcheck")
+        scratch.execute(connection, "CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA pg_catalog")
         try:
             system.require(
                 *("nice", "--adjustment=10", postgres_program(stack, "pg_amcheck")),

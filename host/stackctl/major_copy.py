@@ -229,8 +229,8 @@ def complete(new: Stack, sockets: str, before: Collations, seconds: float) -> li
     for name in names:
         with scratch.connected(new, sockets, name) as connection:
             # stack: allow H007 a session of its own, past the pooler
-            limits = ("SET search_path = ''", f"SET statement_timeout = '{seconds * 1000:.0f}ms'")
-            scratch.execute(connection, *limits, *_said(connection, major.UPDATES))
+            limit = f"SET statement_timeout = '{seconds * 1000:.0f}ms'"
+            scratch.execute(connection, limit, *_said(connection, major.UPDATES))
             after = scratch.rows(connection, COLLATIONS)
             sorts = scratch.rows(connection, SORTED)
             wrong = [index for index, _ in out_of_order(before.get(name, []), after, sorts)]

@@ -18,6 +18,7 @@ from . import (
     major_files,
     major_rehearsal,
     major_switch,
+    safe,
     scratch,
     system,
 )
@@ -56,16 +57,21 @@ def against(old: Stack) -> Iterator[str]:
 
 def _require(old: Stack, new: Stack) -> list[str]:
     notes = major_checks.require(old, new, against(old))
-    if wrong := [*_of_rows(old)]:
+    _require_rows(old, old.paths.run_postgres)
+    return notes
+
+
+def _require_rows(old: Stack, sockets: str) -> None:
+    """Raise StackctlError with what cannot be replicated."""
+    if wrong := [*_of_rows(old, sockets)]:
         raise StackctlError(
             f"PostgreSQL {old.versions.postgresql} cannot be followed by logical replication; "
             "nothing was changed:\n" + "\n".join(f"- {line}" for line in wrong)
         )
-    return notes
 
 
-def _of_rows(old: Stack) -> Iterator[str]:
-    sockets, own = old.paths.run_postgres, old.postgres.database
+def _of_rows(old: Stack, sockets: str) -> Iterator[str]:
+    own = old.postgres.database
     for name in scratch.databases(old, sockets):
         with scratch.connected(old, sockets, name) as connection:
             if name == own:
@@ -81,6 +87,7 @@ def rehearse(old: Stack) -> str:
     files = major_files.staged(old)
     new = major_files.plan_of(old, files)
     notes = _require(old, new)
+    safe.remove(old.conf / "upgrade" / major_rehearsal.LOGICAL)
     fresh = major_copy.rehearsed(new)
     _clear(old, new)
     major_copy.initdb(new, fresh.data)
@@ -115,6 +122,8 @@ def upgrade(old: Stack) -> str:
     _clear(old, new)
     major_files.keep(old, files, major_files.OLD)
     following = _follow(old, new, files, major_copy.create(new))
+    with _connected(new, str(scratch.place(new))) as connection:
+        scratch.execute(connection, logical.DISABLE)  # the old one would not end before it has all
     with ExitStack() as opened:
         with major_switch.held(old) as left:
             _drain(old, new, following, left)
@@ -177,10 +186,12 @@ def _drain(old: Stack, new: Stack, following: Following, left: major_switch.Held
     words = ("install", "--directory", "--mode=0700", sockets)
     system.require(*words, account=old.accounts.postgres)
     with timed(steps, "start of the old, closed to others"):
-        last.start(f"-c unix_socket_directories={sockets}", left())
+        # Without a command nothing is archived, and nothing removed that is to be.
+        last.start(f"-c unix_socket_directories={sockets} -c archive_mode=on", left())
     _require_schema(old, sockets, following.schema)
+    _require_rows(old, sockets)
     with _connected(new, str(scratch.place(new))) as connection, timed(steps, "last rows"):
-        scratch.execute(connection, logical.lead(_to(old, sockets)))
+        scratch.execute(connection, logical.lead(_to(old, sockets)), logical.ENABLE)
         _await(old, sockets, new, left(), rest=True)
     with timed(steps, "sequences"):
         _sequences(old, sockets, new)
@@ -208,9 +219,12 @@ def _require_schema(stack: Stack, sockets: str, before: str) -> None:
 def _sequences(old: Stack, sockets: str, new: Stack) -> None:
     """Have those of the new version go on where the old one's are."""
     with _connected(old, sockets) as connection:
-        statements = [str(row[0]) for row in scratch.rows(connection, logical.SEQUENCES)]
+        names = [str(row[0]) for row in scratch.rows(connection, logical.SEQUENCES)]
+        known = [(name, *scratch.rows(connection, logical.number_of(name))[0]) for name in names]
     with _connected(new, str(scratch.place(new))) as connection:
-        scratch.execute(connection, *statements)
+        # stack: allow H007 a session of its own, past the pooler
+        scratch.execute(connection, "SET synchronous_commit = off")  # it is stopped in a moment
+        scratch.execute(connection, *(logical.set_number(*row) for row in known))
 
 
 def _await(old: Stack, sockets: str, new: Stack, seconds: float, *, rest: bool = False) -> None:
@@ -227,6 +241,7 @@ def _await(old: Stack, sockets: str, new: Stack, seconds: float, *, rest: bool =
                 )
             return _number(connection, behind) <= most
 
+        scratch.execute(connection, logical.BEYOND)  # its commit is the end of a record
         ((now,),) = scratch.rows(connection, logical.NOW)
         behind, most = (logical.behind(now), 0) if rest else (logical.BEHIND, NEAR_BYTES)
         if not system.wait(there, seconds, POLL_SECONDS):

@@ -138,8 +138,9 @@ def make_place(old: Stack, new: Stack) -> None:
 
 @contextmanager
 def connected(stack: Stack, sockets: str, database: str) -> Iterator[Any]:
-    """A connection of psycopg2's as the administrator; each statement commits. Raises
-    StackctlError for an error of the server."""
+    """A connection of psycopg2's as the administrator; each statement commits, and looks for names
+    in pg_catalog alone: the owner of another schema could have the administrator call a function of
+    his. Raises StackctlError for an error of the server."""
     try:
         with bounded.waits(STATEMENT_SECONDS):
             with system.identity(stack.accounts.postgres):
@@ -148,6 +149,8 @@ def connected(stack: Stack, sockets: str, database: str) -> Iterator[Any]:
                 )
             with closing(connection):
                 connection.autocommit = True
+                # stack: allow H007 a session of its own, past the pooler
+                execute(connection, "SET search_path = ''")
                 yield connection
     except psycopg2.Error as error:
         raise StackctlError(f"{database}: {str(error).strip()}") from None

@@ -26,15 +26,32 @@ CHANGES = {
     "view": ("CREATE VIEW late AS SELECT 1 AS a", "DROP VIEW late"),
     "right": ("GRANT SELECT ON world TO PUBLIC", "REVOKE SELECT ON world FROM PUBLIC"),
     "role": ("CREATE ROLE late", "DROP ROLE late"),
+    "member": ("GRANT pg_monitor TO app", "REVOKE pg_monitor FROM app"),
+    "setting": (
+        "ALTER ROLE app IN DATABASE app SET jit = on",
+        "ALTER ROLE app IN DATABASE app RESET jit",
+    ),
+    "domain": ("CREATE DOMAIN late AS int", "DROP DOMAIN late"),
+    "default right": (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app_monitor",
+        "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM app_monitor",
+    ),
 }
 NO_CHANGES = {
     "rows": "UPDATE world SET randomnumber = randomnumber WHERE id < 100",
     "a temporary table": "CREATE TEMPORARY TABLE late (a int PRIMARY KEY)",
     "statistics": "ANALYZE",
     "VACUUM": "VACUUM world",
+    "another order on the disk": "REINDEX TABLE world",
     "numbers of a sequence": "SELECT nextval(pg_get_serial_sequence('world', 'id'))",
     "a publication": f"{logical.PUBLISH[0]}; {logical.UNPUBLISH}",
 }
+
+
+TRIGGER = """
+CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER late AFTER INSERT ON late EXECUTE FUNCTION fires();
+ALTER TABLE late ENABLE ALWAYS TRIGGER late"""
 
 
 def ask(stack: LocalStack, statement: str) -> str:
@@ -63,11 +80,12 @@ def test_what_is_no_change_of_the_schema_is_none(stack: LocalStack, change: str)
 
 def test_what_cannot_be_replicated_is_named_with_its_remedy(stack: LocalStack) -> None:
     assert "playbook site.yml" in ask(stack, logical.AGAINST)
-    ask(stack, "CREATE TABLE late (a int); SELECT lo_create(4711)")
+    ask(stack, "CREATE TABLE late (a int); SELECT lo_create(4711); " + TRIGGER)
     try:
         said = ask(stack, logical.AGAINST)
     finally:
-        ask(stack, "DROP TABLE late; SELECT lo_unlink(4711)")
+        ask(stack, "DROP TABLE late; DROP FUNCTION fires(); SELECT lo_unlink(4711)")
     assert "public.late has no primary key" in said
     assert "ALTER TABLE public.late REPLICA IDENTITY FULL" in said
     assert "1 large objects" in said
+    assert "the trigger late of late fires for rows that are replicated too" in said

@@ -25,7 +25,7 @@ BEHIND = f"""
      WHERE slot_name = '{SLOT}'"""  # noqa: S608 - no input
 """bytes of WAL that the new server has not confirmed"""
 NOW = "SELECT pg_current_wal_flush_lsn()"
-ENABLE = f"ALTER SUBSCRIPTION {NAME} ENABLE"
+ENABLE, DISABLE = (f"ALTER SUBSCRIPTION {NAME} {word}" for word in ("ENABLE", "DISABLE"))
 UNSUBSCRIBE = (
     f"ALTER SUBSCRIPTION {NAME} DISABLE",
     f"ALTER SUBSCRIPTION {NAME} SET (slot_name = NONE)",
@@ -33,9 +33,7 @@ UNSUBSCRIBE = (
 )
 """leaves the slot, which is on the other server"""
 ERRORS = f"SELECT apply_error_count FROM pg_stat_subscription_stats WHERE subname = '{NAME}'"  # noqa: S608 - no input
-SEQUENCES = """
-    SELECT format('SELECT setval(%L, %s)', format('%I.%I', schemaname, sequencename), last_value)
-      FROM pg_sequences WHERE last_value IS NOT NULL"""
+SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences"
 VIEWS = """
     SELECT format('REFRESH MATERIALIZED VIEW %s', oid::regclass) FROM pg_class
      WHERE relkind = 'm' AND relispopulated ORDER BY oid"""
@@ -67,6 +65,10 @@ AGAINST = f"""
     SELECT format('the publication %I is there: drop it first, or upgrade without --logical',
                   pubname) FROM pg_publication WHERE pubname <> '{NAME}'
     UNION ALL
+    SELECT format('the trigger %I of %s fires for rows that are replicated too, and what it does '
+                  'would be done twice: upgrade without --logical', tgname, tgrelid::regclass)
+      FROM pg_trigger WHERE tgenabled IN ('A', 'R') AND NOT tgisinternal
+    UNION ALL
     SELECT format('the subscription %I is there: drop it first', subname) FROM pg_subscription
     UNION ALL
     SELECT 'no two replication slots are free: raise max_replication_slots'
@@ -76,32 +78,65 @@ AGAINST = f"""
       FROM pg_stat_replication HAVING count(*) > current_setting('max_wal_senders')::int - 2
 """  # noqa: S608 - no input
 """asked in the database that is replicated"""
-SCHEMA = """
+_BY_NUMBER = (
+    "pg_proc",
+    "pg_policy",
+    "pg_enum",
+    "pg_extension",
+    "pg_authid",
+    "pg_default_acl",
+    "pg_event_trigger",
+    "pg_statistic_ext",
+    "pg_cast",
+    "pg_operator",
+    "pg_opclass",
+    "pg_ts_config",
+    "pg_foreign_server",
+)
+"""catalogs whose lines do not change unless somebody changes what they are of"""
+SCHEMA = f"""
     SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
-        SELECT 'class ' || oid || ' ' || xmin FROM pg_class
+        SELECT format('class %s %s', oid, to_jsonb(c) - '{{oid,relfilenode,relpages,reltuples,'
+               'relallvisible,relfrozenxid,relminmxid,relispopulated,relhastriggers,relhasindex,'
+               'relhasrules,relhassubclass}}'::text[])
+          FROM pg_class AS c
          WHERE relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I')
            AND relnamespace <> 'pg_toast'::regnamespace
-        UNION ALL SELECT 'column ' || attrelid || ' ' || attnum || ' ' || a.xmin
+        UNION ALL SELECT format('column %s %s %s', attrelid, attnum, a.xmin)
           FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid
-         WHERE relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0
-        UNION ALL SELECT 'default ' || d.oid || ' ' || d.xmin
+         WHERE relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND attnum > 0
+        UNION ALL SELECT format('default %s %s', d.oid, d.xmin)
           FROM pg_attrdef AS d JOIN pg_class AS c ON c.oid = adrelid WHERE relpersistence <> 't'
-        UNION ALL SELECT 'constraint ' || k.oid || ' ' || k.xmin
+        UNION ALL SELECT format('constraint %s %s', k.oid, k.xmin)
           FROM pg_constraint AS k LEFT JOIN pg_class AS c ON c.oid = conrelid
          WHERE relpersistence IS DISTINCT FROM 't'
-        UNION ALL SELECT 'function ' || oid || ' ' || xmin FROM pg_proc
-        UNION ALL SELECT 'trigger ' || t.oid || ' ' || t.xmin
+        UNION ALL SELECT format('trigger %s %s', t.oid, t.xmin)
           FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid WHERE relpersistence <> 't'
-        UNION ALL SELECT 'rule ' || r.oid || ' ' || r.xmin FROM pg_rewrite AS r
-        UNION ALL SELECT 'policy ' || oid || ' ' || xmin FROM pg_policy
-        UNION ALL SELECT 'enum ' || oid || ' ' || xmin FROM pg_enum
-        UNION ALL SELECT 'extension ' || oid || ' ' || xmin FROM pg_extension
-        UNION ALL SELECT 'namespace ' || oid || ' ' || xmin FROM pg_namespace
+        UNION ALL SELECT format('rule %s %s', r.oid, r.xmin)
+          FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = ev_class WHERE relpersistence <> 't'
+        UNION ALL SELECT format('type %s %s', oid, xmin) FROM pg_type WHERE typtype IN ('d', 'r')
+        UNION ALL SELECT format('namespace %s %s', oid, xmin) FROM pg_namespace
          WHERE nspname NOT LIKE 'pg\\_temp%' AND nspname NOT LIKE 'pg\\_toast\\_temp%'
-        UNION ALL SELECT 'role ' || oid || ' ' || xmin FROM pg_authid
-    ) AS known (line)"""
+        UNION ALL SELECT format('member %s %s %s', roleid, member, xmin) FROM pg_auth_members
+        UNION ALL SELECT format('setting %s %s %s', setdatabase, setrole, xmin)
+          FROM pg_db_role_setting
+        UNION ALL SELECT format('database %s %s %s', datname, datdba, datacl) FROM pg_database
+        {"".join(f"UNION ALL SELECT format('{name} %s %s', oid, xmin) FROM {name} " for name in _BY_NUMBER)}
+    ) AS known (line)"""  # noqa: E501, S608 - no input
 """what has changed once a table, a right or a role was made, changed or dropped: the transaction
-that wrote each line of the catalog. VACUUM and ANALYZE write none."""
+that wrote a line of the catalog, or of what TRUNCATE and REFRESH write the rest. VACUUM and ANALYZE
+write none of it."""
+
+
+def number_of(sequence: str) -> str:
+    """Its number, and whether it was given out."""
+    return f"SELECT last_value, is_called FROM {sequence}"  # noqa: S608 - quoted by the server
+
+
+def set_number(sequence: str, number: int, called: bool) -> str:
+    """Have it go on from there."""
+    name = sequence.replace("'", "''")
+    return f"SELECT setval('{name}', {number}, {called})"
 
 
 def behind(point: str) -> str:

@@ -21,14 +21,16 @@ STOP_SECONDS = 1.0
 SWITCH_SECONDS = 3.0
 """for Debian's start of the new version and for the plan to change, beyond the start of a scratch
 server: 3.1 s on a busy machine with 2 cores"""
+SLOTS = f"('{UPGRADE_SLOT}', '{UPGRADE_SLOT}_rows')"
+"""of the copy, and of a new version that gets rows by logical replication (pgstack.ops.logical)"""
 SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{UPGRADE_SLOT}'"  # noqa: S608
 """The slot keeps what the copy has not yet: at its end a server removes WAL that is archived."""
 DROP_SLOT = f"""
     SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-     WHERE slot_name LIKE '{UPGRADE_SLOT}%'"""  # noqa: S608 - no input
+     WHERE slot_name IN {SLOTS}"""  # noqa: S608 - no input
 IN_USE = f"""
     SELECT count(*) FROM pg_replication_slots
-     WHERE slot_name LIKE '{UPGRADE_SLOT}%' AND active"""  # noqa: S608 - no input
+     WHERE slot_name IN {SLOTS} AND active"""  # noqa: S608 - no input
 SEQUENCE_AHEAD = 33
 """numbers of a sequence that are written to WAL ahead of their use, so that a standby skips them"""
 OF_STANDBY = (
@@ -66,7 +68,7 @@ CANNOT = f"""
     UNION ALL
     SELECT 'the replication slot ' || slot_name || ' would be gone: drop it first'
       FROM pg_replication_slots
-     WHERE NOT temporary AND slot_name NOT LIKE '{UPGRADE_SLOT}%' AND slot_type IN ({{slots}})
+     WHERE NOT temporary AND slot_name NOT IN {SLOTS} AND slot_type IN ({{slots}})
     UNION ALL
     SELECT 'the prepared transaction ' || quote_literal(gid) || ' waits: commit it or roll it back'
       FROM pg_prepared_xacts"""  # noqa: S608 - no input
