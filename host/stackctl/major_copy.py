@@ -31,6 +31,12 @@ def copy(old: Stack) -> Scratch:
     return Scratch(old, data.with_name(f"{data.name}.upgrade"))
 
 
+def slots_mark(stack: Stack) -> Path:
+    """Is there for as long as the server that serves may have slots of an upgrade, which keep WAL,
+    and a publication."""
+    return stack.conf / "upgrade" / "slots"
+
+
 def rehearsed(new: Stack) -> Scratch:
     """What becomes of the copy in a rehearsal."""
     data = Path(new.paths.data)
@@ -50,6 +56,7 @@ def clear(old: Stack, new: Stack) -> None:
                 old, old.paths.run_postgres, old.postgres.database
             ) as connection:
                 scratch.execute(connection, logical.UNPUBLISH)
+        safe.remove(slots_mark(old))
 
 
 def make(old: Stack) -> Scratch:
@@ -65,6 +72,7 @@ def make(old: Stack) -> Scratch:
 def take(old: Stack) -> Scratch:
     """Copy the server that runs; started, the copy would follow it. Raises StackctlError."""
     server = copy(old)
+    safe.write(slots_mark(old), b"")
     words = (
         *("nice", "--adjustment=10", postgres_program(old, "pg_basebackup")),
         *("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-password"),

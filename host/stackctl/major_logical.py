@@ -149,6 +149,7 @@ def _follow(old: Stack, new: Stack, files: major_files.Files, fresh: Scratch) ->
     fresh.require_settings(major_files.settings(new, files))
     sockets, before = str(scratch.place(new)), major_copy.collations(old, old.paths.run_postgres)
     schema = _schema(old, old.paths.run_postgres)
+    safe.write(major_copy.slots_mark(old), b"")
     with _connected(old, old.paths.run_postgres) as connection:
         scratch.execute(connection, *logical.PUBLISH)
     server = major_copy.take(old)

@@ -20,6 +20,7 @@ from . import (
     files_back,
     major,
     major_cluster,
+    major_copy,
     pgbouncer,
     postgres,
     restore,
@@ -46,7 +47,8 @@ def look(stack: Stack) -> str:
             done += [
                 line for unit in _units(stack) for line in (_continue(unit), _start(unit)) if line
             ]
-            if postgres.upgrade_mark(stack).exists() or major_cluster.lags(stack):
+            marks = postgres.upgrade_mark(stack), major_copy.slots_mark(stack)
+            if any(mark.exists() for mark in marks) or major_cluster.lags(stack):
                 done.append(major.settle(stack))
             if "apache" in stack.services:
                 back = (*_resume(stack), workers.resume(stack), files_back.serve_again(stack))
