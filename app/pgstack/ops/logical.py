@@ -27,7 +27,7 @@ BEHIND = f"""
 NOW = "SELECT pg_current_wal_flush_lsn()"
 ENABLE, DISABLE = (f"ALTER SUBSCRIPTION {NAME} {word}" for word in ("ENABLE", "DISABLE"))
 UNSUBSCRIBE = (
-    f"ALTER SUBSCRIPTION {NAME} DISABLE",
+    DISABLE,
     f"ALTER SUBSCRIPTION {NAME} SET (slot_name = NONE)",
     f"DROP SUBSCRIPTION {NAME}",
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pgstack.ops.logical import SLOT as ROWS_SLOT
 from pgstack.planning.services import UPGRADE_SLOT
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ STOP_SECONDS = 1.0
 SWITCH_SECONDS = 3.0
 """for Debian's start of the new version and for the plan to change, beyond the start of a scratch
 server: 3.1 s on a busy machine with 2 cores"""
-SLOTS = f"('{UPGRADE_SLOT}', '{UPGRADE_SLOT}_rows')"
-"""of the copy, and of a new version that gets rows by logical replication (pgstack.ops.logical)"""
+SLOTS = f"('{UPGRADE_SLOT}', '{ROWS_SLOT}')"
+"""of the copy, and of a new version that gets rows by logical replication"""
 SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{UPGRADE_SLOT}'"  # noqa: S608
 """The slot keeps what the copy has not yet: at its end a server removes WAL that is archived."""
 DROP_SLOT = f"""
