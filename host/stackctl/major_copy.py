@@ -236,7 +236,7 @@ def complete(new: Stack, sockets: str, before: Collations, seconds: float) -> li
         raise StackctlError(f"databases that the new version does not have: {' '.join(gone)}")
     for name in names:
         with scratch.connected(new, sockets, name) as connection:
-            # stack: allow H007 a session of its own, past the pooler
+            # stack: allow H008 a session of its own, past the pooler
             limit = f"SET statement_timeout = '{seconds * 1000:.0f}ms'"
             scratch.execute(connection, limit, *_said(connection, major.UPDATES))
             after = scratch.rows(connection, COLLATIONS)

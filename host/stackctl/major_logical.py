@@ -223,7 +223,6 @@ def _sequences(old: Stack, sockets: str, new: Stack) -> None:
         names = [str(row[0]) for row in scratch.rows(connection, logical.SEQUENCES)]
         known = [(name, *scratch.rows(connection, logical.number_of(name))[0]) for name in names]
     with _connected(new, str(scratch.place(new))) as connection:
-        # stack: allow H007 a session of its own, past the pooler
         scratch.execute(connection, "SET synchronous_commit = off")  # it is stopped in a moment
         scratch.execute(connection, *(logical.set_number(*row) for row in known))
 
