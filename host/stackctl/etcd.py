@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 from pgstack.errors import ProbeError
 from pgstack.live.probes.etcd import Etcd, Peer
@@ -15,7 +16,7 @@ from .stack import Stack
 from .system import UNITS
 
 ALONE = b"\nforce-new-cluster: true\n"
-NEW, EXISTING = b"initial-cluster-state: new", b"initial-cluster-state: existing"
+INITIAL = re.compile(rb"^initial-cluster(-state)?: .*\n", re.MULTILINE)
 
 
 def unit(stack: Stack) -> str:
@@ -69,9 +70,12 @@ def _takes(part: Cluster, own: Etcd, peer: Peer) -> bool:
     return True
 
 
-def join(stack: Stack) -> None:
-    """Start the etcd of a member that the others expect. Raises StackctlError."""
-    _start_once(stack, lambda text: text.replace(NEW, EXISTING))
+def join(stack: Stack, members: Mapping[str, str]) -> None:
+    """Start the etcd of a member that the others expect; the URL of each by its name. Raises
+    StackctlError."""
+    listed = ",".join(f"{name}={url}" for name, url in members.items())
+    said = f"initial-cluster: {listed}\ninitial-cluster-state: existing\n".encode()
+    _start_once(stack, lambda text: INITIAL.sub(b"", text) + said)
 
 
 def begin_anew(stack: Stack) -> None:

@@ -4,6 +4,7 @@ to forget that one and to expect this one."""
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from .safe import StackctlError
 from .stack import Stack
 
 REACH_SECONDS = 2
+READY_SECONDS = 60
+"""etcd takes another member once all that it has are connected for 5 s"""
 
 
 def join(stack: Stack) -> str:
@@ -36,13 +39,32 @@ def join(stack: Stack) -> str:
         for peer in lost:
             asked.remove_peer(peer.number)
         if own is None or own in lost:
-            asked.add_peer(_url(stack))
+            _announce(asked, _url(stack))
     except ProbeError as error:
-        raise StackctlError(
-            f"{error}: this host cannot take the place of one that is lost."
-        ) from None
-    etcd.join(stack)
+        raise StackctlError(f"{error}: the others do not take this host as a member.") from None
+    etcd.join(stack, initial_members(stack, [peer for peer in listed if peer not in lost]))
     return f"joins, in the place of {', '.join(peer.name for peer in lost) or 'nobody'}"
+
+
+def _announce(asked: Etcd, url: str) -> None:
+    """Have the others expect a member there. Raises ProbeError."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            return asked.add_peer(url)
+        except ProbeError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(1)
+
+
+def initial_members(stack: Stack, listed: list[Peer]) -> dict[str, str]:
+    """URL of each member by its name, this host and those that others have: etcd joins with just
+    these, and where two of three were lost they are fewer than planned."""
+    part = membership.part(stack)
+    planned = {_url(stack, address): name for name, address in part.members.items()}
+    known = {planned.get(url, peer.name): url for peer in listed for url in peer.urls}
+    return {**known, part.member: _url(stack)}
 
 
 def outlive(stack: Stack, lost: list[str]) -> str:

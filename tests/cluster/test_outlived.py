@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from cluster_hosts import Cluster, cluster_hosts
 from ledger import Ledger
+from systemd_host import changed
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1200)]
 LEADS_SECONDS = 60
@@ -17,8 +18,7 @@ LEADS_SECONDS = 60
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One of its own: of what is left no other test has any use."""
     with cluster_hosts(tmp_path_factory.mktemp("outlived")) as booted:
-        done = booted.web.play("site.yml")
-        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        booted.web.played("site.yml")
         booted.wait()
         yield booted
 
@@ -47,3 +47,19 @@ def test_the_last_member_goes_on_alone(cluster: Cluster) -> None:
     ledger.transfer("alone")
     assert ledger.has("before-a-loss", "alone") == [True, True]
     assert ledger.balanced()
+
+
+def test_empty_hosts_join_it(cluster: Cluster) -> None:
+    """Both of them in one run."""
+    cluster.limit()
+    ledger, leader = Ledger(cluster.web), cluster.leader()
+    cluster.replace(*(name for name in cluster.members if name != leader))
+    figures = cluster.drill(lambda: cluster.web.played("site.yml"), 6)
+    assert (figures.failed, figures.lost) == (0, 0), figures
+    cluster.wait()
+    cluster.require_healthy()
+    assert cluster.leader() == leader
+    assert ledger.has("before-a-loss", "alone") == [True, True]
+    assert "etcd       3 members" in cluster.members[leader].run("stackctl", "verify").stdout
+    assert changed(cluster.web.played("site.yml")) == 0
+    cluster.require_archived()

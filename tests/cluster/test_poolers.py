@@ -51,8 +51,7 @@ def site(cluster: Cluster, poolers: int) -> None:
     """Give the web host so many."""
     cluster.more["poolers"] = poolers
     cluster.write_inventory()
-    done = cluster.web.play("site.yml")
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    cluster.web.played("site.yml")
 
 
 def test_both_work_and_verify_is_green(cluster: Cluster) -> None:

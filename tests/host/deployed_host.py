@@ -58,8 +58,7 @@ def site_image(suite: str) -> str:
     name = _name(suite)
     if _is_missing(name):
         with tempfile.TemporaryDirectory() as place, systemd_host(suite, Path(place)) as host:
-            done = host.play("site.yml")
-            assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+            host.played("site.yml")
             keep(host)
     return name
 

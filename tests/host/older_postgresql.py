@@ -55,8 +55,7 @@ WAIT_SECONDS = 90
 def make_older(host: SystemdHost) -> None:
     """Have the older PostgreSQL serve the site, with data."""
     host.run("sh", "-ec", PACKAGES)
-    done = host.play("site.yml", stack_inputs=OLD_INPUTS)
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    host.played("site.yml", stack_inputs=OLD_INPUTS)
     script = ["runuser", "-u", "postgres", "--", "psql", "--host=/run/stack/postgres", "-qAt"]
     host.run(*script, "--set=ON_ERROR_STOP=1", f"--command={DATA}", "app")
 

@@ -115,6 +115,14 @@ class SystemdHost:
             check=False,
         )
 
+    def played(
+        self, playbook: str, *arguments: str, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, and it has to work."""
+        done = self.play(playbook, *arguments, **variables)
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        return done
+
     def port(self, inside: int) -> int:
         """Port on 127.0.0.1 that leads to the host's."""
         return int(docker("port", self.container, str(inside)).stdout.split(":")[-1])

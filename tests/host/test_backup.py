@@ -161,8 +161,7 @@ def test_a_point_in_time_brings_the_ledger_back_to_the_transaction(
     ledger.transfer("time-1", "time-2", "time-3")
     target = now()
     ledger.transfer("time-4", "time-5")
-    done = host.play("restore.yml", backup_target=target, confirm="yes")
-    assert done.returncode == 0, done.stdout[-4000:]
+    done = host.played("restore.yml", backup_target=target, confirm="yes")
     assert changed(done) == 1, "the restore itself: the plan was in force already"
     assert ledger.has("time-1", "time-2", "time-3", "time-4", "time-5") == [
         True,

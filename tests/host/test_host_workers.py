@@ -269,8 +269,7 @@ def test_an_uninstalled_host_has_none_and_their_tasks_are_done(
     done = deploy(host, make(tmp_path / "again", "again"), playbook="site.yml")
     assert done.returncode == 0, done.stdout[-3000:]
     before = at_work(host)
-    gone = host.play("uninstall.yml", "-e", "confirm=yes")
-    assert gone.returncode == 0, gone.stdout[-3000:]
+    host.played("uninstall.yml", "-e", "confirm=yes")
     require_each_task_once(notes(host), before)
     assert units(host) == []
     assert host.run("find", "/etc/systemd/system", "-name", "*stack-*").stdout == ""

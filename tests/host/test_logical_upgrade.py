@@ -88,8 +88,7 @@ def test_what_cannot_be_followed_is_named_with_its_remedy(host: SystemdHost) -> 
 def test_an_input_and_two_statements_make_it_possible(host: SystemdHost) -> None:
     sql(host, "ALTER TABLE event_now REPLICA IDENTITY FULL")
     sql(host, "SELECT lo_unlink(424242)")
-    done = host.under_load(lambda: host.play("site.yml", stack_inputs={**OLD_INPUTS, **LOGICAL}))
-    assert done.returncode == 0, done.stdout[-4000:]
+    host.under_load(lambda: host.played("site.yml", stack_inputs={**OLD_INPUTS, **LOGICAL}))
     assert sql(host, "SHOW wal_level") == "logical"
 
 
@@ -148,14 +147,12 @@ def test_it_loses_no_request_and_what_is_written_meanwhile_arrives(host: Systemd
 
     loaded(host, host.under_load(lambda: back(host), page="/db"))
     assert (version(host), facts(host)) == (OLD, before)
-    done = host.play("site.yml", stack_inputs={**OLD_INPUTS, **LOGICAL})
-    assert done.returncode == 0, done.stdout[-4000:]
+    host.played("site.yml", stack_inputs={**OLD_INPUTS, **LOGICAL})
 
     loaded(host, host.under_load(lambda: upgrade(host)))
     host.run("stackctl", "upgrade", "--finish")
     assert host.run("test", "-e", f"/var/lib/postgresql/{OLD}/main", check=False).returncode == 1
-    done = host.play("site.yml", stack_inputs=NEW_INPUTS)
-    assert done.returncode == 0, done.stdout[-4000:]
+    host.played("site.yml", stack_inputs=NEW_INPUTS)
     assert (version(host), sql(host, "SHOW wal_level")) == (NEW, "replica")
     assert host.run("stackctl", "verify", check=False).returncode == 0
 

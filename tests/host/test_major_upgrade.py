@@ -268,8 +268,7 @@ def test_it_loses_no_request_and_the_way_back_neither(host: SystemdHost) -> None
     # What is written to the new one meanwhile is lost with it, so nothing is.
     loaded(host, lambda: host.run("stackctl", "upgrade", "--back", check=False), page="/db")
     assert (version(host), facts(host)) == (OLD, before)
-    done = host.play("site.yml", stack_inputs=OLD_INPUTS)
-    assert done.returncode == 0, done.stdout[-4000:]
+    done = host.played("site.yml", stack_inputs=OLD_INPUTS)
     require_backups(host)
 
     loaded(host, lambda: upgrade(host))

@@ -212,8 +212,7 @@ def foreign_site(host: SystemdHost, tmp_path_factory: pytest.TempPathFactory) ->
     """The host with a project that knows nothing of the stack."""
     project = foreign.make(tmp_path_factory.mktemp("foreign") / "shop", "DATABASE_URL or nothing")
     named = {"source": str(project), "environment": {"SHOP_GREETING": GREETING}}
-    done = host.play("site.yml", stack_inputs={**INPUTS, "project": named})
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    host.played("site.yml", stack_inputs={**INPUTS, "project": named})
     return host
 
 

@@ -36,3 +36,11 @@ def test_the_others_forget_whose_place_it_takes(listed: list[Peer], lost: list[P
 def test_two_are_not_replaced_at_once() -> None:
     with pytest.raises(StackctlError, match="db2 and db3 would be replaced at once"):
         joining.whose_place(member_plan("db1"), [ELSEWHERE, MOVED])
+
+
+@pytest.mark.parametrize("listed", [[ONE], [ONE, EXPECTED], [ONE, TWO], [ONE, TWO, EXPECTED]])
+def test_etcd_joins_with_just_those_that_the_others_have(listed: list[Peer]) -> None:
+    """It does not start with any more or any fewer."""
+    names = [peer.name for peer in listed if peer.started]
+    expected = {name: f"https://10.0.0.2{name[-1]}:2380" for name in [*names, "db3"]}
+    assert joining.initial_members(member_plan("db3"), listed) == expected

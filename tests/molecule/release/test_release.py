@@ -22,11 +22,9 @@ def test_release_and_rollback_lose_no_request(site: SystemdHost, tmp_path: Path)
     two = projects.make(tmp_path / "two", "two")
     inputs = {**INPUTS, **projects.inputs(two)}
     before, exporter = site.releases(), exporter_process(site)
-    done = site.under_load(lambda: site.play("deploy.yml", stack_inputs=inputs))
-    assert done.returncode == 0, done.stdout
+    site.under_load(lambda: site.played("deploy.yml", stack_inputs=inputs))
     assert site.page(projects.MARK) == "two"
-    done = site.under_load(lambda: site.play("rollback.yml"))
-    assert done.returncode == 0, done.stdout
+    site.under_load(lambda: site.played("rollback.yml"))
     assert site.releases().split(",")[0] == before.split(",")[0]
     assert exporter_process(site) == exporter != "0"
     with pytest.raises(urllib.error.HTTPError, match="404"):
