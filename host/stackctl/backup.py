@@ -36,7 +36,6 @@ TIMELINE = 8
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SPARE_BYTES = 1024**3
 """left on the disk beside a copy and its WAL: the database that serves needs it"""
-CALM = ("nice", "--adjustment=10")
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def restore_beside(stack: Stack, kept: Kept, data: Path, *target: str) -> None:
         *target,
         f"--set={kept.label}",
         "restore",
-        before=CALM,
+        before=system.CALM,
     )
 
 

@@ -137,7 +137,7 @@ def amcheck(stack: Stack, sockets: str) -> None:
         scratch.execute(connection, "CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA pg_catalog")
         try:
             system.require(
-                *("nice", "--adjustment=10", postgres_program(stack, "pg_amcheck")),
+                *(*system.CALM, postgres_program(stack, "pg_amcheck")),
                 *(f"--host={sockets}", f"--port={stack.postgres.port}"),
                 *(f"--username={stack.roles.admin}", f"--database={database}", "--heapallindexed"),
                 account=stack.accounts.postgres,

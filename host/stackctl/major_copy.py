@@ -74,7 +74,7 @@ def take(old: Stack) -> Scratch:
     server = copy(old)
     safe.write(slots_mark(old), b"")
     words = (
-        *("nice", "--adjustment=10", postgres_program(old, "pg_basebackup")),
+        *(*system.CALM, postgres_program(old, "pg_basebackup")),
         *("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-password"),
         *("--create-slot", f"--slot={UPGRADE_SLOT}"),
         *(f"--pgdata={server.data}", f"--host={old.paths.run_postgres}"),
@@ -204,7 +204,8 @@ def convert(server: Scratch, fresh: Scratch, seconds: float) -> None:
         server.stack.roles.admin,
         max(2, server.stack.cores),
     )
-    done = system.run(*words, account=server.stack.accounts.postgres, timeout=seconds)
+    account = server.stack.accounts.postgres
+    done = system.run(*system.CALM, *words, account=account, timeout=seconds)
     if done.returncode:
         said = major.complaint(f"{done.stdout}\n{done.stderr}")
         raise StackctlError(f"pg_upgrade: {said} {_details(fresh)}".rstrip())

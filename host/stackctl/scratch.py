@@ -41,7 +41,7 @@ def place(stack: Stack) -> Path:
 
 @dataclass(frozen=True)
 class Scratch:
-    """One with the programs of the version that `stack` plans."""
+    """One with the programs of the version that `stack` plans; requests come before it."""
 
     stack: Stack
     data: Path
@@ -106,7 +106,7 @@ class Scratch:
         """Of pg_ctl."""
         program = postgres_program(self.stack, "pg_ctl")
         account = self.stack.accounts.postgres
-        return system.run(program, f"--pgdata={self.data}", *words, account=account)
+        return system.run(*system.CALM, program, f"--pgdata={self.data}", *words, account=account)
 
     def remove(self) -> None:
         """Stop it, and delete its data."""

@@ -20,6 +20,8 @@ from .stack import INSTANCES
 
 Done = subprocess.CompletedProcess[str]
 UNITS = Path("/etc/systemd/system")
+CALM = ("nice", "--adjustment=10")
+"""what begins so leaves the processors to requests"""
 END_SECONDS = 5
 """for a program to end after its signal"""
 LOCK_SECONDS = 120
