@@ -1,4 +1,5 @@
-"""Two balancers, two web hosts behind them and their database, on a network of their own."""
+"""Two balancers, two web hosts behind them and their database host, or a cluster of three, on a
+network of their own."""
 
 from __future__ import annotations
 
@@ -15,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import projects
-from cluster_hosts import SOCKET, drill, unpacked, way
+from cluster_hosts import MEMBERS, SOCKET, Cluster, drill, unpacked, way
 from docker_engine import docker
 from systemd_host import INPUTS, SystemdHost, changed, start, stop
 
@@ -33,6 +34,7 @@ to hosts"""
 ANSWER_SECONDS = 10
 NOTICED_SECONDS = 30
 PAST_PROXIES = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+Site = TypeVar("Site", bound="Balanced")
 STATES = """\
 import socket
 haproxy = socket.socket(socket.AF_UNIX)
@@ -48,6 +50,7 @@ class Balanced:
 
     hosts: dict[str, SystemdHost]
     network: str
+    databases: ClassVar[tuple[str, ...]] = (DATABASE,)
 
     @cached_property
     def gateway(self) -> str:
@@ -74,12 +77,16 @@ class Balanced:
         places = {name: host.address() for name, host in self.hosts.items()}
         return {
             **INPUTS,
-            "database_host": places[DATABASE],
+            **self.database(places),
             "web_addresses": [places[name] for name in WEBS],
             "balancers": {name: places[name] for name in BALANCERS},
             "balancer_address": self.address,
             "backup": "off",
         }
+
+    def database(self, places: dict[str, str]) -> dict[str, Any]:
+        """What it says of the database, by the address of each host."""
+        return {"database_host": places[DATABASE]}
 
     def write_inventory(self) -> None:
         """What Ansible is told of all hosts."""
@@ -90,7 +97,7 @@ class Balanced:
             return {"hosts": {name: {**reached[name], **told} for name in names}}
 
         groups = {
-            "database": group(DATABASE),
+            "database": group(*self.databases),
             "web": group(*WEBS),
             "balancer": group(*BALANCERS),
         }
@@ -154,12 +161,30 @@ class Balanced:
         self.hosts[name].limit()
 
 
+class Clustered(Balanced):
+    """With three database hosts."""
+
+    databases = MEMBERS
+
+    def database(self, places: dict[str, str]) -> dict[str, Any]:
+        members = {name: places[name] for name in MEMBERS}
+        return {"members": members, "failover": "silence"}
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """Its database hosts, and the first web host."""
+        return Cluster({name: self.hosts[name] for name in MEMBERS}, self.hosts[WEBS[0]])
+
+    def sql(self, statement: str) -> str:
+        return self.cluster.sql(statement)
+
+
 @contextmanager
-def balanced_hosts(directory: Path) -> Iterator[Balanced]:
+def balanced_hosts(directory: Path, kind: type[Site] = Balanced) -> Iterator[Site]:
     """All just booted; removed at the end with their network."""
     network = f"pgstack-balanced-{uuid.uuid4().hex[:8]}"
     docker("network", "create", network)
-    places = {name: directory / name for name in (DATABASE, *WEBS, *BALANCERS)}
+    places = {name: directory / name for name in (*kind.databases, *WEBS, *BALANCERS)}
     for place in places.values():
         place.mkdir()
     disk = unpacked()
@@ -171,7 +196,7 @@ def balanced_hosts(directory: Path) -> Iterator[Balanced]:
     try:
         with ThreadPoolExecutor() as threads:
             booted = threads.map(boot, places.values())
-        balanced = Balanced(dict(zip(places, booted, strict=True)), network)
+        balanced = kind(dict(zip(places, booted, strict=True)), network)
         balanced.write_inventory()
         yield balanced
     finally:

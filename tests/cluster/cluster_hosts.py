@@ -49,6 +49,7 @@ JOIN_SECONDS = 180
 BEFORE_SECONDS = 3
 """of load before a fault"""
 SOCKET = "/run/stack/postgres"
+NO_STORE = Store("", "", "", Path())
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Cluster:
 
     members: dict[str, SystemdHost]
     web: SystemdHost
-    store: Store
+    store: Store = NO_STORE
     more: dict[str, Any] = field(default_factory=dict)
     """inputs of this cluster alone"""
     whole: ClassVar[str] = "async sync"

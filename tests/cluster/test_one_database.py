@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from apart_hosts import apart_hosts
-from backup_store import Store
 from cluster_faults import FAULTS, Fault
 from cluster_hosts import JOIN_SECONDS, Cluster
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(900)]
 
-NO_STORE = Store("", "", "", Path())
 AFTER_SECONDS = 3
 CHOSEN = (
     *("postgres-killed", "host-lost", "cut-off-from-web", "leader-unheard-by-web"),
@@ -45,7 +42,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneDatabase]:
     """A database host and two web hosts, of which one has the users."""
     with apart_hosts(tmp_path_factory.mktemp("alone")) as apart:
         apart.web.played("site.yml")
-        yield OneDatabase({"db1": apart.database}, apart.web, NO_STORE)
+        yield OneDatabase({"db1": apart.database}, apart.web)
 
 
 def drill(alone: OneDatabase, name: str, happens: Callable[[], object]) -> int:
