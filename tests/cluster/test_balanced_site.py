@@ -19,6 +19,7 @@ from visiting import (
     drained_meanwhile,
     require_in_flight,
     require_nothing_lost,
+    seen_at,
     states,
     visited,
     wait_until_ready,
@@ -26,7 +27,6 @@ from visiting import (
 
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-LOG = "/var/log/stack/apache-access.log"
 CUTS = 4
 CUT_SECONDS = 12
 OWED_SECONDS = 6
@@ -40,14 +40,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
         status, said = booted.play("site.yml")
         assert status == 0, said[-6000:]
         yield booted
-
-
-def seen_at(site: Balanced) -> dict[str, int]:
-    """How many visitors' requests each web host has logged."""
-    return {
-        name: int(site.hosts[name].run("grep", "-c", site.gateway, LOG, check=False).stdout)
-        for name in WEBS
-    }
 
 
 def status_of(host: str, path: str = "/") -> int:

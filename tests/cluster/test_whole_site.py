@@ -3,28 +3,37 @@ then switched over, rebooted, released and hit."""
 
 from __future__ import annotations
 
+import http.client
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import projects
 import pytest
-from balanced_hosts import WEBS, Clustered, balanced_hosts
+from balanced_hosts import NAME, WEBS, Clustered, balanced_hosts
 from cluster_faults import FAULTS
 from cluster_hosts import rebooting
+from docker_engine import docker
 from visiting import (
     GAP_SECONDS,
     booted,
     drained_meanwhile,
     require_in_flight,
     require_nothing_lost,
+    seen_at,
     visited,
     wait_until_ready,
 )
 
+from fixtures import certificates
+
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 HOLD_SECONDS = 5
+OWN = ("/root/own.pem", "/root/own.key")
+TLS = {"port": 443, "tls": "files", "tls_certificate": OWN[0], "tls_key": OWN[1]}
 LEADERLESS_SECONDS = 15
 KILLED = next(fault for fault in FAULTS if fault.name == "postgres-killed")
 
@@ -120,3 +129,34 @@ def test_a_lost_host_of_the_web_costs_what_is_in_flight(site: Clustered, which: 
         assert seen[0].silence < GAP_SECONDS, seen
     site.bring_back(name)
     require_whole(site)
+
+
+def test_visitors_come_by_https_to_the_web_hosts_certificate(
+    site: Clustered, tmp_path: Path
+) -> None:
+    certificate = certificates.self_signed(tmp_path, f"DNS:{NAME}")
+    for name in WEBS:
+        for source, place in zip((certificate, tmp_path / "key.pem"), OWN, strict=True):
+            docker("cp", str(source), f"{site.hosts[name].container}:{place}")
+            site.hosts[name].run("chmod", "600", place)
+    status, said = site.play("site.yml", **TLS)
+    assert status == 0, said[-6000:]
+    require_whole(site)
+    trust, before = ssl.create_default_context(cafile=str(certificate)), seen_at(site)
+    assert {by_https(site.address, trust) for _ in range(8)} == {200}
+    after = seen_at(site)
+    assert sum(after.values()) - sum(before.values()) == 8
+    assert all(after[name] > before[name] for name in WEBS), after
+
+
+def by_https(address: str, trust: ssl.SSLContext) -> int:
+    """Status of the site's page by a connection whose certificate is looked at."""
+    request = f"GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"
+    with (
+        socket.create_connection((address, 443), 5) as plain,
+        trust.wrap_socket(plain, server_hostname=NAME) as client,
+    ):
+        client.sendall(request.encode())
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        return answer.status

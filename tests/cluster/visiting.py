@@ -13,6 +13,7 @@ from newcomers import Newcomers, newcomers
 
 from drills import load
 
+LOG = "/var/log/stack/apache-access.log"
 GAP_SECONDS = 3
 AFTER_SECONDS = 6
 """of load once a fault is over"""
@@ -85,3 +86,11 @@ def drained_meanwhile(site: Balanced) -> Iterator[set[str]]:
 def booted(site: Balanced) -> dict[str, str]:
     """When each host was."""
     return {name: host.run(*SINCE).stdout for name, host in site.hosts.items()}
+
+
+def seen_at(site: Balanced) -> dict[str, int]:
+    """How many visitors' requests each web host has logged."""
+    return {
+        name: int(site.hosts[name].run("grep", "-c", site.gateway, LOG, check=False).stdout)
+        for name in WEBS
+    }
