@@ -89,7 +89,7 @@ def test_rows_are_taken_along(machine: BareMachine) -> None:
 
     refused = machine.make("up TARGET=local", HOME)
     assert refused.returncode == 2
-    assert "`make upgrade` takes its rows along" in refused.stderr
+    assert "`make upgrade TARGET=local` takes its rows along" in refused.stderr
 
     told = require(machine.make("upgrade TARGET=local REHEARSE=yes", HOME))
     assert f"rehearsal PostgreSQL {OLD} can become {NEW}: " in told
@@ -113,7 +113,7 @@ def test_one_that_was_cut_off_between_two_names_goes_on(machine: BareMachine) ->
     before = machine.run(f"ls {DATA}").stdout
     require(machine.run(f"mv {DATA} {DATA}.before"))
     refused = machine.make("up TARGET=local", HOME)
-    assert "is of an upgrade that was cut off. Run `make upgrade` again" in refused.stderr
+    assert "is of an upgrade that was cut off. Run `make upgrade TARGET=local` again" in refused.stderr
     machine.make("upgrade TARGET=local", HOME)  # that it is no older one is found out after that
     assert machine.run(f"ls {DATA}").stdout == before
     require(machine.make("up TARGET=local", HOME))

@@ -210,3 +210,9 @@ def test_web_hosts_of_such_a_server_are_counted() -> None:
 def test_a_database_host_beside_such_a_server_is_refused(groups: dict[str, list[str]]) -> None:
     with pytest.raises(InputError, match="all of them are in the group web"):
         inventory.of_host({"database_url": URL}, "a", groups)
+
+
+@pytest.mark.parametrize(("name", "value"), [("locale", "C.UTF-8"), ("wal_level", "logical")])
+def test_an_input_of_the_stacks_own_postgresql_is_refused(name: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"STACK_{name.upper()} needs the stack's own PostgreSQL"):
+        config(**{name: value})

@@ -34,6 +34,11 @@ def _refuse_what_it_lacks(inputs: Inputs, url: str) -> None:
             f"STACK_LOCALE needs the stack's own PostgreSQL: the database of {url} is "
             "there already, and sorts as it was made"
         )
+    if "wal_level" in inputs.model_fields_set:
+        raise ValueError(
+            f"STACK_WAL_LEVEL needs the stack's own PostgreSQL: the settings of that of {url} are "
+            "its administrator's"
+        )
 
 
 def _require_url(inputs: Inputs, url: str) -> None:

@@ -79,7 +79,8 @@ def _require_database(plan: Plan) -> None:
     data, wanted = Path(plan.paths.data), plan.versions.postgresql
     if not os.path.lexists(data) and data.with_name(BEFORE).exists():
         raise TargetError(
-            f"{data.with_name(BEFORE)} is of an upgrade that was cut off. Run `make upgrade` again."
+            f"{data.with_name(BEFORE)} is of an upgrade that was cut off. Run `make upgrade "
+            "TARGET=local` again."
         )
     try:
         version = (
@@ -96,7 +97,8 @@ def _require_database(plan: Plan) -> None:
     if version != str(wanted):
         raise TargetError(
             f"{data}: a database of PostgreSQL {version}, and the plan runs {wanted}. "
-            "`make upgrade` takes its rows along (docs/upgrades.md). Nothing was touched."
+            "`make upgrade TARGET=local` takes its rows along (docs/upgrades.md). Nothing was "
+            "touched."
         )
 
 

@@ -52,7 +52,7 @@ def upgrade(run: Run, *, rehearse: bool) -> None:
         return
     run.say(
         f"upgraded  PostgreSQL {old} to {new} in {seconds:.0f} s. The old data stays in {before} "
-        "until `make upgrade FINISH=yes`."
+        "until `make upgrade TARGET=local FINISH=yes`."
     )
 
 
@@ -82,8 +82,8 @@ def _require(plan: Plan, data: Path, before: Path) -> int:
         )
     if before.exists():
         raise TargetError(
-            f"{before} is there from an earlier upgrade. `make upgrade FINISH=yes` deletes it; "
-            "nothing was changed."
+            f"{before} is there from an earlier upgrade. `make upgrade TARGET=local FINISH=yes` "
+            "deletes it; nothing was changed."
         )
     if not Path(PROGRAMS.format(old), "postgres").exists():
         raise TargetError(
