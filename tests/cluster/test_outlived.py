@@ -51,9 +51,9 @@ def test_the_last_member_goes_on_alone(cluster: Cluster) -> None:
 
 def test_empty_hosts_join_it(cluster: Cluster) -> None:
     """Both of them in one run."""
-    cluster.limit()
     ledger, leader = Ledger(cluster.web), cluster.leader()
     cluster.replace(*(name for name in cluster.members if name != leader))
+    cluster.limit()
     figures = cluster.drill(lambda: cluster.web.played("site.yml"), 6)
     assert (figures.failed, figures.lost) == (0, 0), figures
     cluster.wait()
