@@ -113,7 +113,9 @@ def test_one_that_was_cut_off_between_two_names_goes_on(machine: BareMachine) ->
     before = machine.run(f"ls {DATA}").stdout
     require(machine.run(f"mv {DATA} {DATA}.before"))
     refused = machine.make("up TARGET=local", HOME)
-    assert "is of an upgrade that was cut off. Run `make upgrade TARGET=local` again" in refused.stderr
+    assert (
+        "is of an upgrade that was cut off. Run `make upgrade TARGET=local` again" in refused.stderr
+    )
     machine.make("upgrade TARGET=local", HOME)  # that it is no older one is found out after that
     assert machine.run(f"ls {DATA}").stdout == before
     require(machine.make("up TARGET=local", HOME))

@@ -25,9 +25,11 @@ FROM {base}
 COPY older.sh /root/
 RUN sh -e /root/older.sh && apt-get install -y --no-install-recommends postgresql-{old} && apt-mark auto '.*' > /dev/null
 """
+CONVERTS = "pgrep -x pg_upgrade"
+IN_FORCE = f"grep -qE 'postgresql.: {NEW}' /etc/stack/plan.json"
 MOMENTS = {
     "while the copy is made": f"test -e /var/lib/postgresql/{OLD}/main.upgrade/PG_VERSION",
-    "while pg_upgrade runs": "pgrep -x pg_upgrade",
+    "while pg_upgrade runs": CONVERTS,
 }
 
 
@@ -47,7 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("older")
     inputs = {"postgresql": OLD, "request_timeout": 60}
     with cluster_hosts(directory, older(directory), **inputs) as booted:
-        require(booted.web.play("site.yml"))
+        booted.web.played("site.yml")
         booted.wait()
         words = ["runuser", "-u", "postgres", "--", "psql", f"--host={SOCKET}", "-qAt"]
         leader = booted.members[booted.leader()]
@@ -64,11 +66,6 @@ class Reading(load.Load):
 
     def _write(self, session: requests.Session, key: str, number: int) -> None:
         self._read(session)
-
-
-def require(done: Done) -> Done:
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    return done
 
 
 def versions(cluster: Cluster) -> list[int]:
@@ -98,7 +95,7 @@ def test_a_rehearsal_says_how_long_requests_would_wait_and_changes_nothing(
     cluster: Cluster,
 ) -> None:
     facts = cluster.sql(FACTS)
-    said = require(cluster.web.play("upgrade.yml", rehearse="yes")).stdout
+    said = cluster.web.played("upgrade.yml", rehearse="yes").stdout
     print(*re.findall(r"requests would be held back for [^\"]*", said))
     assert "sorted anew: app: public.customer_name" in said
     assert "pg_amcheck has nothing against it" in said
@@ -113,11 +110,33 @@ def test_killed_at_any_moment_it_leaves_the_old_one_serving(cluster: Cluster, mo
     require_all(cluster, OLD, facts)
 
 
+def test_the_old_one_serves_when_the_host_that_upgrades_is_lost(cluster: Cluster) -> None:
+    """Another member leads, with all that was acknowledged."""
+    facts, away = cluster.sql(FACTS), cluster.leader()
+    host = cluster.members[away]
+    cluster.limit()
+
+    def lost() -> None:
+        words = ["docker", "exec", host.container, "stackctl", "upgrade"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as running:
+            host.run("timeout", "90", "sh", "-c", f"until {CONVERTS}; do sleep 0.05; done")
+            cluster.lose(away)
+            running.communicate(timeout=60)
+        while cluster.leading() in ([], [away]):
+            time.sleep(0.2)
+
+    figures = cluster.drill(lost, 10)
+    assert figures.lost == 0, figures
+    docker("start", host.container)
+    require_all(cluster, OLD, facts)
+    assert cluster.leader() != away
+
+
 def test_it_loses_no_request_and_the_way_back_neither(cluster: Cluster) -> None:
     """The others follow by stack-watch.timer."""
     facts = cluster.sql(FACTS)
     cluster.limit()
-    drilled(cluster, lambda: print(_held(require(cluster.web.play("upgrade.yml")))))
+    drilled(cluster, lambda: print(_held(cluster.web.played("upgrade.yml"))))
     require_all(cluster, NEW, facts)
     leader = cluster.members[cluster.leader()]
     # What is written to the new one meanwhile is lost with it, so nothing is.
@@ -125,11 +144,28 @@ def test_it_loses_no_request_and_the_way_back_neither(cluster: Cluster) -> None:
     with load.meanwhile(reading):
         print(_held(leader.run("stackctl", "upgrade", "--back")))
     assert reading.failures == []
+    require_all_soon(cluster, OLD, facts)
+
+
+def test_killed_after_the_switch_the_new_one_serves(cluster: Cluster) -> None:
+    """As the note in etcd says: nothing that it has acknowledged may be lost."""
+    facts = cluster.sql(FACTS)
+    leader = cluster.members[cluster.leader()]
+    figures = cluster.drill(lambda: (cut_off(leader, IN_FORCE), cluster.wait()), 5)
+    assert figures.lost == 0, figures
+    require_all_soon(cluster, NEW, facts)
+    leader = cluster.members[cluster.leader()]
+    print(_held(leader.run("stackctl", "upgrade", "--back")))
+    require_all_soon(cluster, OLD, facts)
+
+
+def require_all_soon(cluster: Cluster, version: int, facts: str) -> None:
+    """The other members follow by stack-watch.timer."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while versions(cluster) != [OLD] * 3:
+    while versions(cluster) != [version] * 3:
         assert time.monotonic() < deadline, versions(cluster)
         time.sleep(1)
-    require_all(cluster, OLD, facts)
+    require_all(cluster, version, facts)
 
 
 def test_a_member_that_is_lost_meanwhile_learns_of_it_by_itself(cluster: Cluster) -> None:
@@ -139,9 +175,7 @@ def test_a_member_that_is_lost_meanwhile_learns_of_it_by_itself(cluster: Cluster
     def upgraded() -> None:
         words = ["docker", "exec", leader.container, "stackctl", "upgrade"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
-            leader.run(
-                "timeout", "90", "sh", "-c", "until pgrep -x pg_upgrade; do sleep 0.05; done"
-            )
+            leader.run("timeout", "90", "sh", "-c", f"until {CONVERTS}; do sleep 0.05; done")
             cluster.lose(away)
             print(running.communicate(timeout=300)[0])
         assert running.returncode == 0
