@@ -54,6 +54,23 @@ CREATE TRIGGER late AFTER INSERT ON late EXECUTE FUNCTION fires();
 ALTER TABLE late ENABLE ALWAYS TRIGGER late"""
 
 
+UNNAMED = """
+CREATE TABLE kept (a int NOT NULL);
+CREATE UNIQUE INDEX chosen ON kept (a);
+ALTER TABLE kept REPLICA IDENTITY USING INDEX chosen;
+CREATE TABLE lost (a int NOT NULL);
+CREATE UNIQUE INDEX gone ON lost (a);
+ALTER TABLE lost REPLICA IDENTITY USING INDEX gone;
+DROP INDEX gone;
+CREATE TABLE whole (a int, b json);
+ALTER TABLE whole REPLICA IDENTITY FULL;
+CREATE TABLE owned (a int PRIMARY KEY);
+ALTER TABLE owned ENABLE ROW LEVEL SECURITY;
+CREATE TABLE forced (a int PRIMARY KEY);
+ALTER TABLE forced ENABLE ROW LEVEL SECURITY;
+ALTER TABLE forced FORCE ROW LEVEL SECURITY"""
+
+
 def ask(stack: LocalStack, statement: str) -> str:
     with stack.psql(statement) as session:
         return session.communicate(timeout=60)[0].strip()
@@ -89,3 +106,15 @@ def test_what_cannot_be_replicated_is_named_with_its_remedy(stack: LocalStack) -
     assert "ALTER TABLE public.late REPLICA IDENTITY FULL" in said
     assert "1 large objects" in said
     assert "the trigger late of late fires for rows that are replicated too" in said
+
+
+def test_rows_that_could_not_be_changed_on_the_other_side_are_named(stack: LocalStack) -> None:
+    ask(stack, UNNAMED)
+    try:
+        said = ask(stack, logical.AGAINST)
+    finally:
+        ask(stack, "DROP TABLE kept, lost, whole, owned, forced")
+    assert "public.lost has no primary key, or no index that was chosen instead" in said
+    assert "public.whole has all columns to name a row, and b cannot be compared" in said
+    assert "public.forced has row-level security that is forced on its owner" in said
+    assert not {"public.kept", "public.owned"} & {*said.split()}

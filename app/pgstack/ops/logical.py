@@ -44,19 +44,37 @@ OWN_TABLES = """
        AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
                           AND d.objid = c.oid AND d.deptype = 'e')"""
+_INCOMPARABLE = ", ".join(
+    f"'{name}'::regtype"
+    for name in ("json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle")
+)
+"""types without an operator class by which rows are compared"""
 AGAINST = f"""
     SELECT 'wal_level is ' || setting || ': set stack_inputs.wal_level to logical, and run the '
            'playbook site.yml'
       FROM pg_settings WHERE name = 'wal_level' AND setting <> 'logical'
     UNION ALL
-    SELECT format('%I.%I has no primary key, so its changes could not be named: '
+    SELECT format('%I.%I has no primary key, or no index that was chosen instead, so its '
+                  'changes could not be named: '
                   'ALTER TABLE %1$I.%2$I REPLICA IDENTITY FULL',
                   relnamespace::regnamespace, relname)
       FROM pg_class AS c
      WHERE relkind = 'r' AND relpersistence = 'p'
        AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-       AND NOT (relreplident IN ('f', 'i') OR relreplident = 'd' AND EXISTS (
-           SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indimmediate))
+       AND relreplident <> 'f' AND NOT EXISTS (
+           SELECT FROM pg_index WHERE indrelid = c.oid AND (relreplident = 'i' AND indisreplident
+               OR relreplident = 'd' AND indisprimary AND indimmediate))
+    UNION ALL
+    SELECT format('%I.%I has all columns to name a row, and %I cannot be compared: give it a '
+                  'primary key, and ALTER TABLE %1$I.%2$I REPLICA IDENTITY DEFAULT',
+                  relnamespace::regnamespace, relname, attname)
+      FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid
+     WHERE relkind = 'r' AND relpersistence = 'p' AND relreplident = 'f' AND attnum > 0
+       AND atttypid IN ({_INCOMPARABLE})
+    UNION ALL
+    SELECT format('%I.%I has row-level security that is forced on its owner, who could not be '
+                  'given rows: upgrade without --logical', relnamespace::regnamespace, relname)
+      FROM pg_class WHERE relkind IN ('r', 'p') AND relrowsecurity AND relforcerowsecurity
     UNION ALL
     SELECT count(*) || ' large objects, which are not replicated: keep them as files or in a '
            'column, or upgrade without --logical'
