@@ -55,6 +55,8 @@ class Verdict:
     sent: int
     failed: int
     reasons: dict[str, int]
+    between: tuple[float, ...]
+    """when the first and the last of them were due, from the beginning of the change"""
     writes: int
     """acknowledged"""
     lost: tuple[str, ...]
@@ -65,11 +67,11 @@ class Verdict:
     longest: float
 
     def __str__(self) -> str:
-        reason = (
-            f" ({', '.join(f'{count} x {reason}' for reason, count in self.reasons.items())})"
-            if self.reasons
-            else ""
-        )
+        reason = ""
+        if self.reasons:
+            named = (f"{count} x {reason}" for reason, count in self.reasons.items())
+            first, last = self.between
+            reason = f" ({', '.join(named)}, from {first:.1f} to {last:.1f} s)"
         return (
             f"{self.sent:,} requests at {self.rate:.0f}/s, {self.failed} failed{reason}; "
             f"{self.writes:,} writes, "
@@ -145,12 +147,15 @@ def _verdict(
         for answer in site.answers
         if warm <= answer.due < start or answer.due > end + SETTLE_SECONDS
     ]
-    reasons = Counter(answer.reason for answer in site.answers if answer.reason)
+    failed = [answer for answer in site.answers if answer.reason]
+    reasons = Counter(str(answer.reason) for answer in failed)
+    due = sorted(answer.due - start for answer in failed)
     return Verdict(
         rate=rate,
         sent=len(site.answers),
-        failed=reasons.total(),
+        failed=len(failed),
         reasons=dict(reasons),
+        between=(due[0], due[-1]) if failed else (),
         writes=len(site.acknowledged),
         lost=lost,
         took=end - start,

@@ -214,10 +214,10 @@ def _last_error(log: Path, written: int) -> str:
     return f"{log} says: {(errors or words or ['nothing'])[-1]}"
 
 
-def visited(stack: Stack) -> bool:
-    """Whether anybody is connected."""
+def visitors(stack: Stack) -> int:
+    """How many are connected."""
     running = [instance for instance in INSTANCES if system.active(unit(stack, instance))]
-    return any(listening.visited(_process(stack, instance), set()) for instance in running)
+    return sum(listening.visitors(_process(stack, instance), set()) for instance in running)
 
 
 def disable_keepalive(stack: Stack) -> None:
@@ -246,7 +246,7 @@ def _drain(stack: Stack, instance: str) -> None:
     others = processes.numbers(_process(stack, other_instance(instance)))
     time.sleep(LEAVE_SECONDS)
     system.wait(
-        lambda: not listening.visited(_process(stack, instance), others),
+        lambda: not listening.visitors(_process(stack, instance), others),
         drain.grace(stack) - LEAVE_SECONDS,
         LEAVE_SECONDS,
     )

@@ -40,7 +40,7 @@ def leave(stack: Stack, within: float | None) -> str:
     until nobody is connected, or as long as a request may take. Returns what was done."""
     apache.disable_keepalive(stack)
     longest = stack.web.request_timeout if within is None else within
-    system.wait(lambda: not apache.visited(stack), longest)
+    system.wait(lambda: not apache.visitors(stack), longest)
     return "each connection ends with its answer"
 
 

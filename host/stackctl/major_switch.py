@@ -80,7 +80,7 @@ def held(here: Stack) -> Iterator[Held]:
         pgbouncer.resume(here)
         left.end()
         safe.remove(upgrade_mark(here))
-    postgres.settle(here, left.seconds)
+    postgres.settle(here)
 
 
 def require(stack: Stack) -> Iterator[str]:
@@ -217,7 +217,6 @@ def tidy(stack: Stack) -> None:
 
 
 def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
-    held_since = upgrade_mark(here).stat().st_mtime
     system.stop(postgres.unit(there))
     major_files.at_boot(there, MANUAL)
     if not system.active(postgres.unit(here)):
@@ -232,5 +231,5 @@ def _bring_back(here: Stack, files: Files, there: Stack, _: Files) -> str:
         safe.remove(upgrade_mark(here))
         pgbouncer.resume(here)
         workers.resume(here)
-        postgres.settle(here, time.time() - held_since)
+        postgres.settle(here)
     return f"PostgreSQL {here.versions.postgresql} serves: an upgrade was cut off"

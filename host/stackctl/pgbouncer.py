@@ -189,7 +189,7 @@ def _is_left(stack: Stack, instance: str) -> bool:
     clients = [row for row in rows if row["database"] != console.CONSOLE]
     if any(row["database"] not in stack.page_databases or row["link"] for row in clients):
         return False
-    return not clients or not apache.visited(stack)
+    return not clients or not apache.visitors(stack)
 
 
 def _try(stack: Stack, instance: str) -> None:

@@ -21,7 +21,7 @@ START_SECONDS = 60
 CONNECT_SECONDS = 10
 """until it has let the administrator in, which a server that is stopped by a signal never does"""
 CHECKPOINT_SECONDS = START_SECONDS / 2
-SETTLE_SECONDS = 5
+SETTLE_SECONDS, LONGEST_SETTLE_SECONDS, SETTLE_POLL_SECONDS = 5, 60, 1
 WAITS = "reloaded, and a setting waits for a restart"
 """said on a database host, where PgBouncer, which has to be paused first, is on others:
 restart.yml"""
@@ -141,7 +141,6 @@ def resume(stack: Stack, after: int = 0, hold: int = 0) -> None:
     `after` is the number of a server's process that is about to stop. A server on another host is
     given `hold` seconds to stop answering and to answer again; without them, it has been restarted.
     """
-    began = time.monotonic()
     if hold:
         _wait_for_restart(stack, hold)
     else:
@@ -149,14 +148,16 @@ def resume(stack: Stack, after: int = 0, hold: int = 0) -> None:
             system.stop(services.unit(stack, f"{RESUME}.service"))
         system.wait(lambda: _ready(stack, after), START_SECONDS, POLL_SECONDS)
     pgbouncer.resume(stack)
-    settle(stack, time.monotonic() - began)
+    settle(stack)
 
 
-def settle(stack: Stack, waited: float) -> None:
-    """Let clients keep their connections open again once those that waited for so many seconds are
-    answered: until then all workers of Apache are busy. At half of what the host can carry that
-    takes as long as they waited."""
-    time.sleep(max(SETTLE_SECONDS, 2 * min(waited, stack.pooler.hold)))
+def settle(stack: Stack) -> None:
+    """Let clients keep their connections open again once most of those that waited are answered:
+    while all workers of Apache are busy it closes connections that were kept open, whatever is on
+    its way there."""
+    time.sleep(SETTLE_SECONDS)
+    few = stack.apache.max_request_workers / 2
+    system.wait(lambda: apache.visitors(stack) < few, LONGEST_SETTLE_SECONDS, SETTLE_POLL_SECONDS)
     apache.enable_keepalive(stack)
 
 

@@ -79,15 +79,15 @@ def test_there_is_nothing_to_choose_on_a_port_where_nobody_listens() -> None:
 def test_somebody_is_there_until_his_connection_has_ended() -> None:
     """Also before it is accepted; those of the other instance's processes do not count."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert not listening.visited(os.getpid(), set())
+        assert not listening.visitors(os.getpid(), set())
         with socket.create_connection(listener.getsockname()) as client:
-            assert listening.visited(os.getpid(), {os.getpid()}), "waits to be accepted"
+            assert listening.visitors(os.getpid(), {os.getpid()}) == 1, "waits to be accepted"
             accepted, _ = listener.accept()
-            assert listening.visited(os.getpid(), set())
-            assert not listening.visited(os.getpid(), {os.getpid()})
+            assert listening.visitors(os.getpid(), set())
+            assert not listening.visitors(os.getpid(), {os.getpid()})
             accepted.close()
             client.recv(1)
-        assert not listening.visited(os.getpid(), set())
+        assert not listening.visitors(os.getpid(), set())
 
 
 def test_who_is_in_the_queue_is_waited_for_and_no_longer_than_told() -> None:
@@ -122,4 +122,4 @@ def test_a_socket_that_is_there_is_listened_at_a_moment_later(tmp_path: Path) ->
 
 
 def test_nobody_is_at_a_process_that_has_ended() -> None:
-    assert not listening.visited(2**22 + 1, set())
+    assert not listening.visitors(2**22 + 1, set())

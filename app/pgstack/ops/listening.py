@@ -90,30 +90,31 @@ def _queued(listener: socket.socket) -> int:
     return int(count)
 
 
-def visited(process: int, besides: set[int]) -> bool:
-    """Whether anybody is connected, or about to be, at a port on which `process` listens, but for
+def visitors(process: int, besides: set[int]) -> int:
+    """How many are connected, or about to be, at a port on which `process` listens, but for
     connections of the processes `besides`.
 
     A connection that nobody has accepted yet counts, and so does one whose process this account may
-    not know.
+    not know. Where it may not know on which ports `process` listens, one is.
     """
     try:
         own = psutil.Process(process).net_connections("tcp")
     except psutil.NoSuchProcess:
-        return False
+        return 0
     except psutil.AccessDenied:
-        return True
+        return 1
     ports = {
         connection.laddr.port
         for connection in own
         if connection.laddr and connection.status == psutil.CONN_LISTEN
     }
-    return any(
-        connection.status not in NOBODY
-        and connection.laddr
-        and connection.laddr.port in ports
-        and connection.pid not in besides
+    there = (
+        connection
         for connection in psutil.net_connections("tcp")
+        if connection.laddr and connection.laddr.port in ports
+    )
+    return sum(
+        connection.status not in NOBODY and connection.pid not in besides for connection in there
     )
 
 
