@@ -41,6 +41,7 @@ def keep(
         f"PostgreSQL {versions[0]} can become {versions[1]}",
         f"requests would be held back for {result.arithmetic()}",
         f"they can wait for {old.pooler.hold} s",
+        *([result.held(old)] if "apache" in old.services else []),
         *notes,
     ]
     return "\n".join(f"rehearsal  {line}" for line in lines)

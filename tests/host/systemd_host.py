@@ -148,22 +148,29 @@ class SystemdHost:
             return str(answer.read().decode())
 
     def under_load(
-        self, change: Callable[[], Done], scheme: str = "http", page: str = "", name: str = ""
+        self,
+        change: Callable[[], Done],
+        scheme: str = "http",
+        page: str = "",
+        name: str = "",
+        most: int = 0,
     ) -> Done:
         """Make a change under a steady load from within the host's network, where no proxy of the
         engine is in between.
 
         Fails when a request or an acknowledged write was lost. `page` is asked alone; the site is
-        asked by `name`, or its own.
+        asked by `name`, or its own, no more than `most` times a second, if that is given.
         """
         name = name or self.name
         if os.geteuid():
             port = self.port(443 if scheme == "https" else 80)
             url = f"{scheme}://127.0.0.1:{port}"
-            return steady_load.under_load(url, name, change, page=page)
+            return steady_load.under_load(url, name, change, page=page, most=most)
         process = docker("inspect", "--format={{.State.Pid}}", self.container).stdout.strip()
         within = ("nsenter", f"--net=/proc/{process}/ns/net")
-        return steady_load.under_load(f"{scheme}://127.0.0.1", name, change, within, page)
+        return steady_load.under_load(
+            f"{scheme}://127.0.0.1", name, change, within, page, most=most
+        )
 
     def reboot(self) -> None:
         """Stop everything as a shutdown does, and boot again."""

@@ -29,6 +29,14 @@ def test_the_hold_is_the_sum_of_its_steps() -> None:
     )
 
 
+def test_it_says_how_many_requests_a_second_have_a_worker_meanwhile() -> None:
+    plan = planned()
+    workers = plan.apache.max_request_workers
+    assert REHEARSAL.held(plan).startswith(
+        f"{workers} workers of Apache hold {workers // 10} requests/s for so long; "
+    )
+
+
 def test_a_hold_that_requests_cannot_wait_for_is_refused_with_the_request_timeout_it_needs() -> (
     None
 ):

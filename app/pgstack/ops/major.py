@@ -155,6 +155,14 @@ class Rehearsal:
         text = " + ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
         return f"{self.hold:.1f} s: {text} ({self.tables} tables, {self.bytes // 1024**2} MB)"
 
+    def held(self, plan: Plan) -> str:
+        """How many requests can be held back, for people."""
+        workers = plan.apache.max_request_workers
+        return (
+            f"{workers} workers of Apache hold {workers / self.hold:.0f} requests/s for so long; of "
+            "more it closes some that come by connections which were kept open"
+        )
+
     def refusal(self, plan: Plan) -> str:
         """Why requests cannot wait for it as planned; empty when they can."""
         longest, wait = plan.pooler.hold, plan.pooler.query_wait_timeout
