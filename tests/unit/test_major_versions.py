@@ -33,7 +33,7 @@ def test_it_says_how_many_requests_a_second_have_a_worker_meanwhile() -> None:
     plan = planned()
     workers = plan.apache.max_request_workers
     assert REHEARSAL.held(plan).startswith(
-        f"{workers} workers of Apache hold {workers // 10} requests/s for so long; "
+        f"{workers} workers of Apache hold {workers / 10:.0f} requests/s for so long; "
     )
 
 
