@@ -114,7 +114,7 @@ def test_rows_that_could_not_be_changed_on_the_other_side_are_named(stack: Local
         said = ask(stack, logical.AGAINST)
     finally:
         ask(stack, "DROP TABLE kept, lost, whole, owned, forced")
-    assert "public.lost has no primary key, or no index that was chosen instead" in said
+    assert "public.lost has no primary key, nor another index that names its rows" in said
     assert "public.whole has all columns to name a row, and b cannot be compared" in said
     assert "public.forced has row-level security that is forced on its owner" in said
     assert not {"public.kept", "public.owned"} & {*said.split()}

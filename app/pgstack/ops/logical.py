@@ -54,8 +54,7 @@ AGAINST = f"""
            'playbook site.yml'
       FROM pg_settings WHERE name = 'wal_level' AND setting <> 'logical'
     UNION ALL
-    SELECT format('%I.%I has no primary key, or no index that was chosen instead, so its '
-                  'changes could not be named: '
+    SELECT format('%I.%I has no primary key, nor another index that names its rows: '
                   'ALTER TABLE %1$I.%2$I REPLICA IDENTITY FULL',
                   relnamespace::regnamespace, relname)
       FROM pg_class AS c
