@@ -51,10 +51,10 @@ def keep_lock(part: Cluster) -> Value:
     return lock
 
 
-def change(part: Cluster, lock: Value, before: str, wanted: Epoch) -> str:
+def change(part: Cluster, lock: Value, before: str, wanted: Epoch) -> None:
     """Have another database in force, if this member still has the lock and the one of `before` is;
-    nobody leads until the lease that is returned has ended. Raises StackctlError, and nothing was
-    changed, unless etcd did not answer: then `current` says."""
+    nobody leads until `end_lock`, or for a lease. Raises StackctlError, and nothing was changed,
+    unless etcd did not answer: then `current` says."""
     etcd = _etcd(part)
     lease = etcd.grant(part.ttl)
     done = etcd.exchange(
@@ -68,12 +68,14 @@ def change(part: Cluster, lock: Value, before: str, wanted: Epoch) -> str:
     )
     if not done:
         raise StackctlError("another member leads meanwhile, so the version of before serves.")
-    return lease
 
 
-def end_lock(part: Cluster, lease: str) -> None:
-    """Let a member lead. Raises ProbeError."""
-    _etcd(part).revoke(lease)
+def end_lock(part: Cluster) -> None:
+    """Let a member lead that has what is in force. Raises ProbeError."""
+    etcd = _etcd(part)
+    lock = etcd.value(_patroni(part, "leader"))
+    if lock and lock.text == UPGRADE:
+        etcd.revoke(lock.lease)
 
 
 def _etcd(part: Cluster) -> Etcd:

@@ -121,15 +121,15 @@ def take_over(
         fresh.stop()
     with scratch.timed(steps, "switch"):
         end = scratch.control_data(old, Path(old.paths.data))[1]
-        lease = _change(old, new, end, left)
+        _change(old, new, end, left)
         lead(new, files)
         asked = opened.enter_context(major_checks.frozen(new, new.paths.run_postgres))
-        _released(old, new, lease, left)
+        _released(old, new, left)
     return rebuilt, asked
 
 
-def _change(here: Stack, there: Stack, end: str, left: Taken) -> str:
-    """From now on the other version is in force; returns the lease until whose end nobody leads."""
+def _change(here: Stack, there: Stack, end: str, left: Taken) -> None:
+    """From now on the other version is in force, and nobody leads."""
     if left() < SWITCH_SECONDS:
         raise StackctlError(
             f"fewer than {SWITCH_SECONDS:g} s are left of the {left.longest:g} that requests can "
@@ -140,7 +140,7 @@ def _change(here: Stack, there: Stack, end: str, left: Taken) -> str:
     now = epoch.current(part)
     number = now.number + 1 if now else 1
     wanted = Epoch(number, there.versions.postgresql, systems[1], end, time.time())
-    return epoch.change(part, left.lock, systems[0], wanted)
+    epoch.change(part, left.lock, systems[0], wanted)
 
 
 def lead(there: Stack, files: Files) -> None:
@@ -155,8 +155,8 @@ def lead(there: Stack, files: Files) -> None:
         )
 
 
-def _released(here: Stack, there: Stack, lease: str, left: Held) -> None:
-    epoch.end_lock(patroni.part(there), lease)
+def _released(here: Stack, there: Stack, left: Held) -> None:
+    epoch.end_lock(patroni.part(there))
     if not system.wait(lambda: _writes(there), LEADS_SECONDS, POLL_SECONDS):
         raise StackctlError(
             f"this member does not lead with PostgreSQL {there.versions.postgresql}, which is in "
@@ -181,9 +181,9 @@ def _set_up(there: Stack) -> None:
 
 def bring_back(new: Stack, old: Stack, files: Files, left: Taken) -> None:
     """Have the old version serve again."""
-    lease = _change(new, old, scratch.control_data(new, Path(new.paths.data))[1], left)
+    _change(new, old, scratch.control_data(new, Path(new.paths.data))[1], left)
     lead(old, files)
-    _released(new, old, lease, left)
+    _released(new, old, left)
 
 
 def require_all(old: Stack) -> None:
@@ -226,13 +226,21 @@ def settle(stack: Stack) -> str:
     if upgrade_mark(stack).exists():
         patroni.fill(stack)
         system.start(patroni.unit(stack))
-        if now and system.wait(lambda: _writes(stack), LEADS_SECONDS, POLL_SECONDS):
+        if now and _leads_with(stack):
             _set_up(stack)
             major_switch.follow(stack)
         safe.remove(upgrade_mark(stack))
         done = f"PostgreSQL {stack.versions.postgresql} is in force: an upgrade was cut off"
     major_switch.tidy(stack)
     return done or "nothing was left half-way"
+
+
+def _leads_with(stack: Stack) -> bool:
+    """Whether this member leads with the version in force, which it alone may have."""
+    system.wait(lambda: postgres.answers(stack), LEADS_SECONDS, POLL_SECONDS)
+    with suppress(ProbeError):  # else nobody leads for the rest of a lease
+        epoch.end_lock(patroni.part(stack))
+    return system.wait(lambda: _writes(stack), LEADS_SECONDS, POLL_SECONDS)
 
 
 def _become(stack: Stack, now: Epoch) -> str:

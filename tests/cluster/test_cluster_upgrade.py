@@ -115,6 +115,7 @@ def test_the_old_one_serves_when_the_host_that_upgrades_is_lost(cluster: Cluster
     facts, away = cluster.sql(FACTS), cluster.leader()
     host = cluster.members[away]
     cluster.limit()
+    host.run("stackctl", "upgrade", "--rehearse")
 
     def lost() -> None:
         words = ["docker", "exec", host.container, "stackctl", "upgrade"]
