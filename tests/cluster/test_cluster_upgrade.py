@@ -27,6 +27,8 @@ RUN sh -e /root/older.sh && apt-get install -y --no-install-recommends postgresq
 """
 CONVERTS = "pgrep -x pg_upgrade"
 IN_FORCE = f"grep -qE 'postgresql.: {NEW}' /etc/stack/plan.json"
+MARK = "/etc/stack/upgrade/hold"
+"""until stack-watch.timer has settled what was cut off"""
 MOMENTS = {
     "while the copy is made": f"test -e /var/lib/postgresql/{OLD}/main.upgrade/PG_VERSION",
     "while pg_upgrade runs": CONVERTS,
@@ -80,7 +82,7 @@ def require_all(cluster: Cluster, version: int, facts: str) -> None:
     assert versions(cluster) == [version] * 3
     for name, host in cluster.members.items():
         assert cluster.ask(name, FACTS) == facts
-        there = "ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.upgrade /etc/stack/upgrade/hold"
+        there = f"ls -d /var/lib/postgresql/upgrade /var/lib/postgresql/*/main.upgrade {MARK}"
         assert host.run("sh", "-c", f"{there} 2> /dev/null", check=False).stdout == ""
         assert host.failed() == ""
 
@@ -129,6 +131,8 @@ def test_the_old_one_serves_when_the_host_that_upgrades_is_lost(cluster: Cluster
     figures = cluster.drill(lost, 10)
     assert figures.lost == 0, figures
     docker("start", host.container)
+    cluster.wait()
+    host.run("timeout", "120", "sh", "-c", f"while test -e {MARK}; do sleep 1; done")
     require_all(cluster, OLD, facts)
     assert cluster.leader() != away
 
