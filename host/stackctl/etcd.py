@@ -89,6 +89,8 @@ def _start_once(stack: Stack, changed: Callable[[bytes], bytes]) -> None:
     is planned."""
     wanted = system.planned_files(stack.conf / "etcd", UNITS / unit(stack))
     system.fill(stack.live("etcd"), {**wanted, "etcd.yml": changed(wanted["etcd.yml"])})
-    system.require("systemctl", "enable", "--quiet", unit(stack))
-    system.start(unit(stack))
-    system.fill(stack.live("etcd"), wanted)
+    try:
+        system.require("systemctl", "enable", "--quiet", unit(stack))
+        system.start(unit(stack))
+    finally:  # systemd starts it again, which is not to begin anew once more
+        system.fill(stack.live("etcd"), wanted)

@@ -24,8 +24,8 @@ READY_SECONDS = 60
 
 
 def join(stack: Stack) -> str:
-    """Join etcd of the other members; returns what was done. Raises StackctlError, and the others
-    are as they were, or expect this one."""
+    """Join etcd of the other members; returns what was done. Raises StackctlError: the others are
+    as they were, or have forgotten who is lost, or expect this one, which may join once more."""
     authority.apply(stack)
     if _has_data(stack):
         return "unchanged"
@@ -51,10 +51,15 @@ def _announce(asked: Etcd, url: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            return asked.add_peer(url)
+            asked.add_peer(url)
         except ProbeError:
+            # Two of two would have to agree that it is.
+            if any(url in peer.urls for peer in asked.peers(agreed=False)):
+                return
             if time.monotonic() > deadline:
                 raise
+        else:
+            return
         time.sleep(1)
 
 
@@ -71,6 +76,10 @@ def outlive(stack: Stack, lost: list[str]) -> str:
     """Have this member's etcd decide alone, with what it knows, where all others are lost for good;
     returns what was done. Raises StackctlError while one of them lives, and nothing was changed."""
     part = membership.part(stack)
+    if not _has_data(stack):
+        raise StackctlError(
+            "etcd of this host has no data, so it knows nothing to go on with; nothing was changed."
+        )
     if sorted(lost) != sorted(part.others):
         raise StackctlError(
             f"name all others that are lost: {' '.join(part.others)}. With one of them nothing is "
@@ -111,6 +120,11 @@ def _others(stack: Stack) -> tuple[Etcd, list[Peer]]:
     for address in part.others.values():
         with suppress(ProbeError):
             return (asked := way(part, address)), asked.peers()
+    for address in part.others.values():  # a last member that waits for this one alone
+        with suppress(ProbeError):
+            known = (asked := way(part, address)).peers(agreed=False)
+            if any(_url(stack) in peer.urls and not peer.started for peer in known):
+                return asked, known
     raise StackctlError(
         f"no etcd of {' or '.join(part.others)} decides, so this host cannot join; nothing was "
         "changed. Bring most of the members back first (docs/cluster.md)."

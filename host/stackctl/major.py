@@ -185,6 +185,7 @@ def back(stack: Stack) -> str:
     new, current, old, files = _both(stack)
     _way(new).require_all(old)
     major_files.keep(new, current, major_files.NEW)
+    safe.write(major_copy.slots_mark(old), b"")  # which its data still have
     since = recovery.moment_text(scratch.load(stack, major_files.SERVED))
     with _way(new).held(new) as left:
         _way(new).bring_back(new, old, files, left)

@@ -49,8 +49,7 @@ def clear(old: Stack, new: Stack) -> None:
         server.remove()
     scratch.delete(old, scratch.place(old))
     if postgres.answers(old):
-        system.wait(lambda: postgres.ask(old, major.IN_USE) == "0", FOLLOW_SECONDS)
-        postgres.ask(old, major.DROP_SLOT)
+        drop_slots(old)
         if not old.cluster:  # whose standbys take no writes
             with scratch.connected(
                 old, old.paths.run_postgres, old.postgres.database
@@ -59,10 +58,16 @@ def clear(old: Stack, new: Stack) -> None:
         safe.remove(slots_mark(old))
 
 
+def drop_slots(old: Stack, query: str = major.DROP_SLOT) -> None:
+    """Have the server that serves keep WAL for nobody, once nobody reads it."""
+    system.wait(lambda: postgres.ask(old, major.IN_USE) == "0", FOLLOW_SECONDS)
+    postgres.ask(old, query)
+
+
 def make(old: Stack) -> Scratch:
     """Copy the server that runs, and have the copy follow it. Raises StackctlError."""
     server = take(old)
-    server.start()
+    server.start(seconds=scratch.REPLAY_SECONDS)
     if not system.wait(lambda: postgres.ask(old, major.SLOT_STATE) == "t", FOLLOW_SECONDS):
         said = system.since(server.log, 0)[-1:]
         raise StackctlError(f"the copy does not follow: {' '.join(said) or f'see {server.log}'}")

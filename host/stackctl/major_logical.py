@@ -4,8 +4,9 @@ requests wait no longer with many tables. Of a single host alone."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from pgstack.ops import logical, major
 
 from . import (
+    backup,
     major_checks,
     major_copy,
     major_files,
@@ -21,6 +23,7 @@ from . import (
     safe,
     scratch,
     system,
+    workers,
 )
 from .safe import StackctlError
 from .scratch import Scratch, Steps, timed
@@ -96,10 +99,16 @@ def rehearse(old: Stack) -> str:
     sockets = str(scratch.place(new))
     with timed(steps, "last rows"):
         _await(old, old.paths.run_postgres, new, PATIENT, rest=True)
+    with timed(steps, "schema"):
+        _require_schema(old, old.paths.run_postgres, following.schema)
+        _require_rows(old, old.paths.run_postgres)
     with timed(steps, "sequences"):
-        _sequences(old, old.paths.run_postgres, new)
+        # Its own ones: of a sequence of the server that serves somebody may make a view meanwhile.
+        _sequences(new, sockets, new)
     with timed(steps, "end of the new"):
+        _end_subscription(new)
         fresh.stop()
+    major_copy.drop_slots(old)
     with timed(steps, "its start"):
         fresh.start(AT_ONCE)
     steps["start of the old, closed to others"] = steps["its start"]
@@ -122,10 +131,8 @@ def upgrade(old: Stack) -> str:
     _clear(old, new)
     major_files.keep(old, files, major_files.OLD)
     following = _follow(old, new, files, major_copy.create(new))
-    with _connected(new, str(scratch.place(new))) as connection:
-        scratch.execute(connection, logical.DISABLE)  # the old one would not end before it has all
     with ExitStack() as opened:
-        with major_switch.held(old) as left:
+        with _disabled(old, new), major_switch.held(old) as left:
             _drain(old, new, following, left)
             major_switch.start(new, files, left)
             asked = opened.enter_context(major_checks.frozen(new, new.paths.run_postgres))
@@ -156,7 +163,7 @@ def _follow(old: Stack, new: Stack, files: major_files.Files, fresh: Scratch) ->
     with _connected(old, old.paths.run_postgres) as connection:
         ((point,),) = scratch.rows(connection, logical.CREATE_SLOT)
         scratch.execute(connection, logical.BEYOND)
-    server.start(logical.recovery(point))
+    server.start(logical.recovery(point), scratch.REPLAY_SECONDS)
     with _connected(old, sockets) as connection:
         if not system.wait(
             lambda: scratch.rows(connection, logical.RECOVERED) == [(True,)], FOLLOWS_SECONDS
@@ -164,6 +171,7 @@ def _follow(old: Stack, new: Stack, files: major_files.Files, fresh: Scratch) ->
             raise StackctlError(f"the copy does not arrive at {point}: {_log(old)}")
     major_copy.open_functions(old, new)
     server.stop()
+    major_copy.drop_slots(old, major.DROP_COPYS_SLOT)
     major_copy.convert(server, fresh, PATIENT)
     fresh.start(AT_ONCE)
     rebuilt = major_copy.complete(new, sockets, before, PATIENT)
@@ -196,10 +204,25 @@ def _drain(old: Stack, new: Stack, following: Following, left: major_switch.Held
         _await(old, sockets, new, left(), rest=True)
     with timed(steps, "sequences"):
         _sequences(old, sockets, new)
-    with _connected(new, str(scratch.place(new))) as connection, timed(steps, "end of both"):
+    with timed(steps, "end of both"):
+        _end_subscription(new)
+        following.server.stop()
+        last.stop()
+
+
+@contextmanager
+def _disabled(old: Stack, new: Stack) -> Iterator[None]:
+    """Within it the new version gets no rows, or the old one would not end before it has all. No
+    worker runs, whose end may take minutes: all that is written meanwhile is in the hold."""
+    with workers.stopped(old):
+        with _connected(new, str(scratch.place(new))) as connection:
+            scratch.execute(connection, logical.DISABLE)
+        yield
+
+
+def _end_subscription(new: Stack) -> None:
+    with _connected(new, str(scratch.place(new))) as connection:
         scratch.execute(connection, *logical.UNSUBSCRIBE)
-    following.server.stop()
-    last.stop()
 
 
 def _schema(stack: Stack, sockets: str) -> str:
@@ -234,6 +257,7 @@ def _await(old: Stack, sockets: str, new: Stack, seconds: float, *, rest: bool =
     with _connected(old, sockets) as connection, _connected(new, place) as following:
 
         def there() -> bool:
+            backup.require_space(shutil.disk_usage(old.paths.home_postgres).free, 0)
             ((errors,),) = scratch.rows(following, logical.ERRORS)
             if errors and not rest:  # else of a connection to the server that has just ended
                 raise StackctlError(

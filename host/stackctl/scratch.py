@@ -23,6 +23,8 @@ from .safe import StackctlError
 from .stack import Stack
 
 START_SECONDS = 60
+REPLAY_SECONDS = 3600
+"""for a copy to replay what was written while it was made"""
 STATEMENT_SECONDS = 3600
 """bounds what reads all of a database"""
 LATEST = "Latest checkpoint location:"
@@ -138,9 +140,9 @@ def make_place(old: Stack, new: Stack) -> None:
 
 @contextmanager
 def connected(stack: Stack, sockets: str, database: str) -> Iterator[Any]:
-    """A connection of psycopg2's as the administrator; each statement commits, and looks for names
-    in pg_catalog alone: the owner of another schema could have the administrator call a function of
-    his. Raises StackctlError for an error of the server."""
+    """A connection of psycopg2's as the administrator; each statement commits, looks for names in
+    pg_catalog alone, and is quoted as here, whatever is set for the database: its owner could have
+    the administrator call a function of his. Raises StackctlError for an error of the server."""
     try:
         with bounded.waits(STATEMENT_SECONDS):
             with system.identity(stack.accounts.postgres):
@@ -150,7 +152,7 @@ def connected(stack: Stack, sockets: str, database: str) -> Iterator[Any]:
             with closing(connection):
                 connection.autocommit = True
                 # stack: allow H007 a session of its own, past the pooler
-                execute(connection, "SET search_path = ''")
+                execute(connection, "SET search_path = ''", "SET standard_conforming_strings = on")
                 yield connection
     except psycopg2.Error as error:
         raise StackctlError(f"{database}: {str(error).strip()}") from None

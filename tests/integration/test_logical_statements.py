@@ -31,6 +31,14 @@ CHANGES = {
         "ALTER ROLE app IN DATABASE app SET jit = on",
         "ALTER ROLE app IN DATABASE app RESET jit",
     ),
+    "sequence": (
+        "ALTER SEQUENCE world_id_seq INCREMENT BY 50",
+        "ALTER SEQUENCE world_id_seq INCREMENT BY 1",
+    ),
+    "collation": (
+        "CREATE COLLATION late (provider = icu, locale = 'de')",
+        "DROP COLLATION late",
+    ),
     "domain": ("CREATE DOMAIN late AS int", "DROP DOMAIN late"),
     "default right": (
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app_monitor",

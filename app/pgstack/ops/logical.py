@@ -107,15 +107,18 @@ _BY_NUMBER = (
     "pg_cast",
     "pg_operator",
     "pg_opclass",
+    "pg_collation",
     "pg_ts_config",
+    "pg_ts_dict",
     "pg_foreign_server",
+    "pg_user_mapping",
 )
 """catalogs whose lines do not change unless somebody changes what they are of"""
 SCHEMA = f"""
     SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
         SELECT format('class %s %s', oid, to_jsonb(c) - '{{oid,relfilenode,relpages,reltuples,'
-               'relallvisible,relfrozenxid,relminmxid,relispopulated,relhastriggers,relhasindex,'
-               'relhasrules,relhassubclass}}'::text[])
+               'relallvisible,relallfrozen,relfrozenxid,relminmxid,relispopulated,relhastriggers,'
+               'relhasindex,relhasrules,relhassubclass}}'::text[])
           FROM pg_class AS c
          WHERE relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I')
            AND relnamespace <> 'pg_toast'::regnamespace
@@ -131,6 +134,8 @@ SCHEMA = f"""
           FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid WHERE relpersistence <> 't'
         UNION ALL SELECT format('rule %s %s', r.oid, r.xmin)
           FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = ev_class WHERE relpersistence <> 't'
+        UNION ALL SELECT format('sequence %s %s', seqrelid, q.xmin)
+          FROM pg_sequence AS q JOIN pg_class AS c ON c.oid = seqrelid WHERE relpersistence <> 't'
         UNION ALL SELECT format('type %s %s', oid, xmin) FROM pg_type WHERE typtype IN ('d', 'r')
         UNION ALL SELECT format('namespace %s %s', oid, xmin) FROM pg_namespace
          WHERE nspname NOT LIKE 'pg\\_temp%' AND nspname NOT LIKE 'pg\\_toast\\_temp%'

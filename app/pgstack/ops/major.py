@@ -29,6 +29,7 @@ SLOT_STATE = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{UPGRA
 DROP_SLOT = f"""
     SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
      WHERE slot_name IN {SLOTS}"""  # noqa: S608 - no input
+DROP_COPYS_SLOT = f"{DROP_SLOT} AND slot_name = '{UPGRADE_SLOT}'"
 IN_USE = f"""
     SELECT count(*) FROM pg_replication_slots
      WHERE slot_name IN {SLOTS} AND active"""  # noqa: S608 - no input
@@ -119,9 +120,10 @@ COPIED, DUMPED = "'r', 'm'", "'r'"
 """kinds whose rows stay the same: a dump has a materialized view filled anew"""
 DIGEST = """
     SELECT count(*) || ' rows, ' ||
-           coalesce(sum(('x' || left(md5((t.*)::text), 15))::bit(60)::bigint), 0)
+           coalesce(sum(('x' || left(md5(format('%s', t.*)), 15))::bit(60)::bigint), 0)
       FROM ONLY {} AS t"""
-"""in no order: the sum of a part of each row's MD5"""
+"""in no order: the sum of a part of each row's MD5. As text by format, which does not look for a
+cast that the table's owner may have made: the administrator would call his function."""
 SEQUENCES = """
     SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
            increment_by * cache_size FROM pg_sequences"""
@@ -159,8 +161,8 @@ class Rehearsal:
         """How many requests can be held back, for people."""
         workers = plan.apache.max_request_workers
         return (
-            f"{workers} workers of Apache hold {workers / self.hold:.0f} requests/s for so long; of "
-            "more it closes some that come by connections which were kept open"
+            f"{workers} workers of Apache hold {workers / self.hold:.0f} requests/s for so long; "
+            "of more it closes some that come by connections which were kept open"
         )
 
     def refusal(self, plan: Plan) -> str:

@@ -102,9 +102,9 @@ class Etcd:
         ProbeError."""
         self._post("lease/revoke", {"ID": lease})
 
-    def peers(self) -> list[Peer]:
-        """All members, as most of them agree. Raises ProbeError."""
-        rows = self._post("cluster/member/list", {"linearizable": True})["members"]
+    def peers(self, agreed: bool = True) -> list[Peer]:
+        """All members, as most of them agree, or as this one knows. Raises ProbeError."""
+        rows = self._post("cluster/member/list", {"linearizable": agreed})["members"]
         return [
             Peer(
                 row["ID"],
