@@ -32,8 +32,8 @@ CHANGES = {
         "ALTER ROLE app IN DATABASE app RESET jit",
     ),
     "sequence": (
-        "ALTER SEQUENCE world_id_seq INCREMENT BY 50",
-        "ALTER SEQUENCE world_id_seq INCREMENT BY 1",
+        "ALTER TABLE django_migrations ALTER id SET INCREMENT BY 50",
+        "ALTER TABLE django_migrations ALTER id SET INCREMENT BY 1",
     ),
     "collation": (
         "CREATE COLLATION late (provider = icu, locale = 'de')",
