@@ -25,6 +25,8 @@ from pgstack.targets.directory import BEFORE, UPGRADED
 from pgstack.targets.run import Run
 
 PROGRAMS = "/usr/lib/postgresql/{}/bin"
+START_SECONDS = 3600
+"""for data to recover that was not shut down"""
 
 
 def upgrade(run: Run, *, rehearse: bool) -> None:
@@ -158,15 +160,14 @@ def _server(plan: Plan, version: int, data: Path, place: Path) -> Iterator[None]
     for name, text in files.items():
         (place / name).write_text(text)
     program, log = f"{PROGRAMS.format(version)}/pg_ctl", place / "log"
-    control = (program, f"--pgdata={data}", "--wait")
+    control = (program, f"--pgdata={data}", "--wait", f"--timeout={START_SECONDS}")
     options = f"--options=-c config_file={place}/scratch.conf"
-    done = subprocess.run(
-        [*control, options, f"--log={log}", "start"], stdout=subprocess.DEVNULL, check=False
-    )
-    if done.returncode:
-        said = [line for line in log.read_text().splitlines() if failure.FATAL.search(line)]
-        raise TargetError(f"PostgreSQL {version} does not start: {' '.join(said[-1:])}")
     try:
+        done = subprocess.run(
+            [*control, options, f"--log={log}", "start"], stdout=subprocess.DEVNULL, check=False
+        )
+        if done.returncode:
+            raise TargetError(f"PostgreSQL {version} does not start: {failure.log_end(log)}")
         yield
     finally:
         subprocess.run([*control, "--mode=fast", "stop"], capture_output=True, check=False)
