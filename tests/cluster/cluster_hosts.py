@@ -210,8 +210,7 @@ class Cluster:
     def uninstall(self, member: str, *words: str) -> str:
         """What the playbook says of this member and the web host; fails with it."""
         limit = ("--limit", f"{member},{WEB}", "-e", "confirm=yes")
-        done = self.web.played("uninstall.yml", *limit, *words)
-        return done.stdout
+        return self.web.played("uninstall.yml", *limit, *words).stdout
 
     def drill(self, fault: Callable[[], object], seconds: float) -> load.Figures:
         """What users saw of a fault and of the seconds after it; every acknowledged write is looked
